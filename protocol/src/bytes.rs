@@ -1,0 +1,81 @@
+//! Byte strings: base64 in JSON, length-prefixed in borsh.
+
+use std::{fmt, ops::Deref};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// Bytes of any content. JSON writes them in standard base64 with padding.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<&str> for Bytes {
+    fn from(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 64;
+        let head = self.0.get(..SHOWN).unwrap_or(&self.0);
+        write!(f, "\"{}\"", head.escape_ascii())?;
+        if self.0.len() > SHOWN {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as Deserialize>::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(text).map(Self).map_err(|error| D::Error::custom(format!("expected base64: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_base64_both_ways() {
+        let bytes = Bytes::from(&[0u8, 255, 10][..]);
+        let json = serde_json::to_string(&bytes).unwrap();
+        assert_eq!(json, "\"AP8K\"");
+        assert_eq!(serde_json::from_str::<Bytes>(&json).unwrap(), bytes);
+        assert!(serde_json::from_str::<Bytes>("\"not base64!\"").is_err());
+    }
+
+    #[test]
+    fn debug_output_of_a_long_value_is_short() {
+        let text = format!("{:?}", Bytes(vec![b'x'; 1000]));
+        assert!(text.ends_with("… (1000 bytes)") && text.len() < 100, "{text}");
+    }
+}

@@ -1,0 +1,129 @@
+//! What a guest is told about the block and the call that asked for it.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use near_account_id::AccountId;
+use near_token::NearToken;
+use serde::{Deserialize, Serialize};
+
+use crate::{Hash32, RequestId, json};
+
+/// Where and by whom an execution was requested. It comes from the requesting receipt alone, so every worker
+/// and every replay sees the same.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ExecutionContext {
+    /// The request.
+    pub request_id: RequestId,
+    /// The OutLayer contract.
+    pub contract_id: AccountId,
+    /// Height of the block that took the request.
+    pub block_height: u64,
+    /// Timestamp of that block, nanoseconds since the Unix epoch (a decimal string in JSON).
+    #[serde(with = "json::u64_string")]
+    pub block_timestamp: u64,
+    /// Height of its epoch.
+    pub epoch_height: u64,
+    /// The execution's seed, see [`random_seed`].
+    pub random_seed: Hash32,
+    /// Who signed the transaction.
+    pub signer_id: AccountId,
+    /// Who called `request_execution`; owner of the storage namespace.
+    pub predecessor_id: AccountId,
+    /// What was attached to the call, yoctoNEAR.
+    pub attached_deposit: NearToken,
+}
+
+/// `sha256(request_id as u64 little-endian || block_seed)`, where `block_seed` is what `env::random_seed()` gives in
+/// the requesting receipt.
+///
+/// This is nearcore's `create_random_seed(action_hash, block_seed)` with the request in the action's place.
+/// The seed is public once requested: a worker can withhold an answer, but cannot choose one.
+pub fn random_seed(request_id: RequestId, block_seed: &[u8; 32]) -> Hash32 {
+    Hash32::of_parts(&[&request_id.to_le_bytes(), block_seed])
+}
+
+impl ExecutionContext {
+    /// The environment variables that every WASI guest finds, in this order. A request's own variables
+    /// come after them and cannot have these names.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let values = [
+            self.request_id.to_string(),
+            self.contract_id.to_string(),
+            self.block_height.to_string(),
+            self.block_timestamp.to_string(),
+            self.epoch_height.to_string(),
+            self.random_seed.to_string(),
+            self.signer_id.to_string(),
+            self.predecessor_id.to_string(),
+            self.attached_deposit.as_yoctonear().to_string(),
+        ];
+        let fixed = [("TZ", "UTC"), ("LANG", "C")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let context = CONTEXT_VARIABLES.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value));
+        fixed.into_iter().chain(context).collect()
+    }
+}
+
+/// Names of the variables that carry the context, in the order of [`ExecutionContext`]'s fields.
+pub const CONTEXT_VARIABLES: [&str; 9] = [
+    "OUTLAYER_REQUEST_ID",
+    "OUTLAYER_CONTRACT_ID",
+    "OUTLAYER_BLOCK_HEIGHT",
+    "OUTLAYER_BLOCK_TIMESTAMP",
+    "OUTLAYER_EPOCH_HEIGHT",
+    "OUTLAYER_RANDOM_SEED",
+    "OUTLAYER_SIGNER_ID",
+    "OUTLAYER_PREDECESSOR_ID",
+    "OUTLAYER_ATTACHED_DEPOSIT",
+];
+
+/// Whether the system keeps this environment variable for itself: `TZ`, `LANG` and every name that starts with `OUTLAYER_`.
+pub fn is_reserved_variable(name: &str) -> bool {
+    name == "TZ" || name == "LANG" || name.starts_with("OUTLAYER_")
+}
+
+#[cfg(test)]
+pub(crate) fn sample() -> ExecutionContext {
+    ExecutionContext {
+        request_id: 7,
+        contract_id: "outlayer.near".parse().unwrap(),
+        block_height: 1_000,
+        block_timestamp: 1_763_942_400_000_000_000,
+        epoch_height: 16,
+        random_seed: random_seed(7, &[9; 32]),
+        signer_id: "alice.near".parse().unwrap(),
+        predecessor_id: "dapp.near".parse().unwrap(),
+        attached_deposit: NearToken::from_millinear(500),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seed_is_the_hash_of_request_id_and_block_seed() {
+        let mut preimage = 1u64.to_le_bytes().to_vec();
+        preimage.extend([5; 32]);
+        assert_eq!(random_seed(1, &[5; 32]), Hash32::of(&preimage));
+        assert_ne!(random_seed(1, &[5; 32]), random_seed(2, &[5; 32]));
+    }
+
+    #[test]
+    fn every_variable_of_the_context_is_reserved_and_present_once() {
+        let env = sample().env();
+        assert_eq!(env.len(), 2 + CONTEXT_VARIABLES.len());
+        for (name, value) in &env {
+            assert!(is_reserved_variable(name), "{name}");
+            assert!(!value.is_empty(), "{name}");
+            assert_eq!(env.iter().filter(|(other, _)| other == name).count(), 1, "{name}");
+        }
+        assert!(!is_reserved_variable("OUTLAY"));
+    }
+
+    #[test]
+    fn json_keeps_nanoseconds_exact() {
+        let json = serde_json::to_value(sample()).unwrap();
+        assert_eq!(json["block_timestamp"], "1763942400000000000");
+        assert_eq!(json["attached_deposit"], "500000000000000000000000");
+        assert_eq!(serde_json::from_value::<ExecutionContext>(json).unwrap(), sample());
+    }
+}

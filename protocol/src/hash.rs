@@ -1,0 +1,124 @@
+//! SHA-256 values: of code, input, output, records.
+
+use std::{fmt, str::FromStr};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 hash, 32 bytes; 64 lower-case hex digits in text and JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+pub struct Hash32(pub [u8; 32]);
+
+impl Hash32 {
+    /// The SHA-256 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The SHA-256 of the concatenation of `parts`.
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The SHA-256 of a value's borsh encoding.
+    pub fn of_borsh<T: BorshSerialize + ?Sized>(value: &T) -> Self {
+        struct Sink(Sha256);
+        impl borsh::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> borsh::io::Result<usize> {
+                self.0.update(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> borsh::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut sink = Sink(Sha256::new());
+        // Serialising into a hasher cannot fail: the sink accepts every byte, and the types of this crate
+        // hold no collection longer than borsh's u32 length prefix.
+        let written = value.serialize(&mut sink);
+        debug_assert!(written.is_ok());
+        Self(sink.0.finalize().into())
+    }
+
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hash32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Hash32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not 64 hex digits.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("expected a SHA-256 as 64 hex digits, found {found:?} ({length} characters)")]
+pub struct ParseHashError {
+    /// The start of what was found (at most 80 characters).
+    pub found: String,
+    /// How many characters it has.
+    pub length: usize,
+}
+
+impl FromStr for Hash32 {
+    type Err = ParseHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(_) => Err(ParseHashError { found: text.chars().take(80).collect(), length: text.chars().count() }),
+        }
+    }
+}
+
+impl Serialize for Hash32 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash32 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_of_abc_is_the_published_vector() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Hash32::of(b"abc").to_string(), expected);
+        assert_eq!(Hash32::of_parts(&[b"a", b"", b"bc"]).to_string(), expected);
+        assert_eq!(expected.parse(), Ok(Hash32::of(b"abc")));
+    }
+
+    #[test]
+    fn hashing_borsh_streams_the_same_bytes_that_encoding_gives() {
+        let value = (7u64, String::from("seven"), vec![1u8, 2, 3]);
+        assert_eq!(Hash32::of_borsh(&value), Hash32::of(&borsh::to_vec(&value).unwrap()));
+    }
+
+    #[test]
+    fn a_text_that_is_no_hash_is_named_in_the_error() {
+        let error = "xyz".parse::<Hash32>().unwrap_err();
+        assert_eq!(error.to_string(), "expected a SHA-256 as 64 hex digits, found \"xyz\" (3 characters)");
+        assert!(serde_json::from_str::<Hash32>("\"00\"").is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The life of a request as a pure transition function.
+//!
+//! ```text
+//! Pending -> Staged -> settled          a worker answered (Resolve, then Deliver)
+//! Pending -> Cancelling -> settled      the requester took it back (Cancel, then Deliver)
+//! Pending -> settled                    nobody answered (Deliver of a timeout)
+//! Staged or Cancelling -> settled       as TimedOut, where a network lets a timeout overtake a resume
+//! any -> settled                        as TimedOut, by Sweep, when the callback failed
+//! ```
+//!
+//! "Settled" means that the record is deleted and only events remain. [`LiveRequest::step`] says what may
+//! happen and what follows from it; the contract carries the effects out and decides nothing itself. Nothing is paid,
+//! written or refunded before `Deliver` or `Sweep`.
+
+mod settle;
+mod state;
+mod step;
+
+#[cfg(test)]
+mod tests;
+
+pub use state::{Commitment, LiveRequest, Phase, Terms};
+pub use step::{Delivery, Effect, Input, Refusal, Step};
+
+#[cfg(test)]
+pub(crate) use state::sample;

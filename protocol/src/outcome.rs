@@ -1,0 +1,187 @@
+//! How executions and requests end.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use near_token::NearToken;
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Compute, ExecutionResponse, Hash32, Limit, RequestId};
+
+/// How an execution ended: the engine's verdict, the same on every machine.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The guest returned, or exited with 0.
+    Completed,
+    /// The guest exited with another code.
+    Exited {
+        /// The code.
+        code: i32,
+    },
+    /// The guest trapped.
+    Trapped {
+        /// Which trap, from a fixed vocabulary; for `near` guests the panic's message.
+        reason: String,
+    },
+    /// The fuel limit was reached.
+    OutOfFuel,
+    /// The gas limit was reached.
+    OutOfGas,
+    /// The guest's stack reached its deterministic bound.
+    StackOverflow,
+    /// Another limit was reached.
+    LimitExceeded {
+        /// Which limit.
+        which: Limit,
+        /// Its value.
+        limit: u64,
+    },
+    /// The bytes are no module that can be run.
+    InvalidModule {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Status {
+    /// The variant's name, as in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Exited { .. } => "exited",
+            Self::Trapped { .. } => "trapped",
+            Self::OutOfFuel => "out_of_fuel",
+            Self::OutOfGas => "out_of_gas",
+            Self::StackOverflow => "stack_overflow",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::InvalidModule { .. } => "invalid_module",
+        }
+    }
+}
+
+/// How a request ended, for its caller. JSON: `{"completed": {"output": "…"}}`, `"timed_out"`, and so on.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The guest returned, or exited with 0.
+    Completed {
+        /// What it wrote to its standard output.
+        output: Bytes,
+    },
+    /// The guest exited with another code.
+    Exited {
+        /// The code.
+        code: i32,
+    },
+    /// The guest trapped.
+    Trapped {
+        /// Why.
+        reason: String,
+    },
+    /// The fuel limit was reached.
+    OutOfFuel,
+    /// The gas limit was reached.
+    OutOfGas,
+    /// The guest's stack reached its bound.
+    StackOverflow,
+    /// Another limit was reached.
+    LimitExceeded {
+        /// Which limit.
+        which: Limit,
+        /// Its value.
+        limit: u64,
+    },
+    /// The code is no module that can be run.
+    InvalidModule {
+        /// Why.
+        reason: String,
+    },
+    /// A key that the execution read had changed when it was settled, and no time was left to execute again.
+    StorageConflict,
+    /// The namespace's owner had not paid for the bytes that the execution wrote.
+    StorageExhausted,
+    /// Nobody answered in time.
+    TimedOut,
+    /// The requester took the request back.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The outcome of a response whose journal was applied (or was empty).
+    pub fn of_response(response: &ExecutionResponse) -> Self {
+        match response.status.clone() {
+            Status::Completed => Self::Completed { output: response.output.clone() },
+            Status::Exited { code } => Self::Exited { code },
+            Status::Trapped { reason } => Self::Trapped { reason },
+            Status::OutOfFuel => Self::OutOfFuel,
+            Status::OutOfGas => Self::OutOfGas,
+            Status::StackOverflow => Self::StackOverflow,
+            Status::LimitExceeded { which, limit } => Self::LimitExceeded { which, limit },
+            Status::InvalidModule { reason } => Self::InvalidModule { reason },
+        }
+    }
+
+    /// The variant's name, as in JSON and in events.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Completed { .. } => "completed",
+            Self::Exited { .. } => "exited",
+            Self::Trapped { .. } => "trapped",
+            Self::OutOfFuel => "out_of_fuel",
+            Self::OutOfGas => "out_of_gas",
+            Self::StackOverflow => "stack_overflow",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::InvalidModule { .. } => "invalid_module",
+            Self::StorageConflict => "storage_conflict",
+            Self::StorageExhausted => "storage_exhausted",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What `request_execution` finally returns to its caller.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The request.
+    pub request_id: RequestId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the guest used, in the request's meter; zero when nobody answered.
+    pub used: Compute,
+    /// What it cost, yoctoNEAR.
+    pub fee: NearToken,
+    /// What goes back to the payer, yoctoNEAR.
+    pub refund: NearToken,
+    /// The record's digest; absent when no execution was settled.
+    pub digest: Option<Hash32>,
+}
+
+impl Settlement {
+    /// What a callback that finds no record returns: nobody answered, and no money moves.
+    pub fn gone(request_id: RequestId, meter: crate::Meter) -> Self {
+        Self {
+            request_id,
+            outcome: Outcome::TimedOut,
+            used: Compute::new(meter, 0),
+            fee: NearToken::from_yoctonear(0),
+            refund: NearToken::from_yoctonear(0),
+            digest: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_names_the_outcome() {
+        let completed = Outcome::Completed { output: "hi".into() };
+        assert_eq!(serde_json::to_string(&completed).unwrap(), r#"{"completed":{"output":"aGk="}}"#);
+        assert_eq!(serde_json::to_string(&Outcome::TimedOut).unwrap(), r#""timed_out""#);
+        let exceeded = Outcome::LimitExceeded { which: Limit::MemoryBytes, limit: 5 };
+        let json = r#"{"limit_exceeded":{"which":"memory_bytes","limit":5}}"#;
+        assert_eq!(serde_json::from_str::<Outcome>(json).unwrap(), exceeded);
+        assert!(json.contains(exceeded.name()));
+    }
+}

@@ -1,0 +1,59 @@
+//! What a resume carries through the yield: a fixed-size commitment, never the response itself.
+
+use crate::Hash32;
+
+/// The payload of `promise_yield_resume`, always [`ResumePayload::BYTES`] long (NEAR allows 1,024).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResumePayload {
+    /// The digest of the staged response's record.
+    Digest(Hash32),
+    /// The requester cancelled.
+    Cancel,
+}
+
+const DIGEST: u8 = 0;
+const CANCEL: u8 = 1;
+
+impl ResumePayload {
+    /// Length of an encoded payload: a tag and 32 bytes.
+    pub const BYTES: usize = 33;
+
+    /// The payload's bytes.
+    pub fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let (tag, body) = match self {
+            Self::Digest(digest) => (DIGEST, digest.0),
+            Self::Cancel => (CANCEL, [0; 32]),
+        };
+        bytes[0] = tag;
+        bytes[1..].copy_from_slice(&body);
+        bytes
+    }
+
+    /// Reads a payload; `None` when the bytes are none.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, body) = bytes.split_first()?;
+        let body: [u8; 32] = body.try_into().ok()?;
+        match *tag {
+            DIGEST => Some(Self::Digest(Hash32(body))),
+            CANCEL if body == [0; 32] => Some(Self::Cancel),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_round_trips_and_nothing_else_decodes() {
+        for payload in [ResumePayload::Digest(Hash32::of(b"x")), ResumePayload::Cancel] {
+            assert_eq!(ResumePayload::decode(&payload.encode()), Some(payload));
+        }
+        assert_eq!(ResumePayload::decode(b""), None);
+        assert_eq!(ResumePayload::decode(&[0; 32]), None);
+        assert_eq!(ResumePayload::decode(&[1; 33]), None);
+        assert_eq!(ResumePayload::decode(&[2; 33]), None);
+    }
+}

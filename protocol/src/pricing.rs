@@ -1,0 +1,234 @@
+//! What a request costs. Checked arithmetic on yoctoNEAR throughout: an amount that does not fit is an error, never a wrap.
+
+use near_token::NearToken;
+
+use crate::{
+    Compute, ExecutionRequest, ExecutionResponse, ResourceLimits,
+    config::{Config, Prices},
+    limits::MAX_KEY_BYTES,
+    response::MAX_REASON_BYTES,
+    storage::journal_bytes,
+};
+
+/// An amount above 2^128 yoctoNEAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {what} does not fit into 128 bits of yoctoNEAR")]
+pub struct PricingError {
+    /// Which amount.
+    pub what: &'static str,
+}
+
+fn overflow(what: &'static str) -> PricingError {
+    PricingError { what }
+}
+
+/// `base fee + used x unit price + bytes x byte price`, bytes being those of input, output and journal.
+///
+/// # Errors
+/// [`PricingError`] when the sum does not fit.
+pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, PricingError> {
+    let unit = match used {
+        Compute::Fuel(_) => prices.per_fuel,
+        Compute::Gas(_) => prices.per_gas,
+    };
+    let compute = unit.checked_mul(used.amount().into());
+    let data = prices.per_byte.checked_mul(bytes.into());
+    compute
+        .zip(data)
+        .and_then(|(compute, data)| compute.checked_add(data)?.checked_add(prices.base_fee))
+        .ok_or(overflow("fee"))
+}
+
+/// The most that an execution within `limits` can cost.
+///
+/// # Errors
+/// [`PricingError`] when it does not fit.
+pub fn max_fee(prices: &Prices, limits: &ResourceLimits, input_bytes: u32) -> Result<NearToken, PricingError> {
+    let bytes = u64::from(input_bytes) + u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
+    fee(prices, limits.compute, bytes)
+}
+
+/// What `response` costs. What it reports is clamped to the limits, so the fee is never above [`max_fee`].
+///
+/// # Errors
+/// [`PricingError`] when it does not fit; not for limits whose [`max_fee`] fits.
+pub fn response_fee(
+    prices: &Prices,
+    limits: &ResourceLimits,
+    input_bytes: u32,
+    response: &ExecutionResponse,
+) -> Result<NearToken, PricingError> {
+    let used = Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
+    let output = (response.output.len() as u64).min(limits.output_bytes.into());
+    let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
+    fee(prices, used, u64::from(input_bytes) + output + journal)
+}
+
+/// How a fee is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeShares {
+    /// Kept by the protocol.
+    pub protocol: NearToken,
+    /// For each of the workers.
+    pub each: NearToken,
+    /// Besides, for the worker that submitted: what does not divide evenly.
+    pub remainder: NearToken,
+}
+
+/// Divides `fee` into the protocol's share (rounded down) and equal parts for `workers` workers (at least one).
+pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeShares {
+    const WHOLE_BPS: u128 = 10_000;
+    let bps = u128::from(protocol_share_bps).min(WHOLE_BPS);
+    let total = fee.as_yoctonear();
+    // total * bps / 10,000 without a wider integer: quotient and remainder apart.
+    let protocol = total / WHOLE_BPS * bps + total % WHOLE_BPS * bps / WHOLE_BPS;
+    let rest = total - protocol;
+    let workers = u128::from(workers.max(1));
+    FeeShares {
+        protocol: NearToken::from_yoctonear(protocol),
+        each: NearToken::from_yoctonear(rest / workers),
+        remainder: NearToken::from_yoctonear(rest % workers),
+    }
+}
+
+/// Bytes of contract state that holding one key takes: a hash as the trie key, its prefix, the request's id, and
+/// the trie's own 40 bytes an entry.
+const HOLD_BYTES: u64 = 32 + 16 + 8 + 40;
+/// Bytes of a commitment: a worker's account id, a hash, and encoding.
+const COMMITMENT_BYTES: u64 = 64 + 32 + 8;
+/// Bytes of a live request's record apart from its texts, with the trie overhead of its entries (record, input,
+/// staged response, place in the list of live requests); account ids at their longest.
+const RECORD_BYTES: u64 = 1_600;
+/// Encoding of one read or journal entry in a staged response, apart from key and value: lengths, tags, a hash.
+const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
+
+/// Bytes of contract state that a request can take at the most while it lives: record, input, the largest
+/// response staged, held keys, commitments.
+pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
+    let limits = &request.limits;
+    let texts = request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
+    let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
+    let reads = u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES + HOLD_BYTES);
+    let writes = u64::from(limits.journal_bytes) + u64::from(limits.storage_writes) * (ENTRY_BYTES + HOLD_BYTES);
+    RECORD_BYTES
+        + texts
+        + url
+        + request.input.len() as u64
+        + u64::from(limits.output_bytes)
+        + MAX_REASON_BYTES as u64
+        + reads
+        + writes
+        + u64::from(request.approvals) * COMMITMENT_BYTES
+}
+
+/// What a request must attach: the most it can cost, and the reserve for its storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The most that the execution can cost.
+    pub max_fee: NearToken,
+    /// Held for the request's storage while it lives; always returned.
+    pub storage_reserve: NearToken,
+    /// The sum: the least deposit that is accepted.
+    pub total: NearToken,
+}
+
+/// The quote for `request`; `byte_cost` is the price of a byte of contract storage (`env::storage_byte_cost()`).
+///
+/// # Errors
+/// [`PricingError`] when an amount does not fit.
+pub fn quote(config: &Config, request: &ExecutionRequest, byte_cost: NearToken) -> Result<Quote, PricingError> {
+    let input_bytes = u32::try_from(request.input.len()).map_err(|_| overflow("fee"))?;
+    let max_fee = max_fee(&config.prices, &request.limits, input_bytes)?;
+    let storage_reserve = byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
+    let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
+    Ok(Quote { max_fee, storage_reserve, total })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Bytes, Hash32, JournalEntry, ReadEntry, config, request, response};
+
+    fn yocto(amount: u128) -> NearToken {
+        NearToken::from_yoctonear(amount)
+    }
+
+    #[test]
+    fn a_fee_is_the_sum_of_its_three_parts() {
+        let prices = Prices { base_fee: yocto(1_000), per_fuel: yocto(3), per_gas: yocto(2), per_byte: yocto(10) };
+        assert_eq!(fee(&prices, Compute::Fuel(5), 7), Ok(yocto(1_000 + 15 + 70)));
+        assert_eq!(fee(&prices, Compute::Gas(5), 7), Ok(yocto(1_000 + 10 + 70)));
+        assert_eq!(fee(&prices, Compute::Fuel(0), 0), Ok(yocto(1_000)));
+    }
+
+    #[test]
+    fn amounts_that_do_not_fit_are_errors() {
+        let most = yocto(u128::MAX);
+        let prices = Prices { base_fee: yocto(1), per_fuel: yocto(2), per_gas: most, per_byte: yocto(0) };
+        assert_eq!(fee(&prices, Compute::Gas(2), 0), Err(PricingError { what: "fee" }));
+        assert_eq!(fee(&prices, Compute::Gas(1), 0), Err(PricingError { what: "fee" }));
+        assert_eq!(fee(&prices, Compute::Fuel(u64::MAX), u64::MAX), Ok(yocto(2 * u128::from(u64::MAX) + 1)));
+        let request = request::sample();
+        assert_eq!(quote(&config::sample(), &request, most), Err(PricingError { what: "storage reserve" }));
+    }
+
+    #[test]
+    fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
+        let (config, request) = (config::sample(), request::sample());
+        let quote = quote(&config, &request, yocto(10)).unwrap();
+        assert_eq!(quote.max_fee, max_fee(&config.prices, &request.limits, 5).unwrap());
+        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request))));
+        assert_eq!(quote.total, yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear()));
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up_to_the_fee(total in any::<u128>(), bps in any::<u16>(), workers in 0u32..20) {
+            let shares = split_fee(yocto(total), bps, workers);
+            let paid = shares.protocol.as_yoctonear()
+                + shares.each.as_yoctonear() * u128::from(workers.max(1))
+                + shares.remainder.as_yoctonear();
+            prop_assert_eq!(paid, total);
+            prop_assert!(shares.remainder.as_yoctonear() < u128::from(workers.max(1)));
+        }
+
+        #[test]
+        fn no_response_costs_more_than_the_quote(
+            used in any::<u64>(), limit in 1..u64::MAX, output in 0usize..9_000, allowed in 0u32..5_000,
+            input in any::<u32>(),
+        ) {
+            let prices = config::sample().prices;
+            let limits = ResourceLimits {
+                compute: Compute::Fuel(limit), output_bytes: allowed, ..ResourceLimits::default()
+            };
+            let response = ExecutionResponse {
+                used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
+            };
+            let cost = response_fee(&prices, &limits, input, &response).unwrap();
+            prop_assert!(cost <= max_fee(&prices, &limits, input).unwrap());
+            prop_assert!(cost >= prices.base_fee);
+        }
+
+        /// What is staged (the response's borsh) and held fits into the reserve beside the rest.
+        #[test]
+        fn the_largest_response_fits_into_the_reserve(reads in 0u32..40, writes in 0u32..40, value in 0usize..100) {
+            let mut request = request::sample();
+            let key = |n: u32| Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat());
+            let response = ExecutionResponse {
+                reads: (0..reads).map(|n| ReadEntry { key: key(n), value_hash: Some(Hash32::of(b"")) }).collect(),
+                journal: (0..writes).map(|n| JournalEntry { key: key(n), value: Some(vec![1; value].into()) }).collect(),
+                ..response::sample(7)
+            };
+            request.limits.storage_reads = reads;
+            request.limits.storage_writes = writes;
+            request.limits.journal_bytes = u32::try_from(journal_bytes(&response.journal)).unwrap();
+            request.limits.output_bytes = u32::try_from(response.output.len()).unwrap();
+            let empty = ExecutionRequest { input: Bytes::default(), ..request.clone() };
+            let staged = borsh::to_vec(&response).unwrap().len() as u64;
+            let held = u64::from(reads + writes) * HOLD_BYTES;
+            prop_assert!(staged + held <= reserved_bytes(&empty) - RECORD_BYTES + 200);
+        }
+    }
+}

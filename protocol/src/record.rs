@@ -1,0 +1,176 @@
+//! The record that binds an execution: what was asked, under which rules, what was read, and what came out.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use near_account_id::AccountId;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId, ResourceLimits, Status,
+    machine::LiveRequest,
+};
+
+/// Everything that an execution depends on and everything that it gave, by hash where it is large.
+///
+/// The contract builds it from its own request and the submitted body; a replay builds it from chain data
+/// and its own execution. It binds *what* was read, not *when*: two honest workers on different snapshots agree
+/// whenever they read the same values.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ExecutionRecord {
+    /// The engine.
+    pub engine_version: EngineVersion,
+    /// The protocol version whose fees the gas meter uses.
+    pub near_config_version: u32,
+    /// The OutLayer contract.
+    pub contract_id: AccountId,
+    /// The request.
+    pub request_id: RequestId,
+    /// SHA-256 of the code.
+    pub code_hash: Hash32,
+    /// The kind that the request requires, if any.
+    pub kind: Option<GuestKind>,
+    /// SHA-256 over the borsh of arguments and environment.
+    pub args_env_hash: Hash32,
+    /// SHA-256 of the input.
+    pub input_hash: Hash32,
+    /// The limits, among them the meter.
+    pub limits: ResourceLimits,
+    /// What the guest was told.
+    pub context: ExecutionContext,
+    /// SHA-256 over the borsh of the read set.
+    pub read_set_hash: Hash32,
+    /// How the execution ended.
+    pub status: Status,
+    /// SHA-256 of the output.
+    pub output_hash: Hash32,
+    /// SHA-256 of the logs.
+    pub log_hash: Hash32,
+    /// What was used.
+    pub used: Compute,
+    /// SHA-256 over the borsh of the journal.
+    pub journal_hash: Hash32,
+}
+
+impl ExecutionRecord {
+    /// The record of `response` as an answer to `request`.
+    pub fn new(request: &LiveRequest, response: &ExecutionResponse) -> Self {
+        Self {
+            engine_version: request.terms.engine_version,
+            near_config_version: request.terms.near_config_version,
+            contract_id: request.context.contract_id.clone(),
+            request_id: request.context.request_id,
+            code_hash: request.code.hash,
+            kind: request.kind,
+            args_env_hash: request.args_env_hash,
+            input_hash: request.input_hash,
+            limits: request.limits,
+            context: request.context.clone(),
+            read_set_hash: Hash32::of_borsh(&response.reads),
+            status: response.status.clone(),
+            output_hash: Hash32::of(&response.output),
+            log_hash: response.log_hash,
+            used: response.used,
+            journal_hash: Hash32::of_borsh(&response.journal),
+        }
+    }
+
+    /// SHA-256 over the record's borsh encoding.
+    pub fn digest(&self) -> Hash32 {
+        Hash32::of_borsh(self)
+    }
+}
+
+/// What a worker commits to before any body is public: `sha256(digest || worker_id)`.
+pub fn commitment(digest: &Hash32, worker_id: &AccountId) -> Hash32 {
+    Hash32::of_parts(&[&digest.0, worker_id.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bytes, Limit, NearToken, machine, response};
+
+    /// The borsh layout and the hash are what every worker and replay must reproduce.
+    #[test]
+    fn the_digest_of_the_sample_does_not_move() {
+        let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
+        assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
+        assert_eq!(record.digest().to_string(), "9a16e2516f65602358de5e2c213872d6eaefaf855f72748941e420de41d85409");
+    }
+
+    #[test]
+    fn altering_any_bound_field_changes_the_digest() {
+        let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
+        let mut seen = vec![record.digest()];
+        let mut alter = |name: &str, change: &dyn Fn(&mut ExecutionRecord)| {
+            let mut altered = record.clone();
+            change(&mut altered);
+            assert_ne!(altered, record, "{name} is not altered");
+            let digest = altered.digest();
+            assert!(!seen.contains(&digest), "{name} is not bound");
+            seen.push(digest);
+        };
+        let other = Hash32::of(b"other");
+        alter("engine_version", &|r| r.engine_version.0 += 1);
+        alter("near_config_version", &|r| r.near_config_version += 1);
+        alter("contract_id", &|r| r.contract_id = "other.near".parse().unwrap());
+        alter("request_id", &|r| r.request_id += 1);
+        alter("code_hash", &|r| r.code_hash = other);
+        alter("kind", &|r| r.kind = Some(GuestKind::WasiP2));
+        alter("args_env_hash", &|r| r.args_env_hash = other);
+        alter("input_hash", &|r| r.input_hash = other);
+        alter("limits.compute", &|r| r.limits.compute = Compute::Gas(100_000_000));
+        alter("limits.memory_bytes", &|r| r.limits.memory_bytes += 1);
+        alter("limits.table_elements", &|r| r.limits.table_elements += 1);
+        alter("limits.instances", &|r| r.limits.instances += 1);
+        alter("limits.output_bytes", &|r| r.limits.output_bytes += 1);
+        alter("limits.log_bytes", &|r| r.limits.log_bytes += 1);
+        alter("limits.journal_bytes", &|r| r.limits.journal_bytes += 1);
+        alter("limits.storage_reads", &|r| r.limits.storage_reads += 1);
+        alter("limits.storage_writes", &|r| r.limits.storage_writes += 1);
+        alter("limits.host_calls", &|r| r.limits.host_calls += 1);
+        alter("context.request_id", &|r| r.context.request_id += 1);
+        alter("context.contract_id", &|r| r.context.contract_id = "other.near".parse().unwrap());
+        alter("context.block_height", &|r| r.context.block_height += 1);
+        alter("context.block_timestamp", &|r| r.context.block_timestamp += 1);
+        alter("context.epoch_height", &|r| r.context.epoch_height += 1);
+        alter("context.random_seed", &|r| r.context.random_seed = other);
+        alter("context.signer_id", &|r| r.context.signer_id = "other.near".parse().unwrap());
+        alter("context.predecessor_id", &|r| r.context.predecessor_id = "other.near".parse().unwrap());
+        alter("context.attached_deposit", &|r| r.context.attached_deposit = NearToken::from_yoctonear(1));
+        alter("read_set_hash", &|r| r.read_set_hash = other);
+        alter("status", &|r| r.status = Status::LimitExceeded { which: Limit::OutputBytes, limit: 1 });
+        alter("output_hash", &|r| r.output_hash = other);
+        alter("log_hash", &|r| r.log_hash = other);
+        alter("used", &|r| r.used = Compute::Fuel(999));
+        alter("journal_hash", &|r| r.journal_hash = other);
+    }
+
+    #[test]
+    fn altering_any_field_of_a_body_changes_the_digest() {
+        let request = machine::sample();
+        let honest = response::sample(7);
+        let digest = |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
+        let bodies: [&dyn Fn(&mut ExecutionResponse); 8] = [
+            &|r| r.status = Status::Exited { code: 1 },
+            &|r| r.output = Bytes::from("lie"),
+            &|r| r.used = Compute::Fuel(1_001),
+            &|r| r.reads[0].value_hash = Some(Hash32::of(b"")),
+            &|r| r.reads.clear(),
+            &|r| r.journal[0].value = None,
+            &|r| r.journal.clear(),
+            &|r| r.log_hash = Hash32::of(b"log"),
+        ];
+        for change in bodies {
+            let mut lie = honest.clone();
+            change(&mut lie);
+            assert_ne!(digest(&lie), digest(&honest), "{lie:?}");
+        }
+    }
+
+    #[test]
+    fn a_commitment_is_of_one_worker() {
+        let digest = Hash32::of(b"digest");
+        let [a, b] = ["a.near", "b.near"].map(|id| commitment(&digest, &id.parse().unwrap()));
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,196 @@
+//! What a worker submits.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RequestId, ResourceLimits, Status,
+    storage::{self, StorageError, journal_bytes},
+};
+
+/// The longest reason of a `Trapped` or `InvalidModule` status, in bytes.
+pub const MAX_REASON_BYTES: usize = 256;
+
+/// The body of `resolve_execution`: everything about the execution that the contract does not know itself.
+/// It carries no digest; the contract computes that.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ExecutionResponse {
+    /// The request.
+    pub request_id: RequestId,
+    /// How the execution ended.
+    pub status: Status,
+    /// The guest's output; empty unless it completed.
+    pub output: Bytes,
+    /// What it used, in the request's meter.
+    pub used: Compute,
+    /// What it read from storage, by ascending key.
+    pub reads: Vec<ReadEntry>,
+    /// What it wants to write, by ascending key; empty unless it completed.
+    pub journal: Vec<JournalEntry>,
+    /// SHA-256 of the guest's logs, which stay off chain.
+    pub log_hash: Hash32,
+}
+
+/// A response that cannot be the honest one for its request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseError {
+    /// The body is for another request.
+    #[error("the response is for request {found}, expected {expected}")]
+    Request {
+        /// In the body.
+        found: RequestId,
+        /// Submitted to.
+        expected: RequestId,
+    },
+    /// Counted in the wrong meter.
+    #[error("the response counts {found}, the request is billed in {expected}")]
+    Meter {
+        /// In the body.
+        found: Meter,
+        /// Of the request.
+        expected: Meter,
+    },
+    /// More than the request allows.
+    #[error("the response has {which} of {found}, the request allows {limit}")]
+    AboveLimit {
+        /// Which limit.
+        which: Limit,
+        /// In the body.
+        found: u64,
+        /// Of the request.
+        limit: u64,
+    },
+    /// A status that does not go with the rest of the body.
+    #[error("status {status} does not go with {what}")]
+    Inconsistent {
+        /// The status' name.
+        status: &'static str,
+        /// What contradicts it.
+        what: &'static str,
+    },
+    /// A reason longer than [`MAX_REASON_BYTES`].
+    #[error("the reason has {found} bytes, expected at most {MAX_REASON_BYTES}")]
+    ReasonBytes {
+        /// Its length.
+        found: usize,
+    },
+    /// A malformed read set or journal.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl ExecutionResponse {
+    /// Checks that the body is one that an execution of `request_id` within `limits` can produce.
+    ///
+    /// # Errors
+    /// The first [`ResponseError`] found.
+    pub fn validate(&self, request_id: RequestId, limits: &ResourceLimits) -> Result<(), ResponseError> {
+        if self.request_id != request_id {
+            return Err(ResponseError::Request { found: self.request_id, expected: request_id });
+        }
+        if self.used.meter() != limits.compute.meter() {
+            return Err(ResponseError::Meter { found: self.used.meter(), expected: limits.compute.meter() });
+        }
+        let bounds = [
+            (Limit::Compute, self.used.amount(), limits.compute.amount()),
+            (Limit::OutputBytes, self.output.len() as u64, limits.output_bytes.into()),
+            (Limit::StorageReads, self.reads.len() as u64, limits.storage_reads.into()),
+            (Limit::StorageWrites, self.journal.len() as u64, limits.storage_writes.into()),
+            (Limit::JournalBytes, journal_bytes(&self.journal), limits.journal_bytes.into()),
+        ];
+        for (which, found, limit) in bounds {
+            if found > limit {
+                return Err(ResponseError::AboveLimit { which, found, limit });
+            }
+        }
+        self.validate_status(limits)?;
+        storage::check_read_set(&self.reads)?;
+        storage::check_journal(&self.journal)?;
+        Ok(())
+    }
+
+    fn validate_status(&self, limits: &ResourceLimits) -> Result<(), ResponseError> {
+        let inconsistent = |what| Err(ResponseError::Inconsistent { status: self.status.name(), what });
+        if self.status != Status::Completed {
+            if !self.output.is_empty() {
+                return inconsistent("an output");
+            }
+            if !self.journal.is_empty() {
+                return inconsistent("a journal");
+            }
+        }
+        match &self.status {
+            Status::Trapped { reason } | Status::InvalidModule { reason } if reason.len() > MAX_REASON_BYTES => {
+                Err(ResponseError::ReasonBytes { found: reason.len() })
+            }
+            Status::OutOfFuel if limits.compute.meter() != Meter::Fuel => inconsistent("a request billed in gas"),
+            Status::OutOfGas if limits.compute.meter() != Meter::Gas => inconsistent("a request billed in fuel"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn sample(request_id: RequestId) -> ExecutionResponse {
+    ExecutionResponse {
+        request_id,
+        status: Status::Completed,
+        output: "output".into(),
+        used: Compute::Fuel(1_000),
+        reads: vec![ReadEntry { key: "k".into(), value_hash: None }],
+        journal: vec![JournalEntry { key: "k".into(), value: Some("v".into()) }],
+        log_hash: Hash32::of(b""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut ExecutionResponse)) -> Result<(), ResponseError> {
+        let mut response = sample(3);
+        change(&mut response);
+        response.validate(3, &ResourceLimits::default())
+    }
+
+    #[test]
+    fn a_response_within_its_requests_limits_is_accepted() {
+        assert_eq!(check(|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn what_no_honest_execution_gives_is_refused() {
+        assert_eq!(check(|r| r.request_id = 4), Err(ResponseError::Request { found: 4, expected: 3 }));
+        assert_eq!(
+            check(|r| r.used = Compute::Gas(1)),
+            Err(ResponseError::Meter { found: Meter::Gas, expected: Meter::Fuel })
+        );
+        assert_eq!(
+            check(|r| r.used = Compute::Fuel(100_000_001)),
+            Err(ResponseError::AboveLimit { which: Limit::Compute, found: 100_000_001, limit: 100_000_000 })
+        );
+        assert_eq!(
+            check(|r| r.output = vec![0; 4_097].into()),
+            Err(ResponseError::AboveLimit { which: Limit::OutputBytes, found: 4_097, limit: 4_096 })
+        );
+        assert_eq!(
+            check(|r| r.status = Status::OutOfFuel),
+            Err(ResponseError::Inconsistent { status: "out_of_fuel", what: "an output" })
+        );
+        assert_eq!(
+            check(|r| {
+                r.output = Bytes::default();
+                r.status = Status::Trapped { reason: "unreachable".to_owned() };
+            }),
+            Err(ResponseError::Inconsistent { status: "trapped", what: "a journal" })
+        );
+        assert_eq!(
+            check(|r| {
+                r.output = Bytes::default();
+                r.journal.clear();
+                r.status = Status::OutOfGas;
+            }),
+            Err(ResponseError::Inconsistent { status: "out_of_gas", what: "a request billed in fuel" })
+        );
+    }
+}

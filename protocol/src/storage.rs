@@ -1,0 +1,195 @@
+//! A namespace's keys and values: what an execution read, what it wants to write, and whether that still fits.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bytes, Hash32,
+    limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+};
+
+/// A key that the execution read from its snapshot, and what it found there.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct ReadEntry {
+    /// The key.
+    pub key: Bytes,
+    /// SHA-256 of the value; `None` when the key was absent.
+    pub value_hash: Option<Hash32>,
+}
+
+/// A key's new value, or its removal.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// The key.
+    pub key: Bytes,
+    /// The value; `None` removes the key.
+    pub value: Option<Bytes>,
+}
+
+impl JournalEntry {
+    /// Bytes of key and value, the measure of `journal_bytes`.
+    pub fn bytes(&self) -> u64 {
+        self.key.len() as u64 + self.value.as_ref().map_or(0, |value| value.len() as u64)
+    }
+}
+
+/// Bytes of a whole journal.
+pub fn journal_bytes(journal: &[JournalEntry]) -> u64 {
+    journal.iter().map(JournalEntry::bytes).sum()
+}
+
+/// A read set or journal that no execution produces.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// A key is empty or too long.
+    #[error("a storage key has {found} bytes, expected 1 to {MAX_KEY_BYTES}")]
+    KeyBytes {
+        /// Its length.
+        found: usize,
+    },
+    /// A value is too long.
+    #[error("a storage value has {found} bytes, expected at most {MAX_VALUE_BYTES}")]
+    ValueBytes {
+        /// Its length.
+        found: usize,
+    },
+    /// Keys must ascend strictly, so that one set has one encoding.
+    #[error("the keys of the {list} must ascend without repetition, found {found:?} out of place")]
+    Order {
+        /// "read set" or "journal".
+        list: &'static str,
+        /// The key.
+        found: Bytes,
+    },
+}
+
+/// Checks one key.
+///
+/// # Errors
+/// [`StorageError::KeyBytes`].
+pub fn check_key(key: &[u8]) -> Result<(), StorageError> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES as usize {
+        return Err(StorageError::KeyBytes { found: key.len() });
+    }
+    Ok(())
+}
+
+/// Checks one value.
+///
+/// # Errors
+/// [`StorageError::ValueBytes`].
+pub fn check_value(value: &[u8]) -> Result<(), StorageError> {
+    if value.len() > MAX_VALUE_BYTES as usize {
+        return Err(StorageError::ValueBytes { found: value.len() });
+    }
+    Ok(())
+}
+
+fn check_order<'a>(list: &'static str, keys: impl Iterator<Item = &'a Bytes>) -> Result<(), StorageError> {
+    let mut last: Option<&Bytes> = None;
+    for key in keys {
+        check_key(key)?;
+        if last.is_some_and(|last| last >= key) {
+            return Err(StorageError::Order { list, found: key.clone() });
+        }
+        last = Some(key);
+    }
+    Ok(())
+}
+
+/// Checks the form of a read set.
+///
+/// # Errors
+/// [`StorageError`] for a key out of bounds or out of order.
+pub fn check_read_set(reads: &[ReadEntry]) -> Result<(), StorageError> {
+    check_order("read set", reads.iter().map(|read| &read.key))
+}
+
+/// Checks the form of a journal.
+///
+/// # Errors
+/// [`StorageError`] for a key or value out of bounds or a key out of order.
+pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
+    check_order("journal", journal.iter().map(|entry| &entry.key))?;
+    journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
+}
+
+/// The keys that a response reads or writes, each once, in order.
+pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> Vec<&'a Bytes> {
+    let mut keys: Vec<_> = reads.iter().map(|read| &read.key).chain(journal.iter().map(|entry| &entry.key)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The first key whose value is no longer what was read; `current` gives a key's value now.
+pub fn first_conflict<V: AsRef<[u8]>>(
+    reads: &[ReadEntry],
+    mut current: impl FnMut(&[u8]) -> Option<V>,
+) -> Option<&Bytes> {
+    reads
+        .iter()
+        .find(|read| current(&read.key).map(|value| Hash32::of(value.as_ref())) != read.value_hash)
+        .map(|read| &read.key)
+}
+
+/// Where a namespace stands towards a response, as the contract's shell found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageCheck {
+    /// Every key that was read is as it was, none is held, and the journal fits.
+    Fits,
+    /// This key was read and has changed since.
+    Conflict(Bytes),
+    /// This key is held by a response that is staged for another request.
+    Held(Bytes),
+    /// The namespace's owner has not paid for this many more bytes.
+    Exhausted {
+        /// Bytes that the journal adds.
+        needed: u64,
+        /// Bytes that are paid for and free.
+        available: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(key: &str, value: Option<&str>) -> ReadEntry {
+        ReadEntry { key: key.into(), value_hash: value.map(|value| Hash32::of(value.as_bytes())) }
+    }
+
+    #[test]
+    fn only_a_key_that_was_read_and_changed_conflicts() {
+        let now = |key: &[u8]| match key {
+            b"a" => Some("1"),
+            b"b" => Some("2"),
+            _ => None,
+        };
+        assert_eq!(first_conflict(&[read("a", Some("1")), read("c", None)], now), None);
+        assert_eq!(first_conflict(&[read("a", Some("1")), read("b", Some("old"))], now), Some(&"b".into()));
+        assert_eq!(first_conflict(&[read("a", None)], now), Some(&"a".into()));
+        assert_eq!(first_conflict(&[read("c", Some(""))], now), Some(&"c".into()));
+    }
+
+    #[test]
+    fn a_set_has_one_encoding() {
+        assert_eq!(check_read_set(&[read("a", None), read("b", None)]), Ok(()));
+        assert!(matches!(
+            check_read_set(&[read("b", None), read("a", None)]),
+            Err(StorageError::Order { list: "read set", .. })
+        ));
+        let entry = |key: &str| JournalEntry { key: key.into(), value: None };
+        assert!(matches!(check_journal(&[entry("a"), entry("a")]), Err(StorageError::Order { list: "journal", .. })));
+        assert_eq!(check_journal(&[entry("")]), Err(StorageError::KeyBytes { found: 0 }));
+        let long = JournalEntry { key: "a".into(), value: Some(vec![0; MAX_VALUE_BYTES as usize + 1].into()) };
+        assert_eq!(check_journal(&[long]), Err(StorageError::ValueBytes { found: 65_537 }));
+    }
+
+    #[test]
+    fn touched_keys_are_a_sorted_union() {
+        let reads = [read("a", None), read("c", None)];
+        let journal = [JournalEntry { key: "b".into(), value: None }, JournalEntry { key: "c".into(), value: None }];
+        assert_eq!(touched_keys(&reads, &journal), [&"a".into(), &"b".into(), &"c".into()]);
+    }
+}
