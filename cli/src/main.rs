@@ -1,0 +1,7 @@
+//! The `outlayer` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    outlayer::main()
+}

@@ -1,0 +1,78 @@
+//! Output: lines of a name and a value for people, JSON for programs.
+
+use outlayer_protocol::NearToken;
+use serde::Serialize;
+
+/// Prints `value` as JSON.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints a name and a value.
+pub(crate) fn line(name: &str, value: impl std::fmt::Display) {
+    println!("{name:<16} {value}");
+}
+
+/// An amount for people: NEAR to the yocto, without zeros at the end.
+pub(crate) fn near(amount: NearToken) -> String {
+    const YOCTO: u128 = 10u128.pow(24);
+    let (whole, rest) = (amount.as_yoctonear() / YOCTO, amount.as_yoctonear() % YOCTO);
+    let digits = format!("{rest:024}");
+    let digits = digits.trim_end_matches('0');
+    if digits.is_empty() {
+        format!("{whole} NEAR")
+    } else {
+        format!("{whole}.{digits} NEAR")
+    }
+}
+
+/// Bytes for people: as text when they are, else in hexadecimal. Control characters other than line ends and tabs are escaped,
+/// so that a guest cannot steer the terminal.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.chars().map(shown).collect(),
+        Err(_) => format!(
+            "0x{}",
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        ),
+    }
+}
+
+fn shown(letter: char) -> String {
+    if letter.is_control() && !matches!(letter, '\n' | '\t') {
+        letter.escape_default().to_string()
+    } else {
+        letter.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact_and_short() {
+        let cases = [
+            (0, "0 NEAR"),
+            (10u128.pow(24), "1 NEAR"),
+            (5 * 10u128.pow(21), "0.005 NEAR"),
+        ];
+        for (yocto, expected) in cases {
+            assert_eq!(near(NearToken::from_yoctonear(yocto)), expected);
+        }
+        assert_eq!(
+            near(NearToken::from_yoctonear(1)),
+            "0.000000000000000000000001 NEAR"
+        );
+    }
+
+    #[test]
+    fn a_guests_output_cannot_steer_the_terminal() {
+        assert_eq!(text(b"a\n\x1b[2J\xc2\x9b"), "a\n\\u{1b}[2J\\u{9b}");
+        assert_eq!(text(&[0xff, 0x00]), "0xff00");
+    }
+}

@@ -1,0 +1,111 @@
+//! Options that describe a request.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use outlayer_protocol::{CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, ResourceLimits};
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kind {
+    WasiP1,
+    WasiP2,
+    Near,
+}
+
+impl From<Kind> for GuestKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::WasiP1 => Self::WasiP1,
+            Kind::WasiP2 => Self::WasiP2,
+            Kind::Near => Self::Near,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestOptions {
+    /// The guest's input, as text
+    #[arg(long, conflicts_with = "input_file")]
+    input: Option<String>,
+    /// A file that holds the guest's input
+    #[arg(long)]
+    input_file: Option<PathBuf>,
+    /// An argument for the guest; may be given several times
+    #[arg(long = "arg", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// An environment variable for the guest, NAME=VALUE; may be given several times
+    #[arg(long = "env", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// The kind of guest that the code must be [default: detected]
+    #[arg(long)]
+    kind: Option<Kind>,
+    /// Fuel limit [default: 100000000]
+    #[arg(long, conflicts_with = "gas")]
+    fuel: Option<u64>,
+    /// Gas limit: meters in NEAR's gas instead of fuel
+    #[arg(long)]
+    gas: Option<u64>,
+    /// Memory limit, bytes
+    #[arg(long)]
+    memory_bytes: Option<u64>,
+    /// Output limit, bytes
+    #[arg(long)]
+    output_bytes: Option<u32>,
+    /// Log limit, bytes
+    #[arg(long)]
+    log_bytes: Option<u32>,
+    /// Limit on keys and values written, bytes
+    #[arg(long)]
+    journal_bytes: Option<u32>,
+    /// Limit on distinct storage keys read
+    #[arg(long)]
+    storage_reads: Option<u32>,
+    /// Limit on distinct storage keys written
+    #[arg(long)]
+    storage_writes: Option<u32>,
+    /// Workers that must agree
+    #[arg(long, default_value_t = 1)]
+    approvals: u8,
+}
+
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected NAME=VALUE, found {text:?}"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl RequestOptions {
+    /// The request for code of this hash.
+    pub(crate) fn into_request(self, hash: Hash32) -> anyhow::Result<ExecutionRequest> {
+        let input = match (self.input, self.input_file) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(path)) => fs::read(&path).with_context(|| path.display().to_string())?,
+            (None, None) => Vec::new(),
+        };
+        let default = ResourceLimits::default();
+        let compute = match (self.fuel, self.gas) {
+            (_, Some(gas)) => Compute::Gas(gas),
+            (Some(fuel), None) => Compute::Fuel(fuel),
+            (None, None) => default.compute,
+        };
+        Ok(ExecutionRequest {
+            kind: self.kind.map(GuestKind::from),
+            args: self.args,
+            env: self.env,
+            approvals: self.approvals,
+            limits: ResourceLimits {
+                compute,
+                memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
+                output_bytes: self.output_bytes.unwrap_or(default.output_bytes),
+                log_bytes: self.log_bytes.unwrap_or(default.log_bytes),
+                journal_bytes: self.journal_bytes.unwrap_or(default.journal_bytes),
+                storage_reads: self.storage_reads.unwrap_or(default.storage_reads),
+                storage_writes: self.storage_writes.unwrap_or(default.storage_writes),
+                ..default
+            },
+            ..ExecutionRequest::new(CodeRef { hash, url: None }, input)
+        })
+    }
+}

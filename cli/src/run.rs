@@ -1,0 +1,191 @@
+//! `outlayer run`: a guest on this machine.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use outlayer_executor::{Execution, Executor, ExecutorConfig, Job, Snapshot, SnapshotError};
+use outlayer_protocol::{
+    AccountId, Bytes, Compute, ExecutionContext, ExecutionRequest, Hash32, JournalEntry, NearToken,
+    RequestId, Status,
+    config::Config,
+    pricing::{quote, response_fee},
+    random_seed,
+};
+use outlayer_worker::engine;
+use serde::Serialize;
+
+use crate::{
+    estimate::STORAGE_BYTE_COST,
+    print,
+    request_args::{RequestOptions, pair},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The guest's Wasm
+    wasm: PathBuf,
+    #[command(flatten)]
+    request: RequestOptions,
+    /// A key of the storage that the guest finds, KEY=VALUE; may be given several times
+    #[arg(long = "storage", value_parser = pair)]
+    storage: Vec<(String, String)>,
+    /// The request's id, which the guest is told
+    #[arg(long, default_value_t = 0)]
+    request_id: RequestId,
+    /// The block seed that the random seed is made from, 64 hex digits
+    #[arg(long, default_value_t = Hash32::default())]
+    block_seed: Hash32,
+    /// Who asks, as the guest is told
+    #[arg(long, default_value = "dapp.near")]
+    predecessor: AccountId,
+    /// Who signed, as the guest is told
+    #[arg(long, default_value = "alice.near")]
+    signer: AccountId,
+    /// Height of the block, as the guest is told
+    #[arg(long, default_value_t = 100_000_000)]
+    block_height: u64,
+    /// Timestamp of the block, nanoseconds, as the guest is told
+    #[arg(long, default_value_t = 1_700_000_000_000_000_000)]
+    block_timestamp: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a run came to.
+#[derive(Serialize)]
+struct Report {
+    status: Status,
+    output: Bytes,
+    logs: Bytes,
+    used: Compute,
+    code_hash: Hash32,
+    reads: Vec<Bytes>,
+    journal: Vec<JournalEntry>,
+    fee: NearToken,
+    attach: NearToken,
+}
+
+struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Snapshot for Memory {
+    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+impl RunArgs {
+    pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        let code = fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
+        let json = self.json;
+        let context = ExecutionContext {
+            request_id: self.request_id,
+            contract_id: "outlayer.near".parse().context("the contract's name")?,
+            block_height: self.block_height,
+            block_timestamp: self.block_timestamp,
+            epoch_height: self.block_height / 43_200,
+            random_seed: random_seed(self.request_id, self.block_seed.as_bytes()),
+            signer_id: self.signer,
+            predecessor_id: self.predecessor,
+            attached_deposit: NearToken::from_near(1),
+        };
+        let request = self.request.into_request(Hash32::of(&code))?;
+        let storage = self
+            .storage
+            .into_iter()
+            .map(|(key, value)| (key.into_bytes(), value.into_bytes()))
+            .collect();
+        let report = execute(&code, request, context, Memory(storage))?;
+        if json {
+            print::json(&report)?;
+        } else {
+            show(&report);
+        }
+        Ok(report.status == Status::Completed)
+    }
+}
+
+/// Executes as a worker would, and prices as the contract would under the default configuration.
+fn execute(
+    code: &[u8],
+    request: ExecutionRequest,
+    mut context: ExecutionContext,
+    mut storage: Memory,
+) -> anyhow::Result<Report> {
+    let (engine_version, near_config_version) = engine::served();
+    let config = Config::new(engine_version, near_config_version);
+    request.validate(&config)?;
+    let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
+    context.attached_deposit = attach;
+    let job = Job {
+        code,
+        kind: request.kind,
+        args: &request.args,
+        env: &request.env,
+        input: &request.input,
+        limits: &request.limits,
+        context: &context,
+    };
+    let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut storage)?;
+    let Execution { logs, .. } = execution.clone();
+    let response = execution.into_response(context.request_id);
+    let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;
+    let fee = response_fee(&config.prices, &request.limits, input_bytes, &response)?;
+    Ok(Report {
+        status: response.status,
+        output: response.output,
+        logs: logs.into(),
+        used: response.used,
+        code_hash: request.code.hash,
+        reads: response.reads.into_iter().map(|read| read.key).collect(),
+        journal: response.journal,
+        fee,
+        attach,
+    })
+}
+
+fn show(report: &Report) {
+    if !report.logs.is_empty() {
+        eprint!("{}", print::text(&report.logs));
+    }
+    print::line("status", status(&report.status));
+    if report.status == Status::Completed {
+        print::line("output", print::text(&report.output));
+    }
+    print::line("used", report.used);
+    print::line("code", report.code_hash);
+    for key in &report.reads {
+        print::line("read", print::text(key));
+    }
+    for entry in &report.journal {
+        let value = entry.value.as_ref().map_or_else(
+            || "removed".to_owned(),
+            |value| format!("= {}", print::text(value)),
+        );
+        print::line("write", format!("{} {value}", print::text(&entry.key)));
+    }
+    print::line("fee", print::near(report.fee));
+    print::line(
+        "attach",
+        format!(
+            "{} (what is not spent comes back)",
+            print::near(report.attach)
+        ),
+    );
+}
+
+fn status(status: &Status) -> String {
+    match status {
+        Status::Exited { code } => format!("exited with {code}"),
+        Status::Trapped { reason } | Status::InvalidModule { reason } => {
+            format!("{}: {}", status.name(), print::text(reason.as_bytes()))
+        }
+        Status::LimitExceeded { which, limit } => {
+            format!("limit exceeded: {which} is at most {limit}")
+        }
+        Status::Completed | Status::OutOfFuel | Status::OutOfGas | Status::StackOverflow => {
+            status.name().to_owned()
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `outlayer request` and `outlayer pending`: what the contract knows of live requests.
+
+use clap::Args;
+use outlayer_protocol::{RequestId, views::RequestView};
+use outlayer_worker::chain::At;
+
+use crate::{
+    network::{NetworkArgs, block_on},
+    print,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// The request's id
+    request_id: RequestId,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RequestArgs {
+    pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        let contract = self.network.contract()?;
+        let id = self.request_id;
+        let found = block_on(async move { Ok(contract.request(id, At::Optimistic).await?) })?;
+        match &found {
+            _ if self.json => print::json(&found)?,
+            Some(view) => show(view),
+            None => println!("request {id} is not live: it was settled, or never made"),
+        }
+        Ok(found.is_some())
+    }
+}
+
+fn show(view: &RequestView) {
+    let request = &view.request;
+    print::line("request", request.id());
+    print::line("phase", request.phase.name());
+    print::line("code", request.code.hash);
+    if let Some(url) = &request.code.url {
+        print::line("code url", print::text(url.as_bytes()));
+    }
+    print::line("input", print::text(&view.input));
+    print::line("limit", request.limits.compute);
+    print::line("asked by", &request.context.predecessor_id);
+    print::line("signed by", &request.context.signer_id);
+    print::line("block", request.context.block_height);
+    print::line("deadline", format!("block {}", request.terms.deadline));
+    print::line("seed", request.context.random_seed);
+    print::line("engine", request.terms.engine_version.0);
+    print::line("deposit", print::near(request.deposit()));
+    print::line(
+        "approvals",
+        format!(
+            "{} needed, {} commitments",
+            request.approvals,
+            request.commitments.len()
+        ),
+    );
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PendingArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// The most that are listed
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl PendingArgs {
+    pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        let contract = self.network.contract()?;
+        let limit = self.limit;
+        let pending =
+            block_on(async move { Ok(contract.all_pending(limit, At::Optimistic).await?) })?;
+        if self.json {
+            print::json(&pending)?;
+            return Ok(true);
+        }
+        println!(
+            "{:>10}  {:<10} {:>12} {:>12} {:>6}  commitments",
+            "request", "phase", "block", "deadline", "engine"
+        );
+        for one in &pending {
+            println!(
+                "{:>10}  {:<10} {:>12} {:>12} {:>6}  {} of {}",
+                one.request_id,
+                print::text(one.phase.as_bytes()),
+                one.block_height,
+                one.deadline,
+                one.engine_version.0,
+                one.committed.len(),
+                one.approvals
+            );
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,49 @@
+//! Publishing code in the contract.
+
+use near_sdk::{AccountId, near};
+use outlayer_protocol::{Bytes, Hash32};
+
+use crate::{
+    Contract, ContractError, ContractExt,
+    code::{self, CodeInfoView},
+};
+
+#[near]
+impl Contract {
+    /// Publishes a module, or its next piece. The argument is the borsh of `{hash, total_bytes: u32, offset: u32, chunk}`;
+    /// pieces come in order, and the last one completes the module when its SHA-256 is right. Pays for the bytes; what is
+    /// attached beyond that goes back.
+    ///
+    /// # Errors
+    /// [`ContractError::Code`].
+    #[payable]
+    #[handle_result]
+    pub fn publish_code(
+        &mut self,
+        #[serializer(borsh)] hash: Hash32,
+        #[serializer(borsh)] total_bytes: u32,
+        #[serializer(borsh)] offset: u32,
+        #[serializer(borsh)] chunk: Vec<u8>,
+    ) -> Result<(), ContractError> {
+        self.publish(hash, total_bytes, offset, &chunk)
+    }
+
+    /// Its publisher deletes a module, complete or not, and gets the deposit back.
+    ///
+    /// # Errors
+    /// [`ContractError::Code`]: unknown, somebody else's, needed by live requests.
+    #[handle_result]
+    pub fn delete_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
+        self.unpublish(&hash)
+    }
+
+    /// Up to `limit` bytes of a published module from `offset` on; `None` when it is not published in full.
+    pub fn get_code(&self, hash: Hash32, offset: u32, limit: u32) -> Option<Bytes> {
+        code::read(&hash, offset, limit).map(Bytes)
+    }
+
+    /// What is known of a published module; with `publisher_id`, also of one that this account is publishing.
+    pub fn get_code_info(&self, hash: Hash32, publisher_id: Option<AccountId>) -> Option<CodeInfoView> {
+        code::info(&hash, publisher_id.as_ref())
+    }
+}

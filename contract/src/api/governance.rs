@@ -1,0 +1,147 @@
+//! The owner's methods. None of them touches a live request: it keeps the terms it was accepted on, and pausing stops new
+//! requests only.
+
+use near_sdk::{AccountId, env, near};
+use outlayer_protocol::{Config, pricing::max_fee};
+
+use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT};
+
+/// The largest output that may be allowed, bytes: a settlement in JSON must fit into a return value of 4,194,304 bytes
+/// (base64 adds a third), and the staged response into a receipt's 4,000,000 bytes of recorded state, twice.
+const MAX_OUTPUT_BYTES: u32 = 1 << 20;
+/// The largest journal that may be allowed, bytes.
+const MAX_JOURNAL_BYTES: u32 = 256 << 10;
+/// The most keys that may be allowed, read or written: their gas must fit into a callback.
+const MAX_KEYS: u32 = 256;
+/// The largest input that may be allowed, bytes: a transaction has 1,572,864, and base64 adds a third.
+const MAX_INPUT_BYTES: u32 = 1 << 20;
+/// The most approvals that may be allowed.
+const MAX_APPROVALS: u8 = 16;
+/// The shortest delay of a sweep, blocks: under load a callback may come this much after its deadline.
+const MIN_SWEEP_DELAY_BLOCKS: u64 = 50;
+
+#[near]
+impl Contract {
+    /// Sets the contract up.
+    ///
+    /// # Errors
+    /// [`ContractError::Config`].
+    #[init]
+    #[handle_result]
+    pub fn new(owner_id: AccountId, config: Config) -> Result<Self, ContractError> {
+        check_config(&config)?;
+        Ok(Self {
+            layout: LAYOUT,
+            owner_id,
+            proposed_owner_id: None,
+            paused: false,
+            config,
+            next_request_id: 0,
+            live_requests: 0,
+            registered_workers: 0,
+            funds: Funds::default(),
+        })
+    }
+
+    /// Sets the terms of later requests.
+    ///
+    /// # Errors
+    /// [`ContractError`]: not the owner, out of bounds.
+    #[handle_result]
+    pub fn set_config(&mut self, config: Config) -> Result<(), ContractError> {
+        self.check_owner()?;
+        check_config(&config)?;
+        self.config = config;
+        Ok(())
+    }
+
+    /// Stops new requests; those that live are settled, cancelled and swept, and money is paid out, as always.
+    ///
+    /// # Errors
+    /// [`ContractError::NotTheOwner`].
+    #[handle_result]
+    pub fn pause(&mut self) -> Result<(), ContractError> {
+        self.check_owner()?;
+        self.paused = true;
+        Ok(())
+    }
+
+    /// Takes new requests again.
+    ///
+    /// # Errors
+    /// [`ContractError::NotTheOwner`].
+    #[handle_result]
+    pub fn resume(&mut self) -> Result<(), ContractError> {
+        self.check_owner()?;
+        self.paused = false;
+        Ok(())
+    }
+
+    /// Offers the ownership to an account, which must accept it; to the owner itself, the offer is taken back.
+    ///
+    /// # Errors
+    /// [`ContractError::NotTheOwner`].
+    #[handle_result]
+    pub fn propose_owner(&mut self, account_id: AccountId) -> Result<(), ContractError> {
+        self.check_owner()?;
+        self.proposed_owner_id = (account_id != self.owner_id).then_some(account_id);
+        Ok(())
+    }
+
+    /// The account to which the ownership is offered becomes the owner.
+    ///
+    /// # Errors
+    /// [`ContractError::NotTheProposedOwner`].
+    #[handle_result]
+    pub fn accept_owner(&mut self) -> Result<(), ContractError> {
+        let found = env::predecessor_account_id();
+        if self.proposed_owner_id.as_ref() != Some(&found) {
+            return Err(ContractError::NotTheProposedOwner { found, expected: self.proposed_owner_id.clone() });
+        }
+        self.proposed_owner_id = None;
+        self.owner_id = found;
+        Ok(())
+    }
+}
+
+impl Contract {
+    pub(crate) fn check_owner(&self) -> Result<(), ContractError> {
+        let found = env::predecessor_account_id();
+        if found != self.owner_id {
+            return Err(ContractError::NotTheOwner { found, expected: self.owner_id.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// Checks that every request within the configuration's bounds can be priced, kept and settled.
+fn check_config(config: &Config) -> Result<(), ContractError> {
+    let bounds = &config.bounds;
+    let limits = &bounds.limits;
+    let numbers: [(&'static str, u128, std::ops::RangeInclusive<u128>, &'static str); 9] = [
+        ("protocol_share_bps", config.protocol_share_bps.into(), 0..=10_000, "at most 10000"),
+        ("yield_timeout_blocks", config.yield_timeout_blocks.into(), 1..=100_000, "1 to 100000"),
+        (
+            "sweep_delay_blocks",
+            config.sweep_delay_blocks.into(),
+            MIN_SWEEP_DELAY_BLOCKS.into()..=1_000_000,
+            "50 to 1000000",
+        ),
+        ("output_bytes", limits.output_bytes.into(), 0..=MAX_OUTPUT_BYTES.into(), "at most 1048576"),
+        ("journal_bytes", limits.journal_bytes.into(), 0..=MAX_JOURNAL_BYTES.into(), "at most 262144"),
+        ("storage_reads", limits.storage_reads.into(), 0..=MAX_KEYS.into(), "at most 256"),
+        ("storage_writes", limits.storage_writes.into(), 0..=MAX_KEYS.into(), "at most 256"),
+        ("input_bytes", bounds.input_bytes.into(), 0..=MAX_INPUT_BYTES.into(), "at most 1048576"),
+        ("approvals", bounds.approvals.into(), 1..=MAX_APPROVALS.into(), "1 to 16"),
+    ];
+    for (what, found, allowed, expected) in numbers {
+        if !allowed.contains(&found) {
+            return Err(ContractError::Config { what, found, expected });
+        }
+    }
+    for compute in [outlayer_protocol::Compute::Fuel(config.max_fuel), outlayer_protocol::Compute::Gas(config.max_gas)] {
+        let most = outlayer_protocol::ResourceLimits { compute, ..*limits };
+        max_fee(&config.prices, &most, bounds.input_bytes)?;
+    }
+    Ok(())
+}

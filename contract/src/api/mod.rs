@@ -1,0 +1,29 @@
+//! The contract's methods, one file a concern. Each checks who calls, and hands on to the module that does the work.
+
+// near-sdk generates promise builders for other contracts beside the methods, without documentation.
+#![allow(missing_docs)]
+
+mod cancel;
+mod code;
+mod governance;
+mod money;
+pub(crate) mod nep145;
+mod request;
+mod resolve;
+mod storage;
+mod sweep;
+mod views;
+mod workers;
+
+use near_sdk::env;
+
+use crate::ContractError;
+
+/// Checks that the contract calls itself: a callback.
+fn check_private() -> Result<(), ContractError> {
+    let (found, expected) = (env::predecessor_account_id(), env::current_account_id());
+    if found != expected {
+        return Err(ContractError::Private { found, expected });
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Taking a request: check, price, yield, keep.
+
+use near_sdk::{FunctionError, env, near};
+use outlayer_protocol::{
+    ExecutionContext, ExecutionRequest,
+    context::random_seed,
+    events::Event,
+    machine::LiveRequest,
+    pricing::quote,
+};
+
+use crate::{
+    Contract, ContractError, ContractExt, Pot, code, gas,
+    promises::{self, CallbackArgs},
+};
+
+#[near]
+impl Contract {
+    /// Asks for an execution. The call's result is the [`Settlement`](outlayer_protocol::Settlement), in JSON or borsh as
+    /// the request says, some blocks later; what of the deposit is not used goes to the payer.
+    ///
+    /// # Panics
+    /// With a [`ContractError`]; the deposit goes back then.
+    #[payable]
+    pub fn request_execution(&mut self, request: ExecutionRequest) {
+        // A result here would be returned in the promise's place.
+        if let Err(error) = self.accept(&request) {
+            error.panic();
+        }
+    }
+}
+
+impl Contract {
+    pub(crate) fn accept(&mut self, request: &ExecutionRequest) -> Result<(), ContractError> {
+        if self.paused {
+            return Err(ContractError::Paused);
+        }
+        gas::check_attached(gas::request(request))?;
+        request.validate(&self.config)?;
+        let quote = quote(&self.config, request, env::storage_byte_cost())?;
+        let attached = env::attached_deposit();
+        if attached < quote.total {
+            return Err(ContractError::Deposit {
+                found: attached,
+                needed: quote.total,
+                max_fee: quote.max_fee,
+                storage_reserve: quote.storage_reserve,
+            });
+        }
+        if request.code.url.is_none() {
+            code::require(&request.code.hash)?;
+        }
+
+        let request_id = self.next_request_id;
+        self.next_request_id = request_id.saturating_add(1);
+        let callback = CallbackArgs {
+            request_id,
+            response_format: request.response_format,
+            meter: request.limits.compute.meter(),
+        };
+        let data_id = promises::yield_execution(&callback, gas::settlement(&request.limits))?;
+        let context = ExecutionContext {
+            request_id,
+            contract_id: env::current_account_id(),
+            block_height: env::block_height(),
+            block_timestamp: env::block_timestamp(),
+            epoch_height: env::epoch_height(),
+            random_seed: random_seed(request_id, &env::random_seed_array()),
+            signer_id: env::signer_account_id(),
+            predecessor_id: env::predecessor_account_id(),
+            attached_deposit: attached,
+        };
+        let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;
+        self.funds.take_in(Pot::Deposits, attached)?;
+        self.add_request(&live, &request.input);
+        env::log_str(&Event::ExecutionRequested(Box::new((&live).into())).to_log());
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! Clearing a request whose callback failed.
+
+use near_sdk::{env, near};
+use outlayer_protocol::{RequestId, Settlement, machine::Input};
+
+use crate::{Contract, ContractError, ContractExt, requests};
+
+#[near]
+impl Contract {
+    /// Anyone refunds a request that is still there well after its deadline.
+    ///
+    /// # Errors
+    /// [`ContractError`]: not live, too early.
+    #[handle_result]
+    pub fn sweep_expired(&mut self, request_id: RequestId) -> Result<Settlement, ContractError> {
+        let request = requests::load(request_id)?;
+        let staged = requests::staged(request_id);
+        let settlement = self.advance(request, staged.as_ref(), Input::Sweep { height: env::block_height() })?;
+        settlement.ok_or(ContractError::UnknownRequest { request_id })
+    }
+}

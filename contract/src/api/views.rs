@@ -1,0 +1,63 @@
+//! What anyone may ask.
+
+use near_sdk::{AccountId, Gas, NearToken, env, near};
+use outlayer_protocol::{
+    ExecutionRequest, RequestId,
+    pricing::quote,
+    views::{ConfigView, CostView, FundsView, PendingView, RequestView, WorkerView},
+};
+
+use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, requests, workers};
+
+#[near]
+impl Contract {
+    /// What a request must attach, to the yocto.
+    ///
+    /// # Errors
+    /// [`ContractError`], as the request itself would give it.
+    #[handle_result]
+    pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
+        request.validate(&self.config)?;
+        Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
+    }
+
+    /// The gas that a request must attach: its settlement's gas is set aside when it is made.
+    pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
+        gas::request(&request)
+    }
+
+    /// A live request with its input; `None` when it was never made, or is settled.
+    pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
+        requests::find(request_id).map(|request| RequestView { request, input: requests::input(request_id) })
+    }
+
+    /// A page of the live requests. The order is not that of the requests: a settled one's place is taken by the last.
+    pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingView> {
+        self.page_requests(from_index, limit).map(|request| (&request).into()).collect()
+    }
+
+    /// The configuration, and who governs it.
+    pub fn get_config(&self) -> ConfigView {
+        ConfigView { owner_id: self.owner_id.clone(), paused: self.paused, config: self.config }
+    }
+
+    /// A registered worker.
+    pub fn get_worker(&self, worker_id: AccountId) -> Option<WorkerView> {
+        workers::view(&worker_id)
+    }
+
+    /// A page of the registered workers.
+    pub fn list_workers(&self, from_index: u64, limit: u64) -> Vec<WorkerView> {
+        self.page_workers(from_index, limit)
+    }
+
+    /// The money that the contract holds, by purpose.
+    pub fn get_funds(&self) -> FundsView {
+        self.funds.view()
+    }
+
+    /// What an account may [`claim`](Self::claim): payments to it that bounced.
+    pub fn get_claimable(&self, account_id: AccountId) -> NearToken {
+        CLAIMABLE.of(&account_id)
+    }
+}

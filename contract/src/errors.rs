@@ -1,0 +1,150 @@
+//! Why a call is refused. Each error says what was found and what is expected; nothing has changed.
+
+use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
+use outlayer_protocol::{Hash32, RequestId, machine::Refusal, pricing::PricingError, request::RequestError};
+
+use crate::{CodeError, MoneyError, NamespaceError};
+
+/// An error of a method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractError {
+    /// A callback was called from outside.
+    #[error("only {expected} itself may call this method, found {found}")]
+    Private {
+        /// The caller.
+        found: AccountId,
+        /// The contract.
+        expected: AccountId,
+    },
+    /// A method of the owner was called by somebody else.
+    #[error("only the owner {expected} may call this method, found {found}")]
+    NotTheOwner {
+        /// The caller.
+        found: AccountId,
+        /// The owner.
+        expected: AccountId,
+    },
+    /// The ownership was not offered to the caller.
+    #[error("{found} cannot become the owner: the ownership is offered to {}", expected.as_ref().map_or("nobody", |id| id.as_str()))]
+    NotTheProposedOwner {
+        /// The caller.
+        found: AccountId,
+        /// To whom it is offered.
+        expected: Option<AccountId>,
+    },
+    /// New requests are refused.
+    #[error("the contract is paused: no new request is taken; those that live are settled as always")]
+    Paused,
+    /// The configuration is out of bounds.
+    #[error("{what} is {found}, expected {expected}")]
+    Config {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        found: u128,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// The request is out of bounds.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// An amount does not fit.
+    #[error(transparent)]
+    Pricing(#[from] PricingError),
+    /// Too little was attached to a request.
+    #[error(
+        "{} yoctoNEAR attached, {} needed: {} for the execution at the most, and {} for its storage, which is returned",
+        found.as_yoctonear(), needed.as_yoctonear(), max_fee.as_yoctonear(), storage_reserve.as_yoctonear()
+    )]
+    Deposit {
+        /// What was attached.
+        found: NearToken,
+        /// What is needed.
+        needed: NearToken,
+        /// For the execution.
+        max_fee: NearToken,
+        /// For its storage.
+        storage_reserve: NearToken,
+    },
+    /// Too little gas was attached to a request.
+    #[error("{found} attached, {needed} needed: the settlement's gas is set aside when the request is made")]
+    Gas {
+        /// What was attached.
+        found: Gas,
+        /// What is needed.
+        needed: Gas,
+    },
+    /// The node gave no identity of the yield.
+    #[error("the node's data id of the yield has {found} bytes, expected 32")]
+    DataId {
+        /// Its length.
+        found: usize,
+    },
+    /// The request is not live.
+    #[error("request {request_id} is not live: it was never made, or is settled")]
+    UnknownRequest {
+        /// The request.
+        request_id: RequestId,
+    },
+    /// The machine refuses the step.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// The yield cannot be resumed any more.
+    #[error("request {request_id} came to its end before this: the yield is gone, its callback settles the request")]
+    YieldGone {
+        /// The request.
+        request_id: RequestId,
+    },
+    /// The machine asks for a staged response where there is none.
+    #[error("request {request_id} has no response to stage or apply")]
+    NoResponse {
+        /// The request.
+        request_id: RequestId,
+    },
+    /// The caller is no worker.
+    #[error("{found} is not a registered worker")]
+    NotAWorker {
+        /// The account.
+        found: AccountId,
+    },
+    /// The worker is suspended.
+    #[error("the worker {found} is suspended by the owner")]
+    Suspended {
+        /// The worker.
+        found: AccountId,
+    },
+    /// A worker's metadata is too long.
+    #[error("the metadata has {found} bytes, expected at most {max}")]
+    Metadata {
+        /// Its length.
+        found: usize,
+        /// What is allowed.
+        max: usize,
+    },
+    /// Nothing is due to the caller.
+    #[error("nothing is due to {account_id}")]
+    NothingDue {
+        /// The caller.
+        account_id: AccountId,
+    },
+    /// An error of published code.
+    #[error("code {hash}: {error}")]
+    Code {
+        /// The code.
+        hash: Hash32,
+        /// The error.
+        error: CodeError,
+    },
+    /// An error of a storage namespace.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// The books do not allow it.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+impl FunctionError for ContractError {
+    fn panic(&self) -> ! {
+        env::panic_str(&self.to_string())
+    }
+}

@@ -1,0 +1,89 @@
+//! Promises, made with the functions of `env` alone: `near_sdk::Promise` imports host functions that networks before
+//! protocol 85 do not have.
+
+use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
+use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, machine::Delivery};
+use serde::{Deserialize, Serialize};
+
+use crate::{ContractError, gas};
+
+/// The arguments of `on_execution_response`: what it needs to answer when the record is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CallbackArgs {
+    pub(crate) request_id: RequestId,
+    pub(crate) response_format: ResponseFormat,
+    pub(crate) meter: Meter,
+}
+
+/// The arguments of `on_refund`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefundArgs {
+    pub(crate) account_id: AccountId,
+    pub(crate) amount: NearToken,
+}
+
+fn arguments(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
+}
+
+/// Yields: the current call's result will be that of `on_execution_response`. Gives what identifies the yield.
+pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash32, ContractError> {
+    let (promise, data_id) = node::yield_create("on_execution_response", &arguments(callback), gas);
+    env::promise_return(promise);
+    let found = data_id.len();
+    data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
+}
+
+/// Resumes a yield; false when there is none to resume.
+pub(crate) fn resume(data_id: &Hash32, payload: &ResumePayload) -> bool {
+    node::yield_resume(&data_id.0, &payload.encode())
+}
+
+/// What the yield was resumed with, in its callback; `None` when it timed out.
+pub(crate) fn resumed_with() -> Option<Vec<u8>> {
+    match env::promise_result_checked(0, ResumePayload::BYTES) {
+        Ok(payload) => Some(payload),
+        Err(PromiseError::Failed) => None,
+        // No payload of this contract is longer; the machine refuses what is none.
+        Err(_) => Some(Vec::new()),
+    }
+}
+
+/// The delivery as the machine names it.
+pub(crate) fn delivery(payload: Option<&Vec<u8>>) -> Delivery<'_> {
+    payload.map_or(Delivery::TimedOut, |payload| Delivery::Resumed(payload))
+}
+
+/// Sends money without waiting for it; `on_refund` sees to it when it bounces.
+pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
+    let promise = env::promise_batch_create(to);
+    env::promise_batch_action_transfer(promise, amount);
+    let then = env::promise_batch_then(promise, &env::current_account_id());
+    let args = arguments(&RefundArgs { account_id: to.clone(), amount });
+    env::promise_batch_action_function_call(then, "on_refund", &args, NearToken::ZERO, gas::ON_REFUND);
+}
+
+/// Whether the payment before this callback arrived.
+pub(crate) fn arrived() -> bool {
+    !matches!(env::promise_result_checked(0, 0), Err(PromiseError::Failed))
+}
+
+/// The two host functions that near-sdk's mock knows within one receipt only.
+#[cfg(not(test))]
+mod node {
+    use near_sdk::{Gas, GasWeight, PromiseIndex, env};
+
+    const DATA_ID: u64 = 0;
+
+    pub(super) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (PromiseIndex, Vec<u8>) {
+        let promise = env::promise_yield_create(method, arguments, gas, GasWeight(0), DATA_ID);
+        (promise, env::read_register(DATA_ID).unwrap_or_default())
+    }
+
+    pub(super) fn yield_resume(data_id: &[u8; 32], payload: &[u8]) -> bool {
+        env::promise_yield_resume(data_id, payload)
+    }
+}
+
+#[cfg(test)]
+use crate::tests::node;

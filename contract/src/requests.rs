@@ -1,0 +1,79 @@
+//! Live requests: the record, the input and a staged response apart from each other, and the list that is paged.
+
+use near_sdk::env;
+use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, machine::LiveRequest};
+
+use crate::{
+    Contract, ContractError,
+    slots::Slots,
+    store::{self, Prefix},
+};
+
+fn key(prefix: Prefix, request_id: RequestId) -> Vec<u8> {
+    store::key(prefix, &[&request_id.to_be_bytes()])
+}
+
+fn live() -> Slots {
+    Slots::new(store::key(Prefix::LiveSlot, &[]))
+}
+
+/// The live request, if it is one.
+pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
+    store::read(&key(Prefix::Request, request_id))
+}
+
+/// The live request.
+pub(crate) fn load(request_id: RequestId) -> Result<LiveRequest, ContractError> {
+    find(request_id).ok_or(ContractError::UnknownRequest { request_id })
+}
+
+/// Writes a request's new state.
+pub(crate) fn save(request: &LiveRequest) {
+    store::write(&key(Prefix::Request, request.id()), request);
+}
+
+/// The input of a live request.
+pub(crate) fn input(request_id: RequestId) -> Bytes {
+    env::storage_read(&key(Prefix::Input, request_id)).unwrap_or_default().into()
+}
+
+/// The staged response, if there is one.
+pub(crate) fn staged(request_id: RequestId) -> Option<ExecutionResponse> {
+    store::read(&key(Prefix::Staged, request_id))
+}
+
+/// Keeps a response until the callback.
+pub(crate) fn stage(response: &ExecutionResponse) {
+    store::write(&key(Prefix::Staged, response.request_id), response);
+}
+
+impl Contract {
+    /// Adds a new request.
+    pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
+        let request_id = request.id();
+        save(request);
+        env::storage_write(&key(Prefix::Input, request_id), input);
+        let position = live().push(&mut self.live_requests, &request_id.to_be_bytes());
+        store::write(&key(Prefix::LivePosition, request_id), &position);
+    }
+
+    /// Deletes everything that is kept of a request.
+    pub(crate) fn delete_request(&mut self, request_id: RequestId) {
+        for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {
+            store::remove(&key(prefix, request_id));
+        }
+        let position_key = key(Prefix::LivePosition, request_id);
+        if let Some(position) = store::read(&position_key) {
+            store::remove(&position_key);
+            if let Some(moved) = live().remove(&mut self.live_requests, position) {
+                store::write(&store::key(Prefix::LivePosition, &[&moved]), &position);
+            }
+        }
+    }
+
+    /// A page of live requests.
+    pub(crate) fn page_requests(&self, from_index: u64, limit: u64) -> impl Iterator<Item = LiveRequest> {
+        let ids = live().page(self.live_requests, from_index, limit);
+        ids.into_iter().filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
+    }
+}

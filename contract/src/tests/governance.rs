@@ -1,0 +1,113 @@
+//! The owner's methods.
+
+use near_sdk::NearToken;
+use outlayer_protocol::Config;
+
+use super::world::*;
+use crate::{Contract, ContractError};
+
+const ZERO: NearToken = NearToken::ZERO;
+
+#[test]
+fn only_the_owner_governs() {
+    type Call = fn(&mut Contract) -> Result<(), ContractError>;
+    let calls: [Call; 7] = [
+        |c| c.pause(),
+        |c| c.resume(),
+        |c| c.set_config(config()),
+        |c| c.propose_owner(id("eve.near")),
+        |c| c.register_worker(id("eve.near"), None),
+        |c| c.remove_worker(id("eve.near")),
+        |c| c.suspend_worker(id("eve.near"), true),
+    ];
+    let mut world = World::new();
+    for call in calls {
+        let error = world.call("eve.near", ZERO, call).unwrap_err();
+        assert_eq!(error, ContractError::NotTheOwner { found: id("eve.near"), expected: id(OWNER) });
+    }
+}
+
+#[test]
+fn the_ownership_passes_in_two_steps() {
+    let mut world = World::new();
+    let error = world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    assert_eq!(error, ContractError::NotTheProposedOwner { found: id("new.near"), expected: None });
+    world.owner(|c| c.propose_owner(id("new.near")));
+    world.owner(|c| c.pause());
+    let error = world.call("eve.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    assert_eq!(error, ContractError::NotTheProposedOwner { found: id("eve.near"), expected: Some(id("new.near")) });
+    world.owner(|c| c.propose_owner(id(OWNER)));
+    world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    world.owner(|c| c.propose_owner(id("new.near")));
+    world.call("new.near", ZERO, |c| c.accept_owner()).unwrap();
+    world.call(OWNER, ZERO, |c| c.resume()).unwrap_err();
+    world.call("new.near", ZERO, |c| c.resume()).unwrap();
+    assert_eq!(world.view(|c| c.get_config()).owner_id, "new.near");
+}
+
+#[test]
+fn a_configuration_out_of_bounds_is_refused() {
+    let changes: [fn(&mut Config); 10] = [
+        |c| c.protocol_share_bps = 10_001,
+        |c| c.yield_timeout_blocks = 0,
+        |c| c.sweep_delay_blocks = 49,
+        |c| c.bounds.limits.output_bytes = u32::MAX,
+        |c| c.bounds.limits.journal_bytes = u32::MAX,
+        |c| c.bounds.limits.storage_reads = 257,
+        |c| c.bounds.limits.storage_writes = 257,
+        |c| c.bounds.input_bytes = u32::MAX,
+        |c| c.bounds.approvals = 0,
+        |c| c.prices.per_gas = yocto(u128::MAX / 2),
+    ];
+    let mut world = World::new();
+    for change in changes {
+        let mut changed = config();
+        change(&mut changed);
+        let error = world.call(OWNER, ZERO, |c| c.set_config(changed)).unwrap_err();
+        assert!(matches!(error, ContractError::Config { .. } | ContractError::Pricing(_)), "{error}");
+        assert!(Contract::new(id(OWNER), changed).is_err());
+    }
+    assert_eq!(world.view(|c| c.get_config()).config, config());
+}
+
+#[test]
+fn a_live_request_keeps_the_terms_it_was_accepted_on() {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id("w.near"), None));
+    let request_id = world.request("dapp.near", &request("x"));
+    let before = world.live(request_id);
+    let mut dear = config();
+    dear.prices.base_fee = NearToken::from_near(5);
+    dear.protocol_share_bps = 9_999;
+    dear.engine_version = outlayer_protocol::EngineVersion(2);
+    world.owner(|c| c.set_config(dear));
+    assert_eq!(world.live(request_id), before);
+    world.resolve("w.near", &answer(request_id, "y")).unwrap();
+    assert!(world.settle(request_id).fee < NearToken::from_near(1));
+    world.audit();
+    let request_id = world.request("dapp.near", &request("x"));
+    assert_eq!(world.live(request_id).terms.engine_version.0, 2);
+}
+
+#[test]
+fn workers_are_listed_and_described() {
+    let mut world = World::new();
+    for name in ["a.near", "b.near", "c.near"] {
+        world.owner(|c| c.register_worker(id(name), Some(format!("about {name}"))));
+    }
+    world.owner(|c| c.suspend_worker(id("b.near"), true));
+    world.owner(|c| c.register_worker(id("b.near"), Some("new".to_owned())));
+    let worker = world.view(|c| c.get_worker(id("b.near"))).unwrap();
+    assert_eq!((worker.metadata.as_str(), worker.suspended), ("new", true));
+    world.audit();
+    world.owner(|c| c.remove_worker(id("a.near")));
+    world.audit();
+    let listed: Vec<_> = world.view(|c| c.list_workers(0, 10)).into_iter().map(|one| one.worker_id).collect();
+    assert_eq!(listed, ["c.near", "b.near"].map(id));
+    assert_eq!(world.view(|c| c.list_workers(1, 1)).len(), 1);
+    let error = world.call(OWNER, ZERO, |c| c.remove_worker(id("a.near"))).unwrap_err();
+    assert_eq!(error, ContractError::NotAWorker { found: id("a.near") });
+    let long = "x".repeat(1_025);
+    let error = world.call(OWNER, ZERO, |c| c.register_worker(id("d.near"), Some(long))).unwrap_err();
+    assert_eq!(error, ContractError::Metadata { found: 1_025, max: 1_024 });
+}

@@ -1,0 +1,393 @@
+//! The invariants over random histories: several dApps, workers and publishers, an owner, accounts that vanish, callbacks
+//! that fail. After every receipt the books and the state are audited; in the end nothing is stuck.
+
+use std::collections::BTreeMap;
+
+use near_sdk::NearToken;
+use outlayer_protocol::{
+    Bytes, ExecutionResponse, Hash32, Outcome, RequestId, Settlement, Status,
+    events::Event,
+    record::{ExecutionRecord, commitment},
+    request::{CodeRef, ResponseFormat},
+    storage::ReadEntry,
+};
+use proptest::prelude::*;
+
+use super::world::*;
+use crate::{Contract, ContractError};
+
+const DAPPS: [&str; 3] = ["alice.near", "bob.near", "carol.near"];
+const WORKERS: [&str; 4] = ["one.near", "two.near", "three.near", "four.near"];
+const KEYS: [&str; 3] = ["a", "b", "c"];
+const PAYER: &str = "payer.near";
+const CODE: &[u8] = b"a module that is published";
+const ZERO: NearToken = NearToken::ZERO;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Request { dapp: usize, approvals: u8, published: bool, payer: bool, excess: u64 },
+    Commit { worker: usize, pick: usize, lie: bool },
+    Resolve { worker: usize, pick: usize, kind: usize, read: usize, write: usize },
+    Cancel { dapp: usize, pick: usize },
+    Deliver { pick: usize },
+    Lose { pick: usize },
+    Sweep { pick: usize },
+    Wait { blocks: u64 },
+    Transfers,
+    Storage { dapp: usize, what: usize, key: usize, amount: u64 },
+    Publish { dapp: usize },
+    Unpublish { dapp: usize },
+    Withdraw { who: usize },
+    Govern { what: usize, worker: usize },
+    Vanish { who: usize },
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let (n, pick) = (|most: usize| 0..most, || 0..20usize);
+    let act = prop_oneof![
+        4 => (n(3), 1u8..4, any::<bool>(), any::<bool>(), 0u64..1_000)
+            .prop_map(|(dapp, approvals, published, payer, excess)| {
+                Act::Request { dapp, approvals: if approvals == 3 { 2 } else { 1 }, published, payer, excess }
+            }),
+        3 => (n(4), pick(), any::<bool>()).prop_map(|(worker, pick, lie)| Act::Commit { worker, pick, lie }),
+        8 => (n(4), pick(), n(6), n(8), n(27)).prop_map(|(worker, pick, kind, read, write)| {
+            Act::Resolve { worker, pick, kind, read, write }
+        }),
+        1 => (n(3), pick()).prop_map(|(dapp, pick)| Act::Cancel { dapp, pick }),
+        5 => pick().prop_map(|pick| Act::Deliver { pick }),
+        1 => pick().prop_map(|pick| Act::Lose { pick }),
+        1 => pick().prop_map(|pick| Act::Sweep { pick }),
+        2 => prop_oneof![1u64..10, 100u64..300].prop_map(|blocks| Act::Wait { blocks }),
+        3 => Just(Act::Transfers),
+        4 => (n(3), n(7), n(3), 0u64..30).prop_map(|(dapp, what, key, amount)| Act::Storage { dapp, what, key, amount }),
+        1 => n(3).prop_map(|dapp| Act::Publish { dapp }),
+        1 => n(3).prop_map(|dapp| Act::Unpublish { dapp }),
+        2 => n(9).prop_map(|who| Act::Withdraw { who }),
+        2 => (n(9), n(4)).prop_map(|(what, worker)| Act::Govern { what, worker }),
+        1 => n(8).prop_map(|who| Act::Vanish { who }),
+    ];
+    prop::collection::vec(act, 0..60)
+}
+
+/// Everybody but the owner.
+fn people() -> Vec<&'static str> {
+    [&DAPPS[..], &WORKERS[..], &[PAYER]].concat()
+}
+
+struct History {
+    world: World,
+    /// What the namespaces must hold, kept by other means.
+    model: BTreeMap<&'static str, BTreeMap<Bytes, Bytes>>,
+    /// How often each request was settled.
+    settled: BTreeMap<RequestId, u32>,
+    /// The bodies that were staged.
+    staged: BTreeMap<RequestId, ExecutionResponse>,
+}
+
+impl History {
+    fn new() -> Self {
+        let mut world = World::new();
+        for worker in WORKERS {
+            world.owner(|c| c.register_worker(id(worker), None));
+        }
+        Self { world, model: BTreeMap::new(), settled: BTreeMap::new(), staged: BTreeMap::new() }
+    }
+
+    fn call(
+        &mut self,
+        by: &str,
+        deposit: NearToken,
+        call: impl FnOnce(&mut Contract) -> Result<(), ContractError>,
+    ) -> bool {
+        self.world.call(by, deposit, call).is_ok()
+    }
+
+    fn pick(&self, pick: usize) -> Option<RequestId> {
+        let live: Vec<_> = self.world.live_requests().into_keys().collect();
+        (!live.is_empty()).then(|| live[pick % live.len()])
+    }
+
+    fn namespace_of(&self, request_id: RequestId) -> &'static str {
+        let live = self.world.live_requests();
+        DAPPS.into_iter().find(|name| live[&request_id].namespace() == name).unwrap()
+    }
+
+    /// What an honest worker answers now; `read` and `write` say which keys.
+    fn body(&self, request_id: RequestId, kind: usize, read: usize, write: usize) -> ExecutionResponse {
+        let mut body = answer(request_id, if kind == 1 { "lie" } else { "truth" });
+        if kind == 2 {
+            body.status = Status::Trapped { reason: "unreachable".to_owned() };
+            body.output = Bytes::default();
+        }
+        if kind == 3 {
+            body.used = outlayer_protocol::Compute::Fuel(u64::MAX);
+        }
+        let values = self.world.namespace(&id(self.namespace_of(request_id)));
+        for (bit, key) in KEYS.iter().enumerate() {
+            if read >> bit & 1 == 1 {
+                let value = values.get(&Bytes::from(*key)).map(|value| Hash32::of(value));
+                // Kind 4 has executed on a snapshot that is not true.
+                let value_hash = if kind == 4 { Some(Hash32::of(b"of another time")) } else { value };
+                body.reads.push(ReadEntry { key: (*key).into(), value_hash });
+            }
+            if kind == 2 {
+                continue;
+            }
+            match write / 3usize.pow(u32::try_from(bit).unwrap()) % 3 {
+                1 => body.journal.push(super::world::write(key, None)),
+                2 => body.journal.push(super::world::write(key, Some(&format!("by {request_id}")))),
+                _ => {}
+            }
+        }
+        body
+    }
+
+    fn settle(&mut self, settlement: &Settlement, namespace: &'static str, deposit: NearToken) {
+        let Settlement { request_id, outcome, fee, refund, .. } = settlement;
+        *self.settled.entry(*request_id).or_default() += 1;
+        assert_eq!(fee.saturating_add(*refund), deposit);
+        assert!(*outcome != Outcome::TimedOut || fee.is_zero());
+        assert_ne!(*outcome, Outcome::StorageConflict, "held keys cannot change");
+        let body = self.staged.remove(request_id);
+        if let Outcome::Completed { .. } = outcome {
+            let model = self.model.entry(namespace).or_default();
+            let body = body.unwrap();
+            for read in &body.reads {
+                assert_eq!(model.get(&read.key).map(|value| Hash32::of(value)), read.value_hash, "a lost update");
+            }
+            for entry in body.journal {
+                match entry.value {
+                    Some(value) => model.insert(entry.key, value),
+                    None => model.remove(&entry.key),
+                };
+            }
+        }
+    }
+
+    fn deliver(&mut self, data_id: &[u8; 32]) {
+        let live = self.world.live_requests().into_values().find(|request| request.data_id.0 == *data_id);
+        let namespace = live.as_ref().map(|request| self.namespace_of(request.id()));
+        let settlement = self.world.deliver(data_id);
+        match (live, namespace) {
+            (Some(live), Some(namespace)) => self.settle(&settlement, namespace, live.deposit()),
+            _ => assert_eq!((settlement.outcome, settlement.refund), (Outcome::TimedOut, ZERO)),
+        }
+    }
+
+    /// Yields that the node would deliver now: resumed, or timed out.
+    fn due(&self) -> Vec<[u8; 32]> {
+        let live = self.world.live_requests();
+        let deadline = |data_id: &[u8; 32]| {
+            live.values().find(|request| request.data_id.0 == *data_id).map_or(0, |request| request.terms.deadline)
+        };
+        let yields = self.world.yields().into_iter();
+        yields.filter(|(id, open)| open.payload.is_some() || self.world.height > deadline(id)).map(|(id, _)| id).collect()
+    }
+
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Request { dapp, approvals, published, payer, excess } => {
+                let mut request = request("some input");
+                request.approvals = approvals;
+                request.refund_to = payer.then(|| id(PAYER));
+                request.response_format = if payer { ResponseFormat::Borsh } else { ResponseFormat::Json };
+                if published {
+                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+                }
+                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+                // Now and then a little too little.
+                let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
+                let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
+                assert!(!accepted || deposit >= cost);
+            }
+            Act::Commit { worker, pick, lie } => {
+                let Some(request_id) = self.pick(pick) else { return };
+                let digest = if lie {
+                    Hash32::of(b"lie")
+                } else {
+                    let live = &self.world.live_requests()[&request_id];
+                    ExecutionRecord::new(live, &self.body(request_id, 0, 1, 2)).digest()
+                };
+                let hash = commitment(&digest, &id(WORKERS[worker]));
+                self.call(WORKERS[worker], ZERO, |c| c.commit_execution(request_id, hash));
+            }
+            Act::Resolve { worker, pick, kind, read, write } => {
+                let Some(request_id) = self.pick(pick) else { return };
+                let several = self.world.live_requests()[&request_id].approvals > 1;
+                let body = if several { self.body(request_id, 0, 1, 2) } else { self.body(request_id, kind, read, write) };
+                let events = self.world.events.len();
+                let taken = self.world.resolve(WORKERS[worker], &body).is_ok();
+                let refused = matches!(self.world.events.get(events), Some(Event::ExecutionDisputed(_)));
+                let live = &self.world.live_requests()[&request_id];
+                if taken && !refused && live.phase.name() == "staged" {
+                    self.staged.insert(request_id, body);
+                }
+            }
+            Act::Cancel { dapp, pick } => {
+                let Some(request_id) = self.pick(pick) else { return };
+                self.call(DAPPS[dapp], ZERO, |c| c.cancel_execution(request_id));
+            }
+            Act::Deliver { pick } => {
+                let due = self.due();
+                if !due.is_empty() {
+                    self.deliver(&due[pick % due.len()]);
+                }
+            }
+            Act::Lose { pick } => {
+                let due = self.due();
+                if !due.is_empty() {
+                    self.world.lose(&due[pick % due.len()]);
+                }
+            }
+            Act::Sweep { pick } => {
+                let Some(request_id) = self.pick(pick) else { return };
+                self.sweep(request_id);
+            }
+            Act::Wait { blocks } => self.world.height += blocks,
+            Act::Transfers => self.world.deliver_transfers(),
+            Act::Storage { dapp, what, key, amount } => self.storage(DAPPS[dapp], what, KEYS[key], amount),
+            Act::Publish { dapp } => {
+                let total = u32::try_from(CODE.len()).unwrap();
+                self.call(DAPPS[dapp], NearToken::from_millinear(20), |c| {
+                    c.publish_code(Hash32::of(CODE), total, 0, CODE.to_vec())
+                });
+            }
+            Act::Unpublish { dapp } => {
+                self.call(DAPPS[dapp], ZERO, |c| c.delete_code(Hash32::of(CODE)));
+            }
+            Act::Withdraw { who } => self.withdraw(who),
+            Act::Govern { what, worker } => self.govern(what, WORKERS[worker]),
+            Act::Vanish { who } => {
+                let who = id(people()[who]);
+                if !self.world.deleted.remove(&who) {
+                    self.world.deleted.insert(who);
+                }
+            }
+        }
+    }
+
+    fn sweep(&mut self, request_id: RequestId) {
+        let live = self.world.live_requests().remove(&request_id).unwrap();
+        let namespace = self.namespace_of(request_id);
+        if let Ok(settlement) = self.world.call("anyone.near", ZERO, |c| c.sweep_expired(request_id)) {
+            assert_eq!(settlement.outcome, Outcome::TimedOut);
+            self.settle(&settlement, namespace, live.deposit());
+        }
+    }
+
+    fn storage(&mut self, by: &'static str, what: usize, key: &str, amount: u64) {
+        let deposit = NearToken::from_micronear(u128::from(amount) * 200);
+        let one = yocto(1);
+        match what {
+            0 | 1 => {
+                if self.call(by, deposit, |c| c.storage_set(key.into(), "directly".into())) {
+                    self.model.entry(by).or_default().insert(key.into(), "directly".into());
+                }
+            }
+            2 => {
+                if self.call(by, ZERO, |c| c.storage_remove(key.into()).map(drop)) {
+                    self.model.entry(by).or_default().remove(&Bytes::from(key));
+                }
+            }
+            3 | 4 => {
+                self.call(by, deposit, |c| c.storage_deposit(None, Some(what == 4)).map(drop));
+            }
+            5 => {
+                self.call(by, one, |c| c.storage_withdraw((amount > 10).then_some(deposit)).map(drop));
+            }
+            _ => {
+                if self.call(by, one, |c| c.storage_unregister(Some(amount > 10)).map(drop)) {
+                    self.model.remove(by);
+                }
+            }
+        }
+    }
+
+    fn withdraw(&mut self, who: usize) {
+        let Some(who) = people().get(who).copied() else {
+            self.call(OWNER, ZERO, |c| c.withdraw_protocol_share().map(drop));
+            return;
+        };
+        self.call(who, ZERO, |c| c.claim().map(drop));
+        self.call(who, ZERO, |c| c.withdraw_earnings().map(drop));
+    }
+
+    fn govern(&mut self, what: usize, worker: &str) {
+        let worker = id(worker);
+        let mut config = config();
+        match what {
+            0 => self.call(OWNER, ZERO, |c| c.pause()),
+            1 | 2 => self.call(OWNER, ZERO, |c| c.resume()),
+            3 => self.call(OWNER, ZERO, |c| c.remove_worker(worker)),
+            4 | 5 => self.call(OWNER, ZERO, |c| c.register_worker(worker, None)),
+            6 => self.call(OWNER, ZERO, |c| c.suspend_worker(worker, true)),
+            7 => self.call(OWNER, ZERO, |c| c.suspend_worker(worker, false)),
+            _ => {
+                config.prices.base_fee = yocto(3);
+                config.protocol_share_bps = 3_333;
+                self.call(OWNER, ZERO, |c| c.set_config(config))
+            }
+        };
+    }
+
+    fn check(&self) {
+        self.world.audit();
+        for name in DAPPS {
+            let expected = self.model.get(name).cloned().unwrap_or_default();
+            assert_eq!(self.world.namespace(&id(name)), expected, "{name}");
+        }
+    }
+
+    /// Everybody's money together.
+    fn total(&self) -> u128 {
+        let everybody = people().into_iter().chain([OWNER, "anyone.near"]);
+        let purses: u128 = everybody.map(|name| self.world.purse(&id(name)).as_yoctonear()).sum();
+        let moving: u128 = self.world.transfers.iter().map(|transfer| transfer.amount.as_yoctonear()).sum();
+        purses + moving + self.world.balance.as_yoctonear()
+    }
+
+    /// Brings everything to its end and everybody's money home.
+    fn finish(&mut self) {
+        self.world.height += 1_000;
+        for data_id in self.due() {
+            self.deliver(&data_id);
+        }
+        for request_id in self.world.live_requests().into_keys() {
+            self.sweep(request_id);
+        }
+        self.check();
+        assert!(self.world.live_requests().is_empty());
+        let made = self.world.view(|c| c.next_request_id);
+        assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
+        // First what is on its way, bouncing or not; then what bounced.
+        self.world.deliver_transfers();
+        self.world.deleted.clear();
+        for dapp in DAPPS {
+            self.call(dapp, yocto(1), |c| c.storage_unregister(Some(true)).map(drop));
+            self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(CODE)));
+        }
+        for who in 0..9 {
+            self.withdraw(who);
+        }
+        self.world.deliver_transfers();
+        self.world.audit();
+        assert_eq!(self.world.balance, OWN, "something is stuck");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_happens_the_books_balance_and_nothing_is_stuck(acts in acts()) {
+        let mut history = History::new();
+        let total = history.total();
+        for act in &acts {
+            history.act(act);
+            history.check();
+            prop_assert_eq!(history.total(), total, "{:?}", act);
+        }
+        history.finish();
+        prop_assert_eq!(history.total(), total);
+    }
+}

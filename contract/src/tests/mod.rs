@@ -1,0 +1,13 @@
+//! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances, receipts, yields), [`audit`]
+//! checks the books and the state against it.
+
+mod audit;
+mod code;
+mod governance;
+mod interleavings;
+mod money;
+pub(crate) mod node;
+mod requests;
+mod reserve;
+mod storage;
+mod world;

@@ -1,0 +1,117 @@
+//! Payments out, payments that bounce, and the arithmetic of the pots.
+
+use near_sdk::NearToken;
+use outlayer_protocol::Outcome;
+
+use super::world::*;
+use crate::{ContractError, Funds, MoneyError, Pot};
+
+const W: &str = "worker.near";
+
+#[test]
+fn a_refund_that_bounces_becomes_claimable_and_is_claimed_once() {
+    let mut world = World::new();
+    let mut request = request("a");
+    request.refund_to = Some(id("gone.near"));
+    let request_id = world.request("dapp.near", &request);
+    world.deleted.insert(id("gone.near"));
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
+    let refund = world.settle(request_id).refund;
+    world.audit();
+    assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
+
+    // Somebody who is not there yet when it is claimed, and then is.
+    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
+    world.deliver_transfers();
+    assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
+    world.deleted.clear();
+    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
+    world.deliver_transfers();
+    assert_eq!(world.purse(&id("gone.near")), PURSE.saturating_add(refund));
+    let error = world.call("gone.near", NearToken::ZERO, |c| c.claim()).unwrap_err();
+    assert_eq!(error, ContractError::NothingDue { account_id: id("gone.near") });
+    world.audit();
+}
+
+#[test]
+fn bounced_payments_add_up() {
+    let mut world = World::new();
+    world.deleted.insert(id("dapp.near"));
+    let mut due = NearToken::ZERO;
+    for _ in 0..2 {
+        let request_id = world.request("dapp.near", &request("a"));
+        world.height += 201;
+        let settlement = world.settle(request_id);
+        assert_eq!(settlement.outcome, Outcome::TimedOut);
+        due = due.saturating_add(settlement.refund);
+        world.audit();
+    }
+    assert_eq!(world.view(|c| c.get_claimable(id("dapp.near"))), due);
+}
+
+#[test]
+fn only_the_contract_says_that_a_payment_bounced() {
+    let mut world = World::new();
+    let error = world.call("eve.near", NearToken::ZERO, |c| c.on_refund(id("eve.near"), PURSE)).unwrap_err();
+    assert_eq!(error, ContractError::Private { found: id("eve.near"), expected: id(CONTRACT) });
+}
+
+#[test]
+fn earnings_and_the_protocols_share_are_paid_out_once() {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id(W), None));
+    let request_id = world.request("dapp.near", &request("a"));
+    world.resolve(W, &answer(request_id, "x")).unwrap();
+    let fee = world.settle(request_id).fee;
+    let share = fee.saturating_div(10);
+    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    assert_eq!(earned, fee.saturating_sub(share));
+    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap_err();
+    assert_eq!(error, ContractError::NothingDue { account_id: id(W) });
+
+    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    assert_eq!(error, ContractError::NotTheOwner { found: id(W), expected: id(OWNER) });
+    assert_eq!(world.owner(|c| c.withdraw_protocol_share()), share);
+    let error = world.call(OWNER, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    assert_eq!(error, ContractError::NothingDue { account_id: id(OWNER) });
+    world.deliver_transfers();
+    world.audit();
+    assert_eq!(world.purse(&id(W)), PURSE.saturating_add(earned));
+    assert_eq!(world.purse(&id(OWNER)), PURSE.saturating_add(share));
+}
+
+#[test]
+fn earnings_that_bounce_are_claimable() {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id(W), None));
+    let request_id = world.request("dapp.near", &request("a"));
+    world.resolve(W, &answer(request_id, "x")).unwrap();
+    world.settle(request_id);
+    world.deleted.insert(id(W));
+    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world.deliver_transfers();
+    assert_eq!(world.view(|c| c.get_claimable(id(W))), earned);
+    world.audit();
+}
+
+#[test]
+fn pots_neither_wrap_nor_go_below_zero() {
+    let most = yocto(u128::MAX);
+    let mut funds = Funds::default();
+    funds.take_in(Pot::Code, most).unwrap();
+    let overflow = MoneyError::Overflow { pot: Pot::Code, found: most, added: yocto(1) };
+    assert_eq!(funds.take_in(Pot::Code, yocto(1)), Err(overflow));
+    let short = MoneyError::Short { pot: Pot::Protocol, found: yocto(0), needed: yocto(1) };
+    assert_eq!(funds.take_out(Pot::Protocol, yocto(1)), Err(short.clone()));
+    assert_eq!(funds.shift(Pot::Protocol, Pot::Code, yocto(1)), Err(short));
+    assert_eq!(funds.view().code, most);
+    for pot in [Pot::Deposits, Pot::Earnings, Pot::Protocol, Pot::Claimable, Pot::Storage] {
+        let mut funds = Funds::default();
+        funds.take_in(pot, yocto(5)).unwrap();
+        funds.shift(pot, Pot::Code, yocto(2)).unwrap();
+        funds.take_out(pot, yocto(3)).unwrap();
+        let mut expected = Funds::default();
+        expected.take_in(Pot::Code, yocto(2)).unwrap();
+        assert_eq!(funds, expected);
+    }
+}

@@ -1,0 +1,303 @@
+//! Namespaces: who may change them, who pays, and how requests meet in them.
+
+use near_sdk::NearToken;
+use outlayer_protocol::{
+    Bytes, ExecutionResponse, Outcome, RequestId,
+    limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+    machine::Refusal,
+    storage::StorageError,
+};
+
+use super::world::*;
+use crate::{ContractError, NamespaceError, StorageBalance};
+
+const W: &str = "worker.near";
+const DAPP: &str = "dapp.near";
+const ONE: NearToken = NearToken::from_yoctonear(1);
+
+fn world() -> World {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id(W), None));
+    world
+}
+
+fn funded() -> World {
+    let mut world = world();
+    world.deposit_storage(DAPP, NearToken::from_near(1));
+    world
+}
+
+fn set(world: &mut World, by: &str, deposit: NearToken, key: &str, value: &str) -> Result<(), ContractError> {
+    let result = world.call(by, deposit, |c| c.storage_set(key.into(), value.into()));
+    world.audit();
+    result
+}
+
+fn get(world: &mut World, key: &str) -> Option<Bytes> {
+    world.view(|c| c.storage_get(id(DAPP), key.into()))
+}
+
+fn body(request_id: RequestId, reads: &[(&str, Option<&str>)], writes: &[(&str, Option<&str>)]) -> ExecutionResponse {
+    ExecutionResponse {
+        reads: reads.iter().map(|(key, value)| read(key, *value)).collect(),
+        journal: writes.iter().map(|(key, value)| write(key, *value)).collect(),
+        ..answer(request_id, "done")
+    }
+}
+
+fn balance(world: &mut World, of: &str) -> Option<StorageBalance> {
+    world.view(|c| c.storage_balance_of(id(of)))
+}
+
+#[test]
+fn bytes_are_charged_and_freed_to_the_last_one() {
+    let mut world = world();
+    let min = world.view(|c| c.storage_balance_bounds()).min;
+    let error = world.call(DAPP, min.saturating_sub(ONE), |c| c.storage_deposit(None, None)).unwrap_err();
+    let expected = NamespaceError::Registration { found: min.saturating_sub(ONE), needed: min };
+    assert_eq!(error, expected.into());
+    let empty = world.usage;
+    world.deposit_storage(DAPP, NearToken::from_near(1));
+    let fresh = balance(&mut world, DAPP).unwrap();
+    for (key, value) in [("a", "1"), ("bb", "22"), ("ccc", ""), ("a", "a longer one"), ("bb", "")] {
+        set(&mut world, DAPP, NearToken::ZERO, key, value).unwrap();
+        assert_eq!(get(&mut world, key), Some(value.into()));
+    }
+    assert!(balance(&mut world, DAPP).unwrap().available < fresh.available);
+    for (key, there) in [("a", true), ("a", false), ("ccc", true), ("zzz", false), ("bb", true)] {
+        assert_eq!(world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())), Ok(there));
+        assert_eq!(get(&mut world, key), None);
+        world.audit();
+    }
+    assert_eq!(balance(&mut world, DAPP), Some(fresh));
+    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(None)), Ok(true));
+    world.deliver_transfers();
+    assert_eq!((world.usage, world.purse(&id(DAPP))), (empty, PURSE));
+    world.audit();
+}
+
+#[test]
+fn a_value_is_refused_when_its_bytes_are_not_paid_for_or_out_of_bounds() {
+    let mut world = world();
+    let error = set(&mut world, DAPP, ONE, "key", "value").unwrap_err();
+    assert!(matches!(error, ContractError::Namespace(NamespaceError::Unpaid { .. })), "{error}");
+    assert_eq!(balance(&mut world, DAPP), None, "nothing is left of it");
+    set(&mut world, DAPP, NearToken::from_millinear(10), "key", "value").unwrap();
+
+    let long = "k".repeat(MAX_KEY_BYTES as usize + 1);
+    let error = StorageError::KeyBytes { found: 257 };
+    assert_eq!(set(&mut world, DAPP, ONE, &long, "v").unwrap_err(), NamespaceError::Storage(error).into());
+    let large = "v".repeat(MAX_VALUE_BYTES as usize + 1);
+    let error = StorageError::ValueBytes { found: 65_537 };
+    assert_eq!(set(&mut world, DAPP, ONE, "k", &large).unwrap_err(), NamespaceError::Storage(error).into());
+    let error = world.call("other.near", NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap_err();
+    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
+    assert_eq!(get(&mut world, &"k".repeat(5_000)), None);
+}
+
+#[test]
+fn keys_page_and_stay_listed_whatever_is_removed() {
+    let mut world = funded();
+    let names: Vec<_> = (0..7).map(|n| format!("key {n}")).collect();
+    for name in &names {
+        set(&mut world, DAPP, NearToken::ZERO, name, "x").unwrap();
+    }
+    world.deposit_storage("dapp.near2", NearToken::from_near(1));
+    set(&mut world, "dapp.near2", NearToken::ZERO, "of another", "x").unwrap();
+    for gone in [&names[2], &names[6], &names[0]] {
+        world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(gone.as_str().into())).unwrap();
+        world.audit();
+    }
+    let mut listed = Vec::new();
+    for from in [0, 2, 4] {
+        listed.extend(world.view(|c| c.storage_keys(id(DAPP), from, 2)));
+    }
+    listed.sort();
+    assert_eq!(listed, [1, 3, 4, 5].map(|n: usize| names[n].as_str().into()));
+    let many = world.view(|c| c.storage_get_many(id(DAPP), vec!["key 1".into(), "key 2".into()]));
+    assert_eq!(many, [Some("x".into()), None]);
+}
+
+#[test]
+fn what_no_byte_needs_is_withdrawn() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
+    let StorageBalance { total, available } = balance(&mut world, DAPP).unwrap();
+    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None)).unwrap_err();
+    assert_eq!(error, NamespaceError::OneYocto { found: NearToken::ZERO }.into());
+    let above = available.saturating_add(ONE);
+    let error = world.call(DAPP, ONE, |c| c.storage_withdraw(Some(above))).unwrap_err();
+    assert_eq!(error, NamespaceError::Withdrawal { found: above, available }.into());
+    world.call(DAPP, ONE, |c| c.storage_withdraw(Some(yocto(5)))).unwrap();
+    let left = world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
+    assert_eq!(left, StorageBalance { total: total.saturating_sub(available), available: NearToken::ZERO });
+    world.deliver_transfers();
+    world.audit();
+    assert_eq!(world.purse(&id(DAPP)), PURSE.saturating_sub(left.total));
+    let error = world.call("other.near", ONE, |c| c.storage_withdraw(None)).unwrap_err();
+    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
+}
+
+#[test]
+fn registering_only_gives_the_rest_back() {
+    let mut world = world();
+    let min = world.view(|c| c.storage_balance_bounds()).min;
+    let near = NearToken::from_near(1);
+    let balance = world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
+    assert_eq!(balance.total, min);
+    world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
+    world.deliver_transfers();
+    assert_eq!(world.purse(&id("friend.near")), PURSE.saturating_sub(min));
+    world.audit();
+}
+
+#[test]
+fn a_namespace_with_keys_is_closed_by_force_only() {
+    let mut world = funded();
+    assert_eq!(world.call("other.near", ONE, |c| c.storage_unregister(None)), Ok(false));
+    for key in ["a", "b", "c"] {
+        set(&mut world, DAPP, NearToken::ZERO, key, "x").unwrap();
+    }
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(false))).unwrap_err();
+    assert_eq!(error, NamespaceError::NotEmpty { account_id: id(DAPP), keys: 3 }.into());
+    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))), Ok(true));
+    world.deliver_transfers();
+    world.audit();
+    assert_eq!(world.purse(&id(DAPP)), PURSE);
+    assert!(world.namespace(&id(DAPP)).is_empty());
+}
+
+#[test]
+fn what_one_request_writes_the_next_one_reads() {
+    let mut world = funded();
+    let first = world.request(DAPP, &request("a"));
+    world.resolve(W, &body(first, &[("k", None)], &[("k", Some("1")), ("l", Some("x"))])).unwrap();
+    assert_eq!(get(&mut world, "k"), None, "nothing is written before the callback");
+    assert_eq!(world.settle(first).outcome, Outcome::Completed { output: "done".into() });
+    assert_eq!(get(&mut world, "k"), Some("1".into()));
+    world.audit();
+    let second = world.request(DAPP, &request("b"));
+    world.resolve(W, &body(second, &[("k", Some("1"))], &[("k", Some("2")), ("l", None)])).unwrap();
+    world.settle(second);
+    world.audit();
+    assert_eq!((get(&mut world, "k"), get(&mut world, "l")), (Some("2".into()), None));
+}
+
+#[test]
+fn two_requests_over_one_key_cannot_lose_an_update() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "count", "0").unwrap();
+    let (first, second) = (world.request(DAPP, &request("a")), world.request(DAPP, &request("b")));
+    world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
+    // Both were executed on the same snapshot.
+    let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
+    let held = Refusal::KeyHeld { request_id: second, key: "count".into() };
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), held.into());
+    world.settle(first);
+    let changed = Refusal::ReadConflict { request_id: second, key: "count".into() };
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), changed.into());
+    world.resolve(W, &body(second, &[("count", Some("1"))], &[("count", Some("2"))])).unwrap();
+    assert!(matches!(world.settle(second).outcome, Outcome::Completed { .. }));
+    assert_eq!(get(&mut world, "count"), Some("2".into()));
+    world.audit();
+}
+
+#[test]
+fn requests_that_touch_different_keys_or_namespaces_never_meet() {
+    let mut world = funded();
+    world.deposit_storage("other.near", NearToken::from_near(1));
+    let ids = [(DAPP, "a"), (DAPP, "b"), ("other.near", "a")].map(|(by, key)| (world.request(by, &request("x")), key));
+    for (request_id, key) in ids {
+        world.resolve(W, &body(request_id, &[(key, None)], &[(key, Some("v"))])).unwrap();
+        world.audit();
+    }
+    for (request_id, _) in ids {
+        assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    }
+}
+
+#[test]
+fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
+    let mut world = funded();
+    for swept in [false, true] {
+        let request_id = world.request(DAPP, &request("x"));
+        world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
+        for key in ["read", "written"] {
+            let held = NamespaceError::Held { key: key.into(), request_id };
+            assert_eq!(set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(), held.clone().into());
+            let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap_err();
+            assert_eq!(error, held.into());
+        }
+        set(&mut world, DAPP, NearToken::ZERO, "free", "mine").unwrap();
+        if swept {
+            let data_id = world.live(request_id).data_id.0;
+            world.lose(&data_id);
+            world.height += 400;
+            world.call(DAPP, NearToken::ZERO, |c| c.sweep_expired(request_id)).unwrap();
+            world.deliver_transfers();
+        } else {
+            world.settle(request_id);
+            let forced = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true)));
+            assert_eq!(forced, Ok(true));
+            world.deliver_transfers();
+            world.deposit_storage(DAPP, NearToken::from_near(1));
+        }
+        for key in ["read", "written"] {
+            set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap();
+            world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_namespace_with_a_held_key_is_not_closed() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    assert_eq!(error, NamespaceError::Held { key: "k".into(), request_id }.into());
+    world.audit();
+}
+
+#[test]
+fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
+    let mut world = world();
+    // Enough for one key, not for two.
+    set(&mut world, DAPP, NearToken::from_millinear(6), "old", "v").unwrap();
+    let before = world.namespace(&id(DAPP));
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[], &[("a", Some("1")), ("b", Some("2")), ("old", None)])).unwrap();
+    let settlement = world.settle(request_id);
+    assert_eq!(settlement.outcome, Outcome::StorageExhausted);
+    assert!(settlement.fee >= config().prices.base_fee);
+    assert_eq!(world.namespace(&id(DAPP)), before);
+    world.audit();
+    // What is freed counts.
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[], &[("new", Some("v")), ("old", None)])).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    world.audit();
+}
+
+#[test]
+fn without_a_namespace_a_journal_is_exhausted_unless_it_keeps_nothing() {
+    let mut world = world();
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[("k", None)], &[("k", Some(""))])).unwrap();
+    assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[], &[("k", None)])).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    world.audit();
+}
+
+#[test]
+fn money_taken_out_while_a_response_waits_exhausts_it() {
+    let mut world = funded();
+    let request_id = world.request(DAPP, &request("x"));
+    world.resolve(W, &body(request_id, &[], &[("k", Some("v"))])).unwrap();
+    world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
+    assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
+    world.audit();
+}

@@ -1,0 +1,310 @@
+//! A small chain with one contract: accounts with balances, blocks, receipts, yields.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use near_sdk::{
+    AccountId, Gas, MockedBlockchain, NearToken, PromiseResult, RuntimeFeesConfig, env,
+    mock::{MockAction, Receipt, with_mocked_blockchain},
+    state::ContractState,
+    test_utils::VMContextBuilder,
+    test_vm_config,
+};
+use outlayer_protocol::{
+    Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId,
+    ResourceLimits, Settlement, Status,
+    events::Event,
+    machine::LiveRequest,
+    request::{CodeRef, ResponseFormat},
+};
+
+use super::node::{YIELDS, Yield, Yields};
+use crate::{
+    Contract, ContractError,
+    promises::{CallbackArgs, RefundArgs},
+};
+
+pub(crate) const CONTRACT: &str = "outlayer.near";
+pub(crate) const OWNER: &str = "owner.near";
+/// What the contract's account holds for itself at first.
+pub(crate) const OWN: NearToken = NearToken::from_near(10);
+/// What everybody else has at first.
+pub(crate) const PURSE: NearToken = NearToken::from_near(1_000);
+
+pub(crate) fn id(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+pub(crate) fn yocto(amount: u128) -> NearToken {
+    NearToken::from_yoctonear(amount)
+}
+
+/// A transfer that is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) to: AccountId,
+    pub(crate) amount: NearToken,
+    pub(crate) then: RefundArgs,
+}
+
+/// The chain.
+pub(crate) struct World {
+    pub(crate) storage: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) usage: u64,
+    pub(crate) height: u64,
+    pub(crate) gas: Gas,
+    pub(crate) balance: NearToken,
+    pub(crate) purses: BTreeMap<AccountId, NearToken>,
+    /// Accounts that were deleted: transfers to them bounce.
+    pub(crate) deleted: BTreeSet<AccountId>,
+    pub(crate) transfers: Vec<Transfer>,
+    pub(crate) events: Vec<Event>,
+    /// What the last call that succeeded logged and burned in host functions.
+    pub(crate) logs: Vec<String>,
+}
+
+impl World {
+    /// A chain with a new contract under [`Config::new`].
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        YIELDS.set(Yields::default());
+        let mut world = Self {
+            storage: HashMap::new(),
+            usage: 100_000,
+            height: 1_000,
+            gas: Gas::from_tgas(1_000),
+            balance: OWN,
+            purses: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            transfers: Vec::new(),
+            events: Vec::new(),
+            logs: Vec::new(),
+        };
+        world.enter(&id(OWNER), NearToken::ZERO, Vec::new());
+        Contract::new(id(OWNER), config).unwrap().state_write();
+        world.leave();
+        world
+    }
+
+    fn enter(&mut self, by: &AccountId, deposit: NearToken, results: Vec<PromiseResult>) {
+        let context = VMContextBuilder::new()
+            .current_account_id(id(CONTRACT))
+            .signer_account_id(by.clone())
+            .predecessor_account_id(by.clone())
+            .block_height(self.height)
+            .block_timestamp(self.height * 1_000_000_000)
+            .epoch_height(7)
+            .account_balance(self.balance.saturating_add(deposit))
+            .storage_usage(self.usage)
+            .attached_deposit(deposit)
+            .prepaid_gas(self.gas)
+            .random_seed([9; 32])
+            .build();
+        let storage = std::mem::take(&mut self.storage);
+        env::set_blockchain_interface(MockedBlockchain::new(
+            context,
+            test_vm_config(),
+            RuntimeFeesConfig::test(),
+            results,
+            storage,
+            HashMap::new(),
+            None,
+        ));
+    }
+
+    fn leave(&mut self) -> Vec<Receipt> {
+        self.usage = env::storage_usage();
+        let (storage, receipts, logs) =
+            with_mocked_blockchain(|chain| (chain.take_storage(), chain.created_receipts(), chain.logs()));
+        self.storage = storage;
+        self.events.extend(logs.iter().filter_map(|line| Event::from_log(line)));
+        self.logs = logs;
+        receipts
+    }
+
+    fn run<R>(
+        &mut self,
+        by: &AccountId,
+        deposit: NearToken,
+        results: Vec<PromiseResult>,
+        call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
+    ) -> Result<R, ContractError> {
+        let (storage, usage) = (self.storage.clone(), self.usage);
+        let yields = YIELDS.with_borrow(Clone::clone);
+        self.enter(by, deposit, results);
+        let mut contract = Contract::state_read().unwrap();
+        let result = call(&mut contract);
+        match result {
+            Ok(value) => {
+                contract.state_write();
+                let receipts = self.leave();
+                self.balance = self.balance.checked_add(deposit).unwrap();
+                self.collect(&receipts);
+                Ok(value)
+            }
+            Err(error) => {
+                // The node undoes what a receipt did that panics.
+                (self.storage, self.usage) = (storage, usage);
+                YIELDS.set(yields);
+                Err(error)
+            }
+        }
+    }
+
+    fn collect(&mut self, receipts: &[Receipt]) {
+        let mut receipts = receipts.iter();
+        while let Some(receipt) = receipts.next() {
+            let [MockAction::Transfer { deposit, .. }] = &receipt.actions[..] else { panic!("{receipt:?}") };
+            let then = receipts.next().unwrap();
+            let [MockAction::FunctionCallWeight { method_name, args, attached_deposit, .. }] = &then.actions[..] else {
+                panic!("{then:?}")
+            };
+            assert_eq!((then.receiver_id.as_str(), &method_name[..]), (CONTRACT, &b"on_refund"[..]));
+            assert!(attached_deposit.is_zero());
+            self.balance = self.balance.checked_sub(*deposit).unwrap();
+            let then = serde_json::from_slice(args).unwrap();
+            self.transfers.push(Transfer { to: receipt.receiver_id.clone(), amount: *deposit, then });
+        }
+    }
+
+    /// An account calls the contract; when that fails, nothing has changed.
+    pub(crate) fn call<R>(
+        &mut self,
+        by: &str,
+        deposit: NearToken,
+        call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
+    ) -> Result<R, ContractError> {
+        let by = id(by);
+        let purse = self.purse(&by).checked_sub(deposit).unwrap();
+        let value = self.run(&by, deposit, Vec::new(), call)?;
+        self.purses.insert(by, purse);
+        Ok(value)
+    }
+
+    /// The owner calls.
+    pub(crate) fn owner<R>(&mut self, call: impl FnOnce(&mut Contract) -> Result<R, ContractError>) -> R {
+        self.call(OWNER, NearToken::ZERO, call).unwrap()
+    }
+
+    /// Anyone looks.
+    pub(crate) fn view<R>(&mut self, view: impl FnOnce(&Contract) -> R) -> R {
+        let usage = self.usage;
+        let value = self.run(&id("viewer.near"), NearToken::ZERO, Vec::new(), |contract| Ok(view(contract))).unwrap();
+        assert_eq!(self.usage, usage);
+        value
+    }
+
+    pub(crate) fn purse(&self, account_id: &AccountId) -> NearToken {
+        self.purses.get(account_id).copied().unwrap_or(PURSE)
+    }
+
+    /// Delivers the transfers that are on their way, and runs their callbacks.
+    pub(crate) fn deliver_transfers(&mut self) {
+        for Transfer { to, amount, then } in std::mem::take(&mut self.transfers) {
+            let result = if self.deleted.contains(&to) {
+                self.balance = self.balance.checked_add(amount).unwrap();
+                PromiseResult::Failed
+            } else if to.as_str() == CONTRACT {
+                self.balance = self.balance.checked_add(amount).unwrap();
+                PromiseResult::Successful(Vec::new())
+            } else {
+                let purse = self.purse(&to).checked_add(amount).unwrap();
+                self.purses.insert(to, purse);
+                PromiseResult::Successful(Vec::new())
+            };
+            let RefundArgs { account_id, amount } = then;
+            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.on_refund(account_id, amount)).unwrap();
+        }
+    }
+
+    /// The yields that wait: those resumed, then the others.
+    pub(crate) fn yields(&self) -> Vec<([u8; 32], Yield)> {
+        YIELDS.with_borrow(|yields| yields.open.clone().into_iter().collect())
+    }
+
+    /// Delivers a yield: what it was resumed with, or its timeout.
+    pub(crate) fn deliver(&mut self, data_id: &[u8; 32]) -> Settlement {
+        let (args, bytes) = self.deliver_raw(data_id);
+        match args.response_format {
+            ResponseFormat::Json => serde_json::from_slice(&bytes).unwrap(),
+            ResponseFormat::Borsh => borsh::from_slice(&bytes).unwrap(),
+        }
+    }
+
+    pub(crate) fn deliver_raw(&mut self, data_id: &[u8; 32]) -> (CallbackArgs, Vec<u8>) {
+        let open = YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
+        let args: CallbackArgs = serde_json::from_slice(&open.arguments).unwrap();
+        let result = open.payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
+        let bytes = self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(&args)).unwrap();
+        (args, bytes)
+    }
+
+    /// A yield's callback fails: out of gas, say. It is not run again.
+    pub(crate) fn lose(&mut self, data_id: &[u8; 32]) {
+        YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
+    }
+
+    /// Makes a request with what it must attach, and gives its id.
+    pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
+        let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+        self.call(by, total, |c| c.accept(request)).unwrap();
+        self.view(|c| c.next_request_id) - 1
+    }
+
+    pub(crate) fn live(&mut self, request_id: RequestId) -> LiveRequest {
+        self.view(|c| c.get_request(request_id)).unwrap().request
+    }
+
+    pub(crate) fn resolve(&mut self, by: &str, response: &ExecutionResponse) -> Result<(), ContractError> {
+        self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
+    }
+
+    /// Settles a request that was resumed, or whose time is over.
+    pub(crate) fn settle(&mut self, request_id: RequestId) -> Settlement {
+        let data_id = self.live(request_id).data_id.0;
+        let settlement = self.deliver(&data_id);
+        self.deliver_transfers();
+        settlement
+    }
+
+    /// Registers and funds a namespace.
+    pub(crate) fn deposit_storage(&mut self, by: &str, amount: NearToken) {
+        self.call(by, amount, |c| c.storage_deposit(None, None)).unwrap();
+    }
+}
+
+pub(crate) fn config() -> Config {
+    Config::new(EngineVersion(1), 84)
+}
+
+pub(crate) fn request(input: &str) -> ExecutionRequest {
+    let code = CodeRef { hash: Hash32::of(b"code"), url: Some("https://code.example/guest.wasm".to_owned()) };
+    ExecutionRequest::new(code, input)
+}
+
+/// What an honest worker answers when the guest writes `output` and touches no storage.
+pub(crate) fn answer(request_id: RequestId, output: &str) -> ExecutionResponse {
+    ExecutionResponse {
+        request_id,
+        status: Status::Completed,
+        output: output.into(),
+        used: Compute::Fuel(1_000),
+        reads: Vec::new(),
+        journal: Vec::new(),
+        log_hash: Hash32::of(b""),
+    }
+}
+
+pub(crate) fn read(key: &str, value: Option<&str>) -> ReadEntry {
+    ReadEntry { key: key.into(), value_hash: value.map(|value| Hash32::of(value.as_bytes())) }
+}
+
+pub(crate) fn write(key: &str, value: Option<&str>) -> JournalEntry {
+    JournalEntry { key: key.into(), value: value.map(Into::into) }
+}
+
+pub(crate) fn limits() -> ResourceLimits {
+    ResourceLimits::default()
+}

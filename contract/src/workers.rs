@@ -1,0 +1,106 @@
+//! The registry of workers. What they earned stands apart from it ([`crate::money`]), so that nobody loses it by being
+//! removed.
+
+use near_sdk::{AccountId, near};
+use outlayer_protocol::views::WorkerView;
+
+use crate::{
+    Contract, ContractError,
+    money::EARNINGS,
+    slots::Slots,
+    store::{self, Prefix},
+};
+
+/// The longest metadata, bytes.
+pub(crate) const MAX_METADATA_BYTES: usize = 1_024;
+
+/// A registered worker.
+#[near(serializers = [borsh])]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Worker {
+    /// Place in the list.
+    pub(crate) position: u32,
+    /// Answers settled.
+    pub(crate) settled: u64,
+    /// Commitments to digests that lost.
+    pub(crate) lost: u64,
+    /// Whether it may not answer.
+    pub(crate) suspended: bool,
+    /// What it publishes about itself.
+    pub(crate) metadata: String,
+}
+
+fn key(worker_id: &[u8]) -> Vec<u8> {
+    store::key(Prefix::Worker, &[worker_id])
+}
+
+fn slots() -> Slots {
+    Slots::new(store::key(Prefix::WorkerSlot, &[]))
+}
+
+fn find(worker_id: &AccountId) -> Option<Worker> {
+    store::read(&key(worker_id.as_bytes()))
+}
+
+fn not_a_worker(worker_id: &AccountId) -> ContractError {
+    ContractError::NotAWorker { found: worker_id.clone() }
+}
+
+/// Checks that an account may answer.
+pub(crate) fn check_active(worker_id: &AccountId) -> Result<(), ContractError> {
+    match find(worker_id) {
+        None => Err(not_a_worker(worker_id)),
+        Some(worker) if worker.suspended => Err(ContractError::Suspended { found: worker_id.clone() }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Changes a worker, if it is still registered.
+pub(crate) fn update(worker_id: &AccountId, change: impl FnOnce(&mut Worker)) -> Result<(), ContractError> {
+    let mut worker = find(worker_id).ok_or_else(|| not_a_worker(worker_id))?;
+    change(&mut worker);
+    store::write(&key(worker_id.as_bytes()), &worker);
+    Ok(())
+}
+
+/// A worker as views show it.
+pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
+    let Worker { settled, lost, suspended, metadata, .. } = find(worker_id)?;
+    let earnings = EARNINGS.of(worker_id);
+    Some(WorkerView { worker_id: worker_id.clone(), earnings, settled, lost, suspended, metadata })
+}
+
+impl Contract {
+    /// Registers a worker, or replaces the metadata of one that is registered.
+    pub(crate) fn add_worker(&mut self, worker_id: &AccountId, metadata: String) -> Result<(), ContractError> {
+        if metadata.len() > MAX_METADATA_BYTES {
+            return Err(ContractError::Metadata { found: metadata.len(), max: MAX_METADATA_BYTES });
+        }
+        if find(worker_id).is_some() {
+            return update(worker_id, |worker| worker.metadata = metadata);
+        }
+        let position = slots().push(&mut self.registered_workers, worker_id.as_bytes());
+        let worker = Worker { position, settled: 0, lost: 0, suspended: false, metadata };
+        store::write(&key(worker_id.as_bytes()), &worker);
+        Ok(())
+    }
+
+    /// Removes a worker; its earnings stay its own.
+    pub(crate) fn delete_worker(&mut self, worker_id: &AccountId) -> Result<(), ContractError> {
+        let worker = find(worker_id).ok_or_else(|| not_a_worker(worker_id))?;
+        store::remove(&key(worker_id.as_bytes()));
+        if let Some(moved) = slots().remove(&mut self.registered_workers, worker.position)
+            && let Some(mut other) = store::read::<Worker>(&key(&moved))
+        {
+            other.position = worker.position;
+            store::write(&key(&moved), &other);
+        }
+        Ok(())
+    }
+
+    /// A page of workers.
+    pub(crate) fn page_workers(&self, from_index: u64, limit: u64) -> Vec<WorkerView> {
+        let ids = slots().page(self.registered_workers, from_index, limit);
+        ids.into_iter().filter_map(|id| view(&String::from_utf8(id).ok()?.parse().ok()?)).collect()
+    }
+}

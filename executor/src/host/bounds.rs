@@ -1,0 +1,104 @@
+//! Linear memory and tables, in all.
+
+use outlayer_protocol::{Limit, ResourceLimits};
+use wasmtime::ResourceLimiter;
+
+use crate::{fault::Fault, verdict::Stop};
+
+/// Counts the memory and the table elements of all instances against the request's limits.
+///
+/// Growing within the module's own maximum but beyond the request's limit ends the execution with `LimitExceeded`, at
+/// instantiation as later. Growing beyond the module's own maximum gives the guest -1, as the specification
+/// says. Memory that the host cannot give is a fault, never a -1: that would be a difference between hosts.
+pub(crate) struct Bounds {
+    memory_limit: u64,
+    memory_bytes: u64,
+    table_limit: u32,
+    table_elements: u64,
+    /// The last request was beyond the guest's own maximum, so its failure is no fault of the host.
+    beyond_maximum: bool,
+}
+
+impl Bounds {
+    pub(super) fn new(limits: &ResourceLimits) -> Self {
+        Self {
+            memory_limit: limits.memory_bytes,
+            memory_bytes: 0,
+            table_limit: limits.table_elements,
+            table_elements: 0,
+            beyond_maximum: false,
+        }
+    }
+
+    fn grown(
+        &mut self,
+        total: u64,
+        (current, desired, maximum): (usize, usize, Option<usize>),
+        limit: u64,
+    ) -> Option<Result<u64, ()>> {
+        self.beyond_maximum = maximum.is_some_and(|maximum| desired > maximum);
+        if self.beyond_maximum {
+            return None;
+        }
+        let total = total.saturating_add(desired.saturating_sub(current) as u64);
+        Some(if total > limit { Err(()) } else { Ok(total) })
+    }
+
+    fn failed(&self, error: &wasmtime::Error) -> wasmtime::Result<()> {
+        if self.beyond_maximum {
+            Ok(())
+        } else {
+            Err(Stop::Fault(Fault::HostMemory(format!("{error:#}"))).into())
+        }
+    }
+}
+
+impl ResourceLimiter for Bounds {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        match self.grown(
+            self.memory_bytes,
+            (current, desired, maximum),
+            self.memory_limit,
+        ) {
+            None => Ok(false),
+            Some(Ok(total)) => {
+                self.memory_bytes = total;
+                Ok(true)
+            }
+            Some(Err(())) => Err(Stop::limit(Limit::MemoryBytes, self.memory_limit).into()),
+        }
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.failed(&error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        match self.grown(
+            self.table_elements,
+            (current, desired, maximum),
+            self.table_limit.into(),
+        ) {
+            None => Ok(false),
+            Some(Ok(total)) => {
+                self.table_elements = total;
+                Ok(true)
+            }
+            Some(Err(())) => Err(Stop::limit(Limit::TableElements, self.table_limit).into()),
+        }
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.failed(&error)
+    }
+}

@@ -1,0 +1,55 @@
+//! What is to be executed.
+
+use outlayer_protocol::{
+    ExecutionContext, GuestKind, ResourceLimits, context::is_reserved_variable,
+};
+
+use crate::fault::Fault;
+
+/// The first of a WASI guest's arguments, where a program expects its own name; the request's arguments follow.
+pub const PROGRAM_NAME: &str = "guest";
+
+/// One execution's inputs, all but the storage.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The code. Its hash must have been compared with the request's already; the executor hashes it again for its cache.
+    pub code: &'a [u8],
+    /// The kind that the code must be; detected when absent.
+    pub kind: Option<GuestKind>,
+    /// The request's arguments. A WASI guest sees them after [`PROGRAM_NAME`].
+    pub args: &'a [String],
+    /// The request's own environment variables. A WASI guest sees them after the system's.
+    pub env: &'a [(String, String)],
+    /// What the guest reads from its standard input.
+    pub input: &'a [u8],
+    /// What the guest may use.
+    pub limits: &'a ResourceLimits,
+    /// What the guest is told.
+    pub context: &'a ExecutionContext,
+}
+
+impl Job<'_> {
+    /// Refuses what no accepted request contains, so that a NUL or a second `TZ` cannot reach a guest by
+    /// another way than through the contract.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let mut texts = self
+            .args
+            .iter()
+            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        if texts.any(|text| text.contains('\0')) {
+            return Err(Fault::Job(
+                "an argument or environment variable holds a NUL byte",
+            ));
+        }
+        if self
+            .env
+            .iter()
+            .any(|(name, _)| name.is_empty() || name.contains('=') || is_reserved_variable(name))
+        {
+            return Err(Fault::Job(
+                "an environment variable has a name that no request may set",
+            ));
+        }
+        Ok(())
+    }
+}

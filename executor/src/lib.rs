@@ -1,0 +1,62 @@
+//! The deterministic engine: runs a guest as a pure function of its code, arguments, environment, input,
+//! limits, context and storage.
+//!
+//! [`Executor::execute`] takes a [`Job`] and a [`Snapshot`] of the namespace's storage and gives an [`Execution`]:
+//! a verdict ([`Status`](outlayer_protocol::Status)) with all that belongs to it. The same job over the same values
+//! gives the same execution on every machine that has the same [`ENGINE_VERSION`]. Where the host could not come to
+//! a verdict (its deadline passed, the snapshot failed, it had no memory) the answer is a [`Fault`] instead, and
+//! nothing about the guest follows from it.
+//!
+//! How the parts divide the work:
+//!
+//! * `prepare` looks at the bytes before anything is compiled: what kind of guest they are, whether they validate,
+//!   whether they are small enough to compile, and adds the accounting of the guest's stack.
+//! * `engine` holds wasmtime's configuration, `cache` the compiled modules, `run` drives one execution.
+//! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
+//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are two sets of import functions over it.
+//! * `verdict` turns what ended an execution into a status.
+//!
+//! # Meter
+//!
+//! One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`, `else`, `end`, `unreachable` and `return` are
+//! free, entering a function costs one); bulk operators cost one more for each byte or element, and growing a memory
+//! 1 for each page. The accounting of the stack adds to each call what [`fuel`] says. Host functions charge
+//! by the constants of [`fuel`]. An execution that would need more than its limit is `OutOfFuel` and has used the limit
+//! exactly. A trap inside of compiled code (a division by zero, an access out of bounds) is billed up to the last
+//! place at which the fuel was counted: a call, or [`fuel::ACCOUNTING_INTERVAL`] units, whichever came last.
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod cache;
+mod engine;
+mod execution;
+mod fault;
+pub mod fuel;
+mod host;
+mod job;
+mod outlayer_abi;
+pub mod prepare;
+mod run;
+mod snapshot;
+mod verdict;
+mod wasi_p1;
+
+pub use engine::{Executor, ExecutorConfig};
+pub use execution::Execution;
+pub use fault::{EngineError, Fault};
+pub use host::clock::CLOCK_STEP_NANOS;
+pub use job::{Job, PROGRAM_NAME};
+pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
+
+use outlayer_protocol::EngineVersion;
+
+/// The engine that this crate is. It names all that a verdict, an output or an amount of fuel depends on:
+/// wasmtime 48 and wasmparser 0.254 with the features of `prepare`, the bounds of [`prepare`], the costs of [`fuel`],
+/// the virtual clock's rule, the random stream, the vocabulary of reasons, and [`NEAR_CONFIG_VERSION`]. Whatever
+/// changes one of them needs a new number.
+pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
+
+/// NEAR's protocol version whose runtime configuration (fees, limits, host functions) the gas meter and `near`
+/// guests follow: the newest that the nearcore crates of this workspace (0.38) know.
+pub const NEAR_CONFIG_VERSION: u32 = 88;

@@ -1,0 +1,94 @@
+//! LEB128, WebAssembly's variable-length integers.
+
+const MORE: u8 = 0x80;
+
+/// The seven low bits.
+fn low(value: u64) -> u8 {
+    let [low, ..] = value.to_le_bytes();
+    low & !MORE
+}
+
+pub(super) fn unsigned(out: &mut Vec<u8>, value: usize) {
+    let mut value = value as u64;
+    loop {
+        let byte = low(value);
+        value >>= 7;
+        if value == 0 {
+            return out.push(byte);
+        }
+        out.push(byte | MORE);
+    }
+}
+
+pub(super) fn signed(out: &mut Vec<u8>, mut value: i64) {
+    loop {
+        let byte = low(value.cast_unsigned());
+        value >>= 7;
+        let negative = byte & 0x40 != 0;
+        if (value == 0 && !negative) || (value == -1 && negative) {
+            return out.push(byte);
+        }
+        out.push(byte | MORE);
+    }
+}
+
+/// Splits what starts with an unsigned count into the count and the rest. The content has been validated.
+pub(super) fn split_count(content: &[u8]) -> (usize, &[u8]) {
+    let (mut count, mut shift) = (0usize, 0u32);
+    for (index, byte) in content.iter().enumerate() {
+        count |= usize::from(byte & !MORE).checked_shl(shift).unwrap_or(0);
+        if byte & MORE == 0 {
+            return (count, content.get(index + 1..).unwrap_or_default());
+        }
+        shift += 7;
+    }
+    (count, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_read_back_as_they_were_written() {
+        for value in [0, 1, 63, 64, 127, 128, 16_383, 16_384, u32::MAX as usize] {
+            let mut bytes = Vec::new();
+            unsigned(&mut bytes, value);
+            assert_eq!(
+                wasmparser::BinaryReader::new(&bytes, 0)
+                    .read_var_u32()
+                    .unwrap() as usize,
+                value
+            );
+            bytes.push(9);
+            assert_eq!(split_count(&bytes), (value, &[9][..]));
+        }
+        for value in [
+            0,
+            1,
+            -1,
+            63,
+            64,
+            -64,
+            -65,
+            i64::from(i32::MAX),
+            i64::from(i32::MIN),
+            i64::MAX,
+            i64::MIN,
+        ] {
+            let mut bytes = Vec::new();
+            signed(&mut bytes, value);
+            assert_eq!(
+                wasmparser::BinaryReader::new(&bytes, 0)
+                    .read_var_i64()
+                    .unwrap(),
+                value
+            );
+        }
+    }
+
+    #[test]
+    fn a_padded_count_is_read_too() {
+        assert_eq!(split_count(&[0x83, 0x80, 0x00, 7]), (3, &[7][..]));
+    }
+}

@@ -1,0 +1,133 @@
+//! What ends an execution, and the status that follows.
+
+use std::fmt;
+
+use outlayer_protocol::{Limit, Status, limits::MAX_KEY_BYTES, response::MAX_REASON_BYTES};
+use wasmtime::Trap;
+
+use crate::fault::Fault;
+
+/// The guest reached outside of its memory, by its own access or by a pointer it gave to the host.
+pub(crate) const MEMORY_OUT_OF_BOUNDS: &str = "memory out of bounds";
+
+/// Why a host function ends the execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// `proc_exit`.
+    Exit(u32),
+    /// A limit other than the meter's.
+    Limit { which: Limit, limit: u64 },
+    /// The meter cannot pay for the call.
+    OutOfFuel,
+    /// A misuse of the host that counts as a trap.
+    Trap(&'static str),
+    /// No verdict.
+    Fault(Fault),
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host ended the execution: {self:?}")
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl Stop {
+    pub(crate) fn limit(which: Limit, limit: impl Into<u64>) -> Self {
+        Self::Limit {
+            which,
+            limit: limit.into(),
+        }
+    }
+
+    pub(crate) fn key_bytes() -> Self {
+        Self::limit(Limit::KeyBytes, MAX_KEY_BYTES)
+    }
+}
+
+/// How an error that came out of the engine ends the execution. `stack_overflow` tells whether the accounting of the
+/// stack stopped the guest, which wasmtime sees as `unreachable`.
+pub(crate) fn of_error(
+    error: &wasmtime::Error,
+    stack_overflow: impl FnOnce() -> bool,
+    out_of_compute: Status,
+) -> Result<Status, Fault> {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return of_stop(stop, out_of_compute);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) if stack_overflow() => Ok(Status::StackOverflow),
+        Some(Trap::OutOfFuel) => Ok(out_of_compute),
+        Some(Trap::StackOverflow) => Err(Fault::NativeStack),
+        Some(trap) => match trap_reason(*trap) {
+            Some(reason) => Ok(Status::Trapped {
+                reason: reason.to_owned(),
+            }),
+            None => Err(Fault::Engine(format!("{error:?}"))),
+        },
+        None => Err(Fault::Engine(format!("{error:?}"))),
+    }
+}
+
+fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
+    Ok(match stop.clone() {
+        Stop::Exit(0) => Status::Completed,
+        Stop::Exit(code) => Status::Exited {
+            code: code.cast_signed(),
+        },
+        Stop::Limit { which, limit } => Status::LimitExceeded { which, limit },
+        Stop::OutOfFuel => out_of_compute,
+        Stop::Trap(reason) => Status::Trapped {
+            reason: reason.to_owned(),
+        },
+        Stop::Fault(fault) => return Err(fault),
+    })
+}
+
+/// The fixed vocabulary of a trap's reasons. `None` for what no module with the accepted features can cause.
+fn trap_reason(trap: Trap) -> Option<&'static str> {
+    Some(match trap {
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::MemoryOutOfBounds => MEMORY_OUT_OF_BOUNDS,
+        Trap::TableOutOfBounds => "table out of bounds",
+        Trap::IndirectCallToNull => "indirect call to null",
+        Trap::BadSignature => "indirect call type mismatch",
+        Trap::IntegerOverflow => "integer overflow",
+        Trap::IntegerDivisionByZero => "integer division by zero",
+        Trap::BadConversionToInteger => "invalid conversion to integer",
+        _ => return None,
+    })
+}
+
+/// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.
+pub(crate) fn invalid_module(reason: impl Into<String>) -> Status {
+    let mut reason = reason.into();
+    let mut end = reason.len().min(MAX_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.truncate(end);
+    Status::InvalidModule { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let Status::InvalidModule { reason } = invalid_module(format!("a{}", "ж".repeat(200)))
+        else {
+            unreachable!()
+        };
+        assert_eq!(reason.len(), MAX_REASON_BYTES - 1);
+        assert!(reason.ends_with('ж'));
+        assert_eq!(
+            invalid_module("short"),
+            Status::InvalidModule {
+                reason: "short".to_owned()
+            }
+        );
+    }
+}

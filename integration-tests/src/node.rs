@@ -1,0 +1,47 @@
+//! The NEAR node that near-workspaces starts.
+
+use std::{path::PathBuf, sync::Once};
+
+use anyhow::{Context, Result, ensure};
+use near_workspaces::{Worker, network::Sandbox};
+
+/// Names the node's binary, for near-workspaces and for us.
+const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
+
+/// This package's `testbed` binary: the default node, and the worker and command-line tool as processes of
+/// their own.
+///
+/// # Errors
+/// When it is not where cargo puts it beside the running test or demo.
+pub fn testbed_binary() -> Result<PathBuf> {
+    let running = std::env::current_exe().context("the running program's path")?;
+    // Tests run from target/<profile>/deps, binaries from target/<profile>.
+    let candidates = running.ancestors().skip(1).take(2).map(|folder| folder.join("testbed"));
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.with_context(|| {
+        format!("expected the binary `testbed` beside {}; build it with `cargo build -p outlayer-integration-tests`", running.display())
+    })
+}
+
+/// Starts a fresh node.
+///
+/// # Errors
+/// When it does not start or answer.
+pub async fn start() -> Result<Worker<Sandbox>> {
+    static CHOOSE: Once = Once::new();
+    if std::env::var_os(NODE).is_none() {
+        let binary = testbed_binary()?;
+        CHOOSE.call_once(|| {
+            // SAFETY: the variable is set once, before this process starts its first node or opens its first
+            // connection; near-workspaces takes the node's path from the environment and from nowhere else.
+            #[allow(unsafe_code)]
+            unsafe {
+                std::env::set_var(NODE, &binary);
+            }
+        });
+    }
+    let node = near_workspaces::sandbox().await.context("near-workspaces could not start its node")?;
+    let version = node.status().await.context("the node's status")?.protocol_version;
+    ensure!(version >= 84, "the node speaks protocol version {version}, expected 84 or newer");
+    Ok(node)
+}

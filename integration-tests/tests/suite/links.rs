@@ -1,0 +1,47 @@
+//! Contracts link on every network from protocol version 84 on: each imports exactly the host functions of a
+//! committed list, and none of the list is newer.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result};
+use outlayer_integration_tests::artifacts;
+use wasmparser::{Parser, Payload};
+
+/// Host functions that came with protocol version 85 or later (nearcore, `near-vm-runner/src/imports.rs`).
+const NEWER: [&str; 4] =
+    ["promise_yield_create_with_id", "promise_yield_resume_with_yield_id", "promise_set_refund_to", "state_init"];
+
+fn imports(wasm: &[u8]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::ImportSection(section) = payload? {
+            for import in section.into_imports() {
+                let import = import?;
+                names.push(format!("{}.{}", import.module, import.name));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[test]
+fn contracts_import_what_the_committed_list_says() -> Result<()> {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("imports.txt");
+    let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    let mut expected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((contract, names)) = line.split_once(':') {
+            expected.insert(contract, names.split_whitespace().map(str::to_owned).collect());
+        }
+    }
+    assert!(expected.contains_key("outlayer_contract") && expected.contains_key("fixture_dapp"));
+    for (contract, expected) in expected {
+        let found = imports(&artifacts::wasm(contract)?)?;
+        assert_eq!(found, expected, "{contract}: put this into {}: {}", list.display(), found.join(" "));
+        for newer in NEWER {
+            assert!(!found.iter().any(|name| name.contains(newer)), "{contract} imports {newer}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The whole round trip, through near-workspaces, on whatever node `NEAR_SANDBOX_BIN_PATH` names.
+
+mod crowd;
+mod faults;
+mod lies;
+mod links;
+mod refusals;
+mod replay;
+mod restart;
+mod settle;
+mod storage;
+mod timeout;

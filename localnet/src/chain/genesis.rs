@@ -1,0 +1,265 @@
+//! The genesis file: the chain's configuration and the records that its state starts with.
+
+use near_chain_configs::GenesisConfig;
+use near_crypto::PublicKey;
+use near_parameters::StorageUsageConfig;
+use near_primitives::account::AccessKey;
+use near_primitives::state_record::StateRecord;
+use near_primitives::types::validator_stake::ValidatorStake;
+use near_primitives::types::{AccountId, Balance, StorageUsage};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The oldest protocol version that the engine knows.
+pub const MIN_PROTOCOL_VERSION: u32 = 84;
+/// The newest protocol version that the engine knows, and the default.
+pub const MAX_PROTOCOL_VERSION: u32 = 88;
+
+/// yoctoNEAR in a NEAR.
+const NEAR: u128 = 1_000_000_000_000_000_000_000_000;
+/// What `near-sandbox init --fast` gives to its two accounts, in NEAR.
+const INITIAL_BALANCE: u128 = 1_000_000_000;
+/// What its validator stakes, in NEAR.
+const INITIAL_STAKE: u128 = 50_000_000;
+/// Bytes that an account with one full-access key takes up.
+const ACCOUNT_WITH_KEY: u64 = 182;
+
+/// A genesis that cannot be started from.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// The file is not in the form of nearcore's `genesis.json`.
+    #[error("the genesis does not parse: {0}")]
+    Malformed(String),
+    /// The engine has no rules for this protocol version.
+    #[error(
+        "protocol version {found} is not supported; {MIN_PROTOCOL_VERSION} to {MAX_PROTOCOL_VERSION} are"
+    )]
+    ProtocolVersion {
+        /// The version of the file.
+        found: u32,
+    },
+    /// The named total is not what the records hold.
+    #[error("the genesis names a total supply of {found} yoctoNEAR, its records hold {expected}")]
+    TotalSupply {
+        /// The supply the file names, in yoctoNEAR.
+        found: u128,
+        /// The sum over the records, in yoctoNEAR.
+        expected: u128,
+    },
+    /// Somebody has to produce the blocks.
+    #[error("the genesis has no validators; at least one is needed")]
+    NoValidators,
+    /// A value that no chain can run with.
+    #[error("the genesis has {field} = {found}, which must be greater than zero")]
+    Zero {
+        /// The field.
+        field: &'static str,
+        /// What it holds.
+        found: u64,
+    },
+}
+
+/// A chain's configuration and first state.
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The configuration.
+    pub config: GenesisConfig,
+    /// The records of the first state.
+    pub records: Vec<StateRecord>,
+}
+
+impl Genesis {
+    /// The genesis that `near-sandbox init --fast` makes: `validator` holds 10^9 NEAR and has staked
+    /// 5 * 10^7 more, `near` holds 10^9 NEAR, and the given key has full access to both.
+    ///
+    /// `time` is the time of the first block, as RFC 3339.
+    pub fn fast(
+        chain_id: &str,
+        protocol_version: u32,
+        time: &str,
+        validator: &AccountId,
+        key: &PublicKey,
+    ) -> Result<Self, GenesisError> {
+        let amount = (INITIAL_BALANCE * NEAR).to_string();
+        let stake = (INITIAL_STAKE * NEAR).to_string();
+        let account = |id: &str, locked: &str| {
+            json!({"Account": {"account_id": id, "account": {
+                "amount": amount, "locked": locked, "storage_usage": ACCOUNT_WITH_KEY,
+                "code_hash": "11111111111111111111111111111111", "version": "V1",
+            }}})
+        };
+        let access_key = |id: &str| {
+            json!({"AccessKey": {"account_id": id, "public_key": key, "access_key": {
+                "nonce": 0, "permission": "FullAccess",
+            }}})
+        };
+        // The values are those of nearcore's `init --fast` for a chain of one shard.
+        Self::from_json(json!({
+            "protocol_version": protocol_version,
+            "genesis_time": time,
+            "chain_id": chain_id,
+            "genesis_height": 0,
+            "num_block_producer_seats": 50,
+            "dynamic_resharding": false,
+            "protocol_upgrade_stake_threshold": [4, 5],
+            "epoch_length": 60,
+            "gas_limit": 1_000_000_000_000_000_u64,
+            "min_gas_price": "100000000",
+            "max_gas_price": "10000000000000000000000",
+            "block_producer_kickout_threshold": 0,
+            "chunk_producer_kickout_threshold": 0,
+            "chunk_validator_only_kickout_threshold": 0,
+            "target_validator_mandates_per_shard": 68,
+            "online_min_threshold": [9, 10],
+            "online_max_threshold": [99, 100],
+            "gas_price_adjustment_rate": [1, 100],
+            "validators": [{"account_id": validator, "public_key": key, "amount": stake}],
+            "transaction_validity_period": 100,
+            "protocol_reward_rate": [1, 10],
+            "max_inflation_rate": [0, 1],
+            "total_supply": ((2 * INITIAL_BALANCE + INITIAL_STAKE) * NEAR).to_string(),
+            "num_blocks_per_year": 31_536_000,
+            "protocol_treasury_account": "near",
+            "fishermen_threshold": (10 * NEAR).to_string(),
+            "minimum_stake_divisor": 10,
+            "shard_layout": {"V0": {"num_shards": 1, "version": 0}},
+            "minimum_stake_ratio": [1, 6250],
+            "max_kickout_stake_perc": 100,
+            "shuffle_shard_assignment_for_chunk_producers": false,
+            "use_production_config": false,
+            "records": [
+                account(validator.as_str(), &stake),
+                access_key(validator.as_str()),
+                account("near", "0"),
+                access_key("near"),
+            ],
+        }))
+    }
+
+    /// Reads nearcore's form of a genesis and checks it.
+    pub fn from_json(mut value: Value) -> Result<Self, GenesisError> {
+        let malformed = |error: serde_json::Error| GenesisError::Malformed(error.to_string());
+        let records = value
+            .as_object_mut()
+            .and_then(|object| object.remove("records"))
+            .unwrap_or(Value::Array(Vec::new()));
+        let genesis = Self {
+            config: serde_json::from_value(value).map_err(malformed)?,
+            records: serde_json::from_value(records).map_err(malformed)?,
+        };
+        genesis.check()?;
+        Ok(genesis)
+    }
+
+    /// Writes nearcore's form of a genesis.
+    pub fn to_json(&self) -> Result<Value, GenesisError> {
+        let malformed = |error: serde_json::Error| GenesisError::Malformed(error.to_string());
+        let mut value = serde_json::to_value(&self.config).map_err(malformed)?;
+        if let Some(object) = value.as_object_mut() {
+            object.insert(
+                "records".to_owned(),
+                serde_json::to_value(&self.records).map_err(malformed)?,
+            );
+        }
+        Ok(value)
+    }
+
+    /// The first validators.
+    pub fn validators(&self) -> Vec<ValidatorStake> {
+        self.config
+            .validators
+            .iter()
+            .map(|info| {
+                ValidatorStake::new(
+                    info.account_id.clone(),
+                    info.public_key.clone(),
+                    info.amount,
+                )
+            })
+            .collect()
+    }
+
+    /// The bytes that each account takes up, which nearcore works out from the records and not from
+    /// what they claim (`genesis/src/genesis.rs`, `runtime/src/genesis.rs`: `StorageComputer`).
+    pub fn storage_usage(&self, config: &StorageUsageConfig) -> BTreeMap<AccountId, StorageUsage> {
+        let extra = config.num_extra_bytes_record;
+        let len = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut usage: BTreeMap<AccountId, StorageUsage> = BTreeMap::new();
+        for record in &self.records {
+            let (account_id, bytes) = match record {
+                StateRecord::Account { account_id, .. } => (account_id, config.num_bytes_account),
+                StateRecord::Data {
+                    account_id,
+                    data_key,
+                    value,
+                } => (account_id, extra + len(data_key.len()) + len(value.len())),
+                StateRecord::Contract { account_id, code } => (account_id, len(code.len())),
+                StateRecord::AccessKey {
+                    account_id,
+                    public_key,
+                    access_key,
+                } => {
+                    let size =
+                        |bytes: Result<Vec<u8>, _>| bytes.map_or(0, |b: Vec<u8>| len(b.len()));
+                    let key = size(borsh::to_vec(public_key).map_err(drop));
+                    let value = size(borsh::to_vec::<AccessKey>(access_key).map_err(drop));
+                    (account_id, extra + key + value)
+                }
+                _ => continue,
+            };
+            *usage.entry(account_id.clone()).or_default() += bytes;
+        }
+        usage
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let config = &self.config;
+        if !(MIN_PROTOCOL_VERSION..=MAX_PROTOCOL_VERSION).contains(&config.protocol_version) {
+            return Err(GenesisError::ProtocolVersion {
+                found: config.protocol_version,
+            });
+        }
+        for (field, found) in [
+            ("epoch_length", config.epoch_length),
+            ("gas_limit", config.gas_limit.as_gas()),
+        ] {
+            if found == 0 {
+                return Err(GenesisError::Zero { field, found });
+            }
+        }
+        if config.validators.is_empty() {
+            return Err(GenesisError::NoValidators);
+        }
+        let expected = self.supply();
+        if config.total_supply.as_yoctonear() != expected {
+            return Err(GenesisError::TotalSupply {
+                found: config.total_supply.as_yoctonear(),
+                expected,
+            });
+        }
+        Ok(())
+    }
+
+    fn supply(&self) -> u128 {
+        self.records
+            .iter()
+            .filter_map(|record| match record {
+                StateRecord::Account { account, .. } => Some(
+                    account
+                        .amount()
+                        .as_yoctonear()
+                        .saturating_add(account.locked().as_yoctonear()),
+                ),
+                _ => None,
+            })
+            .fold(0, u128::saturating_add)
+    }
+}
+
+/// The stake of each validator, in yoctoNEAR.
+pub(crate) fn stakes(validators: &[ValidatorStake]) -> BTreeMap<AccountId, Balance> {
+    validators
+        .iter()
+        .map(|v| (v.account_id().clone(), v.stake()))
+        .collect()
+}

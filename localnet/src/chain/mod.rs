@@ -1,0 +1,512 @@
+//! The chain: blocks over the engine, with one shard, epochs, finality and a bounded past.
+//!
+//! A block is made in three steps, so that views go on while contracts run: [`Chain::prepare`] takes
+//! what the block will hold, [`Prepared::execute`] runs it without touching the chain, and
+//! [`Chain::commit`] puts the result on top.
+
+mod block;
+mod clock;
+mod epoch;
+mod genesis;
+mod history;
+mod jump;
+mod pool;
+mod status;
+
+pub use block::{StoredBlock, shard_id};
+pub use clock::{Clock, FIXED_STEP, SKIPPED_HEIGHT};
+pub use epoch::{Epoch, Epochs};
+pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
+pub use history::{History, Outcome};
+pub use jump::Jump;
+pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
+pub use status::TransactionStatus;
+
+use crate::runtime::{ApplyResult, BlockContext, Runtime, RuntimeError};
+use crate::state::State;
+use block::{Beacon, Draft, Executed, genesis_block};
+use near_chain_configs::GenesisConfig;
+use near_primitives::block_header::BlockHeader;
+use near_primitives::errors::InvalidTxError;
+use near_primitives::hash::CryptoHash;
+use near_primitives::merkle::{PartialMerkleTree, merklize};
+use near_primitives::receipt::{Receipt, ReceiptEnum};
+use near_primitives::state_record::StateRecord;
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::{BlockHeight, BlockId, BlockReference, Finality, SyncCheckpoint};
+use near_primitives::validator_signer::ValidatorSigner;
+use near_time::Utc;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many blocks are remembered when nothing else is asked for. A yield lives for 200 blocks, so
+/// its transaction and its callback are both at hand with room to spare.
+pub const DEFAULT_WINDOW: usize = 2_000;
+
+/// How many refused transactions are remembered, so that whoever waits for one learns the reason.
+const KEPT_REFUSALS: usize = 1_000;
+
+/// The chain. A clone is a snapshot.
+#[derive(Clone)]
+pub struct Chain {
+    config: Arc<GenesisConfig>,
+    signer: Arc<ValidatorSigner>,
+    runtime: Arc<Runtime>,
+    clock: Clock,
+    epochs: Epochs,
+    history: History,
+    block_tree: PartialMerkleTree,
+    /// What executing the head left for the next block.
+    executed: Executed,
+    delayed: u64,
+    pool: Pool,
+    patches: Vec<StateRecord>,
+    /// The last height at which something was executed.
+    active: BlockHeight,
+    refused: HashMap<CryptoHash, InvalidTxError>,
+}
+
+/// A block before its execution.
+pub struct Prepared {
+    height: BlockHeight,
+    beacon: Beacon,
+    clock: Clock,
+    epochs: Epochs,
+    context: BlockContext,
+    state: State,
+    incoming: Vec<Receipt>,
+    transactions: Vec<SignedTransaction>,
+}
+
+/// A block after its execution, before it stands on the chain.
+pub struct Applied {
+    prepared: Prepared,
+    transactions: Vec<SignedTransaction>,
+    result: ApplyResult,
+    state_root: CryptoHash,
+}
+
+impl Chain {
+    /// A chain at its genesis block. `signer` makes the blocks.
+    pub fn new(
+        genesis: &Genesis,
+        signer: ValidatorSigner,
+        runtime: Arc<Runtime>,
+        clock: Clock,
+        window: usize,
+    ) -> Self {
+        let config = genesis.config.clone();
+        let validators = genesis.validators();
+        let fees = &runtime.config(config.protocol_version).fees;
+        let usage = genesis.storage_usage(&fees.storage_usage_config);
+        let mut state = State::new();
+        for record in &genesis.records {
+            state.apply_record(record.clone());
+        }
+        for (account_id, bytes) in usage {
+            if let Some(mut account) = state.account(&account_id) {
+                account.set_storage_usage(bytes);
+                state.set_account(&account_id, &account);
+            }
+        }
+        let state_root = state.root();
+        let (header, chunk) =
+            genesis_block(&config, genesis_time(&config), &validators, state_root);
+        let mut block_tree = PartialMerkleTree::default();
+        block_tree.insert(*header.hash());
+        let ratio = config.minimum_stake_ratio;
+        let part = |value: i32| u128::try_from(value).unwrap_or(0);
+        let epochs = Epochs::new(
+            config.genesis_height,
+            config.epoch_length,
+            (part(*ratio.numer()), part(*ratio.denom())),
+            validators,
+        );
+        let genesis = StoredBlock {
+            header,
+            chunk,
+            transactions: vec![],
+            receipts: vec![],
+            executed: vec![],
+            changes: vec![],
+        };
+        Self {
+            active: config.genesis_height,
+            config: Arc::new(config),
+            signer: Arc::new(signer),
+            runtime,
+            clock,
+            epochs,
+            history: History::new(window, genesis, state),
+            block_tree,
+            executed: Executed {
+                state_root,
+                ..Executed::default()
+            },
+            delayed: 0,
+            pool: Pool::default(),
+            patches: Vec::new(),
+            refused: HashMap::new(),
+        }
+    }
+
+    /// The chain's configuration.
+    pub fn config(&self) -> &Arc<GenesisConfig> {
+        &self.config
+    }
+
+    /// Who makes the blocks.
+    pub fn signer(&self) -> &ValidatorSigner {
+        &self.signer
+    }
+
+    /// The engine.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The epochs around the head.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// What is remembered of the past.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The header of the newest block, the optimistic head.
+    pub fn head(&self) -> &BlockHeader {
+        &self.history.head().header
+    }
+
+    /// The height of the final head.
+    pub fn final_height(&self) -> BlockHeight {
+        self.height_of(self.head().last_final_block())
+    }
+
+    fn height_of(&self, hash: &CryptoHash) -> BlockHeight {
+        self.history
+            .by_hash(hash)
+            .map_or(self.config.genesis_height, |block| block.height())
+    }
+
+    /// The state after the newest block.
+    pub fn state(&self) -> State {
+        self.history
+            .state(self.head().height())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The block that a reference names.
+    pub fn resolve(&self, reference: &BlockReference) -> Option<&Arc<StoredBlock>> {
+        match reference {
+            BlockReference::BlockId(BlockId::Height(height)) => self.history.at(*height),
+            BlockReference::BlockId(BlockId::Hash(hash)) => self.history.by_hash(hash),
+            BlockReference::Finality(Finality::None) => Some(self.history.head()),
+            BlockReference::Finality(Finality::DoomSlug) => self
+                .history
+                .at(self.height_of(self.head().last_ds_final_block())),
+            BlockReference::Finality(Finality::Final) => self.history.at(self.final_height()),
+            BlockReference::SyncCheckpoint(SyncCheckpoint::Genesis) => Some(self.history.genesis()),
+            BlockReference::SyncCheckpoint(SyncCheckpoint::EarliestAvailable) => {
+                Some(self.history.earliest())
+            }
+        }
+    }
+
+    /// What a view call on top of a block sees.
+    pub fn view_context(&self, block: &StoredBlock) -> BlockContext {
+        let header = &block.header;
+        let epoch = self
+            .epochs
+            .get(header.epoch_id())
+            .unwrap_or_else(|| self.epochs.current());
+        BlockContext {
+            height: header.height(),
+            prev_block_hash: *header.prev_hash(),
+            block_hash: *header.hash(),
+            timestamp: header.raw_timestamp(),
+            random_seed: *header.random_value(),
+            gas_price: header.next_gas_price(),
+            epoch_height: epoch.height,
+            epoch_id: epoch.id,
+            protocol_version: self.config.protocol_version,
+            validators: Arc::clone(&epoch.stakes),
+            gas_limit: self.config.gas_limit,
+        }
+    }
+
+    /// Whether a transaction waits or stands in a block.
+    pub fn knows(&self, hash: &CryptoHash) -> bool {
+        self.pool.contains(hash) || self.history.transaction(hash).is_some()
+    }
+
+    /// Why a transaction that was accepted at first was left out of its block.
+    pub fn refusal(&self, hash: &CryptoHash) -> Option<&InvalidTxError> {
+        self.refused.get(hash)
+    }
+
+    /// Whether the block a transaction refers to is recent enough, seen from the head
+    /// (`chain/chain/src/store.rs`: `check_transaction_validity_period`).
+    pub fn check_expiry(&self, tx: &SignedTransaction) -> Result<(), InvalidTxError> {
+        let base = self
+            .history
+            .by_hash(tx.transaction.block_hash())
+            .ok_or(InvalidTxError::Expired)?;
+        let last = base
+            .height()
+            .saturating_add(self.config.transaction_validity_period);
+        if self.head().height() <= last {
+            Ok(())
+        } else {
+            Err(InvalidTxError::Expired)
+        }
+    }
+
+    /// Puts a transaction that was checked into the pool.
+    pub fn enqueue(&mut self, tx: SignedTransaction) {
+        self.refused.remove(&tx.get_hash());
+        self.pool.push(tx);
+    }
+
+    /// Puts records into the state of the next block, as `sandbox_patch_state` does.
+    pub fn patch(&mut self, records: Vec<StateRecord>) {
+        self.patches.extend(records);
+    }
+
+    /// Moves the chain's time ahead; the next block shows it.
+    pub fn advance_time(&mut self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Whether a block has something to do: transactions, receipts, or what was executed and is not
+    /// final yet.
+    pub fn has_work(&self) -> bool {
+        let unfinished = self.active > self.final_height();
+        !self.pool.is_empty() || self.has_receipts() || !self.patches.is_empty() || unfinished
+    }
+
+    fn has_receipts(&self) -> bool {
+        !self.executed.outgoing.is_empty() || self.delayed > 0
+    }
+
+    /// How many transactions wait for a block.
+    pub fn waiting(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Takes what the block at `height` will hold.
+    pub fn prepare(&mut self, height: BlockHeight) -> Prepared {
+        let height = height.max(self.head().height() + 1);
+        let mut state = self.state();
+        let mut epochs = self.epochs.clone();
+        if epochs.next_block_starts_epoch(self.head().height(), self.final_height()) {
+            epochs.advance(height, *self.head().hash());
+            release_stakes(&mut state, &epochs);
+        }
+        epochs.record(&self.executed.proposals);
+        for record in std::mem::take(&mut self.patches) {
+            state.apply_record(record);
+        }
+        let mut transactions = self.pool.take();
+        transactions.retain(|tx| match self.check_expiry(tx) {
+            Ok(()) => true,
+            Err(error) => {
+                self.refuse(tx.get_hash(), error);
+                false
+            }
+        });
+        let mut clock = self.clock.clone();
+        let timestamp = clock.next_timestamp(self.head().raw_timestamp());
+        let beacon = Beacon::new(self.head(), &self.signer, timestamp);
+        let epoch = epochs.current();
+        let context = BlockContext {
+            height,
+            prev_block_hash: *self.head().hash(),
+            block_hash: CryptoHash::default(),
+            timestamp,
+            random_seed: beacon.random_value,
+            gas_price: self.head().next_gas_price(),
+            epoch_height: epoch.height,
+            epoch_id: epoch.id,
+            protocol_version: self.config.protocol_version,
+            validators: Arc::clone(&epoch.stakes),
+            gas_limit: self.config.gas_limit,
+        };
+        let incoming = self.executed.outgoing.clone();
+        Prepared {
+            height,
+            beacon,
+            clock,
+            epochs,
+            context,
+            state,
+            incoming,
+            transactions,
+        }
+    }
+
+    /// Puts an executed block on top of the chain and answers its hash.
+    pub fn commit(&mut self, applied: Applied) -> CryptoHash {
+        let Applied {
+            prepared,
+            transactions,
+            result,
+            state_root,
+        } = applied;
+        let Prepared {
+            height,
+            beacon,
+            clock,
+            epochs,
+            state,
+            ..
+        } = prepared;
+        let (header, chunk) = Draft {
+            config: &self.config,
+            prev: self.head(),
+            height,
+            executed: &self.executed,
+            epoch_id: epochs.current().id,
+            next_epoch_id: epochs.next_id(),
+            next_validators: epochs.next_validators(),
+            block_tree: &self.block_tree,
+            beacon,
+            transactions: &transactions,
+            signer: &self.signer,
+        }
+        .build();
+        let hash = *header.hash();
+        for (tx, error) in result.rejected {
+            self.refuse(tx, error);
+        }
+        let leaves: Vec<Vec<CryptoHash>> = result
+            .outcomes
+            .iter()
+            .map(|outcome| outcome.to_hashes())
+            .collect();
+        let (outcome_root, proofs) = merklize(&leaves);
+        let executed_ids = result.outcomes.iter().map(|outcome| outcome.id).collect();
+        let outcomes: Vec<Outcome> = result
+            .outcomes
+            .into_iter()
+            .zip(proofs)
+            .map(|(outcome, proof)| Outcome {
+                outcome,
+                block_hash: hash,
+                block_height: height,
+                proof,
+            })
+            .collect();
+        if !outcomes.is_empty() || !result.outgoing.is_empty() {
+            self.active = height;
+        }
+        let receipts = lookable(&result.processed_receipts, &result.outgoing);
+        let previous = std::mem::replace(
+            &mut self.executed,
+            Executed {
+                state_root,
+                outcome_root,
+                outgoing: result.outgoing,
+                gas_burnt: result.gas_burnt,
+                tokens_burnt: result.tokens_burnt,
+                proposals: result.validator_proposals,
+            },
+        );
+        let block = StoredBlock {
+            header,
+            chunk,
+            transactions,
+            receipts: previous.outgoing,
+            executed: executed_ids,
+            changes: result.state_changes,
+        };
+        self.history.push(block, state, outcomes, receipts);
+        self.block_tree.insert(hash);
+        self.clock = clock;
+        self.epochs = epochs;
+        self.delayed = result.delayed_receipts;
+        hash
+    }
+
+    fn refuse(&mut self, hash: CryptoHash, error: InvalidTxError) {
+        if self.refused.len() >= KEPT_REFUSALS {
+            self.refused.clear();
+        }
+        self.refused.insert(hash, error);
+    }
+}
+
+impl Prepared {
+    /// Runs the block. The chain is not touched.
+    pub fn execute(mut self, runtime: &Runtime) -> Result<Applied, RuntimeError> {
+        let incoming = std::mem::take(&mut self.incoming);
+        let mut transactions = std::mem::take(&mut self.transactions);
+        let result = runtime.apply(
+            &mut self.state,
+            &self.context,
+            incoming,
+            transactions.clone(),
+        )?;
+        if !result.rejected.is_empty() {
+            let rejected: HashSet<CryptoHash> =
+                result.rejected.iter().map(|(hash, _)| *hash).collect();
+            transactions.retain(|tx| !rejected.contains(&tx.get_hash()));
+        }
+        let state_root = self.state.root();
+        Ok(Applied {
+            prepared: self,
+            transactions,
+            result,
+            state_root,
+        })
+    }
+}
+
+/// The receipts of a block that can be looked up by id, each once.
+fn lookable(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
+    let mut seen = HashSet::new();
+    processed
+        .iter()
+        .chain(outgoing)
+        .filter(|receipt| {
+            let data = matches!(
+                receipt.receipt(),
+                ReceiptEnum::Data(_) | ReceiptEnum::PromiseResume(_)
+            );
+            !data && seen.insert(*receipt.receipt_id())
+        })
+        .cloned()
+        .collect()
+}
+
+/// Gives back what accounts have locked beyond the stake that is still needed, as the first block of
+/// an epoch does (`runtime/runtime/src/lib.rs`: `update_validator_accounts`).
+fn release_stakes(state: &mut State, epochs: &Epochs) {
+    for account_id in epochs.stakers() {
+        let Some(mut account) = state.account(&account_id) else {
+            continue;
+        };
+        let needed = epochs.needed_stake(&account_id);
+        if account.locked() <= needed {
+            continue;
+        }
+        let freed = account.locked().saturating_sub(needed);
+        if account.set_locked(needed).is_err() {
+            continue;
+        }
+        account.set_amount(account.amount().saturating_add(freed));
+        state.set_account(&account_id, &account);
+    }
+}
+
+fn genesis_time(config: &GenesisConfig) -> Utc {
+    let nanos = config
+        .genesis_time
+        .timestamp_nanos_opt()
+        .unwrap_or_default();
+    Utc::from_unix_timestamp_nanos(i128::from(nanos)).unwrap_or(Utc::UNIX_EPOCH)
+}

@@ -1,0 +1,148 @@
+//! Transactions that wait for a block.
+
+use near_crypto::PublicKey;
+use near_primitives::hash::CryptoHash;
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::AccountId;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// The most transactions that one block takes. nearcore bounds the gas of their conversion; that
+/// bound is near this number for small transactions.
+pub const MAX_IN_BLOCK: usize = 2_000;
+
+/// The most bytes of transactions that one block takes (nearcore's `combined_transactions_size_limit`).
+pub const MAX_BYTES_IN_BLOCK: u64 = 4 * 1024 * 1024;
+
+/// The transactions that were accepted and stand in no block yet, in the order of their arrival.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
+    queue: VecDeque<SignedTransaction>,
+    hashes: HashSet<CryptoHash>,
+}
+
+impl Pool {
+    /// Adds a transaction, unless it is there already.
+    pub fn push(&mut self, tx: SignedTransaction) {
+        if self.hashes.insert(tx.get_hash()) {
+            self.queue.push_back(tx);
+        }
+    }
+
+    /// Whether a transaction waits here.
+    pub fn contains(&self, hash: &CryptoHash) -> bool {
+        self.hashes.contains(hash)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Takes what fits into a block. Those of one key come in the order of their nonces, whatever
+    /// order they arrived in, so that clients may send in parallel; otherwise arrival decides.
+    pub fn take(&mut self) -> Vec<SignedTransaction> {
+        let mut bytes = 0_u64;
+        let mut taken = Vec::new();
+        while let Some(tx) = self.queue.front() {
+            let size = tx.get_size();
+            let full =
+                taken.len() >= MAX_IN_BLOCK || bytes.saturating_add(size) > MAX_BYTES_IN_BLOCK;
+            if full && !taken.is_empty() {
+                break;
+            }
+            bytes = bytes.saturating_add(size);
+            if let Some(tx) = self.queue.pop_front() {
+                self.hashes.remove(&tx.get_hash());
+                taken.push(tx);
+            }
+        }
+        order_nonces(&mut taken);
+        taken
+    }
+}
+
+/// Sorts the transactions of each key by nonce and leaves every key the places it had.
+fn order_nonces(txs: &mut [SignedTransaction]) {
+    let mut places: HashMap<(AccountId, PublicKey), Vec<usize>> = HashMap::new();
+    for (place, tx) in txs.iter().enumerate() {
+        let key = (
+            tx.transaction.signer_id().clone(),
+            tx.transaction.public_key().clone(),
+        );
+        places.entry(key).or_default().push(place);
+    }
+    for places in places.into_values().filter(|places| places.len() > 1) {
+        let mut own: Vec<SignedTransaction> = places.iter().map(|i| txs[*i].clone()).collect();
+        own.sort_by_key(|tx| tx.transaction.nonce().nonce());
+        for (place, tx) in places.into_iter().zip(own) {
+            txs[place] = tx;
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use near_crypto::{InMemorySigner, KeyType};
+    use near_primitives::types::Balance;
+
+    fn transfer(signer: &str, nonce: u64) -> SignedTransaction {
+        let signer = InMemorySigner::from_seed(signer.parse().unwrap(), KeyType::ED25519, signer);
+        SignedTransaction::send_money(
+            nonce,
+            signer.get_account_id(),
+            "bob".parse().unwrap(),
+            &signer,
+            Balance::from_yoctonear(1),
+            CryptoHash::default(),
+        )
+    }
+
+    #[test]
+    fn a_key_s_transactions_come_in_the_order_of_their_nonces() {
+        let mut pool = Pool::default();
+        for (signer, nonce) in [("alice", 3), ("carol", 9), ("alice", 1), ("alice", 2)] {
+            pool.push(transfer(signer, nonce));
+        }
+        let taken: Vec<(String, u64)> = pool
+            .take()
+            .iter()
+            .map(|tx| {
+                (
+                    tx.transaction.signer_id().to_string(),
+                    tx.transaction.nonce().nonce(),
+                )
+            })
+            .collect();
+        let expected = [("alice", 1), ("carol", 9), ("alice", 2), ("alice", 3)];
+        assert_eq!(
+            taken,
+            expected.map(|(signer, nonce)| (signer.to_owned(), nonce))
+        );
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn a_transaction_that_is_sent_twice_waits_once() {
+        let mut pool = Pool::default();
+        pool.push(transfer("alice", 1));
+        pool.push(transfer("alice", 1));
+        assert_eq!(pool.len(), 1);
+    }
+
+    #[test]
+    fn a_block_takes_no_more_than_fits() {
+        let mut pool = Pool::default();
+        for nonce in 0..2_100 {
+            pool.push(transfer("alice", nonce));
+        }
+        assert_eq!(pool.take().len(), MAX_IN_BLOCK);
+        assert_eq!(pool.take().len(), 100);
+    }
+}

@@ -1,0 +1,7 @@
+//! The `localnet` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    outlayer_localnet::cli::main()
+}

@@ -1,0 +1,126 @@
+//! `block`, `chunk`, `gas_price` and `EXPERIMENTAL_congestion_level`.
+
+use super::params::{parse, singleton};
+use super::{Answer, to_value};
+use crate::chain::{Chain, StoredBlock, shard_id};
+use crate::node::Node;
+use near_jsonrpc_primitives::errors::{RpcError, RpcParseError};
+use near_jsonrpc_primitives::types::blocks::{RpcBlockError, RpcBlockRequest};
+use near_jsonrpc_primitives::types::chunks::{ChunkReference, RpcChunkError, RpcChunkRequest};
+use near_jsonrpc_primitives::types::gas_price::{RpcGasPriceError, RpcGasPriceRequest};
+use near_primitives::sharding::ChunkHash;
+use near_primitives::types::{BlockId, BlockReference, MaybeBlockId};
+use near_primitives::views::GasPriceView;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// nearcore's words for a block that is not there.
+pub(super) fn not_found(reference: &BlockReference) -> String {
+    match reference {
+        BlockReference::BlockId(BlockId::Height(height)) => format!("BLOCK HEIGHT: {height}"),
+        BlockReference::BlockId(BlockId::Hash(hash)) => format!("BLOCK: {hash}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn find(chain: &Chain, reference: &BlockReference) -> Result<Arc<StoredBlock>, String> {
+    chain
+        .resolve(reference)
+        .cloned()
+        .ok_or_else(|| not_found(reference))
+}
+
+fn block_request(params: Value) -> Result<RpcBlockRequest, RpcParseError> {
+    match singleton(params) {
+        Ok(id) => Ok(RpcBlockRequest {
+            block_reference: BlockReference::BlockId(parse(id)?),
+        }),
+        Err(params) => Ok(RpcBlockRequest {
+            block_reference: parse(params)?,
+        }),
+    }
+}
+
+/// `block`
+pub(super) fn block(node: &Node, params: Value) -> Answer {
+    let request = block_request(params)?;
+    let chain = node.chain();
+    let block = find(&chain, &request.block_reference)
+        .map_err(|error_message| RpcBlockError::UnknownBlock { error_message })?;
+    to_value(block.view(chain.signer()))
+}
+
+fn chunk_request(params: Value) -> Result<RpcChunkRequest, RpcParseError> {
+    let chunk_reference = match singleton(params) {
+        Ok(pair @ Value::Array(_)) => {
+            let (block_id, shard_id) = parse(pair)?;
+            ChunkReference::BlockShardId { block_id, shard_id }
+        }
+        Ok(hash) => ChunkReference::ChunkHash {
+            chunk_id: parse(hash)?,
+        },
+        Err(params) => parse(params)?,
+    };
+    Ok(RpcChunkRequest { chunk_reference })
+}
+
+fn find_chunk(chain: &Chain, reference: ChunkReference) -> Result<Arc<StoredBlock>, RpcChunkError> {
+    match reference {
+        ChunkReference::ChunkHash { chunk_id } => chain
+            .history()
+            .by_chunk(&chunk_id)
+            .cloned()
+            .ok_or(RpcChunkError::UnknownChunk {
+                chunk_hash: ChunkHash(chunk_id),
+            }),
+        ChunkReference::BlockShardId {
+            block_id,
+            shard_id: shard,
+        } => {
+            let block = find(chain, &BlockReference::BlockId(block_id))
+                .map_err(|error_message| RpcChunkError::UnknownBlock { error_message })?;
+            if shard == shard_id() {
+                Ok(block)
+            } else {
+                Err(RpcChunkError::InvalidShardId { shard_id: shard })
+            }
+        }
+    }
+}
+
+/// `chunk`
+pub(super) fn chunk(node: &Node, params: Value) -> Answer {
+    let request = chunk_request(params)?;
+    let (block, author) = {
+        let chain = node.chain();
+        (
+            find_chunk(&chain, request.chunk_reference)?,
+            chain.signer().clone(),
+        )
+    };
+    to_value(block.chunk_view(&author))
+}
+
+/// `EXPERIMENTAL_congestion_level`: chunks of one shard never wait for room elsewhere.
+pub(super) fn congestion_level(node: &Node, params: Value) -> Answer {
+    let request = chunk_request(params)?;
+    find_chunk(&node.chain(), request.chunk_reference)?;
+    Ok(json!({"congestion_level": 0.0}))
+}
+
+/// `gas_price`
+pub(super) fn gas_price(node: &Node, params: Value) -> Answer {
+    let (block_id,): (MaybeBlockId,) = parse(params)?;
+    let request = RpcGasPriceRequest { block_id };
+    let chain = node.chain();
+    let gas_price = match request.block_id {
+        None => chain.head().next_gas_price(),
+        Some(id) => find(&chain, &BlockReference::BlockId(id))
+            .map_err(|error_message| {
+                RpcError::from(RpcGasPriceError::UnknownBlock { error_message })
+            })?
+            .header
+            .next_gas_price(),
+    };
+    to_value(GasPriceView { gas_price })
+}

@@ -1,0 +1,120 @@
+//! The HTTP side: one JSON-RPC endpoint and a few plain pages, with nearcore's status codes.
+
+use super::call;
+use crate::node::Node;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Json, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use near_jsonrpc_primitives::errors::{RpcError, RpcErrorKind};
+use near_jsonrpc_primitives::message::Message;
+use serde_json::Value;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// The longest request body, in bytes. A longer one is answered with 413 and plain text.
+pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Serves the RPC until `shutdown` is over.
+pub async fn serve(
+    node: Arc<Node>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    node.set_rpc_addr(listener.local_addr()?.to_string());
+    let app = Router::new()
+        .route("/", post(rpc))
+        .route("/status", get(status))
+        .route("/health", get(health))
+        .route("/network_info", get(network_info))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(allow_origins))
+        .with_state(node);
+    // Small answers must not wait for the client's acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot send small packets at once");
+        }
+    });
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response {
+    let (id, result) = match serde_json::from_value::<Message>(body) {
+        Ok(Message::Request(request)) => {
+            (request.id, call(node, request.method, request.params).await)
+        }
+        _ => (
+            Value::Null,
+            Err(RpcError::parse_error(
+                "JSON RPC Request format was expected".to_owned(),
+            )),
+        ),
+    };
+    let code = result.as_ref().map_or_else(http_status, |_| StatusCode::OK);
+    (code, Json(Message::response(id, result))).into_response()
+}
+
+/// What nearcore answers over HTTP for each kind of error.
+fn http_status(error: &RpcError) -> StatusCode {
+    match &error.error_struct {
+        Some(RpcErrorKind::RequestValidationError(_)) => StatusCode::BAD_REQUEST,
+        Some(RpcErrorKind::HandlerError(cause)) if cause["name"] == "TIMEOUT_ERROR" => {
+            StatusCode::REQUEST_TIMEOUT
+        }
+        Some(RpcErrorKind::InternalError(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(RpcErrorKind::HandlerError(_)) | None => StatusCode::OK,
+    }
+}
+
+async fn page(node: Arc<Node>, method: &str) -> Response {
+    match call(node, method.to_owned(), Value::Null).await {
+        Ok(value) => Json(value).into_response(),
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+async fn status(State(node): State<Arc<Node>>) -> Response {
+    page(node, "status").await
+}
+
+async fn health(State(node): State<Arc<Node>>) -> Response {
+    page(node, "health").await
+}
+
+async fn network_info(State(node): State<Arc<Node>>) -> Response {
+    page(node, "network_info").await
+}
+
+/// Lets web pages of any origin ask.
+async fn allow_origins(request: Request, next: Next) -> Response {
+    const ALLOWED: [(HeaderName, HeaderValue); 3] = [
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST"),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("*"),
+        ),
+    ];
+    let mut response = if request.method() == Method::OPTIONS {
+        StatusCode::OK.into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in ALLOWED {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

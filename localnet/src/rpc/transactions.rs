@@ -1,0 +1,208 @@
+//! `broadcast_tx_async`, `broadcast_tx_commit`, `send_tx`, `tx` and `EXPERIMENTAL_tx_status`.
+
+use super::params::{pair, parse, signed_transaction, singleton};
+use super::{Answer, internal, to_value};
+use crate::chain::TransactionStatus;
+use crate::node::Node;
+use near_jsonrpc_primitives::errors::RpcParseError;
+use near_jsonrpc_primitives::types::transactions::{
+    RpcSendTransactionRequest, RpcTransactionError, RpcTransactionResponse,
+    RpcTransactionStatusRequest, TimeoutErrorCause, TransactionInfo,
+};
+use near_primitives::errors::InvalidTxError;
+use near_primitives::hash::CryptoHash;
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::views::{FinalExecutionOutcomeViewEnum, TxExecutionStatus};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a request waits for a transaction (nearcore's `polling_timeout`).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn send_request(params: Value) -> Result<RpcSendTransactionRequest, RpcParseError> {
+    match singleton(params) {
+        Ok(encoded) => Ok(RpcSendTransactionRequest {
+            signed_transaction: signed_transaction(encoded)?,
+            wait_until: TxExecutionStatus::default(),
+        }),
+        Err(params) => match pair(params) {
+            Ok(_) => Err(RpcParseError(
+                "Unable to parse send request: too many params passed".to_owned(),
+            )),
+            Err(params) => parse(params),
+        },
+    }
+}
+
+fn status_request(params: Value) -> Result<RpcTransactionStatusRequest, RpcParseError> {
+    let wait_until = TxExecutionStatus::default();
+    match singleton(params) {
+        Ok(encoded) => Ok(RpcTransactionStatusRequest {
+            transaction_info: signed_transaction(encoded)?.into(),
+            wait_until,
+        }),
+        Err(params) => match pair(params) {
+            Ok((hash, account)) => Ok(RpcTransactionStatusRequest {
+                transaction_info: TransactionInfo::TransactionId {
+                    tx_hash: parse(hash)?,
+                    sender_account_id: parse(account)?,
+                },
+                wait_until,
+            }),
+            Err(params) => parse(params),
+        },
+    }
+}
+
+/// `broadcast_tx_async`: the hash, whatever becomes of the transaction.
+pub(super) async fn broadcast_async(node: Arc<Node>, params: Value) -> Answer {
+    let tx = send_request(params)?.signed_transaction;
+    let hash = tx.get_hash();
+    if let Ok(Err(error)) = submit(node, tx).await {
+        tracing::debug!(%hash, %error, "a transaction sent with broadcast_tx_async was refused");
+    }
+    to_value(hash)
+}
+
+/// `broadcast_tx_commit`: the outcome, once all of it is final.
+pub(super) async fn broadcast_commit(node: Arc<Node>, params: Value) -> Answer {
+    let mut request = send_request(params)?;
+    request.wait_until = TxExecutionStatus::Final;
+    send_and_wait(node, request).await
+}
+
+/// `send_tx`: the outcome, as soon as it has come as far as the request says.
+pub(super) async fn send(node: Arc<Node>, params: Value) -> Answer {
+    let request = send_request(params)?;
+    send_and_wait(node, request).await
+}
+
+async fn submit(
+    node: Arc<Node>,
+    tx: SignedTransaction,
+) -> Result<Result<CryptoHash, InvalidTxError>, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(move || node.submit(tx)).await
+}
+
+async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> Answer {
+    let RpcSendTransactionRequest {
+        signed_transaction,
+        wait_until,
+    } = request;
+    let sent = submit(Arc::clone(&node), signed_transaction).await;
+    let hash = sent
+        .map_err(|error| internal(error.to_string()))?
+        .map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
+    if wait_until == TxExecutionStatus::None {
+        return to_value(RpcTransactionResponse {
+            final_execution_outcome: None,
+            final_execution_status: TxExecutionStatus::None,
+        });
+    }
+    Ok(to_value(wait(&node, hash, wait_until, false).await?)?)
+}
+
+/// `tx` and `EXPERIMENTAL_tx_status`; the latter lists the receipts as well.
+pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) -> Answer {
+    let RpcTransactionStatusRequest {
+        transaction_info,
+        wait_until,
+    } = status_request(params)?;
+    let (hash, _) = transaction_info.to_tx_hash_and_account();
+    if wait_until == TxExecutionStatus::None {
+        let found = node.transaction_status(&hash);
+        let status = found.ok_or(RpcTransactionError::UnknownTransaction {
+            requested_transaction_hash: hash,
+        })?;
+        return to_value(response(status, with_receipts));
+    }
+    // A transaction that was never sent and could not be is an error at once.
+    if let Some(tx) = transaction_info.to_signed_tx() {
+        let (node, tx) = (Arc::clone(&node), tx.clone());
+        let checked = tokio::task::spawn_blocking(move || node.check(&tx)).await;
+        checked
+            .map_err(|error| internal(error.to_string()))?
+            .map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
+    }
+    Ok(to_value(
+        wait(&node, hash, wait_until, with_receipts).await?,
+    )?)
+}
+
+/// Waits until a transaction has come as far as `until`.
+async fn wait(
+    node: &Node,
+    hash: CryptoHash,
+    until: TxExecutionStatus,
+    with_receipts: bool,
+) -> Result<RpcTransactionResponse, RpcTransactionError> {
+    let mut heights = node.heights();
+    let reached = timeout(PATIENCE, async {
+        loop {
+            // Seen before looking, so that a block in between wakes us up again.
+            heights.mark_unchanged();
+            let _ = heights.borrow_and_update();
+            let (status, refusal) = {
+                let chain = node.chain();
+                (
+                    chain.transaction_status(&hash),
+                    chain.refusal(&hash).cloned(),
+                )
+            };
+            if let Some(status) = status {
+                if rank(&status.status) >= rank(&until) {
+                    return Ok(status);
+                }
+            } else if let Some(context) = refusal {
+                return Err(RpcTransactionError::InvalidTransaction { context });
+            }
+            if heights.changed().await.is_err() {
+                let debug_info = "the node is shutting down".to_owned();
+                return Err(RpcTransactionError::InternalError { debug_info });
+            }
+        }
+    })
+    .await;
+    match reached {
+        Ok(outcome) => Ok(response(outcome?, with_receipts)),
+        Err(_) => Err(match node.transaction_status(&hash) {
+            Some(status) => {
+                let status = Box::new(response(status, with_receipts));
+                RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::Pending { status }))
+            }
+            None if node.chain().knows(&hash) => {
+                RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::NotObserved))
+            }
+            None => RpcTransactionError::UnknownTransaction {
+                requested_transaction_hash: hash,
+            },
+        }),
+    }
+}
+
+fn response(status: TransactionStatus, with_receipts: bool) -> RpcTransactionResponse {
+    let final_execution_status = status.status.clone();
+    let outcome = if with_receipts {
+        FinalExecutionOutcomeViewEnum::FinalExecutionOutcomeWithReceipt(status.with_receipts())
+    } else {
+        FinalExecutionOutcomeViewEnum::FinalExecutionOutcome(status.outcome)
+    };
+    RpcTransactionResponse {
+        final_execution_outcome: Some(outcome),
+        final_execution_status,
+    }
+}
+
+/// How far a status is. The levels are those of `TxExecutionStatus`, in its order.
+fn rank(status: &TxExecutionStatus) -> u8 {
+    match status {
+        TxExecutionStatus::None => 0,
+        TxExecutionStatus::Included => 1,
+        TxExecutionStatus::ExecutedOptimistic => 2,
+        TxExecutionStatus::IncludedFinal => 3,
+        TxExecutionStatus::Executed => 4,
+        TxExecutionStatus::Final => 5,
+    }
+}

@@ -1,0 +1,145 @@
+//! `validators`, `EXPERIMENTAL_validators_ordered` and `maintenance_windows`.
+
+use super::params::{parse, singleton};
+use super::{Answer, to_value};
+use crate::chain::{Chain, Epoch, shard_id};
+use crate::node::Node;
+use near_jsonrpc_primitives::errors::RpcParseError;
+use near_jsonrpc_primitives::types::maintenance::RpcMaintenanceWindowsRequest;
+use near_jsonrpc_primitives::types::validator::{
+    RpcValidatorError, RpcValidatorRequest, RpcValidatorsOrderedRequest,
+};
+use near_primitives::types::validator_stake::ValidatorStake;
+use near_primitives::types::{BlockId, BlockReference, EpochReference, MaybeBlockId};
+use near_primitives::views::validator_stake_view::ValidatorStakeView;
+use near_primitives::views::{
+    CurrentEpochValidatorInfo, EpochValidatorInfo, NextEpochValidatorInfo,
+};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// The first protocol version whose nodes list what validators were paid.
+const REWARDS_LISTED_FROM: u32 = 85;
+
+fn request(params: Value) -> Result<RpcValidatorRequest, RpcParseError> {
+    let epoch_reference = match singleton(params) {
+        Ok(id) => match parse::<MaybeBlockId>(id)? {
+            Some(id) => EpochReference::BlockId(id),
+            None => EpochReference::Latest,
+        },
+        Err(params) => parse(params)?,
+    };
+    Ok(RpcValidatorRequest { epoch_reference })
+}
+
+/// `validators`
+pub(super) fn validators(node: &Node, params: Value) -> Answer {
+    let request = request(params)?;
+    let chain = node.chain();
+    let epochs = chain.epochs();
+    let epoch = match request.epoch_reference {
+        EpochReference::Latest => Some(epochs.current()),
+        EpochReference::EpochId(id) => epochs.get(&id),
+        EpochReference::BlockId(id) => epoch_of(&chain, id),
+    }
+    .ok_or(RpcValidatorError::UnknownEpoch)?;
+    let is_current = epoch.id == epochs.current().id;
+    let next = if is_current {
+        epochs.next_validators().as_slice()
+    } else {
+        &[]
+    };
+    let view = EpochValidatorInfo {
+        current_validators: epoch
+            .validators
+            .iter()
+            .map(|v| current(&chain, epoch, v))
+            .collect(),
+        next_validators: next
+            .iter()
+            .map(|v| NextEpochValidatorInfo {
+                account_id: v.account_id().clone(),
+                public_key: v.public_key().clone(),
+                stake: v.stake(),
+                shards: vec![shard_id()],
+            })
+            .collect(),
+        current_fishermen: vec![],
+        next_fishermen: vec![],
+        current_proposals: if is_current {
+            epochs
+                .proposals()
+                .cloned()
+                .map(ValidatorStakeView::from)
+                .collect()
+        } else {
+            vec![]
+        },
+        prev_epoch_kickout: vec![],
+        epoch_start_height: epoch.start,
+        epoch_height: epoch.height,
+        validator_reward_paid_prev_epoch: HashMap::new(),
+    };
+    let mut view = to_value(view)?;
+    if chain.config().protocol_version < REWARDS_LISTED_FROM
+        && let Some(object) = view.as_object_mut()
+    {
+        object.remove("validator_reward_paid_prev_epoch");
+    }
+    Ok(view)
+}
+
+fn epoch_of(chain: &Chain, id: BlockId) -> Option<&Epoch> {
+    let block = chain.resolve(&BlockReference::BlockId(id))?;
+    chain.epochs().get(block.header.epoch_id())
+}
+
+fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentEpochValidatorInfo {
+    // This node makes all blocks, whoever else has a stake.
+    let made = if validator.account_id() == chain.signer().validator_id() {
+        epoch.blocks
+    } else {
+        0
+    };
+    CurrentEpochValidatorInfo {
+        account_id: validator.account_id().clone(),
+        public_key: validator.public_key().clone(),
+        is_slashed: false,
+        stake: validator.stake(),
+        shards_produced: vec![shard_id()],
+        num_produced_blocks: made,
+        num_expected_blocks: made,
+        num_produced_chunks: made,
+        num_expected_chunks: made,
+        num_produced_chunks_per_shard: vec![made],
+        num_expected_chunks_per_shard: vec![made],
+        num_produced_endorsements: made,
+        num_expected_endorsements: made,
+        num_produced_endorsements_per_shard: vec![made],
+        num_expected_endorsements_per_shard: vec![made],
+        shards_endorsed: vec![shard_id()],
+    }
+}
+
+/// `EXPERIMENTAL_validators_ordered`
+pub(super) fn ordered(node: &Node, params: Value) -> Answer {
+    let request: RpcValidatorsOrderedRequest = parse(params)?;
+    let chain = node.chain();
+    let epoch = match request.block_id {
+        None => chain.epochs().current(),
+        Some(id) => epoch_of(&chain, id).ok_or(RpcValidatorError::UnknownEpoch)?,
+    };
+    let list: Vec<ValidatorStakeView> = epoch
+        .validators
+        .iter()
+        .cloned()
+        .map(ValidatorStakeView::from)
+        .collect();
+    to_value(list)
+}
+
+/// `maintenance_windows`: nobody's; the node makes every block.
+pub(super) fn maintenance_windows(params: Value) -> Answer {
+    let _: RpcMaintenanceWindowsRequest = parse(params)?;
+    Ok(Value::Array(vec![]))
+}

@@ -1,0 +1,130 @@
+//! CreateAccount and DeleteAccount (`runtime/runtime/src/actions.rs`, `remove_account` in
+//! `core/store/src/utils/mod.rs` of nearcore).
+
+use super::super::block::Block;
+use super::super::outcome::ActionResult;
+use super::super::types::RuntimeError;
+use super::code::contract_storage;
+use near_primitives::account::{Account, AccountContract};
+use near_primitives::errors::ActionErrorKind;
+use near_primitives::receipt::Receipt;
+use near_primitives::trie_key::{TrieKey, trie_key_parsers};
+use near_primitives::types::{AccountId, Balance};
+use near_primitives::version::ProtocolFeature;
+
+/// Creates a sub-account of the predecessor, or a top-level account for the registrar.
+pub(super) fn create(
+    block: &Block<'_>,
+    account: &mut Option<Account>,
+    actor_id: &mut AccountId,
+    receipt: &Receipt,
+    result: &mut ActionResult,
+) {
+    let (account_id, predecessor_id) = (receipt.receiver_id(), receipt.predecessor_id());
+    let config = &block.config.account_creation_config;
+    if account_id.is_top_level() {
+        let is_short = account_id.len() < usize::from(config.min_allowed_top_level_account_length);
+        if is_short && predecessor_id != &config.registrar_account_id {
+            result.fail(ActionErrorKind::CreateAccountOnlyByRegistrar {
+                account_id: account_id.clone(),
+                registrar_account_id: config.registrar_account_id.clone(),
+                predecessor_id: predecessor_id.clone(),
+            });
+            return;
+        }
+    } else if !account_id.is_sub_account_of(predecessor_id) {
+        result.fail(ActionErrorKind::CreateAccountNotAllowed {
+            account_id: account_id.clone(),
+            predecessor_id: predecessor_id.clone(),
+        });
+        return;
+    }
+    *actor_id = account_id.clone();
+    *account = Some(empty_account(block, Balance::ZERO));
+}
+
+/// An account with nothing but a balance.
+pub(super) fn empty_account(block: &Block<'_>, balance: Balance) -> Account {
+    let storage = block.config.fees.storage_usage_config.num_bytes_account;
+    Account::new(balance, Balance::ZERO, AccountContract::None, storage)
+}
+
+/// Deletes the account and sends what it held to a beneficiary.
+pub(super) fn delete(
+    block: &mut Block<'_>,
+    account: &mut Option<Account>,
+    actor_id: &mut AccountId,
+    receipt: &Receipt,
+    beneficiary_id: &AccountId,
+    result: &mut ActionResult,
+) -> Result<(), RuntimeError> {
+    let account_id = receipt.receiver_id();
+    let deleted = super::present(account)?;
+    let counts_global = ProtocolFeature::FixDeleteAccountGlobalContractStorageUsage
+        .enabled(block.ctx.protocol_version);
+    let contract = match deleted.contract().as_ref() {
+        AccountContract::Global(_) | AccountContract::GlobalByAccount(_) if !counts_global => 0,
+        contract => contract_storage(block, account_id, contract),
+    };
+    let own_state = deleted.storage_usage().saturating_sub(contract);
+    if own_state > Account::MAX_ACCOUNT_DELETION_STORAGE_USAGE {
+        let account_id = account_id.clone();
+        result.fail(ActionErrorKind::DeleteAccountWithLargeState { account_id });
+        return Ok(());
+    }
+    if !deleted.amount().is_zero() {
+        result.new_receipts.push(Receipt::new_balance_refund(
+            beneficiary_id,
+            deleted.amount(),
+        ));
+    }
+    remove(block, account_id)?;
+    *actor_id = receipt.predecessor_id().clone();
+    *account = None;
+    Ok(())
+}
+
+/// Removes the account's record, code, keys and data. Receipts that wait for data or a resume stay.
+fn remove(block: &mut Block<'_>, account_id: &AccountId) -> Result<(), RuntimeError> {
+    let update = &mut block.update;
+    update.remove(TrieKey::Account {
+        account_id: account_id.clone(),
+    });
+    update.remove(TrieKey::ContractCode {
+        account_id: account_id.clone(),
+    });
+    let malformed = |raw: &[u8]| {
+        RuntimeError::CorruptState(format!("a malformed key of {account_id}: {raw:?}"))
+    };
+    let prefix = trie_key_parsers::get_raw_prefix_for_access_keys(account_id);
+    for raw in update.keys_with_prefix(&prefix) {
+        let key = trie_key_parsers::parse_key_handle_from_access_key_key(&raw, account_id)
+            .map_err(|_| malformed(&raw))?;
+        let nonce = trie_key_parsers::parse_nonce_index_from_gas_key_key(&raw, account_id, &key)
+            .map_err(|_| malformed(&raw))?;
+        let account_id = account_id.clone();
+        update.remove(match nonce {
+            Some(index) => TrieKey::GasKeyNonce {
+                account_id,
+                key_handle: key,
+                index,
+            },
+            None => TrieKey::AccessKey {
+                account_id,
+                key_handle: key,
+            },
+        });
+    }
+    let prefix = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, &[]);
+    for raw in update.keys_with_prefix(&prefix) {
+        let key = raw
+            .get(prefix.len()..)
+            .ok_or_else(|| malformed(&raw))?
+            .to_vec();
+        update.remove(TrieKey::ContractData {
+            account_id: account_id.clone(),
+            key,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Meta transactions, NEP-366 (`apply_delegate_action` in nearcore's `runtime/runtime/src/actions.rs`).
+
+use super::super::amounts::{add_compute, add_gas};
+use super::super::block::Block;
+use super::super::execute::Running;
+use super::super::fees::{
+    receipt_exec_fee, total_prepaid_exec_fees, total_prepaid_gas, total_prepaid_send_fees,
+};
+use super::super::outcome::ActionResult;
+use super::super::types::RuntimeError;
+use near_parameters::SignatureKind;
+use near_primitives::account::{AccessKey, FunctionCallPermission};
+use near_primitives::action::Action;
+use near_primitives::action::delegate::{
+    VersionedDelegateActionRef, VersionedSignedDelegateActionRef,
+};
+use near_primitives::errors::{ActionErrorKind, InvalidAccessKeyError};
+use near_primitives::hash::CryptoHash;
+use near_primitives::receipt::{ActionReceipt, Receipt, ReceiptEnum, ReceiptV0};
+use near_primitives::version::ProtocolFeature;
+
+/// Checks the inner signature and sends the inner actions on, from their sender.
+pub(super) fn apply(
+    block: &mut Block<'_>,
+    running: &Running<'_>,
+    signed: VersionedSignedDelegateActionRef<'_>,
+    result: &mut ActionResult,
+) -> Result<(), RuntimeError> {
+    let inner = signed.delegate_action();
+    if block.config.wasm_config.fix_ml_dsa_cost_charging {
+        let cost = block.config.fees.signature_verification_costs[SignatureKind::MlDsa65];
+        if inner.public_key().key_type().is_post_quantum() {
+            result.compute_usage = add_compute(result.compute_usage, cost.compute)?;
+        }
+    }
+    if let Err(kind) = check(block, running, signed, inner) {
+        result.fail(kind);
+        return Ok(());
+    }
+    let Some(access_key) = block
+        .update
+        .access_key(inner.sender_id(), inner.public_key())?
+    else {
+        result.fail(ActionErrorKind::DelegateActionAccessKeyError(
+            InvalidAccessKeyError::AccessKeyNotFound {
+                account_id: inner.sender_id().clone(),
+                public_key: Box::new(inner.public_key().clone()),
+            },
+        ));
+        return Ok(());
+    };
+    match check_key(block, inner, access_key) {
+        Ok(access_key) => {
+            block
+                .update
+                .set_access_key(inner.sender_id(), inner.public_key(), &access_key);
+        }
+        Err(kind) => {
+            result.fail(kind);
+            return Ok(());
+        }
+    }
+    send(block, running, inner, result)
+}
+
+/// Sends the inner actions. The relayer has paid for everything; a deposit that comes back goes to the
+/// sender, gas to the relayer.
+fn send(
+    block: &Block<'_>,
+    running: &Running<'_>,
+    inner: VersionedDelegateActionRef<'_>,
+    result: &mut ActionResult,
+) -> Result<(), RuntimeError> {
+    let outer = running.action_receipt;
+    let actions = inner.get_actions();
+    let config = &block.config;
+    let exec = total_prepaid_exec_fees(config, &actions, inner.receiver_id())?.gas;
+    let required = add_gas(exec, total_prepaid_gas(&actions)?)?;
+    let required = add_gas(required, receipt_exec_fee(config).gas)?;
+    let send = total_prepaid_send_fees(config, outer.actions())?;
+    result.gas_used = add_gas(add_gas(result.gas_used, required)?, send.gas)?;
+    result.gas_burnt = add_gas(result.gas_burnt, send.gas)?;
+    result.compute_usage = add_compute(result.compute_usage, send.compute)?;
+    result.new_receipts.push(Receipt::V0(ReceiptV0 {
+        predecessor_id: running.receipt.receiver_id().clone(),
+        receiver_id: inner.receiver_id().clone(),
+        receipt_id: CryptoHash::default(),
+        receipt: ReceiptEnum::Action(ActionReceipt {
+            signer_id: outer.signer_id().clone(),
+            signer_public_key: outer.signer_public_key().clone(),
+            gas_price: outer.gas_price(),
+            output_data_receivers: Vec::new(),
+            input_data_ids: Vec::new(),
+            actions,
+        }),
+    }));
+    Ok(())
+}
+
+fn check(
+    block: &Block<'_>,
+    running: &Running<'_>,
+    signed: VersionedSignedDelegateActionRef<'_>,
+    inner: VersionedDelegateActionRef<'_>,
+) -> Result<(), ActionErrorKind> {
+    if !signed.verify() {
+        return Err(ActionErrorKind::DelegateActionInvalidSignature);
+    }
+    if block.ctx.height > inner.max_block_height() {
+        return Err(ActionErrorKind::DelegateActionExpired);
+    }
+    let receiver_id = running.receipt.receiver_id();
+    if inner.sender_id() != receiver_id {
+        return Err(
+            ActionErrorKind::DelegateActionSenderDoesNotMatchTxReceiver {
+                sender_id: inner.sender_id().clone(),
+                receiver_id: receiver_id.clone(),
+            },
+        );
+    }
+    Ok(())
+}
+
+/// Checks the sender's key. Returns it with its nonce moved on.
+fn check_key(
+    block: &Block<'_>,
+    inner: VersionedDelegateActionRef<'_>,
+    mut access_key: AccessKey,
+) -> Result<AccessKey, ActionErrorKind> {
+    let refuse = ActionErrorKind::DelegateActionAccessKeyError;
+    if access_key.gas_key_info().is_some() {
+        return Err(refuse(
+            InvalidAccessKeyError::DelegateActionRequiresNonGasKey,
+        ));
+    }
+    if inner.nonce().nonce_index().is_some() {
+        return Err(refuse(InvalidAccessKeyError::DelegateActionRequiresGasKey));
+    }
+    let delegate_nonce = inner.nonce().nonce();
+    if delegate_nonce <= access_key.nonce {
+        return Err(ActionErrorKind::DelegateActionInvalidNonce {
+            delegate_nonce,
+            ak_nonce: access_key.nonce,
+        });
+    }
+    let upper_bound = block
+        .ctx
+        .height
+        .saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
+    if delegate_nonce >= upper_bound {
+        return Err(ActionErrorKind::DelegateActionNonceTooLarge {
+            delegate_nonce,
+            upper_bound,
+        });
+    }
+    if let Some(permission) = access_key.permission.function_call_permission() {
+        // Before protocol 85 a later check's error took the place of the one about the deposit.
+        let first_error_wins = ProtocolFeature::FixDelegateActionDepositWithFunctionCallError
+            .enabled(block.ctx.protocol_version);
+        check_permission(permission, inner, first_error_wins).map_err(refuse)?;
+    }
+    access_key.nonce = delegate_nonce;
+    Ok(access_key)
+}
+
+fn check_permission(
+    permission: &FunctionCallPermission,
+    inner: VersionedDelegateActionRef<'_>,
+    first_error_wins: bool,
+) -> Result<(), InvalidAccessKeyError> {
+    let actions = inner.get_actions();
+    let [Action::FunctionCall(call)] = &*actions else {
+        return Err(InvalidAccessKeyError::RequiresFullAccess);
+    };
+    let has_deposit = !call.deposit.is_zero();
+    if has_deposit && first_error_wins {
+        return Err(InvalidAccessKeyError::DepositWithFunctionCall);
+    }
+    if inner.receiver_id() != &permission.receiver_id {
+        return Err(InvalidAccessKeyError::ReceiverMismatch {
+            tx_receiver: inner.receiver_id().clone(),
+            ak_receiver: permission.receiver_id.clone(),
+        });
+    }
+    if !permission.method_names.is_empty() && !permission.method_names.contains(&call.method_name) {
+        return Err(InvalidAccessKeyError::MethodNameMismatch {
+            method_name: call.method_name.clone(),
+        });
+    }
+    if has_deposit {
+        return Err(InvalidAccessKeyError::DepositWithFunctionCall);
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Stake (`action_stake` in nearcore's `runtime/runtime/src/actions.rs`).
+//!
+//! The seat price of a network with one validator is no use here, so there is no minimum stake.
+
+use super::super::outcome::ActionResult;
+use super::super::types::RuntimeError;
+use near_primitives::account::Account;
+use near_primitives::action::StakeAction;
+use near_primitives::errors::ActionErrorKind;
+use near_primitives::types::AccountId;
+use near_primitives::types::validator_stake::ValidatorStake;
+
+pub(super) fn apply(
+    account: &mut Account,
+    account_id: &AccountId,
+    stake: &StakeAction,
+    result: &mut ActionResult,
+) -> Result<(), RuntimeError> {
+    let locked = account.locked();
+    let increment = stake.stake.saturating_sub(locked);
+    let Some(left) = account.amount().checked_sub(increment) else {
+        result.fail(ActionErrorKind::TriesToStake {
+            account_id: account_id.clone(),
+            stake: stake.stake,
+            locked,
+            balance: account.amount(),
+        });
+        return Ok(());
+    };
+    if locked.is_zero() && stake.stake.is_zero() {
+        result.fail(ActionErrorKind::TriesToUnstake {
+            account_id: account_id.clone(),
+        });
+        return Ok(());
+    }
+    result.validator_proposals.push(ValidatorStake::new(
+        account_id.clone(),
+        stake.public_key.clone(),
+        stake.stake,
+    ));
+    // A smaller stake is returned when an epoch ends, not here.
+    if stake.stake > locked {
+        account.set_amount(left);
+        account
+            .set_locked(stake.stake)
+            .map_err(|error| RuntimeError::CorruptState(format!("{account_id}: {error}")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Transfer, to accounts that exist and to implicit ones that it creates
+//! (`runtime/runtime/src/{lib,actions}.rs` in nearcore).
+
+use super::super::amounts::{add_tokens, count};
+use super::super::block::Block;
+use super::super::execute::Running;
+use super::super::types::RuntimeError;
+use super::accounts::empty_account;
+use super::keys;
+use near_crypto::PublicKey;
+use near_primitives::account::id::AccountType;
+use near_primitives::account::{AccessKey, Account, AccountContract};
+use near_primitives::chains;
+use near_primitives::hash::{CryptoHash, hash};
+use near_primitives::types::{AccountId, Balance};
+
+pub(super) fn apply(
+    block: &mut Block<'_>,
+    running: &Running<'_>,
+    account: &mut Option<Account>,
+    actor_id: &mut AccountId,
+    deposit: Balance,
+    is_refund: bool,
+) -> Result<(), RuntimeError> {
+    let account_id = running.receipt.receiver_id();
+    let Some(account) = account.as_mut() else {
+        *actor_id = account_id.clone();
+        *account = Some(create_implicit(block, account_id, deposit)?);
+        return Ok(());
+    };
+    account.set_amount(add_tokens(account.amount(), deposit)?);
+    let receipt = running.action_receipt;
+    if is_refund && receipt.signer_id() == account_id {
+        refund_allowance(block, account_id, receipt.signer_public_key(), deposit)?;
+    }
+    Ok(())
+}
+
+/// Gas that comes back also comes back to the allowance of the key that paid for it.
+fn refund_allowance(
+    block: &mut Block<'_>,
+    account_id: &AccountId,
+    key: &PublicKey,
+    deposit: Balance,
+) -> Result<(), RuntimeError> {
+    let Some(mut access_key) = block.update.access_key(account_id, key)? else {
+        return Ok(());
+    };
+    let Some(permission) = access_key.permission.function_call_permission_mut() else {
+        return Ok(());
+    };
+    let Some(allowance) = &mut permission.allowance else {
+        return Ok(());
+    };
+    *allowance = allowance.saturating_add(deposit);
+    block.update.set_access_key(account_id, key, &access_key);
+    Ok(())
+}
+
+fn create_implicit(
+    block: &mut Block<'_>,
+    account_id: &AccountId,
+    deposit: Balance,
+) -> Result<Account, RuntimeError> {
+    let mut account = empty_account(block, deposit);
+    match account_id.get_account_type() {
+        AccountType::NearImplicitAccount => {
+            let public_key = PublicKey::from_near_implicit_account(account_id)
+                .map_err(|error| RuntimeError::CorruptState(format!("{account_id}: {error}")))?;
+            let mut access_key = AccessKey::full_access();
+            access_key.nonce = keys::first_nonce(block.ctx.height);
+            let usage = keys::storage_usage(block, &public_key, &access_key);
+            account.set_storage_usage(account.storage_usage() + usage);
+            block
+                .update
+                .set_access_key(account_id, &public_key, &access_key);
+        }
+        AccountType::EthImplicitAccount => {
+            let wallet = eth_wallet_hash(block.runtime.chain_id());
+            let usage = account.storage_usage() + count(wallet.as_bytes().len());
+            account = Account::new(
+                deposit,
+                Balance::ZERO,
+                AccountContract::Global(wallet),
+                usage,
+            );
+        }
+        AccountType::NearDeterministicAccount => {}
+        AccountType::UniversalAccount | AccountType::NamedAccount => {
+            return Err(RuntimeError::CorruptState(format!(
+                "{account_id} is not implicit"
+            )));
+        }
+    }
+    Ok(account)
+}
+
+/// The hash of the wallet contract that an ETH-implicit account uses
+/// (`runtime/near-wallet-contract/src/lib.rs` in nearcore). It is a global contract, which somebody has to
+/// deploy. Test chains have their own, which is not published, so a made-up hash stands for it.
+fn eth_wallet_hash(chain_id: &str) -> CryptoHash {
+    const MAINNET: &str = "2zodJZK2e4nnv5AqwCRnenNSmkikXhEd7PPY6BmfTmW4";
+    const TESTNET: &str = "3PpYvRxBfC5BkZxTw8ZFG3D52w1ZRhvDDWirKoxphMDn";
+    let published = match chain_id {
+        chains::MAINNET | chains::MOCKNET => MAINNET.parse().ok(),
+        chains::TESTNET => TESTNET.parse().ok(),
+        _ => None,
+    };
+    published.unwrap_or_else(|| hash(b"the wallet contract of a local chain"))
+}

@@ -1,0 +1,131 @@
+//! The code of accounts, and running it (`runtime/runtime/src/{contract_code,pipelining,
+//! function_call}.rs` in nearcore).
+
+use super::external::CallExternal;
+use super::types::RuntimeError;
+use super::update::StateUpdate;
+use near_parameters::RuntimeConfig;
+use near_primitives::account::AccountContract;
+use near_primitives::action::GlobalContractIdentifier;
+use near_primitives::config::ViewConfig;
+use near_primitives::hash::{CryptoHash, hash};
+use near_primitives::trie_key::TrieKey;
+use near_primitives::types::{AccountId, Gas};
+use near_vm_runner::logic::errors::{CompilationError, FunctionCallError, VMRunnerError};
+use near_vm_runner::logic::{GasCounter, VMContext, VMOutcome};
+use near_vm_runner::{Contract, ContractCode, ContractRuntimeCache, PreparedContract};
+use std::sync::Arc;
+
+/// Where a contract's bytes are.
+struct Source<'a> {
+    update: &'a StateUpdate,
+    hash: CryptoHash,
+    key: Option<TrieKey>,
+}
+
+impl Contract for Source<'_> {
+    fn hash(&self) -> CryptoHash {
+        self.hash
+    }
+
+    fn get_code(&self) -> Option<Arc<ContractCode>> {
+        let code = self.update.get_raw(self.key.as_ref()?)?;
+        Some(Arc::new(ContractCode::new(code.to_vec(), Some(self.hash))))
+    }
+}
+
+pub(super) fn global_code_key(identifier: GlobalContractIdentifier) -> TrieKey {
+    TrieKey::GlobalContractCode {
+        identifier: identifier.into(),
+    }
+}
+
+/// The key under which an account's code is stored.
+pub(super) fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKey> {
+    match contract {
+        AccountContract::None => None,
+        AccountContract::Local(_) => Some(TrieKey::ContractCode {
+            account_id: account_id.clone(),
+        }),
+        AccountContract::Global(hash) => {
+            Some(global_code_key(GlobalContractIdentifier::CodeHash(*hash)))
+        }
+        AccountContract::GlobalByAccount(id) => Some(global_code_key(
+            GlobalContractIdentifier::AccountId(id.clone()),
+        )),
+    }
+}
+
+fn source<'a>(
+    update: &'a StateUpdate,
+    account_id: &AccountId,
+    contract: &AccountContract,
+) -> Source<'a> {
+    let key = code_key(account_id, contract);
+    let hash = match contract {
+        AccountContract::None => CryptoHash::default(),
+        AccountContract::Local(hash) | AccountContract::Global(hash) => *hash,
+        AccountContract::GlobalByAccount(_) => key
+            .as_ref()
+            .and_then(|key| update.get_raw(key))
+            .map_or_else(Default::default, |c| hash(&c)),
+    };
+    Source { update, hash, key }
+}
+
+/// One call of a method.
+pub(super) struct Call<'a> {
+    pub(super) config: &'a RuntimeConfig,
+    pub(super) cache: &'a dyn ContractRuntimeCache,
+    pub(super) account_id: &'a AccountId,
+    pub(super) contract: &'a AccountContract,
+    pub(super) method: &'a str,
+    pub(super) gas: Gas,
+    pub(super) view: Option<ViewConfig>,
+}
+
+impl Call<'_> {
+    /// Loads the method's code, compiling it when it is new.
+    pub(super) fn prepare(&self, update: &StateUpdate) -> Box<dyn PreparedContract> {
+        let wasm = &self.config.wasm_config;
+        let max_gas_burnt = match &self.view {
+            Some(view) => view.max_gas_burnt,
+            None => wasm.limit_config.max_gas_burnt,
+        };
+        let gas_counter = GasCounter::new(
+            wasm.ext_costs.clone(),
+            max_gas_burnt,
+            wasm.regular_op_cost,
+            self.gas,
+            self.view.is_some(),
+        );
+        let source = source(update, self.account_id, self.contract);
+        near_vm_runner::prepare(
+            &source,
+            Arc::clone(wasm),
+            Some(self.cache),
+            gas_counter,
+            self.method,
+        )
+    }
+
+    /// Runs what was prepared. A contract's failure is part of the outcome.
+    pub(super) fn run(
+        &self,
+        prepared: Box<dyn PreparedContract>,
+        external: &mut CallExternal<'_>,
+        context: &VMContext,
+    ) -> Result<VMOutcome, RuntimeError> {
+        match near_vm_runner::run(prepared, external, context, Arc::clone(&self.config.fees)) {
+            Ok(outcome) => Ok(outcome),
+            Err(VMRunnerError::ContractCodeNotPresent) => {
+                let account_id = self.account_id.as_str().into();
+                let error = CompilationError::CodeDoesNotExist { account_id };
+                Ok(VMOutcome::nop_outcome(FunctionCallError::CompilationError(
+                    error,
+                )))
+            }
+            Err(error) => Err(RuntimeError::Vm(error.to_string())),
+        }
+    }
+}

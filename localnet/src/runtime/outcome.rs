@@ -1,0 +1,95 @@
+//! What an action did, and how the results of a receipt's actions add up
+//! (`ActionResult` and `ActionReceiptResult` in nearcore's `runtime/runtime/src/lib.rs`).
+
+use super::amounts::{add_compute, add_gas, add_tokens, count};
+use super::types::RuntimeError;
+use near_parameters::ParameterCost;
+use near_primitives::account::AccountContract;
+use near_primitives::errors::{ActionError, ActionErrorKind};
+use near_primitives::receipt::Receipt;
+use near_primitives::types::validator_stake::ValidatorStake;
+use near_primitives::types::{Balance, Compute, Gas};
+use near_vm_runner::ProfileDataV3;
+use near_vm_runner::logic::ReturnData;
+
+/// What one action, or all actions of a receipt, did.
+pub(super) struct ActionResult {
+    pub(super) gas_burnt: Gas,
+    pub(super) gas_burnt_for_function_call: Gas,
+    /// Gas burnt, and gas that went on with new receipts.
+    pub(super) gas_used: Gas,
+    pub(super) compute_usage: Compute,
+    pub(super) result: Result<ReturnData, ActionError>,
+    pub(super) logs: Vec<String>,
+    pub(super) new_receipts: Vec<Receipt>,
+    pub(super) validator_proposals: Vec<ValidatorStake>,
+    pub(super) profile: Box<ProfileDataV3>,
+    /// Burnt beside the gas: the storage of a global contract.
+    pub(super) tokens_burnt: Balance,
+    /// Tokens that the protocol gave (the yocto of calls by an empty contract, from 85 on).
+    pub(super) subsidy: Balance,
+    /// The contract of the account before each action.
+    pub(super) contracts: Vec<AccountContract>,
+}
+
+impl ActionResult {
+    pub(super) fn new(fee: ParameterCost) -> Self {
+        Self {
+            gas_burnt: fee.gas,
+            gas_burnt_for_function_call: Gas::ZERO,
+            gas_used: fee.gas,
+            compute_usage: fee.compute,
+            result: Ok(ReturnData::None),
+            logs: Vec::new(),
+            new_receipts: Vec::new(),
+            validator_proposals: Vec::new(),
+            profile: Box::default(),
+            tokens_burnt: Balance::ZERO,
+            subsidy: Balance::ZERO,
+            contracts: Vec::new(),
+        }
+    }
+
+    /// The action failed.
+    pub(super) fn fail(&mut self, kind: ActionErrorKind) {
+        self.set_error(kind.into());
+    }
+
+    /// The receipt failed: whatever its actions made for later is dropped.
+    pub(super) fn set_error(&mut self, error: ActionError) {
+        self.result = Err(error);
+        self.new_receipts.clear();
+        self.validator_proposals.clear();
+        self.tokens_burnt = Balance::ZERO;
+        self.subsidy = Balance::ZERO;
+    }
+
+    /// Adds the next action's result.
+    pub(super) fn merge(&mut self, next: ActionResult) -> Result<(), RuntimeError> {
+        self.gas_burnt = add_gas(self.gas_burnt, next.gas_burnt)?;
+        self.gas_burnt_for_function_call = add_gas(
+            self.gas_burnt_for_function_call,
+            next.gas_burnt_for_function_call,
+        )?;
+        self.gas_used = add_gas(self.gas_used, next.gas_used)?;
+        self.compute_usage = add_compute(self.compute_usage, next.compute_usage)?;
+        self.profile.merge(&next.profile);
+        self.contracts.extend(next.contracts);
+        self.logs.extend(next.logs);
+        match next.result {
+            Ok(mut returned) => {
+                if let ReturnData::ReceiptIndex(index) = &mut returned {
+                    // An index among the action's receipts becomes one among the receipt's.
+                    *index += count(self.new_receipts.len());
+                }
+                self.result = Ok(returned);
+                self.new_receipts.extend(next.new_receipts);
+                self.validator_proposals.extend(next.validator_proposals);
+                self.tokens_burnt = add_tokens(self.tokens_burnt, next.tokens_burnt)?;
+                self.subsidy = add_tokens(self.subsidy, next.subsidy)?;
+            }
+            Err(error) => self.set_error(error),
+        }
+        Ok(())
+    }
+}

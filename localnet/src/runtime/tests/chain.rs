@@ -1,0 +1,170 @@
+//! The smallest chain that drives the engine: blocks by hand, no RPC.
+
+use crate::runtime::{BlockContext, Runtime, RuntimeOptions};
+use crate::state::State;
+use near_crypto::{ED25519SecretKey, InMemorySigner, PublicKey, SecretKey, Signer};
+use near_primitives::account::{AccessKey, Account, AccountContract};
+use near_primitives::action::Action;
+use near_primitives::errors::InvalidTxError;
+use near_primitives::hash::{CryptoHash, hash};
+use near_primitives::receipt::Receipt;
+use near_primitives::transaction::{
+    ExecutionOutcome, SignedTransaction, Transaction, TransactionV0,
+};
+use near_primitives::types::{AccountId, Balance, EpochId, Gas};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+/// One engine for all tests, so that each contract is compiled once.
+pub(super) static ENGINE: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new(RuntimeOptions::default()).unwrap());
+
+pub(super) struct Chain {
+    pub(super) state: State,
+    pub(super) protocol_version: u32,
+    pub(super) height: u64,
+    pub(super) gas_price: u128,
+    pub(super) gas_limit: Gas,
+    pub(super) outgoing: Vec<Receipt>,
+    pub(super) outcomes: HashMap<CryptoHash, (ExecutionOutcome, u64)>,
+    pub(super) receipts: HashMap<CryptoHash, Receipt>,
+    pub(super) rejected: Vec<InvalidTxError>,
+    /// Tokens burnt by the last block.
+    pub(super) burnt: Balance,
+}
+
+/// The key of a label (`ed25519`, its seed being `sha256("golden:" + label)`).
+pub(super) fn secret_key(label: &str) -> SecretKey {
+    let seed = hash(format!("golden:{label}").as_bytes());
+    let pair = ed25519_dalek::SigningKey::from_bytes(&seed.0).to_keypair_bytes();
+    SecretKey::ED25519(ED25519SecretKey(pair))
+}
+
+pub(super) fn signer(account_id: &AccountId, label: &str) -> Signer {
+    InMemorySigner::from_secret_key(account_id.clone(), secret_key(label))
+}
+
+pub(super) fn public_key(label: &str) -> PublicKey {
+    secret_key(label).public_key()
+}
+
+pub(super) fn id(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+impl Chain {
+    /// The chain of the golden genesis: `test.near`, which validates, and `near`.
+    pub(super) fn new(protocol_version: u32) -> Self {
+        let mut state = State::new();
+        let billion = Balance::from_near(1_000_000_000);
+        for (name, locked) in [
+            ("test.near", Balance::from_near(50_000_000)),
+            ("near", Balance::ZERO),
+        ] {
+            let account = Account::new(billion, locked, AccountContract::None, 182);
+            state.set_account(&id(name), &account);
+            state.set_access_key(&id(name), &public_key(name), &AccessKey::full_access());
+        }
+        Self {
+            state,
+            protocol_version,
+            height: 0,
+            gas_price: 100_000_000,
+            gas_limit: Gas::from_gas(1_000_000_000_000_000),
+            outgoing: Vec::new(),
+            outcomes: HashMap::new(),
+            receipts: HashMap::new(),
+            rejected: Vec::new(),
+            burnt: Balance::ZERO,
+        }
+    }
+
+    pub(super) fn context(&self, height: u64) -> BlockContext {
+        let block = hash(&height.to_le_bytes());
+        BlockContext {
+            height,
+            prev_block_hash: hash(&(height - 1).to_le_bytes()),
+            block_hash: block,
+            timestamp: 1_700_000_000_000_000_000 + height * 1_000_000_000,
+            random_seed: block,
+            gas_price: Balance::from_yoctonear(self.gas_price),
+            epoch_height: 1,
+            epoch_id: EpochId::default(),
+            protocol_version: self.protocol_version,
+            validators: Arc::new(BTreeMap::from([(
+                id("test.near"),
+                Balance::from_near(50_000_000),
+            )])),
+            gas_limit: self.gas_limit,
+        }
+    }
+
+    /// Makes the next block, or one `skip` heights later.
+    pub(super) fn block_after(&mut self, skip: u64, txs: Vec<SignedTransaction>) {
+        self.height += 1 + skip;
+        let ctx = self.context(self.height);
+        let incoming = std::mem::take(&mut self.outgoing);
+        let result = ENGINE.apply(&mut self.state, &ctx, incoming, txs).unwrap();
+        for outcome in result.outcomes {
+            let known = self
+                .outcomes
+                .insert(outcome.id, (outcome.outcome, self.height));
+            assert!(known.is_none(), "two outcomes of {}", outcome.id);
+        }
+        for receipt in result.processed_receipts {
+            self.receipts.insert(*receipt.receipt_id(), receipt);
+        }
+        self.burnt = result.tokens_burnt;
+        self.rejected
+            .extend(result.rejected.into_iter().map(|(_, error)| error));
+        self.outgoing = result.outgoing;
+    }
+
+    pub(super) fn block(&mut self, txs: Vec<SignedTransaction>) {
+        self.block_after(0, txs);
+    }
+
+    /// Makes blocks until no receipt is under way.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..50 {
+            if self.outgoing.is_empty() {
+                return;
+            }
+            self.block(vec![]);
+        }
+        panic!("receipts go on and on");
+    }
+
+    pub(super) fn sign(
+        &self,
+        signer_id: &AccountId,
+        label: &str,
+        receiver_id: &AccountId,
+        actions: Vec<Action>,
+        nonce_offset: i64,
+    ) -> SignedTransaction {
+        let key = public_key(label);
+        let known = self
+            .state
+            .access_key(signer_id, &key)
+            .map_or(0, |key| key.nonce);
+        let transaction = Transaction::V0(TransactionV0 {
+            signer_id: signer_id.clone(),
+            public_key: key,
+            nonce: known.checked_add_signed(nonce_offset).unwrap(),
+            receiver_id: receiver_id.clone(),
+            block_hash: CryptoHash::default(),
+            actions,
+        });
+        let (hash, _) = transaction.get_hash_and_size();
+        SignedTransaction::new(signer(signer_id, label).sign(hash.as_ref()), transaction)
+    }
+
+    /// Whether a transaction and all receipts that it set off have run.
+    pub(super) fn is_done(&self, id: &CryptoHash) -> bool {
+        let Some((outcome, _)) = self.outcomes.get(id) else {
+            return false;
+        };
+        outcome.receipt_ids.iter().all(|id| self.is_done(id))
+    }
+}

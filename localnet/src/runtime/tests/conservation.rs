@@ -1,0 +1,238 @@
+//! Tokens are conserved by every block to the yocto, whatever its transactions are.
+
+use super::balance::total;
+use super::chain::{Chain, ENGINE, id, public_key};
+use super::scenario::contract;
+use near_primitives::account::{AccessKey, AccessKeyPermission, FunctionCallPermission};
+use near_primitives::action::delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction};
+use near_primitives::action::{
+    Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+    DeployContractAction, DeployGlobalContractAction, FunctionCallAction, GlobalContractDeployMode,
+    GlobalContractIdentifier, StakeAction, TransferAction, UseGlobalContractAction,
+};
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::{Balance, Gas};
+
+/// A small generator, so that a failing seed can be run again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+const ACCOUNTS: [&str; 4] = [
+    "alice.test.near",
+    "bob.test.near",
+    "carol.test.near",
+    "dave.test.near",
+];
+const RECEIVERS: [&str; 8] = [
+    "alice.test.near",
+    "bob.test.near",
+    "carol.test.near",
+    "dave.test.near",
+    "nobody.test.near",
+    "sub.alice.test.near",
+    "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
+/// Methods of the recorded contracts: writes, panics, promises, joins, yields, resumes, loops.
+const METHODS: [&str; 32] = [
+    "hello",
+    "write",
+    "read",
+    "remove",
+    "panic_msg",
+    "trap",
+    "spin",
+    "nothing",
+    "y_ret",
+    "y_calls",
+    "y_two",
+    "r",
+    "r2",
+    "y_and_r",
+    "y_chain",
+    "y_then_panics",
+    "outer",
+    "y_low_gas",
+    "create_one",
+    "create_return",
+    "then_ok",
+    "then_fail",
+    "then_cb_panic",
+    "join",
+    "join_one_fails",
+    "transfer_ok",
+    "transfer_missing",
+    "weights_1_3",
+    "batch_new",
+    "n1",
+    "create_deposit_fail",
+    "delete_self",
+];
+
+fn call(random: &mut Random) -> Action {
+    Action::FunctionCall(Box::new(FunctionCallAction {
+        method_name: random.pick(&METHODS).to_owned(),
+        args: vec![b'x'; random.below(40)],
+        gas: Gas::from_tgas([1, 10, 50, 150][random.below(4)]),
+        deposit: Balance::from_yoctonear([0, 0, 1, 1 << 80][random.below(4)]),
+    }))
+}
+
+fn action(random: &mut Random, depth: u32) -> Action {
+    match random.below(16) {
+        0 => Action::CreateAccount(CreateAccountAction {}),
+        1..=3 => Action::Transfer(TransferAction {
+            deposit: Balance::from_yoctonear(u128::try_from(random.below(9)).unwrap() << 84),
+        }),
+        4 => Action::AddKey(Box::new(AddKeyAction {
+            public_key: public_key(random.pick(&["k1", "k2", "alice.test.near"])),
+            access_key: AccessKey {
+                nonce: 0,
+                permission: AccessKeyPermission::FunctionCall(FunctionCallPermission {
+                    allowance: Some(Balance::from_near(1)),
+                    receiver_id: "bob.test.near".to_owned(),
+                    method_names: vec![],
+                }),
+            },
+        })),
+        5 => Action::DeleteKey(Box::new(DeleteKeyAction {
+            public_key: public_key("k1"),
+        })),
+        6 if depth == 0 => Action::DeleteAccount(DeleteAccountAction {
+            beneficiary_id: id(random.pick(&RECEIVERS)),
+        }),
+        7 => Action::DeployContract(DeployContractAction {
+            code: contract(random.pick(&["basic", "yield"])),
+        }),
+        8 => Action::Stake(Box::new(StakeAction {
+            stake: Balance::from_near(u128::try_from(random.below(20)).unwrap()),
+            public_key: public_key("validator"),
+        })),
+        9 => Action::DeployGlobalContract(DeployGlobalContractAction {
+            code: contract("basic").into(),
+            deploy_mode: GlobalContractDeployMode::AccountId,
+        }),
+        10 => Action::UseGlobalContract(Box::new(UseGlobalContractAction {
+            contract_identifier: GlobalContractIdentifier::AccountId(id(random.pick(&ACCOUNTS))),
+        })),
+        _ => call(random),
+    }
+}
+
+fn delegate(random: &mut Random, chain: &Chain) -> Action {
+    let sender_id = id(random.pick(&ACCOUNTS));
+    let key = public_key(sender_id.as_str());
+    let nonce = chain
+        .state
+        .access_key(&sender_id, &key)
+        .map_or(0, |key| key.nonce);
+    let delegate_action = DelegateAction {
+        sender_id: sender_id.clone(),
+        receiver_id: id(random.pick(&RECEIVERS)),
+        actions: vec![NonDelegateAction::try_from(action(random, 1)).unwrap()],
+        nonce: nonce + u64::try_from(random.below(2)).unwrap(),
+        max_block_height: chain.height + 5,
+        public_key: key,
+    };
+    let signer = super::chain::signer(&sender_id, sender_id.as_str());
+    Action::Delegate(Box::new(SignedDelegateAction::sign(
+        &signer,
+        delegate_action,
+    )))
+}
+
+fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTransaction {
+    let signer = random.below(ACCOUNTS.len());
+    let signer_id = id(ACCOUNTS[signer]);
+    let (receiver_id, actions) = if random.below(8) == 0 {
+        let action = delegate(random, chain);
+        let Action::Delegate(signed) = &action else {
+            unreachable!()
+        };
+        (signed.delegate_action.sender_id.clone(), vec![action])
+    } else {
+        let count = 1 + random.below(3);
+        (
+            id(random.pick(&RECEIVERS)),
+            (0..count).map(|_| action(random, 0)).collect(),
+        )
+    };
+    used[signer] += 1;
+    chain.sign(
+        &signer_id,
+        signer_id.as_str(),
+        &receiver_id,
+        actions,
+        used[signer],
+    )
+}
+
+fn run(seed: u64, version: u32) -> (usize, usize) {
+    let config = ENGINE.config(version).clone();
+    let mut random = Random(seed);
+    let mut chain = Chain::new(version);
+    for name in ACCOUNTS {
+        let code = contract(random.pick(&["basic", "yield", "cross"]));
+        let actions = vec![
+            Action::CreateAccount(CreateAccountAction {}),
+            Action::Transfer(TransferAction {
+                deposit: Balance::from_near(100),
+            }),
+            Action::AddKey(Box::new(AddKeyAction {
+                public_key: public_key(name),
+                access_key: AccessKey::full_access(),
+            })),
+            Action::DeployContract(DeployContractAction { code }),
+        ];
+        let root = id("test.near");
+        let tx = chain.sign(&root, "test.near", &id(name), actions, 1);
+        chain.block(vec![tx]);
+        chain.settle();
+    }
+    // A small limit delays receipts.
+    chain.gas_limit = Gas::from_tgas(20);
+    for round in 0..40u128 {
+        let mut used = [0; 4];
+        let count = random.below(6);
+        let txs = (0..count)
+            .map(|_| transaction(&mut random, &chain, &mut used))
+            .collect();
+        let skip = if random.below(12) == 0 { 200 } else { 0 };
+        // The price moves, also below what gas was bought for.
+        chain.gas_price = 100_000_000 + (round * 37 % 11) * 5_000_000;
+        let before = total(&chain, &config);
+        chain.block_after(skip, txs);
+        let after = total(&chain, &config) + chain.burnt.as_yoctonear();
+        assert_eq!(
+            before, after,
+            "seed {seed}, protocol {version}, block {}",
+            chain.height
+        );
+    }
+    (chain.outcomes.len(), chain.rejected.len())
+}
+
+#[test]
+fn every_block_conserves_tokens() {
+    for version in [84, 85, 86, 87, 88] {
+        let mut outcomes = 0;
+        for seed in 0..12 {
+            outcomes += run(seed, version).0;
+        }
+        // Else the test would look at nothing.
+        assert!(outcomes > 500, "{outcomes} outcomes at {version}");
+    }
+}

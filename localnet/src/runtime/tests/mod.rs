@@ -1,0 +1,9 @@
+//! Tests of the engine: rule by rule, against outcomes of a real node, and with random blocks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod balance;
+mod chain;
+mod conservation;
+mod golden;
+mod scenario;

@@ -1,0 +1,348 @@
+//! Checks of actions and receipts that need no state
+//! (`runtime/runtime/src/{action_validation,verifier}.rs` in nearcore).
+
+use super::amounts::{count, len};
+use super::fees::{delegated, total_prepaid_gas};
+use near_crypto::key_conversion::is_valid_staking_key;
+use near_parameters::vm::LimitConfig;
+use near_primitives::account::{AccessKey, AccessKeyPermission};
+use near_primitives::action::Action;
+use near_primitives::action::delegate::VersionedDelegateActionRef;
+use near_primitives::config::AccountIdValidityRulesVersion;
+use near_primitives::errors::{ActionsValidationError, ReceiptValidationError};
+use near_primitives::receipt::{Receipt, VersionedReceiptEnum};
+use near_primitives::types::{AccountId, Gas, ProtocolVersion};
+use near_primitives::version::ProtocolFeature;
+
+/// How strict a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Of what was just made.
+    New,
+    /// Of what was made earlier, perhaps under older rules.
+    Existing,
+}
+
+/// What every check needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) limits: &'a LimitConfig,
+    pub(super) protocol_version: ProtocolVersion,
+    pub(super) mode: Mode,
+}
+
+type Checked = Result<(), ActionsValidationError>;
+
+/// Checks the actions of a receipt or a transaction.
+pub(super) fn actions(rules: Rules<'_>, actions: &[Action], receiver_id: &AccountId) -> Checked {
+    let Rules { limits, mode, .. } = rules;
+    if count(actions.len()) > limits.max_actions_per_receipt {
+        return Err(ActionsValidationError::TotalNumberOfActionsExceeded {
+            total_number_of_actions: count(actions.len()),
+            limit: limits.max_actions_per_receipt,
+        });
+    }
+    if actions.iter().any(Action::post_quantum_signatures_required) {
+        require(
+            rules,
+            ProtocolFeature::PostQuantumSignatures,
+            "PostQuantumSignatures",
+        )?;
+    }
+    if mode == Mode::New {
+        deploys(limits, actions)?;
+    }
+    let mut delegates = 0;
+    for (position, action) in actions.iter().enumerate() {
+        match action {
+            Action::DeleteAccount(_) if position + 1 < actions.len() => {
+                return Err(ActionsValidationError::DeleteActionMustBeFinal);
+            }
+            Action::Delegate(_) | Action::DelegateV2(_) => {
+                delegates += 1;
+                if delegates > 1 {
+                    return Err(ActionsValidationError::DelegateActionMustBeOnlyOne);
+                }
+            }
+            _ => {}
+        }
+        single(rules, action, receiver_id)?;
+    }
+    let total_prepaid_gas =
+        total_prepaid_gas(actions).map_err(|_| ActionsValidationError::IntegerOverflow)?;
+    if total_prepaid_gas > limits.max_total_prepaid_gas {
+        return Err(ActionsValidationError::TotalPrepaidGasExceeded {
+            total_prepaid_gas,
+            limit: limits.max_total_prepaid_gas,
+        });
+    }
+    Ok(())
+}
+
+fn deploys(limits: &LimitConfig, actions: &[Action]) -> Checked {
+    let number = actions
+        .iter()
+        .filter(|a| {
+            matches!(
+                a,
+                Action::DeployContract(_) | Action::DeployGlobalContract(_)
+            )
+        })
+        .count();
+    if count(number) > limits.max_deploy_actions_per_receipt {
+        return Err(ActionsValidationError::TotalNumberOfDeployActionsExceeded {
+            number_of_deploy_actions: count(number),
+            limit: limits.max_deploy_actions_per_receipt,
+        });
+    }
+    Ok(())
+}
+
+fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked {
+    let limits = rules.limits;
+    match action {
+        Action::CreateAccount(_) | Action::DeleteKey(_) | Action::UseGlobalContract(_) => Ok(()),
+        Action::Transfer(_) => transfer(rules, receiver_id),
+        Action::DeployContract(deploy) => contract_size(limits, len(&deploy.code)),
+        Action::DeployGlobalContract(deploy) => contract_size(limits, len(&deploy.code)),
+        Action::FunctionCall(call) => {
+            function_call(rules, &call.method_name, len(&call.args), call.gas)
+        }
+        Action::Stake(stake) if is_valid_staking_key(&stake.public_key) => Ok(()),
+        Action::Stake(stake) => Err(ActionsValidationError::UnsuitableStakingKey {
+            public_key: Box::new(stake.public_key.clone()),
+        }),
+        Action::AddKey(add) => add_key(rules, &add.access_key),
+        // The names of accounts are checked when an action is decoded.
+        Action::DeleteAccount(_) => Ok(()),
+        Action::Delegate(_) | Action::DelegateV2(_) => match delegated(action) {
+            Some(inner) => delegate(rules, action, inner, receiver_id),
+            None => Ok(()),
+        },
+        Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
+            Err(lacking(rules, "gas keys"))
+        }
+        Action::DeterministicStateInit(_) => Err(lacking(rules, "deterministic state init")),
+        Action::UniversalStateInit(_) => Err(lacking(rules, "universal state init")),
+    }
+}
+
+/// What NEAR has and localnet does not: named in an error of a kind that clients know.
+fn lacking(rules: Rules<'_>, feature: &str) -> ActionsValidationError {
+    ActionsValidationError::UnsupportedProtocolFeature {
+        protocol_feature: format!("{feature} (NEAR has it, localnet lacks it)"),
+        version: rules.protocol_version,
+    }
+}
+
+fn require(rules: Rules<'_>, feature: ProtocolFeature, name: &str) -> Checked {
+    if feature.enabled(rules.protocol_version) {
+        return Ok(());
+    }
+    Err(ActionsValidationError::UnsupportedProtocolFeature {
+        protocol_feature: name.to_owned(),
+        version: rules.protocol_version,
+    })
+}
+
+fn transfer(rules: Rules<'_>, receiver_id: &AccountId) -> Checked {
+    let universal = near_primitives::account::id::AccountType::UniversalAccount;
+    if receiver_id.get_account_type() != universal || rules.mode != Mode::New {
+        return Ok(());
+    }
+    if ProtocolFeature::UniversalAccounts.enabled(rules.protocol_version) {
+        return Err(lacking(rules, "universal accounts"));
+    }
+    if ProtocolFeature::RejectUniversalAccountTransfers.enabled(rules.protocol_version) {
+        return Err(
+            ActionsValidationError::TransferToUniversalAccountNotAllowed {
+                account_id: receiver_id.clone(),
+            },
+        );
+    }
+    Ok(())
+}
+
+fn contract_size(limits: &LimitConfig, size: u64) -> Checked {
+    if size > limits.max_contract_size {
+        return Err(ActionsValidationError::ContractSizeExceeded {
+            size,
+            limit: limits.max_contract_size,
+        });
+    }
+    Ok(())
+}
+
+fn function_call(rules: Rules<'_>, method: &str, args: u64, gas: Gas) -> Checked {
+    let limits = rules.limits;
+    if gas == Gas::ZERO {
+        return Err(ActionsValidationError::FunctionCallZeroAttachedGas);
+    }
+    if rules.mode == Mode::New
+        && method.is_empty()
+        && ProtocolFeature::RejectEmptyMethodName.enabled(rules.protocol_version)
+    {
+        return Err(ActionsValidationError::FunctionCallEmptyMethodName);
+    }
+    let length = len(method.as_bytes());
+    if length > limits.max_length_method_name {
+        return Err(
+            ActionsValidationError::FunctionCallMethodNameLengthExceeded {
+                length,
+                limit: limits.max_length_method_name,
+            },
+        );
+    }
+    if args > limits.max_arguments_length {
+        return Err(
+            ActionsValidationError::FunctionCallArgumentsLengthExceeded {
+                length: args,
+                limit: limits.max_arguments_length,
+            },
+        );
+    }
+    Ok(())
+}
+
+fn add_key(rules: Rules<'_>, access_key: &AccessKey) -> Checked {
+    permission(rules.limits, &access_key.permission)?;
+    if access_key.gas_key_info().is_some() {
+        require(rules, ProtocolFeature::GasKeys, "GasKeys")?;
+        return Err(lacking(rules, "gas keys"));
+    }
+    Ok(())
+}
+
+fn permission(limits: &LimitConfig, permission: &AccessKeyPermission) -> Checked {
+    let Some(call) = permission.function_call_permission() else {
+        return Ok(());
+    };
+    if limits.account_id_validity_rules_version != AccountIdValidityRulesVersion::V0
+        && call.receiver_id.parse::<AccountId>().is_err()
+    {
+        return Err(ActionsValidationError::InvalidAccountId {
+            account_id: shorten(&call.receiver_id, AccountId::MAX_LEN * 2),
+        });
+    }
+    let mut total = 0;
+    for name in &call.method_names {
+        let length = len(name.as_bytes());
+        if length > limits.max_length_method_name {
+            return Err(ActionsValidationError::AddKeyMethodNameLengthExceeded {
+                length,
+                limit: limits.max_length_method_name,
+            });
+        }
+        total += length + 1;
+    }
+    if total > limits.max_number_bytes_method_names {
+        return Err(
+            ActionsValidationError::AddKeyMethodNamesNumberOfBytesExceeded {
+                total_number_of_bytes: total,
+                limit: limits.max_number_bytes_method_names,
+            },
+        );
+    }
+    Ok(())
+}
+
+/// At most `limit` bytes of a text, cut where a character ends.
+fn shorten(text: &str, limit: usize) -> String {
+    (0..=limit)
+        .rev()
+        .find_map(|end| text.get(..end))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn delegate(
+    rules: Rules<'_>,
+    action: &Action,
+    inner: VersionedDelegateActionRef<'_>,
+    receiver_id: &AccountId,
+) -> Checked {
+    if matches!(action, Action::DelegateV2(_)) {
+        require(rules, ProtocolFeature::DelegateV2, "DelegateV2")?;
+        if ProtocolFeature::RejectDelegateV2.enabled(rules.protocol_version) {
+            if rules.mode == Mode::New {
+                return Err(ActionsValidationError::RemovedProtocolFeature {
+                    protocol_feature: "DelegateV2".to_owned(),
+                    version: rules.protocol_version,
+                });
+            }
+        } else {
+            return Err(lacking(rules, "DelegateV2 (meta transactions of gas keys)"));
+        }
+    }
+    let receiver_id =
+        if ProtocolFeature::FixDelegatedDeterministicStateInit.enabled(rules.protocol_version) {
+            inner.receiver_id()
+        } else {
+            receiver_id
+        };
+    actions(rules, &inner.get_actions(), receiver_id)
+}
+
+/// Checks a receipt before it is sent or taken.
+pub(super) fn receipt(rules: Rules<'_>, receipt: &Receipt) -> Result<(), ReceiptValidationError> {
+    let limits = rules.limits;
+    if rules.mode == Mode::New {
+        let size = count(borsh::object_length(receipt).unwrap_or(usize::MAX));
+        if size > limits.max_receipt_size {
+            return Err(ReceiptValidationError::ReceiptSizeExceeded {
+                size,
+                limit: limits.max_receipt_size,
+            });
+        }
+    }
+    check_ids(receipt)?;
+    match receipt.versioned_receipt() {
+        VersionedReceiptEnum::Action(action) | VersionedReceiptEnum::PromiseYield(action) => {
+            let inputs = count(action.input_data_ids().len());
+            if inputs > limits.max_number_input_data_dependencies {
+                return Err(
+                    ReceiptValidationError::NumberInputDataDependenciesExceeded {
+                        number_of_input_data_dependencies: inputs,
+                        limit: limits.max_number_input_data_dependencies,
+                    },
+                );
+            }
+            if let Some(account_id) = action.refund_to()
+                && AccountId::validate(account_id.as_str()).is_err()
+            {
+                return Err(ReceiptValidationError::InvalidRefundTo {
+                    account_id: account_id.to_string(),
+                });
+            }
+            actions(rules, action.actions(), receipt.receiver_id())
+                .map_err(ReceiptValidationError::ActionsValidation)
+        }
+        VersionedReceiptEnum::Data(data) | VersionedReceiptEnum::PromiseResume(data) => {
+            let length = data.data.as_deref().map_or(0, len);
+            if length > limits.max_length_returned_data {
+                return Err(ReceiptValidationError::ReturnedValueLengthExceeded {
+                    length,
+                    limit: limits.max_length_returned_data,
+                });
+            }
+            Ok(())
+        }
+        VersionedReceiptEnum::GlobalContractDistribution(_) => Ok(()),
+    }
+}
+
+/// A contract may name accounts that were parsed under looser rules.
+fn check_ids(receipt: &Receipt) -> Result<(), ReceiptValidationError> {
+    let invalid = |id: &AccountId| AccountId::validate(id.as_str()).is_err();
+    if invalid(receipt.predecessor_id()) {
+        return Err(ReceiptValidationError::InvalidPredecessorId {
+            account_id: receipt.predecessor_id().to_string(),
+        });
+    }
+    if invalid(receipt.receiver_id()) {
+        return Err(ReceiptValidationError::InvalidReceiverId {
+            account_id: receipt.receiver_id().to_string(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! View calls (`runtime/runtime/src/state_viewer/mod.rs` in nearcore).
+
+use super::Runtime;
+use super::contracts::Call;
+use super::conversions;
+use super::external::CallExternal;
+use super::receipt_manager::ReceiptManager;
+use super::types::{BlockContext, RuntimeError, ViewCallError, ViewCallResult};
+use super::update::StateUpdate;
+use crate::state::{State, encode};
+use near_crypto::{KeyType, PublicKey};
+use near_primitives::account::Account;
+use near_primitives::config::ViewConfig;
+use near_primitives::hash::CryptoHash;
+use near_primitives::types::{AccountId, Balance, Gas};
+use near_primitives::utils::create_random_seed;
+use near_primitives::version::ProtocolFeature;
+use near_vm_runner::logic::{ReturnData, VMContext};
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl From<RuntimeError> for ViewCallError {
+    fn from(error: RuntimeError) -> Self {
+        Self::Internal {
+            message: error.to_string(),
+        }
+    }
+}
+
+/// Runs a method without changing anything.
+pub(super) fn call(
+    runtime: &Runtime,
+    state: &State,
+    ctx: &BlockContext,
+    contract_id: &AccountId,
+    method: &str,
+    args: &[u8],
+) -> Result<ViewCallResult, ViewCallError> {
+    let mut update = StateUpdate::new(state.clone());
+    let Some(account) = update.account(contract_id)? else {
+        return Err(ViewCallError::AccountDoesNotExist {
+            requested_account_id: contract_id.clone(),
+        });
+    };
+    let config = runtime.config(ctx.protocol_version);
+    let gas = config.wasm_config.limit_config.max_gas_burnt;
+    let view = ViewConfig { max_gas_burnt: gas };
+    let contract = account.contract().into_owned();
+    let vm_call = Call {
+        config,
+        cache: runtime.cache(),
+        account_id: contract_id,
+        contract: &contract,
+        method,
+        gas,
+        view: Some(view.clone()),
+    };
+    let prepared = vm_call.prepare(&update);
+    let seed = create_random_seed(CryptoHash::default(), state.root());
+    let context = context(ctx, contract_id, &account, args, gas, view, seed);
+    let mut external = CallExternal {
+        update: &mut update,
+        manager: ReceiptManager::default(),
+        account_id: contract_id.clone(),
+        action_hash: CryptoHash::default(),
+        height: ctx.height,
+        data_count: 0,
+        validators: Arc::clone(&ctx.validators),
+        chain_id: runtime.chain_id(),
+        post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(ctx.protocol_version),
+    };
+    let outcome = vm_call.run(prepared, &mut external, &context)?;
+    if let Some(error) = outcome.aborted {
+        return Err(ViewCallError::VmError {
+            message: format!("wasm execution failed with error: {error:?}"),
+            logs: outcome.logs,
+            error: Some(conversions::function_call_error(error)),
+        });
+    }
+    let result = match outcome.return_data {
+        ReturnData::Value(value) => value,
+        ReturnData::ReceiptIndex(_) | ReturnData::None => Vec::new(),
+    };
+    Ok(ViewCallResult {
+        result,
+        logs: outcome.logs,
+        gas_burnt: outcome.burnt_gas,
+    })
+}
+
+/// The contract calls itself, and nobody signed.
+fn context(
+    ctx: &BlockContext,
+    contract_id: &AccountId,
+    account: &Account,
+    args: &[u8],
+    gas: Gas,
+    view: ViewConfig,
+    random_seed: Vec<u8>,
+) -> VMContext {
+    VMContext {
+        current_account_id: contract_id.clone(),
+        signer_account_id: contract_id.clone(),
+        signer_account_pk: encode(&PublicKey::empty(KeyType::ED25519)),
+        predecessor_account_id: contract_id.clone(),
+        refund_to_account_id: contract_id.clone(),
+        input: Rc::from(args),
+        promise_results: Arc::from([]),
+        block_height: ctx.height,
+        block_timestamp: ctx.timestamp,
+        epoch_height: ctx.epoch_height,
+        account_balance: account.amount(),
+        account_locked_balance: account.locked(),
+        storage_usage: account.storage_usage(),
+        account_contract: account.contract().into_owned(),
+        attached_deposit: Balance::ZERO,
+        prepaid_gas: gas,
+        random_seed,
+        view_config: Some(view),
+        output_data_receivers: Vec::new(),
+    }
+}

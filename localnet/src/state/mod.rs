@@ -1,0 +1,236 @@
+//! The state: accounts, keys, code, contract data and the engine's own queues, under the byte keys
+//! that nearcore uses (`near_primitives::trie_key::TrieKey`).
+//!
+//! Cloning is cheap: a clone is a snapshot, which shares everything that has not changed since.
+
+mod root;
+mod trie;
+
+pub use trie::Value;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use near_crypto::{PublicKey, PublicKeyHandle};
+use near_primitives::account::{AccessKey, Account};
+use near_primitives::hash::CryptoHash;
+use near_primitives::receipt::ReceivedData;
+use near_primitives::state_record::StateRecord;
+use near_primitives::trie_key::{TrieKey, trie_key_parsers};
+use near_primitives::types::AccountId;
+
+/// A state, or a snapshot of one.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    root: trie::Link,
+}
+
+impl State {
+    /// The empty state.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The value under a key.
+    pub fn get_raw(&self, key: &[u8]) -> Option<Value> {
+        trie::lookup(&self.root, key, |_| ()).cloned()
+    }
+
+    /// The value under a key, and the hashes of the trie nodes that a node of NEAR reads to find it or
+    /// its absence.
+    pub fn get_with_path(&self, key: &[u8]) -> (Option<Value>, Vec<CryptoHash>) {
+        let mut path = Vec::new();
+        let value = trie::lookup(&self.root, key, |node| path.push(root::node_hash(node)));
+        (value.cloned(), path)
+    }
+
+    /// Sets the value under a key.
+    pub fn set_raw(&mut self, key: &[u8], value: impl Into<Value>) {
+        self.root = trie::insert(&self.root, key, value.into());
+    }
+
+    /// Removes a key; nothing happens when it is not there.
+    pub fn remove_raw(&mut self, key: &[u8]) {
+        self.root = trie::remove(&self.root, key);
+    }
+
+    /// All pairs whose key starts with `prefix`, in the order of their keys.
+    pub fn iter_prefix(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, Value)> + use<> {
+        trie::Iter::new(&self.root, prefix)
+    }
+
+    /// The hash of the whole content, as nearcore computes a state root.
+    pub fn root(&self) -> CryptoHash {
+        root::root(&self.root)
+    }
+
+    /// A value of the state, decoded. `None` also when the bytes do not decode.
+    pub fn get<T: BorshDeserialize>(&self, key: &TrieKey) -> Option<T> {
+        T::try_from_slice(&self.get_raw(&key.to_vec())?).ok()
+    }
+
+    /// Sets an encoded value.
+    pub fn set<T: BorshSerialize>(&mut self, key: &TrieKey, value: &T) {
+        self.set_raw(&key.to_vec(), encode(value));
+    }
+
+    /// An account.
+    pub fn account(&self, account_id: &AccountId) -> Option<Account> {
+        self.get(&TrieKey::Account {
+            account_id: account_id.clone(),
+        })
+    }
+
+    /// Sets an account.
+    pub fn set_account(&mut self, account_id: &AccountId, account: &Account) {
+        self.set(
+            &TrieKey::Account {
+                account_id: account_id.clone(),
+            },
+            account,
+        );
+    }
+
+    /// An access key of an account.
+    pub fn access_key(&self, account_id: &AccountId, key: &PublicKey) -> Option<AccessKey> {
+        self.get(&access_key_key(account_id, key))
+    }
+
+    /// Adds or replaces an access key.
+    pub fn set_access_key(&mut self, account_id: &AccountId, key: &PublicKey, value: &AccessKey) {
+        self.set(&access_key_key(account_id, key), value);
+    }
+
+    /// Removes an access key.
+    pub fn remove_access_key(&mut self, account_id: &AccountId, key: &PublicKey) {
+        self.remove_raw(&access_key_key(account_id, key).to_vec());
+    }
+
+    /// All access keys of an account, in the order of their bytes. The nonces of gas keys stand
+    /// below their keys and are left out. A post-quantum key is known by its hash only, hence the
+    /// handle in place of the key.
+    pub fn access_keys(&self, account_id: &AccountId) -> Vec<(PublicKeyHandle, AccessKey)> {
+        let prefix = trie_key_parsers::get_raw_prefix_for_access_keys(account_id);
+        self.iter_prefix(&prefix)
+            .filter_map(|(raw, value)| {
+                let key = trie_key_parsers::parse_key_handle_from_access_key_key(&raw, account_id)
+                    .ok()?;
+                let nonce =
+                    trie_key_parsers::parse_nonce_index_from_gas_key_key(&raw, account_id, &key);
+                if nonce.ok()?.is_some() {
+                    return None;
+                }
+                Some((key, AccessKey::try_from_slice(&value).ok()?))
+            })
+            .collect()
+    }
+
+    /// The contract deployed on an account itself (not a global one that it uses).
+    pub fn code(&self, account_id: &AccountId) -> Option<Value> {
+        self.get_raw(
+            &TrieKey::ContractCode {
+                account_id: account_id.clone(),
+            }
+            .to_vec(),
+        )
+    }
+
+    /// A value of a contract's storage.
+    pub fn contract_data(&self, account_id: &AccountId, key: &[u8]) -> Option<Value> {
+        self.get_raw(&contract_data_key(account_id, key).to_vec())
+    }
+
+    /// All pairs of a contract's storage whose key starts with `prefix`, in the order of their keys.
+    pub fn contract_data_iter(
+        &self,
+        account_id: &AccountId,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = (Vec<u8>, Value)> + use<> {
+        let raw = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, prefix);
+        let own = raw.len() - prefix.len();
+        self.iter_prefix(&raw)
+            .map(move |(key, value)| (key[own..].to_vec(), value))
+    }
+
+    /// Puts a record of a genesis file or of `sandbox_patch_state` into the state. Queues of receipts
+    /// in a genesis file are not supported and are skipped.
+    pub fn apply_record(&mut self, record: StateRecord) {
+        match record {
+            StateRecord::Account {
+                account_id,
+                account,
+            } => self.set_account(&account_id, &account),
+            StateRecord::Data {
+                account_id,
+                data_key,
+                value,
+            } => {
+                let key = contract_data_key(&account_id, &data_key);
+                self.set_raw(&key.to_vec(), Vec::from(value));
+            }
+            StateRecord::Contract { account_id, code } => {
+                self.set_raw(&TrieKey::ContractCode { account_id }.to_vec(), code);
+            }
+            StateRecord::AccessKey {
+                account_id,
+                public_key,
+                access_key,
+            } => {
+                self.set(
+                    &TrieKey::AccessKey {
+                        account_id,
+                        key_handle: public_key,
+                    },
+                    &access_key,
+                );
+            }
+            StateRecord::ReceivedData {
+                account_id,
+                data_id,
+                data,
+            } => self.set(
+                &TrieKey::ReceivedData {
+                    receiver_id: account_id,
+                    data_id,
+                },
+                &ReceivedData { data },
+            ),
+            StateRecord::GasKeyNonce {
+                account_id,
+                public_key,
+                index,
+                nonce,
+            } => self.set(
+                &TrieKey::GasKeyNonce {
+                    account_id,
+                    key_handle: public_key,
+                    index,
+                },
+                &nonce,
+            ),
+            StateRecord::PostponedReceipt(_) | StateRecord::DelayedReceipt(_) => {}
+        }
+    }
+}
+
+/// Encodes a value. Writing to memory does not fail.
+pub(crate) fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
+    borsh::to_vec(value).unwrap_or_default()
+}
+
+/// The key of an access key.
+pub(crate) fn access_key_key(account_id: &AccountId, key: &PublicKey) -> TrieKey {
+    TrieKey::AccessKey {
+        account_id: account_id.clone(),
+        key_handle: key.into(),
+    }
+}
+
+/// The key of a value in a contract's storage.
+pub(crate) fn contract_data_key(account_id: &AccountId, key: &[u8]) -> TrieKey {
+    TrieKey::ContractData {
+        account_id: account_id.clone(),
+        key: key.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

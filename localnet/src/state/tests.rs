@@ -1,0 +1,112 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use std::collections::BTreeMap;
+
+/// A generator of numbers, so that the test is the same every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % below
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        let len = self.next(5);
+        (0..len)
+            .map(|_| [0x00, 0x01, 0x10, 0x11, 0xff][self.next(5) as usize])
+            .collect()
+    }
+}
+
+#[test]
+fn behaves_like_an_ordered_map_and_its_root_depends_on_content_only() {
+    let mut numbers = Numbers(7);
+    let mut state = State::new();
+    let mut model = BTreeMap::new();
+    for step in 0..3000u64 {
+        let key = numbers.key();
+        if numbers.next(3) == 0 {
+            state.remove_raw(&key);
+            model.remove(&key);
+        } else {
+            let value = step.to_le_bytes().to_vec();
+            state.set_raw(&key, value.clone());
+            model.insert(key, value);
+        }
+        if step % 100 == 0 {
+            let mut rebuilt = State::new();
+            for (key, value) in &model {
+                rebuilt.set_raw(key, value.clone());
+            }
+            assert_eq!(rebuilt.root(), state.root());
+        }
+        let prefix = numbers.key();
+        let found: Vec<_> = state
+            .iter_prefix(&prefix)
+            .map(|(key, value)| (key, value.to_vec()))
+            .collect();
+        let expected: Vec<_> = model
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        assert_eq!(found, expected);
+        assert_eq!(
+            state.get_raw(&prefix).map(|v| v.to_vec()),
+            model.get(&prefix).cloned()
+        );
+    }
+    for key in model.keys() {
+        state.remove_raw(key);
+    }
+    assert_eq!(state.root(), CryptoHash::default());
+}
+
+#[test]
+fn a_snapshot_keeps_its_content() {
+    let mut state = State::new();
+    state.set_raw(b"key", b"old".to_vec());
+    let snapshot = state.clone();
+    state.set_raw(b"key", b"new".to_vec());
+    assert_eq!(&*snapshot.get_raw(b"key").unwrap(), b"old");
+}
+
+fn touched(state: &State, key: &[u8]) -> usize {
+    state.get_with_path(key).1.len()
+}
+
+#[test]
+fn nodes_are_counted_as_extension_branch_and_leaf() {
+    let mut state = State::new();
+    assert_eq!(touched(&state, b"a"), 0);
+    state.set_raw(b"ab", b"1".to_vec());
+    // One leaf, found or not.
+    assert_eq!(touched(&state, b"ab"), 1);
+    assert_eq!(touched(&state, b"zz"), 1);
+    state.set_raw(b"ac", b"2".to_vec());
+    // An extension, a branch, a leaf.
+    assert_eq!(touched(&state, b"ab"), 3);
+    // The extension already tells that the key is not there; the branch has no such child.
+    assert_eq!(touched(&state, b"zz"), 1);
+    assert_eq!(touched(&state, b"ad"), 2);
+    state.set_raw(b"a", b"3".to_vec());
+    // The value of a branch: extension and branch.
+    assert_eq!(touched(&state, b"a"), 2);
+}
+
+#[test]
+fn the_root_of_a_single_leaf_is_nearcores() {
+    // RawTrieNodeWithSize { Leaf(hex-prefix, ValueRef { length, hash }), memory_usage }
+    // (core/store/src/trie/raw_node.rs), written out by hand.
+    let mut state = State::new();
+    state.set_raw(&[0xab], b"xyz".to_vec());
+    let mut raw = vec![0, 2, 0, 0, 0, 0x20, 0xab, 3, 0, 0, 0];
+    raw.extend(near_primitives::hash::hash(b"xyz").as_bytes());
+    raw.extend((50u64 + 2 * 2 + 3 + 50).to_le_bytes());
+    assert_eq!(state.root(), near_primitives::hash::hash(&raw));
+}

@@ -1,0 +1,350 @@
+//! The RPC on the wire: status codes, limits, waiting, many clients, and input that nobody should send.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::hash::CryptoHash;
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::Balance;
+use outlayer_localnet::node::BlockProduction;
+use outlayer_localnet::{Config, Handle, spawn};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn config(production: BlockProduction) -> Config {
+    Config {
+        production,
+        contract_cache: None,
+        ..Config::default()
+    }
+}
+
+const NO_HEARTBEAT: BlockProduction = BlockProduction::Instant { heartbeat: None };
+
+fn root(handle: &Handle) -> Signer {
+    let file = KeyFile::from_file(&handle.home().join("validator_key.json")).unwrap();
+    InMemorySigner::from_secret_key(file.account_id, file.secret_key)
+}
+
+/// A transfer of one yoctoNEAR from the root account to `near`.
+fn transfer(handle: &Handle, signer: &Signer, nonce: u64) -> SignedTransaction {
+    let block_hash = *handle.node().chain().head().hash();
+    SignedTransaction::send_money(
+        nonce,
+        signer.get_account_id(),
+        "near".parse().unwrap(),
+        signer,
+        Balance::from_yoctonear(1),
+        block_hash,
+    )
+}
+
+fn encode(tx: &SignedTransaction) -> String {
+    STANDARD.encode(borsh::to_vec(tx).unwrap())
+}
+
+async fn post(url: &str, body: String) -> (u16, String) {
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/json");
+    let response = request.body(body).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+async fn call(url: &str, method: &str, params: Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    serde_json::from_str(&post(url, body.to_string()).await.1).unwrap()
+}
+
+#[tokio::test]
+async fn bodies_above_two_megabytes_are_refused_in_plain_text() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let padding = "x".repeat(outlayer_localnet::rpc::MAX_BODY_BYTES);
+    let (status, text) = post(&handle.rpc_url(), format!("\"{padding}\"")).await;
+    assert_eq!(status, 413);
+    assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
+    let room = outlayer_localnet::rpc::MAX_BODY_BYTES - 2;
+    let (status, _) = post(&handle.rpc_url(), format!("\"{}\"", &padding[..room])).await;
+    assert_eq!(status, 400, "a body of the largest size is read");
+}
+
+#[tokio::test]
+async fn the_plain_pages_answer() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    for (page, code) in [
+        ("status", 200),
+        ("health", 200),
+        ("network_info", 200),
+        ("nothing", 404),
+    ] {
+        let response = reqwest::get(format!("{}/{page}", handle.rpc_url()))
+            .await
+            .unwrap();
+        assert_eq!(response.status().as_u16(), code, "{page}");
+    }
+    let status: Value = reqwest::get(format!("{}/status", handle.rpc_url()))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        status["rpc_addr"],
+        handle.rpc_url().trim_start_matches("http://")
+    );
+    assert_eq!(status["protocol_version"], 88);
+}
+
+#[tokio::test]
+async fn a_transaction_is_waited_for_as_far_as_asked() {
+    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let levels = [
+        ("NONE", 0),
+        ("INCLUDED", 1),
+        // The receipt of a transfer runs in the block after the transaction's.
+        ("EXECUTED_OPTIMISTIC", 2),
+        ("INCLUDED_FINAL", 3),
+        ("EXECUTED", 3),
+        ("FINAL", 4),
+    ];
+    for (nonce, (level, blocks)) in (1..).zip(levels) {
+        let tx = encode(&transfer(&handle, &signer, nonce));
+        let params = json!({"signed_tx_base64": tx, "wait_until": level});
+        let request = tokio::spawn({
+            let url = url.clone();
+            async move { call(&url, "send_tx", params).await }
+        });
+        if blocks > 0 {
+            while handle.node().chain().waiting() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            for _ in 1..blocks {
+                handle.produce_block().unwrap();
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                assert!(
+                    !request.is_finished(),
+                    "{level} is answered before block {blocks}"
+                );
+            }
+            handle.produce_block().unwrap();
+        }
+        let reply = request.await.unwrap();
+        assert!(reply["error"].is_null(), "{level}: {reply}");
+        let reached = reply["result"]["final_execution_status"].as_str().unwrap();
+        let fine = reached == level || (level == "INCLUDED_FINAL" && reached == "EXECUTED");
+        assert!(fine, "{level}: {reached}");
+        handle.settle().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_sent_twice_counts_once() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let tx = json!([encode(&transfer(&handle, &signer, 1))]);
+    let first = call(&url, "broadcast_tx_commit", tx.clone()).await;
+    let second = call(&url, "broadcast_tx_commit", tx).await;
+    assert_eq!(first["result"]["final_execution_status"], "FINAL");
+    assert_eq!(
+        first["result"]["transaction_outcome"],
+        second["result"]["transaction_outcome"]
+    );
+    let near = call(
+        &url,
+        "query",
+        json!({"request_type": "view_account", "account_id": "near", "finality": "final"}),
+    )
+    .await;
+    assert_eq!(
+        near["result"]["amount"],
+        "1000000000000000000000000000000001"
+    );
+}
+
+#[tokio::test]
+async fn nonces_of_the_past_are_refused() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let sent = call(
+        &url,
+        "broadcast_tx_commit",
+        json!([encode(&transfer(&handle, &signer, 5))]),
+    )
+    .await;
+    assert!(sent["error"].is_null());
+    let reply = call(
+        &url,
+        "send_tx",
+        json!([encode(&transfer(&handle, &signer, 4))]),
+    )
+    .await;
+    let reason = &reply["error"]["data"]["TxExecutionError"]["InvalidTxError"]["InvalidNonce"];
+    assert_eq!(*reason, json!({"tx_nonce": 4, "ak_nonce": 5}));
+}
+
+#[tokio::test]
+async fn an_unknown_transaction_is_said_to_be_unknown() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let hash = CryptoHash::hash_bytes(b"nothing").to_string();
+    for method in ["tx", "EXPERIMENTAL_tx_status"] {
+        let params = json!({"tx_hash": hash, "sender_account_id": "near", "wait_until": "NONE"});
+        let reply = call(&handle.rpc_url(), method, params).await;
+        assert_eq!(reply["error"]["cause"]["name"], "UNKNOWN_TRANSACTION");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_at_once_are_all_served() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let signer = root(&handle);
+    let tasks: Vec<_> = (1..=200_u64)
+        .map(|nonce| {
+            let (url, tx) = (handle.rpc_url(), encode(&transfer(&handle, &signer, nonce)));
+            tokio::spawn(async move {
+                // A nonce that comes too late is refused; whoever retries gets through.
+                let reply = call(&url, "broadcast_tx_commit", json!([tx])).await;
+                let view = call(&url, "status", json!([])).await;
+                assert!(view["error"].is_null());
+                reply["result"]["final_execution_status"] == "FINAL"
+                    || !reply["error"]["data"]["TxExecutionError"]["InvalidTxError"]["InvalidNonce"]
+                        .is_null()
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert!(task.await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
+    let started = Instant::now();
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let client = reqwest::Client::new();
+    let status = client
+        .get(format!("{}/status", handle.rpc_url()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(status.status().as_u16(), 200);
+    // Generous, for loaded machines: the benches measure it.
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    let signer = root(&handle);
+    let started = Instant::now();
+    let params = json!([encode(&transfer(&handle, &signer, 1))]);
+    let reply = call(&handle.rpc_url(), "broadcast_tx_commit", params).await;
+    assert_eq!(reply["result"]["final_execution_status"], "FINAL");
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Every method with every kind of wrong parameter: an error each time, and a node that goes on.
+#[tokio::test]
+async fn no_input_stops_the_node() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let url = handle.rpc_url();
+    let methods = [
+        "block",
+        "broadcast_tx_async",
+        "broadcast_tx_commit",
+        "send_tx",
+        "chunk",
+        "gas_price",
+        "query",
+        "tx",
+        "tx_status",
+        "validators",
+        "EXPERIMENTAL_tx_status",
+        "EXPERIMENTAL_changes",
+        "EXPERIMENTAL_changes_in_block",
+        "EXPERIMENTAL_protocol_config",
+        "EXPERIMENTAL_receipt",
+        "EXPERIMENTAL_validators_ordered",
+        "EXPERIMENTAL_congestion_level",
+        "maintenance_windows",
+        "sandbox_patch_state",
+        "sandbox_fast_forward",
+        "no_such_method",
+        "",
+    ];
+    let parameters = [
+        Value::Null,
+        json!([]),
+        json!({}),
+        json!([null, null, null]),
+        json!([[]]),
+        json!([{}]),
+        json!(["", ""]),
+        json!(["account/", ""]),
+        json!(["call/near/", "0OIl"]),
+        json!([u64::MAX]),
+        json!({"block_id": -1}),
+        json!({"block_id": 1e300}),
+        json!({"finality": {"a": []}}),
+        json!({"delta_height": "1"}),
+        json!({"records": [{"Account": {}}]}),
+        json!({"signed_tx_base64": "////////////////////////////////////////////"}),
+        json!(["////////////////////////////////////////////"]),
+        json!("\u{0}"),
+    ];
+    for method in methods {
+        for params in &parameters {
+            let body = json!({"jsonrpc": "2.0", "id": null, "method": method, "params": params});
+            let (status, text) = post(&url, body.to_string()).await;
+            let fine = matches!(status, 200 | 400);
+            assert!(fine, "{method} {params}: {status} {text}");
+        }
+    }
+    for body in [
+        "",
+        "\u{0}",
+        "[[[[[[",
+        "{\"jsonrpc\":",
+        "nullnull",
+        "\"\\ud800\"",
+        "[1,2]",
+        "-",
+    ] {
+        assert_eq!(post(&url, body.to_owned()).await.0, 400, "{body:?}");
+    }
+    let deep = "[".repeat(100_000);
+    assert_eq!(post(&url, deep).await.0, 400);
+    assert_eq!(call(&url, "health", json!([])).await["result"], Value::Null);
+}
+
+/// Transactions with every byte changed in turn are refused or taken, never fatal.
+#[tokio::test]
+async fn no_transaction_stops_the_node() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let signer = root(&handle);
+    let bytes = borsh::to_vec(&transfer(&handle, &signer, 1)).unwrap();
+    for place in 0..bytes.len() {
+        for change in [0x01, 0x80, 0xff] {
+            let mut broken = bytes.clone();
+            broken[place] ^= change;
+            let params = json!([STANDARD.encode(&broken)]);
+            let reply = call(&handle.rpc_url(), "send_tx", params).await;
+            assert!(!reply["error"].is_null(), "byte {place}: {reply}");
+        }
+        let params = json!([STANDARD.encode(&bytes[..place])]);
+        let reply = call(&handle.rpc_url(), "broadcast_tx_async", params).await;
+        assert!(!reply["error"].is_null(), "cut at {place}");
+    }
+    let good = call(
+        &handle.rpc_url(),
+        "send_tx",
+        json!([STANDARD.encode(&bytes)]),
+    )
+    .await;
+    assert!(good["error"].is_null(), "{good}");
+}

@@ -1,0 +1,90 @@
+//! The import module `outlayer`, and safe functions over it. The only place with `unsafe`.
+
+/// The functions as the host has them. Pointers are offsets into the module's memory, lengths are
+/// bytes; the host traps when a range lies outside of the memory. A function that fills a buffer
+/// returns the full length and writes as much as fits, so that the caller can come again with a
+/// larger one.
+mod outlayer {
+    #[link(wasm_import_module = "outlayer")]
+    unsafe extern "C" {
+        /// The length of the value, or -1 when there is none.
+        pub(super) fn storage_read(
+            key: *const u8,
+            key_len: usize,
+            buffer: *mut u8,
+            capacity: usize,
+        ) -> i64;
+        pub(super) fn storage_write(
+            key: *const u8,
+            key_len: usize,
+            value: *const u8,
+            value_len: usize,
+        );
+        /// 1 when the key was there.
+        pub(super) fn storage_remove(key: *const u8, key_len: usize) -> i32;
+        /// The length of the context's borsh encoding.
+        pub(super) fn context_read(buffer: *mut u8, capacity: usize) -> i32;
+        pub(super) fn log(line: *const u8, line_len: usize);
+        pub(super) fn random_fill(buffer: *mut u8, length: usize);
+    }
+}
+
+/// Room for every context and for small values at the first try.
+const FIRST_CAPACITY: usize = 512;
+
+/// Calls `fill` with a buffer, and again with a larger one when its answer asks for it. `None` when
+/// the answer is negative.
+fn read_with(fill: impl Fn(&mut [u8]) -> i64) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; FIRST_CAPACITY];
+    loop {
+        let length = usize::try_from(fill(&mut buffer)).ok()?;
+        if length <= buffer.len() {
+            buffer.truncate(length);
+            return Some(buffer);
+        }
+        buffer.resize(length, 0);
+    }
+}
+
+pub(crate) fn context() -> Vec<u8> {
+    read_with(|buffer| {
+        // SAFETY: pointer and capacity belong to one live buffer, which the host only fills.
+        unsafe { outlayer::context_read(buffer.as_mut_ptr(), buffer.len()) }.into()
+    })
+    .unwrap_or_default()
+}
+
+pub(crate) fn storage_read(key: &[u8]) -> Option<Vec<u8>> {
+    read_with(|buffer| {
+        // SAFETY: the key is a live slice; the buffer is live, and the host only fills it.
+        unsafe {
+            outlayer::storage_read(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len())
+        }
+    })
+}
+
+pub(crate) fn storage_contains(key: &[u8]) -> bool {
+    let nothing: &mut [u8] = &mut [];
+    // SAFETY: the key is a live slice; with a capacity of zero the host writes nothing.
+    unsafe { outlayer::storage_read(key.as_ptr(), key.len(), nothing.as_mut_ptr(), 0) >= 0 }
+}
+
+pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
+    // SAFETY: both are live slices that the host only reads.
+    unsafe { outlayer::storage_write(key.as_ptr(), key.len(), value.as_ptr(), value.len()) }
+}
+
+pub(crate) fn storage_remove(key: &[u8]) -> bool {
+    // SAFETY: the key is a live slice that the host only reads.
+    unsafe { outlayer::storage_remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn log(line: &str) {
+    // SAFETY: the line is a live slice that the host only reads.
+    unsafe { outlayer::log(line.as_ptr(), line.len()) }
+}
+
+pub(crate) fn random_fill(buffer: &mut [u8]) {
+    // SAFETY: the buffer is a live slice that is borrowed for this call alone.
+    unsafe { outlayer::random_fill(buffer.as_mut_ptr(), buffer.len()) }
+}

@@ -1,0 +1,40 @@
+//! What the author of an OutLayer guest imports.
+//!
+//! A guest is an ordinary Rust program for `wasm32-wasip1`: it reads its input from stdin, writes
+//! its output to stdout and its log to stderr. This crate adds what WASI does not have:
+//!
+//! * [`context`]: the request, the block and the accounts that the guest runs for;
+//! * [`storage`]: the key-value namespace of the account that asked;
+//! * [`random`]: randomness drawn from the request's seed, the same in every execution;
+//! * [`input`] and [`output`]: the input as bytes or text, the output, and the log.
+//!
+//! ```
+//! use outlayer_sdk::{context, output, storage};
+//!
+//! let context = context::current();
+//! let visits = storage::read(b"visits").map_or(0, |bytes| bytes.len()) + 1;
+//! storage::write(b"visits", &vec![b'.'; visits]);
+//! output::write(format!("visit {visits}, by {}", context.predecessor_id));
+//! ```
+//!
+//! Nothing here is `unsafe` to call, and nothing blocks: a guest runs alone, on a snapshot.
+//!
+//! # Outside of OutLayer
+//!
+//! On a target that is not Wasm, so that a guest's logic can be tested with `cargo test`, the host
+//! is a small stand-in inside the thread: storage starts empty, the context is
+//! [`Context::default`](context::Context) until [`testing::set_context`] gives another, and
+//! randomness is a fixed sequence that depends on the context's seed but is *not* the sequence
+//! that OutLayer draws. See [`testing`].
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod context;
+mod host;
+pub mod input;
+pub mod output;
+pub mod random;
+pub mod storage;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;

@@ -1,0 +1,69 @@
+//! The stand-in for the host, where a guest's logic is tested outside of OutLayer.
+//!
+//! Each thread has its own, and `cargo test` runs each test in a thread of its own: no test sees
+//! another's storage.
+
+use crate::context::Context;
+use crate::host;
+
+/// Sets the context that [`context::current`](crate::context::current) answers, and begins the
+/// sequence of random numbers that belongs to its seed.
+pub fn set_context(context: Context) {
+    host::set_context(context);
+}
+
+/// Empties the storage, forgets the log, and sets the context to its default.
+pub fn reset() {
+    host::reset();
+}
+
+/// The lines that [`output::log`](crate::output::log) was given.
+#[must_use]
+pub fn logs() -> Vec<String> {
+    host::logs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{context, output, random, storage};
+
+    #[test]
+    fn the_context_that_was_set_is_answered() {
+        let context = Context {
+            request_id: 9,
+            contract_id: "outlayer.near".into(),
+            attached_deposit: 10_u128.pow(24),
+            random_seed: [7; 32],
+            ..Context::default()
+        };
+        set_context(context.clone());
+        assert_eq!(context::current(), context);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers_and_another_gives_others() {
+        let draw = |seed: [u8; 32]| {
+            set_context(Context {
+                random_seed: seed,
+                ..Context::default()
+            });
+            random::bytes::<24>()
+        };
+        let mut other = [1; 32];
+        other[31] = 2;
+        assert_eq!(draw([1; 32]), draw([1; 32]));
+        assert_ne!(draw([1; 32]), draw(other));
+    }
+
+    #[test]
+    fn reset_forgets_everything() {
+        storage::write(b"k", b"v");
+        output::log("a line");
+        assert_eq!(logs(), ["a line"]);
+        reset();
+        assert_eq!(storage::read(b"k"), None);
+        assert!(logs().is_empty());
+        assert_eq!(context::current(), Context::default());
+    }
+}

@@ -1,0 +1,19 @@
+//! Exits with the code that the input names, after writing an output: `0` is `Completed`, any other
+//! code is `Exited`.
+
+use std::io;
+use std::process;
+
+use outlayer_sdk::{input, output};
+
+fn main() -> io::Result<()> {
+    let text = input::text()?;
+    let code: i32 = text.trim().parse().map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("exit code {text:?}: {error}"),
+        )
+    })?;
+    output::write(format!("exiting with {code}"));
+    process::exit(code)
+}

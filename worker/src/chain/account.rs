@@ -1,0 +1,336 @@
+//! An account that signs and sends function calls.
+//!
+//! Calls may be in flight at once with one access key. Nonces are handed out in order; when the node says that one is
+//! used up, the call is signed again. The same signed transaction may be sent any number of times, so a lost
+//! answer is asked for again, and a call whose fate is unknown is never signed a second time before its
+//! first transaction is known to be void.
+
+use std::{sync::Arc, time::Duration};
+
+use near_crypto::{InMemorySigner, SecretKey, Signer};
+use near_jsonrpc_client::methods;
+use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
+use near_primitives::{
+    action::{Action, FunctionCallAction},
+    errors::{ActionErrorKind, FunctionCallError, InvalidTxError, TxExecutionError},
+    gas::Gas,
+    hash::CryptoHash,
+    transaction::{SignedTransaction, Transaction, TransactionV0},
+    views::{FinalExecutionOutcomeView, FinalExecutionStatus, TxExecutionStatus},
+};
+use outlayer_protocol::{AccountId, NearToken};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    At, Backoff, ChainError, Node,
+    transport::{CallError, clip},
+};
+
+/// A call that was executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallOutcome {
+    /// The transaction.
+    pub transaction: CryptoHash,
+    /// What the method returned, or why it failed: for a contract's panic its message.
+    pub result: Result<Vec<u8>, String>,
+    /// Gas burned by the transaction and its receipts.
+    pub gas_burnt: u64,
+}
+
+/// A call that was not executed, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The chain cannot be asked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The account has no such key.
+    #[error("{account_id} has no access key {public_key}, or does not exist")]
+    NoAccessKey {
+        /// The account.
+        account_id: AccountId,
+        /// The key.
+        public_key: String,
+    },
+    /// The transaction is refused by the node.
+    #[error("{method} by {account_id} is no valid transaction: {reason}")]
+    Invalid {
+        /// The account.
+        account_id: AccountId,
+        /// The method called.
+        method: String,
+        /// What the node says.
+        reason: String,
+    },
+    /// The transaction was sent, and nothing is known of it.
+    #[error(
+        "transaction {transaction} ({method}) was sent; whether it was executed is not known after {waited:?}"
+    )]
+    Unconfirmed {
+        /// The transaction.
+        transaction: CryptoHash,
+        /// The method called.
+        method: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+}
+
+/// An account with one access key. Cheap to clone; clones share the nonce.
+#[derive(Clone)]
+pub struct Account {
+    node: Node,
+    id: AccountId,
+    signer: Arc<Signer>,
+    /// The last nonce that was handed out.
+    nonce: Arc<Mutex<Option<u64>>>,
+    /// How long the fate of a transaction is asked for.
+    patience: Duration,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("public_key", &self.signer.public_key().to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+enum Delivered {
+    Executed(CallOutcome),
+    /// It is void and can never be executed: sign again.
+    Void,
+}
+
+const RESIGN: Backoff = Backoff {
+    first: Duration::from_millis(50),
+    most: Duration::from_secs(1),
+};
+const MOST_RESIGNS: u32 = 20;
+
+impl Account {
+    /// The account `id` with `secret_key`, on `node`.
+    pub fn new(node: Node, id: AccountId, secret_key: SecretKey) -> Self {
+        let signer = Arc::new(InMemorySigner::from_secret_key(id.clone(), secret_key));
+        Self {
+            node,
+            id,
+            signer,
+            nonce: Arc::default(),
+            patience: Duration::from_secs(60),
+        }
+    }
+
+    /// The account.
+    pub fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// Calls `method` of `contract` and waits until it and its receipts were executed. `gas` is in units of gas.
+    ///
+    /// # Errors
+    /// [`SendError`]. A method that fails is no error here, see [`CallOutcome::result`].
+    pub async fn call(
+        &self,
+        contract: &AccountId,
+        method: &str,
+        args: Vec<u8>,
+        gas: u64,
+        deposit: NearToken,
+    ) -> Result<CallOutcome, SendError> {
+        let mut reason = String::new();
+        for attempt in 1..=MOST_RESIGNS {
+            let action = FunctionCallAction {
+                method_name: method.to_owned(),
+                args: args.clone(),
+                gas: Gas::from_gas(gas),
+                deposit,
+            };
+            let signed = self.sign(contract, action).await?;
+            match self.deliver(&signed, method, &mut reason).await? {
+                Delivered::Executed(outcome) => return Ok(outcome),
+                Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
+            }
+        }
+        Err(self.invalid(
+            method,
+            format!("refused {MOST_RESIGNS} times, at last: {reason}"),
+        ))
+    }
+
+    fn invalid(&self, method: &str, reason: impl Into<String>) -> SendError {
+        SendError::Invalid {
+            account_id: self.id.clone(),
+            method: method.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    async fn sign(
+        &self,
+        contract: &AccountId,
+        action: FunctionCallAction,
+    ) -> Result<SignedTransaction, SendError> {
+        let block = self.node.block(At::Final).await?;
+        let public_key = self.signer.public_key();
+        let transaction = Transaction::V0(TransactionV0 {
+            signer_id: self.id.clone(),
+            nonce: self.next_nonce(&public_key).await?,
+            public_key,
+            receiver_id: contract.clone(),
+            block_hash: block.hash,
+            actions: vec![Action::FunctionCall(Box::new(action))],
+        });
+        let (hash, _) = transaction.get_hash_and_size();
+        Ok(SignedTransaction::new(
+            self.signer.sign(hash.as_ref()),
+            transaction,
+        ))
+    }
+
+    async fn next_nonce(&self, public_key: &near_crypto::PublicKey) -> Result<u64, SendError> {
+        let mut last = self.nonce.lock().await;
+        let used = match *last {
+            Some(nonce) => nonce,
+            None => self
+                .node
+                .access_key_nonce(&self.id, public_key)
+                .await?
+                .ok_or_else(|| SendError::NoAccessKey {
+                    account_id: self.id.clone(),
+                    public_key: public_key.to_string(),
+                })?,
+        };
+        let next = used.saturating_add(1);
+        *last = Some(next);
+        Ok(next)
+    }
+
+    /// Sends a signed transaction until its outcome is known.
+    async fn deliver(
+        &self,
+        signed: &SignedTransaction,
+        method: &str,
+        reason: &mut String,
+    ) -> Result<Delivered, SendError> {
+        let transaction = signed.get_hash();
+        let started = Instant::now();
+        // Whether an earlier sending may have reached the chain.
+        let mut maybe_sent = false;
+        let mut failures = 0;
+        while started.elapsed() < self.patience {
+            let request = methods::send_tx::RpcSendTransactionRequest {
+                signed_transaction: signed.clone(),
+                wait_until: TxExecutionStatus::ExecutedOptimistic,
+            };
+            // Not repeated underneath: what comes back after a first sending means something else.
+            match self.node.call_once(&request).await {
+                Ok(response) => {
+                    if let Some(outcome) = executed(response) {
+                        return Ok(Delivered::Executed(outcome));
+                    }
+                    maybe_sent = true;
+                }
+                Err(CallError::Handler(RpcTransactionError::InvalidTransaction { context })) => {
+                    if maybe_sent && let Some(outcome) = self.outcome(transaction).await? {
+                        return Ok(Delivered::Executed(outcome));
+                    }
+                    *reason = clip(&context.to_string());
+                    match context {
+                        InvalidTxError::InvalidNonce { ak_nonce, .. } => {
+                            let mut last = self.nonce.lock().await;
+                            *last = (*last).max(Some(ak_nonce));
+                            return Ok(Delivered::Void);
+                        }
+                        // The key was deleted and added anew: ask for its nonce again.
+                        InvalidTxError::NonceTooLarge { .. } => {
+                            *self.nonce.lock().await = None;
+                            return Ok(Delivered::Void);
+                        }
+                        InvalidTxError::Expired | InvalidTxError::ShardCongested { .. } => {
+                            return Ok(Delivered::Void);
+                        }
+                        _ => return Err(self.invalid(method, reason.clone())),
+                    }
+                }
+                Err(CallError::Handler(error)) => {
+                    tracing::debug!(%transaction, %error, "the transaction's outcome is not there yet");
+                    maybe_sent = true;
+                }
+                Err(CallError::Chain(error)) if error.is_transient() => {
+                    tracing::warn!(%transaction, %error, "sending the transaction again");
+                    maybe_sent = true;
+                }
+                Err(CallError::Chain(error)) => return Err(error.into()),
+            }
+            failures += 1;
+            tokio::time::sleep(Backoff::default().wait(failures)).await;
+        }
+        Err(SendError::Unconfirmed {
+            transaction,
+            method: method.to_owned(),
+            waited: started.elapsed(),
+        })
+    }
+
+    /// The outcome of an earlier transaction of this account, if it was executed.
+    async fn outcome(&self, transaction: CryptoHash) -> Result<Option<CallOutcome>, ChainError> {
+        let request = methods::tx::RpcTransactionStatusRequest {
+            transaction_info: TransactionInfo::TransactionId {
+                tx_hash: transaction,
+                sender_account_id: self.id.clone(),
+            },
+            wait_until: TxExecutionStatus::ExecutedOptimistic,
+        };
+        match self.node.call(&request).await {
+            Ok(response) => Ok(executed(response)),
+            Err(CallError::Handler(RpcTransactionError::UnknownTransaction { .. })) => Ok(None),
+            Err(CallError::Handler(error)) => Err(ChainError::Busy {
+                method: "tx".into(),
+                reason: clip(&error.to_string()),
+            }),
+            Err(CallError::Chain(error)) => Err(error),
+        }
+    }
+}
+
+fn executed(response: methods::send_tx::RpcTransactionResponse) -> Option<CallOutcome> {
+    use TxExecutionStatus::{
+        Executed, ExecutedOptimistic, Final, Included, IncludedFinal, None as NotIncluded,
+    };
+    match response.final_execution_status {
+        ExecutedOptimistic | Executed | Final => {}
+        NotIncluded | Included | IncludedFinal => return None,
+    }
+    outcome(&response.final_execution_outcome?.into_outcome())
+}
+
+fn outcome(view: &FinalExecutionOutcomeView) -> Option<CallOutcome> {
+    let result = match &view.status {
+        FinalExecutionStatus::SuccessValue(value) => Ok(value.clone()),
+        FinalExecutionStatus::Failure(error) => Err(failure(error)),
+        FinalExecutionStatus::NotStarted | FinalExecutionStatus::Started => return None,
+    };
+    let outcomes = view
+        .receipts_outcome
+        .iter()
+        .chain([&view.transaction_outcome]);
+    let gas_burnt = outcomes.fold(0u64, |sum, one| {
+        sum.saturating_add(one.outcome.gas_burnt.as_gas())
+    });
+    Some(CallOutcome {
+        transaction: view.transaction.hash,
+        result,
+        gas_burnt,
+    })
+}
+
+fn failure(error: &TxExecutionError) -> String {
+    if let TxExecutionError::ActionError(action) = error
+        && let ActionErrorKind::FunctionCallError(FunctionCallError::ExecutionError(message)) =
+            &action.kind
+    {
+        return clip(message);
+    }
+    clip(&error.to_string())
+}

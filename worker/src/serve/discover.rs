@@ -1,0 +1,132 @@
+//! Which of the pending requests to serve now.
+
+use outlayer_protocol::{AccountId, EngineVersion, views::PendingView};
+
+use super::turn::blocks_to_wait;
+
+/// What to do about a pending request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Serve it.
+    Serve,
+    /// Others go first; look again later.
+    OthersFirst,
+    /// It needs another engine.
+    NeedsEngine(EngineVersion),
+    /// It is answered, cancelled or past its deadline.
+    Over,
+}
+
+/// This worker, as a decision needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Me<'a> {
+    pub(super) id: &'a AccountId,
+    /// Registered workers that are not suspended.
+    pub(super) workers: &'a [AccountId],
+    pub(super) engine: EngineVersion,
+    pub(super) step_in_blocks: u64,
+}
+
+/// Decides at height `height`.
+pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decision {
+    if request.phase != "pending" || height > request.deadline {
+        return Decision::Over;
+    }
+    if request.engine_version != me.engine {
+        return Decision::NeedsEngine(request.engine_version);
+    }
+    // Whoever has committed has a part in it, also after a restart.
+    if request.committed.contains(me.id) {
+        return Decision::Serve;
+    }
+    let wait = blocks_to_wait(
+        me.id,
+        me.workers,
+        request.request_id,
+        request.approvals,
+        me.step_in_blocks,
+    );
+    if height < request.block_height.saturating_add(wait) {
+        Decision::OthersFirst
+    } else {
+        Decision::Serve
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGINE: EngineVersion = EngineVersion(3);
+
+    fn pending() -> PendingView {
+        PendingView {
+            request_id: 7,
+            phase: "pending".into(),
+            engine_version: ENGINE,
+            block_height: 100,
+            deadline: 300,
+            approvals: 1,
+            committed: Vec::new(),
+        }
+    }
+
+    fn workers() -> Vec<AccountId> {
+        ["a.near", "b.near"].map(|id| id.parse().unwrap()).into()
+    }
+
+    /// The decisions of both workers.
+    fn both(request: &PendingView, height: u64) -> Vec<Decision> {
+        let workers = workers();
+        let me = |id| Me {
+            id,
+            workers: &workers,
+            engine: ENGINE,
+            step_in_blocks: 4,
+        };
+        workers
+            .iter()
+            .map(|id| decide(request, height, &me(id)))
+            .collect()
+    }
+
+    #[test]
+    fn one_serves_at_once_and_the_other_steps_in() {
+        let mut now = both(&pending(), 100);
+        now.sort_unstable_by_key(|decision| *decision == Decision::Serve);
+        assert_eq!(now, [Decision::OthersFirst, Decision::Serve]);
+        assert_eq!(both(&pending(), 104), [Decision::Serve, Decision::Serve]);
+    }
+
+    #[test]
+    fn the_deadlines_own_block_is_still_in_time() {
+        assert_eq!(both(&pending(), 300), [Decision::Serve, Decision::Serve]);
+        assert_eq!(both(&pending(), 301), [Decision::Over, Decision::Over]);
+    }
+
+    #[test]
+    fn what_is_answered_or_needs_another_engine_is_left_alone() {
+        let staged = PendingView {
+            phase: "staged".into(),
+            ..pending()
+        };
+        assert_eq!(both(&staged, 200), [Decision::Over, Decision::Over]);
+        let other = PendingView {
+            engine_version: EngineVersion(4),
+            ..pending()
+        };
+        assert_eq!(
+            both(&other, 200),
+            [Decision::NeedsEngine(EngineVersion(4)); 2]
+        );
+    }
+
+    #[test]
+    fn who_has_committed_goes_on_with_it() {
+        let committed = PendingView {
+            committed: workers(),
+            ..pending()
+        };
+        assert_eq!(both(&committed, 100), [Decision::Serve, Decision::Serve]);
+    }
+}

@@ -1,0 +1,123 @@
+//! What a refusal by the contract means for the worker.
+//!
+//! The contract refuses with the text of `outlayer_protocol::machine::Refusal`. The text is a hint only: whether a
+//! request still waits for an answer is always read from the chain.
+
+/// What to do after a refusal, should the request still be pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    /// The storage that was read has moved, or is about to: execute again on a newer block.
+    ExecuteAgain,
+    /// Others must commit first, or have committed: look at the request again.
+    LookAgain,
+    /// The request is answered, settled or expired.
+    Over,
+    /// Something that trying again does not mend.
+    Report,
+}
+
+const HINTS: [(&str, Advice); 9] = [
+    ("execute again", Advice::ExecuteAgain),
+    ("commitments before a body", Advice::LookAgain),
+    ("has committed to request", Advice::LookAgain),
+    ("takes no more commitments", Advice::LookAgain),
+    ("awaits settlement", Advice::Over),
+    (" expired:", Advice::Over),
+    ("no such request", Advice::Over),
+    ("no live request", Advice::Over),
+    ("nothing to resume", Advice::Over),
+];
+
+/// Reads a refusal's text.
+pub(super) fn advice(message: &str) -> Advice {
+    HINTS
+        .iter()
+        .find(|(hint, _)| message.contains(hint))
+        .map_or(Advice::Report, |(_, advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use outlayer_protocol::{Hash32, machine::Refusal, response::ResponseError};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_that_a_worker_can_meet_has_its_advice() {
+        let id = || "worker.near".parse().unwrap();
+        let request_id = 7;
+        let cases = [
+            (
+                Refusal::Expired {
+                    request_id,
+                    deadline: 1,
+                    height: 2,
+                },
+                Advice::Over,
+            ),
+            (
+                Refusal::AlreadyStaged {
+                    request_id,
+                    digest: Hash32::default(),
+                    worker_id: id(),
+                },
+                Advice::Over,
+            ),
+            (Refusal::AlreadyCancelled { request_id }, Advice::Over),
+            (
+                Refusal::ReadConflict {
+                    request_id,
+                    key: "k".into(),
+                },
+                Advice::ExecuteAgain,
+            ),
+            (
+                Refusal::KeyHeld {
+                    request_id,
+                    key: "k".into(),
+                },
+                Advice::ExecuteAgain,
+            ),
+            (
+                Refusal::TooFewCommitments {
+                    request_id,
+                    needed: 2,
+                    found: 1,
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::AlreadyCommitted {
+                    request_id,
+                    worker_id: id(),
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::CommitmentsClosed {
+                    request_id,
+                    found: 6,
+                    most: 6,
+                    body_public: false,
+                },
+                Advice::LookAgain,
+            ),
+            (Refusal::CommitmentNotNeeded { request_id }, Advice::Report),
+            (
+                Refusal::Response {
+                    request_id,
+                    error: ResponseError::ReasonBytes { found: 999 },
+                },
+                Advice::Report,
+            ),
+        ];
+        for (refusal, expected) in cases {
+            let message = format!("Smart contract panicked: {refusal}");
+            assert_eq!(advice(&message), expected, "{message}");
+        }
+        assert_eq!(
+            advice("worker.near is not a registered worker"),
+            Advice::Report
+        );
+    }
+}

@@ -1,0 +1,160 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use near_crypto::{KeyType, SecretKey};
+use outlayer_protocol::{Outcome, RequestId};
+
+use super::*;
+use crate::testing::{
+    CONTRACT, FakeNode,
+    chain::{self, Chain, WORKER},
+};
+
+/// Writes "hi" to its standard output.
+const HELLO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\10\00\00\00\02\00\00\00")
+    (data (i32.const 16) "hi")
+    (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+
+fn hello() -> Vec<u8> {
+    wat::parse_str(HELLO).unwrap()
+}
+
+fn config(node: &FakeNode) -> WorkerConfig {
+    let id = |text: &str| text.parse().unwrap();
+    let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+    let mut config = WorkerConfig::new(&node.url, id(CONTRACT), id(WORKER), key);
+    config.node = node.config();
+    config.poll_interval = Duration::from_millis(10);
+    config.backoff.first = Duration::from_millis(10);
+    config.shutdown_grace = Duration::from_millis(50);
+    config
+}
+
+/// Runs a worker until `enough`, at most 20 seconds; what it told.
+async fn run_until(
+    mut config: WorkerConfig,
+    chain: &Arc<Mutex<Chain>>,
+    enough: impl Fn(&Chain, &[Stage]) -> bool,
+) -> Vec<Stage> {
+    let told: Arc<Mutex<Vec<Stage>>> = Arc::default();
+    let listener = Arc::clone(&told);
+    config.observer = Some(Arc::new(move |stage: &Stage| {
+        listener.lock().unwrap().push(stage.clone())
+    }));
+    let worker = Worker::new(config).unwrap();
+    let stop = async {
+        while !enough(&chain.lock().unwrap(), &told.lock().unwrap()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
+        .await
+        .expect("not enough happened");
+    let told = told.lock().unwrap().clone();
+    told
+}
+
+fn settled(chain: &Chain) -> Vec<(RequestId, Outcome)> {
+    let mut settled: Vec<_> = chain
+        .settled
+        .iter()
+        .map(|one| (one.request_id, one.outcome.clone()))
+        .collect();
+    settled.sort_by_key(|(id, _)| *id);
+    settled
+}
+
+fn said_hi() -> Outcome {
+    Outcome::Completed {
+        output: "hi".into(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_requests_at_once_are_each_executed_submitted_and_settled_once() {
+    let mut state = Chain::default();
+    (0..20).for_each(|id| state.ask(id, &hello()));
+    let (node, chain) = chain::start(state).await;
+    let told = run_until(config(&node), &chain, |chain, _| chain.settled.len() == 20).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(
+        settled(&chain),
+        (0..20).map(|id| (id, said_hi())).collect::<Vec<_>>()
+    );
+    assert_eq!(chain.refused, [""; 0]);
+    let submitted = told
+        .iter()
+        .filter(|stage| matches!(stage, Stage::Submitted { .. }))
+        .count();
+    assert_eq!(submitted, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stopped_before_submission_leaves_nothing_behind_that_the_next_one_lacks() {
+    let mut state = Chain::default();
+    state.ask(7, &hello());
+    let (node, chain) = chain::start(state).await;
+    let slow = WorkerConfig {
+        submit_delay: Duration::from_secs(60),
+        ..config(&node)
+    };
+    let executed = |told: &[Stage]| {
+        told.iter()
+            .any(|stage| matches!(stage, Stage::Executed { .. }))
+    };
+    run_until(slow, &chain, |_, told| executed(told)).await;
+    assert_eq!(settled(&chain.lock().unwrap()), []);
+    run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_with_another_hash_never_runs_and_holds_up_nobody() {
+    let mut state = Chain::default();
+    state.ask(7, &hello());
+    state.ask(8, b"what was asked for");
+    let hash = outlayer_protocol::Hash32::of(b"what was asked for").to_string();
+    state.codes.insert(hash, hello());
+    let (node, chain) = chain::start(state).await;
+    let failed = |told: &[Stage]| {
+        told.iter()
+            .any(|stage| matches!(stage, Stage::Failed { request_id: 8, .. }))
+    };
+    let told = run_until(config(&node), &chain, |chain, told| {
+        chain.settled.len() == 1 && failed(told)
+    })
+    .await;
+    assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
+    assert!(
+        !told
+            .iter()
+            .any(|stage| matches!(stage, Stage::Executed { request_id: 8, .. }))
+    );
+    assert!(
+        told.iter().any(
+            |stage| matches!(stage, Stage::Failed { reason, .. } if reason.contains("SHA-256"))
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_somebody_else_gave_first_is_no_failure() {
+    let mut state = Chain::default();
+    state.ask(7, &hello());
+    state.before_resolve = Some(|chain| {
+        chain.live.remove(&7);
+    });
+    let (node, chain) = chain::start(state).await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.refused.is_empty()).await;
+    assert!(
+        !told
+            .iter()
+            .any(|stage| matches!(stage, Stage::Failed { .. })),
+        "{told:?}"
+    );
+}
