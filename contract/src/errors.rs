@@ -1,7 +1,9 @@
 //! Why a call is refused. Each error says what was found and what is expected; nothing has changed.
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
-use outlayer_protocol::{Hash32, RequestId, machine::Refusal, pricing::PricingError, request::RequestError};
+use outlayer_protocol::{
+    Hash32, RequestId, machine::Refusal, pricing::PricingError, request::RequestError,
+};
 
 use crate::{CodeError, MoneyError, NamespaceError};
 
@@ -33,7 +35,9 @@ pub enum ContractError {
         expected: Option<AccountId>,
     },
     /// New requests are refused.
-    #[error("the contract is paused: no new request is taken; those that live are settled as always")]
+    #[error(
+        "the contract is paused: no new request is taken; those that live are settled as always"
+    )]
     Paused,
     /// The configuration is out of bounds.
     #[error("{what} is {found}, expected {expected}")]
@@ -67,7 +71,9 @@ pub enum ContractError {
         storage_reserve: NearToken,
     },
     /// Too little gas was attached to a request.
-    #[error("{found} attached, {needed} needed: the settlement's gas is set aside when the request is made")]
+    #[error(
+        "{found} attached, {needed} needed: the settlement's gas is set aside when the request is made"
+    )]
     Gas {
         /// What was attached.
         found: Gas,
@@ -80,9 +86,17 @@ pub enum ContractError {
         /// Its length.
         found: usize,
     },
-    /// The request is not live.
-    #[error("request {request_id} is not live: it was never made, or is settled")]
+    /// The request was never made.
+    #[error("request {request_id} does not exist: the next one will be {next}")]
     UnknownRequest {
+        /// The request.
+        request_id: RequestId,
+        /// The id of the next request.
+        next: RequestId,
+    },
+    /// The request was made, and is over.
+    #[error("request {request_id} is settled already")]
+    Settled {
         /// The request.
         request_id: RequestId,
     },
@@ -90,7 +104,9 @@ pub enum ContractError {
     #[error(transparent)]
     Refusal(#[from] Refusal),
     /// The yield cannot be resumed any more.
-    #[error("request {request_id} came to its end before this: the yield is gone, its callback settles the request")]
+    #[error(
+        "request {request_id} came to its end before this: the yield is gone, its callback settles the request"
+    )]
     YieldGone {
         /// The request.
         request_id: RequestId,

@@ -36,7 +36,9 @@ pub(crate) fn settlement(limits: &ResourceLimits) -> Gas {
 /// What must be attached to `request_execution`, the callback's gas included.
 pub(crate) fn request(request: &ExecutionRequest) -> Gas {
     let bytes = (request.input.len() as u64).saturating_add(request.args_env_bytes());
-    REQUEST.saturating_add(PER_INPUT_BYTE.saturating_mul(bytes)).saturating_add(settlement(&request.limits))
+    REQUEST
+        .saturating_add(PER_INPUT_BYTE.saturating_mul(bytes))
+        .saturating_add(settlement(&request.limits))
 }
 
 /// Checks that enough gas is attached, so that a caller with too little gets an explanation.

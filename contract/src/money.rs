@@ -67,11 +67,15 @@ pub struct Funds {
 }
 
 fn add(pot: Pot, found: NearToken, added: NearToken) -> Result<NearToken, MoneyError> {
-    found.checked_add(added).ok_or(MoneyError::Overflow { pot, found, added })
+    found
+        .checked_add(added)
+        .ok_or(MoneyError::Overflow { pot, found, added })
 }
 
 fn subtract(pot: Pot, found: NearToken, needed: NearToken) -> Result<NearToken, MoneyError> {
-    found.checked_sub(needed).ok_or(MoneyError::Short { pot, found, needed })
+    found
+        .checked_sub(needed)
+        .ok_or(MoneyError::Short { pot, found, needed })
 }
 
 impl Funds {
@@ -117,8 +121,22 @@ impl Funds {
 
     /// The pots as a view.
     pub fn view(&self) -> FundsView {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        FundsView { deposits, earnings, protocol, claimable, storage, code }
+        let Self {
+            deposits,
+            earnings,
+            protocol,
+            claimable,
+            storage,
+            code,
+        } = *self;
+        FundsView {
+            deposits,
+            earnings,
+            protocol,
+            claimable,
+            storage,
+            code,
+        }
     }
 }
 
@@ -130,9 +148,15 @@ pub(crate) struct Ledger {
 }
 
 /// Parts of [`Pot::Earnings`].
-pub(crate) const EARNINGS: Ledger = Ledger { pot: Pot::Earnings, prefix: Prefix::Earnings };
+pub(crate) const EARNINGS: Ledger = Ledger {
+    pot: Pot::Earnings,
+    prefix: Prefix::Earnings,
+};
 /// Parts of [`Pot::Claimable`].
-pub(crate) const CLAIMABLE: Ledger = Ledger { pot: Pot::Claimable, prefix: Prefix::Claimable };
+pub(crate) const CLAIMABLE: Ledger = Ledger {
+    pot: Pot::Claimable,
+    prefix: Prefix::Claimable,
+};
 
 impl Ledger {
     fn key(self, account_id: &AccountId) -> Vec<u8> {
@@ -163,7 +187,12 @@ impl Ledger {
 
 impl Contract {
     /// Pays `amount` from a pot to an account. What bounces comes back through [`Contract::bounced`].
-    pub(crate) fn pay_out(&mut self, from: Pot, to: &AccountId, amount: NearToken) -> Result<(), MoneyError> {
+    pub(crate) fn pay_out(
+        &mut self,
+        from: Pot,
+        to: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), MoneyError> {
         if amount.is_zero() {
             return Ok(());
         }
@@ -173,20 +202,32 @@ impl Contract {
     }
 
     /// Pays out the whole part of an account in a ledger, and says how much it was.
-    pub(crate) fn pay_out_part(&mut self, ledger: Ledger, to: &AccountId) -> Result<NearToken, MoneyError> {
+    pub(crate) fn pay_out_part(
+        &mut self,
+        ledger: Ledger,
+        to: &AccountId,
+    ) -> Result<NearToken, MoneyError> {
         let amount = ledger.empty(to);
         self.pay_out(ledger.pot, to, amount)?;
         Ok(amount)
     }
 
     /// Moves a part of a live request's deposit to what an account has earned.
-    pub(crate) fn earn(&mut self, account_id: &AccountId, amount: NearToken) -> Result<(), MoneyError> {
+    pub(crate) fn earn(
+        &mut self,
+        account_id: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), MoneyError> {
         self.funds.shift(Pot::Deposits, EARNINGS.pot, amount)?;
         EARNINGS.credit(account_id, amount)
     }
 
     /// A payment came back because its receiver is no more. The money has returned to the balance before.
-    pub(crate) fn bounced(&mut self, account_id: &AccountId, amount: NearToken) -> Result<(), MoneyError> {
+    pub(crate) fn bounced(
+        &mut self,
+        account_id: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), MoneyError> {
         self.funds.take_in(CLAIMABLE.pot, amount)?;
         CLAIMABLE.credit(account_id, amount)
     }

@@ -2,7 +2,9 @@
 //! protocol 85 do not have.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
-use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, machine::Delivery};
+use outlayer_protocol::{
+    Hash32, Meter, RequestId, ResponseFormat, ResumePayload, machine::Delivery,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
@@ -23,7 +25,8 @@ pub(crate) struct RefundArgs {
 }
 
 fn arguments(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
+    serde_json::to_vec(value)
+        .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
 }
 
 /// Yields: the current call's result will be that of `on_execution_response`. Gives what identifies the yield.
@@ -31,7 +34,10 @@ pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash3
     let (promise, data_id) = node::yield_create("on_execution_response", &arguments(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
-    data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
+    data_id
+        .try_into()
+        .map(Hash32)
+        .map_err(|_| ContractError::DataId { found })
 }
 
 /// Resumes a yield; false when there is none to resume.
@@ -59,8 +65,17 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
     let then = env::promise_batch_then(promise, &env::current_account_id());
-    let args = arguments(&RefundArgs { account_id: to.clone(), amount });
-    env::promise_batch_action_function_call(then, "on_refund", &args, NearToken::ZERO, gas::ON_REFUND);
+    let args = arguments(&RefundArgs {
+        account_id: to.clone(),
+        amount,
+    });
+    env::promise_batch_action_function_call(
+        then,
+        "on_refund",
+        &args,
+        NearToken::ZERO,
+        gas::ON_REFUND,
+    );
 }
 
 /// Whether the payment before this callback arrived.
@@ -75,7 +90,11 @@ mod node {
 
     const DATA_ID: u64 = 0;
 
-    pub(super) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (PromiseIndex, Vec<u8>) {
+    pub(super) fn yield_create(
+        method: &str,
+        arguments: &[u8],
+        gas: Gas,
+    ) -> (PromiseIndex, Vec<u8>) {
         let promise = env::promise_yield_create(method, arguments, gas, GasWeight(0), DATA_ID);
         (promise, env::read_register(DATA_ID).unwrap_or_default())
     }

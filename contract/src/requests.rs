@@ -22,11 +22,6 @@ pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
     store::read(&key(Prefix::Request, request_id))
 }
 
-/// The live request.
-pub(crate) fn load(request_id: RequestId) -> Result<LiveRequest, ContractError> {
-    find(request_id).ok_or(ContractError::UnknownRequest { request_id })
-}
-
 /// Writes a request's new state.
 pub(crate) fn save(request: &LiveRequest) {
     store::write(&key(Prefix::Request, request.id()), request);
@@ -34,7 +29,9 @@ pub(crate) fn save(request: &LiveRequest) {
 
 /// The input of a live request.
 pub(crate) fn input(request_id: RequestId) -> Bytes {
-    env::storage_read(&key(Prefix::Input, request_id)).unwrap_or_default().into()
+    env::storage_read(&key(Prefix::Input, request_id))
+        .unwrap_or_default()
+        .into()
 }
 
 /// The staged response, if there is one.
@@ -48,6 +45,16 @@ pub(crate) fn stage(response: &ExecutionResponse) {
 }
 
 impl Contract {
+    /// The live request, or an error that says whether it is over or to come.
+    pub(crate) fn load_request(&self, request_id: RequestId) -> Result<LiveRequest, ContractError> {
+        let next = self.next_request_id;
+        find(request_id).ok_or(if request_id < next {
+            ContractError::Settled { request_id }
+        } else {
+            ContractError::UnknownRequest { request_id, next }
+        })
+    }
+
     /// Adds a new request.
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
@@ -72,8 +79,13 @@ impl Contract {
     }
 
     /// A page of live requests.
-    pub(crate) fn page_requests(&self, from_index: u64, limit: u64) -> impl Iterator<Item = LiveRequest> {
+    pub(crate) fn page_requests(
+        &self,
+        from_index: u64,
+        limit: u64,
+    ) -> impl Iterator<Item = LiveRequest> {
         let ids = live().page(self.live_requests, from_index, limit);
-        ids.into_iter().filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
+        ids.into_iter()
+            .filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
     }
 }

@@ -34,7 +34,9 @@ impl Slots {
     pub(crate) fn remove(&self, length: &mut u32, position: u32) -> Option<Vec<u8>> {
         let last = length.checked_sub(1)?;
         *length = last;
-        let moved = (position != last).then(|| env::storage_read(&self.key(last))).flatten();
+        let moved = (position != last)
+            .then(|| env::storage_read(&self.key(last)))
+            .flatten();
         if let Some(item) = &moved {
             env::storage_write(&self.key(position), item);
         }
@@ -45,6 +47,8 @@ impl Slots {
     /// Up to `limit` elements from `from` on.
     pub(crate) fn page(&self, length: u32, from: u64, limit: u64) -> Vec<Vec<u8>> {
         let end = from.saturating_add(limit).min(length.into());
-        (from..end).filter_map(|index| env::storage_read(&self.key(u32::try_from(index).ok()?))).collect()
+        (from..end)
+            .filter_map(|index| env::storage_read(&self.key(u32::try_from(index).ok()?)))
+            .collect()
     }
 }

@@ -364,7 +364,7 @@ impl Snapshot for ViewSnapshot {
         let value: Result<Option<Bytes>> = self.handle.block_on(async {
             Ok(self.contract.view("storage_get").args_json(args).await?.json()?)
         });
-        value.map(|value| value.map(|bytes| bytes.0)).map_err(|error| SnapshotError::new(error.to_string()))
+        value.map(|value| value.map(|bytes| bytes.0)).map_err(|error| SnapshotError(error.to_string()))
     }
 }
 

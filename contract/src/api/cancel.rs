@@ -3,7 +3,7 @@
 use near_sdk::{env, near};
 use outlayer_protocol::{RequestId, machine::Input};
 
-use crate::{Contract, ContractError, ContractExt, requests};
+use crate::{Contract, ContractError, ContractExt};
 
 #[near]
 impl Contract {
@@ -15,8 +15,15 @@ impl Contract {
     #[handle_result]
     pub fn cancel_execution(&mut self, request_id: RequestId) -> Result<(), ContractError> {
         let by = env::predecessor_account_id();
-        let request = requests::load(request_id)?;
-        self.advance(request, None, Input::Cancel { by: &by, height: env::block_height() })?;
+        let request = self.load_request(request_id)?;
+        self.advance(
+            request,
+            None,
+            Input::Cancel {
+                by: &by,
+                height: env::block_height(),
+            },
+        )?;
         Ok(())
     }
 }

@@ -43,7 +43,11 @@ impl Contract {
     }
 
     /// What is known of a published module; with `publisher_id`, also of one that this account is publishing.
-    pub fn get_code_info(&self, hash: Hash32, publisher_id: Option<AccountId>) -> Option<CodeInfoView> {
+    pub fn get_code_info(
+        &self,
+        hash: Hash32,
+        publisher_id: Option<AccountId>,
+    ) -> Option<CodeInfoView> {
         code::info(&hash, publisher_id.as_ref())
     }
 }

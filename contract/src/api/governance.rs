@@ -96,7 +96,10 @@ impl Contract {
     pub fn accept_owner(&mut self) -> Result<(), ContractError> {
         let found = env::predecessor_account_id();
         if self.proposed_owner_id.as_ref() != Some(&found) {
-            return Err(ContractError::NotTheProposedOwner { found, expected: self.proposed_owner_id.clone() });
+            return Err(ContractError::NotTheProposedOwner {
+                found,
+                expected: self.proposed_owner_id.clone(),
+            });
         }
         self.proposed_owner_id = None;
         self.owner_id = found;
@@ -108,7 +111,10 @@ impl Contract {
     pub(crate) fn check_owner(&self) -> Result<(), ContractError> {
         let found = env::predecessor_account_id();
         if found != self.owner_id {
-            return Err(ContractError::NotTheOwner { found, expected: self.owner_id.clone() });
+            return Err(ContractError::NotTheOwner {
+                found,
+                expected: self.owner_id.clone(),
+            });
         }
         Ok(())
     }
@@ -118,28 +124,80 @@ impl Contract {
 fn check_config(config: &Config) -> Result<(), ContractError> {
     let bounds = &config.bounds;
     let limits = &bounds.limits;
-    let numbers: [(&'static str, u128, std::ops::RangeInclusive<u128>, &'static str); 9] = [
-        ("protocol_share_bps", config.protocol_share_bps.into(), 0..=10_000, "at most 10000"),
-        ("yield_timeout_blocks", config.yield_timeout_blocks.into(), 1..=100_000, "1 to 100000"),
+    let numbers: [(
+        &'static str,
+        u128,
+        std::ops::RangeInclusive<u128>,
+        &'static str,
+    ); 9] = [
+        (
+            "protocol_share_bps",
+            config.protocol_share_bps.into(),
+            0..=10_000,
+            "at most 10000",
+        ),
+        (
+            "yield_timeout_blocks",
+            config.yield_timeout_blocks.into(),
+            1..=100_000,
+            "1 to 100000",
+        ),
         (
             "sweep_delay_blocks",
             config.sweep_delay_blocks.into(),
             MIN_SWEEP_DELAY_BLOCKS.into()..=1_000_000,
             "50 to 1000000",
         ),
-        ("output_bytes", limits.output_bytes.into(), 0..=MAX_OUTPUT_BYTES.into(), "at most 1048576"),
-        ("journal_bytes", limits.journal_bytes.into(), 0..=MAX_JOURNAL_BYTES.into(), "at most 262144"),
-        ("storage_reads", limits.storage_reads.into(), 0..=MAX_KEYS.into(), "at most 256"),
-        ("storage_writes", limits.storage_writes.into(), 0..=MAX_KEYS.into(), "at most 256"),
-        ("input_bytes", bounds.input_bytes.into(), 0..=MAX_INPUT_BYTES.into(), "at most 1048576"),
-        ("approvals", bounds.approvals.into(), 1..=MAX_APPROVALS.into(), "1 to 16"),
+        (
+            "output_bytes",
+            limits.output_bytes.into(),
+            0..=MAX_OUTPUT_BYTES.into(),
+            "at most 1048576",
+        ),
+        (
+            "journal_bytes",
+            limits.journal_bytes.into(),
+            0..=MAX_JOURNAL_BYTES.into(),
+            "at most 262144",
+        ),
+        (
+            "storage_reads",
+            limits.storage_reads.into(),
+            0..=MAX_KEYS.into(),
+            "at most 256",
+        ),
+        (
+            "storage_writes",
+            limits.storage_writes.into(),
+            0..=MAX_KEYS.into(),
+            "at most 256",
+        ),
+        (
+            "input_bytes",
+            bounds.input_bytes.into(),
+            0..=MAX_INPUT_BYTES.into(),
+            "at most 1048576",
+        ),
+        (
+            "approvals",
+            bounds.approvals.into(),
+            1..=MAX_APPROVALS.into(),
+            "1 to 16",
+        ),
     ];
     for (what, found, allowed, expected) in numbers {
         if !allowed.contains(&found) {
-            return Err(ContractError::Config { what, found, expected });
+            return Err(ContractError::Config {
+                what,
+                found,
+                expected,
+            });
         }
     }
-    for compute in [outlayer_protocol::Compute::Fuel(config.max_fuel), outlayer_protocol::Compute::Gas(config.max_gas)] {
+    for compute in [
+        outlayer_protocol::Compute::Fuel(config.max_fuel),
+        outlayer_protocol::Compute::Gas(config.max_gas),
+    ] {
         let most = outlayer_protocol::ResourceLimits { compute, ..*limits };
         max_fee(&config.prices, &most, bounds.input_bytes)?;
     }

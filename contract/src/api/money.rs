@@ -49,7 +49,11 @@ impl Contract {
     /// # Errors
     /// [`ContractError::Private`] when it is called from outside.
     #[handle_result]
-    pub fn on_refund(&mut self, account_id: AccountId, amount: NearToken) -> Result<(), ContractError> {
+    pub fn on_refund(
+        &mut self,
+        account_id: AccountId,
+        amount: NearToken,
+    ) -> Result<(), ContractError> {
         check_private()?;
         if !promises::arrived() {
             self.bounced(&account_id, amount)?;

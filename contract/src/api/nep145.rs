@@ -19,7 +19,10 @@ pub struct StorageBalance {
 
 impl From<&Account> for StorageBalance {
     fn from(account: &Account) -> Self {
-        Self { total: account.deposit, available: account.available() }
+        Self {
+            total: account.deposit,
+            available: account.available(),
+        }
     }
 }
 
@@ -61,7 +64,11 @@ impl Contract {
         let needed = self.storage_balance_bounds().min;
         let earlier = namespace::find(&account_id);
         if earlier.is_none() && attached < needed {
-            return Err(NamespaceError::Registration { found: attached, needed }.into());
+            return Err(NamespaceError::Registration {
+                found: attached,
+                needed,
+            }
+            .into());
         }
         let kept = match (registration_only.unwrap_or(false), earlier) {
             (false, _) => attached,
@@ -83,14 +90,21 @@ impl Contract {
     /// [`ContractError::Namespace`]: not exactly one yoctoNEAR attached, not registered, more than is free.
     #[payable]
     #[handle_result]
-    pub fn storage_withdraw(&mut self, amount: Option<NearToken>) -> Result<StorageBalance, ContractError> {
+    pub fn storage_withdraw(
+        &mut self,
+        amount: Option<NearToken>,
+    ) -> Result<StorageBalance, ContractError> {
         check_one_yocto()?;
         let caller = env::predecessor_account_id();
         let mut account = namespace::load(&caller)?;
         let available = account.available();
         let amount = amount.unwrap_or(available);
         if amount > available {
-            return Err(NamespaceError::Withdrawal { found: amount, available }.into());
+            return Err(NamespaceError::Withdrawal {
+                found: amount,
+                available,
+            }
+            .into());
         }
         account.deposit = account.deposit.saturating_sub(amount);
         namespace::save(&caller, &account);
@@ -114,7 +128,11 @@ impl Contract {
         };
         if account.keys > 0 {
             if !force.unwrap_or(false) {
-                return Err(NamespaceError::NotEmpty { account_id: caller, keys: account.keys }.into());
+                return Err(NamespaceError::NotEmpty {
+                    account_id: caller,
+                    keys: account.keys,
+                }
+                .into());
             }
             for key in namespace::keys(&caller, 0, account.keys.into()) {
                 namespace::check_free(&caller, &key)?;
@@ -133,13 +151,20 @@ impl Contract {
 
     /// What registering takes.
     pub fn storage_balance_bounds(&self) -> StorageBalanceBounds {
-        StorageBalanceBounds { min: namespace::cost(MAX_ACCOUNT_BYTES), max: None }
+        StorageBalanceBounds {
+            min: namespace::cost(MAX_ACCOUNT_BYTES),
+            max: None,
+        }
     }
 }
 
 impl Contract {
     /// Pays from the storage pot, and returns the yoctoNEAR that was attached to ask for it.
-    fn return_with_yocto(&mut self, to: &AccountId, amount: NearToken) -> Result<(), ContractError> {
+    fn return_with_yocto(
+        &mut self,
+        to: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), ContractError> {
         self.funds.take_in(Pot::Storage, ONE_YOCTO)?;
         self.pay_out(Pot::Storage, to, amount.saturating_add(ONE_YOCTO))?;
         Ok(())

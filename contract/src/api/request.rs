@@ -2,10 +2,7 @@
 
 use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
-    ExecutionContext, ExecutionRequest,
-    context::random_seed,
-    events::Event,
-    machine::LiveRequest,
+    ExecutionContext, ExecutionRequest, context::random_seed, events::Event, machine::LiveRequest,
     pricing::quote,
 };
 

@@ -13,9 +13,15 @@ impl Contract {
     /// [`ContractError`]: not live, too early.
     #[handle_result]
     pub fn sweep_expired(&mut self, request_id: RequestId) -> Result<Settlement, ContractError> {
-        let request = requests::load(request_id)?;
+        let request = self.load_request(request_id)?;
         let staged = requests::staged(request_id);
-        let settlement = self.advance(request, staged.as_ref(), Input::Sweep { height: env::block_height() })?;
-        settlement.ok_or(ContractError::UnknownRequest { request_id })
+        let settlement = self.advance(
+            request,
+            staged.as_ref(),
+            Input::Sweep {
+                height: env::block_height(),
+            },
+        )?;
+        settlement.ok_or(ContractError::Settled { request_id })
     }
 }

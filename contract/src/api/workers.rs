@@ -11,7 +11,11 @@ impl Contract {
     /// # Errors
     /// [`ContractError`]: not the owner, metadata too long.
     #[handle_result]
-    pub fn register_worker(&mut self, worker_id: AccountId, metadata: Option<String>) -> Result<(), ContractError> {
+    pub fn register_worker(
+        &mut self,
+        worker_id: AccountId,
+        metadata: Option<String>,
+    ) -> Result<(), ContractError> {
         self.check_owner()?;
         self.add_worker(&worker_id, metadata.unwrap_or_default())
     }
@@ -31,7 +35,11 @@ impl Contract {
     /// # Errors
     /// [`ContractError`]: not the owner, not registered.
     #[handle_result]
-    pub fn suspend_worker(&mut self, worker_id: AccountId, suspended: bool) -> Result<(), ContractError> {
+    pub fn suspend_worker(
+        &mut self,
+        worker_id: AccountId,
+        suspended: bool,
+    ) -> Result<(), ContractError> {
         self.check_owner()?;
         workers::update(&worker_id, |worker| worker.suspended = suspended)
     }

@@ -25,21 +25,64 @@ const ZERO: NearToken = NearToken::ZERO;
 
 #[derive(Clone, Debug)]
 enum Act {
-    Request { dapp: usize, approvals: u8, published: bool, payer: bool, excess: u64 },
-    Commit { worker: usize, pick: usize, lie: bool },
-    Resolve { worker: usize, pick: usize, kind: usize, read: usize, write: usize },
-    Cancel { dapp: usize, pick: usize },
-    Deliver { pick: usize },
-    Lose { pick: usize },
-    Sweep { pick: usize },
-    Wait { blocks: u64 },
+    Request {
+        dapp: usize,
+        approvals: u8,
+        published: bool,
+        payer: bool,
+        excess: u64,
+    },
+    Commit {
+        worker: usize,
+        pick: usize,
+        lie: bool,
+    },
+    Resolve {
+        worker: usize,
+        pick: usize,
+        kind: usize,
+        read: usize,
+        write: usize,
+    },
+    Cancel {
+        dapp: usize,
+        pick: usize,
+    },
+    Deliver {
+        pick: usize,
+    },
+    Lose {
+        pick: usize,
+    },
+    Sweep {
+        pick: usize,
+    },
+    Wait {
+        blocks: u64,
+    },
     Transfers,
-    Storage { dapp: usize, what: usize, key: usize, amount: u64 },
-    Publish { dapp: usize },
-    Unpublish { dapp: usize },
-    Withdraw { who: usize },
-    Govern { what: usize, worker: usize },
-    Vanish { who: usize },
+    Storage {
+        dapp: usize,
+        what: usize,
+        key: usize,
+        amount: u64,
+    },
+    Publish {
+        dapp: usize,
+    },
+    Unpublish {
+        dapp: usize,
+    },
+    Withdraw {
+        who: usize,
+    },
+    Govern {
+        what: usize,
+        worker: usize,
+    },
+    Vanish {
+        who: usize,
+    },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -90,7 +133,12 @@ impl History {
         for worker in WORKERS {
             world.owner(|c| c.register_worker(id(worker), None));
         }
-        Self { world, model: BTreeMap::new(), settled: BTreeMap::new(), staged: BTreeMap::new() }
+        Self {
+            world,
+            model: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            staged: BTreeMap::new(),
+        }
     }
 
     fn call(
@@ -109,14 +157,25 @@ impl History {
 
     fn namespace_of(&self, request_id: RequestId) -> &'static str {
         let live = self.world.live_requests();
-        DAPPS.into_iter().find(|name| live[&request_id].namespace() == name).unwrap()
+        DAPPS
+            .into_iter()
+            .find(|name| live[&request_id].namespace() == name)
+            .unwrap()
     }
 
     /// What an honest worker answers now; `read` and `write` say which keys.
-    fn body(&self, request_id: RequestId, kind: usize, read: usize, write: usize) -> ExecutionResponse {
+    fn body(
+        &self,
+        request_id: RequestId,
+        kind: usize,
+        read: usize,
+        write: usize,
+    ) -> ExecutionResponse {
         let mut body = answer(request_id, if kind == 1 { "lie" } else { "truth" });
         if kind == 2 {
-            body.status = Status::Trapped { reason: "unreachable".to_owned() };
+            body.status = Status::Trapped {
+                reason: "unreachable".to_owned(),
+            };
             body.output = Bytes::default();
         }
         if kind == 3 {
@@ -125,17 +184,28 @@ impl History {
         let values = self.world.namespace(&id(self.namespace_of(request_id)));
         for (bit, key) in KEYS.iter().enumerate() {
             if read >> bit & 1 == 1 {
-                let value = values.get(&Bytes::from(*key)).map(|value| Hash32::of(value));
+                let value = values
+                    .get(&Bytes::from(*key))
+                    .map(|value| Hash32::of(value));
                 // Kind 4 has executed on a snapshot that is not true.
-                let value_hash = if kind == 4 { Some(Hash32::of(b"of another time")) } else { value };
-                body.reads.push(ReadEntry { key: (*key).into(), value_hash });
+                let value_hash = if kind == 4 {
+                    Some(Hash32::of(b"of another time"))
+                } else {
+                    value
+                };
+                body.reads.push(ReadEntry {
+                    key: (*key).into(),
+                    value_hash,
+                });
             }
             if kind == 2 {
                 continue;
             }
             match write / 3usize.pow(u32::try_from(bit).unwrap()) % 3 {
                 1 => body.journal.push(super::world::write(key, None)),
-                2 => body.journal.push(super::world::write(key, Some(&format!("by {request_id}")))),
+                2 => body
+                    .journal
+                    .push(super::world::write(key, Some(&format!("by {request_id}")))),
                 _ => {}
             }
         }
@@ -143,17 +213,31 @@ impl History {
     }
 
     fn settle(&mut self, settlement: &Settlement, namespace: &'static str, deposit: NearToken) {
-        let Settlement { request_id, outcome, fee, refund, .. } = settlement;
+        let Settlement {
+            request_id,
+            outcome,
+            fee,
+            refund,
+            ..
+        } = settlement;
         *self.settled.entry(*request_id).or_default() += 1;
         assert_eq!(fee.saturating_add(*refund), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
-        assert_ne!(*outcome, Outcome::StorageConflict, "held keys cannot change");
+        assert_ne!(
+            *outcome,
+            Outcome::StorageConflict,
+            "held keys cannot change"
+        );
         let body = self.staged.remove(request_id);
         if let Outcome::Completed { .. } = outcome {
             let model = self.model.entry(namespace).or_default();
             let body = body.unwrap();
             for read in &body.reads {
-                assert_eq!(model.get(&read.key).map(|value| Hash32::of(value)), read.value_hash, "a lost update");
+                assert_eq!(
+                    model.get(&read.key).map(|value| Hash32::of(value)),
+                    read.value_hash,
+                    "a lost update"
+                );
             }
             for entry in body.journal {
                 match entry.value {
@@ -165,12 +249,19 @@ impl History {
     }
 
     fn deliver(&mut self, data_id: &[u8; 32]) {
-        let live = self.world.live_requests().into_values().find(|request| request.data_id.0 == *data_id);
+        let live = self
+            .world
+            .live_requests()
+            .into_values()
+            .find(|request| request.data_id.0 == *data_id);
         let namespace = live.as_ref().map(|request| self.namespace_of(request.id()));
         let settlement = self.world.deliver(data_id);
         match (live, namespace) {
             (Some(live), Some(namespace)) => self.settle(&settlement, namespace, live.deposit()),
-            _ => assert_eq!((settlement.outcome, settlement.refund), (Outcome::TimedOut, ZERO)),
+            _ => assert_eq!(
+                (settlement.outcome, settlement.refund),
+                (Outcome::TimedOut, ZERO)
+            ),
         }
     }
 
@@ -178,30 +269,56 @@ impl History {
     fn due(&self) -> Vec<[u8; 32]> {
         let live = self.world.live_requests();
         let deadline = |data_id: &[u8; 32]| {
-            live.values().find(|request| request.data_id.0 == *data_id).map_or(0, |request| request.terms.deadline)
+            live.values()
+                .find(|request| request.data_id.0 == *data_id)
+                .map_or(0, |request| request.terms.deadline)
         };
         let yields = self.world.yields().into_iter();
-        yields.filter(|(id, open)| open.payload.is_some() || self.world.height > deadline(id)).map(|(id, _)| id).collect()
+        yields
+            .filter(|(id, open)| open.payload.is_some() || self.world.height > deadline(id))
+            .map(|(id, _)| id)
+            .collect()
     }
 
     fn act(&mut self, act: &Act) {
         match *act {
-            Act::Request { dapp, approvals, published, payer, excess } => {
+            Act::Request {
+                dapp,
+                approvals,
+                published,
+                payer,
+                excess,
+            } => {
                 let mut request = request("some input");
                 request.approvals = approvals;
                 request.refund_to = payer.then(|| id(PAYER));
-                request.response_format = if payer { ResponseFormat::Borsh } else { ResponseFormat::Json };
+                request.response_format = if payer {
+                    ResponseFormat::Borsh
+                } else {
+                    ResponseFormat::Json
+                };
                 if published {
-                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+                    request.code = CodeRef {
+                        hash: Hash32::of(CODE),
+                        url: None,
+                    };
                 }
-                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+                let cost = self
+                    .world
+                    .view(|c| c.estimate_cost(request.clone()))
+                    .unwrap()
+                    .total;
                 // Now and then a little too little.
-                let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
+                let deposit = cost
+                    .saturating_add(yocto(excess.into()))
+                    .saturating_sub(yocto(100));
                 let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
                 assert!(!accepted || deposit >= cost);
             }
             Act::Commit { worker, pick, lie } => {
-                let Some(request_id) = self.pick(pick) else { return };
+                let Some(request_id) = self.pick(pick) else {
+                    return;
+                };
                 let digest = if lie {
                     Hash32::of(b"lie")
                 } else {
@@ -209,22 +326,41 @@ impl History {
                     ExecutionRecord::new(live, &self.body(request_id, 0, 1, 2)).digest()
                 };
                 let hash = commitment(&digest, &id(WORKERS[worker]));
-                self.call(WORKERS[worker], ZERO, |c| c.commit_execution(request_id, hash));
+                self.call(WORKERS[worker], ZERO, |c| {
+                    c.commit_execution(request_id, hash)
+                });
             }
-            Act::Resolve { worker, pick, kind, read, write } => {
-                let Some(request_id) = self.pick(pick) else { return };
+            Act::Resolve {
+                worker,
+                pick,
+                kind,
+                read,
+                write,
+            } => {
+                let Some(request_id) = self.pick(pick) else {
+                    return;
+                };
                 let several = self.world.live_requests()[&request_id].approvals > 1;
-                let body = if several { self.body(request_id, 0, 1, 2) } else { self.body(request_id, kind, read, write) };
+                let body = if several {
+                    self.body(request_id, 0, 1, 2)
+                } else {
+                    self.body(request_id, kind, read, write)
+                };
                 let events = self.world.events.len();
                 let taken = self.world.resolve(WORKERS[worker], &body).is_ok();
-                let refused = matches!(self.world.events.get(events), Some(Event::ExecutionDisputed(_)));
+                let refused = matches!(
+                    self.world.events.get(events),
+                    Some(Event::ExecutionDisputed(_))
+                );
                 let live = &self.world.live_requests()[&request_id];
                 if taken && !refused && live.phase.name() == "staged" {
                     self.staged.insert(request_id, body);
                 }
             }
             Act::Cancel { dapp, pick } => {
-                let Some(request_id) = self.pick(pick) else { return };
+                let Some(request_id) = self.pick(pick) else {
+                    return;
+                };
                 self.call(DAPPS[dapp], ZERO, |c| c.cancel_execution(request_id));
             }
             Act::Deliver { pick } => {
@@ -240,12 +376,19 @@ impl History {
                 }
             }
             Act::Sweep { pick } => {
-                let Some(request_id) = self.pick(pick) else { return };
+                let Some(request_id) = self.pick(pick) else {
+                    return;
+                };
                 self.sweep(request_id);
             }
             Act::Wait { blocks } => self.world.height += blocks,
             Act::Transfers => self.world.deliver_transfers(),
-            Act::Storage { dapp, what, key, amount } => self.storage(DAPPS[dapp], what, KEYS[key], amount),
+            Act::Storage {
+                dapp,
+                what,
+                key,
+                amount,
+            } => self.storage(DAPPS[dapp], what, KEYS[key], amount),
             Act::Publish { dapp } => {
                 let total = u32::try_from(CODE.len()).unwrap();
                 self.call(DAPPS[dapp], NearToken::from_millinear(20), |c| {
@@ -269,7 +412,10 @@ impl History {
     fn sweep(&mut self, request_id: RequestId) {
         let live = self.world.live_requests().remove(&request_id).unwrap();
         let namespace = self.namespace_of(request_id);
-        if let Ok(settlement) = self.world.call("anyone.near", ZERO, |c| c.sweep_expired(request_id)) {
+        if let Ok(settlement) = self
+            .world
+            .call("anyone.near", ZERO, |c| c.sweep_expired(request_id))
+        {
             assert_eq!(settlement.outcome, Outcome::TimedOut);
             self.settle(&settlement, namespace, live.deposit());
         }
@@ -280,8 +426,13 @@ impl History {
         let one = yocto(1);
         match what {
             0 | 1 => {
-                if self.call(by, deposit, |c| c.storage_set(key.into(), "directly".into())) {
-                    self.model.entry(by).or_default().insert(key.into(), "directly".into());
+                if self.call(by, deposit, |c| {
+                    c.storage_set(key.into(), "directly".into())
+                }) {
+                    self.model
+                        .entry(by)
+                        .or_default()
+                        .insert(key.into(), "directly".into());
                 }
             }
             2 => {
@@ -290,13 +441,20 @@ impl History {
                 }
             }
             3 | 4 => {
-                self.call(by, deposit, |c| c.storage_deposit(None, Some(what == 4)).map(drop));
+                self.call(by, deposit, |c| {
+                    c.storage_deposit(None, Some(what == 4)).map(drop)
+                });
             }
             5 => {
-                self.call(by, one, |c| c.storage_withdraw((amount > 10).then_some(deposit)).map(drop));
+                self.call(by, one, |c| {
+                    c.storage_withdraw((amount > 10).then_some(deposit))
+                        .map(drop)
+                });
             }
             _ => {
-                if self.call(by, one, |c| c.storage_unregister(Some(amount > 10)).map(drop)) {
+                if self.call(by, one, |c| {
+                    c.storage_unregister(Some(amount > 10)).map(drop)
+                }) {
                     self.model.remove(by);
                 }
             }
@@ -341,8 +499,15 @@ impl History {
     /// Everybody's money together.
     fn total(&self) -> u128 {
         let everybody = people().into_iter().chain([OWNER, "anyone.near"]);
-        let purses: u128 = everybody.map(|name| self.world.purse(&id(name)).as_yoctonear()).sum();
-        let moving: u128 = self.world.transfers.iter().map(|transfer| transfer.amount.as_yoctonear()).sum();
+        let purses: u128 = everybody
+            .map(|name| self.world.purse(&id(name)).as_yoctonear())
+            .sum();
+        let moving: u128 = self
+            .world
+            .transfers
+            .iter()
+            .map(|transfer| transfer.amount.as_yoctonear())
+            .sum();
         purses + moving + self.world.balance.as_yoctonear()
     }
 
@@ -358,12 +523,17 @@ impl History {
         self.check();
         assert!(self.world.live_requests().is_empty());
         let made = self.world.view(|c| c.next_request_id);
-        assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
+        assert_eq!(
+            self.settled,
+            (0..made).map(|request_id| (request_id, 1)).collect()
+        );
         // First what is on its way, bouncing or not; then what bounced.
         self.world.deliver_transfers();
         self.world.deleted.clear();
         for dapp in DAPPS {
-            self.call(dapp, yocto(1), |c| c.storage_unregister(Some(true)).map(drop));
+            self.call(dapp, yocto(1), |c| {
+                c.storage_unregister(Some(true)).map(drop)
+            });
             self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(CODE)));
         }
         for who in 0..9 {

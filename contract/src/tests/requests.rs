@@ -2,7 +2,7 @@
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, Hash32, Outcome, Settlement, Status,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Refusal,
@@ -27,31 +27,47 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let request = request("input");
     let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
     let attached = cost.total.saturating_add(yocto(7));
-    world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
+    world
+        .call("dapp.near", attached, |c| c.accept(&request))
+        .unwrap();
     world.audit();
-    let [Event::ExecutionRequested(event)] = &world.events[..] else { panic!("{:?}", world.events) };
+    let [Event::ExecutionRequested(event)] = &world.events[..] else {
+        panic!("{:?}", world.events)
+    };
     assert_eq!((event.request_id, event.deadline), (0, 1_200));
     assert_eq!(event.context.attached_deposit, attached);
-    assert_eq!(event.context.random_seed, outlayer_protocol::random_seed(0, &[9; 32]));
+    assert_eq!(
+        event.context.random_seed,
+        outlayer_protocol::random_seed(0, &[9; 32])
+    );
 
     let response = answer(0, "output");
     let digest = ExecutionRecord::new(&world.live(0), &response).digest();
     world.resolve(W, &response).unwrap();
     world.audit();
-    assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(attached), "nothing moves before the callback");
+    assert_eq!(
+        world.purse(&id("dapp.near")),
+        PURSE.saturating_sub(attached),
+        "nothing moves before the callback"
+    );
 
     let settlement = world.settle(0);
     world.audit();
     let prices = config().prices;
     let fee = outlayer_protocol::pricing::fee(&prices, Compute::Fuel(1_000), 5 + 6).unwrap();
-    assert_eq!(settlement, Settlement {
-        request_id: 0,
-        outcome: Outcome::Completed { output: "output".into() },
-        used: Compute::Fuel(1_000),
-        fee,
-        refund: attached.saturating_sub(fee),
-        digest: Some(digest),
-    });
+    assert_eq!(
+        settlement,
+        Settlement {
+            request_id: 0,
+            outcome: Outcome::Completed {
+                output: "output".into()
+            },
+            used: Compute::Fuel(1_000),
+            fee,
+            refund: attached.saturating_sub(fee),
+            digest: Some(digest),
+        }
+    );
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(fee));
     let funds = world.view(|c| c.get_funds());
     assert_eq!(funds.protocol, fee.saturating_div(10));
@@ -59,7 +75,9 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
     assert_eq!(world.view(|c| c.get_request(0)), None);
-    assert!(matches!(world.events.last(), Some(Event::ExecutionCompleted(event)) if event.digest == digest));
+    assert!(
+        matches!(world.events.last(), Some(Event::ExecutionCompleted(event)) if event.digest == digest)
+    );
 }
 
 #[test]
@@ -69,7 +87,9 @@ fn nothing_is_left_of_settled_requests_but_events_and_counters() {
     let (first, usage) = (world.request("dapp.near", &request("x")), world.usage);
     world.resolve(W, &answer(first, "y")).unwrap();
     world.settle(first);
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world
+        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
+        .unwrap();
     let empty = world.usage;
     assert!(empty < usage);
     for _ in 0..20 {
@@ -77,7 +97,9 @@ fn nothing_is_left_of_settled_requests_but_events_and_counters() {
         world.resolve(W, &answer(request_id, "y")).unwrap();
         world.settle(request_id);
     }
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world
+        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
+        .unwrap();
     assert_eq!(world.usage, empty);
 }
 
@@ -87,9 +109,15 @@ fn nobody_answers_and_the_whole_deposit_comes_back() {
     world.request("dapp.near", &request("input"));
     world.height = 1_201;
     let settlement = world.settle(0);
-    assert_eq!((settlement.outcome, settlement.fee), (Outcome::TimedOut, NearToken::ZERO));
+    assert_eq!(
+        (settlement.outcome, settlement.fee),
+        (Outcome::TimedOut, NearToken::ZERO)
+    );
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
-    assert!(matches!(world.events.last(), Some(Event::ExecutionTimedOut(_))));
+    assert!(matches!(
+        world.events.last(),
+        Some(Event::ExecutionTimedOut(_))
+    ));
     world.audit();
 }
 
@@ -100,7 +128,12 @@ fn the_last_block_before_the_deadline_still_settles() {
     world.height = 1_200;
     world.resolve(W, &answer(0, "in time")).unwrap();
     world.height = 1_201;
-    assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "in time".into() });
+    assert_eq!(
+        world.settle(0).outcome,
+        Outcome::Completed {
+            output: "in time".into()
+        }
+    );
 }
 
 #[test]
@@ -113,19 +146,45 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
         world.audit();
         error
     };
-    assert_eq!(refused(&mut world, "eve.near", 0), ContractError::NotAWorker { found: id("eve.near") });
-    assert_eq!(refused(&mut world, W, 9), ContractError::UnknownRequest { request_id: 9 });
+    assert_eq!(
+        refused(&mut world, "eve.near", 0),
+        ContractError::NotAWorker {
+            found: id("eve.near")
+        }
+    );
+    assert_eq!(
+        refused(&mut world, W, 9),
+        ContractError::UnknownRequest {
+            request_id: 9,
+            next: 1
+        }
+    );
     world.height = 1_201;
-    let expired = Refusal::Expired { request_id: 0, deadline: 1_200, height: 1_201 };
+    let expired = Refusal::Expired {
+        request_id: 0,
+        deadline: 1_200,
+        height: 1_201,
+    };
     assert_eq!(refused(&mut world, W, 0), expired.into());
     assert_eq!(world.storage, before);
     world.height = 1_100;
     world.resolve(W, &answer(0, "first")).unwrap();
     let staged = world.storage.clone();
-    assert!(matches!(refused(&mut world, W, 0), ContractError::Refusal(Refusal::AlreadyStaged { .. })));
+    assert!(matches!(
+        refused(&mut world, W, 0),
+        ContractError::Refusal(Refusal::AlreadyStaged { .. })
+    ));
     assert_eq!(world.storage, staged);
-    assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
-    assert_eq!(refused(&mut world, W, 0), ContractError::UnknownRequest { request_id: 0 });
+    assert_eq!(
+        world.settle(0).outcome,
+        Outcome::Completed {
+            output: "first".into()
+        }
+    );
+    assert_eq!(
+        refused(&mut world, W, 0),
+        ContractError::Settled { request_id: 0 }
+    );
 }
 
 #[test]
@@ -135,7 +194,10 @@ fn a_yield_that_is_gone_refuses_the_answer_as_a_whole() {
     let data_id = world.live(0).data_id.0;
     world.lose(&data_id);
     let before = world.storage.clone();
-    assert_eq!(world.resolve(W, &answer(0, "x")).unwrap_err(), ContractError::YieldGone { request_id: 0 });
+    assert_eq!(
+        world.resolve(W, &answer(0, "x")).unwrap_err(),
+        ContractError::YieldGone { request_id: 0 }
+    );
     assert_eq!(world.storage, before);
     world.audit();
 }
@@ -147,12 +209,17 @@ fn a_suspended_worker_may_not_answer_but_what_it_has_staged_is_settled() {
     world.request("dapp.near", &request("b"));
     world.resolve(W, &answer(0, "x")).unwrap();
     world.owner(|c| c.suspend_worker(id(W), true));
-    assert_eq!(world.resolve(W, &answer(1, "x")).unwrap_err(), ContractError::Suspended { found: id(W) });
+    assert_eq!(
+        world.resolve(W, &answer(1, "x")).unwrap_err(),
+        ContractError::Suspended { found: id(W) }
+    );
     world.owner(|c| c.remove_worker(id(W)));
     let fee = world.settle(0).fee;
     world.audit();
     assert_eq!(world.view(|c| c.get_worker(id(W))), None);
-    let paid = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    let paid = world
+        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
+        .unwrap();
     assert_eq!(paid, fee.saturating_sub(fee.saturating_div(10)));
 }
 
@@ -161,10 +228,16 @@ fn a_request_out_of_bounds_says_what_is_allowed() {
     let mut world = world();
     let mut big = request("input");
     big.limits.memory_bytes = u64::MAX;
-    let error = world.call("dapp.near", PURSE, |c| c.accept(&big)).unwrap_err();
+    let error = world
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&big))
+        .unwrap_err();
     assert!(matches!(
         error,
-        ContractError::Request(RequestError::AboveBound { which: Limit::MemoryBytes, found: u64::MAX, .. })
+        ContractError::Request(RequestError::AboveBound {
+            which: Limit::MemoryBytes,
+            found: u64::MAX,
+            ..
+        })
     ));
     assert_eq!(world.view(|c| c.estimate_cost(big)).unwrap_err(), error);
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
@@ -177,11 +250,18 @@ fn one_yocto_too_little_is_refused_with_both_numbers() {
     let request = request("input");
     let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
     let found = cost.total.saturating_sub(yocto(1));
-    let error = world.call("dapp.near", found, |c| c.accept(&request)).unwrap_err();
+    let error = world
+        .call("dapp.near", found, |c| c.accept(&request))
+        .unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&found.as_yoctonear().to_string()), "{text}");
-    assert!(text.contains(&cost.total.as_yoctonear().to_string()), "{text}");
-    world.call("dapp.near", cost.total, |c| c.accept(&request)).unwrap();
+    assert!(
+        text.contains(&cost.total.as_yoctonear().to_string()),
+        "{text}"
+    );
+    world
+        .call("dapp.near", cost.total, |c| c.accept(&request))
+        .unwrap();
 }
 
 #[test]
@@ -190,11 +270,24 @@ fn too_little_gas_is_explained_before_anything_happens() {
     let request = request("input");
     let needed = world.view(|c| c.estimate_gas(request.clone()));
     world.gas = needed.saturating_sub(Gas::from_gas(1));
-    let error = world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap_err();
-    assert_eq!(error, ContractError::Gas { found: world.gas, needed });
+    let error = world
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        ContractError::Gas {
+            found: world.gas,
+            needed
+        }
+    );
     world.gas = needed;
-    world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap();
-    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request.limits));
+    world
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
+        .unwrap();
+    assert_eq!(
+        world.yields()[0].1.gas,
+        crate::gas::settlement(&request.limits)
+    );
 }
 
 #[test]
@@ -202,8 +295,16 @@ fn code_without_an_address_must_be_published() {
     let mut world = world();
     let mut request = request("input");
     request.code.url = None;
-    let error = world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap_err();
-    assert_eq!(error, ContractError::Code { hash: request.code.hash, error: CodeError::Unknown });
+    let error = world
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        ContractError::Code {
+            hash: request.code.hash,
+            error: CodeError::Unknown
+        }
+    );
 }
 
 #[test]
@@ -213,16 +314,24 @@ fn a_pause_stops_new_requests_only() {
         world.request("dapp.near", &request(text));
     }
     world.owner(|c| c.pause());
-    let error = world.call("dapp.near", PURSE, |c| c.accept(&request("new"))).unwrap_err();
+    let error = world
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request("new")))
+        .unwrap_err();
     assert_eq!(error, ContractError::Paused);
     world.resolve(W, &answer(0, "x")).unwrap();
     assert!(matches!(world.settle(0).outcome, Outcome::Completed { .. }));
-    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap();
+    world
+        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1))
+        .unwrap();
     assert_eq!(world.settle(1).outcome, Outcome::Cancelled);
     world.height = 1_400;
-    world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2)).unwrap();
+    world
+        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2))
+        .unwrap();
     world.deliver_transfers();
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world
+        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
+        .unwrap();
     world.audit();
     world.owner(|c| c.resume());
     world.request("dapp.near", &request("new"));
@@ -232,9 +341,16 @@ fn a_pause_stops_new_requests_only() {
 fn the_requester_takes_a_request_back_until_it_is_answered() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap_err();
-    assert!(matches!(eve, ContractError::Refusal(Refusal::NotTheRequester { .. })));
-    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
+    let eve = world
+        .call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0))
+        .unwrap_err();
+    assert!(matches!(
+        eve,
+        ContractError::Refusal(Refusal::NotTheRequester { .. })
+    ));
+    world
+        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0))
+        .unwrap();
     let late = world.resolve(W, &answer(0, "x")).unwrap_err();
     assert_eq!(late, Refusal::AlreadyCancelled { request_id: 0 }.into());
     assert_eq!(world.settle(0).outcome, Outcome::Cancelled);
@@ -242,10 +358,23 @@ fn the_requester_takes_a_request_back_until_it_is_answered() {
 
     world.request("dapp.near", &request("b"));
     world.resolve(W, &answer(1, "x")).unwrap();
-    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap_err();
-    assert!(matches!(late, ContractError::Refusal(Refusal::AlreadyStaged { .. })));
-    let unknown = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5)).unwrap_err();
-    assert_eq!(unknown, ContractError::UnknownRequest { request_id: 5 });
+    let late = world
+        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1))
+        .unwrap_err();
+    assert!(matches!(
+        late,
+        ContractError::Refusal(Refusal::AlreadyStaged { .. })
+    ));
+    let unknown = world
+        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5))
+        .unwrap_err();
+    assert_eq!(
+        unknown,
+        ContractError::UnknownRequest {
+            request_id: 5,
+            next: 2
+        }
+    );
     world.audit();
 }
 
@@ -255,9 +384,14 @@ fn refunds_go_where_the_request_says() {
     let mut request = request("a");
     request.refund_to = Some(id("treasury.near"));
     world.request("dapp.near", &request);
-    world.call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
+    world
+        .call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0))
+        .unwrap();
     let refund = world.settle(0).refund;
-    assert_eq!(world.purse(&id("treasury.near")), PURSE.saturating_add(refund));
+    assert_eq!(
+        world.purse(&id("treasury.near")),
+        PURSE.saturating_add(refund)
+    );
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(refund));
 }
 
@@ -269,16 +403,30 @@ fn what_a_failed_callback_left_anyone_sweeps_once() {
     let data_id = world.live(0).data_id.0;
     world.lose(&data_id);
     world.height = 1_399;
-    let early = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
-    assert_eq!(early, Refusal::TooEarlyToSweep { request_id: 0, from: 1_400, height: 1_399 }.into());
+    let early = world
+        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
+        .unwrap_err();
+    assert_eq!(
+        early,
+        Refusal::TooEarlyToSweep {
+            request_id: 0,
+            from: 1_400,
+            height: 1_399
+        }
+        .into()
+    );
     world.height = 1_400;
-    let settlement = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
+    let settlement = world
+        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
+        .unwrap();
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     world.deliver_transfers();
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
     world.audit();
-    let again = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
-    assert_eq!(again, ContractError::UnknownRequest { request_id: 0 });
+    let again = world
+        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
+        .unwrap_err();
+    assert_eq!(again, ContractError::Settled { request_id: 0 });
 }
 
 #[test]
@@ -289,7 +437,9 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
     world.request("dapp.near", &request);
     let data_id = world.live(0).data_id.0;
     world.height = 1_400;
-    world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
+    world
+        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
+        .unwrap();
     world.deliver_transfers();
     let balance = world.balance;
     assert_eq!(world.deliver(&data_id), Settlement::gone(0, Meter::Fuel));
@@ -301,9 +451,21 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
 fn only_the_contract_calls_its_callback() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let args = CallbackArgs { request_id: 0, response_format: ResponseFormat::Json, meter: Meter::Fuel };
-    let error = world.call("eve.near", NearToken::ZERO, |c| c.settle(&args)).unwrap_err();
-    assert_eq!(error, ContractError::Private { found: id("eve.near"), expected: id(CONTRACT) });
+    let args = CallbackArgs {
+        request_id: 0,
+        response_format: ResponseFormat::Json,
+        meter: Meter::Fuel,
+    };
+    let error = world
+        .call("eve.near", NearToken::ZERO, |c| c.settle(&args))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        ContractError::Private {
+            found: id("eve.near"),
+            expected: id(CONTRACT)
+        }
+    );
 }
 
 #[test]
@@ -322,32 +484,67 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         world.call(worker, NearToken::ZERO, |c| c.commit_execution(0, hash))
     };
     commit(&mut world, "a.near", &truth).unwrap();
-    assert!(matches!(commit(&mut world, "eve.near", &truth).unwrap_err(), ContractError::NotAWorker { .. }));
+    assert!(matches!(
+        commit(&mut world, "eve.near", &truth).unwrap_err(),
+        ContractError::NotAWorker { .. }
+    ));
     let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(early, Refusal::TooFewCommitments { request_id: 0, needed: 2, found: 1 }.into());
+    assert_eq!(
+        early,
+        Refusal::TooFewCommitments {
+            request_id: 0,
+            needed: 2,
+            found: 1
+        }
+        .into()
+    );
     commit(&mut world, "liar.near", &lie).unwrap();
     world.resolve("liar.near", &lie).unwrap();
-    assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
+    assert!(matches!(
+        world.events.last(),
+        Some(Event::ExecutionDisputed(_))
+    ));
     world.audit();
     let copied = commit(&mut world, "b.near", &truth).unwrap_err();
-    assert!(matches!(copied, ContractError::Refusal(Refusal::CommitmentsClosed { body_public: true, .. })));
+    assert!(matches!(
+        copied,
+        ContractError::Refusal(Refusal::CommitmentsClosed {
+            body_public: true,
+            ..
+        })
+    ));
 
     // The next request: both honest ones commit in time.
     world.request("dapp.near", &request);
     let live = world.live(1);
     let body = answer(1, "truth");
     let digest = ExecutionRecord::new(&live, &body).digest();
-    for (worker, digest) in [("liar.near", Hash32::of(b"lie")), ("a.near", digest), ("b.near", digest)] {
+    for (worker, digest) in [
+        ("liar.near", Hash32::of(b"lie")),
+        ("a.near", digest),
+        ("b.near", digest),
+    ] {
         let hash = commitment(&digest, &id(worker));
-        world.call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash)).unwrap();
+        world
+            .call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash))
+            .unwrap();
     }
     assert_eq!(world.view(|c| c.list_pending(0, 9))[1].committed.len(), 3);
     world.resolve(W, &body).unwrap();
     world.settle(1);
     world.audit();
     let worker = |world: &mut World, name: &str| world.view(|c| c.get_worker(id(name))).unwrap();
-    assert_eq!((worker(&mut world, "liar.near").lost, worker(&mut world, "liar.near").earnings), (1, NearToken::ZERO));
-    assert_eq!(worker(&mut world, "a.near").earnings, worker(&mut world, "b.near").earnings);
+    assert_eq!(
+        (
+            worker(&mut world, "liar.near").lost,
+            worker(&mut world, "liar.near").earnings
+        ),
+        (1, NearToken::ZERO)
+    );
+    assert_eq!(
+        worker(&mut world, "a.near").earnings,
+        worker(&mut world, "b.near").earnings
+    );
     assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
     assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
 }
@@ -359,14 +556,28 @@ fn the_pending_list_pages_and_survives_removals() {
         world.request("dapp.near", &request(&n.to_string()));
     }
     let ids = |world: &mut World, from, limit| -> Vec<_> {
-        world.view(|c| c.list_pending(from, limit)).into_iter().map(|one| one.request_id).collect()
+        world
+            .view(|c| c.list_pending(from, limit))
+            .into_iter()
+            .map(|one| one.request_id)
+            .collect()
     };
     assert_eq!(ids(&mut world, 0, 2), [0, 1]);
     assert_eq!(ids(&mut world, 3, 100), [3, 4]);
     assert_eq!(ids(&mut world, 5, 1), [0; 0]);
     assert_eq!(ids(&mut world, u64::MAX, u64::MAX), [0; 0]);
-    for (settled, rest) in [(1, vec![0, 4, 2, 3]), (3, vec![0, 4, 2]), (0, vec![2, 4]), (4, vec![2]), (2, vec![])] {
-        world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(settled)).unwrap();
+    for (settled, rest) in [
+        (1, vec![0, 4, 2, 3]),
+        (3, vec![0, 4, 2]),
+        (0, vec![2, 4]),
+        (4, vec![2]),
+        (2, vec![]),
+    ] {
+        world
+            .call("dapp.near", NearToken::ZERO, |c| {
+                c.cancel_execution(settled)
+            })
+            .unwrap();
         world.settle(settled);
         world.audit();
         assert_eq!(ids(&mut world, 0, 10), rest);
@@ -378,13 +589,23 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     let mut world = world();
     world.request("dapp.near", &request("input"));
     let mut body = answer(0, "");
-    body.status = Status::Trapped { reason: "unreachable".to_owned() };
+    body.status = Status::Trapped {
+        reason: "unreachable".to_owned(),
+    };
     body.output = Bytes::default();
     body.used = Compute::Fuel(5_000);
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
-    assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    assert_eq!(settlement.fee, outlayer_protocol::pricing::fee(&config().prices, body.used, 5).unwrap());
+    assert_eq!(
+        settlement.outcome,
+        Outcome::Trapped {
+            reason: "unreachable".to_owned()
+        }
+    );
+    assert_eq!(
+        settlement.fee,
+        outlayer_protocol::pricing::fee(&config().prices, body.used, 5).unwrap()
+    );
     world.audit();
 }
 
@@ -392,19 +613,23 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
 fn a_body_that_no_execution_gives_is_refused() {
     let mut world = world();
     world.request("dapp.near", &request("input"));
-    for change in [
-        |body: &mut outlayer_protocol::ExecutionResponse| body.used = Compute::Fuel(u64::MAX),
+    let changes: [fn(&mut ExecutionResponse); 7] = [
+        |body| body.used = Compute::Fuel(u64::MAX),
         |body| body.used = Compute::Gas(1),
         |body| body.output = vec![0; 5_000].into(),
         |body| body.reads = vec![read("b", None), read("a", None)],
         |body| body.journal = vec![write(&"k".repeat(3_000), Some("v"))],
         |body| body.reads = vec![read(&"k".repeat(3_000), None)],
         |body| body.status = Status::OutOfGas,
-    ] {
+    ];
+    for change in changes {
         let mut body = answer(0, "x");
         change(&mut body);
         let error = world.resolve(W, &body).unwrap_err();
-        assert!(matches!(error, ContractError::Refusal(Refusal::Response { .. })), "{error}");
+        assert!(
+            matches!(error, ContractError::Refusal(Refusal::Response { .. })),
+            "{error}"
+        );
         world.audit();
     }
 }

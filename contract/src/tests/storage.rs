@@ -27,7 +27,13 @@ fn funded() -> World {
     world
 }
 
-fn set(world: &mut World, by: &str, deposit: NearToken, key: &str, value: &str) -> Result<(), ContractError> {
+fn set(
+    world: &mut World,
+    by: &str,
+    deposit: NearToken,
+    key: &str,
+    value: &str,
+) -> Result<(), ContractError> {
     let result = world.call(by, deposit, |c| c.storage_set(key.into(), value.into()));
     world.audit();
     result
@@ -37,10 +43,17 @@ fn get(world: &mut World, key: &str) -> Option<Bytes> {
     world.view(|c| c.storage_get(id(DAPP), key.into()))
 }
 
-fn body(request_id: RequestId, reads: &[(&str, Option<&str>)], writes: &[(&str, Option<&str>)]) -> ExecutionResponse {
+fn body(
+    request_id: RequestId,
+    reads: &[(&str, Option<&str>)],
+    writes: &[(&str, Option<&str>)],
+) -> ExecutionResponse {
     ExecutionResponse {
         reads: reads.iter().map(|(key, value)| read(key, *value)).collect(),
-        journal: writes.iter().map(|(key, value)| write(key, *value)).collect(),
+        journal: writes
+            .iter()
+            .map(|(key, value)| write(key, *value))
+            .collect(),
         ..answer(request_id, "done")
     }
 }
@@ -53,24 +66,49 @@ fn balance(world: &mut World, of: &str) -> Option<StorageBalance> {
 fn bytes_are_charged_and_freed_to_the_last_one() {
     let mut world = world();
     let min = world.view(|c| c.storage_balance_bounds()).min;
-    let error = world.call(DAPP, min.saturating_sub(ONE), |c| c.storage_deposit(None, None)).unwrap_err();
-    let expected = NamespaceError::Registration { found: min.saturating_sub(ONE), needed: min };
+    let error = world
+        .call(DAPP, min.saturating_sub(ONE), |c| {
+            c.storage_deposit(None, None)
+        })
+        .unwrap_err();
+    let expected = NamespaceError::Registration {
+        found: min.saturating_sub(ONE),
+        needed: min,
+    };
     assert_eq!(error, expected.into());
     let empty = world.usage;
     world.deposit_storage(DAPP, NearToken::from_near(1));
     let fresh = balance(&mut world, DAPP).unwrap();
-    for (key, value) in [("a", "1"), ("bb", "22"), ("ccc", ""), ("a", "a longer one"), ("bb", "")] {
+    for (key, value) in [
+        ("a", "1"),
+        ("bb", "22"),
+        ("ccc", ""),
+        ("a", "a longer one"),
+        ("bb", ""),
+    ] {
         set(&mut world, DAPP, NearToken::ZERO, key, value).unwrap();
         assert_eq!(get(&mut world, key), Some(value.into()));
     }
     assert!(balance(&mut world, DAPP).unwrap().available < fresh.available);
-    for (key, there) in [("a", true), ("a", false), ("ccc", true), ("zzz", false), ("bb", true)] {
-        assert_eq!(world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())), Ok(there));
+    for (key, there) in [
+        ("a", true),
+        ("a", false),
+        ("ccc", true),
+        ("zzz", false),
+        ("bb", true),
+    ] {
+        assert_eq!(
+            world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())),
+            Ok(there)
+        );
         assert_eq!(get(&mut world, key), None);
         world.audit();
     }
     assert_eq!(balance(&mut world, DAPP), Some(fresh));
-    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(None)), Ok(true));
+    assert_eq!(
+        world.call(DAPP, ONE, |c| c.storage_unregister(None)),
+        Ok(true)
+    );
     world.deliver_transfers();
     assert_eq!((world.usage, world.purse(&id(DAPP))), (empty, PURSE));
     world.audit();
@@ -80,18 +118,47 @@ fn bytes_are_charged_and_freed_to_the_last_one() {
 fn a_value_is_refused_when_its_bytes_are_not_paid_for_or_out_of_bounds() {
     let mut world = world();
     let error = set(&mut world, DAPP, ONE, "key", "value").unwrap_err();
-    assert!(matches!(error, ContractError::Namespace(NamespaceError::Unpaid { .. })), "{error}");
+    assert!(
+        matches!(
+            error,
+            ContractError::Namespace(NamespaceError::Unpaid { .. })
+        ),
+        "{error}"
+    );
     assert_eq!(balance(&mut world, DAPP), None, "nothing is left of it");
-    set(&mut world, DAPP, NearToken::from_millinear(10), "key", "value").unwrap();
+    set(
+        &mut world,
+        DAPP,
+        NearToken::from_millinear(10),
+        "key",
+        "value",
+    )
+    .unwrap();
 
     let long = "k".repeat(MAX_KEY_BYTES as usize + 1);
     let error = StorageError::KeyBytes { found: 257 };
-    assert_eq!(set(&mut world, DAPP, ONE, &long, "v").unwrap_err(), NamespaceError::Storage(error).into());
+    assert_eq!(
+        set(&mut world, DAPP, ONE, &long, "v").unwrap_err(),
+        NamespaceError::Storage(error).into()
+    );
     let large = "v".repeat(MAX_VALUE_BYTES as usize + 1);
     let error = StorageError::ValueBytes { found: 65_537 };
-    assert_eq!(set(&mut world, DAPP, ONE, "k", &large).unwrap_err(), NamespaceError::Storage(error).into());
-    let error = world.call("other.near", NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap_err();
-    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
+    assert_eq!(
+        set(&mut world, DAPP, ONE, "k", &large).unwrap_err(),
+        NamespaceError::Storage(error).into()
+    );
+    let error = world
+        .call("other.near", NearToken::ZERO, |c| {
+            c.storage_remove("key".into())
+        })
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::NotRegistered {
+            account_id: id("other.near")
+        }
+        .into()
+    );
     assert_eq!(get(&mut world, &"k".repeat(5_000)), None);
 }
 
@@ -105,7 +172,11 @@ fn keys_page_and_stay_listed_whatever_is_removed() {
     world.deposit_storage("dapp.near2", NearToken::from_near(1));
     set(&mut world, "dapp.near2", NearToken::ZERO, "of another", "x").unwrap();
     for gone in [&names[2], &names[6], &names[0]] {
-        world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(gone.as_str().into())).unwrap();
+        world
+            .call(DAPP, NearToken::ZERO, |c| {
+                c.storage_remove(gone.as_str().into())
+            })
+            .unwrap();
         world.audit();
     }
     let mut listed = Vec::new();
@@ -113,7 +184,10 @@ fn keys_page_and_stay_listed_whatever_is_removed() {
         listed.extend(world.view(|c| c.storage_keys(id(DAPP), from, 2)));
     }
     listed.sort();
-    assert_eq!(listed, [1, 3, 4, 5].map(|n: usize| names[n].as_str().into()));
+    assert_eq!(
+        listed,
+        [1, 3, 4, 5].map(|n: usize| names[n].as_str().into())
+    );
     let many = world.view(|c| c.storage_get_many(id(DAPP), vec!["key 1".into(), "key 2".into()]));
     assert_eq!(many, [Some("x".into()), None]);
 }
@@ -123,19 +197,52 @@ fn what_no_byte_needs_is_withdrawn() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
     let StorageBalance { total, available } = balance(&mut world, DAPP).unwrap();
-    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None)).unwrap_err();
-    assert_eq!(error, NamespaceError::OneYocto { found: NearToken::ZERO }.into());
+    let error = world
+        .call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::OneYocto {
+            found: NearToken::ZERO
+        }
+        .into()
+    );
     let above = available.saturating_add(ONE);
-    let error = world.call(DAPP, ONE, |c| c.storage_withdraw(Some(above))).unwrap_err();
-    assert_eq!(error, NamespaceError::Withdrawal { found: above, available }.into());
-    world.call(DAPP, ONE, |c| c.storage_withdraw(Some(yocto(5)))).unwrap();
+    let error = world
+        .call(DAPP, ONE, |c| c.storage_withdraw(Some(above)))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::Withdrawal {
+            found: above,
+            available
+        }
+        .into()
+    );
+    world
+        .call(DAPP, ONE, |c| c.storage_withdraw(Some(yocto(5))))
+        .unwrap();
     let left = world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
-    assert_eq!(left, StorageBalance { total: total.saturating_sub(available), available: NearToken::ZERO });
+    assert_eq!(
+        left,
+        StorageBalance {
+            total: total.saturating_sub(available),
+            available: NearToken::ZERO
+        }
+    );
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE.saturating_sub(left.total));
-    let error = world.call("other.near", ONE, |c| c.storage_withdraw(None)).unwrap_err();
-    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
+    let error = world
+        .call("other.near", ONE, |c| c.storage_withdraw(None))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::NotRegistered {
+            account_id: id("other.near")
+        }
+        .into()
+    );
 }
 
 #[test]
@@ -143,9 +250,17 @@ fn registering_only_gives_the_rest_back() {
     let mut world = world();
     let min = world.view(|c| c.storage_balance_bounds()).min;
     let near = NearToken::from_near(1);
-    let balance = world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
+    let balance = world
+        .call("friend.near", near, |c| {
+            c.storage_deposit(Some(id(DAPP)), Some(true))
+        })
+        .unwrap();
     assert_eq!(balance.total, min);
-    world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
+    world
+        .call("friend.near", near, |c| {
+            c.storage_deposit(Some(id(DAPP)), Some(true))
+        })
+        .unwrap();
     world.deliver_transfers();
     assert_eq!(world.purse(&id("friend.near")), PURSE.saturating_sub(min));
     world.audit();
@@ -154,13 +269,28 @@ fn registering_only_gives_the_rest_back() {
 #[test]
 fn a_namespace_with_keys_is_closed_by_force_only() {
     let mut world = funded();
-    assert_eq!(world.call("other.near", ONE, |c| c.storage_unregister(None)), Ok(false));
+    assert_eq!(
+        world.call("other.near", ONE, |c| c.storage_unregister(None)),
+        Ok(false)
+    );
     for key in ["a", "b", "c"] {
         set(&mut world, DAPP, NearToken::ZERO, key, "x").unwrap();
     }
-    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(false))).unwrap_err();
-    assert_eq!(error, NamespaceError::NotEmpty { account_id: id(DAPP), keys: 3 }.into());
-    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))), Ok(true));
+    let error = world
+        .call(DAPP, ONE, |c| c.storage_unregister(Some(false)))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::NotEmpty {
+            account_id: id(DAPP),
+            keys: 3
+        }
+        .into()
+    );
+    assert_eq!(
+        world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))),
+        Ok(true)
+    );
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE);
@@ -171,33 +301,81 @@ fn a_namespace_with_keys_is_closed_by_force_only() {
 fn what_one_request_writes_the_next_one_reads() {
     let mut world = funded();
     let first = world.request(DAPP, &request("a"));
-    world.resolve(W, &body(first, &[("k", None)], &[("k", Some("1")), ("l", Some("x"))])).unwrap();
-    assert_eq!(get(&mut world, "k"), None, "nothing is written before the callback");
-    assert_eq!(world.settle(first).outcome, Outcome::Completed { output: "done".into() });
+    world
+        .resolve(
+            W,
+            &body(first, &[("k", None)], &[("k", Some("1")), ("l", Some("x"))]),
+        )
+        .unwrap();
+    assert_eq!(
+        get(&mut world, "k"),
+        None,
+        "nothing is written before the callback"
+    );
+    assert_eq!(
+        world.settle(first).outcome,
+        Outcome::Completed {
+            output: "done".into()
+        }
+    );
     assert_eq!(get(&mut world, "k"), Some("1".into()));
     world.audit();
     let second = world.request(DAPP, &request("b"));
-    world.resolve(W, &body(second, &[("k", Some("1"))], &[("k", Some("2")), ("l", None)])).unwrap();
+    world
+        .resolve(
+            W,
+            &body(
+                second,
+                &[("k", Some("1"))],
+                &[("k", Some("2")), ("l", None)],
+            ),
+        )
+        .unwrap();
     world.settle(second);
     world.audit();
-    assert_eq!((get(&mut world, "k"), get(&mut world, "l")), (Some("2".into()), None));
+    assert_eq!(
+        (get(&mut world, "k"), get(&mut world, "l")),
+        (Some("2".into()), None)
+    );
 }
 
 #[test]
 fn two_requests_over_one_key_cannot_lose_an_update() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "count", "0").unwrap();
-    let (first, second) = (world.request(DAPP, &request("a")), world.request(DAPP, &request("b")));
-    world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
+    let (first, second) = (
+        world.request(DAPP, &request("a")),
+        world.request(DAPP, &request("b")),
+    );
+    world
+        .resolve(
+            W,
+            &body(first, &[("count", Some("0"))], &[("count", Some("1"))]),
+        )
+        .unwrap();
     // Both were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
-    let held = Refusal::KeyHeld { request_id: second, key: "count".into() };
+    let held = Refusal::KeyHeld {
+        request_id: second,
+        key: "count".into(),
+    };
     assert_eq!(world.resolve(W, &stale).unwrap_err(), held.into());
     world.settle(first);
-    let changed = Refusal::ReadConflict { request_id: second, key: "count".into() };
+    let changed = Refusal::ReadConflict {
+        request_id: second,
+        key: "count".into(),
+    };
     assert_eq!(world.resolve(W, &stale).unwrap_err(), changed.into());
-    world.resolve(W, &body(second, &[("count", Some("1"))], &[("count", Some("2"))])).unwrap();
-    assert!(matches!(world.settle(second).outcome, Outcome::Completed { .. }));
+    world
+        .resolve(
+            W,
+            &body(second, &[("count", Some("1"))], &[("count", Some("2"))]),
+        )
+        .unwrap();
+    assert!(matches!(
+        world.settle(second).outcome,
+        Outcome::Completed { .. }
+    ));
     assert_eq!(get(&mut world, "count"), Some("2".into()));
     world.audit();
 }
@@ -206,13 +384,19 @@ fn two_requests_over_one_key_cannot_lose_an_update() {
 fn requests_that_touch_different_keys_or_namespaces_never_meet() {
     let mut world = funded();
     world.deposit_storage("other.near", NearToken::from_near(1));
-    let ids = [(DAPP, "a"), (DAPP, "b"), ("other.near", "a")].map(|(by, key)| (world.request(by, &request("x")), key));
+    let ids = [(DAPP, "a"), (DAPP, "b"), ("other.near", "a")]
+        .map(|(by, key)| (world.request(by, &request("x")), key));
     for (request_id, key) in ids {
-        world.resolve(W, &body(request_id, &[(key, None)], &[(key, Some("v"))])).unwrap();
+        world
+            .resolve(W, &body(request_id, &[(key, None)], &[(key, Some("v"))]))
+            .unwrap();
         world.audit();
     }
     for (request_id, _) in ids {
-        assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+        assert!(matches!(
+            world.settle(request_id).outcome,
+            Outcome::Completed { .. }
+        ));
     }
 }
 
@@ -221,11 +405,24 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
     let mut world = funded();
     for swept in [false, true] {
         let request_id = world.request(DAPP, &request("x"));
-        world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
+        world
+            .resolve(
+                W,
+                &body(request_id, &[("read", None)], &[("written", Some("v"))]),
+            )
+            .unwrap();
         for key in ["read", "written"] {
-            let held = NamespaceError::Held { key: key.into(), request_id };
-            assert_eq!(set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(), held.clone().into());
-            let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap_err();
+            let held = NamespaceError::Held {
+                key: key.into(),
+                request_id,
+            };
+            assert_eq!(
+                set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(),
+                held.clone().into()
+            );
+            let error = world
+                .call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into()))
+                .unwrap_err();
             assert_eq!(error, held.into());
         }
         set(&mut world, DAPP, NearToken::ZERO, "free", "mine").unwrap();
@@ -233,7 +430,9 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
             let data_id = world.live(request_id).data_id.0;
             world.lose(&data_id);
             world.height += 400;
-            world.call(DAPP, NearToken::ZERO, |c| c.sweep_expired(request_id)).unwrap();
+            world
+                .call(DAPP, NearToken::ZERO, |c| c.sweep_expired(request_id))
+                .unwrap();
             world.deliver_transfers();
         } else {
             world.settle(request_id);
@@ -244,7 +443,9 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
         }
         for key in ["read", "written"] {
             set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap();
-            world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap();
+            world
+                .call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into()))
+                .unwrap();
         }
     }
 }
@@ -254,9 +455,20 @@ fn a_namespace_with_a_held_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
-    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Held { key: "k".into(), request_id }.into());
+    world
+        .resolve(W, &body(request_id, &[("k", Some("v"))], &[]))
+        .unwrap();
+    let error = world
+        .call(DAPP, ONE, |c| c.storage_unregister(Some(true)))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        NamespaceError::Held {
+            key: "k".into(),
+            request_id
+        }
+        .into()
+    );
     world.audit();
 }
 
@@ -264,10 +476,19 @@ fn a_namespace_with_a_held_key_is_not_closed() {
 fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     let mut world = world();
     // Enough for one key, not for two.
-    set(&mut world, DAPP, NearToken::from_millinear(6), "old", "v").unwrap();
+    set(&mut world, DAPP, NearToken::from_millinear(4), "old", "v").unwrap();
     let before = world.namespace(&id(DAPP));
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[], &[("a", Some("1")), ("b", Some("2")), ("old", None)])).unwrap();
+    world
+        .resolve(
+            W,
+            &body(
+                request_id,
+                &[],
+                &[("a", Some("1")), ("b", Some("2")), ("old", None)],
+            ),
+        )
+        .unwrap();
     let settlement = world.settle(request_id);
     assert_eq!(settlement.outcome, Outcome::StorageExhausted);
     assert!(settlement.fee >= config().prices.base_fee);
@@ -275,8 +496,16 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     world.audit();
     // What is freed counts.
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[], &[("new", Some("v")), ("old", None)])).unwrap();
-    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    world
+        .resolve(
+            W,
+            &body(request_id, &[], &[("new", Some("v")), ("old", None)]),
+        )
+        .unwrap();
+    assert!(matches!(
+        world.settle(request_id).outcome,
+        Outcome::Completed { .. }
+    ));
     world.audit();
 }
 
@@ -284,11 +513,18 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
 fn without_a_namespace_a_journal_is_exhausted_unless_it_keeps_nothing() {
     let mut world = world();
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[("k", None)], &[("k", Some(""))])).unwrap();
+    world
+        .resolve(W, &body(request_id, &[("k", None)], &[("k", Some(""))]))
+        .unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[], &[("k", None)])).unwrap();
-    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    world
+        .resolve(W, &body(request_id, &[], &[("k", None)]))
+        .unwrap();
+    assert!(matches!(
+        world.settle(request_id).outcome,
+        Outcome::Completed { .. }
+    ));
     world.audit();
 }
 
@@ -296,7 +532,9 @@ fn without_a_namespace_a_journal_is_exhausted_unless_it_keeps_nothing() {
 fn money_taken_out_while_a_response_waits_exhausts_it() {
     let mut world = funded();
     let request_id = world.request(DAPP, &request("x"));
-    world.resolve(W, &body(request_id, &[], &[("k", Some("v"))])).unwrap();
+    world
+        .resolve(W, &body(request_id, &[], &[("k", Some("v"))]))
+        .unwrap();
     world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
     world.audit();

@@ -10,8 +10,8 @@ use near_sdk::{
     test_vm_config,
 };
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId,
-    ResourceLimits, Settlement, Status,
+    Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
+    ReadEntry, RequestId, Settlement, Status,
     events::Event,
     machine::LiveRequest,
     request::{CodeRef, ResponseFormat},
@@ -116,10 +116,12 @@ impl World {
 
     fn leave(&mut self) -> Vec<Receipt> {
         self.usage = env::storage_usage();
-        let (storage, receipts, logs) =
-            with_mocked_blockchain(|chain| (chain.take_storage(), chain.created_receipts(), chain.logs()));
+        let (storage, receipts, logs) = with_mocked_blockchain(|chain| {
+            (chain.take_storage(), chain.created_receipts(), chain.logs())
+        });
         self.storage = storage;
-        self.events.extend(logs.iter().filter_map(|line| Event::from_log(line)));
+        self.events
+            .extend(logs.iter().filter_map(|line| Event::from_log(line)));
         self.logs = logs;
         receipts
     }
@@ -156,16 +158,33 @@ impl World {
     fn collect(&mut self, receipts: &[Receipt]) {
         let mut receipts = receipts.iter();
         while let Some(receipt) = receipts.next() {
-            let [MockAction::Transfer { deposit, .. }] = &receipt.actions[..] else { panic!("{receipt:?}") };
+            let [MockAction::Transfer { deposit, .. }] = &receipt.actions[..] else {
+                panic!("{receipt:?}")
+            };
             let then = receipts.next().unwrap();
-            let [MockAction::FunctionCallWeight { method_name, args, attached_deposit, .. }] = &then.actions[..] else {
+            let [
+                MockAction::FunctionCallWeight {
+                    method_name,
+                    args,
+                    attached_deposit,
+                    ..
+                },
+            ] = &then.actions[..]
+            else {
                 panic!("{then:?}")
             };
-            assert_eq!((then.receiver_id.as_str(), &method_name[..]), (CONTRACT, &b"on_refund"[..]));
+            assert_eq!(
+                (then.receiver_id.as_str(), &method_name[..]),
+                (CONTRACT, &b"on_refund"[..])
+            );
             assert!(attached_deposit.is_zero());
             self.balance = self.balance.checked_sub(*deposit).unwrap();
             let then = serde_json::from_slice(args).unwrap();
-            self.transfers.push(Transfer { to: receipt.receiver_id.clone(), amount: *deposit, then });
+            self.transfers.push(Transfer {
+                to: receipt.receiver_id.clone(),
+                amount: *deposit,
+                then,
+            });
         }
     }
 
@@ -184,14 +203,24 @@ impl World {
     }
 
     /// The owner calls.
-    pub(crate) fn owner<R>(&mut self, call: impl FnOnce(&mut Contract) -> Result<R, ContractError>) -> R {
+    pub(crate) fn owner<R>(
+        &mut self,
+        call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
+    ) -> R {
         self.call(OWNER, NearToken::ZERO, call).unwrap()
     }
 
     /// Anyone looks.
     pub(crate) fn view<R>(&mut self, view: impl FnOnce(&Contract) -> R) -> R {
         let usage = self.usage;
-        let value = self.run(&id("viewer.near"), NearToken::ZERO, Vec::new(), |contract| Ok(view(contract))).unwrap();
+        let value = self
+            .run(
+                &id("viewer.near"),
+                NearToken::ZERO,
+                Vec::new(),
+                |contract| Ok(view(contract)),
+            )
+            .unwrap();
         assert_eq!(self.usage, usage);
         value
     }
@@ -215,7 +244,10 @@ impl World {
                 PromiseResult::Successful(Vec::new())
             };
             let RefundArgs { account_id, amount } = then;
-            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.on_refund(account_id, amount)).unwrap();
+            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| {
+                c.on_refund(account_id, amount)
+            })
+            .unwrap();
         }
     }
 
@@ -234,21 +266,34 @@ impl World {
     }
 
     pub(crate) fn deliver_raw(&mut self, data_id: &[u8; 32]) -> (CallbackArgs, Vec<u8>) {
-        let open = YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
+        let open = YIELDS
+            .with_borrow_mut(|yields| yields.open.remove(data_id))
+            .unwrap();
         let args: CallbackArgs = serde_json::from_slice(&open.arguments).unwrap();
-        let result = open.payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
-        let bytes = self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(&args)).unwrap();
+        let result = open
+            .payload
+            .map_or(PromiseResult::Failed, PromiseResult::Successful);
+        let bytes = self
+            .run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| {
+                c.settle(&args)
+            })
+            .unwrap();
         (args, bytes)
     }
 
     /// A yield's callback fails: out of gas, say. It is not run again.
     pub(crate) fn lose(&mut self, data_id: &[u8; 32]) {
-        YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
+        YIELDS
+            .with_borrow_mut(|yields| yields.open.remove(data_id))
+            .unwrap();
     }
 
     /// Makes a request with what it must attach, and gives its id.
     pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
-        let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+        let total = self
+            .view(|c| c.estimate_cost(request.clone()))
+            .unwrap()
+            .total;
         self.call(by, total, |c| c.accept(request)).unwrap();
         self.view(|c| c.next_request_id) - 1
     }
@@ -257,8 +302,14 @@ impl World {
         self.view(|c| c.get_request(request_id)).unwrap().request
     }
 
-    pub(crate) fn resolve(&mut self, by: &str, response: &ExecutionResponse) -> Result<(), ContractError> {
-        self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
+    pub(crate) fn resolve(
+        &mut self,
+        by: &str,
+        response: &ExecutionResponse,
+    ) -> Result<(), ContractError> {
+        self.call(by, NearToken::ZERO, |c| {
+            c.resolve_execution(response.clone())
+        })
     }
 
     /// Settles a request that was resumed, or whose time is over.
@@ -271,7 +322,8 @@ impl World {
 
     /// Registers and funds a namespace.
     pub(crate) fn deposit_storage(&mut self, by: &str, amount: NearToken) {
-        self.call(by, amount, |c| c.storage_deposit(None, None)).unwrap();
+        self.call(by, amount, |c| c.storage_deposit(None, None))
+            .unwrap();
     }
 }
 
@@ -280,7 +332,10 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn request(input: &str) -> ExecutionRequest {
-    let code = CodeRef { hash: Hash32::of(b"code"), url: Some("https://code.example/guest.wasm".to_owned()) };
+    let code = CodeRef {
+        hash: Hash32::of(b"code"),
+        url: Some("https://code.example/guest.wasm".to_owned()),
+    };
     ExecutionRequest::new(code, input)
 }
 
@@ -298,13 +353,16 @@ pub(crate) fn answer(request_id: RequestId, output: &str) -> ExecutionResponse {
 }
 
 pub(crate) fn read(key: &str, value: Option<&str>) -> ReadEntry {
-    ReadEntry { key: key.into(), value_hash: value.map(|value| Hash32::of(value.as_bytes())) }
+    ReadEntry {
+        key: key.into(),
+        value_hash: value.map(|value| Hash32::of(value.as_bytes())),
+    }
 }
 
 pub(crate) fn write(key: &str, value: Option<&str>) -> JournalEntry {
-    JournalEntry { key: key.into(), value: value.map(Into::into) }
+    JournalEntry {
+        key: key.into(),
+        value: value.map(Into::into),
+    }
 }
 
-pub(crate) fn limits() -> ResourceLimits {
-    ResourceLimits::default()
-}

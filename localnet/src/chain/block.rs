@@ -124,6 +124,8 @@ pub(super) struct Draft<'a> {
     pub height: BlockHeight,
     /// What the block below left.
     pub executed: &'a Executed,
+    /// New tokens that the block makes, in yoctoNEAR.
+    pub minted: Balance,
     /// The epoch.
     pub epoch_id: EpochId,
     /// The epoch after it.
@@ -190,6 +192,7 @@ impl Draft<'_> {
             ),
             self.prev
                 .total_supply()
+                .saturating_add(self.minted)
                 .saturating_sub(self.executed.tokens_burnt),
             self.signer,
             *self.prev.last_final_block_for_height(self.height),

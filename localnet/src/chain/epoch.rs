@@ -5,6 +5,7 @@
 //! stake that is offered in one epoch counts in the second one after it.
 
 use super::genesis::stakes;
+use super::rewards::Rewards;
 use near_primitives::hash::CryptoHash;
 use near_primitives::types::validator_stake::ValidatorStake;
 use near_primitives::types::{AccountId, Balance, BlockHeight, EpochHeight, EpochId};
@@ -29,6 +30,10 @@ pub struct Epoch {
     pub stakes: Arc<BTreeMap<AccountId, Balance>>,
     /// Blocks produced in it so far.
     pub blocks: u64,
+    /// The timestamp of the block below its first one, in nanoseconds since 1970.
+    pub since: u64,
+    /// What its first block paid for the epoch before, in yoctoNEAR.
+    pub rewards_paid: BTreeMap<AccountId, Balance>,
 }
 
 /// The epochs around the head of the chain.
@@ -61,6 +66,8 @@ impl Epochs {
             validators: Arc::clone(&validators),
             stakes,
             blocks: 0,
+            since: 0,
+            rewards_paid: BTreeMap::new(),
         };
         Self {
             length,
@@ -120,11 +127,26 @@ impl Epochs {
         reached >= self.expected_end()
     }
 
-    /// Enters the epoch whose first block is at `start`, above the block `prev_hash`.
-    pub fn advance(&mut self, start: BlockHeight, prev_hash: CryptoHash) {
+    /// The epoch before the one of this number, if it is remembered.
+    pub fn before(&self, height: EpochHeight) -> Option<&Epoch> {
+        self.past
+            .iter()
+            .rev()
+            .find(|epoch| epoch.height + 1 == height)
+    }
+
+    /// Enters the epoch whose first block is at `start`, above the block `prev_hash` of the time
+    /// `since`. `rewards` are what the epoch that ends has earned.
+    pub(super) fn advance(
+        &mut self,
+        start: BlockHeight,
+        prev_hash: CryptoHash,
+        since: u64,
+        rewards: &Rewards,
+    ) {
         let proposals = std::mem::take(&mut self.proposals);
         let validators = Arc::clone(&self.next);
-        self.next = Arc::new(self.elect(proposals));
+        self.next = Arc::new(self.elect(proposals, rewards));
         let current = Epoch {
             id: self.next_id,
             height: self.current.height + 1,
@@ -132,6 +154,8 @@ impl Epochs {
             stakes: Arc::new(stakes(&validators)),
             validators,
             blocks: 0,
+            since,
+            rewards_paid: rewards.validators.clone(),
         };
         self.next_id = EpochId(prev_hash);
         self.past
@@ -150,8 +174,9 @@ impl Epochs {
         }
     }
 
-    /// The stake of an account that is still needed: the largest of the last epoch, this one and
-    /// the next one. What it has locked beyond comes back at the start of an epoch.
+    /// The stake of an account that is still needed: the largest of the last epoch, this one, the
+    /// next one, and what it has just offered. What it has locked beyond comes back at the start of
+    /// an epoch.
     pub fn needed_stake(&self, account_id: &AccountId) -> Balance {
         let of = |stakes: &BTreeMap<AccountId, Balance>| {
             stakes.get(account_id).copied().unwrap_or(Balance::ZERO)
@@ -165,7 +190,14 @@ impl Epochs {
             .iter()
             .find(|v| v.account_id() == account_id)
             .map_or(Balance::ZERO, ValidatorStake::stake);
-        previous.max(of(&self.current.stakes)).max(next)
+        let offered = self
+            .proposals
+            .get(account_id)
+            .map_or(Balance::ZERO, ValidatorStake::stake);
+        previous
+            .max(of(&self.current.stakes))
+            .max(next)
+            .max(offered)
     }
 
     /// Everyone who may have a stake locked.
@@ -183,13 +215,23 @@ impl Epochs {
         all
     }
 
-    fn elect(&self, proposals: BTreeMap<AccountId, ValidatorStake>) -> Vec<ValidatorStake> {
+    fn elect(
+        &self,
+        proposals: BTreeMap<AccountId, ValidatorStake>,
+        rewards: &Rewards,
+    ) -> Vec<ValidatorStake> {
         let mut all: BTreeMap<AccountId, ValidatorStake> = self
             .next
             .iter()
             .map(|v| (v.account_id().clone(), v.clone()))
             .collect();
         all.extend(proposals);
+        for (account_id, reward) in &rewards.validators {
+            if let Some(validator) = all.get_mut(account_id) {
+                let stake = validator.stake_mut();
+                *stake = stake.saturating_add(*reward);
+            }
+        }
         let total = all
             .values()
             .map(|v| v.stake().as_yoctonear())
@@ -237,13 +279,13 @@ mod tests {
     fn ids_come_from_the_last_block_two_epochs_before() {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
         assert!(epochs.next_block_starts_epoch(0, 0));
-        epochs.advance(1, hash(1));
+        epochs.advance(1, hash(1), 0, &Rewards::default());
         assert_eq!(
             (epochs.current().id, epochs.current().height),
             (EpochId::default(), 1)
         );
         assert_eq!(epochs.next_id(), EpochId(hash(1)));
-        epochs.advance(61, hash(60));
+        epochs.advance(61, hash(60), 0, &Rewards::default());
         assert_eq!(
             (epochs.current().id, epochs.current().height),
             (EpochId(hash(1)), 2)
@@ -254,7 +296,7 @@ mod tests {
     #[test]
     fn an_epoch_ends_when_the_final_block_is_near_its_length() {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
-        epochs.advance(1, hash(1));
+        epochs.advance(1, hash(1), 0, &Rewards::default());
         assert!(!epochs.next_block_starts_epoch(59, 57));
         assert!(epochs.next_block_starts_epoch(60, 58));
         assert!(!epochs.next_block_starts_epoch(100, 5));
@@ -263,23 +305,23 @@ mod tests {
     #[test]
     fn a_stake_counts_in_the_second_epoch_after_it_was_offered() {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
-        epochs.advance(1, hash(1));
+        epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("b", 500_000)]);
-        epochs.advance(61, hash(2));
+        epochs.advance(61, hash(2), 0, &Rewards::default());
         assert_eq!(epochs.current().validators.len(), 1);
         assert_eq!(epochs.next_validators().len(), 2);
-        epochs.advance(121, hash(3));
+        epochs.advance(121, hash(3), 0, &Rewards::default());
         assert_eq!(epochs.current().validators.len(), 2);
     }
 
     #[test]
     fn a_withdrawn_stake_is_free_after_it_has_validated_in_no_epoch_around() {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 9), stake("b", 5)]);
-        epochs.advance(1, hash(1));
+        epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("b", 0)]);
         let b = "b".parse().unwrap();
         for (start, expected) in [(61, 5), (121, 5), (181, 0)] {
-            epochs.advance(start, hash(2));
+            epochs.advance(start, hash(2), 0, &Rewards::default());
             assert_eq!(
                 epochs.needed_stake(&b).as_yoctonear(),
                 expected,
@@ -291,9 +333,9 @@ mod tests {
     #[test]
     fn the_last_validator_cannot_leave() {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 9)]);
-        epochs.advance(1, hash(1));
+        epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("a", 0)]);
-        epochs.advance(61, hash(2));
+        epochs.advance(61, hash(2), 0, &Rewards::default());
         assert_eq!(epochs.next_validators().len(), 1);
     }
 }

@@ -116,7 +116,7 @@ impl Genesis {
             "validators": [{"account_id": validator, "public_key": key, "amount": stake}],
             "transaction_validity_period": 100,
             "protocol_reward_rate": [1, 10],
-            "max_inflation_rate": [0, 1],
+            "max_inflation_rate": [1, 20],
             "total_supply": ((2 * INITIAL_BALANCE + INITIAL_STAKE) * NEAR).to_string(),
             "num_blocks_per_year": 31_536_000,
             "protocol_treasury_account": "near",

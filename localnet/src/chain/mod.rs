@@ -11,6 +11,7 @@ mod genesis;
 mod history;
 mod jump;
 mod pool;
+mod rewards;
 mod status;
 
 pub use block::{StoredBlock, shard_id};
@@ -33,9 +34,11 @@ use near_primitives::merkle::{PartialMerkleTree, merklize};
 use near_primitives::receipt::{Receipt, ReceiptEnum};
 use near_primitives::state_record::StateRecord;
 use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::Balance;
 use near_primitives::types::{BlockHeight, BlockId, BlockReference, Finality, SyncCheckpoint};
 use near_primitives::validator_signer::ValidatorSigner;
 use near_time::Utc;
+use rewards::{Rewards, settle};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +76,7 @@ pub struct Prepared {
     beacon: Beacon,
     clock: Clock,
     epochs: Epochs,
+    minted: Balance,
     context: BlockContext,
     state: State,
     incoming: Vec<Receipt>,
@@ -303,11 +307,30 @@ impl Chain {
         let height = height.max(self.head().height() + 1);
         let mut state = self.state();
         let mut epochs = self.epochs.clone();
+        let mut minted = Balance::ZERO;
         if epochs.next_block_starts_epoch(self.head().height(), self.final_height()) {
-            epochs.advance(height, *self.head().hash());
-            release_stakes(&mut state, &epochs);
+            let ended = epochs.current();
+            let duration = self.head().raw_timestamp().saturating_sub(ended.since);
+            let supply = self.head().total_supply();
+            let online = self.signer.validator_id();
+            let rewards = Rewards::earned(&self.config, supply, duration, ended, online);
+            epochs.advance(
+                height,
+                *self.head().hash(),
+                self.head().raw_timestamp(),
+                &rewards,
+            );
+            epochs.record(&self.executed.proposals);
+            settle(
+                &mut state,
+                &epochs,
+                &rewards,
+                &self.config.protocol_treasury_account,
+            );
+            minted = rewards.total();
+        } else {
+            epochs.record(&self.executed.proposals);
         }
-        epochs.record(&self.executed.proposals);
         for record in std::mem::take(&mut self.patches) {
             state.apply_record(record);
         }
@@ -342,6 +365,7 @@ impl Chain {
             beacon,
             clock,
             epochs,
+            minted,
             context,
             state,
             incoming,
@@ -362,6 +386,7 @@ impl Chain {
             beacon,
             clock,
             epochs,
+            minted,
             state,
             ..
         } = prepared;
@@ -370,6 +395,7 @@ impl Chain {
             prev: self.head(),
             height,
             executed: &self.executed,
+            minted,
             epoch_id: epochs.current().id,
             next_epoch_id: epochs.next_id(),
             next_validators: epochs.next_validators(),
@@ -481,26 +507,6 @@ fn lookable(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
         })
         .cloned()
         .collect()
-}
-
-/// Gives back what accounts have locked beyond the stake that is still needed, as the first block of
-/// an epoch does (`runtime/runtime/src/lib.rs`: `update_validator_accounts`).
-fn release_stakes(state: &mut State, epochs: &Epochs) {
-    for account_id in epochs.stakers() {
-        let Some(mut account) = state.account(&account_id) else {
-            continue;
-        };
-        let needed = epochs.needed_stake(&account_id);
-        if account.locked() <= needed {
-            continue;
-        }
-        let freed = account.locked().saturating_sub(needed);
-        if account.set_locked(needed).is_err() {
-            continue;
-        }
-        account.set_amount(account.amount().saturating_add(freed));
-        state.set_account(&account_id, &account);
-    }
 }
 
 fn genesis_time(config: &GenesisConfig) -> Utc {

@@ -101,7 +101,7 @@ async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> A
             final_execution_status: TxExecutionStatus::None,
         });
     }
-    Ok(to_value(wait(&node, hash, wait_until, false).await?)?)
+    to_value(wait(&node, hash, wait_until, false).await?)
 }
 
 /// `tx` and `EXPERIMENTAL_tx_status`; the latter lists the receipts as well.
@@ -126,9 +126,7 @@ pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) 
             .map_err(|error| internal(error.to_string()))?
             .map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
     }
-    Ok(to_value(
-        wait(&node, hash, wait_until, with_receipts).await?,
-    )?)
+    to_value(wait(&node, hash, wait_until, with_receipts).await?)
 }
 
 /// Waits until a transaction has come as far as `until`.

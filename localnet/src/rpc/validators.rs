@@ -16,7 +16,6 @@ use near_primitives::views::{
     CurrentEpochValidatorInfo, EpochValidatorInfo, NextEpochValidatorInfo,
 };
 use serde_json::Value;
-use std::collections::HashMap;
 
 /// The first protocol version whose nodes list what validators were paid.
 const REWARDS_LISTED_FROM: u32 = 85;
@@ -78,7 +77,10 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
         prev_epoch_kickout: vec![],
         epoch_start_height: epoch.start,
         epoch_height: epoch.height,
-        validator_reward_paid_prev_epoch: HashMap::new(),
+        validator_reward_paid_prev_epoch: epochs
+            .before(epoch.height)
+            .map(|before| before.rewards_paid.clone().into_iter().collect())
+            .unwrap_or_default(),
     };
     let mut view = to_value(view)?;
     if chain.config().protocol_version < REWARDS_LISTED_FROM

@@ -110,3 +110,29 @@ fn the_root_of_a_single_leaf_is_nearcores() {
     raw.extend((50u64 + 2 * 2 + 3 + 50).to_le_bytes());
     assert_eq!(state.root(), near_primitives::hash::hash(&raw));
 }
+
+#[test]
+fn a_chain_of_keys_that_each_prolong_the_last_fits_on_a_small_stack() {
+    // The longest key of a contract's storage is 2,048 bytes.
+    let work = || {
+        let mut state = State::new();
+        let key = vec![b'a'; 2_200];
+        for len in 1..=key.len() {
+            state.set_raw(&key[..len], vec![1]);
+        }
+        let snapshot = state.clone();
+        assert_ne!(state.root(), CryptoHash::default());
+        assert_eq!(state.iter_prefix(b"").count(), key.len());
+        for len in (1..=key.len()).rev() {
+            state.remove_raw(&key[..len]);
+        }
+        assert_eq!(state.root(), CryptoHash::default());
+        drop(snapshot);
+    };
+    std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(work)
+        .unwrap()
+        .join()
+        .unwrap();
+}

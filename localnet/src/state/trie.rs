@@ -34,6 +34,23 @@ pub(super) struct Node {
     pub(super) digest: OnceLock<Digest>,
 }
 
+impl Drop for Node {
+    /// Takes a deep trie apart without going deep on the stack.
+    fn drop(&mut self) {
+        let Some(children) = self.children.take() else {
+            return;
+        };
+        let mut stack: Vec<Arc<Node>> = children.into_iter().flatten().collect();
+        while let Some(node) = stack.pop() {
+            if let Some(mut node) = Arc::into_inner(node)
+                && let Some(children) = node.children.take()
+            {
+                stack.extend(children.into_iter().flatten());
+            }
+        }
+    }
+}
+
 impl Node {
     fn new(prefix: &[u8], value: Option<Value>, children: Option<Box<[Link; 16]>>) -> Arc<Self> {
         Arc::new(Self {

@@ -4,12 +4,15 @@ use crate::runtime::{BlockContext, Runtime, RuntimeOptions};
 use crate::state::State;
 use near_crypto::{ED25519SecretKey, InMemorySigner, PublicKey, SecretKey, Signer};
 use near_primitives::account::{AccessKey, Account, AccountContract};
-use near_primitives::action::Action;
-use near_primitives::errors::InvalidTxError;
+use near_primitives::action::{
+    Action, AddKeyAction, CreateAccountAction, DeployContractAction, FunctionCallAction,
+    TransferAction,
+};
+use near_primitives::errors::{ActionErrorKind, InvalidTxError, TxExecutionError};
 use near_primitives::hash::{CryptoHash, hash};
 use near_primitives::receipt::Receipt;
 use near_primitives::transaction::{
-    ExecutionOutcome, SignedTransaction, Transaction, TransactionV0,
+    ExecutionOutcome, ExecutionStatus, SignedTransaction, Transaction, TransactionV0,
 };
 use near_primitives::types::{AccountId, Balance, EpochId, Gas};
 use std::collections::{BTreeMap, HashMap};
@@ -166,5 +169,104 @@ impl Chain {
             return false;
         };
         outcome.receipt_ids.iter().all(|id| self.is_done(id))
+    }
+}
+
+/// A call with 100 Tgas and no deposit.
+pub(super) fn call(method: &str, args: &[u8]) -> Action {
+    Action::FunctionCall(Box::new(FunctionCallAction {
+        method_name: method.to_owned(),
+        args: args.to_vec(),
+        gas: Gas::from_teragas(100),
+        deposit: Balance::ZERO,
+    }))
+}
+
+pub(super) fn transfer(deposit: Balance) -> Action {
+    Action::Transfer(TransferAction { deposit })
+}
+
+impl Chain {
+    /// Makes an account with a key of its own name and, perhaps, a contract.
+    pub(super) fn create(&mut self, name: &str, balance: Balance, code: Option<Vec<u8>>) {
+        let mut actions = vec![
+            Action::CreateAccount(CreateAccountAction {}),
+            transfer(balance),
+            Action::AddKey(Box::new(AddKeyAction {
+                public_key: public_key(name),
+                access_key: AccessKey::full_access(),
+            })),
+        ];
+        actions.extend(code.map(|code| Action::DeployContract(DeployContractAction { code })));
+        let tx = self.run("test.near", name, actions);
+        assert!(self.failure(&tx).is_none(), "{:?}", self.failure(&tx));
+    }
+
+    /// Sends a transaction with its signer's first key and waits until all of it has run.
+    pub(super) fn run(
+        &mut self,
+        signer_id: &str,
+        receiver_id: &str,
+        actions: Vec<Action>,
+    ) -> CryptoHash {
+        let tx = self.sign(&id(signer_id), signer_id, &id(receiver_id), actions, 1);
+        let hash = tx.get_hash();
+        self.block(vec![tx]);
+        assert!(self.rejected.is_empty(), "{:?}", self.rejected);
+        self.settle();
+        hash
+    }
+
+    /// The error with which the transaction is refused.
+    pub(super) fn refused(
+        &self,
+        signer_id: &str,
+        receiver_id: &str,
+        actions: Vec<Action>,
+    ) -> InvalidTxError {
+        let tx = self.sign(&id(signer_id), signer_id, &id(receiver_id), actions, 1);
+        self.check(&tx).unwrap_err()
+    }
+
+    /// Checks a transaction as a node does before it takes it.
+    pub(super) fn check(&self, tx: &SignedTransaction) -> Result<(), InvalidTxError> {
+        let ctx = self.context(self.height + 1);
+        ENGINE.validate_transaction(&self.state, &ctx, tx)
+    }
+
+    pub(super) fn outcome(&self, id: &CryptoHash) -> &ExecutionOutcome {
+        &self.outcomes[id].0
+    }
+
+    /// The outcome of a transaction's receipt.
+    pub(super) fn receipt_outcome(&self, tx: &CryptoHash) -> &ExecutionOutcome {
+        self.outcome(&self.outcome(tx).receipt_ids[0])
+    }
+
+    /// How a transaction failed, if it did.
+    pub(super) fn failure(&self, tx: &CryptoHash) -> Option<ActionErrorKind> {
+        match self.status(tx) {
+            ExecutionStatus::Failure(TxExecutionError::ActionError(error)) => Some(error.kind),
+            _ => None,
+        }
+    }
+
+    /// What a transaction returned in the end.
+    pub(super) fn value(&self, tx: &CryptoHash) -> Vec<u8> {
+        match self.status(tx) {
+            ExecutionStatus::SuccessValue(value) => value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn status(&self, tx: &CryptoHash) -> ExecutionStatus {
+        match &self.outcome(tx).status {
+            ExecutionStatus::SuccessReceiptId(next) => self.status(next),
+            status => status.clone(),
+        }
+    }
+
+    pub(super) fn amount(&self, name: &str) -> Balance {
+        self.state.account(&id(name)).unwrap().amount()
     }
 }

@@ -86,7 +86,7 @@ fn call(random: &mut Random) -> Action {
     Action::FunctionCall(Box::new(FunctionCallAction {
         method_name: random.pick(&METHODS).to_owned(),
         args: vec![b'x'; random.below(40)],
-        gas: Gas::from_tgas([1, 10, 50, 150][random.below(4)]),
+        gas: Gas::from_teragas([1, 10, 50, 150][random.below(4)]),
         deposit: Balance::from_yoctonear([0, 0, 1, 1 << 80][random.below(4)]),
     }))
 }
@@ -203,7 +203,7 @@ fn run(seed: u64, version: u32) -> (usize, usize) {
         chain.settle();
     }
     // A small limit delays receipts.
-    chain.gas_limit = Gas::from_tgas(20);
+    chain.gas_limit = Gas::from_teragas(20);
     for round in 0..40u128 {
         let mut used = [0; 4];
         let count = random.below(6);

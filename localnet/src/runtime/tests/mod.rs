@@ -5,5 +5,9 @@
 mod balance;
 mod chain;
 mod conservation;
+mod costs;
 mod golden;
+mod lives;
+mod refusals;
 mod scenario;
+mod speed;

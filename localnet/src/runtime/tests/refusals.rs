@@ -1,0 +1,358 @@
+//! Transactions that are refused before they run, with nearcore's errors and values.
+
+use super::chain::{Chain, call, id, public_key, transfer};
+use super::scenario::contract;
+use near_crypto::{InMemorySigner, KeyType, SecretKey};
+use near_primitives::account::{
+    AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo,
+};
+use near_primitives::action::{
+    Action, AddKeyAction, DeployContractAction, DeterministicStateInitAction, FunctionCallAction,
+    GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
+};
+use near_primitives::deterministic_account_id::{
+    DeterministicAccountStateInit, DeterministicAccountStateInitV1,
+};
+use near_primitives::errors::{
+    ActionErrorKind, ActionsValidationError, FunctionCallError, InvalidAccessKeyError,
+    InvalidTxError, MethodResolveError,
+};
+use near_primitives::hash::CryptoHash;
+use near_primitives::transaction::{SignedTransaction, Transaction, TransactionV0};
+use near_primitives::types::{Balance, Gas};
+use std::collections::BTreeMap;
+
+fn chain(version: u32) -> Chain {
+    let mut chain = Chain::new(version);
+    chain.create("alice.test.near", Balance::from_near(50), None);
+    chain.create(
+        "bob.test.near",
+        Balance::from_near(50),
+        Some(contract("basic")),
+    );
+    chain
+}
+
+fn actions_error(error: InvalidTxError) -> ActionsValidationError {
+    match error {
+        InvalidTxError::ActionsValidation(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn key_error(error: InvalidTxError) -> InvalidAccessKeyError {
+    match error {
+        InvalidTxError::InvalidAccessKeyError(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn add_key(key: near_crypto::PublicKey, access_key: AccessKey) -> Action {
+    Action::AddKey(Box::new(AddKeyAction {
+        public_key: key,
+        access_key,
+    }))
+}
+
+fn limited(allowance: Option<Balance>, methods: &[&str]) -> AccessKey {
+    AccessKey {
+        nonce: 0,
+        permission: AccessKeyPermission::FunctionCall(FunctionCallPermission {
+            allowance,
+            receiver_id: "bob.test.near".to_owned(),
+            method_names: methods.iter().map(|&name| name.to_owned()).collect(),
+        }),
+    }
+}
+
+#[test]
+fn what_localnet_lacks_says_so() {
+    let chain = chain(88);
+    let lacking = [
+        Action::TransferToGasKey(Box::new(TransferToGasKeyAction {
+            public_key: public_key("gas"),
+            deposit: Balance::from_near(1),
+        })),
+        add_key(
+            public_key("gas"),
+            AccessKey {
+                nonce: 0,
+                permission: AccessKeyPermission::GasKeyFullAccess(GasKeyInfo {
+                    balance: Balance::ZERO,
+                    num_nonces: 1,
+                }),
+            },
+        ),
+        Action::DeterministicStateInit(Box::new(DeterministicStateInitAction {
+            state_init: DeterministicAccountStateInit::V1(DeterministicAccountStateInitV1 {
+                code: GlobalContractIdentifier::CodeHash(CryptoHash::default()),
+                data: BTreeMap::new(),
+            }),
+            deposit: Balance::ZERO,
+        })),
+    ];
+    for action in lacking {
+        let error =
+            actions_error(chain.refused("alice.test.near", "alice.test.near", vec![action]));
+        match error {
+            ActionsValidationError::UnsupportedProtocolFeature {
+                protocol_feature, ..
+            } => {
+                assert!(
+                    protocol_feature.contains("localnet lacks it"),
+                    "{protocol_feature}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_limited_key_calls_only_what_it_may() {
+    let mut chain = chain(84);
+    let access_key = limited(Some(Balance::from_near(1)), &["hello"]);
+    let add = add_key(public_key("limited"), access_key);
+    chain.run("alice.test.near", "alice.test.near", vec![add]);
+    let refused = |receiver: &str, actions: Vec<Action>| {
+        let tx = chain.sign(&id("alice.test.near"), "limited", &id(receiver), actions, 1);
+        key_error(chain.check(&tx).unwrap_err())
+    };
+    let one = Balance::from_yoctonear(1);
+    assert_eq!(
+        refused("bob.test.near", vec![transfer(one)]),
+        InvalidAccessKeyError::RequiresFullAccess
+    );
+    assert_eq!(
+        refused(
+            "bob.test.near",
+            vec![call("hello", b""), call("hello", b"")]
+        ),
+        InvalidAccessKeyError::RequiresFullAccess
+    );
+    assert_eq!(
+        refused("near", vec![call("hello", b"")]),
+        InvalidAccessKeyError::ReceiverMismatch {
+            tx_receiver: id("near"),
+            ak_receiver: "bob.test.near".to_owned(),
+        }
+    );
+    assert_eq!(
+        refused("bob.test.near", vec![call("write", b"")]),
+        InvalidAccessKeyError::MethodNameMismatch {
+            method_name: "write".to_owned()
+        }
+    );
+    let mut deposit = call("hello", b"");
+    if let Action::FunctionCall(call) = &mut deposit {
+        call.deposit = one;
+    }
+    assert_eq!(
+        refused("bob.test.near", vec![deposit]),
+        InvalidAccessKeyError::DepositWithFunctionCall
+    );
+}
+
+#[test]
+fn an_allowance_that_is_too_small_refuses() {
+    let mut chain = chain(84);
+    let allowance = Balance::from_yoctonear(5);
+    let add = add_key(public_key("limited"), limited(Some(allowance), &[]));
+    chain.run("alice.test.near", "alice.test.near", vec![add]);
+    let alice = id("alice.test.near");
+    let calls = vec![call("hello", b"")];
+    let tx = chain.sign(&alice, "limited", &id("bob.test.near"), calls, 1);
+    match key_error(chain.check(&tx).unwrap_err()) {
+        InvalidAccessKeyError::NotEnoughAllowance {
+            allowance: found,
+            cost,
+            ..
+        } => {
+            assert_eq!(found, allowance);
+            assert!(cost > allowance);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_nonce_beyond_the_height_is_refused_by_the_block_only() {
+    let mut chain = chain(84);
+    let alice = id("alice.test.near");
+    let far = 1_000_000 * 1_000_000;
+    let actions = vec![transfer(Balance::from_yoctonear(1))];
+    let tx = chain.sign(&alice, "alice.test.near", &id("near"), actions, far);
+    chain.check(&tx).unwrap();
+    let tx_nonce = tx.transaction.nonce().nonce();
+    chain.block(vec![tx]);
+    let upper_bound = chain.height * 1_000_000;
+    assert_eq!(
+        chain.rejected,
+        [InvalidTxError::NonceTooLarge {
+            tx_nonce,
+            upper_bound
+        }]
+    );
+}
+
+#[test]
+fn a_transaction_twice_in_a_block_counts_once() {
+    for version in [84, 88] {
+        let mut chain = chain(version);
+        let actions = vec![transfer(Balance::from_near(1))];
+        let tx = chain.sign(
+            &id("alice.test.near"),
+            "alice.test.near",
+            &id("near"),
+            actions,
+            1,
+        );
+        let before = chain.amount("near");
+        chain.block(vec![tx.clone(), tx]);
+        chain.settle();
+        assert_eq!(
+            chain.amount("near"),
+            before.checked_add(Balance::from_near(1)).unwrap()
+        );
+        // Before protocol 85 the second one is taken for one with a used nonce.
+        assert_eq!(chain.rejected.len(), usize::from(version == 84));
+    }
+}
+
+#[test]
+fn limits_of_actions_hold() {
+    let chain = chain(84);
+    let refused =
+        |actions: Vec<Action>| actions_error(chain.refused("alice.test.near", "near", actions));
+    let code = vec![0; 4 * 1024 * 1024 + 1];
+    let limit = 4 * 1024 * 1024;
+    assert_eq!(
+        refused(vec![Action::DeployContract(DeployContractAction { code })]),
+        ActionsValidationError::ContractSizeExceeded {
+            size: limit + 1,
+            limit
+        }
+    );
+    assert_eq!(
+        refused(vec![call(&"m".repeat(257), b"")]),
+        ActionsValidationError::FunctionCallMethodNameLengthExceeded {
+            length: 257,
+            limit: 256
+        }
+    );
+    let deploy = || Action::DeployContract(DeployContractAction { code: vec![] });
+    assert_eq!(
+        refused((0..11).map(|_| deploy()).collect()),
+        ActionsValidationError::TotalNumberOfDeployActionsExceeded {
+            number_of_deploy_actions: 11,
+            limit: 10,
+        }
+    );
+    let key = SecretKey::from_seed(KeyType::SECP256K1, "stake").public_key();
+    let stake = StakeAction {
+        stake: Balance::from_near(1),
+        public_key: key.clone(),
+    };
+    assert_eq!(
+        refused(vec![Action::Stake(Box::new(stake))]),
+        ActionsValidationError::UnsuitableStakingKey {
+            public_key: Box::new(key)
+        }
+    );
+    let huge = FunctionCallAction {
+        method_name: "m".to_owned(),
+        args: vec![],
+        gas: Gas::from_gas(u64::MAX),
+        deposit: Balance::ZERO,
+    };
+    let huge = || Action::FunctionCall(Box::new(huge.clone()));
+    assert_eq!(
+        refused(vec![huge(), huge()]),
+        ActionsValidationError::IntegerOverflow
+    );
+    let rich = || transfer(Balance::from_yoctonear(u128::MAX));
+    let error = chain.refused("alice.test.near", "near", vec![rich(), rich()]);
+    assert_eq!(error, InvalidTxError::CostOverflow);
+}
+
+#[test]
+fn an_empty_method_name_is_refused_from_87_on() {
+    let mut old = chain(86);
+    let tx = old.run("alice.test.near", "bob.test.near", vec![call("", b"")]);
+    let expected = FunctionCallError::MethodResolveError(MethodResolveError::MethodEmptyName);
+    assert_eq!(
+        old.failure(&tx),
+        Some(ActionErrorKind::FunctionCallError(expected))
+    );
+    let new = chain(87);
+    let error = actions_error(new.refused("alice.test.near", "near", vec![call("", b"")]));
+    assert_eq!(error, ActionsValidationError::FunctionCallEmptyMethodName);
+}
+
+/// Signs with any kind of key.
+fn signed_with(chain: &Chain, secret: &SecretKey, actions: Vec<Action>) -> SignedTransaction {
+    let alice = id("alice.test.near");
+    let public_key = secret.public_key();
+    let nonce = chain
+        .state
+        .access_key(&alice, &public_key)
+        .map_or(0, |key| key.nonce)
+        + 1;
+    let transaction = Transaction::V0(TransactionV0 {
+        signer_id: alice.clone(),
+        public_key,
+        nonce,
+        receiver_id: id("near"),
+        block_hash: CryptoHash::default(),
+        actions,
+    });
+    let signer = InMemorySigner::from_secret_key(alice, secret.clone());
+    let (hash, _) = transaction.get_hash_and_size();
+    SignedTransaction::new(signer.sign(hash.as_ref()), transaction)
+}
+
+#[test]
+fn secp256k1_keys_sign() {
+    let mut chain = chain(84);
+    let secret = SecretKey::from_seed(KeyType::SECP256K1, "k");
+    let add = add_key(secret.public_key(), AccessKey::full_access());
+    chain.run("alice.test.near", "alice.test.near", vec![add]);
+    let tx = signed_with(&chain, &secret, vec![transfer(Balance::from_near(1))]);
+    chain.check(&tx).unwrap();
+    let hash = tx.get_hash();
+    chain.block(vec![tx]);
+    chain.settle();
+    assert_eq!(chain.failure(&hash), None);
+    assert_eq!(chain.value(&hash), b"");
+}
+
+#[test]
+fn ml_dsa_keys_sign_from_85_on_are_stored_by_hash_and_cost_100_ggas_more() {
+    let secret = SecretKey::from_seed(KeyType::MLDSA65, "k");
+    let add = || add_key(secret.public_key(), AccessKey::full_access());
+    let old = chain(84);
+    assert!(matches!(
+        actions_error(old.refused("alice.test.near", "alice.test.near", vec![add()])),
+        ActionsValidationError::UnsupportedProtocolFeature { version: 84, .. }
+    ));
+    let mut chain = chain(88);
+    let usage = |chain: &Chain| {
+        chain
+            .state
+            .account(&id("alice.test.near"))
+            .unwrap()
+            .storage_usage()
+    };
+    let before = usage(&chain);
+    chain.run("alice.test.near", "alice.test.near", vec![add()]);
+    // A tag and 32 bytes of hash, the access key's nine bytes, and 40 for a record.
+    assert_eq!(usage(&chain) - before, 33 + 9 + 40);
+    let tx = signed_with(&chain, &secret, vec![transfer(Balance::from_near(1))]);
+    let hash = tx.get_hash();
+    chain.block(vec![tx]);
+    let plain = 108_059_500_000 + 115_123_062_500;
+    assert_eq!(
+        chain.outcome(&hash).gas_burnt.as_gas(),
+        plain + 100_000_000_000
+    );
+}
