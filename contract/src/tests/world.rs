@@ -1,13 +1,17 @@
 //! A small chain with one contract: accounts with balances, blocks, receipts, yields.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, OnceLock},
+};
 
+use near_parameters::{RuntimeConfig, RuntimeConfigStore};
+use near_primitives_core::version::PROTOCOL_VERSION;
 use near_sdk::{
-    AccountId, Gas, MockedBlockchain, NearToken, PromiseResult, RuntimeFeesConfig, env,
+    AccountId, Gas, MockedBlockchain, NearToken, PromiseResult, env,
     mock::{MockAction, Receipt, with_mocked_blockchain},
     state::ContractState,
     test_utils::VMContextBuilder,
-    test_vm_config,
 };
 use outlayer_protocol::{
     Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
@@ -36,6 +40,12 @@ pub(crate) fn id(name: &str) -> AccountId {
 
 pub(crate) fn yocto(amount: u128) -> NearToken {
     NearToken::from_yoctonear(amount)
+}
+
+/// The limits and fees of a node of the last protocol version.
+fn node_config() -> &'static RuntimeConfig {
+    static CONFIG: OnceLock<Arc<RuntimeConfig>> = OnceLock::new();
+    CONFIG.get_or_init(|| Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)))
 }
 
 /// A transfer that is on its way.
@@ -105,8 +115,8 @@ impl World {
         let storage = std::mem::take(&mut self.storage);
         env::set_blockchain_interface(MockedBlockchain::new(
             context,
-            test_vm_config(),
-            RuntimeFeesConfig::test(),
+            node_config().wasm_config.as_ref().clone(),
+            node_config().fees.as_ref().clone(),
             results,
             storage,
             HashMap::new(),

@@ -82,13 +82,16 @@ async fn every_yocto_is_accounted_for() -> Result<()> {
     assert_eq!(funds.deposits, funds_before.deposits);
     assert_eq!(funds.claimable, funds_before.claimable);
 
-    // Gas: what the accounts have lost together is what was burnt, to the yocto.
+    // What caller and worker have lost together is the fee and the gas that was burnt, to the yocto.
     let gas = burnt(&result.into_result()?) + burnt(&resolved.into_result()?);
-    assert_eq!(before.iter().sum::<u128>() - after.iter().sum::<u128>(), gas);
-    // The contract kept the fee; before protocol version 87 contracts also earned a part of the gas they burnt.
+    assert_eq!(before[0] + before[3] - after[0] - after[3], fee + gas);
+    // The contract kept the fee, the dApp nothing; before protocol version 87 contracts also earned a part of the gas
+    // that they burnt.
     let kept = after[2].checked_sub(before[2]).context("the contract lost money")?;
-    let version = testbed.node.status().await?.protocol_version;
-    assert!(kept >= fee && (version < 87 || kept == fee), "kept {kept}, fee {fee}, protocol version {version}");
+    let won = after[1].checked_sub(before[1]).context("the dApp lost money")?;
+    let rewarded = testbed.node.status().await?.protocol_version < 87;
+    assert!(kept >= fee && (rewarded || kept == fee), "kept {kept}, fee {fee}");
+    assert!(rewarded || won == 0, "the dApp won {won}");
 
     // The events tell the same story, and the digest is that of the contract's own record.
     let digest = ExecutionRecord::new(&live.request, &response).digest();

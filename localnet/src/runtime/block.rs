@@ -127,9 +127,15 @@ impl<'a> Block<'a> {
         Ok((state, result))
     }
 
-    /// Whether the block has no room for another receipt.
+    /// Whether the block has no room for another receipt: its gas is used up, or its storage proof is
+    /// as large as it should get.
     pub(super) fn is_full(&self) -> bool {
         self.compute >= self.ctx.gas_limit.as_gas()
+            || self.update.recorded_size()
+                > self
+                    .config
+                    .witness_config
+                    .main_storage_proof_size_soft_limit
     }
 
     fn count(&mut self, outcome: &ExecutionOutcome) -> Result<(), RuntimeError> {

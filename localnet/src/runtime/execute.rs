@@ -38,6 +38,9 @@ pub(super) struct Running<'a> {
     pub(super) receipt: &'a Receipt,
     pub(super) action_receipt: &'a VersionedActionReceipt<'a>,
     pub(super) promise_results: Arc<[PromiseResult]>,
+    /// Bytes of storage proof that the block had recorded before this receipt, when its limit is one
+    /// for all of the receipt (from protocol 86 on).
+    pub(super) recorded_before: Option<u64>,
 }
 
 impl Block<'_> {
@@ -61,10 +64,14 @@ impl Block<'_> {
         let account_id = receipt.receiver_id();
         let mut account = self.update.account(account_id)?;
         let was_missing = account.is_none();
+        let recorded_before = ProtocolFeature::EnforcePerReceiptStorageProofLimit
+            .enabled(self.ctx.protocol_version)
+            .then(|| self.update.recorded_size());
         let running = Running {
             receipt,
             action_receipt: &action_receipt,
             promise_results,
+            recorded_before,
         };
         let mut result = self.run_actions(&running, &mut account)?;
         if result.result.is_ok()
@@ -156,6 +163,9 @@ impl Block<'_> {
             let mut next =
                 actions::apply(self, running, account, &mut actor_id, index, action_hash)?;
             if next.result.is_ok() {
+                self.check_proof(running, &mut next);
+            }
+            if next.result.is_ok() {
                 let rules = self.rules(Mode::New);
                 let checked = next
                     .new_receipts
@@ -172,6 +182,20 @@ impl Block<'_> {
             }
         }
         Ok(result)
+    }
+
+    /// From protocol 87 on no action may make the receipt's storage proof too large.
+    fn check_proof(&self, running: &Running<'_>, result: &mut ActionResult) {
+        let enforced = ProtocolFeature::EnforceStorageProofLimitForAllActions
+            .enabled(self.ctx.protocol_version);
+        let Some(before) = running.recorded_before.filter(|_| enforced) else {
+            return;
+        };
+        let limits = &self.config.wasm_config.limit_config;
+        let limit = super::amounts::count(limits.per_receipt_storage_proof_size_limit);
+        if self.update.recorded_size().saturating_sub(before) > limit {
+            result.fail(ActionErrorKind::ReceiptStorageProofSizeExceeded { limit });
+        }
     }
 
     fn check_stake(

@@ -47,6 +47,8 @@ pub(super) struct CallExternal<'a> {
     pub(super) validators: Arc<BTreeMap<AccountId, Balance>>,
     pub(super) chain_id: &'a str,
     pub(super) post_quantum: bool,
+    /// Bytes of storage proof recorded before the receipt; none when each call counts for itself.
+    pub(super) recorded_before: Option<u64>,
 }
 
 impl CallExternal<'_> {
@@ -184,13 +186,15 @@ impl External for CallExternal<'_> {
         data_id
     }
 
-    // No storage proof is recorded: its limit is not enforced.
     fn get_recorded_storage_size(&self) -> usize {
-        0
+        usize::try_from(self.update.recorded_size()).unwrap_or(usize::MAX)
     }
 
     fn storage_proof_size_before_receipt(&self) -> usize {
-        0
+        match self.recorded_before {
+            Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
+            None => self.get_recorded_storage_size(),
+        }
     }
 
     fn validator_stake(&self, account_id: &AccountId) -> VmResult<Option<Balance>> {

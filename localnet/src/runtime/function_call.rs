@@ -102,6 +102,7 @@ fn run(
         data_count: 0,
         validators: Arc::clone(&block.ctx.validators),
         chain_id: runtime.chain_id(),
+        recorded_before: running.recorded_before,
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(block.ctx.protocol_version),
     };
     let mut outcome = vm_call.run(prepared, &mut external, &context)?;
@@ -126,6 +127,7 @@ fn context(
         receipt,
         action_receipt,
         promise_results,
+        ..
     } = running;
     // Results go on from the last action only.
     let output_data_receivers = if is_last {

@@ -4,7 +4,7 @@
 //! that fails rolls the prospective ones back.
 
 use super::types::RuntimeError;
-use crate::state::{State, Value, access_key_key, encode};
+use crate::state::{PathNode, State, Value, access_key_key, encode};
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_crypto::PublicKey;
 use near_primitives::account::{AccessKey, Account};
@@ -46,6 +46,35 @@ impl SeenNodes {
     }
 }
 
+/// What a node of NEAR records for those who check the block without having the state: each trie node
+/// and value of the state before the block that was read (`core/store/src/trie/trie_recording.rs`).
+#[derive(Debug, Default)]
+struct Recorded {
+    seen: HashSet<CryptoHash>,
+    /// Bytes, with an allowance for each removal.
+    size: u64,
+}
+
+impl Recorded {
+    /// A removal may need nodes beside its path; so much is reckoned for them.
+    const REMOVAL_SIZE: u64 = 2_000;
+
+    fn node(&mut self, node: PathNode) {
+        if self.seen.insert(node.hash) {
+            self.size += node.size;
+        }
+    }
+
+    fn value(&mut self, value: &Value) -> CryptoHash {
+        let hash = near_primitives::hash::hash(value);
+        self.node(PathNode {
+            hash,
+            size: super::amounts::len(value),
+        });
+        hash
+    }
+}
+
 /// A value as a contract's access finds it.
 pub(super) enum Found {
     /// Written in this block: reading it costs no trie node.
@@ -67,6 +96,7 @@ pub(super) struct StateUpdate {
     committed: BTreeMap<Vec<u8>, Committed>,
     prospective: BTreeMap<Vec<u8>, (TrieKey, Option<Value>)>,
     seen: RefCell<SeenNodes>,
+    recorded: RefCell<Recorded>,
 }
 
 impl StateUpdate {
@@ -76,6 +106,7 @@ impl StateUpdate {
             committed: BTreeMap::new(),
             prospective: BTreeMap::new(),
             seen: RefCell::default(),
+            recorded: RefCell::default(),
         }
     }
 
@@ -86,12 +117,36 @@ impl StateUpdate {
             .or_else(|| self.committed.get(key).map(|committed| &committed.value))
     }
 
+    /// Reads the state before the block, recording the way.
+    fn read_base(&self, key: &[u8]) -> (Option<Value>, Vec<PathNode>) {
+        let (value, path) = self.base.get_with_path(key);
+        let mut recorded = self.recorded.borrow_mut();
+        path.iter().for_each(|node| recorded.node(*node));
+        (value, path)
+    }
+
+    /// Bytes recorded so far.
+    pub(super) fn recorded_size(&self) -> u64 {
+        self.recorded.borrow().size
+    }
+
     pub(super) fn get_raw(&self, key: &TrieKey) -> Option<Value> {
-        let key = key.to_vec();
-        match self.pending(&key) {
-            Some(value) => value.clone(),
-            None => self.base.get_raw(&key),
+        let raw = key.to_vec();
+        if let Some(value) = self.pending(&raw) {
+            return value.clone();
         }
+        // Code is handed out on another way.
+        if matches!(
+            key,
+            TrieKey::ContractCode { .. } | TrieKey::GlobalContractCode { .. }
+        ) {
+            return self.base.get_raw(&raw);
+        }
+        let (value, _) = self.read_base(&raw);
+        if let Some(value) = &value {
+            self.recorded.borrow_mut().value(value);
+        }
+        value
     }
 
     /// Finds a value as a read of a contract does: through flat storage, which touches no node.
@@ -99,7 +154,7 @@ impl StateUpdate {
         let key = key.to_vec();
         match self.pending(&key) {
             Some(value) => value.clone().map(Found::Pending),
-            None => self.base.get_raw(&key).map(Found::Stored),
+            None => self.read_base(&key).0.map(Found::Stored),
         }
     }
 
@@ -158,6 +213,9 @@ impl StateUpdate {
     }
 
     pub(super) fn remove(&mut self, key: TrieKey) {
+        if matches!(key, TrieKey::ContractData { .. }) {
+            self.recorded.get_mut().size += Recorded::REMOVAL_SIZE;
+        }
         self.prospective.insert(key.to_vec(), (key, None));
     }
 

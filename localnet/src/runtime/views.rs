@@ -68,6 +68,7 @@ pub(super) fn call(
         validators: Arc::clone(&ctx.validators),
         chain_id: runtime.chain_id(),
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(ctx.protocol_version),
+        recorded_before: None,
     };
     let outcome = vm_call.run(prepared, &mut external, &context)?;
     if let Some(error) = outcome.aborted {

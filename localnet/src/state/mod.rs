@@ -17,6 +17,15 @@ use near_primitives::state_record::StateRecord;
 use near_primitives::trie_key::{TrieKey, trie_key_parsers};
 use near_primitives::types::AccountId;
 
+/// A trie node that was read on the way to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathNode {
+    /// Its hash.
+    pub hash: CryptoHash,
+    /// Its size in bytes, as nearcore encodes it.
+    pub size: u64,
+}
+
 /// A state, or a snapshot of one.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -34,11 +43,10 @@ impl State {
         trie::lookup(&self.root, key, |_| ()).cloned()
     }
 
-    /// The value under a key, and the hashes of the trie nodes that a node of NEAR reads to find it or
-    /// its absence.
-    pub fn get_with_path(&self, key: &[u8]) -> (Option<Value>, Vec<CryptoHash>) {
+    /// The value under a key, and the trie nodes that a node of NEAR reads to find it or its absence.
+    pub fn get_with_path(&self, key: &[u8]) -> (Option<Value>, Vec<PathNode>) {
         let mut path = Vec::new();
-        let value = trie::lookup(&self.root, key, |node| path.push(root::node_hash(node)));
+        let value = trie::lookup(&self.root, key, |node| path.push(root::path_node(node)));
         (value.cloned(), path)
     }
 

@@ -1,5 +1,6 @@
 //! The state root: the hash nearcore computes of a trie (`core/store/src/trie/raw_node.rs`).
 
+use super::PathNode;
 use super::trie::{Digest, Link, Node, Touched, Value};
 use near_primitives::hash::{CryptoHash, hash};
 use std::sync::Arc;
@@ -21,11 +22,23 @@ pub(super) fn root(link: &Link) -> CryptoHash {
     link.as_ref().map(digest).unwrap_or_default().hash
 }
 
-/// The hash of one node on a path.
-pub(super) fn node_hash(node: Touched<'_>) -> CryptoHash {
+/// One node on a path.
+pub(super) fn path_node(node: Touched<'_>) -> PathNode {
     match node {
-        Touched::Outer(node) => digest(node).hash,
-        Touched::Inner(node) => digest(node).inner,
+        Touched::Outer(node) => {
+            let digest = digest(node);
+            PathNode {
+                hash: digest.hash,
+                size: digest.sizes.0,
+            }
+        }
+        Touched::Inner(node) => {
+            let digest = digest(node);
+            PathNode {
+                hash: digest.inner,
+                size: digest.sizes.1,
+            }
+        }
     }
 }
 
@@ -89,16 +102,19 @@ fn compute(node: &Node) -> Digest {
     push_bytes(&mut raw, &encoded);
     raw.extend(inner.as_bytes());
     let weight = weight + NODE_COST + key_cost(&encoded);
+    let (hash, size) = seal(raw, weight);
     Digest {
-        hash: seal(raw, weight),
+        hash,
         inner,
         weight,
+        sizes: (size, inner_size),
     }
 }
 
-fn seal(mut raw: Vec<u8>, weight: u64) -> CryptoHash {
+/// The hash of a node and its size in bytes.
+fn seal(mut raw: Vec<u8>, weight: u64) -> (CryptoHash, u64) {
     raw.extend(weight.to_le_bytes());
-    hash(&raw)
+    (hash(&raw), u64::from(len_u32(&raw)))
 }
 
 fn len_u32(bytes: &[u8]) -> u32 {

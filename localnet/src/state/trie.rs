@@ -21,6 +21,8 @@ pub(super) struct Digest {
     pub(super) inner: CryptoHash,
     /// The memory usage of the subtree, which is part of what is hashed.
     pub(super) weight: u64,
+    /// Bytes of the topmost node and of the branch behind the prefix, encoded.
+    pub(super) sizes: (u64, u64),
 }
 
 /// A leaf when it has no children, otherwise a branch behind its prefix.

@@ -23,9 +23,10 @@ const HINTS: [(&str, Advice); 9] = [
     ("takes no more commitments", Advice::LookAgain),
     ("awaits settlement", Advice::Over),
     (" expired:", Advice::Over),
-    ("no such request", Advice::Over),
-    ("no live request", Advice::Over),
-    ("nothing to resume", Advice::Over),
+    // The contract's own words for a request that is gone, and for a yield that is.
+    ("is settled already", Advice::Over),
+    ("does not exist", Advice::Over),
+    ("came to its end before this", Advice::Over),
 ];
 
 /// Reads a refusal's text.

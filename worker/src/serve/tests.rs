@@ -55,8 +55,7 @@ async fn run_until(
     tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
         .await
         .expect("not enough happened");
-    let told = told.lock().unwrap().clone();
-    told
+    std::mem::take(&mut *told.lock().unwrap())
 }
 
 fn settled(chain: &Chain) -> Vec<(RequestId, Outcome)> {
@@ -151,6 +150,52 @@ async fn an_answer_that_somebody_else_gave_first_is_no_failure() {
     });
     let (node, chain) = chain::start(state).await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.refused.is_empty()).await;
+    assert!(
+        !told
+            .iter()
+            .any(|stage| matches!(stage, Stage::Failed { .. })),
+        "{told:?}"
+    );
+}
+
+/// Reads the key "k" and writes its value to its standard output.
+const READ: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "outlayer" "storage_read" (func $read (param i32 i32 i32 i32) (result i64)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00")
+    (data (i32.const 16) "k")
+    (func (export "_start")
+        (i32.store (i32.const 4) (i32.wrap_i64
+            (call $read (i32.const 16) (i32.const 1) (i32.const 64) (i32.const 64))))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_changed_before_the_submission_is_read_again() {
+    let mut state = Chain::default();
+    state.ask(7, &wat::parse_str(READ).unwrap());
+    state.storage.insert(b"k".to_vec(), b"old".to_vec());
+    state.before_resolve = Some(|chain| {
+        chain.storage.insert(b"k".to_vec(), b"new".to_vec());
+    });
+    let (node, chain) = chain::start(state).await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(
+        settled(&chain),
+        [(
+            7,
+            Outcome::Completed {
+                output: "new".into()
+            }
+        )]
+    );
+    assert_eq!(chain.refused.len(), 1, "{:?}", chain.refused);
+    assert!(
+        told.iter()
+            .any(|stage| matches!(stage, Stage::Again { request_id: 7, .. })),
+        "{told:?}"
+    );
     assert!(
         !told
             .iter()

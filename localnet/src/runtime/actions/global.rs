@@ -1,7 +1,7 @@
 //! Global contracts: deployed once, used by any account
 //! (`runtime/runtime/src/global_contracts.rs` in nearcore).
 
-use super::super::amounts::{add_tokens, count, len};
+use super::super::amounts::{add_compute, add_tokens, count, len};
 use super::super::block::Block;
 use super::super::contracts::global_code_key;
 use super::super::outcome::ActionResult;
@@ -133,6 +133,15 @@ pub(in super::super) fn distribute(
     block
         .update
         .commit(&StateChangeCause::ReceiptProcessing { receipt_hash });
+    // What compiling takes of the block; nobody pays gas for it here.
+    let fees = &block.config.fees;
+    let bytes = fees
+        .deploy_global_contract_execution_per_byte
+        .saturating_mul(len(code));
+    let compute = fees
+        .deploy_global_contract_execution_base
+        .saturating_add(bytes);
+    block.compute = add_compute(block.compute, compute)?;
     precompile(block, &ContractCode::new(code.to_vec(), None));
     Ok(())
 }

@@ -16,7 +16,6 @@ use near_primitives::views::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// What a `memory.grow` costs more in this VM than in the node that recorded: 31 operators, and one for
 /// each page asked for, whether the memory grows or not (`linear_op` costs in near-parameters' `84.yaml`).

@@ -5,8 +5,8 @@ use super::scenario::contract;
 use near_primitives::account::AccountContract;
 use near_primitives::action::{
     Action, CreateAccountAction, DeleteAccountAction, DeployContractAction,
-    DeployGlobalContractAction, GlobalContractDeployMode, GlobalContractIdentifier, StakeAction,
-    UseGlobalContractAction,
+    DeployGlobalContractAction, FunctionCallAction, GlobalContractDeployMode,
+    GlobalContractIdentifier, StakeAction, UseGlobalContractAction,
 };
 use near_primitives::errors::{ActionErrorKind, CompilationError, FunctionCallError};
 use near_primitives::hash::hash;
@@ -426,5 +426,57 @@ fn a_contract_with_nothing_may_attach_one_yocto_from_85_on() {
             super::balance::total(&chain, &config) + burnt,
             "{version}"
         );
+    }
+}
+
+/// Writes 64 values of 64 KiB, and reads as many as the argument has bytes.
+const LARGE: &str = r#"(module
+  (import "env" "storage_write" (func $write (param i64 i64 i64 i64 i64) (result i64)))
+  (import "env" "storage_read" (func $read (param i64 i64 i64) (result i64)))
+  (import "env" "input" (func $input (param i64)))
+  (import "env" "register_len" (func $len (param i64) (result i64)))
+  (memory (export "memory") 2)
+  (func (export "fill") (local $n i32)
+    (loop $again
+      (i32.store8 (i32.const 0) (local.get $n))
+      (i32.store8 (i32.const 65536) (local.get $n))
+      (drop (call $write (i64.const 1) (i64.const 0) (i64.const 65536) (i64.const 65536)
+        (i64.const 0)))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $n) (i32.const 64)))))
+  (func (export "scan") (local $n i64)
+    (call $input (i64.const 0))
+    (local.set $n (call $len (i64.const 0)))
+    (loop $again
+      (local.set $n (i64.sub (local.get $n) (i64.const 1)))
+      (i64.store8 (i32.const 0) (local.get $n))
+      (drop (call $read (i64.const 1) (i64.const 0) (i64.const 1)))
+      (br_if $again (i64.gt_u (local.get $n) (i64.const 0))))))"#;
+
+/// `runtime/near-vm-runner/src/logic/recorded_storage_counter.rs`: 4,000,000 bytes of storage proof.
+#[test]
+fn a_call_that_reads_more_than_four_megabytes_fails() {
+    for version in [84, 88] {
+        let mut chain = chain(version);
+        chain.create("l.test.near", Balance::from_near(100), Some(wat(LARGE)));
+        let calls = |method: &str, reads: usize| {
+            vec![Action::FunctionCall(Box::new(FunctionCallAction {
+                method_name: method.to_owned(),
+                args: vec![0; reads],
+                gas: Gas::from_teragas(900),
+                deposit: Balance::ZERO,
+            }))]
+        };
+        let tx = chain.run("alice.test.near", "l.test.near", calls("fill", 0));
+        assert_eq!(chain.failure(&tx), None, "{version}");
+        let tx = chain.run("alice.test.near", "l.test.near", calls("scan", 61));
+        assert_eq!(chain.failure(&tx), None, "{version}");
+        let tx = chain.run("alice.test.near", "l.test.near", calls("scan", 64));
+        let Some(ActionErrorKind::FunctionCallError(FunctionCallError::ExecutionError(text))) =
+            chain.failure(&tx)
+        else {
+            panic!("{:?}", chain.failure(&tx));
+        };
+        assert!(text.contains("storage proof"), "{text}");
     }
 }
