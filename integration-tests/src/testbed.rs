@@ -14,7 +14,9 @@ use near_workspaces::{
     result::{ExecutionFinalResult, ExecutionOutcome, ExecutionResult},
     types::{Gas, NearToken},
 };
-use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError};
+use outlayer_executor::{
+    ENGINE_VERSION, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
+};
 use outlayer_protocol::{
     Bytes, Config, ExecutionRequest, ExecutionResponse, Hash32, RequestId, Settlement,
     events::Event,
@@ -78,16 +80,33 @@ impl Testbed {
     /// When any of these fails.
     pub async fn start() -> Result<Self> {
         let node = node::start().await?;
-        let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
+        let contract = node
+            .dev_deploy(&artifacts::wasm("outlayer_contract")?)
+            .await?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-        let init = contract.call("new").args_json(json!({ "owner_id": contract.id(), "config": config }));
-        init.max_gas().transact().await?.into_result().context("new")?;
+        let init = contract
+            .call("new")
+            .args_json(json!({ "owner_id": contract.id(), "config": config }));
+        init.max_gas()
+            .transact()
+            .await?
+            .into_result()
+            .context("new")?;
 
         let dapp = node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
-        dapp.call("new").args_json(json!({ "outlayer": contract.id() })).transact().await?.into_result()?;
+        dapp.call("new")
+            .args_json(json!({ "outlayer": contract.id() }))
+            .transact()
+            .await?
+            .into_result()?;
 
         let worker = node.dev_create_account().await?;
-        let testbed = Self { node, contract, dapp, worker };
+        let testbed = Self {
+            node,
+            contract,
+            dapp,
+            worker,
+        };
         testbed.register_worker(testbed.worker.id()).await?;
         Ok(testbed)
     }
@@ -97,8 +116,15 @@ impl Testbed {
     /// # Errors
     /// When the contract refuses.
     pub async fn register_worker(&self, worker_id: &AccountId) -> Result<()> {
-        let call = self.contract.call("register_worker").args_json(json!({ "worker_id": worker_id, "metadata": null }));
-        call.max_gas().transact().await?.into_result().context("register_worker")?;
+        let call = self
+            .contract
+            .call("register_worker")
+            .args_json(json!({ "worker_id": worker_id, "metadata": null }));
+        call.max_gas()
+            .transact()
+            .await?
+            .into_result()
+            .context("register_worker")?;
         Ok(())
     }
 
@@ -113,9 +139,18 @@ impl Testbed {
         for (index, chunk) in code.chunks(CHUNK).enumerate() {
             let offset = u32::try_from(index * CHUNK)?;
             let deposit = NearToken::from_millinear(u128::try_from(chunk.len())? / 90 + 100);
-            let call = self.contract.as_account().call(self.contract.id(), "publish_code");
-            let call = call.args_borsh((hash, total, offset, chunk.to_vec())).deposit(deposit);
-            call.max_gas().transact().await?.into_result().context("publish_code")?;
+            let call = self
+                .contract
+                .as_account()
+                .call(self.contract.id(), "publish_code");
+            let call = call
+                .args_borsh((hash, total, offset, chunk.to_vec()))
+                .deposit(deposit);
+            call.max_gas()
+                .transact()
+                .await?
+                .into_result()
+                .context("publish_code")?;
         }
         Ok(hash)
     }
@@ -133,16 +168,30 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn estimate(&self, request: &ExecutionRequest) -> Result<CostView> {
-        Ok(self.contract.view("estimate_cost").args_json(json!({ "request": request })).await?.json()?)
+        Ok(self
+            .contract
+            .view("estimate_cost")
+            .args_json(json!({ "request": request }))
+            .await?
+            .json()?)
     }
 
     /// Sends `request` through the dApp, with the deposit that the contract asks for, without waiting for its end.
     ///
     /// # Errors
     /// When the estimate or the sending fails.
-    pub async fn ask(&self, asker: &Account, request: &ExecutionRequest) -> Result<TransactionStatus> {
+    pub async fn ask(
+        &self,
+        asker: &Account,
+        request: &ExecutionRequest,
+    ) -> Result<TransactionStatus> {
         let deposit = self.estimate(request).await?.total;
-        self.ask_with(asker, request, NearToken::from_yoctonear(deposit.as_yoctonear())).await
+        self.ask_with(
+            asker,
+            request,
+            NearToken::from_yoctonear(deposit.as_yoctonear()),
+        )
+        .await
     }
 
     /// Sends `request` through the dApp with a deposit of the test's choice.
@@ -155,7 +204,10 @@ impl Testbed {
         request: &ExecutionRequest,
         deposit: NearToken,
     ) -> Result<TransactionStatus> {
-        let call = asker.call(self.dapp.id(), "ask").args_json(json!({ "request": request })).deposit(deposit);
+        let call = asker
+            .call(self.dapp.id(), "ask")
+            .args_json(json!({ "request": request }))
+            .deposit(deposit);
         Ok(call.gas(DAPP_GAS).transact_async().await?)
     }
 
@@ -170,10 +222,16 @@ impl Testbed {
             match transaction.status().await {
                 Ok(Poll::Ready(result)) if is_complete(&result) => return Ok(result),
                 Ok(_) => {}
-                Err(error) if begun.elapsed() > PATIENCE => return Err(error).context("the transaction's status"),
+                Err(error) if begun.elapsed() > PATIENCE => {
+                    return Err(error).context("the transaction's status");
+                }
                 Err(_) => {}
             }
-            ensure!(begun.elapsed() < PATIENCE, "the transaction {:?} did not end in {PATIENCE:?}", transaction.hash());
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the transaction {:?} did not end in {PATIENCE:?}",
+                transaction.hash()
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -191,7 +249,10 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingView>> {
-        let view = self.contract.view("list_pending").args_json(json!({ "from_index": 0, "limit": 100 }));
+        let view = self
+            .contract
+            .view("list_pending")
+            .args_json(json!({ "from_index": 0, "limit": 100 }));
         Ok(view.await?.json()?)
     }
 
@@ -200,7 +261,12 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn live(&self, request_id: RequestId) -> Result<Option<RequestView>> {
-        Ok(self.contract.view("get_request").args_json(json!({ "request_id": request_id })).await?.json()?)
+        Ok(self
+            .contract
+            .view("get_request")
+            .args_json(json!({ "request_id": request_id }))
+            .await?
+            .json()?)
     }
 
     /// Waits until `count` requests are live.
@@ -214,7 +280,11 @@ impl Testbed {
             if pending.len() == count {
                 return Ok(pending);
             }
-            ensure!(begun.elapsed() < PATIENCE, "{} requests are live, expected {count}", pending.len());
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "{} requests are live, expected {count}",
+                pending.len()
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -232,7 +302,12 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn balance(&self, account: &AccountId) -> Result<u128> {
-        Ok(self.node.view_account(account).await?.balance.as_yoctonear())
+        Ok(self
+            .node
+            .view_account(account)
+            .await?
+            .balance
+            .as_yoctonear())
     }
 
     /// The chain's height.
@@ -248,10 +323,24 @@ impl Testbed {
     /// # Errors
     /// When no receipt of it emitted a second event, or the block is not to be had.
     pub async fn settled_at(&self, result: &ExecutionFinalResult) -> Result<u64> {
-        let emits = |outcome: &&ExecutionOutcome| outcome.logs.iter().any(|line| Event::from_log(line).is_some());
+        let emits = |outcome: &&ExecutionOutcome| {
+            outcome
+                .logs
+                .iter()
+                .any(|line| Event::from_log(line).is_some())
+        };
         let receipts = result.receipt_outcomes();
-        let settling = receipts.iter().filter(emits).nth(1).context("no receipt settled the request")?;
-        Ok(self.node.view_block().block_hash(settling.block_hash).await?.height())
+        let settling = receipts
+            .iter()
+            .filter(emits)
+            .nth(1)
+            .context("no receipt settled the request")?;
+        Ok(self
+            .node
+            .view_block()
+            .block_hash(settling.block_hash)
+            .await?
+            .height())
     }
 
     /// Moves the chain to `height` or a little beyond it.
@@ -265,7 +354,10 @@ impl Testbed {
         }
         let begun = Instant::now();
         while self.height().await? < height {
-            ensure!(begun.elapsed() < PATIENCE, "the chain did not reach block {height}");
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the chain did not reach block {height}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
@@ -276,7 +368,11 @@ impl Testbed {
     /// # Errors
     /// When a key or a folder is not to be had.
     pub fn worker_config(&self, account: &Account) -> Result<WorkerConfig> {
-        let key = account.secret_key().to_string().parse().context("the worker's key")?;
+        let key = account
+            .secret_key()
+            .to_string()
+            .parse()
+            .context("the worker's key")?;
         let (contract_id, account_id) = (self.contract.id().clone(), account.id().clone());
         let mut config = WorkerConfig::new(self.node.rpc_addr(), contract_id, account_id, key);
         config.poll_interval = Duration::from_millis(200);
@@ -304,7 +400,10 @@ impl Testbed {
             };
             server.run(asked_to_stop).await;
         });
-        Ok(Serving { stop: Some(stop), task })
+        Ok(Serving {
+            stop: Some(stop),
+            task,
+        })
     }
 
     /// What an honest worker would submit for a live request that reads nothing from storage, or reads it
@@ -313,7 +412,10 @@ impl Testbed {
     /// # Errors
     /// When the request is not live or the engine has no verdict.
     pub async fn execute(&self, request_id: RequestId) -> Result<ExecutionResponse> {
-        let live = self.live(request_id).await?.with_context(|| format!("request {request_id} is not live"))?;
+        let live = self
+            .live(request_id)
+            .await?
+            .with_context(|| format!("request {request_id} is not live"))?;
         let code: Option<Bytes> = self
             .contract
             .view("get_code")
@@ -335,7 +437,11 @@ impl Testbed {
                 limits: &request.limits,
                 context: &request.context,
             };
-            let mut snapshot = ViewSnapshot { handle, contract, namespace };
+            let mut snapshot = ViewSnapshot {
+                handle,
+                contract,
+                namespace,
+            };
             anyhow::Ok(executor.execute(&job, &mut snapshot)?)
         });
         Ok(execution.await??.into_response(request_id))
@@ -345,8 +451,14 @@ impl Testbed {
     ///
     /// # Errors
     /// When the transaction cannot be sent; a refusal is in the result.
-    pub async fn resolve(&self, account: &Account, response: &ExecutionResponse) -> Result<ExecutionFinalResult> {
-        let call = account.call(self.contract.id(), "resolve_execution").args_borsh(response);
+    pub async fn resolve(
+        &self,
+        account: &Account,
+        response: &ExecutionResponse,
+    ) -> Result<ExecutionFinalResult> {
+        let call = account
+            .call(self.contract.id(), "resolve_execution")
+            .args_borsh(response);
         Ok(call.gas(DAPP_GAS).transact().await?)
     }
 }
@@ -362,9 +474,16 @@ impl Snapshot for ViewSnapshot {
     fn read(&mut self, key: &[u8]) -> std::result::Result<Option<Vec<u8>>, SnapshotError> {
         let args = json!({ "account_id": self.namespace, "key": Bytes::from(key) });
         let value: Result<Option<Bytes>> = self.handle.block_on(async {
-            Ok(self.contract.view("storage_get").args_json(args).await?.json()?)
+            Ok(self
+                .contract
+                .view("storage_get")
+                .args_json(args)
+                .await?
+                .json()?)
         });
-        value.map(|value| value.map(|bytes| bytes.0)).map_err(|error| SnapshotError(error.to_string()))
+        value
+            .map(|value| value.map(|bytes| bytes.0))
+            .map_err(|error| SnapshotError(error.to_string()))
     }
 }
 
@@ -373,26 +492,44 @@ impl Snapshot for ViewSnapshot {
 /// # Errors
 /// When the transaction failed, or the callback received none.
 pub fn settlement(result: ExecutionFinalResult) -> Result<Settlement> {
-    let answer: serde_json::Value = result.into_result().context("the dApp's transaction")?.json()?;
+    let answer: serde_json::Value = result
+        .into_result()
+        .context("the dApp's transaction")?
+        .json()?;
     if let Some(error) = answer.get("error") {
         bail!("the dApp's callback received no settlement: {error}");
     }
-    serde_json::from_value(answer["settlement"].clone()).with_context(|| format!("no settlement in {answer}"))
+    serde_json::from_value(answer["settlement"].clone())
+        .with_context(|| format!("no settlement in {answer}"))
 }
 
 /// Whether every receipt that an outcome names has an outcome itself.
 fn is_complete(result: &ExecutionFinalResult) -> bool {
     let outcomes = result.outcomes();
-    let executed: HashSet<_> = outcomes.iter().map(|outcome| outcome.transaction_hash).collect();
-    outcomes.iter().flat_map(|outcome| &outcome.receipt_ids).all(|id| executed.contains(id))
+    let executed: HashSet<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.transaction_hash)
+        .collect();
+    outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.receipt_ids)
+        .all(|id| executed.contains(id))
 }
 
 /// The contract's events in a result's logs.
 pub fn events(result: &ExecutionFinalResult) -> Vec<Event> {
-    result.logs().into_iter().filter_map(Event::from_log).collect()
+    result
+        .logs()
+        .into_iter()
+        .filter_map(Event::from_log)
+        .collect()
 }
 
 /// Tokens burnt by a transaction and all its receipts, yoctoNEAR.
 pub fn burnt<T>(result: &ExecutionResult<T>) -> u128 {
-    result.outcomes().iter().map(|outcome| outcome.tokens_burnt.as_yoctonear()).sum()
+    result
+        .outcomes()
+        .iter()
+        .map(|outcome| outcome.tokens_burnt.as_yoctonear())
+        .sum()
 }

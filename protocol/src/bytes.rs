@@ -7,7 +7,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+)]
 pub struct Bytes(pub Vec<u8>);
 
 impl Deref for Bytes {
@@ -56,7 +58,10 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <String as Deserialize>::deserialize(deserializer)?;
-        BASE64_STANDARD.decode(text).map(Self).map_err(|error| D::Error::custom(format!("expected base64: {error}")))
+        BASE64_STANDARD
+            .decode(text)
+            .map(Self)
+            .map_err(|error| D::Error::custom(format!("expected base64: {error}")))
     }
 }
 
@@ -76,6 +81,9 @@ mod tests {
     #[test]
     fn debug_output_of_a_long_value_is_short() {
         let text = format!("{:?}", Bytes(vec![b'x'; 1000]));
-        assert!(text.ends_with("… (1000 bytes)") && text.len() < 100, "{text}");
+        assert!(
+            text.ends_with("… (1000 bytes)") && text.len() < 100,
+            "{text}"
+        );
     }
 }

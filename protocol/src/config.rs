@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineVersion, ResourceLimits};
 
 /// Prices, in yoctoNEAR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct Prices {
     /// Paid for every outcome that a worker resolves; above the worker's own gas.
     pub base_fee: NearToken,
@@ -32,7 +34,9 @@ impl Default for Prices {
 }
 
 /// The most that a request may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct RequestBounds {
     /// Bounds on each of a request's limits; for `compute` see [`Config::max_fuel`] and [`Config::max_gas`].
     pub limits: ResourceLimits,
@@ -70,7 +74,9 @@ impl Default for RequestBounds {
 }
 
 /// The contract's configuration. A request keeps the terms under which it was accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct Config {
     /// The engine that new requests are executed with.
     pub engine_version: EngineVersion,

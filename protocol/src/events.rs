@@ -5,8 +5,8 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId, ResourceLimits,
-    machine::LiveRequest,
+    CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
+    ResourceLimits, machine::LiveRequest,
 };
 
 /// The `standard` of every event.
@@ -167,7 +167,11 @@ struct Received {
 impl Event {
     /// The log line, as NEP-297 asks.
     pub fn to_log(&self) -> String {
-        let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
+        let envelope = Envelope {
+            standard: STANDARD,
+            version: VERSION,
+            event: self,
+        };
         // No type of this crate has a serialiser that fails or a map with keys that are no strings.
         let json = serde_json::to_string(&envelope).unwrap_or_default();
         format!("{PREFIX}{json}")
@@ -184,11 +188,16 @@ impl Event {
 mod single {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         [value].serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         let [value] = <[T; 1]>::deserialize(deserializer)?;
         Ok(value)
     }
@@ -203,7 +212,8 @@ mod tests {
     fn a_log_line_is_nep_297_and_reads_back() {
         let event = Event::ExecutionRequested(Box::new((&machine::sample()).into()));
         let line = event.to_log();
-        let json: serde_json::Value = serde_json::from_str(line.strip_prefix("EVENT_JSON:").unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(line.strip_prefix("EVENT_JSON:").unwrap()).unwrap();
         assert_eq!(json["standard"], "outlayer");
         assert_eq!(json["version"], "1.0.0");
         assert_eq!(json["event"], "execution_requested");

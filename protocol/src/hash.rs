@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
 /// A SHA-256 hash, 32 bytes; 64 lower-case hex digits in text and JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+)]
 pub struct Hash32(pub [u8; 32]);
 
 impl Hash32 {
@@ -80,7 +82,10 @@ impl FromStr for Hash32 {
         let mut bytes = [0; 32];
         match hex::decode_to_slice(text, &mut bytes) {
             Ok(()) => Ok(Self(bytes)),
-            Err(_) => Err(ParseHashError { found: text.chars().take(80).collect(), length: text.chars().count() }),
+            Err(_) => Err(ParseHashError {
+                found: text.chars().take(80).collect(),
+                length: text.chars().count(),
+            }),
         }
     }
 }
@@ -93,7 +98,9 @@ impl Serialize for Hash32 {
 
 impl<'de> Deserialize<'de> for Hash32 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        <String as Deserialize>::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -112,13 +119,19 @@ mod tests {
     #[test]
     fn hashing_borsh_streams_the_same_bytes_that_encoding_gives() {
         let value = (7u64, String::from("seven"), vec![1u8, 2, 3]);
-        assert_eq!(Hash32::of_borsh(&value), Hash32::of(&borsh::to_vec(&value).unwrap()));
+        assert_eq!(
+            Hash32::of_borsh(&value),
+            Hash32::of(&borsh::to_vec(&value).unwrap())
+        );
     }
 
     #[test]
     fn a_text_that_is_no_hash_is_named_in_the_error() {
         let error = "xyz".parse::<Hash32>().unwrap_err();
-        assert_eq!(error.to_string(), "expected a SHA-256 as 64 hex digits, found \"xyz\" (3 characters)");
+        assert_eq!(
+            error.to_string(),
+            "expected a SHA-256 as 64 hex digits, found \"xyz\" (3 characters)"
+        );
         assert!(serde_json::from_str::<Hash32>("\"00\"").is_err());
     }
 }

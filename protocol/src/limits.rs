@@ -6,7 +6,18 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// The unit in which computation is metered and billed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
     /// wasmtime's fuel: one unit an operator, bulk operators by length.
@@ -25,7 +36,18 @@ impl fmt::Display for Meter {
 }
 
 /// An amount of computation in one of the two meters. JSON: `{"fuel": 1000}` or `{"gas": 1000}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Compute {
     /// Units of fuel.
@@ -69,7 +91,9 @@ impl fmt::Display for Compute {
 ///
 /// The storage for `output_bytes`, `journal_bytes`, `storage_reads` and `storage_writes` is reserved from the
 /// deposit, so a request that needs little should ask for little.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
     /// Computation, in the meter in which the request is billed.
@@ -112,7 +136,18 @@ impl Default for ResourceLimits {
 }
 
 /// Names a bound, in `LimitExceeded` outcomes and in errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// Computation in the request's meter.

@@ -43,8 +43,13 @@ pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, Pric
 ///
 /// # Errors
 /// [`PricingError`] when it does not fit.
-pub fn max_fee(prices: &Prices, limits: &ResourceLimits, input_bytes: u32) -> Result<NearToken, PricingError> {
-    let bytes = u64::from(input_bytes) + u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
+pub fn max_fee(
+    prices: &Prices,
+    limits: &ResourceLimits,
+    input_bytes: u32,
+) -> Result<NearToken, PricingError> {
+    let bytes =
+        u64::from(input_bytes) + u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
     fee(prices, limits.compute, bytes)
 }
 
@@ -58,7 +63,10 @@ pub fn response_fee(
     input_bytes: u32,
     response: &ExecutionResponse,
 ) -> Result<NearToken, PricingError> {
-    let used = Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
+    let used = Compute::new(
+        limits.compute.meter(),
+        response.used.amount().min(limits.compute.amount()),
+    );
     let output = (response.output.len() as u64).min(limits.output_bytes.into());
     let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
     fee(prices, used, u64::from(input_bytes) + output + journal)
@@ -107,10 +115,13 @@ const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
 /// response staged, held keys, commitments.
 pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
     let limits = &request.limits;
-    let texts = request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
+    let texts =
+        request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
     let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
-    let reads = u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES + HOLD_BYTES);
-    let writes = u64::from(limits.journal_bytes) + u64::from(limits.storage_writes) * (ENTRY_BYTES + HOLD_BYTES);
+    let reads =
+        u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES + HOLD_BYTES);
+    let writes = u64::from(limits.journal_bytes)
+        + u64::from(limits.storage_writes) * (ENTRY_BYTES + HOLD_BYTES);
     RECORD_BYTES
         + texts
         + url
@@ -137,12 +148,24 @@ pub struct Quote {
 ///
 /// # Errors
 /// [`PricingError`] when an amount does not fit.
-pub fn quote(config: &Config, request: &ExecutionRequest, byte_cost: NearToken) -> Result<Quote, PricingError> {
+pub fn quote(
+    config: &Config,
+    request: &ExecutionRequest,
+    byte_cost: NearToken,
+) -> Result<Quote, PricingError> {
     let input_bytes = u32::try_from(request.input.len()).map_err(|_| overflow("fee"))?;
     let max_fee = max_fee(&config.prices, &request.limits, input_bytes)?;
-    let storage_reserve = byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
-    let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
-    Ok(Quote { max_fee, storage_reserve, total })
+    let storage_reserve = byte_cost
+        .checked_mul(reserved_bytes(request).into())
+        .ok_or(overflow("storage reserve"))?;
+    let total = max_fee
+        .checked_add(storage_reserve)
+        .ok_or(overflow("total"))?;
+    Ok(Quote {
+        max_fee,
+        storage_reserve,
+        total,
+    })
 }
 
 #[cfg(test)]
@@ -158,8 +181,16 @@ mod tests {
 
     #[test]
     fn a_fee_is_the_sum_of_its_three_parts() {
-        let prices = Prices { base_fee: yocto(1_000), per_fuel: yocto(3), per_gas: yocto(2), per_byte: yocto(10) };
-        assert_eq!(fee(&prices, Compute::Fuel(5), 7), Ok(yocto(1_000 + 15 + 70)));
+        let prices = Prices {
+            base_fee: yocto(1_000),
+            per_fuel: yocto(3),
+            per_gas: yocto(2),
+            per_byte: yocto(10),
+        };
+        assert_eq!(
+            fee(&prices, Compute::Fuel(5), 7),
+            Ok(yocto(1_000 + 15 + 70))
+        );
         assert_eq!(fee(&prices, Compute::Gas(5), 7), Ok(yocto(1_000 + 10 + 70)));
         assert_eq!(fee(&prices, Compute::Fuel(0), 0), Ok(yocto(1_000)));
     }
@@ -167,21 +198,49 @@ mod tests {
     #[test]
     fn amounts_that_do_not_fit_are_errors() {
         let most = yocto(u128::MAX);
-        let prices = Prices { base_fee: yocto(1), per_fuel: yocto(2), per_gas: most, per_byte: yocto(0) };
-        assert_eq!(fee(&prices, Compute::Gas(2), 0), Err(PricingError { what: "fee" }));
-        assert_eq!(fee(&prices, Compute::Gas(1), 0), Err(PricingError { what: "fee" }));
-        assert_eq!(fee(&prices, Compute::Fuel(u64::MAX), u64::MAX), Ok(yocto(2 * u128::from(u64::MAX) + 1)));
+        let prices = Prices {
+            base_fee: yocto(1),
+            per_fuel: yocto(2),
+            per_gas: most,
+            per_byte: yocto(0),
+        };
+        assert_eq!(
+            fee(&prices, Compute::Gas(2), 0),
+            Err(PricingError { what: "fee" })
+        );
+        assert_eq!(
+            fee(&prices, Compute::Gas(1), 0),
+            Err(PricingError { what: "fee" })
+        );
+        assert_eq!(
+            fee(&prices, Compute::Fuel(u64::MAX), u64::MAX),
+            Ok(yocto(2 * u128::from(u64::MAX) + 1))
+        );
         let request = request::sample();
-        assert_eq!(quote(&config::sample(), &request, most), Err(PricingError { what: "storage reserve" }));
+        assert_eq!(
+            quote(&config::sample(), &request, most),
+            Err(PricingError {
+                what: "storage reserve"
+            })
+        );
     }
 
     #[test]
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, yocto(10)).unwrap();
-        assert_eq!(quote.max_fee, max_fee(&config.prices, &request.limits, 5).unwrap());
-        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request))));
-        assert_eq!(quote.total, yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear()));
+        assert_eq!(
+            quote.max_fee,
+            max_fee(&config.prices, &request.limits, 5).unwrap()
+        );
+        assert_eq!(
+            quote.storage_reserve,
+            yocto(10 * u128::from(reserved_bytes(&request)))
+        );
+        assert_eq!(
+            quote.total,
+            yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear())
+        );
     }
 
     proptest! {

@@ -5,8 +5,8 @@ use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId, ResourceLimits, Status,
-    machine::LiveRequest,
+    Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId,
+    ResourceLimits, Status, machine::LiveRequest,
 };
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
@@ -93,8 +93,14 @@ mod tests {
     #[test]
     fn the_digest_of_the_sample_does_not_move() {
         let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
-        assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
-        assert_eq!(record.digest().to_string(), "9a16e2516f65602358de5e2c213872d6eaefaf855f72748941e420de41d85409");
+        assert_eq!(
+            record.digest(),
+            Hash32::of(&borsh::to_vec(&record).unwrap())
+        );
+        assert_eq!(
+            record.digest().to_string(),
+            "9a16e2516f65602358de5e2c213872d6eaefaf855f72748941e420de41d85409"
+        );
     }
 
     #[test]
@@ -112,13 +118,17 @@ mod tests {
         let other = Hash32::of(b"other");
         alter("engine_version", &|r| r.engine_version.0 += 1);
         alter("near_config_version", &|r| r.near_config_version += 1);
-        alter("contract_id", &|r| r.contract_id = "other.near".parse().unwrap());
+        alter("contract_id", &|r| {
+            r.contract_id = "other.near".parse().unwrap()
+        });
         alter("request_id", &|r| r.request_id += 1);
         alter("code_hash", &|r| r.code_hash = other);
         alter("kind", &|r| r.kind = Some(GuestKind::WasiP2));
         alter("args_env_hash", &|r| r.args_env_hash = other);
         alter("input_hash", &|r| r.input_hash = other);
-        alter("limits.compute", &|r| r.limits.compute = Compute::Gas(100_000_000));
+        alter("limits.compute", &|r| {
+            r.limits.compute = Compute::Gas(100_000_000)
+        });
         alter("limits.memory_bytes", &|r| r.limits.memory_bytes += 1);
         alter("limits.table_elements", &|r| r.limits.table_elements += 1);
         alter("limits.instances", &|r| r.limits.instances += 1);
@@ -129,16 +139,31 @@ mod tests {
         alter("limits.storage_writes", &|r| r.limits.storage_writes += 1);
         alter("limits.host_calls", &|r| r.limits.host_calls += 1);
         alter("context.request_id", &|r| r.context.request_id += 1);
-        alter("context.contract_id", &|r| r.context.contract_id = "other.near".parse().unwrap());
+        alter("context.contract_id", &|r| {
+            r.context.contract_id = "other.near".parse().unwrap()
+        });
         alter("context.block_height", &|r| r.context.block_height += 1);
-        alter("context.block_timestamp", &|r| r.context.block_timestamp += 1);
+        alter("context.block_timestamp", &|r| {
+            r.context.block_timestamp += 1
+        });
         alter("context.epoch_height", &|r| r.context.epoch_height += 1);
         alter("context.random_seed", &|r| r.context.random_seed = other);
-        alter("context.signer_id", &|r| r.context.signer_id = "other.near".parse().unwrap());
-        alter("context.predecessor_id", &|r| r.context.predecessor_id = "other.near".parse().unwrap());
-        alter("context.attached_deposit", &|r| r.context.attached_deposit = NearToken::from_yoctonear(1));
+        alter("context.signer_id", &|r| {
+            r.context.signer_id = "other.near".parse().unwrap()
+        });
+        alter("context.predecessor_id", &|r| {
+            r.context.predecessor_id = "other.near".parse().unwrap()
+        });
+        alter("context.attached_deposit", &|r| {
+            r.context.attached_deposit = NearToken::from_yoctonear(1)
+        });
         alter("read_set_hash", &|r| r.read_set_hash = other);
-        alter("status", &|r| r.status = Status::LimitExceeded { which: Limit::OutputBytes, limit: 1 });
+        alter("status", &|r| {
+            r.status = Status::LimitExceeded {
+                which: Limit::OutputBytes,
+                limit: 1,
+            }
+        });
         alter("output_hash", &|r| r.output_hash = other);
         alter("log_hash", &|r| r.log_hash = other);
         alter("used", &|r| r.used = Compute::Fuel(999));
@@ -149,7 +174,8 @@ mod tests {
     fn altering_any_field_of_a_body_changes_the_digest() {
         let request = machine::sample();
         let honest = response::sample(7);
-        let digest = |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
+        let digest =
+            |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
         let bodies: [&dyn Fn(&mut ExecutionResponse); 8] = [
             &|r| r.status = Status::Exited { code: 1 },
             &|r| r.output = Bytes::from("lie"),

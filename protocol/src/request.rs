@@ -13,7 +13,18 @@ use crate::{
 /// Names an engine with its features, cost tables and NEAR config version. Two executions of one request under one
 /// engine version are bit for bit the same.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
 )]
 #[serde(transparent)]
 pub struct EngineVersion(pub u32);
@@ -36,7 +47,18 @@ pub struct CodeRef {
 }
 
 /// The kinds of guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 pub enum GuestKind {
     /// A core module over WASI preview 1 that exports `_start`.
     #[serde(rename = "wasi-p1")]
@@ -60,7 +82,18 @@ impl std::fmt::Display for GuestKind {
 }
 
 /// How the caller wants its [`Settlement`](crate::Settlement) encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// JSON, with the output in base64.
@@ -140,7 +173,9 @@ pub enum RequestError {
         found: String,
     },
     /// An environment variable has a name that the system keeps for itself.
-    #[error("the environment variable {found:?} is the system's own: TZ, LANG and OUTLAYER_* cannot be set")]
+    #[error(
+        "the environment variable {found:?} is the system's own: TZ, LANG and OUTLAYER_* cannot be set"
+    )]
     ReservedVariable {
         /// The name.
         found: String,
@@ -182,7 +217,10 @@ impl ExecutionRequest {
     /// Bytes of arguments and environment: each text, and one for its terminator.
     pub fn args_env_bytes(&self) -> u64 {
         let args = self.args.iter().map(|arg| arg.len() as u64 + 1);
-        let env = self.env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
+        let env = self
+            .env
+            .iter()
+            .map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
         args.chain(env).sum()
     }
 
@@ -196,7 +234,13 @@ impl ExecutionRequest {
     /// # Errors
     /// The first [`RequestError`] found.
     pub fn validate(&self, config: &Config) -> Result<(), RequestError> {
-        let RequestBounds { limits: max, input_bytes, args_env_bytes, url_bytes, approvals } = config.bounds;
+        let RequestBounds {
+            limits: max,
+            input_bytes,
+            args_env_bytes,
+            url_bytes,
+            approvals,
+        } = config.bounds;
         let asked = &self.limits;
         let most_compute = match asked.compute.meter() {
             crate::Meter::Fuel => config.max_fuel,
@@ -204,19 +248,79 @@ impl ExecutionRequest {
         };
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
-            (Limit::MemoryBytes, asked.memory_bytes, max.memory_bytes, true),
-            (Limit::TableElements, asked.table_elements.into(), max.table_elements.into(), false),
-            (Limit::Instances, asked.instances.into(), max.instances.into(), true),
-            (Limit::OutputBytes, asked.output_bytes.into(), max.output_bytes.into(), false),
-            (Limit::LogBytes, asked.log_bytes.into(), max.log_bytes.into(), false),
-            (Limit::JournalBytes, asked.journal_bytes.into(), max.journal_bytes.into(), false),
-            (Limit::StorageReads, asked.storage_reads.into(), max.storage_reads.into(), false),
-            (Limit::StorageWrites, asked.storage_writes.into(), max.storage_writes.into(), false),
+            (
+                Limit::MemoryBytes,
+                asked.memory_bytes,
+                max.memory_bytes,
+                true,
+            ),
+            (
+                Limit::TableElements,
+                asked.table_elements.into(),
+                max.table_elements.into(),
+                false,
+            ),
+            (
+                Limit::Instances,
+                asked.instances.into(),
+                max.instances.into(),
+                true,
+            ),
+            (
+                Limit::OutputBytes,
+                asked.output_bytes.into(),
+                max.output_bytes.into(),
+                false,
+            ),
+            (
+                Limit::LogBytes,
+                asked.log_bytes.into(),
+                max.log_bytes.into(),
+                false,
+            ),
+            (
+                Limit::JournalBytes,
+                asked.journal_bytes.into(),
+                max.journal_bytes.into(),
+                false,
+            ),
+            (
+                Limit::StorageReads,
+                asked.storage_reads.into(),
+                max.storage_reads.into(),
+                false,
+            ),
+            (
+                Limit::StorageWrites,
+                asked.storage_writes.into(),
+                max.storage_writes.into(),
+                false,
+            ),
             (Limit::HostCalls, asked.host_calls, max.host_calls, true),
-            (Limit::InputBytes, self.input.len() as u64, input_bytes.into(), false),
-            (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
-            (Limit::UrlBytes, self.code.url.as_ref().map_or(0, |url| url.len() as u64), url_bytes.into(), false),
-            (Limit::Approvals, self.approvals.into(), approvals.into(), true),
+            (
+                Limit::InputBytes,
+                self.input.len() as u64,
+                input_bytes.into(),
+                false,
+            ),
+            (
+                Limit::ArgsEnvBytes,
+                self.args_env_bytes(),
+                args_env_bytes.into(),
+                false,
+            ),
+            (
+                Limit::UrlBytes,
+                self.code.url.as_ref().map_or(0, |url| url.len() as u64),
+                url_bytes.into(),
+                false,
+            ),
+            (
+                Limit::Approvals,
+                self.approvals.into(),
+                approvals.into(),
+                true,
+            ),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -242,11 +346,19 @@ impl ExecutionRequest {
             if is_reserved_variable(name) {
                 return Err(RequestError::ReservedVariable { found: clip(name) });
             }
-            if self.env.iter().take(index).any(|(earlier, _)| earlier == name) {
+            if self
+                .env
+                .iter()
+                .take(index)
+                .any(|(earlier, _)| earlier == name)
+            {
                 return Err(RequestError::DuplicateVariable { found: clip(name) });
             }
         }
-        let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        let texts = self
+            .args
+            .iter()
+            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
         match texts.into_iter().find(|text| text.contains('\0')) {
             Some(text) => Err(RequestError::NulByte { found: clip(text) }),
             None => Ok(()),
@@ -256,7 +368,13 @@ impl ExecutionRequest {
 
 #[cfg(test)]
 pub(crate) fn sample() -> ExecutionRequest {
-    ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, "input")
+    ExecutionRequest::new(
+        CodeRef {
+            hash: Hash32::of(b"code"),
+            url: None,
+        },
+        "input",
+    )
 }
 
 #[cfg(test)]
@@ -273,11 +391,19 @@ mod tests {
     #[test]
     fn json_needs_only_the_code() {
         let hash = Hash32::of(b"code");
-        let request: ExecutionRequest =
-            serde_json::from_str(&format!(r#"{{"code":{{"hash":"{hash}"}},"input":"aW5wdXQ="}}"#)).unwrap();
+        let request: ExecutionRequest = serde_json::from_str(&format!(
+            r#"{{"code":{{"hash":"{hash}"}},"input":"aW5wdXQ="}}"#
+        ))
+        .unwrap();
         assert_eq!(request, sample());
         let limits: ResourceLimits = serde_json::from_str(r#"{"compute":{"fuel":5}}"#).unwrap();
-        assert_eq!(limits, ResourceLimits { compute: Compute::Fuel(5), ..ResourceLimits::default() });
+        assert_eq!(
+            limits,
+            ResourceLimits {
+                compute: Compute::Fuel(5),
+                ..ResourceLimits::default()
+            }
+        );
         assert!(serde_json::from_str::<ResourceLimits>(r#"{"compute_units":5}"#).is_err());
     }
 
@@ -285,29 +411,72 @@ mod tests {
     fn the_sample_is_valid_and_bounds_name_what_was_found() {
         assert_eq!(check(|_| ()), Ok(()));
         let error = check(|r| r.limits.memory_bytes = u64::MAX).unwrap_err();
-        assert!(matches!(error, RequestError::AboveBound { which: Limit::MemoryBytes, found: u64::MAX, .. }));
-        assert!(error.to_string().starts_with("memory_bytes is 18446744073709551615, more than the "));
-        assert_eq!(check(|r| r.approvals = 0), Err(RequestError::Zero { which: Limit::Approvals }));
-        assert_eq!(check(|r| r.limits.compute = Compute::Gas(0)), Err(RequestError::Zero { which: Limit::Compute }));
+        assert!(matches!(
+            error,
+            RequestError::AboveBound {
+                which: Limit::MemoryBytes,
+                found: u64::MAX,
+                ..
+            }
+        ));
+        assert!(
+            error
+                .to_string()
+                .starts_with("memory_bytes is 18446744073709551615, more than the ")
+        );
+        assert_eq!(
+            check(|r| r.approvals = 0),
+            Err(RequestError::Zero {
+                which: Limit::Approvals
+            })
+        );
+        assert_eq!(
+            check(|r| r.limits.compute = Compute::Gas(0)),
+            Err(RequestError::Zero {
+                which: Limit::Compute
+            })
+        );
     }
 
     #[test]
     fn a_callers_variables_cannot_shadow_the_systems() {
         let var = |name: &str| vec![(name.to_owned(), "x".to_owned())];
         for name in ["TZ", "LANG", "OUTLAYER_RANDOM_SEED", "OUTLAYER_"] {
-            assert_eq!(check(|r| r.env = var(name)), Err(RequestError::ReservedVariable { found: name.to_owned() }));
+            assert_eq!(
+                check(|r| r.env = var(name)),
+                Err(RequestError::ReservedVariable {
+                    found: name.to_owned()
+                })
+            );
         }
-        assert_eq!(check(|r| r.env = var("A=B")), Err(RequestError::VariableName { found: "A=B".to_owned() }));
-        assert_eq!(check(|r| r.env = var("A\0B")), Err(RequestError::NulByte { found: "A\0B".to_owned() }));
+        assert_eq!(
+            check(|r| r.env = var("A=B")),
+            Err(RequestError::VariableName {
+                found: "A=B".to_owned()
+            })
+        );
+        assert_eq!(
+            check(|r| r.env = var("A\0B")),
+            Err(RequestError::NulByte {
+                found: "A\0B".to_owned()
+            })
+        );
         assert_eq!(
             check(|r| r.env = [var("A"), var("A")].concat()),
-            Err(RequestError::DuplicateVariable { found: "A".to_owned() })
+            Err(RequestError::DuplicateVariable {
+                found: "A".to_owned()
+            })
         );
     }
 
     #[test]
     fn only_web_addresses_name_code() {
         let error = check(|r| r.code.url = Some("file:///etc/passwd".to_owned())).unwrap_err();
-        assert_eq!(error, RequestError::UrlScheme { found: "file:///etc/passwd".to_owned() });
+        assert_eq!(
+            error,
+            RequestError::UrlScheme {
+                found: "file:///etc/passwd".to_owned()
+            }
+        );
     }
 }

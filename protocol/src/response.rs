@@ -4,7 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RequestId, ResourceLimits, Status,
+    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RequestId, ResourceLimits,
+    Status,
     storage::{self, StorageError, journal_bytes},
 };
 
@@ -84,23 +85,53 @@ impl ExecutionResponse {
     ///
     /// # Errors
     /// The first [`ResponseError`] found.
-    pub fn validate(&self, request_id: RequestId, limits: &ResourceLimits) -> Result<(), ResponseError> {
+    pub fn validate(
+        &self,
+        request_id: RequestId,
+        limits: &ResourceLimits,
+    ) -> Result<(), ResponseError> {
         if self.request_id != request_id {
-            return Err(ResponseError::Request { found: self.request_id, expected: request_id });
+            return Err(ResponseError::Request {
+                found: self.request_id,
+                expected: request_id,
+            });
         }
         if self.used.meter() != limits.compute.meter() {
-            return Err(ResponseError::Meter { found: self.used.meter(), expected: limits.compute.meter() });
+            return Err(ResponseError::Meter {
+                found: self.used.meter(),
+                expected: limits.compute.meter(),
+            });
         }
         let bounds = [
             (Limit::Compute, self.used.amount(), limits.compute.amount()),
-            (Limit::OutputBytes, self.output.len() as u64, limits.output_bytes.into()),
-            (Limit::StorageReads, self.reads.len() as u64, limits.storage_reads.into()),
-            (Limit::StorageWrites, self.journal.len() as u64, limits.storage_writes.into()),
-            (Limit::JournalBytes, journal_bytes(&self.journal), limits.journal_bytes.into()),
+            (
+                Limit::OutputBytes,
+                self.output.len() as u64,
+                limits.output_bytes.into(),
+            ),
+            (
+                Limit::StorageReads,
+                self.reads.len() as u64,
+                limits.storage_reads.into(),
+            ),
+            (
+                Limit::StorageWrites,
+                self.journal.len() as u64,
+                limits.storage_writes.into(),
+            ),
+            (
+                Limit::JournalBytes,
+                journal_bytes(&self.journal),
+                limits.journal_bytes.into(),
+            ),
         ];
         for (which, found, limit) in bounds {
             if found > limit {
-                return Err(ResponseError::AboveLimit { which, found, limit });
+                return Err(ResponseError::AboveLimit {
+                    which,
+                    found,
+                    limit,
+                });
             }
         }
         self.validate_status(limits)?;
@@ -110,7 +141,12 @@ impl ExecutionResponse {
     }
 
     fn validate_status(&self, limits: &ResourceLimits) -> Result<(), ResponseError> {
-        let inconsistent = |what| Err(ResponseError::Inconsistent { status: self.status.name(), what });
+        let inconsistent = |what| {
+            Err(ResponseError::Inconsistent {
+                status: self.status.name(),
+                what,
+            })
+        };
         if self.status != Status::Completed {
             if !self.output.is_empty() {
                 return inconsistent("an output");
@@ -120,11 +156,19 @@ impl ExecutionResponse {
             }
         }
         match &self.status {
-            Status::Trapped { reason } | Status::InvalidModule { reason } if reason.len() > MAX_REASON_BYTES => {
-                Err(ResponseError::ReasonBytes { found: reason.len() })
+            Status::Trapped { reason } | Status::InvalidModule { reason }
+                if reason.len() > MAX_REASON_BYTES =>
+            {
+                Err(ResponseError::ReasonBytes {
+                    found: reason.len(),
+                })
             }
-            Status::OutOfFuel if limits.compute.meter() != Meter::Fuel => inconsistent("a request billed in gas"),
-            Status::OutOfGas if limits.compute.meter() != Meter::Gas => inconsistent("a request billed in fuel"),
+            Status::OutOfFuel if limits.compute.meter() != Meter::Fuel => {
+                inconsistent("a request billed in gas")
+            }
+            Status::OutOfGas if limits.compute.meter() != Meter::Gas => {
+                inconsistent("a request billed in fuel")
+            }
             _ => Ok(()),
         }
     }
@@ -137,8 +181,14 @@ pub(crate) fn sample(request_id: RequestId) -> ExecutionResponse {
         status: Status::Completed,
         output: "output".into(),
         used: Compute::Fuel(1_000),
-        reads: vec![ReadEntry { key: "k".into(), value_hash: None }],
-        journal: vec![JournalEntry { key: "k".into(), value: Some("v".into()) }],
+        reads: vec![ReadEntry {
+            key: "k".into(),
+            value_hash: None,
+        }],
+        journal: vec![JournalEntry {
+            key: "k".into(),
+            value: Some("v".into()),
+        }],
         log_hash: Hash32::of(b""),
     }
 }
@@ -160,29 +210,54 @@ mod tests {
 
     #[test]
     fn what_no_honest_execution_gives_is_refused() {
-        assert_eq!(check(|r| r.request_id = 4), Err(ResponseError::Request { found: 4, expected: 3 }));
+        assert_eq!(
+            check(|r| r.request_id = 4),
+            Err(ResponseError::Request {
+                found: 4,
+                expected: 3
+            })
+        );
         assert_eq!(
             check(|r| r.used = Compute::Gas(1)),
-            Err(ResponseError::Meter { found: Meter::Gas, expected: Meter::Fuel })
+            Err(ResponseError::Meter {
+                found: Meter::Gas,
+                expected: Meter::Fuel
+            })
         );
         assert_eq!(
             check(|r| r.used = Compute::Fuel(100_000_001)),
-            Err(ResponseError::AboveLimit { which: Limit::Compute, found: 100_000_001, limit: 100_000_000 })
+            Err(ResponseError::AboveLimit {
+                which: Limit::Compute,
+                found: 100_000_001,
+                limit: 100_000_000
+            })
         );
         assert_eq!(
             check(|r| r.output = vec![0; 4_097].into()),
-            Err(ResponseError::AboveLimit { which: Limit::OutputBytes, found: 4_097, limit: 4_096 })
+            Err(ResponseError::AboveLimit {
+                which: Limit::OutputBytes,
+                found: 4_097,
+                limit: 4_096
+            })
         );
         assert_eq!(
             check(|r| r.status = Status::OutOfFuel),
-            Err(ResponseError::Inconsistent { status: "out_of_fuel", what: "an output" })
+            Err(ResponseError::Inconsistent {
+                status: "out_of_fuel",
+                what: "an output"
+            })
         );
         assert_eq!(
             check(|r| {
                 r.output = Bytes::default();
-                r.status = Status::Trapped { reason: "unreachable".to_owned() };
+                r.status = Status::Trapped {
+                    reason: "unreachable".to_owned(),
+                };
             }),
-            Err(ResponseError::Inconsistent { status: "trapped", what: "a journal" })
+            Err(ResponseError::Inconsistent {
+                status: "trapped",
+                what: "a journal"
+            })
         );
         assert_eq!(
             check(|r| {
@@ -190,7 +265,10 @@ mod tests {
                 r.journal.clear();
                 r.status = Status::OutOfGas;
             }),
-            Err(ResponseError::Inconsistent { status: "out_of_gas", what: "a request billed in fuel" })
+            Err(ResponseError::Inconsistent {
+                status: "out_of_gas",
+                what: "a request billed in fuel"
+            })
         );
     }
 }

@@ -44,7 +44,11 @@ impl From<&LiveRequest> for PendingView {
             block_height: request.context.block_height,
             deadline: request.terms.deadline,
             approvals: request.approvals,
-            committed: request.commitments.iter().map(|one| one.worker_id.clone()).collect(),
+            committed: request
+                .commitments
+                .iter()
+                .map(|one| one.worker_id.clone())
+                .collect(),
         }
     }
 }
@@ -73,13 +77,19 @@ pub struct CostView {
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        Self { max_fee: quote.max_fee, storage_reserve: quote.storage_reserve, total: quote.total }
+        Self {
+            max_fee: quote.max_fee,
+            storage_reserve: quote.storage_reserve,
+            total: quote.total,
+        }
     }
 }
 
 /// Money that the contract holds by purpose, yoctoNEAR; what its balance has beyond the sum and its own
 /// storage stake is surplus (donations, gas rewards).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
 pub struct FundsView {
     /// Deposits of live requests.
     pub deposits: NearToken,

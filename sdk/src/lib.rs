@@ -11,10 +11,11 @@
 //! ```
 //! use outlayer_sdk::{context, output, storage};
 //!
-//! let context = context::current();
-//! let visits = storage::read(b"visits").map_or(0, |bytes| bytes.len()) + 1;
-//! storage::write(b"visits", &vec![b'.'; visits]);
-//! output::write(format!("visit {visits}, by {}", context.predecessor_id));
+//! let caller = context::current().predecessor_id;
+//! let marks = storage::read(b"marks").unwrap_or_default();
+//! let marks = [&marks[..], b"|"].concat();
+//! storage::write(b"marks", &marks);
+//! output::write(format!("{caller} was here {} times", marks.len()));
 //! ```
 //!
 //! Nothing here is `unsafe` to call, and nothing blocks: a guest runs alone, on a snapshot.

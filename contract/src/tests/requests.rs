@@ -315,7 +315,9 @@ fn a_pause_stops_new_requests_only() {
     }
     world.owner(|c| c.pause());
     let error = world
-        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request("new")))
+        .call("dapp.near", NearToken::from_near(5), |c| {
+            c.accept(&request("new"))
+        })
         .unwrap_err();
     assert_eq!(error, ContractError::Paused);
     world.resolve(W, &answer(0, "x")).unwrap();

@@ -539,3 +539,73 @@ fn money_taken_out_while_a_response_waits_exhausts_it() {
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
     world.audit();
 }
+
+#[test]
+fn bytes_are_counted_to_the_last_one_before_they_are_written() {
+    let mut world = world();
+    world.deposit_storage(DAPP, NearToken::from_near(1));
+    let before = balance(&mut world, DAPP).unwrap().available;
+    set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
+    let price = before.saturating_sub(balance(&mut world, DAPP).unwrap().available);
+    world
+        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
+        .unwrap();
+
+    // Just enough for the key, then a yocto too little.
+    let keep = |world: &mut World, left: NearToken| {
+        let free = balance(world, DAPP).unwrap().available;
+        world
+            .call(DAPP, ONE, |c| {
+                c.storage_withdraw(Some(free.saturating_sub(left)))
+            })
+            .unwrap();
+    };
+    keep(&mut world, price);
+    set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
+    world
+        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
+        .unwrap();
+    let written = body(0, &[], &[("key", Some("value"))]);
+    let request_id = world.request(DAPP, &request("x"));
+    world
+        .resolve(
+            W,
+            &ExecutionResponse {
+                request_id,
+                ..written.clone()
+            },
+        )
+        .unwrap();
+    assert!(matches!(
+        world.settle(request_id).outcome,
+        Outcome::Completed { .. }
+    ));
+    assert_eq!(
+        balance(&mut world, DAPP).unwrap().available,
+        NearToken::ZERO
+    );
+
+    world
+        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
+        .unwrap();
+    keep(&mut world, price.saturating_sub(ONE));
+    let error = set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ContractError::Namespace(NamespaceError::Unpaid { .. })
+        ),
+        "{error}"
+    );
+    let request_id = world.request(DAPP, &request("x"));
+    world
+        .resolve(
+            W,
+            &ExecutionResponse {
+                request_id,
+                ..written
+            },
+        )
+        .unwrap();
+    assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
+}

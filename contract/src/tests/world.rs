@@ -375,4 +375,3 @@ pub(crate) fn write(key: &str, value: Option<&str>) -> JournalEntry {
         value: value.map(Into::into),
     }
 }
-

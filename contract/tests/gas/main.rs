@@ -12,8 +12,7 @@ use near_vm_runner::logic::{mocks::mock_external::MockAction, types::PromiseResu
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
     JournalEntry, Outcome, ReadEntry, ResourceLimits, ResponseFormat, Settlement, Status,
-    limits::MAX_KEY_BYTES,
-    request::CodeRef,
+    limits::MAX_KEY_BYTES, request::CodeRef,
 };
 use serde_json::json;
 use vm::{CONTRACT, Call, Vm};
@@ -34,15 +33,33 @@ struct Measured {
 }
 
 fn call<'a>(by: &'a str, method: &'a str, args: serde_json::Value) -> Call<'a> {
-    Call { by, method, input: args.to_string().into_bytes(), deposit: 0, gas: MOST, result: None }
+    Call {
+        by,
+        method,
+        input: args.to_string().into_bytes(),
+        deposit: 0,
+        gas: MOST,
+        result: None,
+    }
 }
 
 fn contract(config: &Config) -> Vm {
     let mut vm = Vm::new();
-    vm.expect(call("owner.near", "new", json!({ "owner_id": "owner.near", "config": config })));
-    vm.expect(call("owner.near", "register_worker", json!({ "worker_id": WORKER })));
+    vm.expect(call(
+        "owner.near",
+        "new",
+        json!({ "owner_id": "owner.near", "config": config }),
+    ));
+    vm.expect(call(
+        "owner.near",
+        "register_worker",
+        json!({ "worker_id": WORKER }),
+    ));
     let deposit = 10u128.pow(26);
-    vm.expect(Call { deposit, ..call(DAPP, "storage_deposit", json!({})) });
+    vm.expect(Call {
+        deposit,
+        ..call(DAPP, "storage_deposit", json!({}))
+    });
     vm
 }
 
@@ -51,9 +68,12 @@ fn last_yield(vm: &Vm) -> (Vec<u8>, u64) {
     let actions = vm.actions().iter().rev();
     actions
         .filter_map(|action| match action {
-            MockAction::FunctionCallWeight { method_name, args, prepaid_gas, .. }
-                if method_name == b"on_execution_response" =>
-            {
+            MockAction::FunctionCallWeight {
+                method_name,
+                args,
+                prepaid_gas,
+                ..
+            } if method_name == b"on_execution_response" => {
                 Some((args.clone(), prepaid_gas.as_gas()))
             }
             _ => None,
@@ -77,12 +97,21 @@ fn last_payload(vm: &Vm) -> Vec<u8> {
 fn settle(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse) -> Measured {
     let args = json!({ "request": request });
     let deposit = 10u128.pow(27);
-    let made = vm.expect(Call { deposit, ..call(DAPP, "request_execution", args) });
+    let made = vm.expect(Call {
+        deposit,
+        ..call(DAPP, "request_execution", args)
+    });
     let (args, reserved) = last_yield(vm);
     let id: serde_json::Value = serde_json::from_slice(&args).unwrap();
-    let body = ExecutionResponse { request_id: id["request_id"].as_u64().unwrap(), ..body.clone() };
+    let body = ExecutionResponse {
+        request_id: id["request_id"].as_u64().unwrap(),
+        ..body.clone()
+    };
     let input = borsh::to_vec(&body).unwrap();
-    let resolved = vm.expect(Call { input, ..call(WORKER, "resolve_execution", json!({})) });
+    let resolved = vm.expect(Call {
+        input,
+        ..call(WORKER, "resolve_execution", json!({}))
+    });
     let result = Some(PromiseResult::Successful(last_payload(vm).into()));
     let callback = Call {
         input: args,
@@ -112,7 +141,10 @@ fn config() -> Config {
 }
 
 fn request(input: usize) -> ExecutionRequest {
-    let code = CodeRef { hash: Hash32::of(b"code"), url: Some("https://code.example".to_owned()) };
+    let code = CodeRef {
+        hash: Hash32::of(b"code"),
+        url: Some("https://code.example".to_owned()),
+    };
     ExecutionRequest::new(code, vec![b'i'; input])
 }
 
@@ -134,7 +166,13 @@ fn key(n: u32) -> Bytes {
 
 fn print(name: &str, measured: &Measured) {
     let tera = |gas: u64| format!("{}.{:02}", gas / TERA, gas % TERA / 10_000_000_000);
-    let Measured { request, resolve, reserved, settle, outcome } = measured;
+    let Measured {
+        request,
+        resolve,
+        reserved,
+        settle,
+        outcome,
+    } = measured;
     println!(
         "{name}: request {}, resolve {}, settlement {} of {} ({})",
         tera(*request),
@@ -149,7 +187,10 @@ fn print(name: &str, measured: &Measured) {
 fn measure() {
     let mut vm = contract(&config());
     print("empty", &settle(&mut vm, &request(0), &answer(0)));
-    print("1 KB output", &settle(&mut vm, &request(100), &answer(1_024)));
+    print(
+        "1 KB output",
+        &settle(&mut vm, &request(100), &answer(1_024)),
+    );
     let mut large = request(256 << 10);
     large.limits.output_bytes = 256 << 10;
     print("256 KB", &settle(&mut vm, &large, &answer(256 << 10)));
@@ -163,23 +204,43 @@ fn measure() {
     keys.limits.output_bytes = 0;
     let value = |n: u32| Some(Bytes(vec![1; if n == 0 { 100 } else { 0 }]));
     let write = ExecutionResponse {
-        journal: (0..255).map(|n| JournalEntry { key: key(n), value: value(n) }).collect(),
+        journal: (0..255)
+            .map(|n| JournalEntry {
+                key: key(n),
+                value: value(n),
+            })
+            .collect(),
         ..answer(0)
     };
     print("255 new keys", &settle(&mut vm, &keys, &write));
     let hash = |n: u32| value(n).map(|value| Hash32::of(&value));
     let read = ExecutionResponse {
-        reads: (0..255).map(|n| ReadEntry { key: key(n), value_hash: hash(n) }).collect(),
+        reads: (0..255)
+            .map(|n| ReadEntry {
+                key: key(n),
+                value_hash: hash(n),
+            })
+            .collect(),
         ..answer(0)
     };
     print("255 reads", &settle(&mut vm, &keys, &read));
     let remove = ExecutionResponse {
-        journal: (0..255).map(|n| JournalEntry { key: key(n), value: None }).collect(),
+        journal: (0..255)
+            .map(|n| JournalEntry {
+                key: key(n),
+                value: None,
+            })
+            .collect(),
         ..answer(0)
     };
     print("255 removals", &settle(&mut vm, &keys, &remove));
     let absent = ExecutionResponse {
-        reads: (0..255).map(|n| ReadEntry { key: key(n), value_hash: None }).collect(),
+        reads: (0..255)
+            .map(|n| ReadEntry {
+                key: key(n),
+                value_hash: None,
+            })
+            .collect(),
         ..answer(0)
     };
     print("255 absent", &settle(&mut vm, &keys, &absent));
@@ -192,7 +253,11 @@ fn measure() {
         ..answer(0)
     };
     let mut single = request(0);
-    single.limits = ResourceLimits { storage_writes: 1, journal_bytes: 64 << 10, ..single.limits };
+    single.limits = ResourceLimits {
+        storage_writes: 1,
+        journal_bytes: 64 << 10,
+        ..single.limits
+    };
     print("60 KB value", &settle(&mut vm, &single, &one(Some(60_000))));
     print("60 KB again", &settle(&mut vm, &single, &one(Some(60_000))));
     print("60 KB removed", &settle(&mut vm, &single, &one(None)));

@@ -38,11 +38,9 @@ pub struct Call<'a> {
 
 /// The contract's Wasm, as `scripts/wasm` builds it.
 pub fn contract() -> Vec<u8> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/outlayer_contract.wasm");
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; scripts/wasm builds it", path.display())
-    })
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/outlayer_contract.wasm");
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; scripts/wasm builds it", path.display()))
 }
 
 impl Vm {

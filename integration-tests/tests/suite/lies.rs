@@ -7,7 +7,8 @@ use outlayer_integration_tests::{
     testbed::{events, settlement},
 };
 use outlayer_protocol::{
-    Compute, ExecutionRecord, ExecutionResponse, Hash32, JournalEntry, ReadEntry, Status, events::Event,
+    Compute, ExecutionRecord, ExecutionResponse, Hash32, JournalEntry, ReadEntry, Status,
+    events::Event,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,10 +22,24 @@ async fn every_altered_field_shows_in_the_digest_of_the_event() -> Result<()> {
             r.output.0.clear();
         }),
         ("output", |r| r.output.0[0] ^= 1),
-        ("used, more", |r| r.used = Compute::Fuel(r.used.amount() + 1)),
-        ("used, less", |r| r.used = Compute::Fuel(r.used.amount() - 1)),
-        ("reads", |r| r.reads.push(ReadEntry { key: "absent".into(), value_hash: None })),
-        ("journal", |r| r.journal.push(JournalEntry { key: "absent".into(), value: None })),
+        ("used, more", |r| {
+            r.used = Compute::Fuel(r.used.amount() + 1)
+        }),
+        ("used, less", |r| {
+            r.used = Compute::Fuel(r.used.amount() - 1)
+        }),
+        ("reads", |r| {
+            r.reads.push(ReadEntry {
+                key: "absent".into(),
+                value_hash: None,
+            })
+        }),
+        ("journal", |r| {
+            r.journal.push(JournalEntry {
+                key: "absent".into(),
+                value: None,
+            })
+        }),
         ("log_hash", |r| r.log_hash = Hash32::of(b"other logs")),
     ];
     for (field, lie) in lies {
@@ -38,10 +53,20 @@ async fn every_altered_field_shows_in_the_digest_of_the_event() -> Result<()> {
         assert!(resolved.is_success(), "{field}: {resolved:?}");
         let result = testbed.finished(asked).await?;
         let events = events(&result);
-        let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{field}: {events:?}") };
+        let Some(Event::ExecutionCompleted(completed)) = events.last() else {
+            panic!("{field}: {events:?}")
+        };
         assert_ne!(completed.digest, honest, "{field}");
-        assert_eq!(completed.digest, ExecutionRecord::new(&live, &response).digest(), "{field}");
-        assert_eq!(settlement(result)?.digest, Some(completed.digest), "{field}");
+        assert_eq!(
+            completed.digest,
+            ExecutionRecord::new(&live, &response).digest(),
+            "{field}"
+        );
+        assert_eq!(
+            settlement(result)?.digest,
+            Some(completed.digest),
+            "{field}"
+        );
     }
     Ok(())
 }

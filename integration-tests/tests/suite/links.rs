@@ -8,8 +8,12 @@ use outlayer_integration_tests::artifacts;
 use wasmparser::{Parser, Payload};
 
 /// Host functions that came with protocol version 85 or later (nearcore, `near-vm-runner/src/imports.rs`).
-const NEWER: [&str; 4] =
-    ["promise_yield_create_with_id", "promise_yield_resume_with_yield_id", "promise_set_refund_to", "state_init"];
+const NEWER: [&str; 4] = [
+    "promise_yield_create_with_id",
+    "promise_yield_resume_with_yield_id",
+    "promise_set_refund_to",
+    "state_init",
+];
 
 fn imports(wasm: &[u8]) -> Result<Vec<String>> {
     let mut names = Vec::new();
@@ -32,15 +36,27 @@ fn contracts_import_what_the_committed_list_says() -> Result<()> {
     let mut expected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some((contract, names)) = line.split_once(':') {
-            expected.insert(contract, names.split_whitespace().map(str::to_owned).collect());
+            expected.insert(
+                contract,
+                names.split_whitespace().map(str::to_owned).collect(),
+            );
         }
     }
     assert!(expected.contains_key("outlayer_contract") && expected.contains_key("fixture_dapp"));
     for (contract, expected) in expected {
         let found = imports(&artifacts::wasm(contract)?)?;
-        assert_eq!(found, expected, "{contract}: put this into {}: {}", list.display(), found.join(" "));
+        assert_eq!(
+            found,
+            expected,
+            "{contract}: put this into {}: {}",
+            list.display(),
+            found.join(" ")
+        );
         for newer in NEWER {
-            assert!(!found.iter().any(|name| name.contains(newer)), "{contract} imports {newer}");
+            assert!(
+                !found.iter().any(|name| name.contains(newer)),
+                "{contract} imports {newer}"
+            );
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 mod crowd;
 mod faults;
+mod guests;
 mod lies;
 mod links;
+mod readme;
 mod refusals;
 mod replay;
 mod restart;

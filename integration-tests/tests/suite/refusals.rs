@@ -9,13 +9,26 @@ use outlayer_protocol::{ExecutionResponse, Outcome, views::FundsView};
 async fn state(testbed: &Testbed) -> Result<(FundsView, u128, u64, usize)> {
     let account = testbed.contract.view_account().await?;
     let pending = testbed.pending().await?.len();
-    Ok((testbed.funds().await?, account.balance.as_yoctonear(), account.storage_usage, pending))
+    Ok((
+        testbed.funds().await?,
+        account.balance.as_yoctonear(),
+        account.storage_usage,
+        pending,
+    ))
 }
 
 /// A refused call leaves the state as it was; before protocol version 87 a contract earned from its gas.
-async fn assert_refused(testbed: &Testbed, result: ExecutionFinalResult, before: (FundsView, u128, u64, usize), expected: &str) -> Result<()> {
+async fn assert_refused(
+    testbed: &Testbed,
+    result: ExecutionFinalResult,
+    before: (FundsView, u128, u64, usize),
+    expected: &str,
+) -> Result<()> {
     let refusal = format!("{:?}", result.into_result().expect_err("must be refused"));
-    assert!(refusal.contains(expected), "expected {expected:?} in {refusal}");
+    assert!(
+        refusal.contains(expected),
+        "expected {expected:?} in {refusal}"
+    );
     let mut after = state(testbed).await?;
     if testbed.node.status().await?.protocol_version < 87 && after.1 > before.1 {
         after.1 = before.1;
@@ -40,13 +53,26 @@ async fn strangers_unknown_requests_second_and_late_answers_are_refused() -> Res
     assert_refused(&testbed, refused, before, "is not a registered worker").await?;
 
     let before = state(&testbed).await?;
-    let unknown = ExecutionResponse { request_id: 1_000, ..response.clone() };
+    let unknown = ExecutionResponse {
+        request_id: 1_000,
+        ..response.clone()
+    };
     let refused = testbed.resolve(&testbed.worker, &unknown).await?;
     assert_refused(&testbed, refused, before, "request 1000 does not exist").await?;
 
-    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
+    assert!(
+        testbed
+            .resolve(&testbed.worker, &response)
+            .await?
+            .is_success()
+    );
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(settled.outcome, Outcome::Completed { output: "once".into() });
+    assert_eq!(
+        settled.outcome,
+        Outcome::Completed {
+            output: "once".into()
+        }
+    );
 
     let before = state(&testbed).await?;
     let refused = testbed.resolve(&testbed.worker, &response).await?;
@@ -73,13 +99,31 @@ async fn of_two_answers_at_once_one_settles_and_the_other_is_refused() -> Result
     let asked = testbed.ask(&caller, &request(echo, "race")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let response = testbed.execute(request_id).await?;
-    let (one, other) = tokio::join!(testbed.resolve(&testbed.worker, &response), testbed.resolve(&rival, &response));
+    let (one, other) = tokio::join!(
+        testbed.resolve(&testbed.worker, &response),
+        testbed.resolve(&rival, &response)
+    );
     let results = [one?, other?];
-    assert_eq!(results.iter().filter(|result| result.is_success()).count(), 1, "{results:?}");
-    let refusal = results.into_iter().find_map(|result| result.into_result().err()).map(|error| format!("{error:?}"));
+    assert_eq!(
+        results.iter().filter(|result| result.is_success()).count(),
+        1,
+        "{results:?}"
+    );
+    let refusal = results
+        .into_iter()
+        .find_map(|result| result.into_result().err())
+        .map(|error| format!("{error:?}"));
     let refusal = refusal.expect("one is refused");
-    assert!(refusal.contains("is answered already") || refusal.contains("is settled already"), "{refusal}");
-    assert_eq!(testbed.settlement(asked).await?.outcome, Outcome::Completed { output: "race".into() });
+    assert!(
+        refusal.contains("is answered already") || refusal.contains("is settled already"),
+        "{refusal}"
+    );
+    assert_eq!(
+        testbed.settlement(asked).await?.outcome,
+        Outcome::Completed {
+            output: "race".into()
+        }
+    );
     Ok(())
 }
 
@@ -94,7 +138,9 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     let mut greedy = good.clone();
     greedy.limits.memory_bytes = u64::MAX;
     let mut shadow = good.clone();
-    shadow.env.push(("OUTLAYER_RANDOM_SEED".to_owned(), "7".to_owned()));
+    shadow
+        .env
+        .push(("OUTLAYER_RANDOM_SEED".to_owned(), "7".to_owned()));
     let unpublished = request(outlayer_protocol::Hash32::of(b"nothing"), "");
     let enough = NearToken::from_near(5);
     let short = NearToken::from_yoctonear(cost.total.as_yoctonear() - 1);
@@ -107,11 +153,23 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     ] {
         let before = state(&testbed).await?;
         let call = caller.call(testbed.contract.id(), "request_execution");
-        let call = call.args_json(serde_json::json!({ "request": request })).deposit(deposit).gas(DAPP_GAS);
+        let call = call
+            .args_json(serde_json::json!({ "request": request }))
+            .deposit(deposit)
+            .gas(DAPP_GAS);
         assert_refused(&testbed, call.transact().await?, before, expected).await?;
     }
     let before = state(&testbed).await?;
     let call = caller.call(testbed.contract.id(), "request_execution");
-    let call = call.args_json(serde_json::json!({ "request": { "code": 7 } })).deposit(enough).gas(DAPP_GAS);
-    assert_refused(&testbed, call.transact().await?, before, "expected struct CodeRef").await
+    let call = call
+        .args_json(serde_json::json!({ "request": { "code": 7 } }))
+        .deposit(enough)
+        .gas(DAPP_GAS);
+    assert_refused(
+        &testbed,
+        call.transact().await?,
+        before,
+        "expected struct CodeRef",
+    )
+    .await
 }

@@ -17,20 +17,32 @@ use serde_json::{Value, json};
 async fn replay(testbed: &Testbed, transaction: &str, signer: &str) -> Result<(bool, Value)> {
     let mut command = Command::new(node::testbed_binary()?);
     command
-        .args(["outlayer", "replay", "--rpc-url", &testbed.node.rpc_addr(), "--contract", testbed.contract.id().as_str()])
+        .args([
+            "outlayer",
+            "replay",
+            "--rpc-url",
+            &testbed.node.rpc_addr(),
+            "--contract",
+            testbed.contract.id().as_str(),
+        ])
         .args(["--tx", transaction, "--signer", signer, "--json"]);
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report = serde_json::from_str(&text).with_context(|| format!("no JSON: {text} {errors}"))?;
+    let report =
+        serde_json::from_str(&text).with_context(|| format!("no JSON: {text} {errors}"))?;
     Ok((output.status.success(), report))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result<()> {
     let testbed = Testbed::start().await?;
-    let deposit = testbed.worker.call(testbed.contract.id(), "storage_deposit");
-    let deposit = deposit.args_json(json!({ "account_id": testbed.dapp.id() })).deposit(NearToken::from_near(1));
+    let deposit = testbed
+        .worker
+        .call(testbed.contract.id(), "storage_deposit");
+    let deposit = deposit
+        .args_json(json!({ "account_id": testbed.dapp.id() }))
+        .deposit(NearToken::from_near(1));
     deposit.max_gas().transact().await?.into_result()?;
     let guest = testbed.publish_guest("key-value").await?;
     let ark = testbed.publish_guest("random-ark").await?;
@@ -38,14 +50,24 @@ async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result
     let serving = testbed.serve()?;
 
     // Storage, randomness and the clock all enter the record.
-    let increment = request(guest, json!([{ "op": "increment", "key": "n" }, { "op": "get", "key": "n" }]).to_string().as_str());
+    let increment = request(
+        guest,
+        json!([{ "op": "increment", "key": "n" }, { "op": "get", "key": "n" }])
+            .to_string()
+            .as_str(),
+    );
     for asked_for in [increment.clone(), increment, request(ark, "{}")] {
         let asked = testbed.ask(&caller, &asked_for).await?;
         let (hash, signer) = (asked.hash().to_string(), asked.sender_id().to_string());
         let result = testbed.finished(asked).await?;
         let events = events(&result);
-        assert!(matches!(settlement(result)?.outcome, Outcome::Completed { .. }));
-        let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{events:?}") };
+        assert!(matches!(
+            settlement(result)?.outcome,
+            Outcome::Completed { .. }
+        ));
+        let Some(Event::ExecutionCompleted(completed)) = events.last() else {
+            panic!("{events:?}")
+        };
         for _ in 0..2 {
             let (matches, report) = replay(&testbed, &hash, &signer).await?;
             assert!(matches, "{report}");
@@ -93,10 +115,25 @@ async fn the_record_of_a_live_request_binds_what_the_chain_shows() -> Result<()>
     assert_eq!(&record.context.contract_id, testbed.contract.id());
     assert_eq!(&record.context.signer_id, caller.id());
     assert_eq!(&record.context.predecessor_id, testbed.dapp.id());
-    let block = testbed.node.view_block().block_height(record.context.block_height).await?;
-    assert_eq!(record.context.block_timestamp, block.header().timestamp_nanosec());
+    let block = testbed
+        .node
+        .view_block()
+        .block_height(record.context.block_height)
+        .await?;
+    assert_eq!(
+        record.context.block_timestamp,
+        block.header().timestamp_nanosec()
+    );
 
-    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
-    assert_eq!(testbed.settlement(asked).await?.digest, Some(record.digest()));
+    assert!(
+        testbed
+            .resolve(&testbed.worker, &response)
+            .await?
+            .is_success()
+    );
+    assert_eq!(
+        testbed.settlement(asked).await?.digest,
+        Some(record.digest())
+    );
     Ok(())
 }

@@ -7,8 +7,13 @@ use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
 use serde_json::{Value, json};
 
 async fn pay_for_storage(testbed: &Testbed) -> Result<()> {
-    let call = testbed.worker.call(testbed.contract.id(), "storage_deposit");
-    let call = call.args_json(json!({ "account_id": testbed.dapp.id() })).deposit(NearToken::from_near(1)).max_gas();
+    let call = testbed
+        .worker
+        .call(testbed.contract.id(), "storage_deposit");
+    let call = call
+        .args_json(json!({ "account_id": testbed.dapp.id() }))
+        .deposit(NearToken::from_near(1))
+        .max_gas();
     call.transact().await?.into_result()?;
     Ok(())
 }
@@ -27,7 +32,12 @@ fn set(key: &str, value: &str) -> Value {
 
 async fn stored(testbed: &Testbed, key: &str) -> Result<Option<Bytes>> {
     let args = json!({ "account_id": testbed.dapp.id(), "key": Bytes::from(key) });
-    Ok(testbed.contract.view("storage_get").args_json(args).await?.json()?)
+    Ok(testbed
+        .contract
+        .view("storage_get")
+        .args_json(args)
+        .await?
+        .json()?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,14 +48,33 @@ async fn a_value_written_by_one_request_is_read_by_the_next() -> Result<()> {
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
 
-    let write = commands(guest, json!([set("greeting", "hello"), set("gone", "soon")]));
-    let settled = testbed.settlement(testbed.ask(&caller, &write).await?).await?;
-    assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{settled:?}");
+    let write = commands(
+        guest,
+        json!([set("greeting", "hello"), set("gone", "soon")]),
+    );
+    let settled = testbed
+        .settlement(testbed.ask(&caller, &write).await?)
+        .await?;
+    assert!(
+        matches!(settled.outcome, Outcome::Completed { .. }),
+        "{settled:?}"
+    );
     assert_eq!(stored(&testbed, "greeting").await?, Some("hello".into()));
 
-    let read = commands(guest, json!([op("get", "greeting"), op("remove", "gone"), op("get", "gone")]));
-    let settled = testbed.settlement(testbed.ask(&caller, &read).await?).await?;
-    let Outcome::Completed { output } = settled.outcome else { panic!("{:?}", settled.outcome) };
+    let read = commands(
+        guest,
+        json!([
+            op("get", "greeting"),
+            op("remove", "gone"),
+            op("get", "gone")
+        ]),
+    );
+    let settled = testbed
+        .settlement(testbed.ask(&caller, &read).await?)
+        .await?;
+    let Outcome::Completed { output } = settled.outcome else {
+        panic!("{:?}", settled.outcome)
+    };
     let answer: Value = serde_json::from_slice(&output)?;
     assert_eq!(answer, json!(["hello", true, null]));
     assert_eq!(stored(&testbed, "gone").await?, None);
@@ -68,9 +97,16 @@ async fn requests_over_one_key_in_flight_at_once_lose_no_update() -> Result<()> 
     let serving = testbed.serve()?;
     for one in asked {
         let settled = testbed.settlement(one).await?;
-        assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{:?}", settled.outcome);
+        assert!(
+            matches!(settled.outcome, Outcome::Completed { .. }),
+            "{:?}",
+            settled.outcome
+        );
     }
-    assert_eq!(stored(&testbed, "counter").await?, Some(REQUESTS.to_string().as_str().into()));
+    assert_eq!(
+        stored(&testbed, "counter").await?,
+        Some(REQUESTS.to_string().as_str().into())
+    );
     serving.stop().await
 }
 
@@ -89,15 +125,32 @@ async fn an_answer_over_an_outdated_value_is_refused_and_executed_again() -> Res
 
     let outdated = testbed.execute(ids[1]).await?;
     let response = testbed.execute(ids[0]).await?;
-    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
-    assert!(matches!(testbed.settlement(first).await?.outcome, Outcome::Completed { .. }));
+    assert!(
+        testbed
+            .resolve(&testbed.worker, &response)
+            .await?
+            .is_success()
+    );
+    assert!(matches!(
+        testbed.settlement(first).await?.outcome,
+        Outcome::Completed { .. }
+    ));
 
     let refused = testbed.resolve(&testbed.worker, &outdated).await?;
-    let refusal = format!("{:?}", refused.into_result().expect_err("the key has changed"));
-    assert!(refusal.contains("was read and has changed since"), "{refusal}");
+    let refusal = format!(
+        "{:?}",
+        refused.into_result().expect_err("the key has changed")
+    );
+    assert!(
+        refusal.contains("was read and has changed since"),
+        "{refusal}"
+    );
     let again = testbed.execute(ids[1]).await?;
     assert!(testbed.resolve(&testbed.worker, &again).await?.is_success());
-    assert!(matches!(testbed.settlement(second).await?.outcome, Outcome::Completed { .. }));
+    assert!(matches!(
+        testbed.settlement(second).await?.outcome,
+        Outcome::Completed { .. }
+    ));
     assert_eq!(stored(&testbed, "counter").await?, Some("2".into()));
     Ok(())
 }
@@ -109,8 +162,13 @@ async fn a_namespace_that_has_not_paid_settles_as_exhausted_with_nothing_written
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
     let write = commands(guest, json!([set("a", "1"), set("b", "2")]));
-    let settled = testbed.settlement(testbed.ask(&caller, &write).await?).await?;
+    let settled = testbed
+        .settlement(testbed.ask(&caller, &write).await?)
+        .await?;
     assert_eq!(settled.outcome, Outcome::StorageExhausted);
-    assert_eq!((stored(&testbed, "a").await?, stored(&testbed, "b").await?), (None, None));
+    assert_eq!(
+        (stored(&testbed, "a").await?, stored(&testbed, "b").await?),
+        (None, None)
+    );
     serving.stop().await
 }

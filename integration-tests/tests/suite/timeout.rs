@@ -27,7 +27,10 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
     // Not one block early: it lives as long as the deadline is ahead.
     testbed.advance_to(deadline - 8).await?;
     let alive = testbed.live(request_id).await?.is_some();
-    assert!(alive || testbed.height().await? > deadline, "settled before its deadline");
+    assert!(
+        alive || testbed.height().await? > deadline,
+        "settled before its deadline"
+    );
 
     testbed.advance_to(deadline + 3).await?;
     let result = testbed.finished(asked).await?;
@@ -35,12 +38,21 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
     let settled = settlement(result)?;
     assert_eq!(settled.outcome, Outcome::TimedOut);
     assert_eq!((settled.fee.as_yoctonear(), settled.refund), (0, deposit));
-    assert!(matches!(&events[1..], [Event::ExecutionTimedOut(event)] if event.refund == deposit), "{events:?}");
-    assert!(testbed.live(request_id).await?.is_none(), "the record must be gone");
+    assert!(
+        matches!(&events[1..], [Event::ExecutionTimedOut(event)] if event.refund == deposit),
+        "{events:?}"
+    );
+    assert!(
+        testbed.live(request_id).await?.is_none(),
+        "the record must be gone"
+    );
     assert_eq!(testbed.funds().await?, funds_before);
     let version = testbed.node.status().await?.protocol_version;
     let after = testbed.balance(testbed.contract.id()).await?;
-    assert!(after == before || version < 87 && after > before, "{before} before, {after} after");
+    assert!(
+        after == before || version < 87 && after > before,
+        "{before} before, {after} after"
+    );
     Ok(())
 }
 
@@ -58,7 +70,12 @@ async fn an_answer_just_before_the_deadline_still_settles() -> Result<()> {
     let resolved = testbed.resolve(&testbed.worker, &response).await?;
     assert!(resolved.is_success(), "{resolved:?}");
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(settled.outcome, Outcome::Completed { output: "just in time".into() });
+    assert_eq!(
+        settled.outcome,
+        Outcome::Completed {
+            output: "just in time".into()
+        }
+    );
     Ok(())
 }
 
@@ -73,13 +90,31 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
 
     let cancel = serde_json::json!({ "request_id": request_id });
-    let stranger = caller.call(testbed.contract.id(), "cancel_execution").args_json(&cancel).max_gas().transact().await?;
-    let refusal = format!("{:?}", stranger.into_result().expect_err("a stranger cannot cancel"));
+    let stranger = caller
+        .call(testbed.contract.id(), "cancel_execution")
+        .args_json(&cancel)
+        .max_gas()
+        .transact()
+        .await?;
+    let refusal = format!(
+        "{:?}",
+        stranger
+            .into_result()
+            .expect_err("a stranger cannot cancel")
+    );
     assert!(refusal.contains("can be cancelled by"), "{refusal}");
 
-    let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas().transact().await?;
+    let cancelled = caller
+        .call(testbed.dapp.id(), "cancel")
+        .args_json(&cancel)
+        .max_gas()
+        .transact()
+        .await?;
     assert!(cancelled.is_success(), "{cancelled:?}");
     let settled = testbed.settlement(asked).await?;
-    assert_eq!((settled.outcome, settled.refund), (Outcome::Cancelled, deposit));
+    assert_eq!(
+        (settled.outcome, settled.refund),
+        (Outcome::Cancelled, deposit)
+    );
     Ok(())
 }

@@ -6,8 +6,8 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind, Hash32, RequestId, ResourceLimits,
-    ResponseFormat,
+    CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind, Hash32,
+    RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
 };
@@ -124,7 +124,9 @@ impl LiveRequest {
         quote: Quote,
         data_id: Hash32,
     ) -> Result<Self, PricingError> {
-        let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
+        let deadline = context
+            .block_height
+            .saturating_add(config.yield_timeout_blocks);
         Ok(Self {
             code: request.code.clone(),
             kind: request.kind,
@@ -132,7 +134,9 @@ impl LiveRequest {
             env: request.env.clone(),
             args_env_hash: request.args_env_hash(),
             input_hash: Hash32::of(&request.input),
-            input_bytes: u32::try_from(request.input.len()).map_err(|_| PricingError { what: "input's length" })?,
+            input_bytes: u32::try_from(request.input.len()).map_err(|_| PricingError {
+                what: "input's length",
+            })?,
             limits: request.limits,
             approvals: request.approvals,
             response_format: request.response_format,
@@ -143,7 +147,10 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
-                payer: request.refund_to.clone().unwrap_or_else(|| context.predecessor_id.clone()),
+                payer: request
+                    .refund_to
+                    .clone()
+                    .unwrap_or_else(|| context.predecessor_id.clone()),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
             },
@@ -174,7 +181,18 @@ impl LiveRequest {
 #[cfg(test)]
 pub(crate) fn sample() -> LiveRequest {
     let (config, request) = (crate::config::sample(), crate::request::sample());
-    let quote =
-        crate::pricing::quote(&config, &request, NearToken::from_yoctonear(10_000_000_000_000_000_000)).unwrap();
-    LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id")).unwrap()
+    let quote = crate::pricing::quote(
+        &config,
+        &request,
+        NearToken::from_yoctonear(10_000_000_000_000_000_000),
+    )
+    .unwrap();
+    LiveRequest::accept(
+        &config,
+        &request,
+        crate::context::sample(),
+        quote,
+        Hash32::of(b"data id"),
+    )
+    .unwrap()
 }

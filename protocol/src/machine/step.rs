@@ -101,7 +101,9 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The deadline has passed.
-    #[error("request {request_id} expired: the deadline is block {deadline}, this is block {height}")]
+    #[error(
+        "request {request_id} expired: the deadline is block {deadline}, this is block {height}"
+    )]
     Expired {
         /// The request.
         request_id: RequestId,
@@ -111,7 +113,9 @@ pub enum Refusal {
         height: u64,
     },
     /// A response is staged already.
-    #[error("request {request_id} is answered already: digest {digest} by {worker_id} awaits settlement")]
+    #[error(
+        "request {request_id} is answered already: digest {digest} by {worker_id} awaits settlement"
+    )]
     AlreadyStaged {
         /// The request.
         request_id: RequestId,
@@ -135,7 +139,9 @@ pub enum Refusal {
         error: ResponseError,
     },
     /// A key that was read has changed: execute again on a newer snapshot.
-    #[error("request {request_id}: the key {key:?} was read and has changed since; execute again on a newer block")]
+    #[error(
+        "request {request_id}: the key {key:?} was read and has changed since; execute again on a newer block"
+    )]
     ReadConflict {
         /// The request.
         request_id: RequestId,
@@ -143,7 +149,9 @@ pub enum Refusal {
         key: crate::Bytes,
     },
     /// A key is held by another request's staged response: wait for its settlement, then execute again.
-    #[error("request {request_id}: the key {key:?} is held until another request is settled; execute again after it")]
+    #[error(
+        "request {request_id}: the key {key:?} is held until another request is settled; execute again after it"
+    )]
     KeyHeld {
         /// The request.
         request_id: RequestId,
@@ -175,7 +183,9 @@ pub enum Refusal {
         worker_id: AccountId,
     },
     /// Enough commitments stand, or a body is public.
-    #[error("request {request_id} takes no more commitments: {found} stand of {most}, body public: {body_public}")]
+    #[error(
+        "request {request_id} takes no more commitments: {found} stand of {most}, body public: {body_public}"
+    )]
     CommitmentsClosed {
         /// The request.
         request_id: RequestId,
@@ -222,10 +232,17 @@ impl LiveRequest {
     /// A [`Refusal`]; the caller keeps the state it had.
     pub fn step(self, input: Input<'_>) -> Result<Step, Refusal> {
         match input {
-            Input::Commit { worker_id, hash, height } => self.commit(worker_id, hash, height),
-            Input::Resolve { worker_id, response, storage, height } => {
-                self.resolve(worker_id, response, &storage, height)
-            }
+            Input::Commit {
+                worker_id,
+                hash,
+                height,
+            } => self.commit(worker_id, hash, height),
+            Input::Resolve {
+                worker_id,
+                response,
+                storage,
+                height,
+            } => self.resolve(worker_id, response, &storage, height),
             Input::Cancel { by, height } => self.cancel(by, height),
             Input::Deliver { delivery, staged } => Ok(settle::deliver(self, delivery, staged)),
             Input::Sweep { height } => self.sweep(height),
@@ -235,13 +252,19 @@ impl LiveRequest {
     fn open(&self, height: u64) -> Result<(), Refusal> {
         let request_id = self.id();
         match &self.phase {
-            Phase::Staged { digest, worker_id, .. } => {
-                Err(Refusal::AlreadyStaged { request_id, digest: *digest, worker_id: worker_id.clone() })
-            }
+            Phase::Staged {
+                digest, worker_id, ..
+            } => Err(Refusal::AlreadyStaged {
+                request_id,
+                digest: *digest,
+                worker_id: worker_id.clone(),
+            }),
             Phase::Cancelling => Err(Refusal::AlreadyCancelled { request_id }),
-            Phase::Pending if height > self.terms.deadline => {
-                Err(Refusal::Expired { request_id, deadline: self.terms.deadline, height })
-            }
+            Phase::Pending if height > self.terms.deadline => Err(Refusal::Expired {
+                request_id,
+                deadline: self.terms.deadline,
+                height,
+            }),
             Phase::Pending => Ok(()),
         }
     }
@@ -253,14 +276,29 @@ impl LiveRequest {
         if self.approvals < 2 {
             return Err(Refusal::CommitmentNotNeeded { request_id });
         }
-        if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
-            return Err(Refusal::AlreadyCommitted { request_id, worker_id: worker_id.clone() });
+        if self
+            .commitments
+            .iter()
+            .any(|earlier| earlier.worker_id == *worker_id)
+        {
+            return Err(Refusal::AlreadyCommitted {
+                request_id,
+                worker_id: worker_id.clone(),
+            });
         }
         if self.body_public || found >= most {
             let body_public = self.body_public;
-            return Err(Refusal::CommitmentsClosed { request_id, found, most, body_public });
+            return Err(Refusal::CommitmentsClosed {
+                request_id,
+                found,
+                most,
+                body_public,
+            });
         }
-        self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
+        self.commitments.push(Commitment {
+            worker_id: worker_id.clone(),
+            hash,
+        });
         Ok(Step::Live(Box::new(self), Vec::new()))
     }
 
@@ -273,11 +311,17 @@ impl LiveRequest {
     ) -> Result<Step, Refusal> {
         self.open(height)?;
         let request_id = self.id();
-        response.validate(request_id, &self.limits).map_err(|error| Refusal::Response { request_id, error })?;
+        response
+            .validate(request_id, &self.limits)
+            .map_err(|error| Refusal::Response { request_id, error })?;
         let needed = self.approvals;
         let found = self.commitments.len();
         if needed > 1 && found < usize::from(needed) {
-            return Err(Refusal::TooFewCommitments { request_id, needed, found });
+            return Err(Refusal::TooFewCommitments {
+                request_id,
+                needed,
+                found,
+            });
         }
 
         let digest = ExecutionRecord::new(&self, response).digest();
@@ -286,9 +330,17 @@ impl LiveRequest {
             return Ok(self.dispute(digest, worker_id, &winners));
         }
         match storage {
-            StorageCheck::Held(key) => return Err(Refusal::KeyHeld { request_id, key: key.clone() }),
+            StorageCheck::Held(key) => {
+                return Err(Refusal::KeyHeld {
+                    request_id,
+                    key: key.clone(),
+                });
+            }
             StorageCheck::Conflict(key) if needed == 1 => {
-                return Err(Refusal::ReadConflict { request_id, key: key.clone() });
+                return Err(Refusal::ReadConflict {
+                    request_id,
+                    key: key.clone(),
+                });
             }
             StorageCheck::Conflict(_) => {
                 // The truth of the time of the commitments: they are void, and may be made again.
@@ -299,8 +351,15 @@ impl LiveRequest {
             // Whether the namespace can pay is settled in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
-        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners };
-        Ok(Step::Live(Box::new(self), vec![Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))]))
+        self.phase = Phase::Staged {
+            digest,
+            worker_id: worker_id.clone(),
+            winners,
+        };
+        Ok(Step::Live(
+            Box::new(self),
+            vec![Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))],
+        ))
     }
 
     /// Who stands behind `digest`: those whose commitments match, or the submitter where none are asked for.
@@ -308,7 +367,10 @@ impl LiveRequest {
         if self.approvals < 2 {
             return vec![submitter.clone()];
         }
-        let matching = self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
+        let matching = self
+            .commitments
+            .iter()
+            .filter(|one| one.hash == commitment(digest, &one.worker_id));
         matching.map(|one| one.worker_id.clone()).collect()
     }
 
@@ -339,12 +401,19 @@ impl LiveRequest {
         }
         self.open(height)?;
         self.phase = Phase::Cancelling;
-        Ok(Step::Live(Box::new(self), vec![Effect::Resume(ResumePayload::Cancel)]))
+        Ok(Step::Live(
+            Box::new(self),
+            vec![Effect::Resume(ResumePayload::Cancel)],
+        ))
     }
 
     fn sweep(self, height: u64) -> Result<Step, Refusal> {
         if height < self.terms.sweep_from {
-            return Err(Refusal::TooEarlyToSweep { request_id: self.id(), from: self.terms.sweep_from, height });
+            return Err(Refusal::TooEarlyToSweep {
+                request_id: self.id(),
+                from: self.terms.sweep_from,
+                height,
+            });
         }
         Ok(settle::timed_out(self))
     }
