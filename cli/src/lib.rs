@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod deploy;
 mod estimate;
 mod network;
 mod print;
@@ -32,6 +33,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
+    /// Deploy the contract to an account of yours, and register workers with it
+    Deploy(Box<deploy::DeployArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
     Replay(replay::ReplayArgs),
     /// Show a live request
@@ -63,6 +66,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match command {
         Command::Run(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
+        Command::Deploy(args) => args.execute(),
         Command::Replay(args) => args.execute(),
         Command::Request(args) => args.execute(),
         Command::Pending(args) => args.execute(),

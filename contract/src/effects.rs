@@ -15,6 +15,8 @@ struct Subject<'a> {
     data_id: Hash32,
     published_code: Option<Hash32>,
     response: Option<&'a ExecutionResponse>,
+    /// Whether an answer is settled: who is paid for it has settled one more.
+    answered: bool,
 }
 
 impl Contract {
@@ -26,12 +28,13 @@ impl Contract {
         response: Option<&ExecutionResponse>,
         input: Input<'_>,
     ) -> Result<Option<Settlement>, ContractError> {
-        let subject = Subject {
+        let mut subject = Subject {
             request_id: request.id(),
             namespace: request.namespace().clone(),
             data_id: request.data_id,
             published_code: request.code.url.is_none().then_some(request.code.hash),
             response,
+            answered: false,
         };
         match request.step(input)? {
             Step::Live(next, effects) => {
@@ -40,6 +43,7 @@ impl Contract {
                 Ok(None)
             }
             Step::Settled(settlement, effects) => {
+                subject.answered = settlement.digest.is_some();
                 self.carry_out(&subject, effects)?;
                 Ok(Some(settlement))
             }
@@ -94,8 +98,9 @@ impl Contract {
             }
             Effect::PayWorker(worker_id, amount) => {
                 self.earn(&worker_id, amount)?;
+                let one = u64::from(subject.answered);
                 count(&worker_id, |worker| {
-                    worker.settled = worker.settled.saturating_add(1)
+                    worker.settled = worker.settled.saturating_add(one)
                 });
             }
             Effect::PayProtocol(amount) => {

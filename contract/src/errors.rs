@@ -5,7 +5,7 @@ use outlayer_protocol::{
     Hash32, RequestId, machine::Refusal, pricing::PricingError, request::RequestError,
 };
 
-use crate::{CodeError, MoneyError, NamespaceError};
+use crate::{CodeError, LAYOUT, MoneyError, NamespaceError};
 
 /// An error of a method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +40,41 @@ pub enum ContractError {
     )]
     Paused,
     /// The configuration is out of bounds.
-    #[error("{what} is {found}, expected {expected}")]
+    #[error("{what} is {found}, expected {least} to {most}")]
     Config {
         /// Which number.
         what: &'static str,
         /// Its value.
-        found: u128,
-        /// What is allowed.
-        expected: &'static str,
+        found: u64,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// No upgrade is announced.
+    #[error("no upgrade is announced: call propose_upgrade first")]
+    NoUpgrade,
+    /// The code is not the one announced.
+    #[error("the code has the SHA-256 {found}, announced is {expected}")]
+    UpgradeCode {
+        /// Of the code.
+        found: Hash32,
+        /// Announced.
+        expected: Hash32,
+    },
+    /// Requests may be live that were made before the upgrade was announced.
+    #[error("the upgrade may be made from block {from_height} on, this is block {height}")]
+    UpgradeTooEarly {
+        /// Now.
+        height: u64,
+        /// From when on.
+        from_height: u64,
+    },
+    /// The state has a layout that this code cannot migrate.
+    #[error("the state has the layout {found:?}, this code knows {LAYOUT}")]
+    Layout {
+        /// Its number, if there is one.
+        found: Option<u16>,
     },
     /// The request is out of bounds.
     #[error(transparent)]

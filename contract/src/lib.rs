@@ -34,4 +34,4 @@ pub use code::{CodeError, CodeInfoView};
 pub use errors::ContractError;
 pub use money::{Funds, MoneyError, Pot};
 pub use namespace::NamespaceError;
-pub use state::{Contract, ContractExt, LAYOUT};
+pub use state::{Contract, ContractExt, LAYOUT, Upgrade};

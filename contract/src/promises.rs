@@ -78,6 +78,14 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     );
 }
 
+/// Deploys new code and migrates the state, both or neither; the current call's result is that of the migration.
+pub(crate) fn deploy(code: &[u8]) {
+    let promise = env::promise_batch_create(&env::current_account_id());
+    env::promise_batch_action_deploy_contract(promise, code);
+    env::promise_batch_action_function_call(promise, "migrate", &[], NearToken::ZERO, gas::MIGRATE);
+    env::promise_return(promise);
+}
+
 /// Whether the payment before this callback arrived.
 pub(crate) fn arrived() -> bool {
     !matches!(env::promise_result_checked(0, 0), Err(PromiseError::Failed))

@@ -4,12 +4,23 @@
 #![allow(missing_docs)]
 
 use near_sdk::{AccountId, PanicOnDefault, near};
-use outlayer_protocol::{Config, RequestId};
+use outlayer_protocol::{Config, Hash32, RequestId};
+use serde::{Deserialize, Serialize};
 
 use crate::Funds;
 
 /// The layout of state that this code reads and writes.
 pub const LAYOUT: u16 = 1;
+
+/// An upgrade that is announced.
+#[near(serializers = [borsh])]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// SHA-256 of the new code.
+    pub code_hash: Hash32,
+    /// The first height at which it may be deployed.
+    pub from_height: u64,
+}
 
 /// The OutLayer contract.
 #[near(contract_state)]
@@ -33,4 +44,6 @@ pub struct Contract {
     pub(crate) registered_workers: u32,
     /// Money held, by purpose.
     pub(crate) funds: Funds,
+    /// The upgrade that is announced.
+    pub(crate) upgrade: Option<Upgrade>,
 }

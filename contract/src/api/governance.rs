@@ -2,7 +2,7 @@
 //! requests only.
 
 use near_sdk::{AccountId, env, near};
-use outlayer_protocol::{Config, pricing::max_fee};
+use outlayer_protocol::{Compute, Config, ResourceLimits, pricing::max_fee};
 
 use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT};
 
@@ -15,10 +15,17 @@ const MAX_JOURNAL_BYTES: u32 = 256 << 10;
 const MAX_KEYS: u32 = 256;
 /// The largest input that may be allowed, bytes: a transaction has 1,572,864, and base64 adds a third.
 const MAX_INPUT_BYTES: u32 = 1 << 20;
+/// The most bytes of arguments and environment that may be allowed: they stand in the record, which every step rewrites.
+const MAX_ARGS_ENV_BYTES: u32 = 32 << 10;
+/// The longest URL that may be allowed, bytes: the event repeats it, escaped to six times its length at the worst, and a
+/// receipt may log 16,384 bytes.
+const MAX_URL_BYTES: u32 = 2_048;
 /// The most approvals that may be allowed.
 const MAX_APPROVALS: u8 = 16;
 /// The shortest delay of a sweep, blocks: under load a callback may come this much after its deadline.
 const MIN_SWEEP_DELAY_BLOCKS: u64 = 50;
+/// The longest time that may be configured, blocks; about a week.
+const MAX_BLOCKS: u64 = 1_000_000;
 
 #[near]
 impl Contract {
@@ -40,6 +47,7 @@ impl Contract {
             live_requests: 0,
             registered_workers: 0,
             funds: Funds::default(),
+            upgrade: None,
         })
     }
 
@@ -124,82 +132,89 @@ impl Contract {
 fn check_config(config: &Config) -> Result<(), ContractError> {
     let bounds = &config.bounds;
     let limits = &bounds.limits;
-    let numbers: [(
-        &'static str,
-        u128,
-        std::ops::RangeInclusive<u128>,
-        &'static str,
-    ); 9] = [
-        (
-            "protocol_share_bps",
-            config.protocol_share_bps.into(),
-            0..=10_000,
-            "at most 10000",
-        ),
-        (
-            "yield_timeout_blocks",
-            config.yield_timeout_blocks.into(),
-            1..=100_000,
-            "1 to 100000",
-        ),
-        (
-            "sweep_delay_blocks",
-            config.sweep_delay_blocks.into(),
-            MIN_SWEEP_DELAY_BLOCKS.into()..=1_000_000,
-            "50 to 1000000",
-        ),
-        (
-            "output_bytes",
-            limits.output_bytes.into(),
-            0..=MAX_OUTPUT_BYTES.into(),
-            "at most 1048576",
-        ),
-        (
-            "journal_bytes",
-            limits.journal_bytes.into(),
-            0..=MAX_JOURNAL_BYTES.into(),
-            "at most 262144",
-        ),
-        (
-            "storage_reads",
-            limits.storage_reads.into(),
-            0..=MAX_KEYS.into(),
-            "at most 256",
-        ),
-        (
-            "storage_writes",
-            limits.storage_writes.into(),
-            0..=MAX_KEYS.into(),
-            "at most 256",
-        ),
-        (
-            "input_bytes",
-            bounds.input_bytes.into(),
-            0..=MAX_INPUT_BYTES.into(),
-            "at most 1048576",
-        ),
-        (
-            "approvals",
-            bounds.approvals.into(),
-            1..=MAX_APPROVALS.into(),
-            "1 to 16",
-        ),
-    ];
-    for (what, found, allowed, expected) in numbers {
-        if !allowed.contains(&found) {
-            return Err(ContractError::Config {
-                what,
-                found,
-                expected,
-            });
+    let check = |what, found: u64, least: u64, most: u64| {
+        if (least..=most).contains(&found) {
+            return Ok(());
         }
-    }
-    for compute in [
-        outlayer_protocol::Compute::Fuel(config.max_fuel),
-        outlayer_protocol::Compute::Gas(config.max_gas),
-    ] {
-        let most = outlayer_protocol::ResourceLimits { compute, ..*limits };
-        max_fee(&config.prices, &most, bounds.input_bytes)?;
+        Err(ContractError::Config {
+            what,
+            found,
+            least,
+            most,
+        })
+    };
+    check(
+        "protocol_share_bps",
+        config.protocol_share_bps.into(),
+        0,
+        10_000,
+    )?;
+    check(
+        "yield_timeout_blocks",
+        config.yield_timeout_blocks,
+        1,
+        MAX_BLOCKS,
+    )?;
+    check(
+        "sweep_delay_blocks",
+        config.sweep_delay_blocks,
+        MIN_SWEEP_DELAY_BLOCKS,
+        MAX_BLOCKS,
+    )?;
+    check(
+        "output_bytes",
+        limits.output_bytes.into(),
+        0,
+        MAX_OUTPUT_BYTES.into(),
+    )?;
+    check(
+        "journal_bytes",
+        limits.journal_bytes.into(),
+        0,
+        MAX_JOURNAL_BYTES.into(),
+    )?;
+    check(
+        "storage_reads",
+        limits.storage_reads.into(),
+        0,
+        MAX_KEYS.into(),
+    )?;
+    check(
+        "storage_writes",
+        limits.storage_writes.into(),
+        0,
+        MAX_KEYS.into(),
+    )?;
+    check(
+        "input_bytes",
+        bounds.input_bytes.into(),
+        0,
+        MAX_INPUT_BYTES.into(),
+    )?;
+    check(
+        "args_env_bytes",
+        bounds.args_env_bytes.into(),
+        0,
+        MAX_ARGS_ENV_BYTES.into(),
+    )?;
+    check(
+        "url_bytes",
+        bounds.url_bytes.into(),
+        0,
+        MAX_URL_BYTES.into(),
+    )?;
+    check(
+        "approvals",
+        bounds.approvals.into(),
+        1,
+        MAX_APPROVALS.into(),
+    )?;
+    for compute in [Compute::Fuel(config.max_fuel), Compute::Gas(config.max_gas)] {
+        max_fee(
+            &config.prices,
+            &ResourceLimits { compute, ..*limits },
+            bounds.input_bytes,
+        )?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod request;
 mod resolve;
 mod storage;
 mod sweep;
+mod upgrade;
 mod views;
 mod workers;
 

@@ -55,7 +55,7 @@ impl Contract {
             response_format: request.response_format,
             meter: request.limits.compute.meter(),
         };
-        let data_id = promises::yield_execution(&callback, gas::settlement(&request.limits))?;
+        let data_id = promises::yield_execution(&callback, gas::settlement(request))?;
         let context = ExecutionContext {
             request_id,
             contract_id: env::current_account_id(),

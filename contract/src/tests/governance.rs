@@ -71,7 +71,7 @@ fn the_ownership_passes_in_two_steps() {
 
 #[test]
 fn a_configuration_out_of_bounds_is_refused() {
-    let changes: [fn(&mut Config); 10] = [
+    let changes: [fn(&mut Config); 12] = [
         |c| c.protocol_share_bps = 10_001,
         |c| c.yield_timeout_blocks = 0,
         |c| c.sweep_delay_blocks = 49,
@@ -81,6 +81,8 @@ fn a_configuration_out_of_bounds_is_refused() {
         |c| c.bounds.limits.storage_writes = 257,
         |c| c.bounds.input_bytes = u32::MAX,
         |c| c.bounds.approvals = 0,
+        |c| c.bounds.url_bytes = 4_096,
+        |c| c.bounds.args_env_bytes = 1 << 20,
         |c| c.prices.per_gas = yocto(u128::MAX / 2),
     ];
     let mut world = World::new();

@@ -10,4 +10,5 @@ pub(crate) mod node;
 mod requests;
 mod reserve;
 mod storage;
+mod upgrade;
 mod world;

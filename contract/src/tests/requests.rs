@@ -284,10 +284,7 @@ fn too_little_gas_is_explained_before_anything_happens() {
     world
         .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
         .unwrap();
-    assert_eq!(
-        world.yields()[0].1.gas,
-        crate::gas::settlement(&request.limits)
-    );
+    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request));
 }
 
 #[test]
@@ -549,6 +546,26 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
     );
     assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
     assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
+}
+
+#[test]
+fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
+    let mut world = world();
+    let mut request = request("input");
+    request.approvals = 2;
+    world.request("dapp.near", &request);
+    let hash = commitment(&Hash32::of(b"any"), &id(W));
+    world
+        .call(W, NearToken::ZERO, |c| c.commit_execution(0, hash))
+        .unwrap();
+    world
+        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0))
+        .unwrap();
+    assert_eq!(world.settle(0).fee, config().prices.base_fee);
+    let worker = world.view(|c| c.get_worker(id(W))).unwrap();
+    assert_eq!(worker.settled, 0);
+    assert!(worker.earnings > NearToken::ZERO);
+    world.audit();
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub(crate) struct World {
     /// Accounts that were deleted: transfers to them bounce.
     pub(crate) deleted: BTreeSet<AccountId>,
     pub(crate) transfers: Vec<Transfer>,
+    /// Receipts that deploy code.
+    pub(crate) deployments: Vec<Receipt>,
+    /// Raw input, for the method that reads it.
+    pub(crate) input: Vec<u8>,
     pub(crate) events: Vec<Event>,
     /// What the last call that succeeded logged and burned in host functions.
     pub(crate) logs: Vec<String>,
@@ -89,6 +93,8 @@ impl World {
             purses: BTreeMap::new(),
             deleted: BTreeSet::new(),
             transfers: Vec::new(),
+            deployments: Vec::new(),
+            input: Vec::new(),
             events: Vec::new(),
             logs: Vec::new(),
         };
@@ -99,7 +105,7 @@ impl World {
     }
 
     fn enter(&mut self, by: &AccountId, deposit: NearToken, results: Vec<PromiseResult>) {
-        let context = VMContextBuilder::new()
+        let mut context = VMContextBuilder::new()
             .current_account_id(id(CONTRACT))
             .signer_account_id(by.clone())
             .predecessor_account_id(by.clone())
@@ -112,6 +118,7 @@ impl World {
             .prepaid_gas(self.gas)
             .random_seed([9; 32])
             .build();
+        context.input = self.input.as_slice().into();
         let storage = std::mem::take(&mut self.storage);
         env::set_blockchain_interface(MockedBlockchain::new(
             context,
@@ -168,6 +175,10 @@ impl World {
     fn collect(&mut self, receipts: &[Receipt]) {
         let mut receipts = receipts.iter();
         while let Some(receipt) = receipts.next() {
+            if matches!(receipt.actions[0], MockAction::DeployContract { .. }) {
+                self.deployments.push(receipt.clone());
+                continue;
+            }
             let [MockAction::Transfer { deposit, .. }] = &receipt.actions[..] else {
                 panic!("{receipt:?}")
             };

@@ -1,61 +1,85 @@
-//! Runs the contract's Wasm in a node's VM, with state and yields in memory.
+//! Runs the contract's Wasm in a node's VM.
 
-use std::{path::Path, rc::Rc, sync::Arc};
+use std::{
+    path::Path,
+    process::Command,
+    rc::Rc,
+    sync::{Arc, OnceLock},
+};
 
 use near_parameters::{RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
-    account::AccountContract, gas::Gas, types::Balance, version::PROTOCOL_VERSION,
+    account::AccountContract, gas::Gas, hash::CryptoHash, types::Balance, version::PROTOCOL_VERSION,
 };
 use near_vm_runner::{
-    ContractCode,
-    logic::{
-        VMContext, VMOutcome,
-        mocks::mock_external::{MockAction, MockedExternal},
-        types::PromiseResult,
-    },
+    Contract, ContractCode, MockContractRuntimeCache,
+    logic::{VMContext, VMOutcome, types::PromiseResult},
 };
 
-pub const CONTRACT: &str = "outlayer.near";
+use crate::chain::Chain;
 
-/// What a node of the last protocol version charges for one call, besides the trie's nodes.
-pub struct Vm {
-    external: MockedExternal,
+pub(crate) const CONTRACT: &str = "outlayer.near";
+/// The most that a transaction can attach.
+pub(crate) const MOST: u64 = 1_000_000_000_000_000;
+
+/// The contract on a node of the last protocol version.
+pub(crate) struct Vm {
+    pub(crate) chain: Chain,
+    code: Code,
+    cache: MockContractRuntimeCache,
     runtime: Arc<RuntimeConfig>,
     usage: u64,
-    height: u64,
+}
+
+struct Code(Arc<ContractCode>);
+
+impl Contract for Code {
+    fn hash(&self) -> CryptoHash {
+        *self.0.hash()
+    }
+
+    fn get_code(&self) -> Option<Arc<ContractCode>> {
+        Some(Arc::clone(&self.0))
+    }
 }
 
 /// One call.
-pub struct Call<'a> {
-    pub by: &'a str,
-    pub method: &'a str,
-    pub input: Vec<u8>,
-    pub deposit: u128,
-    pub gas: u64,
+pub(crate) struct Call<'a> {
+    pub(crate) by: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) input: Vec<u8>,
+    pub(crate) deposit: u128,
+    pub(crate) gas: u64,
     /// The promise's result, in a callback.
-    pub result: Option<PromiseResult>,
+    pub(crate) result: Option<PromiseResult>,
 }
 
-/// The contract's Wasm, as `scripts/wasm` builds it.
-pub fn contract() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm/outlayer_contract.wasm");
-    std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; scripts/wasm builds it", path.display()))
+/// The contract's Wasm, which `scripts/wasm` brings up to date with its source.
+pub(crate) fn contract() -> Vec<u8> {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    BUILT.get_or_init(|| {
+        let script = root.join("scripts/wasm");
+        let output = Command::new(&script).arg("--quiet").output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {errors}", script.display());
+    });
+    std::fs::read(root.join("target/wasm/outlayer_contract.wasm")).unwrap()
 }
 
 impl Vm {
-    pub fn new() -> Self {
-        let store = RuntimeConfigStore::new(None);
+    pub(crate) fn new() -> Self {
         Self {
-            external: MockedExternal::with_code(ContractCode::new(contract(), None)),
-            runtime: Arc::clone(store.get_config(PROTOCOL_VERSION)),
+            chain: Chain::default(),
+            code: Code(Arc::new(ContractCode::new(contract(), None))),
+            cache: MockContractRuntimeCache::default(),
+            runtime: Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)),
             usage: 500_000,
-            height: 1_000,
         }
     }
 
-    /// Calls a method; the outcome of one that panics says why.
-    pub fn call(&mut self, call: Call<'_>) -> VMOutcome {
+    /// Calls a method, which must succeed.
+    pub(crate) fn call(&mut self, call: Call<'_>) -> VMOutcome {
         let context = VMContext {
             current_account_id: CONTRACT.parse().unwrap(),
             signer_account_id: call.by.parse().unwrap(),
@@ -64,7 +88,7 @@ impl Vm {
             refund_to_account_id: call.by.parse().unwrap(),
             input: Rc::from(call.input),
             promise_results: call.result.into_iter().collect(),
-            block_height: self.height,
+            block_height: 1_000,
             block_timestamp: 1_763_942_400_000_000_000,
             epoch_height: 7,
             account_balance: Balance::from_near(1_000_000),
@@ -77,28 +101,14 @@ impl Vm {
             output_data_receivers: Vec::new(),
             view_config: None,
         };
-        let vm = &self.runtime.wasm_config;
-        let gas = context.make_gas_counter(vm);
-        let prepared =
-            near_vm_runner::prepare(&self.external, Arc::clone(vm), None, gas, call.method);
+        let config = &self.runtime.wasm_config;
+        let gas = context.make_gas_counter(config);
+        let (config, cache) = (Arc::clone(config), Some(&self.cache as _));
+        let prepared = near_vm_runner::prepare(&self.code, config, cache, gas, call.method);
         let fees = Arc::clone(&self.runtime.fees);
-        let outcome = near_vm_runner::run(prepared, &mut self.external, &context, fees).unwrap();
-        if outcome.aborted.is_none() {
-            self.usage = outcome.storage_usage;
-        }
+        let outcome = near_vm_runner::run(prepared, &mut self.chain, &context, fees).unwrap();
+        assert_eq!(outcome.aborted, None, "{}", call.method);
+        self.usage = outcome.storage_usage;
         outcome
-    }
-
-    /// Calls a method that must succeed.
-    pub fn expect(&mut self, call: Call<'_>) -> VMOutcome {
-        let method = call.method.to_owned();
-        let outcome = self.call(call);
-        assert_eq!(outcome.aborted, None, "{method}");
-        outcome
-    }
-
-    /// The promises made by all calls so far.
-    pub fn actions(&self) -> &[MockAction] {
-        &self.external.action_log
     }
 }

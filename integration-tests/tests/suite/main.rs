@@ -1,6 +1,7 @@
 //! The whole round trip, through near-workspaces, on whatever node `NEAR_SANDBOX_BIN_PATH` names.
 
 mod crowd;
+mod deploy;
 mod faults;
 mod guests;
 mod lies;

@@ -270,10 +270,12 @@ impl Chain {
         }
     }
 
-    /// Puts a transaction that was checked into the pool.
-    pub fn enqueue(&mut self, tx: SignedTransaction) {
+    /// Puts a transaction that was checked into the pool. The block `ahead` heights above the head is
+    /// the first that may take it.
+    pub fn enqueue(&mut self, tx: SignedTransaction, ahead: u64) {
         self.refused.remove(&tx.get_hash());
-        self.pool.push(tx);
+        let height = self.head().height().saturating_add(ahead);
+        self.pool.push(tx, height);
     }
 
     /// Puts records into the state of the next block, as `sandbox_patch_state` does.
@@ -334,7 +336,7 @@ impl Chain {
         for record in std::mem::take(&mut self.patches) {
             state.apply_record(record);
         }
-        let mut transactions = self.pool.take();
+        let mut transactions = self.pool.take(height);
         transactions.retain(|tx| match self.check_expiry(tx) {
             Ok(()) => true,
             Err(error) => {

@@ -3,7 +3,7 @@
 use near_crypto::PublicKey;
 use near_primitives::hash::CryptoHash;
 use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::AccountId;
+use near_primitives::types::{AccountId, BlockHeight};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The most transactions that one block takes. nearcore bounds the gas of their conversion; that
@@ -16,15 +16,17 @@ pub const MAX_BYTES_IN_BLOCK: u64 = 4 * 1024 * 1024;
 /// The transactions that were accepted and stand in no block yet, in the order of their arrival.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
-    queue: VecDeque<SignedTransaction>,
+    /// Each with the first height that may take it, which never falls along the queue.
+    queue: VecDeque<(BlockHeight, SignedTransaction)>,
     hashes: HashSet<CryptoHash>,
 }
 
 impl Pool {
-    /// Adds a transaction, unless it is there already.
-    pub fn push(&mut self, tx: SignedTransaction) {
+    /// Adds a transaction that the block at `height` may take, or one above it, unless it is there
+    /// already.
+    pub fn push(&mut self, tx: SignedTransaction, height: BlockHeight) {
         if self.hashes.insert(tx.get_hash()) {
-            self.queue.push_back(tx);
+            self.queue.push_back((height, tx));
         }
     }
 
@@ -43,12 +45,15 @@ impl Pool {
         self.queue.is_empty()
     }
 
-    /// Takes what fits into a block. Those of one key come in the order of their nonces, whatever
+    /// Takes what fits into the block at `height`. Those of one key come in the order of their nonces, whatever
     /// order they arrived in, so that clients may send in parallel; otherwise arrival decides.
-    pub fn take(&mut self) -> Vec<SignedTransaction> {
+    pub fn take(&mut self, height: BlockHeight) -> Vec<SignedTransaction> {
         let mut bytes = 0_u64;
         let mut taken = Vec::new();
-        while let Some(tx) = self.queue.front() {
+        while let Some((first, tx)) = self.queue.front() {
+            if *first > height {
+                break;
+            }
             let size = tx.get_size();
             let full =
                 taken.len() >= MAX_IN_BLOCK || bytes.saturating_add(size) > MAX_BYTES_IN_BLOCK;
@@ -56,7 +61,7 @@ impl Pool {
                 break;
             }
             bytes = bytes.saturating_add(size);
-            if let Some(tx) = self.queue.pop_front() {
+            if let Some((_, tx)) = self.queue.pop_front() {
                 self.hashes.remove(&tx.get_hash());
                 taken.push(tx);
             }
@@ -108,10 +113,10 @@ mod tests {
     fn a_key_s_transactions_come_in_the_order_of_their_nonces() {
         let mut pool = Pool::default();
         for (signer, nonce) in [("alice", 3), ("carol", 9), ("alice", 1), ("alice", 2)] {
-            pool.push(transfer(signer, nonce));
+            pool.push(transfer(signer, nonce), 1);
         }
         let taken: Vec<(String, u64)> = pool
-            .take()
+            .take(1)
             .iter()
             .map(|tx| {
                 (
@@ -131,18 +136,26 @@ mod tests {
     #[test]
     fn a_transaction_that_is_sent_twice_waits_once() {
         let mut pool = Pool::default();
-        pool.push(transfer("alice", 1));
-        pool.push(transfer("alice", 1));
+        pool.push(transfer("alice", 1), 1);
+        pool.push(transfer("alice", 1), 1);
         assert_eq!(pool.len(), 1);
+    }
+
+    #[test]
+    fn a_transaction_waits_for_its_height() {
+        let mut pool = Pool::default();
+        pool.push(transfer("alice", 1), 7);
+        assert!(pool.take(6).is_empty());
+        assert_eq!(pool.take(7).len(), 1);
     }
 
     #[test]
     fn a_block_takes_no_more_than_fits() {
         let mut pool = Pool::default();
         for nonce in 0..2_100 {
-            pool.push(transfer("alice", nonce));
+            pool.push(transfer("alice", nonce), 1);
         }
-        assert_eq!(pool.take().len(), MAX_IN_BLOCK);
-        assert_eq!(pool.take().len(), 100);
+        assert_eq!(pool.take(1).len(), MAX_IN_BLOCK);
+        assert_eq!(pool.take(1).len(), 100);
     }
 }

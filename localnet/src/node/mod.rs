@@ -33,6 +33,18 @@ pub enum BlockProduction {
     ByHand,
 }
 
+impl BlockProduction {
+    /// How far above the head a transaction goes in. A node of NEAR makes the next block's chunk as
+    /// soon as it has a block, so what arrives between two blocks gets into the second one after.
+    /// Who makes blocks by hand gets it into the next.
+    fn lead(self) -> u64 {
+        match self {
+            Self::Instant { .. } | Self::Timer(_) => 2,
+            Self::ByHand => 1,
+        }
+    }
+}
+
 impl Default for BlockProduction {
     fn default() -> Self {
         Self::Instant {
@@ -44,9 +56,21 @@ impl Default for BlockProduction {
 /// The time between two blocks of an idle chain: NEAR's own block time.
 pub const DEFAULT_HEARTBEAT: Duration = Duration::from_millis(600);
 
+/// The longest jump, in heights. Every epoch on the way takes a few blocks, so that a jump without
+/// bound would never end.
+pub const MAX_JUMP: BlockHeightDelta = 1_000_000;
+
 /// Why a block could not be made.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NodeError {
+    /// The jump is too long.
+    #[error("a jump by {found} heights is too far; {allowed} is the most")]
+    JumpTooFar {
+        /// The heights asked for.
+        found: BlockHeightDelta,
+        /// The most that one jump may cover.
+        allowed: BlockHeightDelta,
+    },
     /// The engine failed.
     #[error("the block at height {height} failed: {source}")]
     Engine {
@@ -152,7 +176,7 @@ impl Node {
         {
             let mut chain = self.chain_mut();
             if !chain.knows(&hash) {
-                chain.enqueue(tx);
+                chain.enqueue(tx, self.production.lead());
             }
         }
         self.wake();
@@ -170,8 +194,15 @@ impl Node {
         self.make(&making, 0)
     }
 
-    /// Jumps ahead by `delta` heights and answers the height of the head afterwards.
+    /// Jumps ahead by `delta` heights and answers the height of the head afterwards. A jump is at most
+    /// [`MAX_JUMP`] long.
     pub fn fast_forward(&self, delta: BlockHeightDelta) -> Result<BlockHeight, NodeError> {
+        if delta > MAX_JUMP {
+            return Err(NodeError::JumpTooFar {
+                found: delta,
+                allowed: MAX_JUMP,
+            });
+        }
         let making = lock(&self.making);
         let jump = self.chain().start_jump(delta);
         loop {

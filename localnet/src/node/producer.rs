@@ -43,8 +43,13 @@ impl Drop for Producer {
     }
 }
 
+/// How long an idle node waits after the first sign of work, so that what is sent at once gets into one
+/// block.
+const GATHER: Duration = Duration::from_millis(1);
+
 fn run(node: &Node) {
     let mut last = Instant::now();
+    let mut idle = true;
     while !node.is_stopped() {
         let due = match node.production {
             BlockProduction::Timer(period) => Some(period),
@@ -61,8 +66,12 @@ fn run(node: &Node) {
         let pause = due.unwrap_or(LONGEST_SLEEP).saturating_sub(elapsed);
         if !pause.is_zero() {
             sleep(node, pause);
+            idle = true;
             // New work may have come; with a timer only the time counts.
             continue;
+        }
+        if std::mem::take(&mut idle) {
+            std::thread::sleep(GATHER);
         }
         last = Instant::now();
         if let Err(error) = node.produce_block() {

@@ -138,12 +138,4 @@ pub enum RuntimeError {
         /// The system's reason.
         reason: String,
     },
-    /// Tokens appeared or vanished in a block.
-    #[error("tokens are not conserved: {before} yoctoNEAR before, {after} after")]
-    BalanceMismatch {
-        /// What the block started with.
-        before: u128,
-        /// What is there afterwards.
-        after: u128,
-    },
 }

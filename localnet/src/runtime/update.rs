@@ -165,15 +165,14 @@ impl StateUpdate {
         if let Some(value) = self.pending(&key) {
             return (value.clone(), NodeCount::default());
         }
-        let (value, path) = self.base.get_with_path(&key);
+        let (value, path) = self.read_base(&key);
         let mut count = NodeCount::default();
-        for hash in path {
-            self.seen.borrow_mut().visit(hash, &mut count);
+        let mut seen = self.seen.borrow_mut();
+        for node in path {
+            seen.visit(node.hash, &mut count);
         }
         if let Some(value) = &value {
-            self.seen
-                .borrow_mut()
-                .visit(near_primitives::hash::hash(value), &mut count);
+            seen.visit(self.recorded.borrow_mut().value(value), &mut count);
         }
         (value, count)
     }
@@ -181,9 +180,8 @@ impl StateUpdate {
     /// Notes that a contract has read a stored value.
     pub(super) fn note_value_read(&self, value: &Value) -> NodeCount {
         let mut count = NodeCount::default();
-        self.seen
-            .borrow_mut()
-            .visit(near_primitives::hash::hash(value), &mut count);
+        let hash = self.recorded.borrow_mut().value(value);
+        self.seen.borrow_mut().visit(hash, &mut count);
         count
     }
 
@@ -200,7 +198,7 @@ impl StateUpdate {
     }
 
     pub(super) fn contains(&self, key: &TrieKey) -> bool {
-        self.get_raw(key).is_some()
+        self.find(key).is_some()
     }
 
     pub(super) fn set_raw(&mut self, key: TrieKey, value: impl Into<Value>) {

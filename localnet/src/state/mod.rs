@@ -65,7 +65,8 @@ impl State {
         trie::Iter::new(&self.root, prefix)
     }
 
-    /// The hash of the whole content, as nearcore computes a state root.
+    /// The hash of the whole content, as nearcore computes a state root. A real node's differs, since it
+    /// also keeps the state of its bandwidth scheduler there.
     pub fn root(&self) -> CryptoHash {
         root::root(&self.root)
     }

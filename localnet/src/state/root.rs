@@ -61,11 +61,12 @@ fn compute(node: &Node) -> Digest {
         push_bytes(&mut raw, &encoded);
         push_value(&mut raw, &node.value);
         let weight = NODE_COST + key_cost(&encoded) + value_cost(&node.value);
-        let hash = seal(raw, weight);
+        let (hash, size) = seal(raw, weight);
         return Digest {
             hash,
             inner: hash,
             weight,
+            sizes: (size, size),
         };
     };
     let mut raw = Vec::new();
@@ -89,12 +90,13 @@ fn compute(node: &Node) -> Digest {
     }
     raw.extend(bitmap.to_le_bytes());
     hashes.iter().for_each(|hash| raw.extend(hash.as_bytes()));
-    let inner = seal(raw, weight);
+    let (inner, inner_size) = seal(raw, weight);
     if node.prefix.is_empty() {
         return Digest {
             hash: inner,
             inner,
             weight,
+            sizes: (inner_size, inner_size),
         };
     }
     let encoded = encode_nibbles(&node.prefix, false);

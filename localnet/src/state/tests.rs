@@ -18,7 +18,7 @@ impl Numbers {
     fn key(&mut self) -> Vec<u8> {
         let len = self.next(5);
         (0..len)
-            .map(|_| [0x00, 0x01, 0x10, 0x11, 0xff][self.next(5) as usize])
+            .map(|_| [0x00, 0x01, 0x10, 0x11, 0xff][usize::try_from(self.next(5)).unwrap()])
             .collect()
     }
 }

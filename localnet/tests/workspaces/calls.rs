@@ -179,7 +179,7 @@ async fn failures_carry_nearcore_s_words() {
     );
     let panicked = contract.view("panic_msg").await.unwrap_err();
     assert!(
-        format!("{panicked:?}").contains("Smart contract panicked"),
+        format!("{panicked:?}").contains("GuestPanic { panic_msg: \\\"boom\\\" }"),
         "{panicked:?}"
     );
     let outcome = contract.call("panic_msg").transact().await.unwrap();

@@ -1,4 +1,4 @@
-//! An account that signs and sends function calls.
+//! An account that signs and sends transactions: function calls, and a contract's code.
 //!
 //! Calls may be in flight at once with one access key. Nonces are handed out in order; when the node says that one is
 //! used up, the call is signed again. The same signed transaction may be sent any number of times, so a lost
@@ -11,7 +11,7 @@ use near_crypto::{InMemorySigner, SecretKey, Signer};
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
 use near_primitives::{
-    action::{Action, FunctionCallAction},
+    action::{Action, DeployContractAction, FunctionCallAction},
     errors::{ActionErrorKind, FunctionCallError, InvalidTxError, TxExecutionError},
     gas::Gas,
     hash::CryptoHash,
@@ -138,22 +138,43 @@ impl Account {
         gas: u64,
         deposit: NearToken,
     ) -> Result<CallOutcome, SendError> {
+        let call = function_call(method, args, gas, deposit);
+        self.transact(contract, method, vec![call]).await
+    }
+
+    /// Deploys `code` to this account and calls its `init` method, both or neither.
+    ///
+    /// # Errors
+    /// [`SendError`]. A method that fails is no error here, see [`CallOutcome::result`].
+    pub async fn deploy(
+        &self,
+        code: Vec<u8>,
+        init: &str,
+        args: Vec<u8>,
+        gas: u64,
+    ) -> Result<CallOutcome, SendError> {
+        let deploy = Action::DeployContract(DeployContractAction { code });
+        let init = function_call(init, args, gas, NearToken::from_yoctonear(0));
+        self.transact(&self.id, "deploy", vec![deploy, init]).await
+    }
+
+    /// Sends `actions` to `receiver` in one transaction. `name` is what errors call it.
+    async fn transact(
+        &self,
+        receiver: &AccountId,
+        name: &str,
+        actions: Vec<Action>,
+    ) -> Result<CallOutcome, SendError> {
         let mut reason = String::new();
         for attempt in 1..=MOST_RESIGNS {
-            let action = FunctionCallAction {
-                method_name: method.to_owned(),
-                args: args.clone(),
-                gas: Gas::from_gas(gas),
-                deposit,
-            };
-            let signed = self.sign(contract, action).await?;
-            match self.deliver(&signed, method, &mut reason).await? {
+            let signed = self.sign(receiver, actions.clone()).await?;
+            match self.deliver(&signed, name, &mut reason).await? {
                 Delivered::Executed(outcome) => return Ok(outcome),
                 Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
             }
         }
         Err(self.invalid(
-            method,
+            name,
             format!("refused {MOST_RESIGNS} times, at last: {reason}"),
         ))
     }
@@ -168,8 +189,8 @@ impl Account {
 
     async fn sign(
         &self,
-        contract: &AccountId,
-        action: FunctionCallAction,
+        receiver: &AccountId,
+        actions: Vec<Action>,
     ) -> Result<SignedTransaction, SendError> {
         let block = self.node.block(At::Final).await?;
         let public_key = self.signer.public_key();
@@ -177,9 +198,9 @@ impl Account {
             signer_id: self.id.clone(),
             nonce: self.next_nonce(&public_key).await?,
             public_key,
-            receiver_id: contract.clone(),
+            receiver_id: receiver.clone(),
             block_hash: block.hash,
-            actions: vec![Action::FunctionCall(Box::new(action))],
+            actions,
         });
         let (hash, _) = transaction.get_hash_and_size();
         Ok(SignedTransaction::new(
@@ -292,6 +313,15 @@ impl Account {
             Err(CallError::Chain(error)) => Err(error),
         }
     }
+}
+
+fn function_call(method: &str, args: Vec<u8>, gas: u64, deposit: NearToken) -> Action {
+    Action::FunctionCall(Box::new(FunctionCallAction {
+        method_name: method.to_owned(),
+        args,
+        gas: Gas::from_gas(gas),
+        deposit,
+    }))
 }
 
 fn executed(response: methods::send_tx::RpcTransactionResponse) -> Option<CallOutcome> {

@@ -3,7 +3,7 @@
 mod key_file;
 mod run;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -52,9 +52,12 @@ pub fn main() -> ExitCode {
 pub fn init_logs(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // Colours would come between a field's name and its value in a log that a program reads.
+    let colours = std::io::stderr().is_terminal();
     // Whoever embeds this may have set up logging already; that one stays.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(colours)
         .with_writer(std::io::stderr)
         .try_init();
 }

@@ -36,7 +36,7 @@ pub struct RunArgs {
         hide_env_values = true,
         long = "secret-key"
     )]
-    pub secret_key: Option<SecretKey>,
+    pub secret_key: Option<String>,
     /// Executions at once
     #[arg(long, env = "OUTLAYER_CONCURRENCY", default_value_t = 2)]
     pub concurrency: usize,
@@ -112,7 +112,14 @@ impl RunArgs {
 
     fn into_config(self) -> anyhow::Result<WorkerConfig> {
         let (file_account, secret_key) = match (self.secret_key, &self.key_file) {
-            (Some(key), _) => (None, key),
+            // Parsed here and not by clap, whose message would repeat what it was given.
+            (Some(key), _) => {
+                let parsed = key.parse::<SecretKey>().ok();
+                (
+                    None,
+                    parsed.context("the secret key is none: expected ed25519:… or secp256k1:…")?,
+                )
+            }
             (None, Some(path)) => {
                 let file = KeyFile::read(path)?;
                 (file.account_id, file.secret_key)

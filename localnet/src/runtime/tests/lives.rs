@@ -469,7 +469,7 @@ fn a_call_that_reads_more_than_four_megabytes_fails() {
         };
         let tx = chain.run("alice.test.near", "l.test.near", calls("fill", 0));
         assert_eq!(chain.failure(&tx), None, "{version}");
-        let tx = chain.run("alice.test.near", "l.test.near", calls("scan", 61));
+        let tx = chain.run("alice.test.near", "l.test.near", calls("scan", 60));
         assert_eq!(chain.failure(&tx), None, "{version}");
         let tx = chain.run("alice.test.near", "l.test.near", calls("scan", 64));
         let Some(ActionErrorKind::FunctionCallError(FunctionCallError::ExecutionError(text))) =

@@ -1,0 +1,286 @@
+//! Requests and answers of every size, and what they cost.
+
+use near_vm_runner::logic::{ReturnData, types::PromiseResult};
+use outlayer_protocol::{
+    Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
+    JournalEntry, Outcome, ReadEntry, ResponseFormat, Settlement, Status,
+    limits::MAX_KEY_BYTES,
+    machine::LiveRequest,
+    record::{ExecutionRecord, commitment},
+    request::CodeRef,
+    storage::journal_bytes,
+    views::RequestView,
+};
+use serde_json::{Value, json};
+
+use crate::vm::{CONTRACT, Call, MOST, Vm};
+
+/// The most keys that the default configuration lets a request read or write.
+pub(crate) const KEYS: u32 = 256;
+
+const DAPP: &str = "dapp.near";
+const NEAR: u128 = 10u128.pow(24);
+const PUBLISHED: &[u8] = b"a published module";
+
+/// Gas, by call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// What `estimate_gas` says that a request must attach.
+    pub(crate) estimated: u64,
+    /// What `request_execution` took, the callback's gas included.
+    pub(crate) requested: u64,
+    /// What it burned itself.
+    pub(crate) request: u64,
+    pub(crate) resolve: u64,
+    /// What was set aside for the callback.
+    pub(crate) reserved: u64,
+    /// What the callback took, with the promises that it made.
+    pub(crate) settle: u64,
+    /// What the refund's own callback burned.
+    pub(crate) refund: u64,
+}
+
+fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
+    Call {
+        by,
+        method,
+        input: args.to_string().into_bytes(),
+        deposit: 0,
+        gas: MOST,
+        result: None,
+    }
+}
+
+fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
+    let ReturnData::Value(value) = vm.call(call("anyone.near", method, args)).return_data else {
+        panic!("{method} returns nothing")
+    };
+    serde_json::from_slice(&value).unwrap()
+}
+
+/// Names of workers, as long as they can be.
+fn worker(n: u32) -> String {
+    format!("{n:02}{}.near", "w".repeat(57))
+}
+
+/// A contract with workers, a funded namespace and a published module.
+pub(crate) fn contract(config: &Config) -> Vm {
+    let mut vm = Vm::new();
+    vm.call(call(
+        "owner.near",
+        "new",
+        json!({ "owner_id": "owner.near", "config": config }),
+    ));
+    for n in 0..21 {
+        vm.call(call(
+            "owner.near",
+            "register_worker",
+            json!({ "worker_id": worker(n) }),
+        ));
+    }
+    vm.call(Call {
+        deposit: 100 * NEAR,
+        ..call(DAPP, "storage_deposit", json!({}))
+    });
+    let total = u32::try_from(PUBLISHED.len()).unwrap();
+    let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
+    vm.call(Call {
+        input,
+        deposit: NEAR,
+        ..call(DAPP, "publish_code", json!({}))
+    });
+    vm
+}
+
+pub(crate) fn config() -> Config {
+    Config::new(EngineVersion(1), 84)
+}
+
+/// A request that may use nothing but its input; what a scenario needs, it allows.
+pub(crate) fn request(input: usize) -> ExecutionRequest {
+    let url = Some("https://code.example/guest.wasm".to_owned());
+    let code = CodeRef {
+        hash: Hash32::of(PUBLISHED),
+        url,
+    };
+    let mut request = ExecutionRequest::new(code, vec![b'i'; input]);
+    request.limits.output_bytes = 0;
+    request.limits.journal_bytes = 0;
+    request.limits.storage_reads = 0;
+    request.limits.storage_writes = 0;
+    request
+}
+
+/// A request that may use exactly what an answer does.
+pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
+    let count = |count: usize| u32::try_from(count).unwrap();
+    let mut request = request(0);
+    request.limits.output_bytes = count(body.output.len());
+    request.limits.journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
+    request.limits.storage_reads = count(body.reads.len());
+    request.limits.storage_writes = count(body.journal.len());
+    request
+}
+
+pub(crate) fn answer(output: usize) -> ExecutionResponse {
+    ExecutionResponse {
+        request_id: 0,
+        status: Status::Completed,
+        output: vec![b'o'; output].into(),
+        used: Compute::Fuel(1_000),
+        reads: Vec::new(),
+        journal: Vec::new(),
+        log_hash: Hash32::of(b""),
+    }
+}
+
+/// Keys that fit into the largest journal together.
+fn key(n: u32) -> Bytes {
+    Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat())
+}
+
+fn value(bytes: u32) -> Bytes {
+    Bytes(vec![1; bytes as usize])
+}
+
+/// An answer that reads keys and finds values of these sizes.
+pub(crate) fn reads(count: u32, found: impl Fn(u32) -> Option<u32>) -> ExecutionResponse {
+    let hash = |n| found(n).map(|bytes| Hash32::of(&value(bytes)));
+    let reads = (0..count)
+        .map(|n| ReadEntry {
+            key: key(n),
+            value_hash: hash(n),
+        })
+        .collect();
+    ExecutionResponse { reads, ..answer(0) }
+}
+
+/// An answer that writes values of these sizes, or removes keys.
+pub(crate) fn writes(
+    keys: impl IntoIterator<Item = u32>,
+    written: impl Fn(u32) -> Option<u32>,
+) -> ExecutionResponse {
+    let entry = |n| JournalEntry {
+        key: key(n),
+        value: written(n).map(value),
+    };
+    ExecutionResponse {
+        journal: keys.into_iter().map(entry).collect(),
+        ..answer(0)
+    }
+}
+
+/// An answer that reads empty values and writes them again.
+pub(crate) fn both(count: u32) -> ExecutionResponse {
+    let reads = reads(count, |_| Some(0)).reads;
+    ExecutionResponse {
+        reads,
+        ..writes(0..count, |_| Some(0))
+    }
+}
+
+fn promised(vm: &Vm, method: &str) -> (Vec<u8>, u64) {
+    let mut calls = vm.chain.calls.iter().rev();
+    let call = calls.find(|call| call.method == method.as_bytes()).unwrap();
+    (call.args.clone(), call.gas)
+}
+
+/// Request, answer and settlement; where several must agree, they do.
+pub(crate) fn settle(
+    vm: &mut Vm,
+    request: &ExecutionRequest,
+    body: &ExecutionResponse,
+) -> Measured {
+    run(vm, request, body, 21)
+}
+
+/// As [`settle`], with no more commitments to the truth than are needed; the other workers lie.
+pub(crate) fn settle_disputed(
+    vm: &mut Vm,
+    request: &ExecutionRequest,
+    body: &ExecutionResponse,
+) -> Measured {
+    run(vm, request, body, request.approvals.into())
+}
+
+fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
+    let args = json!({ "request": request });
+    let estimated = view(vm, "estimate_gas", args.clone());
+    let estimated: u64 = estimated
+        .as_str()
+        .map_or_else(|| estimated.as_u64().unwrap(), |text| text.parse().unwrap());
+    let made = vm.call(Call {
+        deposit: 1_000 * NEAR,
+        ..call(DAPP, "request_execution", args)
+    });
+    let (args, reserved) = promised(vm, "on_execution_response");
+    let ids: Value = serde_json::from_slice(&args).unwrap();
+    let request_id = ids["request_id"].as_u64().unwrap();
+    let body = ExecutionResponse {
+        request_id,
+        ..body.clone()
+    };
+
+    if request.approvals > 1 {
+        let live = view(vm, "get_request", json!({ "request_id": request_id }));
+        let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+        let digest = ExecutionRecord::new(&live, &body).digest();
+        for n in 0..u32::from(request.approvals) * 3 {
+            let digest = if n < honest {
+                digest
+            } else {
+                Hash32::of(b"a lie")
+            };
+            let worker = worker(n);
+            let commitment = commitment(&digest, &worker.parse().unwrap());
+            let args = json!({ "request_id": request_id, "commitment": commitment });
+            vm.call(call(&worker, "commit_execution", args));
+        }
+    }
+    let (input, submitter) = (borsh::to_vec(&body).unwrap(), worker(0));
+    let resolved = vm.call(Call {
+        input,
+        ..call(&submitter, "resolve_execution", json!({}))
+    });
+
+    let payload = vm.chain.resumed.last().unwrap().clone();
+    let settled = vm.call(Call {
+        input: args,
+        gas: reserved,
+        result: Some(PromiseResult::Successful(payload.into())),
+        ..call(CONTRACT, "on_execution_response", json!({}))
+    });
+    let ReturnData::Value(returned) = &settled.return_data else {
+        panic!("{:?}", settled.return_data)
+    };
+    let settlement: Settlement = match request.response_format {
+        ResponseFormat::Json => serde_json::from_slice(returned).unwrap(),
+        ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
+    };
+    assert_eq!(
+        settlement.outcome,
+        Outcome::Completed {
+            output: body.output
+        }
+    );
+
+    // The dearer way: the refund bounces, to an account that nothing has bounced to before.
+    let (args, gas) = promised(vm, "on_refund");
+    let result = Some(PromiseResult::Failed);
+    let refund = vm.call(Call {
+        input: args,
+        gas,
+        result,
+        ..call(CONTRACT, "on_refund", json!({}))
+    });
+    vm.call(call(DAPP, "claim", json!({})));
+    Measured {
+        estimated,
+        requested: made.used_gas.as_gas(),
+        request: made.burnt_gas.as_gas(),
+        resolve: resolved.burnt_gas.as_gas(),
+        reserved,
+        settle: settled.used_gas.as_gas(),
+        refund: refund.burnt_gas.as_gas(),
+    }
+}
