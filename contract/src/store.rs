@@ -95,7 +95,7 @@ pub(crate) fn remove(key: &[u8]) -> bool {
     env::storage_remove(key)
 }
 
-/// A little-endian four-byte count, for values that nothing else describes.
+/// A position as the end of a key: big-endian, so that keys ascend with it.
 pub(crate) fn position_bytes(position: u32) -> [u8; 4] {
     position.to_be_bytes()
 }

@@ -609,3 +609,14 @@ fn bytes_are_counted_to_the_last_one_before_they_are_written() {
         .unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
 }
+
+#[test]
+fn large_values_are_overwritten_and_accounted_for_like_small_ones() {
+    let mut world = funded();
+    for bytes in [8_192, 8_193, 3, 30_000, 0] {
+        let value = "v".repeat(bytes);
+        set(&mut world, DAPP, NearToken::ZERO, "k", &value).unwrap();
+        assert_eq!(get(&mut world, "k"), Some(value.as_str().into()));
+        assert_eq!(world.view(|c| c.storage_keys(id(DAPP), 0, 9)), ["k".into()]);
+    }
+}

@@ -65,8 +65,8 @@ impl Chain {
 }
 
 impl External for Chain {
-    fn storage_set<'a>(
-        &'a mut self,
+    fn storage_set(
+        &mut self,
         tracker: &mut dyn StorageAccessTracker,
         key: &[u8],
         value: &[u8],
@@ -79,11 +79,11 @@ impl External for Chain {
         Ok(old)
     }
 
-    fn storage_get<'a>(
-        &'a self,
+    fn storage_get(
+        &self,
         _: &mut dyn StorageAccessTracker,
         key: &[u8],
-    ) -> Result<Option<Box<dyn ValuePtr + 'a>>> {
+    ) -> Result<Option<Box<dyn ValuePtr + '_>>> {
         Ok(self
             .trie
             .get(key)

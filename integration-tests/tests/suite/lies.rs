@@ -11,12 +11,15 @@ use outlayer_protocol::{
     events::Event,
 };
 
+/// The field that is altered, and how.
+type Lie = (&'static str, fn(&mut ExecutionResponse));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_altered_field_shows_in_the_digest_of_the_event() -> Result<()> {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let lies: [(&str, fn(&mut ExecutionResponse)); 7] = [
+    let lies: [Lie; 7] = [
         ("status", |r| {
             r.status = Status::Exited { code: 1 };
             r.output.0.clear();

@@ -24,7 +24,10 @@ async fn assert_refused(
     before: (FundsView, u128, u64, usize),
     expected: &str,
 ) -> Result<()> {
-    let refusal = format!("{:?}", result.into_result().expect_err("must be refused"));
+    let Err(refusal) = result.into_result() else {
+        panic!("must be refused: {expected}")
+    };
+    let refusal = format!("{refusal:?}");
     assert!(
         refusal.contains(expected),
         "expected {expected:?} in {refusal}"

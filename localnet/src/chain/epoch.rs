@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn ids_come_from_the_last_block_two_epochs_before() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
         assert!(epochs.next_block_starts_epoch(0, 0));
         epochs.advance(1, hash(1), 0, &Rewards::default());
         assert_eq!(
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_epoch_ends_when_the_final_block_is_near_its_length() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
         assert!(!epochs.next_block_starts_epoch(59, 57));
         assert!(epochs.next_block_starts_epoch(60, 58));
@@ -304,9 +304,9 @@ mod tests {
 
     #[test]
     fn a_stake_counts_in_the_second_epoch_after_it_was_offered() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
-        epochs.record(&[stake("b", 500_000)]);
+        epochs.record(&[stake("bb", 500_000)]);
         epochs.advance(61, hash(2), 0, &Rewards::default());
         assert_eq!(epochs.current().validators.len(), 1);
         assert_eq!(epochs.next_validators().len(), 2);
@@ -316,10 +316,10 @@ mod tests {
 
     #[test]
     fn a_withdrawn_stake_is_free_after_it_has_validated_in_no_epoch_around() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 9), stake("b", 5)]);
+        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 9), stake("bb", 5)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
-        epochs.record(&[stake("b", 0)]);
-        let b = "b".parse().unwrap();
+        epochs.record(&[stake("bb", 0)]);
+        let b = "bb".parse().unwrap();
         for (start, expected) in [(61, 5), (121, 5), (181, 0)] {
             epochs.advance(start, hash(2), 0, &Rewards::default());
             assert_eq!(
@@ -332,9 +332,9 @@ mod tests {
 
     #[test]
     fn the_last_validator_cannot_leave() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("a", 9)]);
+        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 9)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
-        epochs.record(&[stake("a", 0)]);
+        epochs.record(&[stake("aa", 0)]);
         epochs.advance(61, hash(2), 0, &Rewards::default());
         assert_eq!(epochs.next_validators().len(), 1);
     }

@@ -98,7 +98,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node on top of a chain. Nothing happens until a [`Producer`] runs or blocks are asked for.
+    /// A node on top of a chain. Nothing happens until a producer runs or blocks are asked for.
     pub fn new(chain: Chain, production: BlockProduction) -> Self {
         let (head, _) = watch::channel(chain.head().height());
         Self {

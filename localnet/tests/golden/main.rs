@@ -21,6 +21,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Replays that run at the same time.
 const THREADS: usize = 2;
 
+/// Whether the node makes its own blocks during the replay (`GOLDEN_LIVE=1`), as it does for other
+/// clients. What a scenario does at an exact height may then be a block late on a busy machine.
+pub(crate) fn live() -> bool {
+    std::env::var_os("GOLDEN_LIVE").is_some()
+}
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests")

@@ -11,6 +11,7 @@ use outlayer_localnet::{Config, Handle};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Blocks after a transaction was sent and not waited for, before the next step. The recorder went on
 /// four blocks after it had seen the transaction in one, and what it did then took one block more
@@ -25,7 +26,13 @@ pub(crate) fn spawn() -> Handle {
     outlayer_localnet::spawn(Config {
         protocol_version: 84,
         sandbox_accounts: false,
-        production: BlockProduction::ByHand,
+        production: if crate::live() {
+            BlockProduction::Instant {
+                heartbeat: Some(Duration::from_millis(60)),
+            }
+        } else {
+            BlockProduction::ByHand
+        },
         contract_cache: None,
         ..Config::default()
     })
@@ -162,8 +169,8 @@ impl Replay<'_> {
             "send" => {
                 let ready = self.make(step, 0);
                 self.send(&label, &ready);
-                self.blocks(1 + AFTER_SEND);
-                self.note_height(&label);
+                self.included(&label);
+                self.go_on(&label);
             }
             "burst" => {
                 let all = step["transactions"].as_array().unwrap();
@@ -180,9 +187,8 @@ impl Replay<'_> {
                 for (label, ready) in &ready {
                     self.send(label, ready);
                 }
-                self.blocks(1);
                 for (label, _) in &ready {
-                    self.note_height(label);
+                    self.included(label);
                 }
                 self.blocks(AFTER_SEND);
                 let heights: Vec<u64> =
@@ -193,11 +199,11 @@ impl Replay<'_> {
             "tx_at" => {
                 let target = self.heights[step["after"].as_str().unwrap()]
                     + step["blocks"].as_u64().unwrap();
-                self.blocks(target - 1 - self.handle.height());
+                let lead = if crate::live() { 2 } else { 1 };
+                self.blocks(target - lead - self.handle.height());
                 let ready = self.make(step, 0);
                 self.send(&label, &ready);
-                self.blocks(1);
-                self.note_height(&label);
+                self.included(&label);
                 assert_eq!(self.heights[&label], target);
                 self.blocks(AFTER_SEND);
                 found.insert("outcome".into(), self.outcome(&label, &expected["outcome"]));
@@ -257,7 +263,31 @@ impl Replay<'_> {
         };
     }
 
+    /// Makes or waits for the block that takes a transaction.
+    fn included(&mut self, label: &str) {
+        let (hash, _) = self.sent[label].clone();
+        let hash = hash.parse().unwrap();
+        while self.handle.node().transaction_status(&hash).is_none() {
+            self.blocks(1);
+        }
+        self.note_height(label);
+    }
+
+    /// Lets the blocks after a transaction pass, up to where the recorder went on.
+    fn go_on(&self, label: &str) {
+        let lead = if crate::live() { 1 } else { 0 };
+        let target = self.heights[label] + AFTER_SEND - lead;
+        self.blocks(target.saturating_sub(self.handle.height()));
+    }
+
     fn blocks(&self, count: u64) {
+        if crate::live() {
+            let target = self.handle.height() + count;
+            while self.handle.height() < target {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            return;
+        }
         self.handle.produce_blocks(count).unwrap();
     }
 
