@@ -19,14 +19,13 @@ use wasmtime::{Caller, Linker, Result};
 
 use crate::{
     fault::Fault,
-    fuel,
-    host::{State, charge, check_key, enter, memory},
+    host::{State, Work, charge, check_key, enter, memory},
     snapshot::SnapshotError,
     verdict::Stop,
 };
 
 /// The module's name.
-const MODULE: &str = "outlayer";
+pub(crate) const MODULE: &str = "outlayer";
 
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap_async(
@@ -57,16 +56,12 @@ async fn storage_read(
     buffer: u32,
     capacity: u32,
 ) -> Result<i64> {
-    let key = read_key(caller, key, key_len)?;
+    let key = read_key(caller, key, key_len, Work::StorageRead)?;
     fetch(caller, &key).await?;
     let length = caller.data().storage.known(&key).flatten().map(<[u8]>::len);
     let Some(length) = length else { return Ok(-1) };
-    charge(
-        caller,
-        (length as u64)
-            .min(capacity.into())
-            .saturating_mul(fuel::HOST_BYTE),
-    )?;
+    charge(caller, Work::Found(length as u64))?;
+    charge(caller, Work::Write((length as u64).min(capacity.into())))?;
     let (bytes, state) = memory::split(caller)?;
     let value = state.storage.known(&key).flatten().unwrap_or_default();
     memory::write_clipped(bytes, buffer, capacity, value)?;
@@ -74,12 +69,12 @@ async fn storage_read(
 }
 
 async fn storage_remove(caller: &mut Caller<'_, State>, key: u32, key_len: u32) -> Result<u32> {
-    let key = read_key(caller, key, key_len)?;
+    let key = read_key(caller, key, key_len, Work::StorageRemove)?;
     fetch(caller, &key).await?;
-    let storage = &mut caller.data_mut().storage;
-    let present = storage.known(&key).flatten().is_some();
-    storage.write(key, None)?;
-    Ok(present.into())
+    let found = caller.data().storage.known(&key).flatten().map(<[u8]>::len);
+    charge(caller, Work::Removed(found.unwrap_or_default() as u64))?;
+    caller.data_mut().storage.write(key, None)?;
+    Ok(found.is_some().into())
 }
 
 fn storage_write(
@@ -89,14 +84,12 @@ fn storage_write(
     value: u32,
     value_len: u32,
 ) -> Result<()> {
-    let key = read_key(&mut caller, key, key_len)?;
+    let key = read_key(&mut caller, key, key_len, Work::StorageWrite)?;
     if value_len > MAX_VALUE_BYTES {
         return Err(Stop::limit(outlayer_protocol::Limit::ValueBytes, MAX_VALUE_BYTES).into());
     }
-    charge(
-        &mut caller,
-        u64::from(value_len).saturating_mul(fuel::HOST_BYTE),
-    )?;
+    charge(&mut caller, Work::Read(value_len.into()))?;
+    charge(&mut caller, Work::Stored(value_len.into()))?;
     let (bytes, state) = memory::split(&mut caller)?;
     let value = memory::bytes(bytes, value, value_len)?.to_vec();
     Ok(state.storage.write(key, Some(value))?)
@@ -104,30 +97,45 @@ fn storage_write(
 
 fn context_read(mut caller: Caller<'_, State>, buffer: u32, capacity: u32) -> Result<u32> {
     let length = caller.data().context.len();
-    enter(&mut caller, (length as u64).min(capacity.into()))?;
+    enter(&mut caller)?;
+    charge(
+        &mut caller,
+        Work::Write((length as u64).min(capacity.into())),
+    )?;
     let (bytes, state) = memory::split(&mut caller)?;
     memory::write_clipped(bytes, buffer, capacity, &state.context)?;
     Ok(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
 fn log(mut caller: Caller<'_, State>, line: u32, length: u32) -> Result<()> {
-    enter(&mut caller, length.into())?;
+    enter(&mut caller)?;
+    charge(&mut caller, Work::Read(length.into()))?;
+    charge(&mut caller, Work::Log(length.into()))?;
     let (bytes, state) = memory::split(&mut caller)?;
     state.logs.write(memory::bytes(bytes, line, length)?)?;
     Ok(state.logs.write(b"\n")?)
 }
 
 fn random_fill(mut caller: Caller<'_, State>, buffer: u32, length: u32) -> Result<()> {
-    enter(&mut caller, length.into())?;
+    enter(&mut caller)?;
+    charge(&mut caller, Work::Random(length.into()))?;
     let (bytes, state) = memory::split(&mut caller)?;
     state.random.fill(memory::bytes_mut(bytes, buffer, length)?);
     Ok(())
 }
 
-/// Opens a call about a key, and copies the key.
-fn read_key(caller: &mut Caller<'_, State>, pointer: u32, length: u32) -> Result<Vec<u8>, Stop> {
-    enter(caller, length.min(MAX_KEY_BYTES + 1).into())?;
-    charge(caller, fuel::STORAGE_CALL)?;
+/// Opens a call about a key, which is `work`, and copies the key.
+fn read_key(
+    caller: &mut Caller<'_, State>,
+    pointer: u32,
+    length: u32,
+    work: fn(u64) -> Work,
+) -> Result<Vec<u8>, Stop> {
+    enter(caller)?;
+    // A key that is too long is not looked at.
+    let bytes = u64::from(length.min(MAX_KEY_BYTES + 1));
+    charge(caller, Work::Read(bytes))?;
+    charge(caller, work(bytes))?;
     let (bytes, _) = memory::split(caller)?;
     let key = memory::bytes(bytes, pointer, length)?;
     check_key(key)?;
@@ -141,8 +149,8 @@ async fn fetch(caller: &mut Caller<'_, State>, key: &[u8]) -> Result<(), Stop> {
         return Ok(());
     }
     storage.admit_read()?;
-    let mailbox = Arc::clone(&storage.mailbox);
-    charge(caller, fuel::STORAGE_FETCH)?;
+    let mailbox = Arc::clone(&caller.data().mailbox);
+    charge(caller, Work::Fetch)?;
     let value = mailbox.fetch(key).await;
     let bytes = value.as_ref().map_or(0, Vec::len);
     if bytes > MAX_VALUE_BYTES as usize {
@@ -153,8 +161,5 @@ async fn fetch(caller: &mut Caller<'_, State>, key: &[u8]) -> Result<(), Stop> {
     }
     // The read is recorded before it is charged: whoever runs out of fuel here has read the value.
     caller.data_mut().storage.record_read(key.to_vec(), value);
-    charge(
-        caller,
-        (bytes as u64).saturating_mul(fuel::STORAGE_FETCH_BYTE),
-    )
+    charge(caller, Work::Fetched(bytes as u64))
 }

@@ -15,9 +15,9 @@ use crate::{
     Execution, Job, Snapshot,
     engine::CompiledModule,
     fault::Fault,
-    fuel,
     host::{Mailbox, State},
-    prepare::stack::{STACK_EXPORT, START_EXPORT},
+    meter::CoreMeter,
+    prepare::stack::STACK_EXPORT,
     verdict,
 };
 
@@ -30,54 +30,45 @@ pub(crate) fn run(
     deadline: Duration,
 ) -> Result<Execution, Fault> {
     let mailbox = Arc::new(Mailbox::default());
-    let mut store = Store::new(engine, State::new(job, Arc::clone(&mailbox))?);
+    let meter = CoreMeter::new(job.limits.compute, module.bytes);
+    let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.bounds);
-    let limit = job.limits.compute.amount();
-    // The engine stops a guest when nothing is left. With one unit more than the limit a guest may use
-    // exactly the limit, and nothing left means that it wanted more.
-    let supply = limit.saturating_add(1);
-    let engine_failed = |error: wasmtime::Error| Fault::Engine(format!("{error:#}"));
-    store.set_fuel(supply).map_err(engine_failed)?;
-    store
-        .fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL))
-        .map_err(engine_failed)?;
-
     let mut instance = None;
-    let ended = drive(
-        guest(&mut store, module, &mut instance),
-        &mailbox,
-        snapshot,
-        deadline,
-    )?;
-    let left = store.get_fuel().map_err(engine_failed)?;
-    let status = match ended {
-        Ok(()) => Status::Completed,
-        Err(error) => verdict::of_error(
-            &error,
-            || stack_overflowed(&mut store, instance),
-            Status::OutOfFuel,
-        )?,
+    let status = if meter.begin(&mut store)? {
+        let guest = guest(&mut store, module, meter, &mut instance);
+        match drive(guest, &mailbox, snapshot, deadline)? {
+            Ok(()) => Status::Completed,
+            Err(error) => verdict::of_error(
+                &error,
+                || stack_overflowed(&mut store, instance),
+                meter.exhausted(),
+            )?,
+        }
+    } else {
+        meter.exhausted()
     };
-    // What ran out is said first: the last stretch of straight code is counted only when it has run.
-    let status = if left == 0 { Status::OutOfFuel } else { status };
-    let used = supply.saturating_sub(left).min(limit);
-    Ok(execution(store.into_data(), status, Compute::Fuel(used)))
+    let (used, exhausted) = meter.used(&mut store)?;
+    // What ran out is said first.
+    let status = if exhausted { meter.exhausted() } else { status };
+    Ok(execution(store.into_data(), status, used))
 }
 
 async fn guest(
     store: &mut Store<State>,
     module: &CompiledModule,
+    meter: CoreMeter,
     found: &mut Option<Instance>,
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
     *found = Some(instance);
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
-    if module.has_start {
-        let start = instance.get_typed_func::<(), ()>(&mut *store, START_EXPORT)?;
-        start.call_async(&mut *store, ()).await?;
+    meter.instantiated(store, instance)?;
+    for export in module.start.into_iter().chain([module.entry]) {
+        let function = instance.get_typed_func::<(), ()>(&mut *store, export)?;
+        function.call_async(&mut *store, ()).await?;
     }
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
-    start.call_async(&mut *store, ()).await
+    Ok(())
 }
 
 /// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way when it asks, and

@@ -8,7 +8,7 @@ fn low(value: u64) -> u8 {
     low & !MORE
 }
 
-pub(super) fn unsigned(out: &mut Vec<u8>, value: usize) {
+pub(crate) fn unsigned(out: &mut Vec<u8>, value: usize) {
     let mut value = value as u64;
     loop {
         let byte = low(value);

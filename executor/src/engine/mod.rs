@@ -1,0 +1,134 @@
+//! The executor: one engine for each meter, and which of them runs a job.
+
+mod config;
+mod core;
+
+use std::time::Duration;
+
+use outlayer_protocol::{Compute, GuestKind, Limit, Meter, Status};
+
+use crate::{
+    Execution, Job, Snapshot,
+    fault::{EngineError, Fault},
+    prepare::{self, Refusal},
+    run,
+};
+
+pub(crate) use self::core::{CompiledModule, CoreEngine};
+
+/// How an executor uses its host. Nothing here changes a verdict, an output or an amount of fuel.
+#[derive(Clone, Debug)]
+pub struct ExecutorConfig {
+    /// A guest that runs longer than this is given up without a verdict. It is a safety net: the meter's limit
+    /// should always be reached first.
+    pub deadline: Duration,
+    /// Compiled modules are kept in memory up to this many bytes of their source.
+    pub cache_bytes: usize,
+    /// With a number, instances, memories and stacks come from pools with this many places, made when the executor is; more
+    /// executions than that at once are faults. Without, each execution allocates its own. A place reserves
+    /// 4 GiB of address space.
+    pub pool: Option<u32>,
+    /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
+    pub optimize: bool,
+    /// Whether one module is compiled on all cores.
+    pub parallel_compilation: bool,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(60),
+            cache_bytes: 64 << 20,
+            pool: None,
+            optimize: true,
+            parallel_compilation: true,
+        }
+    }
+}
+
+/// Runs guests. One is enough for a process; any number of threads may share it.
+pub struct Executor {
+    fuel: CoreEngine,
+    gas: CoreEngine,
+    deadline: Duration,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Executor {
+    /// Sets the engines up.
+    ///
+    /// # Errors
+    /// [`EngineError`] when this machine cannot run it.
+    pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
+        Ok(Self {
+            fuel: CoreEngine::new(&config, Meter::Fuel)?,
+            gas: CoreEngine::new(&config, Meter::Gas)?,
+            deadline: config.deadline,
+        })
+    }
+
+    /// Executes a job over a snapshot. Blocks until the guest has ended.
+    ///
+    /// # Errors
+    /// A [`Fault`] when there is no verdict.
+    pub fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        job.check()?;
+        let kind = match prepare::kind(job.code, job.kind) {
+            Ok(kind) => kind,
+            Err(refusal) => return refused(job, refusal),
+        };
+        if job.limits.instances == 0 {
+            let status = Status::LimitExceeded {
+                which: Limit::Instances,
+                limit: 0,
+            };
+            return Ok(without_running(job, status));
+        }
+        match (kind, job.limits.compute.meter()) {
+            (GuestKind::WasiP1, Meter::Fuel) => self.execute_core(&self.fuel, job, snapshot),
+            (GuestKind::WasiP1, Meter::Gas) => self.execute_core(&self.gas, job, snapshot),
+            (GuestKind::WasiP2 | GuestKind::Near, _) => Err(Fault::UnsupportedKind(kind)),
+        }
+    }
+
+    fn execute_core(
+        &self,
+        engine: &CoreEngine,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Execution, Fault> {
+        match engine.module(job.code) {
+            Ok(module) => {
+                engine.tick()?;
+                run::run(&engine.engine, &module, job, snapshot, self.deadline)
+            }
+            Err(refusal) => refused(job, refusal),
+        }
+    }
+}
+
+fn refused(job: &Job<'_>, refusal: Refusal) -> Result<Execution, Fault> {
+    match refusal {
+        Refusal::Verdict(status) => Ok(without_running(job, status)),
+        Refusal::Fault(fault) => Err(fault),
+    }
+}
+
+/// The execution of code that was never run: nothing was used.
+fn without_running(job: &Job<'_>, status: Status) -> Execution {
+    Execution {
+        status,
+        output: Vec::new(),
+        used: Compute::new(job.limits.compute.meter(), 0),
+        reads: Vec::new(),
+        journal: Vec::new(),
+        logs: Vec::new(),
+    }
+}
