@@ -15,6 +15,7 @@
 //!   `meter` counts it.
 //! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
 //!   what each use of them costs. `wasi_p1` and `outlayer_abi` are two sets of import functions over it.
+//! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns what ended an execution into a status.
 //!
 //! # Two meters
@@ -41,6 +42,7 @@ pub mod gas;
 mod host;
 mod job;
 mod meter;
+pub mod near;
 mod near_config;
 mod outlayer_abi;
 pub mod prepare;
@@ -60,7 +62,7 @@ use outlayer_protocol::EngineVersion;
 
 /// The engine that this crate is. It names all that a verdict, an output or an amount of fuel depends on:
 /// wasmtime 48 and wasmparser 0.254 with the features of `prepare`, the bounds of [`prepare`], the costs of [`fuel`],
-/// the virtual clock's rule, the random stream, the vocabulary of reasons, and [`NEAR_CONFIG_VERSION`]. Whatever
+/// the virtual clock's rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at [`NEAR_CONFIG_VERSION`], and the table of [`gas`]. Whatever
 /// changes one of them needs a new number.
 pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
 

@@ -154,9 +154,7 @@ async fn fetch(caller: &mut Caller<'_, State>, key: &[u8]) -> Result<(), Stop> {
     let value = mailbox.fetch(key).await;
     let bytes = value.as_ref().map_or(0, Vec::len);
     if bytes > MAX_VALUE_BYTES as usize {
-        let error = SnapshotError(format!(
-            "a value of {bytes} bytes, at most {MAX_VALUE_BYTES} are stored"
-        ));
+        let error = SnapshotError::too_long(bytes);
         return Err(Stop::Fault(Fault::Snapshot(error)));
     }
     // The read is recorded before it is charged: whoever runs out of fuel here has read the value.

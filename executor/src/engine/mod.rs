@@ -5,11 +5,12 @@ mod core;
 
 use std::time::Duration;
 
-use outlayer_protocol::{Compute, GuestKind, Limit, Meter, Status};
+use outlayer_protocol::{GuestKind, Limit, Meter, Status};
 
 use crate::{
     Execution, Job, Snapshot,
     fault::{EngineError, Fault},
+    near::Near,
     prepare::{self, Refusal},
     run,
 };
@@ -22,7 +23,8 @@ pub struct ExecutorConfig {
     /// A guest that runs longer than this is given up without a verdict. It is a safety net: the meter's limit
     /// should always be reached first.
     pub deadline: Duration,
-    /// Compiled modules are kept in memory up to this many bytes of their source.
+    /// Compiled modules are kept in memory up to this many bytes of their source, under each of the two meters; NEAR contracts up to
+    /// as many of their compiled form.
     pub cache_bytes: usize,
     /// With a number, instances, memories and stacks come from pools with this many places, made when the executor is; more
     /// executions than that at once are faults. Without, each execution allocates its own. A place reserves
@@ -50,6 +52,7 @@ impl Default for ExecutorConfig {
 pub struct Executor {
     fuel: CoreEngine,
     gas: CoreEngine,
+    near: Near,
     deadline: Duration,
 }
 
@@ -70,6 +73,7 @@ impl Executor {
         Ok(Self {
             fuel: CoreEngine::new(&config, Meter::Fuel)?,
             gas: CoreEngine::new(&config, Meter::Gas)?,
+            near: Near::new(config.cache_bytes),
             deadline: config.deadline,
         })
     }
@@ -89,12 +93,13 @@ impl Executor {
                 which: Limit::Instances,
                 limit: 0,
             };
-            return Ok(without_running(job, status));
+            return Ok(Execution::without_running(job, status));
         }
         match (kind, job.limits.compute.meter()) {
             (GuestKind::WasiP1, Meter::Fuel) => self.execute_core(&self.fuel, job, snapshot),
             (GuestKind::WasiP1, Meter::Gas) => self.execute_core(&self.gas, job, snapshot),
-            (GuestKind::WasiP2 | GuestKind::Near, _) => Err(Fault::UnsupportedKind(kind)),
+            (GuestKind::Near, _) => self.near.execute(job, snapshot),
+            (GuestKind::WasiP2, _) => Err(Fault::UnsupportedKind(kind)),
         }
     }
 
@@ -116,19 +121,7 @@ impl Executor {
 
 fn refused(job: &Job<'_>, refusal: Refusal) -> Result<Execution, Fault> {
     match refusal {
-        Refusal::Verdict(status) => Ok(without_running(job, status)),
+        Refusal::Verdict(status) => Ok(Execution::without_running(job, status)),
         Refusal::Fault(fault) => Err(fault),
-    }
-}
-
-/// The execution of code that was never run: nothing was used.
-fn without_running(job: &Job<'_>, status: Status) -> Execution {
-    Execution {
-        status,
-        output: Vec::new(),
-        used: Compute::new(job.limits.compute.meter(), 0),
-        reads: Vec::new(),
-        journal: Vec::new(),
-        logs: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use near_parameters::{ExtCosts, ExtCostsConfig};
+use near_primitives_core::config::INLINE_DISK_VALUE_THRESHOLD;
 
 use super::TRIE_NODES;
 use crate::near_config::near_config;
@@ -40,10 +41,6 @@ pub(crate) struct Fees {
     storage_read_value_byte: u64,
     large_read: Fee,
 }
-
-/// NEAR charges an overhead for values longer than this, bytes: they do not lie in its flat storage. The runner
-/// keeps the number to itself (`INLINE_DISK_VALUE_THRESHOLD`).
-const LARGE_VALUE_BYTES: u64 = 4_000;
 
 impl Fees {
     /// The fees of this engine.
@@ -83,7 +80,8 @@ impl Fees {
 
     /// For a value that a storage read found.
     pub(crate) fn found(&self, bytes: u64) -> u64 {
-        let large = if bytes > LARGE_VALUE_BYTES {
+        // Longer values do not lie in NEAR's flat storage.
+        let large = if bytes > INLINE_DISK_VALUE_THRESHOLD as u64 {
             self.large_read.of(bytes)
         } else {
             0
