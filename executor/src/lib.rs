@@ -14,7 +14,7 @@
 //! * `engine` holds wasmtime's configuration, one for each meter, `cache` the compiled modules, `run` drives one execution and
 //!   `meter` counts it.
 //! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
-//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are two sets of import functions over it.
+//!   what each use of them costs. `wasi_p1`, `wasi_p2` and `outlayer_abi` are sets of import functions over it.
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns what ended an execution into a status.
 //!
@@ -50,6 +50,7 @@ mod run;
 mod snapshot;
 mod verdict;
 mod wasi_p1;
+mod wasi_p2;
 
 pub use engine::{Executor, ExecutorConfig};
 pub use execution::Execution;

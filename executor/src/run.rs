@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_protocol::{Compute, Status};
+use outlayer_protocol::{Compute, Limit, Status};
 use wasmtime::{Engine, Extern, Instance, Store, Val};
 
 use crate::{
     Execution, Job, Snapshot,
-    engine::CompiledModule,
+    engine::{CompiledComponent, CompiledModule},
     fault::Fault,
     host::{Mailbox, State},
     meter::CoreMeter,
@@ -29,22 +29,65 @@ pub(crate) fn run(
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
 ) -> Result<Execution, Fault> {
-    let mailbox = Arc::new(Mailbox::default());
     let meter = CoreMeter::new(job.limits.compute, module.bytes);
+    let mut instance = None;
+    execute(engine, meter, job, |store, mailbox| {
+        let guest = guest(store, module, meter, &mut instance);
+        match drive(guest, mailbox, snapshot, deadline)? {
+            Ok(()) => Ok(Status::Completed),
+            Err(error) => verdict::of_error(
+                &error,
+                || stack_overflowed(store, instance),
+                meter.exhausted(),
+            ),
+        }
+    })
+}
+
+/// Runs a compiled component.
+pub(crate) fn run_component(
+    engine: &Engine,
+    component: &CompiledComponent,
+    job: &Job<'_>,
+    snapshot: &mut dyn Snapshot,
+    deadline: Duration,
+) -> Result<Execution, Fault> {
+    let meter = CoreMeter::new(job.limits.compute, 0);
+    execute(engine, meter, job, |store, mailbox| {
+        // What a guest passes to the host lies in its memory, which is bounded.
+        store.set_hostcall_fuel(usize::MAX);
+        match drive(command(store, component), mailbox, snapshot, deadline)? {
+            Ok(Ok(())) => Ok(Status::Completed),
+            Ok(Err(())) => Ok(Status::Exited { code: 1 }),
+            Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
+                which: Limit::Instances,
+                limit: job.limits.instances.into(),
+            }),
+            Err(error) => verdict::of_error(&error, || false, meter.exhausted()),
+        }
+    })
+}
+
+/// Whether the engine refused to make more instances than the limiter says. It has no other way to tell.
+fn is_instance_limit(error: &wasmtime::Error) -> bool {
+    error
+        .to_string()
+        .starts_with("resource limit exceeded: instance count")
+}
+
+/// Sets a store up, lets `guest` run in it and tell how it ended, and draws the sum.
+fn execute(
+    engine: &Engine,
+    meter: CoreMeter,
+    job: &Job<'_>,
+    guest: impl FnOnce(&mut Store<State>, &Mailbox) -> Result<Status, Fault>,
+) -> Result<Execution, Fault> {
+    let mailbox = Arc::new(Mailbox::default());
     let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.bounds);
-    let mut instance = None;
     let status = if meter.begin(&mut store)? {
-        let guest = guest(&mut store, module, meter, &mut instance);
-        match drive(guest, &mailbox, snapshot, deadline)? {
-            Ok(()) => Status::Completed,
-            Err(error) => verdict::of_error(
-                &error,
-                || stack_overflowed(&mut store, instance),
-                meter.exhausted(),
-            )?,
-        }
+        guest(&mut store, &mailbox)?
     } else {
         meter.exhausted()
     };
@@ -71,14 +114,24 @@ async fn guest(
     Ok(())
 }
 
+async fn command(
+    store: &mut Store<State>,
+    component: &CompiledComponent,
+) -> wasmtime::Result<Result<(), ()>> {
+    let instance = component.pre.instantiate_async(&mut *store).await?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &component.run)?;
+    let (ended,) = run.call_async(&mut *store, ()).await?;
+    Ok(ended)
+}
+
 /// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way when it asks, and
 /// each time that its fuel is counted; only then is the deadline looked at.
-fn drive(
-    guest: impl Future<Output = wasmtime::Result<()>>,
+fn drive<T>(
+    guest: impl Future<Output = wasmtime::Result<T>>,
     mailbox: &Mailbox,
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
-) -> Result<wasmtime::Result<()>, Fault> {
+) -> Result<wasmtime::Result<T>, Fault> {
     let began = Instant::now();
     let mut guest = pin!(guest);
     let mut context = Context::from_waker(Waker::noop());

@@ -19,7 +19,7 @@ pub(crate) enum Stop {
     Limit { which: Limit, limit: u64 },
     /// The meter cannot pay for what comes next.
     OutOfCompute,
-    /// The accounting of the stack that NEAR's instrumentation does.
+    /// The accounting of the stack, where it calls the host.
     StackOverflow,
     /// A misuse of the host that counts as a trap.
     Trap(&'static str),

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Run, invalid, kernels, node, trapped};
 use near_vm_runner::logic::errors::{FunctionCallError, HostError};
-use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_executor::{Executor, ExecutorConfig, Fault};
 use outlayer_protocol::{Compute, Limit, Status};
 
 const PLENTY: u64 = 100_000_000_000_000;
@@ -419,4 +419,17 @@ fn limits_hold_under_the_gas_meter_too() {
         Run::wat(r#"(module (memory (export "memory") 1) (func (export "_start")) (export "outlayer:stack" (func 0)))"#).status(),
         invalid("the export \"outlayer:stack\" is reserved")
     );
+}
+
+#[test]
+fn the_hosts_deadline_is_no_verdict_under_gas_either() {
+    let deadline = std::time::Duration::from_millis(100);
+    let executor = Executor::new(ExecutorConfig {
+        deadline,
+        ..ExecutorConfig::default()
+    })
+    .unwrap();
+    let mut run =
+        Run::start("(loop $l (br $l))").limits(|limits| limits.compute = Compute::Gas(u64::MAX));
+    assert_eq!(run.on(&executor), Err(Fault::Deadline(deadline)));
 }

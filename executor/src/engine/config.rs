@@ -35,7 +35,10 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
         Meter::Fuel => {
             let mut cost = OperatorCost::new();
             cost.variable.memory_grow_per_page = 1;
-            wasmtime.consume_fuel(true).operator_cost(cost);
+            wasmtime
+                .consume_fuel(true)
+                .operator_cost(cost)
+                .wasm_features(WasmFeatures::COMPONENT_MODEL, true);
         }
         Meter::Gas => {
             // The instrumentation computes with 128 bits; a guest that did would have been refused before.
@@ -46,13 +49,15 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
     }
     if let Some(places) = config.pool {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_core_instances(places)
-            .total_memories(places)
+        // A component has a handful of modules, of which one or two have a memory.
+        pool.total_component_instances(places)
+            .total_core_instances(places.saturating_mul(8))
+            .total_memories(places.saturating_mul(2))
             .total_stacks(places)
-            .total_tables(places.saturating_mul(4))
+            .total_tables(places.saturating_mul(16))
             .max_memory_size(4 << 30)
             .table_elements(1_000_000)
-            .max_tables_per_module(4)
+            .max_tables_per_module(5)
             .max_core_instance_size(4 << 20);
         wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }

@@ -1,5 +1,6 @@
 //! The executor: one engine for each meter, and which of them runs a job.
 
+mod component;
 mod config;
 mod core;
 
@@ -13,9 +14,13 @@ use crate::{
     near::Near,
     prepare::{self, Refusal},
     run,
+    verdict::invalid_module,
 };
 
-pub(crate) use self::core::{CompiledModule, CoreEngine};
+pub(crate) use self::{
+    component::{CompiledComponent, ComponentEngine},
+    core::{CompiledModule, CoreEngine},
+};
 
 /// How an executor uses its host. Nothing here changes a verdict, an output or an amount of fuel.
 #[derive(Clone, Debug)]
@@ -52,6 +57,7 @@ impl Default for ExecutorConfig {
 pub struct Executor {
     fuel: CoreEngine,
     gas: CoreEngine,
+    components: ComponentEngine,
     near: Near,
     deadline: Duration,
 }
@@ -70,8 +76,10 @@ impl Executor {
     /// # Errors
     /// [`EngineError`] when this machine cannot run it.
     pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
+        let fuel = CoreEngine::new(&config, Meter::Fuel)?;
         Ok(Self {
-            fuel: CoreEngine::new(&config, Meter::Fuel)?,
+            components: ComponentEngine::new(&config, &fuel.engine)?,
+            fuel,
             gas: CoreEngine::new(&config, Meter::Gas)?,
             near: Near::new(config.cache_bytes),
             deadline: config.deadline,
@@ -99,7 +107,25 @@ impl Executor {
             (GuestKind::WasiP1, Meter::Fuel) => self.execute_core(&self.fuel, job, snapshot),
             (GuestKind::WasiP1, Meter::Gas) => self.execute_core(&self.gas, job, snapshot),
             (GuestKind::Near, _) => self.near.execute(job, snapshot),
-            (GuestKind::WasiP2, _) => Err(Fault::UnsupportedKind(kind)),
+            (GuestKind::WasiP2, _) => self.execute_component(job, snapshot),
+        }
+    }
+
+    fn execute_component(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Execution, Fault> {
+        if job.limits.compute.meter() == Meter::Gas {
+            let reason = "a component is metered in fuel, the request states its limit in gas";
+            return Ok(Execution::without_running(job, invalid_module(reason)));
+        }
+        match self.components.component(job.code) {
+            Ok(component) => {
+                let engine = &self.components.engine;
+                run::run_component(engine, &component, job, snapshot, self.deadline)
+            }
+            Err(refusal) => refused(job, refusal),
         }
     }
 

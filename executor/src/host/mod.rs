@@ -11,7 +11,7 @@ mod work;
 use std::sync::Arc;
 
 use outlayer_protocol::Limit;
-use wasmtime::{AsContextMut, Caller, Global, Memory, Val};
+use wasmtime::{AsContextMut, Global, Memory, StoreContextMut, Val};
 
 use crate::{fault::Fault, job::Job, verdict::Stop};
 
@@ -22,7 +22,7 @@ pub(crate) use storage::{Mailbox, Storage, check_key};
 pub(crate) use streams::Sink;
 pub(crate) use work::Work;
 
-use crate::wasi_p1::Wasi;
+use crate::{wasi_p1::Wasi, wasi_p2::World};
 
 /// What the host keeps for one execution.
 pub(crate) struct State {
@@ -35,6 +35,7 @@ pub(crate) struct State {
     /// Borsh of the context.
     pub(crate) context: Vec<u8>,
     pub(crate) wasi: Wasi,
+    pub(crate) p2: World,
     /// The guest's memory, once it is instantiated.
     pub(crate) memory: Option<Memory>,
     pub(crate) counter: Counter,
@@ -69,6 +70,7 @@ impl State {
             context: borsh::to_vec(job.context)
                 .map_err(|error| Fault::Engine(error.to_string()))?,
             wasi: Wasi::new(job),
+            p2: World::new(job),
             memory: None,
             counter,
             mailbox,
@@ -79,52 +81,49 @@ impl State {
 }
 
 /// Opens a host call: counts it, and charges for it.
-pub(crate) fn enter(caller: &mut Caller<'_, State>) -> Result<(), Stop> {
-    let state = caller.data_mut();
+pub(crate) fn enter(store: &mut impl AsContextMut<Data = State>) -> Result<(), Stop> {
+    let mut store = store.as_context_mut();
+    let state = store.data_mut();
     match state.host_calls_left.checked_sub(1) {
         Some(left) => state.host_calls_left = left,
         None => return Err(Stop::limit(Limit::HostCalls, state.host_calls)),
     }
-    charge(caller, Work::Call)
+    charge(&mut store, Work::Call)
 }
 
 /// Takes what `work` costs from what the guest has left.
-pub(crate) fn charge(caller: &mut Caller<'_, State>, work: Work) -> Result<(), Stop> {
-    match caller.data().counter {
+pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) -> Result<(), Stop> {
+    let mut store = store.as_context_mut();
+    match store.data().counter {
         Counter::Fuel => match work.fuel() {
             0 => Ok(()),
-            units => spend_fuel(caller, units),
+            units => spend_fuel(store, units),
         },
-        Counter::Gas(Some(global)) => spend_gas(caller, global, work.gas()),
+        Counter::Gas(Some(global)) => match gas_left(&mut store, global).checked_sub(work.gas()) {
+            Some(left) => set_gas(&mut store, global, left),
+            None => Err(exhaust_gas(&mut store)),
+        },
         Counter::Gas(None) => Err(Stop::Fault(Fault::Engine(
             "a host call before the gas counter is known".to_owned(),
         ))),
     }
 }
 
-fn spend_fuel(caller: &mut Caller<'_, State>, units: u64) -> Result<(), Stop> {
+fn spend_fuel(mut store: StoreContextMut<'_, State>, units: u64) -> Result<(), Stop> {
     let engine = |error: wasmtime::Error| Stop::Fault(Fault::Engine(error.to_string()));
-    let left = caller.get_fuel().map_err(engine)?;
+    let left = store.get_fuel().map_err(engine)?;
     // The store has one unit more than the limit, see `meter`: a guest may use the limit, and not more.
     if units >= left {
-        caller.set_fuel(0).map_err(engine)?;
+        store.set_fuel(0).map_err(engine)?;
         return Err(Stop::OutOfCompute);
     }
-    caller.set_fuel(left - units).map_err(engine)
-}
-
-fn spend_gas(caller: &mut Caller<'_, State>, global: Global, units: u64) -> Result<(), Stop> {
-    let left = gas_left(&mut *caller, global);
-    match left.checked_sub(units) {
-        Some(left) => set_gas(caller, global, left),
-        None => Err(exhaust_gas(caller)),
-    }
+    store.set_fuel(left - units).map_err(engine)
 }
 
 /// Uses up what is left of the gas.
-pub(crate) fn exhaust_gas(caller: &mut Caller<'_, State>) -> Stop {
-    if let Counter::Gas(Some(global)) = caller.data().counter
-        && let Err(stop) = set_gas(caller, global, 0)
+pub(crate) fn exhaust_gas(store: &mut impl AsContextMut<Data = State>) -> Stop {
+    if let Counter::Gas(Some(global)) = store.as_context().data().counter
+        && let Err(stop) = set_gas(store.as_context_mut(), global, 0)
     {
         return stop;
     }
