@@ -32,6 +32,14 @@ impl Bounds {
         }
     }
 
+    /// Whether so many bytes could lie in the guest's memory at all.
+    pub(crate) fn admit(&self, bytes: u64) -> Result<(), Stop> {
+        if bytes > self.memory_limit {
+            return Err(Stop::limit(Limit::MemoryBytes, self.memory_limit));
+        }
+        Ok(())
+    }
+
     fn grown(
         &mut self,
         total: u64,

@@ -1,7 +1,12 @@
 //! A component's bytes: validation, bounds, and the accounting of the stack in each of its modules.
 
 use outlayer_protocol::Status;
-use wasmparser::{Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader,
+    ComponentExportSectionReader, ComponentExternalKind, ComponentImportSectionReader,
+    ComponentInstance, ComponentInstanceSectionReader, ComponentOuterAliasKind, ComponentTypeRef,
+    Instance, InstanceSectionReader, Validator, WasmFeatures,
+};
 
 use super::{FEATURES, leb, shape::Totals, stack};
 use crate::verdict::invalid_module;
@@ -11,12 +16,23 @@ const MAX_DEPTH: u32 = 16;
 /// A component has at most this many sections, those of components within it included. Tools make some tens.
 const MAX_SECTIONS: u32 = 10_000;
 
+/// A component makes at most this many instances of modules and components in all, however they nest.
+///
+/// A compiler follows every instantiation: components that instantiate each other twice, a few dozen in a row, would never be done.
+/// For the number to be known, a component may instantiate only components that it defines itself.
+const MAX_INSTANTIATIONS: u64 = 1_000;
+
 const HEADER_BYTES: usize = 8;
 
 mod section {
     pub(super) const CUSTOM: u8 = 0;
     pub(super) const CORE_MODULE: u8 = 1;
+    pub(super) const CORE_INSTANCE: u8 = 2;
     pub(super) const COMPONENT: u8 = 4;
+    pub(super) const INSTANCE: u8 = 5;
+    pub(super) const ALIAS: u8 = 6;
+    pub(super) const IMPORT: u8 = 10;
+    pub(super) const EXPORT: u8 = 11;
 }
 
 /// What components may use beside [`FEATURES`].
@@ -44,12 +60,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn check(&mut self, code: &[u8], depth: u32) -> Result<(), Status> {
+    /// How many instances one instance of the component makes, itself included.
+    fn check(&mut self, code: &[u8], depth: u32) -> Result<u64, Status> {
         if depth > MAX_DEPTH {
             return Err(invalid_module(format!(
                 "components within components, at most {MAX_DEPTH} deep are allowed"
             )));
         }
+        let (mut defined, mut made) = (Vec::new(), 1u64);
         for section in sections(code) {
             let (id, content) = section?;
             self.sections += 1;
@@ -60,12 +78,82 @@ impl Walk {
             }
             match id {
                 section::CORE_MODULE => self.totals.add(content)?,
-                section::COMPONENT => self.check(content, depth + 1)?,
-                _ => {}
+                section::COMPONENT => defined.push(self.check(content, depth + 1)?),
+                _ => made += instances(id, content, &defined).map_err(malformed)??,
+            }
+            if made > MAX_INSTANTIATIONS {
+                return Err(invalid_module(format!(
+                    "a component makes more than the {MAX_INSTANTIATIONS} instances allowed"
+                )));
             }
         }
-        Ok(())
+        Ok(made)
     }
+}
+
+fn malformed(error: BinaryReaderError) -> Status {
+    invalid_module(error.message())
+}
+
+/// How many instances a section makes, where each of the components `defined` so far makes so many. Refuses what brings
+/// components from elsewhere.
+fn instances(
+    id: u8,
+    content: &[u8],
+    defined: &[u64],
+) -> Result<Result<u64, Status>, BinaryReaderError> {
+    let reader = BinaryReader::new(content, 0);
+    let (mut made, mut foreign) = (0u64, false);
+    match id {
+        section::CORE_INSTANCE => {
+            for instance in InstanceSectionReader::new(reader)? {
+                made += u64::from(matches!(instance?, Instance::Instantiate { .. }));
+            }
+        }
+        section::INSTANCE => {
+            for instance in ComponentInstanceSectionReader::new(reader)? {
+                if let ComponentInstance::Instantiate {
+                    component_index, ..
+                } = instance?
+                {
+                    let component = defined.get(component_index as usize);
+                    made = made.saturating_add(component.copied().unwrap_or(1));
+                }
+            }
+        }
+        section::ALIAS => {
+            for alias in ComponentAliasSectionReader::new(reader)? {
+                foreign |= matches!(
+                    alias?,
+                    ComponentAlias::InstanceExport {
+                        kind: ComponentExternalKind::Component,
+                        ..
+                    } | ComponentAlias::Outer {
+                        kind: ComponentOuterAliasKind::Component,
+                        ..
+                    }
+                );
+            }
+        }
+        section::IMPORT => {
+            for import in ComponentImportSectionReader::new(reader)? {
+                foreign |= matches!(import?.ty, ComponentTypeRef::Component(_));
+            }
+        }
+        section::EXPORT => {
+            for export in ComponentExportSectionReader::new(reader)? {
+                foreign |= export?.kind == ComponentExternalKind::Component;
+            }
+        }
+        _ => {}
+    }
+    Ok(if foreign {
+        Err(invalid_module(
+            "a component may instantiate only components that it defines itself: none can be imported, exported or aliased",
+        ))
+    } else {
+        Ok(made)
+    })
 }
 
 /// The component with its modules instrumented. Custom sections are left out.
@@ -132,6 +220,47 @@ mod tests {
         let name = stack::STACK_EXPORT.as_bytes();
         let found = rewritten.windows(name.len()).filter(|part| part == &name);
         assert_eq!(found.count(), 2);
+    }
+
+    #[test]
+    fn instances_are_counted_however_they_nest() {
+        // Each level makes three of the level below.
+        let levels = |count: u32| {
+            let text = (0..count).fold("(component)".to_owned(), |inner, _| {
+                let inner = inner.replacen("(component", "(component $c", 1);
+                format!(
+                    "(component {inner} {})",
+                    "(instance (instantiate $c))".repeat(3)
+                )
+            });
+            component(&wat::parse_str(text).unwrap()).map(|_| ())
+        };
+        assert_eq!(levels(5), Ok(()));
+        assert_eq!(
+            levels(8),
+            Err(invalid_module(
+                "a component makes more than the 1000 instances allowed"
+            ))
+        );
+    }
+
+    #[test]
+    fn components_from_elsewhere_are_refused() {
+        for text in [
+            "(component (import \"c\" (component)))",
+            "(component (component $c) (export \"c\" (component $c)))",
+            "(component $o (component $c) (component (alias outer $o $c (component))))",
+            "(component (import \"i\" (instance $i (export \"c\" (component)))) (alias export $i \"c\" (component)))",
+        ] {
+            let Err(Status::InvalidModule { reason }) = component(&wat::parse_str(text).unwrap())
+            else {
+                panic!("{text}")
+            };
+            assert!(
+                reason.starts_with("a component may instantiate only"),
+                "{text}: {reason}"
+            );
+        }
     }
 
     #[test]

@@ -8,9 +8,6 @@ use crate::{
     verdict::Stop,
 };
 
-/// More than any guest's memory takes at once.
-const MAX_BYTES: u64 = 1 << 32;
-
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for (name, bytes, word) in [
         ("random/random", "get-random-bytes", "get-random-u64"),
@@ -24,6 +21,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         random.func_wrap(bytes, |mut store: Store<'_>, (length,): (u64,)| {
             enter(&mut store)?;
             charge(&mut store, Work::Random(length))?;
+            // They are to lie in the guest's memory.
+            state(&mut store).bounds.admit(length)?;
             Ok((draw(&mut store, length)?,))
         })?;
         random.func_wrap(word, |mut store: Store<'_>, (): ()| {
@@ -46,9 +45,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 
 fn draw(store: &mut Store<'_>, length: u64) -> Result<Vec<u8>, Stop> {
     let length = usize::try_from(length)
-        .ok()
-        .filter(|_| length < MAX_BYTES)
-        .ok_or(Stop::Trap("more random bytes than there is memory"))?;
+        .map_err(|_| Stop::Trap("more random bytes than can be addressed"))?;
     let mut bytes = vec![0; length];
     state(store).random.fill(&mut bytes);
     Ok(bytes)
