@@ -14,7 +14,8 @@
 //! * `engine` holds wasmtime's configuration, one for each meter, `cache` the compiled modules, `run` drives one execution and
 //!   `meter` counts it.
 //! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
-//!   what each use of them costs. `wasi_p1`, `wasi_p2` and `outlayer_abi` are sets of import functions over it.
+//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are what core
+//!   modules import, `wasi_p2` and `outlayer_wit` what components do.
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns what ended an execution into a status.
 //!
@@ -45,6 +46,7 @@ mod meter;
 pub mod near;
 mod near_config;
 mod outlayer_abi;
+mod outlayer_wit;
 pub mod prepare;
 mod run;
 mod snapshot;

@@ -12,15 +12,10 @@
 //! | `log` | `(ptr, len)` | a line for the log |
 //! | `random_fill` | `(ptr, len)` | the stream that `random_get` draws from |
 
-use std::sync::Arc;
-
-use outlayer_protocol::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use wasmtime::{Caller, Linker, Result};
 
 use crate::{
-    fault::Fault,
-    host::{State, Work, charge, check_key, enter, memory},
-    snapshot::SnapshotError,
+    host::{State, Work, charge, check_key, enter, memory, namespace},
     verdict::Stop,
 };
 
@@ -57,11 +52,11 @@ async fn storage_read(
     capacity: u32,
 ) -> Result<i64> {
     let key = read_key(caller, key, key_len, Work::StorageRead)?;
-    fetch(caller, &key).await?;
-    let length = caller.data().storage.known(&key).flatten().map(<[u8]>::len);
-    let Some(length) = length else { return Ok(-1) };
-    charge(caller, Work::Found(length as u64))?;
-    charge(caller, Work::Write((length as u64).min(capacity.into())))?;
+    let Some(length) = namespace::fetch(caller, &key).await? else {
+        return Ok(-1);
+    };
+    charge(caller, Work::Found(length))?;
+    charge(caller, Work::Write(length.min(capacity.into())))?;
     let (bytes, state) = memory::split(caller)?;
     let value = state.storage.known(&key).flatten().unwrap_or_default();
     memory::write_clipped(bytes, buffer, capacity, value)?;
@@ -70,9 +65,8 @@ async fn storage_read(
 
 async fn storage_remove(caller: &mut Caller<'_, State>, key: u32, key_len: u32) -> Result<u32> {
     let key = read_key(caller, key, key_len, Work::StorageRemove)?;
-    fetch(caller, &key).await?;
-    let found = caller.data().storage.known(&key).flatten().map(<[u8]>::len);
-    charge(caller, Work::Removed(found.unwrap_or_default() as u64))?;
+    let found = namespace::fetch(caller, &key).await?;
+    charge(caller, Work::Removed(found.unwrap_or_default()))?;
     caller.data_mut().storage.write(key, None)?;
     Ok(found.is_some().into())
 }
@@ -85,11 +79,7 @@ fn storage_write(
     value_len: u32,
 ) -> Result<()> {
     let key = read_key(&mut caller, key, key_len, Work::StorageWrite)?;
-    if value_len > MAX_VALUE_BYTES {
-        return Err(Stop::limit(outlayer_protocol::Limit::ValueBytes, MAX_VALUE_BYTES).into());
-    }
-    charge(&mut caller, Work::Read(value_len.into()))?;
-    charge(&mut caller, Work::Stored(value_len.into()))?;
+    namespace::pay_value(&mut caller, value_len.into())?;
     let (bytes, state) = memory::split(&mut caller)?;
     let value = memory::bytes(bytes, value, value_len)?.to_vec();
     Ok(state.storage.write(key, Some(value))?)
@@ -131,33 +121,9 @@ fn read_key(
     length: u32,
     work: fn(u64) -> Work,
 ) -> Result<Vec<u8>, Stop> {
-    enter(caller)?;
-    // A key that is too long is not looked at.
-    let bytes = u64::from(length.min(MAX_KEY_BYTES + 1));
-    charge(caller, Work::Read(bytes))?;
-    charge(caller, work(bytes))?;
+    namespace::open(caller, length.into(), work)?;
     let (bytes, _) = memory::split(caller)?;
     let key = memory::bytes(bytes, pointer, length)?;
     check_key(key)?;
     Ok(key.to_vec())
-}
-
-/// Makes `key` known: asks the snapshot where neither a write nor an earlier read has it.
-async fn fetch(caller: &mut Caller<'_, State>, key: &[u8]) -> Result<(), Stop> {
-    let storage = &caller.data().storage;
-    if storage.known(key).is_some() {
-        return Ok(());
-    }
-    storage.admit_read()?;
-    let mailbox = Arc::clone(&caller.data().mailbox);
-    charge(caller, Work::Fetch)?;
-    let value = mailbox.fetch(key).await;
-    let bytes = value.as_ref().map_or(0, Vec::len);
-    if bytes > MAX_VALUE_BYTES as usize {
-        let error = SnapshotError::too_long(bytes);
-        return Err(Stop::Fault(Fault::Snapshot(error)));
-    }
-    // The read is recorded before it is charged: whoever runs out of fuel here has read the value.
-    caller.data_mut().storage.record_read(key.to_vec(), value);
-    charge(caller, Work::Fetched(bytes as u64))
 }

@@ -11,6 +11,7 @@ use crate::{
     cache::ModuleCache,
     fault::{EngineError, Fault},
     host::State,
+    outlayer_wit,
     prepare::{self, Refusal},
     verdict::invalid_module,
     wasi_p2,
@@ -37,7 +38,9 @@ const RUN: &str = "wasi:cli/run@0.2.";
 impl ComponentEngine {
     pub(super) fn new(config: &ExecutorConfig, engine: &Engine) -> Result<Self, EngineError> {
         let mut linker = Linker::new(engine);
-        wasi_p2::add_to_linker(&mut linker).map_err(|error| EngineError(format!("{error:#}")))?;
+        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        wasi_p2::add_to_linker(&mut linker).map_err(failed)?;
+        outlayer_wit::add_to_linker(&mut linker).map_err(failed)?;
         Ok(Self {
             engine: engine.clone(),
             linker,

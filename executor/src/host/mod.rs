@@ -3,6 +3,7 @@
 mod bounds;
 pub(crate) mod clock;
 pub(crate) mod memory;
+pub(crate) mod namespace;
 mod random;
 mod storage;
 mod streams;
@@ -10,7 +11,7 @@ mod work;
 
 use std::sync::Arc;
 
-use outlayer_protocol::Limit;
+use outlayer_protocol::{ExecutionContext, Limit};
 use wasmtime::{AsContextMut, Global, Memory, StoreContextMut, Val};
 
 use crate::{fault::Fault, job::Job, verdict::Stop};
@@ -34,6 +35,8 @@ pub(crate) struct State {
     pub(crate) logs: Sink,
     /// Borsh of the context.
     pub(crate) context: Vec<u8>,
+    /// The context itself.
+    pub(crate) told: ExecutionContext,
     pub(crate) wasi: Wasi,
     pub(crate) p2: World,
     /// The guest's memory, once it is instantiated.
@@ -69,6 +72,7 @@ impl State {
             logs: Sink::new(Limit::LogBytes, limits.log_bytes),
             context: borsh::to_vec(job.context)
                 .map_err(|error| Fault::Engine(error.to_string()))?,
+            told: job.context.clone(),
             wasi: Wasi::new(job),
             p2: World::new(job),
             memory: None,

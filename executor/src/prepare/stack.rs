@@ -10,8 +10,8 @@
 //! the executor calls after instantiation, and custom sections are left out.
 //!
 //! Inside of a component the host cannot look at a module's global. There the start function stays, and the module gets
-//! a table of its own, which it grows where the stack does not suffice: the host sees that a table with the maximum
-//! [`ALARM_TABLE`] grows. Each module has its own [`STACK_BYTES`].
+//! a table of its own, which it grows where the stack does not suffice: the host knows the table by its maximum, which
+//! no guest's table may have. Each module has its own [`STACK_BYTES`].
 
 use outlayer_protocol::Status;
 use wasmparser::{
