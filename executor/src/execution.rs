@@ -4,6 +4,8 @@ use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId, Status,
 };
 
+use crate::Job;
+
 /// A verdict, and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
@@ -22,6 +24,18 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// The execution of code that was never run: nothing was used.
+    pub(crate) fn without_running(job: &Job<'_>, status: Status) -> Self {
+        Self {
+            status,
+            output: Vec::new(),
+            used: Compute::new(job.limits.compute.meter(), 0),
+            reads: Vec::new(),
+            journal: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
     /// The body that answers `request_id`. The logs stay here; the body carries their hash.
     pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
         let log_hash = self.log_hash();

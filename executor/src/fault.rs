@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use outlayer_protocol::{GuestKind, Meter};
-
 use crate::SnapshotError;
 
 /// The executor cannot be set up on this machine.
@@ -27,17 +25,6 @@ pub enum Fault {
     /// A storage value could not be had.
     #[error("the storage snapshot failed: {0}")]
     Snapshot(#[from] SnapshotError),
-    /// This engine does not run guests of this kind.
-    #[error("this engine lacks {0} guests")]
-    UnsupportedKind(GuestKind),
-    /// This engine does not have this meter for guests of this kind.
-    #[error("this engine lacks the {meter} meter for {kind} guests")]
-    UnsupportedMeter {
-        /// The request's meter.
-        meter: Meter,
-        /// The guest's kind.
-        kind: GuestKind,
-    },
     /// The job is none that the contract accepts.
     #[error("the job is not one that an accepted request gives: {0}")]
     Job(&'static str),

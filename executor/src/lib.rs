@@ -11,14 +11,20 @@
 //!
 //! * `prepare` looks at the bytes before anything is compiled: what kind of guest they are, whether they validate,
 //!   whether they are small enough to compile, and adds the accounting of the guest's stack.
-//! * `engine` holds wasmtime's configuration, `cache` the compiled modules, `run` drives one execution.
+//! * `engine` holds wasmtime's configuration, one for each meter, `cache` the compiled modules, `run` drives one execution and
+//!   `meter` counts it.
 //! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
-//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are two sets of import functions over it.
+//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are what core
+//!   modules import, `wasi_p2` and `outlayer_wit` what components do.
+//! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns what ended an execution into a status.
 //!
-//! # Meter
+//! # Two meters
 //!
-//! One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`, `else`, `end`, `unreachable` and `return` are
+//! Gas is NEAR's, to the unit, by NEAR's own instrumentation; [`gas`] has the table of what is charged and what
+//! differs from a node.
+//!
+//! Fuel is wasmtime's. One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`, `else`, `end`, `unreachable` and `return` are
 //! free, entering a function costs one); bulk operators cost one more for each byte or element, and growing a memory
 //! 1 for each page. The accounting of the stack adds to each call what [`fuel`] says. Host functions charge
 //! by the constants of [`fuel`]. An execution that would need more than its limit is `OutOfFuel` and has used the limit
@@ -33,14 +39,20 @@ mod engine;
 mod execution;
 mod fault;
 pub mod fuel;
+pub mod gas;
 mod host;
 mod job;
+mod meter;
+pub mod near;
+mod near_config;
 mod outlayer_abi;
+mod outlayer_wit;
 pub mod prepare;
 mod run;
 mod snapshot;
 mod verdict;
 mod wasi_p1;
+mod wasi_p2;
 
 pub use engine::{Executor, ExecutorConfig};
 pub use execution::Execution;
@@ -53,7 +65,7 @@ use outlayer_protocol::EngineVersion;
 
 /// The engine that this crate is. It names all that a verdict, an output or an amount of fuel depends on:
 /// wasmtime 48 and wasmparser 0.254 with the features of `prepare`, the bounds of [`prepare`], the costs of [`fuel`],
-/// the virtual clock's rule, the random stream, the vocabulary of reasons, and [`NEAR_CONFIG_VERSION`]. Whatever
+/// the virtual clock's rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at [`NEAR_CONFIG_VERSION`], and the table of [`gas`]. Whatever
 /// changes one of them needs a new number.
 pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
 

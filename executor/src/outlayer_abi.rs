@@ -12,21 +12,15 @@
 //! | `log` | `(ptr, len)` | a line for the log |
 //! | `random_fill` | `(ptr, len)` | the stream that `random_get` draws from |
 
-use std::sync::Arc;
-
-use outlayer_protocol::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use wasmtime::{Caller, Linker, Result};
 
 use crate::{
-    fault::Fault,
-    fuel,
-    host::{State, charge, check_key, enter, memory},
-    snapshot::SnapshotError,
+    host::{State, Work, charge, check_key, enter, memory, namespace},
     verdict::Stop,
 };
 
 /// The module's name.
-const MODULE: &str = "outlayer";
+pub(crate) const MODULE: &str = "outlayer";
 
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap_async(
@@ -57,16 +51,12 @@ async fn storage_read(
     buffer: u32,
     capacity: u32,
 ) -> Result<i64> {
-    let key = read_key(caller, key, key_len)?;
-    fetch(caller, &key).await?;
-    let length = caller.data().storage.known(&key).flatten().map(<[u8]>::len);
-    let Some(length) = length else { return Ok(-1) };
-    charge(
-        caller,
-        (length as u64)
-            .min(capacity.into())
-            .saturating_mul(fuel::HOST_BYTE),
-    )?;
+    let key = read_key(caller, key, key_len, Work::StorageRead)?;
+    let Some(length) = namespace::fetch(caller, &key).await? else {
+        return Ok(-1);
+    };
+    charge(caller, Work::Found(length))?;
+    charge(caller, Work::Write(length.min(capacity.into())))?;
     let (bytes, state) = memory::split(caller)?;
     let value = state.storage.known(&key).flatten().unwrap_or_default();
     memory::write_clipped(bytes, buffer, capacity, value)?;
@@ -74,12 +64,11 @@ async fn storage_read(
 }
 
 async fn storage_remove(caller: &mut Caller<'_, State>, key: u32, key_len: u32) -> Result<u32> {
-    let key = read_key(caller, key, key_len)?;
-    fetch(caller, &key).await?;
-    let storage = &mut caller.data_mut().storage;
-    let present = storage.known(&key).flatten().is_some();
-    storage.write(key, None)?;
-    Ok(present.into())
+    let key = read_key(caller, key, key_len, Work::StorageRemove)?;
+    let found = namespace::fetch(caller, &key).await?;
+    charge(caller, Work::Removed(found.unwrap_or_default()))?;
+    caller.data_mut().storage.write(key, None)?;
+    Ok(found.is_some().into())
 }
 
 fn storage_write(
@@ -89,14 +78,8 @@ fn storage_write(
     value: u32,
     value_len: u32,
 ) -> Result<()> {
-    let key = read_key(&mut caller, key, key_len)?;
-    if value_len > MAX_VALUE_BYTES {
-        return Err(Stop::limit(outlayer_protocol::Limit::ValueBytes, MAX_VALUE_BYTES).into());
-    }
-    charge(
-        &mut caller,
-        u64::from(value_len).saturating_mul(fuel::HOST_BYTE),
-    )?;
+    let key = read_key(&mut caller, key, key_len, Work::StorageWrite)?;
+    namespace::pay_value(&mut caller, value_len.into())?;
     let (bytes, state) = memory::split(&mut caller)?;
     let value = memory::bytes(bytes, value, value_len)?.to_vec();
     Ok(state.storage.write(key, Some(value))?)
@@ -104,57 +87,43 @@ fn storage_write(
 
 fn context_read(mut caller: Caller<'_, State>, buffer: u32, capacity: u32) -> Result<u32> {
     let length = caller.data().context.len();
-    enter(&mut caller, (length as u64).min(capacity.into()))?;
+    enter(&mut caller)?;
+    charge(
+        &mut caller,
+        Work::Write((length as u64).min(capacity.into())),
+    )?;
     let (bytes, state) = memory::split(&mut caller)?;
     memory::write_clipped(bytes, buffer, capacity, &state.context)?;
     Ok(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
 fn log(mut caller: Caller<'_, State>, line: u32, length: u32) -> Result<()> {
-    enter(&mut caller, length.into())?;
+    enter(&mut caller)?;
+    charge(&mut caller, Work::Read(length.into()))?;
+    charge(&mut caller, Work::Log(length.into()))?;
     let (bytes, state) = memory::split(&mut caller)?;
     state.logs.write(memory::bytes(bytes, line, length)?)?;
     Ok(state.logs.write(b"\n")?)
 }
 
 fn random_fill(mut caller: Caller<'_, State>, buffer: u32, length: u32) -> Result<()> {
-    enter(&mut caller, length.into())?;
+    enter(&mut caller)?;
+    charge(&mut caller, Work::Random(length.into()))?;
     let (bytes, state) = memory::split(&mut caller)?;
     state.random.fill(memory::bytes_mut(bytes, buffer, length)?);
     Ok(())
 }
 
-/// Opens a call about a key, and copies the key.
-fn read_key(caller: &mut Caller<'_, State>, pointer: u32, length: u32) -> Result<Vec<u8>, Stop> {
-    enter(caller, length.min(MAX_KEY_BYTES + 1).into())?;
-    charge(caller, fuel::STORAGE_CALL)?;
+/// Opens a call about a key, which is `work`, and copies the key.
+fn read_key(
+    caller: &mut Caller<'_, State>,
+    pointer: u32,
+    length: u32,
+    work: fn(u64) -> Work,
+) -> Result<Vec<u8>, Stop> {
+    namespace::open(caller, length.into(), work)?;
     let (bytes, _) = memory::split(caller)?;
     let key = memory::bytes(bytes, pointer, length)?;
     check_key(key)?;
     Ok(key.to_vec())
-}
-
-/// Makes `key` known: asks the snapshot where neither a write nor an earlier read has it.
-async fn fetch(caller: &mut Caller<'_, State>, key: &[u8]) -> Result<(), Stop> {
-    let storage = &caller.data().storage;
-    if storage.known(key).is_some() {
-        return Ok(());
-    }
-    storage.admit_read()?;
-    let mailbox = Arc::clone(&storage.mailbox);
-    charge(caller, fuel::STORAGE_FETCH)?;
-    let value = mailbox.fetch(key).await;
-    let bytes = value.as_ref().map_or(0, Vec::len);
-    if bytes > MAX_VALUE_BYTES as usize {
-        let error = SnapshotError(format!(
-            "a value of {bytes} bytes, at most {MAX_VALUE_BYTES} are stored"
-        ));
-        return Err(Stop::Fault(Fault::Snapshot(error)));
-    }
-    // The read is recorded before it is charged: whoever runs out of fuel here has read the value.
-    caller.data_mut().storage.record_read(key.to_vec(), value);
-    charge(
-        caller,
-        (bytes as u64).saturating_mul(fuel::STORAGE_FETCH_BYTE),
-    )
 }

@@ -8,16 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_protocol::{Compute, Status};
+use outlayer_protocol::{Compute, Limit, Status};
 use wasmtime::{Engine, Extern, Instance, Store, Val};
 
 use crate::{
     Execution, Job, Snapshot,
-    engine::CompiledModule,
+    engine::{CompiledComponent, CompiledModule},
     fault::Fault,
-    fuel,
     host::{Mailbox, State},
-    prepare::stack::{STACK_EXPORT, START_EXPORT},
+    meter::CoreMeter,
+    prepare::stack::STACK_EXPORT,
     verdict,
 };
 
@@ -29,65 +29,109 @@ pub(crate) fn run(
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
 ) -> Result<Execution, Fault> {
-    let mailbox = Arc::new(Mailbox::default());
-    let mut store = Store::new(engine, State::new(job, Arc::clone(&mailbox))?);
-    store.limiter(|state| &mut state.bounds);
-    let limit = job.limits.compute.amount();
-    // The engine stops a guest when nothing is left. With one unit more than the limit a guest may use
-    // exactly the limit, and nothing left means that it wanted more.
-    let supply = limit.saturating_add(1);
-    let engine_failed = |error: wasmtime::Error| Fault::Engine(format!("{error:#}"));
-    store.set_fuel(supply).map_err(engine_failed)?;
-    store
-        .fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL))
-        .map_err(engine_failed)?;
-
+    let meter = CoreMeter::new(job.limits.compute, module.bytes);
     let mut instance = None;
-    let ended = drive(
-        guest(&mut store, module, &mut instance),
-        &mailbox,
-        snapshot,
-        deadline,
-    )?;
-    let left = store.get_fuel().map_err(engine_failed)?;
-    let status = match ended {
-        Ok(()) => Status::Completed,
-        Err(error) => verdict::of_error(
-            &error,
-            || stack_overflowed(&mut store, instance),
-            Status::OutOfFuel,
-        )?,
+    execute(engine, meter, job, |store, mailbox| {
+        let guest = guest(store, module, meter, &mut instance);
+        match drive(guest, mailbox, snapshot, deadline)? {
+            Ok(()) => Ok(Status::Completed),
+            Err(error) => verdict::of_error(
+                &error,
+                || stack_overflowed(store, instance),
+                meter.exhausted(),
+            ),
+        }
+    })
+}
+
+/// Runs a compiled component.
+pub(crate) fn run_component(
+    engine: &Engine,
+    component: &CompiledComponent,
+    job: &Job<'_>,
+    snapshot: &mut dyn Snapshot,
+    deadline: Duration,
+) -> Result<Execution, Fault> {
+    let meter = CoreMeter::new(job.limits.compute, 0);
+    execute(engine, meter, job, |store, mailbox| {
+        // What a guest passes to the host lies in its memory, which is bounded.
+        store.set_hostcall_fuel(usize::MAX);
+        match drive(command(store, component), mailbox, snapshot, deadline)? {
+            Ok(Ok(())) => Ok(Status::Completed),
+            Ok(Err(())) => Ok(Status::Exited { code: 1 }),
+            Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
+                which: Limit::Instances,
+                limit: job.limits.instances.into(),
+            }),
+            Err(error) => verdict::of_error(&error, || false, meter.exhausted()),
+        }
+    })
+}
+
+/// Whether the engine refused to make more instances than the limiter says. It has no other way to tell.
+fn is_instance_limit(error: &wasmtime::Error) -> bool {
+    error
+        .to_string()
+        .starts_with("resource limit exceeded: instance count")
+}
+
+/// Sets a store up, lets `guest` run in it and tell how it ended, and draws the sum.
+fn execute(
+    engine: &Engine,
+    meter: CoreMeter,
+    job: &Job<'_>,
+    guest: impl FnOnce(&mut Store<State>, &Mailbox) -> Result<Status, Fault>,
+) -> Result<Execution, Fault> {
+    let mailbox = Arc::new(Mailbox::default());
+    let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.bounds);
+    let status = if meter.begin(&mut store)? {
+        guest(&mut store, &mailbox)?
+    } else {
+        meter.exhausted()
     };
-    // What ran out is said first: the last stretch of straight code is counted only when it has run.
-    let status = if left == 0 { Status::OutOfFuel } else { status };
-    let used = supply.saturating_sub(left).min(limit);
-    Ok(execution(store.into_data(), status, Compute::Fuel(used)))
+    let (used, exhausted) = meter.used(&mut store)?;
+    // What ran out is said first.
+    let status = if exhausted { meter.exhausted() } else { status };
+    Ok(execution(store.into_data(), status, used))
 }
 
 async fn guest(
     store: &mut Store<State>,
     module: &CompiledModule,
+    meter: CoreMeter,
     found: &mut Option<Instance>,
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
     *found = Some(instance);
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
-    if module.has_start {
-        let start = instance.get_typed_func::<(), ()>(&mut *store, START_EXPORT)?;
-        start.call_async(&mut *store, ()).await?;
+    meter.instantiated(store, instance)?;
+    for export in module.start.into_iter().chain([module.entry]) {
+        let function = instance.get_typed_func::<(), ()>(&mut *store, export)?;
+        function.call_async(&mut *store, ()).await?;
     }
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
-    start.call_async(&mut *store, ()).await
+    Ok(())
+}
+
+async fn command(
+    store: &mut Store<State>,
+    component: &CompiledComponent,
+) -> wasmtime::Result<Result<(), ()>> {
+    let instance = component.pre.instantiate_async(&mut *store).await?;
+    let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &component.run)?;
+    let (ended,) = run.call_async(&mut *store, ()).await?;
+    Ok(ended)
 }
 
 /// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way when it asks, and
 /// each time that its fuel is counted; only then is the deadline looked at.
-fn drive(
-    guest: impl Future<Output = wasmtime::Result<()>>,
+fn drive<T>(
+    guest: impl Future<Output = wasmtime::Result<T>>,
     mailbox: &Mailbox,
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
-) -> Result<wasmtime::Result<()>, Fault> {
+) -> Result<wasmtime::Result<T>, Fault> {
     let began = Instant::now();
     let mut guest = pin!(guest);
     let mut context = Context::from_waker(Waker::noop());

@@ -1,5 +1,7 @@
 //! Where storage reads come from.
 
+use outlayer_protocol::limits::MAX_VALUE_BYTES;
+
 /// A namespace's keys and values as they stand after one block.
 pub trait Snapshot {
     /// The value of `key`, `None` when it is absent. Asked at most once for a key in one execution.
@@ -16,6 +18,15 @@ pub struct SnapshotError(
     /// What went wrong, for the operator.
     pub String,
 );
+
+impl SnapshotError {
+    /// A value that no contract stores.
+    pub(crate) fn too_long(bytes: usize) -> Self {
+        Self(format!(
+            "a value of {bytes} bytes, at most {MAX_VALUE_BYTES} are stored"
+        ))
+    }
+}
 
 /// A namespace without keys.
 #[derive(Clone, Copy, Debug, Default)]

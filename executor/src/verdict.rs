@@ -17,8 +17,10 @@ pub(crate) enum Stop {
     Exit(u32),
     /// A limit other than the meter's.
     Limit { which: Limit, limit: u64 },
-    /// The meter cannot pay for the call.
-    OutOfFuel,
+    /// The meter cannot pay for what comes next.
+    OutOfCompute,
+    /// The accounting of the stack, where it calls the host.
+    StackOverflow,
     /// A misuse of the host that counts as a trap.
     Trap(&'static str),
     /// No verdict.
@@ -61,26 +63,23 @@ pub(crate) fn of_error(
         Some(Trap::OutOfFuel) => Ok(out_of_compute),
         Some(Trap::StackOverflow) => Err(Fault::NativeStack),
         Some(trap) => match trap_reason(*trap) {
-            Some(reason) => Ok(Status::Trapped {
-                reason: reason.to_owned(),
-            }),
+            Some(reason) => Ok(trapped(reason)),
             None => Err(Fault::Engine(format!("{error:?}"))),
         },
         None => Err(Fault::Engine(format!("{error:?}"))),
     }
 }
 
-fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
+pub(crate) fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
     Ok(match stop.clone() {
         Stop::Exit(0) => Status::Completed,
         Stop::Exit(code) => Status::Exited {
             code: code.cast_signed(),
         },
         Stop::Limit { which, limit } => Status::LimitExceeded { which, limit },
-        Stop::OutOfFuel => out_of_compute,
-        Stop::Trap(reason) => Status::Trapped {
-            reason: reason.to_owned(),
-        },
+        Stop::OutOfCompute => out_of_compute,
+        Stop::StackOverflow => Status::StackOverflow,
+        Stop::Trap(reason) => trapped(reason),
         Stop::Fault(fault) => return Err(fault),
     })
 }
@@ -102,13 +101,26 @@ fn trap_reason(trap: Trap) -> Option<&'static str> {
 
 /// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.
 pub(crate) fn invalid_module(reason: impl Into<String>) -> Status {
-    let mut reason = reason.into();
+    Status::InvalidModule {
+        reason: clip(reason.into()),
+    }
+}
+
+/// `Trapped`, likewise.
+pub(crate) fn trapped(reason: impl Into<String>) -> Status {
+    Status::Trapped {
+        reason: clip(reason.into()),
+    }
+}
+
+/// At most the first [`MAX_REASON_BYTES`], cut between characters.
+fn clip(mut reason: String) -> String {
     let mut end = reason.len().min(MAX_REASON_BYTES);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
     reason.truncate(end);
-    Status::InvalidModule { reason }
+    reason
 }
 
 #[cfg(test)]

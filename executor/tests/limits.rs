@@ -424,7 +424,7 @@ fn nondeterministic_proposals_are_not_accepted() {
 }
 
 #[test]
-fn a_required_kind_that_is_not_found_is_a_verdict_and_a_kind_that_is_lacking_is_a_fault() {
+fn a_required_kind_that_is_not_found_is_a_verdict() {
     let mut run = Run::start("");
     run.kind = Some(GuestKind::WasiP1);
     assert_eq!(run.status(), Status::Completed);
@@ -434,8 +434,8 @@ fn a_required_kind_that_is_not_found_is_a_verdict_and_a_kind_that_is_lacking_is_
         invalid("the request requires a wasi-p2 guest, this is a wasi-p1 guest")
     );
     assert_eq!(
-        Run::wat("(component)").try_run(),
-        Err(Fault::UnsupportedKind(GuestKind::WasiP2))
+        Run::wat("(component)").status(),
+        invalid("there is no export wasi:cli/run@0.2")
     );
 }
 

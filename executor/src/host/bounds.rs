@@ -3,7 +3,7 @@
 use outlayer_protocol::{Limit, ResourceLimits};
 use wasmtime::ResourceLimiter;
 
-use crate::{fault::Fault, verdict::Stop};
+use crate::{fault::Fault, prepare::stack::ALARM_TABLE, verdict::Stop};
 
 /// Counts the memory and the table elements of all instances against the request's limits.
 ///
@@ -15,6 +15,7 @@ pub(crate) struct Bounds {
     memory_bytes: u64,
     table_limit: u32,
     table_elements: u64,
+    instances: u32,
     /// The last request was beyond the guest's own maximum, so its failure is no fault of the host.
     beyond_maximum: bool,
 }
@@ -26,8 +27,17 @@ impl Bounds {
             memory_bytes: 0,
             table_limit: limits.table_elements,
             table_elements: 0,
+            instances: limits.instances,
             beyond_maximum: false,
         }
+    }
+
+    /// Whether so many bytes could lie in the guest's memory at all.
+    pub(crate) fn admit(&self, bytes: u64) -> Result<(), Stop> {
+        if bytes > self.memory_limit {
+            return Err(Stop::limit(Limit::MemoryBytes, self.memory_limit));
+        }
+        Ok(())
     }
 
     fn grown(
@@ -84,6 +94,9 @@ impl ResourceLimiter for Bounds {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum == Some(ALARM_TABLE) && desired > current {
+            return Err(Stop::StackOverflow.into());
+        }
         match self.grown(
             self.table_elements,
             (current, desired, maximum),
@@ -96,6 +109,10 @@ impl ResourceLimiter for Bounds {
             }
             Some(Err(())) => Err(Stop::limit(Limit::TableElements, self.table_limit).into()),
         }
+    }
+
+    fn instances(&self) -> usize {
+        self.instances as usize
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {

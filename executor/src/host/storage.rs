@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::poll_fn,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     task::Poll,
 };
 
@@ -80,11 +80,10 @@ pub(crate) struct Storage {
     max_reads: u32,
     max_writes: u32,
     max_journal_bytes: u32,
-    pub(crate) mailbox: Arc<Mailbox>,
 }
 
 impl Storage {
-    pub(super) fn new(limits: &ResourceLimits, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(limits: &ResourceLimits) -> Self {
         Self {
             reads: BTreeMap::new(),
             journal: BTreeMap::new(),
@@ -92,7 +91,6 @@ impl Storage {
             max_reads: limits.storage_reads,
             max_writes: limits.storage_writes,
             max_journal_bytes: limits.journal_bytes,
-            mailbox,
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(which: Limit, limit: u32) -> Self {
+    pub(crate) fn new(which: Limit, limit: u32) -> Self {
         Self {
             bytes: Vec::new(),
             which,

@@ -8,7 +8,7 @@ fn low(value: u64) -> u8 {
     low & !MORE
 }
 
-pub(super) fn unsigned(out: &mut Vec<u8>, value: usize) {
+pub(crate) fn unsigned(out: &mut Vec<u8>, value: usize) {
     let mut value = value as u64;
     loop {
         let byte = low(value);
@@ -43,6 +43,14 @@ pub(super) fn split_count(content: &[u8]) -> (usize, &[u8]) {
         shift += 7;
     }
     (count, &[])
+}
+
+/// As [`split_count`], for bytes that nobody has validated. `None` when there is no count of 32 bits.
+pub(super) fn split_count_checked(content: &[u8]) -> Option<(usize, &[u8])> {
+    let length = content.iter().take(5).position(|byte| byte & MORE == 0)?;
+    let (count, rest) = split_count(content);
+    let exact = content.len() - rest.len() == length + 1;
+    (exact && u32::try_from(count).is_ok()).then_some((count, rest))
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! Everything here is linear in the size of the module, and what passes is bounded, so that a small request cannot buy
 //! a large compile. [`MAX_MODULE_BYTES`] and the bounds of [`shape`] hold for every kind of WASI guest.
 
+pub(crate) mod component;
 mod detect;
 mod features;
-mod leb;
+pub(crate) mod leb;
 pub mod shape;
 pub mod stack;
 mod stack_size;
@@ -69,9 +70,15 @@ pub fn kind(code: &[u8], required: Option<GuestKind>) -> Result<GuestKind, Refus
 /// # Errors
 /// A verdict when the module is invalid or out of bounds.
 pub fn core_module(code: &[u8]) -> Result<Vec<u8>, Refusal> {
+    check(code)?;
+    Ok(stack::instrument(code)?)
+}
+
+/// Validates a core module and checks its shape, whatever the meter.
+pub(crate) fn check(code: &[u8]) -> Result<(), Status> {
     shape::check(code)?;
     wasmparser::Validator::new_with_features(FEATURES)
         .validate_all(code)
         .map_err(|error| invalid_module(error.message()))?;
-    Ok(stack::instrument(code)?)
+    Ok(())
 }

@@ -26,39 +26,57 @@ pub const MAX_ITEMS: u32 = 100_000;
 /// # Errors
 /// `LimitExceeded` for the number of functions, `InvalidModule` for the rest and for bytes that do not parse.
 pub fn check(code: &[u8]) -> Result<(), Status> {
-    let mut pairs = 0u64;
-    for payload in Parser::new(0).parse_all(code) {
-        let (what, count) = match payload.map_err(malformed)? {
-            Payload::CodeSectionStart { count, .. } if count > MAX_FUNCTIONS => {
-                return Err(Status::LimitExceeded {
-                    which: Limit::ModuleFunctions,
-                    limit: MAX_FUNCTIONS.into(),
-                });
-            }
-            Payload::CodeSectionEntry(body) => {
-                pairs += check_body(&body)?;
-                if pairs > MAX_MODULE_PAIRS {
-                    return Err(invalid_module(format!(
-                        "blocks times locals, summed over all functions, are more than the {MAX_MODULE_PAIRS} allowed"
-                    )));
+    let mut totals = Totals::default();
+    totals.add(code)
+}
+
+/// What has been counted, in one module or in all of a component.
+#[derive(Default)]
+pub(super) struct Totals {
+    pairs: u64,
+    functions: u32,
+}
+
+impl Totals {
+    /// Checks one module more.
+    pub(super) fn add(&mut self, code: &[u8]) -> Result<(), Status> {
+        for payload in Parser::new(0).parse_all(code) {
+            let (what, count) = match payload.map_err(malformed)? {
+                Payload::CodeSectionStart { count, .. } => {
+                    self.functions = self.functions.saturating_add(count);
+                    if self.functions > MAX_FUNCTIONS {
+                        return Err(Status::LimitExceeded {
+                            which: Limit::ModuleFunctions,
+                            limit: MAX_FUNCTIONS.into(),
+                        });
+                    }
+                    continue;
                 }
-                continue;
+                Payload::CodeSectionEntry(body) => {
+                    self.pairs += check_body(&body)?;
+                    if self.pairs > MAX_MODULE_PAIRS {
+                        return Err(invalid_module(format!(
+                            "blocks times locals, summed over all functions, are more than the {MAX_MODULE_PAIRS} allowed"
+                        )));
+                    }
+                    continue;
+                }
+                Payload::TypeSection(reader) => ("types", reader.count()),
+                Payload::ImportSection(reader) => ("imports", reader.count()),
+                Payload::GlobalSection(reader) => ("globals", reader.count()),
+                Payload::ExportSection(reader) => ("exports", reader.count()),
+                Payload::ElementSection(reader) => ("element segments", reader.count()),
+                Payload::DataSection(reader) => ("data segments", reader.count()),
+                _ => continue,
+            };
+            if count > MAX_ITEMS {
+                return Err(invalid_module(format!(
+                    "{count} {what}, at most {MAX_ITEMS} are allowed"
+                )));
             }
-            Payload::TypeSection(reader) => ("types", reader.count()),
-            Payload::ImportSection(reader) => ("imports", reader.count()),
-            Payload::GlobalSection(reader) => ("globals", reader.count()),
-            Payload::ExportSection(reader) => ("exports", reader.count()),
-            Payload::ElementSection(reader) => ("element segments", reader.count()),
-            Payload::DataSection(reader) => ("data segments", reader.count()),
-            _ => continue,
-        };
-        if count > MAX_ITEMS {
-            return Err(invalid_module(format!(
-                "{count} {what}, at most {MAX_ITEMS} are allowed"
-            )));
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn malformed(error: BinaryReaderError) -> Status {

@@ -8,11 +8,15 @@
 //!
 //! Nothing in the module is renumbered: types, the global and the exports are appended. A start function becomes an export, which
 //! the executor calls after instantiation, and custom sections are left out.
+//!
+//! Inside of a component the host cannot look at a module's global. There the start function stays, and the module gets
+//! a table of its own, which it grows where the stack does not suffice: the host knows the table by its maximum, which
+//! no guest's table may have. Each module has its own [`STACK_BYTES`].
 
 use outlayer_protocol::Status;
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, ExternalKind, FunctionBody, Operator, Parser, Payload,
-    TypeRef, ValType,
+    TableType, TypeRef, ValType,
 };
 
 use super::{
@@ -37,6 +41,7 @@ pub(crate) const START_EXPORT: &str = "outlayer:start";
 
 mod section {
     pub(super) const TYPE: u8 = 1;
+    pub(super) const TABLE: u8 = 4;
     pub(super) const GLOBAL: u8 = 6;
     pub(super) const EXPORT: u8 = 7;
     pub(super) const START: u8 = 8;
@@ -55,25 +60,57 @@ mod op {
     pub(super) const I32_LT_U: u8 = 0x49;
     pub(super) const I32_ADD: u8 = 0x6a;
     pub(super) const I32_SUB: u8 = 0x6b;
+    pub(super) const DROP: u8 = 0x1a;
+    pub(super) const REF_NULL: u8 = 0xd0;
+    pub(super) const PREFIX: u8 = 0xfc;
+    pub(super) const TABLE_GROW: u8 = 0x0f;
 }
 
 /// The empty block type.
 const EMPTY: u8 = 0x40;
 const I32: u8 = 0x7f;
 const FUNCTION_TYPE: u8 = 0x60;
+const FUNCREF: u8 = 0x70;
+
+/// The maximum of the table by which a module inside of a component tells that its stack does not suffice. No
+/// guest may have such a table.
+pub(crate) const ALARM_TABLE: usize = 0x5ac_0f10;
+
+/// Where a module runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// By itself.
+    Core,
+    /// Inside of a component.
+    Component,
+}
 
 /// Adds the accounting to a module that has been validated.
 ///
 /// # Errors
 /// `InvalidModule` when the module exports one of the names that the accounting needs.
 pub fn instrument(code: &[u8]) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Host::Core)
+}
+
+/// Adds the accounting to a module inside of a component that has been validated.
+///
+/// # Errors
+/// `InvalidModule` when the module has names or a table that the accounting needs.
+pub(crate) fn instrument_inside(code: &[u8]) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Host::Component)
+}
+
+fn instrument_for(code: &[u8], host: Host) -> Result<Vec<u8>, Status> {
     let charges = stack_size::charges(code)?;
     let layout = Layout::read(code)?;
     Writer {
         code,
+        host,
         layout,
         charges,
         out: Vec::with_capacity(code.len() * 5 / 4),
+        wrote_table: host == Host::Core,
         wrote_global: false,
         wrote_export: false,
     }
@@ -91,6 +128,8 @@ struct Layout {
     block_types: Vec<Vec<u8>>,
     /// Index of the global that is added.
     global: u32,
+    /// Index of the table that is added inside of a component.
+    table: u32,
     start: Option<u32>,
 }
 
@@ -102,6 +141,7 @@ impl Layout {
             added_types: Vec::new(),
             block_types: Vec::new(),
             global: 0,
+            table: 0,
             start: None,
         };
         for payload in Parser::new(0).parse_all(code) {
@@ -126,8 +166,13 @@ impl Layout {
                 }
                 Payload::ImportSection(reader) => {
                     for import in reader.into_imports() {
-                        if let TypeRef::Global(_) = import.map_err(malformed)?.ty {
-                            layout.global += 1;
+                        match import.map_err(malformed)?.ty {
+                            TypeRef::Global(_) => layout.global += 1,
+                            TypeRef::Table(ty) => {
+                                check_table(ty)?;
+                                layout.table += 1;
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -139,6 +184,12 @@ impl Layout {
                             .ok_or_else(|| invalid_module("unknown type"))?;
                         let block_type = layout.block_type(results);
                         layout.block_types.push(block_type);
+                    }
+                }
+                Payload::TableSection(reader) => {
+                    layout.table += reader.count();
+                    for table in reader {
+                        check_table(table.map_err(malformed)?.ty)?;
                     }
                 }
                 Payload::GlobalSection(reader) => layout.global += reader.count(),
@@ -178,6 +229,15 @@ impl Layout {
     }
 }
 
+fn check_table(ty: TableType) -> Result<(), Status> {
+    if ty.maximum == Some(ALARM_TABLE as u64) {
+        return Err(invalid_module(format!(
+            "a table with a maximum of {ALARM_TABLE} elements is reserved"
+        )));
+    }
+    Ok(())
+}
+
 fn malformed(error: BinaryReaderError) -> Status {
     invalid_module(error.message())
 }
@@ -196,9 +256,11 @@ fn encode(ty: ValType) -> Result<u8, Status> {
 
 struct Writer<'a> {
     code: &'a [u8],
+    host: Host,
     layout: Layout,
     charges: Vec<u32>,
     out: Vec<u8>,
+    wrote_table: bool,
     wrote_global: bool,
     wrote_export: bool,
 }
@@ -227,14 +289,18 @@ impl Writer<'_> {
                 continue;
             };
             let content = self.code.get(range).unwrap_or_default();
+            if id > section::TABLE {
+                self.before_memory();
+            }
             match id {
                 section::TYPE => self.type_section(content),
+                section::TABLE if self.host == Host::Component => self.table_section(content),
                 section::GLOBAL => self.global_section(content),
                 section::EXPORT => {
                     self.before_exports();
                     self.export_section(content);
                 }
-                section::START => {}
+                section::START if self.host == Host::Core => {}
                 section::CODE => self.before_code(),
                 0 => {}
                 _ => {
@@ -278,6 +344,19 @@ impl Writer<'_> {
         self.extended(section::TYPE, content, count, &items);
     }
 
+    fn table_section(&mut self, content: &[u8]) {
+        let mut table = vec![FUNCREF, 1, 0];
+        unsigned(&mut table, ALARM_TABLE);
+        self.extended(section::TABLE, content, 1, &table);
+        self.wrote_table = true;
+    }
+
+    fn before_memory(&mut self) {
+        if !self.wrote_table {
+            self.table_section(&[0]);
+        }
+    }
+
     fn global_section(&mut self, content: &[u8]) {
         let mut global = vec![I32, 1, op::I32_CONST];
         signed(&mut global, STACK_BYTES.into());
@@ -295,15 +374,17 @@ impl Writer<'_> {
             unsigned(&mut items, index as usize);
         };
         export(STACK_EXPORT, ExternalKind::Global as u8, self.layout.global);
-        if let Some(start) = self.layout.start {
+        let start = self.layout.start.filter(|_| self.host == Host::Core);
+        if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
         }
-        let count = 1 + usize::from(self.layout.start.is_some());
+        let count = 1 + usize::from(start.is_some());
         self.extended(section::EXPORT, content, count, &items);
         self.wrote_export = true;
     }
 
     fn before_exports(&mut self) {
+        self.before_memory();
         if !self.wrote_global {
             self.global_section(&[0]);
         }
@@ -370,13 +451,20 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// `if left < charge { left = -1; unreachable }`
+    /// `if left < charge { left = -1; unreachable }`, and inside of a component the table is grown in between.
     fn check(&self, out: &mut Vec<u8>, charge: u32) {
         self.global(out, op::GLOBAL_GET);
         constant(out, charge);
         out.extend([op::I32_LT_U, op::IF, EMPTY]);
         constant(out, u32::MAX);
         self.global(out, op::GLOBAL_SET);
+        if self.host == Host::Component {
+            out.extend([op::REF_NULL, FUNCREF]);
+            constant(out, 1);
+            out.extend([op::PREFIX, op::TABLE_GROW]);
+            unsigned(out, self.layout.table as usize);
+            out.push(op::DROP);
+        }
         out.extend([op::UNREACHABLE, op::END]);
     }
 
@@ -414,10 +502,13 @@ mod tests {
     use crate::prepare::FEATURES;
 
     fn check(text: &str) -> Vec<u8> {
-        let instrumented = instrument(&wat::parse_str(text).unwrap()).unwrap();
-        wasmparser::Validator::new_with_features(FEATURES)
-            .validate_all(&instrumented)
-            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        let code = wat::parse_str(text).unwrap();
+        let instrumented = instrument(&code).unwrap();
+        for instrumented in [&instrumented, &instrument_inside(&code).unwrap()] {
+            wasmparser::Validator::new_with_features(FEATURES)
+                .validate_all(instrumented)
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
         instrumented
     }
 

@@ -7,7 +7,7 @@ use super::{
     errno::{Errno, SUCCESS},
 };
 use crate::{
-    host::{State, enter, memory},
+    host::{State, Work, charge, enter, memory},
     verdict::Stop,
 };
 
@@ -58,7 +58,7 @@ fn write_sizes(
     count: u32,
     bytes: u32,
 ) -> Result<Errno> {
-    enter(caller, 0)?;
+    enter(caller)?;
     let (memory, state) = memory::split(caller)?;
     let (number, length) = sizes(texts(&state.wasi))?;
     memory::write(memory, count, &number.to_le_bytes())?;
@@ -73,7 +73,8 @@ fn write(
     buffer: u32,
 ) -> Result<Errno> {
     let (count, bytes) = sizes(texts(&caller.data().wasi))?;
-    enter(caller, u64::from(count) * 4 + u64::from(bytes))?;
+    enter(caller)?;
+    charge(caller, Work::Write(u64::from(count) * 4 + u64::from(bytes)))?;
     let (memory, state) = memory::split(caller)?;
     let (mut pointer, mut text_at) = (pointers, buffer);
     for text in texts(&state.wasi) {

@@ -40,7 +40,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn clock_res_get(mut caller: Caller<'_, State>, id: u32, resolution: u32) -> Result<Errno> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     if let Err(errno) = ClockId::from_raw(id) {
         return Ok(errno);
     }
@@ -55,7 +55,7 @@ fn clock_time_get(
     _precision: u64,
     time: u32,
 ) -> Result<Errno> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     let id = match ClockId::from_raw(id) {
         Ok(id) => id,
         Err(errno) => return Ok(errno),

@@ -8,8 +8,7 @@ use super::{
     errno::{BADF, Errno, INVAL, NOTDIR, NOTSUP, SPIPE, SUCCESS},
 };
 use crate::{
-    fuel,
-    host::{State, charge, enter, memory},
+    host::{State, Work, charge, enter, memory},
     verdict::Stop,
 };
 
@@ -106,7 +105,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn answer(mut call: Call<'_>, errno: Errno) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     Ok(errno)
 }
 
@@ -123,7 +122,7 @@ fn refuse(call: Call<'_>, fd: u32, errno: Errno) -> Result<Errno> {
 
 /// The buffers of a scattered read or write, and their length in all. Charges for reading the list.
 fn buffers(call: &mut Call<'_>, list: u32, count: u32) -> Result<(Vec<(u32, u32)>, u64), Stop> {
-    charge(call, u64::from(count) * 8 * fuel::HOST_BYTE)?;
+    charge(call, Work::Read(u64::from(count) * 8))?;
     let (bytes, _) = memory::split(call)?;
     let mut buffers = Vec::with_capacity(count as usize);
     let mut total = 0u64;
@@ -140,7 +139,7 @@ fn buffers(call: &mut Call<'_>, list: u32, count: u32) -> Result<(Vec<(u32, u32)
 }
 
 fn fd_read(mut call: Call<'_>, fd: u32, list: u32, count: u32, read: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     match call.data().wasi.descriptors.get(fd) {
         Ok(Stream::Input) if count <= MAX_BUFFERS => {}
         Ok(Stream::Input) => return Ok(INVAL),
@@ -149,7 +148,7 @@ fn fd_read(mut call: Call<'_>, fd: u32, list: u32, count: u32, read: u32) -> Res
     }
     let (buffers, total) = buffers(&mut call, list, count)?;
     let unread = call.data().wasi.unread().len() as u64;
-    charge(&mut call, total.min(unread) * fuel::HOST_BYTE)?;
+    charge(&mut call, Work::Write(total.min(unread)))?;
     let (bytes, state) = memory::split(&mut call)?;
     let mut done = 0u32;
     for (pointer, length) in buffers {
@@ -167,7 +166,7 @@ fn fd_read(mut call: Call<'_>, fd: u32, list: u32, count: u32, read: u32) -> Res
 }
 
 fn fd_write(mut call: Call<'_>, fd: u32, list: u32, count: u32, written: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     let stream = match call.data().wasi.descriptors.get(fd) {
         Ok(Stream::Input) => return Ok(BADF),
         Ok(_) if count > MAX_BUFFERS => return Ok(INVAL),
@@ -178,7 +177,10 @@ fn fd_write(mut call: Call<'_>, fd: u32, list: u32, count: u32, written: u32) ->
     let Ok(total_length) = u32::try_from(total) else {
         return Ok(INVAL);
     };
-    charge(&mut call, total * fuel::HOST_BYTE)?;
+    charge(&mut call, Work::Read(total))?;
+    if stream == Stream::Log {
+        charge(&mut call, Work::Log(total))?;
+    }
     let (bytes, state) = memory::split(&mut call)?;
     let sink = if stream == Stream::Output {
         &mut state.output
@@ -193,7 +195,7 @@ fn fd_write(mut call: Call<'_>, fd: u32, list: u32, count: u32, written: u32) ->
 }
 
 fn fd_close(mut call: Call<'_>, fd: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     Ok(call
         .data_mut()
         .wasi
@@ -204,7 +206,7 @@ fn fd_close(mut call: Call<'_>, fd: u32) -> Result<Errno> {
 }
 
 fn fd_renumber(mut call: Call<'_>, from: u32, to: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     Ok(call
         .data_mut()
         .wasi
@@ -216,7 +218,7 @@ fn fd_renumber(mut call: Call<'_>, from: u32, to: u32) -> Result<Errno> {
 
 /// A stream of unknown type, without flags: no terminal, whoever runs the guest.
 fn fd_fdstat_get(mut call: Call<'_>, fd: u32, stat: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     let direction = match call.data().wasi.descriptors.get(fd) {
         Ok(Stream::Input) => rights::FD_READ,
         Ok(_) => rights::FD_WRITE,
@@ -236,7 +238,7 @@ fn fd_fdstat_set_flags(call: Call<'_>, fd: u32, flags: u32) -> Result<Errno> {
 
 /// Everything is zero: device, inode, type (unknown), links, size and times.
 fn fd_filestat_get(mut call: Call<'_>, fd: u32, stat: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     if let Err(errno) = call.data().wasi.descriptors.get(fd) {
         return Ok(errno);
     }

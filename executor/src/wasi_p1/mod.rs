@@ -61,8 +61,15 @@ impl Wasi {
     }
 
     /// What is left of the input.
-    fn unread(&self) -> &[u8] {
+    pub(crate) fn unread(&self) -> &[u8] {
         self.input.get(self.position..).unwrap_or_default()
+    }
+
+    /// Takes the next `length` bytes of the input, which must be there.
+    pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
+        let taken = self.unread().get(..length).unwrap_or_default().to_vec();
+        self.position += taken.len();
+        taken
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn refuse(mut call: Call<'_>, fd: u32) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     Ok(errno(&call, fd))
 }
 

@@ -12,8 +12,7 @@ use super::{
     errno::{BADF, Errno, INVAL, SUCCESS},
 };
 use crate::{
-    fuel,
-    host::{Clock, State, charge, enter, memory},
+    host::{Clock, State, Work, charge, enter, memory},
     verdict::Stop,
 };
 
@@ -68,14 +67,13 @@ fn poll_oneoff(
     count: u32,
     ready: u32,
 ) -> Result<Errno> {
-    enter(&mut call, 0)?;
+    enter(&mut call)?;
     if count == 0 {
         return Ok(INVAL);
     }
-    charge(
-        &mut call,
-        u64::from(count) * u64::from(SUBSCRIPTION_BYTES + EVENT_BYTES) * fuel::HOST_BYTE,
-    )?;
+    let count_bytes = |each: u32| u64::from(count) * u64::from(each);
+    charge(&mut call, Work::Read(count_bytes(SUBSCRIPTION_BYTES)))?;
+    charge(&mut call, Work::Write(count_bytes(EVENT_BYTES)))?;
     let (bytes, state) = memory::split(&mut call)?;
     // Both arrays must lie in the memory as a whole, which also bounds their number.
     let (Some(input), Some(output)) = (

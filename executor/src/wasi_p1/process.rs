@@ -7,7 +7,7 @@ use super::{
     errno::{Errno, NOTSUP, SUCCESS},
 };
 use crate::{
-    host::{State, enter, memory},
+    host::{State, Work, charge, enter, memory},
     verdict::Stop,
 };
 
@@ -20,23 +20,24 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn proc_exit(mut caller: Caller<'_, State>, code: u32) -> Result<()> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     Err(Stop::Exit(code).into())
 }
 
 /// There are no signals.
 fn proc_raise(mut caller: Caller<'_, State>, _signal: u32) -> Result<Errno> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     Ok(NOTSUP)
 }
 
 fn sched_yield(mut caller: Caller<'_, State>) -> Result<Errno> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     Ok(SUCCESS)
 }
 
 fn random_get(mut caller: Caller<'_, State>, buffer: u32, length: u32) -> Result<Errno> {
-    enter(&mut caller, length.into())?;
+    enter(&mut caller)?;
+    charge(&mut caller, Work::Random(length.into()))?;
     let (memory, state) = memory::split(&mut caller)?;
     state
         .random

@@ -35,7 +35,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn refuse(mut caller: Caller<'_, State>, fd: u32) -> Result<Errno> {
-    enter(&mut caller, 0)?;
+    enter(&mut caller)?;
     Ok(caller
         .data()
         .wasi

@@ -1,6 +1,9 @@
 //! Guests in text, and a way to run them.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod kernels;
+pub(crate) mod node;
+
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use outlayer_executor::{Execution, Executor, ExecutorConfig, Fault, Job, Snapshot, SnapshotError};

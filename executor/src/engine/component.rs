@@ -1,0 +1,102 @@
+//! Components: their host functions, and the compiled ones.
+
+use outlayer_protocol::{Hash32, Status};
+use wasmtime::{
+    Engine, UnknownImportError,
+    component::{Component, ComponentExportIndex, InstancePre, Linker},
+};
+
+use super::ExecutorConfig;
+use crate::{
+    cache::ModuleCache,
+    fault::{EngineError, Fault},
+    host::State,
+    outlayer_wit,
+    prepare::{self, Refusal},
+    verdict::invalid_module,
+    wasi_p2,
+};
+
+/// Runs components, on the engine that counts fuel.
+pub(crate) struct ComponentEngine {
+    pub(crate) engine: Engine,
+    linker: Linker<State>,
+    components: ModuleCache<CompiledComponent>,
+}
+
+/// A component, ready to be instantiated.
+#[derive(Clone)]
+pub(crate) struct CompiledComponent {
+    pub(crate) pre: InstancePre<State>,
+    /// The function `run` of `wasi:cli/run`.
+    pub(crate) run: ComponentExportIndex,
+}
+
+/// The interface that a command exports, in any version that is compatible with 0.2.
+const RUN: &str = "wasi:cli/run@0.2.";
+
+impl ComponentEngine {
+    pub(super) fn new(config: &ExecutorConfig, engine: &Engine) -> Result<Self, EngineError> {
+        let mut linker = Linker::new(engine);
+        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        wasi_p2::add_to_linker(&mut linker).map_err(failed)?;
+        outlayer_wit::add_to_linker(&mut linker).map_err(failed)?;
+        Ok(Self {
+            engine: engine.clone(),
+            linker,
+            components: ModuleCache::new(config.cache_bytes),
+        })
+    }
+
+    /// The compiled component of `code`, from the cache where it is there.
+    pub(crate) fn component(&self, code: &[u8]) -> Result<CompiledComponent, Refusal> {
+        let hash = Hash32::of(code);
+        if let Some(component) = self.components.get(&hash) {
+            return Ok(component);
+        }
+        let instrumented = prepare::component::component(code)?;
+        let component =
+            Component::from_binary(&self.engine, &instrumented).map_err(|error| failed(&error))?;
+        let run = run_export(&self.engine, &component)?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| unlinked(&error))?;
+        let compiled = CompiledComponent { pre, run };
+        tracing::debug!(%hash, bytes = code.len(), "compiled a component");
+        self.components.insert(hash, compiled.clone(), code.len());
+        Ok(compiled)
+    }
+}
+
+fn run_export(engine: &Engine, component: &Component) -> Result<ComponentExportIndex, Status> {
+    let ty = component.component_type();
+    let name = ty
+        .exports(engine)
+        .map(|(name, _)| name)
+        .find(|name| name.starts_with(RUN));
+    name.and_then(|name| component.get_export_index(None, name))
+        .and_then(|instance| component.get_export_index(Some(&instance), "run"))
+        .ok_or_else(|| invalid_module("there is no export wasi:cli/run@0.2"))
+}
+
+/// The engine validates components itself, and refuses some that it cannot translate. All else that can fail is the host's.
+fn failed(error: &wasmtime::Error) -> Refusal {
+    let text = format!("{error:#}");
+    match text.strip_prefix("failed to parse WebAssembly module: ") {
+        Some(reason) => invalid_module(reason).into(),
+        None => Fault::Engine(text).into(),
+    }
+}
+
+/// Every import must be one of the host's.
+fn unlinked(error: &wasmtime::Error) -> Status {
+    match error.downcast_ref::<UnknownImportError>() {
+        Some(unknown) => invalid_module(format!(
+            "import {}.{}: the host has no such function",
+            unknown.module(),
+            unknown.name()
+        )),
+        None => invalid_module(format!("{error:#}")),
+    }
+}

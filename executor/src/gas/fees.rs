@@ -1,0 +1,111 @@
+//! The fees of the pinned runtime configuration that the gas meter needs.
+
+use std::sync::LazyLock;
+
+use near_parameters::{ExtCosts, ExtCostsConfig};
+use near_primitives_core::config::INLINE_DISK_VALUE_THRESHOLD;
+
+use super::TRIE_NODES;
+use crate::near_config::near_config;
+
+/// A fee with a fixed part and a part for each byte, units of gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fee {
+    base: u64,
+    byte: u64,
+}
+
+impl Fee {
+    /// For so many bytes.
+    pub(crate) fn of(self, bytes: u64) -> u64 {
+        self.base.saturating_add(bytes.saturating_mul(self.byte))
+    }
+}
+
+/// NEAR's fees, units of gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fees {
+    pub(crate) base: u64,
+    pub(crate) loading: Fee,
+    pub(crate) read_memory: Fee,
+    pub(crate) write_memory: Fee,
+    pub(crate) sha256: Fee,
+    pub(crate) log: Fee,
+    pub(crate) storage_read: Fee,
+    pub(crate) storage_write: Fee,
+    pub(crate) storage_remove: Fee,
+    pub(crate) storage_write_value_byte: u64,
+    pub(crate) storage_remove_value_byte: u64,
+    /// [`TRIE_NODES`] nodes.
+    pub(crate) trie_nodes: u64,
+    storage_read_value_byte: u64,
+    large_read: Fee,
+}
+
+impl Fees {
+    /// The fees of this engine.
+    pub(crate) fn get() -> &'static Self {
+        static FEES: LazyLock<Fees> =
+            LazyLock::new(|| Fees::new(&near_config().wasm_config.ext_costs));
+        &FEES
+    }
+
+    fn new(costs: &ExtCostsConfig) -> Self {
+        let gas = |cost: ExtCosts| cost.gas(costs).as_gas();
+        let fee = |fixed: ExtCosts, each: ExtCosts| Fee {
+            base: gas(fixed),
+            byte: gas(each),
+        };
+        use ExtCosts as Cost;
+        Self {
+            base: gas(Cost::base),
+            loading: fee(Cost::contract_loading_base, Cost::contract_loading_bytes),
+            read_memory: fee(Cost::read_memory_base, Cost::read_memory_byte),
+            write_memory: fee(Cost::write_memory_base, Cost::write_memory_byte),
+            sha256: fee(Cost::sha256_base, Cost::sha256_byte),
+            log: fee(Cost::log_base, Cost::log_byte),
+            storage_read: fee(Cost::storage_read_base, Cost::storage_read_key_byte),
+            storage_write: fee(Cost::storage_write_base, Cost::storage_write_key_byte),
+            storage_remove: fee(Cost::storage_remove_base, Cost::storage_remove_key_byte),
+            storage_write_value_byte: gas(Cost::storage_write_value_byte),
+            storage_remove_value_byte: gas(Cost::storage_remove_ret_value_byte),
+            trie_nodes: gas(Cost::touching_trie_node).saturating_mul(TRIE_NODES),
+            storage_read_value_byte: gas(Cost::storage_read_value_byte),
+            large_read: fee(
+                Cost::storage_large_read_overhead_base,
+                Cost::storage_large_read_overhead_byte,
+            ),
+        }
+    }
+
+    /// For a value that a storage read found.
+    pub(crate) fn found(&self, bytes: u64) -> u64 {
+        // Longer values do not lie in NEAR's flat storage.
+        let large = if bytes > INLINE_DISK_VALUE_THRESHOLD as u64 {
+            self.large_read.of(bytes)
+        } else {
+            0
+        };
+        bytes
+            .saturating_mul(self.storage_read_value_byte)
+            .saturating_add(large)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures that the documentation names.
+    #[test]
+    fn the_pinned_fees_are_those_of_protocol_88() {
+        let fees = Fees::get();
+        assert_eq!(fees.base, 264_768_111);
+        assert_eq!(fees.loading.of(1_000), 35_445_963 + 1_000 * 1_089_295);
+        assert_eq!(fees.read_memory.of(2), 2_609_863_200 + 2 * 3_801_333);
+        assert_eq!(fees.trie_nodes, TRIE_NODES * 2_280_000_000);
+        assert_eq!(fees.found(4_000), 4_000 * 5_611_004);
+        assert_eq!(fees.found(4_001), 4_001 * 5_611_004 + 1 + 4_001);
+        assert_eq!(fees.read_memory.of(u64::MAX), u64::MAX);
+    }
+}

@@ -1,0 +1,35 @@
+//! What an instrumented module calls when its gas or its stack ends.
+
+use wasmtime::{Caller, Linker, Result};
+
+use crate::{
+    host::{State, exhaust_gas},
+    verdict::Stop,
+};
+
+/// The import module of the instrumentation. Guests cannot import from it: `prepare` sees to that.
+const MODULE: &str = "internal";
+
+/// Adds the three functions that NEAR's instrumentation imports.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    // The argument is what could not be paid.
+    linker.func_wrap(
+        MODULE,
+        "finite_wasm_gas",
+        |mut caller: Caller<'_, State>, _charge: u64| -> Result<()> {
+            Err(exhaust_gas(&mut caller).into())
+        },
+    )?;
+    // A charge beyond 64 bits.
+    linker.func_wrap(
+        MODULE,
+        "finite_wasm_gas_exhausted",
+        |mut caller: Caller<'_, State>| -> Result<()> { Err(exhaust_gas(&mut caller).into()) },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "finite_wasm_stack_exhausted",
+        |_: Caller<'_, State>| -> Result<()> { Err(Stop::StackOverflow.into()) },
+    )?;
+    Ok(())
+}

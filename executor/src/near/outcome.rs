@@ -1,0 +1,143 @@
+//! What near-vm-runner says about a call, as a verdict.
+
+use near_parameters::ExtCosts;
+use near_vm_runner::logic::{
+    HostError, ReturnData, VMOutcome,
+    errors::{CompilationError, FunctionCallError, MethodResolveError, VMRunnerError, WasmTrap},
+};
+use outlayer_protocol::{Compute, Limit, Status};
+
+use super::Ended;
+use crate::{
+    Execution, Job,
+    fault::Fault,
+    gas::{fees::Fees, limits},
+    host::Sink,
+    verdict::{self, MEMORY_OUT_OF_BOUNDS, Stop, invalid_module, trapped},
+};
+
+/// The execution that a call amounts to.
+pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Execution, Fault> {
+    let outcome = ended.outcome.map_err(no_verdict)?;
+    let mut logs = Sink::new(Limit::LogBytes, job.limits.log_bytes);
+    let logged = outcome
+        .logs
+        .iter()
+        .try_for_each(|line| logs.write(line.as_bytes()).and_then(|()| logs.write(b"\n")));
+    let status = status(job, gas, &outcome, ended.stop, logged)?;
+    let used = match status {
+        Status::OutOfGas => gas,
+        _ => outcome.burnt_gas.as_gas().min(gas),
+    };
+    let completed = status == Status::Completed;
+    let output = match outcome.return_data {
+        ReturnData::Value(value) if completed => value,
+        _ => Vec::new(),
+    };
+    Ok(Execution {
+        status,
+        output,
+        used: Compute::Gas(used),
+        reads: ended.reads,
+        journal: if completed { ended.journal } else { Vec::new() },
+        logs: logs.into_bytes(),
+    })
+}
+
+/// What ended the call first: the namespace, the contract, or a limit that is looked at only now.
+fn status(
+    job: &Job<'_>,
+    gas: u64,
+    outcome: &VMOutcome,
+    stop: Option<Stop>,
+    logged: Result<(), Stop>,
+) -> Result<Status, Fault> {
+    if let Some(stop) = stop {
+        return verdict::of_stop(&stop, Status::OutOfGas);
+    }
+    if let Some(error) = &outcome.aborted {
+        return aborted(error, outcome.burnt_gas.as_gas() == gas, job);
+    }
+    let calls = outcome.profile.get_ext_cost(ExtCosts::base).as_gas() / Fees::get().base;
+    if calls > job.limits.host_calls {
+        return verdict::of_stop(
+            &Stop::limit(Limit::HostCalls, job.limits.host_calls),
+            Status::OutOfGas,
+        );
+    }
+    if let Err(stop) = logged {
+        return verdict::of_stop(&stop, Status::OutOfGas);
+    }
+    match &outcome.return_data {
+        ReturnData::Value(value) if value.len() > job.limits.output_bytes as usize => {
+            Ok(Status::LimitExceeded {
+                which: Limit::OutputBytes,
+                limit: job.limits.output_bytes.into(),
+            })
+        }
+        // A promise cannot be made, so none can be returned.
+        _ => Ok(Status::Completed),
+    }
+}
+
+/// `exhausted` tells whether all gas was burnt.
+fn aborted(error: &FunctionCallError, exhausted: bool, job: &Job<'_>) -> Result<Status, Fault> {
+    Ok(match error {
+        FunctionCallError::HostError(error) => host_error(error, exhausted),
+        FunctionCallError::WasmTrap(trap) => return wasm_trap(trap),
+        FunctionCallError::CompilationError(CompilationError::PrepareError(error)) => {
+            limits::refused(error)
+        }
+        FunctionCallError::MethodResolveError(error) => {
+            let method = job.args.first().map_or("", String::as_str);
+            invalid_module(match error {
+                MethodResolveError::MethodInvalidSignature => {
+                    format!("the method {method:?} must have no parameters and no results")
+                }
+                MethodResolveError::MethodNotFound | MethodResolveError::MethodEmptyName => {
+                    format!("there is no method {method:?}")
+                }
+            })
+        }
+        FunctionCallError::LinkError { msg } if is_import_error(msg) => invalid_module(msg),
+        // What the host lacked, or what says nothing about the guest.
+        FunctionCallError::LinkError { .. }
+        | FunctionCallError::LoadingError { .. }
+        | FunctionCallError::CompilationError(_) => return Err(Fault::Engine(error.to_string())),
+    })
+}
+
+/// Other link errors are about the host: no slot, no memory.
+fn is_import_error(message: &str) -> bool {
+    message == "unknown or invalid import" || message.contains("types incompatible")
+}
+
+fn host_error(error: &HostError, exhausted: bool) -> Status {
+    match error {
+        HostError::GasExceeded | HostError::GasLimitExceeded => Status::OutOfGas,
+        // The instrumentation says so when a charge is beyond 64 bits, and burns all.
+        HostError::IntegerOverflow if exhausted => Status::OutOfGas,
+        HostError::GuestPanic { panic_msg } => trapped(panic_msg),
+        HostError::MemoryAccessViolation => trapped(MEMORY_OUT_OF_BOUNDS),
+        error => trapped(error.to_string()),
+    }
+}
+
+/// The vocabulary of the other guests, as far as NEAR tells traps apart.
+fn wasm_trap(trap: &WasmTrap) -> Result<Status, Fault> {
+    Ok(trapped(match trap {
+        WasmTrap::Unreachable => "unreachable",
+        WasmTrap::IncorrectCallIndirectSignature => "indirect call type mismatch",
+        WasmTrap::MemoryOutOfBounds | WasmTrap::CallIndirectOOB => "memory or table out of bounds",
+        WasmTrap::IllegalArithmetic => "illegal arithmetic",
+        WasmTrap::IndirectCallToNull => "indirect call to null",
+        WasmTrap::StackOverflow => return Err(Fault::NativeStack),
+        WasmTrap::MisalignedAtomicAccess | WasmTrap::GenericTrap => {
+            return Err(Fault::Engine(trap.to_string()));
+        }
+    }))
+}
+
+fn no_verdict(error: VMRunnerError) -> Fault {
+    Fault::Engine(format!("near-vm-runner: {error}"))
+}

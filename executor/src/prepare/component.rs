@@ -1,0 +1,287 @@
+//! A component's bytes: validation, bounds, and the accounting of the stack in each of its modules.
+
+use outlayer_protocol::Status;
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader,
+    ComponentExportSectionReader, ComponentExternalKind, ComponentImportSectionReader,
+    ComponentInstance, ComponentInstanceSectionReader, ComponentOuterAliasKind, ComponentTypeRef,
+    Instance, InstanceSectionReader, Validator, WasmFeatures,
+};
+
+use super::{FEATURES, leb, shape::Totals, stack};
+use crate::verdict::invalid_module;
+
+/// Components within components go at most so deep.
+const MAX_DEPTH: u32 = 16;
+/// A component has at most this many sections, those of components within it included. Tools make some tens.
+const MAX_SECTIONS: u32 = 10_000;
+
+/// A component makes at most this many instances of modules and components in all, however they nest.
+///
+/// A compiler follows every instantiation: components that instantiate each other twice, a few dozen in a row, would never be done.
+/// For the number to be known, a component may instantiate only components that it defines itself.
+const MAX_INSTANTIATIONS: u64 = 1_000;
+
+const HEADER_BYTES: usize = 8;
+
+mod section {
+    pub(super) const CUSTOM: u8 = 0;
+    pub(super) const CORE_MODULE: u8 = 1;
+    pub(super) const CORE_INSTANCE: u8 = 2;
+    pub(super) const COMPONENT: u8 = 4;
+    pub(super) const INSTANCE: u8 = 5;
+    pub(super) const ALIAS: u8 = 6;
+    pub(super) const IMPORT: u8 = 10;
+    pub(super) const EXPORT: u8 = 11;
+}
+
+/// What components may use beside [`FEATURES`].
+pub(crate) const COMPONENT_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::COMPONENT_MODEL);
+
+/// Validates a component, checks the shape of all its modules together, and adds the accounting of the stack to each. The result is
+/// what gets compiled.
+///
+/// # Errors
+/// A verdict when the component is invalid or out of bounds.
+pub(crate) fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
+    let mut walk = Walk::default();
+    // The bounds come first: validation recurses into what they bound.
+    walk.check(code, 0)?;
+    Validator::new_with_features(COMPONENT_FEATURES)
+        .validate_all(code)
+        .map_err(|error| invalid_module(error.message()))?;
+    rewrite(code)
+}
+
+#[derive(Default)]
+struct Walk {
+    sections: u32,
+    totals: Totals,
+}
+
+impl Walk {
+    /// How many instances one instance of the component makes, itself included.
+    fn check(&mut self, code: &[u8], depth: u32) -> Result<u64, Status> {
+        if depth > MAX_DEPTH {
+            return Err(invalid_module(format!(
+                "components within components, at most {MAX_DEPTH} deep are allowed"
+            )));
+        }
+        let (mut defined, mut made) = (Vec::new(), 1u64);
+        for section in sections(code) {
+            let (id, content) = section?;
+            self.sections += 1;
+            if self.sections > MAX_SECTIONS {
+                return Err(invalid_module(format!(
+                    "a component has more than the {MAX_SECTIONS} sections allowed"
+                )));
+            }
+            match id {
+                section::CORE_MODULE => self.totals.add(content)?,
+                section::COMPONENT => defined.push(self.check(content, depth + 1)?),
+                _ => made += instances(id, content, &defined).map_err(malformed)??,
+            }
+            if made > MAX_INSTANTIATIONS {
+                return Err(invalid_module(format!(
+                    "a component makes more than the {MAX_INSTANTIATIONS} instances allowed"
+                )));
+            }
+        }
+        Ok(made)
+    }
+}
+
+fn malformed(error: BinaryReaderError) -> Status {
+    invalid_module(error.message())
+}
+
+/// How many instances a section makes, where each of the components `defined` so far makes so many. Refuses what brings
+/// components from elsewhere.
+fn instances(
+    id: u8,
+    content: &[u8],
+    defined: &[u64],
+) -> Result<Result<u64, Status>, BinaryReaderError> {
+    let reader = BinaryReader::new(content, 0);
+    let (mut made, mut foreign) = (0u64, false);
+    match id {
+        section::CORE_INSTANCE => {
+            for instance in InstanceSectionReader::new(reader)? {
+                made += u64::from(matches!(instance?, Instance::Instantiate { .. }));
+            }
+        }
+        section::INSTANCE => {
+            for instance in ComponentInstanceSectionReader::new(reader)? {
+                if let ComponentInstance::Instantiate {
+                    component_index, ..
+                } = instance?
+                {
+                    let component = defined.get(component_index as usize);
+                    made = made.saturating_add(component.copied().unwrap_or(1));
+                }
+            }
+        }
+        section::ALIAS => {
+            for alias in ComponentAliasSectionReader::new(reader)? {
+                foreign |= matches!(
+                    alias?,
+                    ComponentAlias::InstanceExport {
+                        kind: ComponentExternalKind::Component,
+                        ..
+                    } | ComponentAlias::Outer {
+                        kind: ComponentOuterAliasKind::Component,
+                        ..
+                    }
+                );
+            }
+        }
+        section::IMPORT => {
+            for import in ComponentImportSectionReader::new(reader)? {
+                foreign |= matches!(import?.ty, ComponentTypeRef::Component(_));
+            }
+        }
+        section::EXPORT => {
+            for export in ComponentExportSectionReader::new(reader)? {
+                foreign |= export?.kind == ComponentExternalKind::Component;
+            }
+        }
+        _ => {}
+    }
+    Ok(if foreign {
+        Err(invalid_module(
+            "a component may instantiate only components that it defines itself: none can be imported, exported or aliased",
+        ))
+    } else {
+        Ok(made)
+    })
+}
+
+/// The component with its modules instrumented. Custom sections are left out.
+fn rewrite(code: &[u8]) -> Result<Vec<u8>, Status> {
+    let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
+    for section in sections(code) {
+        let (id, content) = section?;
+        let rewritten;
+        let content = match id {
+            section::CUSTOM => continue,
+            section::CORE_MODULE => {
+                rewritten = stack::instrument_inside(content)?;
+                &rewritten
+            }
+            section::COMPONENT => {
+                rewritten = rewrite(content)?;
+                &rewritten
+            }
+            _ => content,
+        };
+        out.push(id);
+        leb::unsigned(&mut out, content.len());
+        out.extend_from_slice(content);
+    }
+    Ok(out)
+}
+
+/// The sections of a component, each with its number.
+fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
+    let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (id, sized) = rest.split_first()?;
+        let section = leb::split_count_checked(sized)
+            .and_then(|(bytes, content)| content.split_at_checked(bytes));
+        Some(match section {
+            Some((content, after)) => {
+                rest = after;
+                Ok((*id, content))
+            }
+            None => {
+                rest = &[];
+                Err(invalid_module("a section that does not end"))
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_is_instrumented_however_deep() {
+        let code = wat::parse_str(
+            "(component
+                (core module (func (export \"f\")) (func $s) (start $s))
+                (component (core module $m (table 1 funcref) (memory 1) (func)) (core instance (instantiate $m))))",
+        )
+        .unwrap();
+        let rewritten = component(&code).unwrap();
+        Validator::new_with_features(COMPONENT_FEATURES)
+            .validate_all(&rewritten)
+            .unwrap();
+        let name = stack::STACK_EXPORT.as_bytes();
+        let found = rewritten.windows(name.len()).filter(|part| part == &name);
+        assert_eq!(found.count(), 2);
+    }
+
+    #[test]
+    fn instances_are_counted_however_they_nest() {
+        // Each level makes three of the level below.
+        let levels = |count: u32| {
+            let text = (0..count).fold("(component)".to_owned(), |inner, _| {
+                let inner = inner.replacen("(component", "(component $c", 1);
+                format!(
+                    "(component {inner} {})",
+                    "(instance (instantiate $c))".repeat(3)
+                )
+            });
+            component(&wat::parse_str(text).unwrap()).map(|_| ())
+        };
+        assert_eq!(levels(5), Ok(()));
+        assert_eq!(
+            levels(8),
+            Err(invalid_module(
+                "a component makes more than the 1000 instances allowed"
+            ))
+        );
+    }
+
+    #[test]
+    fn components_from_elsewhere_are_refused() {
+        for text in [
+            "(component (import \"c\" (component)))",
+            "(component (component $c) (export \"c\" (component $c)))",
+            "(component $o (component $c) (component (alias outer $o $c (component))))",
+            "(component (import \"i\" (instance $i (export \"c\" (component)))) (alias export $i \"c\" (component)))",
+        ] {
+            let Err(Status::InvalidModule { reason }) = component(&wat::parse_str(text).unwrap())
+            else {
+                panic!("{text}")
+            };
+            assert!(
+                reason.starts_with("a component may instantiate only"),
+                "{text}: {reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn deep_nests_and_broken_sections_are_refused() {
+        let nested = (0..40).fold("(component)".to_owned(), |inner, _| {
+            format!("(component {inner})")
+        });
+        assert_eq!(
+            component(&wat::parse_str(nested).unwrap()),
+            Err(invalid_module(
+                "components within components, at most 16 deep are allowed"
+            ))
+        );
+        for broken in [
+            &b"\0asm\x0d\0\x01\0\x01"[..],
+            b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
+            assert_eq!(
+                component(broken),
+                Err(invalid_module("a section that does not end"))
+            );
+        }
+    }
+}

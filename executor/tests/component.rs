@@ -1,0 +1,266 @@
+//! Components over WASI preview 2.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Run, invalid, trapped};
+use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
+use outlayer_protocol::{Compute, GuestKind, Limit, Status};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
+use wit_component::ComponentEncoder;
+
+/// A component around a module of preview 1, by the usual adapter.
+fn componentize(module: &[u8]) -> Vec<u8> {
+    ComponentEncoder::default()
+        .module(module)
+        .unwrap()
+        .adapter(
+            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        )
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// The prelude without what only core modules have. The adapter allocates its stack through `cabi_realloc`, or grows the
+/// memory where there is none.
+fn start(body: &str) -> Run {
+    let prelude: String = common::PRELUDE
+        .lines()
+        .filter(|line| !line.contains("\"outlayer\""))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let text = format!(
+        r#"(module {prelude} (func (export "_start") (local $i i32) (local $j i32) (local $x i64) {body}))"#
+    );
+    Run::bytes(componentize(&wat::parse_str(text).unwrap()))
+}
+
+#[test]
+fn a_component_reads_its_input_and_writes_output_and_log() {
+    let body = r#"
+        (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 1000))
+        (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (call $print (i32.const 100) (i32.load (i32.const 8)))
+        (call $write (i32.const 2) (i32.const 100) (i32.const 3))"#;
+    let execution = start(body).input("input").run();
+    assert_eq!(execution.status, Status::Completed, "{execution:?}");
+    assert_eq!(
+        (execution.output, execution.logs),
+        (b"input".to_vec(), b"inp".to_vec())
+    );
+    assert_eq!(start(body).output(), b"");
+}
+
+/// What preview 1 answers: clocks, arguments, environment, randomness and polling are the same.
+#[test]
+fn a_component_sees_the_same_world_as_a_module() {
+    let body = r#"
+        (call $errno (call $random_get (i32.const 0) (i32.const 32))) (call $print (i32.const 0) (i32.const 32))
+        (call $errno (call $args_sizes_get (i32.const 0) (i32.const 4))) (call $print (i32.const 0) (i32.const 8))
+        (call $errno (call $args_get (i32.const 1000) (i32.const 2000))) (call $print (i32.const 2000) (i32.load (i32.const 4)))
+        (call $errno (call $environ_sizes_get (i32.const 0) (i32.const 4))) (call $print (i32.const 0) (i32.const 8))
+        (call $errno (call $environ_get (i32.const 1000) (i32.const 2000))) (call $print (i32.const 2000) (i32.load (i32.const 4)))
+        (call $errno (call $clock_res_get (i32.const 1) (i32.const 0))) (call $emit (i64.load (i32.const 0)))"#;
+    let guest = |mut run: Run| {
+        run.args = vec!["one".to_owned(), "two".to_owned()];
+        run.env = vec![("NAME".to_owned(), "value".to_owned())];
+        run.output()
+    };
+    let core = guest(Run::start(body));
+    // The adapter draws from the random stream before the guest does: a hash map's seed.
+    let component = guest(start(body));
+    assert_eq!(component[33..], core[33..]);
+    assert_eq!(component[0], 0);
+}
+
+#[test]
+fn the_clock_is_virtual_and_sleeping_returns_at_once() {
+    let body = r#"
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0))) (local.set $x (i64.load (i32.const 0)))
+        (i64.store (i32.const 100) (i64.const 77)) (i32.store8 (i32.const 108) (i32.const 0)) (i32.store (i32.const 116) (i32.const 1))
+        (i64.store (i32.const 124) (i64.const 31536000000000000))
+        (call $errno (call $poll_oneoff (i32.const 100) (i32.const 200) (i32.const 1) (i32.const 300)))
+        (call $emit (i64.load (i32.const 200)))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.sub (i64.load (i32.const 0)) (local.get $x)))
+        (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))"#;
+    let output = start(body).output();
+    let word = |at: usize| u64::from_le_bytes(output[at..at + 8].try_into().unwrap());
+    assert_eq!((output[0], word(1)), (0, 77));
+    let slept = word(9);
+    assert!(
+        (31_536_000_000_000_000..31_536_000_001_000_000).contains(&slept),
+        "{slept}"
+    );
+    assert!(word(17) > common::context().block_timestamp + slept);
+}
+
+#[test]
+fn how_a_command_ends_is_its_status() {
+    assert_eq!(start("").status(), Status::Completed);
+    assert_eq!(
+        start("(call $proc_exit (i32.const 0))").status(),
+        Status::Completed
+    );
+    assert_eq!(
+        start("(call $proc_exit (i32.const 1))").status(),
+        Status::Exited { code: 1 }
+    );
+    assert_eq!(start("unreachable").status(), trapped("unreachable"));
+    assert_eq!(
+        start("(drop (i32.div_u (i32.const 1) (local.get $i)))").status(),
+        trapped("integer division by zero")
+    );
+}
+
+#[test]
+fn what_a_component_uses_is_just_enough() {
+    let body = "(call $errno (i32.const 1))";
+    let execution = start(body).run();
+    let used = execution.used.amount();
+    assert_eq!(start(body).fuel(used).run(), execution);
+    for short in [used - 1, used / 2, 10, 0] {
+        let execution = start(body).fuel(short).run();
+        assert_eq!(
+            (execution.status, execution.used),
+            (Status::OutOfFuel, Compute::Fuel(short))
+        );
+    }
+    let endless = start("(loop $l (br $l))").fuel(10_000_000).run();
+    assert_eq!(
+        (endless.status, endless.used),
+        (Status::OutOfFuel, Compute::Fuel(10_000_000))
+    );
+}
+
+#[test]
+fn a_stack_overflow_inside_of_a_component_is_told_from_an_unreachable() {
+    let prelude = "(memory (export \"memory\") 1)";
+    let text = format!(
+        "(module {prelude} (func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))) \
+         (func (export \"_start\") (call $f (i32.const DEPTH))))"
+    );
+    let run = |depth: u32| {
+        let text = text.replace("DEPTH", &depth.to_string());
+        Run::bytes(componentize(&wat::parse_str(text).unwrap())).status()
+    };
+    assert_eq!(run(10_000), Status::Completed);
+    assert_eq!(run(STACK_BYTES / 64), Status::StackOverflow);
+    assert_eq!(run(100_000_000), Status::StackOverflow);
+}
+
+#[test]
+fn a_module_cannot_have_the_table_that_raises_the_alarm() {
+    let maximum = 0x5ac_0f10;
+    let text = format!("(component (core module (table 0 {maximum} funcref)))");
+    assert_eq!(
+        Run::wat(&text).status(),
+        invalid(&format!(
+            "a table with a maximum of {maximum} elements is reserved"
+        ))
+    );
+}
+
+#[test]
+fn limits_hold_inside_of_a_component() {
+    let exceeded = |which, limit| Status::LimitExceeded { which, limit };
+    assert_eq!(
+        start("(loop $l (drop (memory.grow (i32.const 1))) (br $l))").status(),
+        exceeded(Limit::MemoryBytes, 64 << 20)
+    );
+    assert_eq!(
+        start("(loop $l (call $print (i32.const 0) (i32.const 1000)) (br $l))").status(),
+        exceeded(Limit::OutputBytes, 4_096)
+    );
+    assert_eq!(
+        start("").limits(|limits| limits.instances = 2).status(),
+        exceeded(Limit::Instances, 2)
+    );
+    assert_eq!(
+        start("(loop $l (drop (call $sched_yield)) (call $errno (i32.const 0)) (br $l))")
+            .limits(|limits| {
+                limits.host_calls = 9;
+                limits.output_bytes = 100;
+            })
+            .status(),
+        exceeded(Limit::HostCalls, 9)
+    );
+    assert_eq!(
+        start("")
+            .limits(|limits| limits.table_elements = 0)
+            .status(),
+        exceeded(Limit::TableElements, 0)
+    );
+}
+
+#[test]
+fn what_is_no_command_or_wants_more_is_refused() {
+    assert_eq!(
+        Run::wat("(component)").status(),
+        invalid("there is no export wasi:cli/run@0.2")
+    );
+    assert_eq!(
+        start("")
+            .limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000))
+            .status(),
+        invalid("a component is metered in fuel, the request states its limit in gas")
+    );
+    let mut run = start("");
+    run.kind = Some(GuestKind::WasiP1);
+    assert_eq!(
+        run.status(),
+        invalid("the request requires a wasi-p1 guest, this is a wasi-p2 guest")
+    );
+    let sockets = r#"(component
+        (import "wasi:sockets/instance-network@0.2.0" (instance $net (export "instance-network" (func))))
+        (core func $lowered (canon lower (func $net "instance-network")))
+        (core module $m (import "n" "f" (func)) (func (export "run") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m (with "n" (instance (export "f" (func $lowered))))))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $r (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $r)))"#;
+    let reexport = r#"(component (import "f" (func $f)) (instance $r (export "run" (func $f)))
+        (export "wasi:cli/run@0.2.0" (instance $r)))"#;
+    assert!(matches!(
+        Run::wat(reexport).status(),
+        Status::InvalidModule { .. }
+    ));
+    let Status::InvalidModule { reason } = Run::wat(sockets).status() else {
+        panic!()
+    };
+    assert!(reason.contains("wasi:sockets/instance-network"), "{reason}");
+}
+
+#[test]
+fn replays_are_identical_whatever_the_engine_is_set_to() {
+    let guest = || {
+        start(
+            "(drop (call $random_get (i32.const 0) (i32.const 32))) (call $print (i32.const 0) (i32.const 32))",
+        )
+    };
+    let first = guest().run();
+    assert_eq!(first.status, Status::Completed);
+    for (optimize, pool) in [(true, Some(2)), (false, None)] {
+        let executor = Executor::new(ExecutorConfig {
+            optimize,
+            pool,
+            cache_bytes: 0,
+            ..ExecutorConfig::default()
+        })
+        .unwrap();
+        for _ in 0..3 {
+            assert_eq!(
+                guest().on(&executor).unwrap(),
+                first,
+                "optimize {optimize}, pool {pool:?}"
+            );
+        }
+    }
+    for _ in 0..50 {
+        assert_eq!(guest().run(), first);
+    }
+}

@@ -1,0 +1,180 @@
+//! The package `outlayer:host`, from inside of a component.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Memory, Run, context, written};
+use outlayer_executor::{Fault, SnapshotError};
+use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// The interfaces as a core module sees them, an allocator, and `$print`.
+const PRELUDE: &str = r#"
+    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "outlayer:host/context@0.1.0" "get" (func $context (param i32)))
+    (import "outlayer:host/storage@0.1.0" "read" (func $read (param i32 i32 i32)))
+    (import "outlayer:host/storage@0.1.0" "write" (func $write (param i32 i32 i32 i32)))
+    (import "outlayer:host/storage@0.1.0" "remove" (func $remove (param i32 i32) (result i32)))
+    (import "outlayer:host/random@0.1.0" "bytes" (func $random (param i32 i32)))
+    (import "outlayer:host/log@0.1.0" "line" (func $line (param i32 i32)))
+    (memory (export "memory") 16)
+    (data (i32.const 0) "keyvalue")
+    (global $next (mut i32) (i32.const 131072))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.get $next)
+        (global.set $next (i32.add (global.get $next) (local.get 3))))
+    (func $print (param i32 i32)
+        (i32.store (i32.const 60000) (local.get 0)) (i32.store (i32.const 60004) (local.get 1))
+        (if (call $fd_write (i32.const 1) (i32.const 60000) (i32.const 1) (i32.const 60008)) (then unreachable)))
+    (func $print_list (param i32)
+        (call $print (i32.load (local.get 0)) (i32.load offset=4 (local.get 0))))
+"#;
+
+fn start(body: &str) -> Run {
+    let mut module = wat::parse_str(format!(
+        r#"(module {PRELUDE} (func (export "_start") {body}))"#
+    ))
+    .unwrap();
+    let mut resolve = Resolve::default();
+    let package = resolve
+        .push_str("outlayer.wit", include_str!("../wit/outlayer.wit"))
+        .unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let component = ComponentEncoder::default()
+        .module(&module)
+        .unwrap()
+        .adapter(
+            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        )
+        .unwrap()
+        .encode()
+        .unwrap();
+    Run::bytes(component)
+}
+
+const KEY: &str = "(i32.const 0) (i32.const 3)";
+const READ: &str = "(call $read (i32.const 0) (i32.const 3) (i32.const 100))";
+const WRITE: &str = "(call $write (i32.const 0) (i32.const 3) (i32.const 3) (i32.const 5))";
+/// The value that was read, or `none`: a discriminant and a list.
+const SHOW: &str = "(if (i32.load8_u (i32.const 100)) (then (call $print_list (i32.const 104))))";
+
+#[test]
+fn storage_is_the_namespace_with_read_set_and_journal() {
+    let execution = start(&format!("{READ} {SHOW}")).value("key", "old").run();
+    assert_eq!(execution.status, Status::Completed);
+    assert_eq!(execution.output, b"old");
+    let read = ReadEntry {
+        key: "key".into(),
+        value_hash: Some(Hash32::of(b"old")),
+    };
+    assert_eq!((execution.reads, execution.journal), (vec![read], vec![]));
+    assert_eq!(start(&format!("{READ} {SHOW}")).output(), b"");
+
+    // A write is seen at once, and reads nothing.
+    let execution = start(&format!("{WRITE} {READ} {SHOW}"))
+        .value("key", "old")
+        .run();
+    assert_eq!(execution.output, b"value");
+    assert_eq!(
+        (execution.reads, execution.journal),
+        (vec![], vec![written("key", Some("value"))])
+    );
+
+    let remove = format!(
+        "(i32.store8 (i32.const 200) (call $remove {KEY})) (call $print (i32.const 200) (i32.const 1))"
+    );
+    let execution = start(&format!("{remove} {remove}"))
+        .value("key", "old")
+        .run();
+    assert_eq!(execution.output, [1, 0]);
+    assert_eq!(execution.journal, [written("key", None)]);
+}
+
+#[test]
+fn storage_limits_hold() {
+    let exceeded = |which, limit| Status::LimitExceeded { which, limit };
+    assert_eq!(
+        start(READ)
+            .limits(|limits| limits.storage_reads = 0)
+            .status(),
+        exceeded(Limit::StorageReads, 0)
+    );
+    assert_eq!(
+        start("(call $read (i32.const 0) (i32.const 257) (i32.const 100))").status(),
+        exceeded(Limit::KeyBytes, 256)
+    );
+    assert_eq!(
+        start("(call $write (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 65537))").status(),
+        exceeded(Limit::ValueBytes, 65_536)
+    );
+    let mut run = start(READ);
+    run.storage = Memory {
+        broken: true,
+        ..Memory::default()
+    };
+    assert_eq!(
+        run.try_run(),
+        Err(Fault::Snapshot(SnapshotError(
+            "the node is away".to_owned()
+        )))
+    );
+}
+
+#[test]
+fn the_context_is_the_requests() {
+    // request-id at 0, contract-id at 8, block-height at 16, block-timestamp at 24, epoch-height at 32, random-seed at 40,
+    // signer-id at 48, predecessor-id at 56, attached-deposit at 64.
+    let body = "(call $context (i32.const 800))
+        (call $print (i32.const 800) (i32.const 8)) (call $print (i32.const 816) (i32.const 24))
+        (call $print_list (i32.const 808)) (call $print_list (i32.const 840)) (call $print_list (i32.const 848))
+        (call $print_list (i32.const 856)) (call $print_list (i32.const 864))";
+    let context = context();
+    let expected = [
+        &context.request_id.to_le_bytes()[..],
+        &context.block_height.to_le_bytes(),
+        &context.block_timestamp.to_le_bytes(),
+        &context.epoch_height.to_le_bytes(),
+        context.contract_id.as_bytes(),
+        &context.random_seed.0,
+        context.signer_id.as_bytes(),
+        context.predecessor_id.as_bytes(),
+        context
+            .attached_deposit
+            .as_yoctonear()
+            .to_string()
+            .as_bytes(),
+    ]
+    .concat();
+    assert_eq!(start(body).output(), expected);
+}
+
+#[test]
+fn random_bytes_follow_the_seed_and_lines_go_to_the_log() {
+    let body = "(call $random (i32.const 32) (i32.const 100)) (call $print_list (i32.const 100))
+        (call $line (i32.const 0) (i32.const 3)) (call $line (i32.const 3) (i32.const 5))";
+    let first = start(body).run();
+    assert_eq!(
+        (first.status, first.logs),
+        (Status::Completed, b"key\nvalue\n".to_vec())
+    );
+    assert_eq!(first.output.len(), 32);
+    let mut other = start(body);
+    other.context.random_seed = Hash32::of(b"another");
+    assert_ne!(other.output(), first.output);
+    assert_eq!(
+        start("(call $random (i32.const 70000000) (i32.const 100))")
+            .fuel(1_000_000_000)
+            .status(),
+        Status::LimitExceeded {
+            which: Limit::MemoryBytes,
+            limit: 64 << 20
+        }
+    );
+}
