@@ -63,6 +63,10 @@ struct Run {
     /// Makes time follow from the heights; give the same one to `init`.
     #[arg(long, env = "LOCALNET_SEED")]
     seed: Option<String>,
+    /// Keeps the chain in a directory, and goes on from there when it holds one. Without --home the
+    /// genesis and keys are in it as well, and are made when they are missing.
+    #[arg(long, env = "LOCALNET_STATE")]
+    state: Option<PathBuf>,
     /// How many blocks are remembered.
     #[arg(long, env = "LOCALNET_WINDOW", default_value_t = crate::chain::DEFAULT_WINDOW)]
     window: usize,
@@ -90,7 +94,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let home = match cli.home {
+    let within_state = match &cli.command {
+        Command::Run(Run { state, .. }) => state.as_ref().map(|state| state.join("home")),
+        Command::Init(_) => None,
+    };
+    let given = cli.home.is_some();
+    let home = match cli.home.or(within_state) {
         Some(home) => home,
         None => std::env::var_os("HOME")
             .map(|dir| PathBuf::from(dir).join(".localnet"))
@@ -106,7 +115,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run(run) => {
-            if !Home::new(&home).exists() {
+            let made_here = run.state.is_some() && !given;
+            if !made_here && !Home::new(&home).exists() {
                 bail!(
                     "{} holds no genesis.json; run `localnet --home DIR init` first",
                     home.display()
@@ -117,6 +127,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 home: Some(home),
                 production: production(&run.block_time, run.heartbeat.as_deref())?,
                 seed: run.seed,
+                state: run.state,
                 window: run.window,
                 contract_cache: match run.contract_cache {
                     Some(path) if path.as_os_str() == "none" => None,

@@ -11,5 +11,6 @@ pub mod rpc;
 pub mod runtime;
 pub mod spawn;
 pub mod state;
+pub mod store;
 
 pub use spawn::{Config, Handle, SpawnError, spawn};

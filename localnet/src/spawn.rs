@@ -2,10 +2,12 @@
 
 use crate::chain::{Chain, Clock, DEFAULT_WINDOW, MAX_PROTOCOL_VERSION};
 use crate::home::{Home, HomeError, InitOptions};
-use crate::node::{BlockProduction, Node, NodeError, Producer};
+use crate::node::{BlockProduction, Node, NodeError, Producer, RpcFaults, TransactionFault};
 use crate::rpc;
 use crate::runtime::{Runtime, RuntimeError, RuntimeOptions};
+use crate::store::{Store, StoreError};
 use near_crypto::SecretKey;
+use near_primitives::hash::CryptoHash;
 use near_primitives::types::{BlockHeight, BlockHeightDelta};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -48,6 +50,11 @@ pub struct Config {
     pub window: usize,
     /// Where compiled contracts are kept across runs; only in memory when absent.
     pub contract_cache: Option<PathBuf>,
+    /// A directory that keeps the chain: a node that is started again with it goes on where it was.
+    /// The home directory defaults to `home` within it.
+    pub state: Option<PathBuf>,
+    /// Requests that fail on purpose.
+    pub rpc_faults: Option<RpcFaults>,
 }
 
 impl Default for Config {
@@ -62,6 +69,8 @@ impl Default for Config {
             seed: None,
             window: DEFAULT_WINDOW,
             contract_cache: Some(crate::home::default_contract_cache()),
+            state: None,
+            rpc_faults: None,
         }
     }
 }
@@ -72,6 +81,9 @@ pub enum SpawnError {
     /// The home directory cannot be made or used.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The state's directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine does not start.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -105,7 +117,8 @@ pub struct Handle {
 
 /// Starts a node. Works within a tokio runtime and without one: the node brings its own threads.
 pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
-    let (home, temporary) = match &config.home {
+    let within_state = config.state.as_ref().map(|state| state.join("home"));
+    let (home, temporary) = match config.home.as_ref().or(within_state.as_ref()) {
         Some(dir) => (Home::new(dir), None),
         None => {
             let dir = tempfile::Builder::new().prefix("localnet-").tempdir()?;
@@ -126,8 +139,14 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
     } else {
         Clock::system()
     };
-    let chain = Chain::new(&genesis, signer, runtime, clock, config.window);
+    let mut chain = Chain::new(&genesis, signer, runtime, clock, config.window);
+    let store = config.state.as_deref();
+    let store = store.map(|dir| Store::open(dir, &mut chain)).transpose()?;
     let node = Arc::new(Node::new(chain, config.production));
+    if let Some(store) = store {
+        node.keep(store);
+    }
+    node.faults().set_rpc(config.rpc_faults);
     let listen = |reason| SpawnError::Listen {
         addr: config.rpc_addr,
         reason,
@@ -263,6 +282,24 @@ impl Handle {
         self.node.snapshot()
     }
 
+    /// What is to happen to the next transaction that the node accepts. Several of these stand in a
+    /// queue, one for each transaction.
+    pub fn next_transaction(&self, fault: TransactionFault) {
+        self.node.faults().next_transaction(fault);
+    }
+
+    /// Makes requests fail from now on, or no more with `None`.
+    pub fn fail_rpc(&self, faults: Option<RpcFaults>) {
+        self.node.faults().set_rpc(faults);
+    }
+
+    /// Takes the newest `depth` blocks back, none of which may be final, as if a better fork had won.
+    /// Their transactions go into the blocks that follow. Answers the hashes of the blocks that are
+    /// gone, the newest first.
+    pub fn reorganise(&self, depth: usize) -> Result<Vec<CryptoHash>, NodeError> {
+        self.node.reorganise(depth)
+    }
+
     /// Goes back to a snapshot.
     pub fn restore(&self, snapshot: Chain) {
         self.node.restore(snapshot);
@@ -280,5 +317,7 @@ impl Drop for Handle {
             // A panic in there has been reported where it happened.
             let _ = server.join();
         }
+        // A request that still runs holds the node, and must not hold the directory.
+        self.node.close();
     }
 }

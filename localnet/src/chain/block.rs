@@ -1,5 +1,6 @@
 //! Making blocks: one chunk, a header whose hash covers all of it, and the signatures.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use near_chain_configs::GenesisConfig;
 use near_primitives::bandwidth_scheduler::BandwidthRequests;
 use near_primitives::block::{Block, Chunks, compute_bp_hash_from_validator_stakes};
@@ -26,7 +27,7 @@ pub fn shard_id() -> ShardId {
 }
 
 /// A block with its chunk and what executing it changed.
-#[derive(Debug)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct StoredBlock {
     /// The header.
     pub header: BlockHeader,
@@ -74,7 +75,7 @@ impl StoredBlock {
 }
 
 /// What executing a block left for the header of the next one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, BorshSerialize, BorshDeserialize)]
 pub(super) struct Executed {
     /// The root of the state afterwards.
     pub state_root: CryptoHash,

@@ -40,6 +40,19 @@ impl Clock {
         }
     }
 
+    /// By how many nanoseconds the chain is ahead of its source.
+    pub(super) fn ahead(&self) -> u64 {
+        self.ahead
+    }
+
+    /// A clock of the same source that is so many nanoseconds ahead of it.
+    pub(super) fn with_ahead(&self, ahead: u64) -> Self {
+        Self {
+            source: self.source,
+            ahead,
+        }
+    }
+
     /// Moves the chain ahead, from the next block on.
     pub fn advance(&mut self, by: Duration) {
         self.ahead = self.ahead.saturating_add(nanos(by));

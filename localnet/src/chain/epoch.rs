@@ -95,6 +95,30 @@ impl Epochs {
         &self.next
     }
 
+    /// The epochs before the head's that are remembered, the oldest first.
+    pub(super) fn past(&self) -> impl Iterator<Item = &Epoch> {
+        self.past.iter()
+    }
+
+    /// Puts kept epochs in the place of these.
+    pub(super) fn put_back(
+        &mut self,
+        current: Epoch,
+        next_id: EpochId,
+        next: Vec<ValidatorStake>,
+        proposals: Vec<ValidatorStake>,
+        past: VecDeque<Epoch>,
+    ) {
+        self.current = current;
+        self.next_id = next_id;
+        self.next = Arc::new(next);
+        self.proposals = proposals
+            .into_iter()
+            .map(|offer| (offer.account_id().clone(), offer))
+            .collect();
+        self.past = past;
+    }
+
     /// The stakes that were offered in this epoch.
     pub fn proposals(&self) -> impl Iterator<Item = &ValidatorStake> {
         self.proposals.values()

@@ -77,6 +77,21 @@ impl History {
         }
     }
 
+    /// How many blocks are remembered at most.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// How many blocks, outcomes, receipts and transactions are remembered now, the genesis not counted.
+    pub fn sizes(&self) -> [usize; 4] {
+        [
+            self.blocks.len(),
+            self.outcomes.len(),
+            self.receipts.len(),
+            self.transactions.len(),
+        ]
+    }
+
     /// Adds the block above the head. `receipts` are those that can be looked up from now on.
     pub fn push(
         &mut self,
@@ -138,6 +153,37 @@ impl History {
         for id in &entry.receipts {
             self.receipts.remove(id);
         }
+    }
+
+    /// Forgets the newest block and answers it; the genesis stays.
+    pub(super) fn pop_newest(&mut self) -> Option<Arc<StoredBlock>> {
+        let (_, entry) = self.blocks.pop_last()?;
+        let block = entry.block;
+        self.heights.remove(&block.hash());
+        self.chunks.remove(&block.chunk.chunk_hash().0);
+        for tx in &block.transactions {
+            self.transactions.remove(&tx.get_hash());
+        }
+        for id in &block.executed {
+            self.outcomes.remove(id);
+        }
+        let below = self.blocks.last_key_value().map(|(_, entry)| entry);
+        for id in &entry.receipts {
+            if !below.is_some_and(|below| below.receipts.contains(id)) {
+                self.receipts.remove(id);
+            }
+        }
+        Some(block)
+    }
+
+    /// The blocks from a height on with the states after them, without the genesis. Those that have
+    /// fallen out of the window are missing.
+    pub(super) fn newest(
+        &self,
+        from: BlockHeight,
+    ) -> impl Iterator<Item = (&Arc<StoredBlock>, &State)> {
+        let entries = self.blocks.range(from..).map(|(_, entry)| entry);
+        entries.map(|entry| (&entry.block, &entry.state))
     }
 
     /// The newest block.

@@ -10,8 +10,10 @@ mod epoch;
 mod genesis;
 mod history;
 mod jump;
+mod persist;
 mod pool;
 mod produce;
+mod reorganise;
 mod rewards;
 mod status;
 
@@ -21,8 +23,9 @@ pub use epoch::{Epoch, Epochs};
 pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
 pub use history::{History, Outcome};
 pub use jump::Jump;
+pub use persist::RestoreError;
 pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
-pub use produce::{Applied, Prepared};
+pub use produce::{Applied, Inputs, Prepared};
 pub use status::TransactionStatus;
 
 use crate::runtime::{BlockContext, Runtime};
@@ -38,7 +41,8 @@ use near_primitives::transaction::SignedTransaction;
 use near_primitives::types::{BlockHeight, BlockId, BlockReference, Finality, SyncCheckpoint};
 use near_primitives::validator_signer::ValidatorSigner;
 use near_time::Utc;
-use std::collections::HashMap;
+use reorganise::Undo;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +70,10 @@ pub struct Chain {
     patches: Vec<StateRecord>,
     /// The last height at which something was executed.
     active: BlockHeight,
+    /// The least height of the next block: above those that were taken back.
+    floor: BlockHeight,
+    /// What it takes to go back below each block that is not final.
+    undo: VecDeque<Undo>,
     refused: HashMap<CryptoHash, InvalidTxError>,
 }
 
@@ -115,6 +123,8 @@ impl Chain {
         };
         Self {
             active: config.genesis_height,
+            floor: config.genesis_height,
+            undo: VecDeque::new(),
             config: Arc::new(config),
             signer: Arc::new(signer),
             runtime,
@@ -254,6 +264,13 @@ impl Chain {
         self.refused.remove(&tx.get_hash());
         let height = self.head().height().saturating_add(ahead);
         self.pool.push(tx, height);
+    }
+
+    /// Puts a copy of a transaction beside the one that waits or has been taken; blocks from `ahead`
+    /// heights above the head on may take it.
+    pub fn enqueue_copy(&mut self, tx: SignedTransaction, ahead: u64) {
+        let height = self.head().height().saturating_add(ahead);
+        self.pool.push_copy(tx, height);
     }
 
     /// Puts records into the state of the next block, as `sandbox_patch_state` does.

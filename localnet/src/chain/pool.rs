@@ -26,8 +26,28 @@ impl Pool {
     /// already.
     pub fn push(&mut self, tx: SignedTransaction, height: BlockHeight) {
         if self.hashes.insert(tx.get_hash()) {
-            self.queue.push_back((height, tx));
+            self.push_copy(tx, height);
         }
+    }
+
+    /// Adds a transaction even when it is there already.
+    pub fn push_copy(&mut self, tx: SignedTransaction, height: BlockHeight) {
+        self.hashes.insert(tx.get_hash());
+        let place = self.queue.partition_point(|(first, _)| *first <= height);
+        self.queue.insert(place, (height, tx));
+    }
+
+    /// Puts transactions of a block that was taken back before all others.
+    pub fn push_front(&mut self, txs: &[SignedTransaction], height: BlockHeight) {
+        for tx in txs.iter().rev() {
+            if self.hashes.insert(tx.get_hash()) {
+                self.queue.push_front((height, tx.clone()));
+            }
+        }
+        // Nobody may wait in front for a height further up.
+        self.queue
+            .make_contiguous()
+            .sort_by_key(|(first, _)| *first);
     }
 
     /// Whether a transaction waits here.

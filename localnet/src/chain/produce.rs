@@ -5,28 +5,45 @@ use super::block::{Beacon, Draft, Executed, StoredBlock};
 use super::clock::Clock;
 use super::epoch::Epochs;
 use super::history::Outcome;
+use super::reorganise::Undo;
 use super::rewards::{Rewards, settle};
 use crate::runtime::{ApplyResult, BlockContext, Runtime, RuntimeError};
 use crate::state::State;
+use near_primitives::errors::StorageError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::merkle::merklize;
 use near_primitives::receipt::{Receipt, ReceiptEnum};
+use near_primitives::state_record::StateRecord;
 use near_primitives::transaction::SignedTransaction;
 use near_primitives::types::{Balance, BlockHeight};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// What a block is made from. With the chain below it, it gives the same block each time.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The height.
+    pub height: BlockHeight,
+    /// Nanoseconds since 1970.
+    pub timestamp: u64,
+    /// The clock once it has given this timestamp.
+    pub(super) clock: Clock,
+    /// Records that are put into the state.
+    pub patches: Vec<StateRecord>,
+    /// The transactions, in order.
+    pub transactions: Vec<SignedTransaction>,
+}
+
 /// A block before its execution.
 pub struct Prepared {
-    height: BlockHeight,
+    inputs: Inputs,
     beacon: Beacon,
-    clock: Clock,
     epochs: Epochs,
     minted: Balance,
     context: BlockContext,
+    /// The state without the patches.
     state: State,
     incoming: Vec<Receipt>,
-    transactions: Vec<SignedTransaction>,
 }
 
 /// A block after its execution, before it stands on the chain.
@@ -34,13 +51,50 @@ pub struct Applied {
     prepared: Prepared,
     transactions: Vec<SignedTransaction>,
     result: ApplyResult,
+    state: State,
     state_root: CryptoHash,
+    refused_patches: Option<RuntimeError>,
+}
+
+impl Applied {
+    /// Why the block was made without the patches that were meant for it, if so.
+    pub fn refused_patches(&self) -> Option<&RuntimeError> {
+        self.refused_patches.as_ref()
+    }
 }
 
 impl Chain {
     /// Takes what the block at `height` will hold.
     pub fn prepare(&mut self, height: BlockHeight) -> Prepared {
-        let height = height.max(self.head().height() + 1);
+        let inputs = self.draw(height);
+        self.assemble(inputs)
+    }
+
+    /// Takes patches, transactions and the time of the block at `height`, or just above the head.
+    fn draw(&mut self, height: BlockHeight) -> Inputs {
+        let height = height.max(self.head().height() + 1).max(self.floor);
+        let mut transactions = self.pool.take(height);
+        transactions.retain(|tx| match self.check_expiry(tx) {
+            Ok(()) => true,
+            Err(error) => {
+                self.refuse(tx.get_hash(), error);
+                false
+            }
+        });
+        let mut clock = self.clock.clone();
+        let timestamp = clock.next_timestamp(self.head().raw_timestamp());
+        Inputs {
+            height,
+            timestamp,
+            clock,
+            patches: std::mem::take(&mut self.patches),
+            transactions,
+        }
+    }
+
+    /// Gets a block ready for its execution.
+    pub(super) fn assemble(&self, inputs: Inputs) -> Prepared {
+        let (height, timestamp) = (inputs.height, inputs.timestamp);
         let mut state = self.state();
         let mut epochs = self.epochs.clone();
         let mut minted = Balance::ZERO;
@@ -67,19 +121,6 @@ impl Chain {
         } else {
             epochs.record(&self.executed.proposals);
         }
-        for record in std::mem::take(&mut self.patches) {
-            state.apply_record(record);
-        }
-        let mut transactions = self.pool.take(height);
-        transactions.retain(|tx| match self.check_expiry(tx) {
-            Ok(()) => true,
-            Err(error) => {
-                self.refuse(tx.get_hash(), error);
-                false
-            }
-        });
-        let mut clock = self.clock.clone();
-        let timestamp = clock.next_timestamp(self.head().raw_timestamp());
         let beacon = Beacon::new(self.head(), &self.signer, timestamp);
         let epoch = epochs.current();
         let context = BlockContext {
@@ -97,15 +138,13 @@ impl Chain {
         };
         let incoming = self.executed.outgoing.clone();
         Prepared {
-            height,
+            inputs,
             beacon,
-            clock,
             epochs,
             minted,
             context,
             state,
             incoming,
-            transactions,
         }
     }
 
@@ -115,17 +154,23 @@ impl Chain {
             prepared,
             transactions,
             result,
+            state,
             state_root,
+            ..
         } = applied;
         let Prepared {
-            height,
+            inputs,
             beacon,
-            clock,
             epochs,
             minted,
-            state,
             ..
         } = prepared;
+        let Inputs {
+            height,
+            clock,
+            patches,
+            ..
+        } = inputs;
         let (header, chunk) = Draft {
             config: &self.config,
             prev: self.head(),
@@ -163,6 +208,7 @@ impl Chain {
                 proof,
             })
             .collect();
+        let active = self.active;
         if !outcomes.is_empty() || !result.outgoing.is_empty() {
             self.active = height;
         }
@@ -182,42 +228,98 @@ impl Chain {
             header,
             chunk,
             transactions,
-            receipts: previous.outgoing,
+            receipts: previous.outgoing.clone(),
             executed: executed_ids,
             changes: result.state_changes,
         };
         self.history.push(block, state, outcomes, receipts);
+        let block_tree = self.block_tree.clone();
         self.block_tree.insert(hash);
         self.clock = clock;
-        self.epochs = epochs;
-        self.delayed = result.delayed_receipts;
+        let undo = Undo {
+            height,
+            executed: previous,
+            epochs: std::mem::replace(&mut self.epochs, epochs),
+            block_tree,
+            active,
+            delayed: std::mem::replace(&mut self.delayed, result.delayed_receipts),
+            patches,
+        };
+        self.remember(undo);
         hash
     }
 }
 
 impl Prepared {
-    /// Runs the block. The chain is not touched.
+    /// The height of the block.
+    pub fn height(&self) -> BlockHeight {
+        self.inputs.height
+    }
+
+    /// What the block is made from.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// Runs the block. The chain is not touched. A block that the engine cannot make is made without
+    /// the patches, or without its transactions, which are then refused.
     pub fn execute(mut self, runtime: &Runtime) -> Result<Applied, RuntimeError> {
-        let incoming = std::mem::take(&mut self.incoming);
-        let mut transactions = std::mem::take(&mut self.transactions);
-        let result = runtime.apply(
-            &mut self.state,
-            &self.context,
-            incoming,
-            transactions.clone(),
-        )?;
+        let patched = !self.inputs.patches.is_empty();
+        let mut refused_patches = None;
+        let mut transactions = std::mem::take(&mut self.inputs.transactions);
+        let mut attempt = self.attempt(runtime, patched, &transactions);
+        if patched && let Err(error) = &attempt {
+            refused_patches = Some(error.clone());
+            attempt = self.attempt(runtime, false, &transactions);
+        }
+        if !transactions.is_empty()
+            && let Err(error) = &attempt
+        {
+            let reason = StorageError::StorageInconsistentState(error.to_string());
+            let rejected = transactions
+                .iter()
+                .map(|tx| (tx.get_hash(), reason.clone().into()))
+                .collect();
+            attempt = self.attempt(runtime, false, &[]);
+            if let Ok((_, result)) = &mut attempt {
+                result.rejected = rejected;
+            }
+        }
+        let (state, result) = attempt?;
         if !result.rejected.is_empty() {
             let rejected: HashSet<CryptoHash> =
                 result.rejected.iter().map(|(hash, _)| *hash).collect();
             transactions.retain(|tx| !rejected.contains(&tx.get_hash()));
         }
-        let state_root = self.state.root();
+        if refused_patches.is_some() {
+            self.inputs.patches.clear();
+        }
+        let state_root = state.root();
         Ok(Applied {
             prepared: self,
             transactions,
             result,
+            state,
             state_root,
+            refused_patches,
         })
+    }
+
+    fn attempt(
+        &self,
+        runtime: &Runtime,
+        patched: bool,
+        transactions: &[SignedTransaction],
+    ) -> Result<(State, ApplyResult), RuntimeError> {
+        let mut state = self.state.clone();
+        if patched {
+            for record in &self.inputs.patches {
+                state.apply_record(record.clone());
+            }
+        }
+        let incoming = self.incoming.clone();
+        let result = runtime.apply(&mut state, &self.context, incoming, transactions.to_vec())?;
+        Ok((state, result))
     }
 }
 

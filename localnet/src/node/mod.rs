@@ -1,14 +1,16 @@
 //! A running node: the chain behind a lock, and the thread that makes blocks.
 
+mod faults;
 mod producer;
 
-use crate::chain::{Chain, TransactionStatus};
-use crate::runtime::RuntimeError;
+use crate::chain::{Chain, Prepared, TransactionStatus};
+use crate::runtime::{Runtime, RuntimeError};
+use crate::store::Store;
 use near_primitives::errors::InvalidTxError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::state_record::StateRecord;
 use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{BlockHeight, BlockHeightDelta};
+use near_primitives::types::{AccountId, BlockHeight, BlockHeightDelta};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -16,6 +18,8 @@ use std::sync::{
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+pub(crate) use faults::{Faults, RpcFault};
+pub use faults::{RpcFaults, TransactionFault};
 pub(crate) use producer::Producer;
 
 /// When blocks are made.
@@ -71,6 +75,50 @@ pub enum NodeError {
         /// The most that one jump may cover.
         allowed: BlockHeightDelta,
     },
+    /// A balance of `sandbox_patch_state` that nearcore's encoding of accounts has no room for.
+    #[error(
+        "{account_id} cannot hold {amount} yoctoNEAR: nearcore's encoding of accounts uses 2^128 - 1 as a mark; a smaller amount does"
+    )]
+    PatchedMark {
+        /// The account.
+        account_id: AccountId,
+        /// Its balance, in yoctoNEAR.
+        amount: u128,
+    },
+    /// A record of `sandbox_patch_state` that no chain could hold.
+    #[error(
+        "{account_id} cannot hold {amount} and have {locked} locked: the sum is above 2^128 - 1 yoctoNEAR"
+    )]
+    PatchedBalance {
+        /// The account.
+        account_id: AccountId,
+        /// Its balance, in yoctoNEAR.
+        amount: u128,
+        /// Its stake, in yoctoNEAR.
+        locked: u128,
+    },
+    /// The block was made, but without the records of `sandbox_patch_state`.
+    #[error("the records are refused, since no block can be made with them: {source}")]
+    Patch {
+        /// The engine's fault.
+        source: RuntimeError,
+    },
+    /// The block cannot be kept in the state's directory.
+    #[error("the block at height {height} cannot be kept: {reason}")]
+    Store {
+        /// The height of the block.
+        height: BlockHeight,
+        /// What went wrong.
+        reason: String,
+    },
+    /// So many blocks cannot be taken back.
+    #[error("{found} blocks cannot be taken back; {allowed} are not final")]
+    Reorganisation {
+        /// The blocks asked for.
+        found: usize,
+        /// The blocks that are not final.
+        allowed: usize,
+    },
     /// The engine failed.
     #[error("the block at height {height} failed: {source}")]
     Engine {
@@ -95,6 +143,8 @@ pub struct Node {
     started: Instant,
     fault: Mutex<Option<NodeError>>,
     rpc_addr: OnceLock<String>,
+    faults: Faults,
+    store: Mutex<Option<Store>>,
 }
 
 impl Node {
@@ -112,7 +162,24 @@ impl Node {
             started: Instant::now(),
             fault: Mutex::new(None),
             rpc_addr: OnceLock::new(),
+            faults: Faults::default(),
+            store: Mutex::new(None),
         }
+    }
+
+    /// Keeps every block from now on.
+    pub(crate) fn keep(&self, store: Store) {
+        *lock(&self.store) = Some(store);
+    }
+
+    /// Keeps no more blocks, and lets the directory go.
+    pub(crate) fn close(&self) {
+        *lock(&self.store) = None;
+    }
+
+    /// The faults that tests inject.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Where the RPC listens; empty before it does.
@@ -140,7 +207,7 @@ impl Node {
         self.started.elapsed()
     }
 
-    /// The engine's fault that stopped the production of blocks, if there was one.
+    /// Why the last block could not be made, if so. The next one that can be made clears it.
     pub fn fault(&self) -> Option<NodeError> {
         lock(&self.fault).clone()
     }
@@ -176,7 +243,18 @@ impl Node {
         {
             let mut chain = self.chain_mut();
             if !chain.knows(&hash) {
-                chain.enqueue(tx, self.production.lead());
+                let lead = self.production.lead();
+                match self.faults.take() {
+                    None => chain.enqueue(tx, lead),
+                    Some(TransactionFault::Drop) => return Ok(hash),
+                    Some(TransactionFault::Delay { blocks }) => {
+                        chain.enqueue(tx, lead.saturating_add(blocks));
+                    }
+                    Some(TransactionFault::Duplicate) => {
+                        chain.enqueue(tx.clone(), lead);
+                        chain.enqueue_copy(tx, lead + 1);
+                    }
+                }
             }
         }
         self.wake();
@@ -219,8 +297,10 @@ impl Node {
         self.chain_mut().advance_time(by);
     }
 
-    /// Puts records into the state and makes the block that holds them.
+    /// Puts records into the state and makes the block that holds them. Records with which no block
+    /// can be made are refused.
     pub fn patch_state(&self, records: Vec<StateRecord>) -> Result<BlockHeight, NodeError> {
+        records.iter().try_for_each(check_balance)?;
         let making = lock(&self.making);
         self.chain_mut().patch(records);
         self.make(&making, 0)
@@ -237,7 +317,47 @@ impl Node {
         let _making = lock(&self.making);
         let height = snapshot.head().height();
         *self.chain_mut() = snapshot;
+        if let Err(error) = self.rewrite() {
+            tracing::error!(%error, "the chain that was put back is not kept");
+            *lock(&self.fault) = Some(error);
+        }
         self.head.send_replace(height);
+    }
+
+    /// Takes the newest `depth` blocks back, none of which may be final. Their transactions go into the
+    /// blocks that follow, which stand above the height of the old head. Answers the hashes of the blocks
+    /// that are gone, the newest first.
+    pub fn reorganise(&self, depth: usize) -> Result<Vec<CryptoHash>, NodeError> {
+        let _making = lock(&self.making);
+        let gone = {
+            let mut chain = self.chain_mut();
+            let allowed = chain.optimistic_blocks();
+            if depth > allowed {
+                return Err(NodeError::Reorganisation {
+                    found: depth,
+                    allowed,
+                });
+            }
+            chain.reorganise(depth)
+        };
+        self.rewrite()?;
+        self.head.send_replace(self.chain().head().height());
+        self.wake();
+        Ok(gone)
+    }
+
+    /// Keeps the chain anew after a change that no block stands for.
+    fn rewrite(&self) -> Result<(), NodeError> {
+        let Some(store) = &mut *lock(&self.store) else {
+            return Ok(());
+        };
+        let chain = self.chain();
+        store
+            .begin(&chain, false)
+            .map_err(|error| NodeError::Store {
+                height: chain.head().height(),
+                reason: error.to_string(),
+            })
     }
 
     /// Makes one block, at `height` or just above the head. The chain is only locked before and
@@ -247,23 +367,45 @@ impl Node {
         _making: &MutexGuard<'_, ()>,
         height: BlockHeight,
     ) -> Result<BlockHeight, NodeError> {
-        let (prepared, runtime, height) = {
+        let (prepared, runtime) = {
             let mut chain = self.chain_mut();
-            let prepared = chain.prepare(height);
-            (
-                prepared,
-                chain.runtime().clone(),
-                height.max(chain.head().height() + 1),
-            )
+            (chain.prepare(height), chain.runtime().clone())
         };
-        let applied = prepared.execute(&runtime).map_err(|source| {
-            let error = NodeError::Engine { height, source };
-            *lock(&self.fault) = Some(error.clone());
-            error
-        })?;
-        self.chain_mut().commit(applied);
+        let height = prepared.height();
+        let made = self.finish(prepared, &runtime, height);
+        *lock(&self.fault) = made.as_ref().err().cloned();
+        let refused_patches = made?;
         self.head.send_replace(height);
-        Ok(height)
+        match refused_patches {
+            None => Ok(height),
+            Some(source) => Err(NodeError::Patch { source }),
+        }
+    }
+
+    fn finish(
+        &self,
+        prepared: Prepared,
+        runtime: &Runtime,
+        height: BlockHeight,
+    ) -> Result<Option<RuntimeError>, NodeError> {
+        let mut store = lock(&self.store);
+        // The execution uses the inputs up.
+        let inputs = store.is_some().then(|| prepared.inputs().clone());
+        let applied = prepared
+            .execute(runtime)
+            .map_err(|source| NodeError::Engine { height, source })?;
+        let refused = applied.refused_patches().cloned();
+        let mut chain = self.chain_mut();
+        let hash = chain.commit(applied);
+        if let (Some(store), Some(inputs)) = (&mut *store, inputs) {
+            // Nobody has seen the block yet, so what a client sees is always kept.
+            let kept = store.append(&chain, &inputs, hash);
+            kept.map_err(|error| NodeError::Store {
+                height,
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(refused)
     }
 
     fn wake(&self) {
@@ -280,6 +422,31 @@ impl Node {
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
+}
+
+/// Refuses an account whose balance leads nowhere.
+fn check_balance(record: &StateRecord) -> Result<(), NodeError> {
+    let StateRecord::Account {
+        account_id,
+        account,
+    } = record
+    else {
+        return Ok(());
+    };
+    let account_id = account_id.clone();
+    let amount = account.amount().as_yoctonear();
+    let locked = account.locked().as_yoctonear();
+    if amount == u128::MAX {
+        return Err(NodeError::PatchedMark { account_id, amount });
+    }
+    if amount.checked_add(locked).is_none() {
+        return Err(NodeError::PatchedBalance {
+            account_id,
+            amount,
+            locked,
+        });
+    }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

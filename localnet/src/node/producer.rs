@@ -47,6 +47,9 @@ impl Drop for Producer {
 /// block.
 const GATHER: Duration = Duration::from_millis(1);
 
+/// How long the thread waits after a block that could not be made.
+const AFTER_FAULT: Duration = Duration::from_millis(600);
+
 fn run(node: &Node) {
     let mut last = Instant::now();
     let mut idle = true;
@@ -75,8 +78,9 @@ fn run(node: &Node) {
         }
         last = Instant::now();
         if let Err(error) = node.produce_block() {
-            tracing::error!(%error, "block production stops");
-            return;
+            // What the block was meant to hold has been refused, so the next one may do better.
+            tracing::error!(%error, "a block could not be made");
+            sleep(node, AFTER_FAULT);
         }
     }
 }

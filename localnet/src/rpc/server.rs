@@ -1,7 +1,7 @@
 //! The HTTP side: one JSON-RPC endpoint and a few plain pages, with nearcore's status codes.
 
-use super::call;
-use crate::node::Node;
+use super::{call, internal};
+use crate::node::{Node, RpcFault};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Json, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -48,7 +48,20 @@ pub async fn serve(
 async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response {
     let (id, result) = match serde_json::from_value::<Message>(body) {
         Ok(Message::Request(request)) => {
-            (request.id, call(node, request.method, request.params).await)
+            let fault = node.faults().draw(&request.method);
+            let answer = if fault == Some(RpcFault::Refused) {
+                Err(internal("a fault was injected: nothing is done".to_owned()))
+            } else {
+                call(node, request.method, request.params).await
+            };
+            let answer = if fault == Some(RpcFault::AnswerLost) {
+                Err(internal(
+                    "a fault was injected: the answer is lost".to_owned(),
+                ))
+            } else {
+                answer
+            };
+            (request.id, answer)
         }
         _ => (
             Value::Null,

@@ -55,7 +55,7 @@ pub(super) fn status(node: &Node) -> Answer {
     })
 }
 
-/// `health`: fine, unless the engine has failed and no blocks are made.
+/// `health`: fine, unless the last block could not be made.
 pub(super) fn health(node: &Node) -> Answer {
     match node.fault() {
         None => Ok(Value::Null),

@@ -3,6 +3,7 @@
 
 use super::Runtime;
 use super::amounts::{add_compute, add_gas, add_tokens};
+use super::salvage::GivenUp;
 use super::types::{ApplyResult, BlockContext, RuntimeError};
 use super::update::StateUpdate;
 use super::validate::{self, Mode, Rules};
@@ -37,6 +38,7 @@ pub(super) struct Block<'a> {
     /// Tokens that the protocol gave, in yoctoNEAR.
     pub(super) subsidy: Balance,
     pub(super) compute: Compute,
+    pub(super) given_up: &'a GivenUp,
     gas: Gas,
     outcomes: Vec<ExecutionOutcomeWithId>,
     processed: Vec<Receipt>,
@@ -44,7 +46,12 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    pub(super) fn new(runtime: &'a Runtime, state: &State, ctx: &'a BlockContext) -> Self {
+    pub(super) fn new(
+        runtime: &'a Runtime,
+        state: &State,
+        ctx: &'a BlockContext,
+        given_up: &'a GivenUp,
+    ) -> Self {
         Self {
             runtime,
             ctx,
@@ -56,6 +63,7 @@ impl<'a> Block<'a> {
             burnt: Balance::ZERO,
             subsidy: Balance::ZERO,
             compute: 0,
+            given_up,
             gas: Gas::ZERO,
             outcomes: Vec::new(),
             processed: Vec::new(),
@@ -74,8 +82,8 @@ impl<'a> Block<'a> {
     /// Executes the block. Returns the state after it.
     pub(super) fn apply(
         mut self,
-        incoming: Vec<Receipt>,
-        txs: Vec<SignedTransaction>,
+        incoming: &[Receipt],
+        txs: &[SignedTransaction],
     ) -> Result<(State, ApplyResult), RuntimeError> {
         let local = self.take_transactions(txs)?;
         for receipt in local {
@@ -88,14 +96,18 @@ impl<'a> Block<'a> {
             self.process_with_instant(receipt)?;
         }
         for receipt in incoming {
-            validate::receipt(self.rules(Mode::Existing), &receipt).map_err(|error| {
-                RuntimeError::CorruptState(format!(
-                    "receipt {} is invalid: {error}",
-                    receipt.receipt_id()
-                ))
-            })?;
-            self.process_or_delay(receipt)?;
+            self.given_up.enter(Some(*receipt.receipt_id()));
+            if self.given_up.reason(receipt.receipt_id()).is_none() {
+                validate::receipt(self.rules(Mode::Existing), receipt).map_err(|error| {
+                    RuntimeError::CorruptState(format!(
+                        "receipt {} is invalid: {error}",
+                        receipt.receipt_id()
+                    ))
+                })?;
+            }
+            self.process_or_delay(receipt.clone())?;
         }
+        self.given_up.enter(None);
         self.resolve_timeouts()?;
         self.update
             .commit(&StateChangeCause::UpdatedDelayedReceipts);
@@ -147,7 +159,7 @@ impl<'a> Block<'a> {
     /// Turns transactions into receipts. Those of a signer to itself are returned.
     fn take_transactions(
         &mut self,
-        txs: Vec<SignedTransaction>,
+        txs: &[SignedTransaction],
     ) -> Result<Vec<Receipt>, RuntimeError> {
         let mut local = Vec::new();
         let mut seen = HashSet::new();
@@ -157,7 +169,7 @@ impl<'a> Block<'a> {
             if unique && !seen.insert(tx_hash) {
                 continue;
             }
-            match self.take_transaction(&tx) {
+            match self.take_transaction(tx) {
                 Ok(receipt) if receipt.receiver_id() == receipt.predecessor_id() => {
                     local.push(receipt);
                 }
@@ -233,11 +245,17 @@ impl<'a> Block<'a> {
     }
 
     fn process_one(&mut self, receipt: Receipt) -> Result<(), RuntimeError> {
-        if let Some(outcome) = self.process(&receipt)? {
+        self.given_up.enter(Some(*receipt.receipt_id()));
+        let outcome = match self.given_up.reason(receipt.receipt_id()) {
+            Some(reason) => self.abandon(&receipt, reason),
+            None => self.process(&receipt)?,
+        };
+        if let Some(outcome) = outcome {
             self.count(&outcome.outcome)?;
             self.outcomes.push(outcome);
         }
         self.processed.push(receipt);
+        self.given_up.enter(None);
         Ok(())
     }
 }

@@ -9,9 +9,11 @@ use super::fees::{receipt_exec_fee, total_deposit};
 use super::function_call::data_receipt;
 use super::outcome::ActionResult;
 use super::refunds::{self, Prices, RefundResult};
+use super::salvage::engine_fault;
 use super::storage_stake;
 use super::types::RuntimeError;
 use super::validate::{self, Mode};
+use near_parameters::ParameterCost;
 use near_primitives::account::Account;
 use near_primitives::errors::{ActionError, ActionErrorKind, TxExecutionError};
 use near_primitives::hash::CryptoHash;
@@ -77,7 +79,7 @@ impl Block<'_> {
         if result.result.is_ok()
             && let Some(account) = &account
         {
-            self.check_stake(account_id, account, &mut result)?;
+            self.check_stake(account_id, account, &mut result);
         }
 
         let version = self.ctx.protocol_version;
@@ -160,8 +162,13 @@ impl Block<'_> {
                 self.ctx.height,
                 index,
             );
-            let mut next =
-                actions::apply(self, running, account, &mut actor_id, index, action_hash)?;
+            let applied = actions::apply(self, running, account, &mut actor_id, index, action_hash);
+            let mut next = applied.unwrap_or_else(|error| {
+                tracing::error!(receipt_id = %running.receipt.receipt_id(), %error, "the engine fails a receipt");
+                let mut failed = ActionResult::new(ParameterCost::ZERO);
+                failed.fail(engine_fault(error));
+                failed
+            });
             if next.result.is_ok() {
                 self.check_proof(running, &mut next);
             }
@@ -203,16 +210,16 @@ impl Block<'_> {
         account_id: &AccountId,
         account: &Account,
         result: &mut ActionResult,
-    ) -> Result<(), RuntimeError> {
-        match storage_stake::lacking(account, account.amount(), &self.config)? {
-            None => self.update.set_account(account_id, account),
-            Some(amount) => {
+    ) {
+        let kind = match storage_stake::lacking(account, account.amount(), &self.config) {
+            Ok(None) => return self.update.set_account(account_id, account),
+            Ok(Some(amount)) => {
                 let account_id = account_id.clone();
-                let kind = ActionErrorKind::LackBalanceForState { account_id, amount };
-                result.set_error(ActionError { index: None, kind });
+                ActionErrorKind::LackBalanceForState { account_id, amount }
             }
-        }
-        Ok(())
+            Err(error) => engine_fault(error),
+        };
+        result.set_error(ActionError { index: None, kind });
     }
 
     /// The tokens burnt by a receipt, as its outcome shows them. A refund burns nothing.
@@ -265,7 +272,11 @@ impl Block<'_> {
         let Some(mut account) = self.update.account(account_id)? else {
             return Ok(Balance::ZERO);
         };
-        account.set_amount(add_tokens(account.amount(), reward)?);
+        // A balance that has no room for the reward stays, and the reward is burnt.
+        let Some(amount) = account.amount().checked_add(reward) else {
+            return Ok(Balance::ZERO);
+        };
+        account.set_amount(amount);
         self.update.set_account(account_id, &account);
         self.update
             .commit(&StateChangeCause::ActionReceiptGasReward { receipt_hash });

@@ -18,6 +18,7 @@ mod outcome;
 mod receipt_manager;
 mod receipts;
 mod refunds;
+mod salvage;
 mod storage_stake;
 mod types;
 mod update;
@@ -103,7 +104,8 @@ impl Runtime {
     }
 
     /// Executes one block (of one chunk) on top of `state`: transactions in order, then local, delayed and
-    /// incoming receipts, then the timeouts of yields. `state` is left alone when it fails.
+    /// incoming receipts, then the timeouts of yields. `state` is left alone when it fails. A receipt that
+    /// the engine cannot execute fails with an error that says so; the block goes on without it.
     pub fn apply(
         &self,
         state: &mut State,
@@ -111,7 +113,9 @@ impl Runtime {
         incoming: Vec<Receipt>,
         txs: Vec<SignedTransaction>,
     ) -> Result<ApplyResult, RuntimeError> {
-        let (after, result) = block::Block::new(self, state, ctx).apply(incoming, txs)?;
+        let (after, result) = salvage::GivenUp::retry(|given_up| {
+            block::Block::new(self, state, ctx, given_up).apply(&incoming, &txs)
+        })?;
         *state = after;
         Ok(result)
     }

@@ -38,7 +38,12 @@ impl Block<'_> {
             }
         };
         if let Some(ready) = ready {
-            return self.execute(&ready).map(Some);
+            // What fails from here on is not the data's fault.
+            self.given_up.enter(Some(*ready.receipt_id()));
+            return match self.given_up.reason(ready.receipt_id()) {
+                Some(reason) => Ok(self.abandon(&ready, reason)),
+                None => self.execute(&ready).map(Some),
+            };
         }
         let receipt_hash = receipt.get_hash();
         self.update

@@ -130,6 +130,9 @@ pub enum RuntimeError {
     /// The VM could not run a contract for a reason outside of the contract.
     #[error("the contract VM failed: {0}")]
     Vm(String),
+    /// A defect of the engine.
+    #[error("the engine panicked: {0}")]
+    Panicked(String),
     /// The directory for compiled contracts cannot be used.
     #[error("the contract cache at {path} cannot be opened: {reason}")]
     ContractCache {

@@ -1,0 +1,67 @@
+//! The node as a whole: faults, kept states, memory, and input that nobody should send.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod faults;
+mod inputs;
+mod memory;
+mod robustness;
+mod state;
+
+use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::hash::CryptoHash;
+use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::{AccountId, Balance};
+use outlayer_localnet::node::BlockProduction;
+use outlayer_localnet::{Config, Handle};
+use std::path::Path;
+
+fn by_hand() -> Config {
+    Config {
+        production: BlockProduction::ByHand,
+        contract_cache: None,
+        ..Config::default()
+    }
+}
+
+fn root(home: &Path) -> Signer {
+    let file = KeyFile::from_file(&home.join("validator_key.json")).unwrap();
+    InMemorySigner::from_secret_key(file.account_id, file.secret_key)
+}
+
+/// A transfer of 1 NEAR from the root account.
+fn transfer(home: &Path, to: &str, nonce: u64, block_hash: CryptoHash) -> SignedTransaction {
+    let signer = root(home);
+    SignedTransaction::send_money(
+        nonce,
+        signer.get_account_id(),
+        to.parse().unwrap(),
+        &signer,
+        Balance::from_near(1),
+        block_hash,
+    )
+}
+
+/// Sends one to `near`.
+fn send(handle: &Handle, nonce: u64) -> CryptoHash {
+    send_to(handle, "near", nonce)
+}
+
+fn send_to(handle: &Handle, to: &str, nonce: u64) -> CryptoHash {
+    let head = *handle.node().chain().head().hash();
+    let tx = transfer(handle.home(), to, nonce, head);
+    handle.node().submit(tx).unwrap()
+}
+
+/// The balance of an account, in yoctoNEAR.
+fn balance(handle: &Handle, account: &str) -> u128 {
+    let account: AccountId = account.parse().unwrap();
+    let state = handle.node().chain().state();
+    state.account(&account).unwrap().amount().as_yoctonear()
+}
+
+/// The height of the block that holds a transaction.
+fn height_of(handle: &Handle, hash: &CryptoHash) -> Option<u64> {
+    let chain = handle.node().chain();
+    chain.history().transaction(hash).map(|(height, _)| *height)
+}

@@ -1,0 +1,106 @@
+//! States that no chain can reach, and the blocks on top of them.
+
+use crate::{balance, by_hand, root, send, send_to};
+use near_primitives::account::{Account, AccountContract};
+use near_primitives::state_record::StateRecord;
+use near_primitives::types::Balance;
+use near_primitives::views::FinalExecutionStatus;
+use outlayer_localnet::node::BlockProduction;
+use outlayer_localnet::{Config, Handle, spawn};
+use std::time::{Duration, Instant};
+
+const NEAR: u128 = 1_000_000_000_000_000_000_000_000;
+
+/// The largest balance that an account can have: one more is a mark in nearcore's encoding.
+const FULL: u128 = u128::MAX - 1;
+
+fn account(id: &str, amount: u128, locked: u128) -> StateRecord {
+    StateRecord::Account {
+        account_id: id.parse().unwrap(),
+        account: Account::new(
+            Balance::from_yoctonear(amount),
+            Balance::from_yoctonear(locked),
+            AccountContract::None,
+            182,
+        ),
+    }
+}
+
+fn patch(handle: &Handle, amount: u128, locked: u128) -> Result<u64, String> {
+    let records = vec![account("near", amount, locked)];
+    let patched = handle.node().patch_state(records);
+    patched.map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_transfer_to_a_full_balance_fails_and_comes_back() {
+    let handle = spawn(by_hand()).unwrap();
+    handle.produce_block().unwrap();
+    let sender = root(handle.home()).get_account_id();
+    let before = balance(&handle, sender.as_str());
+    patch(&handle, FULL, 0).unwrap();
+    let hash = send(&handle, 1);
+    handle.settle().unwrap();
+    let outcome = handle.node().transaction_status(&hash).unwrap().outcome;
+    let FinalExecutionStatus::Failure(error) = outcome.status else {
+        panic!("{:?}", outcome.status);
+    };
+    let text = format!("{error:?}");
+    assert!(
+        text.contains("localnet cannot execute this: an amount overflowed while adding tokens"),
+        "{text}"
+    );
+    assert_eq!(balance(&handle, "near"), FULL);
+    let cost = before - balance(&handle, sender.as_str());
+    assert!(cost < NEAR / 100, "the deposit came back: {cost} are gone");
+    // The chain goes on as if nothing had been.
+    let other = send_to(&handle, "registrar", 2);
+    handle.settle().unwrap();
+    let outcome = handle.node().transaction_status(&other).unwrap().outcome;
+    assert!(matches!(
+        outcome.status,
+        FinalExecutionStatus::SuccessValue(_)
+    ));
+    assert!(handle.node().fault().is_none());
+}
+
+#[test]
+fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
+    let handle = spawn(Config {
+        production: BlockProduction::Instant {
+            heartbeat: Some(Duration::from_millis(5)),
+        },
+        ..by_hand()
+    })
+    .unwrap();
+    patch(&handle, FULL, 0).unwrap();
+    let hash = send(&handle, 1);
+    let started = Instant::now();
+    loop {
+        let status = handle.node().transaction_status(&hash);
+        let failed =
+            |status: FinalExecutionStatus| matches!(status, FinalExecutionStatus::Failure(_));
+        if status.is_some_and(|status| failed(status.outcome.status)) {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let height = handle.height();
+    while handle.height() < height + 5 {
+        assert!(started.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_balance_and_a_stake_that_do_not_add_up_are_refused() {
+    let handle = spawn(by_hand()).unwrap();
+    handle.produce_block().unwrap();
+    let error = patch(&handle, FULL, 2).unwrap_err();
+    assert!(error.contains("the sum is above 2^128 - 1"), "{error}");
+    let error = patch(&handle, u128::MAX, 0).unwrap_err();
+    assert!(error.contains("as a mark"), "{error}");
+    assert_eq!(handle.height(), 1, "no block was made");
+    assert_eq!(balance(&handle, "near"), 1_000_000_000 * NEAR);
+}
