@@ -38,7 +38,7 @@ impl Contract {
         };
         match request.step(input)? {
             Step::Live(next, effects) => {
-                requests::save(&next);
+                self.for_tenant(|_| requests::save(&next));
                 self.carry_out(&subject, effects)?;
                 Ok(None)
             }
@@ -78,24 +78,30 @@ impl Contract {
         };
         match effect {
             Effect::Stage => {
-                requests::stage(response()?);
-                holds::hold(namespace, response()?);
+                let response = response()?;
+                self.for_tenant(|_| {
+                    requests::stage(response);
+                    holds::hold(namespace, response);
+                });
             }
             Effect::Resume(payload) => {
                 if !promises::resume(&subject.data_id, &payload) {
                     return Err(ContractError::YieldGone { request_id });
                 }
             }
-            Effect::ApplyJournal => namespace::apply(namespace, &response()?.journal),
-            Effect::Delete => {
+            Effect::ApplyJournal => {
+                let response = response()?;
+                self.for_tenant(|_| namespace::apply(namespace, &response.journal));
+            }
+            Effect::Delete => self.for_tenant(|contract| {
                 if let Some(response) = subject.response {
                     holds::release(namespace, response);
                 }
                 if let Some(hash) = &subject.published_code {
                     code::release(hash);
                 }
-                self.delete_request(request_id);
-            }
+                contract.delete_request(request_id);
+            }),
             Effect::PayWorker(worker_id, amount) => {
                 self.earn(&worker_id, amount)?;
                 let one = u64::from(subject.answered);

@@ -39,6 +39,17 @@ pub enum ContractError {
         "the contract is paused: no new request is taken; those that live are settled as always"
     )]
     Paused,
+    /// The contract's own money does not cover its own storage.
+    #[error(
+        "no new request is taken: the contract's own money is {} yoctoNEAR, its own storage needs {}; send it the difference",
+        found.as_yoctonear(), needed.as_yoctonear()
+    )]
+    Stake {
+        /// What belongs to nobody else.
+        found: NearToken,
+        /// What its own bytes cost.
+        needed: NearToken,
+    },
     /// The configuration is out of bounds.
     #[error("{what} is {found}, expected {least} to {most}")]
     Config {

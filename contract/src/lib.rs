@@ -22,6 +22,7 @@ mod namespace;
 mod promises;
 mod requests;
 mod slots;
+mod stake;
 mod state;
 mod store;
 mod workers;

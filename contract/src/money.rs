@@ -119,6 +119,21 @@ impl Funds {
         self.take_in(to, amount)
     }
 
+    /// All pots together.
+    pub fn total(&self) -> NearToken {
+        let Self {
+            deposits,
+            earnings,
+            protocol,
+            claimable,
+            storage,
+            code,
+        } = *self;
+        [deposits, earnings, protocol, claimable, storage, code]
+            .into_iter()
+            .fold(NearToken::ZERO, NearToken::saturating_add)
+    }
+
     /// The pots as a view.
     pub fn view(&self) -> FundsView {
         let Self {

@@ -58,10 +58,12 @@ impl Contract {
     /// Adds a new request.
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
-        save(request);
-        env::storage_write(&key(Prefix::Input, request_id), input);
-        let position = live().push(&mut self.live_requests, &request_id.to_be_bytes());
-        store::write(&key(Prefix::LivePosition, request_id), &position);
+        self.for_tenant(|contract| {
+            save(request);
+            env::storage_write(&key(Prefix::Input, request_id), input);
+            let position = live().push(&mut contract.live_requests, &request_id.to_be_bytes());
+            store::write(&key(Prefix::LivePosition, request_id), &position);
+        });
     }
 
     /// Deletes everything that is kept of a request.

@@ -42,6 +42,8 @@ pub struct Contract {
     pub(crate) live_requests: u32,
     /// How many workers are registered.
     pub(crate) registered_workers: u32,
+    /// Bytes of state that are there for live requests, namespaces and published code.
+    pub(crate) tenant_bytes: u64,
     /// Money held, by purpose.
     pub(crate) funds: Funds,
     /// The upgrade that is announced.

@@ -103,8 +103,8 @@ pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeSh
 /// the trie's own 40 bytes an entry.
 const HOLD_BYTES: u64 = 32 + 16 + 8 + 40;
 /// Bytes of commitments for each approval asked for: three are kept, each a worker's account id with its length and a
-/// hash, and every one of those workers can be among the winners of a staged response.
-const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64));
+/// hash; every one of those workers can be among the winners of a staged response, and have a disputed digest.
+const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64) + 32);
 /// Bytes of a live request's record apart from its texts, with the trie overhead of its entries (record, input,
 /// staged response, place in the list of live requests); account ids at their longest.
 const RECORD_BYTES: u64 = 1_600;

@@ -25,7 +25,7 @@ impl Contract {
         #[serializer(borsh)] offset: u32,
         #[serializer(borsh)] chunk: Vec<u8>,
     ) -> Result<(), ContractError> {
-        self.publish(hash, total_bytes, offset, &chunk)
+        self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &chunk))
     }
 
     /// Its publisher deletes a module, complete or not, and gets the deposit back.
@@ -34,7 +34,7 @@ impl Contract {
     /// [`ContractError::Code`]: unknown, somebody else's, needed by live requests.
     #[handle_result]
     pub fn delete_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
-        self.unpublish(&hash)
+        self.for_tenant(|contract| contract.unpublish(&hash))
     }
 
     /// Up to `limit` bytes of a published module from `offset` on; `None` when it is not published in full.

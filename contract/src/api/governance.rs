@@ -46,6 +46,7 @@ impl Contract {
             next_request_id: 0,
             live_requests: 0,
             registered_workers: 0,
+            tenant_bytes: 0,
             funds: Funds::default(),
             upgrade: None,
         })

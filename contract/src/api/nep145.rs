@@ -75,7 +75,7 @@ impl Contract {
             (true, None) => needed,
             (true, Some(_)) => NearToken::ZERO,
         };
-        let mut account = namespace::open(&account_id);
+        let mut account = self.for_tenant(|_| namespace::open(&account_id));
         self.add_storage_deposit(&mut account, kept)?;
         namespace::save(&account_id, &account);
         let excess = attached.saturating_sub(kept);
@@ -136,10 +136,10 @@ impl Contract {
             }
             for key in namespace::keys(&caller, 0, account.keys.into()) {
                 namespace::check_free(&caller, &key)?;
-                namespace::remove(&caller, &mut account, &key);
+                self.for_tenant(|_| namespace::remove(&caller, &mut account, &key));
             }
         }
-        namespace::delete(&caller);
+        self.for_tenant(|_| namespace::delete(&caller));
         self.return_with_yocto(&caller, account.deposit)?;
         Ok(true)
     }

@@ -70,6 +70,7 @@ impl Contract {
         let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;
         self.funds.take_in(Pot::Deposits, attached)?;
         self.add_request(&live, &request.input);
+        self.check_stake()?;
         env::log_str(&Event::ExecutionRequested(Box::new((&live).into())).to_log());
         Ok(())
     }

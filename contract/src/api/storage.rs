@@ -22,9 +22,9 @@ impl Contract {
             .and_then(|()| check_value(&value))
             .map_err(NamespaceError::from)?;
         namespace::check_free(&caller, &key)?;
-        let mut account = namespace::open(&caller);
+        let mut account = self.for_tenant(|_| namespace::open(&caller));
         self.add_storage_deposit(&mut account, env::attached_deposit())?;
-        namespace::set(&caller, &mut account, &key, &value);
+        self.for_tenant(|_| namespace::set(&caller, &mut account, &key, &value));
         account.check_paid(&caller)?;
         namespace::save(&caller, &account);
         Ok(())
@@ -41,7 +41,7 @@ impl Contract {
         namespace::check_free(&caller, &key)?;
         let mut account = namespace::load(&caller)?;
         let keys = account.keys;
-        namespace::remove(&caller, &mut account, &key);
+        self.for_tenant(|_| namespace::remove(&caller, &mut account, &key));
         namespace::save(&caller, &account);
         Ok(account.keys < keys)
     }

@@ -62,6 +62,7 @@ impl World {
         self.audit_lists();
         self.audit_namespaces();
         self.audit_reserves();
+        self.audit_tenants();
     }
 
     /// The mock's count of bytes is the state's.
@@ -169,6 +170,30 @@ impl World {
             assert_eq!(account.keys as usize, self.namespace(&account_id).len());
             account.check_paid(&account_id).unwrap();
         }
+    }
+
+    /// What is counted as paid for by a pot is what stands under those prefixes.
+    fn audit_tenants(&self) {
+        const TENANTS: [Prefix; 13] = [
+            Prefix::Request,
+            Prefix::Input,
+            Prefix::Staged,
+            Prefix::LiveSlot,
+            Prefix::LivePosition,
+            Prefix::Namespace,
+            Prefix::Value,
+            Prefix::Meta,
+            Prefix::KeySlot,
+            Prefix::Hold,
+            Prefix::Code,
+            Prefix::Upload,
+            Prefix::Chunk,
+        ];
+        let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
+        let bytes: u64 = entries
+            .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
+            .sum();
+        assert_eq!(self.contract().tenant_bytes, bytes);
     }
 
     /// No live request takes more bytes than it has paid for.

@@ -9,6 +9,7 @@ mod money;
 pub(crate) mod node;
 mod requests;
 mod reserve;
+mod stake;
 mod storage;
 mod upgrade;
 mod world;

@@ -504,16 +504,15 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         Some(Event::ExecutionDisputed(_))
     ));
     world.audit();
-    let copied = commit(&mut world, "b.near", &truth).unwrap_err();
+    let copied = commit(&mut world, "b.near", &lie).unwrap_err();
     assert!(matches!(
         copied,
-        ContractError::Refusal(Refusal::CommitmentsClosed {
-            body_public: true,
-            ..
-        })
+        ContractError::Refusal(Refusal::CommitmentToPublicBody { .. })
     ));
+    commit(&mut world, "b.near", &truth).unwrap();
+    world.audit();
 
-    // The next request: both honest ones commit in time.
+    // The next request: the liar commits and keeps quiet.
     world.request("dapp.near", &request);
     let live = world.live(1);
     let body = answer(1, "truth");

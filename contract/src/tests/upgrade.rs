@@ -207,7 +207,7 @@ fn the_layout_of_state_does_not_move() {
         (LAYOUT, hash.to_string().as_str()),
         (
             1,
-            "167c35ad7fd767618fd84752debdec8402e42a5ad8350ea88a7c8f126f12fa1a"
+            "570ca479127d1b5867adff32bcedadd617195218380985379af5b9fb3962440a"
         )
     );
 }

@@ -112,7 +112,7 @@ impl World {
             .block_height(self.height)
             .block_timestamp(self.height * 1_000_000_000)
             .epoch_height(7)
-            .account_balance(self.balance.saturating_add(deposit))
+            .account_balance(self.balance)
             .storage_usage(self.usage)
             .attached_deposit(deposit)
             .prepaid_gas(self.gas)

@@ -1,7 +1,10 @@
 //! The whole round trip, through near-workspaces, on whatever node `NEAR_SANDBOX_BIN_PATH` names.
 
+mod agreement;
 mod crowd;
+mod dapps;
 mod deploy;
+mod edges;
 mod faults;
 mod guests;
 mod lies;

@@ -108,8 +108,9 @@ pub struct LiveRequest {
     pub phase: Phase,
     /// Commitments, in the order in which they came.
     pub commitments: Vec<Commitment>,
-    /// Whether a body was submitted that fell short of the approvals; no commitment counts after it.
-    pub body_public: bool,
+    /// Digests of bodies that were submitted and fell short of the approvals, each with a commitment behind it. Nobody
+    /// may commit to one of them any more: that would be copying.
+    pub public_digests: Vec<Hash32>,
 }
 
 impl LiveRequest {
@@ -158,7 +159,7 @@ impl LiveRequest {
             data_id,
             phase: Phase::Pending,
             commitments: Vec::new(),
-            body_public: false,
+            public_digests: Vec::new(),
         })
     }
 

@@ -182,10 +182,36 @@ pub enum Refusal {
         /// The worker.
         worker_id: AccountId,
     },
-    /// Enough commitments stand, or a body is public.
+    /// The body with this digest was public before the commitment to it: it could have been copied.
     #[error(
-        "request {request_id} takes no more commitments: {found} stand of {most}, body public: {body_public}"
+        "{worker_id} commits to {digest} of request {request_id}, whose body is public: that does not count"
     )]
+    CommitmentToPublicBody {
+        /// The request.
+        request_id: RequestId,
+        /// The worker.
+        worker_id: AccountId,
+        /// The digest.
+        digest: Hash32,
+    },
+    /// A body to which nobody has committed.
+    #[error("request {request_id}: nobody has committed to {digest}, the digest of this body")]
+    NobodyCommitted {
+        /// The request.
+        request_id: RequestId,
+        /// The body's digest.
+        digest: Hash32,
+    },
+    /// The body fell short of the approvals before.
+    #[error("request {request_id}: the body with the digest {digest} was disputed before")]
+    AlreadyDisputed {
+        /// The request.
+        request_id: RequestId,
+        /// The body's digest.
+        digest: Hash32,
+    },
+    /// Enough commitments stand.
+    #[error("request {request_id} takes no more commitments: {found} stand of {most}")]
     CommitmentsClosed {
         /// The request.
         request_id: RequestId,
@@ -193,8 +219,6 @@ pub enum Refusal {
         found: usize,
         /// The most that are kept.
         most: usize,
-        /// Whether a body was submitted.
-        body_public: bool,
     },
     /// Somebody else's request.
     #[error("request {request_id} can be cancelled by {requester} or {payer}, not by {found}")]
@@ -286,13 +310,19 @@ impl LiveRequest {
                 worker_id: worker_id.clone(),
             });
         }
-        if self.body_public || found >= most {
-            let body_public = self.body_public;
+        let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
+        if let Some(digest) = self.public_digests.iter().find(copied) {
+            return Err(Refusal::CommitmentToPublicBody {
+                request_id,
+                worker_id: worker_id.clone(),
+                digest: *digest,
+            });
+        }
+        if found >= most {
             return Err(Refusal::CommitmentsClosed {
                 request_id,
                 found,
                 most,
-                body_public,
             });
         }
         self.commitments.push(Commitment {
@@ -326,6 +356,12 @@ impl LiveRequest {
 
         let digest = ExecutionRecord::new(&self, response).digest();
         let winners = self.winners(&digest, worker_id);
+        if winners.is_empty() {
+            return Err(Refusal::NobodyCommitted { request_id, digest });
+        }
+        if self.public_digests.contains(&digest) {
+            return Err(Refusal::AlreadyDisputed { request_id, digest });
+        }
         if winners.len() < usize::from(needed) {
             return Ok(self.dispute(digest, worker_id, &winners));
         }
@@ -345,7 +381,7 @@ impl LiveRequest {
             StorageCheck::Conflict(_) => {
                 // The truth of the time of the commitments: they are void, and may be made again.
                 self.commitments.clear();
-                self.body_public = false;
+                self.public_digests.clear();
                 return Ok(Step::Live(Box::new(self), Vec::new()));
             }
             // Whether the namespace can pay is settled in the callback, where it is an outcome.
@@ -374,9 +410,10 @@ impl LiveRequest {
         matching.map(|one| one.worker_id.clone()).collect()
     }
 
-    /// Drops a body that too few commitments support.
+    /// Drops a body that too few commitments support. The others may still agree on another one: a single liar cannot
+    /// keep a request from being settled.
     fn dispute(mut self, digest: Hash32, worker_id: &AccountId, supporters: &[AccountId]) -> Step {
-        self.body_public = true;
+        self.public_digests.push(digest);
         let committed = self.commitments.iter().map(|one| one.worker_id.clone());
         let event = Event::ExecutionDisputed(ExecutionDisputed {
             request_id: self.id(),

@@ -385,7 +385,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
 }
 
 #[test]
-fn a_body_that_falls_short_is_disputed_and_closes_the_commitments() {
+fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
     let body = response::sample(7);
     let mut lie = body.clone();
     lie.output = "lie".into();
@@ -404,22 +404,64 @@ fn a_body_that_falls_short_is_disputed_and_closes_the_commitments() {
         (&dispute.supporters[..], &dispute.opponents[..]),
         (&[id("liar.near")][..], &[id("a.near")][..])
     );
-    let late = id("copycat.near");
-    let hash = commitment(&truth, &late);
-    let error = request
-        .step(Input::Commit {
-            worker_id: &late,
-            hash,
-            height: IN_TIME,
-        })
-        .unwrap_err();
+    // What is public may be copied, so it has no more support than it had.
+    let copycat = id("copycat.near");
+    let hash = commitment(&false_digest, &copycat);
+    let copied = Input::Commit {
+        worker_id: &copycat,
+        hash,
+        height: IN_TIME,
+    };
     assert_eq!(
-        error,
+        request.clone().step(copied).unwrap_err(),
+        Refusal::CommitmentToPublicBody {
+            request_id: 7,
+            worker_id: copycat,
+            digest: false_digest,
+        }
+    );
+    assert_eq!(
+        submit(request.clone(), "liar.near", &lie, IN_TIME).unwrap_err(),
+        Refusal::AlreadyDisputed {
+            request_id: 7,
+            digest: false_digest
+        }
+    );
+    // One liar keeps nobody from agreeing on the truth.
+    let request = commit(request, "b.near", truth);
+    let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
+    let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
+    assert_eq!(settlement.digest, Some(truth));
+    assert!(effects.contains(&Effect::CountLoss(id("liar.near"))));
+}
+
+#[test]
+fn a_body_that_nobody_committed_to_and_commitments_beyond_the_most_are_refused() {
+    let body = response::sample(7);
+    let mut request = two_approvals();
+    for n in 0..6 {
+        request = commit(request, &format!("w{n}.near"), Hash32::of(b"other"));
+    }
+    let digest = digest_of(&request, &body);
+    assert_eq!(
+        submit(request.clone(), "w0.near", &body, IN_TIME).unwrap_err(),
+        Refusal::NobodyCommitted {
+            request_id: 7,
+            digest
+        }
+    );
+    let late = id("late.near");
+    let seventh = Input::Commit {
+        worker_id: &late,
+        hash: commitment(&digest, &late),
+        height: IN_TIME,
+    };
+    assert_eq!(
+        request.step(seventh).unwrap_err(),
         Refusal::CommitmentsClosed {
             request_id: 7,
-            found: 2,
-            most: 6,
-            body_public: true
+            found: 6,
+            most: 6
         }
     );
 }

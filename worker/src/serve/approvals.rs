@@ -99,7 +99,7 @@ pub(super) async fn agree(
                     return Ok(Agreement::Void);
                 }
             }
-            Standing::Absent if !now.body_public => {
+            Standing::Absent if !now.public_digests.contains(digest) => {
                 committed = commit(shared, &now, digest).await?;
                 if committed {
                     continue;

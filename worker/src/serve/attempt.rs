@@ -112,7 +112,7 @@ async fn look(shared: &Shared, request_id: RequestId) -> Result<Option<RequestVi
     };
     view.request.phase = newest.request.phase;
     view.request.commitments = newest.request.commitments;
-    view.request.body_public = newest.request.body_public;
+    view.request.public_digests = newest.request.public_digests;
     Ok(Some(view))
 }
 

@@ -16,11 +16,14 @@ pub(super) enum Advice {
     Report,
 }
 
-const HINTS: [(&str, Advice); 9] = [
+const HINTS: [(&str, Advice); 12] = [
     ("execute again", Advice::ExecuteAgain),
     ("commitments before a body", Advice::LookAgain),
     ("has committed to request", Advice::LookAgain),
     ("takes no more commitments", Advice::LookAgain),
+    ("whose body is public", Advice::LookAgain),
+    ("nobody has committed to", Advice::LookAgain),
+    ("was disputed before", Advice::LookAgain),
     ("awaits settlement", Advice::Over),
     (" expired:", Advice::Over),
     // The contract's own words for a request that is gone, and for a yield that is.
@@ -99,7 +102,28 @@ mod tests {
                     request_id,
                     found: 6,
                     most: 6,
-                    body_public: false,
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::CommitmentToPublicBody {
+                    request_id,
+                    worker_id: id(),
+                    digest: Hash32::default(),
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::NobodyCommitted {
+                    request_id,
+                    digest: Hash32::default(),
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::AlreadyDisputed {
+                    request_id,
+                    digest: Hash32::default(),
                 },
                 Advice::LookAgain,
             ),

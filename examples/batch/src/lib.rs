@@ -1,0 +1,84 @@
+//! Several requests in one transaction, and one callback when all of them are settled.
+//!
+//! Each is a request of its own: with its own id, seed, deposit and refund, executed by any worker. One that fails does not touch
+//! the others. What bounds their number is gas, since each request sets the gas of its settlement aside; small limits
+//! make that small (OutLayer's view `estimate_gas` says how much).
+
+use near_sdk::{AccountId, Gas, PanicOnDefault, env, near, require, serde_json::json};
+use outlayer_interface::{
+    CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ResponseFormat, ext_outlayer, join,
+    settlement_at,
+};
+
+/// Enough for a request within [`Batch::request`]'s limits and 100 bytes of input.
+const GAS_EACH: Gas = Gas::from_tgas(20);
+const MOST: usize = 8;
+
+#[near(contract_state)]
+#[derive(PanicOnDefault)]
+pub struct Batch {
+    outlayer: AccountId,
+}
+
+#[near]
+impl Batch {
+    #[init]
+    pub fn new(outlayer: AccountId) -> Self {
+        Self { outlayer }
+    }
+
+    /// Runs a module on each of the inputs; the result is the list of answers, in their order. The deposit is divided evenly.
+    #[payable]
+    pub fn ask_all(&mut self, code: Hash32, inputs: Vec<String>) {
+        let count = inputs.len();
+        require!((1..=MOST).contains(&count), "give 1 to 8 inputs");
+        let each = env::attached_deposit().saturating_div(count as u128);
+        let caller = env::predecessor_account_id();
+        let calls = inputs.into_iter().map(|input| {
+            ext_outlayer::ext(self.outlayer.clone())
+                .with_attached_deposit(each)
+                .with_static_gas(GAS_EACH)
+                .request_execution(&self.request(code, input, caller.clone()))
+        });
+        join(calls)
+            .then("on_answers", &json!({ "count": count }), Gas::from_tgas(20))
+            .return_to_caller();
+    }
+
+    /// One of the requests, for OutLayer's views `estimate_cost` and `estimate_gas`.
+    pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
+        let limits = ResourceLimits {
+            output_bytes: 200,
+            journal_bytes: 0,
+            storage_reads: 0,
+            storage_writes: 0,
+            ..ResourceLimits::default()
+        };
+        ExecutionRequest {
+            limits,
+            // Borsh is smaller and cheaper to read than JSON.
+            response_format: ResponseFormat::Borsh,
+            refund_to: Some(payer),
+            ..ExecutionRequest::new(
+                CodeRef {
+                    hash: code,
+                    url: None,
+                },
+                input.as_str(),
+            )
+        }
+    }
+
+    #[private]
+    pub fn on_answers(&mut self, count: u64) -> Vec<String> {
+        (0..count).map(answer).collect()
+    }
+}
+
+fn answer(index: u64) -> String {
+    match settlement_at(index, ResponseFormat::Borsh).map(|settled| settled.outcome) {
+        Ok(Outcome::Completed { output }) => String::from_utf8_lossy(&output).into_owned(),
+        Ok(other) => format!("no answer: {}", other.name()),
+        Err(error) => format!("no answer: {error}"),
+    }
+}

@@ -1,0 +1,101 @@
+//! A counter that the guest `key-value` keeps in OutLayer's storage.
+//!
+//! Every contract that asks has a namespace of its own there. The guest reads the number and writes the next one; an
+//! answer over a number that has changed meanwhile is refused and executed again, so that increments in flight at once
+//! all count. The bytes are paid for once, by anyone: `storage_deposit {"account_id": "<this contract>"}` on OutLayer.
+
+use near_sdk::{
+    AccountId, Gas, PanicOnDefault, env, near,
+    serde_json::{self, json},
+};
+use outlayer_interface::{
+    CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer, settlement,
+};
+
+/// What an increment gave.
+#[near(serializers = [json])]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    Number(u64),
+    /// The name of another outcome, `storage_exhausted` when nobody has paid for the bytes; or an error.
+    Failed(String),
+}
+
+#[near(contract_state)]
+#[derive(PanicOnDefault)]
+pub struct Counter {
+    outlayer: AccountId,
+    /// `key-value`, published in OutLayer.
+    code: Hash32,
+    /// The highest number that an answer has brought.
+    latest: u64,
+}
+
+#[near]
+impl Counter {
+    #[init]
+    pub fn new(outlayer: AccountId, code: Hash32) -> Self {
+        Self {
+            outlayer,
+            code,
+            latest: 0,
+        }
+    }
+
+    /// Counts one more. The result is a [`Counted`].
+    #[payable]
+    pub fn increment(&mut self) {
+        ext_outlayer::ext(self.outlayer.clone())
+            .with_attached_deposit(env::attached_deposit())
+            .request_execution(&self.request(env::predecessor_account_id()))
+            .then("on_number", &(), Gas::from_tgas(10))
+            .return_to_caller();
+    }
+
+    /// The request that [`Self::increment`] makes, for OutLayer's view `estimate_cost`.
+    pub fn request(&self, payer: AccountId) -> ExecutionRequest {
+        let code = CodeRef {
+            hash: self.code,
+            url: None,
+        };
+        let commands = json!([{ "op": "increment", "key": "counter" }]);
+        let limits = ResourceLimits {
+            output_bytes: 100,
+            journal_bytes: 100,
+            storage_reads: 1,
+            storage_writes: 1,
+            ..ResourceLimits::default()
+        };
+        ExecutionRequest {
+            limits,
+            refund_to: Some(payer),
+            ..ExecutionRequest::new(code, commands.to_string().as_str())
+        }
+    }
+
+    #[private]
+    pub fn on_number(&mut self) -> Counted {
+        match number() {
+            Ok(number) => {
+                // Answers need not arrive in the order in which they were asked for.
+                self.latest = self.latest.max(number);
+                Counted::Number(number)
+            }
+            Err(reason) => Counted::Failed(reason),
+        }
+    }
+
+    pub fn latest(&self) -> u64 {
+        self.latest
+    }
+}
+
+fn number() -> Result<u64, String> {
+    let outcome = settlement().map_err(|error| error.to_string())?.outcome;
+    let Outcome::Completed { output } = outcome else {
+        return Err(outcome.name().to_owned());
+    };
+    let [number] = serde_json::from_slice(&output).map_err(|error| error.to_string())?;
+    Ok(number)
+}
