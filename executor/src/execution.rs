@@ -11,7 +11,7 @@ use crate::Job;
 pub struct Execution {
     /// How the execution ended.
     pub status: Status,
-    /// What the guest wrote to its standard output; empty unless it completed.
+    /// What the guest wrote to its standard output, or what a `near` guest's method returned; empty unless it completed.
     pub output: Vec<u8>,
     /// What it used, at most the request's limit.
     pub used: Compute,
@@ -19,7 +19,7 @@ pub struct Execution {
     pub reads: Vec<ReadEntry>,
     /// What it wants to write, by ascending key; empty unless it completed.
     pub journal: Vec<JournalEntry>,
-    /// What it wrote to its standard error and to `outlayer.log`, however it ended. Bytes, not text.
+    /// What it wrote to its standard error and to its log, however it ended. Bytes, not text.
     pub logs: Vec<u8>,
 }
 

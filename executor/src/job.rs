@@ -16,11 +16,11 @@ pub struct Job<'a> {
     pub code: &'a [u8],
     /// The kind that the code must be; detected when absent.
     pub kind: Option<GuestKind>,
-    /// The request's arguments. A WASI guest sees them after [`PROGRAM_NAME`].
+    /// The request's arguments. A WASI guest sees them after [`PROGRAM_NAME`]; for a `near` guest the first names the method.
     pub args: &'a [String],
     /// The request's own environment variables. A WASI guest sees them after the system's.
     pub env: &'a [(String, String)],
-    /// What the guest reads from its standard input.
+    /// What the guest reads from its standard input, or by NEAR's `input`.
     pub input: &'a [u8],
     /// What the guest may use.
     pub limits: &'a ResourceLimits,

@@ -19,7 +19,13 @@
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns what ended an execution into a status.
 //!
-//! # Two meters
+//! # Guests and meters
+//!
+//! | guest | fuel | gas | stack |
+//! |---|---|---|---|
+//! | `wasi-p1` | yes | yes | [`prepare::stack`] under fuel, NEAR's bound under gas |
+//! | `wasi-p2` | yes | `InvalidModule` | [`prepare::stack`], for each module inside |
+//! | `near` | `InvalidModule` | yes | NEAR's bound |
 //!
 //! Gas is NEAR's, to the unit, by NEAR's own instrumentation; [`gas`] has the table of what is charged and what
 //! differs from a node.

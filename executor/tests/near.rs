@@ -572,3 +572,10 @@ fn a_required_kind_is_checked() {
         invalid("the request requires a wasi-p1 guest, this is a near guest")
     );
 }
+
+#[test]
+fn a_request_may_allow_more_gas_than_a_contract_gets() {
+    let mut run = contract("(call $return_word (call $prepaid_gas))");
+    run.limits.compute = Compute::Gas(u64::MAX);
+    assert_eq!(word(&run.run()), outlayer_executor::near::MAX_GAS);
+}

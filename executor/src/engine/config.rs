@@ -51,7 +51,7 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
         let mut pool = PoolingAllocationConfig::new();
         // A component has a handful of modules, of which one or two have a memory.
         pool.total_component_instances(places)
-            .total_core_instances(places.saturating_mul(8))
+            .total_core_instances(places.saturating_mul(16))
             .total_memories(places.saturating_mul(2))
             .total_stacks(places)
             .total_tables(places.saturating_mul(16))

@@ -26,14 +26,14 @@ pub(crate) use self::{
 #[derive(Clone, Debug)]
 pub struct ExecutorConfig {
     /// A guest that runs longer than this is given up without a verdict. It is a safety net: the meter's limit
-    /// should always be reached first.
+    /// should always be reached first. A `near` guest has only its gas.
     pub deadline: Duration,
     /// Compiled modules are kept in memory up to this many bytes of their source, under each of the two meters; NEAR contracts up to
     /// as many of their compiled form.
     pub cache_bytes: usize,
-    /// With a number, instances, memories and stacks come from pools with this many places, made when the executor is; more
-    /// executions than that at once are faults. Without, each execution allocates its own. A place reserves
-    /// 4 GiB of address space.
+    /// With a number, instances, memories and stacks come from pools with this many places under each meter, made when the
+    /// executor is; more executions than that at once are faults. Without, each execution allocates its own. A place
+    /// reserves 16 GiB of address space. NEAR contracts have pools of their own, see [`near`](crate::near).
     pub pool: Option<u32>,
     /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
     pub optimize: bool,

@@ -24,7 +24,7 @@
 //! whatever it declares. The runner's bounds cannot be set for one call, so a request must allow that much:
 //! `memory_bytes` below 128 MiB, or `table_elements` below 10,000, is `LimitExceeded`. Calls of host functions are counted when the method has
 //! ended, by the base fee that each pays. NEAR reports a contract whose stack overflows as one that reached outside of its memory,
-//! and so does the verdict. The host's deadline does not interrupt a contract: its gas does.
+//! and so does the verdict. The host's deadline does not interrupt a contract: its gas does, of which it gets at most [`MAX_GAS`].
 //!
 //! The runner keeps an engine for the life of the process, with pools for 1,000 instances: it reserves about 130 GB of
 //! address space (not memory) when the first contract runs.
@@ -56,6 +56,11 @@ use crate::{
 };
 use cache::Cache;
 use external::{Namespace, Source};
+
+/// No contract gets more gas than this, whatever the request allows: wanting more is `LimitExceeded` for
+/// the computation. It is 20 times what a node gives a transaction, some tens of seconds, and keeps a host that cannot interrupt
+/// a contract from being held longer.
+pub const MAX_GAS: u64 = 20_000_000_000_000_000;
 
 /// The native stack on which a contract runs. NEAR's accounting lets frames need 256 KiB in all; the rest is
 /// for compiled frames that are larger than it says, and for the host functions.
@@ -118,7 +123,7 @@ impl Near {
         if let Some(status) = beyond_bounds(job) {
             return Ok(Execution::without_running(job, status));
         }
-        let ended = self.on_a_thread(job, method, gas, snapshot)?;
+        let ended = self.on_a_thread(job, method, gas.min(MAX_GAS), snapshot)?;
         outcome::execution(job, gas, ended)
     }
 

@@ -7,7 +7,7 @@ use near_vm_runner::logic::{
 };
 use outlayer_protocol::{Compute, Limit, Status};
 
-use super::Ended;
+use super::{Ended, MAX_GAS};
 use crate::{
     Execution, Job,
     fault::Fault,
@@ -24,10 +24,12 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         .logs
         .iter()
         .try_for_each(|line| logs.write(line.as_bytes()).and_then(|()| logs.write(b"\n")));
+    let given = gas.min(MAX_GAS);
     let status = status(job, gas, &outcome, ended.stop, logged)?;
-    let used = match status {
-        Status::OutOfGas => gas,
-        _ => outcome.burnt_gas.as_gas().min(gas),
+    let used = if status == exhausted(gas) {
+        given
+    } else {
+        outcome.burnt_gas.as_gas().min(given)
     };
     let completed = status == Status::Completed;
     let output = match outcome.return_data {
@@ -56,7 +58,12 @@ fn status(
         return verdict::of_stop(&stop, Status::OutOfGas);
     }
     if let Some(error) = &outcome.aborted {
-        return aborted(error, outcome.burnt_gas.as_gas() == gas, job);
+        return aborted(
+            error,
+            outcome.burnt_gas.as_gas() == gas.min(MAX_GAS),
+            job,
+            gas,
+        );
     }
     let calls = outcome.profile.get_ext_cost(ExtCosts::base).as_gas() / Fees::get().base;
     if calls > job.limits.host_calls {
@@ -80,10 +87,27 @@ fn status(
     }
 }
 
-/// `exhausted` tells whether all gas was burnt.
-fn aborted(error: &FunctionCallError, exhausted: bool, job: &Job<'_>) -> Result<Status, Fault> {
+/// The status of a call whose request allows `gas`, and that wanted more than it got.
+fn exhausted(gas: u64) -> Status {
+    if gas > MAX_GAS {
+        Status::LimitExceeded {
+            which: Limit::Compute,
+            limit: MAX_GAS,
+        }
+    } else {
+        Status::OutOfGas
+    }
+}
+
+/// `burnt` tells whether all gas was burnt.
+fn aborted(
+    error: &FunctionCallError,
+    burnt: bool,
+    job: &Job<'_>,
+    gas: u64,
+) -> Result<Status, Fault> {
     Ok(match error {
-        FunctionCallError::HostError(error) => host_error(error, exhausted),
+        FunctionCallError::HostError(error) => host_error(error, burnt, gas),
         FunctionCallError::WasmTrap(trap) => return wasm_trap(trap),
         FunctionCallError::CompilationError(CompilationError::PrepareError(error)) => {
             limits::refused(error)
@@ -112,11 +136,11 @@ fn is_import_error(message: &str) -> bool {
     message == "unknown or invalid import" || message.contains("types incompatible")
 }
 
-fn host_error(error: &HostError, exhausted: bool) -> Status {
+fn host_error(error: &HostError, burnt: bool, gas: u64) -> Status {
     match error {
-        HostError::GasExceeded | HostError::GasLimitExceeded => Status::OutOfGas,
+        HostError::GasExceeded | HostError::GasLimitExceeded => exhausted(gas),
         // The instrumentation says so when a charge is beyond 64 bits, and burns all.
-        HostError::IntegerOverflow if exhausted => Status::OutOfGas,
+        HostError::IntegerOverflow if burnt => exhausted(gas),
         HostError::GuestPanic { panic_msg } => trapped(panic_msg),
         HostError::MemoryAccessViolation => trapped(MEMORY_OUT_OF_BOUNDS),
         error => trapped(error.to_string()),
@@ -140,4 +164,41 @@ fn wasm_trap(trap: &WasmTrap) -> Result<Status, Fault> {
 
 fn no_verdict(error: VMRunnerError) -> Fault {
     Fault::Engine(format!("near-vm-runner: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_runners_own_bound_it_is_another_limit() {
+        let more = Status::LimitExceeded {
+            which: Limit::Compute,
+            limit: MAX_GAS,
+        };
+        for error in [HostError::GasExceeded, HostError::GasLimitExceeded] {
+            assert_eq!(host_error(&error, true, MAX_GAS), Status::OutOfGas);
+            assert_eq!(host_error(&error, true, MAX_GAS + 1), more);
+        }
+        assert_eq!(
+            host_error(&HostError::IntegerOverflow, true, MAX_GAS + 1),
+            more
+        );
+        assert_eq!(
+            host_error(&HostError::IntegerOverflow, false, MAX_GAS),
+            trapped("Integer overflow.")
+        );
+    }
+
+    #[test]
+    fn what_the_host_lacked_is_no_verdict() {
+        assert!(is_import_error("unknown or invalid import"));
+        for message in [
+            "failed to acquire execution slot",
+            "memory allocation failed",
+        ] {
+            assert!(!is_import_error(message));
+        }
+        assert_eq!(wasm_trap(&WasmTrap::StackOverflow), Err(Fault::NativeStack));
+    }
 }
