@@ -651,3 +651,50 @@ fn a_body_that_no_execution_gives_is_refused() {
         world.audit();
     }
 }
+
+#[test]
+fn the_largest_events_fit_into_what_a_receipt_may_log() {
+    const MOST: usize = 16_384;
+    let mut config = config();
+    config.bounds.url_bytes = 2_048;
+    config.bounds.approvals = 16;
+    let mut world = World::with(config);
+    let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
+    let mut request = request("");
+    // JSON escapes each of these to six bytes.
+    request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
+    request.approvals = 16;
+    request.refund_to = Some(id(&longest("payer")));
+    let request_id = world.request(&longest("dapp"), &request);
+    let logged = |world: &World| world.logs.iter().map(String::len).sum::<usize>();
+    let live = world.live(request_id);
+    let requested = Event::ExecutionRequested(Box::new((&live).into())).to_log();
+    assert!(
+        (12_240..=MOST).contains(&requested.len()),
+        "{}",
+        requested.len()
+    );
+
+    let (truth, lie) = (answer(request_id, "truth"), answer(request_id, "lie"));
+    for n in 0..48 {
+        let worker = longest(&format!("worker{n}-"));
+        world.owner(|c| c.register_worker(id(&worker), None));
+        let body = if n < 47 { &truth } else { &lie };
+        let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(&worker));
+        world
+            .call(&worker, NearToken::ZERO, |c| {
+                c.commit_execution(request_id, hash)
+            })
+            .unwrap();
+    }
+    world.resolve(&longest("worker47-"), &lie).unwrap();
+    let disputed = logged(&world);
+    assert!((48 * 64..=MOST).contains(&disputed), "{disputed}");
+    world.resolve(&longest("worker0-"), &truth).unwrap();
+    let data_id = world.live(request_id).data_id.0;
+    world.deliver(&data_id);
+    let completed = logged(&world);
+    assert!((47 * 64..=MOST).contains(&completed), "{completed}");
+    world.deliver_transfers();
+    world.audit();
+}

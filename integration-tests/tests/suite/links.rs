@@ -1,11 +1,14 @@
 //! Contracts link on every network from protocol version 84 on: each imports exactly the host functions of a
 //! committed list, and none of the list is newer.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::artifacts;
-use wasmparser::{Parser, Payload};
+use wasmparser::{ExternalKind, Parser, Payload};
 
 /// What is in the names of host functions that came with protocol version 85 or later: those that
 /// near-vm-runner 0.38 links only where the network's configuration says so (`imports.rs`).
@@ -64,5 +67,42 @@ fn contracts_import_what_the_committed_list_says() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// The names under which functions are exported.
+fn methods(wasm: &[u8]) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::ExportSection(section) = payload? {
+            for export in section {
+                let export = export?;
+                if export.kind == ExternalKind::Func {
+                    names.insert(export.name.to_owned());
+                }
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[test]
+fn the_contract_exports_the_committed_list_of_methods() -> Result<()> {
+    let list = artifacts::workspace().join("contract/methods.txt");
+    let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    let expected: BTreeSet<String> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    let found = methods(&artifacts::wasm("outlayer_contract")?)?;
+    let joined: Vec<_> = found.iter().map(String::as_str).collect();
+    assert_eq!(
+        found,
+        expected,
+        "put this into {}:\n{}",
+        list.display(),
+        joined.join("\n")
+    );
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! What one request writes the next one reads, and nothing is lost between them.
 
 use anyhow::Result;
-use near_workspaces::types::NearToken;
+use near_workspaces::{
+    Account,
+    result::ExecutionFinalResult,
+    types::{Gas, NearToken},
+};
 use outlayer_integration_tests::{Testbed, guests::request};
 use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
 use serde_json::{Value, json};
@@ -170,5 +174,230 @@ async fn a_namespace_that_has_not_paid_settles_as_exhausted_with_nothing_written
         (stored(&testbed, "a").await?, stored(&testbed, "b").await?),
         (None, None)
     );
+    serving.stop().await
+}
+
+/// One of the contract's own methods, called by `by`.
+async fn call(
+    testbed: &Testbed,
+    by: &Account,
+    method: &str,
+    args: Value,
+    deposit: NearToken,
+) -> Result<ExecutionFinalResult> {
+    let call = by.call(testbed.contract.id(), method).args_json(args);
+    Ok(call
+        .deposit(deposit)
+        .gas(Gas::from_tgas(100))
+        .transact()
+        .await?)
+}
+
+const NOTHING: NearToken = NearToken::from_yoctonear(0);
+const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let owner = testbed.node.dev_create_account().await?;
+    let friend = testbed.node.dev_create_account().await?;
+    let view = async |method: &str, args: Value| -> Result<Value> {
+        Ok(testbed
+            .contract
+            .view(method)
+            .args_json(args)
+            .await?
+            .json()?)
+    };
+    let balance_of = async || view("storage_balance_of", json!({ "account_id": owner.id() })).await;
+    let funds = testbed.funds().await?;
+    let bounds = view("storage_balance_bounds", json!({})).await?;
+    let min: u128 = bounds["min"]
+        .as_str()
+        .unwrap_or("amounts are texts")
+        .parse()?;
+    assert_eq!(bounds["max"], Value::Null);
+    assert_eq!(balance_of().await?, Value::Null);
+
+    // Somebody else registers it, and gets back what that does not take.
+    let near = NearToken::from_near(1);
+    let register = json!({ "account_id": owner.id(), "registration_only": true });
+    let registered = call(&testbed, &friend, "storage_deposit", register, near).await?;
+    let registered: Value = registered.into_result()?.json()?;
+    assert_eq!(registered["total"], json!(min.to_string()));
+    assert_eq!(balance_of().await?, registered);
+    assert!(
+        registered["available"]
+            .as_str()
+            .is_some_and(|text| text.parse::<u128>().is_ok()),
+        "{registered}"
+    );
+
+    let more = NearToken::from_millinear(100);
+    call(&testbed, &owner, "storage_deposit", json!({}), more)
+        .await?
+        .into_result()?;
+    let set = json!({ "key": Bytes::from("k"), "value": Bytes::from("v") });
+    call(&testbed, &owner, "storage_set", set, NOTHING)
+        .await?
+        .into_result()?;
+    let total = min + more.as_yoctonear();
+    assert_eq!(balance_of().await?["total"], json!(total.to_string()));
+
+    // Only a full-access key can attach the yoctoNEAR that takes money out.
+    for (method, args) in [
+        ("storage_withdraw", json!({ "amount": "1" })),
+        ("storage_unregister", json!({ "force": true })),
+    ] {
+        let refused = call(&testbed, &owner, method, args, NOTHING).await?;
+        let refused = format!("{:?}", refused.into_result().expect_err(method));
+        assert!(refused.contains("expected exactly 1"), "{refused}");
+    }
+    let part = call(
+        &testbed,
+        &owner,
+        "storage_withdraw",
+        json!({ "amount": "1000" }),
+        ONE_YOCTO,
+    )
+    .await?;
+    let part: Value = part.into_result()?.json()?;
+    assert_eq!(part["total"], json!((total - 1_000).to_string()));
+    let refused = call(&testbed, &owner, "storage_unregister", json!({}), ONE_YOCTO).await?;
+    let refused = format!("{:?}", refused.into_result().expect_err("it has a key"));
+    assert!(refused.contains("still stores 1 keys"), "{refused}");
+    let closed = call(
+        &testbed,
+        &owner,
+        "storage_unregister",
+        json!({ "force": true }),
+        ONE_YOCTO,
+    )
+    .await?;
+    assert!(closed.into_result()?.json::<bool>()?);
+    assert_eq!(balance_of().await?, Value::Null);
+    assert_eq!(testbed.funds().await?, funds);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_read_together_as_of_the_block_that_the_caller_names() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let owner = testbed.node.dev_create_account().await?;
+    let mut heights = Vec::new();
+    for round in ["1", "2"] {
+        for key in ["a", "b"] {
+            let set = json!({ "key": Bytes::from(key), "value": Bytes::from(round) });
+            call(
+                &testbed,
+                &owner,
+                "storage_set",
+                set,
+                NearToken::from_millinear(50),
+            )
+            .await?
+            .into_result()?;
+        }
+        heights.push(testbed.height().await?);
+    }
+    let keys: Vec<Bytes> = ["a", "b", "absent"].map(Bytes::from).into();
+    for (round, height) in ["1", "2"].into_iter().zip(heights) {
+        let args = json!({ "account_id": owner.id(), "keys": keys });
+        let view = testbed.contract.view("storage_get_many").args_json(args);
+        let values: Vec<Option<Bytes>> = view.block_height(height).await?.json()?;
+        assert_eq!(values, [Some(round.into()), Some(round.into()), None]);
+    }
+    let args = json!({ "account_id": owner.id(), "from_index": 0, "limit": 10 });
+    let listed: Vec<Bytes> = testbed
+        .contract
+        .view("storage_keys")
+        .args_json(args)
+        .await?
+        .json()?;
+    assert_eq!(listed, ["a".into(), "b".into()]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_a_live_request_needs_stays_and_its_deposit_comes_back_afterwards() -> Result<()>
+{
+    let testbed = Testbed::start().await?;
+    let funds = testbed.funds().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let publisher = testbed.contract.as_account();
+    let caller = testbed.node.dev_create_account().await?;
+    let asked = testbed.ask(&caller, &request(echo, "stay")).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let delete = async |by: &Account| {
+        call(
+            &testbed,
+            by,
+            "delete_code",
+            json!({ "hash": echo }),
+            NOTHING,
+        )
+        .await
+    };
+    for (by, expected) in [(publisher, "1 live request"), (&caller, "publisher")] {
+        let refused = format!("{:?}", delete(by).await?.into_result().expect_err(expected));
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let response = testbed.execute(request_id).await?;
+    testbed
+        .resolve(&testbed.worker, &response)
+        .await?
+        .into_result()?;
+    assert!(matches!(
+        testbed.settlement(asked).await?.outcome,
+        Outcome::Completed { .. }
+    ));
+    delete(publisher).await?.into_result()?;
+    assert_eq!(testbed.funds().await?.code, funds.code);
+    let info = testbed
+        .contract
+        .view("get_code_info")
+        .args_json(json!({ "hash": echo }));
+    assert_eq!(info.await?.json::<Value>()?, Value::Null);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_answers_over_one_key_sent_at_once_one_is_executed_again() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    pay_for_storage(&testbed).await?;
+    let guest = testbed.publish_guest("key-value").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    // Two answers over one key, sent at once: the second is refused while the first is staged, or because of what it wrote.
+    let increment = commands(guest, json!([op("increment", "counter")]));
+    let asked = [
+        testbed.ask(&caller, &increment).await?,
+        testbed.ask(&caller, &increment).await?,
+    ];
+    let rival = testbed.node.dev_create_account().await?;
+    testbed.register_worker(rival.id()).await?;
+    let pending = testbed.wait_for_pending(2).await?;
+    let bodies = [
+        testbed.execute(pending[0].request_id).await?,
+        testbed.execute(pending[1].request_id).await?,
+    ];
+    let (one, other) = tokio::join!(
+        testbed.resolve(&testbed.worker, &bodies[0]),
+        testbed.resolve(&rival, &bodies[1])
+    );
+    let results = [one?, other?];
+    let taken = results.iter().filter(|one| one.is_success()).count();
+    assert_eq!(taken, 1, "{results:?}");
+    for one in results {
+        if let Err(error) = one.into_result() {
+            let refused = format!("{error:?}");
+            assert!(refused.contains("execute again"), "{refused}");
+        }
+    }
+    let serving = testbed.serve()?;
+    for one in asked {
+        let outcome = testbed.settlement(one).await?.outcome;
+        assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}");
+    }
+    assert_eq!(stored(&testbed, "counter").await?, Some("2".into()));
     serving.stop().await
 }
