@@ -1,0 +1,181 @@
+//! What a test asks the chain: results, live requests, money, heights.
+
+use std::{
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use near_workspaces::{
+    AccountId,
+    operations::TransactionStatus,
+    result::{ExecutionFinalResult, ExecutionOutcome},
+};
+use outlayer_protocol::{
+    RequestId, Settlement,
+    events::Event,
+    views::{FundsView, PendingView, RequestView},
+};
+use serde_json::json;
+
+use super::{
+    Testbed,
+    results::{is_complete, settlement},
+};
+
+/// How long to wait for something that takes a few blocks, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+impl Testbed {
+    /// The final result of a transaction sent with [`Testbed::ask`], with the outcomes of all its receipts, those of
+    /// detached transfers and gas refunds too.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn finished(&self, transaction: TransactionStatus) -> Result<ExecutionFinalResult> {
+        let begun = Instant::now();
+        loop {
+            match transaction.status().await {
+                Ok(Poll::Ready(result)) if is_complete(&result) => return Ok(result),
+                Ok(_) => {}
+                Err(error) if begun.elapsed() > PATIENCE => {
+                    return Err(error).context("the transaction's status");
+                }
+                Err(_) => {}
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the transaction {:?} did not end in {PATIENCE:?}",
+                transaction.hash()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The settlement that the dApp's callback received, from the final result of an `ask`.
+    ///
+    /// # Errors
+    /// When the transaction failed, or the callback received none.
+    pub async fn settlement(&self, transaction: TransactionStatus) -> Result<Settlement> {
+        settlement(self.finished(transaction).await?)
+    }
+
+    /// All live requests.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn pending(&self) -> Result<Vec<PendingView>> {
+        let view = self
+            .contract
+            .view("list_pending")
+            .args_json(json!({ "from_index": 0, "limit": 100 }));
+        Ok(view.await?.json()?)
+    }
+
+    /// A live request, `None` when it is settled or never was.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn live(&self, request_id: RequestId) -> Result<Option<RequestView>> {
+        Ok(self
+            .contract
+            .view("get_request")
+            .args_json(json!({ "request_id": request_id }))
+            .await?
+            .json()?)
+    }
+
+    /// Waits until `count` requests are live.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn wait_for_pending(&self, count: usize) -> Result<Vec<PendingView>> {
+        let begun = Instant::now();
+        loop {
+            let pending = self.pending().await?;
+            if pending.len() == count {
+                return Ok(pending);
+            }
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "{} requests are live, expected {count}",
+                pending.len()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The contract's money by purpose.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn funds(&self) -> Result<FundsView> {
+        Ok(self.contract.view("get_funds").await?.json()?)
+    }
+
+    /// An account's balance, yoctoNEAR.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn balance(&self, account: &AccountId) -> Result<u128> {
+        Ok(self
+            .node
+            .view_account(account)
+            .await?
+            .balance
+            .as_yoctonear())
+    }
+
+    /// The chain's height.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn height(&self) -> Result<u64> {
+        Ok(self.node.view_block().await?.height())
+    }
+
+    /// Height of the block in which a request was settled, from its transaction's result.
+    ///
+    /// # Errors
+    /// When no receipt of it emitted a second event, or the block is not to be had.
+    pub async fn settled_at(&self, result: &ExecutionFinalResult) -> Result<u64> {
+        let emits = |outcome: &&ExecutionOutcome| {
+            outcome
+                .logs
+                .iter()
+                .any(|line| Event::from_log(line).is_some())
+        };
+        let receipts = result.receipt_outcomes();
+        let settling = receipts
+            .iter()
+            .filter(emits)
+            .nth(1)
+            .context("no receipt settled the request")?;
+        Ok(self
+            .node
+            .view_block()
+            .block_hash(settling.block_hash)
+            .await?
+            .height())
+    }
+
+    /// Moves the chain to `height` or a little beyond it.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub async fn advance_to(&self, height: u64) -> Result<()> {
+        let now = self.height().await?;
+        if let Some(blocks) = height.checked_sub(now).filter(|blocks| *blocks > 1) {
+            self.node.fast_forward(blocks - 1).await?;
+        }
+        let begun = Instant::now();
+        while self.height().await? < height {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the chain did not reach block {height}"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+}

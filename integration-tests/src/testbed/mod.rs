@@ -1,0 +1,177 @@
+//! A deployed OutLayer: the contract, a registered worker's account, a dApp, and what a test does with them.
+
+mod chain;
+mod results;
+mod serving;
+
+use anyhow::{Context, Result};
+use near_workspaces::{
+    Account, AccountId, Contract, Worker,
+    network::Sandbox,
+    operations::TransactionStatus,
+    types::{Gas, NearToken},
+};
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_protocol::{Config, ExecutionRequest, Hash32, views::CostView};
+use serde_json::json;
+
+use crate::{artifacts, node};
+
+pub use results::{burnt, events, settlement};
+pub use serving::Serving;
+
+/// The most gas that a transaction may carry on a node of protocol version 83 or newer.
+pub const MAX_GAS: Gas = Gas::from_tgas(1_000);
+/// The most gas that older tools attach; enough for any of a dApp's requests.
+pub const DAPP_GAS: Gas = Gas::from_tgas(300);
+
+/// A node with OutLayer on it.
+pub struct Testbed {
+    /// The node.
+    pub node: Worker<Sandbox>,
+    /// The OutLayer contract; its account is also its owner's.
+    pub contract: Contract,
+    /// The fixture dApp.
+    pub dapp: Contract,
+    /// The registered worker's account.
+    pub worker: Account,
+}
+
+impl Testbed {
+    /// Starts a node, deploys the contract and the fixture dApp, and registers a worker.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn start() -> Result<Self> {
+        let node = node::start().await?;
+        let contract = node
+            .dev_deploy(&artifacts::wasm("outlayer_contract")?)
+            .await?;
+        let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
+        let init = contract
+            .call("new")
+            .args_json(json!({ "owner_id": contract.id(), "config": config }));
+        init.max_gas()
+            .transact()
+            .await?
+            .into_result()
+            .context("new")?;
+
+        let dapp = node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
+        dapp.call("new")
+            .args_json(json!({ "outlayer": contract.id() }))
+            .transact()
+            .await?
+            .into_result()?;
+
+        let worker = node.dev_create_account().await?;
+        let testbed = Self {
+            node,
+            contract,
+            dapp,
+            worker,
+        };
+        testbed.register_worker(testbed.worker.id()).await?;
+        Ok(testbed)
+    }
+
+    /// Registers another worker.
+    ///
+    /// # Errors
+    /// When the contract refuses.
+    pub async fn register_worker(&self, worker_id: &AccountId) -> Result<()> {
+        let call = self
+            .contract
+            .call("register_worker")
+            .args_json(json!({ "worker_id": worker_id, "metadata": null }));
+        call.max_gas()
+            .transact()
+            .await?
+            .into_result()
+            .context("register_worker")?;
+        Ok(())
+    }
+
+    /// Publishes a module in the contract, in chunks; gives its hash.
+    ///
+    /// # Errors
+    /// When the contract refuses.
+    pub async fn publish(&self, code: &[u8]) -> Result<Hash32> {
+        const CHUNK: usize = 300_000;
+        let hash = Hash32::of(code);
+        let total = u32::try_from(code.len())?;
+        for (index, chunk) in code.chunks(CHUNK).enumerate() {
+            let offset = u32::try_from(index * CHUNK)?;
+            let deposit = NearToken::from_millinear(u128::try_from(chunk.len())? / 90 + 100);
+            let call = self
+                .contract
+                .as_account()
+                .call(self.contract.id(), "publish_code");
+            let call = call
+                .args_borsh((hash, total, offset, chunk.to_vec()))
+                .deposit(deposit);
+            call.max_gas()
+                .transact()
+                .await?
+                .into_result()
+                .context("publish_code")?;
+        }
+        Ok(hash)
+    }
+
+    /// Publishes one of the guests of `wasi-examples/`.
+    ///
+    /// # Errors
+    /// When it cannot be built or published.
+    pub async fn publish_guest(&self, name: &str) -> Result<Hash32> {
+        self.publish(&artifacts::wasm(name)?).await
+    }
+
+    /// What the contract asks for `request`.
+    ///
+    /// # Errors
+    /// When the view fails.
+    pub async fn estimate(&self, request: &ExecutionRequest) -> Result<CostView> {
+        Ok(self
+            .contract
+            .view("estimate_cost")
+            .args_json(json!({ "request": request }))
+            .await?
+            .json()?)
+    }
+
+    /// Sends `request` through the dApp, with the deposit that the contract asks for, without waiting for its end.
+    ///
+    /// # Errors
+    /// When the estimate or the sending fails.
+    pub async fn ask(
+        &self,
+        asker: &Account,
+        request: &ExecutionRequest,
+    ) -> Result<TransactionStatus> {
+        let deposit = self.estimate(request).await?.total;
+        self.ask_with(
+            asker,
+            request,
+            NearToken::from_yoctonear(deposit.as_yoctonear()),
+        )
+        .await
+    }
+
+    /// Sends `request` through the dApp with a deposit of the test's choice.
+    ///
+    /// # Errors
+    /// When the sending fails.
+    pub async fn ask_with(
+        &self,
+        asker: &Account,
+        request: &ExecutionRequest,
+        deposit: NearToken,
+    ) -> Result<TransactionStatus> {
+        let call = asker
+            .call(self.dapp.id(), "ask")
+            .args_json(json!({ "request": request }))
+            .deposit(deposit);
+        Ok(call.gas(DAPP_GAS).transact_async().await?)
+    }
+}

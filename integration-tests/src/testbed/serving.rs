@@ -1,0 +1,163 @@
+//! Workers: those that serve in the background, and answers made by hand.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
+use outlayer_executor::{Executor, ExecutorConfig, Job, Snapshot, SnapshotError};
+use outlayer_protocol::{Bytes, ExecutionResponse, RequestId};
+use outlayer_worker::{Worker as Server, WorkerConfig};
+use serde_json::json;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::{DAPP_GAS, Testbed};
+
+/// A worker that serves in the background until it is dropped or stopped.
+pub struct Serving {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Asks the worker to stop, and waits until it has.
+    ///
+    /// # Errors
+    /// When the worker panicked.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        (&mut self.task).await.context("the worker's task")
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Testbed {
+    /// The worker's configuration for this testbed.
+    ///
+    /// # Errors
+    /// When a key or a folder is not to be had.
+    pub fn worker_config(&self, account: &Account) -> Result<WorkerConfig> {
+        let key = account
+            .secret_key()
+            .to_string()
+            .parse()
+            .context("the worker's key")?;
+        let (contract_id, account_id) = (self.contract.id().clone(), account.id().clone());
+        let mut config = WorkerConfig::new(self.node.rpc_addr(), contract_id, account_id, key);
+        config.poll_interval = Duration::from_millis(200);
+        Ok(config)
+    }
+
+    /// Starts the registered worker in this process.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve(&self) -> Result<Serving> {
+        self.serve_with(self.worker_config(&self.worker)?)
+    }
+
+    /// Starts a worker with a configuration of the test's choice.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve_with(&self, config: WorkerConfig) -> Result<Serving> {
+        let server = Server::new(config)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            let asked_to_stop = async {
+                let _ = stopped.await;
+            };
+            server.run(asked_to_stop).await;
+        });
+        Ok(Serving {
+            stop: Some(stop),
+            task,
+        })
+    }
+
+    /// What an honest worker would submit for a live request that reads nothing from storage, or reads it
+    /// as it is now.
+    ///
+    /// # Errors
+    /// When the request is not live or the engine has no verdict.
+    pub async fn execute(&self, request_id: RequestId) -> Result<ExecutionResponse> {
+        let live = self
+            .live(request_id)
+            .await?
+            .with_context(|| format!("request {request_id} is not live"))?;
+        let code: Option<Bytes> = self
+            .contract
+            .view("get_code")
+            .args_json(json!({ "hash": live.request.code.hash, "offset": 0, "limit": u32::MAX }))
+            .await?
+            .json()?;
+        let code = code.context("the code is not published")?;
+        let handle = tokio::runtime::Handle::current();
+        let (contract, namespace) = (self.contract.clone(), live.request.namespace().clone());
+        let execution = tokio::task::spawn_blocking(move || {
+            let executor = Executor::new(ExecutorConfig::default())?;
+            let request = &live.request;
+            let job = Job {
+                code: &code,
+                kind: request.kind,
+                args: &request.args,
+                env: &request.env,
+                input: &live.input,
+                limits: &request.limits,
+                context: &request.context,
+            };
+            let mut snapshot = ViewSnapshot {
+                handle,
+                contract,
+                namespace,
+            };
+            anyhow::Ok(executor.execute(&job, &mut snapshot)?)
+        });
+        Ok(execution.await??.into_response(request_id))
+    }
+
+    /// Submits `response` from `account`.
+    ///
+    /// # Errors
+    /// When the transaction cannot be sent; a refusal is in the result.
+    pub async fn resolve(
+        &self,
+        account: &Account,
+        response: &ExecutionResponse,
+    ) -> Result<ExecutionFinalResult> {
+        let call = account
+            .call(self.contract.id(), "resolve_execution")
+            .args_borsh(response);
+        Ok(call.gas(DAPP_GAS).transact().await?)
+    }
+}
+
+/// Current storage, read by views.
+struct ViewSnapshot {
+    handle: tokio::runtime::Handle,
+    contract: Contract,
+    namespace: AccountId,
+}
+
+impl Snapshot for ViewSnapshot {
+    fn read(&mut self, key: &[u8]) -> std::result::Result<Option<Vec<u8>>, SnapshotError> {
+        let args = json!({ "account_id": self.namespace, "key": Bytes::from(key) });
+        let value: Result<Option<Bytes>> = self.handle.block_on(async {
+            Ok(self
+                .contract
+                .view("storage_get")
+                .args_json(args)
+                .await?
+                .json()?)
+        });
+        value
+            .map(|value| value.map(|bytes| bytes.0))
+            .map_err(|error| SnapshotError(error.to_string()))
+    }
+}
