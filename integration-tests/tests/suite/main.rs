@@ -7,6 +7,7 @@ mod deploy;
 mod edges;
 mod faults;
 mod guests;
+mod kinds;
 mod lies;
 mod links;
 mod readme;
