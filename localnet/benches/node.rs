@@ -14,7 +14,6 @@ use outlayer_localnet::{Config, Handle, spawn};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::hint::black_box;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// Writes one value of eight bytes, as a counter does.
@@ -34,7 +33,7 @@ const CONTRACT: &str = r#"(module
 const TRANSFERS: u64 = 1_000;
 const CALLS: u64 = 300;
 
-/// A node and its only client, which has one connection unless it sends in parallel.
+/// A node and its only client.
 struct Bench {
     handle: Handle,
     runtime: Runtime,
@@ -89,35 +88,33 @@ impl Bench {
         answer
     }
 
-    /// Sends one after the other and waits until the last is final.
-    fn burst(&self, txs: &[SignedTransaction]) {
-        let (last, others) = txs.split_last().unwrap();
-        self.runtime.block_on(async {
-            for tx in others {
-                self.send("broadcast_tx_async", tx).await;
-            }
-            self.send("broadcast_tx_commit", last).await;
-        });
+    /// Signs and sends one after the other and waits until the last is final.
+    fn burst(&mut self, count: u64, receiver_id: &AccountId, action: &Action) {
+        for number in 1..=count {
+            let tx = self.sign(receiver_id, action.clone());
+            let method = if number < count {
+                "broadcast_tx_async"
+            } else {
+                "broadcast_tx_commit"
+            };
+            self.runtime.block_on(self.send(method, &tx));
+        }
     }
 }
 
-fn one(action: Action) -> impl Fn(u64) -> Action {
-    move |_| action.clone()
-}
-
-fn transfer() -> impl Fn(u64) -> Action {
-    one(Action::Transfer(TransferAction {
+fn transfer() -> Action {
+    Action::Transfer(TransferAction {
         deposit: Balance::from_yoctonear(1),
-    }))
+    })
 }
 
-fn increment() -> impl Fn(u64) -> Action {
-    one(Action::FunctionCall(Box::new(FunctionCallAction {
+fn increment() -> Action {
+    Action::FunctionCall(Box::new(FunctionCallAction {
         method_name: "increment".to_owned(),
         args: Vec::new(),
         gas: Gas::from_teragas(10),
         deposit: Balance::ZERO,
-    })))
+    }))
 }
 
 fn latency_and_throughput(
@@ -125,34 +122,18 @@ fn latency_and_throughput(
     name: &str,
     count: u64,
     receiver_id: &AccountId,
-    action: impl Fn(u64) -> Action,
+    action: &Action,
     bench: &mut Bench,
 ) {
     let mut group = criterion.benchmark_group(name);
-    group.sample_size(20);
+    group.sample_size(50);
     group.bench_function("until final", |bencher| {
-        bencher.iter(|| {
-            let tx = bench.sign(receiver_id, action(0));
-            bench.burst(&[tx]);
-        });
+        bencher.iter(|| bench.burst(1, receiver_id, action));
     });
     group.sample_size(10);
-    group.measurement_time(Duration::from_secs(10));
     group.throughput(Throughput::Elements(count));
     group.bench_function(format!("{count} in a row until final"), |bencher| {
-        // Signing is the client's work.
-        bencher.iter_custom(|turns| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..turns {
-                let txs: Vec<_> = (0..count)
-                    .map(|number| bench.sign(receiver_id, action(number)))
-                    .collect();
-                let started = std::time::Instant::now();
-                bench.burst(&txs);
-                spent += started.elapsed();
-            }
-            spent
-        });
+        bencher.iter(|| bench.burst(count, receiver_id, action));
     });
     group.finish();
 }
@@ -165,7 +146,7 @@ fn transfers(criterion: &mut Criterion) {
         "transfer",
         TRANSFERS,
         &to,
-        transfer(),
+        &transfer(),
         &mut bench,
     );
 }
@@ -175,9 +156,15 @@ fn calls(criterion: &mut Criterion) {
     let contract = bench.signer.get_account_id();
     let code = wat::parse_str(CONTRACT).unwrap();
     let deploy = Action::DeployContract(DeployContractAction { code });
-    let tx = bench.sign(&contract, deploy);
-    bench.burst(&[tx]);
-    latency_and_throughput(criterion, "call", CALLS, &contract, increment(), &mut bench);
+    bench.burst(1, &contract, &deploy);
+    latency_and_throughput(
+        criterion,
+        "call",
+        CALLS,
+        &contract,
+        &increment(),
+        &mut bench,
+    );
 }
 
 fn skipping(criterion: &mut Criterion) {

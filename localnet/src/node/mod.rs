@@ -149,7 +149,8 @@ pub struct Node {
 
 impl Node {
     /// A node on top of a chain. Nothing happens until a producer runs or blocks are asked for.
-    pub fn new(chain: Chain, production: BlockProduction) -> Self {
+    pub fn new(mut chain: Chain, production: BlockProduction) -> Self {
+        chain.expire_by_time(matches!(production, BlockProduction::Instant { .. }));
         let (head, _) = watch::channel(chain.head().height());
         Self {
             chain: RwLock::new(chain),

@@ -1,6 +1,6 @@
 //! States that no chain can reach, and the blocks on top of them.
 
-use crate::{balance, by_hand, root, send, send_to};
+use crate::{balance, by_hand, root, send, send_to, transfer};
 use near_primitives::account::{Account, AccountContract};
 use near_primitives::state_record::StateRecord;
 use near_primitives::types::Balance;
@@ -91,6 +91,33 @@ fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
         assert!(started.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// A client that takes its time must not find its transaction expired because others kept the chain
+/// busy. What leaves heights out, as a jump does, counts.
+#[test]
+fn instant_blocks_do_not_outrun_a_client() {
+    let handle = spawn(Config {
+        production: BlockProduction::Instant {
+            heartbeat: Some(Duration::from_millis(1)),
+        },
+        ..by_hand()
+    })
+    .unwrap();
+    let sign = |nonce| {
+        let head = *handle.node().chain().head().hash();
+        transfer(handle.home(), "near", nonce, head)
+    };
+    let (early, late) = (sign(1), sign(2));
+    let started = Instant::now();
+    while handle.height() < 250 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    handle.node().submit(early).unwrap();
+    handle.fast_forward(200).unwrap();
+    let error = handle.node().submit(late).unwrap_err();
+    assert_eq!(error, near_primitives::errors::InvalidTxError::Expired);
 }
 
 #[test]
