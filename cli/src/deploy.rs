@@ -43,10 +43,7 @@ impl DeployArgs {
         let code = std::fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
         let key = KeyFile::read(&self.key_file)?;
         let account_id = key.account_id.with_context(|| {
-            format!(
-                "{}: expected an account_id beside the key",
-                self.key_file.display()
-            )
+            format!("{}: expected an account_id beside the key", self.key_file.display())
         })?;
         let owner_id = self.owner.unwrap_or_else(|| account_id.clone());
         let (engine_version, near_config_version) = engine::served();

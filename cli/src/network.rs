@@ -16,17 +16,11 @@ pub(crate) struct NetworkArgs {
 
 impl NetworkArgs {
     pub(crate) fn contract(self) -> anyhow::Result<Contract> {
-        Ok(Contract::new(
-            Node::new(&NodeConfig::new(self.rpc_url))?,
-            self.contract,
-        ))
+        Ok(Contract::new(Node::new(&NodeConfig::new(self.rpc_url))?, self.contract))
     }
 }
 
 /// Runs a future to its end.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(future)
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }

@@ -20,11 +20,7 @@ pub(crate) fn near(amount: NearToken) -> String {
     let (whole, rest) = (amount.as_yoctonear() / YOCTO, amount.as_yoctonear() % YOCTO);
     let digits = format!("{rest:024}");
     let digits = digits.trim_end_matches('0');
-    if digits.is_empty() {
-        format!("{whole} NEAR")
-    } else {
-        format!("{whole}.{digits} NEAR")
-    }
+    if digits.is_empty() { format!("{whole} NEAR") } else { format!("{whole}.{digits} NEAR") }
 }
 
 /// Bytes for people: as text when they are, else in hexadecimal. Control characters other than line ends and tabs are escaped,
@@ -32,13 +28,9 @@ pub(crate) fn near(amount: NearToken) -> String {
 pub(crate) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.chars().map(shown).collect(),
-        Err(_) => format!(
-            "0x{}",
-            bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        ),
+        Err(_) => {
+            format!("0x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
     }
 }
 
@@ -56,18 +48,11 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_and_short() {
-        let cases = [
-            (0, "0 NEAR"),
-            (10u128.pow(24), "1 NEAR"),
-            (5 * 10u128.pow(21), "0.005 NEAR"),
-        ];
+        let cases = [(0, "0 NEAR"), (10u128.pow(24), "1 NEAR"), (5 * 10u128.pow(21), "0.005 NEAR")];
         for (yocto, expected) in cases {
             assert_eq!(near(NearToken::from_yoctonear(yocto)), expected);
         }
-        assert_eq!(
-            near(NearToken::from_yoctonear(1)),
-            "0.000000000000000000000001 NEAR"
-        );
+        assert_eq!(near(NearToken::from_yoctonear(1)), "0.000000000000000000000001 NEAR");
     }
 
     #[test]

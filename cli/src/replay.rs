@@ -49,11 +49,8 @@ impl ReplayArgs {
         })?;
         let engine = Engine::new(ExecutorConfig::default(), 1)?;
         let contract = self.network.contract()?;
-        let question = Question {
-            transaction: self.tx,
-            signer_id: self.signer,
-            request_id: self.request_id,
-        };
+        let question =
+            Question { transaction: self.tx, signer_id: self.signer, request_id: self.request_id };
         let done =
             block_on(async move { Ok(replay(&contract, &codes, &engine, &question).await?) })?;
         if self.json {
@@ -79,15 +76,11 @@ fn show(replay: &Replay) {
         print::line("read after block", height);
     }
     match &replay.verdict {
-        Verdict::Match => print::line(
-            "verdict",
-            "match: the execution is the one that was settled",
-        ),
+        Verdict::Match => {
+            print::line("verdict", "match: the execution is the one that was settled")
+        }
         Verdict::Mismatch { differs } => {
-            print::line(
-                "verdict",
-                "MISMATCH: what was settled is not what the guest does",
-            );
+            print::line("verdict", "MISMATCH: what was settled is not what the guest does");
             for one in differs {
                 let (settled, replayed) = (print::text(one.settled.as_bytes()), &one.replayed);
                 print::line(
@@ -96,19 +89,15 @@ fn show(replay: &Replay) {
                 );
             }
         }
-        Verdict::NeedsEngine {
-            engine_version,
-            near_config_version,
-        } => print::line(
+        Verdict::NeedsEngine { engine_version, near_config_version } => print::line(
             "verdict",
             format!(
                 "{engine_version} (NEAR config {near_config_version}) is needed to say; this build has another"
             ),
         ),
-        Verdict::NoExecution { outcome } => print::line(
-            "verdict",
-            format!("settled without an execution: {outcome}"),
-        ),
+        Verdict::NoExecution { outcome } => {
+            print::line("verdict", format!("settled without an execution: {outcome}"))
+        }
         Verdict::NotSettled => print::line("verdict", "not settled yet"),
         Verdict::Inconclusive { reason } => {
             print::line("verdict", format!("inconclusive: {reason}"))

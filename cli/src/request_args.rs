@@ -70,9 +70,8 @@ pub(crate) struct RequestOptions {
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("expected NAME=VALUE, found {text:?}"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("expected NAME=VALUE, found {text:?}"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

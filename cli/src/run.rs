@@ -159,20 +159,14 @@ fn show(report: &Report) {
         print::line("read", print::text(key));
     }
     for entry in &report.journal {
-        let value = entry.value.as_ref().map_or_else(
-            || "removed".to_owned(),
-            |value| format!("= {}", print::text(value)),
-        );
+        let value = entry
+            .value
+            .as_ref()
+            .map_or_else(|| "removed".to_owned(), |value| format!("= {}", print::text(value)));
         print::line("write", format!("{} {value}", print::text(&entry.key)));
     }
     print::line("fee", print::near(report.fee));
-    print::line(
-        "attach",
-        format!(
-            "{} (what is not spent comes back)",
-            print::near(report.attach)
-        ),
-    );
+    print::line("attach", format!("{} (what is not spent comes back)", print::near(report.attach)));
 }
 
 fn status(status: &Status) -> String {

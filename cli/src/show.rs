@@ -53,11 +53,7 @@ fn show(view: &RequestView) {
     print::line("deposit", print::near(request.deposit()));
     print::line(
         "approvals",
-        format!(
-            "{} needed, {} commitments",
-            request.approvals,
-            request.commitments.len()
-        ),
+        format!("{} needed, {} commitments", request.approvals, request.commitments.len()),
     );
 }
 

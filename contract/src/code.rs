@@ -134,12 +134,7 @@ fn chunk_key(hash: &Hash32, publisher_id: &AccountId, number: usize) -> Vec<u8> 
     let number = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
     store::key(
         Prefix::Chunk,
-        &[
-            &hash.0,
-            &account_length(publisher_id),
-            publisher_id.as_bytes(),
-            &number,
-        ],
+        &[&hash.0, &account_length(publisher_id), publisher_id.as_bytes(), &number],
     )
 }
 
@@ -156,26 +151,17 @@ impl Code {
     fn next_end(&self, total_bytes: u32, offset: u32, chunk: &[u8]) -> Result<u32, CodeError> {
         let expected = self.published_bytes();
         if total_bytes != self.total_bytes {
-            return Err(CodeError::Total {
-                found: total_bytes,
-                expected: self.total_bytes,
-            });
+            return Err(CodeError::Total { found: total_bytes, expected: self.total_bytes });
         }
         if offset != expected {
-            return Err(CodeError::Offset {
-                found: offset,
-                expected,
-            });
+            return Err(CodeError::Offset { found: offset, expected });
         }
         let rest = total_bytes.saturating_sub(offset);
         match u32::try_from(chunk.len()) {
             Ok(length) if length == rest || (MIN_CHUNK_BYTES..rest).contains(&length) => {
                 Ok(offset.saturating_add(length))
             }
-            _ => Err(CodeError::Chunk {
-                found: chunk.len(),
-                rest,
-            }),
+            _ => Err(CodeError::Chunk { found: chunk.len(), rest }),
         }
     }
 
@@ -239,9 +225,7 @@ pub(crate) fn release(hash: &Hash32) {
 
 /// Checks the hash of a module that has come whole.
 fn check_hash(hash: &Hash32, code: &Code) -> Result<(), CodeError> {
-    let chunks: Vec<_> = (0..code.ends.len())
-        .map(|number| code.chunk(hash, number))
-        .collect();
+    let chunks: Vec<_> = (0..code.ends.len()).map(|number| code.chunk(hash, number)).collect();
     let parts: Vec<_> = chunks.iter().map(Vec::as_slice).collect();
     let found = Hash32::of_parts(&parts);
     if found != *hash {
@@ -275,9 +259,7 @@ impl Contract {
             deposit: NearToken::ZERO,
             live_requests: 0,
         });
-        let end = code
-            .next_end(total_bytes, offset, chunk)
-            .map_err(|error| wrong(&hash, error))?;
+        let end = code.next_end(total_bytes, offset, chunk).map_err(|error| wrong(&hash, error))?;
         env::storage_write(&chunk_key(&hash, &publisher_id, code.ends.len()), chunk);
         code.ends.push(end);
         let key = if end == total_bytes {
@@ -292,24 +274,14 @@ impl Contract {
         let bytes = env::storage_usage().saturating_sub(before);
         let needed = namespace::cost(bytes);
         let Some(excess) = attached.checked_sub(needed) else {
-            return Err(wrong(
-                &hash,
-                CodeError::Deposit {
-                    found: attached,
-                    needed,
-                    bytes,
-                },
-            ));
+            return Err(wrong(&hash, CodeError::Deposit { found: attached, needed, bytes }));
         };
         self.funds.take_in(Pot::Code, attached)?;
-        code.deposit = code
-            .deposit
-            .checked_add(needed)
-            .ok_or(MoneyError::Overflow {
-                pot: Pot::Code,
-                found: code.deposit,
-                added: needed,
-            })?;
+        code.deposit = code.deposit.checked_add(needed).ok_or(MoneyError::Overflow {
+            pot: Pot::Code,
+            found: code.deposit,
+            added: needed,
+        })?;
         store::write(&key, &code);
         self.pay_out(Pot::Code, &publisher_id, excess)?;
         Ok(())
@@ -327,19 +299,11 @@ impl Contract {
         if code.publisher_id != caller {
             return Err(wrong(
                 hash,
-                CodeError::NotThePublisher {
-                    found: caller,
-                    expected: code.publisher_id,
-                },
+                CodeError::NotThePublisher { found: caller, expected: code.publisher_id },
             ));
         }
         if code.live_requests > 0 {
-            return Err(wrong(
-                hash,
-                CodeError::InUse {
-                    live_requests: code.live_requests,
-                },
-            ));
+            return Err(wrong(hash, CodeError::InUse { live_requests: code.live_requests }));
         }
         (0..code.ends.len()).for_each(|number| {
             store::remove(&chunk_key(hash, &caller, number));

@@ -55,9 +55,7 @@ impl Contract {
         subject: &Subject<'_>,
         effects: Vec<Effect>,
     ) -> Result<(), ContractError> {
-        effects
-            .into_iter()
-            .try_for_each(|effect| self.carry_out_one(subject, effect))
+        effects.into_iter().try_for_each(|effect| self.carry_out_one(subject, effect))
     }
 
     fn carry_out_one(
@@ -65,17 +63,9 @@ impl Contract {
         subject: &Subject<'_>,
         effect: Effect,
     ) -> Result<(), ContractError> {
-        let Subject {
-            request_id,
-            namespace,
-            ..
-        } = subject;
+        let Subject { request_id, namespace, .. } = subject;
         let request_id = *request_id;
-        let response = || {
-            subject
-                .response
-                .ok_or(ContractError::NoResponse { request_id })
-        };
+        let response = || subject.response.ok_or(ContractError::NoResponse { request_id });
         match effect {
             Effect::Stage => {
                 let response = response()?;
@@ -105,17 +95,15 @@ impl Contract {
             Effect::PayWorker(worker_id, amount) => {
                 self.earn(&worker_id, amount)?;
                 let one = u64::from(subject.answered);
-                count(&worker_id, |worker| {
-                    worker.settled = worker.settled.saturating_add(one)
-                });
+                count(&worker_id, |worker| worker.settled = worker.settled.saturating_add(one));
             }
             Effect::PayProtocol(amount) => {
                 self.funds.shift(Pot::Deposits, Pot::Protocol, amount)?
             }
             Effect::Refund(payer, amount) => self.pay_out(Pot::Deposits, &payer, amount)?,
-            Effect::CountLoss(worker_id) => count(&worker_id, |worker| {
-                worker.lost = worker.lost.saturating_add(1)
-            }),
+            Effect::CountLoss(worker_id) => {
+                count(&worker_id, |worker| worker.lost = worker.lost.saturating_add(1))
+            }
             Effect::Emit(event) => env::log_str(&event.to_log()),
         }
         Ok(())

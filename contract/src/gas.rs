@@ -47,9 +47,7 @@ fn texts(request: &ExecutionRequest) -> u64 {
 }
 
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
-    parts.iter().fold(base, |sum, (price, count)| {
-        sum.saturating_add(price.saturating_mul(*count))
-    })
+    parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
 
 /// The callback's gas: enough to settle the largest response to `request`.

@@ -67,15 +67,11 @@ pub struct Funds {
 }
 
 fn add(pot: Pot, found: NearToken, added: NearToken) -> Result<NearToken, MoneyError> {
-    found
-        .checked_add(added)
-        .ok_or(MoneyError::Overflow { pot, found, added })
+    found.checked_add(added).ok_or(MoneyError::Overflow { pot, found, added })
 }
 
 fn subtract(pot: Pot, found: NearToken, needed: NearToken) -> Result<NearToken, MoneyError> {
-    found
-        .checked_sub(needed)
-        .ok_or(MoneyError::Short { pot, found, needed })
+    found.checked_sub(needed).ok_or(MoneyError::Short { pot, found, needed })
 }
 
 impl Funds {
@@ -121,14 +117,7 @@ impl Funds {
 
     /// All pots together.
     pub fn total(&self) -> NearToken {
-        let Self {
-            deposits,
-            earnings,
-            protocol,
-            claimable,
-            storage,
-            code,
-        } = *self;
+        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
         [deposits, earnings, protocol, claimable, storage, code]
             .into_iter()
             .fold(NearToken::ZERO, NearToken::saturating_add)
@@ -136,22 +125,8 @@ impl Funds {
 
     /// The pots as a view.
     pub fn view(&self) -> FundsView {
-        let Self {
-            deposits,
-            earnings,
-            protocol,
-            claimable,
-            storage,
-            code,
-        } = *self;
-        FundsView {
-            deposits,
-            earnings,
-            protocol,
-            claimable,
-            storage,
-            code,
-        }
+        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
+        FundsView { deposits, earnings, protocol, claimable, storage, code }
     }
 }
 
@@ -163,15 +138,9 @@ pub(crate) struct Ledger {
 }
 
 /// Parts of [`Pot::Earnings`].
-pub(crate) const EARNINGS: Ledger = Ledger {
-    pot: Pot::Earnings,
-    prefix: Prefix::Earnings,
-};
+pub(crate) const EARNINGS: Ledger = Ledger { pot: Pot::Earnings, prefix: Prefix::Earnings };
 /// Parts of [`Pot::Claimable`].
-pub(crate) const CLAIMABLE: Ledger = Ledger {
-    pot: Pot::Claimable,
-    prefix: Prefix::Claimable,
-};
+pub(crate) const CLAIMABLE: Ledger = Ledger { pot: Pot::Claimable, prefix: Prefix::Claimable };
 
 impl Ledger {
     fn key(self, account_id: &AccountId) -> Vec<u8> {

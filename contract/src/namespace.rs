@@ -111,12 +111,7 @@ impl Account {
         let (used_bytes, paid_bytes, deposit) = (self.used_bytes, self.paid_bytes(), self.deposit);
         if used_bytes > paid_bytes {
             let account_id = account_id.clone();
-            return Err(NamespaceError::Unpaid {
-                account_id,
-                used_bytes,
-                paid_bytes,
-                deposit,
-            });
+            return Err(NamespaceError::Unpaid { account_id, used_bytes, paid_bytes, deposit });
         }
         Ok(())
     }
@@ -189,11 +184,7 @@ pub(crate) fn get(account_id: &AccountId, key: &[u8]) -> Option<Vec<u8>> {
 /// A page of keys.
 pub(crate) fn keys(account_id: &AccountId, from_index: u64, limit: u64) -> Vec<Bytes> {
     let length = find(account_id).map_or(0, |account| account.keys);
-    slots(account_id)
-        .page(length, from_index, limit)
-        .into_iter()
-        .map(Bytes)
-        .collect()
+    slots(account_id).page(length, from_index, limit).into_iter().map(Bytes).collect()
 }
 
 /// The account's record.
@@ -203,9 +194,7 @@ pub(crate) fn find(account_id: &AccountId) -> Option<Account> {
 
 /// The account's record, or an error that says how to get one.
 pub(crate) fn load(account_id: &AccountId) -> Result<Account, NamespaceError> {
-    find(account_id).ok_or_else(|| NamespaceError::NotRegistered {
-        account_id: account_id.clone(),
-    })
+    find(account_id).ok_or_else(|| NamespaceError::NotRegistered { account_id: account_id.clone() })
 }
 
 /// Writes the record back.
@@ -232,19 +221,13 @@ fn measured(account: &mut Account, change: impl FnOnce(&mut Account)) {
     let before = env::storage_usage();
     change(account);
     let after = env::storage_usage();
-    account.used_bytes = account
-        .used_bytes
-        .saturating_add(after)
-        .saturating_sub(before);
+    account.used_bytes = account.used_bytes.saturating_add(after).saturating_sub(before);
 }
 
 /// Refuses to touch a key that a staged response read or writes.
 pub(crate) fn check_free(account_id: &AccountId, key: &[u8]) -> Result<(), NamespaceError> {
     match holds::holder(account_id, key) {
-        Some(request_id) => Err(NamespaceError::Held {
-            key: key.into(),
-            request_id,
-        }),
+        Some(request_id) => Err(NamespaceError::Held { key: key.into(), request_id }),
         None => Ok(()),
     }
 }
@@ -261,11 +244,7 @@ pub(crate) fn set(account_id: &AccountId, account: &mut Account, key: &[u8], val
             store::remove(&account_key(Prefix::Value, account_id, key));
         }
         let bytes = u32::try_from(value.len()).unwrap_or(u32::MAX);
-        let meta = Meta {
-            position,
-            bytes,
-            hash: Hash32::of(value),
-        };
+        let meta = Meta { position, bytes, hash: Hash32::of(value) };
         store::write(&account_key(Prefix::Meta, account_id, key), &meta);
         env::storage_write(&account_key(Prefix::Value, account_id, key), value);
     });
@@ -281,10 +260,7 @@ pub(crate) fn remove(account_id: &AccountId, account: &mut Account, key: &[u8]) 
         store::remove(&account_key(Prefix::Meta, account_id, key));
         let moved = slots(account_id).remove(&mut account.keys, removed.position);
         if let Some((moved, other)) = moved.and_then(|key| Some((meta(account_id, &key)?, key))) {
-            let meta = Meta {
-                position: removed.position,
-                ..moved
-            };
+            let meta = Meta { position: removed.position, ..moved };
             store::write(&account_key(Prefix::Meta, account_id, &other), &meta);
         }
     });
@@ -307,26 +283,19 @@ pub(crate) fn apply(account_id: &AccountId, journal: &[JournalEntry]) {
 
 /// Bytes that a journal adds, and bytes that it frees.
 fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> (u64, u64) {
-    journal
-        .iter()
-        .fold((0, 0), |(added, freed), JournalEntry { key, value }| {
-            let now = meta(account_id, key)
-                .map_or(0, |meta| key_bytes(account_id, key, meta.bytes.into()));
-            let then = value
-                .as_ref()
-                .map_or(0, |value| key_bytes(account_id, key, value.len() as u64));
-            (added + then, freed + now)
-        })
+    journal.iter().fold((0, 0), |(added, freed), JournalEntry { key, value }| {
+        let now =
+            meta(account_id, key).map_or(0, |meta| key_bytes(account_id, key, meta.bytes.into()));
+        let then = value.as_ref().map_or(0, |value| key_bytes(account_id, key, value.len() as u64));
+        (added + then, freed + now)
+    })
 }
 
 /// Where a namespace stands towards a response. Holds of the response's own request do not count.
 pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
     let others =
         |key: &&Bytes| holds::holder(account_id, key).is_some_and(|id| id != response.request_id);
-    if let Some(key) = touched_keys(&response.reads, &response.journal)
-        .into_iter()
-        .find(others)
-    {
+    if let Some(key) = touched_keys(&response.reads, &response.journal).into_iter().find(others) {
         return StorageCheck::Held(key.clone());
     }
     // As `protocol::storage::first_conflict` says, by the hash that was taken when the value was written.

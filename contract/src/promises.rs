@@ -34,10 +34,7 @@ pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash3
     let (promise, data_id) = node::yield_create("on_execution_response", &arguments(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
-    data_id
-        .try_into()
-        .map(Hash32)
-        .map_err(|_| ContractError::DataId { found })
+    data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
 }
 
 /// Resumes a yield; false when there is none to resume.
@@ -65,10 +62,7 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
     let then = env::promise_batch_then(promise, &env::current_account_id());
-    let args = arguments(&RefundArgs {
-        account_id: to.clone(),
-        amount,
-    });
+    let args = arguments(&RefundArgs { account_id: to.clone(), amount });
     env::promise_batch_action_function_call(
         then,
         "on_refund",

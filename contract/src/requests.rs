@@ -29,9 +29,7 @@ pub(crate) fn save(request: &LiveRequest) {
 
 /// The input of a live request.
 pub(crate) fn input(request_id: RequestId) -> Bytes {
-    env::storage_read(&key(Prefix::Input, request_id))
-        .unwrap_or_default()
-        .into()
+    env::storage_read(&key(Prefix::Input, request_id)).unwrap_or_default().into()
 }
 
 /// The staged response, if there is one.
@@ -87,7 +85,6 @@ impl Contract {
         limit: u64,
     ) -> impl Iterator<Item = LiveRequest> {
         let ids = live().page(self.live_requests, from_index, limit);
-        ids.into_iter()
-            .filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
+        ids.into_iter().filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
     }
 }

@@ -34,9 +34,7 @@ impl Slots {
     pub(crate) fn remove(&self, length: &mut u32, position: u32) -> Option<Vec<u8>> {
         let last = length.checked_sub(1)?;
         *length = last;
-        let moved = (position != last)
-            .then(|| env::storage_read(&self.key(last)))
-            .flatten();
+        let moved = (position != last).then(|| env::storage_read(&self.key(last))).flatten();
         if let Some(item) = &moved {
             env::storage_write(&self.key(position), item);
         }

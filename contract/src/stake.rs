@@ -17,10 +17,7 @@ impl Contract {
         let before = env::storage_usage();
         let result = change(self);
         let after = env::storage_usage();
-        self.tenant_bytes = self
-            .tenant_bytes
-            .saturating_add(after)
-            .saturating_sub(before);
+        self.tenant_bytes = self.tenant_bytes.saturating_add(after).saturating_sub(before);
         result
     }
 

@@ -58,10 +58,7 @@ pub(crate) fn account_length(account_id: &AccountId) -> [u8; 1] {
 
 /// A key in which an account id stands before something else.
 pub(crate) fn account_key(prefix: Prefix, account_id: &AccountId, rest: &[u8]) -> Vec<u8> {
-    key(
-        prefix,
-        &[&account_length(account_id), account_id.as_bytes(), rest],
-    )
+    key(prefix, &[&account_length(account_id), account_id.as_bytes(), rest])
 }
 
 /// Reads an entry. State that does not decode is a bug of an upgrade: the call ends here, nothing is written.
@@ -69,10 +66,7 @@ pub(crate) fn read<T: BorshDeserialize>(key: &[u8]) -> Option<T> {
     env::storage_read(key).map(|bytes| match T::try_from_slice(&bytes) {
         Ok(value) => value,
         Err(error) => {
-            env::panic_str(&format!(
-                "the entry {} cannot be read: {error}",
-                key.escape_ascii()
-            ));
+            env::panic_str(&format!("the entry {} cannot be read: {error}", key.escape_ascii()));
         }
     })
 }
@@ -83,10 +77,9 @@ pub(crate) fn write<T: BorshSerialize>(key: &[u8], value: &T) {
         Ok(bytes) => {
             env::storage_write(key, &bytes);
         }
-        Err(error) => env::panic_str(&format!(
-            "the entry {} cannot be written: {error}",
-            key.escape_ascii()
-        )),
+        Err(error) => {
+            env::panic_str(&format!("the entry {} cannot be written: {error}", key.escape_ascii()))
+        }
     }
 }
 

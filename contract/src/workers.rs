@@ -43,18 +43,16 @@ fn find(worker_id: &AccountId) -> Option<Worker> {
 }
 
 fn not_a_worker(worker_id: &AccountId) -> ContractError {
-    ContractError::NotAWorker {
-        found: worker_id.clone(),
-    }
+    ContractError::NotAWorker { found: worker_id.clone() }
 }
 
 /// Checks that an account may answer.
 pub(crate) fn check_active(worker_id: &AccountId) -> Result<(), ContractError> {
     match find(worker_id) {
         None => Err(not_a_worker(worker_id)),
-        Some(worker) if worker.suspended => Err(ContractError::Suspended {
-            found: worker_id.clone(),
-        }),
+        Some(worker) if worker.suspended => {
+            Err(ContractError::Suspended { found: worker_id.clone() })
+        }
         Some(_) => Ok(()),
     }
 }
@@ -72,22 +70,9 @@ pub(crate) fn update(
 
 /// A worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
-    let Worker {
-        settled,
-        lost,
-        suspended,
-        metadata,
-        ..
-    } = find(worker_id)?;
+    let Worker { settled, lost, suspended, metadata, .. } = find(worker_id)?;
     let earnings = EARNINGS.of(worker_id);
-    Some(WorkerView {
-        worker_id: worker_id.clone(),
-        earnings,
-        settled,
-        lost,
-        suspended,
-        metadata,
-    })
+    Some(WorkerView { worker_id: worker_id.clone(), earnings, settled, lost, suspended, metadata })
 }
 
 impl Contract {
@@ -98,22 +83,13 @@ impl Contract {
         metadata: String,
     ) -> Result<(), ContractError> {
         if metadata.len() > MAX_METADATA_BYTES {
-            return Err(ContractError::Metadata {
-                found: metadata.len(),
-                max: MAX_METADATA_BYTES,
-            });
+            return Err(ContractError::Metadata { found: metadata.len(), max: MAX_METADATA_BYTES });
         }
         if find(worker_id).is_some() {
             return update(worker_id, |worker| worker.metadata = metadata);
         }
         let position = slots().push(&mut self.registered_workers, worker_id.as_bytes());
-        let worker = Worker {
-            position,
-            settled: 0,
-            lost: 0,
-            suspended: false,
-            metadata,
-        };
+        let worker = Worker { position, settled: 0, lost: 0, suspended: false, metadata };
         store::write(&key(worker_id.as_bytes()), &worker);
         Ok(())
     }
@@ -134,8 +110,6 @@ impl Contract {
     /// A page of workers.
     pub(crate) fn page_workers(&self, from_index: u64, limit: u64) -> Vec<WorkerView> {
         let ids = slots().page(self.registered_workers, from_index, limit);
-        ids.into_iter()
-            .filter_map(|id| view(&String::from_utf8(id).ok()?.parse().ok()?))
-            .collect()
+        ids.into_iter().filter_map(|id| view(&String::from_utf8(id).ok()?.parse().ok()?)).collect()
     }
 }

@@ -27,14 +27,7 @@ struct Entry<T> {
 
 impl<T: Clone> ModuleCache<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            inner: Mutex::new(Inner {
-                entries: HashMap::new(),
-                bytes: 0,
-                clock: 0,
-            }),
-        }
+        Self { capacity, inner: Mutex::new(Inner { entries: HashMap::new(), bytes: 0, clock: 0 }) }
     }
 
     pub(crate) fn get(&self, hash: &Hash32) -> Option<T> {
@@ -56,11 +49,8 @@ impl<T: Clone> ModuleCache<T> {
         }
         inner.bytes += bytes;
         while inner.bytes > self.capacity {
-            let oldest = inner
-                .entries
-                .iter()
-                .min_by_key(|(_, entry)| entry.used)
-                .map(|(hash, _)| *hash);
+            let oldest =
+                inner.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(hash, _)| *hash);
             let Some(removed) = oldest.and_then(|hash| inner.entries.remove(&hash)) else {
                 break;
             };
@@ -86,10 +76,7 @@ mod tests {
         cache.insert(b, 'b', 4);
         assert_eq!(cache.get(&a), Some('a'));
         cache.insert(c, 'c', 4);
-        assert_eq!(
-            (cache.get(&a), cache.get(&b), cache.get(&c)),
-            (Some('a'), None, Some('c'))
-        );
+        assert_eq!((cache.get(&a), cache.get(&b), cache.get(&c)), (Some('a'), None, Some('c')));
         cache.insert(c, 'C', 6);
         assert_eq!((cache.get(&a), cache.get(&c)), (Some('a'), Some('C')));
         cache.insert(b, 'b', 11);

@@ -39,14 +39,7 @@ impl Execution {
     /// The body that answers `request_id`. The logs stay here; the body carries their hash.
     pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
         let log_hash = self.log_hash();
-        let Self {
-            status,
-            output,
-            used,
-            reads,
-            journal,
-            logs: _,
-        } = self;
+        let Self { status, output, used, reads, journal, logs: _ } = self;
         ExecutionResponse {
             request_id,
             status,

@@ -32,23 +32,17 @@ impl Job<'_> {
     /// Refuses what no accepted request contains, so that a NUL or a second `TZ` cannot reach a guest by
     /// another way than through the contract.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let mut texts = self
-            .args
-            .iter()
-            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        let mut texts =
+            self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
         if texts.any(|text| text.contains('\0')) {
-            return Err(Fault::Job(
-                "an argument or environment variable holds a NUL byte",
-            ));
+            return Err(Fault::Job("an argument or environment variable holds a NUL byte"));
         }
         if self
             .env
             .iter()
             .any(|(name, _)| name.is_empty() || name.contains('=') || is_reserved_variable(name))
         {
-            return Err(Fault::Job(
-                "an environment variable has a name that no request may set",
-            ));
+            return Err(Fault::Job("an environment variable has a name that no request may set"));
         }
         Ok(())
     }

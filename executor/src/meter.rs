@@ -37,10 +37,7 @@ impl CoreMeter {
     pub(crate) fn new(limit: Compute, bytes: u64) -> Self {
         match limit {
             Compute::Fuel(limit) => Self::Fuel { limit },
-            Compute::Gas(limit) => Self::Gas {
-                limit,
-                loading: Fees::get().loading.of(bytes),
-            },
+            Compute::Gas(limit) => Self::Gas { limit, loading: Fees::get().loading.of(bytes) },
         }
     }
 
@@ -63,9 +60,7 @@ impl CoreMeter {
         match self {
             Self::Fuel { limit } => {
                 store.set_fuel(Self::supply(limit)).map_err(failed)?;
-                store
-                    .fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL))
-                    .map_err(failed)?;
+                store.fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL)).map_err(failed)?;
                 Ok(true)
             }
             Self::Gas { limit, loading } => {

@@ -88,10 +88,7 @@ fn storage_write(
 fn context_read(mut caller: Caller<'_, State>, buffer: u32, capacity: u32) -> Result<u32> {
     let length = caller.data().context.len();
     enter(&mut caller)?;
-    charge(
-        &mut caller,
-        Work::Write((length as u64).min(capacity.into())),
-    )?;
+    charge(&mut caller, Work::Write((length as u64).min(capacity.into())))?;
     let (bytes, state) = memory::split(&mut caller)?;
     memory::write_clipped(bytes, buffer, capacity, &state.context)?;
     Ok(u32::try_from(length).unwrap_or(u32::MAX))

@@ -56,12 +56,8 @@ impl Context {
 
     /// The bytes of its lists and texts, and of its numbers.
     fn bytes(&self) -> u64 {
-        let texts = [
-            &self.contract_id,
-            &self.signer_id,
-            &self.predecessor_id,
-            &self.attached_deposit,
-        ];
+        let texts =
+            [&self.contract_id, &self.signer_id, &self.predecessor_id, &self.attached_deposit];
         let texts = texts.iter().map(|text| text.len()).sum::<usize>();
         (texts + self.random_seed.len()) as u64 + 4 * 8
     }
@@ -69,14 +65,12 @@ impl Context {
 
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let name = |interface: &str| format!("{PACKAGE}/{interface}@{VERSION}");
-    linker
-        .instance(&name("context"))?
-        .func_wrap("get", |mut store: Store<'_>, (): ()| {
-            enter(&mut store)?;
-            let context = Context::of(&store.data().told);
-            charge(&mut store, Work::Write(context.bytes()))?;
-            Ok((context,))
-        })?;
+    linker.instance(&name("context"))?.func_wrap("get", |mut store: Store<'_>, (): ()| {
+        enter(&mut store)?;
+        let context = Context::of(&store.data().told);
+        charge(&mut store, Work::Write(context.bytes()))?;
+        Ok((context,))
+    })?;
     linker.instance(&name("random"))?.func_wrap(
         "bytes",
         |mut store: Store<'_>, (length,): (u32,)| {
@@ -106,15 +100,12 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     storage.func_wrap_async("remove", |mut store: Store<'_>, (key,): (Vec<u8>,)| {
         Box::new(async move { Ok((remove(&mut store, key).await?,)) })
     })?;
-    storage.func_wrap(
-        "write",
-        |mut store: Store<'_>, (key, value): (Vec<u8>, Vec<u8>)| {
-            namespace::open(&mut store, key.len() as u64, Work::StorageWrite)?;
-            check_key(&key)?;
-            namespace::pay_value(&mut store, value.len() as u64)?;
-            Ok(store.data_mut().storage.write(key, Some(value))?)
-        },
-    )?;
+    storage.func_wrap("write", |mut store: Store<'_>, (key, value): (Vec<u8>, Vec<u8>)| {
+        namespace::open(&mut store, key.len() as u64, Work::StorageWrite)?;
+        check_key(&key)?;
+        namespace::pay_value(&mut store, value.len() as u64)?;
+        Ok(store.data_mut().storage.write(key, Some(value))?)
+    })?;
     Ok(())
 }
 

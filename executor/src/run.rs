@@ -35,11 +35,9 @@ pub(crate) fn run(
         let guest = guest(store, module, meter, &mut instance);
         match drive(guest, mailbox, snapshot, deadline)? {
             Ok(()) => Ok(Status::Completed),
-            Err(error) => verdict::of_error(
-                &error,
-                || stack_overflowed(store, instance),
-                meter.exhausted(),
-            ),
+            Err(error) => {
+                verdict::of_error(&error, || stack_overflowed(store, instance), meter.exhausted())
+            }
         }
     })
 }
@@ -70,9 +68,7 @@ pub(crate) fn run_component(
 
 /// Whether the engine refused to make more instances than the limiter says. It has no other way to tell.
 fn is_instance_limit(error: &wasmtime::Error) -> bool {
-    error
-        .to_string()
-        .starts_with("resource limit exceeded: instance count")
+    error.to_string().starts_with("resource limit exceeded: instance count")
 }
 
 /// Sets a store up, lets `guest` run in it and tell how it ended, and draws the sum.
@@ -86,11 +82,8 @@ fn execute(
     let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.bounds);
-    let status = if meter.begin(&mut store)? {
-        guest(&mut store, &mailbox)?
-    } else {
-        meter.exhausted()
-    };
+    let status =
+        if meter.begin(&mut store)? { guest(&mut store, &mailbox)? } else { meter.exhausted() };
     let (used, exhausted) = meter.used(&mut store)?;
     // What ran out is said first.
     let status = if exhausted { meter.exhausted() } else { status };
@@ -163,11 +156,7 @@ fn execution(state: State, status: Status, used: Compute) -> Execution {
     let (reads, journal) = state.storage.into_entries();
     Execution {
         status,
-        output: if completed {
-            state.output.into_bytes()
-        } else {
-            Vec::new()
-        },
+        output: if completed { state.output.into_bytes() } else { Vec::new() },
         used,
         reads,
         journal: if completed { journal } else { Vec::new() },

@@ -22,9 +22,7 @@ pub struct SnapshotError(
 impl SnapshotError {
     /// A value that no contract stores.
     pub(crate) fn too_long(bytes: usize) -> Self {
-        Self(format!(
-            "a value of {bytes} bytes, at most {MAX_VALUE_BYTES} are stored"
-        ))
+        Self(format!("a value of {bytes} bytes, at most {MAX_VALUE_BYTES} are stored"))
     }
 }
 

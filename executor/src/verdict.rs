@@ -37,10 +37,7 @@ impl std::error::Error for Stop {}
 
 impl Stop {
     pub(crate) fn limit(which: Limit, limit: impl Into<u64>) -> Self {
-        Self::Limit {
-            which,
-            limit: limit.into(),
-        }
+        Self::Limit { which, limit: limit.into() }
     }
 
     pub(crate) fn key_bytes() -> Self {
@@ -73,9 +70,7 @@ pub(crate) fn of_error(
 pub(crate) fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
     Ok(match stop.clone() {
         Stop::Exit(0) => Status::Completed,
-        Stop::Exit(code) => Status::Exited {
-            code: code.cast_signed(),
-        },
+        Stop::Exit(code) => Status::Exited { code: code.cast_signed() },
         Stop::Limit { which, limit } => Status::LimitExceeded { which, limit },
         Stop::OutOfCompute => out_of_compute,
         Stop::StackOverflow => Status::StackOverflow,
@@ -101,16 +96,12 @@ fn trap_reason(trap: Trap) -> Option<&'static str> {
 
 /// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.
 pub(crate) fn invalid_module(reason: impl Into<String>) -> Status {
-    Status::InvalidModule {
-        reason: clip(reason.into()),
-    }
+    Status::InvalidModule { reason: clip(reason.into()) }
 }
 
 /// `Trapped`, likewise.
 pub(crate) fn trapped(reason: impl Into<String>) -> Status {
-    Status::Trapped {
-        reason: clip(reason.into()),
-    }
+    Status::Trapped { reason: clip(reason.into()) }
 }
 
 /// At most the first [`MAX_REASON_BYTES`], cut between characters.
@@ -135,11 +126,6 @@ mod tests {
         };
         assert_eq!(reason.len(), MAX_REASON_BYTES - 1);
         assert!(reason.ends_with('ж'));
-        assert_eq!(
-            invalid_module("short"),
-            Status::InvalidModule {
-                reason: "short".to_owned()
-            }
-        );
+        assert_eq!(invalid_module("short"), Status::InvalidModule { reason: "short".to_owned() });
     }
 }

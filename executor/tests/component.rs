@@ -16,10 +16,7 @@ fn componentize(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default()
         .module(module)
         .unwrap()
-        .adapter(
-            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
-            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-        )
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
         .unwrap()
         .encode()
         .unwrap()
@@ -48,10 +45,7 @@ fn a_component_reads_its_input_and_writes_output_and_log() {
         (call $write (i32.const 2) (i32.const 100) (i32.const 3))"#;
     let execution = start(body).input("input").run();
     assert_eq!(execution.status, Status::Completed, "{execution:?}");
-    assert_eq!(
-        (execution.output, execution.logs),
-        (b"input".to_vec(), b"inp".to_vec())
-    );
+    assert_eq!((execution.output, execution.logs), (b"input".to_vec(), b"inp".to_vec()));
     assert_eq!(start(body).output(), b"");
 }
 
@@ -92,24 +86,15 @@ fn the_clock_is_virtual_and_sleeping_returns_at_once() {
     let word = |at: usize| u64::from_le_bytes(output[at..at + 8].try_into().unwrap());
     assert_eq!((output[0], word(1)), (0, 77));
     let slept = word(9);
-    assert!(
-        (31_536_000_000_000_000..31_536_000_001_000_000).contains(&slept),
-        "{slept}"
-    );
+    assert!((31_536_000_000_000_000..31_536_000_001_000_000).contains(&slept), "{slept}");
     assert!(word(17) > common::context().block_timestamp + slept);
 }
 
 #[test]
 fn how_a_command_ends_is_its_status() {
     assert_eq!(start("").status(), Status::Completed);
-    assert_eq!(
-        start("(call $proc_exit (i32.const 0))").status(),
-        Status::Completed
-    );
-    assert_eq!(
-        start("(call $proc_exit (i32.const 1))").status(),
-        Status::Exited { code: 1 }
-    );
+    assert_eq!(start("(call $proc_exit (i32.const 0))").status(), Status::Completed);
+    assert_eq!(start("(call $proc_exit (i32.const 1))").status(), Status::Exited { code: 1 });
     assert_eq!(start("unreachable").status(), trapped("unreachable"));
     assert_eq!(
         start("(drop (i32.div_u (i32.const 1) (local.get $i)))").status(),
@@ -125,16 +110,10 @@ fn what_a_component_uses_is_just_enough() {
     assert_eq!(start(body).fuel(used).run(), execution);
     for short in [used - 1, used / 2, 10, 0] {
         let execution = start(body).fuel(short).run();
-        assert_eq!(
-            (execution.status, execution.used),
-            (Status::OutOfFuel, Compute::Fuel(short))
-        );
+        assert_eq!((execution.status, execution.used), (Status::OutOfFuel, Compute::Fuel(short)));
     }
     let endless = start("(loop $l (br $l))").fuel(10_000_000).run();
-    assert_eq!(
-        (endless.status, endless.used),
-        (Status::OutOfFuel, Compute::Fuel(10_000_000))
-    );
+    assert_eq!((endless.status, endless.used), (Status::OutOfFuel, Compute::Fuel(10_000_000)));
 }
 
 #[test]
@@ -159,9 +138,7 @@ fn a_module_cannot_have_the_table_that_raises_the_alarm() {
     let text = format!("(component (core module (table 0 {maximum} funcref)))");
     assert_eq!(
         Run::wat(&text).status(),
-        invalid(&format!(
-            "a table with a maximum of {maximum} elements is reserved"
-        ))
+        invalid(&format!("a table with a maximum of {maximum} elements is reserved"))
     );
 }
 
@@ -190,23 +167,16 @@ fn limits_hold_inside_of_a_component() {
         exceeded(Limit::HostCalls, 9)
     );
     assert_eq!(
-        start("")
-            .limits(|limits| limits.table_elements = 0)
-            .status(),
+        start("").limits(|limits| limits.table_elements = 0).status(),
         exceeded(Limit::TableElements, 0)
     );
 }
 
 #[test]
 fn what_is_no_command_or_wants_more_is_refused() {
+    assert_eq!(Run::wat("(component)").status(), invalid("there is no export wasi:cli/run@0.2"));
     assert_eq!(
-        Run::wat("(component)").status(),
-        invalid("there is no export wasi:cli/run@0.2")
-    );
-    assert_eq!(
-        start("")
-            .limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000))
-            .status(),
+        start("").limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000)).status(),
         invalid("a component is metered in fuel, the request states its limit in gas")
     );
     let mut run = start("");
@@ -225,13 +195,8 @@ fn what_is_no_command_or_wants_more_is_refused() {
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
     let reexport = r#"(component (import "f" (func $f)) (instance $r (export "run" (func $f)))
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
-    assert!(matches!(
-        Run::wat(reexport).status(),
-        Status::InvalidModule { .. }
-    ));
-    let Status::InvalidModule { reason } = Run::wat(sockets).status() else {
-        panic!()
-    };
+    assert!(matches!(Run::wat(reexport).status(), Status::InvalidModule { .. }));
+    let Status::InvalidModule { reason } = Run::wat(sockets).status() else { panic!() };
     assert!(reason.contains("wasi:sockets/instance-network"), "{reason}");
 }
 
@@ -253,11 +218,7 @@ fn replays_are_identical_whatever_the_engine_is_set_to() {
         })
         .unwrap();
         for _ in 0..3 {
-            assert_eq!(
-                guest().on(&executor).unwrap(),
-                first,
-                "optimize {optimize}, pool {pool:?}"
-            );
+            assert_eq!(guest().on(&executor).unwrap(), first, "optimize {optimize}, pool {pool:?}");
         }
     }
     for _ in 0..50 {

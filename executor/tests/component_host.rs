@@ -36,23 +36,16 @@ const PRELUDE: &str = r#"
 "#;
 
 fn start(body: &str) -> Run {
-    let mut module = wat::parse_str(format!(
-        r#"(module {PRELUDE} (func (export "_start") {body}))"#
-    ))
-    .unwrap();
+    let mut module =
+        wat::parse_str(format!(r#"(module {PRELUDE} (func (export "_start") {body}))"#)).unwrap();
     let mut resolve = Resolve::default();
-    let package = resolve
-        .push_str("outlayer.wit", include_str!("../wit/outlayer.wit"))
-        .unwrap();
+    let package = resolve.push_str("outlayer.wit", include_str!("../wit/outlayer.wit")).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let component = ComponentEncoder::default()
         .module(&module)
         .unwrap()
-        .adapter(
-            WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
-            WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-        )
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
         .unwrap()
         .encode()
         .unwrap();
@@ -70,29 +63,19 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     let execution = start(&format!("{READ} {SHOW}")).value("key", "old").run();
     assert_eq!(execution.status, Status::Completed);
     assert_eq!(execution.output, b"old");
-    let read = ReadEntry {
-        key: "key".into(),
-        value_hash: Some(Hash32::of(b"old")),
-    };
+    let read = ReadEntry { key: "key".into(), value_hash: Some(Hash32::of(b"old")) };
     assert_eq!((execution.reads, execution.journal), (vec![read], vec![]));
     assert_eq!(start(&format!("{READ} {SHOW}")).output(), b"");
 
     // A write is seen at once, and reads nothing.
-    let execution = start(&format!("{WRITE} {READ} {SHOW}"))
-        .value("key", "old")
-        .run();
+    let execution = start(&format!("{WRITE} {READ} {SHOW}")).value("key", "old").run();
     assert_eq!(execution.output, b"value");
-    assert_eq!(
-        (execution.reads, execution.journal),
-        (vec![], vec![written("key", Some("value"))])
-    );
+    assert_eq!((execution.reads, execution.journal), (vec![], vec![written("key", Some("value"))]));
 
     let remove = format!(
         "(i32.store8 (i32.const 200) (call $remove {KEY})) (call $print (i32.const 200) (i32.const 1))"
     );
-    let execution = start(&format!("{remove} {remove}"))
-        .value("key", "old")
-        .run();
+    let execution = start(&format!("{remove} {remove}")).value("key", "old").run();
     assert_eq!(execution.output, [1, 0]);
     assert_eq!(execution.journal, [written("key", None)]);
 }
@@ -101,9 +84,7 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
 fn storage_limits_hold() {
     let exceeded = |which, limit| Status::LimitExceeded { which, limit };
     assert_eq!(
-        start(READ)
-            .limits(|limits| limits.storage_reads = 0)
-            .status(),
+        start(READ).limits(|limits| limits.storage_reads = 0).status(),
         exceeded(Limit::StorageReads, 0)
     );
     assert_eq!(
@@ -115,16 +96,8 @@ fn storage_limits_hold() {
         exceeded(Limit::ValueBytes, 65_536)
     );
     let mut run = start(READ);
-    run.storage = Memory {
-        broken: true,
-        ..Memory::default()
-    };
-    assert_eq!(
-        run.try_run(),
-        Err(Fault::Snapshot(SnapshotError(
-            "the node is away".to_owned()
-        )))
-    );
+    run.storage = Memory { broken: true, ..Memory::default() };
+    assert_eq!(run.try_run(), Err(Fault::Snapshot(SnapshotError("the node is away".to_owned()))));
 }
 
 #[test]
@@ -145,11 +118,7 @@ fn the_context_is_the_requests() {
         &context.random_seed.0,
         context.signer_id.as_bytes(),
         context.predecessor_id.as_bytes(),
-        context
-            .attached_deposit
-            .as_yoctonear()
-            .to_string()
-            .as_bytes(),
+        context.attached_deposit.as_yoctonear().to_string().as_bytes(),
     ]
     .concat();
     assert_eq!(start(body).output(), expected);
@@ -160,21 +129,13 @@ fn random_bytes_follow_the_seed_and_lines_go_to_the_log() {
     let body = "(call $random (i32.const 32) (i32.const 100)) (call $print_list (i32.const 100))
         (call $line (i32.const 0) (i32.const 3)) (call $line (i32.const 3) (i32.const 5))";
     let first = start(body).run();
-    assert_eq!(
-        (first.status, first.logs),
-        (Status::Completed, b"key\nvalue\n".to_vec())
-    );
+    assert_eq!((first.status, first.logs), (Status::Completed, b"key\nvalue\n".to_vec()));
     assert_eq!(first.output.len(), 32);
     let mut other = start(body);
     other.context.random_seed = Hash32::of(b"another");
     assert_ne!(other.output(), first.output);
     assert_eq!(
-        start("(call $random (i32.const 70000000) (i32.const 100))")
-            .fuel(1_000_000_000)
-            .status(),
-        Status::LimitExceeded {
-            which: Limit::MemoryBytes,
-            limit: 64 << 20
-        }
+        start("(call $random (i32.const 70000000) (i32.const 100))").fuel(1_000_000_000).status(),
+        Status::LimitExceeded { which: Limit::MemoryBytes, limit: 64 << 20 }
     );
 }

@@ -26,14 +26,9 @@ fn curious() -> Run {
         (call $emit (i64.reinterpret_f64 (f64.sqrt (f64.const 2))))
         (call $log (i32.const 0) (i32.const 64))
         (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 30000))))"#;
-    let text = format!(
-        r#"(module {} (func (export "_start") (local $i i32) {body}))"#,
-        common::PRELUDE
-    )
-    .replace(
-        r#"(memory (export "memory") 1)"#,
-        r#"(memory (export "memory") 1 2)"#,
-    );
+    let text =
+        format!(r#"(module {} (func (export "_start") (local $i i32) {body}))"#, common::PRELUDE)
+            .replace(r#"(memory (export "memory") 1)"#, r#"(memory (export "memory") 1 2)"#);
     Run::wat(&text).input("input")
 }
 
@@ -57,12 +52,8 @@ fn neither_optimisation_nor_pools_nor_the_cache_change_anything() {
     let first = curious().run();
     for optimize in [true, false] {
         for pool in [None, Some(4)] {
-            let config = ExecutorConfig {
-                optimize,
-                pool,
-                cache_bytes: 0,
-                ..ExecutorConfig::default()
-            };
+            let config =
+                ExecutorConfig { optimize, pool, cache_bytes: 0, ..ExecutorConfig::default() };
             let executor = Executor::new(config).unwrap();
             for _ in 0..3 {
                 assert_eq!(
@@ -92,16 +83,9 @@ fn tenants_side_by_side_see_nothing_of_each_other() {
     };
     let alone = [tenant(1).run(), tenant(2).run()];
     assert_ne!(alone[0].output, alone[1].output);
-    assert!(
-        alone
-            .iter()
-            .all(|execution| execution.output[..16] == [0; 16])
-    );
-    let pooled = Executor::new(ExecutorConfig {
-        pool: Some(8),
-        ..ExecutorConfig::default()
-    })
-    .unwrap();
+    assert!(alone.iter().all(|execution| execution.output[..16] == [0; 16]));
+    let pooled =
+        Executor::new(ExecutorConfig { pool: Some(8), ..ExecutorConfig::default() }).unwrap();
     for executor in [executor(), &pooled] {
         thread::scope(|scope| {
             for thread in 0..4u8 {
@@ -157,13 +141,7 @@ fn what_only_moves_a_float_keeps_its_bits() {
     );
     assert_eq!(
         Run::start(&body).words(),
-        [
-            payload,
-            payload,
-            payload | 1 << 63,
-            payload,
-            payload | 1 << 63
-        ]
+        [payload, payload, payload | 1 << 63, payload, payload | 1 << 63]
     );
 }
 
@@ -176,18 +154,9 @@ fn signed_zeros_minima_and_maxima() {
         (format!("(f64.max {minus} {zero})"), 0.0),
         (format!("(f64.add {minus} {minus})"), -0.0),
         (format!("(f64.sub {zero} {zero})"), 0.0),
-        (
-            format!("(f64.nearest (f64.sub {zero} (f64.const 0.5)))"),
-            -0.0,
-        ),
-        (
-            format!("(f64.div (f64.const 1) {minus})"),
-            f64::NEG_INFINITY,
-        ),
-        (
-            format!("(f64.add {zero} (f64.const 0x1p-1074))"),
-            f64::from_bits(1),
-        ),
+        (format!("(f64.nearest (f64.sub {zero} (f64.const 0.5)))"), -0.0),
+        (format!("(f64.div (f64.const 1) {minus})"), f64::NEG_INFINITY),
+        (format!("(f64.add {zero} (f64.const 0x1p-1074))"), f64::from_bits(1)),
     ] {
         let words = Run::start(&format!("(call $emit (i64.reinterpret_f64 {operation}))")).words();
         assert_eq!(words, [expected.to_bits()], "{operation}");
@@ -198,12 +167,6 @@ fn signed_zeros_minima_and_maxima() {
         (call $emit (i64.trunc_sat_f64_u (f64.const -5)))
         (call $emit (i64.reinterpret_f64 (f64.convert_i64_u (i64.const -1))))
         (call $emit (i64.extend_i32_u (i32.reinterpret_f32 (f32.convert_i64_s (i64.const 0x7fffff4000000001)))))";
-    let expected = [
-        0,
-        i32::MAX as u64,
-        0,
-        18_446_744_073_709_551_615f64.to_bits(),
-        0x5eff_ffff,
-    ];
+    let expected = [0, i32::MAX as u64, 0, 18_446_744_073_709_551_615f64.to_bits(), 0x5eff_ffff];
     assert_eq!(Run::start(body).words(), expected);
 }

@@ -31,16 +31,8 @@ fn every_kernel_costs_what_it_costs_on_a_node() {
         assert_eq!(outcome.aborted, None, "{name}");
         let execution = run(&code, PLENTY).run();
         assert_eq!(execution.status, Status::Completed, "{name}");
-        assert_eq!(
-            execution.used,
-            Compute::Gas(outcome.burnt_gas.as_gas()),
-            "{name}"
-        );
-        assert_eq!(
-            run(&code, PLENTY).on(&unoptimised).unwrap(),
-            execution,
-            "{name}"
-        );
+        assert_eq!(execution.used, Compute::Gas(outcome.burnt_gas.as_gas()), "{name}");
+        assert_eq!(run(&code, PLENTY).on(&unoptimised).unwrap(), execution, "{name}");
     }
 }
 
@@ -49,11 +41,7 @@ fn what_a_kernel_uses_is_just_enough() {
     for (name, code) in kernels::kernels() {
         let used = run(&code, PLENTY).run().used.amount();
         let enough = run(&code, used).run();
-        assert_eq!(
-            (enough.status, enough.used),
-            (Status::Completed, Compute::Gas(used)),
-            "{name}"
-        );
+        assert_eq!((enough.status, enough.used), (Status::Completed, Compute::Gas(used)), "{name}");
         for short in [used - 1, used / 2, 1_000, 0] {
             let execution = run(&code, short).run();
             assert_eq!(
@@ -84,10 +72,7 @@ fn a_trap_costs_what_it_costs_on_a_node() {
         assert!(outcome.aborted.is_some(), "{name}");
         let execution = run(&code, PLENTY).run();
         assert!(
-            matches!(
-                execution.status,
-                Status::Trapped { .. } | Status::StackOverflow
-            ),
+            matches!(execution.status, Status::Trapped { .. } | Status::StackOverflow),
             "{name}: {:?}",
             execution.status
         );
@@ -103,9 +88,8 @@ fn a_trap_costs_what_it_costs_on_a_node() {
 #[test]
 fn the_words_for_a_trap_are_those_of_the_fuel_meter() {
     for (name, code) in kernels::traps() {
-        let fuel = Run::bytes(code.clone())
-            .limits(|limits| limits.memory_bytes = 128 << 20)
-            .status();
+        let fuel =
+            Run::bytes(code.clone()).limits(|limits| limits.memory_bytes = 128 << 20).status();
         assert_eq!(run(&code, PLENTY).status(), fuel, "{name}");
     }
 }
@@ -143,10 +127,7 @@ fn a_charge_beyond_64_bits_uses_the_limit() {
         (func (export "_start") (drop (memory.grow (i32.const -1)))))"#;
     let code = wat::parse_str(fill).unwrap();
     let execution = run(&code, PLENTY).run();
-    assert_eq!(
-        (execution.status, execution.used),
-        (Status::OutOfGas, Compute::Gas(PLENTY))
-    );
+    assert_eq!((execution.status, execution.used), (Status::OutOfGas, Compute::Gas(PLENTY)));
 }
 
 #[test]
@@ -164,41 +145,17 @@ fn a_guest_behaves_as_under_the_fuel_meter() {
         (drop (call $context_read (i32.const 0) (i32.const 500))) (call $log (i32.const 0) (i32.const 64))"#;
     let guest = || Run::start(body).value("k", "value").input("input");
     let fuel = guest().run();
-    let gas = guest()
-        .limits(|limits| limits.compute = Compute::Gas(PLENTY))
-        .run();
+    let gas = guest().limits(|limits| limits.compute = Compute::Gas(PLENTY)).run();
     assert_eq!(fuel.status, Status::Completed);
     assert_eq!(
-        (
-            &gas.status,
-            &gas.output,
-            &gas.logs,
-            &gas.reads,
-            &gas.journal
-        ),
-        (
-            &fuel.status,
-            &fuel.output,
-            &fuel.logs,
-            &fuel.reads,
-            &fuel.journal
-        )
+        (&gas.status, &gas.output, &gas.logs, &gas.reads, &gas.journal),
+        (&fuel.status, &fuel.output, &fuel.logs, &fuel.reads, &fuel.journal)
     );
     // The same again, and just enough.
     let used = gas.used.amount();
-    assert_eq!(
-        guest()
-            .limits(|limits| limits.compute = Compute::Gas(used))
-            .run(),
-        gas
-    );
-    let short = guest()
-        .limits(|limits| limits.compute = Compute::Gas(used - 1))
-        .run();
-    assert_eq!(
-        (short.status, short.used),
-        (Status::OutOfGas, Compute::Gas(used - 1))
-    );
+    assert_eq!(guest().limits(|limits| limits.compute = Compute::Gas(used)).run(), gas);
+    let short = guest().limits(|limits| limits.compute = Compute::Gas(used - 1)).run();
+    assert_eq!((short.status, short.used), (Status::OutOfGas, Compute::Gas(used - 1)));
 }
 
 /// NEAR's fees at protocol 88.
@@ -219,18 +176,9 @@ fn the_hosts_work_is_paid_for_by_nears_fees() {
     };
     for (body, byte) in [
         ("(call $print (i32.const 0) (i32.const BYTES))", 3_801_333),
-        (
-            "(call $log (i32.const 0) (i32.const BYTES))",
-            3_801_333 + 13_198_791,
-        ),
-        (
-            "(call $write (i32.const 2) (i32.const 0) (i32.const BYTES))",
-            3_801_333 + 13_198_791,
-        ),
-        (
-            "(call $random_fill (i32.const 0) (i32.const BYTES))",
-            2_723_772 + 24_117_351,
-        ),
+        ("(call $log (i32.const 0) (i32.const BYTES))", 3_801_333 + 13_198_791),
+        ("(call $write (i32.const 2) (i32.const 0) (i32.const BYTES))", 3_801_333 + 13_198_791),
+        ("(call $random_fill (i32.const 0) (i32.const BYTES))", 2_723_772 + 24_117_351),
         (
             "(call $storage_write (i32.const 0) (i32.const 1) (i32.const 0) (i32.const BYTES))",
             3_801_333 + 31_018_539,
@@ -242,11 +190,7 @@ fn the_hosts_work_is_paid_for_by_nears_fees() {
     ] {
         let (less, more) = (used(body, 1_000), used(body, 2_000));
         assert_eq!(more.status, Status::Completed, "{body}");
-        assert_eq!(
-            more.used.amount() - less.used.amount(),
-            1_000 * byte,
-            "{body}"
-        );
+        assert_eq!(more.used.amount() - less.used.amount(), 1_000 * byte, "{body}");
     }
 }
 
@@ -375,10 +319,7 @@ fn what_is_refused_under_fuel_is_refused_in_the_same_words() {
     ] {
         let code = wat::parse_str(text).unwrap();
         let fuel = Run::bytes(code.clone()).status();
-        assert!(
-            matches!(fuel, Status::InvalidModule { .. }),
-            "{text}: {fuel:?}"
-        );
+        assert!(matches!(fuel, Status::InvalidModule { .. }), "{text}: {fuel:?}");
         assert_eq!(run(&code, PLENTY).status(), fuel, "{text}");
     }
 }
@@ -396,11 +337,9 @@ fn limits_hold_under_the_gas_meter_too() {
         exceeded(Limit::OutputBytes, 4_096)
     );
     assert_eq!(
-        gas(Run::start(
-            "(drop (call $sched_yield)) (drop (call $sched_yield))"
-        ))
-        .limits(|limits| limits.host_calls = 1)
-        .status(),
+        gas(Run::start("(drop (call $sched_yield)) (drop (call $sched_yield))"))
+            .limits(|limits| limits.host_calls = 1)
+            .status(),
         exceeded(Limit::HostCalls, 1)
     );
     assert_eq!(
@@ -424,11 +363,7 @@ fn limits_hold_under_the_gas_meter_too() {
 #[test]
 fn the_hosts_deadline_is_no_verdict_under_gas_either() {
     let deadline = std::time::Duration::from_millis(100);
-    let executor = Executor::new(ExecutorConfig {
-        deadline,
-        ..ExecutorConfig::default()
-    })
-    .unwrap();
+    let executor = Executor::new(ExecutorConfig { deadline, ..ExecutorConfig::default() }).unwrap();
     let mut run =
         Run::start("(loop $l (br $l))").limits(|limits| limits.compute = Compute::Gas(u64::MAX));
     assert_eq!(run.on(&executor), Err(Fault::Deadline(deadline)));

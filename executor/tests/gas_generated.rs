@@ -58,18 +58,13 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
             Payload::TypeSection(reader) => {
                 for group in reader {
                     for ty in group.unwrap().types() {
-                        plain.push(
-                            matches!(&ty.composite_type.inner, CompositeInnerType::Func(ty)
-                            if ty.params().is_empty() && ty.results().is_empty()),
-                        );
+                        plain.push(matches!(&ty.composite_type.inner, CompositeInnerType::Func(ty)
+                            if ty.params().is_empty() && ty.results().is_empty()));
                     }
                 }
             }
             Payload::FunctionSection(reader) => {
-                start = reader
-                    .into_iter()
-                    .map(Result::unwrap)
-                    .position(|ty| plain[ty as usize]);
+                start = reader.into_iter().map(Result::unwrap).position(|ty| plain[ty as usize]);
             }
             _ => {}
         }
@@ -110,11 +105,8 @@ fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
 
 #[test]
 fn every_generated_module_costs_what_it_costs_on_a_node() {
-    let unoptimised = Executor::new(ExecutorConfig {
-        optimize: false,
-        ..ExecutorConfig::default()
-    })
-    .unwrap();
+    let unoptimised =
+        Executor::new(ExecutorConfig { optimize: false, ..ExecutorConfig::default() }).unwrap();
     let (mut completed, mut trapped, mut exhausted, mut overflowed) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let Some(code) = generate(seed) else { continue };
@@ -126,11 +118,7 @@ fn every_generated_module_costs_what_it_costs_on_a_node() {
         assert_eq!(run.on(&unoptimised).unwrap(), execution, "seed {seed}");
         let outcome = node::call(&code, "_start", b"", GAS);
         let context = format!("seed {seed}: {:?}, {:?}", execution.status, outcome.aborted);
-        assert_eq!(
-            execution.used,
-            Compute::Gas(outcome.burnt_gas.as_gas()),
-            "{context}"
-        );
+        assert_eq!(execution.used, Compute::Gas(outcome.burnt_gas.as_gas()), "{context}");
         let agree = match &execution.status {
             Status::Completed => {
                 completed += 1;
@@ -154,15 +142,10 @@ fn every_generated_module_costs_what_it_costs_on_a_node() {
             Status::StackOverflow => {
                 overflowed += 1;
                 outcome.aborted
-                    == Some(FunctionCallError::HostError(
-                        HostError::MemoryAccessViolation,
-                    ))
+                    == Some(FunctionCallError::HostError(HostError::MemoryAccessViolation))
             }
             Status::InvalidModule { .. } => {
-                matches!(
-                    outcome.aborted,
-                    Some(FunctionCallError::CompilationError(_))
-                )
+                matches!(outcome.aborted, Some(FunctionCallError::CompilationError(_)))
             }
             _ => false,
         };

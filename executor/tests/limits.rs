@@ -18,10 +18,7 @@ fn exceeded(which: Limit, limit: u64) -> Status {
 #[test]
 fn an_endless_loop_runs_out_of_fuel_and_has_used_the_limit() {
     let execution = Run::start("(loop $l (br $l))").fuel(1_000_000).run();
-    assert_eq!(
-        (execution.status, execution.used),
-        (Status::OutOfFuel, Compute::Fuel(1_000_000))
-    );
+    assert_eq!((execution.status, execution.used), (Status::OutOfFuel, Compute::Fuel(1_000_000)));
 }
 
 #[test]
@@ -36,9 +33,7 @@ fn what_a_guest_uses_is_just_enough() {
     ];
     for body in bodies {
         let execution = Run::start(body).run();
-        let Compute::Fuel(used) = execution.used else {
-            panic!()
-        };
+        let Compute::Fuel(used) = execution.used else { panic!() };
         assert_eq!(execution.status, Status::Completed, "{body}");
         let enough = Run::start(body).fuel(used).run();
         assert_eq!(
@@ -60,9 +55,7 @@ fn the_smallest_and_the_largest_limit_work() {
     assert_eq!(Run::start("").fuel(0).status(), Status::OutOfFuel);
     assert_eq!(Run::start("").fuel(u64::MAX).status(), Status::Completed);
     assert_eq!(
-        Run::start("(call $errno (i32.const 0))")
-            .fuel(u64::MAX)
-            .status(),
+        Run::start("(call $errno (i32.const 0))").fuel(u64::MAX).status(),
         Status::Completed
     );
 }
@@ -70,10 +63,8 @@ fn the_smallest_and_the_largest_limit_work() {
 #[test]
 fn operators_calls_and_bulk_operators_cost_what_is_documented() {
     let used = |items: &str| {
-        let execution = Run::wat(&format!(
-            r#"(module (memory (export "memory") 1 100) {items})"#
-        ))
-        .run();
+        let execution =
+            Run::wat(&format!(r#"(module (memory (export "memory") 1 100) {items})"#)).run();
         assert_eq!(execution.status, Status::Completed);
         execution.used.amount()
     };
@@ -83,47 +74,26 @@ fn operators_calls_and_bulk_operators_cost_what_is_documented() {
     let leaf = |body: &str| used(&format!(r#"(func (export "_start") {body})"#)) - empty;
     assert_eq!(leaf("nop (block) (loop)"), 0);
     assert_eq!(leaf("(drop (i32.add (i32.const 1) (i32.const 2)))"), 3);
-    assert_eq!(
-        leaf("(memory.fill (i32.const 0) (i32.const 0) (i32.const 1000))"),
-        4 + 1_000
-    );
-    assert_eq!(
-        leaf("(memory.copy (i32.const 0) (i32.const 9) (i32.const 1000))"),
-        4 + 1_000
-    );
+    assert_eq!(leaf("(memory.fill (i32.const 0) (i32.const 0) (i32.const 1000))"), 4 + 1_000);
+    assert_eq!(leaf("(memory.copy (i32.const 0) (i32.const 9) (i32.const 1000))"), 4 + 1_000);
     assert_eq!(leaf("(drop (memory.grow (i32.const 3)))"), 2 + 3);
     let calls = used(r#"(func $f) (func (export "_start") (call $f))"#);
-    assert_eq!(
-        calls,
-        1 + outlayer_executor::fuel::STACK_ACCOUNTING + 1 + empty
-    );
+    assert_eq!(calls, 1 + outlayer_executor::fuel::STACK_ACCOUNTING + 1 + empty);
 }
 
 #[test]
 fn the_hosts_work_is_paid_for_by_the_byte() {
     let used = |body: &str| {
-        Run::start(body)
-            .limits(|limits| limits.log_bytes = 1 << 20)
-            .run()
-            .used
-            .amount()
+        Run::start(body).limits(|limits| limits.log_bytes = 1 << 20).run().used.amount()
     };
     let log = |bytes: u32| used(&format!("(call $log (i32.const 0) (i32.const {bytes}))"));
     assert_eq!(log(30_000) - log(0), 30_000);
-    let random = |bytes: u32| {
-        used(&format!(
-            "(call $random_fill (i32.const 0) (i32.const {bytes}))"
-        ))
-    };
+    let random =
+        |bytes: u32| used(&format!("(call $random_fill (i32.const 0) (i32.const {bytes}))"));
     assert_eq!(random(30_000) - random(0), 30_000);
     // And what cannot be paid for is not done.
-    let execution = Run::start("(call $log (i32.const 0) (i32.const 30000))")
-        .fuel(10_000)
-        .run();
-    assert_eq!(
-        (execution.status, execution.logs.len()),
-        (Status::OutOfFuel, 0)
-    );
+    let execution = Run::start("(call $log (i32.const 0) (i32.const 30000))").fuel(10_000).run();
+    assert_eq!((execution.status, execution.logs.len()), (Status::OutOfFuel, 0));
 }
 
 #[test]
@@ -148,24 +118,16 @@ fn initial_memory_beyond_the_limit() {
     };
     assert_eq!(run(2, 2 << 16), Status::Completed);
     assert_eq!(run(3, 2 << 16), exceeded(Limit::MemoryBytes, 2 << 16));
-    assert_eq!(
-        run(65_536, 64 << 20),
-        exceeded(Limit::MemoryBytes, 64 << 20)
-    );
+    assert_eq!(run(65_536, 64 << 20), exceeded(Limit::MemoryBytes, 64 << 20));
 }
 
 #[test]
 fn memory_growth_beyond_the_limit() {
     let grow = "(loop $l (drop (memory.grow (i32.const 1))) (br $l))";
-    assert_eq!(
-        Run::start(grow).status(),
-        exceeded(Limit::MemoryBytes, 64 << 20)
-    );
+    assert_eq!(Run::start(grow).status(), exceeded(Limit::MemoryBytes, 64 << 20));
     let huge = "(drop (memory.grow (i32.const 60000)))";
     assert_eq!(
-        Run::start(huge)
-            .limits(|limits| limits.memory_bytes = 1 << 30)
-            .status(),
+        Run::start(huge).limits(|limits| limits.memory_bytes = 1 << 30).status(),
         exceeded(Limit::MemoryBytes, 1 << 30)
     );
 }
@@ -179,14 +141,8 @@ fn growth_beyond_the_modules_own_maximum_fails_as_specified() {
             (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
             (if (i32.ne (memory.grow (i32.const -1)) (i32.const -1)) (then unreachable))))"#;
     // Asking for 2^32 - 1 pages costs as much, though there are none to have.
-    assert_eq!(
-        Run::wat(text).fuel(5_000_000_000).status(),
-        Status::Completed
-    );
-    assert_eq!(
-        Run::wat(text).fuel(4_000_000_000).status(),
-        Status::OutOfFuel
-    );
+    assert_eq!(Run::wat(text).fuel(5_000_000_000).status(), Status::Completed);
+    assert_eq!(Run::wat(text).fuel(4_000_000_000).status(), Status::OutOfFuel);
 }
 
 #[test]
@@ -198,20 +154,14 @@ fn tables_count_in_all() {
         .limits(|limits| limits.table_elements = limit)
         .status()
     };
-    assert_eq!(
-        run("(table 60 funcref) (table 40 funcref)", "", 100),
-        Status::Completed
-    );
+    assert_eq!(run("(table 60 funcref) (table 40 funcref)", "", 100), Status::Completed);
     assert_eq!(
         run("(table 60 funcref) (table 41 funcref)", "", 100),
         exceeded(Limit::TableElements, 100)
     );
     let grow = "(drop (table.grow 0 (ref.null func) (i32.const 40)))";
     assert_eq!(run("(table 60 funcref)", grow, 100), Status::Completed);
-    assert_eq!(
-        run("(table 61 funcref)", grow, 100),
-        exceeded(Limit::TableElements, 100)
-    );
+    assert_eq!(run("(table 61 funcref)", grow, 100), exceeded(Limit::TableElements, 100));
     let own = "(if (i32.ne (table.grow 0 (ref.null func) (i32.const 40)) (i32.const -1)) (then unreachable))";
     assert_eq!(run("(table 60 70 funcref)", own, 100), Status::Completed);
 }
@@ -241,10 +191,7 @@ fn logs_beyond_the_limit_keep_what_fits() {
     )
     .limits(|limits| limits.log_bytes = 15);
     let execution = run.run();
-    assert_eq!(
-        (execution.status, execution.logs.len()),
-        (exceeded(Limit::LogBytes, 15), 15)
-    );
+    assert_eq!((execution.status, execution.logs.len()), (exceeded(Limit::LogBytes, 15), 15));
     let errors = "(call $write (i32.const 2) (i32.const 0) (i32.const 16))";
     let mut run = Run::start(errors).limits(|limits| limits.log_bytes = 15);
     assert_eq!(run.status(), exceeded(Limit::LogBytes, 15));
@@ -329,10 +276,7 @@ fn returning_gives_the_stack_back() {
 #[test]
 fn a_module_of_too_many_bytes_is_not_even_parsed() {
     let mut run = Run::bytes(vec![0; MAX_MODULE_BYTES as usize + 1]);
-    assert_eq!(
-        run.status(),
-        exceeded(Limit::ModuleBytes, MAX_MODULE_BYTES.into())
-    );
+    assert_eq!(run.status(), exceeded(Limit::ModuleBytes, MAX_MODULE_BYTES.into()));
 }
 
 #[test]
@@ -379,26 +323,14 @@ fn modules_that_cannot_be_run_say_why() {
             format!("(module {memory} {start} (func (result i32) (i64.const 0)))"),
             "type mismatch: expected i32, found i64",
         ),
-        (
-            "(module (memory 1) (memory 1))".to_owned(),
-            "multiple memories",
-        ),
+        ("(module (memory 1) (memory 1))".to_owned(), "multiple memories"),
     ] {
         assert_eq!(Run::wat(&text).status(), invalid(reason), "{text}");
     }
     for (bytes, reason) in [
-        (
-            b"".to_vec(),
-            "these bytes are no WebAssembly module or component",
-        ),
-        (
-            b"(module)".to_vec(),
-            "these bytes are no WebAssembly module or component",
-        ),
-        (
-            b"\0asm\x01\0\0\0\x01\xff".to_vec(),
-            "unexpected end-of-file",
-        ),
+        (b"".to_vec(), "these bytes are no WebAssembly module or component"),
+        (b"(module)".to_vec(), "these bytes are no WebAssembly module or component"),
+        (b"\0asm\x01\0\0\0\x01\xff".to_vec(), "unexpected end-of-file"),
     ] {
         assert_eq!(Run::bytes(bytes).status(), invalid(reason));
     }
@@ -416,10 +348,7 @@ fn nondeterministic_proposals_are_not_accepted() {
         "(tag)",
     ] {
         let status = Run::wat(&format!("(module {items})")).status();
-        assert!(
-            matches!(status, Status::InvalidModule { .. }),
-            "{items}: {status:?}"
-        );
+        assert!(matches!(status, Status::InvalidModule { .. }), "{items}: {status:?}");
     }
 }
 
@@ -433,21 +362,13 @@ fn a_required_kind_that_is_not_found_is_a_verdict() {
         run.status(),
         invalid("the request requires a wasi-p2 guest, this is a wasi-p1 guest")
     );
-    assert_eq!(
-        Run::wat("(component)").status(),
-        invalid("there is no export wasi:cli/run@0.2")
-    );
+    assert_eq!(Run::wat("(component)").status(), invalid("there is no export wasi:cli/run@0.2"));
 }
 
 #[test]
 fn a_job_that_no_request_can_be_is_a_fault() {
-    for (name, value) in [
-        ("TZ", "x"),
-        ("OUTLAYER_X", "x"),
-        ("A=B", "x"),
-        ("", "x"),
-        ("A", "x\0y"),
-    ] {
+    for (name, value) in [("TZ", "x"), ("OUTLAYER_X", "x"), ("A=B", "x"), ("", "x"), ("A", "x\0y")]
+    {
         let mut run = Run::start("");
         run.env = vec![(name.to_owned(), value.to_owned())];
         assert!(matches!(run.try_run(), Err(Fault::Job(_))), "{name}");
@@ -460,72 +381,32 @@ fn a_job_that_no_request_can_be_is_a_fault() {
 #[test]
 fn the_hosts_deadline_is_no_verdict() {
     let deadline = Duration::from_millis(50);
-    let executor = Executor::new(ExecutorConfig {
-        deadline,
-        ..ExecutorConfig::default()
-    })
-    .unwrap();
+    let executor = Executor::new(ExecutorConfig { deadline, ..ExecutorConfig::default() }).unwrap();
     let mut run = Run::start("(loop $l (br $l))").fuel(u64::MAX);
     assert_eq!(run.on(&executor), Err(Fault::Deadline(deadline)));
-    assert_eq!(
-        Run::start("").on(&executor).unwrap().status,
-        Status::Completed
-    );
+    assert_eq!(Run::start("").on(&executor).unwrap().status, Status::Completed);
 }
 
 #[test]
 fn every_trap_has_its_reason() {
     for (body, reason) in [
         ("unreachable", "unreachable"),
-        (
-            "(drop (i32.load (i32.const 65533)))",
-            "memory out of bounds",
-        ),
-        (
-            "(i64.store (i32.const -8) (i64.const 1))",
-            "memory out of bounds",
-        ),
-        (
-            "(memory.fill (i32.const 65000) (i32.const 0) (i32.const 1000))",
-            "memory out of bounds",
-        ),
-        (
-            "(drop (i32.div_s (i32.const 1) (local.get $i)))",
-            "integer division by zero",
-        ),
-        (
-            "(drop (i64.rem_u (i64.const 1) (local.get $x)))",
-            "integer division by zero",
-        ),
+        ("(drop (i32.load (i32.const 65533)))", "memory out of bounds"),
+        ("(i64.store (i32.const -8) (i64.const 1))", "memory out of bounds"),
+        ("(memory.fill (i32.const 65000) (i32.const 0) (i32.const 1000))", "memory out of bounds"),
+        ("(drop (i32.div_s (i32.const 1) (local.get $i)))", "integer division by zero"),
+        ("(drop (i64.rem_u (i64.const 1) (local.get $x)))", "integer division by zero"),
         (
             "(drop (i32.div_s (i32.const 0x80000000) (i32.sub (local.get $i) (i32.const 1))))",
             "integer overflow",
         ),
-        (
-            "(drop (i32.trunc_f64_s (f64.const nan)))",
-            "invalid conversion to integer",
-        ),
-        (
-            "(drop (i32.trunc_f64_s (f64.const 1e30)))",
-            "integer overflow",
-        ),
-        (
-            "(call_indirect (type $none) (i32.const 9))",
-            "table out of bounds",
-        ),
-        (
-            "(call_indirect (type $none) (i32.const 1))",
-            "indirect call to null",
-        ),
-        (
-            "(call_indirect (type $none) (i32.const 0))",
-            "indirect call type mismatch",
-        ),
+        ("(drop (i32.trunc_f64_s (f64.const nan)))", "invalid conversion to integer"),
+        ("(drop (i32.trunc_f64_s (f64.const 1e30)))", "integer overflow"),
+        ("(call_indirect (type $none) (i32.const 9))", "table out of bounds"),
+        ("(call_indirect (type $none) (i32.const 1))", "indirect call to null"),
+        ("(call_indirect (type $none) (i32.const 0))", "indirect call type mismatch"),
         ("(drop (table.get 0 (i32.const 9)))", "table out of bounds"),
-        (
-            "(table.fill 0 (i32.const 1) (ref.null func) (i32.const 9))",
-            "table out of bounds",
-        ),
+        ("(table.fill 0 (i32.const 1) (ref.null func) (i32.const 9))", "table out of bounds"),
     ] {
         let items = format!(
             r#"(type $none (func)) (table 2 funcref) (elem (i32.const 0) $other) (func $other (param i32))

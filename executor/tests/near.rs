@@ -63,10 +63,7 @@ fn code(items: &str) -> Vec<u8> {
 
 /// A contract whose method `run` has this body.
 fn contract(body: &str) -> Run {
-    method(
-        &code(&format!(r#"(func (export "run") (local $i i64) {body})"#)),
-        "run",
-    )
+    method(&code(&format!(r#"(func (export "run") (local $i i64) {body})"#)), "run")
 }
 
 fn method(code: &[u8], name: &str) -> Run {
@@ -85,10 +82,7 @@ fn word(execution: &Execution) -> u64 {
 const KEY: &str = "(i64.const 4) (i64.const 0)";
 
 fn write(value: &str) -> String {
-    format!(
-        "(call $storage_write {KEY} (i64.const {}) (i64.const 4) (i64.const 7))",
-        value.len()
-    )
+    format!("(call $storage_write {KEY} (i64.const {}) (i64.const 4) (i64.const 7))", value.len())
 }
 
 #[test]
@@ -113,20 +107,11 @@ fn every_field_of_the_context_has_its_source() {
         contract(&body).input("in").output()
     };
     let register = |name: &str| text(&format!("(call ${name} (i64.const 1))"));
-    assert_eq!(
-        register("current_account_id"),
-        context.contract_id.as_bytes()
-    );
+    assert_eq!(register("current_account_id"), context.contract_id.as_bytes());
     assert_eq!(register("signer_account_id"), context.signer_id.as_bytes());
     assert_eq!(register("signer_account_pk"), [0; 33]);
-    assert_eq!(
-        register("predecessor_account_id"),
-        context.predecessor_id.as_bytes()
-    );
-    assert_eq!(
-        register("refund_to_account_id"),
-        context.predecessor_id.as_bytes()
-    );
+    assert_eq!(register("predecessor_account_id"), context.predecessor_id.as_bytes());
+    assert_eq!(register("refund_to_account_id"), context.predecessor_id.as_bytes());
     assert_eq!(register("random_seed"), context.random_seed.0);
     assert_eq!(register("input"), b"in");
     let body =
@@ -168,11 +153,7 @@ fn gas_is_near_vm_runners() {
     ] {
         let mut run = contract(body).input("some input");
         let outcome = node::call(&run.code, "run", b"some input", PLENTY);
-        assert_eq!(
-            run.run().used,
-            Compute::Gas(outcome.burnt_gas.as_gas()),
-            "{body}"
-        );
+        assert_eq!(run.run().used, Compute::Gas(outcome.burnt_gas.as_gas()), "{body}");
     }
 }
 
@@ -182,34 +163,18 @@ fn writes_and_removals_touch_a_fixed_number_of_trie_nodes() {
     let nodes = 2_280_000_000 * TRIE_NODES;
     for (body, more) in [
         (format!("(drop {})", write("val")), nodes),
+        (format!("(drop {}) (drop {})", write("val"), write("value")), 2 * nodes + 3 * 32_117_307),
+        (format!("(drop (call $storage_remove {KEY} (i64.const 7)))"), nodes),
         (
-            format!("(drop {}) (drop {})", write("val"), write("value")),
-            2 * nodes + 3 * 32_117_307,
-        ),
-        (
-            format!("(drop (call $storage_remove {KEY} (i64.const 7)))"),
-            nodes,
-        ),
-        (
-            format!(
-                "(drop {}) (drop (call $storage_remove {KEY} (i64.const 7)))",
-                write("val")
-            ),
+            format!("(drop {}) (drop (call $storage_remove {KEY} (i64.const 7)))", write("val")),
             2 * nodes + 3 * 11_531_556,
         ),
-        (
-            format!("(drop (call $storage_read {KEY} (i64.const 7)))"),
-            0,
-        ),
+        (format!("(drop (call $storage_read {KEY} (i64.const 7)))"), 0),
         (format!("(drop (call $storage_has_key {KEY}))"), 0),
     ] {
         let mut run = contract(&body);
         let outcome = node::call(&run.code, "run", b"", PLENTY);
-        assert_eq!(
-            run.run().used,
-            Compute::Gas(outcome.burnt_gas.as_gas() + more),
-            "{body}"
-        );
+        assert_eq!(run.run().used, Compute::Gas(outcome.burnt_gas.as_gas() + more), "{body}");
     }
 }
 
@@ -222,10 +187,7 @@ fn what_a_method_uses_is_just_enough() {
         run.limits.compute = Compute::Gas(gas);
         run.run()
     };
-    assert_eq!(
-        (run(used).status, run(used).used),
-        (Status::Completed, Compute::Gas(used))
-    );
+    assert_eq!((run(used).status, run(used).used), (Status::Completed, Compute::Gas(used)));
     for short in [used - 1, used / 2, 1_000, 0] {
         let execution = run(short);
         assert_eq!(
@@ -247,25 +209,16 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     let mut reading = contract(&body).value("key0", "old");
     let execution = reading.run();
     assert_eq!(execution.output, b"old");
-    assert_eq!(
-        (execution.reads, execution.journal),
-        (vec![read(Some("old"))], vec![])
-    );
+    assert_eq!((execution.reads, execution.journal), (vec![read(Some("old"))], vec![]));
     assert_eq!(reading.storage.asked, [b"key0"]);
 
     // A write reads what was there, and is seen at once.
-    let body = format!(
-        "(drop {}) (call $return_register (i64.const 7))",
-        write("value")
-    );
+    let body = format!("(drop {}) (call $return_register (i64.const 7))", write("value"));
     let execution = contract(&body).value("key0", "old").run();
     assert_eq!(execution.output, b"old");
     assert_eq!(
         (execution.reads, execution.journal),
-        (
-            vec![read(Some("old"))],
-            vec![written("key0", Some("value"))]
-        )
+        (vec![read(Some("old"))], vec![written("key0", Some("value"))])
     );
     let body = format!("(call $return_word {})", write("value"));
     let execution = contract(&body).run();
@@ -296,24 +249,16 @@ fn what_did_not_complete_keeps_reads_and_logs_alone() {
     let execution = contract(&body).run();
     assert_eq!(execution.status, trapped("unreachable"));
     assert_eq!((execution.output.len(), execution.journal.len()), (0, 0));
-    assert_eq!(
-        (execution.reads.len(), execution.logs),
-        (1, b"key0\n".to_vec())
-    );
+    assert_eq!((execution.reads.len(), execution.logs), (1, b"key0\n".to_vec()));
 }
 
 #[test]
 fn a_panics_message_is_the_reason_cut_between_characters() {
     let panic = "(call $input (i64.const 1)) (call $read_register (i64.const 1) (i64.const 2000))
         (call $panic_utf8 (call $register_len (i64.const 1)) (i64.const 2000))";
-    assert_eq!(
-        contract(panic).input("no such token").status(),
-        trapped("no such token")
-    );
+    assert_eq!(contract(panic).input("no such token").status(), trapped("no such token"));
     let long = format!("a{}", "ж".repeat(2_000));
-    let Status::Trapped { reason } = contract(panic).input(long.clone()).status() else {
-        panic!()
-    };
+    let Status::Trapped { reason } = contract(panic).input(long.clone()).status() else { panic!() };
     assert!(
         long.starts_with(&reason)
             && reason.len() == outlayer_protocol::response::MAX_REASON_BYTES - 1
@@ -322,40 +267,22 @@ fn a_panics_message_is_the_reason_cut_between_characters() {
         contract(panic).input([0xff, 0xfe]).status(),
         trapped("String encoding is bad UTF-8 sequence.")
     );
-    assert_eq!(
-        contract("(call $panic)").status(),
-        trapped("explicit guest panic")
-    );
+    assert_eq!(contract("(call $panic)").status(), trapped("explicit guest panic"));
 }
 
 #[test]
 fn traps_have_the_usual_words_as_far_as_near_tells_them_apart() {
     for (body, reason) in [
         ("unreachable", "unreachable"),
-        (
-            "(drop (i64.div_u (i64.const 1) (local.get $i)))",
-            "illegal arithmetic",
-        ),
-        (
-            "(drop (i32.load (i32.const -4)))",
-            "memory or table out of bounds",
-        ),
-        (
-            "(call $read_register (i64.const 1) (i64.const 0))",
-            "Accessed invalid register id: 1",
-        ),
-        (
-            "(call $log_utf8 (i64.const 9) (i64.const -1))",
-            "memory out of bounds",
-        ),
+        ("(drop (i64.div_u (i64.const 1) (local.get $i)))", "illegal arithmetic"),
+        ("(drop (i32.load (i32.const -4)))", "memory or table out of bounds"),
+        ("(call $read_register (i64.const 1) (i64.const 0))", "Accessed invalid register id: 1"),
+        ("(call $log_utf8 (i64.const 9) (i64.const -1))", "memory out of bounds"),
     ] {
         assert_eq!(contract(body).status(), trapped(reason), "{body}");
     }
     let recursion = code(r#"(func $f (call $f)) (func (export "run") (call $f))"#);
-    assert_eq!(
-        method(&recursion, "run").status(),
-        trapped("memory out of bounds")
-    );
+    assert_eq!(method(&recursion, "run").status(), trapped("memory out of bounds"));
 }
 
 #[test]
@@ -411,16 +338,10 @@ fn methods_and_meters_that_are_not_there_are_named() {
     let unknown =
         wat::parse_str(r#"(module (import "env" "no_such" (func)) (func (export "run")))"#)
             .unwrap();
-    assert_eq!(
-        method(&unknown, "run").status(),
-        invalid("unknown or invalid import")
-    );
+    assert_eq!(method(&unknown, "run").status(), invalid("unknown or invalid import"));
     let other =
         wat::parse_str(r#"(module (import "env" "input" (func)) (func (export "run")))"#).unwrap();
-    assert!(matches!(
-        method(&other, "run").status(),
-        Status::InvalidModule { .. }
-    ));
+    assert!(matches!(method(&other, "run").status(), Status::InvalidModule { .. }));
     let foreign = wat::parse_str(
         r#"(module (import "env" "input" (func (param i64))) (import "outlayer" "log" (func)) (func (export "run")))"#,
     )
@@ -429,10 +350,7 @@ fn methods_and_meters_that_are_not_there_are_named() {
         method(&foreign, "run").status(),
         invalid("NEAR's runtime gives a contract functions from env and no other import")
     );
-    let blocks = code(&format!(
-        r#"(func (export "run") {})"#,
-        "(block)".repeat(5_001)
-    ));
+    let blocks = code(&format!(r#"(func (export "run") {})"#, "(block)".repeat(5_001)));
     assert_eq!(
         method(&blocks, "run").status(),
         invalid("NEAR's runtime allows at most 5000 blocks in a function")
@@ -454,82 +372,41 @@ fn limits_hold() {
         status("", |limits| limits.table_elements = 9_999),
         exceeded(Limit::TableElements, 9_999)
     );
-    assert_eq!(
-        status("", |limits| limits.instances = 0),
-        exceeded(Limit::Instances, 0)
-    );
+    assert_eq!(status("", |limits| limits.instances = 0), exceeded(Limit::Instances, 0));
     let output = "(call $value_return (i64.const 11) (i64.const 0))";
-    assert_eq!(
-        status(output, |limits| limits.output_bytes = 10),
-        exceeded(Limit::OutputBytes, 10)
-    );
-    assert_eq!(
-        status(output, |limits| limits.output_bytes = 11),
-        Status::Completed
-    );
+    assert_eq!(status(output, |limits| limits.output_bytes = 10), exceeded(Limit::OutputBytes, 10));
+    assert_eq!(status(output, |limits| limits.output_bytes = 11), Status::Completed);
     let log = "(call $log_utf8 (i64.const 10) (i64.const 0))";
     let execution = with(log, |limits| limits.log_bytes = 10);
     assert_eq!(
         (execution.status, execution.logs),
         (exceeded(Limit::LogBytes, 10), b"key0valueb".to_vec())
     );
-    assert_eq!(
-        status(log, |limits| limits.log_bytes = 11),
-        Status::Completed
-    );
+    assert_eq!(status(log, |limits| limits.log_bytes = 11), Status::Completed);
     let calls =
         "(call $input (i64.const 1)) (call $input (i64.const 1)) (call $input (i64.const 1))";
-    assert_eq!(
-        status(calls, |limits| limits.host_calls = 2),
-        exceeded(Limit::HostCalls, 2)
-    );
-    assert_eq!(
-        status(calls, |limits| limits.host_calls = 3),
-        Status::Completed
-    );
+    assert_eq!(status(calls, |limits| limits.host_calls = 2), exceeded(Limit::HostCalls, 2));
+    assert_eq!(status(calls, |limits| limits.host_calls = 3), Status::Completed);
     let put = format!("(drop {})", write("value"));
-    assert_eq!(
-        status(&put, |limits| limits.storage_reads = 0),
-        exceeded(Limit::StorageReads, 0)
-    );
-    assert_eq!(
-        status(&put, |limits| limits.storage_writes = 0),
-        exceeded(Limit::StorageWrites, 0)
-    );
-    assert_eq!(
-        status(&put, |limits| limits.journal_bytes = 8),
-        exceeded(Limit::JournalBytes, 8)
-    );
-    assert_eq!(
-        status(&put, |limits| limits.journal_bytes = 9),
-        Status::Completed
-    );
+    assert_eq!(status(&put, |limits| limits.storage_reads = 0), exceeded(Limit::StorageReads, 0));
+    assert_eq!(status(&put, |limits| limits.storage_writes = 0), exceeded(Limit::StorageWrites, 0));
+    assert_eq!(status(&put, |limits| limits.journal_bytes = 8), exceeded(Limit::JournalBytes, 8));
+    assert_eq!(status(&put, |limits| limits.journal_bytes = 9), Status::Completed);
     let key =
         |bytes: u32| format!("(drop (call $storage_has_key (i64.const {bytes}) (i64.const 0)))");
     assert_eq!(contract(&key(256)).status(), Status::Completed);
     assert_eq!(contract(&key(257)).status(), exceeded(Limit::KeyBytes, 256));
     assert_eq!(contract(&key(0)).status(), trapped("empty storage key"));
     let value = "(drop (call $storage_write (i64.const 4) (i64.const 0) (i64.const 65537) (i64.const 0) (i64.const 1)))";
-    assert_eq!(
-        contract(value).status(),
-        exceeded(Limit::ValueBytes, 65_536)
-    );
+    assert_eq!(contract(value).status(), exceeded(Limit::ValueBytes, 65_536));
 }
 
 #[test]
 fn a_snapshot_that_fails_gives_no_verdict() {
     let body = format!("(drop (call $storage_read {KEY} (i64.const 1)))");
     let mut run = contract(&body);
-    run.storage = Memory {
-        broken: true,
-        ..Memory::default()
-    };
-    assert_eq!(
-        run.try_run(),
-        Err(Fault::Snapshot(SnapshotError(
-            "the node is away".to_owned()
-        )))
-    );
+    run.storage = Memory { broken: true, ..Memory::default() };
+    assert_eq!(run.try_run(), Err(Fault::Snapshot(SnapshotError("the node is away".to_owned()))));
     let mut run = contract(&body).value("key0", vec![0; 65_537]);
     assert!(matches!(run.try_run(), Err(Fault::Snapshot(_))));
 }
@@ -544,11 +421,8 @@ fn replays_are_identical_on_any_thread_and_without_a_cache() {
     let guest = || contract(&body).value("key0", "old");
     let first = guest().run();
     assert_eq!(first.status, Status::Completed);
-    let uncached = Executor::new(ExecutorConfig {
-        cache_bytes: 0,
-        ..ExecutorConfig::default()
-    })
-    .unwrap();
+    let uncached =
+        Executor::new(ExecutorConfig { cache_bytes: 0, ..ExecutorConfig::default() }).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -567,10 +441,7 @@ fn a_required_kind_is_checked() {
     run.kind = Some(GuestKind::Near);
     assert_eq!(run.status(), Status::Completed);
     run.kind = Some(GuestKind::WasiP1);
-    assert_eq!(
-        run.status(),
-        invalid("the request requires a wasi-p1 guest, this is a near guest")
-    );
+    assert_eq!(run.status(), invalid("the request requires a wasi-p1 guest, this is a near guest"));
 }
 
 #[test]

@@ -59,20 +59,14 @@ fn event(userdata: u64, errno: u64, kind: u64, bytes: u64, flags: u64) -> [u64; 
 #[test]
 fn monotonic_time_starts_at_zero_and_moves_one_step_a_reading() {
     let body = [read(1), read(1), read(2), read(3)].concat();
-    assert_eq!(
-        Run::start(&body).words(),
-        [0, 1, 2, 3].map(|readings| readings * CLOCK_STEP_NANOS)
-    );
+    assert_eq!(Run::start(&body).words(), [0, 1, 2, 3].map(|readings| readings * CLOCK_STEP_NANOS));
 }
 
 #[test]
 fn wall_clock_time_is_the_blocks_timestamp_plus_monotonic_time() {
     let body = [read(0), read(1), read(0)].concat();
     let at = context().block_timestamp;
-    assert_eq!(
-        Run::start(&body).words(),
-        [at, CLOCK_STEP_NANOS, at + 2 * CLOCK_STEP_NANOS]
-    );
+    assert_eq!(Run::start(&body).words(), [at, CLOCK_STEP_NANOS, at + 2 * CLOCK_STEP_NANOS]);
 }
 
 #[test]
@@ -117,12 +111,7 @@ fn with_nothing_ready_time_moves_to_the_earliest_deadline_only() {
         clock(3, 13, 1, 501, 0),
     ];
     let body = [subscriptions.concat(), poll(4), read(1)].concat();
-    let expected = [
-        &[2][..],
-        &event(11, 0, 0, 0, 0),
-        &event(12, 0, 0, 0, 0),
-        &[500],
-    ];
+    let expected = [&[2][..], &event(11, 0, 0, 0, 0), &event(12, 0, 0, 0, 0), &[500]];
     assert_eq!(Run::start(&body).words(), expected.concat());
 }
 
@@ -143,31 +132,16 @@ fn ready_entries_come_in_index_order_and_time_stands_still() {
         event(24, 0, 2, 0, 0),
     ]
     .concat();
-    assert_eq!(
-        Run::start(&body).input("abc").words(),
-        [&[4][..], &events, &[0]].concat()
-    );
+    assert_eq!(Run::start(&body).input("abc").words(), [&[4][..], &events, &[0]].concat());
 }
 
 #[test]
 fn absolute_deadlines_are_read_by_their_own_clock() {
     let at = context().block_timestamp;
     let future = [clock(0, 1, 0, at + 7_000, 1), poll(1), read(1)].concat();
-    assert_eq!(
-        Run::start(&future).words(),
-        [&[1][..], &event(1, 0, 0, 0, 0), &[7_000]].concat()
-    );
-    let past = [
-        clock(0, 1, 0, at - 1, 1),
-        clock(1, 2, 1, 1, 0),
-        poll(2),
-        read(1),
-    ]
-    .concat();
-    assert_eq!(
-        Run::start(&past).words(),
-        [&[1][..], &event(1, 0, 0, 0, 0), &[0]].concat()
-    );
+    assert_eq!(Run::start(&future).words(), [&[1][..], &event(1, 0, 0, 0, 0), &[7_000]].concat());
+    let past = [clock(0, 1, 0, at - 1, 1), clock(1, 2, 1, 1, 0), poll(2), read(1)].concat();
+    assert_eq!(Run::start(&past).words(), [&[1][..], &event(1, 0, 0, 0, 0), &[0]].concat());
 }
 
 #[test]
@@ -189,19 +163,13 @@ fn what_cannot_be_polled_is_reported_as_ready_with_its_error() {
         event(5, 28, 0, 0, 0),
         event(6, 28, 0, 0, 0),
     ];
-    assert_eq!(
-        Run::start(&body).words(),
-        [&[6][..], &events.concat()].concat()
-    );
+    assert_eq!(Run::start(&body).words(), [&[6][..], &events.concat()].concat());
 }
 
 #[test]
 fn the_end_of_the_input_is_a_hangup() {
     let body = [descriptor(0, 1, 1, 0), poll(1)].concat();
-    assert_eq!(
-        Run::start(&body).words(),
-        [&[1][..], &event(1, 0, 1, 0, 1)].concat()
-    );
+    assert_eq!(Run::start(&body).words(), [&[1][..], &event(1, 0, 1, 0, 1)].concat());
 }
 
 #[test]

@@ -38,12 +38,8 @@ fn print_texts(sizes: &str, get: &str) -> String {
 fn arguments_follow_the_programs_name() {
     let mut run = Run::start(&print_texts("args_sizes_get", "args_get"));
     run.args = vec!["one".to_owned(), "two words".to_owned()];
-    let expected = [
-        b"guest\0one\0two words\0".as_slice(),
-        &3u64.to_le_bytes(),
-        &6u64.to_le_bytes(),
-    ]
-    .concat();
+    let expected =
+        [b"guest\0one\0two words\0".as_slice(), &3u64.to_le_bytes(), &6u64.to_le_bytes()].concat();
     assert_eq!(run.output(), expected);
     assert_eq!(PROGRAM_NAME, "guest");
 }
@@ -54,17 +50,11 @@ fn the_environment_is_the_systems_and_then_the_requests() {
     run.env = vec![("MODE".to_owned(), "a=b".to_owned())];
     let output = run.output();
     let text = String::from_utf8(output[..output.len() - 16].to_vec()).unwrap();
-    let mut expected: Vec<_> = context()
-        .env()
-        .iter()
-        .map(|(name, value)| format!("{name}={value}\0"))
-        .collect();
+    let mut expected: Vec<_> =
+        context().env().iter().map(|(name, value)| format!("{name}={value}\0")).collect();
     expected.push("MODE=a=b\0".to_owned());
     assert_eq!(text, expected.concat());
-    assert!(
-        text.starts_with("TZ=UTC\0LANG=C\0OUTLAYER_REQUEST_ID=7\0"),
-        "{text}"
-    );
+    assert!(text.starts_with("TZ=UTC\0LANG=C\0OUTLAYER_REQUEST_ID=7\0"), "{text}");
 }
 
 #[test]
@@ -82,21 +72,13 @@ fn standard_error_is_the_log_and_not_the_output() {
 #[test]
 fn exit_codes() {
     let exit = |code: i32| {
-        Run::start(&format!(
-            "(call $errno (i32.const 1)) (call $proc_exit (i32.const {code}))"
-        ))
-        .run()
+        Run::start(&format!("(call $errno (i32.const 1)) (call $proc_exit (i32.const {code}))"))
+            .run()
     };
-    assert_eq!(
-        (exit(0).status, exit(0).output),
-        (Status::Completed, vec![1])
-    );
+    assert_eq!((exit(0).status, exit(0).output), (Status::Completed, vec![1]));
     for code in [1, 42, -1, i32::MIN] {
         let execution = exit(code);
-        assert_eq!(
-            (execution.status, execution.output),
-            (Status::Exited { code }, vec![])
-        );
+        assert_eq!((execution.status, execution.output), (Status::Exited { code }, vec![]));
     }
 }
 
@@ -148,13 +130,7 @@ const REFUSED: &[(&str, &str, usize, u8, u8)] = &[
     ("fd_tell", "i32 i32", 0, 70, 8),
     ("path_create_directory", "i32 i32 i32", 0, 54, 8),
     ("path_filestat_get", "i32 i32 i32 i32 i32", 0, 54, 8),
-    (
-        "path_filestat_set_times",
-        "i32 i32 i32 i32 i64 i64 i32",
-        0,
-        54,
-        8,
-    ),
+    ("path_filestat_set_times", "i32 i32 i32 i32 i64 i64 i32", 0, 54, 8),
     ("path_link", "i32 i32 i32 i32 i32 i32 i32", 0, 54, 8),
     ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32", 0, 54, 8),
     ("path_readlink", "i32 i32 i32 i32 i32 i32", 0, 54, 8),
@@ -194,15 +170,9 @@ fn all_46_functions_of_preview_1_are_there() {
     let import = |name: &str, params: &str, result: &str| {
         format!(r#"(import "wasi_snapshot_preview1" "{name}" (func (param {params}) {result}))"#)
     };
-    let mut imports: Vec<_> = REFUSED
-        .iter()
-        .map(|(name, params, ..)| import(name, params, "(result i32)"))
-        .collect();
-    imports.extend(
-        ANSWERED
-            .iter()
-            .map(|(name, params)| import(name, params, "(result i32)")),
-    );
+    let mut imports: Vec<_> =
+        REFUSED.iter().map(|(name, params, ..)| import(name, params, "(result i32)")).collect();
+    imports.extend(ANSWERED.iter().map(|(name, params)| import(name, params, "(result i32)")));
     imports.push(import("proc_exit", "i32", ""));
     assert_eq!(imports.len(), 46);
     let text = format!(
@@ -232,11 +202,7 @@ fn each_refused_call_has_its_error_number() {
             call(3),
             call(u32::MAX >> 1),
         );
-        assert_eq!(
-            Run::wat(&text).output(),
-            [*open, *closed, *closed],
-            "{name}"
-        );
+        assert_eq!(Run::wat(&text).output(), [*open, *closed, *closed], "{name}");
     }
 }
 
@@ -294,9 +260,8 @@ fn pointers_outside_of_the_memory_trap() {
         "(i32.wrap_i64 (call $storage_read (i32.const 0) (i32.const 1) (i32.const 65000) (i32.const 5000)))",
         "(call $storage_remove (i32.const -1) (i32.const 9))",
     ] {
-        let mut run = Run::start(&format!("(drop {call})"))
-            .value("\0", "value")
-            .fuel(10_000_000_000);
+        let mut run =
+            Run::start(&format!("(drop {call})")).value("\0", "value").fuel(10_000_000_000);
         assert_eq!(run.status(), trapped("memory out of bounds"), "{call}");
     }
     for call in [
@@ -304,11 +269,7 @@ fn pointers_outside_of_the_memory_trap() {
         "(call $log (i32.const 65535) (i32.const 2))",
         "(call $random_fill (i32.const -1) (i32.const 2))",
     ] {
-        assert_eq!(
-            Run::start(call).status(),
-            trapped("memory out of bounds"),
-            "{call}"
-        );
+        assert_eq!(Run::start(call).status(), trapped("memory out of bounds"), "{call}");
     }
     // A buffer that the guest names in a list of buffers.
     let body = "(i32.store (i32.const 0) (i32.const 65535)) (i32.store (i32.const 4) (i32.const 2))

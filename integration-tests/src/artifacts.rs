@@ -10,9 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// The workspace's root folder.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 /// Brings every Wasm file up to date with its source, once in this process.
@@ -23,11 +21,9 @@ fn build() -> Result<PathBuf> {
         let output = Command::new(&script).arg("--quiet").output();
         match output {
             Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(format!(
-                "{}\n{}",
-                script.display(),
-                String::from_utf8_lossy(&output.stderr)
-            )),
+            Ok(output) => {
+                Err(format!("{}\n{}", script.display(), String::from_utf8_lossy(&output.stderr)))
+            }
             Err(error) => Err(format!("{}: {error}", script.display())),
         }
     });
@@ -45,10 +41,6 @@ pub fn wasm(name: &str) -> Result<Vec<u8>> {
     let path = build()?.join(format!("{name}.wasm"));
     let bytes = std::fs::read(&path)
         .with_context(|| format!("expected a Wasm file at {}", path.display()))?;
-    ensure!(
-        bytes.starts_with(b"\0asm"),
-        "{} is no Wasm file",
-        path.display()
-    );
+    ensure!(bytes.starts_with(b"\0asm"), "{} is no Wasm file", path.display());
     Ok(bytes)
 }

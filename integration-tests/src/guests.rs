@@ -4,13 +4,7 @@ use outlayer_protocol::{Bytes, CodeRef, Compute, ExecutionRequest, Hash32};
 
 /// A request to run published `code` on `input`.
 pub fn request(code: Hash32, input: impl Into<Bytes>) -> ExecutionRequest {
-    ExecutionRequest::new(
-        CodeRef {
-            hash: code,
-            url: None,
-        },
-        input,
-    )
+    ExecutionRequest::new(CodeRef { hash: code, url: None }, input)
 }
 
 /// The same with a fuel limit.

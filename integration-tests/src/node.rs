@@ -16,11 +16,7 @@ const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
 pub fn testbed_binary() -> Result<PathBuf> {
     let running = std::env::current_exe().context("the running program's path")?;
     // Tests run from target/<profile>/deps, binaries from target/<profile>.
-    let candidates = running
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("testbed"));
+    let candidates = running.ancestors().skip(1).take(2).map(|folder| folder.join("testbed"));
     let found = candidates.into_iter().find(|path| path.is_file());
     found.with_context(|| {
         format!("expected the binary `testbed` beside {}; build it with `cargo build -p outlayer-integration-tests`", running.display())
@@ -44,17 +40,9 @@ pub async fn start() -> Result<Worker<Sandbox>> {
             }
         });
     }
-    let node = near_workspaces::sandbox()
-        .await
-        .context("near-workspaces could not start its node")?;
-    let version = node
-        .status()
-        .await
-        .context("the node's status")?
-        .protocol_version;
-    ensure!(
-        version >= 84,
-        "the node speaks protocol version {version}, expected 84 or newer"
-    );
+    let node =
+        near_workspaces::sandbox().await.context("near-workspaces could not start its node")?;
+    let version = node.status().await.context("the node's status")?.protocol_version;
+    ensure!(version >= 84, "the node speaks protocol version {version}, expected 84 or newer");
     Ok(node)
 }

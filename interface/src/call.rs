@@ -20,11 +20,7 @@ pub struct Outlayer {
 
 impl Outlayer {
     pub(crate) fn new(account_id: AccountId) -> Self {
-        Self {
-            account_id,
-            deposit: NearToken::from_yoctonear(0),
-            gas: None,
-        }
+        Self { account_id, deposit: NearToken::from_yoctonear(0), gas: None }
     }
 
     /// Attaches a deposit, yoctoNEAR; a request needs what `estimate_cost` says.
@@ -36,10 +32,7 @@ impl Outlayer {
     /// Sets the call's gas.
     #[must_use]
     pub fn with_static_gas(self, gas: Gas) -> Self {
-        Self {
-            gas: Some(gas),
-            ..self
-        }
+        Self { gas: Some(gas), ..self }
     }
 
     /// Asks for an execution. The promise resolves with the [`Settlement`](crate::Settlement), some blocks later.
@@ -62,13 +55,7 @@ impl Outlayer {
 
     fn call(self, method: &str, args: &impl Serialize, default_gas: Gas) -> Call {
         let gas = self.gas.unwrap_or(default_gas);
-        Call(env::promise_create(
-            self.account_id,
-            method,
-            to_json(args),
-            self.deposit,
-            gas,
-        ))
+        Call(env::promise_create(self.account_id, method, to_json(args), self.deposit, gas))
     }
 }
 
@@ -82,14 +69,7 @@ impl Call {
     /// method should be private.
     pub fn then(self, method: &str, args: &impl Serialize, gas: Gas) -> Self {
         let (account, nothing) = (env::current_account_id(), NearToken::from_yoctonear(0));
-        Self(env::promise_then(
-            self.0,
-            account,
-            method,
-            to_json(args),
-            nothing,
-            gas,
-        ))
+        Self(env::promise_then(self.0, account, method, to_json(args), nothing, gas))
     }
 
     /// Makes this call's result the current function's result: its caller waits for it.

@@ -51,11 +51,7 @@ pub fn settlement_at(index: u64, format: ResponseFormat) -> Result<Settlement, C
         ResponseFormat::Json => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
         ResponseFormat::Borsh => borsh::from_slice(&bytes).map_err(|error| error.to_string()),
     };
-    decoded.map_err(|error| CallbackError::Malformed {
-        format,
-        bytes: bytes.len(),
-        error,
-    })
+    decoded.map_err(|error| CallbackError::Malformed { format, bytes: bytes.len(), error })
 }
 
 #[cfg(test)]
@@ -78,13 +74,9 @@ mod tests {
     #[test]
     fn both_formats_are_read() {
         let settled = Settlement::gone(3, Meter::Fuel);
-        callback(PromiseResult::Successful(
-            serde_json::to_vec(&settled).unwrap_or_default(),
-        ));
+        callback(PromiseResult::Successful(serde_json::to_vec(&settled).unwrap_or_default()));
         assert_eq!(settlement().ok(), Some(settled.clone()));
-        callback(PromiseResult::Successful(
-            borsh::to_vec(&settled).unwrap_or_default(),
-        ));
+        callback(PromiseResult::Successful(borsh::to_vec(&settled).unwrap_or_default()));
         let read = settlement_at(0, ResponseFormat::Borsh).ok();
         assert_eq!(read.map(|one| one.outcome), Some(Outcome::TimedOut));
     }
@@ -94,9 +86,6 @@ mod tests {
         callback(PromiseResult::Failed);
         assert!(matches!(settlement(), Err(CallbackError::Failed)));
         callback(PromiseResult::Successful(b"17".to_vec()));
-        assert!(matches!(
-            settlement(),
-            Err(CallbackError::Malformed { bytes: 2, .. })
-        ));
+        assert!(matches!(settlement(), Err(CallbackError::Malformed { bytes: 2, .. })));
     }
 }

@@ -53,10 +53,7 @@ impl Bench {
         let file = KeyFile::from_file(&handle.home().join("validator_key.json")).unwrap();
         Self {
             signer: InMemorySigner::from_secret_key(file.account_id, file.secret_key),
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
             client: Client::new(),
             handle,
             nonce: 0,
@@ -92,20 +89,14 @@ impl Bench {
     fn burst(&mut self, count: u64, receiver_id: &AccountId, action: &Action) {
         for number in 1..=count {
             let tx = self.sign(receiver_id, action.clone());
-            let method = if number < count {
-                "broadcast_tx_async"
-            } else {
-                "broadcast_tx_commit"
-            };
+            let method = if number < count { "broadcast_tx_async" } else { "broadcast_tx_commit" };
             self.runtime.block_on(self.send(method, &tx));
         }
     }
 }
 
 fn transfer() -> Action {
-    Action::Transfer(TransferAction {
-        deposit: Balance::from_yoctonear(1),
-    })
+    Action::Transfer(TransferAction { deposit: Balance::from_yoctonear(1) })
 }
 
 fn increment() -> Action {
@@ -141,14 +132,7 @@ fn latency_and_throughput(
 fn transfers(criterion: &mut Criterion) {
     let mut bench = Bench::new();
     let to = "near".parse().unwrap();
-    latency_and_throughput(
-        criterion,
-        "transfer",
-        TRANSFERS,
-        &to,
-        &transfer(),
-        &mut bench,
-    );
+    latency_and_throughput(criterion, "transfer", TRANSFERS, &to, &transfer(), &mut bench);
 }
 
 fn calls(criterion: &mut Criterion) {
@@ -157,14 +141,7 @@ fn calls(criterion: &mut Criterion) {
     let code = wat::parse_str(CONTRACT).unwrap();
     let deploy = Action::DeployContract(DeployContractAction { code });
     bench.burst(1, &contract, &deploy);
-    latency_and_throughput(
-        criterion,
-        "call",
-        CALLS,
-        &contract,
-        &increment(),
-        &mut bench,
-    );
+    latency_and_throughput(criterion, "call", CALLS, &contract, &increment(), &mut bench);
 }
 
 fn skipping(criterion: &mut Criterion) {
@@ -198,11 +175,7 @@ fn starting(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     group.bench_function("spawn until /status answers", |bencher| {
         bencher.iter(|| {
-            let handle = spawn(Config {
-                contract_cache: None,
-                ..Config::default()
-            })
-            .unwrap();
+            let handle = spawn(Config { contract_cache: None, ..Config::default() }).unwrap();
             let url = format!("{}/status", handle.rpc_url());
             let status = runtime.block_on(async { reqwest::get(url).await.unwrap().status() });
             assert!(status.is_success());

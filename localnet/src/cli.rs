@@ -80,10 +80,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -148,9 +145,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn production(block_time: &str, heartbeat: Option<&str>) -> anyhow::Result<BlockProduction> {
     if block_time != "instant" {
-        return Ok(BlockProduction::Timer(
-            duration(block_time).context("--block-time")?,
-        ));
+        return Ok(BlockProduction::Timer(duration(block_time).context("--block-time")?));
     }
     let heartbeat = match heartbeat {
         None => Some(DEFAULT_HEARTBEAT),
@@ -162,13 +157,10 @@ fn production(block_time: &str, heartbeat: Option<&str>) -> anyhow::Result<Block
 
 /// A time such as `600ms` or `2s`.
 fn duration(text: &str) -> anyhow::Result<Duration> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let value: u64 = number
-        .parse()
-        .with_context(|| format!("{text:?} is no time such as 600ms or 2s"))?;
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let value: u64 =
+        number.parse().with_context(|| format!("{text:?} is no time such as 600ms or 2s"))?;
     let time = match unit {
         "ms" => Duration::from_millis(value),
         "s" => Duration::from_secs(value),
@@ -194,10 +186,7 @@ mod tests {
     #[test]
     fn near_sandbox_s_command_lines_are_understood() {
         let init = Cli::try_parse_from(["near-sandbox", "--home", "/h", "init", "--fast"]).unwrap();
-        assert!(matches!(
-            init.command,
-            Command::Init(Init { fast: true, .. })
-        ));
+        assert!(matches!(init.command, Command::Init(Init { fast: true, .. })));
         let run = Cli::try_parse_from([
             "near-sandbox",
             "--home",

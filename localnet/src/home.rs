@@ -59,11 +59,7 @@ pub struct InitOptions {
 
 impl Default for InitOptions {
     fn default() -> Self {
-        Self {
-            chain_id: None,
-            protocol_version: MAX_PROTOCOL_VERSION,
-            seed: None,
-        }
+        Self { chain_id: None, protocol_version: MAX_PROTOCOL_VERSION, seed: None }
     }
 }
 
@@ -94,23 +90,16 @@ impl Home {
         if genesis_path.exists() {
             return Err(HomeError::Exists { path: genesis_path });
         }
-        std::fs::create_dir_all(&self.dir).map_err(|reason| HomeError::File {
-            path: self.dir.clone(),
-            reason,
-        })?;
-        let malformed = |reason: String| HomeError::Malformed {
-            path: genesis_path.clone(),
-            reason,
-        };
-        let validator: AccountId = VALIDATOR
-            .parse()
-            .map_err(|error| malformed(format!("{error}")))?;
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|reason| HomeError::File { path: self.dir.clone(), reason })?;
+        let malformed =
+            |reason: String| HomeError::Malformed { path: genesis_path.clone(), reason };
+        let validator: AccountId =
+            VALIDATOR.parse().map_err(|error| malformed(format!("{error}")))?;
         let secret_key = key(options.seed.as_deref(), "validator");
         let public_key = secret_key.public_key();
         let chain_id = options.chain_id.clone().unwrap_or_else(|| {
-            let suffix: String = key(options.seed.as_deref(), "chain")
-                .public_key()
-                .to_string();
+            let suffix: String = key(options.seed.as_deref(), "chain").public_key().to_string();
             format!("test-chain-{}", &suffix[suffix.len().saturating_sub(5)..])
         });
         let time = match options.seed {
@@ -124,17 +113,11 @@ impl Home {
             &validator,
             &public_key,
         )?;
-        let key_file = KeyFile {
-            account_id: validator,
-            public_key,
-            secret_key,
-        };
+        let key_file = KeyFile { account_id: validator, public_key, secret_key };
         self.write_key("validator_key.json", &key_file)?;
         let node_key = key(options.seed.as_deref(), "node");
         let node_file = KeyFile {
-            account_id: "node"
-                .parse()
-                .map_err(|error| malformed(format!("{error}")))?,
+            account_id: "node".parse().map_err(|error| malformed(format!("{error}")))?,
             public_key: node_key.public_key(),
             secret_key: node_key,
         };
@@ -177,10 +160,8 @@ impl Home {
         balance: u128,
     ) -> Result<(), HomeError> {
         let path = self.file("genesis.json");
-        let malformed = |what: &str| HomeError::Malformed {
-            path: path.clone(),
-            reason: what.into(),
-        };
+        let malformed =
+            |what: &str| HomeError::Malformed { path: path.clone(), reason: what.into() };
         let mut genesis = self.read("genesis.json")?;
         let supply = genesis["total_supply"]
             .as_str()
@@ -188,9 +169,8 @@ impl Home {
             .and_then(|supply| supply.checked_add(balance))
             .ok_or_else(|| malformed("total_supply is no number"))?;
         genesis["total_supply"] = json!(supply.to_string());
-        let records = genesis["records"]
-            .as_array_mut()
-            .ok_or_else(|| malformed("records is no list"))?;
+        let records =
+            genesis["records"].as_array_mut().ok_or_else(|| malformed("records is no list"))?;
         records.push(json!({"Account": {"account_id": account_id, "account": {
             "amount": balance.to_string(), "locked": "0", "storage_usage": 182,
             "code_hash": "11111111111111111111111111111111",
@@ -211,14 +191,10 @@ impl Home {
 
     fn read(&self, name: &str) -> Result<Value, HomeError> {
         let path = self.file(name);
-        let text = std::fs::read_to_string(&path).map_err(|reason| HomeError::File {
-            path: path.clone(),
-            reason,
-        })?;
-        serde_json::from_str(&text).map_err(|error| HomeError::Malformed {
-            path,
-            reason: error.to_string(),
-        })
+        let text = std::fs::read_to_string(&path)
+            .map_err(|reason| HomeError::File { path: path.clone(), reason })?;
+        serde_json::from_str(&text)
+            .map_err(|error| HomeError::Malformed { path, reason: error.to_string() })
     }
 
     fn write(&self, name: &str, value: &Value) -> Result<(), HomeError> {
@@ -232,8 +208,7 @@ impl Home {
 
     fn write_key(&self, name: &str, file: &KeyFile) -> Result<(), HomeError> {
         let path = self.file(name);
-        file.write_to_file(&path)
-            .map_err(|reason| HomeError::File { path, reason })
+        file.write_to_file(&path).map_err(|reason| HomeError::File { path, reason })
     }
 }
 
@@ -252,20 +227,14 @@ fn key(seed: Option<&str>, purpose: &str) -> SecretKey {
         None => SecretKey::from_random(KeyType::ED25519),
         Some(seed) => {
             let digest = Sha256::digest(format!("localnet:{purpose}:{seed}"));
-            let text: String = digest
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let text: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             SecretKey::from_seed(KeyType::ED25519, &text)
         }
     }
 }
 
 fn now_nanos() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -356,65 +325,37 @@ mod tests {
         assert_eq!(genesis["protocol_version"], 88);
         assert!(genesis["total_supply"].is_string() && genesis["records"].is_array());
         assert!(home.read("config.json").unwrap().is_object());
-        assert_eq!(
-            home.validator_signer().unwrap().validator_id().as_str(),
-            "test.near"
-        );
+        assert_eq!(home.validator_signer().unwrap().validator_id().as_str(), "test.near");
         assert_eq!(home.genesis().unwrap().records.len(), 4);
-        assert!(matches!(
-            home.init(&InitOptions::default()),
-            Err(HomeError::Exists { .. })
-        ));
+        assert!(matches!(home.init(&InitOptions::default()), Err(HomeError::Exists { .. })));
     }
 
     #[test]
     fn a_seed_gives_the_same_files() {
         let dir = tempfile::tempdir().unwrap();
-        let options = InitOptions {
-            seed: Some("one".to_owned()),
-            ..InitOptions::default()
-        };
+        let options = InitOptions { seed: Some("one".to_owned()), ..InitOptions::default() };
         let homes = ["a", "b"].map(|name| Home::new(dir.path().join(name)));
         for home in &homes {
             home.init(&options).unwrap();
         }
         for file in ["genesis.json", "validator_key.json", "node_key.json"] {
-            assert_eq!(
-                homes[0].read(file).unwrap(),
-                homes[1].read(file).unwrap(),
-                "{file}"
-            );
+            assert_eq!(homes[0].read(file).unwrap(), homes[1].read(file).unwrap(), "{file}");
         }
     }
 
     #[test]
     fn unknown_protocol_versions_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let options = InitOptions {
-            protocol_version: 83,
-            ..InitOptions::default()
-        };
+        let options = InitOptions { protocol_version: 83, ..InitOptions::default() };
         let error = Home::new(dir.path()).init(&options).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "protocol version 83 is not supported; 84 to 88 are"
-        );
+        assert_eq!(error.to_string(), "protocol version 83 is not supported; 84 to 88 are");
     }
 
     #[test]
     fn dates_are_right() {
-        assert_eq!(
-            rfc3339(SEEDED_TIME * 1_000_000_000),
-            "2024-01-01T00:00:00.000000000Z"
-        );
-        assert_eq!(
-            rfc3339(951_782_399_000_000_001),
-            "2000-02-28T23:59:59.000000001Z"
-        );
-        assert_eq!(
-            rfc3339(951_782_400_000_000_000),
-            "2000-02-29T00:00:00.000000000Z"
-        );
+        assert_eq!(rfc3339(SEEDED_TIME * 1_000_000_000), "2024-01-01T00:00:00.000000000Z");
+        assert_eq!(rfc3339(951_782_399_000_000_001), "2000-02-28T23:59:59.000000001Z");
+        assert_eq!(rfc3339(951_782_400_000_000_000), "2000-02-29T00:00:00.000000000Z");
     }
 
     #[test]

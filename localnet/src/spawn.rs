@@ -134,11 +134,7 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
         chain_id: genesis.config.chain_id.clone(),
         contract_cache: config.contract_cache.clone(),
     })?);
-    let clock = if config.seed.is_some() {
-        Clock::stepping()
-    } else {
-        Clock::system()
-    };
+    let clock = if config.seed.is_some() { Clock::stepping() } else { Clock::system() };
     let mut chain = Chain::new(&genesis, signer, runtime, clock, config.window);
     let store = config.state.as_deref();
     let store = store.map(|dir| Store::open(dir, &mut chain)).transpose()?;
@@ -147,10 +143,7 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
         node.keep(store);
     }
     node.faults().set_rpc(config.rpc_faults);
-    let listen = |reason| SpawnError::Listen {
-        addr: config.rpc_addr,
-        reason,
-    };
+    let listen = |reason| SpawnError::Listen { addr: config.rpc_addr, reason };
     let listener = TcpListener::bind(config.rpc_addr).map_err(listen)?;
     listener.set_nonblocking(true)?;
     let addr = listener.local_addr()?;
@@ -176,9 +169,7 @@ fn prepare(home: &Home, config: &Config) -> Result<(), SpawnError> {
     })?;
     if config.sandbox_accounts {
         let failed = |error: String| SpawnError::SandboxAccounts(error);
-        let key: SecretKey = SANDBOX_KEY
-            .parse()
-            .map_err(|error| failed(format!("{error}")))?;
+        let key: SecretKey = SANDBOX_KEY.parse().map_err(|error| failed(format!("{error}")))?;
         for name in ["sandbox", "clone", "registrar"] {
             let account_id = name.parse().map_err(|error| failed(format!("{error}")))?;
             home.add_account(&account_id, &key, SANDBOX_BALANCE)?;
@@ -200,27 +191,25 @@ fn serve(
         .thread_name("rpc")
         .enable_all()
         .build()?;
-    std::thread::Builder::new()
-        .name("rpc-server".to_owned())
-        .spawn(move || {
-            let serving = async move {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let (done, stopped) = oneshot::channel::<()>();
-                let server = tokio::spawn(rpc::serve(node, listener, async {
-                    // An error means that the other side is gone, which is an end as well.
-                    let _ = stopped.await;
-                }));
-                let _ = ended.await;
-                drop(done);
-                // Clients that hold connections open are not waited for.
-                server.abort();
-                std::io::Result::Ok(())
-            };
-            if let Err(error) = runtime.block_on(serving) {
-                tracing::error!(%error, "the RPC server has ended");
-            }
-            runtime.shutdown_background();
-        })
+    std::thread::Builder::new().name("rpc-server".to_owned()).spawn(move || {
+        let serving = async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let (done, stopped) = oneshot::channel::<()>();
+            let server = tokio::spawn(rpc::serve(node, listener, async {
+                // An error means that the other side is gone, which is an end as well.
+                let _ = stopped.await;
+            }));
+            let _ = ended.await;
+            drop(done);
+            // Clients that hold connections open are not waited for.
+            server.abort();
+            std::io::Result::Ok(())
+        };
+        if let Err(error) = runtime.block_on(serving) {
+            tracing::error!(%error, "the RPC server has ended");
+        }
+        runtime.shutdown_background();
+    })
 }
 
 impl Handle {

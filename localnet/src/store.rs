@@ -78,13 +78,7 @@ impl Store {
             TryLockError::WouldBlock => StoreError::InUse { path: dir.into() },
             TryLockError::Error(reason) => at(&path, reason),
         })?;
-        let mut store = Self {
-            dir: dir.into(),
-            _lock: lock,
-            number: 0,
-            journal: None,
-            blocks: 0,
-        };
+        let mut store = Self { dir: dir.into(), _lock: lock, number: 0, journal: None, blocks: 0 };
         let mut segments = store.segments()?;
         let Some(newest) = segments.pop() else {
             store.begin(chain, false)?;
@@ -92,10 +86,7 @@ impl Store {
         };
         // Where the newest segment follows on another, that one has the blocks below.
         let (follows, checkpoint) = store.read_checkpoint(newest)?;
-        match segments
-            .pop()
-            .filter(|older| follows && older + 1 == newest)
-        {
+        match segments.pop().filter(|older| follows && older + 1 == newest) {
             Some(older) => {
                 let (_, below) = store.read_checkpoint(older)?;
                 store.go_to(chain, older, &below)?;
@@ -179,9 +170,7 @@ impl Store {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|name| name.strip_prefix("checkpoint-"));
+            let number = name.to_str().and_then(|name| name.strip_prefix("checkpoint-"));
             numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
         }
         numbers.sort_unstable();
@@ -202,10 +191,9 @@ impl Store {
     }
 
     fn go_to(&self, chain: &mut Chain, number: u64, content: &[u8]) -> Result<(), StoreError> {
-        chain.go_to(content).map_err(|reason| StoreError::Content {
-            path: self.path("checkpoint", number),
-            reason,
-        })
+        chain
+            .go_to(content)
+            .map_err(|reason| StoreError::Content { path: self.path("checkpoint", number), reason })
     }
 
     /// Makes the blocks of a journal again, cuts off half an entry at its end, and tells how many
@@ -214,9 +202,7 @@ impl Store {
         let path = self.path("journal", number);
         let mut bytes = Vec::new();
         match File::open(&path) {
-            Ok(mut file) => file
-                .read_to_end(&mut bytes)
-                .map_err(|reason| at(&path, reason))?,
+            Ok(mut file) => file.read_to_end(&mut bytes).map_err(|reason| at(&path, reason))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
             Err(reason) => return Err(at(&path, reason)),
         };
@@ -224,10 +210,7 @@ impl Store {
         while let Some((content, after)) = next_entry(rest) {
             chain
                 .repeat(content)
-                .map_err(|reason| StoreError::Content {
-                    path: path.clone(),
-                    reason,
-                })?;
+                .map_err(|reason| StoreError::Content { path: path.clone(), reason })?;
             (rest, blocks) = (after, blocks + 1);
         }
         if !rest.is_empty() {
@@ -251,10 +234,7 @@ impl Store {
 }
 
 fn at(path: &Path, reason: std::io::Error) -> StoreError {
-    StoreError::File {
-        path: path.into(),
-        reason,
-    }
+    StoreError::File { path: path.into(), reason }
 }
 
 fn checksum(content: &[u8]) -> [u8; 8] {

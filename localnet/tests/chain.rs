@@ -11,11 +11,7 @@ use outlayer_localnet::{Config, Handle, spawn};
 use std::time::{Duration, Instant};
 
 fn by_hand() -> Config {
-    Config {
-        production: BlockProduction::ByHand,
-        contract_cache: None,
-        ..Config::default()
-    }
+    Config { production: BlockProduction::ByHand, contract_cache: None, ..Config::default() }
 }
 
 fn root(handle: &Handle) -> Signer {
@@ -38,9 +34,7 @@ fn transfer(handle: &Handle, nonce: u64) -> CryptoHash {
 
 fn heights(handle: &Handle, from: u64) -> Vec<u64> {
     let chain = handle.node().chain();
-    (from..=chain.head().height())
-        .filter(|height| chain.history().at(*height).is_some())
-        .collect()
+    (from..=chain.head().height()).filter(|height| chain.history().at(*height).is_some()).collect()
 }
 
 /// The blocks that a real node made: from 5 by 250, with epochs of 60.
@@ -49,10 +43,8 @@ fn a_jump_never_leaves_out_the_end_of_an_epoch() {
     let handle = spawn(by_hand()).unwrap();
     handle.produce_blocks(5).unwrap();
     assert_eq!(handle.fast_forward(250).unwrap(), 256);
-    let expected: Vec<u64> = [58..=61, 118..=121, 178..=181, 238..=241]
-        .into_iter()
-        .flatten()
-        .collect();
+    let expected: Vec<u64> =
+        [58..=61, 118..=121, 178..=181, 238..=241].into_iter().flatten().collect();
     assert_eq!(heights(&handle, 6), [expected, vec![256]].concat());
 }
 
@@ -65,10 +57,7 @@ fn a_jump_of_nothing_makes_one_block_and_the_time_of_what_is_left_out_passes() {
     assert_eq!(handle.fast_forward(20).unwrap(), 25);
     let passed = handle.node().chain().head().raw_timestamp() - before;
     let skipped = 20 * 310_000_000;
-    assert!(
-        (skipped..skipped + 5_000_000_000).contains(&passed),
-        "{passed}"
-    );
+    assert!((skipped..skipped + 5_000_000_000).contains(&passed), "{passed}");
 }
 
 #[test]
@@ -78,11 +67,7 @@ fn ten_thousand_heights_are_jumped_over_quickly() {
     handle.fast_forward(10_000).unwrap();
     assert_eq!(handle.height(), 10_001);
     // Generous, for loaded machines and unoptimised builds.
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -105,21 +90,13 @@ fn every_block_refers_to_the_one_below_and_its_hash_covers_its_content() {
             &header.inner_rest_bytes(),
         );
         assert_eq!(*header.hash(), computed);
-        assert!(
-            header
-                .signature()
-                .verify(header.hash().as_ref(), &chain.signer().public_key())
-        );
+        assert!(header.signature().verify(header.hash().as_ref(), &chain.signer().public_key()));
         let last_final = if height >= 2 {
             *history.at(height - 2).unwrap().header.hash()
         } else {
             CryptoHash::default()
         };
-        assert_eq!(
-            *header.last_final_block(),
-            last_final,
-            "final below {height}"
-        );
+        assert_eq!(*header.last_final_block(), last_final, "final below {height}");
     }
     assert_eq!(chain.final_height(), 128);
     // Epochs start at 1, 61 and 121.
@@ -142,10 +119,7 @@ fn tokens_are_neither_made_nor_lost() {
             .sum()
     };
     let before = total(&handle);
-    assert_eq!(
-        before,
-        handle.node().chain().config().total_supply.as_yoctonear()
-    );
+    assert_eq!(before, handle.node().chain().config().total_supply.as_yoctonear());
     for nonce in 1..=5 {
         transfer(&handle, nonce);
         handle.settle().unwrap();
@@ -191,11 +165,7 @@ fn root_transfer_again(handle: &Handle) -> SignedTransaction {
 
 #[test]
 fn the_past_is_a_window_and_the_genesis_stays() {
-    let handle = spawn(Config {
-        window: 50,
-        ..by_hand()
-    })
-    .unwrap();
+    let handle = spawn(Config { window: 50, ..by_hand() }).unwrap();
     let hash = transfer(&handle, 1);
     handle.produce_blocks(49).unwrap();
     assert!(handle.node().transaction_status(&hash).is_some());
@@ -211,11 +181,7 @@ fn the_past_is_a_window_and_the_genesis_stays() {
 #[test]
 fn a_seed_repeats_a_run_to_the_last_hash() {
     let run = || {
-        let handle = spawn(Config {
-            seed: Some("seven".to_owned()),
-            ..by_hand()
-        })
-        .unwrap();
+        let handle = spawn(Config { seed: Some("seven".to_owned()), ..by_hand() }).unwrap();
         for nonce in 1..=3 {
             transfer(&handle, nonce);
             handle.settle().unwrap();
@@ -228,11 +194,7 @@ fn a_seed_repeats_a_run_to_the_last_hash() {
 
 #[test]
 fn time_is_moved_by_hand() {
-    let handle = spawn(Config {
-        seed: Some("clock".to_owned()),
-        ..by_hand()
-    })
-    .unwrap();
+    let handle = spawn(Config { seed: Some("clock".to_owned()), ..by_hand() }).unwrap();
     handle.produce_block().unwrap();
     let before = handle.node().chain().head().raw_timestamp();
     handle.advance_time(Duration::from_secs(3600));
@@ -244,22 +206,13 @@ fn time_is_moved_by_hand() {
 #[test]
 fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
     for production in [
-        BlockProduction::Instant {
-            heartbeat: Some(Duration::from_millis(5)),
-        },
+        BlockProduction::Instant { heartbeat: Some(Duration::from_millis(5)) },
         BlockProduction::Timer(Duration::from_millis(5)),
     ] {
-        let handle = spawn(Config {
-            production,
-            ..by_hand()
-        })
-        .unwrap();
+        let handle = spawn(Config { production, ..by_hand() }).unwrap();
         let started = Instant::now();
         while handle.height() < 10 {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "{production:?}"
-            );
+            assert!(started.elapsed() < Duration::from_secs(10), "{production:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -268,11 +221,7 @@ fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
 #[test]
 fn without_a_heartbeat_blocks_come_with_work_until_it_is_final() {
     let production = BlockProduction::Instant { heartbeat: None };
-    let handle = spawn(Config {
-        production,
-        ..by_hand()
-    })
-    .unwrap();
+    let handle = spawn(Config { production, ..by_hand() }).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(handle.height(), 0);
     transfer(&handle, 1);
@@ -311,10 +260,7 @@ fn a_transaction_expires_a_hundred_blocks_above_the_block_it_names() {
     assert!(handle.node().transaction_status(&hash).is_some());
     handle.restore(snapshot);
     handle.fast_forward(5).unwrap();
-    assert!(
-        handle.node().transaction_status(&hash).is_some(),
-        "it was in the first block"
-    );
+    assert!(handle.node().transaction_status(&hash).is_some(), "it was in the first block");
     let other = SignedTransaction::send_money(
         2,
         signer.get_account_id(),

@@ -14,11 +14,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 fn config(production: BlockProduction) -> Config {
-    Config {
-        production,
-        contract_cache: None,
-        ..Config::default()
-    }
+    Config { production, contract_cache: None, ..Config::default() }
 }
 
 const NO_HEARTBEAT: BlockProduction = BlockProduction::Instant { heartbeat: None };
@@ -46,9 +42,7 @@ fn encode(tx: &SignedTransaction) -> String {
 }
 
 async fn post(url: &str, body: String) -> (u16, String) {
-    let request = reqwest::Client::new()
-        .post(url)
-        .header("content-type", "application/json");
+    let request = reqwest::Client::new().post(url).header("content-type", "application/json");
     let response = request.body(body).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
@@ -73,27 +67,14 @@ async fn bodies_above_two_megabytes_are_refused_in_plain_text() {
 #[tokio::test]
 async fn the_plain_pages_answer() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
-    for (page, code) in [
-        ("status", 200),
-        ("health", 200),
-        ("network_info", 200),
-        ("nothing", 404),
-    ] {
-        let response = reqwest::get(format!("{}/{page}", handle.rpc_url()))
-            .await
-            .unwrap();
+    for (page, code) in [("status", 200), ("health", 200), ("network_info", 200), ("nothing", 404)]
+    {
+        let response = reqwest::get(format!("{}/{page}", handle.rpc_url())).await.unwrap();
         assert_eq!(response.status().as_u16(), code, "{page}");
     }
-    let status: Value = reqwest::get(format!("{}/status", handle.rpc_url()))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(
-        status["rpc_addr"],
-        handle.rpc_url().trim_start_matches("http://")
-    );
+    let status: Value =
+        reqwest::get(format!("{}/status", handle.rpc_url())).await.unwrap().json().await.unwrap();
+    assert_eq!(status["rpc_addr"], handle.rpc_url().trim_start_matches("http://"));
     assert_eq!(status["protocol_version"], 88);
 }
 
@@ -125,10 +106,7 @@ async fn a_transaction_is_waited_for_as_far_as_asked() {
             for _ in 1..blocks {
                 handle.produce_block().unwrap();
                 tokio::time::sleep(Duration::from_millis(30)).await;
-                assert!(
-                    !request.is_finished(),
-                    "{level} is answered before block {blocks}"
-                );
+                assert!(!request.is_finished(), "{level} is answered before block {blocks}");
             }
             handle.produce_block().unwrap();
         }
@@ -149,39 +127,24 @@ async fn a_transaction_that_is_sent_twice_counts_once() {
     let first = call(&url, "broadcast_tx_commit", tx.clone()).await;
     let second = call(&url, "broadcast_tx_commit", tx).await;
     assert_eq!(first["result"]["final_execution_status"], "FINAL");
-    assert_eq!(
-        first["result"]["transaction_outcome"],
-        second["result"]["transaction_outcome"]
-    );
+    assert_eq!(first["result"]["transaction_outcome"], second["result"]["transaction_outcome"]);
     let near = call(
         &url,
         "query",
         json!({"request_type": "view_account", "account_id": "near", "finality": "final"}),
     )
     .await;
-    assert_eq!(
-        near["result"]["amount"],
-        "1000000000000000000000000000000001"
-    );
+    assert_eq!(near["result"]["amount"], "1000000000000000000000000000000001");
 }
 
 #[tokio::test]
 async fn nonces_of_the_past_are_refused() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     let (url, signer) = (handle.rpc_url(), root(&handle));
-    let sent = call(
-        &url,
-        "broadcast_tx_commit",
-        json!([encode(&transfer(&handle, &signer, 5))]),
-    )
-    .await;
+    let sent =
+        call(&url, "broadcast_tx_commit", json!([encode(&transfer(&handle, &signer, 5))])).await;
     assert!(sent["error"].is_null());
-    let reply = call(
-        &url,
-        "send_tx",
-        json!([encode(&transfer(&handle, &signer, 4))]),
-    )
-    .await;
+    let reply = call(&url, "send_tx", json!([encode(&transfer(&handle, &signer, 4))])).await;
     let reason = &reply["error"]["data"]["TxExecutionError"]["InvalidTxError"]["InvalidNonce"];
     assert_eq!(*reason, json!({"tx_nonce": 4, "ak_nonce": 5}));
 }
@@ -225,28 +188,16 @@ async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
     let started = Instant::now();
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     let client = reqwest::Client::new();
-    let status = client
-        .get(format!("{}/status", handle.rpc_url()))
-        .send()
-        .await
-        .unwrap();
+    let status = client.get(format!("{}/status", handle.rpc_url())).send().await.unwrap();
     assert_eq!(status.status().as_u16(), 200);
     // Generous, for loaded machines: the benches measure it.
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let signer = root(&handle);
     let started = Instant::now();
     let params = json!([encode(&transfer(&handle, &signer, 1))]);
     let reply = call(&handle.rpc_url(), "broadcast_tx_commit", params).await;
     assert_eq!(reply["result"]["final_execution_status"], "FINAL");
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 /// Every method with every kind of wrong parameter: an error each time, and a node that goes on.
@@ -308,16 +259,7 @@ async fn no_input_stops_the_node() {
             assert!(fine, "{method} {params}: {status} {text}");
         }
     }
-    for body in [
-        "",
-        "\u{0}",
-        "[[[[[[",
-        "{\"jsonrpc\":",
-        "nullnull",
-        "\"\\ud800\"",
-        "[1,2]",
-        "-",
-    ] {
+    for body in ["", "\u{0}", "[[[[[[", "{\"jsonrpc\":", "nullnull", "\"\\ud800\"", "[1,2]", "-"] {
         assert_eq!(post(&url, body.to_owned()).await.0, 400, "{body:?}");
     }
     let deep = "[".repeat(100_000);
@@ -343,11 +285,6 @@ async fn no_transaction_stops_the_node() {
         let reply = call(&handle.rpc_url(), "broadcast_tx_async", params).await;
         assert!(!reply["error"].is_null(), "cut at {place}");
     }
-    let good = call(
-        &handle.rpc_url(),
-        "send_tx",
-        json!([STANDARD.encode(&bytes)]),
-    )
-    .await;
+    let good = call(&handle.rpc_url(), "send_tx", json!([STANDARD.encode(&bytes)])).await;
     assert!(good["error"].is_null(), "{good}");
 }

@@ -81,9 +81,6 @@ mod tests {
     #[test]
     fn debug_output_of_a_long_value_is_short() {
         let text = format!("{:?}", Bytes(vec![b'x'; 1000]));
-        assert!(
-            text.ends_with("… (1000 bytes)") && text.len() < 100,
-            "{text}"
-        );
+        assert!(text.ends_with("… (1000 bytes)") && text.len() < 100, "{text}");
     }
 }

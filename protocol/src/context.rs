@@ -58,10 +58,8 @@ impl ExecutionContext {
         ];
         let fixed =
             [("TZ", "UTC"), ("LANG", "C")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let context = CONTEXT_VARIABLES
-            .iter()
-            .zip(values)
-            .map(|(name, value)| ((*name).to_owned(), value));
+        let context =
+            CONTEXT_VARIABLES.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value));
         fixed.into_iter().chain(context).collect()
     }
 }
@@ -118,11 +116,7 @@ mod tests {
         for (name, value) in &env {
             assert!(is_reserved_variable(name), "{name}");
             assert!(!value.is_empty(), "{name}");
-            assert_eq!(
-                env.iter().filter(|(other, _)| other == name).count(),
-                1,
-                "{name}"
-            );
+            assert_eq!(env.iter().filter(|(other, _)| other == name).count(), 1, "{name}");
         }
         assert!(!is_reserved_variable("OUTLAY"));
     }
@@ -132,9 +126,6 @@ mod tests {
         let json = serde_json::to_value(sample()).unwrap();
         assert_eq!(json["block_timestamp"], "1763942400000000000");
         assert_eq!(json["attached_deposit"], "500000000000000000000000");
-        assert_eq!(
-            serde_json::from_value::<ExecutionContext>(json).unwrap(),
-            sample()
-        );
+        assert_eq!(serde_json::from_value::<ExecutionContext>(json).unwrap(), sample());
     }
 }

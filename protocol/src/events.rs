@@ -167,11 +167,7 @@ struct Received {
 impl Event {
     /// The log line, as NEP-297 asks.
     pub fn to_log(&self) -> String {
-        let envelope = Envelope {
-            standard: STANDARD,
-            version: VERSION,
-            event: self,
-        };
+        let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
         // No type of this crate has a serialiser that fails or a map with keys that are no strings.
         let json = serde_json::to_string(&envelope).unwrap_or_default();
         format!("{PREFIX}{json}")

@@ -98,9 +98,7 @@ impl Serialize for Hash32 {
 
 impl<'de> Deserialize<'de> for Hash32 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as Deserialize>::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -119,10 +117,7 @@ mod tests {
     #[test]
     fn hashing_borsh_streams_the_same_bytes_that_encoding_gives() {
         let value = (7u64, String::from("seven"), vec![1u8, 2, 3]);
-        assert_eq!(
-            Hash32::of_borsh(&value),
-            Hash32::of(&borsh::to_vec(&value).unwrap())
-        );
+        assert_eq!(Hash32::of_borsh(&value), Hash32::of(&borsh::to_vec(&value).unwrap()));
     }
 
     #[test]

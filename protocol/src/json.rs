@@ -11,9 +11,7 @@ pub(crate) mod u64_string {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(|error| {
-            D::Error::custom(format!(
-                "expected a u64 in decimal, found {text:?}: {error}"
-            ))
+            D::Error::custom(format!("expected a u64 in decimal, found {text:?}: {error}"))
         })
     }
 }

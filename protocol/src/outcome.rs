@@ -109,9 +109,7 @@ impl Outcome {
     /// The outcome of a response whose journal was applied (or was empty).
     pub fn of_response(response: &ExecutionResponse) -> Self {
         match response.status.clone() {
-            Status::Completed => Self::Completed {
-                output: response.output.clone(),
-            },
+            Status::Completed => Self::Completed { output: response.output.clone() },
             Status::Exited { code } => Self::Exited { code },
             Status::Trapped { reason } => Self::Trapped { reason },
             Status::OutOfFuel => Self::OutOfFuel,
@@ -178,21 +176,13 @@ mod tests {
 
     #[test]
     fn json_names_the_outcome() {
-        let completed = Outcome::Completed {
-            output: "hi".into(),
-        };
+        let completed = Outcome::Completed { output: "hi".into() };
         assert_eq!(
             serde_json::to_string(&completed).unwrap(),
             r#"{"completed":{"output":"aGk="}}"#
         );
-        assert_eq!(
-            serde_json::to_string(&Outcome::TimedOut).unwrap(),
-            r#""timed_out""#
-        );
-        let exceeded = Outcome::LimitExceeded {
-            which: Limit::MemoryBytes,
-            limit: 5,
-        };
+        assert_eq!(serde_json::to_string(&Outcome::TimedOut).unwrap(), r#""timed_out""#);
+        let exceeded = Outcome::LimitExceeded { which: Limit::MemoryBytes, limit: 5 };
         let json = r#"{"limit_exceeded":{"which":"memory_bytes","limit":5}}"#;
         assert_eq!(serde_json::from_str::<Outcome>(json).unwrap(), exceeded);
         assert!(json.contains(exceeded.name()));

@@ -48,10 +48,7 @@ mod tests {
 
     #[test]
     fn encoding_round_trips_and_nothing_else_decodes() {
-        for payload in [
-            ResumePayload::Digest(Hash32::of(b"x")),
-            ResumePayload::Cancel,
-        ] {
+        for payload in [ResumePayload::Digest(Hash32::of(b"x")), ResumePayload::Cancel] {
             assert_eq!(ResumePayload::decode(&payload.encode()), Some(payload));
         }
         assert_eq!(ResumePayload::decode(b""), None);

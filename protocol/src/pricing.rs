@@ -63,10 +63,8 @@ pub fn response_fee(
     input_bytes: u32,
     response: &ExecutionResponse,
 ) -> Result<NearToken, PricingError> {
-    let used = Compute::new(
-        limits.compute.meter(),
-        response.used.amount().min(limits.compute.amount()),
-    );
+    let used =
+        Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
     let output = (response.output.len() as u64).min(limits.output_bytes.into());
     let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
     fee(prices, used, u64::from(input_bytes) + output + journal)
@@ -155,17 +153,10 @@ pub fn quote(
 ) -> Result<Quote, PricingError> {
     let input_bytes = u32::try_from(request.input.len()).map_err(|_| overflow("fee"))?;
     let max_fee = max_fee(&config.prices, &request.limits, input_bytes)?;
-    let storage_reserve = byte_cost
-        .checked_mul(reserved_bytes(request).into())
-        .ok_or(overflow("storage reserve"))?;
-    let total = max_fee
-        .checked_add(storage_reserve)
-        .ok_or(overflow("total"))?;
-    Ok(Quote {
-        max_fee,
-        storage_reserve,
-        total,
-    })
+    let storage_reserve =
+        byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
+    let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
+    Ok(Quote { max_fee, storage_reserve, total })
 }
 
 #[cfg(test)]
@@ -187,10 +178,7 @@ mod tests {
             per_gas: yocto(2),
             per_byte: yocto(10),
         };
-        assert_eq!(
-            fee(&prices, Compute::Fuel(5), 7),
-            Ok(yocto(1_000 + 15 + 70))
-        );
+        assert_eq!(fee(&prices, Compute::Fuel(5), 7), Ok(yocto(1_000 + 15 + 70)));
         assert_eq!(fee(&prices, Compute::Gas(5), 7), Ok(yocto(1_000 + 10 + 70)));
         assert_eq!(fee(&prices, Compute::Fuel(0), 0), Ok(yocto(1_000)));
     }
@@ -198,20 +186,10 @@ mod tests {
     #[test]
     fn amounts_that_do_not_fit_are_errors() {
         let most = yocto(u128::MAX);
-        let prices = Prices {
-            base_fee: yocto(1),
-            per_fuel: yocto(2),
-            per_gas: most,
-            per_byte: yocto(0),
-        };
-        assert_eq!(
-            fee(&prices, Compute::Gas(2), 0),
-            Err(PricingError { what: "fee" })
-        );
-        assert_eq!(
-            fee(&prices, Compute::Gas(1), 0),
-            Err(PricingError { what: "fee" })
-        );
+        let prices =
+            Prices { base_fee: yocto(1), per_fuel: yocto(2), per_gas: most, per_byte: yocto(0) };
+        assert_eq!(fee(&prices, Compute::Gas(2), 0), Err(PricingError { what: "fee" }));
+        assert_eq!(fee(&prices, Compute::Gas(1), 0), Err(PricingError { what: "fee" }));
         assert_eq!(
             fee(&prices, Compute::Fuel(u64::MAX), u64::MAX),
             Ok(yocto(2 * u128::from(u64::MAX) + 1))
@@ -219,9 +197,7 @@ mod tests {
         let request = request::sample();
         assert_eq!(
             quote(&config::sample(), &request, most),
-            Err(PricingError {
-                what: "storage reserve"
-            })
+            Err(PricingError { what: "storage reserve" })
         );
     }
 
@@ -229,14 +205,8 @@ mod tests {
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, yocto(10)).unwrap();
-        assert_eq!(
-            quote.max_fee,
-            max_fee(&config.prices, &request.limits, 5).unwrap()
-        );
-        assert_eq!(
-            quote.storage_reserve,
-            yocto(10 * u128::from(reserved_bytes(&request)))
-        );
+        assert_eq!(quote.max_fee, max_fee(&config.prices, &request.limits, 5).unwrap());
+        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request))));
         assert_eq!(
             quote.total,
             yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear())

@@ -93,10 +93,7 @@ mod tests {
     #[test]
     fn the_digest_of_the_sample_does_not_move() {
         let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
-        assert_eq!(
-            record.digest(),
-            Hash32::of(&borsh::to_vec(&record).unwrap())
-        );
+        assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
         assert_eq!(
             record.digest().to_string(),
             "9a16e2516f65602358de5e2c213872d6eaefaf855f72748941e420de41d85409"
@@ -118,17 +115,13 @@ mod tests {
         let other = Hash32::of(b"other");
         alter("engine_version", &|r| r.engine_version.0 += 1);
         alter("near_config_version", &|r| r.near_config_version += 1);
-        alter("contract_id", &|r| {
-            r.contract_id = "other.near".parse().unwrap()
-        });
+        alter("contract_id", &|r| r.contract_id = "other.near".parse().unwrap());
         alter("request_id", &|r| r.request_id += 1);
         alter("code_hash", &|r| r.code_hash = other);
         alter("kind", &|r| r.kind = Some(GuestKind::WasiP2));
         alter("args_env_hash", &|r| r.args_env_hash = other);
         alter("input_hash", &|r| r.input_hash = other);
-        alter("limits.compute", &|r| {
-            r.limits.compute = Compute::Gas(100_000_000)
-        });
+        alter("limits.compute", &|r| r.limits.compute = Compute::Gas(100_000_000));
         alter("limits.memory_bytes", &|r| r.limits.memory_bytes += 1);
         alter("limits.table_elements", &|r| r.limits.table_elements += 1);
         alter("limits.instances", &|r| r.limits.instances += 1);
@@ -139,18 +132,12 @@ mod tests {
         alter("limits.storage_writes", &|r| r.limits.storage_writes += 1);
         alter("limits.host_calls", &|r| r.limits.host_calls += 1);
         alter("context.request_id", &|r| r.context.request_id += 1);
-        alter("context.contract_id", &|r| {
-            r.context.contract_id = "other.near".parse().unwrap()
-        });
+        alter("context.contract_id", &|r| r.context.contract_id = "other.near".parse().unwrap());
         alter("context.block_height", &|r| r.context.block_height += 1);
-        alter("context.block_timestamp", &|r| {
-            r.context.block_timestamp += 1
-        });
+        alter("context.block_timestamp", &|r| r.context.block_timestamp += 1);
         alter("context.epoch_height", &|r| r.context.epoch_height += 1);
         alter("context.random_seed", &|r| r.context.random_seed = other);
-        alter("context.signer_id", &|r| {
-            r.context.signer_id = "other.near".parse().unwrap()
-        });
+        alter("context.signer_id", &|r| r.context.signer_id = "other.near".parse().unwrap());
         alter("context.predecessor_id", &|r| {
             r.context.predecessor_id = "other.near".parse().unwrap()
         });
@@ -159,10 +146,7 @@ mod tests {
         });
         alter("read_set_hash", &|r| r.read_set_hash = other);
         alter("status", &|r| {
-            r.status = Status::LimitExceeded {
-                which: Limit::OutputBytes,
-                limit: 1,
-            }
+            r.status = Status::LimitExceeded { which: Limit::OutputBytes, limit: 1 }
         });
         alter("output_hash", &|r| r.output_hash = other);
         alter("log_hash", &|r| r.log_hash = other);

@@ -217,10 +217,7 @@ impl ExecutionRequest {
     /// Bytes of arguments and environment: each text, and one for its terminator.
     pub fn args_env_bytes(&self) -> u64 {
         let args = self.args.iter().map(|arg| arg.len() as u64 + 1);
-        let env = self
-            .env
-            .iter()
-            .map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
+        let env = self.env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
         args.chain(env).sum()
     }
 
@@ -234,13 +231,8 @@ impl ExecutionRequest {
     /// # Errors
     /// The first [`RequestError`] found.
     pub fn validate(&self, config: &Config) -> Result<(), RequestError> {
-        let RequestBounds {
-            limits: max,
-            input_bytes,
-            args_env_bytes,
-            url_bytes,
-            approvals,
-        } = config.bounds;
+        let RequestBounds { limits: max, input_bytes, args_env_bytes, url_bytes, approvals } =
+            config.bounds;
         let asked = &self.limits;
         let most_compute = match asked.compute.meter() {
             crate::Meter::Fuel => config.max_fuel,
@@ -248,79 +240,24 @@ impl ExecutionRequest {
         };
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
-            (
-                Limit::MemoryBytes,
-                asked.memory_bytes,
-                max.memory_bytes,
-                true,
-            ),
-            (
-                Limit::TableElements,
-                asked.table_elements.into(),
-                max.table_elements.into(),
-                false,
-            ),
-            (
-                Limit::Instances,
-                asked.instances.into(),
-                max.instances.into(),
-                true,
-            ),
-            (
-                Limit::OutputBytes,
-                asked.output_bytes.into(),
-                max.output_bytes.into(),
-                false,
-            ),
-            (
-                Limit::LogBytes,
-                asked.log_bytes.into(),
-                max.log_bytes.into(),
-                false,
-            ),
-            (
-                Limit::JournalBytes,
-                asked.journal_bytes.into(),
-                max.journal_bytes.into(),
-                false,
-            ),
-            (
-                Limit::StorageReads,
-                asked.storage_reads.into(),
-                max.storage_reads.into(),
-                false,
-            ),
-            (
-                Limit::StorageWrites,
-                asked.storage_writes.into(),
-                max.storage_writes.into(),
-                false,
-            ),
+            (Limit::MemoryBytes, asked.memory_bytes, max.memory_bytes, true),
+            (Limit::TableElements, asked.table_elements.into(), max.table_elements.into(), false),
+            (Limit::Instances, asked.instances.into(), max.instances.into(), true),
+            (Limit::OutputBytes, asked.output_bytes.into(), max.output_bytes.into(), false),
+            (Limit::LogBytes, asked.log_bytes.into(), max.log_bytes.into(), false),
+            (Limit::JournalBytes, asked.journal_bytes.into(), max.journal_bytes.into(), false),
+            (Limit::StorageReads, asked.storage_reads.into(), max.storage_reads.into(), false),
+            (Limit::StorageWrites, asked.storage_writes.into(), max.storage_writes.into(), false),
             (Limit::HostCalls, asked.host_calls, max.host_calls, true),
-            (
-                Limit::InputBytes,
-                self.input.len() as u64,
-                input_bytes.into(),
-                false,
-            ),
-            (
-                Limit::ArgsEnvBytes,
-                self.args_env_bytes(),
-                args_env_bytes.into(),
-                false,
-            ),
+            (Limit::InputBytes, self.input.len() as u64, input_bytes.into(), false),
+            (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
             (
                 Limit::UrlBytes,
                 self.code.url.as_ref().map_or(0, |url| url.len() as u64),
                 url_bytes.into(),
                 false,
             ),
-            (
-                Limit::Approvals,
-                self.approvals.into(),
-                approvals.into(),
-                true,
-            ),
+            (Limit::Approvals, self.approvals.into(), approvals.into(), true),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -346,19 +283,11 @@ impl ExecutionRequest {
             if is_reserved_variable(name) {
                 return Err(RequestError::ReservedVariable { found: clip(name) });
             }
-            if self
-                .env
-                .iter()
-                .take(index)
-                .any(|(earlier, _)| earlier == name)
-            {
+            if self.env.iter().take(index).any(|(earlier, _)| earlier == name) {
                 return Err(RequestError::DuplicateVariable { found: clip(name) });
             }
         }
-        let texts = self
-            .args
-            .iter()
-            .chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
         match texts.into_iter().find(|text| text.contains('\0')) {
             Some(text) => Err(RequestError::NulByte { found: clip(text) }),
             None => Ok(()),
@@ -368,13 +297,7 @@ impl ExecutionRequest {
 
 #[cfg(test)]
 pub(crate) fn sample() -> ExecutionRequest {
-    ExecutionRequest::new(
-        CodeRef {
-            hash: Hash32::of(b"code"),
-            url: None,
-        },
-        "input",
-    )
+    ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, "input")
 }
 
 #[cfg(test)]
@@ -391,18 +314,14 @@ mod tests {
     #[test]
     fn json_needs_only_the_code() {
         let hash = Hash32::of(b"code");
-        let request: ExecutionRequest = serde_json::from_str(&format!(
-            r#"{{"code":{{"hash":"{hash}"}},"input":"aW5wdXQ="}}"#
-        ))
-        .unwrap();
+        let request: ExecutionRequest =
+            serde_json::from_str(&format!(r#"{{"code":{{"hash":"{hash}"}},"input":"aW5wdXQ="}}"#))
+                .unwrap();
         assert_eq!(request, sample());
         let limits: ResourceLimits = serde_json::from_str(r#"{"compute":{"fuel":5}}"#).unwrap();
         assert_eq!(
             limits,
-            ResourceLimits {
-                compute: Compute::Fuel(5),
-                ..ResourceLimits::default()
-            }
+            ResourceLimits { compute: Compute::Fuel(5), ..ResourceLimits::default() }
         );
         assert!(serde_json::from_str::<ResourceLimits>(r#"{"compute_units":5}"#).is_err());
     }
@@ -413,28 +332,15 @@ mod tests {
         let error = check(|r| r.limits.memory_bytes = u64::MAX).unwrap_err();
         assert!(matches!(
             error,
-            RequestError::AboveBound {
-                which: Limit::MemoryBytes,
-                found: u64::MAX,
-                ..
-            }
+            RequestError::AboveBound { which: Limit::MemoryBytes, found: u64::MAX, .. }
         ));
         assert!(
-            error
-                .to_string()
-                .starts_with("memory_bytes is 18446744073709551615, more than the ")
+            error.to_string().starts_with("memory_bytes is 18446744073709551615, more than the ")
         );
-        assert_eq!(
-            check(|r| r.approvals = 0),
-            Err(RequestError::Zero {
-                which: Limit::Approvals
-            })
-        );
+        assert_eq!(check(|r| r.approvals = 0), Err(RequestError::Zero { which: Limit::Approvals }));
         assert_eq!(
             check(|r| r.limits.compute = Compute::Gas(0)),
-            Err(RequestError::Zero {
-                which: Limit::Compute
-            })
+            Err(RequestError::Zero { which: Limit::Compute })
         );
     }
 
@@ -444,39 +350,26 @@ mod tests {
         for name in ["TZ", "LANG", "OUTLAYER_RANDOM_SEED", "OUTLAYER_"] {
             assert_eq!(
                 check(|r| r.env = var(name)),
-                Err(RequestError::ReservedVariable {
-                    found: name.to_owned()
-                })
+                Err(RequestError::ReservedVariable { found: name.to_owned() })
             );
         }
         assert_eq!(
             check(|r| r.env = var("A=B")),
-            Err(RequestError::VariableName {
-                found: "A=B".to_owned()
-            })
+            Err(RequestError::VariableName { found: "A=B".to_owned() })
         );
         assert_eq!(
             check(|r| r.env = var("A\0B")),
-            Err(RequestError::NulByte {
-                found: "A\0B".to_owned()
-            })
+            Err(RequestError::NulByte { found: "A\0B".to_owned() })
         );
         assert_eq!(
             check(|r| r.env = [var("A"), var("A")].concat()),
-            Err(RequestError::DuplicateVariable {
-                found: "A".to_owned()
-            })
+            Err(RequestError::DuplicateVariable { found: "A".to_owned() })
         );
     }
 
     #[test]
     fn only_web_addresses_name_code() {
         let error = check(|r| r.code.url = Some("file:///etc/passwd".to_owned())).unwrap_err();
-        assert_eq!(
-            error,
-            RequestError::UrlScheme {
-                found: "file:///etc/passwd".to_owned()
-            }
-        );
+        assert_eq!(error, RequestError::UrlScheme { found: "file:///etc/passwd".to_owned() });
     }
 }

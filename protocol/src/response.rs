@@ -91,10 +91,7 @@ impl ExecutionResponse {
         limits: &ResourceLimits,
     ) -> Result<(), ResponseError> {
         if self.request_id != request_id {
-            return Err(ResponseError::Request {
-                found: self.request_id,
-                expected: request_id,
-            });
+            return Err(ResponseError::Request { found: self.request_id, expected: request_id });
         }
         if self.used.meter() != limits.compute.meter() {
             return Err(ResponseError::Meter {
@@ -104,34 +101,14 @@ impl ExecutionResponse {
         }
         let bounds = [
             (Limit::Compute, self.used.amount(), limits.compute.amount()),
-            (
-                Limit::OutputBytes,
-                self.output.len() as u64,
-                limits.output_bytes.into(),
-            ),
-            (
-                Limit::StorageReads,
-                self.reads.len() as u64,
-                limits.storage_reads.into(),
-            ),
-            (
-                Limit::StorageWrites,
-                self.journal.len() as u64,
-                limits.storage_writes.into(),
-            ),
-            (
-                Limit::JournalBytes,
-                journal_bytes(&self.journal),
-                limits.journal_bytes.into(),
-            ),
+            (Limit::OutputBytes, self.output.len() as u64, limits.output_bytes.into()),
+            (Limit::StorageReads, self.reads.len() as u64, limits.storage_reads.into()),
+            (Limit::StorageWrites, self.journal.len() as u64, limits.storage_writes.into()),
+            (Limit::JournalBytes, journal_bytes(&self.journal), limits.journal_bytes.into()),
         ];
         for (which, found, limit) in bounds {
             if found > limit {
-                return Err(ResponseError::AboveLimit {
-                    which,
-                    found,
-                    limit,
-                });
+                return Err(ResponseError::AboveLimit { which, found, limit });
             }
         }
         self.validate_status(limits)?;
@@ -141,12 +118,8 @@ impl ExecutionResponse {
     }
 
     fn validate_status(&self, limits: &ResourceLimits) -> Result<(), ResponseError> {
-        let inconsistent = |what| {
-            Err(ResponseError::Inconsistent {
-                status: self.status.name(),
-                what,
-            })
-        };
+        let inconsistent =
+            |what| Err(ResponseError::Inconsistent { status: self.status.name(), what });
         if self.status != Status::Completed {
             if !self.output.is_empty() {
                 return inconsistent("an output");
@@ -159,9 +132,7 @@ impl ExecutionResponse {
             Status::Trapped { reason } | Status::InvalidModule { reason }
                 if reason.len() > MAX_REASON_BYTES =>
             {
-                Err(ResponseError::ReasonBytes {
-                    found: reason.len(),
-                })
+                Err(ResponseError::ReasonBytes { found: reason.len() })
             }
             Status::OutOfFuel if limits.compute.meter() != Meter::Fuel => {
                 inconsistent("a request billed in gas")
@@ -181,14 +152,8 @@ pub(crate) fn sample(request_id: RequestId) -> ExecutionResponse {
         status: Status::Completed,
         output: "output".into(),
         used: Compute::Fuel(1_000),
-        reads: vec![ReadEntry {
-            key: "k".into(),
-            value_hash: None,
-        }],
-        journal: vec![JournalEntry {
-            key: "k".into(),
-            value: Some("v".into()),
-        }],
+        reads: vec![ReadEntry { key: "k".into(), value_hash: None }],
+        journal: vec![JournalEntry { key: "k".into(), value: Some("v".into()) }],
         log_hash: Hash32::of(b""),
     }
 }
@@ -212,17 +177,11 @@ mod tests {
     fn what_no_honest_execution_gives_is_refused() {
         assert_eq!(
             check(|r| r.request_id = 4),
-            Err(ResponseError::Request {
-                found: 4,
-                expected: 3
-            })
+            Err(ResponseError::Request { found: 4, expected: 3 })
         );
         assert_eq!(
             check(|r| r.used = Compute::Gas(1)),
-            Err(ResponseError::Meter {
-                found: Meter::Gas,
-                expected: Meter::Fuel
-            })
+            Err(ResponseError::Meter { found: Meter::Gas, expected: Meter::Fuel })
         );
         assert_eq!(
             check(|r| r.used = Compute::Fuel(100_000_001)),
@@ -242,22 +201,14 @@ mod tests {
         );
         assert_eq!(
             check(|r| r.status = Status::OutOfFuel),
-            Err(ResponseError::Inconsistent {
-                status: "out_of_fuel",
-                what: "an output"
-            })
+            Err(ResponseError::Inconsistent { status: "out_of_fuel", what: "an output" })
         );
         assert_eq!(
             check(|r| {
                 r.output = Bytes::default();
-                r.status = Status::Trapped {
-                    reason: "unreachable".to_owned(),
-                };
+                r.status = Status::Trapped { reason: "unreachable".to_owned() };
             }),
-            Err(ResponseError::Inconsistent {
-                status: "trapped",
-                what: "a journal"
-            })
+            Err(ResponseError::Inconsistent { status: "trapped", what: "a journal" })
         );
         assert_eq!(
             check(|r| {

@@ -93,10 +93,7 @@ fn check_order<'a>(
     for key in keys {
         check_key(key)?;
         if last.is_some_and(|last| last >= key) {
-            return Err(StorageError::Order {
-                list,
-                found: key.clone(),
-            });
+            return Err(StorageError::Order { list, found: key.clone() });
         }
         last = Some(key);
     }
@@ -117,19 +114,13 @@ pub fn check_read_set(reads: &[ReadEntry]) -> Result<(), StorageError> {
 /// [`StorageError`] for a key or value out of bounds or a key out of order.
 pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
     check_order("journal", journal.iter().map(|entry| &entry.key))?;
-    journal
-        .iter()
-        .filter_map(|entry| entry.value.as_ref())
-        .try_for_each(|value| check_value(value))
+    journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
 }
 
 /// The keys that a response reads or writes, each once, in order.
 pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> Vec<&'a Bytes> {
-    let mut keys: Vec<_> = reads
-        .iter()
-        .map(|read| &read.key)
-        .chain(journal.iter().map(|entry| &entry.key))
-        .collect();
+    let mut keys: Vec<_> =
+        reads.iter().map(|read| &read.key).chain(journal.iter().map(|entry| &entry.key)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -169,10 +160,7 @@ mod tests {
     use super::*;
 
     fn read(key: &str, value: Option<&str>) -> ReadEntry {
-        ReadEntry {
-            key: key.into(),
-            value_hash: value.map(|value| Hash32::of(value.as_bytes())),
-        }
+        ReadEntry { key: key.into(), value_hash: value.map(|value| Hash32::of(value.as_bytes())) }
     }
 
     #[test]
@@ -182,19 +170,13 @@ mod tests {
             b"b" => Some("2"),
             _ => None,
         };
-        assert_eq!(
-            first_conflict(&[read("a", Some("1")), read("c", None)], now),
-            None
-        );
+        assert_eq!(first_conflict(&[read("a", Some("1")), read("c", None)], now), None);
         assert_eq!(
             first_conflict(&[read("a", Some("1")), read("b", Some("old"))], now),
             Some(&"b".into())
         );
         assert_eq!(first_conflict(&[read("a", None)], now), Some(&"a".into()));
-        assert_eq!(
-            first_conflict(&[read("c", Some(""))], now),
-            Some(&"c".into())
-        );
+        assert_eq!(first_conflict(&[read("c", Some(""))], now), Some(&"c".into()));
     }
 
     #[test]
@@ -202,52 +184,28 @@ mod tests {
         assert_eq!(check_read_set(&[read("a", None), read("b", None)]), Ok(()));
         assert!(matches!(
             check_read_set(&[read("b", None), read("a", None)]),
-            Err(StorageError::Order {
-                list: "read set",
-                ..
-            })
+            Err(StorageError::Order { list: "read set", .. })
         ));
-        let entry = |key: &str| JournalEntry {
-            key: key.into(),
-            value: None,
-        };
+        let entry = |key: &str| JournalEntry { key: key.into(), value: None };
         assert!(matches!(
             check_journal(&[entry("a"), entry("a")]),
-            Err(StorageError::Order {
-                list: "journal",
-                ..
-            })
+            Err(StorageError::Order { list: "journal", .. })
         ));
-        assert_eq!(
-            check_journal(&[entry("")]),
-            Err(StorageError::KeyBytes { found: 0 })
-        );
+        assert_eq!(check_journal(&[entry("")]), Err(StorageError::KeyBytes { found: 0 }));
         let long = JournalEntry {
             key: "a".into(),
             value: Some(vec![0; MAX_VALUE_BYTES as usize + 1].into()),
         };
-        assert_eq!(
-            check_journal(&[long]),
-            Err(StorageError::ValueBytes { found: 65_537 })
-        );
+        assert_eq!(check_journal(&[long]), Err(StorageError::ValueBytes { found: 65_537 }));
     }
 
     #[test]
     fn touched_keys_are_a_sorted_union() {
         let reads = [read("a", None), read("c", None)];
         let journal = [
-            JournalEntry {
-                key: "b".into(),
-                value: None,
-            },
-            JournalEntry {
-                key: "c".into(),
-                value: None,
-            },
+            JournalEntry { key: "b".into(), value: None },
+            JournalEntry { key: "c".into(), value: None },
         ];
-        assert_eq!(
-            touched_keys(&reads, &journal),
-            [&"a".into(), &"b".into(), &"c".into()]
-        );
+        assert_eq!(touched_keys(&reads, &journal), [&"a".into(), &"b".into(), &"c".into()]);
     }
 }

@@ -44,11 +44,7 @@ impl From<&LiveRequest> for PendingView {
             block_height: request.context.block_height,
             deadline: request.terms.deadline,
             approvals: request.approvals,
-            committed: request
-                .commitments
-                .iter()
-                .map(|one| one.worker_id.clone())
-                .collect(),
+            committed: request.commitments.iter().map(|one| one.worker_id.clone()).collect(),
         }
     }
 }
@@ -77,11 +73,7 @@ pub struct CostView {
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        Self {
-            max_fee: quote.max_fee,
-            storage_reserve: quote.storage_reserve,
-            total: quote.total,
-        }
+        Self { max_fee: quote.max_fee, storage_reserve: quote.storage_reserve, total: quote.total }
     }
 }
 

@@ -60,15 +60,8 @@ pub enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated {
-                field,
-                needed,
-                left,
-            } => {
-                write!(
-                    f,
-                    "context field {field} needs {needed} bytes, {left} are left"
-                )
+            Self::Truncated { field, needed, left } => {
+                write!(f, "context field {field} needs {needed} bytes, {left} are left")
             }
             Self::NotText { field } => write!(f, "context field {field} is not UTF-8"),
             Self::Trailing { left } => write!(f, "{left} bytes follow the last context field"),
@@ -120,10 +113,7 @@ impl Context {
     /// The seed in lower-case hex, as `OUTLAYER_RANDOM_SEED` has it.
     #[must_use]
     pub fn random_seed_hex(&self) -> String {
-        self.random_seed
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        self.random_seed.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -134,14 +124,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, field: &'static str, needed: usize) -> Result<&'a [u8], DecodeError> {
-        let (head, rest) = self
-            .bytes
-            .split_at_checked(needed)
-            .ok_or(DecodeError::Truncated {
-                field,
-                needed,
-                left: self.bytes.len(),
-            })?;
+        let (head, rest) = self.bytes.split_at_checked(needed).ok_or(DecodeError::Truncated {
+            field,
+            needed,
+            left: self.bytes.len(),
+        })?;
         self.bytes = rest;
         Ok(head)
     }
@@ -156,9 +143,7 @@ impl<'a> Reader<'a> {
         let length = u32::from_le_bytes(self.array(field)?);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let bytes = self.take(field, length)?;
-        std::str::from_utf8(bytes)
-            .map(str::to_owned)
-            .map_err(|_| DecodeError::NotText { field })
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| DecodeError::NotText { field })
     }
 }
 
@@ -204,10 +189,7 @@ mod tests {
         let bytes = sample_bytes();
         for length in 0..bytes.len() {
             assert!(
-                matches!(
-                    Context::decode(&bytes[..length]),
-                    Err(DecodeError::Truncated { .. })
-                ),
+                matches!(Context::decode(&bytes[..length]), Err(DecodeError::Truncated { .. })),
                 "{length} bytes were accepted"
             );
         }
@@ -217,22 +199,14 @@ mod tests {
     fn a_longer_input_is_refused() {
         let mut bytes = sample_bytes();
         bytes.push(0);
-        assert_eq!(
-            Context::decode(&bytes),
-            Err(DecodeError::Trailing { left: 1 })
-        );
+        assert_eq!(Context::decode(&bytes), Err(DecodeError::Trailing { left: 1 }));
     }
 
     #[test]
     fn a_name_that_is_not_utf8_is_refused() {
         let mut bytes = sample_bytes();
         bytes[12] = 0xff;
-        assert_eq!(
-            Context::decode(&bytes),
-            Err(DecodeError::NotText {
-                field: "contract_id"
-            })
-        );
+        assert_eq!(Context::decode(&bytes), Err(DecodeError::NotText { field: "contract_id" }));
     }
 
     #[test]

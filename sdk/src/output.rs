@@ -17,10 +17,7 @@ use crate::host;
 /// When stdout does not take the bytes, which OutLayer never causes.
 pub fn write(bytes: impl AsRef<[u8]>) {
     let mut stdout = io::stdout().lock();
-    if let Err(error) = stdout
-        .write_all(bytes.as_ref())
-        .and_then(|()| stdout.flush())
-    {
+    if let Err(error) = stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {
         panic!("the output cannot be written: {error}");
     }
 }

@@ -72,10 +72,6 @@ mod tests {
     fn a_draw_that_would_favour_small_numbers_is_drawn_again() {
         let mut draws = [u64::MAX, 5].into_iter();
         assert_eq!(below_from(3, || draws.next().unwrap()), 5 % 3);
-        assert_eq!(
-            below_from(2, || u64::MAX),
-            1,
-            "a power of two divides the range evenly"
-        );
+        assert_eq!(below_from(2, || u64::MAX), 1, "a power of two divides the range evenly");
     }
 }

@@ -44,10 +44,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_numbers_and_another_gives_others() {
         let draw = |seed: [u8; 32]| {
-            set_context(Context {
-                random_seed: seed,
-                ..Context::default()
-            });
+            set_context(Context { random_seed: seed, ..Context::default() });
             random::bytes::<24>()
         };
         let mut other = [1; 32];

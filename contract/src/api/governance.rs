@@ -120,10 +120,7 @@ impl Contract {
     pub(crate) fn check_owner(&self) -> Result<(), ContractError> {
         let found = env::predecessor_account_id();
         if found != self.owner_id {
-            return Err(ContractError::NotTheOwner {
-                found,
-                expected: self.owner_id.clone(),
-            });
+            return Err(ContractError::NotTheOwner { found, expected: self.owner_id.clone() });
         }
         Ok(())
     }
@@ -137,85 +134,21 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
         if (least..=most).contains(&found) {
             return Ok(());
         }
-        Err(ContractError::Config {
-            what,
-            found,
-            least,
-            most,
-        })
+        Err(ContractError::Config { what, found, least, most })
     };
-    check(
-        "protocol_share_bps",
-        config.protocol_share_bps.into(),
-        0,
-        10_000,
-    )?;
-    check(
-        "yield_timeout_blocks",
-        config.yield_timeout_blocks,
-        1,
-        MAX_BLOCKS,
-    )?;
-    check(
-        "sweep_delay_blocks",
-        config.sweep_delay_blocks,
-        MIN_SWEEP_DELAY_BLOCKS,
-        MAX_BLOCKS,
-    )?;
-    check(
-        "output_bytes",
-        limits.output_bytes.into(),
-        0,
-        MAX_OUTPUT_BYTES.into(),
-    )?;
-    check(
-        "journal_bytes",
-        limits.journal_bytes.into(),
-        0,
-        MAX_JOURNAL_BYTES.into(),
-    )?;
-    check(
-        "storage_reads",
-        limits.storage_reads.into(),
-        0,
-        MAX_KEYS.into(),
-    )?;
-    check(
-        "storage_writes",
-        limits.storage_writes.into(),
-        0,
-        MAX_KEYS.into(),
-    )?;
-    check(
-        "input_bytes",
-        bounds.input_bytes.into(),
-        0,
-        MAX_INPUT_BYTES.into(),
-    )?;
-    check(
-        "args_env_bytes",
-        bounds.args_env_bytes.into(),
-        0,
-        MAX_ARGS_ENV_BYTES.into(),
-    )?;
-    check(
-        "url_bytes",
-        bounds.url_bytes.into(),
-        0,
-        MAX_URL_BYTES.into(),
-    )?;
-    check(
-        "approvals",
-        bounds.approvals.into(),
-        1,
-        MAX_APPROVALS.into(),
-    )?;
+    check("protocol_share_bps", config.protocol_share_bps.into(), 0, 10_000)?;
+    check("yield_timeout_blocks", config.yield_timeout_blocks, 1, MAX_BLOCKS)?;
+    check("sweep_delay_blocks", config.sweep_delay_blocks, MIN_SWEEP_DELAY_BLOCKS, MAX_BLOCKS)?;
+    check("output_bytes", limits.output_bytes.into(), 0, MAX_OUTPUT_BYTES.into())?;
+    check("journal_bytes", limits.journal_bytes.into(), 0, MAX_JOURNAL_BYTES.into())?;
+    check("storage_reads", limits.storage_reads.into(), 0, MAX_KEYS.into())?;
+    check("storage_writes", limits.storage_writes.into(), 0, MAX_KEYS.into())?;
+    check("input_bytes", bounds.input_bytes.into(), 0, MAX_INPUT_BYTES.into())?;
+    check("args_env_bytes", bounds.args_env_bytes.into(), 0, MAX_ARGS_ENV_BYTES.into())?;
+    check("url_bytes", bounds.url_bytes.into(), 0, MAX_URL_BYTES.into())?;
+    check("approvals", bounds.approvals.into(), 1, MAX_APPROVALS.into())?;
     for compute in [Compute::Fuel(config.max_fuel), Compute::Gas(config.max_gas)] {
-        max_fee(
-            &config.prices,
-            &ResourceLimits { compute, ..*limits },
-            bounds.input_bytes,
-        )?;
+        max_fee(&config.prices, &ResourceLimits { compute, ..*limits }, bounds.input_bytes)?;
     }
     Ok(())
 }

@@ -19,10 +19,7 @@ pub struct StorageBalance {
 
 impl From<&Account> for StorageBalance {
     fn from(account: &Account) -> Self {
-        Self {
-            total: account.deposit,
-            available: account.available(),
-        }
+        Self { total: account.deposit, available: account.available() }
     }
 }
 
@@ -64,11 +61,7 @@ impl Contract {
         let needed = self.storage_balance_bounds().min;
         let earlier = namespace::find(&account_id);
         if earlier.is_none() && attached < needed {
-            return Err(NamespaceError::Registration {
-                found: attached,
-                needed,
-            }
-            .into());
+            return Err(NamespaceError::Registration { found: attached, needed }.into());
         }
         let kept = match (registration_only.unwrap_or(false), earlier) {
             (false, _) => attached,
@@ -100,11 +93,7 @@ impl Contract {
         let available = account.available();
         let amount = amount.unwrap_or(available);
         if amount > available {
-            return Err(NamespaceError::Withdrawal {
-                found: amount,
-                available,
-            }
-            .into());
+            return Err(NamespaceError::Withdrawal { found: amount, available }.into());
         }
         account.deposit = account.deposit.saturating_sub(amount);
         namespace::save(&caller, &account);
@@ -128,11 +117,9 @@ impl Contract {
         };
         if account.keys > 0 {
             if !force.unwrap_or(false) {
-                return Err(NamespaceError::NotEmpty {
-                    account_id: caller,
-                    keys: account.keys,
-                }
-                .into());
+                return Err(
+                    NamespaceError::NotEmpty { account_id: caller, keys: account.keys }.into()
+                );
             }
             for key in namespace::keys(&caller, 0, account.keys.into()) {
                 namespace::check_free(&caller, &key)?;
@@ -151,10 +138,7 @@ impl Contract {
 
     /// What registering takes.
     pub fn storage_balance_bounds(&self) -> StorageBalanceBounds {
-        StorageBalanceBounds {
-            min: namespace::cost(MAX_ACCOUNT_BYTES),
-            max: None,
-        }
+        StorageBalanceBounds { min: namespace::cost(MAX_ACCOUNT_BYTES), max: None }
     }
 }
 

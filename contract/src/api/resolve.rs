@@ -54,11 +54,8 @@ impl Contract {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(request_id)?;
-        let input = Input::Commit {
-            worker_id: &worker_id,
-            hash: commitment,
-            height: env::block_height(),
-        };
+        let input =
+            Input::Commit { worker_id: &worker_id, hash: commitment, height: env::block_height() };
         self.advance(request, None, input)?;
         Ok(())
     }
@@ -73,11 +70,7 @@ impl Contract {
         response_format: ResponseFormat,
         meter: Meter,
     ) {
-        let callback = CallbackArgs {
-            request_id,
-            response_format,
-            meter,
-        };
+        let callback = CallbackArgs { request_id, response_format, meter };
         match self.settle(&callback) {
             Ok(settlement) => env::value_return(settlement),
             Err(error) => error.panic(),
@@ -89,11 +82,7 @@ impl Contract {
     /// Settles by the promise's result, and gives the encoded settlement. A record that is gone was swept: no money moves.
     pub(crate) fn settle(&mut self, callback: &CallbackArgs) -> Result<Vec<u8>, ContractError> {
         check_private()?;
-        let CallbackArgs {
-            request_id,
-            response_format,
-            meter,
-        } = *callback;
+        let CallbackArgs { request_id, response_format, meter } = *callback;
         let settlement = match requests::find(request_id) {
             None => None,
             Some(request) => {

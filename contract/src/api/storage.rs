@@ -18,9 +18,7 @@ impl Contract {
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
         let caller = env::predecessor_account_id();
-        check_key(&key)
-            .and_then(|()| check_value(&value))
-            .map_err(NamespaceError::from)?;
+        check_key(&key).and_then(|()| check_value(&value)).map_err(NamespaceError::from)?;
         namespace::check_free(&caller, &key)?;
         let mut account = self.for_tenant(|_| namespace::open(&caller));
         self.add_storage_deposit(&mut account, env::attached_deposit())?;
@@ -53,9 +51,7 @@ impl Contract {
 
     /// The values of several keys, in one view: asked for at a block, they are that block's.
     pub fn storage_get_many(&self, account_id: AccountId, keys: Vec<Bytes>) -> Vec<Option<Bytes>> {
-        keys.iter()
-            .map(|key| namespace::get(&account_id, key).map(Bytes))
-            .collect()
+        keys.iter().map(|key| namespace::get(&account_id, key).map(Bytes)).collect()
     }
 
     /// A page of an account's keys, in no particular order.

@@ -23,15 +23,9 @@ impl Contract {
     #[handle_result]
     pub fn propose_upgrade(&mut self, code_hash: Option<Hash32>) -> Result<(), ContractError> {
         self.check_owner()?;
-        let life = self
-            .config
-            .yield_timeout_blocks
-            .saturating_add(self.config.sweep_delay_blocks);
+        let life = self.config.yield_timeout_blocks.saturating_add(self.config.sweep_delay_blocks);
         let from_height = env::block_height().saturating_add(life.max(MIN_DELAY_BLOCKS));
-        self.upgrade = code_hash.map(|code_hash| Upgrade {
-            code_hash,
-            from_height,
-        });
+        self.upgrade = code_hash.map(|code_hash| Upgrade { code_hash, from_height });
         Ok(())
     }
 
@@ -44,24 +38,14 @@ impl Contract {
         self.check_owner()?;
         let code = env::input().unwrap_or_default();
         let (found, height) = (Hash32::of(&code), env::block_height());
-        let Some(Upgrade {
-            code_hash,
-            from_height,
-        }) = self.upgrade.take()
-        else {
+        let Some(Upgrade { code_hash, from_height }) = self.upgrade.take() else {
             return Err(ContractError::NoUpgrade);
         };
         if found != code_hash {
-            return Err(ContractError::UpgradeCode {
-                found,
-                expected: code_hash,
-            });
+            return Err(ContractError::UpgradeCode { found, expected: code_hash });
         }
         if height < from_height {
-            return Err(ContractError::UpgradeTooEarly {
-                height,
-                from_height,
-            });
+            return Err(ContractError::UpgradeTooEarly { height, from_height });
         }
         promises::deploy(&code);
         Ok(())

@@ -28,26 +28,18 @@ impl Contract {
 
     /// A live request with its input; `None` when it was never made, or is settled.
     pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
-        requests::find(request_id).map(|request| RequestView {
-            request,
-            input: requests::input(request_id),
-        })
+        requests::find(request_id)
+            .map(|request| RequestView { request, input: requests::input(request_id) })
     }
 
     /// A page of the live requests. The order is not that of the requests: a settled one's place is taken by the last.
     pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingView> {
-        self.page_requests(from_index, limit)
-            .map(|request| (&request).into())
-            .collect()
+        self.page_requests(from_index, limit).map(|request| (&request).into()).collect()
     }
 
     /// The configuration, and who governs it.
     pub fn get_config(&self) -> ConfigView {
-        ConfigView {
-            owner_id: self.owner_id.clone(),
-            paused: self.paused,
-            config: self.config,
-        }
+        ConfigView { owner_id: self.owner_id.clone(), paused: self.paused, config: self.config }
     }
 
     /// A registered worker.

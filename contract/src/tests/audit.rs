@@ -25,14 +25,11 @@ impl World {
     }
 
     fn decoded<T: BorshDeserialize>(&self, prefix: Prefix) -> impl Iterator<Item = (&[u8], T)> {
-        self.entries(prefix)
-            .map(|(key, value)| (key, T::try_from_slice(value).unwrap()))
+        self.entries(prefix).map(|(key, value)| (key, T::try_from_slice(value).unwrap()))
     }
 
     fn sum(&self, prefix: Prefix) -> u128 {
-        self.decoded::<NearToken>(prefix)
-            .map(|(_, amount)| amount.as_yoctonear())
-            .sum()
+        self.decoded::<NearToken>(prefix).map(|(_, amount)| amount.as_yoctonear()).sum()
     }
 
     pub(crate) fn contract(&self) -> Contract {
@@ -67,22 +64,16 @@ impl World {
 
     /// The mock's count of bytes is the state's.
     fn audit_usage(&self) {
-        let bytes: u64 = self
-            .storage
-            .iter()
-            .map(|(key, value)| bytes_of(key.len(), value.len()))
-            .sum();
+        let bytes: u64 =
+            self.storage.iter().map(|(key, value)| bytes_of(key.len(), value.len())).sum();
         assert_eq!(self.usage, 100_000 + bytes);
     }
 
     /// Every pot is the sum of its parts, and the balance the sum of all pots and what the contract had for itself.
     fn audit_money(&self) {
         let funds = self.contract().funds.view();
-        let deposits: u128 = self
-            .live_requests()
-            .values()
-            .map(|request| request.deposit().as_yoctonear())
-            .sum();
+        let deposits: u128 =
+            self.live_requests().values().map(|request| request.deposit().as_yoctonear()).sum();
         assert_eq!(funds.deposits.as_yoctonear(), deposits);
         assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
@@ -96,8 +87,7 @@ impl World {
             .flat_map(|prefix| self.decoded::<Code>(prefix));
         assert_eq!(
             funds.code.as_yoctonear(),
-            code.map(|(_, code)| code.deposit().as_yoctonear())
-                .sum::<u128>()
+            code.map(|(_, code)| code.deposit().as_yoctonear()).sum::<u128>()
         );
         let pots = [
             funds.deposits,
@@ -110,10 +100,7 @@ impl World {
         let sum: u128 = pots.iter().map(NearToken::as_yoctonear).sum();
         assert_eq!(self.balance.as_yoctonear(), OWN.as_yoctonear() + sum);
         let stake = env::storage_byte_cost().as_yoctonear() * u128::from(self.usage);
-        assert!(
-            self.balance.as_yoctonear() >= stake,
-            "the storage stake is not covered"
-        );
+        assert!(self.balance.as_yoctonear() >= stake, "the storage stake is not covered");
     }
 
     /// Every list has as many places as elements, and every element knows its place.
@@ -130,25 +117,18 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        let staged = live
-            .values()
-            .filter(|request| matches!(request.phase, Phase::Staged { .. }))
-            .count();
+        let staged =
+            live.values().filter(|request| matches!(request.phase, Phase::Staged { .. })).count();
         assert_eq!(self.entries(Prefix::Staged).count(), staged);
         for (_, holder) in self.decoded::<RequestId>(Prefix::Hold) {
-            assert!(
-                matches!(live[&holder].phase, Phase::Staged { .. }),
-                "held by {holder}"
-            );
+            assert!(matches!(live[&holder].phase, Phase::Staged { .. }), "held by {holder}");
         }
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
         for (worker_id, worker) in workers {
             let mut slots = self.entries(Prefix::WorkerSlot);
-            let (_, listed) = slots
-                .find(|(key, _)| *key == worker.position.to_be_bytes())
-                .unwrap();
+            let (_, listed) = slots.find(|(key, _)| *key == worker.position.to_be_bytes()).unwrap();
             assert_eq!(worker_id, listed);
         }
     }
@@ -190,9 +170,7 @@ impl World {
             Prefix::Chunk,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
-        let bytes: u64 = entries
-            .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
-            .sum();
+        let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
         assert_eq!(self.contract().tenant_bytes, bytes);
     }
 
@@ -213,21 +191,13 @@ impl World {
     /// Bytes of state that are there because of a request.
     pub(crate) fn bytes_of_request(&self, request_id: RequestId) -> u64 {
         let name = request_id.to_be_bytes();
-        let named = [
-            Prefix::Request,
-            Prefix::Input,
-            Prefix::Staged,
-            Prefix::LivePosition,
-        ]
-        .into_iter()
-        .flat_map(|prefix| self.entries(prefix))
-        .filter(|(key, _)| *key == name);
-        let listed = self
-            .entries(Prefix::LiveSlot)
-            .filter(|(_, value)| *value == name);
-        let held = self
-            .entries(Prefix::Hold)
-            .filter(|(_, value)| *value == request_id.to_le_bytes());
+        let named = [Prefix::Request, Prefix::Input, Prefix::Staged, Prefix::LivePosition]
+            .into_iter()
+            .flat_map(|prefix| self.entries(prefix))
+            .filter(|(key, _)| *key == name);
+        let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
+        let held =
+            self.entries(Prefix::Hold).filter(|(_, value)| *value == request_id.to_le_bytes());
         named
             .chain(listed)
             .chain(held)
@@ -238,10 +208,7 @@ impl World {
     /// The request that a live one came from, as far as the reserve depends on it.
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
-        let (_, input) = self
-            .entries(Prefix::Input)
-            .find(|(key, _)| *key == name)
-            .unwrap();
+        let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
         ExecutionRequest {
             args: live.args.clone(),
             env: live.env.clone(),
@@ -254,11 +221,7 @@ impl World {
 
 /// How keys of an account's namespace start, after the prefix.
 fn owned(account_id: &AccountId) -> Vec<u8> {
-    [
-        &[u8::try_from(account_id.len()).unwrap()],
-        account_id.as_bytes(),
-    ]
-    .concat()
+    [&[u8::try_from(account_id.len()).unwrap()], account_id.as_bytes()].concat()
 }
 
 fn bytes_of(key: usize, value: usize) -> u64 {

@@ -40,41 +40,17 @@ fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
     let info =
         |world: &mut World, by: Option<&str>| world.view(|c| c.get_code_info(hash, by.map(id)));
     publish(&mut world, P, &code, 0, 20_000).unwrap();
-    assert_eq!(
-        (
-            info(&mut world, None),
-            world.view(|c| c.get_code(hash, 0, 10))
-        ),
-        (None, None)
-    );
+    assert_eq!((info(&mut world, None), world.view(|c| c.get_code(hash, 0, 10))), (None, None));
     let published_bytes = 20_000;
-    let partial = CodeInfoView {
-        hash,
-        publisher_id: id(P),
-        total_bytes: 50_000,
-        published_bytes,
-    };
+    let partial = CodeInfoView { hash, publisher_id: id(P), total_bytes: 50_000, published_bytes };
     assert_eq!(info(&mut world, Some(P)), Some(partial.clone()));
     publish(&mut world, P, &code, 20_000, 40_000).unwrap();
     publish(&mut world, P, &code, 40_000, 50_000).unwrap();
-    assert_eq!(
-        info(&mut world, None),
-        Some(CodeInfoView {
-            published_bytes: 50_000,
-            ..partial
-        })
-    );
-    for (offset, limit) in [
-        (0, 50_000),
-        (0, u32::MAX),
-        (19_999, 2),
-        (20_000, 20_000),
-        (39_000, 5_000),
-        (49_999, 9),
-    ] {
-        let end = code
-            .len()
-            .min((offset as usize).saturating_add(limit as usize));
+    assert_eq!(info(&mut world, None), Some(CodeInfoView { published_bytes: 50_000, ..partial }));
+    for (offset, limit) in
+        [(0, 50_000), (0, u32::MAX), (19_999, 2), (20_000, 20_000), (39_000, 5_000), (49_999, 9)]
+    {
+        let end = code.len().min((offset as usize).saturating_add(limit as usize));
         let expected = Bytes::from(&code[offset as usize..end]);
         assert_eq!(
             world.view(|c| c.get_code(hash, offset, limit)),
@@ -82,22 +58,14 @@ fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
             "{offset} {limit}"
         );
     }
-    assert_eq!(
-        world.view(|c| c.get_code(hash, 50_000, 9)),
-        Some(Bytes::default())
-    );
-    assert_eq!(
-        world.view(|c| c.get_code(hash, u32::MAX, u32::MAX)),
-        Some(Bytes::default())
-    );
+    assert_eq!(world.view(|c| c.get_code(hash, 50_000, 9)), Some(Bytes::default()));
+    assert_eq!(world.view(|c| c.get_code(hash, u32::MAX, u32::MAX)), Some(Bytes::default()));
     assert!(
         PURSE.saturating_sub(world.purse(&id(P))) > NearToken::from_millinear(500),
         "it pays for the bytes"
     );
 
-    world
-        .call(P, NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap();
+    world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
     world.deliver_transfers();
     world.audit();
     assert_eq!((world.usage, world.purse(&id(P))), (empty, PURSE));
@@ -108,67 +76,32 @@ fn pieces_out_of_order_or_size_are_refused() {
     let mut world = World::new();
     let code = module(60_000);
     let hash = Hash32::of(&code);
-    let offset = CodeError::Offset {
-        found: 20_000,
-        expected: 0,
-    };
+    let offset = CodeError::Offset { found: 20_000, expected: 0 };
     assert_eq!(publish(&mut world, P, &code, 20_000, 40_000), Err(offset));
     let small = MIN_CHUNK_BYTES as usize - 1;
-    let error = CodeError::Chunk {
-        found: small,
-        rest: 60_000,
-    };
+    let error = CodeError::Chunk { found: small, rest: 60_000 };
     assert_eq!(publish(&mut world, P, &code, 0, small), Err(error));
     publish(&mut world, P, &code, 0, 30_000).unwrap();
-    let error = CodeError::Offset {
-        found: 0,
-        expected: 30_000,
-    };
+    let error = CodeError::Offset { found: 0, expected: 30_000 };
     assert_eq!(publish(&mut world, P, &code, 0, 30_000), Err(error));
-    let total = world
-        .call(P, NEAR, |c| {
-            c.publish_code(hash, 60_001, 30_000, vec![0; 30_001])
-        })
-        .unwrap_err();
+    let total =
+        world.call(P, NEAR, |c| c.publish_code(hash, 60_001, 30_000, vec![0; 30_001])).unwrap_err();
     assert_eq!(
         total,
-        ContractError::Code {
-            hash,
-            error: CodeError::Total {
-                found: 60_001,
-                expected: 60_000
-            }
-        }
+        ContractError::Code { hash, error: CodeError::Total { found: 60_001, expected: 60_000 } }
     );
-    let over = world
-        .call(P, NEAR, |c| {
-            c.publish_code(hash, 60_000, 30_000, vec![0; 30_001])
-        })
-        .unwrap_err();
+    let over =
+        world.call(P, NEAR, |c| c.publish_code(hash, 60_000, 30_000, vec![0; 30_001])).unwrap_err();
     assert_eq!(
         over,
-        ContractError::Code {
-            hash,
-            error: CodeError::Chunk {
-                found: 30_001,
-                rest: 30_000
-            }
-        }
+        ContractError::Code { hash, error: CodeError::Chunk { found: 30_001, rest: 30_000 } }
     );
     for total in [0, u32::MAX] {
         let error = world
-            .call(P, NEAR, |c| {
-                c.publish_code(Hash32::of(b"x"), total, 0, vec![])
-            })
+            .call(P, NEAR, |c| c.publish_code(Hash32::of(b"x"), total, 0, vec![]))
             .unwrap_err();
         assert!(
-            matches!(
-                error,
-                ContractError::Code {
-                    error: CodeError::Size { .. },
-                    ..
-                }
-            ),
+            matches!(error, ContractError::Code { error: CodeError::Size { .. }, .. }),
             "{error}"
         );
     }
@@ -178,28 +111,15 @@ fn pieces_out_of_order_or_size_are_refused() {
 fn bytes_of_another_hash_are_never_code_and_their_deposit_comes_back() {
     let mut world = World::new();
     let (code, hash) = (module(40_000), Hash32::of(b"something else"));
-    world
-        .call(P, NEAR, |c| {
-            c.publish_code(hash, 40_000, 0, code[..20_000].to_vec())
-        })
-        .unwrap();
+    world.call(P, NEAR, |c| c.publish_code(hash, 40_000, 0, code[..20_000].to_vec())).unwrap();
     let error = world
-        .call(P, NEAR, |c| {
-            c.publish_code(hash, 40_000, 20_000, code[20_000..].to_vec())
-        })
+        .call(P, NEAR, |c| c.publish_code(hash, 40_000, 20_000, code[20_000..].to_vec()))
         .unwrap_err();
     assert_eq!(
         error,
-        ContractError::Code {
-            hash,
-            error: CodeError::Hash {
-                found: Hash32::of(&code)
-            }
-        }
+        ContractError::Code { hash, error: CodeError::Hash { found: Hash32::of(&code) } }
     );
-    world
-        .call(P, NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap();
+    world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(P)), PURSE);
@@ -214,22 +134,11 @@ fn too_little_for_the_bytes_is_refused_with_both_numbers() {
         world.call(P, deposit, |c| c.publish_code(hash, 1_000, 0, code.clone()))
     };
     let error = attempt(&mut world, NearToken::ZERO).unwrap_err();
-    let ContractError::Code {
-        error:
-            CodeError::Deposit {
-                found,
-                needed,
-                bytes,
-            },
-        ..
-    } = error
+    let ContractError::Code { error: CodeError::Deposit { found, needed, bytes }, .. } = error
     else {
         panic!("{error}")
     };
-    assert_eq!(
-        (found, needed),
-        (NearToken::ZERO, crate::namespace::cost(bytes))
-    );
+    assert_eq!((found, needed), (NearToken::ZERO, crate::namespace::cost(bytes)));
     attempt(&mut world, needed.saturating_sub(yocto(1))).unwrap_err();
     attempt(&mut world, needed).unwrap();
     assert!(world.transfers.is_empty());
@@ -242,42 +151,19 @@ fn nobody_gets_in_the_way_of_another_publisher() {
     let code = module(40_000);
     let hash = Hash32::of(&code);
     world
-        .call("squatter.near", NEAR, |c| {
-            c.publish_code(hash, 40_000, 0, vec![0; 20_000])
-        })
+        .call("squatter.near", NEAR, |c| c.publish_code(hash, 40_000, 0, vec![0; 20_000]))
         .unwrap();
     world.deliver_transfers();
     publish(&mut world, P, &code, 0, 40_000).unwrap();
-    let published = CodeError::Published {
-        publisher_id: id(P),
-    };
-    assert_eq!(
-        publish(&mut world, "squatter.near", &code, 20_000, 40_000),
-        Err(published)
-    );
-    assert_eq!(
-        world.view(|c| c.get_code(hash, 0, u32::MAX)),
-        Some(code.into())
-    );
-    world
-        .call("squatter.near", NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap();
+    let published = CodeError::Published { publisher_id: id(P) };
+    assert_eq!(publish(&mut world, "squatter.near", &code, 20_000, 40_000), Err(published));
+    assert_eq!(world.view(|c| c.get_code(hash, 0, u32::MAX)), Some(code.into()));
+    world.call("squatter.near", NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
     world.deliver_transfers();
     assert_eq!(world.purse(&id("squatter.near")), PURSE);
-    let error = world
-        .call("squatter.near", NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap_err();
-    let error_expected = CodeError::NotThePublisher {
-        found: id("squatter.near"),
-        expected: id(P),
-    };
-    assert_eq!(
-        error,
-        ContractError::Code {
-            hash,
-            error: error_expected
-        }
-    );
+    let error = world.call("squatter.near", NearToken::ZERO, |c| c.delete_code(hash)).unwrap_err();
+    let error_expected = CodeError::NotThePublisher { found: id("squatter.near"), expected: id(P) };
+    assert_eq!(error, ContractError::Code { hash, error: error_expected });
     world.audit();
 }
 
@@ -289,40 +175,16 @@ fn code_is_not_deleted_while_a_live_request_needs_it() {
     publish(&mut world, P, &code, 0, 100).unwrap();
     let mut request = request("x");
     request.code = CodeRef { hash, url: None };
-    let (first, second) = (
-        world.request("dapp.near", &request),
-        world.request("dapp.near", &request),
-    );
+    let (first, second) =
+        (world.request("dapp.near", &request), world.request("dapp.near", &request));
     for (request_id, live_requests) in [(first, 2), (second, 1)] {
-        let error = world
-            .call(P, NearToken::ZERO, |c| c.delete_code(hash))
-            .unwrap_err();
-        assert_eq!(
-            error,
-            ContractError::Code {
-                hash,
-                error: CodeError::InUse { live_requests }
-            }
-        );
-        world
-            .call("dapp.near", NearToken::ZERO, |c| {
-                c.cancel_execution(request_id)
-            })
-            .unwrap();
+        let error = world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap_err();
+        assert_eq!(error, ContractError::Code { hash, error: CodeError::InUse { live_requests } });
+        world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
         world.settle(request_id);
         world.audit();
     }
-    world
-        .call(P, NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap();
-    let error = world
-        .call(P, NearToken::ZERO, |c| c.delete_code(hash))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Code {
-            hash,
-            error: CodeError::Unknown
-        }
-    );
+    world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
+    let error = world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap_err();
+    assert_eq!(error, ContractError::Code { hash, error: CodeError::Unknown });
 }

@@ -25,10 +25,7 @@ fn only_the_owner_governs() {
         let error = world.call("eve.near", ZERO, call).unwrap_err();
         assert_eq!(
             error,
-            ContractError::NotTheOwner {
-                found: id("eve.near"),
-                expected: id(OWNER)
-            }
+            ContractError::NotTheOwner { found: id("eve.near"), expected: id(OWNER) }
         );
     }
 }
@@ -36,21 +33,11 @@ fn only_the_owner_governs() {
 #[test]
 fn the_ownership_passes_in_two_steps() {
     let mut world = World::new();
-    let error = world
-        .call("new.near", ZERO, |c| c.accept_owner())
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::NotTheProposedOwner {
-            found: id("new.near"),
-            expected: None
-        }
-    );
+    let error = world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    assert_eq!(error, ContractError::NotTheProposedOwner { found: id("new.near"), expected: None });
     world.owner(|c| c.propose_owner(id("new.near")));
     world.owner(|c| c.pause());
-    let error = world
-        .call("eve.near", ZERO, |c| c.accept_owner())
-        .unwrap_err();
+    let error = world.call("eve.near", ZERO, |c| c.accept_owner()).unwrap_err();
     assert_eq!(
         error,
         ContractError::NotTheProposedOwner {
@@ -59,9 +46,7 @@ fn the_ownership_passes_in_two_steps() {
         }
     );
     world.owner(|c| c.propose_owner(id(OWNER)));
-    world
-        .call("new.near", ZERO, |c| c.accept_owner())
-        .unwrap_err();
+    world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
     world.owner(|c| c.propose_owner(id("new.near")));
     world.call("new.near", ZERO, |c| c.accept_owner()).unwrap();
     world.call(OWNER, ZERO, |c| c.resume()).unwrap_err();
@@ -89,14 +74,9 @@ fn a_configuration_out_of_bounds_is_refused() {
     for change in changes {
         let mut changed = config();
         change(&mut changed);
-        let error = world
-            .call(OWNER, ZERO, |c| c.set_config(changed))
-            .unwrap_err();
+        let error = world.call(OWNER, ZERO, |c| c.set_config(changed)).unwrap_err();
         assert!(
-            matches!(
-                error,
-                ContractError::Config { .. } | ContractError::Pricing(_)
-            ),
+            matches!(error, ContractError::Config { .. } | ContractError::Pricing(_)),
             "{error}"
         );
         assert!(Contract::new(id(OWNER), changed).is_err());
@@ -136,31 +116,14 @@ fn workers_are_listed_and_described() {
     world.audit();
     world.owner(|c| c.remove_worker(id("a.near")));
     world.audit();
-    let listed: Vec<_> = world
-        .view(|c| c.list_workers(0, 10))
-        .into_iter()
-        .map(|one| one.worker_id)
-        .collect();
+    let listed: Vec<_> =
+        world.view(|c| c.list_workers(0, 10)).into_iter().map(|one| one.worker_id).collect();
     assert_eq!(listed, ["c.near", "b.near"].map(id));
     assert_eq!(world.view(|c| c.list_workers(1, 1)).len(), 1);
-    let error = world
-        .call(OWNER, ZERO, |c| c.remove_worker(id("a.near")))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::NotAWorker {
-            found: id("a.near")
-        }
-    );
+    let error = world.call(OWNER, ZERO, |c| c.remove_worker(id("a.near"))).unwrap_err();
+    assert_eq!(error, ContractError::NotAWorker { found: id("a.near") });
     let long = "x".repeat(1_025);
-    let error = world
-        .call(OWNER, ZERO, |c| c.register_worker(id("d.near"), Some(long)))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Metadata {
-            found: 1_025,
-            max: 1_024
-        }
-    );
+    let error =
+        world.call(OWNER, ZERO, |c| c.register_worker(id("d.near"), Some(long))).unwrap_err();
+    assert_eq!(error, ContractError::Metadata { found: 1_025, max: 1_024 });
 }

@@ -25,64 +25,21 @@ const ZERO: NearToken = NearToken::ZERO;
 
 #[derive(Clone, Debug)]
 enum Act {
-    Request {
-        dapp: usize,
-        approvals: u8,
-        published: bool,
-        payer: bool,
-        excess: u64,
-    },
-    Commit {
-        worker: usize,
-        pick: usize,
-        lie: bool,
-    },
-    Resolve {
-        worker: usize,
-        pick: usize,
-        kind: usize,
-        read: usize,
-        write: usize,
-    },
-    Cancel {
-        dapp: usize,
-        pick: usize,
-    },
-    Deliver {
-        pick: usize,
-    },
-    Lose {
-        pick: usize,
-    },
-    Sweep {
-        pick: usize,
-    },
-    Wait {
-        blocks: u64,
-    },
+    Request { dapp: usize, approvals: u8, published: bool, payer: bool, excess: u64 },
+    Commit { worker: usize, pick: usize, lie: bool },
+    Resolve { worker: usize, pick: usize, kind: usize, read: usize, write: usize },
+    Cancel { dapp: usize, pick: usize },
+    Deliver { pick: usize },
+    Lose { pick: usize },
+    Sweep { pick: usize },
+    Wait { blocks: u64 },
     Transfers,
-    Storage {
-        dapp: usize,
-        what: usize,
-        key: usize,
-        amount: u64,
-    },
-    Publish {
-        dapp: usize,
-    },
-    Unpublish {
-        dapp: usize,
-    },
-    Withdraw {
-        who: usize,
-    },
-    Govern {
-        what: usize,
-        worker: usize,
-    },
-    Vanish {
-        who: usize,
-    },
+    Storage { dapp: usize, what: usize, key: usize, amount: u64 },
+    Publish { dapp: usize },
+    Unpublish { dapp: usize },
+    Withdraw { who: usize },
+    Govern { what: usize, worker: usize },
+    Vanish { who: usize },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -133,12 +90,7 @@ impl History {
         for worker in WORKERS {
             world.owner(|c| c.register_worker(id(worker), None));
         }
-        Self {
-            world,
-            model: BTreeMap::new(),
-            settled: BTreeMap::new(),
-            staged: BTreeMap::new(),
-        }
+        Self { world, model: BTreeMap::new(), settled: BTreeMap::new(), staged: BTreeMap::new() }
     }
 
     fn call(
@@ -157,10 +109,7 @@ impl History {
 
     fn namespace_of(&self, request_id: RequestId) -> &'static str {
         let live = self.world.live_requests();
-        DAPPS
-            .into_iter()
-            .find(|name| live[&request_id].namespace() == name)
-            .unwrap()
+        DAPPS.into_iter().find(|name| live[&request_id].namespace() == name).unwrap()
     }
 
     /// What an honest worker answers now; `read` and `write` say which keys.
@@ -173,9 +122,7 @@ impl History {
     ) -> ExecutionResponse {
         let mut body = answer(request_id, if kind == 1 { "lie" } else { "truth" });
         if kind == 2 {
-            body.status = Status::Trapped {
-                reason: "unreachable".to_owned(),
-            };
+            body.status = Status::Trapped { reason: "unreachable".to_owned() };
             body.output = Bytes::default();
         }
         if kind == 3 {
@@ -184,28 +131,18 @@ impl History {
         let values = self.world.namespace(&id(self.namespace_of(request_id)));
         for (bit, key) in KEYS.iter().enumerate() {
             if read >> bit & 1 == 1 {
-                let value = values
-                    .get(&Bytes::from(*key))
-                    .map(|value| Hash32::of(value));
+                let value = values.get(&Bytes::from(*key)).map(|value| Hash32::of(value));
                 // Kind 4 has executed on a snapshot that is not true.
-                let value_hash = if kind == 4 {
-                    Some(Hash32::of(b"of another time"))
-                } else {
-                    value
-                };
-                body.reads.push(ReadEntry {
-                    key: (*key).into(),
-                    value_hash,
-                });
+                let value_hash =
+                    if kind == 4 { Some(Hash32::of(b"of another time")) } else { value };
+                body.reads.push(ReadEntry { key: (*key).into(), value_hash });
             }
             if kind == 2 {
                 continue;
             }
             match write / 3usize.pow(u32::try_from(bit).unwrap()) % 3 {
                 1 => body.journal.push(super::world::write(key, None)),
-                2 => body
-                    .journal
-                    .push(super::world::write(key, Some(&format!("by {request_id}")))),
+                2 => body.journal.push(super::world::write(key, Some(&format!("by {request_id}")))),
                 _ => {}
             }
         }
@@ -213,21 +150,11 @@ impl History {
     }
 
     fn settle(&mut self, settlement: &Settlement, namespace: &'static str, deposit: NearToken) {
-        let Settlement {
-            request_id,
-            outcome,
-            fee,
-            refund,
-            ..
-        } = settlement;
+        let Settlement { request_id, outcome, fee, refund, .. } = settlement;
         *self.settled.entry(*request_id).or_default() += 1;
         assert_eq!(fee.saturating_add(*refund), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
-        assert_ne!(
-            *outcome,
-            Outcome::StorageConflict,
-            "held keys cannot change"
-        );
+        assert_ne!(*outcome, Outcome::StorageConflict, "held keys cannot change");
         let body = self.staged.remove(request_id);
         if let Outcome::Completed { .. } = outcome {
             let model = self.model.entry(namespace).or_default();
@@ -249,19 +176,13 @@ impl History {
     }
 
     fn deliver(&mut self, data_id: &[u8; 32]) {
-        let live = self
-            .world
-            .live_requests()
-            .into_values()
-            .find(|request| request.data_id.0 == *data_id);
+        let live =
+            self.world.live_requests().into_values().find(|request| request.data_id.0 == *data_id);
         let namespace = live.as_ref().map(|request| self.namespace_of(request.id()));
         let settlement = self.world.deliver(data_id);
         match (live, namespace) {
             (Some(live), Some(namespace)) => self.settle(&settlement, namespace, live.deposit()),
-            _ => assert_eq!(
-                (settlement.outcome, settlement.refund),
-                (Outcome::TimedOut, ZERO)
-            ),
+            _ => assert_eq!((settlement.outcome, settlement.refund), (Outcome::TimedOut, ZERO)),
         }
     }
 
@@ -282,36 +203,18 @@ impl History {
 
     fn act(&mut self, act: &Act) {
         match *act {
-            Act::Request {
-                dapp,
-                approvals,
-                published,
-                payer,
-                excess,
-            } => {
+            Act::Request { dapp, approvals, published, payer, excess } => {
                 let mut request = request("some input");
                 request.approvals = approvals;
                 request.refund_to = payer.then(|| id(PAYER));
-                request.response_format = if payer {
-                    ResponseFormat::Borsh
-                } else {
-                    ResponseFormat::Json
-                };
+                request.response_format =
+                    if payer { ResponseFormat::Borsh } else { ResponseFormat::Json };
                 if published {
-                    request.code = CodeRef {
-                        hash: Hash32::of(CODE),
-                        url: None,
-                    };
+                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
                 }
-                let cost = self
-                    .world
-                    .view(|c| c.estimate_cost(request.clone()))
-                    .unwrap()
-                    .total;
+                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
                 // Now and then a little too little.
-                let deposit = cost
-                    .saturating_add(yocto(excess.into()))
-                    .saturating_sub(yocto(100));
+                let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
                 let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
                 assert!(!accepted || deposit >= cost);
             }
@@ -326,17 +229,9 @@ impl History {
                     ExecutionRecord::new(live, &self.body(request_id, 0, 1, 2)).digest()
                 };
                 let hash = commitment(&digest, &id(WORKERS[worker]));
-                self.call(WORKERS[worker], ZERO, |c| {
-                    c.commit_execution(request_id, hash)
-                });
+                self.call(WORKERS[worker], ZERO, |c| c.commit_execution(request_id, hash));
             }
-            Act::Resolve {
-                worker,
-                pick,
-                kind,
-                read,
-                write,
-            } => {
+            Act::Resolve { worker, pick, kind, read, write } => {
                 let Some(request_id) = self.pick(pick) else {
                     return;
                 };
@@ -348,10 +243,8 @@ impl History {
                 };
                 let events = self.world.events.len();
                 let taken = self.world.resolve(WORKERS[worker], &body).is_ok();
-                let refused = matches!(
-                    self.world.events.get(events),
-                    Some(Event::ExecutionDisputed(_))
-                );
+                let refused =
+                    matches!(self.world.events.get(events), Some(Event::ExecutionDisputed(_)));
                 let live = &self.world.live_requests()[&request_id];
                 if taken && !refused && live.phase.name() == "staged" {
                     self.staged.insert(request_id, body);
@@ -383,12 +276,9 @@ impl History {
             }
             Act::Wait { blocks } => self.world.height += blocks,
             Act::Transfers => self.world.deliver_transfers(),
-            Act::Storage {
-                dapp,
-                what,
-                key,
-                amount,
-            } => self.storage(DAPPS[dapp], what, KEYS[key], amount),
+            Act::Storage { dapp, what, key, amount } => {
+                self.storage(DAPPS[dapp], what, KEYS[key], amount)
+            }
             Act::Publish { dapp } => {
                 let total = u32::try_from(CODE.len()).unwrap();
                 self.call(DAPPS[dapp], NearToken::from_millinear(20), |c| {
@@ -412,9 +302,8 @@ impl History {
     fn sweep(&mut self, request_id: RequestId) {
         let live = self.world.live_requests().remove(&request_id).unwrap();
         let namespace = self.namespace_of(request_id);
-        if let Ok(settlement) = self
-            .world
-            .call("anyone.near", ZERO, |c| c.sweep_expired(request_id))
+        if let Ok(settlement) =
+            self.world.call("anyone.near", ZERO, |c| c.sweep_expired(request_id))
         {
             assert_eq!(settlement.outcome, Outcome::TimedOut);
             self.settle(&settlement, namespace, live.deposit());
@@ -426,13 +315,8 @@ impl History {
         let one = yocto(1);
         match what {
             0 | 1 => {
-                if self.call(by, deposit, |c| {
-                    c.storage_set(key.into(), "directly".into())
-                }) {
-                    self.model
-                        .entry(by)
-                        .or_default()
-                        .insert(key.into(), "directly".into());
+                if self.call(by, deposit, |c| c.storage_set(key.into(), "directly".into())) {
+                    self.model.entry(by).or_default().insert(key.into(), "directly".into());
                 }
             }
             2 => {
@@ -441,20 +325,15 @@ impl History {
                 }
             }
             3 | 4 => {
-                self.call(by, deposit, |c| {
-                    c.storage_deposit(None, Some(what == 4)).map(drop)
-                });
+                self.call(by, deposit, |c| c.storage_deposit(None, Some(what == 4)).map(drop));
             }
             5 => {
                 self.call(by, one, |c| {
-                    c.storage_withdraw((amount > 10).then_some(deposit))
-                        .map(drop)
+                    c.storage_withdraw((amount > 10).then_some(deposit)).map(drop)
                 });
             }
             _ => {
-                if self.call(by, one, |c| {
-                    c.storage_unregister(Some(amount > 10)).map(drop)
-                }) {
+                if self.call(by, one, |c| c.storage_unregister(Some(amount > 10)).map(drop)) {
                     self.model.remove(by);
                 }
             }
@@ -499,15 +378,9 @@ impl History {
     /// Everybody's money together.
     fn total(&self) -> u128 {
         let everybody = people().into_iter().chain([OWNER, "anyone.near"]);
-        let purses: u128 = everybody
-            .map(|name| self.world.purse(&id(name)).as_yoctonear())
-            .sum();
-        let moving: u128 = self
-            .world
-            .transfers
-            .iter()
-            .map(|transfer| transfer.amount.as_yoctonear())
-            .sum();
+        let purses: u128 = everybody.map(|name| self.world.purse(&id(name)).as_yoctonear()).sum();
+        let moving: u128 =
+            self.world.transfers.iter().map(|transfer| transfer.amount.as_yoctonear()).sum();
         purses + moving + self.world.balance.as_yoctonear()
     }
 
@@ -523,17 +396,12 @@ impl History {
         self.check();
         assert!(self.world.live_requests().is_empty());
         let made = self.world.view(|c| c.next_request_id);
-        assert_eq!(
-            self.settled,
-            (0..made).map(|request_id| (request_id, 1)).collect()
-        );
+        assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
         // First what is on its way, bouncing or not; then what bounced.
         self.world.deliver_transfers();
         self.world.deleted.clear();
         for dapp in DAPPS {
-            self.call(dapp, yocto(1), |c| {
-                c.storage_unregister(Some(true)).map(drop)
-            });
+            self.call(dapp, yocto(1), |c| c.storage_unregister(Some(true)).map(drop));
             self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(CODE)));
         }
         for who in 0..9 {

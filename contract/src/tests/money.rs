@@ -15,38 +15,21 @@ fn a_refund_that_bounces_becomes_claimable_and_is_claimed_once() {
     request.refund_to = Some(id("gone.near"));
     let request_id = world.request("dapp.near", &request);
     world.deleted.insert(id("gone.near"));
-    world
-        .call("dapp.near", NearToken::ZERO, |c| {
-            c.cancel_execution(request_id)
-        })
-        .unwrap();
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
     let refund = world.settle(request_id).refund;
     world.audit();
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
 
     // Somebody who is not there yet when it is claimed, and then is.
-    assert_eq!(
-        world.call("gone.near", NearToken::ZERO, |c| c.claim()),
-        Ok(refund)
-    );
+    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
     world.deliver_transfers();
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
     world.deleted.clear();
-    assert_eq!(
-        world.call("gone.near", NearToken::ZERO, |c| c.claim()),
-        Ok(refund)
-    );
+    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
     world.deliver_transfers();
     assert_eq!(world.purse(&id("gone.near")), PURSE.saturating_add(refund));
-    let error = world
-        .call("gone.near", NearToken::ZERO, |c| c.claim())
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::NothingDue {
-            account_id: id("gone.near")
-        }
-    );
+    let error = world.call("gone.near", NearToken::ZERO, |c| c.claim()).unwrap_err();
+    assert_eq!(error, ContractError::NothingDue { account_id: id("gone.near") });
     world.audit();
 }
 
@@ -70,17 +53,9 @@ fn bounced_payments_add_up() {
 fn only_the_contract_says_that_a_payment_bounced() {
     let mut world = World::new();
     let error = world
-        .call("eve.near", NearToken::ZERO, |c| {
-            c.on_refund(id("eve.near"), PURSE)
-        })
+        .call("eve.near", NearToken::ZERO, |c| c.on_refund(id("eve.near"), PURSE))
         .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Private {
-            found: id("eve.near"),
-            expected: id(CONTRACT)
-        }
-    );
+    assert_eq!(error, ContractError::Private { found: id("eve.near"), expected: id(CONTRACT) });
 }
 
 #[test]
@@ -91,35 +66,16 @@ fn earnings_and_the_protocols_share_are_paid_out_once() {
     world.resolve(W, &answer(request_id, "x")).unwrap();
     let fee = world.settle(request_id).fee;
     let share = fee.saturating_div(10);
-    let earned = world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     assert_eq!(earned, fee.saturating_sub(share));
-    let error = world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap_err();
+    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap_err();
     assert_eq!(error, ContractError::NothingDue { account_id: id(W) });
 
-    let error = world
-        .call(W, NearToken::ZERO, |c| c.withdraw_protocol_share())
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::NotTheOwner {
-            found: id(W),
-            expected: id(OWNER)
-        }
-    );
+    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    assert_eq!(error, ContractError::NotTheOwner { found: id(W), expected: id(OWNER) });
     assert_eq!(world.owner(|c| c.withdraw_protocol_share()), share);
-    let error = world
-        .call(OWNER, NearToken::ZERO, |c| c.withdraw_protocol_share())
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::NothingDue {
-            account_id: id(OWNER)
-        }
-    );
+    let error = world.call(OWNER, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    assert_eq!(error, ContractError::NothingDue { account_id: id(OWNER) });
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(W)), PURSE.saturating_add(earned));
@@ -134,9 +90,7 @@ fn earnings_that_bounce_are_claimable() {
     world.resolve(W, &answer(request_id, "x")).unwrap();
     world.settle(request_id);
     world.deleted.insert(id(W));
-    let earned = world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     world.deliver_transfers();
     assert_eq!(world.view(|c| c.get_claimable(id(W))), earned);
     world.audit();
@@ -147,27 +101,13 @@ fn pots_neither_wrap_nor_go_below_zero() {
     let most = yocto(u128::MAX);
     let mut funds = Funds::default();
     funds.take_in(Pot::Code, most).unwrap();
-    let overflow = MoneyError::Overflow {
-        pot: Pot::Code,
-        found: most,
-        added: yocto(1),
-    };
+    let overflow = MoneyError::Overflow { pot: Pot::Code, found: most, added: yocto(1) };
     assert_eq!(funds.take_in(Pot::Code, yocto(1)), Err(overflow));
-    let short = MoneyError::Short {
-        pot: Pot::Protocol,
-        found: yocto(0),
-        needed: yocto(1),
-    };
+    let short = MoneyError::Short { pot: Pot::Protocol, found: yocto(0), needed: yocto(1) };
     assert_eq!(funds.take_out(Pot::Protocol, yocto(1)), Err(short.clone()));
     assert_eq!(funds.shift(Pot::Protocol, Pot::Code, yocto(1)), Err(short));
     assert_eq!(funds.view().code, most);
-    for pot in [
-        Pot::Deposits,
-        Pot::Earnings,
-        Pot::Protocol,
-        Pot::Claimable,
-        Pot::Storage,
-    ] {
+    for pot in [Pot::Deposits, Pot::Earnings, Pot::Protocol, Pot::Claimable, Pot::Storage] {
         let mut funds = Funds::default();
         funds.take_in(pot, yocto(5)).unwrap();
         funds.shift(pot, Pot::Code, yocto(2)).unwrap();

@@ -30,14 +30,7 @@ pub(crate) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (Promise
     YIELDS.with_borrow_mut(|yields| {
         yields.created += 1;
         let data_id = Hash32::of(&yields.created.to_le_bytes()).0;
-        yields.open.insert(
-            data_id,
-            Yield {
-                arguments: arguments.to_vec(),
-                gas,
-                payload: None,
-            },
-        );
+        yields.open.insert(data_id, Yield { arguments: arguments.to_vec(), gas, payload: None });
         (promise, data_id.to_vec())
     })
 }

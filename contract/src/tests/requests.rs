@@ -27,19 +27,14 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let request = request("input");
     let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
     let attached = cost.total.saturating_add(yocto(7));
-    world
-        .call("dapp.near", attached, |c| c.accept(&request))
-        .unwrap();
+    world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
     world.audit();
     let [Event::ExecutionRequested(event)] = &world.events[..] else {
         panic!("{:?}", world.events)
     };
     assert_eq!((event.request_id, event.deadline), (0, 1_200));
     assert_eq!(event.context.attached_deposit, attached);
-    assert_eq!(
-        event.context.random_seed,
-        outlayer_protocol::random_seed(0, &[9; 32])
-    );
+    assert_eq!(event.context.random_seed, outlayer_protocol::random_seed(0, &[9; 32]));
 
     let response = answer(0, "output");
     let digest = ExecutionRecord::new(&world.live(0), &response).digest();
@@ -59,9 +54,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
         settlement,
         Settlement {
             request_id: 0,
-            outcome: Outcome::Completed {
-                output: "output".into()
-            },
+            outcome: Outcome::Completed { output: "output".into() },
             used: Compute::Fuel(1_000),
             fee,
             refund: attached.saturating_sub(fee),
@@ -87,9 +80,7 @@ fn nothing_is_left_of_settled_requests_but_events_and_counters() {
     let (first, usage) = (world.request("dapp.near", &request("x")), world.usage);
     world.resolve(W, &answer(first, "y")).unwrap();
     world.settle(first);
-    world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     let empty = world.usage;
     assert!(empty < usage);
     for _ in 0..20 {
@@ -97,9 +88,7 @@ fn nothing_is_left_of_settled_requests_but_events_and_counters() {
         world.resolve(W, &answer(request_id, "y")).unwrap();
         world.settle(request_id);
     }
-    world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     assert_eq!(world.usage, empty);
 }
 
@@ -109,15 +98,9 @@ fn nobody_answers_and_the_whole_deposit_comes_back() {
     world.request("dapp.near", &request("input"));
     world.height = 1_201;
     let settlement = world.settle(0);
-    assert_eq!(
-        (settlement.outcome, settlement.fee),
-        (Outcome::TimedOut, NearToken::ZERO)
-    );
+    assert_eq!((settlement.outcome, settlement.fee), (Outcome::TimedOut, NearToken::ZERO));
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
-    assert!(matches!(
-        world.events.last(),
-        Some(Event::ExecutionTimedOut(_))
-    ));
+    assert!(matches!(world.events.last(), Some(Event::ExecutionTimedOut(_))));
     world.audit();
 }
 
@@ -128,12 +111,7 @@ fn the_last_block_before_the_deadline_still_settles() {
     world.height = 1_200;
     world.resolve(W, &answer(0, "in time")).unwrap();
     world.height = 1_201;
-    assert_eq!(
-        world.settle(0).outcome,
-        Outcome::Completed {
-            output: "in time".into()
-        }
-    );
+    assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "in time".into() });
 }
 
 #[test]
@@ -148,23 +126,11 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
     };
     assert_eq!(
         refused(&mut world, "eve.near", 0),
-        ContractError::NotAWorker {
-            found: id("eve.near")
-        }
+        ContractError::NotAWorker { found: id("eve.near") }
     );
-    assert_eq!(
-        refused(&mut world, W, 9),
-        ContractError::UnknownRequest {
-            request_id: 9,
-            next: 1
-        }
-    );
+    assert_eq!(refused(&mut world, W, 9), ContractError::UnknownRequest { request_id: 9, next: 1 });
     world.height = 1_201;
-    let expired = Refusal::Expired {
-        request_id: 0,
-        deadline: 1_200,
-        height: 1_201,
-    };
+    let expired = Refusal::Expired { request_id: 0, deadline: 1_200, height: 1_201 };
     assert_eq!(refused(&mut world, W, 0), expired.into());
     assert_eq!(world.storage, before);
     world.height = 1_100;
@@ -175,16 +141,8 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
         ContractError::Refusal(Refusal::AlreadyStaged { .. })
     ));
     assert_eq!(world.storage, staged);
-    assert_eq!(
-        world.settle(0).outcome,
-        Outcome::Completed {
-            output: "first".into()
-        }
-    );
-    assert_eq!(
-        refused(&mut world, W, 0),
-        ContractError::Settled { request_id: 0 }
-    );
+    assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
+    assert_eq!(refused(&mut world, W, 0), ContractError::Settled { request_id: 0 });
 }
 
 #[test]
@@ -217,9 +175,7 @@ fn a_suspended_worker_may_not_answer_but_what_it_has_staged_is_settled() {
     let fee = world.settle(0).fee;
     world.audit();
     assert_eq!(world.view(|c| c.get_worker(id(W))), None);
-    let paid = world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    let paid = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     assert_eq!(paid, fee.saturating_sub(fee.saturating_div(10)));
 }
 
@@ -228,9 +184,7 @@ fn a_request_out_of_bounds_says_what_is_allowed() {
     let mut world = world();
     let mut big = request("input");
     big.limits.memory_bytes = u64::MAX;
-    let error = world
-        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&big))
-        .unwrap_err();
+    let error = world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&big)).unwrap_err();
     assert!(matches!(
         error,
         ContractError::Request(RequestError::AboveBound {
@@ -250,18 +204,11 @@ fn one_yocto_too_little_is_refused_with_both_numbers() {
     let request = request("input");
     let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
     let found = cost.total.saturating_sub(yocto(1));
-    let error = world
-        .call("dapp.near", found, |c| c.accept(&request))
-        .unwrap_err();
+    let error = world.call("dapp.near", found, |c| c.accept(&request)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&found.as_yoctonear().to_string()), "{text}");
-    assert!(
-        text.contains(&cost.total.as_yoctonear().to_string()),
-        "{text}"
-    );
-    world
-        .call("dapp.near", cost.total, |c| c.accept(&request))
-        .unwrap();
+    assert!(text.contains(&cost.total.as_yoctonear().to_string()), "{text}");
+    world.call("dapp.near", cost.total, |c| c.accept(&request)).unwrap();
 }
 
 #[test]
@@ -270,20 +217,11 @@ fn too_little_gas_is_explained_before_anything_happens() {
     let request = request("input");
     let needed = world.view(|c| c.estimate_gas(request.clone()));
     world.gas = needed.saturating_sub(Gas::from_gas(1));
-    let error = world
-        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Gas {
-            found: world.gas,
-            needed
-        }
-    );
+    let error =
+        world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap_err();
+    assert_eq!(error, ContractError::Gas { found: world.gas, needed });
     world.gas = needed;
-    world
-        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
-        .unwrap();
+    world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap();
     assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request));
 }
 
@@ -292,16 +230,9 @@ fn code_without_an_address_must_be_published() {
     let mut world = world();
     let mut request = request("input");
     request.code.url = None;
-    let error = world
-        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Code {
-            hash: request.code.hash,
-            error: CodeError::Unknown
-        }
-    );
+    let error =
+        world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap_err();
+    assert_eq!(error, ContractError::Code { hash: request.code.hash, error: CodeError::Unknown });
 }
 
 #[test]
@@ -312,25 +243,17 @@ fn a_pause_stops_new_requests_only() {
     }
     world.owner(|c| c.pause());
     let error = world
-        .call("dapp.near", NearToken::from_near(5), |c| {
-            c.accept(&request("new"))
-        })
+        .call("dapp.near", NearToken::from_near(5), |c| c.accept(&request("new")))
         .unwrap_err();
     assert_eq!(error, ContractError::Paused);
     world.resolve(W, &answer(0, "x")).unwrap();
     assert!(matches!(world.settle(0).outcome, Outcome::Completed { .. }));
-    world
-        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1))
-        .unwrap();
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap();
     assert_eq!(world.settle(1).outcome, Outcome::Cancelled);
     world.height = 1_400;
-    world
-        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2))
-        .unwrap();
+    world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2)).unwrap();
     world.deliver_transfers();
-    world
-        .call(W, NearToken::ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     world.audit();
     world.owner(|c| c.resume());
     world.request("dapp.near", &request("new"));
@@ -340,16 +263,9 @@ fn a_pause_stops_new_requests_only() {
 fn the_requester_takes_a_request_back_until_it_is_answered() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let eve = world
-        .call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0))
-        .unwrap_err();
-    assert!(matches!(
-        eve,
-        ContractError::Refusal(Refusal::NotTheRequester { .. })
-    ));
-    world
-        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0))
-        .unwrap();
+    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap_err();
+    assert!(matches!(eve, ContractError::Refusal(Refusal::NotTheRequester { .. })));
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let late = world.resolve(W, &answer(0, "x")).unwrap_err();
     assert_eq!(late, Refusal::AlreadyCancelled { request_id: 0 }.into());
     assert_eq!(world.settle(0).outcome, Outcome::Cancelled);
@@ -357,23 +273,10 @@ fn the_requester_takes_a_request_back_until_it_is_answered() {
 
     world.request("dapp.near", &request("b"));
     world.resolve(W, &answer(1, "x")).unwrap();
-    let late = world
-        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1))
-        .unwrap_err();
-    assert!(matches!(
-        late,
-        ContractError::Refusal(Refusal::AlreadyStaged { .. })
-    ));
-    let unknown = world
-        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5))
-        .unwrap_err();
-    assert_eq!(
-        unknown,
-        ContractError::UnknownRequest {
-            request_id: 5,
-            next: 2
-        }
-    );
+    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap_err();
+    assert!(matches!(late, ContractError::Refusal(Refusal::AlreadyStaged { .. })));
+    let unknown = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5)).unwrap_err();
+    assert_eq!(unknown, ContractError::UnknownRequest { request_id: 5, next: 2 });
     world.audit();
 }
 
@@ -383,14 +286,9 @@ fn refunds_go_where_the_request_says() {
     let mut request = request("a");
     request.refund_to = Some(id("treasury.near"));
     world.request("dapp.near", &request);
-    world
-        .call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0))
-        .unwrap();
+    world.call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let refund = world.settle(0).refund;
-    assert_eq!(
-        world.purse(&id("treasury.near")),
-        PURSE.saturating_add(refund)
-    );
+    assert_eq!(world.purse(&id("treasury.near")), PURSE.saturating_add(refund));
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(refund));
 }
 
@@ -402,29 +300,18 @@ fn what_a_failed_callback_left_anyone_sweeps_once() {
     let data_id = world.live(0).data_id.0;
     world.lose(&data_id);
     world.height = 1_399;
-    let early = world
-        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
-        .unwrap_err();
+    let early = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
     assert_eq!(
         early,
-        Refusal::TooEarlyToSweep {
-            request_id: 0,
-            from: 1_400,
-            height: 1_399
-        }
-        .into()
+        Refusal::TooEarlyToSweep { request_id: 0, from: 1_400, height: 1_399 }.into()
     );
     world.height = 1_400;
-    let settlement = world
-        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
-        .unwrap();
+    let settlement = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     world.deliver_transfers();
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
     world.audit();
-    let again = world
-        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
-        .unwrap_err();
+    let again = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
     assert_eq!(again, ContractError::Settled { request_id: 0 });
 }
 
@@ -436,9 +323,7 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
     world.request("dapp.near", &request);
     let data_id = world.live(0).data_id.0;
     world.height = 1_400;
-    world
-        .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0))
-        .unwrap();
+    world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
     world.deliver_transfers();
     let balance = world.balance;
     assert_eq!(world.deliver(&data_id), Settlement::gone(0, Meter::Fuel));
@@ -450,21 +335,10 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
 fn only_the_contract_calls_its_callback() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let args = CallbackArgs {
-        request_id: 0,
-        response_format: ResponseFormat::Json,
-        meter: Meter::Fuel,
-    };
-    let error = world
-        .call("eve.near", NearToken::ZERO, |c| c.settle(&args))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ContractError::Private {
-            found: id("eve.near"),
-            expected: id(CONTRACT)
-        }
-    );
+    let args =
+        CallbackArgs { request_id: 0, response_format: ResponseFormat::Json, meter: Meter::Fuel };
+    let error = world.call("eve.near", NearToken::ZERO, |c| c.settle(&args)).unwrap_err();
+    assert_eq!(error, ContractError::Private { found: id("eve.near"), expected: id(CONTRACT) });
 }
 
 #[test]
@@ -488,27 +362,13 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         ContractError::NotAWorker { .. }
     ));
     let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(
-        early,
-        Refusal::TooFewCommitments {
-            request_id: 0,
-            needed: 2,
-            found: 1
-        }
-        .into()
-    );
+    assert_eq!(early, Refusal::TooFewCommitments { request_id: 0, needed: 2, found: 1 }.into());
     commit(&mut world, "liar.near", &lie).unwrap();
     world.resolve("liar.near", &lie).unwrap();
-    assert!(matches!(
-        world.events.last(),
-        Some(Event::ExecutionDisputed(_))
-    ));
+    assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
     world.audit();
     let copied = commit(&mut world, "b.near", &lie).unwrap_err();
-    assert!(matches!(
-        copied,
-        ContractError::Refusal(Refusal::CommitmentToPublicBody { .. })
-    ));
+    assert!(matches!(copied, ContractError::Refusal(Refusal::CommitmentToPublicBody { .. })));
     commit(&mut world, "b.near", &truth).unwrap();
     world.audit();
 
@@ -517,15 +377,11 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
     let live = world.live(1);
     let body = answer(1, "truth");
     let digest = ExecutionRecord::new(&live, &body).digest();
-    for (worker, digest) in [
-        ("liar.near", Hash32::of(b"lie")),
-        ("a.near", digest),
-        ("b.near", digest),
-    ] {
+    for (worker, digest) in
+        [("liar.near", Hash32::of(b"lie")), ("a.near", digest), ("b.near", digest)]
+    {
         let hash = commitment(&digest, &id(worker));
-        world
-            .call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash))
-            .unwrap();
+        world.call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash)).unwrap();
     }
     assert_eq!(world.view(|c| c.list_pending(0, 9))[1].committed.len(), 3);
     world.resolve(W, &body).unwrap();
@@ -533,16 +389,10 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
     world.audit();
     let worker = |world: &mut World, name: &str| world.view(|c| c.get_worker(id(name))).unwrap();
     assert_eq!(
-        (
-            worker(&mut world, "liar.near").lost,
-            worker(&mut world, "liar.near").earnings
-        ),
+        (worker(&mut world, "liar.near").lost, worker(&mut world, "liar.near").earnings),
         (1, NearToken::ZERO)
     );
-    assert_eq!(
-        worker(&mut world, "a.near").earnings,
-        worker(&mut world, "b.near").earnings
-    );
+    assert_eq!(worker(&mut world, "a.near").earnings, worker(&mut world, "b.near").earnings);
     assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
     assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
 }
@@ -554,12 +404,8 @@ fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
     request.approvals = 2;
     world.request("dapp.near", &request);
     let hash = commitment(&Hash32::of(b"any"), &id(W));
-    world
-        .call(W, NearToken::ZERO, |c| c.commit_execution(0, hash))
-        .unwrap();
-    world
-        .call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0))
-        .unwrap();
+    world.call(W, NearToken::ZERO, |c| c.commit_execution(0, hash)).unwrap();
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     assert_eq!(world.settle(0).fee, config().prices.base_fee);
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!(worker.settled, 0);
@@ -574,28 +420,16 @@ fn the_pending_list_pages_and_survives_removals() {
         world.request("dapp.near", &request(&n.to_string()));
     }
     let ids = |world: &mut World, from, limit| -> Vec<_> {
-        world
-            .view(|c| c.list_pending(from, limit))
-            .into_iter()
-            .map(|one| one.request_id)
-            .collect()
+        world.view(|c| c.list_pending(from, limit)).into_iter().map(|one| one.request_id).collect()
     };
     assert_eq!(ids(&mut world, 0, 2), [0, 1]);
     assert_eq!(ids(&mut world, 3, 100), [3, 4]);
     assert_eq!(ids(&mut world, 5, 1), [0; 0]);
     assert_eq!(ids(&mut world, u64::MAX, u64::MAX), [0; 0]);
-    for (settled, rest) in [
-        (1, vec![0, 4, 2, 3]),
-        (3, vec![0, 4, 2]),
-        (0, vec![2, 4]),
-        (4, vec![2]),
-        (2, vec![]),
-    ] {
-        world
-            .call("dapp.near", NearToken::ZERO, |c| {
-                c.cancel_execution(settled)
-            })
-            .unwrap();
+    for (settled, rest) in
+        [(1, vec![0, 4, 2, 3]), (3, vec![0, 4, 2]), (0, vec![2, 4]), (4, vec![2]), (2, vec![])]
+    {
+        world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(settled)).unwrap();
         world.settle(settled);
         world.audit();
         assert_eq!(ids(&mut world, 0, 10), rest);
@@ -607,19 +441,12 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     let mut world = world();
     world.request("dapp.near", &request("input"));
     let mut body = answer(0, "");
-    body.status = Status::Trapped {
-        reason: "unreachable".to_owned(),
-    };
+    body.status = Status::Trapped { reason: "unreachable".to_owned() };
     body.output = Bytes::default();
     body.used = Compute::Fuel(5_000);
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
-    assert_eq!(
-        settlement.outcome,
-        Outcome::Trapped {
-            reason: "unreachable".to_owned()
-        }
-    );
+    assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
     assert_eq!(
         settlement.fee,
         outlayer_protocol::pricing::fee(&config().prices, body.used, 5).unwrap()
@@ -644,10 +471,7 @@ fn a_body_that_no_execution_gives_is_refused() {
         let mut body = answer(0, "x");
         change(&mut body);
         let error = world.resolve(W, &body).unwrap_err();
-        assert!(
-            matches!(error, ContractError::Refusal(Refusal::Response { .. })),
-            "{error}"
-        );
+        assert!(matches!(error, ContractError::Refusal(Refusal::Response { .. })), "{error}");
         world.audit();
     }
 }
@@ -669,11 +493,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let logged = |world: &World| world.logs.iter().map(String::len).sum::<usize>();
     let live = world.live(request_id);
     let requested = Event::ExecutionRequested(Box::new((&live).into())).to_log();
-    assert!(
-        (12_240..=MOST).contains(&requested.len()),
-        "{}",
-        requested.len()
-    );
+    assert!((12_240..=MOST).contains(&requested.len()), "{}", requested.len());
 
     let (truth, lie) = (answer(request_id, "truth"), answer(request_id, "lie"));
     for n in 0..48 {
@@ -681,11 +501,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
         world.owner(|c| c.register_worker(id(&worker), None));
         let body = if n < 47 { &truth } else { &lie };
         let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(&worker));
-        world
-            .call(&worker, NearToken::ZERO, |c| {
-                c.commit_execution(request_id, hash)
-            })
-            .unwrap();
+        world.call(&worker, NearToken::ZERO, |c| c.commit_execution(request_id, hash)).unwrap();
     }
     world.resolve(&longest("worker47-"), &lie).unwrap();
     let disputed = logged(&world);

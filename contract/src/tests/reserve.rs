@@ -29,9 +29,7 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
     let mut world = World::new();
     let dapp = longest("dapp");
     world.deposit_storage(&dapp, NearToken::from_near(100));
-    let workers: Vec<_> = (0..commitments.max(1))
-        .map(|n| longest(&format!("worker{n}")))
-        .collect();
+    let workers: Vec<_> = (0..commitments.max(1)).map(|n| longest(&format!("worker{n}"))).collect();
     for worker in &workers {
         world.owner(|c| c.register_worker(id(worker), None));
     }
@@ -43,11 +41,7 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
         let digest = ExecutionRecord::new(&world.live(request_id), &body).digest();
         for worker in &workers {
             let hash = commitment(&digest, &id(worker));
-            world
-                .call(worker, NearToken::ZERO, |c| {
-                    c.commit_execution(request_id, hash)
-                })
-                .unwrap();
+            world.call(worker, NearToken::ZERO, |c| c.commit_execution(request_id, hash)).unwrap();
             world.audit();
         }
     }
@@ -68,17 +62,9 @@ fn at_every_bound_at_once() {
     request.approvals = 7;
     let body = ExecutionResponse {
         output: vec![b'o'; 3_000].into(),
-        reads: (0..30)
-            .map(|n| ReadEntry {
-                key: key(n),
-                value_hash: None,
-            })
-            .collect(),
+        reads: (0..30).map(|n| ReadEntry { key: key(n), value_hash: None }).collect(),
         journal: (20..60)
-            .map(|n| JournalEntry {
-                key: key(n),
-                value: Some(vec![1; 50].into()),
-            })
+            .map(|n| JournalEntry { key: key(n), value: Some(vec![1; 50].into()) })
             .collect(),
         ..answer(0, "")
     };
@@ -87,12 +73,8 @@ fn at_every_bound_at_once() {
 
 #[test]
 fn with_the_longest_reason() {
-    let body = ExecutionResponse {
-        status: Status::Trapped {
-            reason: "r".repeat(256),
-        },
-        ..answer(0, "")
-    };
+    let body =
+        ExecutionResponse { status: Status::Trapped { reason: "r".repeat(256) }, ..answer(0, "") };
     run(request(""), body, 1);
 }
 

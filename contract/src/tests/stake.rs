@@ -11,12 +11,7 @@ const ZERO: NearToken = NearToken::ZERO;
 /// What a node checks after every receipt.
 fn assert_staked(world: &World) {
     let stake = env::storage_byte_cost().saturating_mul(world.usage.into());
-    assert!(
-        world.balance >= stake,
-        "{} of {stake}, {} bytes",
-        world.balance,
-        world.usage
-    );
+    assert!(world.balance >= stake, "{} of {stake}, {} bytes", world.balance, world.usage);
 }
 
 /// Leaves the contract with `own` beside its pots.
@@ -31,10 +26,7 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     world.deposit_storage("dapp.near", NearToken::from_near(1));
     // What others have paid for never counts: neither its bytes nor its money.
     world.request("dapp.near", &request(&"x".repeat(20_000)));
-    let total = world
-        .view(|c| c.estimate_cost(request("next")))
-        .unwrap()
-        .total;
+    let total = world.view(|c| c.estimate_cost(request("next"))).unwrap().total;
     let generous = total.saturating_add(NearToken::from_near(500));
     let ask = |world: &mut World| world.call("dapp.near", generous, |c| c.accept(&request("next")));
 
@@ -46,17 +38,11 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     // Its own bytes: what there was at first, the worker, and an entry of a ledger for one worker and two requests.
     let own_bytes = world.usage - world.contract().tenant_bytes;
     let cost = env::storage_byte_cost();
-    assert_eq!(
-        needed,
-        cost.saturating_mul(u128::from(own_bytes) + 3 * (40 + 65 + 16))
-    );
+    assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + 3 * (40 + 65 + 16)));
 
     let short = needed.saturating_sub(yocto(1));
     set_own(&mut world, short);
-    let refused = ContractError::Stake {
-        found: short,
-        needed,
-    };
+    let refused = ContractError::Stake { found: short, needed };
     assert_eq!(ask(&mut world), Err(refused.clone()));
     let text = refused.to_string();
     assert!(
@@ -79,10 +65,7 @@ fn at_the_edge_everything_still_settles_and_everybody_takes_what_is_theirs() {
     bounces.refund_to = Some(id(&payer));
     world.deposit_storage("dapp.near", NearToken::from_near(1));
     set_own(&mut world, ZERO);
-    let total = world
-        .view(|c| c.estimate_cost(bounces.clone()))
-        .unwrap()
-        .total;
+    let total = world.view(|c| c.estimate_cost(bounces.clone())).unwrap().total;
     let Err(ContractError::Stake { needed, .. }) =
         world.call("dapp.near", total, |c| c.accept(&bounces))
     else {
@@ -95,23 +78,16 @@ fn at_the_edge_everything_still_settles_and_everybody_takes_what_is_theirs() {
     world.deleted.insert(id(&payer));
     world.resolve(&worker, &answer(request_id, "x")).unwrap();
     assert_staked(&world);
-    assert!(matches!(
-        world.settle(request_id).outcome,
-        Outcome::Completed { .. }
-    ));
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
     assert_staked(&world);
     assert!(world.view(|c| c.get_claimable(id(&payer))) > ZERO);
 
-    world
-        .call("dapp.near", yocto(1), |c| c.storage_unregister(None))
-        .unwrap();
+    world.call("dapp.near", yocto(1), |c| c.storage_unregister(None)).unwrap();
     world.owner(|c| c.withdraw_protocol_share());
     world.deliver_transfers();
     assert_staked(&world);
     world.deleted.clear();
-    world
-        .call(&worker, ZERO, |c| c.withdraw_earnings())
-        .unwrap();
+    world.call(&worker, ZERO, |c| c.withdraw_earnings()).unwrap();
     world.call(&payer, ZERO, |c| c.claim()).unwrap();
     world.deliver_transfers();
     assert_staked(&world);

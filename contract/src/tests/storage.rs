@@ -50,10 +50,7 @@ fn body(
 ) -> ExecutionResponse {
     ExecutionResponse {
         reads: reads.iter().map(|(key, value)| read(key, *value)).collect(),
-        journal: writes
-            .iter()
-            .map(|(key, value)| write(key, *value))
-            .collect(),
+        journal: writes.iter().map(|(key, value)| write(key, *value)).collect(),
         ..answer(request_id, "done")
     }
 }
@@ -66,49 +63,25 @@ fn balance(world: &mut World, of: &str) -> Option<StorageBalance> {
 fn bytes_are_charged_and_freed_to_the_last_one() {
     let mut world = world();
     let min = world.view(|c| c.storage_balance_bounds()).min;
-    let error = world
-        .call(DAPP, min.saturating_sub(ONE), |c| {
-            c.storage_deposit(None, None)
-        })
-        .unwrap_err();
-    let expected = NamespaceError::Registration {
-        found: min.saturating_sub(ONE),
-        needed: min,
-    };
+    let error =
+        world.call(DAPP, min.saturating_sub(ONE), |c| c.storage_deposit(None, None)).unwrap_err();
+    let expected = NamespaceError::Registration { found: min.saturating_sub(ONE), needed: min };
     assert_eq!(error, expected.into());
     let empty = world.usage;
     world.deposit_storage(DAPP, NearToken::from_near(1));
     let fresh = balance(&mut world, DAPP).unwrap();
-    for (key, value) in [
-        ("a", "1"),
-        ("bb", "22"),
-        ("ccc", ""),
-        ("a", "a longer one"),
-        ("bb", ""),
-    ] {
+    for (key, value) in [("a", "1"), ("bb", "22"), ("ccc", ""), ("a", "a longer one"), ("bb", "")] {
         set(&mut world, DAPP, NearToken::ZERO, key, value).unwrap();
         assert_eq!(get(&mut world, key), Some(value.into()));
     }
     assert!(balance(&mut world, DAPP).unwrap().available < fresh.available);
-    for (key, there) in [
-        ("a", true),
-        ("a", false),
-        ("ccc", true),
-        ("zzz", false),
-        ("bb", true),
-    ] {
-        assert_eq!(
-            world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())),
-            Ok(there)
-        );
+    for (key, there) in [("a", true), ("a", false), ("ccc", true), ("zzz", false), ("bb", true)] {
+        assert_eq!(world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())), Ok(there));
         assert_eq!(get(&mut world, key), None);
         world.audit();
     }
     assert_eq!(balance(&mut world, DAPP), Some(fresh));
-    assert_eq!(
-        world.call(DAPP, ONE, |c| c.storage_unregister(None)),
-        Ok(true)
-    );
+    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(None)), Ok(true));
     world.deliver_transfers();
     assert_eq!((world.usage, world.purse(&id(DAPP))), (empty, PURSE));
     world.audit();
@@ -118,22 +91,9 @@ fn bytes_are_charged_and_freed_to_the_last_one() {
 fn a_value_is_refused_when_its_bytes_are_not_paid_for_or_out_of_bounds() {
     let mut world = world();
     let error = set(&mut world, DAPP, ONE, "key", "value").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ContractError::Namespace(NamespaceError::Unpaid { .. })
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ContractError::Namespace(NamespaceError::Unpaid { .. })), "{error}");
     assert_eq!(balance(&mut world, DAPP), None, "nothing is left of it");
-    set(
-        &mut world,
-        DAPP,
-        NearToken::from_millinear(10),
-        "key",
-        "value",
-    )
-    .unwrap();
+    set(&mut world, DAPP, NearToken::from_millinear(10), "key", "value").unwrap();
 
     let long = "k".repeat(MAX_KEY_BYTES as usize + 1);
     let error = StorageError::KeyBytes { found: 257 };
@@ -147,18 +107,9 @@ fn a_value_is_refused_when_its_bytes_are_not_paid_for_or_out_of_bounds() {
         set(&mut world, DAPP, ONE, "k", &large).unwrap_err(),
         NamespaceError::Storage(error).into()
     );
-    let error = world
-        .call("other.near", NearToken::ZERO, |c| {
-            c.storage_remove("key".into())
-        })
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::NotRegistered {
-            account_id: id("other.near")
-        }
-        .into()
-    );
+    let error =
+        world.call("other.near", NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap_err();
+    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
     assert_eq!(get(&mut world, &"k".repeat(5_000)), None);
 }
 
@@ -172,11 +123,7 @@ fn keys_page_and_stay_listed_whatever_is_removed() {
     world.deposit_storage("dapp.near2", NearToken::from_near(1));
     set(&mut world, "dapp.near2", NearToken::ZERO, "of another", "x").unwrap();
     for gone in [&names[2], &names[6], &names[0]] {
-        world
-            .call(DAPP, NearToken::ZERO, |c| {
-                c.storage_remove(gone.as_str().into())
-            })
-            .unwrap();
+        world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(gone.as_str().into())).unwrap();
         world.audit();
     }
     let mut listed = Vec::new();
@@ -184,10 +131,7 @@ fn keys_page_and_stay_listed_whatever_is_removed() {
         listed.extend(world.view(|c| c.storage_keys(id(DAPP), from, 2)));
     }
     listed.sort();
-    assert_eq!(
-        listed,
-        [1, 3, 4, 5].map(|n: usize| names[n].as_str().into())
-    );
+    assert_eq!(listed, [1, 3, 4, 5].map(|n: usize| names[n].as_str().into()));
     let many = world.view(|c| c.storage_get_many(id(DAPP), vec!["key 1".into(), "key 2".into()]));
     assert_eq!(many, [Some("x".into()), None]);
 }
@@ -197,52 +141,22 @@ fn what_no_byte_needs_is_withdrawn() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
     let StorageBalance { total, available } = balance(&mut world, DAPP).unwrap();
-    let error = world
-        .call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::OneYocto {
-            found: NearToken::ZERO
-        }
-        .into()
-    );
+    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None)).unwrap_err();
+    assert_eq!(error, NamespaceError::OneYocto { found: NearToken::ZERO }.into());
     let above = available.saturating_add(ONE);
-    let error = world
-        .call(DAPP, ONE, |c| c.storage_withdraw(Some(above)))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::Withdrawal {
-            found: above,
-            available
-        }
-        .into()
-    );
-    world
-        .call(DAPP, ONE, |c| c.storage_withdraw(Some(yocto(5))))
-        .unwrap();
+    let error = world.call(DAPP, ONE, |c| c.storage_withdraw(Some(above))).unwrap_err();
+    assert_eq!(error, NamespaceError::Withdrawal { found: above, available }.into());
+    world.call(DAPP, ONE, |c| c.storage_withdraw(Some(yocto(5)))).unwrap();
     let left = world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
     assert_eq!(
         left,
-        StorageBalance {
-            total: total.saturating_sub(available),
-            available: NearToken::ZERO
-        }
+        StorageBalance { total: total.saturating_sub(available), available: NearToken::ZERO }
     );
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE.saturating_sub(left.total));
-    let error = world
-        .call("other.near", ONE, |c| c.storage_withdraw(None))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::NotRegistered {
-            account_id: id("other.near")
-        }
-        .into()
-    );
+    let error = world.call("other.near", ONE, |c| c.storage_withdraw(None)).unwrap_err();
+    assert_eq!(error, NamespaceError::NotRegistered { account_id: id("other.near") }.into());
 }
 
 #[test]
@@ -250,17 +164,10 @@ fn registering_only_gives_the_rest_back() {
     let mut world = world();
     let min = world.view(|c| c.storage_balance_bounds()).min;
     let near = NearToken::from_near(1);
-    let balance = world
-        .call("friend.near", near, |c| {
-            c.storage_deposit(Some(id(DAPP)), Some(true))
-        })
-        .unwrap();
+    let balance =
+        world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
     assert_eq!(balance.total, min);
-    world
-        .call("friend.near", near, |c| {
-            c.storage_deposit(Some(id(DAPP)), Some(true))
-        })
-        .unwrap();
+    world.call("friend.near", near, |c| c.storage_deposit(Some(id(DAPP)), Some(true))).unwrap();
     world.deliver_transfers();
     assert_eq!(world.purse(&id("friend.near")), PURSE.saturating_sub(min));
     world.audit();
@@ -269,28 +176,13 @@ fn registering_only_gives_the_rest_back() {
 #[test]
 fn a_namespace_with_keys_is_closed_by_force_only() {
     let mut world = funded();
-    assert_eq!(
-        world.call("other.near", ONE, |c| c.storage_unregister(None)),
-        Ok(false)
-    );
+    assert_eq!(world.call("other.near", ONE, |c| c.storage_unregister(None)), Ok(false));
     for key in ["a", "b", "c"] {
         set(&mut world, DAPP, NearToken::ZERO, key, "x").unwrap();
     }
-    let error = world
-        .call(DAPP, ONE, |c| c.storage_unregister(Some(false)))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::NotEmpty {
-            account_id: id(DAPP),
-            keys: 3
-        }
-        .into()
-    );
-    assert_eq!(
-        world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))),
-        Ok(true)
-    );
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(false))).unwrap_err();
+    assert_eq!(error, NamespaceError::NotEmpty { account_id: id(DAPP), keys: 3 }.into());
+    assert_eq!(world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))), Ok(true));
     world.deliver_transfers();
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE);
@@ -301,81 +193,33 @@ fn a_namespace_with_keys_is_closed_by_force_only() {
 fn what_one_request_writes_the_next_one_reads() {
     let mut world = funded();
     let first = world.request(DAPP, &request("a"));
-    world
-        .resolve(
-            W,
-            &body(first, &[("k", None)], &[("k", Some("1")), ("l", Some("x"))]),
-        )
-        .unwrap();
-    assert_eq!(
-        get(&mut world, "k"),
-        None,
-        "nothing is written before the callback"
-    );
-    assert_eq!(
-        world.settle(first).outcome,
-        Outcome::Completed {
-            output: "done".into()
-        }
-    );
+    world.resolve(W, &body(first, &[("k", None)], &[("k", Some("1")), ("l", Some("x"))])).unwrap();
+    assert_eq!(get(&mut world, "k"), None, "nothing is written before the callback");
+    assert_eq!(world.settle(first).outcome, Outcome::Completed { output: "done".into() });
     assert_eq!(get(&mut world, "k"), Some("1".into()));
     world.audit();
     let second = world.request(DAPP, &request("b"));
-    world
-        .resolve(
-            W,
-            &body(
-                second,
-                &[("k", Some("1"))],
-                &[("k", Some("2")), ("l", None)],
-            ),
-        )
-        .unwrap();
+    world.resolve(W, &body(second, &[("k", Some("1"))], &[("k", Some("2")), ("l", None)])).unwrap();
     world.settle(second);
     world.audit();
-    assert_eq!(
-        (get(&mut world, "k"), get(&mut world, "l")),
-        (Some("2".into()), None)
-    );
+    assert_eq!((get(&mut world, "k"), get(&mut world, "l")), (Some("2".into()), None));
 }
 
 #[test]
 fn two_requests_over_one_key_cannot_lose_an_update() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "count", "0").unwrap();
-    let (first, second) = (
-        world.request(DAPP, &request("a")),
-        world.request(DAPP, &request("b")),
-    );
-    world
-        .resolve(
-            W,
-            &body(first, &[("count", Some("0"))], &[("count", Some("1"))]),
-        )
-        .unwrap();
+    let (first, second) = (world.request(DAPP, &request("a")), world.request(DAPP, &request("b")));
+    world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
     // Both were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
-    let held = Refusal::KeyHeld {
-        request_id: second,
-        key: "count".into(),
-    };
+    let held = Refusal::KeyHeld { request_id: second, key: "count".into() };
     assert_eq!(world.resolve(W, &stale).unwrap_err(), held.into());
     world.settle(first);
-    let changed = Refusal::ReadConflict {
-        request_id: second,
-        key: "count".into(),
-    };
+    let changed = Refusal::ReadConflict { request_id: second, key: "count".into() };
     assert_eq!(world.resolve(W, &stale).unwrap_err(), changed.into());
-    world
-        .resolve(
-            W,
-            &body(second, &[("count", Some("1"))], &[("count", Some("2"))]),
-        )
-        .unwrap();
-    assert!(matches!(
-        world.settle(second).outcome,
-        Outcome::Completed { .. }
-    ));
+    world.resolve(W, &body(second, &[("count", Some("1"))], &[("count", Some("2"))])).unwrap();
+    assert!(matches!(world.settle(second).outcome, Outcome::Completed { .. }));
     assert_eq!(get(&mut world, "count"), Some("2".into()));
     world.audit();
 }
@@ -387,16 +231,11 @@ fn requests_that_touch_different_keys_or_namespaces_never_meet() {
     let ids = [(DAPP, "a"), (DAPP, "b"), ("other.near", "a")]
         .map(|(by, key)| (world.request(by, &request("x")), key));
     for (request_id, key) in ids {
-        world
-            .resolve(W, &body(request_id, &[(key, None)], &[(key, Some("v"))]))
-            .unwrap();
+        world.resolve(W, &body(request_id, &[(key, None)], &[(key, Some("v"))])).unwrap();
         world.audit();
     }
     for (request_id, _) in ids {
-        assert!(matches!(
-            world.settle(request_id).outcome,
-            Outcome::Completed { .. }
-        ));
+        assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
     }
 }
 
@@ -405,24 +244,15 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
     let mut world = funded();
     for swept in [false, true] {
         let request_id = world.request(DAPP, &request("x"));
-        world
-            .resolve(
-                W,
-                &body(request_id, &[("read", None)], &[("written", Some("v"))]),
-            )
-            .unwrap();
+        world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
-            let held = NamespaceError::Held {
-                key: key.into(),
-                request_id,
-            };
+            let held = NamespaceError::Held { key: key.into(), request_id };
             assert_eq!(
                 set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(),
                 held.clone().into()
             );
-            let error = world
-                .call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into()))
-                .unwrap_err();
+            let error =
+                world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap_err();
             assert_eq!(error, held.into());
         }
         set(&mut world, DAPP, NearToken::ZERO, "free", "mine").unwrap();
@@ -430,9 +260,7 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
             let data_id = world.live(request_id).data_id.0;
             world.lose(&data_id);
             world.height += 400;
-            world
-                .call(DAPP, NearToken::ZERO, |c| c.sweep_expired(request_id))
-                .unwrap();
+            world.call(DAPP, NearToken::ZERO, |c| c.sweep_expired(request_id)).unwrap();
             world.deliver_transfers();
         } else {
             world.settle(request_id);
@@ -443,9 +271,7 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
         }
         for key in ["read", "written"] {
             set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap();
-            world
-                .call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into()))
-                .unwrap();
+            world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap();
         }
     }
 }
@@ -455,20 +281,9 @@ fn a_namespace_with_a_held_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(W, &body(request_id, &[("k", Some("v"))], &[]))
-        .unwrap();
-    let error = world
-        .call(DAPP, ONE, |c| c.storage_unregister(Some(true)))
-        .unwrap_err();
-    assert_eq!(
-        error,
-        NamespaceError::Held {
-            key: "k".into(),
-            request_id
-        }
-        .into()
-    );
+    world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    assert_eq!(error, NamespaceError::Held { key: "k".into(), request_id }.into());
     world.audit();
 }
 
@@ -480,14 +295,7 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     let before = world.namespace(&id(DAPP));
     let request_id = world.request(DAPP, &request("x"));
     world
-        .resolve(
-            W,
-            &body(
-                request_id,
-                &[],
-                &[("a", Some("1")), ("b", Some("2")), ("old", None)],
-            ),
-        )
+        .resolve(W, &body(request_id, &[], &[("a", Some("1")), ("b", Some("2")), ("old", None)]))
         .unwrap();
     let settlement = world.settle(request_id);
     assert_eq!(settlement.outcome, Outcome::StorageExhausted);
@@ -496,16 +304,8 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     world.audit();
     // What is freed counts.
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(
-            W,
-            &body(request_id, &[], &[("new", Some("v")), ("old", None)]),
-        )
-        .unwrap();
-    assert!(matches!(
-        world.settle(request_id).outcome,
-        Outcome::Completed { .. }
-    ));
+    world.resolve(W, &body(request_id, &[], &[("new", Some("v")), ("old", None)])).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
     world.audit();
 }
 
@@ -513,18 +313,11 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
 fn without_a_namespace_a_journal_is_exhausted_unless_it_keeps_nothing() {
     let mut world = world();
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(W, &body(request_id, &[("k", None)], &[("k", Some(""))]))
-        .unwrap();
+    world.resolve(W, &body(request_id, &[("k", None)], &[("k", Some(""))])).unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(W, &body(request_id, &[], &[("k", None)]))
-        .unwrap();
-    assert!(matches!(
-        world.settle(request_id).outcome,
-        Outcome::Completed { .. }
-    ));
+    world.resolve(W, &body(request_id, &[], &[("k", None)])).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
     world.audit();
 }
 
@@ -532,9 +325,7 @@ fn without_a_namespace_a_journal_is_exhausted_unless_it_keeps_nothing() {
 fn money_taken_out_while_a_response_waits_exhausts_it() {
     let mut world = funded();
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(W, &body(request_id, &[], &[("k", Some("v"))]))
-        .unwrap();
+    world.resolve(W, &body(request_id, &[], &[("k", Some("v"))])).unwrap();
     world.call(DAPP, ONE, |c| c.storage_withdraw(None)).unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
     world.audit();
@@ -547,66 +338,28 @@ fn bytes_are_counted_to_the_last_one_before_they_are_written() {
     let before = balance(&mut world, DAPP).unwrap().available;
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
     let price = before.saturating_sub(balance(&mut world, DAPP).unwrap().available);
-    world
-        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
-        .unwrap();
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap();
 
     // Just enough for the key, then a yocto too little.
     let keep = |world: &mut World, left: NearToken| {
         let free = balance(world, DAPP).unwrap().available;
-        world
-            .call(DAPP, ONE, |c| {
-                c.storage_withdraw(Some(free.saturating_sub(left)))
-            })
-            .unwrap();
+        world.call(DAPP, ONE, |c| c.storage_withdraw(Some(free.saturating_sub(left)))).unwrap();
     };
     keep(&mut world, price);
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
-    world
-        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
-        .unwrap();
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap();
     let written = body(0, &[], &[("key", Some("value"))]);
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(
-            W,
-            &ExecutionResponse {
-                request_id,
-                ..written.clone()
-            },
-        )
-        .unwrap();
-    assert!(matches!(
-        world.settle(request_id).outcome,
-        Outcome::Completed { .. }
-    ));
-    assert_eq!(
-        balance(&mut world, DAPP).unwrap().available,
-        NearToken::ZERO
-    );
+    world.resolve(W, &ExecutionResponse { request_id, ..written.clone() }).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    assert_eq!(balance(&mut world, DAPP).unwrap().available, NearToken::ZERO);
 
-    world
-        .call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into()))
-        .unwrap();
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap();
     keep(&mut world, price.saturating_sub(ONE));
     let error = set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ContractError::Namespace(NamespaceError::Unpaid { .. })
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ContractError::Namespace(NamespaceError::Unpaid { .. })), "{error}");
     let request_id = world.request(DAPP, &request("x"));
-    world
-        .resolve(
-            W,
-            &ExecutionResponse {
-                request_id,
-                ..written
-            },
-        )
-        .unwrap();
+    world.resolve(W, &ExecutionResponse { request_id, ..written }).unwrap();
     assert_eq!(world.settle(request_id).outcome, Outcome::StorageExhausted);
 }
 

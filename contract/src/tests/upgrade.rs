@@ -22,29 +22,17 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
         world.input.clear();
         result
     };
-    assert_eq!(
-        deploy(&mut world, OWNER, &code),
-        Err(ContractError::NoUpgrade)
-    );
+    assert_eq!(deploy(&mut world, OWNER, &code), Err(ContractError::NoUpgrade));
     let stranger = world.call("eve.near", ZERO, |c| c.propose_upgrade(Some(code_hash)));
     assert!(matches!(stranger, Err(ContractError::NotTheOwner { .. })));
     world.owner(|c| c.propose_upgrade(Some(code_hash)));
-    let announced = Upgrade {
-        code_hash,
-        from_height: 1_400,
-    };
+    let announced = Upgrade { code_hash, from_height: 1_400 };
     assert_eq!(world.view(|c| c.get_upgrade()), Some(announced));
     world.height = 1_399;
-    let early = ContractError::UpgradeTooEarly {
-        height: 1_399,
-        from_height: 1_400,
-    };
+    let early = ContractError::UpgradeTooEarly { height: 1_399, from_height: 1_400 };
     assert_eq!(deploy(&mut world, OWNER, &code), Err(early));
     world.height = 1_400;
-    let other = ContractError::UpgradeCode {
-        found: Hash32::of(b"other"),
-        expected: code_hash,
-    };
+    let other = ContractError::UpgradeCode { found: Hash32::of(b"other"), expected: code_hash };
     assert_eq!(deploy(&mut world, OWNER, b"other"), Err(other));
     assert!(matches!(
         deploy(&mut world, "eve.near", &code),
@@ -52,9 +40,7 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
     ));
 
     deploy(&mut world, OWNER, &code).unwrap();
-    let [receipt] = &world.deployments[..] else {
-        panic!("{:?}", world.deployments)
-    };
+    let [receipt] = &world.deployments[..] else { panic!("{:?}", world.deployments) };
     assert_eq!(receipt.receiver_id, CONTRACT);
     let [
         MockAction::DeployContract { code: deployed, .. },
@@ -63,14 +49,8 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
     else {
         panic!("{receipt:?}")
     };
-    assert_eq!(
-        (&deployed[..], &method_name[..]),
-        (&code[..], &b"migrate"[..])
-    );
-    assert_eq!(
-        deploy(&mut world, OWNER, &code),
-        Err(ContractError::NoUpgrade)
-    );
+    assert_eq!((&deployed[..], &method_name[..]), (&code[..], &b"migrate"[..]));
+    assert_eq!(deploy(&mut world, OWNER, &code), Err(ContractError::NoUpgrade));
 
     world.owner(|c| c.propose_upgrade(Some(code_hash)));
     world.owner(|c| c.propose_upgrade(None));
@@ -83,17 +63,13 @@ fn a_migration_keeps_what_it_knows_and_refuses_what_it_does_not() {
     world.request("dapp.near", &request("live across an upgrade"));
     world.owner(|c| c.register_worker(id("w.near"), None));
     let before = world.storage.clone();
-    world
-        .call(CONTRACT, ZERO, |c| Contract::migrate().map(|new| *c = new))
-        .unwrap();
+    world.call(CONTRACT, ZERO, |c| Contract::migrate().map(|new| *c = new)).unwrap();
     assert_eq!(world.storage, before);
     world.resolve("w.near", &answer(0, "x")).unwrap();
     world.settle(0);
     world.audit();
 
-    let outside = world
-        .call(OWNER, ZERO, |_| Contract::migrate().map(drop))
-        .unwrap_err();
+    let outside = world.call(OWNER, ZERO, |_| Contract::migrate().map(drop)).unwrap_err();
     assert!(matches!(outside, ContractError::Private { .. }));
     let unknown = world.call(CONTRACT, ZERO, |_| {
         env::storage_write(Contract::state_key(), &[7, 0, 1, 2, 3]);
@@ -156,27 +132,18 @@ fn the_layout_of_state_does_not_move() {
     world.owner(|c| c.propose_owner(id("new.near")));
     world.owner(|c| c.propose_upgrade(Some(Hash32::of(b"upgrade"))));
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    world
-        .call("dapp.near", ZERO, |c| {
-            c.storage_set("key".into(), "value".into())
-        })
-        .unwrap();
+    world.call("dapp.near", ZERO, |c| c.storage_set("key".into(), "value".into())).unwrap();
     let code = vec![7; 20_000];
     for (hash, total) in [(Hash32::of(&code), 20_000), (Hash32::of(b"part"), 30_000)] {
         let chunk = code.clone();
         world
-            .call("pub.near", NearToken::from_near(1), |c| {
-                c.publish_code(hash, total, 0, chunk)
-            })
+            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
             .unwrap();
     }
     world.deliver_transfers();
     world.deleted.insert(id("gone.near"));
     let mut gone = request("bounces");
-    gone.limits = ResourceLimits {
-        compute: Compute::Fuel(9),
-        ..distinct().bounds.limits
-    };
+    gone.limits = ResourceLimits { compute: Compute::Fuel(9), ..distinct().bounds.limits };
     gone.limits.output_bytes = 100;
     let mut staged = gone.clone();
     staged.code.hash = Hash32::of(&code);
@@ -198,16 +165,10 @@ fn the_layout_of_state_does_not_move() {
     entries.sort();
     let mut prefixes: Vec<_> = entries.iter().map(|(key, _)| char::from(key[0])).collect();
     prefixes.dedup();
-    assert_eq!(
-        prefixes.into_iter().collect::<String>(),
-        "Sbcdehiklmnprsuvwx"
-    );
+    assert_eq!(prefixes.into_iter().collect::<String>(), "Sbcdehiklmnprsuvwx");
     let hash = Hash32::of_borsh(&entries);
     assert_eq!(
         (LAYOUT, hash.to_string().as_str()),
-        (
-            1,
-            "570ca479127d1b5867adff32bcedadd617195218380985379af5b9fb3962440a"
-        )
+        (1, "570ca479127d1b5867adff32bcedadd617195218380985379af5b9fb3962440a")
     );
 }

@@ -137,8 +137,7 @@ impl World {
             (chain.take_storage(), chain.created_receipts(), chain.logs())
         });
         self.storage = storage;
-        self.events
-            .extend(logs.iter().filter_map(|line| Event::from_log(line)));
+        self.events.extend(logs.iter().filter_map(|line| Event::from_log(line)));
         self.logs = logs;
         receipts
     }
@@ -183,14 +182,8 @@ impl World {
                 panic!("{receipt:?}")
             };
             let then = receipts.next().unwrap();
-            let [
-                MockAction::FunctionCallWeight {
-                    method_name,
-                    args,
-                    attached_deposit,
-                    ..
-                },
-            ] = &then.actions[..]
+            let [MockAction::FunctionCallWeight { method_name, args, attached_deposit, .. }] =
+                &then.actions[..]
             else {
                 panic!("{then:?}")
             };
@@ -235,12 +228,7 @@ impl World {
     pub(crate) fn view<R>(&mut self, view: impl FnOnce(&Contract) -> R) -> R {
         let usage = self.usage;
         let value = self
-            .run(
-                &id("viewer.near"),
-                NearToken::ZERO,
-                Vec::new(),
-                |contract| Ok(view(contract)),
-            )
+            .run(&id("viewer.near"), NearToken::ZERO, Vec::new(), |contract| Ok(view(contract)))
             .unwrap();
         assert_eq!(self.usage, usage);
         value
@@ -287,34 +275,22 @@ impl World {
     }
 
     pub(crate) fn deliver_raw(&mut self, data_id: &[u8; 32]) -> (CallbackArgs, Vec<u8>) {
-        let open = YIELDS
-            .with_borrow_mut(|yields| yields.open.remove(data_id))
-            .unwrap();
+        let open = YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
         let args: CallbackArgs = serde_json::from_slice(&open.arguments).unwrap();
-        let result = open
-            .payload
-            .map_or(PromiseResult::Failed, PromiseResult::Successful);
-        let bytes = self
-            .run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| {
-                c.settle(&args)
-            })
-            .unwrap();
+        let result = open.payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
+        let bytes =
+            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(&args)).unwrap();
         (args, bytes)
     }
 
     /// A yield's callback fails: out of gas, say. It is not run again.
     pub(crate) fn lose(&mut self, data_id: &[u8; 32]) {
-        YIELDS
-            .with_borrow_mut(|yields| yields.open.remove(data_id))
-            .unwrap();
+        YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
     }
 
     /// Makes a request with what it must attach, and gives its id.
     pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
-        let total = self
-            .view(|c| c.estimate_cost(request.clone()))
-            .unwrap()
-            .total;
+        let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
         self.call(by, total, |c| c.accept(request)).unwrap();
         self.view(|c| c.next_request_id) - 1
     }
@@ -328,9 +304,7 @@ impl World {
         by: &str,
         response: &ExecutionResponse,
     ) -> Result<(), ContractError> {
-        self.call(by, NearToken::ZERO, |c| {
-            c.resolve_execution(response.clone())
-        })
+        self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
     }
 
     /// Settles a request that was resumed, or whose time is over.
@@ -343,8 +317,7 @@ impl World {
 
     /// Registers and funds a namespace.
     pub(crate) fn deposit_storage(&mut self, by: &str, amount: NearToken) {
-        self.call(by, amount, |c| c.storage_deposit(None, None))
-            .unwrap();
+        self.call(by, amount, |c| c.storage_deposit(None, None)).unwrap();
     }
 }
 
@@ -374,15 +347,9 @@ pub(crate) fn answer(request_id: RequestId, output: &str) -> ExecutionResponse {
 }
 
 pub(crate) fn read(key: &str, value: Option<&str>) -> ReadEntry {
-    ReadEntry {
-        key: key.into(),
-        value_hash: value.map(|value| Hash32::of(value.as_bytes())),
-    }
+    ReadEntry { key: key.into(), value_hash: value.map(|value| Hash32::of(value.as_bytes())) }
 }
 
 pub(crate) fn write(key: &str, value: Option<&str>) -> JournalEntry {
-    JournalEntry {
-        key: key.into(),
-        value: value.map(Into::into),
-    }
+    JournalEntry { key: key.into(), value: value.map(Into::into) }
 }

@@ -84,10 +84,7 @@ impl External for Chain {
         _: &mut dyn StorageAccessTracker,
         key: &[u8],
     ) -> Result<Option<Box<dyn ValuePtr + '_>>> {
-        Ok(self
-            .trie
-            .get(key)
-            .map(|value| Box::new(Found(value)) as Box<dyn ValuePtr>))
+        Ok(self.trie.get(key).map(|value| Box::new(Found(value)) as Box<dyn ValuePtr>))
     }
 
     fn storage_remove(
@@ -150,11 +147,7 @@ impl External for Chain {
         gas: Gas,
         _: GasWeight,
     ) -> Result<()> {
-        self.calls.push(Promised {
-            method,
-            args,
-            gas: gas.as_gas(),
-        });
+        self.calls.push(Promised { method, args, gas: gas.as_gas() });
         Ok(())
     }
 

@@ -28,24 +28,12 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut add = |name, measured| all.push((name, measured));
 
     add("nothing", settle(&mut vm, &request(0), &answer(0)));
-    add(
-        "output of 1 KB",
-        settle(&mut vm, &request_for(&answer(1_024)), &answer(1_024)),
-    );
-    add(
-        "largest input",
-        settle(&mut vm, &request(256 << 10), &answer(0)),
-    );
+    add("output of 1 KB", settle(&mut vm, &request_for(&answer(1_024)), &answer(1_024)));
+    add("largest input", settle(&mut vm, &request(256 << 10), &answer(0)));
     let mut largest = request_for(&answer(256 << 10));
-    add(
-        "largest output in JSON",
-        settle(&mut vm, &largest, &answer(256 << 10)),
-    );
+    add("largest output in JSON", settle(&mut vm, &largest, &answer(256 << 10)));
     largest.response_format = ResponseFormat::Borsh;
-    add(
-        "largest output in borsh",
-        settle(&mut vm, &largest, &answer(256 << 10)),
-    );
+    add("largest output in borsh", settle(&mut vm, &largest, &answer(256 << 10)));
 
     let mut texts = request(0);
     texts.code.url = Some(format!("https://{}", "u".repeat(1_016)));
@@ -59,10 +47,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut agreed = request(0);
     agreed.approvals = 7;
     add("21 workers agree", settle(&mut vm, &agreed, &answer(0)));
-    add(
-        "7 workers agree, 14 lie",
-        settle_disputed(&mut vm, &agreed, &answer(0)),
-    );
+    add("7 workers agree, 14 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
 
     let mut run = |name, body: ExecutionResponse| {
         let measured = settle(&mut vm, &request_for(&body), &body);
@@ -85,25 +70,15 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
 
 /// The numbers of a line of `gas.txt`.
 fn numbers(line: &str) -> Vec<u64> {
-    let mut numbers: Vec<_> = line
-        .split_whitespace()
-        .rev()
-        .map_while(|word| word.parse().ok())
-        .take(4)
-        .collect();
+    let mut numbers: Vec<_> =
+        line.split_whitespace().rev().map_while(|word| word.parse().ok()).take(4).collect();
     numbers.reverse();
     numbers
 }
 
 /// The numbers as `gas.txt` has them, in Ggas.
 fn row(measured: &Measured) -> [u64; 4] {
-    let Measured {
-        request,
-        resolve,
-        settle,
-        refund,
-        ..
-    } = *measured;
+    let Measured { request, resolve, settle, refund, .. } = *measured;
     [request, resolve, settle, refund].map(|gas| gas / GIGA)
 }
 
@@ -113,18 +88,9 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
     let mut accepted = text.lines().filter(|line| !line.starts_with('#'));
     let (mut table, mut moved) = (String::new(), Vec::new());
     for (name, measured) in scenarios() {
-        let Measured {
-            estimated,
-            requested,
-            reserved,
-            settle,
-            ..
-        } = measured;
+        let Measured { estimated, requested, reserved, settle, .. } = measured;
         let enough = |used: u64, given: u64| used <= given / 100 * MOST_USED;
-        assert!(
-            enough(settle, reserved),
-            "{name}: {settle} of {reserved} to settle"
-        );
+        assert!(enough(settle, reserved), "{name}: {settle} of {reserved} to settle");
         let (own, given) = (requested - reserved, estimated - reserved);
         assert!(enough(own, given), "{name}: {own} of {given} to request");
 
@@ -138,18 +104,12 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
             moved.push(name);
         }
     }
-    assert!(
-        moved.is_empty(),
-        "{moved:?} moved; the numbers are now:\n{table}"
-    );
+    assert!(moved.is_empty(), "{moved:?} moved; the numbers are now:\n{table}");
     assert_eq!(accepted.next(), None, "gas.txt has a line too many");
 }
 
 #[test]
 fn the_wasm_is_small() {
     let found = vm::contract().len();
-    assert!(
-        found <= MAX_WASM_BYTES,
-        "the Wasm has {found} bytes, allowed are {MAX_WASM_BYTES}"
-    );
+    assert!(found <= MAX_WASM_BYTES, "the Wasm has {found} bytes, allowed are {MAX_WASM_BYTES}");
 }

@@ -41,14 +41,7 @@ pub(crate) struct Measured {
 }
 
 fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
-    Call {
-        by,
-        method,
-        input: args.to_string().into_bytes(),
-        deposit: 0,
-        gas: MOST,
-        result: None,
-    }
+    Call { by, method, input: args.to_string().into_bytes(), deposit: 0, gas: MOST, result: None }
 }
 
 fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
@@ -66,29 +59,14 @@ fn worker(n: u32) -> String {
 /// A contract with workers, a funded namespace and a published module.
 pub(crate) fn contract(config: &Config) -> Vm {
     let mut vm = Vm::new();
-    vm.call(call(
-        "owner.near",
-        "new",
-        json!({ "owner_id": "owner.near", "config": config }),
-    ));
+    vm.call(call("owner.near", "new", json!({ "owner_id": "owner.near", "config": config })));
     for n in 0..21 {
-        vm.call(call(
-            "owner.near",
-            "register_worker",
-            json!({ "worker_id": worker(n) }),
-        ));
+        vm.call(call("owner.near", "register_worker", json!({ "worker_id": worker(n) })));
     }
-    vm.call(Call {
-        deposit: 100 * NEAR,
-        ..call(DAPP, "storage_deposit", json!({}))
-    });
+    vm.call(Call { deposit: 100 * NEAR, ..call(DAPP, "storage_deposit", json!({})) });
     let total = u32::try_from(PUBLISHED.len()).unwrap();
     let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
-    vm.call(Call {
-        input,
-        deposit: NEAR,
-        ..call(DAPP, "publish_code", json!({}))
-    });
+    vm.call(Call { input, deposit: NEAR, ..call(DAPP, "publish_code", json!({})) });
     vm
 }
 
@@ -99,10 +77,7 @@ pub(crate) fn config() -> Config {
 /// A request that may use nothing but its input; what a scenario needs, it allows.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
     let url = Some("https://code.example/guest.wasm".to_owned());
-    let code = CodeRef {
-        hash: Hash32::of(PUBLISHED),
-        url,
-    };
+    let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
     let mut request = ExecutionRequest::new(code, vec![b'i'; input]);
     request.limits.output_bytes = 0;
     request.limits.journal_bytes = 0;
@@ -146,12 +121,7 @@ fn value(bytes: u32) -> Bytes {
 /// An answer that reads keys and finds values of these sizes.
 pub(crate) fn reads(count: u32, found: impl Fn(u32) -> Option<u32>) -> ExecutionResponse {
     let hash = |n| found(n).map(|bytes| Hash32::of(&value(bytes)));
-    let reads = (0..count)
-        .map(|n| ReadEntry {
-            key: key(n),
-            value_hash: hash(n),
-        })
-        .collect();
+    let reads = (0..count).map(|n| ReadEntry { key: key(n), value_hash: hash(n) }).collect();
     ExecutionResponse { reads, ..answer(0) }
 }
 
@@ -160,23 +130,14 @@ pub(crate) fn writes(
     keys: impl IntoIterator<Item = u32>,
     written: impl Fn(u32) -> Option<u32>,
 ) -> ExecutionResponse {
-    let entry = |n| JournalEntry {
-        key: key(n),
-        value: written(n).map(value),
-    };
-    ExecutionResponse {
-        journal: keys.into_iter().map(entry).collect(),
-        ..answer(0)
-    }
+    let entry = |n| JournalEntry { key: key(n), value: written(n).map(value) };
+    ExecutionResponse { journal: keys.into_iter().map(entry).collect(), ..answer(0) }
 }
 
 /// An answer that reads empty values and writes them again.
 pub(crate) fn both(count: u32) -> ExecutionResponse {
     let reads = reads(count, |_| Some(0)).reads;
-    ExecutionResponse {
-        reads,
-        ..writes(0..count, |_| Some(0))
-    }
+    ExecutionResponse { reads, ..writes(0..count, |_| Some(0)) }
 }
 
 fn promised(vm: &Vm, method: &str) -> (Vec<u8>, u64) {
@@ -209,28 +170,18 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let estimated: u64 = estimated
         .as_str()
         .map_or_else(|| estimated.as_u64().unwrap(), |text| text.parse().unwrap());
-    let made = vm.call(Call {
-        deposit: 1_000 * NEAR,
-        ..call(DAPP, "request_execution", args)
-    });
+    let made = vm.call(Call { deposit: 1_000 * NEAR, ..call(DAPP, "request_execution", args) });
     let (args, reserved) = promised(vm, "on_execution_response");
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
-    let body = ExecutionResponse {
-        request_id,
-        ..body.clone()
-    };
+    let body = ExecutionResponse { request_id, ..body.clone() };
 
     if request.approvals > 1 {
         let live = view(vm, "get_request", json!({ "request_id": request_id }));
         let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
         let digest = ExecutionRecord::new(&live, &body).digest();
         for n in 0..u32::from(request.approvals) * 3 {
-            let digest = if n < honest {
-                digest
-            } else {
-                Hash32::of(b"a lie")
-            };
+            let digest = if n < honest { digest } else { Hash32::of(b"a lie") };
             let worker = worker(n);
             let commitment = commitment(&digest, &worker.parse().unwrap());
             let args = json!({ "request_id": request_id, "commitment": commitment });
@@ -238,10 +189,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         }
     }
     let (input, submitter) = (borsh::to_vec(&body).unwrap(), worker(0));
-    let resolved = vm.call(Call {
-        input,
-        ..call(&submitter, "resolve_execution", json!({}))
-    });
+    let resolved = vm.call(Call { input, ..call(&submitter, "resolve_execution", json!({})) });
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {
@@ -257,22 +205,13 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         ResponseFormat::Json => serde_json::from_slice(returned).unwrap(),
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
-    assert_eq!(
-        settlement.outcome,
-        Outcome::Completed {
-            output: body.output
-        }
-    );
+    assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
 
     // The dearer way: the refund bounces, to an account that nothing has bounced to before.
     let (args, gas) = promised(vm, "on_refund");
     let result = Some(PromiseResult::Failed);
-    let refund = vm.call(Call {
-        input: args,
-        gas,
-        result,
-        ..call(CONTRACT, "on_refund", json!({}))
-    });
+    let refund =
+        vm.call(Call { input: args, gas, result, ..call(CONTRACT, "on_refund", json!({})) });
     vm.call(call(DAPP, "claim", json!({})));
     Measured {
         estimated,

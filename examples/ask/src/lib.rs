@@ -14,22 +14,13 @@ pub struct Ask {
 impl Ask {
     #[init]
     pub fn new(outlayer: AccountId) -> Self {
-        Self {
-            outlayer,
-            last_answer: String::new(),
-        }
+        Self { outlayer, last_answer: String::new() }
     }
 
     /// Runs the module with this hash on `input`; the caller's transaction waits for the answer.
     #[payable]
     pub fn ask(&mut self, code: Hash32, input: String) {
-        let request = ExecutionRequest::new(
-            CodeRef {
-                hash: code,
-                url: None,
-            },
-            input.as_str(),
-        );
+        let request = ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str());
         ext_outlayer::ext(self.outlayer.clone())
             .with_attached_deposit(env::attached_deposit())
             .request_execution(&ExecutionRequest {

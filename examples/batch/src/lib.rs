@@ -59,13 +59,7 @@ impl Batch {
             // Borsh is smaller and cheaper to read than JSON.
             response_format: ResponseFormat::Borsh,
             refund_to: Some(payer),
-            ..ExecutionRequest::new(
-                CodeRef {
-                    hash: code,
-                    url: None,
-                },
-                input.as_str(),
-            )
+            ..ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str())
         }
     }
 

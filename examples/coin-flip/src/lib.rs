@@ -51,11 +51,7 @@ impl CoinFlip {
     #[init]
     pub fn new(outlayer: AccountId, code: Hash32) -> Self {
         let at_risk = NearToken::ZERO;
-        Self {
-            outlayer,
-            code,
-            at_risk,
-        }
+        Self { outlayer, code, at_risk }
     }
 
     /// Flips a coin for a stake. What is attached beyond the stake pays for the request; what of that is not used goes back to the
@@ -63,10 +59,7 @@ impl CoinFlip {
     #[payable]
     pub fn flip(&mut self, guess: Coin, stake: NearToken) {
         let (player, attached) = (env::predecessor_account_id(), env::attached_deposit());
-        require!(
-            stake < attached,
-            "attach the stake and what the request costs"
-        );
+        require!(stake < attached, "attach the stake and what the request costs");
         let deposit = attached.saturating_sub(stake);
         let prize = stake.saturating_mul(2);
         let bound = env::storage_byte_cost().saturating_mul(env::storage_usage().into());
@@ -85,10 +78,7 @@ impl CoinFlip {
 
     /// The request that a flip makes, for OutLayer's view `estimate_cost`.
     pub fn request(&self, player: AccountId) -> ExecutionRequest {
-        let code = CodeRef {
-            hash: self.code,
-            url: None,
-        };
+        let code = CodeRef { hash: self.code, url: None };
         let limits = ResourceLimits {
             output_bytes: 500,
             journal_bytes: 0,
@@ -96,11 +86,7 @@ impl CoinFlip {
             storage_writes: 0,
             ..ResourceLimits::default()
         };
-        ExecutionRequest {
-            limits,
-            refund_to: Some(player),
-            ..ExecutionRequest::new(code, "")
-        }
+        ExecutionRequest { limits, refund_to: Some(player), ..ExecutionRequest::new(code, "") }
     }
 
     #[private]
@@ -136,9 +122,7 @@ fn coin(outcome: &Outcome) -> Option<Coin> {
     let Outcome::Completed { output } = outcome else {
         return None;
     };
-    serde_json::from_slice::<Drawn>(output)
-        .ok()
-        .map(|drawn| drawn.coin)
+    serde_json::from_slice::<Drawn>(output).ok().map(|drawn| drawn.coin)
 }
 
 fn ended(won: bool, shown: &str) -> Flip {

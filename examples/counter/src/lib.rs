@@ -36,11 +36,7 @@ pub struct Counter {
 impl Counter {
     #[init]
     pub fn new(outlayer: AccountId, code: Hash32) -> Self {
-        Self {
-            outlayer,
-            code,
-            latest: 0,
-        }
+        Self { outlayer, code, latest: 0 }
     }
 
     /// Counts one more. The result is a [`Counted`].
@@ -55,10 +51,7 @@ impl Counter {
 
     /// The request that [`Self::increment`] makes, for OutLayer's view `estimate_cost`.
     pub fn request(&self, payer: AccountId) -> ExecutionRequest {
-        let code = CodeRef {
-            hash: self.code,
-            url: None,
-        };
+        let code = CodeRef { hash: self.code, url: None };
         let commands = json!([{ "op": "increment", "key": "counter" }]);
         let limits = ResourceLimits {
             output_bytes: 100,

@@ -58,10 +58,7 @@ impl ComponentEngine {
         let component =
             Component::from_binary(&self.engine, &instrumented).map_err(|error| failed(&error))?;
         let run = run_export(&self.engine, &component)?;
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| unlinked(&error))?;
+        let pre = self.linker.instantiate_pre(&component).map_err(|error| unlinked(&error))?;
         let compiled = CompiledComponent { pre, run };
         tracing::debug!(%hash, bytes = code.len(), "compiled a component");
         self.components.insert(hash, compiled.clone(), code.len());
@@ -71,10 +68,7 @@ impl ComponentEngine {
 
 fn run_export(engine: &Engine, component: &Component) -> Result<ComponentExportIndex, Status> {
     let ty = component.component_type();
-    let name = ty
-        .exports(engine)
-        .map(|(name, _)| name)
-        .find(|name| name.starts_with(RUN));
+    let name = ty.exports(engine).map(|(name, _)| name).find(|name| name.starts_with(RUN));
     name.and_then(|name| component.get_export_index(None, name))
         .and_then(|instance| component.get_export_index(Some(&instance), "run"))
         .ok_or_else(|| invalid_module("there is no export wasi:cli/run@0.2"))

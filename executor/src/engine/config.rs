@@ -17,11 +17,7 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .strategy(Strategy::Cranelift)
-        .cranelift_opt_level(if config.optimize {
-            OptLevel::Speed
-        } else {
-            OptLevel::None
-        })
+        .cranelift_opt_level(if config.optimize { OptLevel::Speed } else { OptLevel::None })
         .cranelift_nan_canonicalization(true)
         .parallel_compilation(config.parallel_compilation)
         .wasm_features(WasmFeatures::all(), false)
@@ -42,9 +38,7 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
         }
         Meter::Gas => {
             // The instrumentation computes with 128 bits; a guest that did would have been refused before.
-            wasmtime
-                .wasm_features(WasmFeatures::WIDE_ARITHMETIC, true)
-                .epoch_interruption(true);
+            wasmtime.wasm_features(WasmFeatures::WIDE_ARITHMETIC, true).epoch_interruption(true);
         }
     }
     if let Some(places) = config.pool {

@@ -67,31 +67,15 @@ impl CoreEngine {
             return Ok(module);
         }
         let (instrumented, entry, start) = match self.meter {
-            Meter::Fuel => (
-                prepare::core_module(code)?,
-                "_start",
-                prepare::stack::START_EXPORT,
-            ),
-            Meter::Gas => (
-                gas::prepare::core_module(code)?,
-                gas::ENTRY,
-                gas::START_EXPORT,
-            ),
+            Meter::Fuel => (prepare::core_module(code)?, "_start", prepare::stack::START_EXPORT),
+            Meter::Gas => (gas::prepare::core_module(code)?, gas::ENTRY, gas::START_EXPORT),
         };
         let engine = |error: wasmtime::Error| Fault::Engine(format!("{error:#}"));
         let module = Module::from_binary(&self.engine, &instrumented).map_err(engine)?;
         check_exports(&module, entry)?;
         let start = module.get_export(start).map(|_| start);
-        let pre = self
-            .linker
-            .instantiate_pre(&module)
-            .map_err(|error| unlinked(&error))?;
-        let compiled = CompiledModule {
-            pre,
-            entry,
-            start,
-            bytes: code.len() as u64,
-        };
+        let pre = self.linker.instantiate_pre(&module).map_err(|error| unlinked(&error))?;
+        let compiled = CompiledModule { pre, entry, start, bytes: code.len() as u64 };
         tracing::debug!(%hash, bytes = code.len(), meter = %self.meter, "compiled a module");
         self.modules.insert(hash, compiled.clone(), code.len());
         Ok(compiled)

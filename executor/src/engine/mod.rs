@@ -64,9 +64,7 @@ pub struct Executor {
 
 impl std::fmt::Debug for Executor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Executor")
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
+        f.debug_struct("Executor").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
@@ -97,10 +95,7 @@ impl Executor {
             Err(refusal) => return refused(job, refusal),
         };
         if job.limits.instances == 0 {
-            let status = Status::LimitExceeded {
-                which: Limit::Instances,
-                limit: 0,
-            };
+            let status = Status::LimitExceeded { which: Limit::Instances, limit: 0 };
             return Ok(Execution::without_running(job, status));
         }
         match (kind, job.limits.compute.meter()) {

@@ -52,10 +52,7 @@ impl Fees {
 
     fn new(costs: &ExtCostsConfig) -> Self {
         let gas = |cost: ExtCosts| cost.gas(costs).as_gas();
-        let fee = |fixed: ExtCosts, each: ExtCosts| Fee {
-            base: gas(fixed),
-            byte: gas(each),
-        };
+        let fee = |fixed: ExtCosts, each: ExtCosts| Fee { base: gas(fixed), byte: gas(each) };
         use ExtCosts as Cost;
         Self {
             base: gas(Cost::base),
@@ -81,14 +78,9 @@ impl Fees {
     /// For a value that a storage read found.
     pub(crate) fn found(&self, bytes: u64) -> u64 {
         // Longer values do not lie in NEAR's flat storage.
-        let large = if bytes > INLINE_DISK_VALUE_THRESHOLD as u64 {
-            self.large_read.of(bytes)
-        } else {
-            0
-        };
-        bytes
-            .saturating_mul(self.storage_read_value_byte)
-            .saturating_add(large)
+        let large =
+            if bytes > INLINE_DISK_VALUE_THRESHOLD as u64 { self.large_read.of(bytes) } else { 0 };
+        bytes.saturating_mul(self.storage_read_value_byte).saturating_add(large)
     }
 }
 

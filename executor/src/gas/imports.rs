@@ -42,10 +42,7 @@ impl<'a> Imports<'a> {
 
     /// The module with every import from `env`.
     pub(super) fn hide(&self, code: &[u8]) -> Vec<u8> {
-        let imports = self.0.iter().map(|import| Import {
-            module: ENV,
-            ..*import
-        });
+        let imports = self.0.iter().map(|import| Import { module: ENV, ..*import });
         replace(code, &imports.collect::<Vec<_>>())
     }
 
@@ -53,9 +50,7 @@ impl<'a> Imports<'a> {
     pub(super) fn give_back(&self, prepared: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
         let mut imports = Vec::with_capacity(self.0.len() + INSTRUMENTATION);
         for (index, (module, name, ty)) in functions(prepared)?.into_iter().enumerate() {
-            let own = index
-                .checked_sub(INSTRUMENTATION)
-                .and_then(|index| self.0.get(index));
+            let own = index.checked_sub(INSTRUMENTATION).and_then(|index| self.0.get(index));
             let ty = ty.unwrap_or_default();
             imports.push(match own {
                 Some(own) => Import { ty, ..*own },

@@ -17,10 +17,9 @@ fn reason(error: &PrepareError, limits: &LimitConfig) -> String {
         None => format!("NEAR's runtime does not allow so many {what}"),
     };
     match error {
-        PrepareError::TooManyFunctions => at_most(
-            "functions, imports included",
-            limits.max_functions_number_per_contract,
-        ),
+        PrepareError::TooManyFunctions => {
+            at_most("functions, imports included", limits.max_functions_number_per_contract)
+        }
         PrepareError::TooManyLocals => format!(
             "NEAR's runtime allows at most {} locals in all and at most one for each {} bytes of the module",
             limits.max_locals_per_contract.unwrap_or(u64::MAX),
@@ -31,17 +30,14 @@ fn reason(error: &PrepareError, limits: &LimitConfig) -> String {
         }
         PrepareError::TooManyTableElements => at_most(
             "elements of a table",
-            limits
-                .max_elements_per_contract_table
-                .and_then(|limit| u64::try_from(limit).ok()),
+            limits.max_elements_per_contract_table.and_then(|limit| u64::try_from(limit).ok()),
         ),
         PrepareError::FunctionBodyTooLarge => {
             at_most("bytes of a function", limits.max_function_body_size)
         }
-        PrepareError::InstrumentedCodeTooLarge => at_most(
-            "bytes of a module with its instrumentation",
-            limits.max_instrumented_code_size,
-        ),
+        PrepareError::InstrumentedCodeTooLarge => {
+            at_most("bytes of a module with its instrumentation", limits.max_instrumented_code_size)
+        }
         PrepareError::TooManyBlocksPerFunction => {
             at_most("blocks in a function", limits.max_blocks_per_function)
         }
@@ -49,17 +45,15 @@ fn reason(error: &PrepareError, limits: &LimitConfig) -> String {
             at_most("blocks in a module", limits.max_blocks_per_contract)
         }
         PrepareError::TooManyTypes => at_most("types", limits.max_types_per_contract),
-        PrepareError::TooManyParamsPerContract => at_most(
-            "parameters of all functions together",
-            limits.max_params_per_contract,
-        ),
+        PrepareError::TooManyParamsPerContract => {
+            at_most("parameters of all functions together", limits.max_params_per_contract)
+        }
         PrepareError::TooManyParamsPerFunction => {
             at_most("parameters of a function", limits.max_params_per_function)
         }
-        PrepareError::OperandStackTooLarge => at_most(
-            "bytes of operands in a function",
-            limits.max_operand_stack_bytes_per_function,
-        ),
+        PrepareError::OperandStackTooLarge => {
+            at_most("bytes of operands in a function", limits.max_operand_stack_bytes_per_function)
+        }
         PrepareError::TooManyGlobals => at_most("globals", limits.max_globals_per_contract),
         PrepareError::Instantiate => {
             "NEAR's runtime gives a contract functions from env and no other import".to_owned()

@@ -33,14 +33,9 @@ const MAX_PAGES: u32 = 1 << 16;
 /// A verdict when the module is invalid or out of bounds.
 pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Refusal> {
     prepare::check(code)?;
-    wasmparser::Validator::new_with_features(FEATURES)
-        .validate_all(code)
-        .map_err(|error| {
-            invalid_module(format!(
-                "not accepted under the gas meter: {}",
-                error.message()
-            ))
-        })?;
+    wasmparser::Validator::new_with_features(FEATURES).validate_all(code).map_err(|error| {
+        invalid_module(format!("not accepted under the gas meter: {}", error.message()))
+    })?;
     let (initial, maximum) = memory(code)?;
     let mut config = near_config().wasm_config.as_ref().clone();
     config.limit_config.initial_memory_pages = initial;
@@ -48,9 +43,7 @@ pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Refusal> {
     let imports = Imports::read(code, &[wasi_p1::MODULE, outlayer_abi::MODULE])?;
     let prepared = prepare_contract(&imports.hide(code), &config, VMKind::Wasmtime)
         .map_err(|error| limits::refused(&error))?;
-    Ok(imports
-        .give_back(&prepared)
-        .map_err(|error| Fault::Engine(error.message().to_owned()))?)
+    Ok(imports.give_back(&prepared).map_err(|error| Fault::Engine(error.message().to_owned()))?)
 }
 
 /// Initial and maximal pages of the memory that a validated module must export. NEAR's preparation would put its own in its

@@ -70,11 +70,7 @@ impl ResourceLimiter for Bounds {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        match self.grown(
-            self.memory_bytes,
-            (current, desired, maximum),
-            self.memory_limit,
-        ) {
+        match self.grown(self.memory_bytes, (current, desired, maximum), self.memory_limit) {
             None => Ok(false),
             Some(Ok(total)) => {
                 self.memory_bytes = total;
@@ -97,11 +93,8 @@ impl ResourceLimiter for Bounds {
         if maximum == Some(ALARM_TABLE) && desired > current {
             return Err(Stop::StackOverflow.into());
         }
-        match self.grown(
-            self.table_elements,
-            (current, desired, maximum),
-            self.table_limit.into(),
-        ) {
+        match self.grown(self.table_elements, (current, desired, maximum), self.table_limit.into())
+        {
             None => Ok(false),
             Some(Ok(total)) => {
                 self.table_elements = total;

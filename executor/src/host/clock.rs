@@ -16,10 +16,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(block_timestamp: u64) -> Self {
-        Self {
-            block_timestamp,
-            elapsed: 0,
-        }
+        Self { block_timestamp, elapsed: 0 }
     }
 
     /// Reads monotonic time, nanoseconds.

@@ -16,10 +16,7 @@ pub(crate) fn split<'a>(
     // While a start function runs, the state does not hold the memory yet.
     let memory = match caller.data().memory {
         Some(memory) => memory,
-        None => caller
-            .get_export("memory")
-            .and_then(Extern::into_memory)
-            .ok_or(OUT_OF_BOUNDS)?,
+        None => caller.get_export("memory").and_then(Extern::into_memory).ok_or(OUT_OF_BOUNDS)?,
     };
     Ok(memory.data_and_store_mut(caller))
 }
@@ -42,13 +39,8 @@ pub(crate) fn bytes_mut(memory: &mut [u8], pointer: u32, length: u32) -> Result<
 
 /// Writes `value` at `pointer`.
 pub(crate) fn write(memory: &mut [u8], pointer: u32, value: &[u8]) -> Result<(), Stop> {
-    let end = (pointer as usize)
-        .checked_add(value.len())
-        .ok_or(OUT_OF_BOUNDS)?;
-    memory
-        .get_mut(pointer as usize..end)
-        .ok_or(OUT_OF_BOUNDS)?
-        .copy_from_slice(value);
+    let end = (pointer as usize).checked_add(value.len()).ok_or(OUT_OF_BOUNDS)?;
+    memory.get_mut(pointer as usize..end).ok_or(OUT_OF_BOUNDS)?.copy_from_slice(value);
     Ok(())
 }
 
@@ -70,17 +62,13 @@ pub(crate) fn write_clipped(
 /// A little-endian `u32` at `pointer`.
 pub(crate) fn read_u32(memory: &[u8], pointer: u32) -> Result<u32, Stop> {
     let bytes = bytes(memory, pointer, 4)?;
-    Ok(u32::from_le_bytes(
-        bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?,
-    ))
+    Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?))
 }
 
 /// A little-endian `u64` at `pointer`.
 pub(crate) fn read_u64(memory: &[u8], pointer: u32) -> Result<u64, Stop> {
     let bytes = bytes(memory, pointer, 8)?;
-    Ok(u64::from_le_bytes(
-        bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?,
-    ))
+    Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?))
 }
 
 /// `base + offset`, which must be an address.

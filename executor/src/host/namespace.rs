@@ -50,11 +50,7 @@ where
         return Err(Stop::Fault(Fault::Snapshot(error)));
     }
     // The read is recorded before it is charged: whoever runs out here has read the value.
-    store
-        .as_context_mut()
-        .data_mut()
-        .storage
-        .record_read(key.to_vec(), value);
+    store.as_context_mut().data_mut().storage.record_read(key.to_vec(), value);
     charge(store, Work::Fetched(bytes))?;
     Ok(found)
 }

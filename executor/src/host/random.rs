@@ -17,11 +17,7 @@ pub(crate) struct RandomStream {
 
 impl RandomStream {
     pub(super) fn new(seed: Hash32) -> Self {
-        Self {
-            stream: ChaCha20Rng::from_seed(seed.0),
-            rest: [0; 4],
-            left: 0,
-        }
+        Self { stream: ChaCha20Rng::from_seed(seed.0), rest: [0; 4], left: 0 }
     }
 
     /// Fills `buffer` with the next bytes.

@@ -38,10 +38,7 @@ enum Slot {
 
 impl Mailbox {
     fn replace(&self, slot: Slot) -> Slot {
-        std::mem::replace(
-            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            slot,
-        )
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), slot)
     }
 
     /// The key that is asked for, if any.
@@ -115,10 +112,7 @@ impl Storage {
 
     /// Writes `value` at `key`, or removes the key.
     pub(crate) fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Stop> {
-        if value
-            .as_ref()
-            .is_some_and(|value| value.len() > MAX_VALUE_BYTES as usize)
-        {
+        if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES as usize) {
             return Err(Stop::limit(Limit::ValueBytes, MAX_VALUE_BYTES));
         }
         let key_bytes = key.len() as u64;

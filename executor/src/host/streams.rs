@@ -13,11 +13,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     pub(crate) fn new(which: Limit, limit: u32) -> Self {
-        Self {
-            bytes: Vec::new(),
-            which,
-            limit,
-        }
+        Self { bytes: Vec::new(), which, limit }
     }
 
     /// How many bytes more it takes.
@@ -28,13 +24,8 @@ impl Sink {
     /// Appends `bytes`. What fits is kept even where not all of it does.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         let room = self.room();
-        self.bytes
-            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        if bytes.len() > room {
-            Err(Stop::limit(self.which, self.limit))
-        } else {
-            Ok(())
-        }
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        if bytes.len() > room { Err(Stop::limit(self.which, self.limit)) } else { Ok(()) }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -52,13 +43,7 @@ mod tests {
         assert_eq!(sink.write(b"abc"), Ok(()));
         assert_eq!(sink.write(b"de"), Ok(()));
         assert_eq!(sink.write(b""), Ok(()));
-        assert_eq!(
-            sink.write(b"f"),
-            Err(Stop::Limit {
-                which: Limit::LogBytes,
-                limit: 5
-            })
-        );
+        assert_eq!(sink.write(b"f"), Err(Stop::Limit { which: Limit::LogBytes, limit: 5 }));
         assert_eq!(sink.into_bytes(), b"abcde");
     }
 }

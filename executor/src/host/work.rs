@@ -60,10 +60,9 @@ impl Work {
             Self::Read(0) | Self::Write(0) | Self::Random(0) => 0,
             Self::Read(bytes) => fees.read_memory.of(bytes),
             Self::Write(bytes) => fees.write_memory.of(bytes),
-            Self::Random(bytes) => fees
-                .write_memory
-                .of(bytes)
-                .saturating_add(fees.sha256.of(bytes)),
+            Self::Random(bytes) => {
+                fees.write_memory.of(bytes).saturating_add(fees.sha256.of(bytes))
+            }
             Self::Log(bytes) => fees.log.of(bytes),
             Self::StorageRead(key) => fees.storage_read.of(key),
             Self::StorageWrite(key) => fees.storage_write.of(key).saturating_add(fees.trie_nodes),

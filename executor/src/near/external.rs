@@ -96,20 +96,14 @@ impl Inner {
     }
 
     fn put(&mut self, key: &[u8], value: Option<&[u8]>) -> VmResult<()> {
-        self.storage
-            .write(key.to_vec(), value.map(<[u8]>::to_vec))
-            .map_err(|stop| self.stop(stop))
+        self.storage.write(key.to_vec(), value.map(<[u8]>::to_vec)).map_err(|stop| self.stop(stop))
     }
 }
 
 impl Namespace {
     pub(super) fn new(job: &Job<'_>, source: Source) -> Self {
         Self {
-            inner: RefCell::new(Inner {
-                storage: Storage::new(job.limits),
-                source,
-                stop: None,
-            }),
+            inner: RefCell::new(Inner { storage: Storage::new(job.limits), source, stop: None }),
             account: job.context.contract_id.clone(),
         }
     }

@@ -82,10 +82,7 @@ impl Contract for Code<'_> {
     }
 
     fn get_code(&self) -> Option<Arc<ContractCode>> {
-        Some(Arc::new(ContractCode::new(
-            self.bytes.to_vec(),
-            Some(self.hash),
-        )))
+        Some(Arc::new(ContractCode::new(self.bytes.to_vec(), Some(self.hash))))
     }
 }
 
@@ -101,9 +98,7 @@ struct Ended {
 impl Near {
     /// Compiled contracts are kept in memory up to so many bytes of their compiled form.
     pub(crate) fn new(cache_bytes: usize) -> Self {
-        Self {
-            cache: Cache::new(cache_bytes),
-        }
+        Self { cache: Cache::new(cache_bytes) }
     }
 
     /// Runs a method.
@@ -151,9 +146,8 @@ impl Near {
                 Ok(())
             });
             drop((asked, answer));
-            let ended = guest
-                .join()
-                .map_err(|_| Fault::Engine("near-vm-runner panicked".to_owned()))?;
+            let ended =
+                guest.join().map_err(|_| Fault::Engine("near-vm-runner panicked".to_owned()))?;
             answered.map_err(Fault::Snapshot)?;
             Ok(ended)
         })
@@ -162,18 +156,10 @@ impl Near {
     fn call(&self, job: &Job<'_>, method: &str, gas: u64, source: Source) -> Ended {
         let config = near_config();
         let wasm = &config.wasm_config;
-        let code = Code {
-            hash: CryptoHash(Hash32::of(job.code).0),
-            bytes: job.code,
-        };
+        let code = Code { hash: CryptoHash(Hash32::of(job.code).0), bytes: job.code };
         let gas = Gas::from_gas(gas);
-        let counter = GasCounter::new(
-            wasm.ext_costs.clone(),
-            gas,
-            wasm.regular_op_cost,
-            gas,
-            false,
-        );
+        let counter =
+            GasCounter::new(wasm.ext_costs.clone(), gas, wasm.regular_op_cost, gas, false);
         let context = context::of(job, code.hash, gas);
         let mut namespace = Namespace::new(job, source);
         let prepared =
@@ -182,12 +168,7 @@ impl Near {
             near_vm_runner::run(prepared, &mut namespace, &context, Arc::clone(&config.fees));
         let (stop, storage) = namespace.into_parts();
         let (reads, journal) = storage.into_entries();
-        Ended {
-            outcome,
-            stop,
-            reads,
-            journal,
-        }
+        Ended { outcome, stop, reads, journal }
     }
 }
 

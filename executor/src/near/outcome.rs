@@ -26,11 +26,7 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         .try_for_each(|line| logs.write(line.as_bytes()).and_then(|()| logs.write(b"\n")));
     let given = gas.min(MAX_GAS);
     let status = status(job, gas, &outcome, ended.stop, logged)?;
-    let used = if status == exhausted(gas) {
-        given
-    } else {
-        outcome.burnt_gas.as_gas().min(given)
-    };
+    let used = if status == exhausted(gas) { given } else { outcome.burnt_gas.as_gas().min(given) };
     let completed = status == Status::Completed;
     let output = match outcome.return_data {
         ReturnData::Value(value) if completed => value,
@@ -58,12 +54,7 @@ fn status(
         return verdict::of_stop(&stop, Status::OutOfGas);
     }
     if let Some(error) = &outcome.aborted {
-        return aborted(
-            error,
-            outcome.burnt_gas.as_gas() == gas.min(MAX_GAS),
-            job,
-            gas,
-        );
+        return aborted(error, outcome.burnt_gas.as_gas() == gas.min(MAX_GAS), job, gas);
     }
     let calls = outcome.profile.get_ext_cost(ExtCosts::base).as_gas() / Fees::get().base;
     if calls > job.limits.host_calls {
@@ -90,10 +81,7 @@ fn status(
 /// The status of a call whose request allows `gas`, and that wanted more than it got.
 fn exhausted(gas: u64) -> Status {
     if gas > MAX_GAS {
-        Status::LimitExceeded {
-            which: Limit::Compute,
-            limit: MAX_GAS,
-        }
+        Status::LimitExceeded { which: Limit::Compute, limit: MAX_GAS }
     } else {
         Status::OutOfGas
     }
@@ -172,18 +160,12 @@ mod tests {
 
     #[test]
     fn beyond_the_runners_own_bound_it_is_another_limit() {
-        let more = Status::LimitExceeded {
-            which: Limit::Compute,
-            limit: MAX_GAS,
-        };
+        let more = Status::LimitExceeded { which: Limit::Compute, limit: MAX_GAS };
         for error in [HostError::GasExceeded, HostError::GasLimitExceeded] {
             assert_eq!(host_error(&error, true, MAX_GAS), Status::OutOfGas);
             assert_eq!(host_error(&error, true, MAX_GAS + 1), more);
         }
-        assert_eq!(
-            host_error(&HostError::IntegerOverflow, true, MAX_GAS + 1),
-            more
-        );
+        assert_eq!(host_error(&HostError::IntegerOverflow, true, MAX_GAS + 1), more);
         assert_eq!(
             host_error(&HostError::IntegerOverflow, false, MAX_GAS),
             trapped("Integer overflow.")
@@ -193,10 +175,7 @@ mod tests {
     #[test]
     fn what_the_host_lacked_is_no_verdict() {
         assert!(is_import_error("unknown or invalid import"));
-        for message in [
-            "failed to acquire execution slot",
-            "memory allocation failed",
-        ] {
+        for message in ["failed to acquire execution slot", "memory allocation failed"] {
             assert!(!is_import_error(message));
         }
         assert_eq!(wasm_trap(&WasmTrap::StackOverflow), Err(Fault::NativeStack));

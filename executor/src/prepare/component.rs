@@ -112,10 +112,7 @@ fn instances(
         }
         section::INSTANCE => {
             for instance in ComponentInstanceSectionReader::new(reader)? {
-                if let ComponentInstance::Instantiate {
-                    component_index, ..
-                } = instance?
-                {
+                if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                     let component = defined.get(component_index as usize);
                     made = made.saturating_add(component.copied().unwrap_or(1));
                 }
@@ -125,13 +122,8 @@ fn instances(
             for alias in ComponentAliasSectionReader::new(reader)? {
                 foreign |= matches!(
                     alias?,
-                    ComponentAlias::InstanceExport {
-                        kind: ComponentExternalKind::Component,
-                        ..
-                    } | ComponentAlias::Outer {
-                        kind: ComponentOuterAliasKind::Component,
-                        ..
-                    }
+                    ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. }
+                        | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, .. }
                 );
             }
         }
@@ -214,9 +206,7 @@ mod tests {
         )
         .unwrap();
         let rewritten = component(&code).unwrap();
-        Validator::new_with_features(COMPONENT_FEATURES)
-            .validate_all(&rewritten)
-            .unwrap();
+        Validator::new_with_features(COMPONENT_FEATURES).validate_all(&rewritten).unwrap();
         let name = stack::STACK_EXPORT.as_bytes();
         let found = rewritten.windows(name.len()).filter(|part| part == &name);
         assert_eq!(found.count(), 2);
@@ -228,19 +218,14 @@ mod tests {
         let levels = |count: u32| {
             let text = (0..count).fold("(component)".to_owned(), |inner, _| {
                 let inner = inner.replacen("(component", "(component $c", 1);
-                format!(
-                    "(component {inner} {})",
-                    "(instance (instantiate $c))".repeat(3)
-                )
+                format!("(component {inner} {})", "(instance (instantiate $c))".repeat(3))
             });
             component(&wat::parse_str(text).unwrap()).map(|_| ())
         };
         assert_eq!(levels(5), Ok(()));
         assert_eq!(
             levels(8),
-            Err(invalid_module(
-                "a component makes more than the 1000 instances allowed"
-            ))
+            Err(invalid_module("a component makes more than the 1000 instances allowed"))
         );
     }
 
@@ -256,32 +241,23 @@ mod tests {
             else {
                 panic!("{text}")
             };
-            assert!(
-                reason.starts_with("a component may instantiate only"),
-                "{text}: {reason}"
-            );
+            assert!(reason.starts_with("a component may instantiate only"), "{text}: {reason}");
         }
     }
 
     #[test]
     fn deep_nests_and_broken_sections_are_refused() {
-        let nested = (0..40).fold("(component)".to_owned(), |inner, _| {
-            format!("(component {inner})")
-        });
+        let nested =
+            (0..40).fold("(component)".to_owned(), |inner, _| format!("(component {inner})"));
         assert_eq!(
             component(&wat::parse_str(nested).unwrap()),
-            Err(invalid_module(
-                "components within components, at most 16 deep are allowed"
-            ))
+            Err(invalid_module("components within components, at most 16 deep are allowed"))
         );
         for broken in [
             &b"\0asm\x0d\0\x01\0\x01"[..],
             b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
         ] {
-            assert_eq!(
-                component(broken),
-                Err(invalid_module("a section that does not end"))
-            );
+            assert_eq!(component(broken), Err(invalid_module("a section that does not end")));
         }
     }
 }

@@ -18,27 +18,17 @@ pub fn detect(code: &[u8]) -> Option<GuestKind> {
     for payload in Parser::new(0).parse_all(code) {
         match payload {
             Ok(Payload::ImportSection(imports)) => {
-                from_env = imports
-                    .into_imports()
-                    .flatten()
-                    .any(|import| import.module == "env");
+                from_env = imports.into_imports().flatten().any(|import| import.module == "env");
             }
             Ok(Payload::ExportSection(exports)) => {
-                starts = exports
-                    .into_iter()
-                    .flatten()
-                    .any(|export| export.name == "_start");
+                starts = exports.into_iter().flatten().any(|export| export.name == "_start");
                 break;
             }
             Ok(Payload::CodeSectionStart { .. }) | Err(_) => break,
             Ok(_) => {}
         }
     }
-    Some(if from_env && !starts {
-        GuestKind::Near
-    } else {
-        GuestKind::WasiP1
-    })
+    Some(if from_env && !starts { GuestKind::Near } else { GuestKind::WasiP1 })
 }
 
 #[cfg(test)]
@@ -49,10 +39,7 @@ mod tests {
     fn the_kind_follows_from_imports_and_exports() {
         let kind = |text: &str| detect(&wat::parse_str(text).unwrap());
         assert_eq!(kind("(component)"), Some(GuestKind::WasiP2));
-        assert_eq!(
-            kind(r#"(module (func (export "_start")))"#),
-            Some(GuestKind::WasiP1)
-        );
+        assert_eq!(kind(r#"(module (func (export "_start")))"#), Some(GuestKind::WasiP1));
         assert_eq!(
             kind(r#"(module (import "env" "input" (func (param i64))) (func (export "run")))"#),
             Some(GuestKind::Near)

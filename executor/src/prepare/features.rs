@@ -5,9 +5,8 @@ use wasmparser::WasmFeatures;
 /// WebAssembly 2.0 with extended constant expressions, without `externref` (which needs a garbage collector). Left
 /// out: threads (not deterministic), relaxed SIMD (differs between machines), 64-bit memories, several memories, tail calls and
 /// exceptions (the accounting of the stack does not follow them), and all that is newer.
-pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM2
-    .union(WasmFeatures::EXTENDED_CONST)
-    .difference(WasmFeatures::GC_TYPES);
+pub(crate) const FEATURES: WasmFeatures =
+    WasmFeatures::WASM2.union(WasmFeatures::EXTENDED_CONST).difference(WasmFeatures::GC_TYPES);
 
 #[cfg(test)]
 mod tests {
@@ -29,12 +28,8 @@ mod tests {
         ] {
             assert!(!FEATURES.intersects(off), "{off:?}");
         }
-        assert!(
-            FEATURES.contains(
-                WasmFeatures::SIMD
-                    .union(WasmFeatures::BULK_MEMORY)
-                    .union(WasmFeatures::MULTI_VALUE)
-            )
-        );
+        assert!(FEATURES.contains(
+            WasmFeatures::SIMD.union(WasmFeatures::BULK_MEMORY).union(WasmFeatures::MULTI_VALUE)
+        ));
     }
 }

@@ -63,9 +63,7 @@ mod tests {
             let mut bytes = Vec::new();
             unsigned(&mut bytes, value);
             assert_eq!(
-                wasmparser::BinaryReader::new(&bytes, 0)
-                    .read_var_u32()
-                    .unwrap() as usize,
+                wasmparser::BinaryReader::new(&bytes, 0).read_var_u32().unwrap() as usize,
                 value
             );
             bytes.push(9);
@@ -86,12 +84,7 @@ mod tests {
         ] {
             let mut bytes = Vec::new();
             signed(&mut bytes, value);
-            assert_eq!(
-                wasmparser::BinaryReader::new(&bytes, 0)
-                    .read_var_i64()
-                    .unwrap(),
-                value
-            );
+            assert_eq!(wasmparser::BinaryReader::new(&bytes, 0).read_var_i64().unwrap(), value);
         }
     }
 

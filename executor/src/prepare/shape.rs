@@ -171,10 +171,7 @@ mod tests {
     #[test]
     fn many_functions_are_a_limit_of_its_own() {
         let text = format!("(module {})", "(func)".repeat(20_001));
-        let limit = Status::LimitExceeded {
-            which: Limit::ModuleFunctions,
-            limit: 20_000,
-        };
+        let limit = Status::LimitExceeded { which: Limit::ModuleFunctions, limit: 20_000 };
         assert_eq!(check(&wat::parse_str(text).unwrap()), Err(limit));
     }
 }

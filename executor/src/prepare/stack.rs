@@ -179,9 +179,8 @@ impl Layout {
                 Payload::FunctionSection(reader) => {
                     for ty in reader {
                         let ty = ty.map_err(malformed)? as usize;
-                        let results = results
-                            .get(ty)
-                            .ok_or_else(|| invalid_module("unknown type"))?;
+                        let results =
+                            results.get(ty).ok_or_else(|| invalid_module("unknown type"))?;
                         let block_type = layout.block_type(results);
                         layout.block_types.push(block_type);
                     }
@@ -267,8 +266,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn run(mut self) -> Result<Vec<u8>, BinaryReaderError> {
-        self.out
-            .extend_from_slice(self.code.get(..8).unwrap_or_default());
+        self.out.extend_from_slice(self.code.get(..8).unwrap_or_default());
         let mut bodies = Vec::new();
         let mut defined = 0;
         for payload in Parser::new(0).parse_all(self.code) {
@@ -424,10 +422,7 @@ impl Writer<'_> {
         self.adjust(out, op::I32_SUB, charge);
         out.push(op::BLOCK);
         out.extend_from_slice(
-            self.layout
-                .block_types
-                .get(index)
-                .map_or(&[EMPTY][..], Vec::as_slice),
+            self.layout.block_types.get(index).map_or(&[EMPTY][..], Vec::as_slice),
         );
         // A branch to the function's own label reaches the new block as it is; a return must branch there.
         let mut depth = 0usize;

@@ -63,9 +63,6 @@ mod tests {
                 (func (local i64 i64 i64)))",
         )
         .unwrap();
-        assert_eq!(
-            charges(&module).unwrap(),
-            [64, 64 + 4 + 8 + 8 + 16, 64 + 8, 64 + 24]
-        );
+        assert_eq!(charges(&module).unwrap(), [64, 64 + 4 + 8 + 8 + 16, 64 + 8, 64 + 24]);
     }
 }

@@ -35,11 +35,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     linker.func_wrap(MODULE, "fd_filestat_get", fd_filestat_get)?;
 
     // No descriptor is a preopened directory: this ends a guest's search for them.
-    linker.func_wrap(
-        MODULE,
-        "fd_prestat_get",
-        |call: Call<'_>, _fd: u32, _: u32| answer(call, BADF),
-    )?;
+    linker.func_wrap(MODULE, "fd_prestat_get", |call: Call<'_>, _fd: u32, _: u32| {
+        answer(call, BADF)
+    })?;
     linker.func_wrap(
         MODULE,
         "fd_prestat_dir_name",
@@ -47,24 +45,17 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     )?;
 
     // A stream has no position, no size and no directory entries.
-    linker.func_wrap(
-        MODULE,
-        "fd_seek",
-        |call: Call<'_>, fd: u32, _: u64, _: u32, _: u32| refuse(call, fd, SPIPE),
-    )?;
-    linker.func_wrap(MODULE, "fd_tell", |call: Call<'_>, fd: u32, _: u32| {
+    linker.func_wrap(MODULE, "fd_seek", |call: Call<'_>, fd: u32, _: u64, _: u32, _: u32| {
         refuse(call, fd, SPIPE)
     })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_advise",
-        |call: Call<'_>, fd: u32, _: u64, _: u64, _: u32| refuse(call, fd, SPIPE),
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "fd_allocate",
-        |call: Call<'_>, fd: u32, _: u64, _: u64| refuse(call, fd, SPIPE),
-    )?;
+    linker
+        .func_wrap(MODULE, "fd_tell", |call: Call<'_>, fd: u32, _: u32| refuse(call, fd, SPIPE))?;
+    linker.func_wrap(MODULE, "fd_advise", |call: Call<'_>, fd: u32, _: u64, _: u64, _: u32| {
+        refuse(call, fd, SPIPE)
+    })?;
+    linker.func_wrap(MODULE, "fd_allocate", |call: Call<'_>, fd: u32, _: u64, _: u64| {
+        refuse(call, fd, SPIPE)
+    })?;
     linker.func_wrap(
         MODULE,
         "fd_pread",
@@ -75,17 +66,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         "fd_pwrite",
         |call: Call<'_>, fd: u32, _: u32, _: u32, _: u64, _: u32| refuse(call, fd, SPIPE),
     )?;
-    linker.func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd: u32| {
+    linker.func_wrap(MODULE, "fd_datasync", |call: Call<'_>, fd: u32| refuse(call, fd, INVAL))?;
+    linker.func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd: u32| refuse(call, fd, INVAL))?;
+    linker.func_wrap(MODULE, "fd_filestat_set_size", |call: Call<'_>, fd: u32, _: u64| {
         refuse(call, fd, INVAL)
     })?;
-    linker.func_wrap(MODULE, "fd_sync", |call: Call<'_>, fd: u32| {
-        refuse(call, fd, INVAL)
-    })?;
-    linker.func_wrap(
-        MODULE,
-        "fd_filestat_set_size",
-        |call: Call<'_>, fd: u32, _: u64| refuse(call, fd, INVAL),
-    )?;
     linker.func_wrap(
         MODULE,
         "fd_filestat_set_times",
@@ -111,12 +96,7 @@ fn answer(mut call: Call<'_>, errno: Errno) -> Result<Errno> {
 
 /// `EBADF` where `fd` is not open, else `errno`.
 fn refuse(call: Call<'_>, fd: u32, errno: Errno) -> Result<Errno> {
-    let errno = call
-        .data()
-        .wasi
-        .descriptors
-        .get(fd)
-        .map_or_else(|errno| errno, |_| errno);
+    let errno = call.data().wasi.descriptors.get(fd).map_or_else(|errno| errno, |_| errno);
     answer(call, errno)
 }
 
@@ -128,10 +108,8 @@ fn buffers(call: &mut Call<'_>, list: u32, count: u32) -> Result<(Vec<(u32, u32)
     let mut total = 0u64;
     for index in 0..count {
         let entry = memory::offset(list, index * 8)?;
-        let (pointer, length) = (
-            memory::read_u32(bytes, entry)?,
-            memory::read_u32(bytes, memory::offset(entry, 4)?)?,
-        );
+        let (pointer, length) =
+            (memory::read_u32(bytes, entry)?, memory::read_u32(bytes, memory::offset(entry, 4)?)?);
         total += u64::from(length);
         buffers.push((pointer, length));
     }
@@ -182,11 +160,7 @@ fn fd_write(mut call: Call<'_>, fd: u32, list: u32, count: u32, written: u32) ->
         charge(&mut call, Work::Log(total))?;
     }
     let (bytes, state) = memory::split(&mut call)?;
-    let sink = if stream == Stream::Output {
-        &mut state.output
-    } else {
-        &mut state.logs
-    };
+    let sink = if stream == Stream::Output { &mut state.output } else { &mut state.logs };
     for (pointer, length) in buffers {
         sink.write(memory::bytes(bytes, pointer, length)?)?;
     }
@@ -196,24 +170,12 @@ fn fd_write(mut call: Call<'_>, fd: u32, list: u32, count: u32, written: u32) ->
 
 fn fd_close(mut call: Call<'_>, fd: u32) -> Result<Errno> {
     enter(&mut call)?;
-    Ok(call
-        .data_mut()
-        .wasi
-        .descriptors
-        .close(fd)
-        .err()
-        .unwrap_or(SUCCESS))
+    Ok(call.data_mut().wasi.descriptors.close(fd).err().unwrap_or(SUCCESS))
 }
 
 fn fd_renumber(mut call: Call<'_>, from: u32, to: u32) -> Result<Errno> {
     enter(&mut call)?;
-    Ok(call
-        .data_mut()
-        .wasi
-        .descriptors
-        .renumber(from, to)
-        .err()
-        .unwrap_or(SUCCESS))
+    Ok(call.data_mut().wasi.descriptors.renumber(from, to).err().unwrap_or(SUCCESS))
 }
 
 /// A stream of unknown type, without flags: no terminal, whoever runs the guest.

@@ -47,13 +47,7 @@ impl Wasi {
                 .chain(job.args.iter().map(String::as_str))
                 .map(terminated)
                 .collect(),
-            environ: job
-                .context
-                .env()
-                .iter()
-                .chain(job.env)
-                .map(variable)
-                .collect(),
+            environ: job.context.env().iter().chain(job.env).map(variable).collect(),
             input: job.input.to_vec(),
             position: 0,
             descriptors: Descriptors::default(),

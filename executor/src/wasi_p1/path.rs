@@ -72,11 +72,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         "path_symlink",
         |call: Call<'_>, _: u32, _: u32, fd: u32, _: u32, _: u32| refuse(call, fd),
     )?;
-    linker.func_wrap(
-        MODULE,
-        "path_unlink_file",
-        |call: Call<'_>, fd: u32, _: u32, _: u32| refuse(call, fd),
-    )?;
+    linker.func_wrap(MODULE, "path_unlink_file", |call: Call<'_>, fd: u32, _: u32, _: u32| {
+        refuse(call, fd)
+    })?;
     Ok(())
 }
 
@@ -91,9 +89,5 @@ fn refuse_both(call: Call<'_>, first: u32, _second: u32) -> Result<Errno> {
 }
 
 fn errno(call: &Call<'_>, fd: u32) -> Errno {
-    call.data()
-        .wasi
-        .descriptors
-        .get(fd)
-        .map_or_else(|errno| errno, |_| NOTDIR)
+    call.data().wasi.descriptors.get(fd).map_or_else(|errno| errno, |_| NOTDIR)
 }

@@ -32,20 +32,12 @@ enum Wait {
     /// Monotonic time.
     Until(u64),
     /// Nothing: it is ready.
-    Ready {
-        errno: Errno,
-        bytes: u64,
-        flags: u16,
-    },
+    Ready { errno: Errno, bytes: u64, flags: u16 },
 }
 
 impl Wait {
     fn failed(errno: Errno) -> Self {
-        Self::Ready {
-            errno,
-            bytes: 0,
-            flags: 0,
-        }
+        Self::Ready { errno, bytes: 0, flags: 0 }
     }
 }
 
@@ -76,10 +68,9 @@ fn poll_oneoff(
     charge(&mut call, Work::Write(count_bytes(EVENT_BYTES)))?;
     let (bytes, state) = memory::split(&mut call)?;
     // Both arrays must lie in the memory as a whole, which also bounds their number.
-    let (Some(input), Some(output)) = (
-        count.checked_mul(SUBSCRIPTION_BYTES),
-        count.checked_mul(EVENT_BYTES),
-    ) else {
+    let (Some(input), Some(output)) =
+        (count.checked_mul(SUBSCRIPTION_BYTES), count.checked_mul(EVENT_BYTES))
+    else {
         return Err(Stop::Trap(crate::verdict::MEMORY_OUT_OF_BOUNDS).into());
     };
     memory::bytes(bytes, subscriptions, input)?;
@@ -87,34 +78,21 @@ fn poll_oneoff(
 
     let waits = (0..count)
         .map(|index| {
-            read(
-                bytes,
-                subscriptions + index * SUBSCRIPTION_BYTES,
-                &state.clock,
-                &state.wasi,
-            )
+            read(bytes, subscriptions + index * SUBSCRIPTION_BYTES, &state.clock, &state.wasi)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let now = state.clock.monotonic();
     let is_due = |wait: &Wait, now| !matches!(wait, Wait::Until(deadline) if *deadline > now);
-    if !waits
-        .iter()
-        .any(|subscription| is_due(&subscription.wait, now))
-    {
-        let deadlines = waits
-            .iter()
-            .filter_map(|subscription| match subscription.wait {
-                Wait::Until(deadline) => Some(deadline),
-                Wait::Ready { .. } => None,
-            });
+    if !waits.iter().any(|subscription| is_due(&subscription.wait, now)) {
+        let deadlines = waits.iter().filter_map(|subscription| match subscription.wait {
+            Wait::Until(deadline) => Some(deadline),
+            Wait::Ready { .. } => None,
+        });
         state.clock.sleep_until(deadlines.min().unwrap_or(now));
     }
     let now = state.clock.monotonic();
     let mut reported = 0u32;
-    for subscription in waits
-        .iter()
-        .filter(|subscription| is_due(&subscription.wait, now))
-    {
+    for subscription in waits.iter().filter(|subscription| is_due(&subscription.wait, now)) {
         memory::write(bytes, events + reported * EVENT_BYTES, &event(subscription))?;
         reported += 1;
     }
@@ -145,20 +123,12 @@ fn read(bytes: &[u8], at: u32, clock: &Clock, wasi: &Wasi) -> Result<Subscriptio
         },
         FD_WRITE => match wasi.descriptors.get(field(16)?) {
             Ok(Stream::Input) => Wait::failed(BADF),
-            Ok(_) => Wait::Ready {
-                errno: SUCCESS,
-                bytes: 0,
-                flags: 0,
-            },
+            Ok(_) => Wait::Ready { errno: SUCCESS, bytes: 0, flags: 0 },
             Err(errno) => Wait::failed(errno),
         },
         _ => Wait::failed(INVAL),
     };
-    Ok(Subscription {
-        userdata,
-        kind,
-        wait,
-    })
+    Ok(Subscription { userdata, kind, wait })
 }
 
 fn clock_wait(id: u32, timeout: u64, flags: u32, clock: &Clock) -> Wait {
@@ -177,11 +147,7 @@ fn clock_wait(id: u32, timeout: u64, flags: u32, clock: &Clock) -> Wait {
 fn event(subscription: &Subscription) -> [u8; EVENT_BYTES as usize] {
     let (errno, bytes, flags) = match subscription.wait {
         Wait::Until(_) => (SUCCESS, 0, 0),
-        Wait::Ready {
-            errno,
-            bytes,
-            flags,
-        } => (errno, bytes, flags),
+        Wait::Ready { errno, bytes, flags } => (errno, bytes, flags),
     };
     let [low, high, ..] = errno.to_le_bytes();
     let mut event = [0; EVENT_BYTES as usize];

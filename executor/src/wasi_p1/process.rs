@@ -39,8 +39,6 @@ fn random_get(mut caller: Caller<'_, State>, buffer: u32, length: u32) -> Result
     enter(&mut caller)?;
     charge(&mut caller, Work::Random(length.into()))?;
     let (memory, state) = memory::split(&mut caller)?;
-    state
-        .random
-        .fill(memory::bytes_mut(memory, buffer, length)?);
+    state.random.fill(memory::bytes_mut(memory, buffer, length)?);
     Ok(SUCCESS)
 }

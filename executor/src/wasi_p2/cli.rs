@@ -23,9 +23,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     environment.func_wrap("get-environment", |mut store: Store<'_>, (): ()| {
         enter(&mut store)?;
         let variables = state(&mut store).p2.environment.clone();
-        let bytes = variables
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
+        let bytes = variables.iter().map(|(name, value)| name.len() + value.len());
         charge(&mut store, Work::Write(bytes.sum::<usize>() as u64))?;
         Ok((variables,))
     })?;
@@ -42,29 +40,22 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     })?;
 
     let mut exit = interface(linker, "cli/exit")?;
-    exit.func_wrap(
-        "exit",
-        |mut store: Store<'_>, (status,): (Result<(), ()>,)| -> Result<()> {
-            enter(&mut store)?;
-            Err(Stop::Exit(u32::from(status.is_err())).into())
-        },
-    )?;
-    exit.func_wrap(
-        "exit-with-code",
-        |mut store: Store<'_>, (code,): (u8,)| -> Result<()> {
-            enter(&mut store)?;
-            Err(Stop::Exit(code.into()).into())
-        },
-    )?;
+    exit.func_wrap("exit", |mut store: Store<'_>, (status,): (Result<(), ()>,)| -> Result<()> {
+        enter(&mut store)?;
+        Err(Stop::Exit(u32::from(status.is_err())).into())
+    })?;
+    exit.func_wrap("exit-with-code", |mut store: Store<'_>, (code,): (u8,)| -> Result<()> {
+        enter(&mut store)?;
+        Err(Stop::Exit(code.into()).into())
+    })?;
 
     interface(linker, "cli/stdin")?.func_wrap("get-stdin", |mut store: Store<'_>, (): ()| {
         enter(&mut store)?;
         Ok((table(&mut store).push(Input).map_err(handle)?,))
     })?;
-    for (name, function, stream) in [
-        ("cli/stdout", "get-stdout", Output::Output),
-        ("cli/stderr", "get-stderr", Output::Log),
-    ] {
+    for (name, function, stream) in
+        [("cli/stdout", "get-stdout", Output::Output), ("cli/stderr", "get-stderr", Output::Log)]
+    {
         interface(linker, name)?.func_wrap(function, move |mut store: Store<'_>, (): ()| {
             enter(&mut store)?;
             Ok((table(&mut store).push(stream).map_err(handle)?,))

@@ -36,23 +36,17 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         enter(&mut store)?;
         Ok((CLOCK_STEP_NANOS,))
     })?;
-    monotonic.func_wrap(
-        "subscribe-instant",
-        |mut store: Store<'_>, (when,): (u64,)| {
-            enter(&mut store)?;
-            let pollable = Pollable::Until(when);
-            Ok((table(&mut store).push(pollable).map_err(handle)?,))
-        },
-    )?;
-    monotonic.func_wrap(
-        "subscribe-duration",
-        |mut store: Store<'_>, (duration,): (u64,)| {
-            enter(&mut store)?;
-            let now = state(&mut store).clock.monotonic();
-            let pollable = Pollable::Until(now.saturating_add(duration));
-            Ok((table(&mut store).push(pollable).map_err(handle)?,))
-        },
-    )?;
+    monotonic.func_wrap("subscribe-instant", |mut store: Store<'_>, (when,): (u64,)| {
+        enter(&mut store)?;
+        let pollable = Pollable::Until(when);
+        Ok((table(&mut store).push(pollable).map_err(handle)?,))
+    })?;
+    monotonic.func_wrap("subscribe-duration", |mut store: Store<'_>, (duration,): (u64,)| {
+        enter(&mut store)?;
+        let now = state(&mut store).clock.monotonic();
+        let pollable = Pollable::Until(now.saturating_add(duration));
+        Ok((table(&mut store).push(pollable).map_err(handle)?,))
+    })?;
 
     let mut wall = interface(linker, "clocks/wall-clock")?;
     wall.func_wrap("now", |mut store: Store<'_>, (): ()| {

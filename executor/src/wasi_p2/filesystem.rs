@@ -54,18 +54,10 @@ const METHODS: &[&str] = &[
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let mut types = interface(linker, "filesystem/types")?;
-    types.resource("descriptor", ResourceType::host::<Descriptor>(), |_, _| {
-        Ok(())
-    })?;
-    types.resource(
-        "directory-entry-stream",
-        ResourceType::host::<Entries>(),
-        |_, _| Ok(()),
-    )?;
+    types.resource("descriptor", ResourceType::host::<Descriptor>(), |_, _| Ok(()))?;
+    types.resource("directory-entry-stream", ResourceType::host::<Entries>(), |_, _| Ok(()))?;
     for method in METHODS {
-        types.func_new(method, |_, _, _, _| {
-            Err(Stop::Trap("there is no descriptor").into())
-        })?;
+        types.func_new(method, |_, _, _, _| Err(Stop::Trap("there is no descriptor").into()))?;
     }
     interface(linker, "filesystem/preopens")?.func_wrap(
         "get-directories",

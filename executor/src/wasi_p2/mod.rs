@@ -47,12 +47,7 @@ impl World {
         Self {
             table,
             args: own.chain(job.args.iter().cloned()).collect(),
-            environment: job
-                .context
-                .env()
-                .into_iter()
-                .chain(job.env.iter().cloned())
-                .collect(),
+            environment: job.context.env().into_iter().chain(job.env.iter().cloned()).collect(),
         }
     }
 }

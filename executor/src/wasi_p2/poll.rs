@@ -34,11 +34,7 @@ const HANDLE_BYTES: u64 = 4;
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let mut poll = interface(linker, "io/poll")?;
-    poll.resource(
-        "pollable",
-        ResourceType::host::<Pollable>(),
-        destroy::<Pollable>,
-    )?;
+    poll.resource("pollable", ResourceType::host::<Pollable>(), destroy::<Pollable>)?;
     poll.func_wrap(
         "[method]pollable.ready",
         |mut store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
@@ -57,16 +53,13 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
             Ok(())
         },
     )?;
-    poll.func_wrap(
-        "poll",
-        |mut store: Store<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
-            enter(&mut store)?;
-            let bytes = (pollables.len() as u64).saturating_mul(HANDLE_BYTES);
-            charge(&mut store, Work::Read(bytes))?;
-            charge(&mut store, Work::Write(bytes))?;
-            Ok((ready(&mut store, &pollables)?,))
-        },
-    )?;
+    poll.func_wrap("poll", |mut store: Store<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
+        enter(&mut store)?;
+        let bytes = (pollables.len() as u64).saturating_mul(HANDLE_BYTES);
+        charge(&mut store, Work::Read(bytes))?;
+        charge(&mut store, Work::Write(bytes))?;
+        Ok((ready(&mut store, &pollables)?,))
+    })?;
     Ok(())
 }
 
@@ -88,9 +81,5 @@ fn ready(store: &mut Store<'_>, pollables: &[Resource<Pollable>]) -> Result<Vec<
         clock.sleep_until(deadlines.min().unwrap_or_default());
     }
     let now = clock.monotonic();
-    Ok((0u32..)
-        .zip(waits)
-        .filter(|(_, wait)| wait.is_ready(now))
-        .map(|(index, _)| index)
-        .collect())
+    Ok((0u32..).zip(waits).filter(|(_, wait)| wait.is_ready(now)).map(|(index, _)| index).collect())
 }

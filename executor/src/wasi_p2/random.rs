@@ -11,11 +11,7 @@ use crate::{
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for (name, bytes, word) in [
         ("random/random", "get-random-bytes", "get-random-u64"),
-        (
-            "random/insecure",
-            "get-insecure-random-bytes",
-            "get-insecure-random-u64",
-        ),
+        ("random/insecure", "get-insecure-random-bytes", "get-insecure-random-u64"),
     ] {
         let mut random = interface(linker, name)?;
         random.func_wrap(bytes, |mut store: Store<'_>, (length,): (u64,)| {

@@ -50,16 +50,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     })?;
 
     let mut streams = interface(linker, "io/streams")?;
-    streams.resource(
-        "input-stream",
-        ResourceType::host::<Input>(),
-        destroy::<Input>,
-    )?;
-    streams.resource(
-        "output-stream",
-        ResourceType::host::<Output>(),
-        destroy::<Output>,
-    )?;
+    streams.resource("input-stream", ResourceType::host::<Input>(), destroy::<Input>)?;
+    streams.resource("output-stream", ResourceType::host::<Output>(), destroy::<Output>)?;
     for name in ["read", "blocking-read"] {
         streams.func_wrap(
             &format!("[method]input-stream.{name}"),
@@ -163,9 +155,7 @@ fn take(store: &mut Store<'_>, length: u64) -> Result<Answer<Vec<u8>>, Stop> {
     if unread.is_empty() {
         return Ok(Err(StreamError::Closed));
     }
-    let length = usize::try_from(length)
-        .unwrap_or(usize::MAX)
-        .min(unread.len());
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread.len());
     charge(store, Work::Write(length as u64))?;
     Ok(Ok(state(store).wasi.take(length)))
 }

@@ -161,14 +161,8 @@ const ITEMS: &[(&str, &str)] = &[
 /// Programs that end in a trap.
 const TRAPS: &[(&str, &str)] = &[
     ("unreachable", "(nop) (drop (i32.const 1)) unreachable"),
-    (
-        "division",
-        "(drop (i32.div_s (i32.const 1) (i32.load (i32.const 0))))",
-    ),
-    (
-        "overflow",
-        "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))",
-    ),
+    ("division", "(drop (i32.div_s (i32.const 1) (i32.load (i32.const 0))))"),
+    ("overflow", "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))"),
     ("conversion", "(drop (i32.trunc_f64_s (f64.const 1e20)))"),
     ("load", "(drop (i32.load (i32.const -4)))"),
     (
@@ -176,31 +170,19 @@ const TRAPS: &[(&str, &str)] = &[
         "(loop $l (i32.store (local.get $i) (i32.const 1)) (local.set $i (i32.add (local.get $i) (i32.const 1000000))) (br $l))",
     ),
     ("null", "(call_indirect (i32.const 1))"),
-    (
-        "signature",
-        "(drop (call_indirect (result i32) (i32.const 0)))",
-    ),
+    ("signature", "(drop (call_indirect (result i32) (i32.const 0)))"),
     ("table", "(call_indirect (i32.const 100))"),
-    (
-        "fill",
-        "(memory.fill (i32.const -10) (i32.const 0) (i32.const 100))",
-    ),
+    ("fill", "(memory.fill (i32.const -10) (i32.const 0) (i32.const 100))"),
     ("deep", "(call $deep (i32.const 1000000))"),
 ];
 
 fn module(items: &str) -> Vec<u8> {
-    wat::parse_str(format!(
-        r#"(module (memory (export "memory") 1024 2048) {items})"#
-    ))
-    .unwrap()
+    wat::parse_str(format!(r#"(module (memory (export "memory") 1024 2048) {items})"#)).unwrap()
 }
 
 /// The programs that run to their end.
 pub(crate) fn kernels() -> Vec<(&'static str, Vec<u8>)> {
-    ITEMS
-        .iter()
-        .map(|(name, items)| (*name, module(items)))
-        .collect()
+    ITEMS.iter().map(|(name, items)| (*name, module(items))).collect()
 }
 
 /// The programs that trap.
@@ -212,8 +194,5 @@ pub(crate) fn traps() -> Vec<(&'static str, Vec<u8>)> {
             (func (export "_start") (local $i i32) {body})"#
         ))
     };
-    TRAPS
-        .iter()
-        .map(|(name, body)| (*name, around(body)))
-        .collect()
+    TRAPS.iter().map(|(name, body)| (*name, around(body))).collect()
 }

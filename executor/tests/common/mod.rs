@@ -108,32 +108,13 @@ impl Run {
     }
 
     pub(crate) fn value(mut self, key: &str, value: impl Into<Vec<u8>>) -> Self {
-        self.storage
-            .values
-            .insert(key.as_bytes().to_vec(), value.into());
+        self.storage.values.insert(key.as_bytes().to_vec(), value.into());
         self
     }
 
     pub(crate) fn on(&mut self, executor: &Executor) -> Result<Execution, Fault> {
-        let Self {
-            code,
-            kind,
-            args,
-            env,
-            input,
-            limits,
-            context,
-            storage,
-        } = self;
-        let job = Job {
-            code,
-            kind: *kind,
-            args,
-            env,
-            input,
-            limits,
-            context,
-        };
+        let Self { code, kind, args, env, input, limits, context, storage } = self;
+        let job = Job { code, kind: *kind, args, env, input, limits, context };
         let execution = executor.execute(&job, storage)?;
         // Whatever is executed must be a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);
@@ -167,30 +148,20 @@ impl Run {
 
     /// The output as little-endian 64-bit words.
     pub(crate) fn words(&mut self) -> Vec<u64> {
-        self.output()
-            .chunks(8)
-            .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
-            .collect()
+        self.output().chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect()
     }
 }
 
 pub(crate) fn trapped(reason: &str) -> Status {
-    Status::Trapped {
-        reason: reason.to_owned(),
-    }
+    Status::Trapped { reason: reason.to_owned() }
 }
 
 pub(crate) fn invalid(reason: &str) -> Status {
-    Status::InvalidModule {
-        reason: reason.to_owned(),
-    }
+    Status::InvalidModule { reason: reason.to_owned() }
 }
 
 pub(crate) fn written(key: &str, value: Option<&str>) -> JournalEntry {
-    JournalEntry {
-        key: key.into(),
-        value: value.map(Bytes::from),
-    }
+    JournalEntry { key: key.into(), value: value.map(Bytes::from) }
 }
 
 /// Imports, a memory of one page, and helpers: `$print(ptr, len)`, `$emit(i64)` (its 8 bytes), `$errno(i32)` (one

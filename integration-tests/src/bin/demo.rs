@@ -53,10 +53,7 @@ impl Stage {
     async fn set() -> Result<Self> {
         println!("Starting a NEAR node, deploying OutLayer and the dApp of examples/ask …");
         let testbed = Testbed::start().await?;
-        let ask = testbed
-            .node
-            .dev_deploy(&artifacts::wasm("example_ask")?)
-            .await?;
+        let ask = testbed.node.dev_deploy(&artifacts::wasm("example_ask")?).await?;
         ask.call("new")
             .args_json(json!({ "outlayer": testbed.contract.id() }))
             .transact()
@@ -64,23 +61,12 @@ impl Stage {
             .into_result()?;
         let caller = testbed.node.dev_create_account().await?;
         let ark = testbed.publish_guest("random-ark").await?;
-        row(
-            "node",
-            format!(
-                "protocol version {}",
-                testbed.node.status().await?.protocol_version
-            ),
-        );
+        row("node", format!("protocol version {}", testbed.node.status().await?.protocol_version));
         row("OutLayer", testbed.contract.id());
         row("dApp", ask.id());
         row("worker", testbed.worker.id());
         row("guest", format!("random-ark, sha256 {ark}"));
-        Ok(Self {
-            testbed,
-            ask,
-            caller,
-            ark,
-        })
+        Ok(Self { testbed, ask, caller, ark })
     }
 
     /// Sends a request through the dApp.
@@ -88,10 +74,7 @@ impl Stage {
         let mut request = guests::request(self.ark, INPUT);
         request.refund_to = Some(self.caller.id().clone());
         let cost = self.testbed.estimate(&request).await?;
-        println!(
-            "\n{} asks the dApp to run random-ark on {INPUT}",
-            self.caller.id()
-        );
+        println!("\n{} asks the dApp to run random-ark on {INPUT}", self.caller.id());
         row("attached", near(cost.total.as_yoctonear()));
         row("  at most, fee", near(cost.max_fee.as_yoctonear()));
         row("  for storage", near(cost.storage_reserve.as_yoctonear()));
@@ -117,18 +100,9 @@ fn requested(events: &[Event]) -> Result<&ExecutionRequested> {
 
 fn show_request(requested: &ExecutionRequested) {
     let context = &requested.context;
-    println!(
-        "\nRequest {}, as the contract's event shows it",
-        requested.request_id
-    );
+    println!("\nRequest {}, as the contract's event shows it", requested.request_id);
     row("code", requested.code.hash);
-    row(
-        "input",
-        format!(
-            "{} bytes, sha256 {}",
-            requested.input_bytes, requested.input_hash
-        ),
-    );
+    row("input", format!("{} bytes, sha256 {}", requested.input_bytes, requested.input_hash));
     row("limit", requested.limits.compute);
     row("block", context.block_height);
     row("timestamp", format!("{} ns", context.block_timestamp));
@@ -167,33 +141,21 @@ async fn served(stage: &Stage) -> Result<()> {
     row("gas, besides", near(gas_paid));
     row("record's digest", completed.digest);
     let blocks = settled_at.saturating_sub(requested.context.block_height);
-    row(
-        "settled in block",
-        format!("{settled_at}, {blocks} blocks after the request"),
-    );
+    row("settled in block", format!("{settled_at}, {blocks} blocks after the request"));
 
     ensure!(
         completed.outcome == "completed",
         "expected the outcome completed, found {}",
         completed.outcome
     );
-    ensure!(
-        stage.last_answer().await? == answer,
-        "the dApp keeps something else than it returned"
-    );
+    ensure!(stage.last_answer().await? == answer, "the dApp keeps something else than it returned");
     let rolled: serde_json::Value =
         serde_json::from_str(&answer).context("random-ark answers in JSON")?;
     ensure!(rolled.is_object(), "random-ark answered {answer}");
     let deposit = requested.context.attached_deposit.as_yoctonear();
     let accounted = completed.fee.as_yoctonear() + completed.refund.as_yoctonear();
-    ensure!(
-        accounted == deposit,
-        "fee and refund are {accounted}, the deposit was {deposit}"
-    );
-    ensure!(
-        testbed.live(requested.request_id).await?.is_none(),
-        "the record is still there"
-    );
+    ensure!(accounted == deposit, "fee and refund are {accounted}, the deposit was {deposit}");
+    ensure!(testbed.live(requested.request_id).await?.is_none(), "the record is still there");
     Ok(())
 }
 
@@ -202,10 +164,7 @@ async fn unserved(stage: &Stage) -> Result<()> {
     println!("\nThe worker is gone. The same request again:");
     let asked = stage.request().await?;
     let pending = testbed.wait_for_pending(1).await?;
-    let deadline = pending
-        .first()
-        .map(|one| one.deadline)
-        .context("the request is not live")?;
+    let deadline = pending.first().map(|one| one.deadline).context("the request is not live")?;
     println!("\nSkipping ahead to its deadline, block {deadline} …");
     testbed.advance_to(deadline + 3).await?;
     let result: ExecutionFinalResult = testbed.finished(asked).await?;
@@ -219,15 +178,9 @@ async fn unserved(stage: &Stage) -> Result<()> {
     row("the dApp received", &answer);
     row("refund", near(timed_out.refund.as_yoctonear()));
 
-    ensure!(
-        answer == "no answer: timed_out",
-        "expected a timeout, the dApp received {answer}"
-    );
+    ensure!(answer == "no answer: timed_out", "expected a timeout, the dApp received {answer}");
     let (refund, deposit) = (timed_out.refund, requested.context.attached_deposit);
     ensure!(refund == deposit, "{refund} came back of {deposit}");
-    ensure!(
-        testbed.live(requested.request_id).await?.is_none(),
-        "the record is still there"
-    );
+    ensure!(testbed.live(requested.request_id).await?.is_none(), "the record is still there");
     Ok(())
 }

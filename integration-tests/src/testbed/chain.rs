@@ -65,10 +65,8 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingView>> {
-        let view = self
-            .contract
-            .view("list_pending")
-            .args_json(json!({ "from_index": 0, "limit": 100 }));
+        let view =
+            self.contract.view("list_pending").args_json(json!({ "from_index": 0, "limit": 100 }));
         Ok(view.await?.json()?)
     }
 
@@ -118,12 +116,7 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn balance(&self, account: &AccountId) -> Result<u128> {
-        Ok(self
-            .node
-            .view_account(account)
-            .await?
-            .balance
-            .as_yoctonear())
+        Ok(self.node.view_account(account).await?.balance.as_yoctonear())
     }
 
     /// The chain's height.
@@ -140,23 +133,12 @@ impl Testbed {
     /// When no receipt of it emitted a second event, or the block is not to be had.
     pub async fn settled_at(&self, result: &ExecutionFinalResult) -> Result<u64> {
         let emits = |outcome: &&ExecutionOutcome| {
-            outcome
-                .logs
-                .iter()
-                .any(|line| Event::from_log(line).is_some())
+            outcome.logs.iter().any(|line| Event::from_log(line).is_some())
         };
         let receipts = result.receipt_outcomes();
-        let settling = receipts
-            .iter()
-            .filter(emits)
-            .nth(1)
-            .context("no receipt settled the request")?;
-        Ok(self
-            .node
-            .view_block()
-            .block_hash(settling.block_hash)
-            .await?
-            .height())
+        let settling =
+            receipts.iter().filter(emits).nth(1).context("no receipt settled the request")?;
+        Ok(self.node.view_block().block_hash(settling.block_hash).await?.height())
     }
 
     /// Moves the chain to `height` or a little beyond it.
@@ -170,10 +152,7 @@ impl Testbed {
         }
         let begun = Instant::now();
         while self.height().await? < height {
-            ensure!(
-                begun.elapsed() < PATIENCE,
-                "the chain did not reach block {height}"
-            );
+            ensure!(begun.elapsed() < PATIENCE, "the chain did not reach block {height}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())

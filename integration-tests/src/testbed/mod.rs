@@ -44,18 +44,11 @@ impl Testbed {
     /// When any of these fails.
     pub async fn start() -> Result<Self> {
         let node = node::start().await?;
-        let contract = node
-            .dev_deploy(&artifacts::wasm("outlayer_contract")?)
-            .await?;
+        let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-        let init = contract
-            .call("new")
-            .args_json(json!({ "owner_id": contract.id(), "config": config }));
-        init.max_gas()
-            .transact()
-            .await?
-            .into_result()
-            .context("new")?;
+        let init =
+            contract.call("new").args_json(json!({ "owner_id": contract.id(), "config": config }));
+        init.max_gas().transact().await?.into_result().context("new")?;
 
         let dapp = node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
         dapp.call("new")
@@ -65,12 +58,7 @@ impl Testbed {
             .into_result()?;
 
         let worker = node.dev_create_account().await?;
-        let testbed = Self {
-            node,
-            contract,
-            dapp,
-            worker,
-        };
+        let testbed = Self { node, contract, dapp, worker };
         testbed.register_worker(testbed.worker.id()).await?;
         Ok(testbed)
     }
@@ -84,11 +72,7 @@ impl Testbed {
             .contract
             .call("register_worker")
             .args_json(json!({ "worker_id": worker_id, "metadata": null }));
-        call.max_gas()
-            .transact()
-            .await?
-            .into_result()
-            .context("register_worker")?;
+        call.max_gas().transact().await?.into_result().context("register_worker")?;
         Ok(())
     }
 
@@ -103,18 +87,9 @@ impl Testbed {
         for (index, chunk) in code.chunks(CHUNK).enumerate() {
             let offset = u32::try_from(index * CHUNK)?;
             let deposit = NearToken::from_millinear(u128::try_from(chunk.len())? / 90 + 100);
-            let call = self
-                .contract
-                .as_account()
-                .call(self.contract.id(), "publish_code");
-            let call = call
-                .args_borsh((hash, total, offset, chunk.to_vec()))
-                .deposit(deposit);
-            call.max_gas()
-                .transact()
-                .await?
-                .into_result()
-                .context("publish_code")?;
+            let call = self.contract.as_account().call(self.contract.id(), "publish_code");
+            let call = call.args_borsh((hash, total, offset, chunk.to_vec())).deposit(deposit);
+            call.max_gas().transact().await?.into_result().context("publish_code")?;
         }
         Ok(hash)
     }
@@ -150,12 +125,7 @@ impl Testbed {
         request: &ExecutionRequest,
     ) -> Result<TransactionStatus> {
         let deposit = self.estimate(request).await?.total;
-        self.ask_with(
-            asker,
-            request,
-            NearToken::from_yoctonear(deposit.as_yoctonear()),
-        )
-        .await
+        self.ask_with(asker, request, NearToken::from_yoctonear(deposit.as_yoctonear())).await
     }
 
     /// Sends `request` through the dApp with a deposit of the test's choice.

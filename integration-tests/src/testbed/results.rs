@@ -11,10 +11,8 @@ use outlayer_protocol::{Settlement, events::Event};
 /// # Errors
 /// When the transaction failed, or the callback received none.
 pub fn settlement(result: ExecutionFinalResult) -> Result<Settlement> {
-    let answer: serde_json::Value = result
-        .into_result()
-        .context("the dApp's transaction")?
-        .json()?;
+    let answer: serde_json::Value =
+        result.into_result().context("the dApp's transaction")?.json()?;
     if let Some(error) = answer.get("error") {
         bail!("the dApp's callback received no settlement: {error}");
     }
@@ -25,30 +23,16 @@ pub fn settlement(result: ExecutionFinalResult) -> Result<Settlement> {
 /// Whether every receipt that an outcome names has an outcome itself.
 pub(super) fn is_complete(result: &ExecutionFinalResult) -> bool {
     let outcomes = result.outcomes();
-    let executed: HashSet<_> = outcomes
-        .iter()
-        .map(|outcome| outcome.transaction_hash)
-        .collect();
-    outcomes
-        .iter()
-        .flat_map(|outcome| &outcome.receipt_ids)
-        .all(|id| executed.contains(id))
+    let executed: HashSet<_> = outcomes.iter().map(|outcome| outcome.transaction_hash).collect();
+    outcomes.iter().flat_map(|outcome| &outcome.receipt_ids).all(|id| executed.contains(id))
 }
 
 /// The contract's events in a result's logs.
 pub fn events(result: &ExecutionFinalResult) -> Vec<Event> {
-    result
-        .logs()
-        .into_iter()
-        .filter_map(Event::from_log)
-        .collect()
+    result.logs().into_iter().filter_map(Event::from_log).collect()
 }
 
 /// Tokens burnt by a transaction and all its receipts, yoctoNEAR.
 pub fn burnt<T>(result: &ExecutionResult<T>) -> u128 {
-    result
-        .outcomes()
-        .iter()
-        .map(|outcome| outcome.tokens_burnt.as_yoctonear())
-        .sum()
+    result.outcomes().iter().map(|outcome| outcome.tokens_burnt.as_yoctonear()).sum()
 }

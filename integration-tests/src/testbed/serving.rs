@@ -43,11 +43,7 @@ impl Testbed {
     /// # Errors
     /// When a key or a folder is not to be had.
     pub fn worker_config(&self, account: &Account) -> Result<WorkerConfig> {
-        let key = account
-            .secret_key()
-            .to_string()
-            .parse()
-            .context("the worker's key")?;
+        let key = account.secret_key().to_string().parse().context("the worker's key")?;
         let (contract_id, account_id) = (self.contract.id().clone(), account.id().clone());
         let mut config = WorkerConfig::new(self.node.rpc_addr(), contract_id, account_id, key);
         config.poll_interval = Duration::from_millis(200);
@@ -75,10 +71,7 @@ impl Testbed {
             };
             server.run(asked_to_stop).await;
         });
-        Ok(Serving {
-            stop: Some(stop),
-            task,
-        })
+        Ok(Serving { stop: Some(stop), task })
     }
 
     /// What an honest worker would submit for a live request that reads nothing from storage, or reads it
@@ -112,11 +105,7 @@ impl Testbed {
                 limits: &request.limits,
                 context: &request.context,
             };
-            let mut snapshot = ViewSnapshot {
-                handle,
-                contract,
-                namespace,
-            };
+            let mut snapshot = ViewSnapshot { handle, contract, namespace };
             anyhow::Ok(executor.execute(&job, &mut snapshot)?)
         });
         Ok(execution.await??.into_response(request_id))
@@ -131,9 +120,7 @@ impl Testbed {
         account: &Account,
         response: &ExecutionResponse,
     ) -> Result<ExecutionFinalResult> {
-        let call = account
-            .call(self.contract.id(), "resolve_execution")
-            .args_borsh(response);
+        let call = account.call(self.contract.id(), "resolve_execution").args_borsh(response);
         Ok(call.gas(DAPP_GAS).transact().await?)
     }
 }
@@ -149,12 +136,7 @@ impl Snapshot for ViewSnapshot {
     fn read(&mut self, key: &[u8]) -> std::result::Result<Option<Vec<u8>>, SnapshotError> {
         let args = json!({ "account_id": self.namespace, "key": Bytes::from(key) });
         let value: Result<Option<Bytes>> = self.handle.block_on(async {
-            Ok(self
-                .contract
-                .view("storage_get")
-                .args_json(args)
-                .await?
-                .json()?)
+            Ok(self.contract.view("storage_get").args_json(args).await?.json()?)
         });
         value
             .map(|value| value.map(|bytes| bytes.0))

@@ -21,10 +21,7 @@ async fn registered(testbed: &Testbed) -> Result<Account> {
 }
 
 fn for_two(code: Hash32, input: &str) -> ExecutionRequest {
-    ExecutionRequest {
-        approvals: 2,
-        ..request(code, input)
-    }
+    ExecutionRequest { approvals: 2, ..request(code, input) }
 }
 
 async fn digest(testbed: &Testbed, response: &ExecutionResponse) -> Result<Hash32> {
@@ -50,30 +47,17 @@ async fn commit_to(
     response: &ExecutionResponse,
 ) -> Result<ExecutionFinalResult> {
     let digest = digest(testbed, response).await?;
-    commit(
-        testbed,
-        worker,
-        response.request_id,
-        commitment(&digest, worker.id()),
-    )
-    .await
+    commit(testbed, worker, response.request_id, commitment(&digest, worker.id())).await
 }
 
 fn lie(truth: &ExecutionResponse, output: &str) -> ExecutionResponse {
-    ExecutionResponse {
-        output: output.into(),
-        ..truth.clone()
-    }
+    ExecutionResponse { output: output.into(), ..truth.clone() }
 }
 
 async fn view(testbed: &Testbed, worker: &AccountId) -> Result<WorkerView> {
     let args = serde_json::json!({ "worker_id": worker });
-    let view: Option<WorkerView> = testbed
-        .contract
-        .view("get_worker")
-        .args_json(args)
-        .await?
-        .json()?;
+    let view: Option<WorkerView> =
+        testbed.contract.view("get_worker").args_json(args).await?.json()?;
     view.context("registered")
 }
 
@@ -107,10 +91,7 @@ async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead
         refusal(early).contains("needs 2 commitments before a body, 1 stand"),
         "a body alone settles nothing"
     );
-    let serving = [
-        testbed.serve()?,
-        testbed.serve_with(testbed.worker_config(&other)?)?,
-    ];
+    let serving = [testbed.serve()?, testbed.serve_with(testbed.worker_config(&other)?)?];
     // Looking makes no blocks; trying would, and use up the time until the deadline.
     while let Some(live) = testbed.live(request_id).await? {
         if live.request.commitments.len() > 1 {
@@ -124,16 +105,9 @@ async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead
     let result = testbed.finished(asked).await?;
     let events = events(&result);
     let settled = settlement(result)?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "the truth".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "the truth".into() });
     assert_eq!(settled.digest, Some(digest_of_truth));
-    let Some(Event::ExecutionCompleted(completed)) = events.last() else {
-        panic!("{events:?}")
-    };
+    let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{events:?}") };
     let mut paid = completed.workers.clone();
     paid.sort();
     let mut honest = vec![testbed.worker.id().clone(), other.id().clone()];
@@ -141,15 +115,9 @@ async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead
     assert_eq!(paid, honest);
 
     // The fee is split evenly, and the liar is counted.
-    let (one, two) = (
-        view(&testbed, &honest[0]).await?,
-        view(&testbed, &honest[1]).await?,
-    );
+    let (one, two) = (view(&testbed, &honest[0]).await?, view(&testbed, &honest[1]).await?);
     assert_eq!((one.settled, two.settled), (1, 1));
-    let difference = one
-        .earnings
-        .as_yoctonear()
-        .abs_diff(two.earnings.as_yoctonear());
+    let difference = one.earnings.as_yoctonear().abs_diff(two.earnings.as_yoctonear());
     assert!(one.earnings > NOTHING && difference <= 1, "{one:?} {two:?}");
     let funds = testbed.funds().await?;
     assert_eq!(
@@ -186,17 +154,11 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     assert!(commit_to(&testbed, worker, &truth).await?.is_success());
     let live = testbed.live(request_id).await?.context("live")?.request;
     let copied = live.commitments[0].hash;
-    assert!(
-        commit(&testbed, &lazy, request_id, copied)
-            .await?
-            .is_success()
-    );
+    assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
     // A body with less support than is asked for settles nothing, and from now on its digest cannot be committed to.
     let disputed = testbed.resolve(worker, &truth).await?;
     let events_of = events(&disputed);
-    let [Event::ExecutionDisputed(dispute)] = &events_of[..] else {
-        panic!("{events_of:?}")
-    };
+    let [Event::ExecutionDisputed(dispute)] = &events_of[..] else { panic!("{events_of:?}") };
     assert_eq!(
         (&dispute.supporters[..], &dispute.opponents[..]),
         (&[worker.id().clone()][..], &[lazy.id().clone()][..])
@@ -204,10 +166,7 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     let late = commit_to(&testbed, &other, &truth).await?;
     assert!(refusal(late).contains("whose body is public"));
     let cancel = serde_json::json!({ "request_id": request_id });
-    let cancelled = caller
-        .call(testbed.dapp.id(), "cancel")
-        .args_json(cancel)
-        .max_gas();
+    let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
     assert_eq!(settled.outcome, Outcome::Cancelled);
@@ -220,28 +179,18 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     assert!(commit_to(&testbed, worker, &truth).await?.is_success());
     let live = testbed.live(request_id).await?.context("live")?.request;
     let copied = live.commitments[0].hash;
-    assert!(
-        commit(&testbed, &lazy, request_id, copied)
-            .await?
-            .is_success()
-    );
+    assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
     assert!(commit_to(&testbed, &other, &truth).await?.is_success());
     // It may even carry the body; who is paid follows from the commitments.
     assert!(testbed.resolve(&lazy, &truth).await?.is_success());
     let settled = testbed.settlement(asked).await?;
     assert!(matches!(settled.outcome, Outcome::Completed { .. }));
     let after = view(&testbed, lazy.id()).await?;
-    assert_eq!(
-        (after.earnings, after.settled, after.lost),
-        (before.earnings, 0, 1)
-    );
+    assert_eq!((after.earnings, after.settled, after.lost), (before.earnings, 0, 1));
     for id in [worker.id(), other.id()] {
         assert_eq!(view(&testbed, id).await?.settled, 1);
     }
-    let withdrawn = worker
-        .call(contract.id(), "withdraw_earnings")
-        .args_json(())
-        .max_gas();
+    let withdrawn = worker.call(contract.id(), "withdraw_earnings").args_json(()).max_gas();
     assert!(withdrawn.transact().await?.is_success());
     Ok(())
 }
@@ -251,26 +200,17 @@ async fn three_workers_that_all_disagree_settle_nothing_and_everything_goes_back
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let workers = [
-        testbed.worker.clone(),
-        registered(&testbed).await?,
-        registered(&testbed).await?,
-    ];
-    let (funds, usage) = (
-        testbed.funds().await?,
-        testbed.contract.view_account().await?.storage_usage,
-    );
+    let workers =
+        [testbed.worker.clone(), registered(&testbed).await?, registered(&testbed).await?];
+    let (funds, usage) =
+        (testbed.funds().await?, testbed.contract.view_account().await?.storage_usage);
 
     let asked_for = for_two(echo, "who is right?");
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = testbed.ask(&caller, &asked_for).await?;
     let pending = testbed.wait_for_pending(1).await?;
     let truth = testbed.execute(pending[0].request_id).await?;
-    let bodies = [
-        truth.clone(),
-        lie(&truth, "one lie"),
-        lie(&truth, "another"),
-    ];
+    let bodies = [truth.clone(), lie(&truth, "one lie"), lie(&truth, "another")];
     for (worker, body) in workers.iter().zip(&bodies) {
         assert!(commit_to(&testbed, worker, body).await?.is_success());
     }
@@ -317,17 +257,11 @@ async fn cancelling_after_a_commitment_pays_the_base_fee() -> Result<()> {
         }
     };
     let cancel = serde_json::json!({ "request_id": request_id });
-    let cancelled = caller
-        .call(testbed.dapp.id(), "cancel")
-        .args_json(&cancel)
-        .max_gas();
+    let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
     let base_fee = Prices::default().base_fee;
-    assert_eq!(
-        (settled.outcome, settled.fee),
-        (Outcome::Cancelled, base_fee)
-    );
+    assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, base_fee));
     assert_eq!(settled.refund, deposit.saturating_sub(base_fee));
     let worker = view(&testbed, testbed.worker.id()).await?;
     let share = testbed.funds().await?.protocol;

@@ -19,21 +19,13 @@ async fn twenty_requests_of_several_callers_settle_each_to_its_own_caller() -> R
     for round in 0..EACH {
         for (index, caller) in callers.iter().enumerate() {
             let input = format!("caller {index}, request {round}");
-            asked.push((
-                input.clone(),
-                testbed.ask(caller, &request(echo, input.as_str())).await?,
-            ));
+            asked.push((input.clone(), testbed.ask(caller, &request(echo, input.as_str())).await?));
         }
     }
     let mut ids = Vec::new();
     for (input, transaction) in asked {
         let settled = testbed.settlement(transaction).await?;
-        assert_eq!(
-            settled.outcome,
-            Outcome::Completed {
-                output: input.as_str().into()
-            }
-        );
+        assert_eq!(settled.outcome, Outcome::Completed { output: input.as_str().into() });
         ids.push(settled.request_id);
     }
     ids.sort_unstable();

@@ -34,12 +34,8 @@ async fn cancel(testbed: &Testbed, payer: &Account) -> Result<()> {
 async fn ask_keeps_the_answer() -> Result<()> {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
-    let dapp = deploy(
-        &testbed,
-        "example_ask",
-        json!({ "outlayer": testbed.contract.id() }),
-    )
-    .await?;
+    let dapp =
+        deploy(&testbed, "example_ask", json!({ "outlayer": testbed.contract.id() })).await?;
     let user = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
     let call = user
@@ -108,12 +104,7 @@ async fn a_coin_flip_pays_a_drawn_guess_and_no_answer_is_the_players_loss() -> R
     let before = testbed.balance(house.id()).await?;
     let short = enough.saturating_sub(NearToken::from_yoctonear(1));
     let refused = result(flip("heads", short).await?).await?;
-    assert!(
-        refused["shown"]
-            .as_str()
-            .is_some_and(|text| text.contains("refused")),
-        "{refused}"
-    );
+    assert!(refused["shown"].as_str().is_some_and(|text| text.contains("refused")), "{refused}");
     moved(before, before).await?;
 
     // Served: win and loss, both of which come sooner or later.
@@ -132,11 +123,7 @@ async fn a_coin_flip_pays_a_drawn_guess_and_no_answer_is_the_players_loss() -> R
             won += 1;
             moved(before, before - stake_yocto).await?;
         } else {
-            assert!(
-                ["heads", "tails"]
-                    .map(Value::from)
-                    .contains(&shown["shown"])
-            );
+            assert!(["heads", "tails"].map(Value::from).contains(&shown["shown"]));
             lost += 1;
             moved(before, before + stake_yocto).await?;
         }
@@ -179,23 +166,15 @@ async fn a_counter_in_outlayers_storage_counts_increments_in_flight_at_once() ->
     let mut numbers = Vec::new();
     for one in asked {
         let counted = result(one).await?;
-        numbers.push(
-            counted["number"]
-                .as_u64()
-                .with_context(|| counted.to_string())?,
-        );
+        numbers.push(counted["number"].as_u64().with_context(|| counted.to_string())?);
     }
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 2, 3]);
     let latest: u64 = counter.view("latest").await?.json()?;
     assert_eq!(latest, 3);
     let key = json!({ "account_id": counter.id(), "key": Bytes::from("counter") });
-    let stored: Option<Bytes> = testbed
-        .contract
-        .view("storage_get")
-        .args_json(key)
-        .await?
-        .json()?;
+    let stored: Option<Bytes> =
+        testbed.contract.view("storage_get").args_json(key).await?.json()?;
     assert_eq!(stored, Some("3".into()));
     serving.stop().await
 }
@@ -222,11 +201,7 @@ async fn a_batch_of_requests_joins_its_answers_in_order() -> Result<()> {
     let asked = ask(&INPUTS, each).await?;
     // Several yields of one transaction, and of one block.
     let pending = testbed.wait_for_pending(INPUTS.len()).await?;
-    assert!(
-        pending
-            .iter()
-            .all(|one| one.block_height == pending[0].block_height)
-    );
+    assert!(pending.iter().all(|one| one.block_height == pending[0].block_height));
     let serving = testbed.serve()?;
     let answers: Vec<String> = testbed.finished(asked).await?.into_result()?.json()?;
     assert_eq!(answers, INPUTS);

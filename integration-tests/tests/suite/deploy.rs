@@ -36,19 +36,13 @@ async fn the_command_deploys_initialises_and_registers_workers() -> Result<()> {
         ])
         .arg(&key_file);
     let output = tokio::task::spawn_blocking(move || deploy.output()).await??;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said: Value = serde_json::from_slice(&output.stdout).context("JSON")?;
     assert_eq!(said["contract_id"], account.id().as_str());
 
     let config: ConfigView = node.view(account.id(), "get_config").await?.json()?;
     assert_eq!((&config.owner_id, config.paused), (account.id(), false));
-    let view = node
-        .view(account.id(), "get_worker")
-        .args_json(json!({ "worker_id": worker.id() }));
+    let view = node.view(account.id(), "get_worker").args_json(json!({ "worker_id": worker.id() }));
     let registered: Option<WorkerView> = view.await?.json()?;
     assert_eq!(registered.context("registered")?.worker_id, *worker.id());
     Ok(())

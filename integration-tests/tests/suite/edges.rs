@@ -85,10 +85,7 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let asked_for = ExecutionRequest {
-        limits: small(),
-        ..request(echo, "gas")
-    };
+    let asked_for = ExecutionRequest { limits: small(), ..request(echo, "gas") };
     let gas = estimated_gas(&testbed, &asked_for).await?;
     let funds = testbed.funds().await?;
     for (too_little, expected) in [(gas - 1, "needed"), (300_000_000_000, "xceeded")] {
@@ -104,10 +101,8 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
     // A worker that attaches too little has changed nothing, and may try again.
     let response = testbed.execute(request_id).await?;
     let submit = async |gas: Gas| -> Result<ExecutionFinalResult> {
-        let call = testbed
-            .worker
-            .call(testbed.contract.id(), "resolve_execution")
-            .args_borsh(&response);
+        let call =
+            testbed.worker.call(testbed.contract.id(), "resolve_execution").args_borsh(&response);
         Ok(call.gas(gas).transact().await?)
     };
     let before = testbed.live(request_id).await?;
@@ -117,12 +112,7 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
     assert!(submit(Gas::from_tgas(15)).await?.is_success());
     let result = testbed.finished(asked).await?;
     let settled: outlayer_protocol::Settlement = result.into_result()?.json()?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "gas".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "gas".into() });
     Ok(())
 }
 
@@ -135,11 +125,7 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
     let caller = testbed.node.dev_create_account().await?;
     let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     config.bounds.input_bytes = u32::try_from(BYTES)?;
-    let set = testbed
-        .contract
-        .call("set_config")
-        .args_json(json!({ "config": config }))
-        .max_gas();
+    let set = testbed.contract.call("set_config").args_json(json!({ "config": config })).max_gas();
     set.transact().await?.into_result()?;
     let serving = testbed.serve()?;
 
@@ -156,17 +142,11 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
     let asked = call.gas(MAX_GAS).transact_async().await?;
     let result = testbed.finished(asked).await?;
     let events = events(&result);
-    let Some(Event::ExecutionRequested(requested)) = events.first() else {
-        panic!("{events:?}")
-    };
+    let Some(Event::ExecutionRequested(requested)) = events.first() else { panic!("{events:?}") };
     assert_eq!(requested.input_hash, Hash32::of(&asked_for.input));
     let settled: outlayer_protocol::Settlement = result.into_result()?.json()?;
     // The guest has read it all, and was stopped when it wrote more than it may.
-    assert!(
-        matches!(settled.outcome, Outcome::LimitExceeded { .. }),
-        "{:?}",
-        settled.outcome
-    );
+    assert!(matches!(settled.outcome, Outcome::LimitExceeded { .. }), "{:?}", settled.outcome);
     assert!(settled.used.amount() > 0);
     serving.stop().await
 }
@@ -178,28 +158,18 @@ async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<(
     let caller = testbed.node.dev_create_account().await?;
     let create = async || -> Result<Account> {
         let create = caller.create_subaccount("payer");
-        let created = create
-            .initial_balance(NearToken::from_near(2))
-            .transact()
-            .await?;
+        let created = create.initial_balance(NearToken::from_near(2)).transact().await?;
         Ok(created.into_result()?)
     };
     let payer = create().await?;
-    let asked_for = ExecutionRequest {
-        refund_to: Some(payer.id().clone()),
-        ..request(echo, "who pays?")
-    };
+    let asked_for =
+        ExecutionRequest { refund_to: Some(payer.id().clone()), ..request(echo, "who pays?") };
     let asked = testbed.ask(&caller, &asked_for).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let payer_id = payer.id().clone();
     assert!(payer.delete_account(caller.id()).await?.is_success());
     let response = testbed.execute(request_id).await?;
-    assert!(
-        testbed
-            .resolve(&testbed.worker, &response)
-            .await?
-            .is_success()
-    );
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
     let settled = testbed.settlement(asked).await?;
     assert!(settled.refund > NOTHING);
 
@@ -213,20 +183,16 @@ async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<(
 
     let payer = create().await?;
     let before = testbed.balance(&payer_id).await?;
-    let claim = payer
-        .call(testbed.contract.id(), "claim")
-        .args_json(json!({}))
-        .gas(Gas::from_tgas(30));
+    let claim =
+        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
     let claimed: NearToken = claim.transact().await?.into_result()?.json()?;
     assert_eq!((claimed, claimable().await?), (settled.refund, NOTHING));
     // What the claim itself cost is far below what it brought.
     let after = testbed.balance(&payer_id).await?;
     let (won, refund) = (after.saturating_sub(before), settled.refund.as_yoctonear());
     assert!(won > refund / 2 && won < refund, "{won} of {refund}");
-    let again = payer
-        .call(testbed.contract.id(), "claim")
-        .args_json(json!({}))
-        .gas(Gas::from_tgas(30));
+    let again =
+        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
     assert!(refusal(again.transact().await?).contains("nothing is due"));
     Ok(())
 }
@@ -236,10 +202,8 @@ async fn a_dapps_callback_that_panics_undoes_nothing_of_the_settlement() -> Resu
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let asked_for = ExecutionRequest {
-        refund_to: Some(caller.id().clone()),
-        ..request(echo, "panic!")
-    };
+    let asked_for =
+        ExecutionRequest { refund_to: Some(caller.id().clone()), ..request(echo, "panic!") };
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = caller
         .call(testbed.dapp.id(), "ask_and_panic")
@@ -255,9 +219,7 @@ async fn a_dapps_callback_that_panics_undoes_nothing_of_the_settlement() -> Resu
     assert!(resolved.is_success(), "{resolved:?}");
     let result = testbed.finished(asked).await?;
     let events = events(&result);
-    let Some(Event::ExecutionCompleted(completed)) = events.last() else {
-        panic!("{events:?}")
-    };
+    let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{events:?}") };
     let (fee, refund) = (completed.fee, completed.refund);
     assert!(refusal(result).contains("this callback always panics"));
 
@@ -267,10 +229,7 @@ async fn a_dapps_callback_that_panics_undoes_nothing_of_the_settlement() -> Resu
     assert_eq!(funds.deposits, NOTHING);
     assert_eq!(fee.saturating_add(refund), deposit);
     let after = testbed.balance(caller.id()).await?;
-    assert!(
-        after >= before + refund.as_yoctonear(),
-        "the refund has arrived: {before}, {after}"
-    );
+    assert!(after >= before + refund.as_yoctonear(), "the refund has arrived: {before}, {after}");
     Ok(())
 }
 
@@ -281,10 +240,7 @@ async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
     let caller = testbed.node.dev_create_account().await?;
     let mut batch = caller.batch(testbed.contract.id());
     for input in ["first", "second"] {
-        let asked_for = ExecutionRequest {
-            limits: small(),
-            ..request(echo, input)
-        };
+        let asked_for = ExecutionRequest { limits: small(), ..request(echo, input) };
         let deposit = testbed.estimate(&asked_for).await?.total;
         let call = Function::new("request_execution").args_json(json!({ "request": asked_for }));
         batch = batch.call(call.deposit(deposit).gas(Gas::from_tgas(100)));
@@ -297,10 +253,7 @@ async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
     );
     assert_eq!(pending[0].block_height, pending[1].block_height);
     assert_ne!(one.request.data_id, other.request.data_id);
-    assert_ne!(
-        one.request.context.random_seed,
-        other.request.context.random_seed
-    );
+    assert_ne!(one.request.context.random_seed, other.request.context.random_seed);
 
     // Settled in the opposite order.
     let mut ids: Vec<_> = pending.iter().map(|one| one.request_id).collect();
@@ -318,12 +271,7 @@ async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
     assert_eq!(completed, 2);
     // The transaction's result is that of its last action.
     let settled: outlayer_protocol::Settlement = result.into_result()?.json()?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "second".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "second".into() });
     assert_eq!(testbed.funds().await?.deposits, NOTHING);
     Ok(())
 }
@@ -363,12 +311,7 @@ async fn a_request_that_is_answered_in_its_own_block_settles() -> Result<()> {
         "asked at {}, settled at {settled_at}",
         requested.context.block_height
     );
-    assert_eq!(
-        settlement(result)?.outcome,
-        Outcome::Completed {
-            output: "at once".into()
-        }
-    );
+    assert_eq!(settlement(result)?.outcome, Outcome::Completed { output: "at once".into() });
     Ok(())
 }
 
@@ -384,22 +327,15 @@ async fn a_key_for_resolve_execution_alone_is_all_that_a_worker_needs() -> Resul
         &["resolve_execution"],
         Some(allowance),
     );
-    let added = testbed
-        .worker
-        .batch(testbed.worker.id())
-        .add_key(key.public_key(), access);
+    let added = testbed.worker.batch(testbed.worker.id()).add_key(key.public_key(), access);
     added.transact().await?.into_result()?;
     let limited = Account::from_secret_key(testbed.worker.id().clone(), key, &testbed.node);
 
     let serving = testbed.serve_with(testbed.worker_config(&limited)?)?;
-    let asked = testbed
-        .ask(&caller, &request(echo, "a limited key"))
-        .await?;
+    let asked = testbed.ask(&caller, &request(echo, "a limited key")).await?;
     assert_eq!(
         testbed.settlement(asked).await?.outcome,
-        Outcome::Completed {
-            output: "a limited key".into()
-        }
+        Outcome::Completed { output: "a limited key".into() }
     );
     serving.stop().await?;
 
@@ -435,10 +371,7 @@ async fn what_a_callback_left_that_ran_out_of_gas_anyone_sweeps() -> Result<()> 
     let mut live = testbed.live(request_id).await?.context("live")?.request;
     live.args = vec![String::new(); 20_000];
     let key = [&b"r"[..], &request_id.to_be_bytes()].concat();
-    testbed
-        .node
-        .patch_state(testbed.contract.id(), &key, &borsh::to_vec(&live)?)
-        .await?;
+    testbed.node.patch_state(testbed.contract.id(), &key, &borsh::to_vec(&live)?).await?;
     let patched = testbed.live(request_id).await?.context("patched")?.request;
     assert_eq!(patched, live, "the record's key or encoding has changed");
 
@@ -452,10 +385,7 @@ async fn what_a_callback_left_that_ran_out_of_gas_anyone_sweeps() -> Result<()> 
         testbed.live(request_id).await?.is_some(),
         "the failed callback must have undone what it did"
     );
-    assert_eq!(
-        testbed.funds().await?.deposits,
-        funds.deposits.saturating_add(deposit)
-    );
+    assert_eq!(testbed.funds().await?.deposits, funds.deposits.saturating_add(deposit));
 
     let sweep = async || -> Result<ExecutionFinalResult> {
         let call = stranger.call(testbed.contract.id(), "sweep_expired");
@@ -507,17 +437,13 @@ async fn requests_that_are_live_across_an_upgrade_settle() -> Result<()> {
     let announced: Value = testbed.contract.view("get_upgrade").await?.json()?;
     let from_height = announced["from_height"].as_u64().context("from_height")?;
     let upgrade = async || -> Result<ExecutionFinalResult> {
-        let call = owner
-            .call(testbed.contract.id(), "upgrade")
-            .args(code.clone());
+        let call = owner.call(testbed.contract.id(), "upgrade").args(code.clone());
         Ok(call.gas(MAX_GAS).transact().await?)
     };
     assert!(refusal(upgrade().await?).contains("the upgrade may be made from block"));
 
     testbed.advance_to(from_height - 30).await?;
-    let answered = testbed
-        .ask(&caller, &request(echo, "across an upgrade"))
-        .await?;
+    let answered = testbed.ask(&caller, &request(echo, "across an upgrade")).await?;
     testbed.wait_for_pending(1).await?;
     let forgotten = testbed.ask(&caller, &unanswerable(&caller)).await?;
     let pending = testbed.wait_for_pending(2).await?;
@@ -536,9 +462,7 @@ async fn requests_that_are_live_across_an_upgrade_settle() -> Result<()> {
     assert!(resolved.is_success(), "{resolved:?}");
     assert_eq!(
         testbed.settlement(answered).await?.outcome,
-        Outcome::Completed {
-            output: "across an upgrade".into()
-        }
+        Outcome::Completed { output: "across an upgrade".into() }
     );
     testbed.advance_to(deadline + 3).await?;
     let settled = testbed.settlement(forgotten).await?;

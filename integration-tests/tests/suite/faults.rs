@@ -25,43 +25,24 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
 
     let spin = testbed.publish_guest("spin").await?;
     let settled = testbed
-        .settlement(
-            testbed
-                .ask(&caller, &with_fuel(request(spin, ""), FUEL))
-                .await?,
-        )
+        .settlement(testbed.ask(&caller, &with_fuel(request(spin, ""), FUEL)).await?)
         .await?;
-    assert_eq!(
-        (&settled.outcome, settled.used),
-        (&Outcome::OutOfFuel, Compute::Fuel(FUEL))
-    );
+    assert_eq!((&settled.outcome, settled.used), (&Outcome::OutOfFuel, Compute::Fuel(FUEL)));
     assert_eq!(settled.fee, pricing::fee(&prices, Compute::Fuel(FUEL), 0)?);
 
     let trap = testbed.publish_guest("trap").await?;
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &request(trap, "unreachable")).await?)
-        .await?;
+    let settled =
+        testbed.settlement(testbed.ask(&caller, &request(trap, "unreachable")).await?).await?;
     assert!(
         matches!(&settled.outcome, Outcome::Trapped { reason } if reason.contains("unreachable")),
         "{settled:?}"
     );
     assert!(settled.used.amount() > 0);
-    assert_eq!(
-        settled.fee,
-        pricing::fee(&prices, settled.used, "unreachable".len() as u64)?
-    );
+    assert_eq!(settled.fee, pricing::fee(&prices, settled.used, "unreachable".len() as u64)?);
 
-    let garbage = testbed
-        .publish(b"\0asm\x01\0\0\0 this is no module")
-        .await?;
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &request(garbage, "")).await?)
-        .await?;
-    assert!(
-        matches!(settled.outcome, Outcome::InvalidModule { .. }),
-        "{:?}",
-        settled.outcome
-    );
+    let garbage = testbed.publish(b"\0asm\x01\0\0\0 this is no module").await?;
+    let settled = testbed.settlement(testbed.ask(&caller, &request(garbage, "")).await?).await?;
+    assert!(matches!(settled.outcome, Outcome::InvalidModule { .. }), "{:?}", settled.outcome);
     assert!(settled.fee >= prices.base_fee);
     serving.stop().await
 }
@@ -80,9 +61,7 @@ async fn web_server(body: Vec<u8>) -> Result<String> {
                     "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     body.len()
                 );
-                let _ = connection
-                    .write_all(&[head.as_bytes(), &body].concat())
-                    .await;
+                let _ = connection.write_all(&[head.as_bytes(), &body].concat()).await;
             });
         }
     });
@@ -98,29 +77,14 @@ async fn code_from_a_url_runs_only_when_its_hash_is_right() -> Result<()> {
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.code.allow_private_urls = true;
     let serving = testbed.serve_with(config)?;
-    let at_url = |hash| {
-        ExecutionRequest::new(
-            CodeRef {
-                hash,
-                url: Some(url.clone()),
-            },
-            "from the web",
-        )
-    };
+    let at_url =
+        |hash| ExecutionRequest::new(CodeRef { hash, url: Some(url.clone()) }, "from the web");
 
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &at_url(Hash32::of(&echo))).await?)
-        .await?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "from the web".into()
-        }
-    );
+    let settled =
+        testbed.settlement(testbed.ask(&caller, &at_url(Hash32::of(&echo))).await?).await?;
+    assert_eq!(settled.outcome, Outcome::Completed { output: "from the web".into() });
 
-    let asked = testbed
-        .ask(&caller, &at_url(Hash32::of(b"something else")))
-        .await?;
+    let asked = testbed.ask(&caller, &at_url(Hash32::of(b"something else"))).await?;
     let deadline = testbed.wait_for_pending(1).await?[0].deadline;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(

@@ -10,12 +10,8 @@ async fn answer(
     caller: &near_workspaces::Account,
     asked_for: &ExecutionRequest,
 ) -> Result<Value> {
-    let settled = testbed
-        .settlement(testbed.ask(caller, asked_for).await?)
-        .await?;
-    let Outcome::Completed { output } = settled.outcome else {
-        panic!("{:?}", settled.outcome)
-    };
+    let settled = testbed.settlement(testbed.ask(caller, asked_for).await?).await?;
+    let Outcome::Completed { output } = settled.outcome else { panic!("{:?}", settled.outcome) };
     Ok(serde_json::from_slice(&output)?)
 }
 
@@ -26,19 +22,9 @@ async fn a_guest_is_told_every_field_of_the_context() -> Result<()> {
     let caller = testbed.node.dev_create_account().await?;
     let asked = testbed.ask(&caller, &request(guest, "")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-    let context = testbed
-        .live(request_id)
-        .await?
-        .context("live")?
-        .request
-        .context;
+    let context = testbed.live(request_id).await?.context("live")?.request.context;
     let response = testbed.execute(request_id).await?;
-    assert!(
-        testbed
-            .resolve(&testbed.worker, &response)
-            .await?
-            .is_success()
-    );
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
     let Outcome::Completed { output } = settlement(testbed.finished(asked).await?)?.outcome else {
         panic!("{:?}", response.status)
     };
@@ -47,9 +33,7 @@ async fn a_guest_is_told_every_field_of_the_context() -> Result<()> {
     let expected = context.env().into_iter().skip(2).map(|(_, value)| value);
     for (name, value) in names.iter().zip(expected) {
         let found = &told[name];
-        let text = found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned);
+        let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
         assert_eq!(text, value, "{name} in {told}");
     }
     Ok(())
@@ -67,10 +51,8 @@ async fn randomness_follows_the_seed_that_is_given_or_the_request() -> Result<()
         answer(&testbed, &caller, &seeded).await?,
         answer(&testbed, &caller, &seeded).await?
     );
-    let (one, other) = (
-        answer(&testbed, &caller, &drawn).await?,
-        answer(&testbed, &caller, &drawn).await?,
-    );
+    let (one, other) =
+        (answer(&testbed, &caller, &drawn).await?, answer(&testbed, &caller, &drawn).await?);
     assert_ne!(one["nonce"], other["nonce"], "two requests have two seeds");
     serving.stop().await
 }

@@ -25,24 +25,10 @@ async fn every_altered_field_shows_in_the_digest_of_the_event() -> Result<()> {
             r.output.0.clear();
         }),
         ("output", |r| r.output.0[0] ^= 1),
-        ("used, more", |r| {
-            r.used = Compute::Fuel(r.used.amount() + 1)
-        }),
-        ("used, less", |r| {
-            r.used = Compute::Fuel(r.used.amount() - 1)
-        }),
-        ("reads", |r| {
-            r.reads.push(ReadEntry {
-                key: "absent".into(),
-                value_hash: None,
-            })
-        }),
-        ("journal", |r| {
-            r.journal.push(JournalEntry {
-                key: "absent".into(),
-                value: None,
-            })
-        }),
+        ("used, more", |r| r.used = Compute::Fuel(r.used.amount() + 1)),
+        ("used, less", |r| r.used = Compute::Fuel(r.used.amount() - 1)),
+        ("reads", |r| r.reads.push(ReadEntry { key: "absent".into(), value_hash: None })),
+        ("journal", |r| r.journal.push(JournalEntry { key: "absent".into(), value: None })),
         ("log_hash", |r| r.log_hash = Hash32::of(b"other logs")),
     ];
     for (field, lie) in lies {
@@ -60,16 +46,8 @@ async fn every_altered_field_shows_in_the_digest_of_the_event() -> Result<()> {
             panic!("{field}: {events:?}")
         };
         assert_ne!(completed.digest, honest, "{field}");
-        assert_eq!(
-            completed.digest,
-            ExecutionRecord::new(&live, &response).digest(),
-            "{field}"
-        );
-        assert_eq!(
-            settlement(result)?.digest,
-            Some(completed.digest),
-            "{field}"
-        );
+        assert_eq!(completed.digest, ExecutionRecord::new(&live, &response).digest(), "{field}");
+        assert_eq!(settlement(result)?.digest, Some(completed.digest), "{field}");
     }
     Ok(())
 }

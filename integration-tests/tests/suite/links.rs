@@ -44,10 +44,7 @@ fn contracts_import_what_the_committed_list_says() -> Result<()> {
     let mut expected: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         if let Some((contract, names)) = line.split_once(':') {
-            expected.insert(
-                contract,
-                names.split_whitespace().map(str::to_owned).collect(),
-            );
+            expected.insert(contract, names.split_whitespace().map(str::to_owned).collect());
         }
     }
     assert!(expected.contains_key("outlayer_contract") && expected.contains_key("fixture_dapp"));
@@ -61,10 +58,7 @@ fn contracts_import_what_the_committed_list_says() -> Result<()> {
             found.join(" ")
         );
         for newer in NEWER {
-            assert!(
-                !found.iter().any(|name| name.contains(newer)),
-                "{contract} imports {newer}"
-            );
+            assert!(!found.iter().any(|name| name.contains(newer)), "{contract} imports {newer}");
         }
     }
     Ok(())
@@ -90,19 +84,10 @@ fn methods(wasm: &[u8]) -> Result<BTreeSet<String>> {
 fn the_contract_exports_the_committed_list_of_methods() -> Result<()> {
     let list = artifacts::workspace().join("contract/methods.txt");
     let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
-    let expected: BTreeSet<String> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect();
+    let expected: BTreeSet<String> =
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
     let found = methods(&artifacts::wasm("outlayer_contract")?)?;
     let joined: Vec<_> = found.iter().map(String::as_str).collect();
-    assert_eq!(
-        found,
-        expected,
-        "put this into {}:\n{}",
-        list.display(),
-        joined.join("\n")
-    );
+    assert_eq!(found, expected, "put this into {}:\n{}", list.display(), joined.join("\n"));
     Ok(())
 }

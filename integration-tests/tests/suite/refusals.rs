@@ -9,12 +9,7 @@ use outlayer_protocol::{ExecutionResponse, Outcome, views::FundsView};
 async fn state(testbed: &Testbed) -> Result<(FundsView, u128, u64, usize)> {
     let account = testbed.contract.view_account().await?;
     let pending = testbed.pending().await?.len();
-    Ok((
-        testbed.funds().await?,
-        account.balance.as_yoctonear(),
-        account.storage_usage,
-        pending,
-    ))
+    Ok((testbed.funds().await?, account.balance.as_yoctonear(), account.storage_usage, pending))
 }
 
 /// A refused call leaves the state as it was; before protocol version 87 a contract earned from its gas.
@@ -24,14 +19,9 @@ async fn assert_refused(
     before: (FundsView, u128, u64, usize),
     expected: &str,
 ) -> Result<()> {
-    let Err(refusal) = result.into_result() else {
-        panic!("must be refused: {expected}")
-    };
+    let Err(refusal) = result.into_result() else { panic!("must be refused: {expected}") };
     let refusal = format!("{refusal:?}");
-    assert!(
-        refusal.contains(expected),
-        "expected {expected:?} in {refusal}"
-    );
+    assert!(refusal.contains(expected), "expected {expected:?} in {refusal}");
     let mut after = state(testbed).await?;
     if testbed.node.status().await?.protocol_version < 87 && after.1 > before.1 {
         after.1 = before.1;
@@ -56,26 +46,13 @@ async fn strangers_unknown_requests_second_and_late_answers_are_refused() -> Res
     assert_refused(&testbed, refused, before, "is not a registered worker").await?;
 
     let before = state(&testbed).await?;
-    let unknown = ExecutionResponse {
-        request_id: 1_000,
-        ..response.clone()
-    };
+    let unknown = ExecutionResponse { request_id: 1_000, ..response.clone() };
     let refused = testbed.resolve(&testbed.worker, &unknown).await?;
     assert_refused(&testbed, refused, before, "request 1000 does not exist").await?;
 
-    assert!(
-        testbed
-            .resolve(&testbed.worker, &response)
-            .await?
-            .is_success()
-    );
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "once".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "once".into() });
 
     let before = state(&testbed).await?;
     let refused = testbed.resolve(&testbed.worker, &response).await?;
@@ -107,11 +84,7 @@ async fn of_two_answers_at_once_one_settles_and_the_other_is_refused() -> Result
         testbed.resolve(&rival, &response)
     );
     let results = [one?, other?];
-    assert_eq!(
-        results.iter().filter(|result| result.is_success()).count(),
-        1,
-        "{results:?}"
-    );
+    assert_eq!(results.iter().filter(|result| result.is_success()).count(), 1, "{results:?}");
     let refusal = results
         .into_iter()
         .find_map(|result| result.into_result().err())
@@ -123,9 +96,7 @@ async fn of_two_answers_at_once_one_settles_and_the_other_is_refused() -> Result
     );
     assert_eq!(
         testbed.settlement(asked).await?.outcome,
-        Outcome::Completed {
-            output: "race".into()
-        }
+        Outcome::Completed { output: "race".into() }
     );
     Ok(())
 }
@@ -141,9 +112,7 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     let mut greedy = good.clone();
     greedy.limits.memory_bytes = u64::MAX;
     let mut shadow = good.clone();
-    shadow
-        .env
-        .push(("OUTLAYER_RANDOM_SEED".to_owned(), "7".to_owned()));
+    shadow.env.push(("OUTLAYER_RANDOM_SEED".to_owned(), "7".to_owned()));
     let unpublished = request(outlayer_protocol::Hash32::of(b"nothing"), "");
     let enough = NearToken::from_near(5);
     let short = NearToken::from_yoctonear(cost.total.as_yoctonear() - 1);
@@ -168,11 +137,5 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         .args_json(serde_json::json!({ "request": { "code": 7 } }))
         .deposit(enough)
         .gas(DAPP_GAS);
-    assert_refused(
-        &testbed,
-        call.transact().await?,
-        before,
-        "expected struct CodeRef",
-    )
-    .await
+    assert_refused(&testbed, call.transact().await?, before, "expected struct CodeRef").await
 }

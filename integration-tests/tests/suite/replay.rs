@@ -37,9 +37,7 @@ async fn replay(testbed: &Testbed, transaction: &str, signer: &str) -> Result<(b
 #[tokio::test(flavor = "multi_thread")]
 async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result<()> {
     let testbed = Testbed::start().await?;
-    let deposit = testbed
-        .worker
-        .call(testbed.contract.id(), "storage_deposit");
+    let deposit = testbed.worker.call(testbed.contract.id(), "storage_deposit");
     let deposit = deposit
         .args_json(json!({ "account_id": testbed.dapp.id() }))
         .deposit(NearToken::from_near(1));
@@ -61,10 +59,7 @@ async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result
         let (hash, signer) = (asked.hash().to_string(), asked.sender_id().to_string());
         let result = testbed.finished(asked).await?;
         let events = events(&result);
-        assert!(matches!(
-            settlement(result)?.outcome,
-            Outcome::Completed { .. }
-        ));
+        assert!(matches!(settlement(result)?.outcome, Outcome::Completed { .. }));
         let Some(Event::ExecutionCompleted(completed)) = events.last() else {
             panic!("{events:?}")
         };
@@ -115,25 +110,10 @@ async fn the_record_of_a_live_request_binds_what_the_chain_shows() -> Result<()>
     assert_eq!(&record.context.contract_id, testbed.contract.id());
     assert_eq!(&record.context.signer_id, caller.id());
     assert_eq!(&record.context.predecessor_id, testbed.dapp.id());
-    let block = testbed
-        .node
-        .view_block()
-        .block_height(record.context.block_height)
-        .await?;
-    assert_eq!(
-        record.context.block_timestamp,
-        block.header().timestamp_nanosec()
-    );
+    let block = testbed.node.view_block().block_height(record.context.block_height).await?;
+    assert_eq!(record.context.block_timestamp, block.header().timestamp_nanosec());
 
-    assert!(
-        testbed
-            .resolve(&testbed.worker, &response)
-            .await?
-            .is_success()
-    );
-    assert_eq!(
-        testbed.settlement(asked).await?.digest,
-        Some(record.digest())
-    );
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
+    assert_eq!(testbed.settlement(asked).await?.digest, Some(record.digest()));
     Ok(())
 }

@@ -42,23 +42,14 @@ async fn a_worker_killed_before_it_submits_and_started_again_settles_the_request
         .spawn()
         .context("the worker's daemon")?;
 
-    let asked = testbed
-        .ask(&caller, &request(echo, "twice started"))
-        .await?;
+    let asked = testbed.ask(&caller, &request(echo, "twice started")).await?;
     let log = BufReader::new(daemon.stderr.take().context("the daemon's log")?);
-    let executed = log
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.contains("executed"));
+    let executed = log.lines().map_while(Result::ok).find(|line| line.contains("executed"));
     daemon.kill()?;
     daemon.wait()?;
     let executed = executed.context("the daemon ended without executing the request")?;
     assert!(executed.contains("request"), "{executed}");
-    assert_eq!(
-        testbed.pending().await?.len(),
-        1,
-        "nothing was submitted: {executed}"
-    );
+    assert_eq!(testbed.pending().await?.len(), 1, "nothing was submitted: {executed}");
 
     let serving = testbed.serve()?;
     let result = testbed.finished(asked).await?;
@@ -68,11 +59,6 @@ async fn a_worker_killed_before_it_submits_and_started_again_settles_the_request
         .count();
     assert_eq!(completed, 1);
     let settled = outlayer_integration_tests::testbed::settlement(result)?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "twice started".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "twice started".into() });
     serving.stop().await
 }

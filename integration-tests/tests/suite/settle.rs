@@ -16,26 +16,15 @@ async fn the_dapps_callback_receives_the_output_of_the_guest() -> Result<()> {
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
 
-    let asked = testbed
-        .ask(&caller, &request(echo, "Guten Tag, 世界! \u{1} \"quoted\""))
-        .await?;
+    let asked = testbed.ask(&caller, &request(echo, "Guten Tag, 世界! \u{1} \"quoted\"")).await?;
     let settled = testbed.settlement(asked).await?;
     assert_eq!(
         settled.outcome,
-        Outcome::Completed {
-            output: "Guten Tag, 世界! \u{1} \"quoted\"".into()
-        }
+        Outcome::Completed { output: "Guten Tag, 世界! \u{1} \"quoted\"".into() }
     );
-    assert!(
-        matches!(settled.used, Compute::Fuel(fuel) if fuel > 0),
-        "{:?}",
-        settled.used
-    );
+    assert!(matches!(settled.used, Compute::Fuel(fuel) if fuel > 0), "{:?}", settled.used);
     assert!(settled.digest.is_some());
-    assert!(
-        testbed.live(settled.request_id).await?.is_none(),
-        "the record must be gone"
-    );
+    assert!(testbed.live(settled.request_id).await?.is_none(), "the record must be gone");
 
     let answers: Vec<String> = testbed
         .dapp
@@ -43,11 +32,7 @@ async fn the_dapps_callback_receives_the_output_of_the_guest() -> Result<()> {
         .args_json(serde_json::json!({ "asker": caller.id() }))
         .await?
         .json()?;
-    assert_eq!(
-        answers.len(),
-        1,
-        "the dApp's callback must run once: {answers:?}"
-    );
+    assert_eq!(answers.len(), 1, "the dApp's callback must run once: {answers:?}");
     serving.stop().await
 }
 
@@ -62,12 +47,7 @@ async fn every_yocto_is_accounted_for() -> Result<()> {
     let excess = NearToken::from_near(1).as_yoctonear();
     let deposit = cost.total.as_yoctonear() + excess;
 
-    let accounts = [
-        caller.id(),
-        testbed.dapp.id(),
-        testbed.contract.id(),
-        testbed.worker.id(),
-    ];
+    let accounts = [caller.id(), testbed.dapp.id(), testbed.contract.id(), testbed.worker.id()];
     let balances = async || -> Result<Vec<u128>> {
         let mut balances = Vec::new();
         for account in accounts {
@@ -77,9 +57,7 @@ async fn every_yocto_is_accounted_for() -> Result<()> {
     };
     let (before, funds_before) = (balances().await?, testbed.funds().await?);
 
-    let asked = testbed
-        .ask_with(&caller, &asked_for, NearToken::from_yoctonear(deposit))
-        .await?;
+    let asked = testbed.ask_with(&caller, &asked_for, NearToken::from_yoctonear(deposit)).await?;
     let pending = testbed.wait_for_pending(1).await?;
     let request_id = pending[0].request_id;
     let held = testbed.funds().await?;
@@ -119,26 +97,16 @@ async fn every_yocto_is_accounted_for() -> Result<()> {
     assert_eq!(before[0] + before[3] - after[0] - after[3], fee + gas);
     // The contract kept the fee, the dApp nothing; before protocol version 87 contracts also earned a part of the gas
     // that they burnt.
-    let kept = after[2]
-        .checked_sub(before[2])
-        .context("the contract lost money")?;
-    let won = after[1]
-        .checked_sub(before[1])
-        .context("the dApp lost money")?;
+    let kept = after[2].checked_sub(before[2]).context("the contract lost money")?;
+    let won = after[1].checked_sub(before[1]).context("the dApp lost money")?;
     let rewarded = testbed.node.status().await?.protocol_version < 87;
-    assert!(
-        kept >= fee && (rewarded || kept == fee),
-        "kept {kept}, fee {fee}"
-    );
+    assert!(kept >= fee && (rewarded || kept == fee), "kept {kept}, fee {fee}");
     assert!(rewarded || won == 0, "the dApp won {won}");
 
     // The events tell the same story, and the digest is that of the contract's own record.
     let digest = ExecutionRecord::new(&live.request, &response).digest();
     assert_eq!(settled.digest, Some(digest));
-    let [
-        Event::ExecutionRequested(requested),
-        Event::ExecutionCompleted(completed),
-    ] = &events[..]
+    let [Event::ExecutionRequested(requested), Event::ExecutionCompleted(completed)] = &events[..]
     else {
         panic!("expected a requested and a completed event, found {events:?}");
     };
@@ -164,12 +132,8 @@ async fn an_output_of_100_kb_arrives_whole() -> Result<()> {
 
     let mut asked_for = request(big, BYTES.to_string().as_str());
     asked_for.limits.output_bytes = BYTES;
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &asked_for).await?)
-        .await?;
-    let Outcome::Completed { output } = settled.outcome else {
-        panic!("{:?}", settled.outcome)
-    };
+    let settled = testbed.settlement(testbed.ask(&caller, &asked_for).await?).await?;
+    let Outcome::Completed { output } = settled.outcome else { panic!("{:?}", settled.outcome) };
     assert_eq!(output.len(), BYTES as usize);
     serving.stop().await
 }

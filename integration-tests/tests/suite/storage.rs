@@ -11,9 +11,7 @@ use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
 use serde_json::{Value, json};
 
 async fn pay_for_storage(testbed: &Testbed) -> Result<()> {
-    let call = testbed
-        .worker
-        .call(testbed.contract.id(), "storage_deposit");
+    let call = testbed.worker.call(testbed.contract.id(), "storage_deposit");
     let call = call
         .args_json(json!({ "account_id": testbed.dapp.id() }))
         .deposit(NearToken::from_near(1))
@@ -36,12 +34,7 @@ fn set(key: &str, value: &str) -> Value {
 
 async fn stored(testbed: &Testbed, key: &str) -> Result<Option<Bytes>> {
     let args = json!({ "account_id": testbed.dapp.id(), "key": Bytes::from(key) });
-    Ok(testbed
-        .contract
-        .view("storage_get")
-        .args_json(args)
-        .await?
-        .json()?)
+    Ok(testbed.contract.view("storage_get").args_json(args).await?.json()?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,33 +45,15 @@ async fn a_value_written_by_one_request_is_read_by_the_next() -> Result<()> {
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
 
-    let write = commands(
-        guest,
-        json!([set("greeting", "hello"), set("gone", "soon")]),
-    );
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &write).await?)
-        .await?;
-    assert!(
-        matches!(settled.outcome, Outcome::Completed { .. }),
-        "{settled:?}"
-    );
+    let write = commands(guest, json!([set("greeting", "hello"), set("gone", "soon")]));
+    let settled = testbed.settlement(testbed.ask(&caller, &write).await?).await?;
+    assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{settled:?}");
     assert_eq!(stored(&testbed, "greeting").await?, Some("hello".into()));
 
-    let read = commands(
-        guest,
-        json!([
-            op("get", "greeting"),
-            op("remove", "gone"),
-            op("get", "gone")
-        ]),
-    );
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &read).await?)
-        .await?;
-    let Outcome::Completed { output } = settled.outcome else {
-        panic!("{:?}", settled.outcome)
-    };
+    let read =
+        commands(guest, json!([op("get", "greeting"), op("remove", "gone"), op("get", "gone")]));
+    let settled = testbed.settlement(testbed.ask(&caller, &read).await?).await?;
+    let Outcome::Completed { output } = settled.outcome else { panic!("{:?}", settled.outcome) };
     let answer: Value = serde_json::from_slice(&output)?;
     assert_eq!(answer, json!(["hello", true, null]));
     assert_eq!(stored(&testbed, "gone").await?, None);
@@ -101,16 +76,9 @@ async fn requests_over_one_key_in_flight_at_once_lose_no_update() -> Result<()> 
     let serving = testbed.serve()?;
     for one in asked {
         let settled = testbed.settlement(one).await?;
-        assert!(
-            matches!(settled.outcome, Outcome::Completed { .. }),
-            "{:?}",
-            settled.outcome
-        );
+        assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{:?}", settled.outcome);
     }
-    assert_eq!(
-        stored(&testbed, "counter").await?,
-        Some(REQUESTS.to_string().as_str().into())
-    );
+    assert_eq!(stored(&testbed, "counter").await?, Some(REQUESTS.to_string().as_str().into()));
     serving.stop().await
 }
 
@@ -129,32 +97,15 @@ async fn an_answer_over_an_outdated_value_is_refused_and_executed_again() -> Res
 
     let outdated = testbed.execute(ids[1]).await?;
     let response = testbed.execute(ids[0]).await?;
-    assert!(
-        testbed
-            .resolve(&testbed.worker, &response)
-            .await?
-            .is_success()
-    );
-    assert!(matches!(
-        testbed.settlement(first).await?.outcome,
-        Outcome::Completed { .. }
-    ));
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
+    assert!(matches!(testbed.settlement(first).await?.outcome, Outcome::Completed { .. }));
 
     let refused = testbed.resolve(&testbed.worker, &outdated).await?;
-    let refusal = format!(
-        "{:?}",
-        refused.into_result().expect_err("the key has changed")
-    );
-    assert!(
-        refusal.contains("was read and has changed since"),
-        "{refusal}"
-    );
+    let refusal = format!("{:?}", refused.into_result().expect_err("the key has changed"));
+    assert!(refusal.contains("was read and has changed since"), "{refusal}");
     let again = testbed.execute(ids[1]).await?;
     assert!(testbed.resolve(&testbed.worker, &again).await?.is_success());
-    assert!(matches!(
-        testbed.settlement(second).await?.outcome,
-        Outcome::Completed { .. }
-    ));
+    assert!(matches!(testbed.settlement(second).await?.outcome, Outcome::Completed { .. }));
     assert_eq!(stored(&testbed, "counter").await?, Some("2".into()));
     Ok(())
 }
@@ -166,14 +117,9 @@ async fn a_namespace_that_has_not_paid_settles_as_exhausted_with_nothing_written
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
     let write = commands(guest, json!([set("a", "1"), set("b", "2")]));
-    let settled = testbed
-        .settlement(testbed.ask(&caller, &write).await?)
-        .await?;
+    let settled = testbed.settlement(testbed.ask(&caller, &write).await?).await?;
     assert_eq!(settled.outcome, Outcome::StorageExhausted);
-    assert_eq!(
-        (stored(&testbed, "a").await?, stored(&testbed, "b").await?),
-        (None, None)
-    );
+    assert_eq!((stored(&testbed, "a").await?, stored(&testbed, "b").await?), (None, None));
     serving.stop().await
 }
 
@@ -186,11 +132,7 @@ async fn call(
     deposit: NearToken,
 ) -> Result<ExecutionFinalResult> {
     let call = by.call(testbed.contract.id(), method).args_json(args);
-    Ok(call
-        .deposit(deposit)
-        .gas(Gas::from_tgas(100))
-        .transact()
-        .await?)
+    Ok(call.deposit(deposit).gas(Gas::from_tgas(100)).transact().await?)
 }
 
 const NOTHING: NearToken = NearToken::from_yoctonear(0);
@@ -202,20 +144,12 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     let owner = testbed.node.dev_create_account().await?;
     let friend = testbed.node.dev_create_account().await?;
     let view = async |method: &str, args: Value| -> Result<Value> {
-        Ok(testbed
-            .contract
-            .view(method)
-            .args_json(args)
-            .await?
-            .json()?)
+        Ok(testbed.contract.view(method).args_json(args).await?.json()?)
     };
     let balance_of = async || view("storage_balance_of", json!({ "account_id": owner.id() })).await;
     let funds = testbed.funds().await?;
     let bounds = view("storage_balance_bounds", json!({})).await?;
-    let min: u128 = bounds["min"]
-        .as_str()
-        .unwrap_or("amounts are texts")
-        .parse()?;
+    let min: u128 = bounds["min"].as_str().unwrap_or("amounts are texts").parse()?;
     assert_eq!(bounds["max"], Value::Null);
     assert_eq!(balance_of().await?, Value::Null);
 
@@ -227,20 +161,14 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     assert_eq!(registered["total"], json!(min.to_string()));
     assert_eq!(balance_of().await?, registered);
     assert!(
-        registered["available"]
-            .as_str()
-            .is_some_and(|text| text.parse::<u128>().is_ok()),
+        registered["available"].as_str().is_some_and(|text| text.parse::<u128>().is_ok()),
         "{registered}"
     );
 
     let more = NearToken::from_millinear(100);
-    call(&testbed, &owner, "storage_deposit", json!({}), more)
-        .await?
-        .into_result()?;
+    call(&testbed, &owner, "storage_deposit", json!({}), more).await?.into_result()?;
     let set = json!({ "key": Bytes::from("k"), "value": Bytes::from("v") });
-    call(&testbed, &owner, "storage_set", set, NOTHING)
-        .await?
-        .into_result()?;
+    call(&testbed, &owner, "storage_set", set, NOTHING).await?.into_result()?;
     let total = min + more.as_yoctonear();
     assert_eq!(balance_of().await?["total"], json!(total.to_string()));
 
@@ -253,27 +181,15 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
         let refused = format!("{:?}", refused.into_result().expect_err(method));
         assert!(refused.contains("expected exactly 1"), "{refused}");
     }
-    let part = call(
-        &testbed,
-        &owner,
-        "storage_withdraw",
-        json!({ "amount": "1000" }),
-        ONE_YOCTO,
-    )
-    .await?;
+    let part =
+        call(&testbed, &owner, "storage_withdraw", json!({ "amount": "1000" }), ONE_YOCTO).await?;
     let part: Value = part.into_result()?.json()?;
     assert_eq!(part["total"], json!((total - 1_000).to_string()));
     let refused = call(&testbed, &owner, "storage_unregister", json!({}), ONE_YOCTO).await?;
     let refused = format!("{:?}", refused.into_result().expect_err("it has a key"));
     assert!(refused.contains("still stores 1 keys"), "{refused}");
-    let closed = call(
-        &testbed,
-        &owner,
-        "storage_unregister",
-        json!({ "force": true }),
-        ONE_YOCTO,
-    )
-    .await?;
+    let closed =
+        call(&testbed, &owner, "storage_unregister", json!({ "force": true }), ONE_YOCTO).await?;
     assert!(closed.into_result()?.json::<bool>()?);
     assert_eq!(balance_of().await?, Value::Null);
     assert_eq!(testbed.funds().await?, funds);
@@ -288,15 +204,9 @@ async fn values_are_read_together_as_of_the_block_that_the_caller_names() -> Res
     for round in ["1", "2"] {
         for key in ["a", "b"] {
             let set = json!({ "key": Bytes::from(key), "value": Bytes::from(round) });
-            call(
-                &testbed,
-                &owner,
-                "storage_set",
-                set,
-                NearToken::from_millinear(50),
-            )
-            .await?
-            .into_result()?;
+            call(&testbed, &owner, "storage_set", set, NearToken::from_millinear(50))
+                .await?
+                .into_result()?;
         }
         heights.push(testbed.height().await?);
     }
@@ -308,12 +218,7 @@ async fn values_are_read_together_as_of_the_block_that_the_caller_names() -> Res
         assert_eq!(values, [Some(round.into()), Some(round.into()), None]);
     }
     let args = json!({ "account_id": owner.id(), "from_index": 0, "limit": 10 });
-    let listed: Vec<Bytes> = testbed
-        .contract
-        .view("storage_keys")
-        .args_json(args)
-        .await?
-        .json()?;
+    let listed: Vec<Bytes> = testbed.contract.view("storage_keys").args_json(args).await?.json()?;
     assert_eq!(listed, ["a".into(), "b".into()]);
     Ok(())
 }
@@ -329,34 +234,18 @@ async fn code_that_a_live_request_needs_stays_and_its_deposit_comes_back_afterwa
     let asked = testbed.ask(&caller, &request(echo, "stay")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let delete = async |by: &Account| {
-        call(
-            &testbed,
-            by,
-            "delete_code",
-            json!({ "hash": echo }),
-            NOTHING,
-        )
-        .await
+        call(&testbed, by, "delete_code", json!({ "hash": echo }), NOTHING).await
     };
     for (by, expected) in [(publisher, "1 live request"), (&caller, "publisher")] {
         let refused = format!("{:?}", delete(by).await?.into_result().expect_err(expected));
         assert!(refused.contains(expected), "{refused}");
     }
     let response = testbed.execute(request_id).await?;
-    testbed
-        .resolve(&testbed.worker, &response)
-        .await?
-        .into_result()?;
-    assert!(matches!(
-        testbed.settlement(asked).await?.outcome,
-        Outcome::Completed { .. }
-    ));
+    testbed.resolve(&testbed.worker, &response).await?.into_result()?;
+    assert!(matches!(testbed.settlement(asked).await?.outcome, Outcome::Completed { .. }));
     delete(publisher).await?.into_result()?;
     assert_eq!(testbed.funds().await?.code, funds.code);
-    let info = testbed
-        .contract
-        .view("get_code_info")
-        .args_json(json!({ "hash": echo }));
+    let info = testbed.contract.view("get_code_info").args_json(json!({ "hash": echo }));
     assert_eq!(info.await?.json::<Value>()?, Value::Null);
     Ok(())
 }
@@ -369,10 +258,7 @@ async fn of_two_answers_over_one_key_sent_at_once_one_is_executed_again() -> Res
     let caller = testbed.node.dev_create_account().await?;
     // Two answers over one key, sent at once: the second is refused while the first is staged, or because of what it wrote.
     let increment = commands(guest, json!([op("increment", "counter")]));
-    let asked = [
-        testbed.ask(&caller, &increment).await?,
-        testbed.ask(&caller, &increment).await?,
-    ];
+    let asked = [testbed.ask(&caller, &increment).await?, testbed.ask(&caller, &increment).await?];
     let rival = testbed.node.dev_create_account().await?;
     testbed.register_worker(rival.id()).await?;
     let pending = testbed.wait_for_pending(2).await?;

@@ -27,10 +27,7 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
     // Not one block early: it lives as long as the deadline is ahead.
     testbed.advance_to(deadline - 8).await?;
     let alive = testbed.live(request_id).await?.is_some();
-    assert!(
-        alive || testbed.height().await? > deadline,
-        "settled before its deadline"
-    );
+    assert!(alive || testbed.height().await? > deadline, "settled before its deadline");
 
     testbed.advance_to(deadline + 3).await?;
     let result = testbed.finished(asked).await?;
@@ -42,17 +39,11 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
         matches!(&events[1..], [Event::ExecutionTimedOut(event)] if event.refund == deposit),
         "{events:?}"
     );
-    assert!(
-        testbed.live(request_id).await?.is_none(),
-        "the record must be gone"
-    );
+    assert!(testbed.live(request_id).await?.is_none(), "the record must be gone");
     assert_eq!(testbed.funds().await?, funds_before);
     let version = testbed.node.status().await?.protocol_version;
     let after = testbed.balance(testbed.contract.id()).await?;
-    assert!(
-        after == before || version < 87 && after > before,
-        "{before} before, {after} after"
-    );
+    assert!(after == before || version < 87 && after > before, "{before} before, {after} after");
     Ok(())
 }
 
@@ -70,12 +61,7 @@ async fn an_answer_just_before_the_deadline_still_settles() -> Result<()> {
     let resolved = testbed.resolve(&testbed.worker, &response).await?;
     assert!(resolved.is_success(), "{resolved:?}");
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(
-        settled.outcome,
-        Outcome::Completed {
-            output: "just in time".into()
-        }
-    );
+    assert_eq!(settled.outcome, Outcome::Completed { output: "just in time".into() });
     Ok(())
 }
 
@@ -96,25 +82,13 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
         .max_gas()
         .transact()
         .await?;
-    let refusal = format!(
-        "{:?}",
-        stranger
-            .into_result()
-            .expect_err("a stranger cannot cancel")
-    );
+    let refusal = format!("{:?}", stranger.into_result().expect_err("a stranger cannot cancel"));
     assert!(refusal.contains("can be cancelled by"), "{refusal}");
 
-    let cancelled = caller
-        .call(testbed.dapp.id(), "cancel")
-        .args_json(&cancel)
-        .max_gas()
-        .transact()
-        .await?;
+    let cancelled =
+        caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas().transact().await?;
     assert!(cancelled.is_success(), "{cancelled:?}");
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(
-        (settled.outcome, settled.refund),
-        (Outcome::Cancelled, deposit)
-    );
+    assert_eq!((settled.outcome, settled.refund), (Outcome::Cancelled, deposit));
     Ok(())
 }

@@ -107,11 +107,7 @@ impl Beacon {
     pub(super) fn new(prev: &BlockHeader, signer: &ValidatorSigner, timestamp: u64) -> Self {
         let vrf = signer.compute_vrf_with_proof(prev.random_value().as_ref());
         let random_value = CryptoHash::hash_bytes(vrf.0.0.as_ref());
-        Self {
-            timestamp,
-            vrf,
-            random_value,
-        }
+        Self { timestamp, vrf, random_value }
     }
 }
 
@@ -152,22 +148,15 @@ impl Draft<'_> {
         let endorsements = vec![vec![Some(Box::new(endorsement))]];
         let chunks = [chunk];
         let roots = Chunks::from_chunk_headers(&chunks, self.height);
-        let body = BlockBody::new(
-            chunks.to_vec(),
-            self.beacon.vrf.0,
-            self.beacon.vrf.1,
-            endorsements,
-        );
+        let body =
+            BlockBody::new(chunks.to_vec(), self.beacon.vrf.0, self.beacon.vrf.1, endorsements);
         let approved = Approval::get_data_for_sig(
             &ApprovalInner::new(self.prev.hash(), self.prev.height(), self.height),
             self.height,
         );
         let contiguous = self.height == self.prev.height() + 1;
-        let last_ds_final = if contiguous {
-            *self.prev.hash()
-        } else {
-            *self.prev.last_ds_final_block()
-        };
+        let last_ds_final =
+            if contiguous { *self.prev.hash() } else { *self.prev.last_ds_final_block() };
         let header = BlockHeader::new(
             version,
             version,
@@ -186,11 +175,7 @@ impl Draft<'_> {
             self.prev.block_ordinal() + 1,
             self.epoch_id,
             self.next_epoch_id,
-            next_gas_price(
-                self.config,
-                self.prev.next_gas_price(),
-                self.executed.gas_burnt,
-            ),
+            next_gas_price(self.config, self.prev.next_gas_price(), self.executed.gas_burnt),
             self.prev
                 .total_supply()
                 .saturating_add(self.minted)

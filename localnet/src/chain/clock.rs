@@ -26,18 +26,12 @@ enum Source {
 impl Clock {
     /// Follows the system's clock.
     pub fn system() -> Self {
-        Self {
-            source: Source::System,
-            ahead: 0,
-        }
+        Self { source: Source::System, ahead: 0 }
     }
 
     /// Moves [`FIXED_STEP`] with each block, whatever the time is.
     pub fn stepping() -> Self {
-        Self {
-            source: Source::Stepping,
-            ahead: 0,
-        }
+        Self { source: Source::Stepping, ahead: 0 }
     }
 
     /// By how many nanoseconds the chain is ahead of its source.
@@ -47,10 +41,7 @@ impl Clock {
 
     /// A clock of the same source that is so many nanoseconds ahead of it.
     pub(super) fn with_ahead(&self, ahead: u64) -> Self {
-        Self {
-            source: self.source,
-            ahead,
-        }
+        Self { source: self.source, ahead }
     }
 
     /// Moves the chain ahead, from the next block on.
@@ -62,9 +53,7 @@ impl Clock {
     pub fn next_timestamp(&mut self, prev: u64) -> u64 {
         let now = match self.source {
             Source::System => {
-                let now = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 nanos(now).saturating_add(self.ahead)
             }
             Source::Stepping => {

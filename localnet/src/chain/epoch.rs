@@ -112,10 +112,8 @@ impl Epochs {
         self.current = current;
         self.next_id = next_id;
         self.next = Arc::new(next);
-        self.proposals = proposals
-            .into_iter()
-            .map(|offer| (offer.account_id().clone(), offer))
-            .collect();
+        self.proposals =
+            proposals.into_iter().map(|offer| (offer.account_id().clone(), offer)).collect();
         self.past = past;
     }
 
@@ -143,20 +141,13 @@ impl Epochs {
             return true;
         }
         // Finality lags; an epoch of up to three blocks would never end by its rule.
-        let reached = if self.length <= 3 {
-            head + 1
-        } else {
-            last_final + 3
-        };
+        let reached = if self.length <= 3 { head + 1 } else { last_final + 3 };
         reached >= self.expected_end()
     }
 
     /// The epoch before the one of this number, if it is remembered.
     pub fn before(&self, height: EpochHeight) -> Option<&Epoch> {
-        self.past
-            .iter()
-            .rev()
-            .find(|epoch| epoch.height + 1 == height)
+        self.past.iter().rev().find(|epoch| epoch.height + 1 == height)
     }
 
     /// Enters the epoch whose first block is at `start`, above the block `prev_hash` of the time
@@ -182,8 +173,7 @@ impl Epochs {
             rewards_paid: rewards.validators.clone(),
         };
         self.next_id = EpochId(prev_hash);
-        self.past
-            .push_back(std::mem::replace(&mut self.current, current));
+        self.past.push_back(std::mem::replace(&mut self.current, current));
         while self.past.len() > KEPT {
             self.past.pop_front();
         }
@@ -193,8 +183,7 @@ impl Epochs {
     pub fn record(&mut self, proposals: &[ValidatorStake]) {
         self.current.blocks += 1;
         for proposal in proposals {
-            self.proposals
-                .insert(proposal.account_id().clone(), proposal.clone());
+            self.proposals.insert(proposal.account_id().clone(), proposal.clone());
         }
     }
 
@@ -205,23 +194,14 @@ impl Epochs {
         let of = |stakes: &BTreeMap<AccountId, Balance>| {
             stakes.get(account_id).copied().unwrap_or(Balance::ZERO)
         };
-        let previous = self
-            .past
-            .back()
-            .map_or(Balance::ZERO, |epoch| of(&epoch.stakes));
+        let previous = self.past.back().map_or(Balance::ZERO, |epoch| of(&epoch.stakes));
         let next = self
             .next
             .iter()
             .find(|v| v.account_id() == account_id)
             .map_or(Balance::ZERO, ValidatorStake::stake);
-        let offered = self
-            .proposals
-            .get(account_id)
-            .map_or(Balance::ZERO, ValidatorStake::stake);
-        previous
-            .max(of(&self.current.stakes))
-            .max(next)
-            .max(offered)
+        let offered = self.proposals.get(account_id).map_or(Balance::ZERO, ValidatorStake::stake);
+        previous.max(of(&self.current.stakes)).max(next).max(offered)
     }
 
     /// Everyone who may have a stake locked.
@@ -244,11 +224,8 @@ impl Epochs {
         proposals: BTreeMap<AccountId, ValidatorStake>,
         rewards: &Rewards,
     ) -> Vec<ValidatorStake> {
-        let mut all: BTreeMap<AccountId, ValidatorStake> = self
-            .next
-            .iter()
-            .map(|v| (v.account_id().clone(), v.clone()))
-            .collect();
+        let mut all: BTreeMap<AccountId, ValidatorStake> =
+            self.next.iter().map(|v| (v.account_id().clone(), v.clone())).collect();
         all.extend(proposals);
         for (account_id, reward) in &rewards.validators {
             if let Some(validator) = all.get_mut(account_id) {
@@ -256,26 +233,18 @@ impl Epochs {
                 *stake = stake.saturating_add(*reward);
             }
         }
-        let total = all
-            .values()
-            .map(|v| v.stake().as_yoctonear())
-            .fold(0_u128, u128::saturating_add);
+        let total =
+            all.values().map(|v| v.stake().as_yoctonear()).fold(0_u128, u128::saturating_add);
         let (numerator, denominator) = self.minimum_ratio;
-        let least = (total / denominator.max(1))
-            .saturating_mul(numerator)
-            .max(1);
-        let mut elected: Vec<ValidatorStake> = all
-            .into_values()
-            .filter(|v| v.stake().as_yoctonear() >= least)
-            .collect();
+        let least = (total / denominator.max(1)).saturating_mul(numerator).max(1);
+        let mut elected: Vec<ValidatorStake> =
+            all.into_values().filter(|v| v.stake().as_yoctonear() >= least).collect();
         if elected.is_empty() {
             // Somebody must go on: nearcore, too, keeps the old set when nobody is left.
             return self.next.to_vec();
         }
         elected.sort_by(|a, b| {
-            b.stake()
-                .cmp(&a.stake())
-                .then_with(|| a.account_id().cmp(b.account_id()))
+            b.stake().cmp(&a.stake()).then_with(|| a.account_id().cmp(b.account_id()))
         });
         elected
     }
@@ -304,16 +273,10 @@ mod tests {
         let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
         assert!(epochs.next_block_starts_epoch(0, 0));
         epochs.advance(1, hash(1), 0, &Rewards::default());
-        assert_eq!(
-            (epochs.current().id, epochs.current().height),
-            (EpochId::default(), 1)
-        );
+        assert_eq!((epochs.current().id, epochs.current().height), (EpochId::default(), 1));
         assert_eq!(epochs.next_id(), EpochId(hash(1)));
         epochs.advance(61, hash(60), 0, &Rewards::default());
-        assert_eq!(
-            (epochs.current().id, epochs.current().height),
-            (EpochId(hash(1)), 2)
-        );
+        assert_eq!((epochs.current().id, epochs.current().height), (EpochId(hash(1)), 2));
         assert_eq!(epochs.next_id(), EpochId(hash(60)));
     }
 
@@ -346,11 +309,7 @@ mod tests {
         let b = "bb".parse().unwrap();
         for (start, expected) in [(61, 5), (121, 5), (181, 0)] {
             epochs.advance(start, hash(2), 0, &Rewards::default());
-            assert_eq!(
-                epochs.needed_stake(&b).as_yoctonear(),
-                expected,
-                "from {start}"
-            );
+            assert_eq!(epochs.needed_stake(&b).as_yoctonear(), expected, "from {start}");
         }
     }
 

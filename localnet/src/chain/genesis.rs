@@ -170,11 +170,7 @@ impl Genesis {
             .validators
             .iter()
             .map(|info| {
-                ValidatorStake::new(
-                    info.account_id.clone(),
-                    info.public_key.clone(),
-                    info.amount,
-                )
+                ValidatorStake::new(info.account_id.clone(), info.public_key.clone(), info.amount)
             })
             .collect()
     }
@@ -188,17 +184,11 @@ impl Genesis {
         for record in &self.records {
             let (account_id, bytes) = match record {
                 StateRecord::Account { account_id, .. } => (account_id, config.num_bytes_account),
-                StateRecord::Data {
-                    account_id,
-                    data_key,
-                    value,
-                } => (account_id, extra + len(data_key.len()) + len(value.len())),
+                StateRecord::Data { account_id, data_key, value } => {
+                    (account_id, extra + len(data_key.len()) + len(value.len()))
+                }
                 StateRecord::Contract { account_id, code } => (account_id, len(code.len())),
-                StateRecord::AccessKey {
-                    account_id,
-                    public_key,
-                    access_key,
-                } => {
+                StateRecord::AccessKey { account_id, public_key, access_key } => {
                     let size =
                         |bytes: Result<Vec<u8>, _>| bytes.map_or(0, |b: Vec<u8>| len(b.len()));
                     let key = size(borsh::to_vec(public_key).map_err(drop));
@@ -215,14 +205,11 @@ impl Genesis {
     fn check(&self) -> Result<(), GenesisError> {
         let config = &self.config;
         if !(MIN_PROTOCOL_VERSION..=MAX_PROTOCOL_VERSION).contains(&config.protocol_version) {
-            return Err(GenesisError::ProtocolVersion {
-                found: config.protocol_version,
-            });
+            return Err(GenesisError::ProtocolVersion { found: config.protocol_version });
         }
-        for (field, found) in [
-            ("epoch_length", config.epoch_length),
-            ("gas_limit", config.gas_limit.as_gas()),
-        ] {
+        for (field, found) in
+            [("epoch_length", config.epoch_length), ("gas_limit", config.gas_limit.as_gas())]
+        {
             if found == 0 {
                 return Err(GenesisError::Zero { field, found });
             }
@@ -245,10 +232,7 @@ impl Genesis {
             .iter()
             .filter_map(|record| match record {
                 StateRecord::Account { account, .. } => Some(
-                    account
-                        .amount()
-                        .as_yoctonear()
-                        .saturating_add(account.locked().as_yoctonear()),
+                    account.amount().as_yoctonear().saturating_add(account.locked().as_yoctonear()),
                 ),
                 _ => None,
             })
@@ -258,8 +242,5 @@ impl Genesis {
 
 /// The stake of each validator, in yoctoNEAR.
 pub(crate) fn stakes(validators: &[ValidatorStake]) -> BTreeMap<AccountId, Balance> {
-    validators
-        .iter()
-        .map(|v| (v.account_id().clone(), v.stake()))
-        .collect()
+    validators.iter().map(|v| (v.account_id().clone(), v.stake())).collect()
 }

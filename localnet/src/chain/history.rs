@@ -84,12 +84,7 @@ impl History {
 
     /// How many blocks, outcomes, receipts and transactions are remembered now, the genesis not counted.
     pub fn sizes(&self) -> [usize; 4] {
-        [
-            self.blocks.len(),
-            self.outcomes.len(),
-            self.receipts.len(),
-            self.transactions.len(),
-        ]
+        [self.blocks.len(), self.outcomes.len(), self.receipts.len(), self.transactions.len()]
     }
 
     /// Adds the block above the head. `receipts` are those that can be looked up from now on.
@@ -104,28 +99,16 @@ impl History {
         self.heights.insert(block.hash(), height);
         self.chunks.insert(block.chunk.chunk_hash().0, height);
         for tx in &block.transactions {
-            self.transactions
-                .insert(tx.get_hash(), (height, Arc::new(tx.clone())));
+            self.transactions.insert(tx.get_hash(), (height, Arc::new(tx.clone())));
         }
         for outcome in outcomes {
             self.outcomes.insert(outcome.outcome.id, Arc::new(outcome));
         }
-        let ids = receipts
-            .iter()
-            .map(|receipt| *receipt.receipt_id())
-            .collect();
+        let ids = receipts.iter().map(|receipt| *receipt.receipt_id()).collect();
         for receipt in receipts {
-            self.receipts
-                .insert(*receipt.receipt_id(), Arc::new(receipt));
+            self.receipts.insert(*receipt.receipt_id(), Arc::new(receipt));
         }
-        self.blocks.insert(
-            height,
-            Entry {
-                block: Arc::new(block),
-                state,
-                receipts: ids,
-            },
-        );
+        self.blocks.insert(height, Entry { block: Arc::new(block), state, receipts: ids });
         while self.blocks.len() > self.window {
             self.forget_oldest();
         }
@@ -139,11 +122,7 @@ impl History {
         self.chunks.remove(&entry.block.chunk.chunk_hash().0);
         for tx in &entry.block.transactions {
             let hash = tx.get_hash();
-            if self
-                .transactions
-                .get(&hash)
-                .is_some_and(|(at, _)| *at == height)
-            {
+            if self.transactions.get(&hash).is_some_and(|(at, _)| *at == height) {
                 self.transactions.remove(&hash);
             }
         }
@@ -188,16 +167,12 @@ impl History {
 
     /// The newest block.
     pub fn head(&self) -> &Arc<StoredBlock> {
-        self.blocks
-            .last_key_value()
-            .map_or(&self.genesis.0, |(_, entry)| &entry.block)
+        self.blocks.last_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
     /// The oldest block besides the genesis.
     pub fn earliest(&self) -> &Arc<StoredBlock> {
-        self.blocks
-            .first_key_value()
-            .map_or(&self.genesis.0, |(_, entry)| &entry.block)
+        self.blocks.first_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
     /// The genesis block.
@@ -215,10 +190,7 @@ impl History {
 
     /// The newest block at or below a height.
     pub fn at_or_below(&self, height: BlockHeight) -> &Arc<StoredBlock> {
-        self.blocks
-            .range(..=height)
-            .next_back()
-            .map_or(&self.genesis.0, |(_, entry)| &entry.block)
+        self.blocks.range(..=height).next_back().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
     /// The block with a hash.

@@ -20,9 +20,7 @@ impl Chain {
     /// Begins a jump by `delta` heights: the block that ends it stands at the head's height plus
     /// `delta` plus one.
     pub fn start_jump(&self, delta: BlockHeightDelta) -> Jump {
-        Jump {
-            target: self.head().height().saturating_add(delta).saturating_add(1),
-        }
+        Jump { target: self.head().height().saturating_add(delta).saturating_add(1) }
     }
 
     /// The height of the next block of a jump, or `None` when it is over. The time of the heights
@@ -35,11 +33,7 @@ impl Chain {
         let above = head + 1;
         let landing = self.epochs.expected_end().saturating_sub(LANDING);
         // Above the genesis the first epoch has not begun; the whole of it lies ahead.
-        let landing = if self.epochs.current().height == 0 {
-            above
-        } else {
-            landing
-        };
+        let landing = if self.epochs.current().height == 0 { above } else { landing };
         let height = above.max(jump.target.min(landing));
         let skipped = u32::try_from(height - above).unwrap_or(u32::MAX);
         self.clock.advance(SKIPPED_HEIGHT.saturating_mul(skipped));

@@ -133,10 +133,7 @@ impl Chain {
             epochs,
             history: History::new(window, genesis, state),
             block_tree,
-            executed: Executed {
-                state_root,
-                ..Executed::default()
-            },
+            executed: Executed { state_root, ..Executed::default() },
             delayed: 0,
             pool: Pool::default(),
             patches: Vec::new(),
@@ -181,17 +178,12 @@ impl Chain {
     }
 
     fn height_of(&self, hash: &CryptoHash) -> BlockHeight {
-        self.history
-            .by_hash(hash)
-            .map_or(self.config.genesis_height, |block| block.height())
+        self.history.by_hash(hash).map_or(self.config.genesis_height, |block| block.height())
     }
 
     /// The state after the newest block.
     pub fn state(&self) -> State {
-        self.history
-            .state(self.head().height())
-            .cloned()
-            .unwrap_or_default()
+        self.history.state(self.head().height()).cloned().unwrap_or_default()
     }
 
     /// The block that a reference names.
@@ -200,9 +192,9 @@ impl Chain {
             BlockReference::BlockId(BlockId::Height(height)) => self.history.at(*height),
             BlockReference::BlockId(BlockId::Hash(hash)) => self.history.by_hash(hash),
             BlockReference::Finality(Finality::None) => Some(self.history.head()),
-            BlockReference::Finality(Finality::DoomSlug) => self
-                .history
-                .at(self.height_of(self.head().last_ds_final_block())),
+            BlockReference::Finality(Finality::DoomSlug) => {
+                self.history.at(self.height_of(self.head().last_ds_final_block()))
+            }
             BlockReference::Finality(Finality::Final) => self.history.at(self.final_height()),
             BlockReference::SyncCheckpoint(SyncCheckpoint::Genesis) => Some(self.history.genesis()),
             BlockReference::SyncCheckpoint(SyncCheckpoint::EarliestAvailable) => {
@@ -214,10 +206,7 @@ impl Chain {
     /// What a view call on top of a block sees.
     pub fn view_context(&self, block: &StoredBlock) -> BlockContext {
         let header = &block.header;
-        let epoch = self
-            .epochs
-            .get(header.epoch_id())
-            .unwrap_or_else(|| self.epochs.current());
+        let epoch = self.epochs.get(header.epoch_id()).unwrap_or_else(|| self.epochs.current());
         BlockContext {
             height: header.height(),
             prev_block_hash: *header.prev_hash(),
@@ -246,13 +235,9 @@ impl Chain {
     /// Whether the block a transaction refers to is recent enough, seen from the head
     /// (`chain/chain/src/store.rs`: `check_transaction_validity_period`).
     pub fn check_expiry(&self, tx: &SignedTransaction) -> Result<(), InvalidTxError> {
-        let base = self
-            .history
-            .by_hash(tx.transaction.block_hash())
-            .ok_or(InvalidTxError::Expired)?;
-        let last = base
-            .height()
-            .saturating_add(self.config.transaction_validity_period);
+        let base =
+            self.history.by_hash(tx.transaction.block_hash()).ok_or(InvalidTxError::Expired)?;
+        let last = base.height().saturating_add(self.config.transaction_validity_period);
         if self.head().height() <= last || self.outran(&base.header) {
             Ok(())
         } else {
@@ -327,9 +312,6 @@ impl Chain {
 }
 
 fn genesis_time(config: &GenesisConfig) -> Utc {
-    let nanos = config
-        .genesis_time
-        .timestamp_nanos_opt()
-        .unwrap_or_default();
+    let nanos = config.genesis_time.timestamp_nanos_opt().unwrap_or_default();
     Utc::from_unix_timestamp_nanos(i128::from(nanos)).unwrap_or(Utc::UNIX_EPOCH)
 }

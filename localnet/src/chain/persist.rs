@@ -167,10 +167,7 @@ fn difference(from: &State, to: &State) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         .map(|(key, value)| (key, Some(value.to_vec())))
         .collect();
     let gone = from.iter_prefix(&[]).map(|(key, _)| key);
-    changes.extend(
-        gone.filter(|key| to.get_raw(key).is_none())
-            .map(|key| (key, None)),
-    );
+    changes.extend(gone.filter(|key| to.get_raw(key).is_none()).map(|key| (key, None)));
     changes
 }
 
@@ -208,10 +205,7 @@ impl Chain {
         let kept = Checkpoint::try_from_slice(checkpoint).map_err(malformed)?;
         let expected = self.history.genesis().hash();
         if kept.genesis != expected {
-            return Err(RestoreError::Genesis {
-                found: kept.genesis,
-                expected,
-            });
+            return Err(RestoreError::Genesis { found: kept.genesis, expected });
         }
         let mut state = State::new();
         for KeptBlock { block, changes } in kept.blocks {
@@ -224,8 +218,7 @@ impl Chain {
             // Computed once here, and not by whoever asks first.
             state.root();
             let outcomes = Vec::new();
-            self.history
-                .push(block, state.clone(), outcomes, Vec::new());
+            self.history.push(block, state.clone(), outcomes, Vec::new());
         }
         self.executed = kept.executed;
         self.delayed = kept.delayed;
@@ -254,17 +247,10 @@ impl Chain {
         let runtime = self.runtime.clone();
         let applied = prepared
             .execute(&runtime)
-            .map_err(|error| RestoreError::Engine {
-                height,
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| RestoreError::Engine { height, reason: error.to_string() })?;
         let found = self.commit(applied);
         if found != entry.hash {
-            return Err(RestoreError::Diverged {
-                height,
-                found,
-                expected: entry.hash,
-            });
+            return Err(RestoreError::Diverged { height, found, expected: entry.hash });
         }
         Ok(())
     }

@@ -45,9 +45,7 @@ impl Pool {
             }
         }
         // Nobody may wait in front for a height further up.
-        self.queue
-            .make_contiguous()
-            .sort_by_key(|(first, _)| *first);
+        self.queue.make_contiguous().sort_by_key(|(first, _)| *first);
     }
 
     /// Whether a transaction waits here.
@@ -95,10 +93,7 @@ impl Pool {
 fn order_nonces(txs: &mut [SignedTransaction]) {
     let mut places: HashMap<(AccountId, PublicKey), Vec<usize>> = HashMap::new();
     for (place, tx) in txs.iter().enumerate() {
-        let key = (
-            tx.transaction.signer_id().clone(),
-            tx.transaction.public_key().clone(),
-        );
+        let key = (tx.transaction.signer_id().clone(), tx.transaction.public_key().clone());
         places.entry(key).or_default().push(place);
     }
     for places in places.into_values().filter(|places| places.len() > 1) {
@@ -138,18 +133,10 @@ mod tests {
         let taken: Vec<(String, u64)> = pool
             .take(1)
             .iter()
-            .map(|tx| {
-                (
-                    tx.transaction.signer_id().to_string(),
-                    tx.transaction.nonce().nonce(),
-                )
-            })
+            .map(|tx| (tx.transaction.signer_id().to_string(), tx.transaction.nonce().nonce()))
             .collect();
         let expected = [("alice", 1), ("carol", 9), ("alice", 2), ("alice", 3)];
-        assert_eq!(
-            taken,
-            expected.map(|(signer, nonce)| (signer.to_owned(), nonce))
-        );
+        assert_eq!(taken, expected.map(|(signer, nonce)| (signer.to_owned(), nonce)));
         assert!(pool.is_empty());
     }
 

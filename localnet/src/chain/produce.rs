@@ -104,19 +104,9 @@ impl Chain {
             let supply = self.head().total_supply();
             let online = self.signer.validator_id();
             let rewards = Rewards::earned(&self.config, supply, duration, ended, online);
-            epochs.advance(
-                height,
-                *self.head().hash(),
-                self.head().raw_timestamp(),
-                &rewards,
-            );
+            epochs.advance(height, *self.head().hash(), self.head().raw_timestamp(), &rewards);
             epochs.record(&self.executed.proposals);
-            settle(
-                &mut state,
-                &epochs,
-                &rewards,
-                &self.config.protocol_treasury_account,
-            );
+            settle(&mut state, &epochs, &rewards, &self.config.protocol_treasury_account);
             minted = rewards.total();
         } else {
             epochs.record(&self.executed.proposals);
@@ -137,40 +127,14 @@ impl Chain {
             gas_limit: self.config.gas_limit,
         };
         let incoming = self.executed.outgoing.clone();
-        Prepared {
-            inputs,
-            beacon,
-            epochs,
-            minted,
-            context,
-            state,
-            incoming,
-        }
+        Prepared { inputs, beacon, epochs, minted, context, state, incoming }
     }
 
     /// Puts an executed block on top of the chain and answers its hash.
     pub fn commit(&mut self, applied: Applied) -> CryptoHash {
-        let Applied {
-            prepared,
-            transactions,
-            result,
-            state,
-            state_root,
-            ..
-        } = applied;
-        let Prepared {
-            inputs,
-            beacon,
-            epochs,
-            minted,
-            ..
-        } = prepared;
-        let Inputs {
-            height,
-            clock,
-            patches,
-            ..
-        } = inputs;
+        let Applied { prepared, transactions, result, state, state_root, .. } = applied;
+        let Prepared { inputs, beacon, epochs, minted, .. } = prepared;
+        let Inputs { height, clock, patches, .. } = inputs;
         let (header, chunk) = Draft {
             config: &self.config,
             prev: self.head(),
@@ -190,11 +154,8 @@ impl Chain {
         for (tx, error) in result.rejected {
             self.refuse(tx, error);
         }
-        let leaves: Vec<Vec<CryptoHash>> = result
-            .outcomes
-            .iter()
-            .map(|outcome| outcome.to_hashes())
-            .collect();
+        let leaves: Vec<Vec<CryptoHash>> =
+            result.outcomes.iter().map(|outcome| outcome.to_hashes()).collect();
         let (outcome_root, proofs) = merklize(&leaves);
         let executed_ids = result.outcomes.iter().map(|outcome| outcome.id).collect();
         let outcomes: Vec<Outcome> = result
@@ -276,10 +237,8 @@ impl Prepared {
             && let Err(error) = &attempt
         {
             let reason = StorageError::StorageInconsistentState(error.to_string());
-            let rejected = transactions
-                .iter()
-                .map(|tx| (tx.get_hash(), reason.clone().into()))
-                .collect();
+            let rejected =
+                transactions.iter().map(|tx| (tx.get_hash(), reason.clone().into())).collect();
             attempt = self.attempt(runtime, false, &[]);
             if let Ok((_, result)) = &mut attempt {
                 result.rejected = rejected;
@@ -295,14 +254,7 @@ impl Prepared {
             self.inputs.patches.clear();
         }
         let state_root = state.root();
-        Ok(Applied {
-            prepared: self,
-            transactions,
-            result,
-            state,
-            state_root,
-            refused_patches,
-        })
+        Ok(Applied { prepared: self, transactions, result, state, state_root, refused_patches })
     }
 
     fn attempt(
@@ -330,10 +282,8 @@ fn lookable(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
         .iter()
         .chain(outgoing)
         .filter(|receipt| {
-            let data = matches!(
-                receipt.receipt(),
-                ReceiptEnum::Data(_) | ReceiptEnum::PromiseResume(_)
-            );
+            let data =
+                matches!(receipt.receipt(), ReceiptEnum::Data(_) | ReceiptEnum::PromiseResume(_));
             !data && seen.insert(*receipt.receipt_id())
         })
         .cloned()

@@ -46,9 +46,10 @@ impl Rewards {
         let share = config.protocol_reward_rate;
         let treasury = total * part(*share.numer()) / part(*share.denom());
         let rest = total - treasury;
-        let all_stake: U256 = epoch.stakes.values().fold(U256::zero(), |sum, stake| {
-            sum + U256::from(stake.as_yoctonear())
-        });
+        let all_stake: U256 = epoch
+            .stakes
+            .values()
+            .fold(U256::zero(), |sum, stake| sum + U256::from(stake.as_yoctonear()));
         let mut validators = BTreeMap::new();
         if let Some(stake) = epoch.stakes.get(online)
             && !all_stake.is_zero()
@@ -56,27 +57,18 @@ impl Rewards {
             let reward = rest * U256::from(stake.as_yoctonear()) / all_stake;
             validators.insert(online.clone(), yocto(reward));
         }
-        Self {
-            treasury: yocto(treasury),
-            validators,
-        }
+        Self { treasury: yocto(treasury), validators }
     }
 
     /// All of it, in yoctoNEAR.
     pub(super) fn total(&self) -> Balance {
-        self.validators
-            .values()
-            .fold(self.treasury, |sum, reward| sum.saturating_add(*reward))
+        self.validators.values().fold(self.treasury, |sum, reward| sum.saturating_add(*reward))
     }
 }
 
 fn yocto(value: U256) -> Balance {
     // A year's inflation of all tokens is far below 2^128.
-    Balance::from_yoctonear(if value.bits() > 128 {
-        u128::MAX
-    } else {
-        value.low_u128()
-    })
+    Balance::from_yoctonear(if value.bits() > 128 { u128::MAX } else { value.low_u128() })
 }
 
 /// Pays rewards and gives back what accounts have locked beyond the stake that is still needed.
@@ -86,11 +78,7 @@ pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, trea
         let Some(mut account) = state.account(account_id) else {
             continue;
         };
-        let reward = rewards
-            .validators
-            .get(account_id)
-            .copied()
-            .unwrap_or(Balance::ZERO);
+        let reward = rewards.validators.get(account_id).copied().unwrap_or(Balance::ZERO);
         let locked = account.locked().saturating_add(reward);
         let kept = locked.min(epochs.needed_stake(account_id));
         if account.set_locked(kept).is_err() {
@@ -121,24 +109,14 @@ mod tests {
         let key = PublicKey::from_seed(KeyType::ED25519, "v");
         let genesis = Genesis::fast("c", 88, "2024-01-01T00:00:00Z", &id, &key).unwrap();
         let mut epochs = Epochs::new(0, 60, (1, 6250), genesis.validators());
-        let nobody = Rewards::earned(
-            &genesis.config,
-            Balance::from_near(1),
-            1,
-            epochs.current(),
-            &id,
-        );
+        let nobody =
+            Rewards::earned(&genesis.config, Balance::from_near(1), 1, epochs.current(), &id);
         assert_eq!(nobody.total(), Balance::ZERO);
         epochs.advance(1, Default::default(), 0, &Rewards::default());
         // A year of one NEAR at five per cent.
         let year = SECONDS_IN_YEAR * NANOSECONDS;
-        let rewards = Rewards::earned(
-            &genesis.config,
-            Balance::from_near(1),
-            year,
-            epochs.current(),
-            &id,
-        );
+        let rewards =
+            Rewards::earned(&genesis.config, Balance::from_near(1), year, epochs.current(), &id);
         assert_eq!(rewards.treasury, Balance::from_millinear(5));
         assert_eq!(rewards.validators[&id], Balance::from_millinear(45));
         assert_eq!(rewards.total(), Balance::from_millinear(50));

@@ -47,10 +47,7 @@ impl Chain {
     pub fn transaction_status(&self, hash: &CryptoHash) -> Option<TransactionStatus> {
         let (height, tx) = self.history.transaction(hash)?;
         let own = self.history.outcome(hash)?;
-        let mut walk = Walk {
-            newest: *height,
-            ..Walk::default()
-        };
+        let mut walk = Walk { newest: *height, ..Walk::default() };
         self.walk(own, &mut walk);
         let mut outcomes = walk.outcomes.into_iter();
         let transaction_outcome = outcomes.next()?;
@@ -81,11 +78,7 @@ impl Chain {
             transaction_outcome,
             receipts_outcome,
         };
-        Some(TransactionStatus {
-            status: reached,
-            outcome,
-            receipts,
-        })
+        Some(TransactionStatus { status: reached, outcome, receipts })
     }
 
     /// Depth first, in the order in which each outcome lists its receipts.
@@ -108,9 +101,7 @@ impl Chain {
     }
 
     fn is_refund(&self, id: &CryptoHash) -> bool {
-        self.history
-            .receipt(id)
-            .is_some_and(|receipt| receipt.predecessor_id().is_system())
+        self.history.receipt(id).is_some_and(|receipt| receipt.predecessor_id().is_system())
     }
 }
 
@@ -119,10 +110,7 @@ fn final_status(
     transaction: &ExecutionOutcomeWithIdView,
     receipts: &[ExecutionOutcomeWithIdView],
 ) -> FinalExecutionStatus {
-    let by_id: HashMap<_, _> = receipts
-        .iter()
-        .map(|outcome| (outcome.id, outcome))
-        .collect();
+    let by_id: HashMap<_, _> = receipts.iter().map(|outcome| (outcome.id, outcome)).collect();
     let mut current = transaction;
     loop {
         match &current.outcome.status {

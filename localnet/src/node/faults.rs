@@ -34,12 +34,7 @@ pub struct RpcFaults {
 impl RpcFaults {
     /// Requests of all methods fail at a rate, before anything is done.
     pub fn at_rate(rate: f64, seed: u64) -> Self {
-        Self {
-            rate,
-            seed,
-            methods: Vec::new(),
-            carried_out: false,
-        }
+        Self { rate, seed, methods: Vec::new(), carried_out: false }
     }
 
     /// Whether the request of this number fails.
@@ -71,10 +66,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn next_transaction(&self, fault: TransactionFault) {
-        let mut queue = self
-            .transactions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push_back(fault);
     }
 
@@ -85,10 +77,7 @@ impl Faults {
 
     /// What happens to the transaction at hand.
     pub(super) fn take(&self) -> Option<TransactionFault> {
-        let mut queue = self
-            .transactions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
         queue.pop_front()
     }
 

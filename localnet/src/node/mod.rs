@@ -51,9 +51,7 @@ impl BlockProduction {
 
 impl Default for BlockProduction {
     fn default() -> Self {
-        Self::Instant {
-            heartbeat: Some(DEFAULT_HEARTBEAT),
-        }
+        Self::Instant { heartbeat: Some(DEFAULT_HEARTBEAT) }
     }
 }
 
@@ -228,11 +226,7 @@ impl Node {
             }
             chain.check_expiry(tx)?;
             let head = chain.history().head();
-            (
-                chain.state(),
-                chain.view_context(head),
-                chain.runtime().clone(),
-            )
+            (chain.state(), chain.view_context(head), chain.runtime().clone())
         };
         runtime.validate_transaction(&state, &context, tx)
     }
@@ -277,10 +271,7 @@ impl Node {
     /// [`MAX_JUMP`] long.
     pub fn fast_forward(&self, delta: BlockHeightDelta) -> Result<BlockHeight, NodeError> {
         if delta > MAX_JUMP {
-            return Err(NodeError::JumpTooFar {
-                found: delta,
-                allowed: MAX_JUMP,
-            });
+            return Err(NodeError::JumpTooFar { found: delta, allowed: MAX_JUMP });
         }
         let making = lock(&self.making);
         let jump = self.chain().start_jump(delta);
@@ -334,10 +325,7 @@ impl Node {
             let mut chain = self.chain_mut();
             let allowed = chain.optimistic_blocks();
             if depth > allowed {
-                return Err(NodeError::Reorganisation {
-                    found: depth,
-                    allowed,
-                });
+                return Err(NodeError::Reorganisation { found: depth, allowed });
             }
             chain.reorganise(depth)
         };
@@ -353,12 +341,10 @@ impl Node {
             return Ok(());
         };
         let chain = self.chain();
-        store
-            .begin(&chain, false)
-            .map_err(|error| NodeError::Store {
-                height: chain.head().height(),
-                reason: error.to_string(),
-            })
+        store.begin(&chain, false).map_err(|error| NodeError::Store {
+            height: chain.head().height(),
+            reason: error.to_string(),
+        })
     }
 
     /// Makes one block, at `height` or just above the head. The chain is only locked before and
@@ -392,19 +378,15 @@ impl Node {
         let mut store = lock(&self.store);
         // The execution uses the inputs up.
         let inputs = store.is_some().then(|| prepared.inputs().clone());
-        let applied = prepared
-            .execute(runtime)
-            .map_err(|source| NodeError::Engine { height, source })?;
+        let applied =
+            prepared.execute(runtime).map_err(|source| NodeError::Engine { height, source })?;
         let refused = applied.refused_patches().cloned();
         let mut chain = self.chain_mut();
         let hash = chain.commit(applied);
         if let (Some(store), Some(inputs)) = (&mut *store, inputs) {
             // Nobody has seen the block yet, so what a client sees is always kept.
             let kept = store.append(&chain, &inputs, hash);
-            kept.map_err(|error| NodeError::Store {
-                height,
-                reason: error.to_string(),
-            })?;
+            kept.map_err(|error| NodeError::Store { height, reason: error.to_string() })?;
         }
         Ok(refused)
     }
@@ -427,11 +409,7 @@ impl Node {
 
 /// Refuses an account whose balance leads nowhere.
 fn check_balance(record: &StateRecord) -> Result<(), NodeError> {
-    let StateRecord::Account {
-        account_id,
-        account,
-    } = record
-    else {
+    let StateRecord::Account { account_id, account } = record else {
         return Ok(());
     };
     let account_id = account_id.clone();
@@ -441,11 +419,7 @@ fn check_balance(record: &StateRecord) -> Result<(), NodeError> {
         return Err(NodeError::PatchedMark { account_id, amount });
     }
     if amount.checked_add(locked).is_none() {
-        return Err(NodeError::PatchedBalance {
-            account_id,
-            amount,
-            locked,
-        });
+        return Err(NodeError::PatchedBalance { account_id, amount, locked });
     }
     Ok(())
 }

@@ -89,11 +89,7 @@ fn run(node: &Node) {
 fn sleep(node: &Node, pause: Duration) {
     let mut work = lock(&node.work);
     if !*work {
-        work = node
-            .added
-            .wait_timeout(work, pause)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0;
+        work = node.added.wait_timeout(work, pause).unwrap_or_else(PoisonError::into_inner).0;
     }
     *work = false;
 }

@@ -24,20 +24,13 @@ pub(super) fn not_found(reference: &BlockReference) -> String {
 }
 
 fn find(chain: &Chain, reference: &BlockReference) -> Result<Arc<StoredBlock>, String> {
-    chain
-        .resolve(reference)
-        .cloned()
-        .ok_or_else(|| not_found(reference))
+    chain.resolve(reference).cloned().ok_or_else(|| not_found(reference))
 }
 
 fn block_request(params: Value) -> Result<RpcBlockRequest, RpcParseError> {
     match singleton(params) {
-        Ok(id) => Ok(RpcBlockRequest {
-            block_reference: BlockReference::BlockId(parse(id)?),
-        }),
-        Err(params) => Ok(RpcBlockRequest {
-            block_reference: parse(params)?,
-        }),
+        Ok(id) => Ok(RpcBlockRequest { block_reference: BlockReference::BlockId(parse(id)?) }),
+        Err(params) => Ok(RpcBlockRequest { block_reference: parse(params)? }),
     }
 }
 
@@ -56,9 +49,7 @@ fn chunk_request(params: Value) -> Result<RpcChunkRequest, RpcParseError> {
             let (block_id, shard_id) = parse(pair)?;
             ChunkReference::BlockShardId { block_id, shard_id }
         }
-        Ok(hash) => ChunkReference::ChunkHash {
-            chunk_id: parse(hash)?,
-        },
+        Ok(hash) => ChunkReference::ChunkHash { chunk_id: parse(hash)? },
         Err(params) => parse(params)?,
     };
     Ok(RpcChunkRequest { chunk_reference })
@@ -70,13 +61,8 @@ fn find_chunk(chain: &Chain, reference: ChunkReference) -> Result<Arc<StoredBloc
             .history()
             .by_chunk(&chunk_id)
             .cloned()
-            .ok_or(RpcChunkError::UnknownChunk {
-                chunk_hash: ChunkHash(chunk_id),
-            }),
-        ChunkReference::BlockShardId {
-            block_id,
-            shard_id: shard,
-        } => {
+            .ok_or(RpcChunkError::UnknownChunk { chunk_hash: ChunkHash(chunk_id) }),
+        ChunkReference::BlockShardId { block_id, shard_id: shard } => {
             let block = find(chain, &BlockReference::BlockId(block_id))
                 .map_err(|error_message| RpcChunkError::UnknownBlock { error_message })?;
             if shard == shard_id() {
@@ -93,10 +79,7 @@ pub(super) fn chunk(node: &Node, params: Value) -> Answer {
     let request = chunk_request(params)?;
     let (block, author) = {
         let chain = node.chain();
-        (
-            find_chunk(&chain, request.chunk_reference)?,
-            chain.signer().clone(),
-        )
+        (find_chunk(&chain, request.chunk_reference)?, chain.signer().clone())
     };
     to_value(block.chunk_view(&author))
 }

@@ -23,9 +23,7 @@ fn find(node: &Node, reference: &BlockReference) -> Result<Arc<StoredBlock>, Rpc
     node.chain()
         .resolve(reference)
         .cloned()
-        .ok_or_else(|| RpcStateChangesError::UnknownBlock {
-            error_message: not_found(reference),
-        })
+        .ok_or_else(|| RpcStateChangesError::UnknownBlock { error_message: not_found(reference) })
 }
 
 /// `EXPERIMENTAL_changes_in_block`: which accounts were touched, and how.
@@ -56,11 +54,7 @@ fn select(
 ) -> StateChanges {
     let of = |ids: &[AccountId], account_id: &AccountId| ids.contains(account_id);
     let matching = |wanted: &dyn Fn(&TrieKey) -> bool| {
-        let all: Vec<_> = changes
-            .iter()
-            .filter(|c| wanted(&c.trie_key))
-            .cloned()
-            .collect();
+        let all: Vec<_> = changes.iter().filter(|c| wanted(&c.trie_key)).cloned().collect();
         all.into_iter()
     };
     match request {
@@ -71,10 +65,7 @@ fn select(
         }
         StateChangesRequestView::SingleAccessKeyChanges { keys } => {
             StateChanges::from_access_key_changes(matching(&|key| match key {
-                TrieKey::AccessKey {
-                    account_id,
-                    key_handle,
-                } => keys.iter().any(|wanted| {
+                TrieKey::AccessKey { account_id, key_handle } => keys.iter().any(|wanted| {
                     wanted.account_id == *account_id
                         && near_crypto::PublicKeyHandle::from(&wanted.public_key) == *key_handle
                 }),
@@ -91,14 +82,13 @@ fn select(
                 &|key| matches!(key, TrieKey::ContractCode { account_id } if of(account_ids, account_id)),
             ))
         }
-        StateChangesRequestView::DataChanges {
-            account_ids,
-            key_prefix,
-        } => StateChanges::from_data_changes(matching(&|key| match key {
-            TrieKey::ContractData { account_id, key } => {
-                of(account_ids, account_id) && key.starts_with(key_prefix.as_slice())
-            }
-            _ => false,
-        })),
+        StateChangesRequestView::DataChanges { account_ids, key_prefix } => {
+            StateChanges::from_data_changes(matching(&|key| match key {
+                TrieKey::ContractData { account_id, key } => {
+                    of(account_ids, account_id) && key.starts_with(key_prefix.as_slice())
+                }
+                _ => false,
+            }))
+        }
     }
 }

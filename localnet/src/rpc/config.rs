@@ -15,24 +15,15 @@ pub(super) fn genesis(node: &Node) -> Answer {
 
 /// `EXPERIMENTAL_protocol_config`
 pub(super) fn protocol(node: &Node, params: Value) -> Answer {
-    let request = RpcProtocolConfigRequest {
-        block_reference: parse(params)?,
-    };
+    let request = RpcProtocolConfigRequest { block_reference: parse(params)? };
     let chain = node.chain();
     if chain.resolve(&request.block_reference).is_none() {
         let error_message = not_found(&request.block_reference);
         return Err(RpcProtocolConfigError::UnknownBlock { error_message }.into());
     }
-    let runtime_config = chain
-        .runtime()
-        .config(chain.config().protocol_version)
-        .as_ref()
-        .clone();
+    let runtime_config = chain.runtime().config(chain.config().protocol_version).as_ref().clone();
     let genesis_config = chain.config().as_ref().clone();
-    to_value(ProtocolConfigView::from(ProtocolConfig {
-        genesis_config,
-        runtime_config,
-    }))
+    to_value(ProtocolConfigView::from(ProtocolConfig { genesis_config, runtime_config }))
 }
 
 /// `client_config`: the few settings that this node has.

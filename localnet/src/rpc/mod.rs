@@ -34,8 +34,7 @@ pub(crate) async fn call(node: Arc<Node>, method: String, params: Value) -> Answ
         _ => {
             let task = tokio::task::spawn_blocking(move || read(&node, &method, params));
             // A panic is a defect of ours; the client gets an error and the node goes on.
-            task.await
-                .unwrap_or_else(|error| Err(internal(error.to_string())))
+            task.await.unwrap_or_else(|error| Err(internal(error.to_string())))
         }
     }
 }

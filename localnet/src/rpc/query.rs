@@ -50,38 +50,25 @@ fn failure(error: RpcQueryError) -> Answer {
         Ok(json!({"error": error, "logs": [], "block_height": height, "block_hash": hash}))
     };
     match error {
-        RpcQueryError::ContractExecutionError {
-            vm_error,
-            block_height,
-            block_hash,
-            ..
-        } => as_result(vm_error, block_height, block_hash),
-        RpcQueryError::UnknownAccessKey {
-            public_key,
-            block_height,
-            block_hash,
-        } => as_result(
+        RpcQueryError::ContractExecutionError { vm_error, block_height, block_hash, .. } => {
+            as_result(vm_error, block_height, block_hash)
+        }
+        RpcQueryError::UnknownAccessKey { public_key, block_height, block_hash } => as_result(
             format!("access key {public_key} does not exist while viewing"),
             block_height,
             block_hash,
         ),
-        RpcQueryError::UnknownBlock {
-            block_reference: BlockReference::BlockId(id),
-        } => {
+        RpcQueryError::UnknownBlock { block_reference: BlockReference::BlockId(id) } => {
             let text = match &id {
                 BlockId::Height(height) => {
                     format!("DB Not Found Error: BLOCK HEIGHT: {height} \n Cause: Unknown")
                 }
                 BlockId::Hash(hash) => format!("DB Not Found Error: BLOCK HEADER: {hash}"),
             };
-            let error = RpcQueryError::UnknownBlock {
-                block_reference: BlockReference::BlockId(id),
-            };
+            let error =
+                RpcQueryError::UnknownBlock { block_reference: BlockReference::BlockId(id) };
             let error = to_value(error)?;
-            Err(RpcError::new_internal_or_handler_error(
-                Some(Value::String(text)),
-                error,
-            ))
+            Err(RpcError::new_internal_or_handler_error(Some(Value::String(text)), error))
         }
         other => Err(other.into()),
     }
@@ -101,9 +88,7 @@ fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseE
         if data.len() > room {
             return Err(RpcParseError("Query data size is too large".to_owned()));
         }
-        bs58::decode(&data)
-            .into_vec()
-            .map_err(|error| RpcParseError(error.to_string()))
+        bs58::decode(&data).into_vec().map_err(|error| RpcParseError(error.to_string()))
     };
     let mut parts = path.splitn(3, '/');
     let missing = || RpcParseError("Not enough query parameters provided".to_owned());
@@ -115,16 +100,12 @@ fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseE
         .map_err(|error| RpcParseError(format!("{error}")))?;
     let request = match (command, parts.next()) {
         ("account", _) => QueryRequest::ViewAccount { account_id },
-        ("access_key", None) => QueryRequest::ViewAccessKeyList {
-            account_id,
-            after_key: None,
-            limit: None,
-        },
+        ("access_key", None) => {
+            QueryRequest::ViewAccessKeyList { account_id, after_key: None, limit: None }
+        }
         ("access_key", Some(key)) => QueryRequest::ViewAccessKey {
             account_id,
-            public_key: key
-                .parse()
-                .map_err(|_| RpcParseError("Invalid public key".to_owned()))?,
+            public_key: key.parse().map_err(|_| RpcParseError("Invalid public key".to_owned()))?,
         },
         ("code", _) => QueryRequest::ViewCode { account_id },
         ("contract", _) => QueryRequest::ViewState {
@@ -142,10 +123,7 @@ fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseE
         ("call", None) => return Err(RpcParseError("Method name is missing".to_owned())),
         _ => return Err(RpcParseError(format!("Unknown path {command}"))),
     };
-    Ok(RpcQueryRequest {
-        request,
-        block_reference: BlockReference::latest(),
-    })
+    Ok(RpcQueryRequest { request, block_reference: BlockReference::latest() })
 }
 
 /// What a query works on, taken from the chain in one moment.
@@ -157,10 +135,7 @@ struct At {
 }
 
 fn answer(node: &Node, request: RpcQueryRequest) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
-    let RpcQueryRequest {
-        block_reference,
-        request,
-    } = request;
+    let RpcQueryRequest { block_reference, request } = request;
     let at = {
         let chain = node.chain();
         let found = chain.resolve(&block_reference).cloned();
@@ -172,19 +147,10 @@ fn answer(node: &Node, request: RpcQueryRequest) -> Result<RpcQueryResponse, Box
             },
         )?;
         let context = chain.view_context(&block);
-        At {
-            block,
-            state,
-            context,
-            runtime: Arc::clone(chain.runtime()),
-        }
+        At { block, state, context, runtime: Arc::clone(chain.runtime()) }
     };
     let kind = at.answer(request)?;
-    Ok(RpcQueryResponse {
-        kind,
-        block_height: at.height(),
-        block_hash: at.hash(),
-    })
+    Ok(RpcQueryResponse { kind, block_height: at.height(), block_hash: at.hash() })
 }
 
 impl At {
@@ -198,17 +164,11 @@ impl At {
 
     fn answer(&self, request: QueryRequest) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         match request {
-            QueryRequest::ViewAccount { account_id } => Ok(QueryResponseKind::ViewAccount(
-                self.account(&account_id)?.into(),
-            )),
+            QueryRequest::ViewAccount { account_id } => {
+                Ok(QueryResponseKind::ViewAccount(self.account(&account_id)?.into()))
+            }
             QueryRequest::ViewCode { account_id } => self.code(account_id),
-            QueryRequest::ViewState {
-                account_id,
-                prefix,
-                after_key,
-                limit,
-                ..
-            } => {
+            QueryRequest::ViewState { account_id, prefix, after_key, limit, .. } => {
                 let after = after_key.as_ref().map(|key| key.as_slice());
                 self.contract_state(
                     account_id,
@@ -217,10 +177,7 @@ impl At {
                     limit.map(NonZeroU32::get),
                 )
             }
-            QueryRequest::ViewAccessKey {
-                account_id,
-                public_key,
-            } => {
+            QueryRequest::ViewAccessKey { account_id, public_key } => {
                 let key = self.state.access_key(&account_id, &public_key).ok_or(
                     RpcQueryError::UnknownAccessKey {
                         public_key,
@@ -230,11 +187,9 @@ impl At {
                 )?;
                 Ok(QueryResponseKind::AccessKey(key.into()))
             }
-            QueryRequest::ViewAccessKeyList {
-                account_id,
-                after_key,
-                limit,
-            } => self.access_keys(account_id, after_key.as_ref(), limit.map(NonZeroU32::get)),
+            QueryRequest::ViewAccessKeyList { account_id, after_key, limit } => {
+                self.access_keys(account_id, after_key.as_ref(), limit.map(NonZeroU32::get))
+            }
             QueryRequest::ViewGasKeyNonces { public_key, .. } => {
                 Err(Box::new(RpcQueryError::UnknownGasKey {
                     public_key,
@@ -242,24 +197,16 @@ impl At {
                     block_hash: self.hash(),
                 }))
             }
-            QueryRequest::CallFunction {
-                account_id,
-                method_name,
-                args,
-            } => self.call(account_id, &method_name, &args),
+            QueryRequest::CallFunction { account_id, method_name, args } => {
+                self.call(account_id, &method_name, &args)
+            }
             QueryRequest::ViewGlobalContractCode { code_hash } => {
                 let identifier = GlobalContractIdentifier::CodeHash(code_hash);
-                self.global_code(
-                    GlobalContractCodeIdentifier::CodeHash(code_hash),
-                    identifier,
-                )
+                self.global_code(GlobalContractCodeIdentifier::CodeHash(code_hash), identifier)
             }
             QueryRequest::ViewGlobalContractCodeByAccountId { account_id } => {
                 let identifier = GlobalContractIdentifier::AccountId(account_id.clone());
-                self.global_code(
-                    GlobalContractCodeIdentifier::AccountId(account_id),
-                    identifier,
-                )
+                self.global_code(GlobalContractCodeIdentifier::AccountId(account_id), identifier)
             }
         }
     }
@@ -285,24 +232,15 @@ impl At {
             let place = keys.iter().position(|(key, _)| key == after);
             keys.drain(..place.map_or(0, |at| at + 1));
         }
-        let limit = limit
-            .map_or(most, |n| usize::try_from(n).unwrap_or(most))
-            .min(most);
+        let limit = limit.map_or(most, |n| usize::try_from(n).unwrap_or(most)).min(most);
         let more = keys.len() > limit;
         keys.truncate(limit);
-        let last_key = if more {
-            keys.last().map(|(key, _)| key.clone())
-        } else {
-            None
-        };
+        let last_key = if more { keys.last().map(|(key, _)| key.clone()) } else { None };
         let keys = keys
             .into_iter()
             .map(|(key, access)| AccessKeyInfoView::new(key, access.into()))
             .collect();
-        Ok(QueryResponseKind::AccessKeyList(AccessKeyList {
-            keys,
-            last_key,
-        }))
+        Ok(QueryResponseKind::AccessKeyList(AccessKeyList { keys, last_key }))
     }
 
     fn account(&self, account_id: &AccountId) -> Result<Account, Box<RpcQueryError>> {
@@ -319,10 +257,7 @@ impl At {
         if let Some(identifier) = account.contract().identifier_of_global() {
             return self.global_code(identifier.0, identifier.1);
         }
-        let code = self
-            .state
-            .code(&account_id)
-            .ok_or_else(|| self.no_code(account_id))?;
+        let code = self.state.code(&account_id).ok_or_else(|| self.no_code(account_id))?;
         Ok(QueryResponseKind::ViewCode(ContractCodeView {
             hash: account.local_contract_hash().unwrap_or_default(),
             code: code.to_vec(),
@@ -363,10 +298,8 @@ impl At {
         limit: Option<u32>,
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         let account = self.account(&account_id)?;
-        let code_bytes = self
-            .state
-            .code(&account_id)
-            .map_or(0, |code| u64::try_from(code.len()).unwrap_or(0));
+        let code_bytes =
+            self.state.code(&account_id).map_or(0, |code| u64::try_from(code.len()).unwrap_or(0));
         let held = account.storage_usage().saturating_sub(code_bytes);
         if limit.is_none() && held > MAX_STATE_BYTES {
             return Err(Box::new(RpcQueryError::TooLargeContractState {
@@ -383,20 +316,13 @@ impl At {
         let values: Vec<StateItem> = items
             .by_ref()
             .take(limit)
-            .map(|(key, value)| StateItem {
-                key: key.into(),
-                value: value.to_vec().into(),
-            })
+            .map(|(key, value)| StateItem { key: key.into(), value: value.to_vec().into() })
             .collect();
         let last_key = match items.next() {
             Some(_) => values.last().map(|item| item.key.clone()),
             None => None,
         };
-        Ok(QueryResponseKind::ViewState(ViewStateResult {
-            values,
-            proof: vec![],
-            last_key,
-        }))
+        Ok(QueryResponseKind::ViewState(ViewStateResult { values, proof: vec![], last_key }))
     }
 
     fn call(
@@ -405,9 +331,7 @@ impl At {
         method: &str,
         args: &[u8],
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
-        let result = self
-            .runtime
-            .view_call(&self.state, &self.context, &account_id, method, args);
+        let result = self.runtime.view_call(&self.state, &self.context, &account_id, method, args);
         let error = match result {
             Ok(ViewCallResult { result, logs, .. }) => {
                 return Ok(QueryResponseKind::CallResult(CallResult { result, logs }));
@@ -416,16 +340,12 @@ impl At {
         };
         let (block_height, block_hash) = (self.height(), self.hash());
         Err(Box::new(match error {
-            ViewCallError::AccountDoesNotExist {
-                requested_account_id,
-            } => RpcQueryError::UnknownAccount {
-                requested_account_id,
-                block_height,
-                block_hash,
-            },
-            ViewCallError::NoContractCode {
-                contract_account_id,
-            } => self.no_code(contract_account_id),
+            ViewCallError::AccountDoesNotExist { requested_account_id } => {
+                RpcQueryError::UnknownAccount { requested_account_id, block_height, block_hash }
+            }
+            ViewCallError::NoContractCode { contract_account_id } => {
+                self.no_code(contract_account_id)
+            }
             ViewCallError::VmError { message, error, .. } => {
                 RpcQueryError::ContractExecutionError {
                     vm_error: message,
@@ -434,9 +354,9 @@ impl At {
                     block_hash,
                 }
             }
-            ViewCallError::Internal { message } => RpcQueryError::InternalError {
-                error_message: message,
-            },
+            ViewCallError::Internal { message } => {
+                RpcQueryError::InternalError { error_message: message }
+            }
         }))
     }
 }

@@ -10,13 +10,9 @@ use serde_json::Value;
 
 /// `EXPERIMENTAL_receipt`
 pub(super) fn receipt(node: &Node, params: Value) -> Answer {
-    let request = RpcReceiptRequest {
-        receipt_reference: parse(params)?,
-    };
+    let request = RpcReceiptRequest { receipt_reference: parse(params)? };
     let receipt_id = request.receipt_reference.receipt_id;
     let found = node.chain().history().receipt(&receipt_id).cloned();
     let receipt = found.ok_or(RpcReceiptError::UnknownReceipt { receipt_id })?;
-    to_value(RpcReceiptResponse {
-        receipt_view: receipt.as_ref().clone().into(),
-    })
+    to_value(RpcReceiptResponse { receipt_view: receipt.as_ref().clone().into() })
 }

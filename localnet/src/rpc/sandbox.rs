@@ -13,9 +13,7 @@ use serde_json::Value;
 pub(super) fn patch_state(node: &Node, params: Value) -> Answer {
     let request: RpcSandboxPatchStateRequest = parse(params)?;
     node.patch_state(request.records).map_err(|error| {
-        RpcSandboxPatchStateError::InternalError {
-            error_message: error.to_string(),
-        }
+        RpcSandboxPatchStateError::InternalError { error_message: error.to_string() }
     })?;
     to_value(RpcSandboxPatchStateResponse {})
 }
@@ -24,9 +22,7 @@ pub(super) fn patch_state(node: &Node, params: Value) -> Answer {
 pub(super) fn fast_forward(node: &Node, params: Value) -> Answer {
     let request: RpcSandboxFastForwardRequest = parse(params)?;
     node.fast_forward(request.delta_height).map_err(|error| {
-        RpcSandboxFastForwardError::InternalError {
-            error_message: error.to_string(),
-        }
+        RpcSandboxFastForwardError::InternalError { error_message: error.to_string() }
     })?;
     to_value(RpcSandboxFastForwardResponse {})
 }

@@ -40,9 +40,7 @@ pub async fn serve(
             tracing::debug!(%error, "cannot send small packets at once");
         }
     });
-    axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown)
-        .await
+    axum::serve(listener, app).with_graceful_shutdown(shutdown).await
 }
 
 async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response {
@@ -55,9 +53,7 @@ async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response
                 call(node, request.method, request.params).await
             };
             let answer = if fault == Some(RpcFault::AnswerLost) {
-                Err(internal(
-                    "a fault was injected: the answer is lost".to_owned(),
-                ))
+                Err(internal("a fault was injected: the answer is lost".to_owned()))
             } else {
                 answer
             };
@@ -65,9 +61,7 @@ async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response
         }
         _ => (
             Value::Null,
-            Err(RpcError::parse_error(
-                "JSON RPC Request format was expected".to_owned(),
-            )),
+            Err(RpcError::parse_error("JSON RPC Request format was expected".to_owned())),
         ),
     };
     let code = result.as_ref().map_or_else(http_status, |_| StatusCode::OK);
@@ -108,18 +102,9 @@ async fn network_info(State(node): State<Arc<Node>>) -> Response {
 /// Lets web pages of any origin ask.
 async fn allow_origins(request: Request, next: Next) -> Response {
     const ALLOWED: [(HeaderName, HeaderValue); 3] = [
-        (
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        ),
-        (
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, POST"),
-        ),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("*"),
-        ),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST")),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*")),
     ];
     let mut response = if request.method() == Method::OPTIONS {
         StatusCode::OK.into_response()

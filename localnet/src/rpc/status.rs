@@ -29,9 +29,7 @@ pub(super) fn status(node: &Node) -> Answer {
         validators: epoch
             .validators
             .iter()
-            .map(|v| ValidatorInfo {
-                account_id: v.account_id().clone(),
-            })
+            .map(|v| ValidatorInfo { account_id: v.account_id().clone() })
             .collect(),
         sync_info: StatusSyncInfo {
             latest_block_hash: *head.hash(),

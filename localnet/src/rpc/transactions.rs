@@ -87,10 +87,7 @@ async fn submit(
 }
 
 async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> Answer {
-    let RpcSendTransactionRequest {
-        signed_transaction,
-        wait_until,
-    } = request;
+    let RpcSendTransactionRequest { signed_transaction, wait_until } = request;
     let sent = submit(Arc::clone(&node), signed_transaction).await;
     let hash = sent
         .map_err(|error| internal(error.to_string()))?
@@ -106,16 +103,12 @@ async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> A
 
 /// `tx` and `EXPERIMENTAL_tx_status`; the latter lists the receipts as well.
 pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) -> Answer {
-    let RpcTransactionStatusRequest {
-        transaction_info,
-        wait_until,
-    } = status_request(params)?;
+    let RpcTransactionStatusRequest { transaction_info, wait_until } = status_request(params)?;
     let (hash, _) = transaction_info.to_tx_hash_and_account();
     if wait_until == TxExecutionStatus::None {
         let found = node.transaction_status(&hash);
-        let status = found.ok_or(RpcTransactionError::UnknownTransaction {
-            requested_transaction_hash: hash,
-        })?;
+        let status = found
+            .ok_or(RpcTransactionError::UnknownTransaction { requested_transaction_hash: hash })?;
         return to_value(response(status, with_receipts));
     }
     // A transaction that was never sent and could not be is an error at once.
@@ -144,10 +137,7 @@ async fn wait(
             let _ = heights.borrow_and_update();
             let (status, refusal) = {
                 let chain = node.chain();
-                (
-                    chain.transaction_status(&hash),
-                    chain.refusal(&hash).cloned(),
-                )
+                (chain.transaction_status(&hash), chain.refusal(&hash).cloned())
             };
             if let Some(status) = status {
                 if rank(&status.status) >= rank(&until) {
@@ -173,9 +163,7 @@ async fn wait(
             None if node.chain().knows(&hash) => {
                 RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::NotObserved))
             }
-            None => RpcTransactionError::UnknownTransaction {
-                requested_transaction_hash: hash,
-            },
+            None => RpcTransactionError::UnknownTransaction { requested_transaction_hash: hash },
         }),
     }
 }
@@ -187,10 +175,7 @@ fn response(status: TransactionStatus, with_receipts: bool) -> RpcTransactionRes
     } else {
         FinalExecutionOutcomeViewEnum::FinalExecutionOutcome(status.outcome)
     };
-    RpcTransactionResponse {
-        final_execution_outcome: Some(outcome),
-        final_execution_status,
-    }
+    RpcTransactionResponse { final_execution_outcome: Some(outcome), final_execution_status }
 }
 
 /// How far a status is. The levels are those of `TxExecutionStatus`, in its order.

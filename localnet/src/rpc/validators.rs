@@ -43,17 +43,9 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
     }
     .ok_or(RpcValidatorError::UnknownEpoch)?;
     let is_current = epoch.id == epochs.current().id;
-    let next = if is_current {
-        epochs.next_validators().as_slice()
-    } else {
-        &[]
-    };
+    let next = if is_current { epochs.next_validators().as_slice() } else { &[] };
     let view = EpochValidatorInfo {
-        current_validators: epoch
-            .validators
-            .iter()
-            .map(|v| current(&chain, epoch, v))
-            .collect(),
+        current_validators: epoch.validators.iter().map(|v| current(&chain, epoch, v)).collect(),
         next_validators: next
             .iter()
             .map(|v| NextEpochValidatorInfo {
@@ -66,11 +58,7 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
         current_fishermen: vec![],
         next_fishermen: vec![],
         current_proposals: if is_current {
-            epochs
-                .proposals()
-                .cloned()
-                .map(ValidatorStakeView::from)
-                .collect()
+            epochs.proposals().cloned().map(ValidatorStakeView::from).collect()
         } else {
             vec![]
         },
@@ -98,11 +86,8 @@ fn epoch_of(chain: &Chain, id: BlockId) -> Option<&Epoch> {
 
 fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentEpochValidatorInfo {
     // This node makes all blocks, whoever else has a stake.
-    let made = if validator.account_id() == chain.signer().validator_id() {
-        epoch.blocks
-    } else {
-        0
-    };
+    let made =
+        if validator.account_id() == chain.signer().validator_id() { epoch.blocks } else { 0 };
     CurrentEpochValidatorInfo {
         account_id: validator.account_id().clone(),
         public_key: validator.public_key().clone(),
@@ -131,12 +116,8 @@ pub(super) fn ordered(node: &Node, params: Value) -> Answer {
         None => chain.epochs().current(),
         Some(id) => epoch_of(&chain, id).ok_or(RpcValidatorError::UnknownEpoch)?,
     };
-    let list: Vec<ValidatorStakeView> = epoch
-        .validators
-        .iter()
-        .cloned()
-        .map(ValidatorStakeView::from)
-        .collect();
+    let list: Vec<ValidatorStakeView> =
+        epoch.validators.iter().cloned().map(ValidatorStakeView::from).collect();
     to_value(list)
 }
 

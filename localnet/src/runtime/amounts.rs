@@ -9,23 +9,19 @@ pub(super) fn add_gas(a: Gas, b: Gas) -> Result<Gas, RuntimeError> {
 }
 
 pub(super) fn sub_gas(a: Gas, b: Gas) -> Result<Gas, RuntimeError> {
-    a.checked_sub(b)
-        .ok_or(RuntimeError::Overflow("subtracting gas"))
+    a.checked_sub(b).ok_or(RuntimeError::Overflow("subtracting gas"))
 }
 
 pub(super) fn add_compute(a: Compute, b: Compute) -> Result<Compute, RuntimeError> {
-    a.checked_add(b)
-        .ok_or(RuntimeError::Overflow("adding compute usage"))
+    a.checked_add(b).ok_or(RuntimeError::Overflow("adding compute usage"))
 }
 
 pub(super) fn add_tokens(a: Balance, b: Balance) -> Result<Balance, RuntimeError> {
-    a.checked_add(b)
-        .ok_or(RuntimeError::Overflow("adding tokens"))
+    a.checked_add(b).ok_or(RuntimeError::Overflow("adding tokens"))
 }
 
 pub(super) fn sub_tokens(a: Balance, b: Balance) -> Result<Balance, RuntimeError> {
-    a.checked_sub(b)
-        .ok_or(RuntimeError::Overflow("subtracting tokens"))
+    a.checked_sub(b).ok_or(RuntimeError::Overflow("subtracting tokens"))
 }
 
 /// What `gas` costs at a price in yoctoNEAR.
@@ -36,13 +32,11 @@ pub(super) fn gas_value(price: Balance, gas: Gas) -> Result<Balance, RuntimeErro
 }
 
 pub(super) fn add_cost(a: ParameterCost, b: ParameterCost) -> Result<ParameterCost, RuntimeError> {
-    a.checked_add(b)
-        .ok_or(RuntimeError::Overflow("adding fees"))
+    a.checked_add(b).ok_or(RuntimeError::Overflow("adding fees"))
 }
 
 pub(super) fn times(cost: ParameterCost, n: u64) -> Result<ParameterCost, RuntimeError> {
-    cost.checked_mul(n)
-        .ok_or(RuntimeError::Overflow("multiplying fees"))
+    cost.checked_mul(n).ok_or(RuntimeError::Overflow("multiplying fees"))
 }
 
 /// The length of bytes, as the protocol counts it.

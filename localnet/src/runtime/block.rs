@@ -109,8 +109,7 @@ impl<'a> Block<'a> {
         }
         self.given_up.enter(None);
         self.resolve_timeouts()?;
-        self.update
-            .commit(&StateChangeCause::UpdatedDelayedReceipts);
+        self.update.commit(&StateChangeCause::UpdatedDelayedReceipts);
         self.finish()
     }
 
@@ -144,10 +143,7 @@ impl<'a> Block<'a> {
     pub(super) fn is_full(&self) -> bool {
         self.compute >= self.ctx.gas_limit.as_gas()
             || self.update.recorded_size()
-                > self
-                    .config
-                    .witness_config
-                    .main_storage_proof_size_soft_limit
+                > self.config.witness_config.main_storage_proof_size_soft_limit
     }
 
     fn count(&mut self, outcome: &ExecutionOutcome) -> Result<(), RuntimeError> {
@@ -207,17 +203,11 @@ impl<'a> Block<'a> {
         };
         let burnt = add_tokens(self.burnt, charged.cost.burnt_amount);
         self.burnt = burnt.map_err(|_| InvalidTxError::CostOverflow)?;
-        self.count(&outcome)
-            .map_err(|_| InvalidTxError::CostOverflow)?;
-        self.outcomes.push(ExecutionOutcomeWithId {
-            id: tx_hash,
-            outcome,
-        });
+        self.count(&outcome).map_err(|_| InvalidTxError::CostOverflow)?;
+        self.outcomes.push(ExecutionOutcomeWithId { id: tx_hash, outcome });
         self.update.set_account(signer_id, &charged.account);
-        self.update
-            .set_access_key(signer_id, key, &charged.access_key);
-        self.update
-            .commit(&StateChangeCause::TransactionProcessing { tx_hash });
+        self.update.set_access_key(signer_id, key, &charged.access_key);
+        self.update.commit(&StateChangeCause::TransactionProcessing { tx_hash });
         Ok(Receipt::from_tx(
             receipt_id,
             signer_id.clone(),

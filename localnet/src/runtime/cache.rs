@@ -57,10 +57,7 @@ impl Drop for ContractCache {
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> RuntimeError {
-    RuntimeError::ContractCache {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    RuntimeError::ContractCache { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// A new directory that only this user can read: what is in it gets executed.
@@ -75,8 +72,6 @@ fn temporary_directory() -> Result<PathBuf, RuntimeError> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(&path)
-        .map_err(|error| unusable(&path, &error))?;
+    builder.create(&path).map_err(|error| unusable(&path, &error))?;
     Ok(path)
 }

@@ -35,24 +35,20 @@ impl Contract for Source<'_> {
 }
 
 pub(super) fn global_code_key(identifier: GlobalContractIdentifier) -> TrieKey {
-    TrieKey::GlobalContractCode {
-        identifier: identifier.into(),
-    }
+    TrieKey::GlobalContractCode { identifier: identifier.into() }
 }
 
 /// The key under which an account's code is stored.
 pub(super) fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKey> {
     match contract {
         AccountContract::None => None,
-        AccountContract::Local(_) => Some(TrieKey::ContractCode {
-            account_id: account_id.clone(),
-        }),
+        AccountContract::Local(_) => Some(TrieKey::ContractCode { account_id: account_id.clone() }),
         AccountContract::Global(hash) => {
             Some(global_code_key(GlobalContractIdentifier::CodeHash(*hash)))
         }
-        AccountContract::GlobalByAccount(id) => Some(global_code_key(
-            GlobalContractIdentifier::AccountId(id.clone()),
-        )),
+        AccountContract::GlobalByAccount(id) => {
+            Some(global_code_key(GlobalContractIdentifier::AccountId(id.clone())))
+        }
     }
 }
 
@@ -121,9 +117,7 @@ impl Call<'_> {
             Err(VMRunnerError::ContractCodeNotPresent) => {
                 let account_id = self.account_id.as_str().into();
                 let error = CompilationError::CodeDoesNotExist { account_id };
-                Ok(VMOutcome::nop_outcome(FunctionCallError::CompilationError(
-                    error,
-                )))
+                Ok(VMOutcome::nop_outcome(FunctionCallError::CompilationError(error)))
             }
             Err(error) => Err(RuntimeError::Vm(error.to_string())),
         }

@@ -38,9 +38,7 @@ fn compilation_error(error: vm::CompilationError) -> stored::CompilationError {
     match error {
         vm::CompilationError::CodeDoesNotExist { account_id } => match account_id.parse() {
             Ok(account_id) => Stored::CodeDoesNotExist { account_id },
-            Err(_) => Stored::WasmerCompileError {
-                msg: account_id.into(),
-            },
+            Err(_) => Stored::WasmerCompileError { msg: account_id.into() },
         },
         vm::CompilationError::PrepareError(error) => Stored::PrepareError(prepare_error(&error)),
         vm::CompilationError::WasmerCompileError { msg }

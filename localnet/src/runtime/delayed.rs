@@ -9,18 +9,13 @@ use near_primitives::types::StateChangeCause;
 
 impl Block<'_> {
     fn delayed_indices(&self) -> Result<DelayedReceiptIndices, RuntimeError> {
-        Ok(self
-            .update
-            .get(&TrieKey::DelayedReceiptIndices)?
-            .unwrap_or_default())
+        Ok(self.update.get(&TrieKey::DelayedReceiptIndices)?.unwrap_or_default())
     }
 
     /// How many receipts wait.
     pub(super) fn delayed_len(&self) -> Result<u64, RuntimeError> {
         let indices = self.delayed_indices()?;
-        Ok(indices
-            .next_available_index
-            .saturating_sub(indices.first_index))
+        Ok(indices.next_available_index.saturating_sub(indices.first_index))
     }
 
     /// Puts a receipt at the end.
@@ -28,12 +23,10 @@ impl Block<'_> {
         let mut indices = self.delayed_indices()?;
         let index = indices.next_available_index;
         self.update.set(TrieKey::DelayedReceipt { index }, receipt);
-        indices.next_available_index = index
-            .checked_add(1)
-            .ok_or(RuntimeError::Overflow("counting delayed receipts"))?;
+        indices.next_available_index =
+            index.checked_add(1).ok_or(RuntimeError::Overflow("counting delayed receipts"))?;
         self.update.set(TrieKey::DelayedReceiptIndices, &indices);
-        self.update
-            .commit(&StateChangeCause::UpdatedDelayedReceipts);
+        self.update.commit(&StateChangeCause::UpdatedDelayedReceipts);
         Ok(())
     }
 
@@ -43,17 +36,14 @@ impl Block<'_> {
         if indices.first_index >= indices.next_available_index {
             return Ok(None);
         }
-        let key = TrieKey::DelayedReceipt {
-            index: indices.first_index,
-        };
+        let key = TrieKey::DelayedReceipt { index: indices.first_index };
         let Some(receipt) = self.update.get(&key)? else {
             return Err(RuntimeError::CorruptState(format!("{key:?} is missing")));
         };
         self.update.remove(key);
         indices.first_index += 1;
         self.update.set(TrieKey::DelayedReceiptIndices, &indices);
-        self.update
-            .commit(&StateChangeCause::UpdatedDelayedReceipts);
+        self.update.commit(&StateChangeCause::UpdatedDelayedReceipts);
         Ok(Some(receipt))
     }
 }

@@ -54,14 +54,11 @@ impl Block<'_> {
         let (VersionedReceiptEnum::Action(action_receipt)
         | VersionedReceiptEnum::PromiseYield(action_receipt)) = receipt.versioned_receipt()
         else {
-            return Err(RuntimeError::CorruptState(
-                "a receipt to run has no actions".to_owned(),
-            ));
+            return Err(RuntimeError::CorruptState("a receipt to run has no actions".to_owned()));
         };
         let promise_results = self.take_inputs(receipt, &action_receipt)?;
         let receipt_hash = receipt.get_hash();
-        self.update
-            .commit(&StateChangeCause::ActionReceiptProcessingStarted { receipt_hash });
+        self.update.commit(&StateChangeCause::ActionReceiptProcessingStarted { receipt_hash });
 
         let account_id = receipt.receiver_id();
         let mut account = self.update.account(account_id)?;
@@ -69,12 +66,8 @@ impl Block<'_> {
         let recorded_before = ProtocolFeature::EnforcePerReceiptStorageProofLimit
             .enabled(self.ctx.protocol_version)
             .then(|| self.update.recorded_size());
-        let running = Running {
-            receipt,
-            action_receipt: &action_receipt,
-            promise_results,
-            recorded_before,
-        };
+        let running =
+            Running { receipt, action_receipt: &action_receipt, promise_results, recorded_before };
         let mut result = self.run_actions(&running, &mut account)?;
         if result.result.is_ok()
             && let Some(account) = &account
@@ -94,21 +87,11 @@ impl Block<'_> {
         } else {
             let created = was_missing && account.is_some() && result.result.is_ok();
             let config = Arc::clone(&self.config);
-            refunds::make(
-                prices,
-                receipt,
-                &action_receipt,
-                &mut result,
-                &config,
-                created,
-                version,
-            )?
+            refunds::make(prices, receipt, &action_receipt, &mut result, &config, created, version)?
         };
         self.proposals.append(&mut result.validator_proposals);
         match &result.result {
-            Ok(_) => self
-                .update
-                .commit(&StateChangeCause::ReceiptProcessing { receipt_hash }),
+            Ok(_) => self.update.commit(&StateChangeCause::ReceiptProcessing { receipt_hash }),
             Err(_) => self.update.rollback(),
         }
 
@@ -131,14 +114,9 @@ impl Block<'_> {
         let mut results = Vec::with_capacity(action_receipt.input_data_ids().len());
         for data_id in action_receipt.input_data_ids() {
             let receiver_id = receipt.receiver_id().clone();
-            let key = TrieKey::ReceivedData {
-                receiver_id,
-                data_id: *data_id,
-            };
+            let key = TrieKey::ReceivedData { receiver_id, data_id: *data_id };
             let Some(ReceivedData { data }) = self.update.get(&key)? else {
-                return Err(RuntimeError::CorruptState(format!(
-                    "data {data_id} is missing"
-                )));
+                return Err(RuntimeError::CorruptState(format!("data {data_id} is missing")));
             };
             self.update.remove(key);
             results.push(match data {
@@ -174,10 +152,8 @@ impl Block<'_> {
             }
             if next.result.is_ok() {
                 let rules = self.rules(Mode::New);
-                let checked = next
-                    .new_receipts
-                    .iter()
-                    .try_for_each(|new| validate::receipt(rules, new));
+                let checked =
+                    next.new_receipts.iter().try_for_each(|new| validate::receipt(rules, new));
                 if let Err(error) = checked {
                     next.fail(ActionErrorKind::NewReceiptValidationError(error));
                 }
@@ -230,11 +206,7 @@ impl Block<'_> {
         refunds: RefundResult,
         result: &ActionResult,
     ) -> Result<Balance, RuntimeError> {
-        let gas = if is_refund {
-            Gas::ZERO
-        } else {
-            result.gas_burnt
-        };
+        let gas = if is_refund { Gas::ZERO } else { result.gas_burnt };
         let mut burnt = sub_tokens(gas_value(prices.burn, gas)?, refunds.price_deficit)?;
         if !ProtocolFeature::AccountCostIncrease.enabled(self.ctx.protocol_version) {
             burnt = add_tokens(burnt, refunds.price_surplus)?;
@@ -260,11 +232,7 @@ impl Block<'_> {
             .and_then(|gas| gas.checked_div(part(*share.denom())))
             .ok_or(RuntimeError::Overflow("computing a contract's reward"))?;
         let cost_increase = ProtocolFeature::AccountCostIncrease.enabled(self.ctx.protocol_version);
-        let price = if cost_increase {
-            prices.burn
-        } else {
-            prices.purchase
-        };
+        let price = if cost_increase { prices.burn } else { prices.purchase };
         let reward = gas_value(price, gas)?;
         if reward.is_zero() {
             return Ok(Balance::ZERO);
@@ -278,18 +246,14 @@ impl Block<'_> {
         };
         account.set_amount(amount);
         self.update.set_account(account_id, &account);
-        self.update
-            .commit(&StateChangeCause::ActionReceiptGasReward { receipt_hash });
+        self.update.commit(&StateChangeCause::ActionReceiptGasReward { receipt_hash });
         Ok(reward)
     }
 
     /// Numbers the new receipts and sends them on. Returns the ids of those that will have outcomes.
     fn send(&mut self, parent: &CryptoHash, result: &mut ActionResult) -> Vec<CryptoHash> {
         let mut ids = Vec::new();
-        for (index, mut new) in std::mem::take(&mut result.new_receipts)
-            .into_iter()
-            .enumerate()
-        {
+        for (index, mut new) in std::mem::take(&mut result.new_receipts).into_iter().enumerate() {
             let id = create_receipt_id_from_receipt_id(parent, self.ctx.height, index);
             new.set_receipt_id(id);
             if matches!(

@@ -53,24 +53,15 @@ pub(super) struct CallExternal<'a> {
 
 impl CallExternal<'_> {
     fn add_key(&mut self, index: ReceiptIndex, public_key: PublicKey, access_key: AccessKey) {
-        let add = AddKeyAction {
-            public_key,
-            access_key,
-        };
+        let add = AddKeyAction { public_key, access_key };
         self.manager.append(index, Action::AddKey(Box::new(add)));
     }
 
     fn yield_key(&self, data_id: CryptoHash) -> (TrieKey, TrieKey) {
         let receiver_id = self.account_id.clone();
         (
-            TrieKey::PromiseYieldReceipt {
-                receiver_id: receiver_id.clone(),
-                data_id,
-            },
-            TrieKey::PromiseYieldStatus {
-                receiver_id,
-                data_id,
-            },
+            TrieKey::PromiseYieldReceipt { receiver_id: receiver_id.clone(), data_id },
+            TrieKey::PromiseYieldStatus { receiver_id, data_id },
         )
     }
 }
@@ -145,10 +136,7 @@ impl External for CallExternal<'_> {
     ) -> VmResult<Option<Box<dyn ValuePtr + 'b>>> {
         let found = self.update.find(&contract_data_key(&self.account_id, key));
         Ok(found.map(|found| {
-            let pointer = FoundPtr {
-                found,
-                update: &*self.update,
-            };
+            let pointer = FoundPtr { found, update: &*self.update };
             Box::new(pointer) as Box<dyn ValuePtr + 'b>
         }))
     }
@@ -173,10 +161,7 @@ impl External for CallExternal<'_> {
         _tracker: &mut dyn StorageAccessTracker,
         key: &[u8],
     ) -> VmResult<bool> {
-        Ok(self
-            .update
-            .find(&contract_data_key(&self.account_id, key))
-            .is_some())
+        Ok(self.update.find(&contract_data_key(&self.account_id, key)).is_some())
     }
 
     fn generate_data_id(&mut self) -> CryptoHash {
@@ -202,10 +187,7 @@ impl External for CallExternal<'_> {
     }
 
     fn validator_total_stake(&self) -> VmResult<Balance> {
-        Ok(self
-            .validators
-            .values()
-            .fold(Balance::ZERO, |sum, stake| sum.saturating_add(*stake)))
+        Ok(self.validators.values().fold(Balance::ZERO, |sum, stake| sum.saturating_add(*stake)))
     }
 
     fn chain_id(&self) -> String {
@@ -217,10 +199,8 @@ impl External for CallExternal<'_> {
         receipt_indices: Vec<ReceiptIndex>,
         receiver_id: AccountId,
     ) -> VmResult<ReceiptIndex> {
-        let dependencies = receipt_indices
-            .into_iter()
-            .map(|index| (index, self.generate_data_id()))
-            .collect();
+        let dependencies =
+            receipt_indices.into_iter().map(|index| (index, self.generate_data_id())).collect();
         self.manager.create(dependencies, receiver_id)
     }
 
@@ -229,10 +209,7 @@ impl External for CallExternal<'_> {
         receiver_id: AccountId,
     ) -> VmResult<(ReceiptIndex, CryptoHash)> {
         let data_id = self.generate_data_id();
-        let status = TrieKey::PromiseYieldStatus {
-            receiver_id: receiver_id.clone(),
-            data_id,
-        };
+        let status = TrieKey::PromiseYieldStatus { receiver_id: receiver_id.clone(), data_id };
         self.update.set(status, &PromiseYieldStatus::Yielded);
         Ok((self.manager.create_yield(data_id, receiver_id), data_id))
     }
@@ -242,22 +219,13 @@ impl External for CallExternal<'_> {
         receiver_id: AccountId,
         yield_id: YieldId,
     ) -> VmResult<Option<(ReceiptIndex, CryptoHash)>> {
-        let forward = TrieKey::YieldIdToDataId {
-            receiver_id: receiver_id.clone(),
-            yield_id,
-        };
+        let forward = TrieKey::YieldIdToDataId { receiver_id: receiver_id.clone(), yield_id };
         if self.update.contains(&forward) {
             return Ok(None);
         }
         let (index, data_id) = self.create_promise_yield_receipt(receiver_id.clone())?;
         self.update.set(forward, &data_id);
-        self.update.set(
-            TrieKey::DataIdToYieldId {
-                receiver_id,
-                data_id,
-            },
-            &yield_id,
-        );
+        self.update.set(TrieKey::DataIdToYieldId { receiver_id, data_id }, &yield_id);
         Ok(Some((index, data_id)))
     }
 
@@ -267,8 +235,7 @@ impl External for CallExternal<'_> {
             return Ok(false);
         }
         self.manager.resumes.push(NewResume { data_id, data });
-        self.update
-            .set(status, &PromiseYieldStatus::ResumeInitiated);
+        self.update.set(status, &PromiseYieldStatus::ResumeInitiated);
         Ok(true)
     }
 
@@ -278,10 +245,7 @@ impl External for CallExternal<'_> {
         data: Vec<u8>,
     ) -> VmResult<bool> {
         let receiver_id = self.account_id.clone();
-        let found = self.update.get(&TrieKey::YieldIdToDataId {
-            receiver_id,
-            yield_id,
-        });
+        let found = self.update.get(&TrieKey::YieldIdToDataId { receiver_id, yield_id });
         match found {
             Ok(Some(data_id)) => self.submit_promise_resume_data(data_id, data),
             // Only this engine writes the key, so its bytes decode.
@@ -290,13 +254,11 @@ impl External for CallExternal<'_> {
     }
 
     fn append_action_create_account(&mut self, index: ReceiptIndex) {
-        self.manager
-            .append(index, Action::CreateAccount(CreateAccountAction {}));
+        self.manager.append(index, Action::CreateAccount(CreateAccountAction {}));
     }
 
     fn append_action_deploy_contract(&mut self, index: ReceiptIndex, code: Vec<u8>) {
-        self.manager
-            .append(index, Action::DeployContract(DeployContractAction { code }));
+        self.manager.append(index, Action::DeployContract(DeployContractAction { code }));
     }
 
     fn append_action_deploy_global_contract(
@@ -309,12 +271,8 @@ impl External for CallExternal<'_> {
             VmDeployMode::CodeHash => GlobalContractDeployMode::CodeHash,
             VmDeployMode::AccountId => GlobalContractDeployMode::AccountId,
         };
-        let deploy = DeployGlobalContractAction {
-            code: code.into(),
-            deploy_mode,
-        };
-        self.manager
-            .append(index, Action::DeployGlobalContract(deploy));
+        let deploy = DeployGlobalContractAction { code: code.into(), deploy_mode };
+        self.manager.append(index, Action::DeployGlobalContract(deploy));
     }
 
     fn append_action_use_global_contract(
@@ -322,11 +280,8 @@ impl External for CallExternal<'_> {
         index: ReceiptIndex,
         contract_id: VmContractIdentifier,
     ) {
-        let usage = UseGlobalContractAction {
-            contract_identifier: contract_id.into(),
-        };
-        self.manager
-            .append(index, Action::UseGlobalContract(Box::new(usage)));
+        let usage = UseGlobalContractAction { contract_identifier: contract_id.into() };
+        self.manager.append(index, Action::UseGlobalContract(Box::new(usage)));
     }
 
     fn append_action_deterministic_state_init(
@@ -339,10 +294,7 @@ impl External for CallExternal<'_> {
             code: contract_id.into(),
             data: BTreeMap::new(),
         });
-        let init = DeterministicStateInitAction {
-            state_init,
-            deposit: amount,
-        };
+        let init = DeterministicStateInitAction { state_init, deposit: amount };
         let action = Action::DeterministicStateInit(Box::new(init));
         super::amounts::count(self.manager.append(index, action))
     }
@@ -358,11 +310,7 @@ impl External for CallExternal<'_> {
             .ok()
             .and_then(|at| self.manager.get_mut(receipt_index)?.actions.get_mut(at));
         let Some(Action::DeterministicStateInit(init)) = action else {
-            return Err(HostError::InvalidActionIndex {
-                receipt_index,
-                action_index,
-            }
-            .into());
+            return Err(HostError::InvalidActionIndex { receipt_index, action_index }.into());
         };
         let DeterministicAccountStateInit::V1(state) = &mut init.state_init;
         state.data.insert(key, value);
@@ -390,12 +338,8 @@ impl External for CallExternal<'_> {
         state_init: RawStateInit,
         amount: Balance,
     ) {
-        let init = UniversalStateInitAction {
-            state_init,
-            deposit: amount,
-        };
-        self.manager
-            .append(index, Action::UniversalStateInit(Box::new(init)));
+        let init = UniversalStateInitAction { state_init, deposit: amount };
+        self.manager.append(index, Action::UniversalStateInit(Box::new(init)));
     }
 
     fn append_action_function_call_weight(
@@ -409,19 +353,14 @@ impl External for CallExternal<'_> {
     ) -> VmResult<()> {
         let method_name =
             String::from_utf8(method_name).map_err(|_| HostError::InvalidMethodName)?;
-        let call = FunctionCallAction {
-            method_name,
-            args,
-            gas: prepaid_gas,
-            deposit: attached_deposit,
-        };
+        let call =
+            FunctionCallAction { method_name, args, gas: prepaid_gas, deposit: attached_deposit };
         self.manager.append_call(index, call, gas_weight);
         Ok(())
     }
 
     fn append_action_transfer(&mut self, index: ReceiptIndex, deposit: Balance) {
-        self.manager
-            .append(index, Action::Transfer(TransferAction { deposit }));
+        self.manager.append(index, Action::Transfer(TransferAction { deposit }));
     }
 
     fn append_action_transfer_to_gas_key(
@@ -430,12 +369,8 @@ impl External for CallExternal<'_> {
         public_key: PublicKey,
         deposit: Balance,
     ) {
-        let transfer = TransferToGasKeyAction {
-            public_key,
-            deposit,
-        };
-        self.manager
-            .append(index, Action::TransferToGasKey(Box::new(transfer)));
+        let transfer = TransferToGasKeyAction { public_key, deposit };
+        self.manager.append(index, Action::TransferToGasKey(Box::new(transfer)));
     }
 
     fn append_action_add_gas_key_with_full_access(
@@ -444,11 +379,7 @@ impl External for CallExternal<'_> {
         public_key: PublicKey,
         num_nonces: NonceIndex,
     ) {
-        self.add_key(
-            index,
-            public_key,
-            AccessKey::gas_key_full_access(num_nonces),
-        );
+        self.add_key(index, public_key, AccessKey::gas_key_full_access(num_nonces));
     }
 
     fn append_action_add_gas_key_with_function_call(
@@ -460,28 +391,15 @@ impl External for CallExternal<'_> {
         receiver_id: AccountId,
         names: Vec<Vec<u8>>,
     ) -> VmResult<()> {
-        let info = GasKeyInfo {
-            balance: Balance::ZERO,
-            num_nonces,
-        };
+        let info = GasKeyInfo { balance: Balance::ZERO, num_nonces };
         let call = call_permission(allowance, &receiver_id, names)?;
         let permission = AccessKeyPermission::GasKeyFunctionCall(info, call);
-        self.add_key(
-            index,
-            public_key,
-            AccessKey {
-                nonce: 0,
-                permission,
-            },
-        );
+        self.add_key(index, public_key, AccessKey { nonce: 0, permission });
         Ok(())
     }
 
     fn append_action_stake(&mut self, index: ReceiptIndex, stake: Balance, public_key: PublicKey) {
-        self.manager.append(
-            index,
-            Action::Stake(Box::new(StakeAction { stake, public_key })),
-        );
+        self.manager.append(index, Action::Stake(Box::new(StakeAction { stake, public_key })));
     }
 
     fn append_action_add_key_with_full_access(
@@ -510,24 +428,16 @@ impl External for CallExternal<'_> {
     }
 
     fn append_action_delete_key(&mut self, index: ReceiptIndex, public_key: PublicKey) {
-        self.manager.append(
-            index,
-            Action::DeleteKey(Box::new(DeleteKeyAction { public_key })),
-        );
+        self.manager.append(index, Action::DeleteKey(Box::new(DeleteKeyAction { public_key })));
     }
 
     fn append_action_delete_account(&mut self, index: ReceiptIndex, beneficiary_id: AccountId) {
-        self.manager.append(
-            index,
-            Action::DeleteAccount(DeleteAccountAction { beneficiary_id }),
-        );
+        self.manager.append(index, Action::DeleteAccount(DeleteAccountAction { beneficiary_id }));
     }
 
     fn get_receipt_receiver(&self, index: ReceiptIndex) -> &AccountId {
         // The VM only asks for receipts that it made.
-        self.manager
-            .get(index)
-            .map_or(&self.account_id, |receipt| &receipt.receiver_id)
+        self.manager.get(index).map_or(&self.account_id, |receipt| &receipt.receiver_id)
     }
 
     fn set_refund_to(&mut self, index: ReceiptIndex, refund_to: AccountId) {

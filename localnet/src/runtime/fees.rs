@@ -61,10 +61,7 @@ fn per_byte(
     byte: ActionCosts,
     bytes: u64,
 ) -> Result<ParameterCost, RuntimeError> {
-    add_cost(
-        due.of(fees.fee(base)),
-        times(due.of(fees.fee(byte)), bytes)?,
-    )
+    add_cost(due.of(fees.fee(base)), times(due.of(fees.fee(byte)), bytes)?)
 }
 
 /// Bytes of the method names of a key, each with a byte that ends it.
@@ -172,18 +169,12 @@ fn action_fee(
             let entry = due.of(fees.fee(Cost::deterministic_state_init_entry));
             add_cost(fee, times(entry, entries)?)
         }
-        Action::TransferToGasKey(transfer) => Ok(gas_key_transfer(
-            config,
-            due,
-            &transfer.public_key,
-            receiver_id,
-        )),
-        Action::WithdrawFromGasKey(withdraw) => Ok(gas_key_transfer(
-            config,
-            due,
-            &withdraw.public_key,
-            receiver_id,
-        )),
+        Action::TransferToGasKey(transfer) => {
+            Ok(gas_key_transfer(config, due, &transfer.public_key, receiver_id))
+        }
+        Action::WithdrawFromGasKey(withdraw) => {
+            Ok(gas_key_transfer(config, due, &withdraw.public_key, receiver_id))
+        }
         // Refused by validation before any fee of it matters.
         Action::UniversalStateInit(_) => plain(Cost::universal_state_init_base),
     }
@@ -228,10 +219,7 @@ pub(super) fn total_send_fees(
 ) -> Result<ParameterCost, RuntimeError> {
     let mut total = ParameterCost::ZERO;
     for action in actions {
-        total = add_cost(
-            total,
-            action_fee(config, Due::Send { to_self }, action, receiver_id)?,
-        )?;
+        total = add_cost(total, action_fee(config, Due::Send { to_self }, action, receiver_id)?)?;
         if let Some(inner) = delegated(action) {
             let fees = total_send_fees(config, to_self, &inner.get_actions(), inner.receiver_id())?;
             total = add_cost(total, fees)?;
@@ -320,14 +308,8 @@ pub(super) fn transaction_cost(
 ) -> Result<TransactionCost, RuntimeError> {
     let (actions, receiver_id) = (tx.actions(), tx.receiver_id());
     let to_self = tx.signer_id() == receiver_id;
-    let mut burnt = config
-        .fees
-        .fee(ActionCosts::new_action_receipt)
-        .send_fee(to_self);
-    burnt = add_cost(
-        burnt,
-        total_send_fees(config, to_self, actions, receiver_id)?,
-    )?;
+    let mut burnt = config.fees.fee(ActionCosts::new_action_receipt).send_fee(to_self);
+    burnt = add_cost(burnt, total_send_fees(config, to_self, actions, receiver_id)?)?;
     burnt = add_cost(burnt, signature_cost(&config.fees, tx.public_key()))?;
     for inner in actions.iter().filter_map(delegated) {
         let mut cost = signature_cost(&config.fees, inner.public_key());
@@ -339,10 +321,7 @@ pub(super) fn transaction_cost(
     let mut remaining = total_prepaid_gas(actions)?;
     remaining = add_gas(remaining, total_prepaid_send_fees(config, actions)?.gas)?;
     remaining = add_gas(remaining, receipt_exec_fee(config).gas)?;
-    remaining = add_gas(
-        remaining,
-        total_prepaid_exec_fees(config, actions, receiver_id)?.gas,
-    )?;
+    remaining = add_gas(remaining, total_prepaid_exec_fees(config, actions, receiver_id)?.gas)?;
 
     let receipt_gas_price = gas_price.max(config.min_gas_purchase_price);
     let burnt_amount = gas_value(gas_price, burnt.gas)?;

@@ -53,15 +53,9 @@ pub(super) fn apply(
             block.enqueue_timeout(account_id, *data_id)?;
         }
     }
-    let receipts = manager
-        .receipts
-        .into_iter()
-        .map(|new| action_receipt(running, new));
+    let receipts = manager.receipts.into_iter().map(|new| action_receipt(running, new));
     result.new_receipts.extend(receipts);
-    let resumes = manager
-        .resumes
-        .into_iter()
-        .map(|new| resume_receipt(account_id, new));
+    let resumes = manager.resumes.into_iter().map(|new| resume_receipt(account_id, new));
     result.new_receipts.extend(resumes);
     account.set_amount(outcome.balance);
     account.set_storage_usage(outcome.storage_usage);
@@ -123,19 +117,10 @@ fn context(
     action_hash: CryptoHash,
     is_last: bool,
 ) -> VMContext {
-    let Running {
-        receipt,
-        action_receipt,
-        promise_results,
-        ..
-    } = running;
+    let Running { receipt, action_receipt, promise_results, .. } = running;
     // Results go on from the last action only.
     let output_data_receivers = if is_last {
-        action_receipt
-            .output_data_receivers()
-            .iter()
-            .map(|to| to.receiver_id.clone())
-            .collect()
+        action_receipt.output_data_receivers().iter().map(|to| to.receiver_id.clone()).collect()
     } else {
         Vec::new()
     };
@@ -192,15 +177,8 @@ fn action_receipt(running: &Running<'_>, new: NewReceipt) -> Receipt {
 }
 
 fn resume_receipt(account_id: &AccountId, new: NewResume) -> Receipt {
-    let data = DataReceipt {
-        data_id: new.data_id,
-        data: Some(new.data),
-    };
-    unnumbered(
-        account_id,
-        account_id.clone(),
-        ReceiptEnum::PromiseResume(data),
-    )
+    let data = DataReceipt { data_id: new.data_id, data: Some(new.data) };
+    unnumbered(account_id, account_id.clone(), ReceiptEnum::PromiseResume(data))
 }
 
 /// The data that a finished receipt sends to one that waits for it.

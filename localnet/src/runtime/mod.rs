@@ -57,15 +57,8 @@ pub struct Runtime {
 impl Runtime {
     /// Opens the engine. Fails when the directory for compiled contracts cannot be used.
     pub fn new(opts: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let chain_id = if opts.chain_id.is_empty() {
-            "sandbox".to_owned()
-        } else {
-            opts.chain_id
-        };
-        Ok(Self {
-            chain_id,
-            cache: ContractCache::open(opts.contract_cache.as_deref())?,
-        })
+        let chain_id = if opts.chain_id.is_empty() { "sandbox".to_owned() } else { opts.chain_id };
+        Ok(Self { chain_id, cache: ContractCache::open(opts.contract_cache.as_deref())? })
     }
 
     /// The configuration (fees, limits) of a protocol version.
@@ -135,8 +128,6 @@ impl Runtime {
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime")
-            .field("chain_id", &self.chain_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Runtime").field("chain_id", &self.chain_id).finish_non_exhaustive()
     }
 }

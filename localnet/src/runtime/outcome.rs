@@ -67,10 +67,8 @@ impl ActionResult {
     /// Adds the next action's result.
     pub(super) fn merge(&mut self, next: ActionResult) -> Result<(), RuntimeError> {
         self.gas_burnt = add_gas(self.gas_burnt, next.gas_burnt)?;
-        self.gas_burnt_for_function_call = add_gas(
-            self.gas_burnt_for_function_call,
-            next.gas_burnt_for_function_call,
-        )?;
+        self.gas_burnt_for_function_call =
+            add_gas(self.gas_burnt_for_function_call, next.gas_burnt_for_function_call)?;
         self.gas_used = add_gas(self.gas_used, next.gas_used)?;
         self.compute_usage = add_compute(self.compute_usage, next.compute_usage)?;
         self.profile.merge(&next.profile);

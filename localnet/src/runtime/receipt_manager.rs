@@ -68,19 +68,11 @@ impl ReceiptManager {
     ) -> VmResult<u64> {
         for (receipt_index, data_id) in &dependencies {
             self.get_mut(*receipt_index)
-                .ok_or(HostError::InvalidReceiptIndex {
-                    receipt_index: *receipt_index,
-                })?
+                .ok_or(HostError::InvalidReceiptIndex { receipt_index: *receipt_index })?
                 .output_data_receivers
-                .push(DataReceiver {
-                    data_id: *data_id,
-                    receiver_id: receiver_id.clone(),
-                });
+                .push(DataReceiver { data_id: *data_id, receiver_id: receiver_id.clone() });
         }
-        let inputs = dependencies
-            .into_iter()
-            .map(|(_, data_id)| data_id)
-            .collect();
+        let inputs = dependencies.into_iter().map(|(_, data_id)| data_id).collect();
         Ok(self.push(receiver_id, inputs, false))
     }
 
@@ -92,10 +84,7 @@ impl ReceiptManager {
     /// Adds an action, and tells its place. The VM only names receipts that it made.
     pub(super) fn append(&mut self, receipt_index: u64, action: Action) -> usize {
         let Some(receipt) = self.get_mut(receipt_index) else {
-            debug_assert!(
-                false,
-                "the VM named receipt {receipt_index}, which it never made"
-            );
+            debug_assert!(false, "the VM named receipt {receipt_index}, which it never made");
             return 0;
         };
         receipt.actions.push(action);
@@ -117,11 +106,7 @@ impl ReceiptManager {
 
     /// Shares out gas by weight; the last call gets what division leaves. Tells how much was given.
     pub(super) fn distribute_gas(&mut self, unused: Gas) -> Option<Gas> {
-        let sum: u128 = self
-            .weights
-            .iter()
-            .map(|(_, _, weight)| u128::from(weight.0))
-            .sum();
+        let sum: u128 = self.weights.iter().map(|(_, _, weight)| u128::from(weight.0)).sum();
         if sum == 0 {
             return Some(Gas::ZERO);
         }
@@ -130,11 +115,7 @@ impl ReceiptManager {
         let last = self.weights.len() - 1;
         for (n, (receipt, action, weight)) in self.weights.iter().enumerate() {
             let share = total.checked_mul(u128::from(weight.0))? / sum;
-            let share = if n == last {
-                left
-            } else {
-                Gas::from_gas(u64::try_from(share).ok()?)
-            };
+            let share = if n == last { left } else { Gas::from_gas(u64::try_from(share).ok()?) };
             left = left.checked_sub(share)?;
             let action = self.receipts.get_mut(*receipt)?.actions.get_mut(*action)?;
             let Action::FunctionCall(call) = action else {

@@ -46,8 +46,7 @@ impl Block<'_> {
             };
         }
         let receipt_hash = receipt.get_hash();
-        self.update
-            .commit(&StateChangeCause::PostponedReceipt { receipt_hash });
+        self.update.commit(&StateChangeCause::PostponedReceipt { receipt_hash });
         Ok(None)
     }
 
@@ -62,37 +61,19 @@ impl Block<'_> {
         let mut pending: u32 = 0;
         for data_id in action.input_data_ids() {
             let (receiver_id, data_id) = (receiver_id.clone(), *data_id);
-            let data = TrieKey::ReceivedData {
-                receiver_id: receiver_id.clone(),
-                data_id,
-            };
+            let data = TrieKey::ReceivedData { receiver_id: receiver_id.clone(), data_id };
             if !self.update.contains(&data) {
                 pending += 1;
-                self.update.set(
-                    TrieKey::PostponedReceiptId {
-                        receiver_id,
-                        data_id,
-                    },
-                    &receipt_id,
-                );
+                self.update.set(TrieKey::PostponedReceiptId { receiver_id, data_id }, &receipt_id);
             }
         }
         if pending == 0 {
             return Ok(false);
         }
         let receiver_id = receiver_id.clone();
-        let count = TrieKey::PendingDataCount {
-            receiver_id: receiver_id.clone(),
-            receipt_id,
-        };
+        let count = TrieKey::PendingDataCount { receiver_id: receiver_id.clone(), receipt_id };
         self.update.set(count, &pending);
-        self.update.set(
-            TrieKey::PostponedReceipt {
-                receiver_id,
-                receipt_id,
-            },
-            receipt,
-        );
+        self.update.set(TrieKey::PostponedReceipt { receiver_id, receipt_id }, receipt);
         Ok(true)
     }
 
@@ -105,44 +86,25 @@ impl Block<'_> {
         let receiver_id = receipt.receiver_id().clone();
         let data_id = data.data_id;
         self.update.set(
-            TrieKey::ReceivedData {
-                receiver_id: receiver_id.clone(),
-                data_id,
-            },
-            &ReceivedData {
-                data: data.data.clone(),
-            },
+            TrieKey::ReceivedData { receiver_id: receiver_id.clone(), data_id },
+            &ReceivedData { data: data.data.clone() },
         );
-        let waiting = TrieKey::PostponedReceiptId {
-            receiver_id: receiver_id.clone(),
-            data_id,
-        };
+        let waiting = TrieKey::PostponedReceiptId { receiver_id: receiver_id.clone(), data_id };
         let Some(receipt_id) = self.update.get::<CryptoHash>(&waiting)? else {
             return Ok(None);
         };
         self.update.remove(waiting);
-        let count = TrieKey::PendingDataCount {
-            receiver_id: receiver_id.clone(),
-            receipt_id,
-        };
+        let count = TrieKey::PendingDataCount { receiver_id: receiver_id.clone(), receipt_id };
         let missing = |what| RuntimeError::CorruptState(format!("{what} of {receipt_id}"));
-        let pending: u32 = self
-            .update
-            .get(&count)?
-            .ok_or_else(|| missing("no count of pending data"))?;
+        let pending: u32 =
+            self.update.get(&count)?.ok_or_else(|| missing("no count of pending data"))?;
         if pending > 1 {
             self.update.set(count, &(pending - 1));
             return Ok(None);
         }
         self.update.remove(count);
-        let key = TrieKey::PostponedReceipt {
-            receiver_id,
-            receipt_id,
-        };
-        let ready = self
-            .update
-            .get(&key)?
-            .ok_or_else(|| missing("no postponed receipt"))?;
+        let key = TrieKey::PostponedReceipt { receiver_id, receipt_id };
+        let ready = self.update.get(&key)?.ok_or_else(|| missing("no postponed receipt"))?;
         self.update.remove(key);
         Ok(Some(ready))
     }

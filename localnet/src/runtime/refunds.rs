@@ -64,29 +64,15 @@ pub(super) fn make(
     let exec = total_prepaid_exec_fees(config, actions, receipt.receiver_id())?;
     prepaid = add_gas(prepaid, exec.gas)?;
     prepaid = add_gas(prepaid, receipt_exec_fee(config).gas)?;
-    let spent = if failed {
-        result.gas_burnt
-    } else {
-        result.gas_used
-    };
+    let spent = if failed { result.gas_burnt } else { result.gas_used };
     let unused = sub_gas(prepaid, spent)?;
 
     let cost_increase = ProtocolFeature::AccountCostIncrease.enabled(version);
-    let penalty_price = if cost_increase {
-        prices.burn
-    } else {
-        prices.purchase
-    };
-    let penalty = gas_value(
-        penalty_price,
-        config.fees.gas_penalty_for_gas_refund(unused),
-    )?;
+    let penalty_price = if cost_increase { prices.burn } else { prices.purchase };
+    let penalty = gas_value(penalty_price, config.fees.gas_penalty_for_gas_refund(unused))?;
     let mut refund = gas_value(prices.purchase, unused)?.saturating_sub(penalty);
 
-    let mut refunds = RefundResult {
-        penalty,
-        ..RefundResult::default()
-    };
+    let mut refunds = RefundResult { penalty, ..RefundResult::default() };
     let burnt = result.gas_burnt;
     if prices.burn > prices.purchase {
         refunds.price_deficit = gas_value(sub_tokens(prices.burn, prices.purchase)?, burnt)?;
@@ -109,9 +95,7 @@ pub(super) fn make(
         let deposit = total_deposit(actions)?;
         if !deposit.is_zero() {
             let to = receipt.balance_refund_receiver();
-            result
-                .new_receipts
-                .push(Receipt::new_balance_refund(to, deposit));
+            result.new_receipts.push(Receipt::new_balance_refund(to, deposit));
         }
     }
     if !refund.is_zero() {

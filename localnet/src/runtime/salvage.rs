@@ -105,14 +105,10 @@ impl Block<'_> {
         for data_id in action_receipt.input_data_ids() {
             let receiver_id = receipt.receiver_id().clone();
             let data_id = *data_id;
-            self.update.remove(TrieKey::ReceivedData {
-                receiver_id,
-                data_id,
-            });
+            self.update.remove(TrieKey::ReceivedData { receiver_id, data_id });
         }
         let receipt_hash = receipt.get_hash();
-        self.update
-            .commit(&StateChangeCause::ActionReceiptProcessingStarted { receipt_hash });
+        self.update.commit(&StateChangeCause::ActionReceiptProcessingStarted { receipt_hash });
         let tokens_burnt = self.carried(receipt, &action_receipt);
         self.burnt = self.burnt.saturating_add(tokens_burnt);
         for (index, to) in action_receipt.output_data_receivers().iter().enumerate() {

@@ -67,10 +67,7 @@ impl Recorded {
 
     fn value(&mut self, value: &Value) -> CryptoHash {
         let hash = near_primitives::hash::hash(value);
-        self.node(PathNode {
-            hash,
-            size: super::amounts::len(value),
-        });
+        self.node(PathNode { hash, size: super::amounts::len(value) });
         hash
     }
 }
@@ -136,10 +133,7 @@ impl StateUpdate {
             return value.clone();
         }
         // Code is handed out on another way.
-        if matches!(
-            key,
-            TrieKey::ContractCode { .. } | TrieKey::GlobalContractCode { .. }
-        ) {
+        if matches!(key, TrieKey::ContractCode { .. } | TrieKey::GlobalContractCode { .. }) {
             return self.base.get_raw(&raw);
         }
         let (value, _) = self.read_base(&raw);
@@ -202,8 +196,7 @@ impl StateUpdate {
     }
 
     pub(super) fn set_raw(&mut self, key: TrieKey, value: impl Into<Value>) {
-        self.prospective
-            .insert(key.to_vec(), (key, Some(value.into())));
+        self.prospective.insert(key.to_vec(), (key, Some(value.into())));
     }
 
     pub(super) fn set<T: BorshSerialize>(&mut self, key: TrieKey, value: &T) {
@@ -218,18 +211,11 @@ impl StateUpdate {
     }
 
     pub(super) fn account(&self, account_id: &AccountId) -> Result<Option<Account>, RuntimeError> {
-        self.get(&TrieKey::Account {
-            account_id: account_id.clone(),
-        })
+        self.get(&TrieKey::Account { account_id: account_id.clone() })
     }
 
     pub(super) fn set_account(&mut self, account_id: &AccountId, account: &Account) {
-        self.set(
-            TrieKey::Account {
-                account_id: account_id.clone(),
-            },
-            account,
-        );
+        self.set(TrieKey::Account { account_id: account_id.clone() }, account);
     }
 
     pub(super) fn access_key(
@@ -277,10 +263,8 @@ impl StateUpdate {
     /// Makes the prospective changes part of the block.
     pub(super) fn commit(&mut self, cause: &StateChangeCause) {
         for (raw, (key, value)) in std::mem::take(&mut self.prospective) {
-            let change = RawStateChange {
-                cause: cause.clone(),
-                data: value.as_deref().map(Vec::from),
-            };
+            let change =
+                RawStateChange { cause: cause.clone(), data: value.as_deref().map(Vec::from) };
             let committed = self.committed.entry(raw).or_insert_with(|| Committed {
                 key,
                 changes: Vec::new(),

@@ -43,11 +43,7 @@ pub(super) fn actions(rules: Rules<'_>, actions: &[Action], receiver_id: &Accoun
         });
     }
     if actions.iter().any(Action::post_quantum_signatures_required) {
-        require(
-            rules,
-            ProtocolFeature::PostQuantumSignatures,
-            "PostQuantumSignatures",
-        )?;
+        require(rules, ProtocolFeature::PostQuantumSignatures, "PostQuantumSignatures")?;
     }
     if mode == Mode::New {
         deploys(limits, actions)?;
@@ -82,12 +78,7 @@ pub(super) fn actions(rules: Rules<'_>, actions: &[Action], receiver_id: &Accoun
 fn deploys(limits: &LimitConfig, actions: &[Action]) -> Checked {
     let number = actions
         .iter()
-        .filter(|a| {
-            matches!(
-                a,
-                Action::DeployContract(_) | Action::DeployGlobalContract(_)
-            )
-        })
+        .filter(|a| matches!(a, Action::DeployContract(_) | Action::DeployGlobalContract(_)))
         .count();
     if count(number) > limits.max_deploy_actions_per_receipt {
         return Err(ActionsValidationError::TotalNumberOfDeployActionsExceeded {
@@ -154,11 +145,9 @@ fn transfer(rules: Rules<'_>, receiver_id: &AccountId) -> Checked {
         return Err(lacking(rules, "universal accounts"));
     }
     if ProtocolFeature::RejectUniversalAccountTransfers.enabled(rules.protocol_version) {
-        return Err(
-            ActionsValidationError::TransferToUniversalAccountNotAllowed {
-                account_id: receiver_id.clone(),
-            },
-        );
+        return Err(ActionsValidationError::TransferToUniversalAccountNotAllowed {
+            account_id: receiver_id.clone(),
+        });
     }
     Ok(())
 }
@@ -186,20 +175,16 @@ fn function_call(rules: Rules<'_>, method: &str, args: u64, gas: Gas) -> Checked
     }
     let length = len(method.as_bytes());
     if length > limits.max_length_method_name {
-        return Err(
-            ActionsValidationError::FunctionCallMethodNameLengthExceeded {
-                length,
-                limit: limits.max_length_method_name,
-            },
-        );
+        return Err(ActionsValidationError::FunctionCallMethodNameLengthExceeded {
+            length,
+            limit: limits.max_length_method_name,
+        });
     }
     if args > limits.max_arguments_length {
-        return Err(
-            ActionsValidationError::FunctionCallArgumentsLengthExceeded {
-                length: args,
-                limit: limits.max_arguments_length,
-            },
-        );
+        return Err(ActionsValidationError::FunctionCallArgumentsLengthExceeded {
+            length: args,
+            limit: limits.max_arguments_length,
+        });
     }
     Ok(())
 }
@@ -236,23 +221,17 @@ fn permission(limits: &LimitConfig, permission: &AccessKeyPermission) -> Checked
         total += length + 1;
     }
     if total > limits.max_number_bytes_method_names {
-        return Err(
-            ActionsValidationError::AddKeyMethodNamesNumberOfBytesExceeded {
-                total_number_of_bytes: total,
-                limit: limits.max_number_bytes_method_names,
-            },
-        );
+        return Err(ActionsValidationError::AddKeyMethodNamesNumberOfBytesExceeded {
+            total_number_of_bytes: total,
+            limit: limits.max_number_bytes_method_names,
+        });
     }
     Ok(())
 }
 
 /// At most `limit` bytes of a text, cut where a character ends.
 fn shorten(text: &str, limit: usize) -> String {
-    (0..=limit)
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
-        .to_owned()
+    (0..=limit).rev().find_map(|end| text.get(..end)).unwrap_or_default().to_owned()
 }
 
 fn delegate(
@@ -300,12 +279,10 @@ pub(super) fn receipt(rules: Rules<'_>, receipt: &Receipt) -> Result<(), Receipt
         VersionedReceiptEnum::Action(action) | VersionedReceiptEnum::PromiseYield(action) => {
             let inputs = count(action.input_data_ids().len());
             if inputs > limits.max_number_input_data_dependencies {
-                return Err(
-                    ReceiptValidationError::NumberInputDataDependenciesExceeded {
-                        number_of_input_data_dependencies: inputs,
-                        limit: limits.max_number_input_data_dependencies,
-                    },
-                );
+                return Err(ReceiptValidationError::NumberInputDataDependenciesExceeded {
+                    number_of_input_data_dependencies: inputs,
+                    limit: limits.max_number_input_data_dependencies,
+                });
             }
             if let Some(account_id) = action.refund_to()
                 && AccountId::validate(account_id.as_str()).is_err()

@@ -36,17 +36,10 @@ pub(super) fn check_form(
         protocol_version: ctx.protocol_version,
         mode: Mode::New,
     };
-    validate::actions(
-        rules,
-        tx.transaction.actions(),
-        tx.transaction.receiver_id(),
-    )
-    .map_err(InvalidTxError::ActionsValidation)?;
+    validate::actions(rules, tx.transaction.actions(), tx.transaction.receiver_id())
+        .map_err(InvalidTxError::ActionsValidation)?;
     ValidatedTransaction::check_valid_for_config(config, tx, ctx.protocol_version)?;
-    if !tx
-        .signature
-        .verify(tx.get_hash().as_ref(), tx.transaction.public_key())
-    {
+    if !tx.signature.verify(tx.get_hash().as_ref(), tx.transaction.public_key()) {
         return Err(InvalidTxError::InvalidSignature);
     }
     Ok(())
@@ -65,17 +58,13 @@ pub(super) fn charge(
     let signer_id = tx.signer_id();
     let mut account = find_account(signer_id)
         .map_err(|err| internal(&err))?
-        .ok_or_else(|| InvalidTxError::SignerDoesNotExist {
-            signer_id: signer_id.clone(),
-        })?;
-    let mut access_key = find_key(signer_id)
-        .map_err(|err| internal(&err))?
-        .ok_or_else(|| {
-            InvalidTxError::InvalidAccessKeyError(InvalidAccessKeyError::AccessKeyNotFound {
-                account_id: signer_id.clone(),
-                public_key: Box::new(tx.public_key().clone()),
-            })
-        })?;
+        .ok_or_else(|| InvalidTxError::SignerDoesNotExist { signer_id: signer_id.clone() })?;
+    let mut access_key = find_key(signer_id).map_err(|err| internal(&err))?.ok_or_else(|| {
+        InvalidTxError::InvalidAccessKeyError(InvalidAccessKeyError::AccessKeyNotFound {
+            account_id: signer_id.clone(),
+            public_key: Box::new(tx.public_key().clone()),
+        })
+    })?;
     let cost = transaction_cost(config, tx, gas_price).map_err(|_| InvalidTxError::CostOverflow)?;
     if let Some(gas_key) = access_key.gas_key_info() {
         return Err(InvalidTxError::InvalidNonceIndex {
@@ -109,11 +98,7 @@ pub(super) fn charge(
     }
     account.set_amount(left);
     access_key.nonce = tx.nonce().nonce();
-    Ok(Charged {
-        account,
-        access_key,
-        cost,
-    })
+    Ok(Charged { account, access_key, cost })
 }
 
 fn check_nonce(
@@ -141,10 +126,7 @@ fn check_nonce(
     if let Some(height) = height {
         let upper_bound = height.saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
         if tx_nonce >= upper_bound {
-            return Err(InvalidTxError::NonceTooLarge {
-                tx_nonce,
-                upper_bound,
-            });
+            return Err(InvalidTxError::NonceTooLarge { tx_nonce, upper_bound });
         }
     }
     Ok(())

@@ -21,9 +21,7 @@ use std::sync::Arc;
 
 impl From<RuntimeError> for ViewCallError {
     fn from(error: RuntimeError) -> Self {
-        Self::Internal {
-            message: error.to_string(),
-        }
+        Self::Internal { message: error.to_string() }
     }
 }
 
@@ -82,11 +80,7 @@ pub(super) fn call(
         ReturnData::Value(value) => value,
         ReturnData::ReceiptIndex(_) | ReturnData::None => Vec::new(),
     };
-    Ok(ViewCallResult {
-        result,
-        logs: outcome.logs,
-        gas_burnt: outcome.burnt_gas,
-    })
+    Ok(ViewCallResult { result, logs: outcome.logs, gas_burnt: outcome.burnt_gas })
 }
 
 /// The contract calls itself, and nobody signed.

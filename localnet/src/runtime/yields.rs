@@ -14,10 +14,7 @@ use near_primitives::utils::create_receipt_id_from_receipt_id;
 
 impl Block<'_> {
     fn yield_indices(&self) -> Result<PromiseYieldIndices, RuntimeError> {
-        Ok(self
-            .update
-            .get(&TrieKey::PromiseYieldIndices)?
-            .unwrap_or_default())
+        Ok(self.update.get(&TrieKey::PromiseYieldIndices)?.unwrap_or_default())
     }
 
     /// Queues the timeout of a yield that was just made.
@@ -26,11 +23,7 @@ impl Block<'_> {
         account_id: &AccountId,
         data_id: CryptoHash,
     ) -> Result<(), RuntimeError> {
-        let wait = self
-            .config
-            .wasm_config
-            .limit_config
-            .yield_timeout_length_in_blocks;
+        let wait = self.config.wasm_config.limit_config.yield_timeout_length_in_blocks;
         let mut indices = self.yield_indices()?;
         let entry = PromiseYieldTimeout {
             account_id: account_id.clone(),
@@ -38,11 +31,9 @@ impl Block<'_> {
             expires_at: self.ctx.height.saturating_add(wait),
         };
         let index = indices.next_available_index;
-        self.update
-            .set(TrieKey::PromiseYieldTimeout { index }, &entry);
-        indices.next_available_index = index
-            .checked_add(1)
-            .ok_or(RuntimeError::Overflow("counting yields"))?;
+        self.update.set(TrieKey::PromiseYieldTimeout { index }, &entry);
+        indices.next_available_index =
+            index.checked_add(1).ok_or(RuntimeError::Overflow("counting yields"))?;
         self.update.set(TrieKey::PromiseYieldIndices, &indices);
         Ok(())
     }
@@ -54,15 +45,10 @@ impl Block<'_> {
         action: &VersionedActionReceipt<'_>,
     ) -> Result<(), RuntimeError> {
         let [data_id] = action.input_data_ids() else {
-            return Err(RuntimeError::CorruptState(
-                "a yield without its one input".to_owned(),
-            ));
+            return Err(RuntimeError::CorruptState("a yield without its one input".to_owned()));
         };
         let receiver_id = receipt.receiver_id().clone();
-        let key = TrieKey::PromiseYieldReceipt {
-            receiver_id,
-            data_id: *data_id,
-        };
+        let key = TrieKey::PromiseYieldReceipt { receiver_id, data_id: *data_id };
         self.update.set(key, receipt);
         Ok(())
     }
@@ -76,44 +62,27 @@ impl Block<'_> {
     ) -> Result<Option<Receipt>, RuntimeError> {
         let receiver_id = receipt.receiver_id().clone();
         let data_id = data.data_id;
-        let status = TrieKey::PromiseYieldStatus {
-            receiver_id: receiver_id.clone(),
-            data_id,
-        };
+        let status = TrieKey::PromiseYieldStatus { receiver_id: receiver_id.clone(), data_id };
         if data.data.is_none()
             && self.update.get(&status)? == Some(PromiseYieldStatus::ResumeInitiated)
         {
             return Ok(None);
         }
-        let key = TrieKey::PromiseYieldReceipt {
-            receiver_id: receiver_id.clone(),
-            data_id,
-        };
+        let key = TrieKey::PromiseYieldReceipt { receiver_id: receiver_id.clone(), data_id };
         let Some(ready) = self.update.get::<Receipt>(&key)? else {
             return Ok(None);
         };
         self.update.remove(key);
         self.update.remove(status);
-        let backward = TrieKey::DataIdToYieldId {
-            receiver_id: receiver_id.clone(),
-            data_id,
-        };
+        let backward = TrieKey::DataIdToYieldId { receiver_id: receiver_id.clone(), data_id };
         if let Some(yield_id) = self.update.get::<YieldId>(&backward)? {
             self.update.remove(backward);
             let receiver_id = receiver_id.clone();
-            self.update.remove(TrieKey::YieldIdToDataId {
-                receiver_id,
-                yield_id,
-            });
+            self.update.remove(TrieKey::YieldIdToDataId { receiver_id, yield_id });
         }
         self.update.set(
-            TrieKey::ReceivedData {
-                receiver_id,
-                data_id,
-            },
-            &ReceivedData {
-                data: data.data.clone(),
-            },
+            TrieKey::ReceivedData { receiver_id, data_id },
+            &ReceivedData { data: data.data.clone() },
         );
         Ok(Some(ready))
     }
@@ -124,9 +93,7 @@ impl Block<'_> {
         let mut indices = before.clone();
         let mut made = 0;
         while indices.first_index < indices.next_available_index && !self.is_full() {
-            let key = TrieKey::PromiseYieldTimeout {
-                index: indices.first_index,
-            };
+            let key = TrieKey::PromiseYieldTimeout { index: indices.first_index };
             let Some(entry) = self.update.get::<PromiseYieldTimeout>(&key)? else {
                 return Err(RuntimeError::CorruptState(format!("{key:?} is missing")));
             };
@@ -156,10 +123,7 @@ impl Block<'_> {
             predecessor_id: entry.account_id.clone(),
             receiver_id: entry.account_id,
             receipt_id,
-            receipt: ReceiptEnum::PromiseResume(DataReceipt {
-                data_id: entry.data_id,
-                data: None,
-            }),
+            receipt: ReceiptEnum::PromiseResume(DataReceipt { data_id: entry.data_id, data: None }),
         })
     }
 }

@@ -83,19 +83,12 @@ impl State {
 
     /// An account.
     pub fn account(&self, account_id: &AccountId) -> Option<Account> {
-        self.get(&TrieKey::Account {
-            account_id: account_id.clone(),
-        })
+        self.get(&TrieKey::Account { account_id: account_id.clone() })
     }
 
     /// Sets an account.
     pub fn set_account(&mut self, account_id: &AccountId, account: &Account) {
-        self.set(
-            &TrieKey::Account {
-                account_id: account_id.clone(),
-            },
-            account,
-        );
+        self.set(&TrieKey::Account { account_id: account_id.clone() }, account);
     }
 
     /// An access key of an account.
@@ -134,12 +127,7 @@ impl State {
 
     /// The contract deployed on an account itself (not a global one that it uses).
     pub fn code(&self, account_id: &AccountId) -> Option<Value> {
-        self.get_raw(
-            &TrieKey::ContractCode {
-                account_id: account_id.clone(),
-            }
-            .to_vec(),
-        )
+        self.get_raw(&TrieKey::ContractCode { account_id: account_id.clone() }.to_vec())
     }
 
     /// A value of a contract's storage.
@@ -155,66 +143,30 @@ impl State {
     ) -> impl Iterator<Item = (Vec<u8>, Value)> + use<> {
         let raw = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, prefix);
         let own = raw.len() - prefix.len();
-        self.iter_prefix(&raw)
-            .map(move |(key, value)| (key[own..].to_vec(), value))
+        self.iter_prefix(&raw).map(move |(key, value)| (key[own..].to_vec(), value))
     }
 
     /// Puts a record of a genesis file or of `sandbox_patch_state` into the state. Queues of receipts
     /// in a genesis file are not supported and are skipped.
     pub fn apply_record(&mut self, record: StateRecord) {
         match record {
-            StateRecord::Account {
-                account_id,
-                account,
-            } => self.set_account(&account_id, &account),
-            StateRecord::Data {
-                account_id,
-                data_key,
-                value,
-            } => {
+            StateRecord::Account { account_id, account } => self.set_account(&account_id, &account),
+            StateRecord::Data { account_id, data_key, value } => {
                 let key = contract_data_key(&account_id, &data_key);
                 self.set_raw(&key.to_vec(), Vec::from(value));
             }
             StateRecord::Contract { account_id, code } => {
                 self.set_raw(&TrieKey::ContractCode { account_id }.to_vec(), code);
             }
-            StateRecord::AccessKey {
-                account_id,
-                public_key,
-                access_key,
-            } => {
-                self.set(
-                    &TrieKey::AccessKey {
-                        account_id,
-                        key_handle: public_key,
-                    },
-                    &access_key,
-                );
+            StateRecord::AccessKey { account_id, public_key, access_key } => {
+                self.set(&TrieKey::AccessKey { account_id, key_handle: public_key }, &access_key);
             }
-            StateRecord::ReceivedData {
-                account_id,
-                data_id,
-                data,
-            } => self.set(
-                &TrieKey::ReceivedData {
-                    receiver_id: account_id,
-                    data_id,
-                },
+            StateRecord::ReceivedData { account_id, data_id, data } => self.set(
+                &TrieKey::ReceivedData { receiver_id: account_id, data_id },
                 &ReceivedData { data },
             ),
-            StateRecord::GasKeyNonce {
-                account_id,
-                public_key,
-                index,
-                nonce,
-            } => self.set(
-                &TrieKey::GasKeyNonce {
-                    account_id,
-                    key_handle: public_key,
-                    index,
-                },
-                &nonce,
-            ),
+            StateRecord::GasKeyNonce { account_id, public_key, index, nonce } => self
+                .set(&TrieKey::GasKeyNonce { account_id, key_handle: public_key, index }, &nonce),
             StateRecord::PostponedReceipt(_) | StateRecord::DelayedReceipt(_) => {}
         }
     }
@@ -227,18 +179,12 @@ pub(crate) fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
 
 /// The key of an access key.
 pub(crate) fn access_key_key(account_id: &AccountId, key: &PublicKey) -> TrieKey {
-    TrieKey::AccessKey {
-        account_id: account_id.clone(),
-        key_handle: key.into(),
-    }
+    TrieKey::AccessKey { account_id: account_id.clone(), key_handle: key.into() }
 }
 
 /// The key of a value in a contract's storage.
 pub(crate) fn contract_data_key(account_id: &AccountId, key: &[u8]) -> TrieKey {
-    TrieKey::ContractData {
-        account_id: account_id.clone(),
-        key: key.to_vec(),
-    }
+    TrieKey::ContractData { account_id: account_id.clone(), key: key.to_vec() }
 }
 
 #[cfg(test)]

@@ -27,17 +27,11 @@ pub(super) fn path_node(node: Touched<'_>) -> PathNode {
     match node {
         Touched::Outer(node) => {
             let digest = digest(node);
-            PathNode {
-                hash: digest.hash,
-                size: digest.sizes.0,
-            }
+            PathNode { hash: digest.hash, size: digest.sizes.0 }
         }
         Touched::Inner(node) => {
             let digest = digest(node);
-            PathNode {
-                hash: digest.inner,
-                size: digest.sizes.1,
-            }
+            PathNode { hash: digest.inner, size: digest.sizes.1 }
         }
     }
 }
@@ -62,12 +56,7 @@ fn compute(node: &Node) -> Digest {
         push_value(&mut raw, &node.value);
         let weight = NODE_COST + key_cost(&encoded) + value_cost(&node.value);
         let (hash, size) = seal(raw, weight);
-        return Digest {
-            hash,
-            inner: hash,
-            weight,
-            sizes: (size, size),
-        };
+        return Digest { hash, inner: hash, weight, sizes: (size, size) };
     };
     let mut raw = Vec::new();
     match &node.value {
@@ -92,12 +81,7 @@ fn compute(node: &Node) -> Digest {
     hashes.iter().for_each(|hash| raw.extend(hash.as_bytes()));
     let (inner, inner_size) = seal(raw, weight);
     if node.prefix.is_empty() {
-        return Digest {
-            hash: inner,
-            inner,
-            weight,
-            sizes: (inner_size, inner_size),
-        };
+        return Digest { hash: inner, inner, weight, sizes: (inner_size, inner_size) };
     }
     let encoded = encode_nibbles(&node.prefix, false);
     let mut raw = vec![EXTENSION];
@@ -105,12 +89,7 @@ fn compute(node: &Node) -> Digest {
     raw.extend(inner.as_bytes());
     let weight = weight + NODE_COST + key_cost(&encoded);
     let (hash, size) = seal(raw, weight);
-    Digest {
-        hash,
-        inner,
-        weight,
-        sizes: (size, inner_size),
-    }
+    Digest { hash, inner, weight, sizes: (size, inner_size) }
 }
 
 /// The hash of a node and its size in bytes.
@@ -139,9 +118,7 @@ fn key_cost(encoded: &[u8]) -> u64 {
 }
 
 fn value_cost(value: &Option<Value>) -> u64 {
-    value
-        .as_ref()
-        .map_or(0, |v| u64::from(len_u32(v)) * VALUE_BYTE_COST + NODE_COST)
+    value.as_ref().map_or(0, |v| u64::from(len_u32(v)) * VALUE_BYTE_COST + NODE_COST)
 }
 
 /// Ethereum's hex-prefix coding, which nearcore keeps.

@@ -8,10 +8,7 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self, below: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % below
     }
 
@@ -46,20 +43,15 @@ fn behaves_like_an_ordered_map_and_its_root_depends_on_content_only() {
             assert_eq!(rebuilt.root(), state.root());
         }
         let prefix = numbers.key();
-        let found: Vec<_> = state
-            .iter_prefix(&prefix)
-            .map(|(key, value)| (key, value.to_vec()))
-            .collect();
+        let found: Vec<_> =
+            state.iter_prefix(&prefix).map(|(key, value)| (key, value.to_vec())).collect();
         let expected: Vec<_> = model
             .iter()
             .filter(|(key, _)| key.starts_with(&prefix))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         assert_eq!(found, expected);
-        assert_eq!(
-            state.get_raw(&prefix).map(|v| v.to_vec()),
-            model.get(&prefix).cloned()
-        );
+        assert_eq!(state.get_raw(&prefix).map(|v| v.to_vec()), model.get(&prefix).cloned());
     }
     for key in model.keys() {
         state.remove_raw(key);
@@ -129,10 +121,5 @@ fn a_chain_of_keys_that_each_prolong_the_last_fits_on_a_small_stack() {
         assert_eq!(state.root(), CryptoHash::default());
         drop(snapshot);
     };
-    std::thread::Builder::new()
-        .stack_size(2 << 20)
-        .spawn(work)
-        .unwrap()
-        .join()
-        .unwrap();
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
 }

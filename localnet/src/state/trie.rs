@@ -55,12 +55,7 @@ impl Drop for Node {
 
 impl Node {
     fn new(prefix: &[u8], value: Option<Value>, children: Option<Box<[Link; 16]>>) -> Arc<Self> {
-        Arc::new(Self {
-            prefix: prefix.into(),
-            value,
-            children,
-            digest: OnceLock::new(),
-        })
+        Arc::new(Self { prefix: prefix.into(), value, children, digest: OnceLock::new() })
     }
 
     fn child(&self, nibble: u8) -> Option<&Arc<Node>> {
@@ -74,10 +69,7 @@ pub(super) fn nibbles(key: &[u8]) -> Vec<u8> {
 }
 
 fn bytes(nibbles: &[u8]) -> Vec<u8> {
-    nibbles
-        .chunks(2)
-        .map(|pair| (pair[0] << 4) | pair.get(1).copied().unwrap_or(0))
-        .collect()
+    nibbles.chunks(2).map(|pair| (pair[0] << 4) | pair.get(1).copied().unwrap_or(0)).collect()
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
@@ -106,11 +98,7 @@ pub(super) fn lookup<'a>(
     while let Some(node) = at {
         visit(Touched::Outer(node));
         if node.children.is_none() {
-            return if *rest == *node.prefix {
-                node.value.as_ref()
-            } else {
-                None
-            };
+            return if *rest == *node.prefix { node.value.as_ref() } else { None };
         }
         if !node.prefix.is_empty() {
             rest = rest.strip_prefix(&*node.prefix)?;
@@ -205,9 +193,7 @@ fn remove_at(node: &Arc<Node>, key: &[u8]) -> Removal {
 /// A branch in its canonical form: one without children is a leaf, one with a single child and no
 /// value is that child behind a longer prefix.
 fn squash(prefix: &[u8], value: Option<Value>, children: Box<[Link; 16]>) -> Link {
-    let mut present = (0u8..)
-        .zip(children.iter())
-        .filter_map(|(n, c)| Some((n, c.as_ref()?)));
+    let mut present = (0u8..).zip(children.iter()).filter_map(|(n, c)| Some((n, c.as_ref()?)));
     let first = present.next();
     let more = present.next().is_some();
     match (first, more, value) {
@@ -217,11 +203,7 @@ fn squash(prefix: &[u8], value: Option<Value>, children: Box<[Link; 16]>) -> Lin
             let mut joined = prefix.to_vec();
             joined.push(nibble);
             joined.extend_from_slice(&child.prefix);
-            Some(Node::new(
-                &joined,
-                child.value.clone(),
-                child.children.clone(),
-            ))
+            Some(Node::new(&joined, child.value.clone(), child.children.clone()))
         }
         (_, _, value) => Some(Node::new(prefix, value, Some(children))),
     }
@@ -242,9 +224,7 @@ impl Iter {
             let rest = &wanted[above.len()..];
             let shared = common_prefix(&node.prefix, rest);
             if shared == rest.len() {
-                return Self {
-                    stack: vec![(above, node.clone())],
-                };
+                return Self { stack: vec![(above, node.clone())] };
             }
             if shared < node.prefix.len() {
                 break;

@@ -25,11 +25,7 @@ impl<'a> Client<'a> {
             .enable_all()
             .build()
             .unwrap();
-        Self {
-            handle,
-            http: reqwest::Client::new(),
-            runtime,
-        }
+        Self { handle, http: reqwest::Client::new(), runtime }
     }
 
     /// Posts a body, and makes blocks until the reply is there and nothing is left to do.
@@ -140,18 +136,12 @@ impl<'a> Client<'a> {
     /// The hash of a block by finality.
     pub(crate) fn block_hash(&self, finality: &str) -> String {
         let block = self.call("block", json!({"finality": finality}));
-        block["result"]["header"]["hash"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        block["result"]["header"]["hash"].as_str().unwrap().to_owned()
     }
 
     /// The hash of the genesis block.
     pub(crate) fn genesis_hash(&self) -> String {
         let block = self.call("block", json!({"block_id": 0}));
-        block["result"]["header"]["hash"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        block["result"]["header"]["hash"].as_str().unwrap().to_owned()
     }
 }

@@ -31,10 +31,7 @@ pub(crate) fn compare(
     match (expected, found) {
         (Value::Object(wanted), Value::Object(got)) => {
             for (key, value) in wanted {
-                let inner = got
-                    .get(key)
-                    .cloned()
-                    .unwrap_or_else(|| Value::from("(missing)"));
+                let inner = got.get(key).cloned().unwrap_or_else(|| Value::from("(missing)"));
                 compare(context, &format!("{path}.{key}"), value, &inner, out);
             }
             for (key, value) in got.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
@@ -73,9 +70,7 @@ fn matches(context: &Context, expected: &Value, found: &Value) -> bool {
         "object" => return found.is_object(),
         "string" => return found.is_string(),
         "signature" => {
-            return found
-                .as_str()
-                .is_some_and(|text| text.starts_with("ed25519:"));
+            return found.as_str().is_some_and(|text| text.starts_with("ed25519:"));
         }
         "hash" => return found.as_str().is_some_and(is_hash),
         "root key" => return *found == context.root_key,
@@ -92,10 +87,7 @@ fn matches(context: &Context, expected: &Value, found: &Value) -> bool {
     if let Some(offset) = placeholder.strip_prefix("nonce") {
         return is_nonce(context.nonce, offset, found);
     }
-    match (
-        placeholder.split_once(" characters, sha256 of the text "),
-        found,
-    ) {
+    match (placeholder.split_once(" characters, sha256 of the text "), found) {
         (Some((length, hash)), Value::String(text)) => {
             length == text.len().to_string() && hash == hex::encode(Sha256::digest(text))
         }
@@ -104,11 +96,7 @@ fn matches(context: &Context, expected: &Value, found: &Value) -> bool {
 }
 
 fn is_nonce(base: u64, offset: &str, found: &Value) -> bool {
-    let offset = if offset.is_empty() {
-        0
-    } else {
-        offset.parse().unwrap()
-    };
+    let offset = if offset.is_empty() { 0 } else { offset.parse().unwrap() };
     found.as_u64() == base.checked_add_signed(offset)
 }
 

@@ -19,75 +19,27 @@ const GAS_PRICE: i128 = 100_000_000;
 /// What follows from it: (step, end of the path, found less recorded). The signer pays for the gas,
 /// and the contract earns its share.
 const KNOWN: [(&str, usize, &str, i128); 10] = [
-    (
-        "calls-memory",
-        0,
-        ".receipts_outcome[0].gas_burnt",
-        GROW_GAS,
-    ),
-    (
-        "calls-memory",
-        0,
-        ".receipts_outcome[0].tokens_burnt",
-        GROW_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        0,
-        ".receipts_outcome[0].metadata.gas_profile[5].gas_used",
-        GROW_GAS,
-    ),
+    ("calls-memory", 0, ".receipts_outcome[0].gas_burnt", GROW_GAS),
+    ("calls-memory", 0, ".receipts_outcome[0].tokens_burnt", GROW_GAS * GAS_PRICE),
+    ("calls-memory", 0, ".receipts_outcome[0].metadata.gas_profile[5].gas_used", GROW_GAS),
     (
         "calls-memory",
         0,
         ".receipts.t0.r1.receipt.Action.actions[0].Transfer.deposit",
         -GROW_GAS * GAS_PRICE,
     ),
-    (
-        "calls-memory",
-        0,
-        ".accounts_after.alice.test.near.amount",
-        -GROW_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        0,
-        ".accounts_after.bob.test.near.amount",
-        REWARD_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        1,
-        ".accounts_before.alice.test.near.amount",
-        -GROW_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        1,
-        ".accounts_before.bob.test.near.amount",
-        REWARD_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        1,
-        ".accounts_after.alice.test.near.amount",
-        -GROW_GAS * GAS_PRICE,
-    ),
-    (
-        "calls-memory",
-        1,
-        ".accounts_after.bob.test.near.amount",
-        REWARD_GAS * GAS_PRICE,
-    ),
+    ("calls-memory", 0, ".accounts_after.alice.test.near.amount", -GROW_GAS * GAS_PRICE),
+    ("calls-memory", 0, ".accounts_after.bob.test.near.amount", REWARD_GAS * GAS_PRICE),
+    ("calls-memory", 1, ".accounts_before.alice.test.near.amount", -GROW_GAS * GAS_PRICE),
+    ("calls-memory", 1, ".accounts_before.bob.test.near.amount", REWARD_GAS * GAS_PRICE),
+    ("calls-memory", 1, ".accounts_after.alice.test.near.amount", -GROW_GAS * GAS_PRICE),
+    ("calls-memory", 1, ".accounts_after.bob.test.near.amount", REWARD_GAS * GAS_PRICE),
 ];
 
 /// Whether a difference is one of those that are known, and exactly as large.
 pub(crate) fn is_known(scenario: &str, step: usize, difference: &Difference) -> bool {
     let number = |value: &serde_json::Value| -> Option<i128> {
-        value
-            .as_u64()
-            .map(i128::from)
-            .or_else(|| value.as_str()?.parse().ok())
+        value.as_u64().map(i128::from).or_else(|| value.as_str()?.parse().ok())
     };
     let (Some(recorded), Some(found)) = (number(&difference.expected), number(&difference.found))
     else {

@@ -7,7 +7,5 @@ use sha2::{Digest, Sha256};
 /// The key with a label.
 pub(crate) fn key(label: &str) -> SecretKey {
     let seed: [u8; 32] = Sha256::digest(format!("golden:{label}")).into();
-    SecretKey::ED25519(ED25519SecretKey(
-        SigningKey::from_bytes(&seed).to_keypair_bytes(),
-    ))
+    SecretKey::ED25519(ED25519SecretKey(SigningKey::from_bytes(&seed).to_keypair_bytes()))
 }

@@ -28,9 +28,7 @@ pub(crate) fn live() -> bool {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests")
-        .join("golden")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join("golden")
 }
 
 fn scenarios() -> Vec<PathBuf> {
@@ -38,13 +36,7 @@ fn scenarios() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = std::fs::read_dir(folder().join("scenarios"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with(&wanted)
-        })
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&wanted))
         .collect();
     all.sort();
     all
@@ -70,12 +62,7 @@ fn every_recorded_outcome_is_the_same_here() {
     for line in &found {
         println!("{line}");
     }
-    assert!(
-        found.is_empty(),
-        "{} differences in {} scenarios",
-        found.len(),
-        paths.len()
-    );
+    assert!(found.is_empty(), "{} differences in {} scenarios", found.len(), paths.len());
 }
 
 #[test]
@@ -101,16 +88,8 @@ fn the_copied_genesis_is_the_one_that_new_chains_have() {
     for expected in golden["accounts"].as_array().unwrap() {
         let id = expected["account_id"].as_str().unwrap().parse().unwrap();
         let account = state.account(&id).unwrap();
-        assert_eq!(
-            expected["amount"],
-            account.amount().as_yoctonear().to_string(),
-            "{id}"
-        );
-        assert_eq!(
-            expected["locked"],
-            account.locked().as_yoctonear().to_string(),
-            "{id}"
-        );
+        assert_eq!(expected["amount"], account.amount().as_yoctonear().to_string(), "{id}");
+        assert_eq!(expected["locked"], account.locked().as_yoctonear().to_string(), "{id}");
         assert_eq!(expected["storage_usage"], account.storage_usage(), "{id}");
     }
 }

@@ -56,10 +56,7 @@ impl Names {
                 continue;
             };
             let action = &receipt["receipt"]["Action"];
-            for target in action["output_data_receivers"]
-                .as_array()
-                .unwrap_or(&vec![])
-            {
+            for target in action["output_data_receivers"].as_array().unwrap_or(&vec![]) {
                 data.push(target["data_id"].as_str().unwrap().to_owned());
             }
             data.extend(ids(&action["input_data_ids"]));
@@ -79,23 +76,17 @@ impl Names {
 
 fn ids(value: &Value) -> Vec<String> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter()
-        .map(|id| id.as_str().unwrap().to_owned())
-        .collect()
+    list.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
 fn by_id(list: &Value) -> HashMap<String, &Value> {
     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter()
-        .map(|item| (item["id"].as_str().unwrap().to_owned(), item))
-        .collect()
+    list.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect()
 }
 
 fn receipts_by_id(list: &Value) -> HashMap<String, &Value> {
     let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter()
-        .map(|item| (item["receipt_id"].as_str().unwrap().to_owned(), item))
-        .collect()
+    list.iter().map(|item| (item["receipt_id"].as_str().unwrap().to_owned(), item)).collect()
 }
 
 /// An outcome as the recordings show it. Where a recorded delta counts blocks from another
@@ -110,11 +101,8 @@ pub(crate) fn outcome(
 ) -> Value {
     let order = names.name_tree(label, status);
     let outcomes = by_id(&status["receipts_outcome"]);
-    let own_height = client.height_of(
-        status["transaction_outcome"]["block_hash"]
-            .as_str()
-            .unwrap(),
-    );
+    let own_height =
+        client.height_of(status["transaction_outcome"]["block_hash"].as_str().unwrap());
     let show = |outcome: &Value, expected: Option<&Value>| {
         let height = client.height_of(outcome["block_hash"].as_str().unwrap());
         let inner = &outcome["outcome"];
@@ -140,17 +128,12 @@ pub(crate) fn outcome(
         }
         shown
     };
-    let recorded = expected["receipts_outcome"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let recorded = expected["receipts_outcome"].as_array().map(Vec::as_slice).unwrap_or_default();
     let receipts_outcome: Vec<Value> = order
         .iter()
         .enumerate()
         .filter_map(|(place, id)| {
-            outcomes
-                .get(id)
-                .map(|outcome| show(outcome, recorded.get(place)))
+            outcomes.get(id).map(|outcome| show(outcome, recorded.get(place)))
         })
         .collect();
     let mut transaction = status["transaction"].clone();
@@ -158,25 +141,14 @@ pub(crate) fn outcome(
         transaction.as_object_mut().unwrap().remove(volatile);
     }
     let listed = |list: &Value, id: &str| -> Vec<Value> {
-        list.as_array()
-            .unwrap()
-            .iter()
-            .map(|item| item[id].clone())
-            .collect()
+        list.as_array().unwrap().iter().map(|item| item[id].clone()).collect()
     };
     let receipts: Map<String, Value> = receipts_by_id(&status["receipts"])
         .into_iter()
         .map(|(id, receipt)| {
             let mut shown = receipt.clone();
             shown.as_object_mut().unwrap().remove("receipt_id");
-            (
-                names
-                    .replace(&Value::String(id))
-                    .as_str()
-                    .unwrap()
-                    .to_owned(),
-                shown,
-            )
+            (names.replace(&Value::String(id)).as_str().unwrap().to_owned(), shown)
         })
         .collect();
     names.replace(&json!({

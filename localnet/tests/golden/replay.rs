@@ -27,9 +27,7 @@ pub(crate) fn spawn() -> Handle {
         protocol_version: 84,
         sandbox_accounts: false,
         production: if crate::live() {
-            BlockProduction::Instant {
-                heartbeat: Some(Duration::from_millis(60)),
-            }
+            BlockProduction::Instant { heartbeat: Some(Duration::from_millis(60)) }
         } else {
             BlockProduction::ByHand
         },
@@ -65,19 +63,9 @@ pub(crate) fn run(path: &Path) -> Vec<String> {
     for (place, step) in scenario["steps"].as_array().unwrap().iter().enumerate() {
         let found = replay.step(place, step);
         let mut differences = Vec::new();
-        compare(
-            &replay.context,
-            "",
-            &step["expect"],
-            &found,
-            &mut differences,
-        );
+        compare(&replay.context, "", &step["expect"], &found, &mut differences);
         for difference in differences.iter().filter(|d| !is_known(name, place, d)) {
-            let Difference {
-                path,
-                expected,
-                found,
-            } = difference;
+            let Difference { path, expected, found } = difference;
             lines.push(format!(
                 "{name} step {place}{path}\n    recorded {expected}\n    found    {found}"
             ));
@@ -142,24 +130,19 @@ impl Replay<'_> {
     }
 
     fn send(&mut self, label: &str, ready: &Ready) {
-        let reply = self
-            .client
-            .call("broadcast_tx_async", json!([ready.base64]));
+        let reply = self.client.call("broadcast_tx_async", json!([ready.base64]));
         assert_eq!(reply["result"], ready.hash, "{reply}");
         self.remember(label, ready);
     }
 
     fn remember(&mut self, label: &str, ready: &Ready) {
-        self.sent
-            .insert(label.to_owned(), (ready.hash.clone(), ready.signer.clone()));
+        self.sent.insert(label.to_owned(), (ready.hash.clone(), ready.signer.clone()));
     }
 
     /// What a step did, in the form of its expectation.
     fn step(&mut self, place: usize, step: &Value) -> Value {
         let expected = &step["expect"];
-        let label = step["label"]
-            .as_str()
-            .map_or_else(|| format!("t{place}"), str::to_owned);
+        let label = step["label"].as_str().map_or_else(|| format!("t{place}"), str::to_owned);
         let mut found = Map::new();
         if let Some(accounts) = expected.get("accounts_before") {
             found.insert("accounts_before".into(), self.accounts(accounts));
@@ -178,10 +161,7 @@ impl Replay<'_> {
                     .iter()
                     .zip(0..)
                     .map(|(tx, ahead)| {
-                        (
-                            tx["label"].as_str().unwrap().to_owned(),
-                            self.make(tx, ahead),
-                        )
+                        (tx["label"].as_str().unwrap().to_owned(), self.make(tx, ahead))
                     })
                     .collect();
                 for (label, ready) in &ready {
@@ -248,10 +228,7 @@ impl Replay<'_> {
         if reply.body.get("result").is_some() {
             self.remember(label, &ready);
             self.note_height(label);
-            found.insert(
-                "outcome".into(),
-                self.collect(label, &step["expect"]["outcome"]),
-            );
+            found.insert("outcome".into(), self.collect(label, &step["expect"]["outcome"]));
             // Callbacks of a yield that was resumed and their refunds.
             self.blocks(AFTER_SEND);
             return;
@@ -294,11 +271,8 @@ impl Replay<'_> {
     fn note_height(&mut self, label: &str) {
         let (hash, signer) = &self.sent[label];
         let status = self.client.transaction_status(hash, signer);
-        let block = status["transaction_outcome"]["block_hash"]
-            .as_str()
-            .unwrap();
-        self.heights
-            .insert(label.to_owned(), self.client.height_of(block));
+        let block = status["transaction_outcome"]["block_hash"].as_str().unwrap();
+        self.heights.insert(label.to_owned(), self.client.height_of(block));
         self.names.insert(hash, format!("{label}.tx"));
     }
 
@@ -318,14 +292,7 @@ impl Replay<'_> {
     fn outcome(&mut self, label: &str, expected: &Value) -> Value {
         let (hash, signer) = &self.sent[label];
         let status = self.client.transaction_status(hash, signer);
-        normal::outcome(
-            self.client,
-            &mut self.names,
-            label,
-            &status,
-            &self.heights,
-            expected,
-        )
+        normal::outcome(self.client, &mut self.names, label, &status, &self.heights, expected)
     }
 
     fn accounts(&self, expected: &Value) -> Value {
@@ -347,21 +314,15 @@ impl Replay<'_> {
             }
             Value::String(text) if text == "{root_key}" => self.context.root_key.clone().into(),
             Value::String(text) => {
-                match text
-                    .strip_prefix("{tx:")
-                    .and_then(|text| text.strip_suffix('}'))
-                {
+                match text.strip_prefix("{tx:").and_then(|text| text.strip_suffix('}')) {
                     Some(label) => self.sent[label].0.clone().into(),
                     None => value.clone(),
                 }
             }
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
-            Value::Object(fields) => Value::Object(
-                fields
-                    .iter()
-                    .map(|(k, v)| (k.clone(), self.fill(v)))
-                    .collect(),
-            ),
+            Value::Object(fields) => {
+                Value::Object(fields.iter().map(|(k, v)| (k.clone(), self.fill(v))).collect())
+            }
             other => other.clone(),
         }
     }

@@ -40,11 +40,7 @@ fn yocto(value: &Value) -> Balance {
 
 impl Maker<'_> {
     fn key(&self, label: &str) -> SecretKey {
-        if label == "test.near" {
-            self.root_key.clone()
-        } else {
-            key(label)
-        }
+        if label == "test.near" { self.root_key.clone() } else { key(label) }
     }
 
     /// A transaction of a step; `ahead` counts those of the same key that are on their way.
@@ -69,9 +65,8 @@ impl Maker<'_> {
             .map(|action| self.action(action, &mut sender_nonce))
             .collect();
         if let Some(times) = step["repeat_actions"].as_u64() {
-            actions = std::iter::repeat_n(actions, usize::try_from(times).unwrap())
-                .flatten()
-                .collect();
+            actions =
+                std::iter::repeat_n(actions, usize::try_from(times).unwrap()).flatten().collect();
         }
         let mut bytes = Vec::new();
         for part in [
@@ -103,9 +98,7 @@ impl Maker<'_> {
         let text = |field: &str| action[field].as_str().unwrap();
         match text("type") {
             "CreateAccount" => Action::CreateAccount(CreateAccountAction {}),
-            "Transfer" => Action::Transfer(TransferAction {
-                deposit: yocto(&action["deposit"]),
-            }),
+            "Transfer" => Action::Transfer(TransferAction { deposit: yocto(&action["deposit"]) }),
             "DeployContract" => {
                 let code = match action["contract"].as_str() {
                     Some(name) => contract(name),
@@ -121,10 +114,7 @@ impl Maker<'_> {
             })),
             "AddKey" => Action::AddKey(Box::new(AddKeyAction {
                 public_key: self.key(text("key")).public_key(),
-                access_key: AccessKey {
-                    nonce: 0,
-                    permission: permission(&action["permission"]),
-                },
+                access_key: AccessKey { nonce: 0, permission: permission(&action["permission"]) },
             })),
             "DeleteKey" => Action::DeleteKey(Box::new(DeleteKeyAction {
                 public_key: self.key(text("key")).public_key(),
@@ -141,10 +131,7 @@ impl Maker<'_> {
         let sender = action["sender_id"].as_str().unwrap();
         let secret = self.key(sender);
         let public_key = secret.public_key();
-        *sender_nonce = self
-            .client
-            .nonce(sender, &public_key.to_string())
-            .unwrap_or(0);
+        *sender_nonce = self.client.nonce(sender, &public_key.to_string()).unwrap_or(0);
         let offset = action["nonce_offset"].as_i64().unwrap_or(1);
         let delta = action["max_block_delta"].as_u64().unwrap_or(1000);
         let actions = action["actions"]
@@ -162,10 +149,7 @@ impl Maker<'_> {
             public_key,
         };
         let signature: Signature = secret.sign(delegate_action.get_nep461_hash().as_ref());
-        Action::Delegate(Box::new(SignedDelegateAction {
-            delegate_action,
-            signature,
-        }))
+        Action::Delegate(Box::new(SignedDelegateAction { delegate_action, signature }))
     }
 }
 
@@ -194,9 +178,7 @@ fn permission(value: &Value) -> AccessKeyPermission {
     match value.get("FunctionCall") {
         None => AccessKeyPermission::FullAccess,
         Some(call) => AccessKeyPermission::FunctionCall(FunctionCallPermission {
-            allowance: call["allowance"]
-                .as_str()
-                .map(|_| yocto(&call["allowance"])),
+            allowance: call["allowance"].as_str().map(|_| yocto(&call["allowance"])),
             receiver_id: call["receiver_id"].as_str().unwrap().to_owned(),
             method_names: call["method_names"]
                 .as_array()

@@ -44,10 +44,7 @@ fn a_duplicate_counts_once() {
     let refusal = chain.refusal(&hash).expect("the copy is refused");
     assert!(refusal.to_string().contains("nonce"), "{refusal}");
     drop(chain);
-    assert_eq!(
-        balance(&handle, "near") - before,
-        1_000_000_000_000_000_000_000_000
-    );
+    assert_eq!(balance(&handle, "near") - before, 1_000_000_000_000_000_000_000_000);
     let status = handle.node().transaction_status(&hash).unwrap();
     assert_eq!(status.status, TxExecutionStatus::Final);
 }
@@ -76,10 +73,7 @@ fn optimistic_blocks_are_taken_back_and_their_transactions_come_again() {
     let above = &chain.history().at(8).unwrap().header;
     assert_eq!(above.prev_height(), Some(5));
     drop(chain);
-    assert_eq!(
-        balance(&handle, "near") - before,
-        1_000_000_000_000_000_000_000_000
-    );
+    assert_eq!(balance(&handle, "near") - before, 1_000_000_000_000_000_000_000_000);
 }
 
 #[test]
@@ -138,11 +132,8 @@ async fn call(handle: &Handle, method: &str, params: Value) -> (u16, Value) {
 #[tokio::test]
 async fn requests_fail_at_a_rate_that_a_seed_repeats() {
     let run = async |seed| {
-        let handle = spawn(Config {
-            rpc_faults: Some(RpcFaults::at_rate(0.5, seed)),
-            ..by_hand()
-        })
-        .unwrap();
+        let handle =
+            spawn(Config { rpc_faults: Some(RpcFaults::at_rate(0.5, seed)), ..by_hand() }).unwrap();
         let mut codes = Vec::new();
         for _ in 0..40 {
             codes.push(call(&handle, "status", Value::Null).await.0);
@@ -158,14 +149,8 @@ async fn requests_fail_at_a_rate_that_a_seed_repeats() {
 
 #[tokio::test]
 async fn a_transaction_whose_answer_is_lost_is_on_the_chain_all_the_same() {
-    let production = BlockProduction::Instant {
-        heartbeat: Some(Duration::from_millis(10)),
-    };
-    let handle = spawn(Config {
-        production,
-        ..by_hand()
-    })
-    .unwrap();
+    let production = BlockProduction::Instant { heartbeat: Some(Duration::from_millis(10)) };
+    let handle = spawn(Config { production, ..by_hand() }).unwrap();
     let send = async |nonce: u64| -> (u16, CryptoHash) {
         let head = *handle.node().chain().head().hash();
         let tx = transfer(handle.home(), "near", nonce, head);
@@ -174,10 +159,7 @@ async fn a_transaction_whose_answer_is_lost_is_on_the_chain_all_the_same() {
         (code, tx.get_hash())
     };
     for carried_out in [true, false] {
-        handle.fail_rpc(Some(RpcFaults {
-            carried_out,
-            ..RpcFaults::at_rate(1.0, 0)
-        }));
+        handle.fail_rpc(Some(RpcFaults { carried_out, ..RpcFaults::at_rate(1.0, 0) }));
         let (code, hash) = send(1 + u64::from(!carried_out)).await;
         assert_eq!(code, 500);
         assert_eq!(height_of(&handle, &hash).is_some(), carried_out);

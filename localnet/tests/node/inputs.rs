@@ -129,9 +129,7 @@ fn queries() -> impl Strategy<Value = Value> {
 fn post(handle: &Handle, body: &[u8]) -> (u16, String) {
     let address = handle.rpc_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: l\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -154,11 +152,9 @@ fn check(handle: &Handle, body: &[u8]) -> Result<(), TestCaseError> {
 }
 
 fn node() -> Handle {
-    let handle = spawn(Config {
-        production: BlockProduction::Instant { heartbeat: None },
-        ..by_hand()
-    })
-    .unwrap();
+    let handle =
+        spawn(Config { production: BlockProduction::Instant { heartbeat: None }, ..by_hand() })
+            .unwrap();
     handle.produce_blocks(3).unwrap();
     handle
 }
@@ -181,9 +177,7 @@ fn no_parameters_make_a_method_panic() {
     let handle = node();
     let methods = prop::sample::select(METHODS.as_slice());
     runner(1_500)
-        .run(&(methods, values()), |(method, params)| {
-            check(&handle, &request(method, params))
-        })
+        .run(&(methods, values()), |(method, params)| check(&handle, &request(method, params)))
         .unwrap();
     assert_eq!(post(&handle, &request("status", Value::Null)).0, 200);
 }
@@ -191,9 +185,7 @@ fn no_parameters_make_a_method_panic() {
 #[test]
 fn no_query_makes_the_node_panic() {
     let handle = node();
-    runner(1_000)
-        .run(&queries(), |query| check(&handle, &request("query", query)))
-        .unwrap();
+    runner(1_000).run(&queries(), |query| check(&handle, &request("query", query))).unwrap();
 }
 
 #[test]
@@ -203,9 +195,7 @@ fn no_body_makes_the_server_panic() {
         prop::collection::vec(any::<u8>(), 0..200),
         values().prop_map(|value| value.to_string().into_bytes()),
     ];
-    runner(500)
-        .run(&bodies, |body| check(&handle, &body))
-        .unwrap();
+    runner(500).run(&bodies, |body| check(&handle, &body)).unwrap();
 }
 
 /// Random bytes, and real transactions with some bytes changed, cut off or added.
@@ -216,12 +206,8 @@ fn no_bytes_in_the_place_of_a_transaction_make_the_node_panic() {
     let real = borsh::to_vec(&transfer(handle.home(), "near", 1, head)).unwrap();
     let length = real.len();
     let changes = prop::collection::vec((0..length, any::<u8>()), 0..4);
-    let mangled = (
-        changes,
-        0..=length,
-        prop::collection::vec(any::<u8>(), 0..8),
-    )
-        .prop_map(move |(changes, keep, more)| {
+    let mangled = (changes, 0..=length, prop::collection::vec(any::<u8>(), 0..8)).prop_map(
+        move |(changes, keep, more)| {
             let mut bytes = real.clone();
             for (at, byte) in changes {
                 bytes[at] = byte;
@@ -232,7 +218,8 @@ fn no_bytes_in_the_place_of_a_transaction_make_the_node_panic() {
                 bytes.extend(more);
             }
             bytes
-        });
+        },
+    );
     let bytes = prop_oneof![mangled, prop::collection::vec(any::<u8>(), 0..300)];
     runner(1_500)
         .run(&bytes, |bytes| {

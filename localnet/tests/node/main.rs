@@ -17,11 +17,7 @@ use outlayer_localnet::{Config, Handle};
 use std::path::Path;
 
 fn by_hand() -> Config {
-    Config {
-        production: BlockProduction::ByHand,
-        contract_cache: None,
-        ..Config::default()
-    }
+    Config { production: BlockProduction::ByHand, contract_cache: None, ..Config::default() }
 }
 
 fn root(home: &Path) -> Signer {

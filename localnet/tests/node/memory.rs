@@ -4,12 +4,7 @@ use crate::{by_hand, send};
 use outlayer_localnet::{Config, Handle, spawn};
 
 fn chain_of(window: usize) -> Handle {
-    spawn(Config {
-        window,
-        seed: Some("memory".to_owned()),
-        ..by_hand()
-    })
-    .unwrap()
+    spawn(Config { window, seed: Some("memory".to_owned()), ..by_hand() }).unwrap()
 }
 
 /// Makes `blocks` blocks with a transfer in every tenth.
@@ -27,8 +22,7 @@ fn grow(handle: &Handle, blocks: u64, nonce: &mut u64) {
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or_default()
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or_default()
 }
 
 #[test]

@@ -57,19 +57,14 @@ fn a_transfer_to_a_full_balance_fails_and_comes_back() {
     let other = send_to(&handle, "registrar", 2);
     handle.settle().unwrap();
     let outcome = handle.node().transaction_status(&other).unwrap().outcome;
-    assert!(matches!(
-        outcome.status,
-        FinalExecutionStatus::SuccessValue(_)
-    ));
+    assert!(matches!(outcome.status, FinalExecutionStatus::SuccessValue(_)));
     assert!(handle.node().fault().is_none());
 }
 
 #[test]
 fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
     let handle = spawn(Config {
-        production: BlockProduction::Instant {
-            heartbeat: Some(Duration::from_millis(5)),
-        },
+        production: BlockProduction::Instant { heartbeat: Some(Duration::from_millis(5)) },
         ..by_hand()
     })
     .unwrap();
@@ -98,9 +93,7 @@ fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
 #[test]
 fn instant_blocks_do_not_outrun_a_client() {
     let handle = spawn(Config {
-        production: BlockProduction::Instant {
-            heartbeat: Some(Duration::from_millis(1)),
-        },
+        production: BlockProduction::Instant { heartbeat: Some(Duration::from_millis(1)) },
         ..by_hand()
     })
     .unwrap();

@@ -28,15 +28,9 @@ impl Process {
             .env("HOME", dir)
             .spawn()
             .unwrap();
-        let process = Self {
-            child,
-            url: format!("http://{address}"),
-        };
+        let process = Self { child, url: format!("http://{address}") };
         let started = Instant::now();
-        while reqwest::get(format!("{}/status", process.url))
-            .await
-            .is_err()
-        {
+        while reqwest::get(format!("{}/status", process.url)).await.is_err() {
             assert!(started.elapsed() < Duration::from_secs(30), "no answer");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -91,14 +85,7 @@ async fn a_killed_node_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let (state, home) = (dir.path().join("state"), dir.path().join("state/home"));
     // A small window, so that there are several segments.
-    let options = [
-        "--state",
-        state.to_str().unwrap(),
-        "--window",
-        "20",
-        "--heartbeat",
-        "never",
-    ];
+    let options = ["--state", state.to_str().unwrap(), "--window", "20", "--heartbeat", "never"];
     let first = Process::start(dir.path(), &options).await;
     let mut last = Value::Null;
     for nonce in 1..=15 {
@@ -122,10 +109,7 @@ async fn a_killed_node_goes_on_where_it_was() {
 
     // A kill in the middle of a write leaves half an entry.
     let journal = newest_journal(&state);
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .open(journal)
-        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(journal).unwrap();
     file.write_all(&[200, 0, 0, 0, 1, 2, 3]).unwrap();
     let third = Process::start(dir.path(), &options).await;
     third.transfer(&home, 17).await;
@@ -152,14 +136,7 @@ fn newest_journal(state: &Path) -> std::path::PathBuf {
 async fn kills_at_any_moment_lose_nothing_that_was_seen() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let options = [
-        "--state",
-        state.to_str().unwrap(),
-        "--window",
-        "15",
-        "--block-time",
-        "1ms",
-    ];
+    let options = ["--state", state.to_str().unwrap(), "--window", "15", "--block-time", "1ms"];
     let mut seen: Option<(u64, String)> = None;
     for round in 0..8 {
         let process = Process::start(dir.path(), &options).await;
@@ -182,10 +159,7 @@ async fn kills_at_any_moment_lose_nothing_that_was_seen() {
 #[test]
 fn a_state_belongs_to_one_process_and_one_genesis() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config {
-        state: Some(dir.path().into()),
-        ..by_hand()
-    };
+    let config = || Config { state: Some(dir.path().into()), ..by_hand() };
     let handle = spawn(config()).unwrap();
     let Err(SpawnError::Store(error)) = spawn(config()) else {
         panic!("two nodes share a state");
@@ -196,10 +170,7 @@ fn a_state_belongs_to_one_process_and_one_genesis() {
     let Err(SpawnError::Store(error)) = spawn(config()) else {
         panic!("another genesis goes on with this state");
     };
-    assert!(
-        error.to_string().contains("belongs to the chain"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("belongs to the chain"), "{error}");
 }
 
 /// Everything that changes a chain comes back: patches, jumps, moved time, blocks that were taken back,
@@ -207,28 +178,18 @@ fn a_state_belongs_to_one_process_and_one_genesis() {
 #[test]
 fn whatever_happened_to_a_chain_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config {
-        state: Some(dir.path().into()),
-        window: 30,
-        ..by_hand()
-    };
+    let config = || Config { state: Some(dir.path().into()), window: 30, ..by_hand() };
     let steps: [fn(&Handle); 7] = [
         |handle| {
             handle.produce_blocks(40).unwrap();
         },
         |handle| {
-            let account = handle
-                .node()
-                .chain()
-                .state()
-                .account(&"near".parse().unwrap());
+            let account = handle.node().chain().state().account(&"near".parse().unwrap());
             let mut account = account.unwrap();
             account.set_amount(near_primitives::types::Balance::from_near(7));
             let account_id = "near".parse().unwrap();
-            let record = near_primitives::state_record::StateRecord::Account {
-                account_id,
-                account,
-            };
+            let record =
+                near_primitives::state_record::StateRecord::Account { account_id, account };
             handle.node().patch_state(vec![record]).unwrap();
         },
         |handle| {
@@ -283,11 +244,7 @@ fn summary(handle: &Handle) -> (u64, String, String, u128, u64, u64) {
 #[test]
 fn the_window_is_remembered_across_starts() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config {
-        state: Some(dir.path().into()),
-        window: 30,
-        ..by_hand()
-    };
+    let config = || Config { state: Some(dir.path().into()), window: 30, ..by_hand() };
     let handle = spawn(config()).unwrap();
     handle.produce_blocks(70).unwrap();
     let hash = send(&handle, 1);
@@ -313,14 +270,7 @@ async fn two_processes_with_one_seed_agree_to_the_last_hash() {
             .status()
             .unwrap();
         assert!(made.success());
-        let options = [
-            "--home",
-            home.to_str().unwrap(),
-            "--seed",
-            "s",
-            "--heartbeat",
-            "never",
-        ];
+        let options = ["--home", home.to_str().unwrap(), "--seed", "s", "--heartbeat", "never"];
         let process = Process::start(dir.path(), &options).await;
         for nonce in 1..=5 {
             process.transfer(&home, nonce).await;

@@ -8,18 +8,9 @@ use near_workspaces::types::{KeyType, NearToken, SecretKey};
 async fn a_subaccount_has_its_parent_s_name_and_can_sign() {
     let worker = worker().await;
     let parent = worker.dev_create_account().await.unwrap();
-    let child = parent
-        .create_subaccount("child")
-        .transact()
-        .await
-        .unwrap()
-        .into_result()
-        .unwrap();
+    let child = parent.create_subaccount("child").transact().await.unwrap().into_result().unwrap();
     assert_eq!(child.id().as_str(), format!("child.{}", parent.id()));
-    let sent = child
-        .transfer_near(parent.id(), NearToken::from_yoctonear(1))
-        .await
-        .unwrap();
+    let sent = child.transfer_near(parent.id(), NearToken::from_yoctonear(1)).await.unwrap();
     assert!(sent.is_success());
 }
 
@@ -31,16 +22,8 @@ async fn a_transfer_between_top_level_accounts_arrives_whole() {
     let before = NearToken::from_near(100);
     assert_eq!(alice.view_account().await.unwrap().balance, before);
     let amount = NearToken::from_yoctonear(500_000_000);
-    alice
-        .transfer_near(bob.id(), amount)
-        .await
-        .unwrap()
-        .into_result()
-        .unwrap();
-    assert_eq!(
-        bob.view_account().await.unwrap().balance,
-        before.saturating_add(amount)
-    );
+    alice.transfer_near(bob.id(), amount).await.unwrap().into_result().unwrap();
+    assert_eq!(bob.view_account().await.unwrap().balance, before.saturating_add(amount));
     assert!(alice.view_account().await.unwrap().balance < before.saturating_sub(amount));
 }
 
@@ -49,24 +32,9 @@ async fn a_deleted_account_is_gone_and_its_balance_with_the_beneficiary() {
     let worker = worker().await;
     let alice = worker.dev_create_account().await.unwrap();
     let bob = worker.dev_create_account().await.unwrap();
-    alice
-        .clone()
-        .delete_account(bob.id())
-        .await
-        .unwrap()
-        .into_result()
-        .unwrap();
-    let error = alice
-        .view_account()
-        .await
-        .unwrap_err()
-        .into_inner()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains(&format!("{} does not exist while viewing", alice.id())),
-        "{error}"
-    );
+    alice.clone().delete_account(bob.id()).await.unwrap().into_result().unwrap();
+    let error = alice.view_account().await.unwrap_err().into_inner().unwrap().to_string();
+    assert!(error.contains(&format!("{} does not exist while viewing", alice.id())), "{error}");
     assert!(bob.view_account().await.unwrap().balance > NearToken::from_near(100));
 }
 
@@ -85,12 +53,7 @@ async fn a_post_quantum_key_signs_and_is_only_known_by_its_hash() {
         .into_result()
         .unwrap();
     let one = NearToken::from_near(1);
-    account
-        .transfer_near(root.id(), one)
-        .await
-        .unwrap()
-        .into_result()
-        .unwrap();
+    account.transfer_near(root.id(), one).await.unwrap().into_result().unwrap();
     assert!(account.view_account().await.unwrap().balance < NearToken::from_near(9));
     assert!(account.view_access_keys().await.is_err());
 }
@@ -115,16 +78,10 @@ async fn an_unknown_key_s_error_has_nearcore_s_words() {
     let worker = worker().await;
     let account = worker.dev_create_account().await.unwrap();
     let key = SecretKey::from_random(KeyType::ED25519).public_key();
-    let error = worker
-        .view_access_key(account.id(), &key)
-        .await
-        .unwrap_err();
+    let error = worker.view_access_key(account.id(), &key).await.unwrap_err();
     let text = format!("{error:?}");
     // The client recognises the text that the node answers, and makes this of it.
-    assert!(
-        text.contains(&format!("UnknownAccessKey {{ public_key: {key}")),
-        "{text}"
-    );
+    assert!(text.contains(&format!("UnknownAccessKey {{ public_key: {key}")), "{text}");
 }
 
 #[tokio::test]
@@ -145,16 +102,11 @@ async fn a_node_in_the_process_serves_near_workspaces_too() {
     let handle = outlayer_localnet::spawn(outlayer_localnet::Config::default()).unwrap();
     let worker = near_workspaces::sandbox()
         .rpc_addr(&handle.rpc_url())
-        .validator_key(near_workspaces::network::ValidatorKey::HomeDir(
-            handle.home().to_owned(),
-        ))
+        .validator_key(near_workspaces::network::ValidatorKey::HomeDir(handle.home().to_owned()))
         .await
         .unwrap();
     let contract = worker.dev_deploy(BASIC).await.unwrap();
     assert_eq!(contract.view("hello").await.unwrap().result, b"world");
     let top_level = worker.dev_create_tla().await.unwrap();
-    assert_eq!(
-        top_level.view_account().await.unwrap().balance,
-        NearToken::from_near(100)
-    );
+    assert_eq!(top_level.view_account().await.unwrap().balance, NearToken::from_near(100));
 }

@@ -10,25 +10,14 @@ async fn the_meter_adds_up_all_that_was_burnt() {
     let meter = GasMeter::now(&mut worker);
     let mut total = 0;
     let (id, key) = worker.generate_dev_account_credentials();
-    let created = worker
-        .create_root_account_subaccount_and_deploy(id, key, BASIC)
-        .await
-        .unwrap();
+    let created = worker.create_root_account_subaccount_and_deploy(id, key, BASIC).await.unwrap();
     total += created.details.total_gas_burnt.as_gas();
     let contract = created.into_result().unwrap();
     let (id, key) = worker.generate_dev_account_credentials();
-    let created = worker
-        .create_root_account_subaccount(id, key)
-        .await
-        .unwrap();
+    let created = worker.create_root_account_subaccount(id, key).await.unwrap();
     total += created.details.total_gas_burnt.as_gas();
     let account = created.into_result().unwrap();
-    let call = account
-        .call(contract.id(), "write")
-        .args(b"x".to_vec())
-        .transact()
-        .await
-        .unwrap();
+    let call = account.call(contract.id(), "write").args(b"x".to_vec()).transact().await.unwrap();
     total += call.total_gas_burnt.as_gas();
     let batch = contract
         .batch()

@@ -7,41 +7,21 @@ use near_workspaces::{AccessKey, AccountDetailsPatch, Contract};
 #[tokio::test]
 async fn state_is_seen_and_patched() {
     let (worker, contract) = basic().await;
-    contract
-        .call("write")
-        .args(b"hello".to_vec())
-        .transact()
-        .await
-        .unwrap()
-        .unwrap();
+    contract.call("write").args(b"hello".to_vec()).transact().await.unwrap().unwrap();
     let state = contract.view_state().await.unwrap();
     assert_eq!(state.get(b"key".as_slice()), Some(&b"hello".to_vec()));
     for value in [b"once".as_slice(), b"once", b"again"] {
-        worker
-            .patch_state(contract.id(), b"key", value)
-            .await
-            .unwrap();
+        worker.patch_state(contract.id(), b"key", value).await.unwrap();
         assert_eq!(contract.view("read").await.unwrap().result, value);
     }
-    worker
-        .patch(contract.id())
-        .state(b"key", b"patched")
-        .transact()
-        .await
-        .unwrap();
+    worker.patch(contract.id()).state(b"key", b"patched").transact().await.unwrap();
     assert_eq!(contract.view("read").await.unwrap().result, b"patched");
 }
 
 #[tokio::test]
 async fn a_whole_contract_is_put_under_another_name() {
     let (worker, contract) = basic().await;
-    contract
-        .call("write")
-        .args(b"hello".to_vec())
-        .transact()
-        .await
-        .unwrap()
-        .unwrap();
+    contract.call("write").args(b"hello".to_vec()).transact().await.unwrap().unwrap();
     let account = contract.view_account().await.unwrap();
     let id: near_workspaces::AccountId = "bob.test.near".parse().unwrap();
     let key = SecretKey::from_seed(KeyType::ED25519, "bob");
@@ -62,12 +42,7 @@ async fn a_whole_contract_is_put_under_another_name() {
         .unwrap();
     let copy = Contract::from_secret_key(id, key, &worker);
     assert_eq!(copy.view("read").await.unwrap().result, b"hello");
-    copy.call("write")
-        .args(b"own".to_vec())
-        .transact()
-        .await
-        .unwrap()
-        .unwrap();
+    copy.call("write").args(b"own".to_vec()).transact().await.unwrap().unwrap();
     assert_eq!(copy.view("read").await.unwrap().result, b"own");
 }
 
@@ -75,21 +50,10 @@ async fn a_whole_contract_is_put_under_another_name() {
 async fn code_brings_its_hash_along() {
     let (worker, contract) = basic().await;
     let account = worker.dev_create_account().await.unwrap();
-    worker
-        .patch(account.id())
-        .code(BASIC)
-        .transact()
-        .await
-        .unwrap();
+    worker.patch(account.id()).code(BASIC).transact().await.unwrap();
     let expected = contract.view_account().await.unwrap().contract_state;
-    assert_eq!(
-        account.view_account().await.unwrap().contract_state,
-        expected
-    );
-    assert_eq!(
-        worker.view(account.id(), "hello").await.unwrap().result,
-        b"world"
-    );
+    assert_eq!(account.view_account().await.unwrap().contract_state, expected);
+    assert_eq!(worker.view(account.id(), "hello").await.unwrap().result, b"world");
 }
 
 #[tokio::test]

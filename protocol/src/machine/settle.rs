@@ -26,22 +26,11 @@ pub(super) fn deliver(
     match (payload, request.phase.clone(), staged) {
         (
             Some(ResumePayload::Digest(resumed)),
-            Phase::Staged {
-                digest,
-                worker_id,
-                winners,
-            },
+            Phase::Staged { digest, worker_id, winners },
             Some((body, storage)),
-        ) if resumed == digest => resolved(
-            request,
-            &Answer {
-                digest,
-                worker_id,
-                winners,
-                body,
-                storage,
-            },
-        ),
+        ) if resumed == digest => {
+            resolved(request, &Answer { digest, worker_id, winners, body, storage })
+        }
         (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request),
         // A timeout. The contract is the only account that can resume its yields, and it never resumes one with
         // anything but what the phase says; were it otherwise, the payer would still be made whole.
@@ -65,14 +54,10 @@ fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
     };
     // The maximum was computed with the same prices when the request was accepted, so this cannot fail; the
     // maximum would be right if it did.
-    let fee = response_fee(
-        &request.terms.prices,
-        &request.limits,
-        request.input_bytes,
-        answer.body,
-    )
-    .unwrap_or(request.terms.max_fee)
-    .min(request.terms.max_fee);
+    let fee =
+        response_fee(&request.terms.prices, &request.limits, request.input_bytes, answer.body)
+            .unwrap_or(request.terms.max_fee)
+            .min(request.terms.max_fee);
     let applies = outcome == Outcome::of_response(answer.body) && !answer.body.journal.is_empty();
     let settlement = Settlement {
         request_id: request.id(),
@@ -122,19 +107,11 @@ fn pay(
 ) -> Vec<Effect> {
     let count = u32::try_from(workers.len()).unwrap_or(u32::MAX);
     let shares = split_fee(fee, request.terms.protocol_share_bps, count);
-    let lucky = if workers.contains(first) {
-        Some(first)
-    } else {
-        workers.first()
-    };
+    let lucky = if workers.contains(first) { Some(first) } else { workers.first() };
     let mut effects: Vec<_> = workers
         .iter()
         .map(|id| {
-            let extra = if Some(id) == lucky {
-                shares.remainder
-            } else {
-                NOTHING
-            };
+            let extra = if Some(id) == lucky { shares.remainder } else { NOTHING };
             Effect::PayWorker(id.clone(), shares.each.saturating_add(extra))
         })
         .collect();
@@ -148,11 +125,7 @@ fn refund(request: &LiveRequest, amount: NearToken) -> Option<Effect> {
 
 /// The requester took it back: free while nobody has committed, the base fee once somebody has.
 fn cancelled(request: LiveRequest) -> Step {
-    let workers: Vec<_> = request
-        .commitments
-        .iter()
-        .map(|one| one.worker_id.clone())
-        .collect();
+    let workers: Vec<_> = request.commitments.iter().map(|one| one.worker_id.clone()).collect();
     let fee = match workers.first() {
         Some(_) => request.terms.prices.base_fee.min(request.terms.max_fee),
         None => NOTHING,
@@ -170,13 +143,11 @@ fn cancelled(request: LiveRequest) -> Step {
         effects.extend(pay(&request, fee, &workers, first));
     }
     effects.extend(refund(&request, settlement.refund));
-    effects.push(Effect::Emit(Event::ExecutionCancelled(
-        ExecutionCancelled {
-            request_id: request.id(),
-            fee,
-            refund: settlement.refund,
-        },
-    )));
+    effects.push(Effect::Emit(Event::ExecutionCancelled(ExecutionCancelled {
+        request_id: request.id(),
+        fee,
+        refund: settlement.refund,
+    })));
     Step::Settled(settlement, effects)
 }
 

@@ -125,9 +125,7 @@ impl LiveRequest {
         quote: Quote,
         data_id: Hash32,
     ) -> Result<Self, PricingError> {
-        let deadline = context
-            .block_height
-            .saturating_add(config.yield_timeout_blocks);
+        let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
         Ok(Self {
             code: request.code.clone(),
             kind: request.kind,
@@ -135,9 +133,8 @@ impl LiveRequest {
             env: request.env.clone(),
             args_env_hash: request.args_env_hash(),
             input_hash: Hash32::of(&request.input),
-            input_bytes: u32::try_from(request.input.len()).map_err(|_| PricingError {
-                what: "input's length",
-            })?,
+            input_bytes: u32::try_from(request.input.len())
+                .map_err(|_| PricingError { what: "input's length" })?,
             limits: request.limits,
             approvals: request.approvals,
             response_format: request.response_format,
@@ -148,10 +145,7 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
-                payer: request
-                    .refund_to
-                    .clone()
-                    .unwrap_or_else(|| context.predecessor_id.clone()),
+                payer: request.refund_to.clone().unwrap_or_else(|| context.predecessor_id.clone()),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
             },
@@ -188,12 +182,6 @@ pub(crate) fn sample() -> LiveRequest {
         NearToken::from_yoctonear(10_000_000_000_000_000_000),
     )
     .unwrap();
-    LiveRequest::accept(
-        &config,
-        &request,
-        crate::context::sample(),
-        quote,
-        Hash32::of(b"data id"),
-    )
-    .unwrap()
+    LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id"))
+        .unwrap()
 }

@@ -256,17 +256,10 @@ impl LiveRequest {
     /// A [`Refusal`]; the caller keeps the state it had.
     pub fn step(self, input: Input<'_>) -> Result<Step, Refusal> {
         match input {
-            Input::Commit {
-                worker_id,
-                hash,
-                height,
-            } => self.commit(worker_id, hash, height),
-            Input::Resolve {
-                worker_id,
-                response,
-                storage,
-                height,
-            } => self.resolve(worker_id, response, &storage, height),
+            Input::Commit { worker_id, hash, height } => self.commit(worker_id, hash, height),
+            Input::Resolve { worker_id, response, storage, height } => {
+                self.resolve(worker_id, response, &storage, height)
+            }
             Input::Cancel { by, height } => self.cancel(by, height),
             Input::Deliver { delivery, staged } => Ok(settle::deliver(self, delivery, staged)),
             Input::Sweep { height } => self.sweep(height),
@@ -276,19 +269,15 @@ impl LiveRequest {
     fn open(&self, height: u64) -> Result<(), Refusal> {
         let request_id = self.id();
         match &self.phase {
-            Phase::Staged {
-                digest, worker_id, ..
-            } => Err(Refusal::AlreadyStaged {
+            Phase::Staged { digest, worker_id, .. } => Err(Refusal::AlreadyStaged {
                 request_id,
                 digest: *digest,
                 worker_id: worker_id.clone(),
             }),
             Phase::Cancelling => Err(Refusal::AlreadyCancelled { request_id }),
-            Phase::Pending if height > self.terms.deadline => Err(Refusal::Expired {
-                request_id,
-                deadline: self.terms.deadline,
-                height,
-            }),
+            Phase::Pending if height > self.terms.deadline => {
+                Err(Refusal::Expired { request_id, deadline: self.terms.deadline, height })
+            }
             Phase::Pending => Ok(()),
         }
     }
@@ -300,15 +289,8 @@ impl LiveRequest {
         if self.approvals < 2 {
             return Err(Refusal::CommitmentNotNeeded { request_id });
         }
-        if self
-            .commitments
-            .iter()
-            .any(|earlier| earlier.worker_id == *worker_id)
-        {
-            return Err(Refusal::AlreadyCommitted {
-                request_id,
-                worker_id: worker_id.clone(),
-            });
+        if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
+            return Err(Refusal::AlreadyCommitted { request_id, worker_id: worker_id.clone() });
         }
         let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
         if let Some(digest) = self.public_digests.iter().find(copied) {
@@ -319,16 +301,9 @@ impl LiveRequest {
             });
         }
         if found >= most {
-            return Err(Refusal::CommitmentsClosed {
-                request_id,
-                found,
-                most,
-            });
+            return Err(Refusal::CommitmentsClosed { request_id, found, most });
         }
-        self.commitments.push(Commitment {
-            worker_id: worker_id.clone(),
-            hash,
-        });
+        self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
         Ok(Step::Live(Box::new(self), Vec::new()))
     }
 
@@ -347,11 +322,7 @@ impl LiveRequest {
         let needed = self.approvals;
         let found = self.commitments.len();
         if needed > 1 && found < usize::from(needed) {
-            return Err(Refusal::TooFewCommitments {
-                request_id,
-                needed,
-                found,
-            });
+            return Err(Refusal::TooFewCommitments { request_id, needed, found });
         }
 
         let digest = ExecutionRecord::new(&self, response).digest();
@@ -367,16 +338,10 @@ impl LiveRequest {
         }
         match storage {
             StorageCheck::Held(key) => {
-                return Err(Refusal::KeyHeld {
-                    request_id,
-                    key: key.clone(),
-                });
+                return Err(Refusal::KeyHeld { request_id, key: key.clone() });
             }
             StorageCheck::Conflict(key) if needed == 1 => {
-                return Err(Refusal::ReadConflict {
-                    request_id,
-                    key: key.clone(),
-                });
+                return Err(Refusal::ReadConflict { request_id, key: key.clone() });
             }
             StorageCheck::Conflict(_) => {
                 // The truth of the time of the commitments: they are void, and may be made again.
@@ -387,11 +352,7 @@ impl LiveRequest {
             // Whether the namespace can pay is settled in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
-        self.phase = Phase::Staged {
-            digest,
-            worker_id: worker_id.clone(),
-            winners,
-        };
+        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners };
         Ok(Step::Live(
             Box::new(self),
             vec![Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))],
@@ -403,10 +364,8 @@ impl LiveRequest {
         if self.approvals < 2 {
             return vec![submitter.clone()];
         }
-        let matching = self
-            .commitments
-            .iter()
-            .filter(|one| one.hash == commitment(digest, &one.worker_id));
+        let matching =
+            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
         matching.map(|one| one.worker_id.clone()).collect()
     }
 
@@ -438,10 +397,7 @@ impl LiveRequest {
         }
         self.open(height)?;
         self.phase = Phase::Cancelling;
-        Ok(Step::Live(
-            Box::new(self),
-            vec![Effect::Resume(ResumePayload::Cancel)],
-        ))
+        Ok(Step::Live(Box::new(self), vec![Effect::Resume(ResumePayload::Cancel)]))
     }
 
     fn sweep(self, height: u64) -> Result<Step, Refusal> {

@@ -33,12 +33,7 @@ fn check_and_submit(
     storage: StorageCheck,
     height: u64,
 ) -> Result<Step, Refusal> {
-    request.step(Input::Resolve {
-        worker_id: &id(worker),
-        response: body,
-        storage,
-        height,
-    })
+    request.step(Input::Resolve { worker_id: &id(worker), response: body, storage, height })
 }
 
 fn live(step: Step) -> (LiveRequest, Vec<Effect>) {
@@ -62,12 +57,7 @@ fn deliver(request: LiveRequest, body: Option<&ExecutionResponse>, storage: Stor
         _ => ResumePayload::Cancel.encode(),
     };
     let staged = body.map(|body| (body, storage));
-    request
-        .step(Input::Deliver {
-            delivery: Delivery::Resumed(&payload),
-            staged,
-        })
-        .unwrap()
+    request.step(Input::Deliver { delivery: Delivery::Resumed(&payload), staged }).unwrap()
 }
 
 fn total_of(effects: &[Effect]) -> u128 {
@@ -81,10 +71,7 @@ fn total_of(effects: &[Effect]) -> u128 {
 }
 
 fn two_approvals() -> LiveRequest {
-    LiveRequest {
-        approvals: 2,
-        ..sample()
-    }
+    LiveRequest { approvals: 2, ..sample() }
 }
 
 fn digest_of(request: &LiveRequest, body: &ExecutionResponse) -> Hash32 {
@@ -94,16 +81,7 @@ fn digest_of(request: &LiveRequest, body: &ExecutionResponse) -> Hash32 {
 fn commit(request: LiveRequest, worker: &str, digest: Hash32) -> LiveRequest {
     let worker = id(worker);
     let hash = commitment(&digest, &worker);
-    live(
-        request
-            .step(Input::Commit {
-                worker_id: &worker,
-                hash,
-                height: IN_TIME,
-            })
-            .unwrap(),
-    )
-    .0
+    live(request.step(Input::Commit { worker_id: &worker, hash, height: IN_TIME }).unwrap()).0
 }
 
 #[test]
@@ -111,19 +89,11 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let body = response::sample(7);
     let digest = digest_of(&sample(), &body);
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
-    assert_eq!(
-        effects,
-        [Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))]
-    );
+    assert_eq!(effects, [Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
-    assert_eq!(
-        settlement.outcome,
-        Outcome::Completed {
-            output: "output".into()
-        }
-    );
+    assert_eq!(settlement.outcome, Outcome::Completed { output: "output".into() });
     assert_eq!(settlement.digest, Some(digest));
     assert_eq!(
         settlement.fee.as_yoctonear() + settlement.refund.as_yoctonear(),
@@ -139,14 +109,7 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
 #[test]
 fn a_block_after_the_deadline_is_too_late() {
     let error = submit(sample(), "worker.near", &response::sample(7), DEADLINE + 1).unwrap_err();
-    assert_eq!(
-        error,
-        Refusal::Expired {
-            request_id: 7,
-            deadline: DEADLINE,
-            height: DEADLINE + 1
-        }
-    );
+    assert_eq!(error, Refusal::Expired { request_id: 7, deadline: DEADLINE, height: DEADLINE + 1 });
 }
 
 #[test]
@@ -158,12 +121,7 @@ fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
         matches!(error, Refusal::AlreadyStaged { worker_id, .. } if worker_id == "worker.near")
     );
     let requester = request.context.predecessor_id.clone();
-    let error = request
-        .step(Input::Cancel {
-            by: &requester,
-            height: IN_TIME,
-        })
-        .unwrap_err();
+    let error = request.step(Input::Cancel { by: &requester, height: IN_TIME }).unwrap_err();
     assert!(matches!(error, Refusal::AlreadyStaged { .. }));
 }
 
@@ -171,15 +129,8 @@ fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
 fn a_timeout_refunds_everything_from_every_phase() {
     let body = response::sample(7);
     let staged = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap()).0;
-    let cancelling = live(
-        sample()
-            .step(Input::Cancel {
-                by: &id("dapp.near"),
-                height: IN_TIME,
-            })
-            .unwrap(),
-    )
-    .0;
+    let cancelling =
+        live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap()).0;
     for request in [sample(), staged, cancelling] {
         let deposit = request.deposit();
         let input = Input::Deliver {
@@ -188,63 +139,31 @@ fn a_timeout_refunds_everything_from_every_phase() {
         };
         let (settlement, effects) = settled(request.step(input).unwrap());
         assert_eq!(settlement.outcome, Outcome::TimedOut);
-        assert_eq!(
-            (settlement.fee, settlement.refund),
-            (NearToken::from_yoctonear(0), deposit)
-        );
-        assert_eq!(
-            effects[..2],
-            [Effect::Delete, Effect::Refund(id("dapp.near"), deposit)]
-        );
+        assert_eq!((settlement.fee, settlement.refund), (NearToken::from_yoctonear(0), deposit));
+        assert_eq!(effects[..2], [Effect::Delete, Effect::Refund(id("dapp.near"), deposit)]);
     }
 }
 
 #[test]
 fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
-    let error = sample()
-        .step(Input::Cancel {
-            by: &id("eve.near"),
-            height: IN_TIME,
-        })
-        .unwrap_err();
+    let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
     assert!(matches!(error, Refusal::NotTheRequester { found, .. } if found == "eve.near"));
-    let (request, effects) = live(
-        sample()
-            .step(Input::Cancel {
-                by: &id("dapp.near"),
-                height: IN_TIME,
-            })
-            .unwrap(),
-    );
+    let (request, effects) =
+        live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
     assert_eq!(effects, [Effect::Resume(ResumePayload::Cancel)]);
     let deposit = request.deposit();
-    let error = submit(
-        request.clone(),
-        "worker.near",
-        &response::sample(7),
-        IN_TIME,
-    )
-    .unwrap_err();
+    let error = submit(request.clone(), "worker.near", &response::sample(7), IN_TIME).unwrap_err();
     assert_eq!(error, Refusal::AlreadyCancelled { request_id: 7 });
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
-    assert_eq!(
-        (settlement.outcome, settlement.refund),
-        (Outcome::Cancelled, deposit)
-    );
+    assert_eq!((settlement.outcome, settlement.refund), (Outcome::Cancelled, deposit));
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
 }
 
 #[test]
 fn cancelling_after_a_commitment_pays_the_base_fee() {
     let request = commit(two_approvals(), "a.near", Hash32::of(b"any"));
-    let (request, _) = live(
-        request
-            .step(Input::Cancel {
-                by: &id("dapp.near"),
-                height: IN_TIME,
-            })
-            .unwrap(),
-    );
+    let (request, _) =
+        live(request.step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
     let (deposit, base) = (request.deposit(), request.terms.prices.base_fee);
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!(settlement.fee, base);
@@ -255,18 +174,8 @@ fn cancelling_after_a_commitment_pays_the_base_fee() {
 fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
     let staged = live(submit(sample(), "worker.near", &response::sample(7), IN_TIME).unwrap()).0;
     let from = staged.terms.sweep_from;
-    let error = staged
-        .clone()
-        .step(Input::Sweep { height: from - 1 })
-        .unwrap_err();
-    assert_eq!(
-        error,
-        Refusal::TooEarlyToSweep {
-            request_id: 7,
-            from,
-            height: from - 1
-        }
-    );
+    let error = staged.clone().step(Input::Sweep { height: from - 1 }).unwrap_err();
+    assert_eq!(error, Refusal::TooEarlyToSweep { request_id: 7, from, height: from - 1 });
     let (settlement, effects) = settled(staged.step(Input::Sweep { height: from }).unwrap());
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     assert_eq!(total_of(&effects), settlement.refund.as_yoctonear());
@@ -276,27 +185,11 @@ fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
 fn a_changed_or_held_key_refuses_the_answer_while_there_is_time() {
     let body = response::sample(7);
     let key = Bytes::from("k");
-    let conflict = check_and_submit(
-        sample(),
-        "w.near",
-        &body,
-        StorageCheck::Conflict(key.clone()),
-        IN_TIME,
-    );
-    assert_eq!(
-        conflict.unwrap_err(),
-        Refusal::ReadConflict {
-            request_id: 7,
-            key: key.clone()
-        }
-    );
-    let held = check_and_submit(
-        sample(),
-        "w.near",
-        &body,
-        StorageCheck::Held(key.clone()),
-        IN_TIME,
-    );
+    let conflict =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Conflict(key.clone()), IN_TIME);
+    assert_eq!(conflict.unwrap_err(), Refusal::ReadConflict { request_id: 7, key: key.clone() });
+    let held =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Held(key.clone()), IN_TIME);
     assert_eq!(held.unwrap_err(), Refusal::KeyHeld { request_id: 7, key });
 }
 
@@ -305,13 +198,7 @@ fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and
     let body = response::sample(7);
     for (storage, outcome) in [
         (StorageCheck::Conflict("k".into()), Outcome::StorageConflict),
-        (
-            StorageCheck::Exhausted {
-                needed: 9,
-                available: 3,
-            },
-            Outcome::StorageExhausted,
-        ),
+        (StorageCheck::Exhausted { needed: 9, available: 3 }, Outcome::StorageExhausted),
     ] {
         let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
         let base = request.terms.prices.base_fee;
@@ -333,19 +220,13 @@ fn a_guests_fault_pays_for_what_it_burned() {
     let prices = request.terms.prices;
     let (settlement, _) = settled(deliver(request, Some(&body), StorageCheck::Fits));
     assert_eq!(settlement.outcome, Outcome::OutOfFuel);
-    assert_eq!(
-        settlement.fee,
-        crate::pricing::fee(&prices, body.used, 5).unwrap()
-    );
+    assert_eq!(settlement.fee, crate::pricing::fee(&prices, body.used, 5).unwrap());
 }
 
 #[test]
 fn a_body_for_another_request_is_refused() {
     let error = submit(sample(), "worker.near", &response::sample(8), IN_TIME).unwrap_err();
-    assert!(
-        matches!(error, Refusal::Response { request_id: 7, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Refusal::Response { request_id: 7, .. }), "{error}");
 }
 
 #[test]
@@ -354,14 +235,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(two_approvals(), "a.near", truth);
     let error = submit(request.clone(), "a.near", &body, IN_TIME).unwrap_err();
-    assert_eq!(
-        error,
-        Refusal::TooFewCommitments {
-            request_id: 7,
-            needed: 2,
-            found: 1
-        }
-    );
+    assert_eq!(error, Refusal::TooFewCommitments { request_id: 7, needed: 2, found: 1 });
     let request = commit(request, "liar.near", Hash32::of(b"lie"));
     let request = commit(request, "b.near", truth);
     // Anyone registered may carry the body: who is paid follows from the commitments.
@@ -369,16 +243,13 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
-    let paid: Vec<_> = effects
-        .iter()
-        .filter_map(|effect| {
-            if let Effect::PayWorker(id, _) = effect {
-                Some(id.as_str())
-            } else {
-                None
-            }
-        })
-        .collect();
+    let paid: Vec<_> =
+        effects
+            .iter()
+            .filter_map(|effect| {
+                if let Effect::PayWorker(id, _) = effect { Some(id.as_str()) } else { None }
+            })
+            .collect();
     assert_eq!(paid, ["a.near", "b.near"]);
     assert!(effects.contains(&Effect::CountLoss(id("liar.near"))));
     assert_eq!(settlement.digest, Some(truth));
@@ -391,11 +262,7 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
     lie.output = "lie".into();
     let truth = digest_of(&two_approvals(), &body);
     let false_digest = digest_of(&two_approvals(), &lie);
-    let request = commit(
-        commit(two_approvals(), "a.near", truth),
-        "liar.near",
-        false_digest,
-    );
+    let request = commit(commit(two_approvals(), "a.near", truth), "liar.near", false_digest);
     let (request, effects) = live(submit(request, "liar.near", &lie, IN_TIME).unwrap());
     let [Effect::Emit(Event::ExecutionDisputed(dispute))] = &effects[..] else {
         panic!("{effects:?}")
@@ -407,25 +274,14 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
     // What is public may be copied, so it has no more support than it had.
     let copycat = id("copycat.near");
     let hash = commitment(&false_digest, &copycat);
-    let copied = Input::Commit {
-        worker_id: &copycat,
-        hash,
-        height: IN_TIME,
-    };
+    let copied = Input::Commit { worker_id: &copycat, hash, height: IN_TIME };
     assert_eq!(
         request.clone().step(copied).unwrap_err(),
-        Refusal::CommitmentToPublicBody {
-            request_id: 7,
-            worker_id: copycat,
-            digest: false_digest,
-        }
+        Refusal::CommitmentToPublicBody { request_id: 7, worker_id: copycat, digest: false_digest }
     );
     assert_eq!(
         submit(request.clone(), "liar.near", &lie, IN_TIME).unwrap_err(),
-        Refusal::AlreadyDisputed {
-            request_id: 7,
-            digest: false_digest
-        }
+        Refusal::AlreadyDisputed { request_id: 7, digest: false_digest }
     );
     // One liar keeps nobody from agreeing on the truth.
     let request = commit(request, "b.near", truth);
@@ -445,24 +301,14 @@ fn a_body_that_nobody_committed_to_and_commitments_beyond_the_most_are_refused()
     let digest = digest_of(&request, &body);
     assert_eq!(
         submit(request.clone(), "w0.near", &body, IN_TIME).unwrap_err(),
-        Refusal::NobodyCommitted {
-            request_id: 7,
-            digest
-        }
+        Refusal::NobodyCommitted { request_id: 7, digest }
     );
     let late = id("late.near");
-    let seventh = Input::Commit {
-        worker_id: &late,
-        hash: commitment(&digest, &late),
-        height: IN_TIME,
-    };
+    let seventh =
+        Input::Commit { worker_id: &late, hash: commitment(&digest, &late), height: IN_TIME };
     assert_eq!(
         request.step(seventh).unwrap_err(),
-        Refusal::CommitmentsClosed {
-            request_id: 7,
-            found: 6,
-            most: 6
-        }
+        Refusal::CommitmentsClosed { request_id: 7, found: 6, most: 6 }
     );
 }
 
@@ -471,14 +317,9 @@ fn commitments_to_an_outdated_truth_are_void() {
     let body = response::sample(7);
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
-    let step = check_and_submit(
-        request,
-        "a.near",
-        &body,
-        StorageCheck::Conflict("k".into()),
-        IN_TIME,
-    )
-    .unwrap();
+    let step =
+        check_and_submit(request, "a.near", &body, StorageCheck::Conflict("k".into()), IN_TIME)
+            .unwrap();
     let (request, effects) = live(step);
     assert!(request.commitments.is_empty() && effects.is_empty());
     commit(request, "a.near", truth);
@@ -488,11 +329,7 @@ fn commitments_to_an_outdated_truth_are_void() {
 fn a_request_for_one_approval_takes_no_commitment() {
     let worker = id("a.near");
     let error = sample()
-        .step(Input::Commit {
-            worker_id: &worker,
-            hash: Hash32::of(b""),
-            height: IN_TIME,
-        })
+        .step(Input::Commit { worker_id: &worker, hash: Hash32::of(b""), height: IN_TIME })
         .unwrap_err();
     assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
 }

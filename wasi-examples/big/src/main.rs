@@ -10,10 +10,7 @@ const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
 fn main() -> io::Result<()> {
     let text = input::text()?;
     let length: usize = text.trim().parse().map_err(|error| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("length {text:?}: {error}"),
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, format!("length {text:?}: {error}"))
     })?;
     let mut bytes = ALPHABET.repeat(length.div_ceil(ALPHABET.len()));
     bytes.truncate(length);

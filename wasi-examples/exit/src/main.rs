@@ -9,10 +9,7 @@ use outlayer_sdk::{input, output};
 fn main() -> io::Result<()> {
     let text = input::text()?;
     let code: i32 = text.trim().parse().map_err(|error| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("exit code {text:?}: {error}"),
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, format!("exit code {text:?}: {error}"))
     })?;
     output::write(format!("exiting with {code}"));
     process::exit(code)

@@ -45,10 +45,7 @@ fn one() -> u64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let commands: Vec<Command> = serde_json::from_slice(&input::bytes()?)?;
-    let results = commands
-        .into_iter()
-        .map(run)
-        .collect::<Result<Vec<_>, _>>()?;
+    let results = commands.into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
     output::write(serde_json::to_vec(&results)?);
     Ok(())
 }
@@ -63,9 +60,7 @@ fn run(command: Command) -> Result<Value, Box<dyn Error>> {
         Command::Remove { key } => Ok(json!(storage::remove(key.as_bytes()))),
         Command::Increment { key, by } => {
             let number = read_text(&key)?.map_or(Ok(0), |text| text.parse::<u64>())?;
-            let sum = number
-                .checked_add(by)
-                .ok_or("the number does not fit into 64 bits")?;
+            let sum = number.checked_add(by).ok_or("the number does not fit into 64 bits")?;
             storage::write(key.as_bytes(), sum.to_string().as_bytes());
             Ok(json!(sum))
         }
@@ -73,9 +68,7 @@ fn run(command: Command) -> Result<Value, Box<dyn Error>> {
 }
 
 fn read_text(key: &str) -> Result<Option<String>, Box<dyn Error>> {
-    Ok(storage::read(key.as_bytes())
-        .map(String::from_utf8)
-        .transpose()?)
+    Ok(storage::read(key.as_bytes()).map(String::from_utf8).transpose()?)
 }
 
 #[cfg(test)]
@@ -84,11 +77,7 @@ mod tests {
     use super::*;
 
     fn results(commands: Value) -> Result<Vec<Value>, Box<dyn Error>> {
-        serde_json::from_value::<Vec<Command>>(commands)
-            .unwrap()
-            .into_iter()
-            .map(run)
-            .collect()
+        serde_json::from_value::<Vec<Command>>(commands).unwrap().into_iter().map(run).collect()
     }
 
     #[test]
@@ -102,15 +91,8 @@ mod tests {
             {"op": "remove", "key": "k"},
             {"op": "remove", "key": "k"},
         ]);
-        let expected = [
-            json!(null),
-            json!(null),
-            json!("v"),
-            json!(1),
-            json!(42),
-            json!(true),
-            json!(false),
-        ];
+        let expected =
+            [json!(null), json!(null), json!("v"), json!(1), json!(42), json!(true), json!(false)];
         assert_eq!(results(commands).unwrap(), expected);
     }
 

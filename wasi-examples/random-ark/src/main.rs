@@ -34,11 +34,8 @@ struct Output {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let text = input::text()?;
-    let input: Input = if text.trim().is_empty() {
-        Input::default()
-    } else {
-        serde_json::from_str(&text)?
-    };
+    let input: Input =
+        if text.trim().is_empty() { Input::default() } else { serde_json::from_str(&text)? };
     let answer = match input.seed {
         Some(seed) => draw("seed", SEEDED_CLOCK, &mut Seeded(seed)),
         None => {
@@ -55,11 +52,7 @@ fn draw(source: &'static str, clock: u128, random: &mut impl Draw) -> Output {
     Output {
         source,
         nonce: format!("{high:016x}{low:016x}"),
-        coin: if random.next() & 1 == 0 {
-            "heads"
-        } else {
-            "tails"
-        },
+        coin: if random.next() & 1 == 0 { "heads" } else { "tails" },
         die: random.next() % 6 + 1,
         clock: clock.to_string(),
     }

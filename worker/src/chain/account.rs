@@ -102,23 +102,14 @@ enum Delivered {
     Void,
 }
 
-const RESIGN: Backoff = Backoff {
-    first: Duration::from_millis(50),
-    most: Duration::from_secs(1),
-};
+const RESIGN: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(1) };
 const MOST_RESIGNS: u32 = 20;
 
 impl Account {
     /// The account `id` with `secret_key`, on `node`.
     pub fn new(node: Node, id: AccountId, secret_key: SecretKey) -> Self {
         let signer = Arc::new(InMemorySigner::from_secret_key(id.clone(), secret_key));
-        Self {
-            node,
-            id,
-            signer,
-            nonce: Arc::default(),
-            patience: Duration::from_secs(60),
-        }
+        Self { node, id, signer, nonce: Arc::default(), patience: Duration::from_secs(60) }
     }
 
     /// The account.
@@ -173,10 +164,7 @@ impl Account {
                 Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
             }
         }
-        Err(self.invalid(
-            name,
-            format!("refused {MOST_RESIGNS} times, at last: {reason}"),
-        ))
+        Err(self.invalid(name, format!("refused {MOST_RESIGNS} times, at last: {reason}")))
     }
 
     fn invalid(&self, method: &str, reason: impl Into<String>) -> SendError {
@@ -203,24 +191,19 @@ impl Account {
             actions,
         });
         let (hash, _) = transaction.get_hash_and_size();
-        Ok(SignedTransaction::new(
-            self.signer.sign(hash.as_ref()),
-            transaction,
-        ))
+        Ok(SignedTransaction::new(self.signer.sign(hash.as_ref()), transaction))
     }
 
     async fn next_nonce(&self, public_key: &near_crypto::PublicKey) -> Result<u64, SendError> {
         let mut last = self.nonce.lock().await;
         let used = match *last {
             Some(nonce) => nonce,
-            None => self
-                .node
-                .access_key_nonce(&self.id, public_key)
-                .await?
-                .ok_or_else(|| SendError::NoAccessKey {
+            None => self.node.access_key_nonce(&self.id, public_key).await?.ok_or_else(|| {
+                SendError::NoAccessKey {
                     account_id: self.id.clone(),
                     public_key: public_key.to_string(),
-                })?,
+                }
+            })?,
         };
         let next = used.saturating_add(1);
         *last = Some(next);
@@ -306,10 +289,9 @@ impl Account {
         match self.node.call(&request).await {
             Ok(response) => Ok(executed(response)),
             Err(CallError::Handler(RpcTransactionError::UnknownTransaction { .. })) => Ok(None),
-            Err(CallError::Handler(error)) => Err(ChainError::Busy {
-                method: "tx".into(),
-                reason: clip(&error.to_string()),
-            }),
+            Err(CallError::Handler(error)) => {
+                Err(ChainError::Busy { method: "tx".into(), reason: clip(&error.to_string()) })
+            }
             Err(CallError::Chain(error)) => Err(error),
         }
     }
@@ -341,18 +323,10 @@ fn outcome(view: &FinalExecutionOutcomeView) -> Option<CallOutcome> {
         FinalExecutionStatus::Failure(error) => Err(failure(error)),
         FinalExecutionStatus::NotStarted | FinalExecutionStatus::Started => return None,
     };
-    let outcomes = view
-        .receipts_outcome
-        .iter()
-        .chain([&view.transaction_outcome]);
-    let gas_burnt = outcomes.fold(0u64, |sum, one| {
-        sum.saturating_add(one.outcome.gas_burnt.as_gas())
-    });
-    Some(CallOutcome {
-        transaction: view.transaction.hash,
-        result,
-        gas_burnt,
-    })
+    let outcomes = view.receipts_outcome.iter().chain([&view.transaction_outcome]);
+    let gas_burnt =
+        outcomes.fold(0u64, |sum, one| sum.saturating_add(one.outcome.gas_burnt.as_gas()));
+    Some(CallOutcome { transaction: view.transaction.hash, result, gas_burnt })
 }
 
 fn failure(error: &TxExecutionError) -> String {

@@ -55,10 +55,7 @@ impl Contract {
         args: serde_json::Value,
         at: At,
     ) -> Result<T, ChainError> {
-        let result = self
-            .node
-            .view(&self.id, method, args.to_string().into_bytes(), at)
-            .await?;
+        let result = self.node.view(&self.id, method, args.to_string().into_bytes(), at).await?;
         serde_json::from_slice(&result).map_err(|error| ChainError::Malformed {
             method: format!("{}.{method}", self.id),
             reason: clip(&format!("{error}, in {}", String::from_utf8_lossy(&result))),
@@ -74,8 +71,7 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<RequestView>, ChainError> {
-        self.view("get_request", json!({ "request_id": request_id }), at)
-            .await
+        self.view("get_request", json!({ "request_id": request_id }), at).await
     }
 
     /// Live requests, by place in the contract's list.
@@ -89,11 +85,7 @@ impl Contract {
         at: At,
     ) -> Result<Vec<PendingView>, ChainError> {
         let page: Vec<PendingView> = self
-            .view(
-                "list_pending",
-                json!({ "from_index": from_index, "limit": limit }),
-                at,
-            )
+            .view("list_pending", json!({ "from_index": from_index, "limit": limit }), at)
             .await?;
         Ok(page)
     }
@@ -137,8 +129,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn code_info(&self, hash: &Hash32, at: At) -> Result<Option<CodeInfo>, ChainError> {
-        self.view("get_code_info", json!({ "hash": hash }), at)
-            .await
+        self.view("get_code_info", json!({ "hash": hash }), at).await
     }
 
     /// Part of published code.
@@ -178,8 +169,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn claimable(&self, account_id: &AccountId, at: At) -> Result<NearToken, ChainError> {
-        self.view("get_claimable", json!({ "account_id": account_id }), at)
-            .await
+        self.view("get_claimable", json!({ "account_id": account_id }), at).await
     }
 
     /// A registered worker.
@@ -191,8 +181,7 @@ impl Contract {
         worker_id: &AccountId,
         at: At,
     ) -> Result<Option<WorkerView>, ChainError> {
-        self.view("get_worker", json!({ "worker_id": worker_id }), at)
-            .await
+        self.view("get_worker", json!({ "worker_id": worker_id }), at).await
     }
 
     /// The registered workers, at most `most`.
@@ -224,13 +213,10 @@ impl Contract {
         request: &ExecutionRequest,
         at: At,
     ) -> Result<CostView, ChainError> {
-        let args = serde_json::to_value(RequestArgs {
-            request: request.clone(),
-        })
-        .map_err(|error| ChainError::Malformed {
-            method: "estimate_cost".into(),
-            reason: error.to_string(),
-        })?;
+        let args =
+            serde_json::to_value(RequestArgs { request: request.clone() }).map_err(|error| {
+                ChainError::Malformed { method: "estimate_cost".into(), reason: error.to_string() }
+            })?;
         self.view("estimate_cost", args, at).await
     }
 }

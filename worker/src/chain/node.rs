@@ -157,9 +157,7 @@ impl Node {
     /// # Errors
     /// [`ChainError`], [`ChainError::UnknownBlock`] for one that the node does not have.
     pub async fn block(&self, at: At) -> Result<Block, ChainError> {
-        let request = methods::block::RpcBlockRequest {
-            block_reference: at.reference(),
-        };
+        let request = methods::block::RpcBlockRequest { block_reference: at.reference() };
         match self.call(&request).await {
             Ok(view) => Ok(Block {
                 height: view.header.height,
@@ -173,10 +171,9 @@ impl Node {
                     reason: clip(&error.to_string()),
                 })
             }
-            Err(CallError::Handler(error)) => Err(ChainError::Busy {
-                method: "block".into(),
-                reason: clip(&error.to_string()),
-            }),
+            Err(CallError::Handler(error)) => {
+                Err(ChainError::Busy { method: "block".into(), reason: clip(&error.to_string()) })
+            }
         }
     }
 
@@ -257,15 +254,11 @@ fn query_error(
     let reason = clip(&error.to_string());
     match error {
         RpcQueryError::GarbageCollectedBlock { .. } | RpcQueryError::UnknownBlock { .. } => {
-            ChainError::UnknownBlock {
-                block: at.to_string(),
-                reason,
-            }
+            ChainError::UnknownBlock { block: at.to_string(), reason }
         }
-        RpcQueryError::NoSyncedBlocks | RpcQueryError::InternalError { .. } => ChainError::Busy {
-            method: "query".into(),
-            reason,
-        },
+        RpcQueryError::NoSyncedBlocks | RpcQueryError::InternalError { .. } => {
+            ChainError::Busy { method: "query".into(), reason }
+        }
         RpcQueryError::ContractExecutionError { vm_error, .. } => refused(clip(&vm_error)),
         _ => refused(reason),
     }

@@ -21,10 +21,7 @@ impl Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            first: Duration::from_millis(200),
-            most: Duration::from_secs(10),
-        }
+        Self { first: Duration::from_millis(200), most: Duration::from_secs(10) }
     }
 }
 
@@ -34,13 +31,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_most() {
-        let backoff = Backoff {
-            first: Duration::from_millis(100),
-            most: Duration::from_secs(1),
-        };
-        let waits: Vec<_> = [0, 1, 2, 3, 4, 5, u32::MAX]
-            .map(|failures| backoff.wait(failures).as_millis())
-            .into();
+        let backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
+        let waits: Vec<_> =
+            [0, 1, 2, 3, 4, 5, u32::MAX].map(|failures| backoff.wait(failures).as_millis()).into();
         assert_eq!(waits, [100, 100, 200, 400, 800, 1_000, 1_000]);
     }
 }

@@ -29,10 +29,7 @@ async fn a_view_is_typed_and_asks_at_the_block_named() {
         assert_eq!(found, Some(request_view(7, "hi")), "{at}");
     }
     let asked = asked.lock().unwrap();
-    assert_eq!(
-        [&asked[0]["finality"], &asked[1]["finality"]],
-        ["final", "optimistic"]
-    );
+    assert_eq!([&asked[0]["finality"], &asked[1]["finality"]], ["final", "optimistic"]);
     assert_eq!(
         [&asked[2]["block_id"], &asked[3]["block_id"]],
         [&json!(90), &json!(hash.to_string())]
@@ -62,16 +59,8 @@ async fn failures_that_pass_are_tried_again_and_others_are_not() {
     for _ in 0..3 {
         errors.push(contract.request(7, At::Final).await.unwrap_err());
     }
-    assert!(
-        matches!(errors[0], ChainError::Malformed { .. }),
-        "{}",
-        errors[0]
-    );
-    assert!(
-        matches!(errors[1], ChainError::TooLarge { limit: 100_000, .. }),
-        "{}",
-        errors[1]
-    );
+    assert!(matches!(errors[0], ChainError::Malformed { .. }), "{}", errors[0]);
+    assert!(matches!(errors[1], ChainError::TooLarge { limit: 100_000, .. }), "{}", errors[1]);
     assert!(
         matches!(&errors[2], ChainError::View { reason, .. } if reason.contains("failed: no")),
         "{}",
@@ -98,10 +87,7 @@ async fn a_block_that_is_gone_is_told_as_such() {
     })
     .await;
     let error = node.contract().request(7, At::Height(5)).await.unwrap_err();
-    assert!(
-        matches!(&error, ChainError::UnknownBlock { block, .. } if block == "#5"),
-        "{error}"
-    );
+    assert!(matches!(&error, ChainError::UnknownBlock { block, .. } if block == "#5"), "{error}");
 }
 
 /// A chain with one account and one access key, as far as sending a transaction needs it.
@@ -159,11 +145,7 @@ impl Ledger {
 }
 
 async fn ledger(lost_answers: u32) -> (FakeNode, Arc<Mutex<Ledger>>) {
-    let ledger = Arc::new(Mutex::new(Ledger {
-        nonce: 40,
-        executed: Vec::new(),
-        lost_answers,
-    }));
+    let ledger = Arc::new(Mutex::new(Ledger { nonce: 40, executed: Vec::new(), lost_answers }));
     let shared = Arc::clone(&ledger);
     let node =
         FakeNode::start(move |method, params| shared.lock().unwrap().answer(method, params)).await;
@@ -178,15 +160,7 @@ fn account(node: &FakeNode) -> Account {
 async fn call(account: &Account, id: RequestId) -> Result<CallOutcome, SendError> {
     let contract = CONTRACT.parse().unwrap();
     let args = borsh::to_vec(&id).unwrap();
-    account
-        .call(
-            &contract,
-            "resolve_execution",
-            args,
-            1_000,
-            NearToken::from_yoctonear(0),
-        )
-        .await
+    account.call(&contract, "resolve_execution", args, 1_000, NearToken::from_yoctonear(0)).await
 }
 
 #[tokio::test]
@@ -199,18 +173,10 @@ async fn calls_at_once_each_get_a_nonce_and_are_executed_once() {
     });
     for done in calls.collect::<Vec<_>>() {
         let outcome = done.await.unwrap().unwrap();
-        assert_eq!(
-            (outcome.result, outcome.gas_burnt),
-            (Ok(b"hi".to_vec()), 42)
-        );
+        assert_eq!((outcome.result, outcome.gas_burnt), (Ok(b"hi".to_vec()), 42));
     }
-    let mut nonces: Vec<_> = ledger
-        .lock()
-        .unwrap()
-        .executed
-        .iter()
-        .map(|(_, nonce)| *nonce)
-        .collect();
+    let mut nonces: Vec<_> =
+        ledger.lock().unwrap().executed.iter().map(|(_, nonce)| *nonce).collect();
     nonces.sort_unstable();
     nonces.dedup();
     assert_eq!(nonces.len(), 12);

@@ -52,11 +52,7 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()
             .map_err(|error| broken(chain_of(&error)))?;
-        Ok(Self {
-            http,
-            url: parsed,
-            max_answer_bytes,
-        })
+        Ok(Self { http, url: parsed, max_answer_bytes })
     }
 
     /// The node's address as it may be shown: API keys often stand in the user part, path or query.
@@ -80,13 +76,9 @@ impl Transport {
         M::Error: std::fmt::Display,
     {
         let method = request.method_name();
-        let malformed = |reason: String| ChainError::Malformed {
-            method: method.into(),
-            reason,
-        };
-        let body = methods::to_json(request)
-            .map_err(|error| malformed(error.to_string()))?
-            .to_string();
+        let malformed = |reason: String| ChainError::Malformed { method: method.into(), reason };
+        let body =
+            methods::to_json(request).map_err(|error| malformed(error.to_string()))?.to_string();
         let answer = self.post(method, body).await?;
         let result = match message::from_slice(&answer) {
             Ok(Message::Response(response)) => response.result,
@@ -129,10 +121,8 @@ impl Transport {
             status => return Err(self.failed(method, format!("HTTP status {status}"))),
         }
         let mut answer = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.failed(method, chain_of(&error)))?
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| self.failed(method, chain_of(&error)))?
         {
             if answer.len() + chunk.len() > self.max_answer_bytes {
                 return Err(ChainError::TooLarge {
@@ -153,15 +143,9 @@ fn from_rpc_error<E: std::fmt::Display>(method: &str, error: JsonRpcError<E>) ->
             CallError::Handler(error)
         }
         JsonRpcError::ServerError(JsonRpcServerError::InternalError { info }) => {
-            CallError::Chain(ChainError::Busy {
-                method,
-                reason: clip(&info.unwrap_or_default()),
-            })
+            CallError::Chain(ChainError::Busy { method, reason: clip(&info.unwrap_or_default()) })
         }
-        other => CallError::Chain(ChainError::Refused {
-            method,
-            reason: clip(&other.to_string()),
-        }),
+        other => CallError::Chain(ChainError::Refused { method, reason: clip(&other.to_string()) }),
     }
 }
 

@@ -52,14 +52,9 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`].
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let text = fs::read_to_string(path).map_err(|error| KeyFileError::Read {
-            path: path.into(),
-            error,
-        })?;
-        Self::parse(&text).map_err(|reason| KeyFileError::Content {
-            path: path.into(),
-            reason,
-        })
+        let text = fs::read_to_string(path)
+            .map_err(|error| KeyFileError::Read { path: path.into(), error })?;
+        Self::parse(&text).map_err(|reason| KeyFileError::Content { path: path.into(), reason })
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
@@ -68,10 +63,7 @@ impl KeyFile {
         let secret_key = key
             .parse()
             .map_err(|_| "found a key that is none (expected ed25519:… or secp256k1:…)")?;
-        Ok(Self {
-            account_id: content.account_id,
-            secret_key,
-        })
+        Ok(Self { account_id: content.account_id, secret_key })
     }
 }
 
@@ -91,12 +83,7 @@ mod tests {
             assert_eq!(file.secret_key, key);
             assert_eq!(file.account_id.unwrap(), "a.near");
         }
-        for broken in [
-            "",
-            "{}",
-            r#"{"private_key":"ed25519:SECRET"}"#,
-            r#"{"private_key":5}"#,
-        ] {
+        for broken in ["", "{}", r#"{"private_key":"ed25519:SECRET"}"#, r#"{"private_key":5}"#] {
             let reason = KeyFile::parse(broken).err().unwrap();
             assert!(!reason.contains("SECRET"), "{reason}");
         }

@@ -23,19 +23,10 @@ pub struct RunArgs {
     #[arg(long, env = "OUTLAYER_WORKER_ACCOUNT")]
     pub account: Option<AccountId>,
     /// NEAR credentials: JSON with account_id, and private_key or secret_key
-    #[arg(
-        long,
-        env = "OUTLAYER_KEY_FILE",
-        required_unless_present = "secret_key"
-    )]
+    #[arg(long, env = "OUTLAYER_KEY_FILE", required_unless_present = "secret_key")]
     pub key_file: Option<PathBuf>,
     /// The account's secret key, where no file is wanted (environment only)
-    #[arg(
-        env = "OUTLAYER_SECRET_KEY",
-        hide = true,
-        hide_env_values = true,
-        long = "secret-key"
-    )]
+    #[arg(env = "OUTLAYER_SECRET_KEY", hide = true, hide_env_values = true, long = "secret-key")]
     pub secret_key: Option<String>,
     /// Executions at once
     #[arg(long, env = "OUTLAYER_CONCURRENCY", default_value_t = 2)]
@@ -83,15 +74,11 @@ impl RunArgs {
     pub fn execute(self) -> anyhow::Result<()> {
         let config = self.into_config()?;
         let worker = Worker::new(config)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let summary = runtime.block_on(async {
             // Whoever sends the signal early must not find the default handler.
-            let (mut interrupt, mut terminate) = (
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-            );
+            let (mut interrupt, mut terminate) =
+                (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
             let stop = async move {
                 tokio::select! {
                     _ = interrupt.recv() => tracing::info!("SIGINT"),
@@ -115,10 +102,7 @@ impl RunArgs {
             // Parsed here and not by clap, whose message would repeat what it was given.
             (Some(key), _) => {
                 let parsed = key.parse::<SecretKey>().ok();
-                (
-                    None,
-                    parsed.context("the secret key is none: expected ed25519:… or secp256k1:…")?,
-                )
+                (None, parsed.context("the secret key is none: expected ed25519:… or secp256k1:…")?)
             }
             (None, Some(path)) => {
                 let file = KeyFile::read(path)?;

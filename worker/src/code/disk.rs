@@ -21,11 +21,7 @@ pub(super) struct DiskCache {
 impl DiskCache {
     pub(super) fn open(dir: PathBuf, most_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(&dir)?;
-        Ok(Self {
-            dir,
-            most_bytes,
-            writes: AtomicU64::new(0),
-        })
+        Ok(Self { dir, most_bytes, writes: AtomicU64::new(0) })
     }
 
     fn path(&self, hash: &Hash32) -> PathBuf {
@@ -37,11 +33,7 @@ impl DiskCache {
         let path = self.path(hash);
         let limit = u64::try_from(most_bytes).unwrap_or(u64::MAX);
         let mut bytes = Vec::new();
-        fs::File::open(&path)
-            .ok()?
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .ok()?;
+        fs::File::open(&path).ok()?.take(limit.saturating_add(1)).read_to_end(&mut bytes).ok()?;
         if bytes.len() <= most_bytes && Hash32::of(&bytes) == *hash {
             return Some(bytes);
         }
@@ -58,9 +50,7 @@ impl DiskCache {
             return Ok(());
         }
         let serial = self.writes.fetch_add(1, Ordering::Relaxed);
-        let partial = self
-            .dir
-            .join(format!("{hash}.{}-{serial}.partial", std::process::id()));
+        let partial = self.dir.join(format!("{hash}.{}-{serial}.partial", std::process::id()));
         let written =
             fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, self.path(hash)));
         if written.is_err() {
@@ -78,10 +68,7 @@ impl DiskCache {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if metadata.is_file()
-                && entry
-                    .path()
-                    .extension()
-                    .is_some_and(|extension| extension == "wasm")
+                && entry.path().extension().is_some_and(|extension| extension == "wasm")
             {
                 files.push((metadata.modified()?, metadata.len(), entry.path()));
             }

@@ -31,19 +31,13 @@ pub(super) async fn published(
         published,
         total,
     };
-    let info = contract
-        .code_info(hash, at)
-        .await?
-        .ok_or_else(|| not_published(0, 0))?;
+    let info = contract.code_info(hash, at).await?.ok_or_else(|| not_published(0, 0))?;
     let total = info.total_bytes;
     if info.published_bytes < total {
         return Err(not_published(info.published_bytes, total));
     }
     if usize::try_from(total).unwrap_or(usize::MAX) > limit {
-        return Err(CodeError::TooLarge {
-            source_name: contract.id().to_string(),
-            limit,
-        });
+        return Err(CodeError::TooLarge { source_name: contract.id().to_string(), limit });
     }
     let mut bytes: Vec<u8> = Vec::new();
     loop {
@@ -52,10 +46,7 @@ pub(super) async fn published(
             return Ok(bytes);
         };
         let asked = missing.min(PART_BYTES);
-        let part = contract
-            .code(hash, offset, asked, at)
-            .await?
-            .unwrap_or_default();
+        let part = contract.code(hash, offset, asked, at).await?.unwrap_or_default();
         // A part may be shorter than asked for, but an empty or longer one would never end.
         if part.is_empty() || part.len() > usize::try_from(asked).unwrap_or(usize::MAX) {
             return Err(not_published(offset, total));
@@ -83,25 +74,17 @@ impl Web {
                 attempt.follow()
             }
         });
-        let mut builder = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .redirect(policy)
-            .referer(false);
+        let mut builder =
+            reqwest::Client::builder().timeout(config.timeout).redirect(policy).referer(false);
         if !allow_private {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self {
-            http: builder.build()?,
-            allow_private,
-        })
+        Ok(Self { http: builder.build()?, allow_private })
     }
 
     /// The bytes at `url`. Not yet verified.
     pub(super) async fn download(&self, url: &str, limit: usize) -> Result<Vec<u8>, CodeError> {
-        let failed = |reason: String| CodeError::Download {
-            url: shown(url),
-            reason,
-        };
+        let failed = |reason: String| CodeError::Download { url: shown(url), reason };
         let parsed = Url::parse(url).map_err(|error| failed(error.to_string()))?;
         check_url(&parsed, self.allow_private).map_err(failed)?;
         let sent = self.http.get(parsed).send().await;
@@ -110,16 +93,11 @@ impl Web {
             return Err(failed(format!("HTTP status {}", response.status())));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| failed(crate::chain::chain_of(&error)))?
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| failed(crate::chain::chain_of(&error)))?
         {
             if bytes.len() + chunk.len() > limit {
-                return Err(CodeError::TooLarge {
-                    source_name: shown(url),
-                    limit,
-                });
+                return Err(CodeError::TooLarge { source_name: shown(url), limit });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -140,9 +118,7 @@ fn check_url(url: &Url, allow_private: bool) -> Result<(), String> {
         return Ok(());
     }
     // A name is checked when it is resolved; a literal address is not resolved.
-    let literal = url
-        .host_str()
-        .map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    let literal = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
     match literal.and_then(|host| host.parse::<IpAddr>().ok()) {
         Some(ip) if !is_public(ip) => Err(format!("{ip} is an address inside a private network")),
         _ => Ok(()),
@@ -182,10 +158,7 @@ fn is_public(ip: IpAddr) -> bool {
 fn embedded_v4(ip: Ipv6Addr) -> Option<IpAddr> {
     let [a, b, c, d, e, f, ..] = ip.segments();
     let [.., w, x, y, z] = ip.octets();
-    let embeds = matches!(
-        [a, b, c, d, e, f],
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]
-    );
+    let embeds = matches!([a, b, c, d, e, f], [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]);
     embeds.then(|| IpAddr::from([w, x, y, z]))
 }
 
@@ -199,10 +172,8 @@ impl Resolve for PublicOnly {
             let host = name.as_str().to_owned();
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|address| is_public(address.ip()))
-                .collect();
+            let public: Vec<SocketAddr> =
+                found.into_iter().filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
                 return Err(format!("{host} has no address outside of private networks").into());
             }
@@ -237,13 +208,7 @@ mod tests {
         ] {
             assert!(!public(private), "{private}");
         }
-        for open in [
-            "1.1.1.1",
-            "100.128.0.1",
-            "198.20.0.1",
-            "2606:4700::1111",
-            "::ffff:8.8.8.8",
-        ] {
+        for open in ["1.1.1.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111", "::ffff:8.8.8.8"] {
             assert!(public(open), "{open}");
         }
     }

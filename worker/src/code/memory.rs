@@ -16,10 +16,7 @@ pub(super) struct MemoryCache {
 
 impl MemoryCache {
     pub(super) fn new(most_bytes: usize) -> Self {
-        Self {
-            most_bytes,
-            entries: Mutex::default(),
-        }
+        Self { most_bytes, entries: Mutex::default() }
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {

@@ -118,21 +118,12 @@ impl CodeStore {
     /// [`std::io::Error`] when the cache folder or the HTTP client cannot be made.
     pub fn new(config: CodeConfig) -> std::io::Result<Self> {
         let disk = match &config.cache_dir {
-            Some(dir) => Some(Arc::new(disk::DiskCache::open(
-                dir.clone(),
-                config.disk_bytes,
-            )?)),
+            Some(dir) => Some(Arc::new(disk::DiskCache::open(dir.clone(), config.disk_bytes)?)),
             None => None,
         };
         let web = fetch::Web::new(&config).map_err(std::io::Error::other)?;
         let memory = Arc::new(memory::MemoryCache::new(config.memory_bytes));
-        Ok(Self {
-            config: Arc::new(config),
-            memory,
-            disk,
-            web,
-            loading: Arc::default(),
-        })
+        Ok(Self { config: Arc::new(config), memory, disk, web, loading: Arc::default() })
     }
 
     /// The bytes of `code`, which may be published in `contract` as of `at`.
@@ -225,11 +216,7 @@ fn verified(source_name: String, expected: Hash32, bytes: Vec<u8>) -> Result<Vec
     if found == expected {
         Ok(bytes)
     } else {
-        Err(CodeError::Hash {
-            source_name,
-            found,
-            expected,
-        })
+        Err(CodeError::Hash { source_name, found, expected })
     }
 }
 

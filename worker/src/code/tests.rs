@@ -6,10 +6,7 @@ use crate::testing::{Answer, FakeNode, view_result};
 const CODE: &[u8] = b"\0asm a module";
 
 fn code(url: Option<String>) -> CodeRef {
-    CodeRef {
-        hash: Hash32::of(CODE),
-        url,
-    }
+    CodeRef { hash: Hash32::of(CODE), url }
 }
 
 fn store(dir: &std::path::Path) -> CodeStore {
@@ -54,16 +51,11 @@ async fn code_is_fetched_once_and_kept_on_disk() {
         first.load(&wanted, &contract, At::Final)
     );
     assert_eq!((a.unwrap().as_slice(), b.unwrap().as_slice()), (CODE, CODE));
-    let again = store(dir.path())
-        .load(&code(None), &node.contract(), At::Final)
-        .await
-        .unwrap();
+    let again = store(dir.path()).load(&code(None), &node.contract(), At::Final).await.unwrap();
     assert_eq!(again.as_slice(), CODE);
     assert_eq!(node.called("query"), 2, "info and one part");
-    let names: Vec<_> = std::fs::read_dir(dir.path())
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
+    let names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(names, [format!("{}.wasm", Hash32::of(CODE)).as_str()]);
 }
 
@@ -73,10 +65,7 @@ async fn a_file_that_was_tampered_with_is_fetched_again() {
     let path = dir.path().join(format!("{}.wasm", Hash32::of(CODE)));
     std::fs::write(&path, b"\0asm another module").unwrap();
     let node = publisher(CODE).await;
-    let bytes = store(dir.path())
-        .load(&code(None), &node.contract(), At::Final)
-        .await
-        .unwrap();
+    let bytes = store(dir.path()).load(&code(None), &node.contract(), At::Final).await.unwrap();
     assert_eq!(bytes.as_slice(), CODE);
     assert_eq!(std::fs::read(&path).unwrap(), CODE);
 }
@@ -86,20 +75,14 @@ async fn bytes_with_another_hash_are_refused_from_everywhere() {
     let dir = tempfile::tempdir().unwrap();
     let node = publisher(b"\0asm not what was asked for").await;
     for url in [None, Some(format!("{}/module.wasm", node.url))] {
-        let error = store(dir.path())
-            .load(&code(url), &node.contract(), At::Final)
-            .await
-            .unwrap_err();
+        let error =
+            store(dir.path()).load(&code(url), &node.contract(), At::Final).await.unwrap_err();
         assert!(
             matches!(error, CodeError::Hash { expected, .. } if expected == Hash32::of(CODE)),
             "{error}"
         );
     }
-    assert_eq!(
-        std::fs::read_dir(dir.path()).unwrap().count(),
-        0,
-        "nothing wrong is kept"
-    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing wrong is kept");
 }
 
 #[tokio::test]
@@ -107,17 +90,12 @@ async fn a_download_is_verified_bounded_and_kept_off_private_networks() {
     let dir = tempfile::tempdir().unwrap();
     let node = publisher(CODE).await;
     let url = Some(format!("{}/module.wasm", node.url));
-    let bytes = store(dir.path())
-        .load(&code(url.clone()), &node.contract(), At::Final)
-        .await
-        .unwrap();
+    let bytes =
+        store(dir.path()).load(&code(url.clone()), &node.contract(), At::Final).await.unwrap();
     assert_eq!(bytes.as_slice(), CODE);
 
     let careful = CodeStore::new(CodeConfig::default()).unwrap();
-    let error = careful
-        .load(&code(url), &node.contract(), At::Final)
-        .await
-        .unwrap_err();
+    let error = careful.load(&code(url), &node.contract(), At::Final).await.unwrap_err();
     assert!(
         matches!(&error, CodeError::Download { reason, .. } if reason.contains("private")),
         "{error}"
@@ -126,14 +104,9 @@ async fn a_download_is_verified_bounded_and_kept_off_private_networks() {
 
     let (large, dir) = (publisher(&[7; 1_001]).await, tempfile::tempdir().unwrap());
     for url in [None, Some(large.url.clone())] {
-        let error = store(dir.path())
-            .load(&code(url), &large.contract(), At::Final)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, CodeError::TooLarge { limit: 1_000, .. }),
-            "{error}"
-        );
+        let error =
+            store(dir.path()).load(&code(url), &large.contract(), At::Final).await.unwrap_err();
+        assert!(matches!(error, CodeError::TooLarge { limit: 1_000, .. }), "{error}");
     }
 }
 
@@ -147,19 +120,6 @@ async fn code_that_is_not_published_completely_is_named() {
         other => panic!("unexpected view {other:?}"),
     })
     .await;
-    let error = store(dir.path())
-        .load(&code(None), &node.contract(), At::Final)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            CodeError::NotPublished {
-                published: 5,
-                total: 13,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = store(dir.path()).load(&code(None), &node.contract(), At::Final).await.unwrap_err();
+    assert!(matches!(error, CodeError::NotPublished { published: 5, total: 13, .. }), "{error}");
 }

@@ -14,10 +14,7 @@ use snapshot::ChainSnapshot;
 
 /// The version of this build's engine, and NEAR's protocol version whose fees its gas meter uses.
 pub fn served() -> (EngineVersion, u32) {
-    (
-        outlayer_executor::ENGINE_VERSION,
-        outlayer_executor::NEAR_CONFIG_VERSION,
-    )
+    (outlayer_executor::ENGINE_VERSION, outlayer_executor::NEAR_CONFIG_VERSION)
 }
 
 /// An execution without a verdict. It says something about this machine or its node, never about the guest.
@@ -76,14 +73,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Start`].
     pub fn new(config: ExecutorConfig, concurrency: usize) -> Result<Self, EngineError> {
-        let executor = Executor::new(config).map_err(|error| EngineError::Start {
-            reason: error.to_string(),
-        })?;
+        let executor = Executor::new(config)
+            .map_err(|error| EngineError::Start { reason: error.to_string() })?;
         let permits = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Self {
-            executor: Arc::new(executor),
-            permits: Arc::new(Semaphore::new(permits)),
-        })
+        Ok(Self { executor: Arc::new(executor), permits: Arc::new(Semaphore::new(permits)) })
     }
 
     /// Executes the request of `view` with `code`, which the caller has verified, over the requester's namespace as
@@ -135,19 +128,11 @@ impl Engine {
 /// [`EngineError::Version`].
 pub fn check_version(request: &LiveRequest) -> Result<(), EngineError> {
     let (served, served_config) = served();
-    let (needed, needed_config) = (
-        request.terms.engine_version,
-        request.terms.near_config_version,
-    );
+    let (needed, needed_config) = (request.terms.engine_version, request.terms.near_config_version);
     if (needed, needed_config) == (served, served_config) {
         return Ok(());
     }
-    Err(EngineError::Version {
-        needed,
-        needed_config,
-        served,
-        served_config,
-    })
+    Err(EngineError::Version { needed, needed_config, served, served_config })
 }
 
 /// What can be checked of a view without trusting the node.
@@ -155,31 +140,16 @@ fn check(contract: &Contract, view: &RequestView) -> Result<(), EngineError> {
     check_version(&view.request)?;
     let request = &view.request;
     let pairs = [
-        (
-            "contract",
-            request.context.contract_id.to_string(),
-            contract.id().to_string(),
-        ),
-        (
-            "input's hash",
-            Hash32::of(&view.input).to_string(),
-            request.input_hash.to_string(),
-        ),
+        ("contract", request.context.contract_id.to_string(), contract.id().to_string()),
+        ("input's hash", Hash32::of(&view.input).to_string(), request.input_hash.to_string()),
         (
             "hash of arguments and environment",
             Hash32::of_borsh(&(&request.args, &request.env)).to_string(),
             request.args_env_hash.to_string(),
         ),
     ];
-    match pairs
-        .into_iter()
-        .find(|(_, found, expected)| found != expected)
-    {
-        Some((what, found, expected)) => Err(EngineError::View {
-            what,
-            found,
-            expected,
-        }),
+    match pairs.into_iter().find(|(_, found, expected)| found != expected) {
+        Some((what, found, expected)) => Err(EngineError::View { what, found, expected }),
         None => Ok(()),
     }
 }

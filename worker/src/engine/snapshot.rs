@@ -19,24 +19,15 @@ pub(super) struct ChainSnapshot {
 impl ChainSnapshot {
     /// The namespace after block `at`; must be made inside a tokio runtime.
     pub(super) fn new(contract: Contract, namespace: AccountId, at: At) -> Self {
-        Self {
-            contract,
-            namespace,
-            at,
-            runtime: Handle::current(),
-        }
+        Self { contract, namespace, at, runtime: Handle::current() }
     }
 
     fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
         // The engine calls from a thread of its own, which may be inside an executor of futures: so the question is
         // asked on the runtime, and this thread waits without entering it.
         let (answer, answered) = mpsc::sync_channel(1);
-        let (contract, namespace, key, at) = (
-            self.contract.clone(),
-            self.namespace.clone(),
-            key.to_vec(),
-            self.at,
-        );
+        let (contract, namespace, key, at) =
+            (self.contract.clone(), self.namespace.clone(), key.to_vec(), self.at);
         self.runtime.spawn(async move {
             // The receiver is gone only when the thread is; then nobody needs the answer.
             let _ = answer.send(contract.storage_get(&namespace, &key, at).await);

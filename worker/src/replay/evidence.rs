@@ -45,15 +45,10 @@ impl Evidence {
         question: &Question,
         receipts: Vec<ReceiptTrace>,
     ) -> Result<Self, ReplayError> {
-        let own = receipts
-            .into_iter()
-            .filter(|receipt| receipt.executor_id == *contract.id());
+        let own = receipts.into_iter().filter(|receipt| receipt.executor_id == *contract.id());
         let events: Vec<(CryptoHash, Event)> = own
             .flat_map(|receipt| {
-                receipt
-                    .events()
-                    .map(|event| (receipt.block, event))
-                    .collect::<Vec<_>>()
+                receipt.events().map(|event| (receipt.block, event)).collect::<Vec<_>>()
             })
             .collect();
         let mut requested: Vec<ExecutionRequested> = Vec::new();
@@ -69,11 +64,7 @@ impl Evidence {
             (None, [_, _, ..]) => return Err(ReplayError::Several { found }),
             (Some(_), _) | (None, []) => {
                 let (transaction, contract) = (question.transaction, contract.id().clone());
-                return Err(ReplayError::NoRequest {
-                    transaction,
-                    contract,
-                    found,
-                });
+                return Err(ReplayError::NoRequest { transaction, contract, found });
             }
         };
         requested.retain(|event| event.request_id == wanted);

@@ -174,10 +174,8 @@ pub async fn replay(
         ..Replay::without_execution(request_id, Verdict::Match)
     };
     let Some(view) = contract.request(request_id, at).await? else {
-        let reason = format!(
-            "the request is not among the live ones after block {}",
-            before.height
-        );
+        let reason =
+            format!("the request is not among the live ones after block {}", before.height);
         replay.verdict = Verdict::Inconclusive { reason };
         return Ok(replay);
     };
@@ -190,17 +188,11 @@ pub async fn replay(
         let terms = &view.request.terms;
         let (engine_version, near_config_version) =
             (terms.engine_version, terms.near_config_version);
-        replay.verdict = Verdict::NeedsEngine {
-            engine_version,
-            near_config_version,
-        };
+        replay.verdict = Verdict::NeedsEngine { engine_version, near_config_version };
         return Ok(replay);
     }
     let code = codes.load(&view.request.code, contract, at).await?;
-    let response = engine
-        .execute(contract, &view, code, at)
-        .await?
-        .into_response(request_id);
+    let response = engine.execute(contract, &view, code, at).await?.into_response(request_id);
     let record = ExecutionRecord::new(&view.request, &response);
     let digest = record.digest();
     replay.verdict = compare(&completed, &digest, &response);
@@ -240,27 +232,12 @@ fn compare(
             completed.output_hash.to_string(),
             Hash32::of(&response.output).to_string(),
         ),
-        (
-            "output_bytes",
-            completed.output_bytes.to_string(),
-            response.output.len().to_string(),
-        ),
-        (
-            "used",
-            completed.used.to_string(),
-            response.used.to_string(),
-        ),
+        ("output_bytes", completed.output_bytes.to_string(), response.output.len().to_string()),
+        ("used", completed.used.to_string(), response.used.to_string()),
     ];
-    let differing = pairs
-        .into_iter()
-        .filter(|(_, settled, replayed)| settled != replayed);
-    let mut differs: Vec<_> = differing
-        .map(|(part, settled, replayed)| Difference {
-            part,
-            settled,
-            replayed,
-        })
-        .collect();
+    let differing = pairs.into_iter().filter(|(_, settled, replayed)| settled != replayed);
+    let mut differs: Vec<_> =
+        differing.map(|(part, settled, replayed)| Difference { part, settled, replayed }).collect();
     if differs.is_empty() {
         // The event does not show the rest: reads, journal, logs, and what a status carries besides its name.
         differs.push(Difference {

@@ -48,51 +48,30 @@ fn parts(verdict: &Verdict) -> Vec<&'static str> {
 fn the_same_execution_matches_and_an_altered_one_names_what_differs() {
     let honest = response("one");
     assert_eq!(verdict(&settled(&honest), &honest), Verdict::Match);
-    assert_eq!(
-        parts(&verdict(&settled(&response("two")), &honest)),
-        ["output_hash"]
-    );
+    assert_eq!(parts(&verdict(&settled(&response("two")), &honest)), ["output_hash"]);
     assert_eq!(
         parts(&verdict(&settled(&response("three")), &honest)),
         ["output_hash", "output_bytes"]
     );
-    let dearer = ExecutionResponse {
-        used: Compute::Fuel(11),
-        ..honest.clone()
-    };
+    let dearer = ExecutionResponse { used: Compute::Fuel(11), ..honest.clone() };
     assert_eq!(parts(&verdict(&settled(&dearer), &honest)), ["used"]);
-    let hidden = ExecutionResponse {
-        log_hash: Hash32::of(b"other logs"),
-        ..honest.clone()
-    };
+    let hidden = ExecutionResponse { log_hash: Hash32::of(b"other logs"), ..honest.clone() };
     assert_eq!(parts(&verdict(&settled(&hidden), &honest)), ["digest"]);
 }
 
 #[test]
 fn a_settled_conflict_accuses_nobody() {
-    let completed = ExecutionCompleted {
-        outcome: "storage_conflict".into(),
-        ..settled(&response("two"))
-    };
-    assert!(matches!(
-        verdict(&completed, &response("one")),
-        Verdict::Inconclusive { .. }
-    ));
-    let exhausted = ExecutionCompleted {
-        outcome: "storage_exhausted".into(),
-        ..settled(&response("one"))
-    };
+    let completed =
+        ExecutionCompleted { outcome: "storage_conflict".into(), ..settled(&response("two")) };
+    assert!(matches!(verdict(&completed, &response("one")), Verdict::Inconclusive { .. }));
+    let exhausted =
+        ExecutionCompleted { outcome: "storage_exhausted".into(), ..settled(&response("one")) };
     assert_eq!(verdict(&exhausted, &response("one")), Verdict::Match);
 }
 
 #[test]
 fn json_names_the_verdict() {
-    let replay = Replay::without_execution(
-        7,
-        Verdict::NoExecution {
-            outcome: "timed_out",
-        },
-    );
+    let replay = Replay::without_execution(7, Verdict::NoExecution { outcome: "timed_out" });
     let json = serde_json::to_value(&replay).unwrap();
     assert_eq!(
         json,

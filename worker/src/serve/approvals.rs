@@ -62,9 +62,7 @@ pub(super) async fn common_block(
 }
 
 fn next_round(height: u64) -> u64 {
-    (height / ROUND_BLOCKS)
-        .saturating_add(1)
-        .saturating_mul(ROUND_BLOCKS)
+    (height / ROUND_BLOCKS).saturating_add(1).saturating_mul(ROUND_BLOCKS)
 }
 
 /// Commits to `digest`, and waits until the body may be submitted.
@@ -77,11 +75,7 @@ pub(super) async fn agree(
     let (mut committed, mut missing) = (false, 0);
     let mut agreed_since: Option<u64> = None;
     loop {
-        let Some(now) = shared
-            .contract
-            .request(request.id(), At::Optimistic)
-            .await?
-        else {
+        let Some(now) = shared.contract.request(request.id(), At::Optimistic).await? else {
             return Ok(Agreement::Answered);
         };
         let now = now.request;
@@ -147,14 +141,8 @@ fn standing(request: &LiveRequest, digest: &Hash32, me: &AccountId) -> Standing 
         .filter(|one| one.hash == commitment(digest, &one.worker_id))
         .map(|one| &one.worker_id)
         .collect();
-    let place = agreeing
-        .iter()
-        .position(|id| *id == me)
-        .unwrap_or(agreeing.len());
-    Standing::Present {
-        agreeing: agreeing.len(),
-        place,
-    }
+    let place = agreeing.iter().position(|id| *id == me).unwrap_or(agreeing.len());
+    Standing::Present { agreeing: agreeing.len(), place }
 }
 
 /// Sends the commitment; whether it was taken.
@@ -165,28 +153,15 @@ async fn commit(
 ) -> Result<bool, ServeError> {
     let request_id = request.id();
     let hash = commitment(digest, shared.account.id());
-    let args = json!({ "request_id": request_id, "commitment": hash })
-        .to_string()
-        .into_bytes();
+    let args = json!({ "request_id": request_id, "commitment": hash }).to_string().into_bytes();
     let nothing = NearToken::from_yoctonear(0);
     let contract = shared.contract.id();
-    let called = shared
-        .account
-        .call(
-            contract,
-            "commit_execution",
-            args,
-            shared.config.gas,
-            nothing,
-        )
-        .await?;
+    let called =
+        shared.account.call(contract, "commit_execution", args, shared.config.gas, nothing).await?;
     match called.result {
         Ok(_) => {
             tracing::info!(transaction = %called.transaction, "committed");
-            shared.tell(Stage::Committed {
-                request_id,
-                transaction: called.transaction,
-            });
+            shared.tell(Stage::Committed { request_id, transaction: called.transaction });
             Ok(true)
         }
         Err(reason) if advice(&reason) == Advice::Report => Err(ServeError::Refused { reason }),
@@ -208,46 +183,30 @@ mod tests {
     fn only_commitments_to_the_same_digest_count() {
         let (mine, other) = (Hash32::of(b"mine"), Hash32::of(b"other"));
         let id = |name: &str| -> AccountId { format!("{name}.near").parse().unwrap() };
-        let commit = |name, digest| Commitment {
-            worker_id: id(name),
-            hash: commitment(digest, &id(name)),
-        };
+        let commit =
+            |name, digest| Commitment { worker_id: id(name), hash: commitment(digest, &id(name)) };
         let mut request = testing::request_view(7, "").request;
         request.commitments = vec![commit("a", &other), commit("b", &mine), commit("c", &mine)];
         assert_eq!(
             standing(&request, &mine, &id("c")),
-            Standing::Present {
-                agreeing: 2,
-                place: 1
-            }
+            Standing::Present { agreeing: 2, place: 1 }
         );
         assert_eq!(
             standing(&request, &mine, &id("b")),
-            Standing::Present {
-                agreeing: 2,
-                place: 0
-            }
+            Standing::Present { agreeing: 2, place: 0 }
         );
         assert_eq!(standing(&request, &mine, &id("d")), Standing::Absent);
         // Committed to something else before: it may still submit what the others agree on, last.
         assert_eq!(
             standing(&request, &mine, &id("a")),
-            Standing::Present {
-                agreeing: 2,
-                place: 2
-            }
+            Standing::Present { agreeing: 2, place: 2 }
         );
         // A copied commitment is bound to its author.
-        request.commitments = vec![Commitment {
-            worker_id: id("a"),
-            hash: commitment(&mine, &id("b")),
-        }];
+        request.commitments =
+            vec![Commitment { worker_id: id("a"), hash: commitment(&mine, &id("b")) }];
         assert_eq!(
             standing(&request, &mine, &id("a")),
-            Standing::Present {
-                agreeing: 0,
-                place: 0
-            }
+            Standing::Present { agreeing: 0, place: 0 }
         );
     }
 

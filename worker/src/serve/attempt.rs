@@ -86,11 +86,7 @@ pub(super) async fn serve(shared: &Shared, request_id: RequestId) -> Result<Done
                 tracing::info!(%reason, tries, "executing again");
                 shared.tell(Stage::Again { request_id, reason });
                 tokio::time::sleep(
-                    shared
-                        .config
-                        .backoff
-                        .wait(tries)
-                        .min(shared.config.poll_interval * 4),
+                    shared.config.backoff.wait(tries).min(shared.config.poll_interval * 4),
                 )
                 .await;
             }
@@ -104,10 +100,7 @@ async fn look(shared: &Shared, request_id: RequestId) -> Result<Option<RequestVi
     let Some(newest) = contract.request(request_id, At::Optimistic).await? else {
         return Ok(None);
     };
-    let Some(mut view) = contract
-        .request(request_id, shared.config.discover_at)
-        .await?
-    else {
+    let Some(mut view) = contract.request(request_id, shared.config.discover_at).await? else {
         return Ok(None);
     };
     view.request.phase = newest.request.phase;
@@ -125,10 +118,7 @@ async fn execute(
     let request = &view.request;
     engine::check_version(request)?;
     let contract = &shared.contract;
-    let code = shared
-        .codes
-        .load(&request.code, contract, shared.config.discover_at)
-        .await?;
+    let code = shared.codes.load(&request.code, contract, shared.config.discover_at).await?;
     let at = if request.approvals > 1 {
         approvals::common_block(shared, request, tries).await?
     } else {
@@ -136,10 +126,7 @@ async fn execute(
         // whether this block stays.
         contract.node().block(At::Optimistic).await?
     };
-    let execution = shared
-        .engine
-        .execute(contract, view, code, At::Hash(at.hash))
-        .await?;
+    let execution = shared.engine.execute(contract, view, code, At::Hash(at.hash)).await?;
     tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
     let response = execution.into_response(request.id());
     let digest = ExecutionRecord::new(request, &response).digest();
@@ -186,13 +173,7 @@ async fn submit(
     let nothing = NearToken::from_yoctonear(0);
     let called = shared
         .account
-        .call(
-            contract.id(),
-            "resolve_execution",
-            body,
-            shared.config.gas,
-            nothing,
-        )
+        .call(contract.id(), "resolve_execution", body, shared.config.gas, nothing)
         .await?;
     match called.result {
         Ok(_) => {
@@ -221,11 +202,7 @@ async fn refused(
     request: &LiveRequest,
     reason: String,
 ) -> Result<Next, ServeError> {
-    let Some(now) = shared
-        .contract
-        .request(request.id(), At::Optimistic)
-        .await?
-    else {
+    let Some(now) = shared.contract.request(request.id(), At::Optimistic).await? else {
         return Ok(Next::Done(Done::Over));
     };
     if now.request.phase != Phase::Pending {
@@ -247,27 +224,17 @@ async fn confirm(shared: &Shared, request: &LiveRequest) -> Result<Done, ServeEr
     let mut untouched = 0;
     let mut phase = "unknown";
     for _ in 0..CONFIRM_POLLS {
-        match shared
-            .contract
-            .request(request.id(), shared.config.discover_at)
-            .await?
-        {
+        match shared.contract.request(request.id(), shared.config.discover_at).await? {
             None => return Ok(Done::Settled),
             Some(now) => {
                 phase = now.request.phase.name();
                 untouched += u32::from(now.request.phase == Phase::Pending);
                 if untouched >= UNTOUCHED_POLLS {
-                    return Err(ServeError::Unsettled {
-                        phase,
-                        polls: untouched,
-                    });
+                    return Err(ServeError::Unsettled { phase, polls: untouched });
                 }
             }
         }
         tokio::time::sleep(shared.config.poll_interval).await;
     }
-    Err(ServeError::Unsettled {
-        phase,
-        polls: CONFIRM_POLLS,
-    })
+    Err(ServeError::Unsettled { phase, polls: CONFIRM_POLLS })
 }

@@ -73,10 +73,7 @@ impl WorkerConfig {
             step_in_blocks: 4,
             // The most that every network grants one call.
             gas: 300_000_000_000_000,
-            backoff: Backoff {
-                first: Duration::from_millis(500),
-                most: Duration::from_secs(30),
-            },
+            backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_secs(30) },
             shutdown_grace: Duration::from_secs(10),
             observer: None,
         }
@@ -112,9 +109,6 @@ mod tests {
         let text = format!("{config:?}");
         assert!(text.contains("worker.near"), "{text}");
         let secret = key.to_string();
-        assert!(
-            !text.contains(secret.trim_start_matches("ed25519:")),
-            "{text}"
-        );
+        assert!(!text.contains(secret.trim_start_matches("ed25519:")), "{text}");
     }
 }

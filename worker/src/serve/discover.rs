@@ -39,13 +39,8 @@ pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decisio
     if request.committed.contains(me.id) {
         return Decision::Serve;
     }
-    let wait = blocks_to_wait(
-        me.id,
-        me.workers,
-        request.request_id,
-        request.approvals,
-        me.step_in_blocks,
-    );
+    let wait =
+        blocks_to_wait(me.id, me.workers, request.request_id, request.approvals, me.step_in_blocks);
     if height < request.block_height.saturating_add(wait) {
         Decision::OthersFirst
     } else {
@@ -78,16 +73,8 @@ mod tests {
     /// The decisions of both workers.
     fn both(request: &PendingView, height: u64) -> Vec<Decision> {
         let workers = workers();
-        let me = |id| Me {
-            id,
-            workers: &workers,
-            engine: ENGINE,
-            step_in_blocks: 4,
-        };
-        workers
-            .iter()
-            .map(|id| decide(request, height, &me(id)))
-            .collect()
+        let me = |id| Me { id, workers: &workers, engine: ENGINE, step_in_blocks: 4 };
+        workers.iter().map(|id| decide(request, height, &me(id))).collect()
     }
 
     #[test]
@@ -106,27 +93,15 @@ mod tests {
 
     #[test]
     fn what_is_answered_or_needs_another_engine_is_left_alone() {
-        let staged = PendingView {
-            phase: "staged".into(),
-            ..pending()
-        };
+        let staged = PendingView { phase: "staged".into(), ..pending() };
         assert_eq!(both(&staged, 200), [Decision::Over, Decision::Over]);
-        let other = PendingView {
-            engine_version: EngineVersion(4),
-            ..pending()
-        };
-        assert_eq!(
-            both(&other, 200),
-            [Decision::NeedsEngine(EngineVersion(4)); 2]
-        );
+        let other = PendingView { engine_version: EngineVersion(4), ..pending() };
+        assert_eq!(both(&other, 200), [Decision::NeedsEngine(EngineVersion(4)); 2]);
     }
 
     #[test]
     fn who_has_committed_goes_on_with_it() {
-        let committed = PendingView {
-            committed: workers(),
-            ..pending()
-        };
+        let committed = PendingView { committed: workers(), ..pending() };
         assert_eq!(both(&committed, 100), [Decision::Serve, Decision::Serve]);
     }
 }

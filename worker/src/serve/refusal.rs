@@ -51,60 +51,17 @@ mod tests {
         let id = || "worker.near".parse().unwrap();
         let request_id = 7;
         let cases = [
+            (Refusal::Expired { request_id, deadline: 1, height: 2 }, Advice::Over),
             (
-                Refusal::Expired {
-                    request_id,
-                    deadline: 1,
-                    height: 2,
-                },
-                Advice::Over,
-            ),
-            (
-                Refusal::AlreadyStaged {
-                    request_id,
-                    digest: Hash32::default(),
-                    worker_id: id(),
-                },
+                Refusal::AlreadyStaged { request_id, digest: Hash32::default(), worker_id: id() },
                 Advice::Over,
             ),
             (Refusal::AlreadyCancelled { request_id }, Advice::Over),
-            (
-                Refusal::ReadConflict {
-                    request_id,
-                    key: "k".into(),
-                },
-                Advice::ExecuteAgain,
-            ),
-            (
-                Refusal::KeyHeld {
-                    request_id,
-                    key: "k".into(),
-                },
-                Advice::ExecuteAgain,
-            ),
-            (
-                Refusal::TooFewCommitments {
-                    request_id,
-                    needed: 2,
-                    found: 1,
-                },
-                Advice::LookAgain,
-            ),
-            (
-                Refusal::AlreadyCommitted {
-                    request_id,
-                    worker_id: id(),
-                },
-                Advice::LookAgain,
-            ),
-            (
-                Refusal::CommitmentsClosed {
-                    request_id,
-                    found: 6,
-                    most: 6,
-                },
-                Advice::LookAgain,
-            ),
+            (Refusal::ReadConflict { request_id, key: "k".into() }, Advice::ExecuteAgain),
+            (Refusal::KeyHeld { request_id, key: "k".into() }, Advice::ExecuteAgain),
+            (Refusal::TooFewCommitments { request_id, needed: 2, found: 1 }, Advice::LookAgain),
+            (Refusal::AlreadyCommitted { request_id, worker_id: id() }, Advice::LookAgain),
+            (Refusal::CommitmentsClosed { request_id, found: 6, most: 6 }, Advice::LookAgain),
             (
                 Refusal::CommitmentToPublicBody {
                     request_id,
@@ -113,26 +70,11 @@ mod tests {
                 },
                 Advice::LookAgain,
             ),
-            (
-                Refusal::NobodyCommitted {
-                    request_id,
-                    digest: Hash32::default(),
-                },
-                Advice::LookAgain,
-            ),
-            (
-                Refusal::AlreadyDisputed {
-                    request_id,
-                    digest: Hash32::default(),
-                },
-                Advice::LookAgain,
-            ),
+            (Refusal::NobodyCommitted { request_id, digest: Hash32::default() }, Advice::LookAgain),
+            (Refusal::AlreadyDisputed { request_id, digest: Hash32::default() }, Advice::LookAgain),
             (Refusal::CommitmentNotNeeded { request_id }, Advice::Report),
             (
-                Refusal::Response {
-                    request_id,
-                    error: ResponseError::ReasonBytes { found: 999 },
-                },
+                Refusal::Response { request_id, error: ResponseError::ReasonBytes { found: 999 } },
                 Advice::Report,
             ),
         ];
@@ -140,9 +82,6 @@ mod tests {
             let message = format!("Smart contract panicked: {refusal}");
             assert_eq!(advice(&message), expected, "{message}");
         }
-        assert_eq!(
-            advice("worker.near is not a registered worker"),
-            Advice::Report
-        );
+        assert_eq!(advice("worker.near is not a registered worker"), Advice::Report);
     }
 }

@@ -43,9 +43,8 @@ async fn run_until(
 ) -> Vec<Stage> {
     let told: Arc<Mutex<Vec<Stage>>> = Arc::default();
     let listener = Arc::clone(&told);
-    config.observer = Some(Arc::new(move |stage: &Stage| {
-        listener.lock().unwrap().push(stage.clone())
-    }));
+    config.observer =
+        Some(Arc::new(move |stage: &Stage| listener.lock().unwrap().push(stage.clone())));
     let worker = Worker::new(config).unwrap();
     let stop = async {
         while !enough(&chain.lock().unwrap(), &told.lock().unwrap()) {
@@ -59,19 +58,14 @@ async fn run_until(
 }
 
 fn settled(chain: &Chain) -> Vec<(RequestId, Outcome)> {
-    let mut settled: Vec<_> = chain
-        .settled
-        .iter()
-        .map(|one| (one.request_id, one.outcome.clone()))
-        .collect();
+    let mut settled: Vec<_> =
+        chain.settled.iter().map(|one| (one.request_id, one.outcome.clone())).collect();
     settled.sort_by_key(|(id, _)| *id);
     settled
 }
 
 fn said_hi() -> Outcome {
-    Outcome::Completed {
-        output: "hi".into(),
-    }
+    Outcome::Completed { output: "hi".into() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,15 +75,9 @@ async fn twenty_requests_at_once_are_each_executed_submitted_and_settled_once() 
     let (node, chain) = chain::start(state).await;
     let told = run_until(config(&node), &chain, |chain, _| chain.settled.len() == 20).await;
     let chain = chain.lock().unwrap();
-    assert_eq!(
-        settled(&chain),
-        (0..20).map(|id| (id, said_hi())).collect::<Vec<_>>()
-    );
+    assert_eq!(settled(&chain), (0..20).map(|id| (id, said_hi())).collect::<Vec<_>>());
     assert_eq!(chain.refused, [""; 0]);
-    let submitted = told
-        .iter()
-        .filter(|stage| matches!(stage, Stage::Submitted { .. }))
-        .count();
+    let submitted = told.iter().filter(|stage| matches!(stage, Stage::Submitted { .. })).count();
     assert_eq!(submitted, 20);
 }
 
@@ -98,14 +86,9 @@ async fn a_worker_stopped_before_submission_leaves_nothing_behind_that_the_next_
     let mut state = Chain::default();
     state.ask(7, &hello());
     let (node, chain) = chain::start(state).await;
-    let slow = WorkerConfig {
-        submit_delay: Duration::from_secs(60),
-        ..config(&node)
-    };
-    let executed = |told: &[Stage]| {
-        told.iter()
-            .any(|stage| matches!(stage, Stage::Executed { .. }))
-    };
+    let slow = WorkerConfig { submit_delay: Duration::from_secs(60), ..config(&node) };
+    let executed =
+        |told: &[Stage]| told.iter().any(|stage| matches!(stage, Stage::Executed { .. }));
     run_until(slow, &chain, |_, told| executed(told)).await;
     assert_eq!(settled(&chain.lock().unwrap()), []);
     run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
@@ -121,19 +104,13 @@ async fn code_with_another_hash_never_runs_and_holds_up_nobody() {
     state.codes.insert(hash, hello());
     let (node, chain) = chain::start(state).await;
     let failed = |told: &[Stage]| {
-        told.iter()
-            .any(|stage| matches!(stage, Stage::Failed { request_id: 8, .. }))
+        told.iter().any(|stage| matches!(stage, Stage::Failed { request_id: 8, .. }))
     };
-    let told = run_until(config(&node), &chain, |chain, told| {
-        chain.settled.len() == 1 && failed(told)
-    })
-    .await;
+    let told =
+        run_until(config(&node), &chain, |chain, told| chain.settled.len() == 1 && failed(told))
+            .await;
     assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
-    assert!(
-        !told
-            .iter()
-            .any(|stage| matches!(stage, Stage::Executed { request_id: 8, .. }))
-    );
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Executed { request_id: 8, .. })));
     assert!(
         told.iter().any(
             |stage| matches!(stage, Stage::Failed { reason, .. } if reason.contains("SHA-256"))
@@ -150,12 +127,7 @@ async fn an_answer_that_somebody_else_gave_first_is_no_failure() {
     });
     let (node, chain) = chain::start(state).await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.refused.is_empty()).await;
-    assert!(
-        !told
-            .iter()
-            .any(|stage| matches!(stage, Stage::Failed { .. })),
-        "{told:?}"
-    );
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
 /// Reads the key "k" and writes its value to its standard output.
@@ -181,25 +153,11 @@ async fn a_key_that_changed_before_the_submission_is_read_again() {
     let (node, chain) = chain::start(state).await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
     let chain = chain.lock().unwrap();
-    assert_eq!(
-        settled(&chain),
-        [(
-            7,
-            Outcome::Completed {
-                output: "new".into()
-            }
-        )]
-    );
+    assert_eq!(settled(&chain), [(7, Outcome::Completed { output: "new".into() })]);
     assert_eq!(chain.refused.len(), 1, "{:?}", chain.refused);
     assert!(
-        told.iter()
-            .any(|stage| matches!(stage, Stage::Again { request_id: 7, .. })),
+        told.iter().any(|stage| matches!(stage, Stage::Again { request_id: 7, .. })),
         "{told:?}"
     );
-    assert!(
-        !told
-            .iter()
-            .any(|stage| matches!(stage, Stage::Failed { .. })),
-        "{told:?}"
-    );
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }

@@ -16,10 +16,7 @@ pub(super) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId
         return 0;
     }
     let mine = (rank(me, request_id), me);
-    workers
-        .iter()
-        .filter(|&other| (rank(other, request_id), other) < mine)
-        .count()
+    workers.iter().filter(|&other| (rank(other, request_id), other) < mine).count()
 }
 
 /// Blocks after the request's own from which on `me` serves it.
@@ -32,9 +29,7 @@ pub(super) fn blocks_to_wait(
 ) -> u64 {
     let first = usize::from(approvals.max(1));
     let behind = (place(me, workers, request_id) + 1).saturating_sub(first);
-    u64::try_from(behind)
-        .unwrap_or(u64::MAX)
-        .saturating_mul(step_in_blocks)
+    u64::try_from(behind).unwrap_or(u64::MAX).saturating_mul(step_in_blocks)
 }
 
 #[cfg(test)]
@@ -42,9 +37,7 @@ mod tests {
     use super::*;
 
     fn workers(count: usize) -> Vec<AccountId> {
-        (0..count)
-            .map(|n| format!("worker-{n}.near").parse().unwrap())
-            .collect()
+        (0..count).map(|n| format!("worker-{n}.near").parse().unwrap()).collect()
     }
 
     #[test]
@@ -57,10 +50,7 @@ mod tests {
             places.sort_unstable();
             assert_eq!(places, [0, 1, 2, 3]);
         }
-        assert!(
-            first.iter().all(|count| (150..=350).contains(count)),
-            "{first:?}"
-        );
+        assert!(first.iter().all(|count| (150..=350).contains(count)), "{first:?}");
     }
 
     #[test]
@@ -80,10 +70,7 @@ mod tests {
     #[test]
     fn as_many_as_must_agree_serve_at_once_and_the_next_step_in_later() {
         let all = workers(4);
-        let mut waits: Vec<_> = all
-            .iter()
-            .map(|me| blocks_to_wait(me, &all, 7, 2, 5))
-            .collect();
+        let mut waits: Vec<_> = all.iter().map(|me| blocks_to_wait(me, &all, 7, 2, 5)).collect();
         waits.sort_unstable();
         assert_eq!(waits, [0, 0, 5, 10]);
         assert_eq!(blocks_to_wait(&all[0], &all[..1], 7, 1, 5), 0);

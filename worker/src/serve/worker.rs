@@ -93,15 +93,7 @@ impl Worker {
         let account = Account::new(node, config.account_id.clone(), config.secret_key.clone());
         let codes = CodeStore::new(config.code.clone())?;
         let engine = Engine::new(config.executor.clone(), config.concurrency)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                config,
-                contract,
-                account,
-                codes,
-                engine,
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { config, contract, account, codes, engine }) })
     }
 
     /// Serves requests until `shutdown` is ready, then gives those in flight the grace of the configuration.
@@ -183,38 +175,19 @@ impl Round {
 
     async fn discover(&mut self) -> Result<Found, ChainError> {
         let config = &self.shared.config;
-        let pending = self
-            .shared
-            .contract
-            .all_pending(MOST_PENDING, config.discover_at)
-            .await?;
+        let pending = self.shared.contract.all_pending(MOST_PENDING, config.discover_at).await?;
         if pending.is_empty() {
             return Ok(Found { height: 0, pending });
         }
-        let fresh = self
-            .roster
-            .as_ref()
-            .is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE);
+        let fresh = self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE);
         if !fresh {
-            let workers = self
-                .shared
-                .contract
-                .workers(MOST_WORKERS, config.discover_at)
-                .await?;
-            let active: Vec<_> = workers
-                .into_iter()
-                .filter(|one| !one.suspended)
-                .map(|one| one.worker_id)
-                .collect();
+            let workers = self.shared.contract.workers(MOST_WORKERS, config.discover_at).await?;
+            let active: Vec<_> =
+                workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
             // Until this worker is registered the list is read every time.
-            self.roster = active
-                .contains(&config.account_id)
-                .then(|| (Instant::now(), active));
+            self.roster = active.contains(&config.account_id).then(|| (Instant::now(), active));
         }
-        Ok(Found {
-            height: self.shared.height().await?,
-            pending,
-        })
+        Ok(Found { height: self.shared.height().await?, pending })
     }
 
     /// Starts what is to be served; how long to wait before the next look.
@@ -225,9 +198,7 @@ impl Round {
             Err(error) => {
                 self.failed_looks = self.failed_looks.saturating_add(1);
                 tracing::warn!(%error, failures = self.failed_looks, "the pending requests cannot be read");
-                return config
-                    .poll_interval
-                    .max(config.backoff.wait(self.failed_looks));
+                return config.poll_interval.max(config.backoff.wait(self.failed_looks));
             }
         };
         self.failed_looks = 0;
@@ -264,10 +235,7 @@ impl Round {
                             needed = engine_version.0,
                             "another engine is needed"
                         );
-                        self.shared.tell(Stage::NeedsEngine {
-                            request_id,
-                            engine_version,
-                        });
+                        self.shared.tell(Stage::NeedsEngine { request_id, engine_version });
                     }
                 }
             }
@@ -277,10 +245,8 @@ impl Round {
 
     fn serve(&mut self, request_id: RequestId) {
         let busy = self.in_flight.len() >= self.shared.config.in_flight.max(1);
-        let cooling = self
-            .cooling
-            .get(&request_id)
-            .is_some_and(|(_, until)| Instant::now() < *until);
+        let cooling =
+            self.cooling.get(&request_id).is_some_and(|(_, until)| Instant::now() < *until);
         if busy || cooling || self.in_flight.values().any(|one| *one == request_id) {
             return;
         }
@@ -296,10 +262,7 @@ impl Round {
     fn note(&mut self, joined: Result<(Id, Attempt), JoinError>) {
         let (id, result) = match joined {
             Ok((id, result)) => (id, result.map_err(|error| error.to_string())),
-            Err(error) => (
-                error.id(),
-                Err(format!("the attempt was broken off: {error}")),
-            ),
+            Err(error) => (error.id(), Err(format!("the attempt was broken off: {error}"))),
         };
         let Some(request_id) = self.in_flight.remove(&id) else {
             return;
@@ -321,8 +284,7 @@ impl Round {
                     .saturating_add(1);
                 let wait = self.shared.config.backoff.wait(failures);
                 tracing::warn!(request = request_id, %reason, failures, retry_in = ?wait, "no answer this time");
-                self.cooling
-                    .insert(request_id, (failures, Instant::now() + wait));
+                self.cooling.insert(request_id, (failures, Instant::now() + wait));
                 self.summary.failed += 1;
                 self.shared.tell(Stage::Failed { request_id, reason });
             }

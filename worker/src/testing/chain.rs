@@ -93,9 +93,7 @@ impl Chain {
                 })))
             }
             "get_code" => json!(
-                self.codes
-                    .get(args["hash"].as_str().unwrap())
-                    .map(|bytes| Bytes(bytes.clone()))
+                self.codes.get(args["hash"].as_str().unwrap()).map(|bytes| Bytes(bytes.clone()))
             ),
             "storage_get" => {
                 let key: Bytes = serde_json::from_value(args["key"].clone()).unwrap();
@@ -115,17 +113,13 @@ impl Chain {
         }
         let body = body.clone();
         let request = self.live.remove(&id).unwrap().request;
-        let Phase::Staged { digest, .. } = request.phase else {
-            panic!("not staged")
-        };
+        let Phase::Staged { digest, .. } = request.phase else { panic!("not staged") };
         let payload = ResumePayload::Digest(digest).encode();
         let deliver = Input::Deliver {
             delivery: Delivery::Resumed(&payload),
             staged: Some((&body, StorageCheck::Fits)),
         };
-        let Ok(Step::Settled(settlement, _)) = request.step(deliver) else {
-            panic!("not settled")
-        };
+        let Ok(Step::Settled(settlement, _)) = request.step(deliver) else { panic!("not settled") };
         self.staged.remove(&id);
         self.settled.push(settlement);
     }
@@ -166,27 +160,13 @@ impl Chain {
             None => StorageCheck::Fits,
         };
         let worker_id = WORKER.parse().unwrap();
-        let input = Input::Resolve {
-            worker_id: &worker_id,
-            response: body,
-            storage,
-            height: 100,
-        };
-        let Step::Live(request, _) = view
-            .request
-            .clone()
-            .step(input)
-            .map_err(|refusal| refusal.to_string())?
+        let input = Input::Resolve { worker_id: &worker_id, response: body, storage, height: 100 };
+        let Step::Live(request, _) =
+            view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
         else {
             panic!("a submission settles nothing")
         };
-        self.live.insert(
-            id,
-            RequestView {
-                request: *request,
-                input: view.input.clone(),
-            },
-        );
+        self.live.insert(id, RequestView { request: *request, input: view.input.clone() });
         self.staged.insert(id, (body.clone(), 0));
         Ok(())
     }

@@ -32,13 +32,7 @@ pub(crate) fn request_view_for(
     input: &str,
 ) -> RequestView {
     let config = Config::new(engine, near_config);
-    let request = ExecutionRequest::new(
-        CodeRef {
-            hash: Hash32::of(b"code"),
-            url: None,
-        },
-        input,
-    );
+    let request = ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
     let context = ExecutionContext {
         request_id,
         contract_id: CONTRACT.parse().unwrap(),
@@ -53,10 +47,7 @@ pub(crate) fn request_view_for(
     let quote = quote(&config, &request, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
     let live =
         LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"data id")).unwrap();
-    RequestView {
-        request: live,
-        input: request.input,
-    }
+    RequestView { request: live, input: request.input }
 }
 
 /// How a [`FakeNode`] answers: the JSON-RPC method and its parameters in, the value of `result` out, or an HTTP body.
@@ -118,22 +109,14 @@ impl FakeNode {
         let millis = std::time::Duration::from_millis;
         NodeConfig {
             attempts: 3,
-            backoff: Backoff {
-                first: millis(1),
-                most: millis(5),
-            },
+            backoff: Backoff { first: millis(1), most: millis(5) },
             max_answer_bytes: 100_000,
             ..NodeConfig::new(&self.url)
         }
     }
 
     pub(crate) fn called(&self, method: &str) -> usize {
-        self.calls
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|one| *one == method)
-            .count()
+        self.calls.lock().unwrap().iter().filter(|one| *one == method).count()
     }
 }
 
@@ -154,10 +137,7 @@ async fn exchange(
             continue;
         };
         let expected = head.lines().find_map(|line| {
-            line.to_ascii_lowercase()
-                .strip_prefix("content-length: ")?
-                .parse()
-                .ok()
+            line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
         });
         if body.len() >= expected.unwrap_or(0usize) {
             break body.to_owned();

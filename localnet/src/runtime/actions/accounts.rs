@@ -73,10 +73,7 @@ pub(super) fn delete(
         return Ok(());
     }
     if !deleted.amount().is_zero() {
-        result.new_receipts.push(Receipt::new_balance_refund(
-            beneficiary_id,
-            deleted.amount(),
-        ));
+        result.new_receipts.push(Receipt::new_balance_refund(beneficiary_id, deleted.amount()));
     }
     remove(block, account_id)?;
     *actor_id = receipt.predecessor_id().clone();
@@ -87,12 +84,8 @@ pub(super) fn delete(
 /// Removes the account's record, code, keys and data. Receipts that wait for data or a resume stay.
 fn remove(block: &mut Block<'_>, account_id: &AccountId) -> Result<(), RuntimeError> {
     let update = &mut block.update;
-    update.remove(TrieKey::Account {
-        account_id: account_id.clone(),
-    });
-    update.remove(TrieKey::ContractCode {
-        account_id: account_id.clone(),
-    });
+    update.remove(TrieKey::Account { account_id: account_id.clone() });
+    update.remove(TrieKey::ContractCode { account_id: account_id.clone() });
     let malformed = |raw: &[u8]| {
         RuntimeError::CorruptState(format!("a malformed key of {account_id}: {raw:?}"))
     };
@@ -104,27 +97,14 @@ fn remove(block: &mut Block<'_>, account_id: &AccountId) -> Result<(), RuntimeEr
             .map_err(|_| malformed(&raw))?;
         let account_id = account_id.clone();
         update.remove(match nonce {
-            Some(index) => TrieKey::GasKeyNonce {
-                account_id,
-                key_handle: key,
-                index,
-            },
-            None => TrieKey::AccessKey {
-                account_id,
-                key_handle: key,
-            },
+            Some(index) => TrieKey::GasKeyNonce { account_id, key_handle: key, index },
+            None => TrieKey::AccessKey { account_id, key_handle: key },
         });
     }
     let prefix = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, &[]);
     for raw in update.keys_with_prefix(&prefix) {
-        let key = raw
-            .get(prefix.len()..)
-            .ok_or_else(|| malformed(&raw))?
-            .to_vec();
-        update.remove(TrieKey::ContractData {
-            account_id: account_id.clone(),
-            key,
-        });
+        let key = raw.get(prefix.len()..).ok_or_else(|| malformed(&raw))?.to_vec();
+        update.remove(TrieKey::ContractData { account_id: account_id.clone(), key });
     }
     Ok(())
 }

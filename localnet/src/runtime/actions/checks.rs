@@ -73,9 +73,7 @@ pub(super) fn permission(
     }
     let stakes = account.is_some_and(|account| !account.locked().is_zero());
     if matches!(action, Action::DeleteAccount(_)) && stakes {
-        return Err(ActionErrorKind::DeleteAccountStaking {
-            account_id: account_id.clone(),
-        });
+        return Err(ActionErrorKind::DeleteAccountStaking { account_id: account_id.clone() });
     }
     Ok(())
 }

@@ -17,9 +17,7 @@ pub(super) fn contract_storage(
 ) -> StorageUsage {
     match contract {
         AccountContract::Local(_) => {
-            let key = TrieKey::ContractCode {
-                account_id: account_id.clone(),
-            };
+            let key = TrieKey::ContractCode { account_id: account_id.clone() };
             block.update.get_raw(&key).map_or(0, |code| len(&code))
         }
         other => other.identifier_storage_usage(),
@@ -64,12 +62,7 @@ pub(super) fn deploy(
     let contract = ContractCode::new(code.to_vec(), None);
     let local = AccountContract::Local(*contract.hash());
     replace_contract(block, account, account_id, local, len(code))?;
-    block.update.set_raw(
-        TrieKey::ContractCode {
-            account_id: account_id.clone(),
-        },
-        code,
-    );
+    block.update.set_raw(TrieKey::ContractCode { account_id: account_id.clone() }, code);
     precompile(block, &contract);
     Ok(())
 }

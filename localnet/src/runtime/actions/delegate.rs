@@ -37,10 +37,7 @@ pub(super) fn apply(
         result.fail(kind);
         return Ok(());
     }
-    let Some(access_key) = block
-        .update
-        .access_key(inner.sender_id(), inner.public_key())?
-    else {
+    let Some(access_key) = block.update.access_key(inner.sender_id(), inner.public_key())? else {
         result.fail(ActionErrorKind::DelegateActionAccessKeyError(
             InvalidAccessKeyError::AccessKeyNotFound {
                 account_id: inner.sender_id().clone(),
@@ -51,9 +48,7 @@ pub(super) fn apply(
     };
     match check_key(block, inner, access_key) {
         Ok(access_key) => {
-            block
-                .update
-                .set_access_key(inner.sender_id(), inner.public_key(), &access_key);
+            block.update.set_access_key(inner.sender_id(), inner.public_key(), &access_key);
         }
         Err(kind) => {
             result.fail(kind);
@@ -111,12 +106,10 @@ fn check(
     }
     let receiver_id = running.receipt.receiver_id();
     if inner.sender_id() != receiver_id {
-        return Err(
-            ActionErrorKind::DelegateActionSenderDoesNotMatchTxReceiver {
-                sender_id: inner.sender_id().clone(),
-                receiver_id: receiver_id.clone(),
-            },
-        );
+        return Err(ActionErrorKind::DelegateActionSenderDoesNotMatchTxReceiver {
+            sender_id: inner.sender_id().clone(),
+            receiver_id: receiver_id.clone(),
+        });
     }
     Ok(())
 }
@@ -129,9 +122,7 @@ fn check_key(
 ) -> Result<AccessKey, ActionErrorKind> {
     let refuse = ActionErrorKind::DelegateActionAccessKeyError;
     if access_key.gas_key_info().is_some() {
-        return Err(refuse(
-            InvalidAccessKeyError::DelegateActionRequiresNonGasKey,
-        ));
+        return Err(refuse(InvalidAccessKeyError::DelegateActionRequiresNonGasKey));
     }
     if inner.nonce().nonce_index().is_some() {
         return Err(refuse(InvalidAccessKeyError::DelegateActionRequiresGasKey));
@@ -143,15 +134,9 @@ fn check_key(
             ak_nonce: access_key.nonce,
         });
     }
-    let upper_bound = block
-        .ctx
-        .height
-        .saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
+    let upper_bound = block.ctx.height.saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
     if delegate_nonce >= upper_bound {
-        return Err(ActionErrorKind::DelegateActionNonceTooLarge {
-            delegate_nonce,
-            upper_bound,
-        });
+        return Err(ActionErrorKind::DelegateActionNonceTooLarge { delegate_nonce, upper_bound });
     }
     if let Some(permission) = access_key.permission.function_call_permission() {
         // Before protocol 85 a later check's error took the place of the one about the deposit.

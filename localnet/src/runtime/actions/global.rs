@@ -19,9 +19,7 @@ use near_primitives::types::{AccountId, ShardId, StateChangeCause};
 use near_vm_runner::ContractCode;
 
 fn nonce_key(identifier: GlobalContractIdentifier) -> TrieKey {
-    TrieKey::GlobalContractNonce {
-        identifier: identifier.into(),
-    }
+    TrieKey::GlobalContractNonce { identifier: identifier.into() }
 }
 
 /// Burns the price of the code's bytes and sends the code out. It can be used from the next block on.
@@ -32,18 +30,11 @@ pub(super) fn deploy(
     deploy: &DeployGlobalContractAction,
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
-    let per_byte = block
-        .config
-        .fees
-        .storage_usage_config
-        .global_contract_storage_amount_per_byte;
+    let per_byte = block.config.fees.storage_usage_config.global_contract_storage_amount_per_byte;
     let price = per_byte.saturating_mul(u128::from(len(&deploy.code)));
     let Some(left) = account.amount().checked_sub(price) else {
         let account_id = account_id.clone();
-        result.fail(ActionErrorKind::LackBalanceForState {
-            account_id,
-            amount: price,
-        });
+        result.fail(ActionErrorKind::LackBalanceForState { account_id, amount: price });
         return Ok(());
     };
     account.set_amount(left);
@@ -57,11 +48,7 @@ pub(super) fn deploy(
         }
     };
     let key = nonce_key(identifier.clone());
-    let nonce = block
-        .update
-        .get::<u64>(&key)?
-        .unwrap_or_default()
-        .saturating_add(1);
+    let nonce = block.update.get::<u64>(&key)?.unwrap_or_default().saturating_add(1);
     block.update.set(key, &nonce);
     let receipt = GlobalContractDistributionReceipt::new(
         identifier,
@@ -72,10 +59,7 @@ pub(super) fn deploy(
     );
     result
         .new_receipts
-        .push(Receipt::new_global_contract_distribution(
-            account_id.clone(),
-            receipt,
-        ));
+        .push(Receipt::new_global_contract_distribution(account_id.clone(), receipt));
     Ok(())
 }
 
@@ -97,17 +81,9 @@ pub(super) fn use_on(
         GlobalContractIdentifier::CodeHash(hash) => AccountContract::Global(*hash),
         GlobalContractIdentifier::AccountId(id) => AccountContract::GlobalByAccount(id.clone()),
     };
-    replace_contract(
-        block,
-        account,
-        account_id,
-        contract,
-        count(identifier.len()),
-    )?;
+    replace_contract(block, account, account_id, contract, count(identifier.len()))?;
     if was_local {
-        block.update.remove(TrieKey::ContractCode {
-            account_id: account_id.clone(),
-        });
+        block.update.remove(TrieKey::ContractCode { account_id: account_id.clone() });
     }
     Ok(())
 }
@@ -126,21 +102,13 @@ pub(in super::super) fn distribute(
     }
     block.update.set(key, &distribution.nonce());
     let code = distribution.code();
-    block
-        .update
-        .set_raw(global_code_key(identifier), code.clone());
+    block.update.set_raw(global_code_key(identifier), code.clone());
     let receipt_hash = receipt.get_hash();
-    block
-        .update
-        .commit(&StateChangeCause::ReceiptProcessing { receipt_hash });
+    block.update.commit(&StateChangeCause::ReceiptProcessing { receipt_hash });
     // What compiling takes of the block; nobody pays gas for it here.
     let fees = &block.config.fees;
-    let bytes = fees
-        .deploy_global_contract_execution_per_byte
-        .saturating_mul(len(code));
-    let compute = fees
-        .deploy_global_contract_execution_base
-        .saturating_add(bytes);
+    let bytes = fees.deploy_global_contract_execution_per_byte.saturating_mul(len(code));
+    let compute = fees.deploy_global_contract_execution_base.saturating_add(bytes);
     block.compute = add_compute(block.compute, compute)?;
     precompile(block, &ContractCode::new(code.to_vec(), None));
     Ok(())

@@ -14,9 +14,7 @@ use near_primitives::types::{AccountId, BlockHeight, Nonce, StorageUsage};
 /// A new key's nonce. It grows with the height, so that a key that is deleted and added again takes no
 /// old transaction.
 pub(super) fn first_nonce(height: BlockHeight) -> Nonce {
-    height
-        .saturating_sub(1)
-        .saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER)
+    height.saturating_sub(1).saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER)
 }
 
 /// The bytes that a key takes.
@@ -27,11 +25,7 @@ pub(super) fn storage_usage(
 ) -> StorageUsage {
     count(public_key.trie_id_len())
         + count(encode(access_key).len())
-        + block
-            .config
-            .fees
-            .storage_usage_config
-            .num_extra_bytes_record
+        + block.config.fees.storage_usage_config.num_extra_bytes_record
 }
 
 pub(super) fn add(
@@ -41,11 +35,7 @@ pub(super) fn add(
     add: &AddKeyAction,
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
-    if block
-        .update
-        .access_key(account_id, &add.public_key)?
-        .is_some()
-    {
+    if block.update.access_key(account_id, &add.public_key)?.is_some() {
         result.fail(ActionErrorKind::AddKeyAlreadyExists {
             account_id: account_id.clone(),
             public_key: Box::new(add.public_key.clone()),
@@ -54,9 +44,7 @@ pub(super) fn add(
     }
     let mut access_key = add.access_key.clone();
     access_key.nonce = first_nonce(block.ctx.height);
-    block
-        .update
-        .set_access_key(account_id, &add.public_key, &access_key);
+    block.update.set_access_key(account_id, &add.public_key, &access_key);
     let usage = account
         .storage_usage()
         .checked_add(storage_usage(block, &add.public_key, &access_key))

@@ -42,24 +42,17 @@ pub(super) fn apply(
     let account_id = receipt.receiver_id();
     let actions = running.action_receipt.actions();
     let Some(action) = actions.get(index) else {
-        return Err(RuntimeError::CorruptState(format!(
-            "a receipt has no action {index}"
-        )));
+        return Err(RuntimeError::CorruptState(format!("a receipt has no action {index}")));
     };
     let mut result = ActionResult::new(exec_fee(&block.config, action, account_id)?);
-    result.contracts = vec![account.as_ref().map_or(AccountContract::None, |account| {
-        account.contract().into_owned()
-    })];
+    result.contracts = vec![
+        account.as_ref().map_or(AccountContract::None, |account| account.contract().into_owned()),
+    ];
     let is_refund = receipt.predecessor_id().is_system();
     let may_create_implicit = actions.len() == 1 && !is_refund;
-    let checked = checks::existence(
-        action,
-        account.as_ref(),
-        account_id,
-        &block.config,
-        may_create_implicit,
-    )
-    .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
+    let checked =
+        checks::existence(action, account.as_ref(), account_id, &block.config, may_create_implicit)
+            .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
     if let Err(kind) = checked {
         result.fail(kind);
         return Ok(result);
@@ -74,38 +67,17 @@ pub(super) fn apply(
         Action::FunctionCall(call) => {
             let is_last = index + 1 == actions.len();
             let account = present(account)?;
-            function_call::apply(
-                block,
-                running,
-                account,
-                call,
-                action_hash,
-                is_last,
-                &mut result,
-            )?;
+            function_call::apply(block, running, account, call, action_hash, is_last, &mut result)?;
         }
         Action::Transfer(transfer) => {
-            transfer::apply(
-                block,
-                running,
-                account,
-                actor_id,
-                transfer.deposit,
-                is_refund,
-            )?;
+            transfer::apply(block, running, account, actor_id, transfer.deposit, is_refund)?;
         }
         Action::Stake(stake) => stake::apply(present(account)?, account_id, stake, &mut result)?,
         Action::AddKey(add) => {
             keys::add(block, present(account)?, account_id, add, &mut result)?;
         }
         Action::DeleteKey(delete) => {
-            keys::delete(
-                block,
-                present(account)?,
-                account_id,
-                &delete.public_key,
-                &mut result,
-            )?;
+            keys::delete(block, present(account)?, account_id, &delete.public_key, &mut result)?;
         }
         Action::DeleteAccount(delete) => {
             let beneficiary = &delete.beneficiary_id;
@@ -124,13 +96,7 @@ pub(super) fn apply(
         }
         Action::UseGlobalContract(usage) => {
             let identifier = &usage.contract_identifier;
-            global::use_on(
-                block,
-                present(account)?,
-                account_id,
-                identifier,
-                &mut result,
-            )?;
+            global::use_on(block, present(account)?, account_id, identifier, &mut result)?;
         }
         // Validation refuses these, so no receipt carries them.
         Action::DeterministicStateInit(_)
@@ -139,10 +105,7 @@ pub(super) fn apply(
         | Action::WithdrawFromGasKey(_) => {
             let actor_id = actor_id.clone();
             let account_id = account_id.clone();
-            result.fail(ActionErrorKind::ActorNoPermission {
-                account_id,
-                actor_id,
-            });
+            result.fail(ActionErrorKind::ActorNoPermission { account_id, actor_id });
         }
     }
     Ok(result)

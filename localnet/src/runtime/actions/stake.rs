@@ -28,9 +28,7 @@ pub(super) fn apply(
         return Ok(());
     };
     if locked.is_zero() && stake.stake.is_zero() {
-        result.fail(ActionErrorKind::TriesToUnstake {
-            account_id: account_id.clone(),
-        });
+        result.fail(ActionErrorKind::TriesToUnstake { account_id: account_id.clone() });
         return Ok(());
     }
     result.validator_proposals.push(ValidatorStake::new(

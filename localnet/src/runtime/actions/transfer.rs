@@ -71,25 +71,16 @@ fn create_implicit(
             access_key.nonce = keys::first_nonce(block.ctx.height);
             let usage = keys::storage_usage(block, &public_key, &access_key);
             account.set_storage_usage(account.storage_usage() + usage);
-            block
-                .update
-                .set_access_key(account_id, &public_key, &access_key);
+            block.update.set_access_key(account_id, &public_key, &access_key);
         }
         AccountType::EthImplicitAccount => {
             let wallet = eth_wallet_hash(block.runtime.chain_id());
             let usage = account.storage_usage() + count(wallet.as_bytes().len());
-            account = Account::new(
-                deposit,
-                Balance::ZERO,
-                AccountContract::Global(wallet),
-                usage,
-            );
+            account = Account::new(deposit, Balance::ZERO, AccountContract::Global(wallet), usage);
         }
         AccountType::NearDeterministicAccount => {}
         AccountType::UniversalAccount | AccountType::NamedAccount => {
-            return Err(RuntimeError::CorruptState(format!(
-                "{account_id} is not implicit"
-            )));
+            return Err(RuntimeError::CorruptState(format!("{account_id} is not implicit")));
         }
     }
     Ok(account)

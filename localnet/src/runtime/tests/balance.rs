@@ -26,22 +26,14 @@ fn carried(config: &RuntimeConfig, receipt: &Receipt) -> u128 {
         return deposit;
     }
     let gas = total_prepaid_gas(actions).unwrap().as_gas()
-        + total_prepaid_send_fees(config, actions)
-            .unwrap()
-            .gas
-            .as_gas()
-        + total_prepaid_exec_fees(config, actions, receipt.receiver_id())
-            .unwrap()
-            .gas
-            .as_gas()
+        + total_prepaid_send_fees(config, actions).unwrap().gas.as_gas()
+        + total_prepaid_exec_fees(config, actions, receipt.receiver_id()).unwrap().gas.as_gas()
         + receipt_exec_fee(config).gas.as_gas();
     deposit + u128::from(gas) * action.gas_price().as_yoctonear()
 }
 
 fn decode<T: BorshDeserialize>(state: &State, column: u8) -> impl Iterator<Item = T> {
-    state
-        .iter_prefix(&[column])
-        .filter_map(|(_, value)| T::try_from_slice(&value).ok())
+    state.iter_prefix(&[column]).filter_map(|(_, value)| T::try_from_slice(&value).ok())
 }
 
 /// All tokens of a chain, in yoctoNEAR.
@@ -49,20 +41,13 @@ pub(super) fn total(chain: &Chain, config: &RuntimeConfig) -> u128 {
     let accounts: u128 = decode::<Account>(&chain.state, col::ACCOUNT)
         .map(|account| account.amount().as_yoctonear() + account.locked().as_yoctonear())
         .sum();
-    let columns = [
-        col::POSTPONED_RECEIPT,
-        col::PROMISE_YIELD_RECEIPT,
-        col::DELAYED_RECEIPT_OR_INDICES,
-    ];
+    let columns =
+        [col::POSTPONED_RECEIPT, col::PROMISE_YIELD_RECEIPT, col::DELAYED_RECEIPT_OR_INDICES];
     let waiting: u128 = columns
         .into_iter()
         .flat_map(|column| decode::<Receipt>(&chain.state, column))
         .map(|receipt| carried(config, &receipt))
         .sum();
-    let under_way: u128 = chain
-        .outgoing
-        .iter()
-        .map(|receipt| carried(config, receipt))
-        .sum();
+    let under_way: u128 = chain.outgoing.iter().map(|receipt| carried(config, receipt)).sum();
     accounts + waiting + under_way
 }

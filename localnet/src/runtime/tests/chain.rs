@@ -60,10 +60,9 @@ impl Chain {
     pub(super) fn new(protocol_version: u32) -> Self {
         let mut state = State::new();
         let billion = Balance::from_near(1_000_000_000);
-        for (name, locked) in [
-            ("test.near", Balance::from_near(50_000_000)),
-            ("near", Balance::ZERO),
-        ] {
+        for (name, locked) in
+            [("test.near", Balance::from_near(50_000_000)), ("near", Balance::ZERO)]
+        {
             let account = Account::new(billion, locked, AccountContract::None, 182);
             state.set_account(&id(name), &account);
             state.set_access_key(&id(name), &public_key(name), &AccessKey::full_access());
@@ -109,17 +108,14 @@ impl Chain {
         let incoming = std::mem::take(&mut self.outgoing);
         let result = ENGINE.apply(&mut self.state, &ctx, incoming, txs).unwrap();
         for outcome in result.outcomes {
-            let known = self
-                .outcomes
-                .insert(outcome.id, (outcome.outcome, self.height));
+            let known = self.outcomes.insert(outcome.id, (outcome.outcome, self.height));
             assert!(known.is_none(), "two outcomes of {}", outcome.id);
         }
         for receipt in result.processed_receipts {
             self.receipts.insert(*receipt.receipt_id(), receipt);
         }
         self.burnt = result.tokens_burnt;
-        self.rejected
-            .extend(result.rejected.into_iter().map(|(_, error)| error));
+        self.rejected.extend(result.rejected.into_iter().map(|(_, error)| error));
         self.outgoing = result.outgoing;
     }
 
@@ -147,10 +143,7 @@ impl Chain {
         nonce_offset: i64,
     ) -> SignedTransaction {
         let key = public_key(label);
-        let known = self
-            .state
-            .access_key(signer_id, &key)
-            .map_or(0, |key| key.nonce);
+        let known = self.state.access_key(signer_id, &key).map_or(0, |key| key.nonce);
         let transaction = Transaction::V0(TransactionV0 {
             signer_id: signer_id.clone(),
             public_key: key,

@@ -18,10 +18,7 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         usize::try_from(self.0 >> 33).unwrap() % limit
     }
 
@@ -30,12 +27,8 @@ impl Random {
     }
 }
 
-const ACCOUNTS: [&str; 4] = [
-    "alice.test.near",
-    "bob.test.near",
-    "carol.test.near",
-    "dave.test.near",
-];
+const ACCOUNTS: [&str; 4] =
+    ["alice.test.near", "bob.test.near", "carol.test.near", "dave.test.near"];
 const RECEIVERS: [&str; 8] = [
     "alice.test.near",
     "bob.test.near",
@@ -108,9 +101,7 @@ fn action(random: &mut Random, depth: u32) -> Action {
                 }),
             },
         })),
-        5 => Action::DeleteKey(Box::new(DeleteKeyAction {
-            public_key: public_key("k1"),
-        })),
+        5 => Action::DeleteKey(Box::new(DeleteKeyAction { public_key: public_key("k1") })),
         6 if depth == 0 => Action::DeleteAccount(DeleteAccountAction {
             beneficiary_id: id(random.pick(&RECEIVERS)),
         }),
@@ -135,10 +126,7 @@ fn action(random: &mut Random, depth: u32) -> Action {
 fn delegate(random: &mut Random, chain: &Chain) -> Action {
     let sender_id = id(random.pick(&ACCOUNTS));
     let key = public_key(sender_id.as_str());
-    let nonce = chain
-        .state
-        .access_key(&sender_id, &key)
-        .map_or(0, |key| key.nonce);
+    let nonce = chain.state.access_key(&sender_id, &key).map_or(0, |key| key.nonce);
     let delegate_action = DelegateAction {
         sender_id: sender_id.clone(),
         receiver_id: id(random.pick(&RECEIVERS)),
@@ -148,10 +136,7 @@ fn delegate(random: &mut Random, chain: &Chain) -> Action {
         public_key: key,
     };
     let signer = super::chain::signer(&sender_id, sender_id.as_str());
-    Action::Delegate(Box::new(SignedDelegateAction::sign(
-        &signer,
-        delegate_action,
-    )))
+    Action::Delegate(Box::new(SignedDelegateAction::sign(&signer, delegate_action)))
 }
 
 fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTransaction {
@@ -159,25 +144,14 @@ fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTr
     let signer_id = id(ACCOUNTS[signer]);
     let (receiver_id, actions) = if random.below(8) == 0 {
         let action = delegate(random, chain);
-        let Action::Delegate(signed) = &action else {
-            unreachable!()
-        };
+        let Action::Delegate(signed) = &action else { unreachable!() };
         (signed.delegate_action.sender_id.clone(), vec![action])
     } else {
         let count = 1 + random.below(3);
-        (
-            id(random.pick(&RECEIVERS)),
-            (0..count).map(|_| action(random, 0)).collect(),
-        )
+        (id(random.pick(&RECEIVERS)), (0..count).map(|_| action(random, 0)).collect())
     };
     used[signer] += 1;
-    chain.sign(
-        &signer_id,
-        signer_id.as_str(),
-        &receiver_id,
-        actions,
-        used[signer],
-    )
+    chain.sign(&signer_id, signer_id.as_str(), &receiver_id, actions, used[signer])
 }
 
 fn run(seed: u64, version: u32) -> (usize, usize) {
@@ -188,9 +162,7 @@ fn run(seed: u64, version: u32) -> (usize, usize) {
         let code = contract(random.pick(&["basic", "yield", "cross"]));
         let actions = vec![
             Action::CreateAccount(CreateAccountAction {}),
-            Action::Transfer(TransferAction {
-                deposit: Balance::from_near(100),
-            }),
+            Action::Transfer(TransferAction { deposit: Balance::from_near(100) }),
             Action::AddKey(Box::new(AddKeyAction {
                 public_key: public_key(name),
                 access_key: AccessKey::full_access(),
@@ -207,20 +179,14 @@ fn run(seed: u64, version: u32) -> (usize, usize) {
     for round in 0..40u128 {
         let mut used = [0; 4];
         let count = random.below(6);
-        let txs = (0..count)
-            .map(|_| transaction(&mut random, &chain, &mut used))
-            .collect();
+        let txs = (0..count).map(|_| transaction(&mut random, &chain, &mut used)).collect();
         let skip = if random.below(12) == 0 { 200 } else { 0 };
         // The price moves, also below what gas was bought for.
         chain.gas_price = 100_000_000 + (round * 37 % 11) * 5_000_000;
         let before = total(&chain, &config);
         chain.block_after(skip, txs);
         let after = total(&chain, &config) + chain.burnt.as_yoctonear();
-        assert_eq!(
-            before, after,
-            "seed {seed}, protocol {version}, block {}",
-            chain.height
-        );
+        assert_eq!(before, after, "seed {seed}, protocol {version}, block {}", chain.height);
     }
     (chain.outcomes.len(), chain.rejected.len())
 }

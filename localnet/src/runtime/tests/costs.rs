@@ -44,28 +44,15 @@ fn gas_is_bought_at_a_higher_price_from_85_on_and_the_difference_comes_back() {
     for (version, price) in [(84, PRICE), (85, 10 * PRICE), (88, 10 * PRICE)] {
         let mut chain = chain(version);
         let actions = vec![transfer(Balance::from_near(1))];
-        let tx = chain.sign(
-            &id("alice.test.near"),
-            "alice.test.near",
-            &id("near"),
-            actions,
-            1,
-        );
+        let tx = chain.sign(&id("alice.test.near"), "alice.test.near", &id("near"), actions, 1);
         let before = chain.amount("alice.test.near").as_yoctonear();
         chain.block(vec![tx.clone()]);
         let paid = before - chain.amount("alice.test.near").as_yoctonear();
         let deposit = Balance::from_near(1).as_yoctonear();
-        assert_eq!(
-            paid,
-            deposit + (RECEIPT + TRANSFER) * (PRICE + price),
-            "{version}"
-        );
+        assert_eq!(paid, deposit + (RECEIPT + TRANSFER) * (PRICE + price), "{version}");
         chain.settle();
         let receipt = chain.receipt_outcome(&tx.get_hash());
-        assert_eq!(
-            receipt.tokens_burnt.as_yoctonear(),
-            (RECEIPT + TRANSFER) * PRICE
-        );
+        assert_eq!(receipt.tokens_burnt.as_yoctonear(), (RECEIPT + TRANSFER) * PRICE);
         // A refund is there when something comes back.
         assert_eq!(receipt.receipt_ids.len(), usize::from(version >= 85));
     }
@@ -73,11 +60,9 @@ fn gas_is_bought_at_a_higher_price_from_85_on_and_the_difference_comes_back() {
 
 #[test]
 fn a_new_account_costs_its_gas_or_the_charge_from_85_on() {
-    for (version, gas) in [
-        (84, 3_850_000_000_000 * 2),
-        (85, 500_000_000_000),
-        (88, 500_000_000_000),
-    ] {
+    for (version, gas) in
+        [(84, 3_850_000_000_000 * 2), (85, 500_000_000_000), (88, 500_000_000_000)]
+    {
         let mut chain = chain(version);
         let actions = vec![Action::CreateAccount(CreateAccountAction {})];
         let found = cost(&mut chain, "new.alice.test.near", actions, Balance::ZERO);
@@ -118,11 +103,7 @@ fn a_creation_that_fails_pays_no_charge() {
 fn contracts_earn_a_share_of_the_gas_until_86() {
     for (version, earns) in [(84, true), (86, true), (87, false), (88, false)] {
         let mut chain = chain(version);
-        chain.create(
-            "c.test.near",
-            Balance::from_near(10),
-            Some(contract("basic")),
-        );
+        chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
         let before = chain.amount("c.test.near").as_yoctonear();
         let tx = chain.run("alice.test.near", "c.test.near", vec![call("hello", b"")]);
         let earned = chain.amount("c.test.near").as_yoctonear() - before;
@@ -140,22 +121,15 @@ fn contracts_earn_a_share_of_the_gas_until_86() {
 fn outcomes_tell_the_contract_of_each_action_from_85_on() {
     for version in [84, 85] {
         let mut chain = chain(version);
-        chain.create(
-            "c.test.near",
-            Balance::from_near(10),
-            Some(contract("basic")),
-        );
+        chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
         let calls = vec![call("hello", b""), call("nothing", b"")];
         let tx = chain.run("alice.test.near", "c.test.near", calls);
         match &chain.receipt_outcome(&tx).metadata {
             ExecutionMetadata::V3(_) => assert_eq!(version, 84),
             ExecutionMetadata::V4(metadata) => {
                 assert_eq!(version, 85);
-                let hashes: Vec<_> = metadata
-                    .contracts
-                    .iter()
-                    .map(|contract| contract.local_code())
-                    .collect();
+                let hashes: Vec<_> =
+                    metadata.contracts.iter().map(|contract| contract.local_code()).collect();
                 assert_eq!(hashes, [Some(hash(&contract("basic"))); 2]);
             }
             other => panic!("{other:?}"),
@@ -166,11 +140,7 @@ fn outcomes_tell_the_contract_of_each_action_from_85_on() {
 #[test]
 fn ids_follow_from_the_transaction_and_the_height() {
     let mut chain = chain(84);
-    let tx = chain.run(
-        "alice.test.near",
-        "near",
-        vec![transfer(Balance::from_near(1))],
-    );
+    let tx = chain.run("alice.test.near", "near", vec![transfer(Balance::from_near(1))]);
     let height = chain.outcomes[&tx].1;
     let derive = |from: &CryptoHash, height: u64, index: u64| {
         let mut bytes = from.as_bytes().to_vec();
@@ -181,11 +151,7 @@ fn ids_follow_from_the_transaction_and_the_height() {
     let receipt = derive(&tx, height, 0);
     assert_eq!(chain.outcome(&tx).receipt_ids, [receipt]);
 
-    let failed = chain.run(
-        "alice.test.near",
-        "no.near",
-        vec![transfer(Balance::from_near(1))],
-    );
+    let failed = chain.run("alice.test.near", "no.near", vec![transfer(Balance::from_near(1))]);
     let receipt = chain.outcome(&failed).receipt_ids[0];
     let refund = derive(&receipt, chain.outcomes[&receipt].1, 0);
     assert_eq!(chain.outcome(&receipt).receipt_ids, [refund]);
@@ -196,15 +162,9 @@ fn a_new_key_starts_where_no_old_transaction_is() {
     let mut chain = chain(84);
     let add = Action::AddKey(Box::new(AddKeyAction {
         public_key: public_key("second"),
-        access_key: AccessKey {
-            nonce: 12,
-            ..AccessKey::full_access()
-        },
+        access_key: AccessKey { nonce: 12, ..AccessKey::full_access() },
     }));
     let tx = chain.run("alice.test.near", "alice.test.near", vec![add]);
-    let key = chain
-        .state
-        .access_key(&id("alice.test.near"), &public_key("second"))
-        .unwrap();
+    let key = chain.state.access_key(&id("alice.test.near"), &public_key("second")).unwrap();
     assert_eq!(key.nonce, (chain.outcomes[&tx].1 - 1) * 1_000_000);
 }

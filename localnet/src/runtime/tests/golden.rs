@@ -36,9 +36,7 @@ impl Replay {
             let new = id(text(account, "account_id"));
             let mut actions = vec![
                 Action::CreateAccount(CreateAccountAction {}),
-                Action::Transfer(TransferAction {
-                    deposit: tokens(&account["balance"]),
-                }),
+                Action::Transfer(TransferAction { deposit: tokens(&account["balance"]) }),
                 Action::AddKey(Box::new(AddKeyAction {
                     public_key: public_key(new.as_str()),
                     access_key: AccessKey::full_access(),
@@ -53,12 +51,7 @@ impl Replay {
             chain.block(vec![tx]);
             chain.settle();
         }
-        Self {
-            chain,
-            sent: BTreeMap::new(),
-            names: Vec::new(),
-            faults: Vec::new(),
-        }
+        Self { chain, sent: BTreeMap::new(), names: Vec::new(), faults: Vec::new() }
     }
 
     /// The transaction of a step; none when a name in it is invalid, so that it cannot be decoded.
@@ -68,19 +61,13 @@ impl Replay {
         if step["block"].is_string() {
             return None;
         }
-        let actions: Vec<Action> = step["actions"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|a| action(&self.chain, a))
-            .collect();
+        let actions: Vec<Action> =
+            step["actions"].as_array().unwrap().iter().map(|a| action(&self.chain, a)).collect();
         let times = step["repeat_actions"].as_u64().unwrap_or(1);
         let actions = (0..times).flat_map(|_| actions.clone()).collect();
         let label = step["key"].as_str().unwrap_or(signer_id.as_str());
         let offset = step["nonce_offset"].as_i64().unwrap_or(1);
-        let mut tx = self
-            .chain
-            .sign(&signer_id, label, &receiver_id, actions, offset);
+        let mut tx = self.chain.sign(&signer_id, label, &receiver_id, actions, offset);
         if step["signature"] == "bad" {
             let forged = signer(&signer_id, "other").sign(tx.get_hash().as_ref());
             tx = SignedTransaction::new(forged, tx.transaction);
@@ -94,8 +81,7 @@ impl Replay {
         match (checked, expect["error"].is_object()) {
             (Ok(()), false) => false,
             (Ok(()), true) => {
-                self.faults
-                    .push(format!("{at}: accepted, not refused: {}", expect["error"]));
+                self.faults.push(format!("{at}: accepted, not refused: {}", expect["error"]));
                 true
             }
             (Err(error), true) => {
@@ -113,16 +99,12 @@ impl Replay {
 
     fn compare(&mut self, at: &str, what: &str, found: &Value, expected: &Value) {
         if found != expected {
-            self.faults.push(format!(
-                "{at}: {what}\n     found {found}\n  expected {expected}"
-            ));
+            self.faults.push(format!("{at}: {what}\n     found {found}\n  expected {expected}"));
         }
     }
 
     fn step(&mut self, number: usize, step: &Value) {
-        let label = step["label"]
-            .as_str()
-            .map_or_else(|| format!("t{number}"), str::to_owned);
+        let label = step["label"].as_str().map_or_else(|| format!("t{number}"), str::to_owned);
         let at = format!("step {number} ({label})");
         let expect = &step["expect"];
         match text(step, "step") {
@@ -145,8 +127,7 @@ impl Replay {
                     let mut transaction = transaction.clone();
                     transaction["nonce_offset"] = json!(n + 1);
                     let tx = self.transaction(&transaction).unwrap();
-                    self.sent
-                        .insert(text(&transaction, "label").to_owned(), tx.get_hash());
+                    self.sent.insert(text(&transaction, "label").to_owned(), tx.get_hash());
                     txs.push(tx);
                 }
                 self.chain.block(txs);
@@ -222,11 +203,8 @@ impl Replay {
         let stored: Vec<Value> = state
             .contract_data_iter(&account_id, b"")
             .map(|(key, value)| {
-                let value = if value.len() == 32 {
-                    "<32 bytes>".to_owned()
-                } else {
-                    to_base64(&value)
-                };
+                let value =
+                    if value.len() == 32 { "<32 bytes>".to_owned() } else { to_base64(&value) };
                 json!({"key": to_base64(&key), "value": value})
             })
             .collect();
@@ -250,8 +228,7 @@ impl Replay {
             if let Some((outcome, _)) = self.chain.outcomes.get(&queue[next]) {
                 for id in &outcome.receipt_ids {
                     if !queue.contains(id) {
-                        self.names
-                            .push((id.to_string(), format!("{label}.r{}", receipts.len())));
+                        self.names.push((id.to_string(), format!("{label}.r{}", receipts.len())));
                         receipts.push(*id);
                         queue.push(*id);
                     }
@@ -309,15 +286,10 @@ impl Replay {
             self.compare_outcome(at, &found, expected);
         }
         for (name, recorded) in expected["receipts"].as_object().into_iter().flatten() {
-            let hash = self
-                .names
-                .iter()
-                .find(|(_, known)| known == name)
-                .map(|(hash, _)| hash);
+            let hash = self.names.iter().find(|(_, known)| known == name).map(|(hash, _)| hash);
             let receipt = hash.and_then(|hash| self.chain.receipts.get(&hash.parse().unwrap()));
             let Some(receipt) = receipt.cloned() else {
-                self.faults
-                    .push(format!("{at}: receipt {name} was not processed"));
+                self.faults.push(format!("{at}: receipt {name} was not processed"));
                 continue;
             };
             let mut view = serde_json::to_value(ReceiptView::from(receipt)).unwrap();
@@ -362,12 +334,7 @@ impl Replay {
             self.compare(at, &format!("{name}.{field}"), &found, expected);
         }
         let (found, expected) = (&found["metadata"], &expected["metadata"]);
-        self.compare(
-            at,
-            &format!("{name}.version"),
-            &found["version"],
-            &expected["version"],
-        );
+        self.compare(at, &format!("{name}.version"), &found["version"], &expected["version"]);
         let (found, expected) = (costs(found), costs(expected));
         if found != expected {
             let differs: Vec<String> = found
@@ -376,8 +343,7 @@ impl Replay {
                 .filter(|cost| found.get(*cost) != expected.get(*cost))
                 .map(|cost| format!("{cost} {:?} {:?}", found.get(cost), expected.get(cost)))
                 .collect();
-            self.faults
-                .push(format!("{at}: {name}.profile {differs:?}"));
+            self.faults.push(format!("{at}: {name}.profile {differs:?}"));
         }
     }
 }
@@ -396,16 +362,7 @@ fn replay(name: &str) -> Replay {
 fn recorded_outcomes_come_out_the_same() {
     let mut names: Vec<String> = std::fs::read_dir(folder().join("scenarios"))
         .unwrap()
-        .map(|entry| {
-            entry
-                .unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .filter(|name| name != "calls-memory")
         .collect();
     names.sort();
@@ -418,29 +375,18 @@ fn recorded_outcomes_come_out_the_same() {
             failed.push(name);
         }
     }
-    assert!(
-        failed.is_empty(),
-        "{} scenarios differ: {failed:?}",
-        failed.len()
-    );
+    assert!(failed.is_empty(), "{} scenarios differ: {failed:?}", failed.len());
 }
 
 #[test]
 fn growing_memory_costs_more_than_recorded_and_nothing_else_differs() {
     let replay = replay("calls-memory");
     let recorded = 894_775_029_862;
-    let receipt = &replay
-        .names
-        .iter()
-        .find(|(_, name)| name == "t0.r0")
-        .unwrap()
-        .0;
+    let receipt = &replay.names.iter().find(|(_, name)| name == "t0.r0").unwrap().0;
     let (outcome, _) = &replay.chain.outcomes[&receipt.parse().unwrap()];
     assert_eq!(outcome.gas_burnt.as_gas() - recorded, GROW_DIFFERENCE);
     for fault in &replay.faults {
-        let follows = ["t0.r0", "t0.r1", ".test.near"]
-            .iter()
-            .any(|what| fault.contains(what));
+        let follows = ["t0.r0", "t0.r1", ".test.near"].iter().any(|what| fault.contains(what));
         assert!(follows, "{fault}");
     }
 }

@@ -39,9 +39,7 @@ fn only_the_registrar_makes_short_top_level_accounts() {
     let account = chain.state.account(&id("alice.test.near")).unwrap();
     chain.state.set_account(&id("registrar"), &account);
     let key = near_primitives::account::AccessKey::full_access();
-    chain
-        .state
-        .set_access_key(&id("registrar"), &public_key("registrar"), &key);
+    chain.state.set_access_key(&id("registrar"), &public_key("registrar"), &key);
     let tx = chain.run("registrar", "short", create());
     assert_eq!(chain.failure(&tx), None);
     // An implicit account comes into being by a transfer only.
@@ -64,23 +62,11 @@ fn a_failed_batch_leaves_nothing_behind() {
         call("trap", b""),
     ];
     let tx = chain.run("alice.test.near", "alice.test.near", actions);
-    assert!(matches!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::FunctionCallError(_))
-    ));
+    assert!(matches!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(_))));
     let after = chain.state.account(&id("alice.test.near"));
-    assert_eq!(
-        after.as_ref().map(|a| a.storage_usage()),
-        root.map(|a| a.storage_usage())
-    );
+    assert_eq!(after.as_ref().map(|a| a.storage_usage()), root.map(|a| a.storage_usage()));
     assert_eq!(chain.state.code(&id("alice.test.near")), None);
-    assert_eq!(
-        chain
-            .state
-            .contract_data_iter(&id("alice.test.near"), b"")
-            .count(),
-        0
-    );
+    assert_eq!(chain.state.contract_data_iter(&id("alice.test.near"), b"").count(), 0);
 }
 
 #[test]
@@ -88,14 +74,8 @@ fn an_account_with_much_state_cannot_be_deleted() {
     let mut chain = chain(88);
     let code = contract("basic");
     let deploy = Action::DeployContract(DeployContractAction { code });
-    chain.run(
-        "alice.test.near",
-        "alice.test.near",
-        vec![deploy, call("write_big", b"")],
-    );
-    let delete = Action::DeleteAccount(DeleteAccountAction {
-        beneficiary_id: id("near"),
-    });
+    chain.run("alice.test.near", "alice.test.near", vec![deploy, call("write_big", b"")]);
+    let delete = Action::DeleteAccount(DeleteAccountAction { beneficiary_id: id("near") });
     let tx = chain.run("alice.test.near", "alice.test.near", vec![delete]);
     let account_id = id("alice.test.near");
     assert_eq!(
@@ -109,16 +89,10 @@ fn a_deleted_account_leaves_no_key_and_no_data() {
     let mut chain = chain(88);
     let code = contract("basic");
     let deploy = Action::DeployContract(DeployContractAction { code });
-    chain.run(
-        "alice.test.near",
-        "alice.test.near",
-        vec![deploy, call("write", b"x")],
-    );
+    chain.run("alice.test.near", "alice.test.near", vec![deploy, call("write", b"x")]);
     let before = chain.amount("near");
     let balance = chain.amount("alice.test.near");
-    let delete = Action::DeleteAccount(DeleteAccountAction {
-        beneficiary_id: id("near"),
-    });
+    let delete = Action::DeleteAccount(DeleteAccountAction { beneficiary_id: id("near") });
     chain.run("alice.test.near", "alice.test.near", vec![delete]);
     let alice = id("alice.test.near");
     assert_eq!(chain.state.account(&alice), None);
@@ -140,27 +114,16 @@ fn a_stake_is_locked_and_proposed() {
     };
     let tx = chain.run("alice.test.near", "alice.test.near", stake(0));
     let account_id = id("alice.test.near");
-    assert_eq!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::TriesToUnstake { account_id })
-    );
+    assert_eq!(chain.failure(&tx), Some(ActionErrorKind::TriesToUnstake { account_id }));
     chain.run("alice.test.near", "alice.test.near", stake(60));
     let account = chain.state.account(&id("alice.test.near")).unwrap();
     assert_eq!(account.locked(), Balance::from_near(60));
     let tx = chain.run("alice.test.near", "alice.test.near", stake(200));
-    assert!(matches!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::TriesToStake { .. })
-    ));
-    let delete = Action::DeleteAccount(DeleteAccountAction {
-        beneficiary_id: id("near"),
-    });
+    assert!(matches!(chain.failure(&tx), Some(ActionErrorKind::TriesToStake { .. })));
+    let delete = Action::DeleteAccount(DeleteAccountAction { beneficiary_id: id("near") });
     let tx = chain.run("alice.test.near", "alice.test.near", vec![delete]);
     let account_id = id("alice.test.near");
-    assert_eq!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::DeleteAccountStaking { account_id })
-    );
+    assert_eq!(chain.failure(&tx), Some(ActionErrorKind::DeleteAccountStaking { account_id }));
 }
 
 #[test]
@@ -171,25 +134,15 @@ fn a_global_contract_is_deployed_once_and_used_by_others() {
         let code = contract("basic");
         let (mode, identifier, usage) = if by_account {
             let owner = id("alice.test.near");
-            (
-                GlobalContractDeployMode::AccountId,
-                GlobalContractIdentifier::AccountId(owner),
-                15,
-            )
+            (GlobalContractDeployMode::AccountId, GlobalContractIdentifier::AccountId(owner), 15)
         } else {
             let code_hash = hash(&code);
-            (
-                GlobalContractDeployMode::CodeHash,
-                GlobalContractIdentifier::CodeHash(code_hash),
-                32,
-            )
+            (GlobalContractDeployMode::CodeHash, GlobalContractIdentifier::CodeHash(code_hash), 32)
         };
         let use_it = || {
-            vec![Action::UseGlobalContract(Box::new(
-                UseGlobalContractAction {
-                    contract_identifier: identifier.clone(),
-                },
-            ))]
+            vec![Action::UseGlobalContract(Box::new(UseGlobalContractAction {
+                contract_identifier: identifier.clone(),
+            }))]
         };
         let tx = chain.run("user.test.near", "user.test.near", use_it());
         let identifier = identifier.clone();
@@ -197,10 +150,7 @@ fn a_global_contract_is_deployed_once_and_used_by_others() {
             chain.failure(&tx),
             Some(ActionErrorKind::GlobalContractDoesNotExist { identifier })
         );
-        let deploy = DeployGlobalContractAction {
-            code: code.clone().into(),
-            deploy_mode: mode,
-        };
+        let deploy = DeployGlobalContractAction { code: code.clone().into(), deploy_mode: mode };
         let tx = chain.run(
             "alice.test.near",
             "alice.test.near",
@@ -211,16 +161,9 @@ fn a_global_contract_is_deployed_once_and_used_by_others() {
         assert!(chain.receipt_outcome(&tx).tokens_burnt.as_yoctonear() > price);
         chain.run("user.test.near", "user.test.near", use_it());
         let account = chain.state.account(&id("user.test.near")).unwrap();
-        assert!(!matches!(
-            *account.contract(),
-            AccountContract::None | AccountContract::Local(_)
-        ));
+        assert!(!matches!(*account.contract(), AccountContract::None | AccountContract::Local(_)));
         assert_eq!(account.storage_usage(), 182 + usage);
-        let tx = chain.run(
-            "alice.test.near",
-            "user.test.near",
-            vec![call("hello", b"")],
-        );
+        let tx = chain.run("alice.test.near", "user.test.near", vec![call("hello", b"")]);
         assert_eq!(chain.value(&tx), b"world");
     }
 }
@@ -229,11 +172,7 @@ fn a_global_contract_is_deployed_once_and_used_by_others() {
 fn an_eth_implicit_account_uses_a_wallet_that_nobody_has_deployed() {
     let mut chain = chain(88);
     let wallet = "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
-    chain.run(
-        "alice.test.near",
-        wallet,
-        vec![transfer(Balance::from_near(1))],
-    );
+    chain.run("alice.test.near", wallet, vec![transfer(Balance::from_near(1))]);
     let account = chain.state.account(&id(wallet)).unwrap();
     assert!(account.global_contract_hash().is_some());
     assert_eq!(account.storage_usage(), 132);
@@ -241,20 +180,13 @@ fn an_eth_implicit_account_uses_a_wallet_that_nobody_has_deployed() {
     let error = FunctionCallError::CompilationError(CompilationError::CodeDoesNotExist {
         account_id: id(wallet),
     });
-    assert_eq!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::FunctionCallError(error))
-    );
+    assert_eq!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(error)));
 }
 
 #[test]
 fn receipts_that_find_the_block_full_run_later_in_their_order() {
     let mut chain = chain(84);
-    chain.create(
-        "c.test.near",
-        Balance::from_near(10),
-        Some(contract("basic")),
-    );
+    chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
     chain.gas_limit = Gas::from_teragas(3);
     let alice = id("alice.test.near");
     let txs: Vec<_> = (1..=12)
@@ -268,17 +200,11 @@ fn receipts_that_find_the_block_full_run_later_in_their_order() {
     for _ in 0..30 {
         chain.block(vec![]);
     }
-    let heights: Vec<u64> = hashes
-        .iter()
-        .map(|tx| chain.outcomes[&chain.outcome(tx).receipt_ids[0]].1)
-        .collect();
+    let heights: Vec<u64> =
+        hashes.iter().map(|tx| chain.outcomes[&chain.outcome(tx).receipt_ids[0]].1).collect();
     assert!(heights.is_sorted(), "{heights:?}");
     assert!(heights[11] > heights[0] + 1, "{heights:?}");
-    assert_eq!(
-        chain.state.iter_prefix(&[7]).count(),
-        1,
-        "only the indices stay"
-    );
+    assert_eq!(chain.state.iter_prefix(&[7]).count(), 1, "only the indices stay");
 }
 
 const WITH_ID: &str = r#"(module
@@ -321,11 +247,7 @@ fn a_yield_with_an_id_is_one_at_a_time_and_frees_its_id() {
     chain.settle();
     assert_eq!(run(&mut chain, "end"), 0u32.to_le_bytes());
     for column in [12, 20, 22, 23] {
-        assert_eq!(
-            chain.state.iter_prefix(&[column]).count(),
-            0,
-            "column {column}"
-        );
+        assert_eq!(chain.state.iter_prefix(&[column]).count(), 0, "column {column}");
     }
 }
 
@@ -333,11 +255,7 @@ fn a_yield_with_an_id_is_one_at_a_time_and_frees_its_id() {
 fn a_timeout_falls_due_after_200_blocks() {
     for version in [84, 88] {
         let mut chain = chain(version);
-        chain.create(
-            "y.test.near",
-            Balance::from_near(10),
-            Some(contract("yield")),
-        );
+        chain.create("y.test.near", Balance::from_near(10), Some(contract("yield")));
         let alice = id("alice.test.near");
         let calls = vec![call("y_ret", b"")];
         let tx = chain.sign(&alice, "alice.test.near", &id("y.test.near"), calls, 1);
@@ -350,9 +268,7 @@ fn a_timeout_falls_due_after_200_blocks() {
             chain.block(vec![]);
         }
         // The resumption is made by the block 200 above, and runs in the next.
-        let [resumption] = &*chain.outgoing else {
-            panic!("{:?}", chain.outgoing)
-        };
+        let [resumption] = &*chain.outgoing else { panic!("{:?}", chain.outgoing) };
         let VersionedReceiptEnum::PromiseResume(data) = resumption.versioned_receipt() else {
             panic!("{resumption:?}")
         };
@@ -366,11 +282,7 @@ fn a_timeout_falls_due_after_200_blocks() {
 #[test]
 fn a_view_sees_and_changes_nothing() {
     let mut chain = chain(88);
-    chain.create(
-        "c.test.near",
-        Balance::from_near(10),
-        Some(contract("basic")),
-    );
+    chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
     let root = chain.state.root();
     let ctx = chain.context(chain.height);
     let view = |method: &str| {
@@ -421,11 +333,7 @@ fn a_contract_with_nothing_may_attach_one_yocto_from_85_on() {
         }
         assert_eq!(chain.failure(&hash).is_none(), works, "{version}");
         // The yocto that appears is taken from what is burnt.
-        assert_eq!(
-            before,
-            super::balance::total(&chain, &config) + burnt,
-            "{version}"
-        );
+        assert_eq!(before, super::balance::total(&chain, &config) + burnt, "{version}");
     }
 }
 

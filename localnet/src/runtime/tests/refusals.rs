@@ -25,11 +25,7 @@ use std::collections::BTreeMap;
 fn chain(version: u32) -> Chain {
     let mut chain = Chain::new(version);
     chain.create("alice.test.near", Balance::from_near(50), None);
-    chain.create(
-        "bob.test.near",
-        Balance::from_near(50),
-        Some(contract("basic")),
-    );
+    chain.create("bob.test.near", Balance::from_near(50), Some(contract("basic")));
     chain
 }
 
@@ -48,10 +44,7 @@ fn key_error(error: InvalidTxError) -> InvalidAccessKeyError {
 }
 
 fn add_key(key: near_crypto::PublicKey, access_key: AccessKey) -> Action {
-    Action::AddKey(Box::new(AddKeyAction {
-        public_key: key,
-        access_key,
-    }))
+    Action::AddKey(Box::new(AddKeyAction { public_key: key, access_key }))
 }
 
 fn limited(allowance: Option<Balance>, methods: &[&str]) -> AccessKey {
@@ -95,13 +88,8 @@ fn what_localnet_lacks_says_so() {
         let error =
             actions_error(chain.refused("alice.test.near", "alice.test.near", vec![action]));
         match error {
-            ActionsValidationError::UnsupportedProtocolFeature {
-                protocol_feature, ..
-            } => {
-                assert!(
-                    protocol_feature.contains("localnet lacks it"),
-                    "{protocol_feature}"
-                );
+            ActionsValidationError::UnsupportedProtocolFeature { protocol_feature, .. } => {
+                assert!(protocol_feature.contains("localnet lacks it"), "{protocol_feature}");
             }
             other => panic!("{other:?}"),
         }
@@ -124,10 +112,7 @@ fn a_limited_key_calls_only_what_it_may() {
         InvalidAccessKeyError::RequiresFullAccess
     );
     assert_eq!(
-        refused(
-            "bob.test.near",
-            vec![call("hello", b""), call("hello", b"")]
-        ),
+        refused("bob.test.near", vec![call("hello", b""), call("hello", b"")]),
         InvalidAccessKeyError::RequiresFullAccess
     );
     assert_eq!(
@@ -139,9 +124,7 @@ fn a_limited_key_calls_only_what_it_may() {
     );
     assert_eq!(
         refused("bob.test.near", vec![call("write", b"")]),
-        InvalidAccessKeyError::MethodNameMismatch {
-            method_name: "write".to_owned()
-        }
+        InvalidAccessKeyError::MethodNameMismatch { method_name: "write".to_owned() }
     );
     let mut deposit = call("hello", b"");
     if let Action::FunctionCall(call) = &mut deposit {
@@ -163,11 +146,7 @@ fn an_allowance_that_is_too_small_refuses() {
     let calls = vec![call("hello", b"")];
     let tx = chain.sign(&alice, "limited", &id("bob.test.near"), calls, 1);
     match key_error(chain.check(&tx).unwrap_err()) {
-        InvalidAccessKeyError::NotEnoughAllowance {
-            allowance: found,
-            cost,
-            ..
-        } => {
+        InvalidAccessKeyError::NotEnoughAllowance { allowance: found, cost, .. } => {
             assert_eq!(found, allowance);
             assert!(cost > allowance);
         }
@@ -186,13 +165,7 @@ fn a_nonce_beyond_the_height_is_refused_by_the_block_only() {
     let tx_nonce = tx.transaction.nonce().nonce();
     chain.block(vec![tx]);
     let upper_bound = chain.height * 1_000_000;
-    assert_eq!(
-        chain.rejected,
-        [InvalidTxError::NonceTooLarge {
-            tx_nonce,
-            upper_bound
-        }]
-    );
+    assert_eq!(chain.rejected, [InvalidTxError::NonceTooLarge { tx_nonce, upper_bound }]);
 }
 
 #[test]
@@ -200,20 +173,11 @@ fn a_transaction_twice_in_a_block_counts_once() {
     for version in [84, 88] {
         let mut chain = chain(version);
         let actions = vec![transfer(Balance::from_near(1))];
-        let tx = chain.sign(
-            &id("alice.test.near"),
-            "alice.test.near",
-            &id("near"),
-            actions,
-            1,
-        );
+        let tx = chain.sign(&id("alice.test.near"), "alice.test.near", &id("near"), actions, 1);
         let before = chain.amount("near");
         chain.block(vec![tx.clone(), tx]);
         chain.settle();
-        assert_eq!(
-            chain.amount("near"),
-            before.checked_add(Balance::from_near(1)).unwrap()
-        );
+        assert_eq!(chain.amount("near"), before.checked_add(Balance::from_near(1)).unwrap());
         // Before protocol 85 the second one is taken for one with a used nonce.
         assert_eq!(chain.rejected.len(), usize::from(version == 84));
     }
@@ -228,17 +192,11 @@ fn limits_of_actions_hold() {
     let limit = 4 * 1024 * 1024;
     assert_eq!(
         refused(vec![Action::DeployContract(DeployContractAction { code })]),
-        ActionsValidationError::ContractSizeExceeded {
-            size: limit + 1,
-            limit
-        }
+        ActionsValidationError::ContractSizeExceeded { size: limit + 1, limit }
     );
     assert_eq!(
         refused(vec![call(&"m".repeat(257), b"")]),
-        ActionsValidationError::FunctionCallMethodNameLengthExceeded {
-            length: 257,
-            limit: 256
-        }
+        ActionsValidationError::FunctionCallMethodNameLengthExceeded { length: 257, limit: 256 }
     );
     let deploy = || Action::DeployContract(DeployContractAction { code: vec![] });
     assert_eq!(
@@ -249,15 +207,10 @@ fn limits_of_actions_hold() {
         }
     );
     let key = SecretKey::from_seed(KeyType::SECP256K1, "stake").public_key();
-    let stake = StakeAction {
-        stake: Balance::from_near(1),
-        public_key: key.clone(),
-    };
+    let stake = StakeAction { stake: Balance::from_near(1), public_key: key.clone() };
     assert_eq!(
         refused(vec![Action::Stake(Box::new(stake))]),
-        ActionsValidationError::UnsuitableStakingKey {
-            public_key: Box::new(key)
-        }
+        ActionsValidationError::UnsuitableStakingKey { public_key: Box::new(key) }
     );
     let huge = FunctionCallAction {
         method_name: "m".to_owned(),
@@ -266,10 +219,7 @@ fn limits_of_actions_hold() {
         deposit: Balance::ZERO,
     };
     let huge = || Action::FunctionCall(Box::new(huge.clone()));
-    assert_eq!(
-        refused(vec![huge(), huge()]),
-        ActionsValidationError::IntegerOverflow
-    );
+    assert_eq!(refused(vec![huge(), huge()]), ActionsValidationError::IntegerOverflow);
     let rich = || transfer(Balance::from_yoctonear(u128::MAX));
     let error = chain.refused("alice.test.near", "near", vec![rich(), rich()]);
     assert_eq!(error, InvalidTxError::CostOverflow);
@@ -280,10 +230,7 @@ fn an_empty_method_name_is_refused_from_87_on() {
     let mut old = chain(86);
     let tx = old.run("alice.test.near", "bob.test.near", vec![call("", b"")]);
     let expected = FunctionCallError::MethodResolveError(MethodResolveError::MethodEmptyName);
-    assert_eq!(
-        old.failure(&tx),
-        Some(ActionErrorKind::FunctionCallError(expected))
-    );
+    assert_eq!(old.failure(&tx), Some(ActionErrorKind::FunctionCallError(expected)));
     let new = chain(87);
     let error = actions_error(new.refused("alice.test.near", "near", vec![call("", b"")]));
     assert_eq!(error, ActionsValidationError::FunctionCallEmptyMethodName);
@@ -293,11 +240,7 @@ fn an_empty_method_name_is_refused_from_87_on() {
 fn signed_with(chain: &Chain, secret: &SecretKey, actions: Vec<Action>) -> SignedTransaction {
     let alice = id("alice.test.near");
     let public_key = secret.public_key();
-    let nonce = chain
-        .state
-        .access_key(&alice, &public_key)
-        .map_or(0, |key| key.nonce)
-        + 1;
+    let nonce = chain.state.access_key(&alice, &public_key).map_or(0, |key| key.nonce) + 1;
     let transaction = Transaction::V0(TransactionV0 {
         signer_id: alice.clone(),
         public_key,
@@ -336,13 +279,8 @@ fn ml_dsa_keys_sign_from_85_on_are_stored_by_hash_and_cost_100_ggas_more() {
         ActionsValidationError::UnsupportedProtocolFeature { version: 84, .. }
     ));
     let mut chain = chain(88);
-    let usage = |chain: &Chain| {
-        chain
-            .state
-            .account(&id("alice.test.near"))
-            .unwrap()
-            .storage_usage()
-    };
+    let usage =
+        |chain: &Chain| chain.state.account(&id("alice.test.near")).unwrap().storage_usage();
     let before = usage(&chain);
     chain.run("alice.test.near", "alice.test.near", vec![add()]);
     // A tag and 32 bytes of hash, the access key's nine bytes, and 40 for a record.
@@ -351,8 +289,5 @@ fn ml_dsa_keys_sign_from_85_on_are_stored_by_hash_and_cost_100_ggas_more() {
     let hash = tx.get_hash();
     chain.block(vec![tx]);
     let plain = 108_059_500_000 + 115_123_062_500;
-    assert_eq!(
-        chain.outcome(&hash).gas_burnt.as_gas(),
-        plain + 100_000_000_000
-    );
+    assert_eq!(chain.outcome(&hash).gas_burnt.as_gas(), plain + 100_000_000_000);
 }

@@ -51,9 +51,7 @@ fn permission(action: &Value) -> AccessKeyPermission {
         return AccessKeyPermission::FullAccess;
     };
     AccessKeyPermission::FunctionCall(FunctionCallPermission {
-        allowance: call["allowance"]
-            .is_string()
-            .then(|| tokens(&call["allowance"])),
+        allowance: call["allowance"].is_string().then(|| tokens(&call["allowance"])),
         receiver_id: text(call, "receiver_id").to_owned(),
         method_names: serde_json::from_value(call["method_names"].clone()).unwrap(),
     })
@@ -63,9 +61,7 @@ fn permission(action: &Value) -> AccessKeyPermission {
 pub(super) fn action(chain: &Chain, recorded: &Value) -> Action {
     match text(recorded, "type") {
         "CreateAccount" => Action::CreateAccount(CreateAccountAction {}),
-        "Transfer" => Action::Transfer(TransferAction {
-            deposit: tokens(&recorded["deposit"]),
-        }),
+        "Transfer" => Action::Transfer(TransferAction { deposit: tokens(&recorded["deposit"]) }),
         "FunctionCall" => Action::FunctionCall(Box::new(FunctionCallAction {
             method_name: text(recorded, "method").to_owned(),
             args: args(recorded),
@@ -74,10 +70,7 @@ pub(super) fn action(chain: &Chain, recorded: &Value) -> Action {
         })),
         "AddKey" => Action::AddKey(Box::new(AddKeyAction {
             public_key: public_key(text(recorded, "key")),
-            access_key: AccessKey {
-                nonce: 0,
-                permission: permission(recorded),
-            },
+            access_key: AccessKey { nonce: 0, permission: permission(recorded) },
         })),
         "DeleteKey" => Action::DeleteKey(Box::new(DeleteKeyAction {
             public_key: public_key(text(recorded, "key")),
@@ -116,10 +109,7 @@ fn delegate(chain: &Chain, recorded: &Value) -> Action {
         public_key: key,
     };
     let signer = signer(&sender_id, sender_id.as_str());
-    Action::Delegate(Box::new(SignedDelegateAction::sign(
-        &signer,
-        delegate_action,
-    )))
+    Action::Delegate(Box::new(SignedDelegateAction::sign(&signer, delegate_action)))
 }
 
 /// The gas profile of an outcome's metadata.
@@ -128,12 +118,7 @@ pub(super) fn costs(metadata: &Value) -> BTreeMap<String, String> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|entry| {
-            (
-                text(entry, "cost").to_owned(),
-                text(entry, "gas_used").to_owned(),
-            )
-        })
+        .map(|entry| (text(entry, "cost").to_owned(), text(entry, "gas_used").to_owned()))
         .collect()
 }
 
@@ -142,16 +127,12 @@ pub(super) fn shorten(value: &Value) -> Value {
     match value {
         Value::String(long) if long.len() > 4096 => {
             let digest = hex::encode(hash(long.as_bytes()).0);
-            json!(format!(
-                "<{} characters, sha256 of the text {digest}>",
-                long.len()
-            ))
+            json!(format!("<{} characters, sha256 of the text {digest}>", long.len()))
         }
         Value::Array(items) => items.iter().map(shorten).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), shorten(value)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), shorten(value))).collect()
+        }
         other => other.clone(),
     }
 }

@@ -10,26 +10,14 @@ use std::time::Instant;
 fn times() {
     let mut chain = Chain::new(88);
     chain.create("alice.test.near", Balance::from_near(100_000), None);
-    chain.create(
-        "c.test.near",
-        Balance::from_near(10),
-        Some(contract("basic")),
-    );
+    chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
     let alice = id("alice.test.near");
     for (what, receiver, action) in [
         ("transfers", "near", transfer(Balance::from_yoctonear(1))),
         ("calls", "c.test.near", call("write", b"x")),
     ] {
         let txs: Vec<_> = (1..=2000)
-            .map(|n| {
-                chain.sign(
-                    &alice,
-                    "alice.test.near",
-                    &id(receiver),
-                    vec![action.clone()],
-                    n,
-                )
-            })
+            .map(|n| chain.sign(&alice, "alice.test.near", &id(receiver), vec![action.clone()], n))
             .collect();
         let started = Instant::now();
         for tx in &txs {

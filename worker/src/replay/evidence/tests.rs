@@ -25,12 +25,7 @@ fn receipt(executor: &str, events: &[Event]) -> ReceiptTrace {
     let executor_id: AccountId = executor.parse().unwrap();
     let mut logs = vec!["hello".to_owned()];
     logs.extend(events.iter().map(Event::to_log));
-    ReceiptTrace {
-        receipt: CryptoHash::default(),
-        executor_id,
-        block: CryptoHash([7; 32]),
-        logs,
-    }
+    ReceiptTrace { receipt: CryptoHash::default(), executor_id, block: CryptoHash([7; 32]), logs }
 }
 
 fn requested(id: RequestId) -> Event {
@@ -40,34 +35,21 @@ fn requested(id: RequestId) -> Event {
 
 fn timed_out(request_id: RequestId) -> Event {
     let refund = outlayer_protocol::NearToken::from_near(1);
-    Event::ExecutionTimedOut(ExecutionTimedOut {
-        request_id,
-        deadline: 300,
-        refund,
-    })
+    Event::ExecutionTimedOut(ExecutionTimedOut { request_id, deadline: 300, refund })
 }
 
 #[test]
 fn a_request_is_found_with_its_ending() {
-    let receipts = vec![
-        receipt(CONTRACT, &[requested(7)]),
-        receipt(CONTRACT, &[timed_out(7)]),
-    ];
+    let receipts = vec![receipt(CONTRACT, &[requested(7)]), receipt(CONTRACT, &[timed_out(7)])];
     let evidence = Evidence::find(&contract(), &question(None), receipts.clone()).unwrap();
-    assert_eq!(
-        (evidence.requested.request_id, evidence.ending),
-        (7, Ending::TimedOut)
-    );
+    assert_eq!((evidence.requested.request_id, evidence.ending), (7, Ending::TimedOut));
     let open = Evidence::find(&contract(), &question(Some(7)), receipts[..1].to_vec()).unwrap();
     assert_eq!(open.ending, Ending::Open);
 }
 
 #[test]
 fn of_several_one_must_be_named() {
-    let receipts = vec![receipt(
-        CONTRACT,
-        &[requested(7), requested(8), timed_out(8)],
-    )];
+    let receipts = vec![receipt(CONTRACT, &[requested(7), requested(8), timed_out(8)])];
     let find = |id| Evidence::find(&contract(), &question(id), receipts.clone());
     assert!(matches!(find(None), Err(ReplayError::Several { found }) if found == [7, 8]));
     assert_eq!(find(Some(7)).unwrap().ending, Ending::Open);
@@ -82,14 +64,10 @@ fn words_logged_by_another_contract_are_no_evidence() {
         Evidence::find(&contract(), &question(None), forged),
         Err(ReplayError::NoRequest { .. })
     ));
-    let receipts = vec![
-        receipt(CONTRACT, &[requested(7)]),
-        receipt("mallory.near", &[timed_out(7)]),
-    ];
+    let receipts =
+        vec![receipt(CONTRACT, &[requested(7)]), receipt("mallory.near", &[timed_out(7)])];
     assert_eq!(
-        Evidence::find(&contract(), &question(None), receipts)
-            .unwrap()
-            .ending,
+        Evidence::find(&contract(), &question(None), receipts).unwrap().ending,
         Ending::Open
     );
 }
