@@ -1,0 +1,1 @@
+//! Measures how gas and fuel relate.
