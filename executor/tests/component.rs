@@ -3,33 +3,18 @@
 
 mod common;
 
-use common::{Run, invalid, trapped};
+use common::{
+    Run,
+    component::{componentize, prelude},
+    invalid, trapped,
+};
 use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
 use outlayer_protocol::{Compute, GuestKind, Limit, Status};
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
-use wit_component::ComponentEncoder;
 
-/// A component around a module of preview 1, by the usual adapter.
-fn componentize(module: &[u8]) -> Vec<u8> {
-    ComponentEncoder::default()
-        .module(module)
-        .unwrap()
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-        .unwrap()
-        .encode()
-        .unwrap()
-}
-
-/// The prelude without what only core modules have. The adapter allocates its stack through `cabi_realloc`, or grows the
+/// The adapter allocates its stack through `cabi_realloc`, or grows the
 /// memory where there is none.
 fn start(body: &str) -> Run {
-    let prelude: String = common::PRELUDE
-        .lines()
-        .filter(|line| !line.contains("\"outlayer\""))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let prelude = prelude();
     let text = format!(
         r#"(module {prelude} (func (export "_start") (local $i i32) (local $j i32) (local $x i64) {body}))"#
     );
