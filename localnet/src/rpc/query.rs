@@ -84,11 +84,18 @@ fn request(params: Value) -> Result<RpcQueryRequest, RpcParseError> {
 /// The older form: a path such as `call/contract.near/method` and data in base58.
 fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseError> {
     let decode = || {
-        let room = MAX_QUERY_DATA.saturating_sub(path.len());
-        if data.len() > room {
-            return Err(RpcParseError("Query data size is too large".to_owned()));
+        // The decoded bytes are what counts.
+        let mut bytes = vec![0; MAX_QUERY_DATA.saturating_sub(path.len()).min(data.len())];
+        match bs58::decode(&data).onto(bytes.as_mut_slice()) {
+            Ok(length) => {
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Err(bs58::decode::Error::BufferTooSmall) => {
+                Err(RpcParseError("Query data size is too large".to_owned()))
+            }
+            Err(error) => Err(RpcParseError(error.to_string())),
         }
-        bs58::decode(&data).into_vec().map_err(|error| RpcParseError(error.to_string()))
     };
     let mut parts = path.splitn(3, '/');
     let missing = || RpcParseError("Not enough query parameters provided".to_owned());
@@ -134,7 +141,10 @@ struct At {
     runtime: Arc<Runtime>,
 }
 
-fn answer(node: &Node, request: RpcQueryRequest) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
+pub(super) fn answer(
+    node: &Node,
+    request: RpcQueryRequest,
+) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
     let RpcQueryRequest { block_reference, request } = request;
     let at = {
         let chain = node.chain();
@@ -342,9 +352,6 @@ impl At {
         Err(Box::new(match error {
             ViewCallError::AccountDoesNotExist { requested_account_id } => {
                 RpcQueryError::UnknownAccount { requested_account_id, block_height, block_hash }
-            }
-            ViewCallError::NoContractCode { contract_account_id } => {
-                self.no_code(contract_account_id)
             }
             ViewCallError::VmError { message, error, .. } => {
                 RpcQueryError::ContractExecutionError {

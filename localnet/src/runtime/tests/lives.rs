@@ -104,7 +104,7 @@ fn a_deleted_account_leaves_no_key_and_no_data() {
 }
 
 #[test]
-fn a_stake_is_locked_and_proposed() {
+fn a_stake_that_is_large_enough_is_locked_and_proposed() {
     let mut chain = chain(88);
     let stake = |near| {
         vec![Action::Stake(Box::new(StakeAction {
@@ -115,6 +115,15 @@ fn a_stake_is_locked_and_proposed() {
     let tx = chain.run("alice.test.near", "alice.test.near", stake(0));
     let account_id = id("alice.test.near");
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::TriesToUnstake { account_id }));
+    let tx = chain.run("alice.test.near", "alice.test.near", stake(9));
+    assert_eq!(
+        chain.failure(&tx),
+        Some(ActionErrorKind::InsufficientStake {
+            account_id: id("alice.test.near"),
+            stake: Balance::from_near(9),
+            minimum_stake: Balance::from_near(10),
+        })
+    );
     chain.run("alice.test.near", "alice.test.near", stake(60));
     let account = chain.state.account(&id("alice.test.near")).unwrap();
     assert_eq!(account.locked(), Balance::from_near(60));
