@@ -1,11 +1,12 @@
 //! The developer's and operator's command for OutLayer.
 //!
 //! Thin: each command reads its options, asks the library that knows (`outlayer-executor`, `outlayer-worker`,
-//! `outlayer-protocol`), and prints what it says, for people or as JSON.
+//! `outlayer-protocol`, `outlayer-componentize`), and prints what it says, for people or as JSON.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod componentize;
 mod deploy;
 mod estimate;
 mod network;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
+    /// Make a component of a guest that was built for wasm32-wasip1
+    Componentize(componentize::ComponentizeArgs),
     /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
     /// Deploy the contract to an account of yours, and register workers with it
@@ -65,6 +68,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     let done = match command {
         Command::Run(args) => args.execute(),
+        Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),
         Command::Replay(args) => args.execute(),
