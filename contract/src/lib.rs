@@ -31,7 +31,7 @@ mod workers;
 mod tests;
 
 pub use api::nep145::{StorageBalance, StorageBalanceBounds};
-pub use code::{CodeError, CodeInfoView};
+pub use code::CodeError;
 pub use errors::ContractError;
 pub use money::{Funds, MoneyError, Pot};
 pub use namespace::NamespaceError;

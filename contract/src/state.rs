@@ -5,7 +5,6 @@
 
 use near_sdk::{AccountId, PanicOnDefault, near};
 use outlayer_protocol::{Config, Hash32, RequestId};
-use serde::{Deserialize, Serialize};
 
 use crate::Funds;
 
@@ -13,8 +12,8 @@ use crate::Funds;
 pub const LAYOUT: u16 = 1;
 
 /// An upgrade that is announced.
-#[near(serializers = [borsh])]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[near(serializers = [borsh, json])]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     /// SHA-256 of the new code.
     pub code_hash: Hash32,

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
+#[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
 )]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineVersion, ResourceLimits};
 
 /// Prices, in yoctoNEAR.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
@@ -34,6 +35,7 @@ impl Default for Prices {
 }
 
 /// The most that a request may ask for.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
@@ -74,6 +76,7 @@ impl Default for RequestBounds {
 }
 
 /// The contract's configuration. A request keeps the terms under which it was accepted.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]

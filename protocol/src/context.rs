@@ -9,6 +9,7 @@ use crate::{Hash32, RequestId, json};
 
 /// Where and by whom an execution was requested. It comes from the requesting receipt alone, so every worker
 /// and every replay sees the same.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionContext {
     /// The request.
@@ -19,6 +20,7 @@ pub struct ExecutionContext {
     pub block_height: u64,
     /// Timestamp of that block, nanoseconds since the Unix epoch (a decimal string in JSON).
     #[serde(with = "json::u64_string")]
+    #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub block_timestamp: u64,
     /// Height of its epoch.
     pub epoch_height: u64,

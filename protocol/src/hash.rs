@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
 /// A SHA-256 hash, 32 bytes; 64 lower-case hex digits in text and JSON.
+#[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
 )]

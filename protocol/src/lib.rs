@@ -28,6 +28,8 @@ pub mod response;
 pub mod storage;
 pub mod views;
 
+#[cfg(feature = "abi")]
+mod abi;
 mod json;
 
 pub use bytes::Bytes;

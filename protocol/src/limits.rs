@@ -6,6 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 /// The unit in which computation is metered and billed.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
     Clone,
     Copy,
@@ -36,6 +37,7 @@ impl fmt::Display for Meter {
 }
 
 /// An amount of computation in one of the two meters. JSON: `{"fuel": 1000}` or `{"gas": 1000}`.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
     Copy,
@@ -91,6 +93,7 @@ impl fmt::Display for Compute {
 ///
 /// The storage for `output_bytes`, `journal_bytes`, `storage_reads` and `storage_writes` is reserved from the
 /// deposit, so a request that needs little should ask for little.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
@@ -136,6 +139,7 @@ impl Default for ResourceLimits {
 }
 
 /// Names a bound, in `LimitExceeded` outcomes and in errors.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
     Copy,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Bytes, Compute, ExecutionResponse, Hash32, Limit, RequestId};
 
 /// How an execution ended: the engine's verdict, the same on every machine.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -59,6 +60,7 @@ impl Status {
 }
 
 /// How a request ended, for its caller. JSON: `{"completed": {"output": "…"}}`, `"timed_out"`, and so on.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -140,6 +142,7 @@ impl Outcome {
 }
 
 /// What `request_execution` finally returns to its caller.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Settlement {
     /// The request.

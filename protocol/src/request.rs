@@ -12,6 +12,7 @@ use crate::{
 
 /// Names an engine with its features, cost tables and NEAR config version. Two executions of one request under one
 /// engine version are bit for bit the same.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
     Copy,
@@ -36,6 +37,7 @@ impl std::fmt::Display for EngineVersion {
 }
 
 /// Where a module's bytes are, and the hash that they must have.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
@@ -47,6 +49,7 @@ pub struct CodeRef {
 }
 
 /// The kinds of guest.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
     Clone,
     Copy,
@@ -82,6 +85,7 @@ impl std::fmt::Display for GuestKind {
 }
 
 /// How the caller wants its [`Settlement`](crate::Settlement) encoded.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
     Clone,
     Copy,
@@ -108,6 +112,7 @@ fn one() -> u8 {
 }
 
 /// The argument of `request_execution`. In JSON only `code` must be given.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {

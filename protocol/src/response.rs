@@ -14,6 +14,7 @@ pub const MAX_REASON_BYTES: usize = 256;
 
 /// The body of `resolve_execution`: everything about the execution that the contract does not know itself.
 /// It carries no digest; the contract computes that.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionResponse {
     /// The request.

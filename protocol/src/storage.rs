@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// A key that the execution read from its snapshot, and what it found there.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ReadEntry {
     /// The key.
@@ -18,6 +19,7 @@ pub struct ReadEntry {
 }
 
 /// A key's new value, or its removal.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// The key.

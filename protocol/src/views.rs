@@ -5,9 +5,12 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Config, ExecutionRequest, RequestId, machine::LiveRequest, pricing::Quote};
+use crate::{
+    Bytes, Config, ExecutionRequest, Hash32, RequestId, machine::LiveRequest, pricing::Quote,
+};
 
 /// `get_request`: a live request with its input.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RequestView {
     /// The request.
@@ -17,6 +20,7 @@ pub struct RequestView {
 }
 
 /// `list_pending`: one live request, enough to decide whether to serve it.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct PendingView {
     /// The request.
@@ -50,6 +54,7 @@ impl From<&LiveRequest> for PendingView {
 }
 
 /// `get_config`: the configuration and who governs it.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ConfigView {
     /// The owner.
@@ -61,6 +66,7 @@ pub struct ConfigView {
 }
 
 /// `estimate_cost`: what a request must attach, yoctoNEAR.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostView {
     /// The most that the execution can cost.
@@ -79,6 +85,7 @@ impl From<Quote> for CostView {
 
 /// Money that the contract holds by purpose, yoctoNEAR; what its balance has beyond the sum and its own
 /// storage stake is surplus (donations, gas rewards).
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
@@ -97,7 +104,25 @@ pub struct FundsView {
     pub code: NearToken,
 }
 
+/// `get_code_info`: published code, or a publisher's pieces of it.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeInfoView {
+    /// Its SHA-256.
+    pub hash: Hash32,
+    /// Whose it is.
+    pub publisher_id: AccountId,
+    /// Its size, bytes.
+    pub total_bytes: u32,
+    /// Bytes published; the rest is to come.
+    pub published_bytes: u32,
+    /// Whether its publisher has withdrawn it from new requests.
+    #[serde(default)]
+    pub retired: bool,
+}
+
 /// `get_worker`: a registered worker.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct WorkerView {
     /// The account that submits.

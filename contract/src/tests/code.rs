@@ -1,10 +1,10 @@
 //! Published code.
 
 use near_sdk::NearToken;
-use outlayer_protocol::{Bytes, Hash32, request::CodeRef};
+use outlayer_protocol::{Bytes, Hash32, request::CodeRef, views::CodeInfoView};
 
 use super::world::*;
-use crate::{CodeError, CodeInfoView, ContractError, code::MIN_CHUNK_BYTES};
+use crate::{CodeError, ContractError, code::MIN_CHUNK_BYTES};
 
 const P: &str = "publisher.near";
 const NEAR: NearToken = NearToken::from_near(1);
@@ -42,7 +42,13 @@ fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
     publish(&mut world, P, &code, 0, 20_000).unwrap();
     assert_eq!((info(&mut world, None), world.view(|c| c.get_code(hash, 0, 10))), (None, None));
     let published_bytes = 20_000;
-    let partial = CodeInfoView { hash, publisher_id: id(P), total_bytes: 50_000, published_bytes };
+    let partial = CodeInfoView {
+        hash,
+        publisher_id: id(P),
+        total_bytes: 50_000,
+        published_bytes,
+        retired: false,
+    };
     assert_eq!(info(&mut world, Some(P)), Some(partial.clone()));
     publish(&mut world, P, &code, 20_000, 40_000).unwrap();
     publish(&mut world, P, &code, 40_000, 50_000).unwrap();

@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// The terms under which a request was accepted; later changes of the configuration do not touch them.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Terms {
     /// The engine that executes it.
@@ -36,6 +37,7 @@ pub struct Terms {
 }
 
 /// A worker's promise that its execution gave a certain digest, made before any body was public.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Commitment {
     /// The worker.
@@ -45,6 +47,7 @@ pub struct Commitment {
 }
 
 /// Where a live request stands.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -76,6 +79,7 @@ impl Phase {
 
 /// A request that has not been settled. The input and a staged response's body are kept apart from it, so that
 /// a step loads only what it needs.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct LiveRequest {
     /// What to run.
