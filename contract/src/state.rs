@@ -9,7 +9,7 @@ use outlayer_protocol::{Config, Hash32, RequestId};
 use crate::Funds;
 
 /// The layout of state that this code reads and writes.
-pub const LAYOUT: u16 = 1;
+pub const LAYOUT: u16 = 2;
 
 /// An upgrade that is announced.
 #[near(serializers = [borsh, json])]
@@ -47,4 +47,6 @@ pub struct Contract {
     pub(crate) funds: Funds,
     /// The upgrade that is announced.
     pub(crate) upgrade: Option<Upgrade>,
+    /// The height from which on every request that was ever accepted has ended or can be swept.
+    pub(crate) live_until: u64,
 }

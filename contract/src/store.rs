@@ -40,7 +40,7 @@ pub(crate) enum Prefix {
     /// Code hash, publisher -> code being published.
     Upload = b'u',
     /// Code hash -> nothing: the code is withdrawn from new requests.
-    Retired = b'q',
+    Retired = b't',
     /// Code hash, publisher, number -> a piece of the code.
     Chunk = b'b',
 }

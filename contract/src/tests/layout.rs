@@ -3,14 +3,14 @@
 
 use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
-use near_sdk::NearToken;
+use near_sdk::{NearToken, state::ContractState};
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, Hash32, ResourceLimits,
+    Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits,
     config::{Prices, RequestBounds},
 };
 
 use super::world::*;
-use crate::LAYOUT;
+use crate::{Contract, ContractError, LAYOUT};
 
 const ZERO: NearToken = NearToken::ZERO;
 const WORKER: &str = "worker.near";
@@ -23,10 +23,10 @@ fn distinct() -> Config {
         engine_version: EngineVersion(1),
         near_config_version: 2,
         prices: Prices {
-            base_fee: yocto(3),
+            base_fee: yocto(10_000_000_000_000_000_000_003),
             per_fuel: yocto(4),
             per_gas: yocto(5),
-            per_byte: yocto(6),
+            per_byte: yocto(20_000_000_000_000_006),
         },
         protocol_share_bps: 700,
         max_fuel: 8_000_000_000,
@@ -71,6 +71,12 @@ fn every_kind() -> World {
             .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
             .unwrap();
     }
+    let retired = vec![8; 100];
+    let hash = Hash32::of(&retired);
+    world
+        .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, 100, 0, retired))
+        .unwrap();
+    world.call("pub.near", NearToken::from_near(1), |c| c.retire_code(hash)).unwrap();
     world.deliver_transfers();
     world.deleted.insert(id("gone.near"));
     let mut gone = request("bounces");
@@ -115,6 +121,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn parse(text: &str) -> Entries {
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        match hex.split_once('*') {
+            Some((_, length)) => vec![digit(0); length.parse().unwrap()],
+            None => (0..hex.len()).step_by(2).map(digit).collect(),
+        }
+    };
+    let entries = text.lines().map(|line| line.split_once(' ').unwrap());
+    entries.map(|(key, value)| (bytes(key), bytes(value))).collect()
+}
+
 fn file(layout: u16) -> PathBuf {
     let name = format!("src/tests/layouts/{layout}.txt");
     [env!("CARGO_MANIFEST_DIR"), &name].iter().collect()
@@ -127,10 +145,90 @@ fn the_layout_of_state_does_not_move() {
     let found = dump(&every_kind().storage);
     let mut prefixes: Vec<_> = found.lines().map(|line| line[..2].to_owned()).collect();
     prefixes.dedup();
-    assert_eq!(prefixes.concat(), hex(b"Sbcdehiklmnprsuvwx"), "an entry of every kind");
+    assert_eq!(prefixes.concat(), hex(b"Sbcdehiklmnprstuvwx"), "an entry of every kind");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(file(LAYOUT), &found).unwrap();
     }
     let expected = std::fs::read_to_string(file(LAYOUT)).unwrap();
     assert!(found == expected, "the state differs from {}", file(LAYOUT).display());
+}
+
+/// Layout 1, from before the contract counted what bounced, with no request live.
+fn layout_1() -> World {
+    let mut world = World::new();
+    world.storage = parse(&std::fs::read_to_string(file(1)).unwrap());
+    let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (40 + key.len() + value.len()) as u64;
+    world.usage = 100_000 + world.storage.iter().map(bytes).sum::<u64>();
+    world.deleted.insert(id("gone.near"));
+    world
+}
+
+fn migrate(world: &mut World) -> Result<(), ContractError> {
+    let (storage, usage) = (world.storage.clone(), world.usage);
+    // The method reads the raw state; what the mock would write back is the new one.
+    world.enter(&id(CONTRACT), ZERO, Vec::new());
+    let migrated = Contract::migrate();
+    if let Ok(contract) = &migrated {
+        contract.state_write();
+    }
+    world.leave();
+    if migrated.is_err() {
+        (world.storage, world.usage) = (storage, usage);
+    }
+    migrated.map(drop)
+}
+
+#[test]
+fn the_state_of_the_previous_layout_is_migrated_and_nobody_loses_anything() {
+    let mut world = layout_1();
+    migrate(&mut world).unwrap();
+    let contract = world.contract();
+    assert_eq!((contract.layout, contract.live_until), (LAYOUT, world.height));
+    assert_eq!(contract.owner_id, OWNER);
+    assert_eq!(contract.proposed_owner_id, Some(id("new.near")));
+    assert_eq!(contract.next_request_id, 2);
+    assert_eq!(contract.upgrade.unwrap().code_hash, Hash32::of(b"upgrade"));
+    world.balance = OWN.checked_add(contract.funds.total()).unwrap();
+    world.uncounted = 40 + 1 + "gone.near".len() as u64 + 16;
+    world.audit();
+
+    // Everybody finds what they had.
+    let view = world.view(|c| c.get_worker(id(WORKER))).unwrap();
+    assert_eq!((view.settled, view.metadata.as_str()), (2, "about"));
+    let value = world.view(|c| c.storage_get(id("dapp.near"), "kept".into()));
+    assert_eq!(value, Some("value".into()));
+    world.deleted.clear();
+    world.call("gone.near", ZERO, |c| c.claim()).unwrap();
+    world.audit();
+    world.call(WORKER, ZERO, |c| c.withdraw_earnings()).unwrap();
+    world.owner(|c| c.withdraw_protocol_share());
+    world.call("dapp.near", yocto(1), |c| c.storage_unregister(Some(true))).unwrap();
+    for hash in [Hash32::of(&[7; 20_000]), Hash32::of(b"part")] {
+        world.call("pub.near", ZERO, |c| c.delete_code(hash)).unwrap();
+    }
+    world.deliver_transfers();
+    assert_eq!((world.contract().funds.total(), world.balance), (ZERO, OWN));
+
+    // And life goes on.
+    world.owner(|c| c.set_config(config()));
+    let request_id = world.request("dapp.near", &request("after"));
+    world.resolve(WORKER, &answer(request_id, "x")).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    assert_eq!(migrate(&mut world), Ok(()), "twice is as good as once");
+}
+
+#[test]
+fn a_migration_that_cannot_carry_live_requests_is_refused_while_there_are_any() {
+    let mut world = layout_1();
+    let key = b"STATE".to_vec();
+    let mut state = world.storage[&key].clone();
+    // The number of live requests stands after the number of the next one, which is 2.
+    let next = state.windows(12).position(|w| w == [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    state[next + 8] = 3;
+    world.storage.insert(key.clone(), state.clone());
+    assert_eq!(migrate(&mut world), Err(ContractError::LiveRequests { found: 3 }));
+    assert_eq!(world.storage[&key], state);
+    state.truncate(50);
+    world.storage.insert(key, state);
+    assert_eq!(migrate(&mut world), Err(ContractError::Layout { found: Some(1) }));
 }

@@ -334,6 +334,19 @@ fn a_request_for_one_approval_takes_no_commitment() {
     assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
 }
 
+#[test]
+fn at_the_last_height_a_deadline_saturates() {
+    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let mut context = crate::context::sample();
+    context.block_height = u64::MAX - 1;
+    let live = LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"")).unwrap();
+    assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
+    let body = response::sample(7);
+    assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Commit(usize, bool),
