@@ -223,7 +223,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
     assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
-    let price = i128::try_from(own_gas).unwrap() * 100_000_000;
+    let price = i128::from(own_gas) * 100_000_000;
     let won = i128::try_from(earnings(vm) - before).unwrap() - price;
 
     // The dearer way: the refund bounces, to an account that nothing has bounced to before.

@@ -326,6 +326,33 @@ fn commitments_to_an_outdated_truth_are_void() {
 }
 
 #[test]
+fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_approvals(), &body);
+    let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
+    let held = StorageCheck::Held("k".into());
+    let mut request = request;
+    for _ in 0..2 {
+        let step = check_and_submit(request, "a.near", &body, held.clone(), IN_TIME).unwrap();
+        let (next, effects) = live(step);
+        assert!(effects.is_empty() && next.phase == Phase::Pending);
+        request = next;
+    }
+    assert_eq!(request.public_digests, [truth]);
+    let lazy = id("lazy.near");
+    let hash = commitment(&truth, &lazy);
+    let copied = Input::Commit { worker_id: &lazy, hash, height: IN_TIME };
+    assert!(matches!(
+        request.clone().step(copied).unwrap_err(),
+        Refusal::CommitmentToPublicBody { .. }
+    ));
+    // When the key is free it is taken, for those who stood behind it before.
+    let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
+    let Phase::Staged { winners, .. } = &request.phase else { panic!("{:?}", request.phase) };
+    assert_eq!(*winners, ["a.near", "b.near"].map(id));
+}
+
+#[test]
 fn a_request_for_one_approval_takes_no_commitment() {
     let worker = id("a.near");
     let error = sample()
