@@ -109,6 +109,19 @@ impl Testbed {
         self.publish(&artifacts::wasm(name)?).await
     }
 
+    /// Pays for what the dApp's requests store: 1 NEAR.
+    ///
+    /// # Errors
+    /// When the contract refuses.
+    pub async fn pay_for_storage(&self) -> Result<()> {
+        let call = self.worker.call(self.contract.id(), "storage_deposit");
+        let call = call
+            .args_json(json!({ "account_id": self.dapp.id() }))
+            .deposit(NearToken::from_near(1));
+        call.max_gas().transact().await?.into_result().context("storage_deposit")?;
+        Ok(())
+    }
+
     /// What the contract asks for `request`.
     ///
     /// # Errors
