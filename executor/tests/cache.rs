@@ -37,13 +37,7 @@ const fn counts(compiled: u64, loaded: u64) -> CacheCounts {
 fn guests() -> Vec<(&'static str, Run)> {
     let core = Run::start("(call $print (i32.const 100) (i32.const 3))").input("in");
     let gas = core.clone().limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000));
-    let component = Run::bytes(common::component::componentize(
-        &wat::parse_str(format!(
-            r#"(module {} (func (export "_start") (call $print (i32.const 100) (i32.const 3))))"#,
-            common::component::prelude()
-        ))
-        .unwrap(),
-    ));
+    let component = common::components::wasi("(call $print (i32.const 100) (i32.const 3))");
     let mut near = Run::wat(
         r#"(module (import "env" "value_return" (func $return (param i64 i64))) (memory 1) (data (i32.const 8) "near")
             (func (export "run") (call $return (i64.const 4) (i64.const 8))))"#,

@@ -5,6 +5,7 @@ mod audit;
 mod code;
 mod governance;
 mod interleavings;
+mod layout;
 mod money;
 pub(crate) mod node;
 mod requests;

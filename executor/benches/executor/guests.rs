@@ -1,13 +1,10 @@
 //! Guests, and a way to run them that adds nothing of its own.
 
+use outlayer_componentize::componentize;
 use outlayer_executor::{EmptySnapshot, Execution, Executor, Job};
 use outlayer_protocol::{
     Compute, ExecutionContext, NearToken, ResourceLimits, Status, random_seed,
 };
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
-use wit_component::ComponentEncoder;
 
 /// Enough for every guest here, and less than the engine's own bound.
 const FUEL: Compute = Compute::Fuel(10_000_000_000);
@@ -51,14 +48,7 @@ impl Guest {
 
     /// A component around a core module, by the usual adapter.
     pub(crate) fn component(code: &[u8]) -> Self {
-        let component = ComponentEncoder::default()
-            .module(code)
-            .unwrap()
-            .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-            .unwrap()
-            .encode()
-            .unwrap();
-        Self::new(component, FUEL)
+        Self::new(componentize(code).unwrap(), FUEL)
     }
 
     /// A NEAR contract, of which `run` is called.

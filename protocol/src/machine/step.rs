@@ -330,15 +330,22 @@ impl LiveRequest {
         if winners.is_empty() {
             return Err(Refusal::NobodyCommitted { request_id, digest });
         }
-        if self.public_digests.contains(&digest) {
-            return Err(Refusal::AlreadyDisputed { request_id, digest });
-        }
         if winners.len() < usize::from(needed) {
+            if self.public_digests.contains(&digest) {
+                return Err(Refusal::AlreadyDisputed { request_id, digest });
+            }
             return Ok(self.dispute(digest, worker_id, &winners));
         }
         match storage {
-            StorageCheck::Held(key) => {
+            StorageCheck::Held(key) if needed == 1 => {
                 return Err(Refusal::KeyHeld { request_id, key: key.clone() });
+            }
+            StorageCheck::Held(_) => {
+                // It may come again, but it is public now: nobody else gets behind it.
+                if !self.public_digests.contains(&digest) {
+                    self.public_digests.push(digest);
+                }
+                return Ok(Step::Live(Box::new(self), Vec::new()));
             }
             StorageCheck::Conflict(key) if needed == 1 => {
                 return Err(Refusal::ReadConflict { request_id, key: key.clone() });
