@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::thread;
-
-use common::{Run, executor};
+use common::Run;
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_protocol::{Hash32, Status};
+use outlayer_protocol::Status;
 
 /// Asks for everything that could differ: randomness, clocks, environment, fresh memory, failed growth, storage, and
 /// floating-point results, and writes all of it out.
@@ -63,42 +61,6 @@ fn neither_optimisation_nor_pools_nor_the_cache_change_anything() {
                 );
             }
         }
-    }
-}
-
-#[test]
-fn tenants_side_by_side_see_nothing_of_each_other() {
-    // Each leaves its mark in memory, storage and output, and shows what it found there before.
-    let tenant = |name: u8| {
-        let body = format!(
-            "(call $print (i32.const 5000) (i32.const 16))
-             (memory.fill (i32.const 5000) (i32.const {name}) (i32.const 16))
-             (call $emit (call $storage_read (i32.const 5000) (i32.const 4) (i32.const 100) (i32.const 8)))
-             (call $storage_write (i32.const 5000) (i32.const 4) (i32.const 5000) (i32.const 4))
-             (call $random_fill (i32.const 0) (i32.const 8)) (call $print (i32.const 0) (i32.const 8))"
-        );
-        let mut run = Run::start(&body);
-        run.context.random_seed = Hash32([name; 32]);
-        run
-    };
-    let alone = [tenant(1).run(), tenant(2).run()];
-    assert_ne!(alone[0].output, alone[1].output);
-    assert!(alone.iter().all(|execution| execution.output[..16] == [0; 16]));
-    let pooled =
-        Executor::new(ExecutorConfig { pool: Some(8), ..ExecutorConfig::default() }).unwrap();
-    for executor in [executor(), &pooled] {
-        thread::scope(|scope| {
-            for thread in 0..4u8 {
-                let (alone, tenant) = (&alone, &tenant);
-                scope.spawn(move || {
-                    for turn in 0..50u8 {
-                        let name = (thread + turn) % 2;
-                        let execution = tenant(name + 1).on(executor).unwrap();
-                        assert_eq!(execution, alone[usize::from(name)]);
-                    }
-                });
-            }
-        });
     }
 }
 

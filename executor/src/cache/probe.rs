@@ -27,7 +27,10 @@ mod tests {
     fn every_preparation_accepts_the_sample_and_changes_it() {
         let stack = probe(crate::prepare::core_module).unwrap();
         let gas = probe(crate::gas::prepare::core_module).unwrap();
-        let inside = probe(|code| Ok(crate::prepare::stack::instrument_inside(code)?)).unwrap();
+        let inside = probe(|code| {
+            Ok(crate::prepare::stack::instrument_inside(code, crate::prepare::stack::STACK_BYTES)?)
+        })
+        .unwrap();
         assert!([&stack, &gas, &inside].iter().all(|prepared| prepared.len() > PROBE.len()));
         assert!(stack != gas && stack != inside);
     }

@@ -40,7 +40,9 @@ impl ComponentEngine {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         wasi_p2::add_to_linker(&mut linker).map_err(failed)?;
         outlayer_wit::add_to_linker(&mut linker).map_err(failed)?;
-        let probe = cache::probe(|code| Ok(prepare::stack::instrument_inside(code)?))?;
+        let probe = cache::probe(|code| {
+            Ok(prepare::stack::instrument_inside(code, prepare::stack::STACK_BYTES)?)
+        })?;
         let components = Cache::new(shared, "component", engine, &probe);
         Ok(Self { engine: engine.clone(), linker, components })
     }

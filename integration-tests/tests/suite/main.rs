@@ -15,6 +15,7 @@ mod network;
 mod readme;
 mod refusals;
 mod replay;
+mod replays;
 mod restart;
 mod settle;
 mod stake;
