@@ -64,6 +64,45 @@ fn neither_optimisation_nor_pools_nor_the_cache_change_anything() {
     }
 }
 
+/// A place of the pools must not be smaller than what a guest may have without them.
+#[test]
+fn every_bound_is_the_same_with_pools() {
+    let pooled =
+        Executor::new(ExecutorConfig { pool: Some(1), ..ExecutorConfig::default() }).unwrap();
+    let alone = Executor::new(ExecutorConfig::default()).unwrap();
+    let grow_table = |table: &str, elements: u32| {
+        Run::module(&format!(
+            r#"(table $t {table} funcref) (func (export "_start")
+                (call $emit (i64.extend_i32_s (table.grow $t (ref.null func) (i32.const {elements})))))"#
+        ))
+        .limits(|limits| limits.table_elements = 1_000_000)
+    };
+    let deep = "(func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1))) (drop (local.get 0)))";
+    let mut guests = vec![
+        grow_table("1", 999_999),
+        grow_table("1", 1_000_000),
+        grow_table("1", 200_000_000),
+        grow_table("1", u32::MAX),
+        grow_table("1 3000000", 2_500_000),
+        grow_table("1 3000000", 3_500_000),
+        grow_table("1 200000000", 150_000_000),
+        Run::module(&format!(r#"{} (func (export "_start"))"#, "(table 3 funcref)".repeat(90))),
+        Run::start("(call $emit (i64.extend_i32_s (memory.grow (i32.const 100000))))"),
+        Run::start("(call $emit (i64.extend_i32_s (memory.grow (i32.const 2000))))"),
+        Run::module(&format!(r#"{deep} (func (export "_start") (call $f (i64.const 0)))"#)),
+        common::components::wasi("(call $emit (i64.extend_i32_s (memory.grow (i32.const 2000))))"),
+    ];
+    guests.push(common::components::wasi(
+        "(loop $l (call $emit (i64.extend_i32_s (memory.grow (i32.const 1)))) (br $l))",
+    ));
+    for (index, guest) in guests.iter_mut().enumerate() {
+        let expected = guest.on(&alone).unwrap();
+        for _ in 0..2 {
+            assert_eq!(guest.on(&pooled).unwrap(), expected, "guest {index}");
+        }
+    }
+}
+
 #[test]
 fn every_nan_that_an_operation_makes_is_the_canonical_one() {
     const CANONICAL_64: u64 = 0x7ff8_0000_0000_0000;

@@ -18,8 +18,10 @@ use outlayer_protocol::{
     Status, config::Config, machine::LiveRequest, pricing::quote, random_seed,
 };
 
-/// How often each is executed in one way.
+/// How often each is executed.
 const REPLAYS: usize = 100;
+/// How often in each other way.
+const MORE: usize = 5;
 
 /// Guests with inputs for each way in which they end. Each is built as a module and as a component.
 const GUESTS: &[(&str, &str)] = &[
@@ -222,15 +224,17 @@ fn a_hundred_replays_of_every_guest_are_identical() -> Result<()> {
         ..config
     };
     let default = ExecutorConfig::default;
-    for (how, config, times) in [
-        ("compiled for each execution", ExecutorConfig { cache_bytes: 0, ..default() }, 2),
-        ("kept in the folder", kept(default()), 2),
-        ("from the folder", kept(default()), REPLAYS),
-        ("pools", ExecutorConfig { pool: Some(2), ..default() }, REPLAYS),
-        ("pools, from the folder", kept(ExecutorConfig { pool: Some(2), ..default() }), 2),
-        ("not optimised", ExecutorConfig { optimize: false, ..default() }, REPLAYS),
-        ("not optimised, pools", ExecutorConfig { optimize: false, pool: Some(1), ..default() }, 2),
+    let pools = |places| ExecutorConfig { pool: Some(places), ..default() };
+    for (how, config) in [
+        ("compiled for each execution", ExecutorConfig { cache_bytes: 0, ..default() }),
+        ("kept in the folder", kept(default())),
+        ("from the folder", kept(default())),
+        ("pools", pools(1)),
+        ("pools, from the folder", kept(pools(2))),
+        ("not optimised", ExecutorConfig { optimize: false, ..default() }),
+        ("not optimised, pools", ExecutorConfig { optimize: false, ..pools(1) }),
     ] {
+        let times = if config.cache_bytes == 0 { 1 } else { MORE };
         let (_, results) = run_all(&cases, config, times)?;
         for ((case, result), expected) in cases.iter().zip(&results).zip(&expected) {
             assert_eq!(result, expected, "{}, {how}", case.name);
