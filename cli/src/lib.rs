@@ -1,12 +1,13 @@
 //! The developer's and operator's command for OutLayer.
 //!
 //! Thin: each command reads its options, asks the library that knows (`outlayer-executor`, `outlayer-worker`,
-//! `outlayer-protocol`), and prints what it says, for people or as JSON.
+//! `outlayer-protocol`, `outlayer-componentize`), and prints what it says, for people or as JSON.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod calibrate;
+mod componentize;
 mod deploy;
 mod estimate;
 mod network;
@@ -32,6 +33,8 @@ struct Cli {
 enum Command {
     /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
+    /// Make a component of a guest that was built for wasm32-wasip1
+    Componentize(componentize::ComponentizeArgs),
     /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
     /// Measure how NEAR's gas and fuel relate, on a corpus of kernels
@@ -68,6 +71,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     let done = match command {
         Command::Run(args) => args.execute(),
+        Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
         Command::Calibrate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),

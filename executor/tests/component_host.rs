@@ -4,19 +4,16 @@
 mod common;
 
 use common::{Memory, Run, context, written};
+use outlayer_componentize::componentize;
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// The interfaces as a core module sees them, an allocator, and `$print`.
 const PRELUDE: &str = r#"
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (import "outlayer:host/context@0.1.0" "get" (func $context (param i32)))
     (import "outlayer:host/storage@0.1.0" "read" (func $read (param i32 i32 i32)))
+    (import "outlayer:host/storage@0.1.0" "contains" (func $contains (param i32 i32) (result i32)))
     (import "outlayer:host/storage@0.1.0" "write" (func $write (param i32 i32 i32 i32)))
     (import "outlayer:host/storage@0.1.0" "remove" (func $remove (param i32 i32) (result i32)))
     (import "outlayer:host/random@0.1.0" "bytes" (func $random (param i32 i32)))
@@ -35,21 +32,16 @@ const PRELUDE: &str = r#"
         (call $print (i32.load (local.get 0)) (i32.load offset=4 (local.get 0))))
 "#;
 
+/// The section by which the sdk describes the package.
+fn description() -> String {
+    let described = include_bytes!("../../sdk/src/host/component-type.bin");
+    let bytes: String = described.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!(r#"(@custom "component-type" "{bytes}")"#)
+}
+
 fn start(body: &str) -> Run {
-    let mut module =
-        wat::parse_str(format!(r#"(module {PRELUDE} (func (export "_start") {body}))"#)).unwrap();
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("outlayer.wit", include_str!("../wit/outlayer.wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let component = ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-        .unwrap()
-        .encode()
-        .unwrap();
-    Run::bytes(component)
+    let text = format!(r#"(module {PRELUDE} (func (export "_start") {body}) {})"#, description());
+    Run::bytes(componentize(&wat::parse_str(text).unwrap()).unwrap())
 }
 
 const KEY: &str = "(i32.const 0) (i32.const 3)";
@@ -71,6 +63,15 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     let execution = start(&format!("{WRITE} {READ} {SHOW}")).value("key", "old").run();
     assert_eq!(execution.output, b"value");
     assert_eq!((execution.reads, execution.journal), (vec![], vec![written("key", Some("value"))]));
+
+    let contains = format!(
+        "(i32.store8 (i32.const 200) (call $contains {KEY})) (call $print (i32.const 200) (i32.const 1))"
+    );
+    let execution = start(&contains).value("key", "old").run();
+    let read = ReadEntry { key: "key".into(), value_hash: Some(Hash32::of(b"old")) };
+    assert_eq!((execution.output, execution.reads), (vec![1], vec![read]));
+    assert_eq!(start(&contains).output(), [0]);
+    assert_eq!(start(&format!("{WRITE} {contains}")).output(), [1]);
 
     let remove = format!(
         "(i32.store8 (i32.const 200) (call $remove {KEY})) (call $print (i32.const 200) (i32.const 1))"

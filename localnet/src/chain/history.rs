@@ -193,6 +193,11 @@ impl History {
         self.blocks.range(..=height).next_back().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
+    /// The oldest block above a height.
+    pub fn above(&self, height: BlockHeight) -> Option<&Arc<StoredBlock>> {
+        self.newest(height.saturating_add(1)).next().map(|(block, _)| block)
+    }
+
     /// The block with a hash.
     pub fn by_hash(&self, hash: &CryptoHash) -> Option<&Arc<StoredBlock>> {
         self.at(*self.heights.get(hash)?)

@@ -6,6 +6,7 @@
 
 mod block;
 mod clock;
+mod election;
 mod epoch;
 mod genesis;
 mod history;
@@ -19,6 +20,7 @@ mod status;
 
 pub use block::{StoredBlock, shard_id};
 pub use clock::{Clock, FIXED_STEP, SKIPPED_HEIGHT};
+pub use election::Election;
 pub use epoch::{Epoch, Epochs};
 pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
 pub use history::{History, Outcome};
@@ -106,12 +108,10 @@ impl Chain {
             genesis_block(&config, genesis_time(&config), &validators, state_root);
         let mut block_tree = PartialMerkleTree::default();
         block_tree.insert(*header.hash());
-        let ratio = config.minimum_stake_ratio;
-        let part = |value: i32| u128::try_from(value).unwrap_or(0);
         let epochs = Epochs::new(
             config.genesis_height,
             config.epoch_length,
-            (part(*ratio.numer()), part(*ratio.denom())),
+            Election::of(&config),
             validators,
         );
         let genesis = StoredBlock {
@@ -218,6 +218,7 @@ impl Chain {
             epoch_id: epoch.id,
             protocol_version: self.config.protocol_version,
             validators: Arc::clone(&epoch.stakes),
+            minimum_stake: self.epochs.minimum_stake(),
             gas_limit: self.config.gas_limit,
         }
     }

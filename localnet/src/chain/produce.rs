@@ -124,6 +124,7 @@ impl Chain {
             epoch_id: epoch.id,
             protocol_version: self.config.protocol_version,
             validators: Arc::clone(&epoch.stakes),
+            minimum_stake: epochs.minimum_stake(),
             gas_limit: self.config.gas_limit,
         };
         let incoming = self.executed.outgoing.clone();

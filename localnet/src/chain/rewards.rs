@@ -66,8 +66,8 @@ impl Rewards {
     }
 }
 
-fn yocto(value: U256) -> Balance {
-    // A year's inflation of all tokens is far below 2^128.
+/// An amount in yoctoNEAR. Parts of all tokens are far below 2^128.
+pub(super) fn yocto(value: U256) -> Balance {
     Balance::from_yoctonear(if value.bits() > 128 { u128::MAX } else { value.low_u128() })
 }
 
@@ -101,6 +101,7 @@ pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, trea
 mod tests {
     use super::*;
     use crate::chain::Genesis;
+    use crate::chain::election::Election;
     use near_crypto::{KeyType, PublicKey};
 
     #[test]
@@ -108,7 +109,7 @@ mod tests {
         let id: AccountId = "test.near".parse().unwrap();
         let key = PublicKey::from_seed(KeyType::ED25519, "v");
         let genesis = Genesis::fast("c", 88, "2024-01-01T00:00:00Z", &id, &key).unwrap();
-        let mut epochs = Epochs::new(0, 60, (1, 6250), genesis.validators());
+        let mut epochs = Epochs::new(0, 60, Election::of(&genesis.config), genesis.validators());
         let nobody =
             Rewards::earned(&genesis.config, Balance::from_near(1), 1, epochs.current(), &id);
         assert_eq!(nobody.total(), Balance::ZERO);

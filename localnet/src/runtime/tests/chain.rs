@@ -97,6 +97,7 @@ impl Chain {
                 id("test.near"),
                 Balance::from_near(50_000_000),
             )])),
+            minimum_stake: Balance::from_near(10),
             gas_limit: self.gas_limit,
         }
     }

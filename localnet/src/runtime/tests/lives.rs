@@ -104,7 +104,7 @@ fn a_deleted_account_leaves_no_key_and_no_data() {
 }
 
 #[test]
-fn a_stake_is_locked_and_proposed() {
+fn a_stake_that_is_large_enough_is_locked_and_proposed() {
     let mut chain = chain(88);
     let stake = |near| {
         vec![Action::Stake(Box::new(StakeAction {
@@ -115,6 +115,15 @@ fn a_stake_is_locked_and_proposed() {
     let tx = chain.run("alice.test.near", "alice.test.near", stake(0));
     let account_id = id("alice.test.near");
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::TriesToUnstake { account_id }));
+    let tx = chain.run("alice.test.near", "alice.test.near", stake(9));
+    assert_eq!(
+        chain.failure(&tx),
+        Some(ActionErrorKind::InsufficientStake {
+            account_id: id("alice.test.near"),
+            stake: Balance::from_near(9),
+            minimum_stake: Balance::from_near(10),
+        })
+    );
     chain.run("alice.test.near", "alice.test.near", stake(60));
     let account = chain.state.account(&id("alice.test.near")).unwrap();
     assert_eq!(account.locked(), Balance::from_near(60));
@@ -181,6 +190,23 @@ fn an_eth_implicit_account_uses_a_wallet_that_nobody_has_deployed() {
         account_id: id(wallet),
     });
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(error)));
+}
+
+/// `is_deterministic_account_multi_action_eligible` in `runtime/runtime/src/lib.rs`.
+#[test]
+fn a_transfer_makes_an_account_whose_id_commits_to_its_contract_even_before_other_actions() {
+    let mut chain = chain(84);
+    let name = "0s0123456789abcdef0123456789abcdef01234567";
+    let actions = vec![transfer(Balance::from_near(1)), call("hello", b"")];
+    let tx = chain.run("alice.test.near", name, actions);
+    // The account was there for the call, which found no code.
+    assert!(matches!(
+        chain.failure(&tx),
+        Some(ActionErrorKind::FunctionCallError(FunctionCallError::CompilationError(_)))
+    ));
+    let tx = chain.run("alice.test.near", name, vec![transfer(Balance::from_near(1))]);
+    assert_eq!(chain.failure(&tx), None);
+    assert_eq!(chain.amount(name), Balance::from_near(1));
 }
 
 #[test]
