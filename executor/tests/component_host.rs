@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Memory, Run, components::host as start, context, written};
+use common::{Memory, components::host as start, context, written};
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
 
