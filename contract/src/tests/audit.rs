@@ -117,9 +117,17 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        let staged =
-            live.values().filter(|request| matches!(request.phase, Phase::Staged { .. })).count();
-        assert_eq!(self.entries(Prefix::Staged).count(), staged);
+        // A body stands whole, or in the parts that its request counts.
+        let whole = |request: &&LiveRequest| {
+            matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
+        };
+        assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
+        let uploads = || live.values().filter_map(|request| request.upload.as_ref());
+        let parts: u32 = uploads().map(|upload| upload.parts).sum();
+        assert_eq!(self.entries(Prefix::Part).count(), parts as usize);
+        let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
+        let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
+        assert_eq!(kept, staged);
         for (_, holder) in self.decoded::<RequestId>(Prefix::Hold) {
             assert!(matches!(live[&holder].phase, Phase::Staged { .. }), "held by {holder}");
         }
@@ -154,10 +162,11 @@ impl World {
 
     /// What is counted as paid for by a pot is what stands under those prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 13] = [
+        const TENANTS: [Prefix; 14] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
+            Prefix::Part,
             Prefix::LiveSlot,
             Prefix::LivePosition,
             Prefix::Namespace,
@@ -198,7 +207,9 @@ impl World {
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
         let held =
             self.entries(Prefix::Hold).filter(|(_, value)| *value == request_id.to_le_bytes());
+        let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
         named
+            .chain(parts)
             .chain(listed)
             .chain(held)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
@@ -214,6 +225,7 @@ impl World {
             env: live.env.clone(),
             limits: live.limits,
             approvals: live.approvals,
+            response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }
     }

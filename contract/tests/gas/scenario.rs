@@ -1,9 +1,9 @@
 //! Requests and answers of every size, and what they cost.
 
-use near_vm_runner::logic::{ReturnData, types::PromiseResult};
+use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, Outcome, ReadEntry, ResponseFormat, Settlement, Status,
+    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     record::{ExecutionRecord, commitment},
@@ -41,7 +41,8 @@ pub(crate) struct Measured {
 }
 
 fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
-    Call { by, method, input: args.to_string().into_bytes(), deposit: 0, gas: MOST, result: None }
+    let input = args.to_string().into_bytes();
+    Call { by, method, input, deposit: 0, gas: MOST, result: None, receivers: &[] }
 }
 
 fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
@@ -164,6 +165,30 @@ pub(crate) fn settle_disputed(
     run(vm, request, body, request.approvals.into())
 }
 
+/// What a worker sends in one transaction at the most.
+const PART: usize = 1 << 20;
+
+/// Submits a body, in parts where it is too large for one transaction; what the call burned that submitted it.
+fn submit(vm: &mut Vm, request_id: RequestId, body: &ExecutionResponse) -> VMOutcome {
+    let (input, submitter) = (borsh::to_vec(body).unwrap(), worker(0));
+    if input.len() <= PART {
+        return vm.call(Call { input, ..call(&submitter, "resolve_execution", json!({})) });
+    }
+    let live = view(vm, "get_request", json!({ "request_id": request_id }));
+    let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+    let digest = ExecutionRecord::new(&live, body).digest();
+    let mut offset = 0;
+    let mut last = None;
+    for bytes in input.chunks(PART) {
+        let total_bytes = u32::try_from(input.len()).unwrap();
+        let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
+        offset += u32::try_from(bytes.len()).unwrap();
+        let input = borsh::to_vec(&part).unwrap();
+        last = Some(vm.call(Call { input, ..call(&submitter, "stage_response", json!({})) }));
+    }
+    last.unwrap()
+}
+
 fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
     let args = json!({ "request": request });
     let estimated = view(vm, "estimate_gas", args.clone());
@@ -188,14 +213,14 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             vm.call(call(&worker, "commit_execution", args));
         }
     }
-    let (input, submitter) = (borsh::to_vec(&body).unwrap(), worker(0));
-    let resolved = vm.call(Call { input, ..call(&submitter, "resolve_execution", json!({})) });
+    let resolved = submit(vm, request_id, &body);
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {
         input: args,
         gas: reserved,
         result: Some(PromiseResult::Successful(payload.into())),
+        receivers: &[DAPP],
         ..call(CONTRACT, "on_execution_response", json!({}))
     });
     let ReturnData::Value(returned) = &settled.return_data else {
