@@ -10,6 +10,7 @@ mod guests;
 mod kinds;
 mod lies;
 mod links;
+mod outputs;
 mod readme;
 mod refusals;
 mod replay;
