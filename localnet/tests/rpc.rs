@@ -206,6 +206,38 @@ async fn the_views_of_query_are_methods_of_their_own_too() {
     assert_eq!(reply["error"]["cause"]["name"], "CONTRACT_EXECUTION_ERROR", "{reply}");
 }
 
+/// `handle_unknown_block` in `chain/jsonrpc/src/lib.rs`, `is_block_gc` in `chain/client/src/view_client_actor.rs`.
+#[tokio::test]
+async fn a_block_that_is_gone_has_a_status_of_its_own() {
+    let by_hand = config(BlockProduction::ByHand);
+    let handle = spawn(Config { window: 5, ..by_hand }).unwrap();
+    let url = handle.rpc_url();
+    handle.produce_blocks(8).unwrap();
+    handle.fast_forward(3).unwrap();
+    handle.produce_blocks(1).unwrap();
+    let ask = async |method: &str, height: u64| {
+        let mut params = json!({"block_id": height});
+        if method == "query" {
+            params["request_type"] = json!("view_account");
+            params["account_id"] = json!("near");
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let (code, text) = post(&url, body.to_string()).await;
+        let reply: Value = serde_json::from_str(&text).unwrap();
+        (code, reply["error"]["cause"]["name"].as_str().unwrap_or_default().to_owned())
+    };
+    let unknown = "UNKNOWN_BLOCK".to_owned();
+    assert_eq!(ask("block", 12).await, (200, String::new()));
+    // Skipped, forgotten, and not there yet.
+    for (height, code) in [(10, 422), (1, 422), (50, 200)] {
+        assert_eq!(ask("block", height).await, (code, unknown.clone()), "block {height}");
+    }
+    assert_eq!(ask("query", 10).await, (422, unknown.clone()));
+    assert_eq!(ask("query", 1).await, (200, "GARBAGE_COLLECTED_BLOCK".to_owned()));
+    assert_eq!(ask("query", 0).await, (200, String::new()), "the genesis stays");
+    assert_eq!(ask("query", 50).await, (200, unknown));
+}
+
 #[tokio::test]
 async fn nonces_of_the_past_are_refused() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{fold, numbers};
 
 /// What the document's values come to.
-pub const JSON: u64 = 0x30ee_8167_dbfd_2211;
+pub const JSON: u64 = 0xc6a5_6a4d_2f67_5170;
 
 const ENTRIES: usize = 300;
 
@@ -30,18 +30,21 @@ pub fn json() -> u64 {
     }
 }
 
+/// Another crate of the same build can make the parser keep a map's order, or round the last digit of a number otherwise: neither
+/// shows in the sum.
 fn visit(sum: u64, value: &Value) -> u64 {
     match value {
         Value::Null => fold(sum, 1),
         Value::Bool(truth) => fold(sum, 2 + u64::from(*truth)),
         Value::Number(number) => {
-            let bits = number.as_f64().unwrap_or_default().to_bits();
-            fold(sum, number.as_u64().unwrap_or(bits))
+            let millionths = (number.as_f64().unwrap_or_default() * 1e6).round();
+            fold(sum, number.as_u64().unwrap_or(millionths.to_bits()))
         }
         Value::String(text) => text.bytes().fold(sum, |sum, byte| fold(sum, byte.into())),
         Value::Array(values) => values.iter().fold(sum, visit),
-        Value::Object(entries) => entries
-            .iter()
-            .fold(sum, |sum, (name, value)| visit(fold(sum, name.len() as u64), value)),
+        Value::Object(entries) => {
+            let entry = |(name, value): (&String, &Value)| visit(name.len() as u64, value);
+            fold(sum, entries.iter().map(entry).fold(0, u64::wrapping_add))
+        }
     }
 }
