@@ -5,7 +5,7 @@ use outlayer_protocol::{ExecutionRequest, RequestId};
 use serde::Serialize;
 
 /// Gas for `request_execution` when the caller names none: the call itself, and the settlement's callback, which is
-/// reserved when the request is made.
+/// reserved when the request is made; nearly twice what the default limits need.
 const REQUEST_GAS: Gas = Gas::from_tgas(120);
 /// Gas for the other calls when the caller names none.
 const OTHER_GAS: Gas = Gas::from_tgas(20);
@@ -29,7 +29,8 @@ impl Outlayer {
         Self { deposit, ..self }
     }
 
-    /// Sets the call's gas.
+    /// Sets the call's gas. Requests with large limits need more than the default: the view `estimate_gas` says how much, for
+    /// the largest outputs 456 Tgas in borsh and 606 in JSON, and the caller's own callback has to decode what comes back.
     #[must_use]
     pub fn with_static_gas(self, gas: Gas) -> Self {
         Self { gas: Some(gas), ..self }

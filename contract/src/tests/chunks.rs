@@ -291,7 +291,9 @@ fn parts_of_a_body_with_too_few_behind_it_are_disputed_at_the_first() {
 fn commitments_that_a_conflict_makes_void_take_the_parts_with_them() {
     let (mut world, body) = (world(2), large(b'o'));
     let digest = digest_of(&mut world, &body);
-    ["a.near", "b.near"].map(|worker| commit(&mut world, worker, digest).unwrap());
+    for worker in ["a.near", "b.near"] {
+        commit(&mut world, worker, digest).unwrap();
+    }
     send(&mut world, "a.near", &body, 0..2).unwrap();
     world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
     send(&mut world, "a.near", &body, [2]).unwrap();
