@@ -10,6 +10,7 @@ use outlayer_protocol::{
     record::{ExecutionRecord, commitment},
     request::CodeRef,
     storage::journal_bytes,
+    upload::MIN_PART_BYTES,
     views::RequestView,
 };
 use serde_json::{Value, json};
@@ -174,8 +175,8 @@ pub(crate) fn settle_disputed(
     run(vm, request, body, request.approvals.into())
 }
 
-/// What a worker sends in one transaction at the most.
-const PART: usize = 1 << 20;
+/// The smallest parts are the dearest to settle.
+const PART: usize = MIN_PART_BYTES as usize;
 
 /// Submits a body, in parts where it is too large for one transaction; what the call burned that submitted it.
 fn submit(vm: &mut Vm, request_id: RequestId, body: &ExecutionResponse) -> (VMOutcome, u64) {
