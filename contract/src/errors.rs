@@ -166,6 +166,14 @@ pub enum ContractError {
         /// The request.
         request_id: RequestId,
     },
+    /// What has come in parts is no body.
+    #[error("request {request_id}: the body that came in parts is no response: {reason}")]
+    Body {
+        /// The request.
+        request_id: RequestId,
+        /// What the decoder says.
+        reason: String,
+    },
     /// The caller is no worker.
     #[error("{found} is not a registered worker")]
     NotAWorker {

@@ -6,7 +6,10 @@
 
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
-use outlayer_protocol::{ExecutionRequest, config::RequestBounds, limits::MAX_VALUE_BYTES};
+use outlayer_protocol::{
+    ExecutionRequest, ResponseFormat, config::RequestBounds, limits::MAX_VALUE_BYTES,
+    storage::MAX_REPLACED_BYTES,
+};
 
 use crate::ContractError;
 
@@ -26,8 +29,10 @@ const PER_APPROVAL: Gas = Gas::from_ggas(1_600);
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
 /// For one byte of arguments, environment and URL: read, decoded one by one, deleted.
 const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
-/// For one byte of output: read, hashed for the event, encoded in base64, returned, deleted.
-const PER_OUTPUT_BYTE: Gas = Gas::from_gas(190_000_000);
+/// For one byte of output in borsh: read, decoded, returned to one receiver, deleted.
+const PER_BORSH_OUTPUT_BYTE: Gas = Gas::from_gas(112_000_000);
+/// For one byte of output in JSON: besides, encoded in base64, which makes it a third longer.
+const PER_JSON_OUTPUT_BYTE: Gas = Gas::from_gas(188_000_000);
 /// For one byte of journal: read, hashed, written, deleted.
 const PER_JOURNAL_BYTE: Gas = Gas::from_gas(150_000_000);
 /// For one key that was read: its entry read, its hold checked and released.
@@ -87,16 +92,20 @@ fn is_implicit(payer: Option<&AccountId>) -> bool {
 pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
     let limits = &request.limits;
     let writes = u64::from(limits.storage_writes);
+    let per_output_byte = match request.response_format {
+        ResponseFormat::Json => PER_JSON_OUTPUT_BYTE,
+        ResponseFormat::Borsh => PER_BORSH_OUTPUT_BYTE,
+    };
     let parts = [
         (IMPLICIT_PAYER, is_implicit(payer).into()),
         (PER_APPROVAL, request.approvals.into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
         (PER_TEXT_BYTE, texts(request)),
-        (PER_OUTPUT_BYTE, limits.output_bytes.into()),
+        (per_output_byte, limits.output_bytes.into()),
         (PER_JOURNAL_BYTE, limits.journal_bytes.into()),
         (PER_READ, limits.storage_reads.into()),
         (PER_WRITE, writes),
-        (PER_OLD_BYTE, writes.saturating_mul(MAX_VALUE_BYTES.into())),
+        (PER_OLD_BYTE, writes.saturating_mul(MAX_VALUE_BYTES.into()).min(MAX_REPLACED_BYTES)),
     ];
     sum(SETTLEMENT, &parts)
 }

@@ -7,7 +7,9 @@ use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, JournalEntry,
     limits::MAX_KEY_BYTES,
-    storage::{StorageCheck, StorageError, Touched, first_conflict, touched_keys},
+    storage::{
+        MAX_REPLACED_BYTES, StorageCheck, StorageError, Touched, first_conflict, touched_keys,
+    },
 };
 
 use crate::{
@@ -281,14 +283,29 @@ pub(crate) fn apply(account_id: &AccountId, journal: &[JournalEntry]) {
     save(account_id, &account);
 }
 
-/// Bytes that a journal adds, and bytes that it frees.
-fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> (u64, u64) {
-    journal.iter().fold((0, 0), |(added, freed), JournalEntry { key, value }| {
-        let now =
-            meta(account_id, key).map_or(0, |meta| key_bytes(account_id, key, meta.bytes.into()));
-        let then = value.as_ref().map_or(0, |value| key_bytes(account_id, key, value.len() as u64));
-        (added + then, freed + now)
-    })
+/// What applying a journal does to state.
+#[derive(Default)]
+struct JournalChange {
+    /// Bytes added.
+    added: u64,
+    /// Bytes freed.
+    freed: u64,
+    /// Of the freed ones those of values.
+    replaced: u64,
+}
+
+fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalChange {
+    let mut change = JournalChange::default();
+    for JournalEntry { key, value } in journal {
+        if let Some(meta) = meta(account_id, key) {
+            change.freed += key_bytes(account_id, key, meta.bytes.into());
+            change.replaced += u64::from(meta.bytes);
+        }
+        if let Some(value) = value {
+            change.added += key_bytes(account_id, key, value.len() as u64);
+        }
+    }
+    change
 }
 
 /// Where a namespace stands towards a response. Holds of the response's own request do not count.
@@ -305,11 +322,14 @@ pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> Sto
         return StorageCheck::Fits;
     }
     let account = find(account_id).unwrap_or_default();
-    let (added, freed) = journal_change(account_id, &response.journal);
+    let JournalChange { added, freed, replaced } = journal_change(account_id, &response.journal);
     let needed = added.saturating_sub(freed);
     let available = account.paid_bytes().saturating_sub(account.used_bytes);
     if needed > available {
         return StorageCheck::Exhausted { needed, available };
+    }
+    if replaced > MAX_REPLACED_BYTES {
+        return StorageCheck::Exhausted { needed: replaced, available: MAX_REPLACED_BYTES };
     }
     StorageCheck::Fits
 }

@@ -13,6 +13,8 @@ pub(crate) enum Prefix {
     Input = b'i',
     /// Request id -> staged response.
     Staged = b's',
+    /// Request id, number -> a part of a response.
+    Part = b'q',
     /// Position -> request id, for paging.
     LiveSlot = b'l',
     /// Request id -> position.

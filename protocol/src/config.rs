@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineVersion, ResourceLimits};
+use crate::{EngineVersion, ResourceLimits, capacity::MAX_OUTPUT_BYTES};
 
 /// Prices, in yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
@@ -34,7 +34,8 @@ impl Default for Prices {
     }
 }
 
-/// The most that a request may ask for.
+/// The most that a request may ask for. What is asked for together is bounded besides by what one receipt can carry, see
+/// [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -59,7 +60,7 @@ impl Default for RequestBounds {
                 memory_bytes: 1 << 30,
                 table_elements: 1_000_000,
                 instances: 64,
-                output_bytes: 256 << 10,
+                output_bytes: MAX_OUTPUT_BYTES,
                 log_bytes: 4 << 20,
                 journal_bytes: 64 << 10,
                 storage_reads: 32,

@@ -53,6 +53,15 @@ pub struct ExecutionRecord {
 impl ExecutionRecord {
     /// The record of `response` as an answer to `request`.
     pub fn new(request: &LiveRequest, response: &ExecutionResponse) -> Self {
+        Self::with_output_hash(request, response, Hash32::of(&response.output))
+    }
+
+    /// The same where the SHA-256 of the response's output is known already.
+    pub fn with_output_hash(
+        request: &LiveRequest,
+        response: &ExecutionResponse,
+        output_hash: Hash32,
+    ) -> Self {
         Self {
             engine_version: request.terms.engine_version,
             near_config_version: request.terms.near_config_version,
@@ -66,7 +75,7 @@ impl ExecutionRecord {
             context: request.context.clone(),
             read_set_hash: Hash32::of_borsh(&response.reads),
             status: response.status.clone(),
-            output_hash: Hash32::of(&response.output),
+            output_hash,
             log_hash: response.log_hash,
             used: response.used,
             journal_hash: Hash32::of_borsh(&response.journal),

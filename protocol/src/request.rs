@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Hash32, Limit, ResourceLimits,
+    Bytes, Hash32, Limit, ResourceLimits, capacity,
     config::{Config, RequestBounds},
     context::is_reserved_variable,
 };
@@ -157,6 +157,16 @@ pub enum RequestError {
         /// What is allowed.
         max: u64,
     },
+    /// The largest answer could not be settled: see [`capacity`](crate::capacity).
+    #[error(
+        "settling the largest answer would read {found} bytes of state, a receipt of NEAR may read {max}: ask for less input, output or journal, or fewer keys"
+    )]
+    Settlement {
+        /// What it would read at the most.
+        found: u64,
+        /// What is possible.
+        max: u64,
+    },
     /// A number that must not be zero is.
     #[error("{which} is 0, at least 1 is needed")]
     Zero {
@@ -272,6 +282,7 @@ impl ExecutionRequest {
                 return Err(RequestError::Zero { which });
             }
         }
+        capacity::check(self)?;
         if let Some(url) = &self.code.url
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {

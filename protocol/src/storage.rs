@@ -119,6 +119,9 @@ pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
     journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
 }
 
+/// The most bytes of values that one journal may replace or remove: a settlement reads them all in one receipt.
+pub const MAX_REPLACED_BYTES: u64 = 1 << 20;
+
 /// A key that a response touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touched<'a> {
@@ -160,11 +163,12 @@ pub enum StorageCheck {
     Conflict(Bytes),
     /// This key is held by a response that is staged for another request.
     Held(Bytes),
-    /// The namespace's owner has not paid for this many more bytes.
+    /// The namespace's owner has not paid for this many more bytes, or more than [`MAX_REPLACED_BYTES`] bytes of values
+    /// are to be replaced at once.
     Exhausted {
-        /// Bytes that the journal adds.
+        /// Bytes that the journal adds, or replaces.
         needed: u64,
-        /// Bytes that are paid for and free.
+        /// Bytes that are paid for and free, or may be replaced.
         available: u64,
     },
 }

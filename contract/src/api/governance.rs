@@ -4,14 +4,12 @@
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Compute, Config, ResourceLimits,
+    capacity::MAX_OUTPUT_BYTES,
     pricing::{max_fee, split_fee},
 };
 
 use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT, gas};
 
-/// The largest output that may be allowed, bytes: a settlement in JSON must fit into a return value of 4,194,304 bytes
-/// (base64 adds a third), and the staged response into a receipt's 4,000,000 bytes of recorded state, twice.
-const MAX_OUTPUT_BYTES: u32 = 1 << 20;
 /// The largest journal that may be allowed, bytes.
 const MAX_JOURNAL_BYTES: u32 = 256 << 10;
 /// The most keys that may be allowed, read or written: their gas must fit into a callback.

@@ -120,9 +120,17 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        let staged =
-            live.values().filter(|request| matches!(request.phase, Phase::Staged { .. })).count();
-        assert_eq!(self.entries(Prefix::Staged).count(), staged);
+        // A body stands whole, or in the parts that its request counts.
+        let whole = |request: &&LiveRequest| {
+            matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
+        };
+        assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
+        let uploads = || live.values().filter_map(|request| request.upload.as_ref());
+        let parts: u32 = uploads().map(|upload| upload.parts).sum();
+        assert_eq!(self.entries(Prefix::Part).count(), parts as usize);
+        let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
+        let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
+        assert_eq!(kept, staged);
         self.audit_holds();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
@@ -165,7 +173,17 @@ impl World {
     /// The body that is staged for a request.
     fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
         let name = live.id().to_be_bytes();
-        self.decoded(Prefix::Staged).find(|(key, _)| *key == name).map(|(_, body)| body)
+        if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
+            return self
+                .decoded(Prefix::Staged)
+                .find(|(key, _)| *key == name)
+                .map(|(_, body)| body);
+        }
+        let mut parts: Vec<_> =
+            self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name)).collect();
+        parts.sort_unstable();
+        let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
+        Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
     /// What a namespace is charged for is what it takes.
@@ -189,10 +207,11 @@ impl World {
 
     /// What is counted as paid for by a pot is what stands under those prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 15] = [
+        const TENANTS: [Prefix; 16] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
+            Prefix::Part,
             Prefix::LiveSlot,
             Prefix::LivePosition,
             Prefix::Namespace,
@@ -236,7 +255,9 @@ impl World {
         let live = &self.live_requests()[&request_id];
         let own: Vec<_> = self.held_by(live).into_iter().map(|(key, _)| key).collect();
         let held = self.entries(Prefix::Hold).filter(|(key, _)| own.iter().any(|one| one == key));
+        let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
         named
+            .chain(parts)
             .chain(listed)
             .chain(held)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
@@ -252,6 +273,7 @@ impl World {
             env: live.env.clone(),
             limits: live.limits,
             approvals: live.approvals,
+            response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }
     }

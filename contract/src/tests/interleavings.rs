@@ -11,6 +11,7 @@ use outlayer_protocol::{
     record::{ExecutionRecord, commitment},
     request::{CodeRef, ResponseFormat},
     storage::ReadEntry,
+    upload::MIN_PART_BYTES,
 };
 use proptest::prelude::*;
 
@@ -22,6 +23,8 @@ const WORKERS: [&str; 4] = ["one.near", "two.near", "three.near", "four.near"];
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const PAYER: &str = "payer.near";
 const CODE: &[u8] = b"a module that is published";
+/// Bytes of output that come in two parts.
+const LARGE: u32 = 300_000;
 const ZERO: NearToken = NearToken::ZERO;
 const HEIR: &str = "heir.near";
 
@@ -32,9 +35,10 @@ fn large_code() -> Vec<u8> {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Request { dapp: usize, approvals: u8, published: bool, payer: bool, excess: u64 },
+    Request { dapp: usize, approvals: u8, published: bool, payer: bool, large: bool, excess: u64 },
     Commit { worker: usize, pick: usize, lie: bool },
     Resolve { worker: usize, pick: usize, kind: usize, read: usize, write: usize },
+    Part { worker: usize, pick: usize, kind: usize, what: usize },
     Cancel { dapp: usize, pick: usize },
     Deliver { pick: usize },
     Lose { pick: usize },
@@ -59,14 +63,15 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let (n, pick) = (|most: usize| 0..most, || 0..20usize);
     let act = prop_oneof![
-        4 => (n(3), 1u8..4, any::<bool>(), any::<bool>(), 0u64..1_000)
-            .prop_map(|(dapp, approvals, published, payer, excess)| {
-                Act::Request { dapp, approvals: if approvals == 3 { 2 } else { 1 }, published, payer, excess }
+        4 => (n(3), 1u8..4, any::<bool>(), any::<bool>(), any::<bool>(), 0u64..1_000)
+            .prop_map(|(dapp, approvals, published, payer, large, excess)| {
+                Act::Request { dapp, approvals: if approvals == 3 { 2 } else { 1 }, published, payer, large, excess }
             }),
         3 => (n(4), pick(), any::<bool>()).prop_map(|(worker, pick, lie)| Act::Commit { worker, pick, lie }),
         8 => (n(4), pick(), n(6), n(8), n(27)).prop_map(|(worker, pick, kind, read, write)| {
             Act::Resolve { worker, pick, kind, read, write }
         }),
+        8 => (n(4), pick(), n(3), n(6)).prop_map(|(worker, pick, kind, what)| Act::Part { worker, pick, kind, what }),
         1 => (n(3), pick()).prop_map(|(dapp, pick)| Act::Cancel { dapp, pick }),
         5 => pick().prop_map(|pick| Act::Deliver { pick }),
         1 => pick().prop_map(|pick| Act::Lose { pick }),
@@ -153,6 +158,9 @@ impl History {
         write: usize,
     ) -> ExecutionResponse {
         let mut body = answer(request_id, if kind == 1 { "lie" } else { "truth" });
+        if self.world.live_requests()[&request_id].limits.output_bytes == LARGE {
+            body.output.0.resize(LARGE as usize, b'o');
+        }
         if kind == 2 {
             body.status = Status::Trapped { reason: "unreachable".to_owned() };
             body.output = Bytes::default();
@@ -243,12 +251,15 @@ impl History {
 
     fn act(&mut self, act: &Act) {
         match *act {
-            Act::Request { dapp, approvals, published, payer, excess } => {
+            Act::Request { dapp, approvals, published, payer, large, excess } => {
                 let mut request = request("some input");
                 request.approvals = approvals;
                 request.refund_to = payer.then(|| id(PAYER));
                 request.response_format =
                     if payer { ResponseFormat::Borsh } else { ResponseFormat::Json };
+                if large {
+                    request.limits.output_bytes = LARGE;
+                }
                 if published {
                     request.code = CodeRef { hash: Hash32::of(CODE), url: None };
                 }
@@ -287,6 +298,31 @@ impl History {
                     matches!(self.world.events.get(events), Some(Event::ExecutionDisputed(_)));
                 let live = &self.world.live_requests()[&request_id];
                 if taken && !refused && live.phase.name() == "staged" {
+                    self.staged.insert(request_id, body);
+                }
+            }
+            Act::Part { worker, pick, kind, what } => {
+                let Some(request_id) = self.pick(pick) else {
+                    return;
+                };
+                let live = &self.world.live_requests()[&request_id];
+                let kind = if live.approvals > 1 { 0 } else { kind };
+                let body = self.body(request_id, kind, 1, 2);
+                let part = MIN_PART_BYTES as usize;
+                let next = match (what, &live.upload) {
+                    (0, _) | (_, None) => 0,
+                    (1, _) => part,
+                    (_, Some(upload)) => upload.staged_bytes as usize,
+                };
+                let digest = match what {
+                    2 => Hash32::of(b"lie"),
+                    _ => ExecutionRecord::new(live, &body).digest(),
+                };
+                let whole = borsh::to_vec(&body).unwrap().len();
+                let range = next.min(whole)..next.min(whole) + part;
+                let taken = self.world.send(WORKERS[worker], digest, &body, range).is_ok();
+                let live = &self.world.live_requests()[&request_id];
+                if taken && live.phase.name() == "staged" {
                     self.staged.insert(request_id, body);
                 }
             }

@@ -2,6 +2,7 @@
 //! checks the books and the state against it.
 
 mod audit;
+mod chunks;
 mod code;
 mod governance;
 mod interleavings;

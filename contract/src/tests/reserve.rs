@@ -6,6 +6,7 @@ use outlayer_protocol::{
     limits::MAX_KEY_BYTES,
     record::{ExecutionRecord, commitment},
     storage::journal_bytes,
+    upload::MIN_PART_BYTES,
 };
 use proptest::prelude::*;
 
@@ -49,8 +50,18 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
             world.audit();
         }
     }
-    world.resolve(&workers[0], &body).unwrap();
-    world.audit();
+    let bytes = borsh::to_vec(&body).unwrap().len();
+    if bytes > MIN_PART_BYTES as usize {
+        let digest = ExecutionRecord::new(&world.live(request_id), &body).digest();
+        let part = MIN_PART_BYTES as usize;
+        for start in (0..bytes).step_by(part) {
+            world.send(&workers[0], digest, &body, start..start + part).unwrap();
+            world.audit();
+        }
+    } else {
+        world.resolve(&workers[0], &body).unwrap();
+        world.audit();
+    }
     assert_eq!(world.usage - empty, world.bytes_of_request(request_id));
     world.settle(request_id);
     world.audit();
@@ -73,6 +84,15 @@ fn at_every_bound_at_once() {
         ..answer(0, "")
     };
     run(request, body, 21);
+}
+
+#[test]
+fn in_the_most_parts() {
+    let mut request = request("input");
+    request.refund_to = Some(id(&longest("payer")));
+    request.approvals = 3;
+    let body = ExecutionResponse { output: vec![b'o'; 900_000].into(), ..answer(0, "") };
+    run(request, body, 9);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use near_sdk::{
 };
 use outlayer_protocol::{
     Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
-    ReadEntry, RequestId, Settlement, Status,
+    ReadEntry, RequestId, ResponsePart, Settlement, Status,
     events::Event,
     machine::LiveRequest,
     request::{CodeRef, ResponseFormat},
@@ -323,6 +323,25 @@ impl World {
         response: &ExecutionResponse,
     ) -> Result<(), ContractError> {
         self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
+    }
+
+    /// Sends a part of a body that gives `digest`.
+    pub(crate) fn send(
+        &mut self,
+        by: &str,
+        digest: Hash32,
+        body: &ExecutionResponse,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), ContractError> {
+        let whole = borsh::to_vec(body).unwrap();
+        let part = ResponsePart {
+            request_id: body.request_id,
+            digest,
+            total_bytes: u32::try_from(whole.len()).unwrap(),
+            offset: u32::try_from(range.start).unwrap(),
+            bytes: whole[range.start..range.end.min(whole.len())].into(),
+        };
+        self.call(by, NearToken::ZERO, |c| c.stage_response(part))
     }
 
     /// Settles a request that was resumed, or whose time is over.

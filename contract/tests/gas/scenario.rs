@@ -1,9 +1,10 @@
 //! Requests and answers of every size, and what they cost.
 
-use near_vm_runner::logic::{ReturnData, types::PromiseResult};
+use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, NearToken, Outcome, ReadEntry, ResponseFormat, Settlement, Status,
+    JournalEntry, NearToken, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart,
+    Settlement, Status,
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     record::{ExecutionRecord, commitment},
@@ -43,7 +44,8 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
-    Call { by, method, input: args.to_string().into_bytes(), deposit: 0, gas: MOST, result: None }
+    let input = args.to_string().into_bytes();
+    Call { by, method, input, deposit: 0, gas: MOST, result: None, receivers: &[] }
 }
 
 fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
@@ -172,6 +174,35 @@ pub(crate) fn settle_disputed(
     run(vm, request, body, request.approvals.into())
 }
 
+/// What a worker sends in one transaction at the most.
+const PART: usize = 1 << 20;
+
+/// Submits a body, in parts where it is too large for one transaction; what the call burned that submitted it.
+fn submit(vm: &mut Vm, request_id: RequestId, body: &ExecutionResponse) -> (VMOutcome, u64) {
+    let (input, submitter) = (borsh::to_vec(body).unwrap(), worker(0));
+    if input.len() <= PART {
+        let call = Call { input, ..call(&submitter, "resolve_execution", json!({})) };
+        let outcome = vm.call(call);
+        let gas = outcome.burnt_gas.as_gas();
+        return (outcome, gas);
+    }
+    let live = view(vm, "get_request", json!({ "request_id": request_id }));
+    let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+    let digest = ExecutionRecord::new(&live, body).digest();
+    let (mut offset, mut gas) = (0, 0);
+    let mut last = None;
+    for bytes in input.chunks(PART) {
+        let total_bytes = u32::try_from(input.len()).unwrap();
+        let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
+        offset += u32::try_from(bytes.len()).unwrap();
+        let input = borsh::to_vec(&part).unwrap();
+        let outcome = vm.call(Call { input, ..call(&submitter, "stage_response", json!({})) });
+        gas += outcome.burnt_gas.as_gas();
+        last = Some(outcome);
+    }
+    (last.unwrap(), gas)
+}
+
 fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
     let args = json!({ "request": request });
     let estimated = view(vm, "estimate_gas", args.clone());
@@ -183,7 +214,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
-    let (submitter, mut own_gas) = (worker(0), 0);
+    let mut own_gas = 0;
     let earnings = |vm: &mut Vm| -> u128 {
         let found = view(vm, "get_funds", json!({}));
         found["earnings"].as_str().unwrap().parse().unwrap()
@@ -203,16 +234,15 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             own_gas += committed.burnt_gas.as_gas();
         }
     }
-    let input = borsh::to_vec(&body).unwrap();
-    let resolved = vm.call(Call { input, ..call(&submitter, "resolve_execution", json!({})) });
-
-    own_gas += resolved.burnt_gas.as_gas();
+    let (resolved, gas) = submit(vm, request_id, &body);
+    own_gas += gas;
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {
         input: args,
         gas: reserved,
         result: Some(PromiseResult::Successful(payload.into())),
+        receivers: &[DAPP],
         ..call(CONTRACT, "on_execution_response", json!({}))
     });
     let ReturnData::Value(returned) = &settled.return_data else {

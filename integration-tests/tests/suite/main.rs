@@ -12,6 +12,7 @@ mod kinds;
 mod lies;
 mod links;
 mod network;
+mod outputs;
 mod readme;
 mod refusals;
 mod replay;

@@ -11,7 +11,7 @@ use near_primitives::{
 };
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
-    machine::{Delivery, Input, Phase, Step},
+    machine::{Body, Delivery, Input, Phase, Step},
     storage::{StorageCheck, first_conflict},
     views::{PendingView, RequestView, WorkerView},
 };
@@ -162,7 +162,8 @@ impl Chain {
             None => StorageCheck::Fits,
         };
         let worker_id = WORKER.parse().unwrap();
-        let input = Input::Resolve { worker_id: &worker_id, response: body, storage, height: 100 };
+        let input =
+            Input::Resolve { worker_id: &worker_id, body: Body::whole(body), storage, height: 100 };
         let Step::Live(request, _) =
             view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
         else {
