@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{Run, components::wasi as start, invalid, trapped};
-use outlayer_componentize::componentize;
+use common::{
+    Run,
+    components::{self, wasi as start},
+    invalid, trapped,
+};
 use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
 use outlayer_protocol::{Compute, GuestKind, Limit, Status};
 
@@ -97,7 +100,7 @@ fn a_stack_overflow_inside_of_a_component_is_told_from_an_unreachable() {
     );
     let run = |depth: u32| {
         let text = text.replace("DEPTH", &depth.to_string());
-        Run::bytes(componentize(&wat::parse_str(text).unwrap()).unwrap()).status()
+        components::from_text(&text).status()
     };
     assert_eq!(run(10_000), Status::Completed);
     assert_eq!(run(STACK_BYTES / 64), Status::StackOverflow);

@@ -5,19 +5,18 @@ use outlayer_componentize::componentize;
 
 use super::{PRELUDE, Run};
 
-/// A component over WASI alone: the prelude without what only core modules have, and a `_start` with this body. The
-/// adapter allocates its stack through `cabi_realloc`, or grows the memory where there is none.
+/// A component over WASI alone: the prelude without what only core modules have, and a `_start` with this body.
+/// The adapter allocates its stack through `cabi_realloc`, or grows the memory where there is none.
 pub(crate) fn wasi(body: &str) -> Run {
     let prelude: Vec<&str> =
         PRELUDE.lines().filter(|line| !line.contains("\"outlayer\"")).collect();
-    let text = format!(
+    from_text(&format!(
         r#"(module {} (func (export "_start") (local $i i32) (local $j i32) (local $x i64) {body}))"#,
         prelude.join("\n")
-    );
-    Run::bytes(componentize(&wat::parse_str(text).unwrap()).unwrap())
+    ))
 }
 
-/// The interfaces of `outlayer:host` as a core module sees them, an allocator, `$print`, and `$print_list`.
+/// The interfaces of `outlayer:host` as a core module sees them, an allocator, and `$print`.
 const HOST: &str = r#"
     (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (import "outlayer:host/context@0.1.0" "get" (func $context (param i32)))
@@ -50,6 +49,10 @@ fn description() -> String {
 
 /// A component over the package `outlayer:host`. `key` stands at 0, `value` at 3.
 pub(crate) fn host(body: &str) -> Run {
-    let text = format!(r#"(module {HOST} (func (export "_start") {body}) {})"#, description());
+    from_text(&format!(r#"(module {HOST} (func (export "_start") {body}) {})"#, description()))
+}
+
+/// The component around a module.
+pub(crate) fn from_text(text: &str) -> Run {
     Run::bytes(componentize(&wat::parse_str(text).unwrap()).unwrap())
 }

@@ -65,6 +65,7 @@ impl Scene {
     async fn settled_once_each(self) -> Result<()> {
         self.until_nothing_is_live().await?;
         self.handle.fail_rpc(None);
+        assert_eq!(self.handle.faults_to_come(), 0, "every fault must have met a transaction");
         let Self { testbed, caller, asked, funds: before, balance, handle: _handle } = self;
         let (mut fees, mut ids) = (0, Vec::new());
         let count = asked.len();

@@ -157,14 +157,16 @@ impl Epochs {
 
     /// Enters the epoch whose first block is at `start`, above the block `prev_hash` of the time
     /// `since`. `rewards` are what the epoch that ends has earned.
+    /// Returns those who have offered a stake and got no seat.
     pub(super) fn advance(
         &mut self,
         start: BlockHeight,
         prev_hash: CryptoHash,
         since: u64,
         rewards: &Rewards,
-    ) {
+    ) -> Vec<AccountId> {
         let proposals = std::mem::take(&mut self.proposals);
+        let mut unelected: Vec<AccountId> = proposals.keys().cloned().collect();
         let validators = Arc::clone(&self.next);
         self.next = Arc::new(self.elect(proposals, rewards));
         let current = Epoch {
@@ -182,6 +184,8 @@ impl Epochs {
         while self.past.len() > KEPT {
             self.past.pop_front();
         }
+        unelected.retain(|id| !self.next.iter().any(|validator| validator.account_id() == id));
+        unelected
     }
 
     /// Counts a block of the current epoch with the stakes that its header offers.
@@ -309,6 +313,16 @@ mod tests {
             epochs.advance(start, hash(2), 0, &Rewards::default());
             assert_eq!(epochs.needed_stake(&b).as_yoctonear(), expected, "from {start}");
         }
+    }
+
+    #[test]
+    fn a_stake_that_wins_no_seat_is_named() {
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 1_000_000)]);
+        epochs.advance(1, hash(1), 0, &Rewards::default());
+        epochs.record(&[stake("bb", 100), stake("cc", 500_000)]);
+        let unelected = epochs.advance(61, hash(2), 0, &Rewards::default());
+        assert_eq!(unelected, ["bb".parse::<AccountId>().unwrap()]);
+        assert_eq!(epochs.needed_stake(&unelected[0]), Balance::ZERO);
     }
 
     #[test]

@@ -175,6 +175,12 @@ impl History {
         self.blocks.first_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
+    /// Whether blocks of this height are no longer remembered, if there were any.
+    pub fn has_forgotten(&self, height: BlockHeight) -> bool {
+        let full = self.blocks.len() >= self.window;
+        full && height > self.genesis.0.height() && height < self.earliest().height()
+    }
+
     /// The genesis block.
     pub fn genesis(&self) -> &Arc<StoredBlock> {
         &self.genesis.0

@@ -30,12 +30,12 @@ pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
 pub use produce::{Applied, Inputs, Prepared};
 pub use status::TransactionStatus;
 
-use crate::runtime::{BlockContext, Runtime};
+use crate::runtime::{BlockContext, Runtime, RuntimeError};
 use crate::state::State;
 use block::{Executed, genesis_block};
 use near_chain_configs::GenesisConfig;
 use near_primitives::block_header::BlockHeader;
-use near_primitives::errors::InvalidTxError;
+use near_primitives::errors::{InvalidTxError, StorageError};
 use near_primitives::hash::CryptoHash;
 use near_primitives::merkle::PartialMerkleTree;
 use near_primitives::state_record::StateRecord;
@@ -53,7 +53,7 @@ use std::time::Duration;
 pub const DEFAULT_WINDOW: usize = 2_000;
 
 /// How many refused transactions are remembered, so that whoever waits for one learns the reason.
-const KEPT_REFUSALS: usize = 1_000;
+const KEPT_REFUSALS: usize = 10_000;
 
 /// The chain. A clone is a snapshot.
 #[derive(Clone)]
@@ -302,6 +302,14 @@ impl Chain {
     /// How many transactions wait for a block.
     pub fn waiting(&self) -> usize {
         self.pool.len()
+    }
+
+    /// Refuses transactions that were taken for a block which the engine could not make.
+    pub(crate) fn refuse_all(&mut self, hashes: &[CryptoHash], fault: &RuntimeError) {
+        let reason = StorageError::StorageInconsistentState(fault.to_string());
+        for hash in hashes {
+            self.refuse(*hash, reason.clone().into());
+        }
     }
 
     fn refuse(&mut self, hash: CryptoHash, error: InvalidTxError) {

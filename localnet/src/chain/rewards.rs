@@ -5,6 +5,7 @@
 use super::epoch::{Epoch, Epochs};
 use crate::state::State;
 use near_chain_configs::GenesisConfig;
+use near_primitives::account::Account;
 use near_primitives::types::{AccountId, Balance};
 use primitive_types::U256;
 use std::collections::BTreeMap;
@@ -71,9 +72,20 @@ pub(super) fn yocto(value: U256) -> Balance {
     Balance::from_yoctonear(if value.bits() > 128 { u128::MAX } else { value.low_u128() })
 }
 
-/// Pays rewards and gives back what accounts have locked beyond the stake that is still needed.
-pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, treasury: &AccountId) {
-    let stakers = epochs.stakers();
+/// The accounts that the first block of an epoch changes: rewards are paid, and what is locked beyond the stake that is
+/// still needed comes back. `unelected` are accounts whose stake won no seat.
+pub(super) fn settle(
+    state: &State,
+    epochs: &Epochs,
+    unelected: Vec<AccountId>,
+    rewards: &Rewards,
+    treasury: &AccountId,
+) -> Vec<(AccountId, Account)> {
+    let mut stakers = epochs.stakers();
+    stakers.extend(unelected);
+    stakers.sort();
+    stakers.dedup();
+    let mut settled = Vec::new();
     for account_id in &stakers {
         let Some(mut account) = state.account(account_id) else {
             continue;
@@ -85,15 +97,16 @@ pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, trea
             continue;
         }
         account.set_amount(account.amount().saturating_add(locked.saturating_sub(kept)));
-        state.set_account(account_id, &account);
+        settled.push((account_id.clone(), account));
     }
     // A treasury that stakes is paid as a validator.
     if !stakers.contains(treasury)
         && let Some(mut account) = state.account(treasury)
     {
         account.set_amount(account.amount().saturating_add(rewards.treasury));
-        state.set_account(treasury, &account);
+        settled.push((treasury.clone(), account));
     }
+    settled
 }
 
 #[cfg(test)]

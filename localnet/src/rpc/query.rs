@@ -148,6 +148,15 @@ pub(super) fn answer(
     let RpcQueryRequest { block_reference, request } = request;
     let at = {
         let chain = node.chain();
+        if let BlockReference::BlockId(BlockId::Height(block_height)) = block_reference
+            && chain.history().has_forgotten(block_height)
+        {
+            let block_hash = CryptoHash::default();
+            return Err(Box::new(RpcQueryError::GarbageCollectedBlock {
+                block_height,
+                block_hash,
+            }));
+        }
         let found = chain.resolve(&block_reference).cloned();
         let block = found.ok_or(RpcQueryError::UnknownBlock { block_reference })?;
         let state = chain.history().state(block.height()).cloned().ok_or(

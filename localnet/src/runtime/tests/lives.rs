@@ -305,6 +305,41 @@ fn a_timeout_falls_due_after_200_blocks() {
     }
 }
 
+/// A timeout is made at the end of the block 200 above and arrives in the next. A resume that executes before it there
+/// still wins: `PromiseYieldStatus` in `runtime/runtime/src/{ext,lib}.rs`.
+#[test]
+fn a_resume_races_the_timeout_and_wins_until_it_has_arrived() {
+    for (blocks, wins) in [(199, true), (200, true), (201, true), (202, false), (203, false)] {
+        let mut chain = chain(84);
+        chain.create("y.test.near", Balance::from_near(10), Some(contract("yield")));
+        let alice = id("alice.test.near");
+        let calls = vec![call("y_ret", b"")];
+        let asked = chain.sign(&alice, "alice.test.near", &id("y.test.near"), calls, 1);
+        let asked_hash = asked.get_hash();
+        chain.block(vec![asked]);
+        chain.block(vec![]);
+        let made = chain.height;
+        // The block below takes the transaction, whose receipt then executes in time.
+        while chain.height + 2 < made + blocks {
+            chain.block(vec![]);
+        }
+        let calls = vec![call("r", b"payload")];
+        let resume = chain.sign(&alice, "alice.test.near", &id("y.test.near"), calls, 1);
+        let resume_hash = resume.get_hash();
+        chain.block(vec![resume]);
+        chain.block(vec![]);
+        assert_eq!(chain.height, made + blocks);
+        chain.settle();
+        assert_eq!(chain.value(&resume_hash), if wins { b"1" } else { b"0" }, "{blocks}");
+        // The callback returns what came, or what it says of a timeout.
+        let value = chain.value(&asked_hash);
+        assert_eq!(value == b"payload", wins, "{blocks}: {value:?}");
+        let yielded = chain.receipt_outcome(&asked_hash).receipt_ids[0];
+        let ran = chain.outcomes[&yielded].1;
+        assert_eq!(ran, made + blocks.min(200) + 1 + u64::from(blocks == 201), "{blocks}");
+    }
+}
+
 #[test]
 fn a_view_sees_and_changes_nothing() {
     let mut chain = chain(88);
