@@ -15,6 +15,10 @@ struct Subject<'a> {
     data_id: Hash32,
     published_code: Option<Hash32>,
     response: Option<&'a ExecutionResponse>,
+    /// The part that was sent.
+    part: &'a [u8],
+    /// How many parts of a response were there before the step.
+    parts: u32,
     /// Whether an answer is settled: who is paid for it has settled one more.
     answered: bool,
 }
@@ -28,12 +32,18 @@ impl Contract {
         response: Option<&ExecutionResponse>,
         input: Input<'_>,
     ) -> Result<Option<Settlement>, ContractError> {
+        let part: &[u8] = match &input {
+            Input::Part { part, .. } => &part.bytes,
+            _ => &[],
+        };
         let mut subject = Subject {
             request_id: request.id(),
             namespace: request.namespace().clone(),
             data_id: request.data_id,
             published_code: request.code.url.is_none().then_some(request.code.hash),
             response,
+            part,
+            parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
             answered: false,
         };
         match request.step(input)? {
@@ -67,12 +77,19 @@ impl Contract {
         let request_id = *request_id;
         let response = || subject.response.ok_or(ContractError::NoResponse { request_id });
         match effect {
+            Effect::KeepPart(number) => {
+                self.for_tenant(|_| requests::keep_part(request_id, number, subject.part));
+            }
+            Effect::DropParts(parts) => {
+                self.for_tenant(|_| requests::drop_parts(request_id, parts));
+            }
             Effect::Stage => {
                 let response = response()?;
-                self.for_tenant(|_| {
-                    requests::stage(response);
-                    holds::hold(namespace, response);
-                });
+                self.for_tenant(|_| requests::stage(response));
+            }
+            Effect::Hold => {
+                let response = response()?;
+                self.for_tenant(|_| holds::hold(namespace, response));
             }
             Effect::Resume(payload) => {
                 if !promises::resume(&subject.data_id, &payload) {
@@ -90,7 +107,7 @@ impl Contract {
                 if let Some(hash) = &subject.published_code {
                     code::release(hash);
                 }
-                contract.delete_request(request_id);
+                contract.delete_request(request_id, subject.parts);
             }),
             Effect::PayWorker(worker_id, amount) => {
                 self.earn(&worker_id, amount)?;

@@ -5,13 +5,15 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Hash32, JournalEntry, RequestId,
+    Bytes, ExecutionResponse, Hash32, JournalEntry,
     limits::MAX_KEY_BYTES,
-    storage::{StorageCheck, StorageError, touched_keys},
+    storage::{
+        MAX_REPLACED_BYTES, StorageCheck, StorageError, Touched, first_conflict, touched_keys,
+    },
 };
 
 use crate::{
-    holds,
+    holds::{self, Hold},
     slots::Slots,
     store::{self, Prefix, account_key},
 };
@@ -29,12 +31,12 @@ pub enum NamespaceError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// A live request holds the key.
-    #[error("the key {key:?} is held until request {request_id} is settled")]
+    #[error("the key {key:?} is held until {by}")]
     Held {
         /// The key.
         key: Bytes,
-        /// The request.
-        request_id: RequestId,
+        /// By whom.
+        by: Hold,
     },
     /// The bytes are not paid for.
     #[error(
@@ -226,8 +228,8 @@ fn measured(account: &mut Account, change: impl FnOnce(&mut Account)) {
 
 /// Refuses to touch a key that a staged response read or writes.
 pub(crate) fn check_free(account_id: &AccountId, key: &[u8]) -> Result<(), NamespaceError> {
-    match holds::holder(account_id, key) {
-        Some(request_id) => Err(NamespaceError::Held { key: key.into(), request_id }),
+    match holds::find(account_id, key) {
+        Some(by) => Err(NamespaceError::Held { key: key.into(), by }),
         None => Ok(()),
     }
 }
@@ -281,40 +283,53 @@ pub(crate) fn apply(account_id: &AccountId, journal: &[JournalEntry]) {
     save(account_id, &account);
 }
 
-/// Bytes that a journal adds, and bytes that it frees.
-fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> (u64, u64) {
-    journal.iter().fold((0, 0), |(added, freed), JournalEntry { key, value }| {
-        let now =
-            meta(account_id, key).map_or(0, |meta| key_bytes(account_id, key, meta.bytes.into()));
-        let then = value.as_ref().map_or(0, |value| key_bytes(account_id, key, value.len() as u64));
-        (added + then, freed + now)
-    })
+/// What applying a journal does to state.
+#[derive(Default)]
+struct JournalChange {
+    /// Bytes added.
+    added: u64,
+    /// Bytes freed.
+    freed: u64,
+    /// Of the freed ones those of values.
+    replaced: u64,
+}
+
+fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalChange {
+    let mut change = JournalChange::default();
+    for JournalEntry { key, value } in journal {
+        if let Some(meta) = meta(account_id, key) {
+            change.freed += key_bytes(account_id, key, meta.bytes.into());
+            change.replaced += u64::from(meta.bytes);
+        }
+        if let Some(value) = value {
+            change.added += key_bytes(account_id, key, value.len() as u64);
+        }
+    }
+    change
 }
 
 /// Where a namespace stands towards a response. Holds of the response's own request do not count.
 pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
-    let others =
-        |key: &&Bytes| holds::holder(account_id, key).is_some_and(|id| id != response.request_id);
-    if let Some(key) = touched_keys(&response.reads, &response.journal).into_iter().find(others) {
-        return StorageCheck::Held(key.clone());
+    let held = |touched: &Touched<'_>| holds::excludes(account_id, touched, response.request_id);
+    if let Some(touched) = touched_keys(&response.reads, &response.journal).into_iter().find(held) {
+        return StorageCheck::Held(touched.key.clone());
     }
-    // As `protocol::storage::first_conflict` says, by the hash that was taken when the value was written.
-    let changed = response
-        .reads
-        .iter()
-        .find(|read| meta(account_id, &read.key).map(|meta| meta.hash) != read.value_hash);
-    if let Some(read) = changed {
-        return StorageCheck::Conflict(read.key.clone());
+    let hash = |key: &[u8]| meta(account_id, key).map(|meta| meta.hash);
+    if let Some(key) = first_conflict(&response.reads, hash) {
+        return StorageCheck::Conflict(key.clone());
     }
     if response.journal.is_empty() {
         return StorageCheck::Fits;
     }
     let account = find(account_id).unwrap_or_default();
-    let (added, freed) = journal_change(account_id, &response.journal);
+    let JournalChange { added, freed, replaced } = journal_change(account_id, &response.journal);
     let needed = added.saturating_sub(freed);
     let available = account.paid_bytes().saturating_sub(account.used_bytes);
     if needed > available {
         return StorageCheck::Exhausted { needed, available };
+    }
+    if replaced > MAX_REPLACED_BYTES {
+        return StorageCheck::Exhausted { needed: replaced, available: MAX_REPLACED_BYTES };
     }
     StorageCheck::Fits
 }

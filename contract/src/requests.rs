@@ -1,7 +1,12 @@
-//! Live requests: the record, the input and a staged response apart from each other, and the list that is paged.
+//! Live requests: the record, the input and a staged response, whole or in parts, apart from each other, and the list that
+//! is paged.
 
-use near_sdk::env;
-use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, machine::LiveRequest};
+use near_sdk::{borsh::BorshDeserialize, env};
+use outlayer_protocol::{
+    Bytes, ExecutionResponse, RequestId,
+    machine::{LiveRequest, Phase},
+    upload::Upload,
+};
 
 use crate::{
     Contract, ContractError,
@@ -33,8 +38,41 @@ pub(crate) fn input(request_id: RequestId) -> Bytes {
 }
 
 /// The staged response, if there is one.
-pub(crate) fn staged(request_id: RequestId) -> Option<ExecutionResponse> {
-    store::read(&key(Prefix::Staged, request_id))
+pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
+    match (&request.phase, &request.upload) {
+        (Phase::Staged { .. }, None) => store::read(&key(Prefix::Staged, request.id())),
+        // It was decoded when it was submitted, and has not changed since.
+        (Phase::Staged { .. }, Some(upload)) => assembled(request.id(), upload).ok(),
+        (Phase::Pending | Phase::Cancelling, _) => None,
+    }
+}
+
+fn part_key(request_id: RequestId, number: u32) -> Vec<u8> {
+    store::key(Prefix::Part, &[&request_id.to_be_bytes(), &number.to_be_bytes()])
+}
+
+/// Keeps a part of a response.
+pub(crate) fn keep_part(request_id: RequestId, number: u32, bytes: &[u8]) {
+    env::storage_write(&part_key(request_id, number), bytes);
+}
+
+/// Deletes the parts of a response, all that there are.
+pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
+    (0..parts).for_each(|number| {
+        store::remove(&part_key(request_id, number));
+    });
+}
+
+/// The response that has come in parts.
+pub(crate) fn assembled(
+    request_id: RequestId,
+    upload: &Upload,
+) -> std::io::Result<ExecutionResponse> {
+    let mut body = Vec::with_capacity(upload.total_bytes as usize);
+    for number in 0..upload.parts {
+        body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
+    }
+    ExecutionResponse::try_from_slice(&body)
 }
 
 /// Keeps a response until the callback.
@@ -64,8 +102,9 @@ impl Contract {
         });
     }
 
-    /// Deletes everything that is kept of a request.
-    pub(crate) fn delete_request(&mut self, request_id: RequestId) {
+    /// Deletes everything that is kept of a request; `parts` is how many there are of a response.
+    pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
+        drop_parts(request_id, parts);
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {
             store::remove(&key(prefix, request_id));
         }

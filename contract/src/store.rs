@@ -13,6 +13,8 @@ pub(crate) enum Prefix {
     Input = b'i',
     /// Request id -> staged response.
     Staged = b's',
+    /// Request id, number -> a part of a response.
+    Part = b'q',
     /// Position -> request id, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
@@ -39,6 +41,8 @@ pub(crate) enum Prefix {
     Code = b'd',
     /// Code hash, publisher -> code being published.
     Upload = b'u',
+    /// Code hash -> nothing: the code is withdrawn from new requests.
+    Retired = b't',
     /// Code hash, publisher, number -> a piece of the code.
     Chunk = b'b',
 }

@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineVersion, ResourceLimits};
+use crate::{EngineVersion, ResourceLimits, capacity::MAX_OUTPUT_BYTES};
 
 /// Prices, in yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
@@ -25,16 +25,17 @@ pub struct Prices {
 impl Default for Prices {
     fn default() -> Self {
         Self {
-            // A resolve and its settlement burn under 20 Tgas, 0.002 NEAR at the minimum price of 10^8 a gas.
-            base_fee: NearToken::from_yoctonear(5_000_000_000_000_000_000_000),
+            // The contract refuses less than the dearest answer's gas costs its workers at 10^8 yoctoNEAR a gas.
+            base_fee: NearToken::from_yoctonear(10_000_000_000_000_000_000_000),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
-            per_byte: NearToken::from_yoctonear(10_000_000_000_000_000),
+            per_byte: NearToken::from_yoctonear(20_000_000_000_000_000),
         }
     }
 }
 
-/// The most that a request may ask for.
+/// The most that a request may ask for. What is asked for together is bounded besides by what one receipt can carry, see
+/// [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -59,18 +60,18 @@ impl Default for RequestBounds {
                 memory_bytes: 1 << 30,
                 table_elements: 1_000_000,
                 instances: 64,
-                output_bytes: 256 << 10,
+                output_bytes: MAX_OUTPUT_BYTES,
                 log_bytes: 4 << 20,
                 journal_bytes: 64 << 10,
-                storage_reads: 256,
-                storage_writes: 256,
+                storage_reads: 32,
+                storage_writes: 32,
                 host_calls: 100_000_000,
                 ..ResourceLimits::default()
             },
             input_bytes: 256 << 10,
             args_env_bytes: 4 << 10,
             url_bytes: 1_024,
-            approvals: 7,
+            approvals: 5,
         }
     }
 }

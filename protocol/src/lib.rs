@@ -2,7 +2,8 @@
 //!
 //! Everything here is plain data and pure functions: what a request is ([`request`]), what it may use
 //! ([`limits`]), what the guest is told ([`context`]), how it can end ([`outcome`]), what is hashed so that
-//! anyone can check it ([`record`]), what it costs ([`pricing`]), and how a live request moves from one
+//! anyone can check it ([`record`]), what it costs ([`pricing`]), what a
+//! network can carry ([`capacity`]), and how a live request moves from one
 //! state to the next ([`machine`]). No I/O, no clock, no blockchain environment, no engine.
 //!
 //! Amounts are in yoctoNEAR, heights in blocks, timestamps in nanoseconds since the Unix epoch, sizes in
@@ -13,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod bytes;
+pub mod capacity;
 pub mod config;
 pub mod context;
 pub mod events;
@@ -26,6 +28,7 @@ pub mod record;
 pub mod request;
 pub mod response;
 pub mod storage;
+pub mod upload;
 pub mod views;
 
 #[cfg(feature = "abi")]
@@ -43,6 +46,7 @@ pub use record::ExecutionRecord;
 pub use request::{CodeRef, EngineVersion, ExecutionRequest, GuestKind, ResponseFormat};
 pub use response::ExecutionResponse;
 pub use storage::{JournalEntry, ReadEntry};
+pub use upload::ResponsePart;
 
 pub use near_account_id::AccountId;
 pub use near_token::NearToken;

@@ -99,7 +99,8 @@ pub enum Outcome {
     },
     /// A key that the execution read had changed when it was settled, and no time was left to execute again.
     StorageConflict,
-    /// The namespace's owner had not paid for the bytes that the execution wrote.
+    /// The namespace's owner had not paid for the bytes that the execution wrote, or they were to replace more than
+    /// [`MAX_REPLACED_BYTES`](crate::storage::MAX_REPLACED_BYTES) at once.
     StorageExhausted,
     /// Nobody answered in time.
     TimedOut,

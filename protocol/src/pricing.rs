@@ -8,6 +8,7 @@ use crate::{
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
     storage::journal_bytes,
+    upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
 };
 
 /// An amount above 2^128 yoctoNEAR.
@@ -105,29 +106,46 @@ const HOLD_BYTES: u64 = 32 + 16 + 8 + 40;
 const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64) + 32);
 /// Bytes of a live request's record apart from its texts, with the trie overhead of its entries (record, input,
 /// staged response, place in the list of live requests); account ids at their longest.
-const RECORD_BYTES: u64 = 1_600;
+const RECORD_BYTES: u64 = 1_500;
 /// Encoding of one read or journal entry in a staged response, apart from key and value: lengths, tags, a hash.
 const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
+/// Encoding of a response apart from its output, reason, reads and journal: ids, tags, lengths, a hash.
+const BODY_BYTES: u64 = 128;
+/// One part of a response that comes in parts: its key and the trie's own 40 bytes.
+const PART_ENTRY_BYTES: u64 = 16 + 40;
+
+/// Encoding of the largest response within `limits`, bytes.
+pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
+    let reads = u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES);
+    let writes = u64::from(limits.journal_bytes) + u64::from(limits.storage_writes) * ENTRY_BYTES;
+    BODY_BYTES + u64::from(limits.output_bytes) + MAX_REASON_BYTES as u64 + reads + writes
+}
+
+/// What the largest response within `limits` takes when it comes in parts, beside the parts themselves; nothing where it is
+/// so small that it comes whole.
+fn upload_bytes(limits: &ResourceLimits) -> u64 {
+    let body = max_body_bytes(limits);
+    if body <= u64::from(MIN_PART_BYTES) {
+        return 0;
+    }
+    most_parts(body) * PART_ENTRY_BYTES + UPLOAD_BYTES + MOST_FORMER as u64 * (4 + 64)
+}
 
 /// Bytes of contract state that a request can take at the most while it lives: record, input, the largest
-/// response staged, held keys, commitments.
+/// response staged (whole or in parts), held keys, commitments.
 pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
     let limits = &request.limits;
     let texts =
         request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
     let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
-    let reads =
-        u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES + HOLD_BYTES);
-    let writes = u64::from(limits.journal_bytes)
-        + u64::from(limits.storage_writes) * (ENTRY_BYTES + HOLD_BYTES);
+    let held = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
     RECORD_BYTES
         + texts
         + url
         + request.input.len() as u64
-        + u64::from(limits.output_bytes)
-        + MAX_REASON_BYTES as u64
-        + reads
-        + writes
+        + max_body_bytes(limits)
+        + upload_bytes(limits)
+        + held * HOLD_BYTES
         + u64::from(request.approvals) * COMMITMENT_BYTES
 }
 

@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Hash32, Limit, ResourceLimits,
+    Bytes, Hash32, Limit, ResourceLimits, capacity,
     config::{Config, RequestBounds},
     context::is_reserved_variable,
 };
@@ -157,6 +157,16 @@ pub enum RequestError {
         /// What is allowed.
         max: u64,
     },
+    /// The largest answer could not be settled: see [`capacity`](crate::capacity).
+    #[error(
+        "settling the largest answer would read {found} bytes of state, a receipt of NEAR may read {max}: ask for less input, output or journal, or fewer keys"
+    )]
+    Settlement {
+        /// What it would read at the most.
+        found: u64,
+        /// What is possible.
+        max: u64,
+    },
     /// A number that must not be zero is.
     #[error("{which} is 0, at least 1 is needed")]
     Zero {
@@ -272,6 +282,7 @@ impl ExecutionRequest {
                 return Err(RequestError::Zero { which });
             }
         }
+        capacity::check(self)?;
         if let Some(url) = &self.code.url
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {
@@ -281,16 +292,18 @@ impl ExecutionRequest {
     }
 
     fn validate_texts(&self) -> Result<(), RequestError> {
-        for (index, (name, _)) in self.env.iter().enumerate() {
+        let mut names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        for (name, _) in &self.env {
             if name.is_empty() || name.contains('=') {
                 return Err(RequestError::VariableName { found: clip(name) });
             }
             if is_reserved_variable(name) {
                 return Err(RequestError::ReservedVariable { found: clip(name) });
             }
-            if self.env.iter().take(index).any(|(earlier, _)| earlier == name) {
-                return Err(RequestError::DuplicateVariable { found: clip(name) });
-            }
+        }
+        if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {
+            return Err(RequestError::DuplicateVariable { found: clip(name) });
         }
         let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
         match texts.into_iter().find(|text| text.contains('\0')) {

@@ -1,10 +1,10 @@
 //! Answering a request: workers commit and submit, the yield's callback settles.
 
-use near_sdk::{FunctionError, env, near};
+use near_sdk::{AccountId, FunctionError, env, near};
 use outlayer_protocol::{
-    ExecutionResponse, Hash32, RequestId, ResponseFormat, Settlement,
+    ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     limits::Meter,
-    machine::{Input, Phase},
+    machine::{Body, Input, LiveRequest},
 };
 
 use super::check_private;
@@ -29,15 +29,35 @@ impl Contract {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(response.request_id)?;
-        let storage = namespace::check(request.namespace(), &response);
-        let input = Input::Resolve {
-            worker_id: &worker_id,
-            response: &response,
-            storage,
-            height: env::block_height(),
+        self.submit(request, &worker_id, &response, false)
+    }
+
+    /// A part of a registered worker's answer that is too large for one transaction; the argument is the borsh of a
+    /// [`ResponsePart`]. The last part submits the whole, as [`resolve_execution`](Self::resolve_execution) does. What is
+    /// there already is taken again without effect. Whose turn it is: [`outlayer_protocol::upload`].
+    ///
+    /// # Errors
+    /// [`ContractError`]: as for `resolve_execution`, out of order, another worker's turn, not the body that the first part
+    /// said.
+    #[handle_result]
+    pub fn stage_response(
+        &mut self,
+        #[serializer(borsh)] part: ResponsePart,
+    ) -> Result<(), ContractError> {
+        let worker_id = env::predecessor_account_id();
+        workers::check_active(&worker_id)?;
+        let request_id = part.request_id;
+        let request = self.load_request(request_id)?;
+        let height = env::block_height();
+        let input = Input::Part { worker_id: &worker_id, part: &part, height };
+        self.advance(request, None, input)?;
+        let request = self.load_request(request_id)?;
+        let Some(upload) = request.upload.as_ref().filter(|upload| upload.is_complete()) else {
+            return Ok(());
         };
-        self.advance(request, Some(&response), input)?;
-        Ok(())
+        let response = requests::assembled(request_id, upload)
+            .map_err(|error| ContractError::Body { request_id, reason: error.to_string() })?;
+        self.submit(request, &worker_id, &response, true)
     }
 
     /// A registered worker's commitment to a digest, for requests that ask for several approvals: see
@@ -79,6 +99,22 @@ impl Contract {
 }
 
 impl Contract {
+    fn submit(
+        &mut self,
+        request: LiveRequest,
+        worker_id: &AccountId,
+        response: &ExecutionResponse,
+        in_parts: bool,
+    ) -> Result<(), ContractError> {
+        let storage = namespace::check(request.namespace(), response);
+        // A node hashes at less than half the cost of Wasm.
+        let output_hash = Hash32(env::sha256_array(&response.output.0));
+        let body = Body { response, output_hash, in_parts };
+        let input = Input::Resolve { worker_id, body, storage, height: env::block_height() };
+        self.advance(request, Some(response), input)?;
+        Ok(())
+    }
+
     /// Settles by the promise's result, and gives the encoded settlement. A record that is gone was swept: no money moves.
     pub(crate) fn settle(&mut self, callback: &CallbackArgs) -> Result<Vec<u8>, ContractError> {
         check_private()?;
@@ -86,10 +122,7 @@ impl Contract {
         let settlement = match requests::find(request_id) {
             None => None,
             Some(request) => {
-                let staged = match request.phase {
-                    Phase::Staged { .. } => requests::staged(request_id),
-                    Phase::Pending | Phase::Cancelling => None,
-                };
+                let staged = requests::staged(&request);
                 let payload = promises::resumed_with();
                 // After a timeout nothing is applied.
                 let applied = staged.as_ref().filter(|_| payload.is_some());

@@ -14,7 +14,7 @@ impl Contract {
     #[handle_result]
     pub fn sweep_expired(&mut self, request_id: RequestId) -> Result<Settlement, ContractError> {
         let request = self.load_request(request_id)?;
-        let staged = requests::staged(request_id);
+        let staged = requests::staged(&request);
         let settlement =
             self.advance(request, staged.as_ref(), Input::Sweep { height: env::block_height() })?;
         settlement.ok_or(ContractError::Settled { request_id })

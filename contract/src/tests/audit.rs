@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
-    Bytes, ExecutionRequest, RequestId,
+    Bytes, ExecutionRequest, ExecutionResponse, RequestId,
     machine::{LiveRequest, Phase},
     pricing::reserved_bytes,
+    storage::touched_keys,
 };
 
 use super::world::{OWN, World};
-use crate::{Contract, code::Code, namespace::Account, store::Prefix, workers::Worker};
+use crate::{
+    Contract, Hold, code::Code, holds::hold_key, namespace::Account, store::Prefix, workers::Worker,
+};
 
 impl World {
     /// Entries under a prefix: what follows it in the key, and the value.
@@ -117,12 +120,18 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        let staged =
-            live.values().filter(|request| matches!(request.phase, Phase::Staged { .. })).count();
-        assert_eq!(self.entries(Prefix::Staged).count(), staged);
-        for (_, holder) in self.decoded::<RequestId>(Prefix::Hold) {
-            assert!(matches!(live[&holder].phase, Phase::Staged { .. }), "held by {holder}");
-        }
+        // A body stands whole, or in the parts that its request counts.
+        let whole = |request: &&LiveRequest| {
+            matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
+        };
+        assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
+        let uploads = || live.values().filter_map(|request| request.upload.as_ref());
+        let parts: u32 = uploads().map(|upload| upload.parts).sum();
+        assert_eq!(self.entries(Prefix::Part).count(), parts as usize);
+        let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
+        let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
+        assert_eq!(kept, staged);
+        self.audit_holds();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
@@ -131,6 +140,50 @@ impl World {
             let (_, listed) = slots.find(|(key, _)| *key == worker.position.to_be_bytes()).unwrap();
             assert_eq!(worker_id, listed);
         }
+    }
+
+    /// The keys that are held are those that staged responses touch, by one writer or so many readers.
+    fn audit_holds(&self) {
+        let mut expected = BTreeMap::new();
+        for (request_id, live) in self.live_requests() {
+            for (key, written) in self.held_by(&live) {
+                let hold = match expected.get(&key) {
+                    None if written => Hold::Writer(request_id),
+                    None => Hold::Readers(1),
+                    Some(Hold::Readers(count)) if !written => Hold::Readers(count + 1),
+                    Some(other) => panic!("request {request_id} shares a key with {other:?}"),
+                };
+                expected.insert(key, hold);
+            }
+        }
+        let found = self.decoded::<Hold>(Prefix::Hold);
+        let found: BTreeMap<_, _> = found.map(|(key, hold)| (key.to_vec(), hold)).collect();
+        assert_eq!(found, expected);
+    }
+
+    /// The keys of the holds, after the prefix, that a request has, and whether it writes.
+    fn held_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
+        let Some(body) = self.body_of(live) else { return Vec::new() };
+        touched_keys(&body.reads, &body.journal)
+            .into_iter()
+            .map(|one| (hold_key(live.namespace(), one.key)[1..].to_vec(), one.written))
+            .collect()
+    }
+
+    /// The body that is staged for a request.
+    fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
+        let name = live.id().to_be_bytes();
+        if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
+            return self
+                .decoded(Prefix::Staged)
+                .find(|(key, _)| *key == name)
+                .map(|(_, body)| body);
+        }
+        let mut parts: Vec<_> =
+            self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name)).collect();
+        parts.sort_unstable();
+        let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
+        Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
     /// What a namespace is charged for is what it takes.
@@ -154,10 +207,11 @@ impl World {
 
     /// What is counted as paid for by a pot is what stands under those prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 13] = [
+        const TENANTS: [Prefix; 16] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
+            Prefix::Part,
             Prefix::LiveSlot,
             Prefix::LivePosition,
             Prefix::Namespace,
@@ -168,10 +222,12 @@ impl World {
             Prefix::Code,
             Prefix::Upload,
             Prefix::Chunk,
+            Prefix::Retired,
+            Prefix::Claimable,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
-        assert_eq!(self.contract().tenant_bytes, bytes);
+        assert_eq!(self.contract().tenant_bytes + self.uncounted, bytes);
     }
 
     /// No live request takes more bytes than it has paid for.
@@ -196,9 +252,12 @@ impl World {
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
-        let held =
-            self.entries(Prefix::Hold).filter(|(_, value)| *value == request_id.to_le_bytes());
+        let live = &self.live_requests()[&request_id];
+        let own: Vec<_> = self.held_by(live).into_iter().map(|(key, _)| key).collect();
+        let held = self.entries(Prefix::Hold).filter(|(key, _)| own.iter().any(|one| one == key));
+        let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
         named
+            .chain(parts)
             .chain(listed)
             .chain(held)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
@@ -214,6 +273,7 @@ impl World {
             env: live.env.clone(),
             limits: live.limits,
             approvals: live.approvals,
+            response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }
     }

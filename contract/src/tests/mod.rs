@@ -2,9 +2,11 @@
 //! checks the books and the state against it.
 
 mod audit;
+mod chunks;
 mod code;
 mod governance;
 mod interleavings;
+mod layout;
 mod money;
 pub(crate) mod node;
 mod requests;

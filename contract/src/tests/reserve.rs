@@ -6,6 +6,7 @@ use outlayer_protocol::{
     limits::MAX_KEY_BYTES,
     record::{ExecutionRecord, commitment},
     storage::journal_bytes,
+    upload::MIN_PART_BYTES,
 };
 use proptest::prelude::*;
 
@@ -26,7 +27,11 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
     request.limits.output_bytes = u32::try_from(body.output.len()).unwrap();
     request.limits.storage_reads = u32::try_from(body.reads.len()).unwrap();
     request.limits.storage_writes = u32::try_from(body.journal.len()).unwrap();
-    let mut world = World::new();
+    let mut config = config();
+    config.bounds.limits.storage_writes = 64;
+    config.bounds.approvals = 7;
+    config.prices.base_fee = NearToken::from_millinear(20);
+    let mut world = World::with(config);
     let dapp = longest("dapp");
     world.deposit_storage(&dapp, NearToken::from_near(100));
     let workers: Vec<_> = (0..commitments.max(1)).map(|n| longest(&format!("worker{n}"))).collect();
@@ -45,8 +50,18 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
             world.audit();
         }
     }
-    world.resolve(&workers[0], &body).unwrap();
-    world.audit();
+    let bytes = borsh::to_vec(&body).unwrap().len();
+    if bytes > MIN_PART_BYTES as usize {
+        let digest = ExecutionRecord::new(&world.live(request_id), &body).digest();
+        let part = MIN_PART_BYTES as usize;
+        for start in (0..bytes).step_by(part) {
+            world.send(&workers[0], digest, &body, start..start + part).unwrap();
+            world.audit();
+        }
+    } else {
+        world.resolve(&workers[0], &body).unwrap();
+        world.audit();
+    }
     assert_eq!(world.usage - empty, world.bytes_of_request(request_id));
     world.settle(request_id);
     world.audit();
@@ -69,6 +84,15 @@ fn at_every_bound_at_once() {
         ..answer(0, "")
     };
     run(request, body, 21);
+}
+
+#[test]
+fn in_the_most_parts() {
+    let mut request = request("input");
+    request.refund_to = Some(id(&longest("payer")));
+    request.approvals = 3;
+    let body = ExecutionResponse { output: vec![b'o'; 900_000].into(), ..answer(0, "") };
+    run(request, body, 9);
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub(crate) struct Call<'a> {
     pub(crate) gas: u64,
     /// The promise's result, in a callback.
     pub(crate) result: Option<PromiseResult>,
+    /// Whose callbacks wait for what the call returns.
+    pub(crate) receivers: &'a [&'a str],
 }
 
 /// The contract's Wasm, which `scripts/wasm` brings up to date with its source.
@@ -98,7 +100,7 @@ impl Vm {
             attached_deposit: Balance::from_yoctonear(call.deposit),
             prepaid_gas: Gas::from_gas(call.gas),
             random_seed: vec![9; 32],
-            output_data_receivers: Vec::new(),
+            output_data_receivers: call.receivers.iter().map(|id| id.parse().unwrap()).collect(),
             view_config: None,
         };
         let config = &self.runtime.wasm_config;

@@ -56,6 +56,7 @@ use outlayer_protocol::{
 
 use crate::{
     Execution, Job, Snapshot, SnapshotError,
+    cache::Shared,
     fault::Fault,
     near_config::near_config,
     verdict::{Stop, invalid_module},
@@ -102,9 +103,9 @@ struct Ended {
 }
 
 impl Near {
-    /// Compiled contracts are kept in memory up to so many bytes of their compiled form.
-    pub(crate) fn new(cache_bytes: usize) -> Self {
-        Self { cache: Cache::new(cache_bytes) }
+    /// Keeps compiled contracts as other modules are kept.
+    pub(crate) fn new(shared: &Shared) -> Self {
+        Self { cache: Cache::new(shared) }
     }
 
     /// Runs a method.
@@ -168,8 +169,7 @@ impl Near {
             GasCounter::new(wasm.ext_costs.clone(), gas, wasm.regular_op_cost, gas, false);
         let context = context::of(job, code.hash, gas);
         let mut namespace = Namespace::new(job, source);
-        let prepared =
-            near_vm_runner::prepare(&code, Arc::clone(wasm), Some(&self.cache), counter, method);
+        let prepared = self.cache.prepare(&code, wasm, counter, method);
         let outcome =
             near_vm_runner::run(prepared, &mut namespace, &context, Arc::clone(&config.fees));
         let (stop, storage) = namespace.into_parts();

@@ -43,7 +43,14 @@ impl Testbed {
     /// # Errors
     /// When any of these fails.
     pub async fn start() -> Result<Self> {
-        let node = node::start().await?;
+        Self::on(node::start().await?).await
+    }
+
+    /// Deploys the contract and the fixture dApp on `node`, and registers a worker.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn on(node: Worker<Sandbox>) -> Result<Self> {
         let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let init =

@@ -1,7 +1,7 @@
 //! The life of a request as a pure transition function.
 //!
 //! ```text
-//! Pending -> Staged -> settled          a worker answered (Resolve, then Deliver)
+//! Pending -> Staged -> settled          a worker answered (Resolve, after a Part or more if it is large; then Deliver)
 //! Pending -> Cancelling -> settled      the requester took it back (Cancel, then Deliver)
 //! Pending -> settled                    nobody answered (Deliver of a timeout)
 //! Staged or Cancelling -> settled       as TimedOut, where a network lets a timeout overtake a resume
@@ -12,15 +12,18 @@
 //! happen and what follows from it; the contract carries the effects out and decides nothing itself. Nothing is paid,
 //! written or refunded before `Deliver` or `Sweep`.
 
+mod refusal;
 mod settle;
 mod state;
 mod step;
+mod upload;
 
 #[cfg(test)]
 mod tests;
 
+pub use refusal::Refusal;
 pub use state::{Commitment, LiveRequest, Phase, Terms};
-pub use step::{Delivery, Effect, Input, Refusal, Step};
+pub use step::{Body, Delivery, Effect, Input, Step};
 
 #[cfg(test)]
 pub(crate) use state::sample;

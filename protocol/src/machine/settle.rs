@@ -26,10 +26,10 @@ pub(super) fn deliver(
     match (payload, request.phase.clone(), staged) {
         (
             Some(ResumePayload::Digest(resumed)),
-            Phase::Staged { digest, worker_id, winners },
+            Phase::Staged { digest, worker_id, winners, output_hash },
             Some((body, storage)),
         ) if resumed == digest => {
-            resolved(request, &Answer { digest, worker_id, winners, body, storage })
+            resolved(request, &Answer { digest, worker_id, winners, output_hash, body, storage })
         }
         (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request),
         // A timeout. The contract is the only account that can resume its yields, and it never resumes one with
@@ -42,6 +42,7 @@ struct Answer<'a> {
     digest: Hash32,
     worker_id: AccountId,
     winners: Vec<AccountId>,
+    output_hash: Hash32,
     body: &'a ExecutionResponse,
     storage: StorageCheck,
 }
@@ -58,7 +59,7 @@ fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
         response_fee(&request.terms.prices, &request.limits, request.input_bytes, answer.body)
             .unwrap_or(request.terms.max_fee)
             .min(request.terms.max_fee);
-    let applies = outcome == Outcome::of_response(answer.body) && !answer.body.journal.is_empty();
+    let applies = answer.storage == StorageCheck::Fits && !answer.body.journal.is_empty();
     let settlement = Settlement {
         request_id: request.id(),
         outcome,
@@ -79,7 +80,7 @@ fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
         digest: answer.digest,
         worker_id: answer.worker_id.clone(),
         workers: answer.winners.clone(),
-        output_hash: Hash32::of(&answer.body.output),
+        output_hash: answer.output_hash,
         output_bytes: answer.body.output.len() as u64,
         used: settlement.used,
         fee,

@@ -10,6 +10,7 @@ use crate::{
     RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
+    upload::Upload,
 };
 
 /// The terms under which a request was accepted; later changes of the configuration do not touch them.
@@ -61,6 +62,8 @@ pub enum Phase {
         worker_id: AccountId,
         /// Who is paid: the submitter alone, or all whose commitments match.
         winners: Vec<AccountId>,
+        /// SHA-256 of its output.
+        output_hash: Hash32,
     },
     /// It was cancelled and the yield resumed; the callback settles it.
     Cancelling,
@@ -77,7 +80,7 @@ impl Phase {
     }
 }
 
-/// A request that has not been settled. The input and a staged response's body are kept apart from it, so that
+/// A request that has not been settled. The input and a staged response's body, or its parts, are kept apart from it, so that
 /// a step loads only what it needs.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -115,6 +118,11 @@ pub struct LiveRequest {
     /// Digests of bodies that were submitted and fell short of the approvals, each with a commitment behind it. Nobody
     /// may commit to one of them any more: that would be copying.
     pub public_digests: Vec<Hash32>,
+    /// The body that comes in parts, or that has come so and is staged.
+    pub upload: Option<Upload>,
+    /// Who had a turn at sending parts and lost it, oldest first, at most
+    /// [`MOST_FORMER`](crate::upload::MOST_FORMER).
+    pub former_uploaders: Vec<AccountId>,
 }
 
 impl LiveRequest {
@@ -158,6 +166,8 @@ impl LiveRequest {
             phase: Phase::Pending,
             commitments: Vec::new(),
             public_digests: Vec::new(),
+            upload: None,
+            former_uploaders: Vec::new(),
         })
     }
 

@@ -3,12 +3,11 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::{Commitment, LiveRequest, Phase, settle};
+use super::{Commitment, LiveRequest, Phase, Refusal, settle};
 use crate::{
-    ExecutionRecord, ExecutionResponse, Hash32, RequestId, ResumePayload, Settlement,
+    ExecutionRecord, ExecutionResponse, Hash32, ResponsePart, ResumePayload, Settlement,
     events::{Event, ExecutionDisputed},
     record::commitment,
-    response::ResponseError,
     storage::StorageCheck,
 };
 
@@ -19,6 +18,24 @@ pub enum Delivery<'a> {
     Resumed(&'a [u8]),
     /// It timed out.
     TimedOut,
+}
+
+/// A body that is submitted.
+#[derive(Clone, Copy, Debug)]
+pub struct Body<'a> {
+    /// The body.
+    pub response: &'a ExecutionResponse,
+    /// SHA-256 of its output, by whoever can take it at the least cost: a node does it for a contract.
+    pub output_hash: Hash32,
+    /// Whether it has come in parts.
+    pub in_parts: bool,
+}
+
+impl<'a> Body<'a> {
+    /// A body that comes whole.
+    pub fn whole(response: &'a ExecutionResponse) -> Self {
+        Self { response, output_hash: Hash32::of(&response.output), in_parts: false }
+    }
 }
 
 /// Something that happens to a live request.
@@ -33,12 +50,22 @@ pub enum Input<'a> {
         /// The block's height.
         height: u64,
     },
+    /// A registered worker sends a part of a body. When the body is complete with it, a [`Resolve`](Self::Resolve) follows
+    /// at once, or the part is not taken.
+    Part {
+        /// The worker.
+        worker_id: &'a AccountId,
+        /// The part.
+        part: &'a ResponsePart,
+        /// The block's height.
+        height: u64,
+    },
     /// A registered worker submits a body.
     Resolve {
         /// The worker.
         worker_id: &'a AccountId,
         /// The body.
-        response: &'a ExecutionResponse,
+        body: Body<'a>,
         /// Where the namespace stands towards it.
         storage: StorageCheck,
         /// The block's height.
@@ -68,13 +95,19 @@ pub enum Input<'a> {
 /// What the contract does when a step is taken, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Keep the submitted body, and hold the keys that it reads or writes.
+    /// Keep the part that was sent, under this number.
+    KeepPart(u32),
+    /// Delete so many parts, all that there are.
+    DropParts(u32),
+    /// Keep the submitted body.
     Stage,
+    /// Hold the keys that the submitted body reads or writes.
+    Hold,
     /// Resume the yield. When the node answers that there is nothing to resume, the whole step is undone.
     Resume(ResumePayload),
     /// Apply the staged body's journal to the namespace.
     ApplyJournal,
-    /// Delete the record, the input and a staged body, and release the keys it held.
+    /// Delete the record, the input and a staged body, whole or in parts, and release the keys it held.
     Delete,
     /// Credit a worker's earnings.
     PayWorker(AccountId, NearToken),
@@ -97,156 +130,17 @@ pub enum Step {
     Settled(Settlement, Vec<Effect>),
 }
 
-/// Why a step is refused. Nothing changes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The deadline has passed.
-    #[error(
-        "request {request_id} expired: the deadline is block {deadline}, this is block {height}"
-    )]
-    Expired {
-        /// The request.
-        request_id: RequestId,
-        /// Its last block.
-        deadline: u64,
-        /// Now.
-        height: u64,
-    },
-    /// A response is staged already.
-    #[error(
-        "request {request_id} is answered already: digest {digest} by {worker_id} awaits settlement"
-    )]
-    AlreadyStaged {
-        /// The request.
-        request_id: RequestId,
-        /// The staged digest.
-        digest: Hash32,
-        /// Its worker.
-        worker_id: AccountId,
-    },
-    /// It is being cancelled.
-    #[error("request {request_id} was cancelled and awaits settlement")]
-    AlreadyCancelled {
-        /// The request.
-        request_id: RequestId,
-    },
-    /// The body cannot be an honest one.
-    #[error("request {request_id}: {error}")]
-    Response {
-        /// The request.
-        request_id: RequestId,
-        /// Why.
-        error: ResponseError,
-    },
-    /// A key that was read has changed: execute again on a newer snapshot.
-    #[error(
-        "request {request_id}: the key {key:?} was read and has changed since; execute again on a newer block"
-    )]
-    ReadConflict {
-        /// The request.
-        request_id: RequestId,
-        /// The key.
-        key: crate::Bytes,
-    },
-    /// A key is held by another request's staged response: wait for its settlement, then execute again.
-    #[error(
-        "request {request_id}: the key {key:?} is held until another request is settled; execute again after it"
-    )]
-    KeyHeld {
-        /// The request.
-        request_id: RequestId,
-        /// The key.
-        key: crate::Bytes,
-    },
-    /// Commitments must come first.
-    #[error("request {request_id} needs {needed} commitments before a body, {found} stand")]
-    TooFewCommitments {
-        /// The request.
-        request_id: RequestId,
-        /// Approvals asked for.
-        needed: u8,
-        /// Commitments that stand.
-        found: usize,
-    },
-    /// The request asks for one approval only.
-    #[error("request {request_id} asks for one approval: submit the body, no commitment is needed")]
-    CommitmentNotNeeded {
-        /// The request.
-        request_id: RequestId,
-    },
-    /// The worker has committed already.
-    #[error("{worker_id} has committed to request {request_id} already")]
-    AlreadyCommitted {
-        /// The request.
-        request_id: RequestId,
-        /// The worker.
-        worker_id: AccountId,
-    },
-    /// The body with this digest was public before the commitment to it: it could have been copied.
-    #[error(
-        "{worker_id} commits to {digest} of request {request_id}, whose body is public: that does not count"
-    )]
-    CommitmentToPublicBody {
-        /// The request.
-        request_id: RequestId,
-        /// The worker.
-        worker_id: AccountId,
-        /// The digest.
-        digest: Hash32,
-    },
-    /// A body to which nobody has committed.
-    #[error("request {request_id}: nobody has committed to {digest}, the digest of this body")]
-    NobodyCommitted {
-        /// The request.
-        request_id: RequestId,
-        /// The body's digest.
-        digest: Hash32,
-    },
-    /// The body fell short of the approvals before.
-    #[error("request {request_id}: the body with the digest {digest} was disputed before")]
-    AlreadyDisputed {
-        /// The request.
-        request_id: RequestId,
-        /// The body's digest.
-        digest: Hash32,
-    },
-    /// Enough commitments stand.
-    #[error("request {request_id} takes no more commitments: {found} stand of {most}")]
-    CommitmentsClosed {
-        /// The request.
-        request_id: RequestId,
-        /// Commitments that stand.
-        found: usize,
-        /// The most that are kept.
-        most: usize,
-    },
-    /// Somebody else's request.
-    #[error("request {request_id} can be cancelled by {requester} or {payer}, not by {found}")]
-    NotTheRequester {
-        /// The request.
-        request_id: RequestId,
-        /// Who asked.
-        found: AccountId,
-        /// Who requested it.
-        requester: AccountId,
-        /// Who gets its refunds.
-        payer: AccountId,
-    },
-    /// Too early to sweep.
-    #[error("request {request_id} can be swept from block {from} on, this is block {height}")]
-    TooEarlyToSweep {
-        /// The request.
-        request_id: RequestId,
-        /// From when on.
-        from: u64,
-        /// Now.
-        height: u64,
-    },
-}
-
 /// Commitments kept for a request of `approvals`: enough that some may lie.
 pub(super) fn most_commitments(approvals: u8) -> usize {
     usize::from(approvals).saturating_mul(3)
+}
+
+/// How the commitments stand towards a digest.
+pub(super) enum Standing {
+    /// These workers are enough, or none are asked for and this one submits.
+    Agreed(Vec<AccountId>),
+    /// These are too few.
+    Disputed(Vec<AccountId>),
 }
 
 impl LiveRequest {
@@ -257,8 +151,9 @@ impl LiveRequest {
     pub fn step(self, input: Input<'_>) -> Result<Step, Refusal> {
         match input {
             Input::Commit { worker_id, hash, height } => self.commit(worker_id, hash, height),
-            Input::Resolve { worker_id, response, storage, height } => {
-                self.resolve(worker_id, response, &storage, height)
+            Input::Part { worker_id, part, height } => self.take_part(worker_id, part, height),
+            Input::Resolve { worker_id, body, storage, height } => {
+                self.resolve(worker_id, body, &storage, height)
             }
             Input::Cancel { by, height } => self.cancel(by, height),
             Input::Deliver { delivery, staged } => Ok(settle::deliver(self, delivery, staged)),
@@ -266,7 +161,7 @@ impl LiveRequest {
         }
     }
 
-    fn open(&self, height: u64) -> Result<(), Refusal> {
+    pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
         let request_id = self.id();
         match &self.phase {
             Phase::Staged { digest, worker_id, .. } => Err(Refusal::AlreadyStaged {
@@ -310,35 +205,38 @@ impl LiveRequest {
     fn resolve(
         mut self,
         worker_id: &AccountId,
-        response: &ExecutionResponse,
+        body: Body<'_>,
         storage: &StorageCheck,
         height: u64,
     ) -> Result<Step, Refusal> {
         self.open(height)?;
         let request_id = self.id();
+        let Body { response, output_hash, in_parts } = body;
+        let promised = self.promised(worker_id, in_parts)?;
         response
             .validate(request_id, &self.limits)
             .map_err(|error| Refusal::Response { request_id, error })?;
+        let digest = ExecutionRecord::with_output_hash(&self, response, output_hash).digest();
+        if let Some(expected) = promised.filter(|expected| *expected != digest) {
+            return Err(Refusal::UploadDigest { request_id, found: digest, expected });
+        }
         let needed = self.approvals;
-        let found = self.commitments.len();
-        if needed > 1 && found < usize::from(needed) {
-            return Err(Refusal::TooFewCommitments { request_id, needed, found });
-        }
-
-        let digest = ExecutionRecord::new(&self, response).digest();
-        let winners = self.winners(&digest, worker_id);
-        if winners.is_empty() {
-            return Err(Refusal::NobodyCommitted { request_id, digest });
-        }
-        if self.public_digests.contains(&digest) {
-            return Err(Refusal::AlreadyDisputed { request_id, digest });
-        }
-        if winners.len() < usize::from(needed) {
-            return Ok(self.dispute(digest, worker_id, &winners));
-        }
+        let winners = match self.standing(digest, worker_id)? {
+            Standing::Agreed(winners) => winners,
+            Standing::Disputed(supporters) => {
+                return Ok(self.dispute(digest, worker_id, &supporters));
+            }
+        };
         match storage {
-            StorageCheck::Held(key) => {
+            StorageCheck::Held(key) if needed == 1 => {
                 return Err(Refusal::KeyHeld { request_id, key: key.clone() });
+            }
+            StorageCheck::Held(_) => {
+                // It may come again, but it is public now: nobody else gets behind it.
+                if !self.public_digests.contains(&digest) {
+                    self.public_digests.push(digest);
+                }
+                return Ok(Step::Live(Box::new(self), Vec::new()));
             }
             StorageCheck::Conflict(key) if needed == 1 => {
                 return Err(Refusal::ReadConflict { request_id, key: key.clone() });
@@ -347,16 +245,44 @@ impl LiveRequest {
                 // The truth of the time of the commitments: they are void, and may be made again.
                 self.commitments.clear();
                 self.public_digests.clear();
-                return Ok(Step::Live(Box::new(self), Vec::new()));
+                let dropped = self.drop_upload().into_iter().collect();
+                return Ok(Step::Live(Box::new(self), dropped));
             }
             // Whether the namespace can pay is settled in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
-        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners };
-        Ok(Step::Live(
-            Box::new(self),
-            vec![Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))],
-        ))
+        let mut effects = Vec::new();
+        if !in_parts {
+            effects.extend(self.drop_upload());
+            effects.push(Effect::Stage);
+        }
+        effects.extend([Effect::Hold, Effect::Resume(ResumePayload::Digest(digest))]);
+        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners, output_hash };
+        Ok(Step::Live(Box::new(self), effects))
+    }
+
+    /// How the commitments stand towards a body with this digest.
+    pub(super) fn standing(
+        &self,
+        digest: Hash32,
+        worker_id: &AccountId,
+    ) -> Result<Standing, Refusal> {
+        let (request_id, needed) = (self.id(), self.approvals);
+        let found = self.commitments.len();
+        if needed > 1 && found < usize::from(needed) {
+            return Err(Refusal::TooFewCommitments { request_id, needed, found });
+        }
+        let winners = self.winners(&digest, worker_id);
+        if winners.is_empty() {
+            return Err(Refusal::NobodyCommitted { request_id, digest });
+        }
+        if winners.len() >= usize::from(needed) {
+            return Ok(Standing::Agreed(winners));
+        }
+        if self.public_digests.contains(&digest) {
+            return Err(Refusal::AlreadyDisputed { request_id, digest });
+        }
+        Ok(Standing::Disputed(winners))
     }
 
     /// Who stands behind `digest`: those whose commitments match, or the submitter where none are asked for.
@@ -371,7 +297,12 @@ impl LiveRequest {
 
     /// Drops a body that too few commitments support. The others may still agree on another one: a single liar cannot
     /// keep a request from being settled.
-    fn dispute(mut self, digest: Hash32, worker_id: &AccountId, supporters: &[AccountId]) -> Step {
+    pub(super) fn dispute(
+        mut self,
+        digest: Hash32,
+        worker_id: &AccountId,
+        supporters: &[AccountId],
+    ) -> Step {
         self.public_digests.push(digest);
         let committed = self.commitments.iter().map(|one| one.worker_id.clone());
         let event = Event::ExecutionDisputed(ExecutionDisputed {

@@ -6,8 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Status, events::Event,
-    record::commitment, response, storage::StorageCheck,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
+    events::Event,
+    record::commitment,
+    response,
+    storage::StorageCheck,
+    upload::{MIN_PART_BYTES, Upload},
 };
 
 const IN_TIME: u64 = 1_100;
@@ -33,7 +37,12 @@ fn check_and_submit(
     storage: StorageCheck,
     height: u64,
 ) -> Result<Step, Refusal> {
-    request.step(Input::Resolve { worker_id: &id(worker), response: body, storage, height })
+    request.step(Input::Resolve {
+        worker_id: &id(worker),
+        body: Body::whole(body),
+        storage,
+        height,
+    })
 }
 
 fn live(step: Step) -> (LiveRequest, Vec<Effect>) {
@@ -89,7 +98,8 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let body = response::sample(7);
     let digest = digest_of(&sample(), &body);
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
-    assert_eq!(effects, [Effect::Stage, Effect::Resume(ResumePayload::Digest(digest))]);
+    let resumed = Effect::Resume(ResumePayload::Digest(digest));
+    assert_eq!(effects, [Effect::Stage, Effect::Hold, resumed]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -326,6 +336,33 @@ fn commitments_to_an_outdated_truth_are_void() {
 }
 
 #[test]
+fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_approvals(), &body);
+    let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
+    let held = StorageCheck::Held("k".into());
+    let mut request = request;
+    for _ in 0..2 {
+        let step = check_and_submit(request, "a.near", &body, held.clone(), IN_TIME).unwrap();
+        let (next, effects) = live(step);
+        assert!(effects.is_empty() && next.phase == Phase::Pending);
+        request = next;
+    }
+    assert_eq!(request.public_digests, [truth]);
+    let lazy = id("lazy.near");
+    let hash = commitment(&truth, &lazy);
+    let copied = Input::Commit { worker_id: &lazy, hash, height: IN_TIME };
+    assert!(matches!(
+        request.clone().step(copied).unwrap_err(),
+        Refusal::CommitmentToPublicBody { .. }
+    ));
+    // When the key is free it is taken, for those who stood behind it before.
+    let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
+    let Phase::Staged { winners, .. } = &request.phase else { panic!("{:?}", request.phase) };
+    assert_eq!(*winners, ["a.near", "b.near"].map(id));
+}
+
+#[test]
 fn a_request_for_one_approval_takes_no_commitment() {
     let worker = id("a.near");
     let error = sample()
@@ -334,10 +371,25 @@ fn a_request_for_one_approval_takes_no_commitment() {
     assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
 }
 
+#[test]
+fn at_the_last_height_a_deadline_saturates() {
+    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let mut context = crate::context::sample();
+    context.block_height = u64::MAX - 1;
+    let live = LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"")).unwrap();
+    assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
+    let body = response::sample(7);
+    assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Commit(usize, bool),
     Resolve(usize, bool, usize),
+    /// A part: by whom, whether of the truth, whether the first, and how the namespace stands should it be the last.
+    Part(usize, bool, bool, usize),
     Cancel(usize),
     Deliver(bool, usize),
     Sweep,
@@ -349,6 +401,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Commit(who, honest)),
         (0..4usize, any::<bool>(), 0..4usize)
             .prop_map(|(who, honest, storage)| Act::Resolve(who, honest, storage)),
+        (0..4usize, any::<bool>(), any::<bool>(), 0..4usize)
+            .prop_map(|(who, honest, first, storage)| Act::Part(who, honest, first, storage)),
         (0..4usize).prop_map(Act::Cancel),
         (any::<bool>(), 0..4usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
         Just(Act::Sweep),
@@ -373,8 +427,9 @@ proptest! {
         let mut lie = truth.clone();
         lie.output = "lie".into();
         let mut request = LiveRequest { approvals, ..sample() };
+        request.limits.output_bytes = 2 * MIN_PART_BYTES;
         let deposit = request.deposit().as_yoctonear();
-        let (mut height, mut body): (u64, Option<ExecutionResponse>) = (1_000, None);
+        let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
         let mut done = false;
         for act in acts {
             let step = match &act {
@@ -387,11 +442,37 @@ proptest! {
                 Act::Resolve(who, honest, storage) => {
                     let response = if *honest { &truth } else { &lie };
                     let storage = checks[*storage].clone();
-                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], response, storage, height });
+                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], body: Body::whole(response), storage, height });
                     if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
-                        body = Some(response.clone());
+                        staged = Some(response.clone());
                     }
                     step
+                }
+                Act::Part(who, honest, first, storage) => {
+                    let response = if *honest { &truth } else { &lie };
+                    // What the parts hold is the shell's business.
+                    let (offset, length) = if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
+                    let part = ResponsePart {
+                        request_id: 7,
+                        digest: digest_of(&request, response),
+                        total_bytes: MIN_PART_BYTES + 1,
+                        offset,
+                        bytes: vec![0; length as usize].into(),
+                    };
+                    let step = request.clone().step(Input::Part { worker_id: &names[*who], part: &part, height });
+                    match step {
+                        Ok(Step::Live(next, effects)) if next.upload.as_ref().is_some_and(Upload::is_complete) => {
+                            prop_assert_eq!(effects, vec![Effect::KeepPart(1)]);
+                            let body = Body { in_parts: true, ..Body::whole(response) };
+                            let storage = checks[*storage].clone();
+                            let step = next.step(Input::Resolve { worker_id: &names[*who], body, storage, height });
+                            if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
+                                staged = Some(response.clone());
+                            }
+                            step
+                        }
+                        step => step,
+                    }
                 }
                 Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
                 Act::Deliver(resumed, storage) => {
@@ -403,7 +484,7 @@ proptest! {
                         Phase::Pending => [9; 33],
                     };
                     let delivery = if *resumed { Delivery::Resumed(&payload) } else { Delivery::TimedOut };
-                    let staged = body.as_ref().map(|body| (body, checks[*storage].clone()));
+                    let staged = staged.as_ref().map(|body| (body, checks[*storage].clone()));
                     request.clone().step(Input::Deliver { delivery, staged })
                 }
                 Act::Sweep => request.clone().step(Input::Sweep { height }),
@@ -412,6 +493,12 @@ proptest! {
                 Err(_) => {}
                 Ok(Step::Live(next, effects)) => {
                     prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
+                    // Parts are only ever there of one body, and never beside one that came whole.
+                    let dropped = effects.iter().any(|effect| matches!(effect, Effect::DropParts(_)));
+                    let whole = effects.contains(&Effect::Stage);
+                    prop_assert!(!whole || next.upload.is_none());
+                    prop_assert!(!whole || dropped == request.upload.is_some());
+                    prop_assert!(next.former_uploaders.len() <= names.len());
                     request = *next;
                 }
                 Ok(Step::Settled(settlement, effects)) => {

@@ -9,6 +9,7 @@ use outlayer_protocol::{
 use super::{
     Stage, approvals,
     approvals::Agreement,
+    parts::{self, Sent},
     refusal::{Advice, advice},
     worker::Shared,
 };
@@ -162,6 +163,9 @@ async fn answer(
     submit(shared, request, response).await
 }
 
+/// Why parts are not sent any more, should the request turn out to be pending after all.
+const OVERTAKEN: &str = "the request was answered while its body was sent";
+
 async fn submit(
     shared: &Shared,
     request: &LiveRequest,
@@ -171,10 +175,15 @@ async fn submit(
     let body = borsh::to_vec(response)?;
     let contract = &shared.contract;
     let nothing = NearToken::from_yoctonear(0);
-    let called = shared
-        .account
-        .call(contract.id(), "resolve_execution", body, shared.config.gas, nothing)
-        .await?;
+    let called = if body.len() > parts::PART_BYTES {
+        match parts::send(shared, request, response, &body).await? {
+            Sent::All(called) => called,
+            Sent::Over => return refused(shared, request, OVERTAKEN.to_owned()).await,
+        }
+    } else {
+        let account = &shared.account;
+        account.call(contract.id(), "resolve_execution", body, shared.config.gas, nothing).await?
+    };
     match called.result {
         Ok(_) => {
             tracing::info!(transaction = %called.transaction, gas = called.gas_burnt, "submitted");

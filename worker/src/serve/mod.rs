@@ -5,6 +5,7 @@ mod attempt;
 mod config;
 mod discover;
 mod observe;
+mod parts;
 mod refusal;
 mod turn;
 mod worker;

@@ -39,6 +39,15 @@ pub enum Stage {
         /// The transaction.
         transaction: CryptoHash,
     },
+    /// A part of an answer was taken that is too large for one transaction.
+    Sent {
+        /// The request.
+        request_id: RequestId,
+        /// How much of it is there.
+        sent_bytes: u32,
+        /// Length of the whole.
+        total_bytes: u32,
+    },
     /// The contract took the answer.
     Submitted {
         /// The request.

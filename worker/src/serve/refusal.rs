@@ -16,7 +16,7 @@ pub(super) enum Advice {
     Report,
 }
 
-const HINTS: [(&str, Advice); 12] = [
+const HINTS: [(&str, Advice); 15] = [
     ("execute again", Advice::ExecuteAgain),
     ("commitments before a body", Advice::LookAgain),
     ("has committed to request", Advice::LookAgain),
@@ -24,6 +24,9 @@ const HINTS: [(&str, Advice); 12] = [
     ("whose body is public", Advice::LookAgain),
     ("nobody has committed to", Advice::LookAgain),
     ("was disputed before", Advice::LookAgain),
+    ("has its turn until block", Advice::LookAgain),
+    ("this part starts at byte", Advice::LookAgain),
+    ("is taken from those who committed", Advice::LookAgain),
     ("awaits settlement", Advice::Over),
     (" expired:", Advice::Over),
     // The contract's own words for a request that is gone, and for a yield that is.
@@ -42,7 +45,9 @@ pub(super) fn advice(message: &str) -> Advice {
 
 #[cfg(test)]
 mod tests {
-    use outlayer_protocol::{Hash32, machine::Refusal, response::ResponseError};
+    use outlayer_protocol::{
+        Hash32, machine::Refusal, response::ResponseError, upload::UploadError,
+    };
 
     use super::*;
 
@@ -72,6 +77,32 @@ mod tests {
             ),
             (Refusal::NobodyCommitted { request_id, digest: Hash32::default() }, Advice::LookAgain),
             (Refusal::AlreadyDisputed { request_id, digest: Hash32::default() }, Advice::LookAgain),
+            (
+                Refusal::NotAmongTheAgreeing {
+                    request_id,
+                    worker_id: id(),
+                    digest: Hash32::default(),
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::Upload {
+                    request_id,
+                    error: UploadError::Held { worker_id: id(), until: 9, height: 8 },
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::Upload {
+                    request_id,
+                    error: UploadError::Offset { found: 1, expected: 2 },
+                },
+                Advice::LookAgain,
+            ),
+            (
+                Refusal::Upload { request_id, error: UploadError::Total { found: 1, max: 2 } },
+                Advice::Report,
+            ),
             (Refusal::CommitmentNotNeeded { request_id }, Advice::Report),
             (
                 Refusal::Response { request_id, error: ResponseError::ReasonBytes { found: 999 } },

@@ -11,7 +11,7 @@ use near_primitives::{
 };
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
-    machine::{Delivery, Input, Phase, Step},
+    machine::{Body, Delivery, Input, Phase, Step},
     storage::{StorageCheck, first_conflict},
     views::{PendingView, RequestView, WorkerView},
 };
@@ -155,12 +155,15 @@ impl Chain {
     fn resolve(&mut self, body: &ExecutionResponse) -> Result<(), String> {
         let id = body.request_id;
         let view = self.live.get(&id).ok_or("no such request")?;
-        let storage = match first_conflict(&body.reads, |key| self.storage.get(key)) {
+        let storage = match first_conflict(&body.reads, |key| {
+            self.storage.get(key).map(|value| Hash32::of(value))
+        }) {
             Some(key) => StorageCheck::Conflict(key.clone()),
             None => StorageCheck::Fits,
         };
         let worker_id = WORKER.parse().unwrap();
-        let input = Input::Resolve { worker_id: &worker_id, response: body, storage, height: 100 };
+        let input =
+            Input::Resolve { worker_id: &worker_id, body: Body::whole(body), storage, height: 100 };
         let Step::Live(request, _) =
             view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
         else {

@@ -1,0 +1,267 @@
+//! Outputs that no single transaction carries: how large they can be, and who may send them.
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, ensure};
+use near_workspaces::{Account, operations::TransactionStatus, result::ExecutionFinalResult};
+use outlayer_integration_tests::{
+    Testbed,
+    guests::{request, with_fuel},
+    testbed::{MAX_GAS, events},
+};
+use outlayer_protocol::{
+    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, RequestId, ResponseFormat,
+    ResponsePart,
+    capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
+    events::Event,
+    upload::TURN_BLOCKS,
+};
+use outlayer_worker::{Stage, WorkerConfig};
+use serde_json::{Value, json};
+
+/// What `guest-big` writes.
+fn alphabet(bytes: u32) -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(bytes as usize).collect()
+}
+
+/// A request for so much output that may do nothing else.
+fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
+    let mut request = with_fuel(request(big, bytes.to_string().into_bytes()), 1_000_000_000);
+    request.limits.output_bytes = bytes;
+    request.limits.journal_bytes = 0;
+    request.limits.storage_reads = 0;
+    request.limits.storage_writes = 0;
+    request.response_format = format;
+    request
+}
+
+/// Gas for the dApp's callback: it decodes the settlement and hashes the output.
+const CALLBACK_GAS: u64 = 300_000_000_000_000;
+
+/// Sends a request through the dApp whose callback decodes the output and answers with its length and hash.
+async fn ask(
+    testbed: &Testbed,
+    caller: &Account,
+    request: &ExecutionRequest,
+) -> Result<TransactionStatus> {
+    let args = json!({ "request": request });
+    let gas: Value = testbed.contract.view("estimate_gas").args_json(args).await?.json()?;
+    let args = json!({ "request": request, "gas": gas, "callback_gas": CALLBACK_GAS.to_string() });
+    let call = caller.call(testbed.dapp.id(), "ask_and_hash").args_json(args);
+    let call = call.deposit(testbed.estimate(request).await?.total);
+    Ok(call.gas(MAX_GAS).transact_async().await?)
+}
+
+/// Checks that the dApp's callback found `output`.
+fn check_answer(result: ExecutionFinalResult, output: &[u8]) -> Result<()> {
+    let answer: Value = result.into_result()?.json()?;
+    let expected = json!({ "bytes": output.len(), "hash": Hash32::of(output) });
+    ensure!(answer == expected, "found {answer}, expected {expected}");
+    Ok(())
+}
+
+/// The stages that a worker tells about, as they come.
+fn observed(mut config: WorkerConfig) -> (WorkerConfig, Arc<Mutex<Vec<Stage>>>) {
+    let told: Arc<Mutex<Vec<Stage>>> = Arc::default();
+    let listener = Arc::clone(&told);
+    config.observer = Some(Arc::new(move |stage: &Stage| {
+        if let Ok(mut told) = listener.lock() {
+            told.push(stage.clone());
+        }
+    }));
+    (config, told)
+}
+
+/// How much of a body was there after each part.
+fn sent(told: &Mutex<Vec<Stage>>) -> Vec<u32> {
+    let told = told.lock().map(|told| told.clone()).unwrap_or_default();
+    let sent = told.into_iter().filter_map(|stage| match stage {
+        Stage::Sent { sent_bytes, .. } => Some(sent_bytes),
+        _ => None,
+    });
+    sent.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_outputs_reach_a_callback_that_decodes_them_and_more_is_refused() -> Result<()>
+{
+    let testbed = Testbed::start().await?;
+    let big = testbed.publish_guest("big").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let serving = testbed.serve()?;
+    for (format, most) in
+        [(ResponseFormat::Borsh, MAX_OUTPUT_BYTES), (ResponseFormat::Json, MAX_JSON_OUTPUT_BYTES)]
+    {
+        let request = large(big, most, format);
+        let asked = ask(&testbed, &caller, &request).await?;
+        let result = testbed.finished(asked).await?;
+        let output = alphabet(most);
+        let completed = events(&result).into_iter().find_map(|event| match event {
+            Event::ExecutionCompleted(completed) => Some(completed),
+            _ => None,
+        });
+        let completed = completed.with_context(|| format!("{:?}", result.receipt_failures()))?;
+        assert_eq!(completed.output_bytes, u64::from(most));
+        assert_eq!(completed.output_hash, Hash32::of(&output));
+        let burnt: Vec<_> = result
+            .receipt_outcomes()
+            .iter()
+            .map(|outcome| outcome.gas_burnt.as_gas() / 1_000_000_000_000)
+            .filter(|burnt| *burnt > 5)
+            .collect();
+        println!("{most} bytes in {format:?}: receipts of {burnt:?} Tgas");
+        check_answer(result, &output)?;
+
+        let more = large(big, most + 1, format);
+        let refused = testbed.estimate(&more).await.err().context("more than can be settled")?;
+        let text = format!("{refused:?}");
+        assert!(
+            text.contains(&format!("output_bytes is {}, more than the {most} ", most + 1)),
+            "{text}"
+        );
+    }
+    assert_eq!(testbed.pending().await?, []);
+    serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_halfway_goes_on_where_it_was_when_it_is_started_again() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let big = testbed.publish_guest("big").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let bytes = 3 << 20;
+    let asked = ask(&testbed, &caller, &large(big, bytes, ResponseFormat::Borsh)).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+
+    let (mut config, first) = observed(testbed.worker_config(&testbed.worker)?);
+    config.shutdown_grace = std::time::Duration::ZERO;
+    let serving = testbed.serve_with(config)?;
+    while sent(&first).is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(serving);
+    // What was on its way when it stopped arrives.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let there = testbed.live(request_id).await?.context("live")?.request;
+    let staged = there.upload.context("an upload")?.staged_bytes;
+    assert!(staged >= 1 << 20 && staged < bytes, "{staged}");
+
+    let (config, second) = observed(testbed.worker_config(&testbed.worker)?);
+    let serving = testbed.serve_with(config)?;
+    check_answer(testbed.finished(asked).await?, &alphabet(bytes))?;
+    assert!(sent(&second).iter().all(|sent| *sent > staged), "{staged}: {:?}", sent(&second));
+    serving.stop().await
+}
+
+/// Sends one part of the borsh of `response`.
+async fn send(
+    testbed: &Testbed,
+    account: &Account,
+    response: &ExecutionResponse,
+    digest: Hash32,
+    range: std::ops::Range<usize>,
+) -> Result<ExecutionFinalResult> {
+    let whole = borsh::to_vec(response)?;
+    let part = ResponsePart {
+        request_id: response.request_id,
+        digest,
+        total_bytes: u32::try_from(whole.len())?,
+        offset: u32::try_from(range.start)?,
+        bytes: whole[range].into(),
+    };
+    let call = account.call(testbed.contract.id(), "stage_response").args_borsh(part);
+    Ok(call.gas(MAX_GAS).transact().await?)
+}
+
+async fn digest(
+    testbed: &Testbed,
+    request_id: RequestId,
+    response: &ExecutionResponse,
+) -> Result<Hash32> {
+    let live = testbed.live(request_id).await?.context("live")?.request;
+    Ok(ExecutionRecord::new(&live, response).digest())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rubbish_in_parts_holds_a_request_up_for_no_longer_than_a_turn() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let big = testbed.publish_guest("big").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let griefer = testbed.node.dev_create_account().await?;
+    testbed.register_worker(griefer.id()).await?;
+    let bytes = 1_200_000;
+    let asked = ask(&testbed, &caller, &large(big, bytes, ResponseFormat::Json)).await?;
+    let pending = testbed.wait_for_pending(1).await?[0].clone();
+    let request_id = pending.request_id;
+    let mut rubbish = testbed.execute(request_id).await?;
+    let truth = digest(&testbed, request_id, &rubbish).await?;
+    rubbish.output = vec![b'?'; bytes as usize].into();
+    let first = send(&testbed, &griefer, &rubbish, truth, 0..1_000_000).await?;
+    assert!(first.is_success(), "{first:?}");
+    let since =
+        testbed.live(request_id).await?.context("live")?.request.upload.context("upload")?.since;
+    // Its last part would make it whole, and shows that it is not what the first part said.
+    let whole = borsh::to_vec(&rubbish)?.len();
+    let last = send(&testbed, &griefer, &rubbish, truth, 1_000_000..whole).await?;
+    let text = format!("{:?}", last.into_result().err());
+    assert!(text.contains("its parts said"), "{text}");
+
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.step_in_blocks = 0;
+    let serving = testbed.serve_with(config)?;
+    let result = testbed.finished(asked).await?;
+    let settled_at = testbed.settled_at(&result).await?;
+    check_answer(result, &alphabet(bytes))?;
+    assert!(
+        settled_at >= since + TURN_BLOCKS,
+        "settled at {settled_at}, the turn began at {since}"
+    );
+    assert!(settled_at <= pending.deadline, "{settled_at}, {pending:?}");
+    serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_replaced()
+-> Result<()> {
+    let testbed = Testbed::start().await?;
+    let big = testbed.publish_guest("big").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let other = testbed.node.dev_create_account().await?;
+    testbed.register_worker(other.id()).await?;
+    let bytes = 1_200_000;
+    let mut request = large(big, bytes, ResponseFormat::Borsh);
+    request.approvals = 2;
+    let asked = ask(&testbed, &caller, &request).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let response = testbed.execute(request_id).await?;
+    let digest = digest(&testbed, request_id, &response).await?;
+    // The other one commits, and the served one after it.
+    let hash = outlayer_protocol::record::commitment(&digest, other.id());
+    let args = json!({ "request_id": request_id, "commitment": hash });
+    let commit = other.call(testbed.contract.id(), "commit_execution").args_json(args);
+    commit.max_gas().transact().await?.into_result()?;
+    let serving = testbed.serve()?;
+    // Sends its first part when two have committed, and no more.
+    loop {
+        let sent = send(&testbed, &other, &response, digest, 0..1_000_000).await?;
+        if sent.is_success() {
+            break;
+        }
+        let text = format!("{:?}", sent.into_result().err());
+        ensure!(
+            text.contains("commitments before a body") || text.contains("has its turn"),
+            "{text}"
+        );
+        if text.contains("has its turn") {
+            break;
+        }
+    }
+    let result = testbed.finished(asked).await?;
+    let workers = events(&result).into_iter().find_map(|event| match event {
+        Event::ExecutionCompleted(completed) => Some(completed.workers),
+        _ => None,
+    });
+    assert_eq!(workers.map(|workers| workers.len()), Some(2));
+    check_answer(result, &alphabet(bytes))?;
+    serving.stop().await
+}
