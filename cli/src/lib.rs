@@ -1,11 +1,13 @@
 //! The developer's and operator's command for OutLayer.
 //!
 //! Thin: each command reads its options, asks the library that knows (`outlayer-executor`, `outlayer-worker`,
-//! `outlayer-protocol`), and prints what it says, for people or as JSON.
+//! `outlayer-protocol`, `outlayer-componentize`), and prints what it says, for people or as JSON.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod calibrate;
+mod componentize;
 mod deploy;
 mod estimate;
 mod network;
@@ -31,8 +33,12 @@ struct Cli {
 enum Command {
     /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
+    /// Make a component of a guest that was built for wasm32-wasip1
+    Componentize(componentize::ComponentizeArgs),
     /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
+    /// Measure how NEAR's gas and fuel relate, on a corpus of kernels
+    Calibrate(calibrate::CalibrateArgs),
     /// Deploy the contract to an account of yours, and register workers with it
     Deploy(Box<deploy::DeployArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
@@ -65,7 +71,9 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     let done = match command {
         Command::Run(args) => args.execute(),
+        Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
+        Command::Calibrate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),
         Command::Replay(args) => args.execute(),
         Command::Request(args) => args.execute(),

@@ -7,7 +7,7 @@ use outlayer_protocol::{AccountId, RequestId};
 use outlayer_worker::{
     chain::CryptoHash,
     code::{CodeConfig, CodeStore},
-    engine::{Engine, ExecutorConfig},
+    engine::{Engine, ExecutorConfig, compiled_dir},
     replay::{Question, Replay, Verdict, replay},
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct ReplayArgs {
     /// The request, when the transaction made several
     #[arg(long)]
     request_id: Option<RequestId>,
-    /// Where code is kept between runs
+    /// Where code, and what it compiles to, is kept between runs
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
     /// Fetch code also from addresses inside this machine and its private networks
@@ -42,12 +42,16 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        let executor = ExecutorConfig {
+            cache_dir: self.cache_dir.as_deref().map(compiled_dir),
+            ..ExecutorConfig::default()
+        };
         let codes = CodeStore::new(CodeConfig {
             cache_dir: self.cache_dir,
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
-        let engine = Engine::new(ExecutorConfig::default(), 1)?;
+        let engine = Engine::new(executor, 1)?;
         let contract = self.network.contract()?;
         let question =
             Question { transaction: self.tx, signer_id: self.signer, request_id: self.request_id };

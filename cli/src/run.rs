@@ -48,6 +48,9 @@ pub(crate) struct RunArgs {
     /// Timestamp of the block, nanoseconds, as the guest is told
     #[arg(long, default_value_t = 1_700_000_000_000_000_000)]
     block_timestamp: u64,
+    /// Where what the guest compiles to is kept between runs
+    #[arg(long, env = "OUTLAYER_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -96,7 +99,11 @@ impl RunArgs {
             .into_iter()
             .map(|(key, value)| (key.into_bytes(), value.into_bytes()))
             .collect();
-        let report = execute(&code, request, context, Memory(storage))?;
+        let executor = ExecutorConfig {
+            cache_dir: self.cache_dir.as_deref().map(engine::compiled_dir),
+            ..ExecutorConfig::default()
+        };
+        let report = execute(executor, &code, request, context, Memory(storage))?;
         if json {
             print::json(&report)?;
         } else {
@@ -108,6 +115,7 @@ impl RunArgs {
 
 /// Executes as a worker would, and prices as the contract would under the default configuration.
 fn execute(
+    executor: ExecutorConfig,
     code: &[u8],
     request: ExecutionRequest,
     mut context: ExecutionContext,
@@ -127,7 +135,7 @@ fn execute(
         limits: &request.limits,
         context: &context,
     };
-    let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut storage)?;
+    let execution = Executor::new(executor)?.execute(&job, &mut storage)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
     let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;

@@ -4,8 +4,7 @@
 //! publish the same hash at once, neither can get into the other's way); it becomes everybody's when its hash is right.
 
 use near_sdk::{AccountId, NearToken, env, near};
-use outlayer_protocol::Hash32;
-use serde::{Deserialize, Serialize};
+use outlayer_protocol::{Hash32, views::CodeInfoView};
 
 use crate::{
     Contract, ContractError, MoneyError, Pot, namespace,
@@ -85,8 +84,11 @@ pub enum CodeError {
         /// The publisher.
         expected: AccountId,
     },
+    /// Its publisher has withdrawn it.
+    #[error("its publisher has withdrawn it from new requests")]
+    Retired,
     /// Live requests need it.
-    #[error("{live_requests} live requests need it")]
+    #[error("{live_requests} live requests need it; retire_code refuses new ones")]
     InUse {
         /// How many.
         live_requests: u32,
@@ -109,25 +111,21 @@ pub(crate) struct Code {
     live_requests: u32,
 }
 
-/// `get_code_info`: published code, or a publisher's pieces of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeInfoView {
-    /// Its SHA-256.
-    pub hash: Hash32,
-    /// Whose it is.
-    pub publisher_id: AccountId,
-    /// Its size, bytes.
-    pub total_bytes: u32,
-    /// Bytes published; the rest is to come.
-    pub published_bytes: u32,
-}
-
 fn code_key(hash: &Hash32) -> Vec<u8> {
     store::key(Prefix::Code, &[&hash.0])
 }
 
 fn upload_key(hash: &Hash32, publisher_id: &AccountId) -> Vec<u8> {
     store::key(Prefix::Upload, &[&hash.0, publisher_id.as_bytes()])
+}
+
+/// Whether new requests may no longer name the code; an entry of its own.
+fn retired_key(hash: &Hash32) -> Vec<u8> {
+    store::key(Prefix::Retired, &[&hash.0])
+}
+
+fn is_retired(hash: &Hash32) -> bool {
+    env::storage_has_key(&retired_key(hash))
 }
 
 fn chunk_key(hash: &Hash32, publisher_id: &AccountId, number: usize) -> Vec<u8> {
@@ -171,6 +169,7 @@ impl Code {
             publisher_id: self.publisher_id.clone(),
             total_bytes: self.total_bytes,
             published_bytes: self.published_bytes(),
+            retired: is_retired(hash),
         }
     }
 }
@@ -210,6 +209,9 @@ pub(crate) fn read(hash: &Hash32, offset: u32, limit: u32) -> Option<Vec<u8>> {
 /// Counts a live request that needs the code; it must be published in full.
 pub(crate) fn require(hash: &Hash32) -> Result<(), ContractError> {
     let mut code = find(hash).ok_or_else(|| wrong(hash, CodeError::Unknown))?;
+    if is_retired(hash) {
+        return Err(wrong(hash, CodeError::Retired));
+    }
     code.live_requests = code.live_requests.saturating_add(1);
     store::write(&code_key(hash), &code);
     Ok(())
@@ -234,6 +236,15 @@ fn check_hash(hash: &Hash32, code: &Code) -> Result<(), CodeError> {
     Ok(())
 }
 
+fn check_publisher(hash: &Hash32, code: &Code) -> Result<(), ContractError> {
+    let found = env::predecessor_account_id();
+    if code.publisher_id != found {
+        let expected = code.publisher_id.clone();
+        return Err(wrong(hash, CodeError::NotThePublisher { found, expected }));
+    }
+    Ok(())
+}
+
 impl Contract {
     /// Takes a publisher's next piece; what is attached beyond its storage goes back.
     pub(crate) fn publish(
@@ -243,7 +254,7 @@ impl Contract {
         offset: u32,
         chunk: &[u8],
     ) -> Result<(), ContractError> {
-        let (publisher_id, attached) = (env::predecessor_account_id(), env::attached_deposit());
+        let publisher_id = env::predecessor_account_id();
         if let Some(Code { publisher_id, .. }) = find(&hash) {
             return Err(wrong(&hash, CodeError::Published { publisher_id }));
         }
@@ -270,11 +281,33 @@ impl Contract {
             upload_key
         };
         store::write(&key, &code);
+        self.charge(&hash, &key, code, before)
+    }
 
+    /// Withdraws the caller's code from new requests, so that it can be deleted when those that live have ended: otherwise
+    /// anyone could keep its deposit here, by asking again and again.
+    pub(crate) fn retire(&mut self, hash: &Hash32) -> Result<(), ContractError> {
+        let code = find(hash).ok_or_else(|| wrong(hash, CodeError::Unknown))?;
+        check_publisher(hash, &code)?;
+        let before = env::storage_usage();
+        env::storage_write(&retired_key(hash), &[]);
+        self.charge(hash, &code_key(hash), code, before)
+    }
+
+    /// Charges the caller for what state has grown by since `before`, keeps `code`, and gives back what is attached beyond
+    /// that.
+    fn charge(
+        &mut self,
+        hash: &Hash32,
+        key: &[u8],
+        mut code: Code,
+        before: u64,
+    ) -> Result<(), ContractError> {
+        let attached = env::attached_deposit();
         let bytes = env::storage_usage().saturating_sub(before);
         let needed = namespace::cost(bytes);
         let Some(excess) = attached.checked_sub(needed) else {
-            return Err(wrong(&hash, CodeError::Deposit { found: attached, needed, bytes }));
+            return Err(wrong(hash, CodeError::Deposit { found: attached, needed, bytes }));
         };
         self.funds.take_in(Pot::Code, attached)?;
         code.deposit = code.deposit.checked_add(needed).ok_or(MoneyError::Overflow {
@@ -282,8 +315,8 @@ impl Contract {
             found: code.deposit,
             added: needed,
         })?;
-        store::write(&key, &code);
-        self.pay_out(Pot::Code, &publisher_id, excess)?;
+        store::write(key, &code);
+        self.pay_out(Pot::Code, &code.publisher_id, excess)?;
         Ok(())
     }
 
@@ -296,18 +329,16 @@ impl Contract {
             (None, Some(code)) => (code_key(hash), code),
             (None, None) => return Err(wrong(hash, CodeError::Unknown)),
         };
-        if code.publisher_id != caller {
-            return Err(wrong(
-                hash,
-                CodeError::NotThePublisher { found: caller, expected: code.publisher_id },
-            ));
-        }
+        check_publisher(hash, &code)?;
         if code.live_requests > 0 {
             return Err(wrong(hash, CodeError::InUse { live_requests: code.live_requests }));
         }
         (0..code.ends.len()).for_each(|number| {
             store::remove(&chunk_key(hash, &caller, number));
         });
+        if key == code_key(hash) {
+            store::remove(&retired_key(hash));
+        }
         store::remove(&key);
         self.pay_out(Pot::Code, &caller, code.deposit)?;
         Ok(())

@@ -41,7 +41,7 @@ pub enum ContractError {
     Paused,
     /// The contract's own money does not cover its own storage.
     #[error(
-        "no new request is taken: the contract's own money is {} yoctoNEAR, its own storage needs {}; send it the difference",
+        "the contract takes nothing on: its own money is {} yoctoNEAR, its own storage needs {}; send it the difference",
         found.as_yoctonear(), needed.as_yoctonear()
     )]
     Stake {
@@ -56,11 +56,11 @@ pub enum ContractError {
         /// Which number.
         what: &'static str,
         /// Its value.
-        found: u64,
+        found: u128,
         /// The least that is allowed.
-        least: u64,
+        least: u128,
         /// The most that is allowed.
-        most: u64,
+        most: u128,
     },
     /// No upgrade is announced.
     #[error("no upgrade is announced: call propose_upgrade first")]
@@ -87,6 +87,17 @@ pub enum ContractError {
         /// Its number, if there is one.
         found: Option<u16>,
     },
+    /// Requests are live whose records the code cannot read.
+    #[error(
+        "{found} requests are live, and this code reads their records no more: pause, wait until they have ended, upgrade then"
+    )]
+    LiveRequests {
+        /// How many.
+        found: u32,
+    },
+    /// There are no more ids.
+    #[error("there have been 2^64 requests: no id is left")]
+    NoMoreIds,
     /// The request is out of bounds.
     #[error(transparent)]
     Request(#[from] RequestError),

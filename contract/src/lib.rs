@@ -17,6 +17,7 @@ mod effects;
 mod errors;
 mod gas;
 mod holds;
+mod migration;
 mod money;
 mod namespace;
 mod promises;
@@ -31,8 +32,9 @@ mod workers;
 mod tests;
 
 pub use api::nep145::{StorageBalance, StorageBalanceBounds};
-pub use code::{CodeError, CodeInfoView};
+pub use code::CodeError;
 pub use errors::ContractError;
+pub use holds::Hold;
 pub use money::{Funds, MoneyError, Pot};
 pub use namespace::NamespaceError;
 pub use state::{Contract, ContractExt, LAYOUT, Upgrade};

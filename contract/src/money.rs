@@ -8,7 +8,7 @@ use near_sdk::{AccountId, NearToken, near};
 use outlayer_protocol::views::FundsView;
 
 use crate::{
-    Contract, promises,
+    Contract, promises, stake,
     store::{self, Prefix},
 };
 
@@ -191,7 +191,10 @@ impl Contract {
         ledger: Ledger,
         to: &AccountId,
     ) -> Result<NearToken, MoneyError> {
-        let amount = ledger.empty(to);
+        let amount = match ledger.pot {
+            Pot::Claimable => self.for_tenant(|_| ledger.empty(to)),
+            _ => ledger.empty(to),
+        };
         self.pay_out(ledger.pot, to, amount)?;
         Ok(amount)
     }
@@ -207,12 +210,19 @@ impl Contract {
     }
 
     /// A payment came back because its receiver is no more. The money has returned to the balance before.
+    ///
+    /// What is kept for the receiver pays for its own entry while it is there. An amount below what a new entry costs cannot,
+    /// and goes to the protocol: otherwise accounts that come and go could fill the contract's state at its own expense. A
+    /// request's refund is never so small, the reserve comes back with it.
     pub(crate) fn bounced(
         &mut self,
         account_id: &AccountId,
         amount: NearToken,
     ) -> Result<(), MoneyError> {
+        if CLAIMABLE.of(account_id).is_zero() && amount < stake::ledger_entry_cost() {
+            return self.funds.take_in(Pot::Protocol, amount);
+        }
         self.funds.take_in(CLAIMABLE.pot, amount)?;
-        CLAIMABLE.credit(account_id, amount)
+        self.for_tenant(|_| CLAIMABLE.credit(account_id, amount))
     }
 }

@@ -5,13 +5,15 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Hash32, JournalEntry, RequestId,
+    Bytes, ExecutionResponse, Hash32, JournalEntry,
     limits::MAX_KEY_BYTES,
-    storage::{MAX_REPLACED_BYTES, StorageCheck, StorageError, touched_keys},
+    storage::{
+        MAX_REPLACED_BYTES, StorageCheck, StorageError, Touched, first_conflict, touched_keys,
+    },
 };
 
 use crate::{
-    holds,
+    holds::{self, Hold},
     slots::Slots,
     store::{self, Prefix, account_key},
 };
@@ -29,12 +31,12 @@ pub enum NamespaceError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// A live request holds the key.
-    #[error("the key {key:?} is held until request {request_id} is settled")]
+    #[error("the key {key:?} is held until {by}")]
     Held {
         /// The key.
         key: Bytes,
-        /// The request.
-        request_id: RequestId,
+        /// By whom.
+        by: Hold,
     },
     /// The bytes are not paid for.
     #[error(
@@ -226,8 +228,8 @@ fn measured(account: &mut Account, change: impl FnOnce(&mut Account)) {
 
 /// Refuses to touch a key that a staged response read or writes.
 pub(crate) fn check_free(account_id: &AccountId, key: &[u8]) -> Result<(), NamespaceError> {
-    match holds::holder(account_id, key) {
-        Some(request_id) => Err(NamespaceError::Held { key: key.into(), request_id }),
+    match holds::find(account_id, key) {
+        Some(by) => Err(NamespaceError::Held { key: key.into(), by }),
         None => Ok(()),
     }
 }
@@ -308,18 +310,13 @@ fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalCh
 
 /// Where a namespace stands towards a response. Holds of the response's own request do not count.
 pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
-    let others =
-        |key: &&Bytes| holds::holder(account_id, key).is_some_and(|id| id != response.request_id);
-    if let Some(key) = touched_keys(&response.reads, &response.journal).into_iter().find(others) {
-        return StorageCheck::Held(key.clone());
+    let held = |touched: &Touched<'_>| holds::excludes(account_id, touched, response.request_id);
+    if let Some(touched) = touched_keys(&response.reads, &response.journal).into_iter().find(held) {
+        return StorageCheck::Held(touched.key.clone());
     }
-    // As `protocol::storage::first_conflict` says, by the hash that was taken when the value was written.
-    let changed = response
-        .reads
-        .iter()
-        .find(|read| meta(account_id, &read.key).map(|meta| meta.hash) != read.value_hash);
-    if let Some(read) = changed {
-        return StorageCheck::Conflict(read.key.clone());
+    let hash = |key: &[u8]| meta(account_id, key).map(|meta| meta.hash);
+    if let Some(key) = first_conflict(&response.reads, hash) {
+        return StorageCheck::Conflict(key.clone());
     }
     if response.journal.is_empty() {
         return StorageCheck::Fits;

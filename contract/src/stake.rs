@@ -1,8 +1,8 @@
 //! The contract's storage stake: NEAR lets no account hold less than its bytes cost.
 //!
-//! Most bytes are there for somebody who has paid for them: live requests, namespaces and published code, each backed by
-//! its pot for as long as it lives. Those are counted ([`Contract::for_tenant`]); every other byte, the contract's
-//! code, registry and ledgers, must be backed by money that belongs to no pot.
+//! Most bytes are there for somebody who has paid for them: live requests, namespaces, published code and claimable payments,
+//! each backed by its pot for as long as it lives. Those are counted ([`Contract::for_tenant`]); every other byte, the contract's
+//! code, registry and earnings, must be backed by money that belongs to no pot.
 
 use near_sdk::{NearToken, env};
 
@@ -10,6 +10,13 @@ use crate::{Contract, ContractError, namespace};
 
 /// Bytes of one entry of a ledger, for the longest account id: the trie's own, the key, the amount.
 const LEDGER_ENTRY_BYTES: u64 = 40 + (1 + 64) + 16;
+/// By how much the contract's own state can grow: the account to which the ownership is offered, an announced upgrade.
+const STATE_GROWTH_BYTES: u64 = (4 + 64) + (32 + 8);
+
+/// What a new entry of a ledger costs.
+pub(crate) fn ledger_entry_cost() -> NearToken {
+    namespace::cost(LEDGER_ENTRY_BYTES)
+}
 
 impl Contract {
     /// Changes state whose bytes a pot pays for, and counts them.
@@ -21,14 +28,14 @@ impl Contract {
         result
     }
 
-    /// What belongs to no pot, and what it must be at least: the cost of the contract's own bytes, with those that
-    /// settling all live requests can add (an entry for each worker that is paid, one for each refund that bounces).
+    /// What belongs to no pot, and what it must be at least: the cost of the contract's own bytes, with those that can come
+    /// while it takes nothing on (an entry for each worker that is paid).
     fn own_stake(&self) -> (NearToken, NearToken) {
         let own = env::account_balance().saturating_sub(self.funds.total());
-        let entries = u64::from(self.registered_workers).saturating_add(self.live_requests.into());
         let bytes = env::storage_usage()
             .saturating_sub(self.tenant_bytes)
-            .saturating_add(entries.saturating_mul(LEDGER_ENTRY_BYTES));
+            .saturating_add(u64::from(self.registered_workers).saturating_mul(LEDGER_ENTRY_BYTES))
+            .saturating_add(STATE_GROWTH_BYTES);
         (own, namespace::cost(bytes))
     }
 

@@ -5,16 +5,15 @@
 
 use near_sdk::{AccountId, PanicOnDefault, near};
 use outlayer_protocol::{Config, Hash32, RequestId};
-use serde::{Deserialize, Serialize};
 
 use crate::Funds;
 
 /// The layout of state that this code reads and writes.
-pub const LAYOUT: u16 = 1;
+pub const LAYOUT: u16 = 2;
 
 /// An upgrade that is announced.
-#[near(serializers = [borsh])]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[near(serializers = [borsh, json])]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     /// SHA-256 of the new code.
     pub code_hash: Hash32,
@@ -48,4 +47,6 @@ pub struct Contract {
     pub(crate) funds: Funds,
     /// The upgrade that is announced.
     pub(crate) upgrade: Option<Upgrade>,
+    /// The height from which on every request that was ever accepted has ended or can be swept.
+    pub(crate) live_until: u64,
 }

@@ -41,6 +41,8 @@ pub(crate) enum Prefix {
     Code = b'd',
     /// Code hash, publisher -> code being published.
     Upload = b'u',
+    /// Code hash -> nothing: the code is withdrawn from new requests.
+    Retired = b't',
     /// Code hash, publisher, number -> a piece of the code.
     Chunk = b'b',
 }

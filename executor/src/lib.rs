@@ -11,7 +11,7 @@
 //!
 //! * `prepare` looks at the bytes before anything is compiled: what kind of guest they are, whether they validate,
 //!   whether they are small enough to compile, and adds the accounting of the guest's stack.
-//! * `engine` holds wasmtime's configuration, one for each meter, `cache` the compiled modules, `run` drives one execution and
+//! * `engine` holds wasmtime's configuration, one for each meter, `cache` keeps what was compiled, in memory and in a folder, `run` drives one execution and
 //!   `meter` counts it.
 //! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
 //!   what each use of them costs. `wasi_p1` and `outlayer_abi` are what core
@@ -60,6 +60,7 @@ mod verdict;
 mod wasi_p1;
 mod wasi_p2;
 
+pub use cache::CacheCounts;
 pub use engine::{Executor, ExecutorConfig};
 pub use execution::Execution;
 pub use fault::{EngineError, Fault};

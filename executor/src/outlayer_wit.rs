@@ -97,6 +97,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     storage.func_wrap_async("read", |mut store: Store<'_>, (key,): (Vec<u8>,)| {
         Box::new(async move { Ok((read(&mut store, &key).await?,)) })
     })?;
+    storage.func_wrap_async("contains", |mut store: Store<'_>, (key,): (Vec<u8>,)| {
+        Box::new(async move { Ok((find(&mut store, &key).await?.is_some(),)) })
+    })?;
     storage.func_wrap_async("remove", |mut store: Store<'_>, (key,): (Vec<u8>,)| {
         Box::new(async move { Ok((remove(&mut store, key).await?,)) })
     })?;
@@ -109,12 +112,20 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-async fn read(store: &mut Store<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+/// The length of the value at `key`.
+async fn find(store: &mut Store<'_>, key: &[u8]) -> Result<Option<u64>, Stop> {
     namespace::open(store, key.len() as u64, Work::StorageRead)?;
-    let Some(length) = namespace::fetch(store, key).await? else {
+    let found = namespace::fetch(store, key).await?;
+    if let Some(length) = found {
+        charge(store, Work::Found(length))?;
+    }
+    Ok(found)
+}
+
+async fn read(store: &mut Store<'_>, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
+    let Some(length) = find(store, key).await? else {
         return Ok(None);
     };
-    charge(store, Work::Found(length))?;
     charge(store, Work::Write(length))?;
     let value = store.data().storage.known(key).flatten();
     Ok(value.map(<[u8]>::to_vec))

@@ -63,7 +63,10 @@ pub(crate) fn of_error(
             Some(reason) => Ok(trapped(reason)),
             None => Err(Fault::Engine(format!("{error:?}"))),
         },
-        None => Err(Fault::Engine(format!("{error:?}"))),
+        None => match misuse_reason(&error.root_cause().to_string()) {
+            Some(reason) => Ok(trapped(reason)),
+            None => Err(Fault::Engine(format!("{error:?}"))),
+        },
     }
 }
 
@@ -90,8 +93,45 @@ fn trap_reason(trap: Trap) -> Option<&'static str> {
         Trap::IntegerOverflow => "integer overflow",
         Trap::IntegerDivisionByZero => "integer division by zero",
         Trap::BadConversionToInteger => "invalid conversion to integer",
+        // Inside of components.
+        Trap::CannotEnterComponent => "a component was entered again before it had returned",
+        Trap::CannotLeaveComponent => "a component called out where it may not",
+        Trap::StringOutOfBounds | Trap::ListOutOfBounds => MEMORY_OUT_OF_BOUNDS,
+        Trap::InvalidChar | Trap::InvalidDiscriminant | Trap::UnalignedPointer => MISUSE,
         _ => return None,
     })
+}
+
+/// A component handed over what is no value of the type that it said.
+const MISUSE: &str = "a value that the component model does not allow";
+/// A component holds more handles than the engine has room for.
+pub(crate) const TOO_MANY_RESOURCES: &str = "too many resources at once";
+
+/// What a component does wrong where the engine, not a host function, reads its values. wasmtime has
+/// no type for these errors, so they are known by how their texts begin; what is not known is no verdict.
+fn misuse_reason(text: &str) -> Option<&'static str> {
+    const TEXTS: [(&str, &str); 19] = [
+        ("list pointer/length out of bounds", MEMORY_OUT_OF_BOUNDS),
+        ("string pointer/length out of bounds", MEMORY_OUT_OF_BOUNDS),
+        ("pointer out of bounds", MEMORY_OUT_OF_BOUNDS),
+        ("pointer size overflow", MEMORY_OUT_OF_BOUNDS),
+        ("realloc return: beyond end of memory", MEMORY_OUT_OF_BOUNDS),
+        ("realloc return: result not aligned", MISUSE),
+        ("return pointer not aligned", MISUSE),
+        ("pointer not aligned", MISUSE),
+        ("list pointer is not aligned", MISUSE),
+        ("string pointer not aligned", MISUSE),
+        ("invalid utf", MISUSE),
+        ("invalid option discriminant", MISUSE),
+        ("invalid expected discriminant", MISUSE),
+        ("unknown handle index", MISUSE),
+        ("handle index", MISUSE),
+        ("cannot lift own resource from a borrow", MISUSE),
+        ("cannot remove owned resource while borrowed", MISUSE),
+        ("borrow handles still remain at the end of the call", MISUSE),
+        ("cannot allocate another handle", TOO_MANY_RESOURCES),
+    ];
+    TEXTS.iter().find(|(begins, _)| text.starts_with(begins)).map(|(_, reason)| *reason)
 }
 
 /// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.

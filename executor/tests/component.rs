@@ -3,38 +3,13 @@
 
 mod common;
 
-use common::{Run, invalid, trapped};
+use common::{
+    Run,
+    components::{self, wasi as start},
+    invalid, trapped,
+};
 use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
 use outlayer_protocol::{Compute, GuestKind, Limit, Status};
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
-use wit_component::ComponentEncoder;
-
-/// A component around a module of preview 1, by the usual adapter.
-fn componentize(module: &[u8]) -> Vec<u8> {
-    ComponentEncoder::default()
-        .module(module)
-        .unwrap()
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-        .unwrap()
-        .encode()
-        .unwrap()
-}
-
-/// The prelude without what only core modules have. The adapter allocates its stack through `cabi_realloc`, or grows the
-/// memory where there is none.
-fn start(body: &str) -> Run {
-    let prelude: String = common::PRELUDE
-        .lines()
-        .filter(|line| !line.contains("\"outlayer\""))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let text = format!(
-        r#"(module {prelude} (func (export "_start") (local $i i32) (local $j i32) (local $x i64) {body}))"#
-    );
-    Run::bytes(componentize(&wat::parse_str(text).unwrap()))
-}
 
 #[test]
 fn a_component_reads_its_input_and_writes_output_and_log() {
@@ -125,7 +100,7 @@ fn a_stack_overflow_inside_of_a_component_is_told_from_an_unreachable() {
     );
     let run = |depth: u32| {
         let text = text.replace("DEPTH", &depth.to_string());
-        Run::bytes(componentize(&wat::parse_str(text).unwrap())).status()
+        components::from_text(&text).status()
     };
     assert_eq!(run(10_000), Status::Completed);
     assert_eq!(run(STACK_BYTES / 64), Status::StackOverflow);

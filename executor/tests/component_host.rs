@@ -3,54 +3,9 @@
 
 mod common;
 
-use common::{Memory, Run, context, written};
+use common::{Memory, components::host as start, context, written};
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
-/// The interfaces as a core module sees them, an allocator, and `$print`.
-const PRELUDE: &str = r#"
-    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
-    (import "outlayer:host/context@0.1.0" "get" (func $context (param i32)))
-    (import "outlayer:host/storage@0.1.0" "read" (func $read (param i32 i32 i32)))
-    (import "outlayer:host/storage@0.1.0" "write" (func $write (param i32 i32 i32 i32)))
-    (import "outlayer:host/storage@0.1.0" "remove" (func $remove (param i32 i32) (result i32)))
-    (import "outlayer:host/random@0.1.0" "bytes" (func $random (param i32 i32)))
-    (import "outlayer:host/log@0.1.0" "line" (func $line (param i32 i32)))
-    (memory (export "memory") 16)
-    (data (i32.const 0) "keyvalue")
-    (global $next (mut i32) (i32.const 131072))
-    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-        (global.set $next (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-        (global.get $next)
-        (global.set $next (i32.add (global.get $next) (local.get 3))))
-    (func $print (param i32 i32)
-        (i32.store (i32.const 60000) (local.get 0)) (i32.store (i32.const 60004) (local.get 1))
-        (if (call $fd_write (i32.const 1) (i32.const 60000) (i32.const 1) (i32.const 60008)) (then unreachable)))
-    (func $print_list (param i32)
-        (call $print (i32.load (local.get 0)) (i32.load offset=4 (local.get 0))))
-"#;
-
-fn start(body: &str) -> Run {
-    let mut module =
-        wat::parse_str(format!(r#"(module {PRELUDE} (func (export "_start") {body}))"#)).unwrap();
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("outlayer.wit", include_str!("../wit/outlayer.wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let component = ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER)
-        .unwrap()
-        .encode()
-        .unwrap();
-    Run::bytes(component)
-}
 
 const KEY: &str = "(i32.const 0) (i32.const 3)";
 const READ: &str = "(call $read (i32.const 0) (i32.const 3) (i32.const 100))";
@@ -71,6 +26,15 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     let execution = start(&format!("{WRITE} {READ} {SHOW}")).value("key", "old").run();
     assert_eq!(execution.output, b"value");
     assert_eq!((execution.reads, execution.journal), (vec![], vec![written("key", Some("value"))]));
+
+    let contains = format!(
+        "(i32.store8 (i32.const 200) (call $contains {KEY})) (call $print (i32.const 200) (i32.const 1))"
+    );
+    let execution = start(&contains).value("key", "old").run();
+    let read = ReadEntry { key: "key".into(), value_hash: Some(Hash32::of(b"old")) };
+    assert_eq!((execution.output, execution.reads), (vec![1], vec![read]));
+    assert_eq!(start(&contains).output(), [0]);
+    assert_eq!(start(&format!("{WRITE} {contains}")).output(), [1]);
 
     let remove = format!(
         "(i32.store8 (i32.const 200) (call $remove {KEY})) (call $print (i32.const 200) (i32.const 1))"

@@ -103,6 +103,104 @@ fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
+/// Whether a node ended a call for want of gas.
+fn wanted_gas(aborted: Option<&FunctionCallError>) -> bool {
+    matches!(
+        aborted,
+        Some(FunctionCallError::HostError(
+            HostError::GasExceeded | HostError::GasLimitExceeded | HostError::IntegerOverflow
+        ))
+    )
+}
+
+fn with_gas(code: &[u8], gas: u64) -> Run {
+    Run::bytes(code.to_vec()).limits(|limits| {
+        limits.compute = Compute::Gas(gas);
+        limits.memory_bytes = 128 << 20;
+    })
+}
+
+/// Wherever the gas ends, loading, a start function or any charge on the way, both stop there and have used all of it.
+#[test]
+fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
+    let mut points = ChaCha20Rng::seed_from_u64(1);
+    let (mut modules, mut stopped) = (0, 0);
+    for seed in 0..SEEDS {
+        let Some(code) = generate(seed) else { continue };
+        let whole = with_gas(&code, GAS).run();
+        if whole.status != Status::Completed {
+            continue;
+        }
+        modules += 1;
+        let used = whole.used.amount();
+        let loading = 35_445_963 + 1_089_295 * code.len() as u64;
+        let ends = [used - 1, loading, loading - 1].into_iter().chain((0..5).map(|_| {
+            // Anywhere between the two.
+            loading + points.next_u64() % (used - loading).max(1)
+        }));
+        for end in ends.filter(|end| *end < used) {
+            let execution = with_gas(&code, end).run();
+            let outcome = node::call(&code, "_start", b"", end);
+            assert_eq!(execution.status, Status::OutOfGas, "seed {seed}, gas {end}");
+            assert_eq!(execution.used, Compute::Gas(end), "seed {seed}, gas {end}");
+            assert_eq!(outcome.burnt_gas.as_gas(), end, "seed {seed}, gas {end}");
+            assert!(
+                wanted_gas(outcome.aborted.as_ref()),
+                "seed {seed}, gas {end}: {:?}",
+                outcome.aborted
+            );
+            stopped += 1;
+        }
+    }
+    println!("{modules} modules, stopped {stopped} times");
+    assert!(modules > 50 && stopped > 300);
+}
+
+/// What the generated modules execute, so that agreeing about them means something.
+#[test]
+fn the_generated_modules_use_what_the_meter_charges_for() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..SEEDS / 10 {
+        let Some(code) = generate(seed) else { continue };
+        for payload in Parser::new(0).parse_all(&code) {
+            let Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
+            for operator in body.get_operators_reader().unwrap() {
+                let text = format!("{:?}", operator.unwrap());
+                let name: String =
+                    text.chars().take_while(|letter| letter.is_alphanumeric()).collect();
+                *seen.entry(name).or_insert(0) += 1;
+            }
+        }
+    }
+    for name in [
+        "Loop",
+        "If",
+        "Br",
+        "BrIf",
+        "BrTable",
+        "Call",
+        "CallIndirect",
+        "MemoryGrow",
+        "MemoryFill",
+        "MemoryCopy",
+        "MemoryInit",
+        "TableCopy",
+        "TableInit",
+        "I64DivS",
+        "F64Add",
+        "I32TruncSatF64S",
+        "I32Load",
+        "F64Store",
+        "Select",
+        "GlobalSet",
+    ] {
+        assert!(
+            seen.get(name).is_some_and(|count| *count > 0),
+            "{name} is never generated: {seen:?}"
+        );
+    }
+}
+
 #[test]
 fn every_generated_module_costs_what_it_costs_on_a_node() {
     let unoptimised =
@@ -110,10 +208,7 @@ fn every_generated_module_costs_what_it_costs_on_a_node() {
     let (mut completed, mut trapped, mut exhausted, mut overflowed) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let Some(code) = generate(seed) else { continue };
-        let mut run = Run::bytes(code.clone()).limits(|limits| {
-            limits.compute = Compute::Gas(GAS);
-            limits.memory_bytes = 128 << 20;
-        });
+        let mut run = with_gas(&code, GAS);
         let execution = run.run();
         assert_eq!(run.on(&unoptimised).unwrap(), execution, "seed {seed}");
         let outcome = node::call(&code, "_start", b"", GAS);
@@ -130,14 +225,7 @@ fn every_generated_module_costs_what_it_costs_on_a_node() {
             }
             Status::OutOfGas => {
                 exhausted += 1;
-                matches!(
-                    outcome.aborted,
-                    Some(FunctionCallError::HostError(
-                        HostError::GasExceeded
-                            | HostError::GasLimitExceeded
-                            | HostError::IntegerOverflow
-                    ))
-                )
+                wanted_gas(outcome.aborted.as_ref())
             }
             Status::StackOverflow => {
                 overflowed += 1;

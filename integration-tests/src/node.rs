@@ -3,7 +3,11 @@
 use std::{path::PathBuf, sync::Once};
 
 use anyhow::{Context, Result, ensure};
-use near_workspaces::{Worker, network::Sandbox};
+use near_workspaces::{
+    Worker,
+    network::{Sandbox, ValidatorKey},
+};
+use outlayer_localnet::Handle;
 
 /// Names the node's binary, for near-workspaces and for us.
 const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
@@ -21,6 +25,17 @@ pub fn testbed_binary() -> Result<PathBuf> {
     found.with_context(|| {
         format!("expected the binary `testbed` beside {}; build it with `cargo build -p outlayer-integration-tests`", running.display())
     })
+}
+
+/// Starts a localnet in this process. Its handle steers it and makes it fail; the node ends with it.
+///
+/// # Errors
+/// When it does not start or answer.
+pub async fn start_within(config: outlayer_localnet::Config) -> Result<(Handle, Worker<Sandbox>)> {
+    let handle = outlayer_localnet::spawn(config)?;
+    let key = ValidatorKey::HomeDir(handle.home().to_path_buf());
+    let node = near_workspaces::sandbox().rpc_addr(&handle.rpc_url()).validator_key(key);
+    Ok((handle, node.await.context("near-workspaces could not reach the node")?))
 }
 
 /// Starts a fresh node.

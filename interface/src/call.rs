@@ -5,8 +5,9 @@ use outlayer_protocol::{ExecutionRequest, RequestId};
 use serde::Serialize;
 
 /// Gas for `request_execution` when the caller names none: the call itself, and the settlement's callback, which is
-/// reserved when the request is made; nearly twice what the default limits need.
-const REQUEST_GAS: Gas = Gas::from_tgas(120);
+/// reserved when the request is made. Twice what a request with the default limits takes; OutLayer's view `estimate_gas` says
+/// what another one needs.
+const REQUEST_GAS: Gas = Gas::from_tgas(60);
 /// Gas for the other calls when the caller names none.
 const OTHER_GAS: Gas = Gas::from_tgas(20);
 

@@ -76,9 +76,11 @@ impl Bench {
         )
     }
 
-    async fn send(&self, method: &str, tx: &SignedTransaction) -> Value {
+    /// Sends a transaction, and waits until it has come as far as `until`.
+    async fn send(&self, until: &str, tx: &SignedTransaction) -> Value {
         let encoded = near_primitives::serialize::to_base64(&borsh::to_vec(tx).unwrap());
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": [encoded]});
+        let params = json!({"signed_tx_base64": encoded, "wait_until": until});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "send_tx", "params": params});
         let request = self.client.post(self.handle.rpc_url()).json(&body);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         assert!(answer["error"].is_null(), "{answer}");
@@ -89,8 +91,8 @@ impl Bench {
     fn burst(&mut self, count: u64, receiver_id: &AccountId, action: &Action) {
         for number in 1..=count {
             let tx = self.sign(receiver_id, action.clone());
-            let method = if number < count { "broadcast_tx_async" } else { "broadcast_tx_commit" };
-            self.runtime.block_on(self.send(method, &tx));
+            let until = if number < count { "NONE" } else { "FINAL" };
+            self.runtime.block_on(self.send(until, &tx));
         }
     }
 }

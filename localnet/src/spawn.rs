@@ -277,6 +277,11 @@ impl Handle {
         self.node.faults().next_transaction(fault);
     }
 
+    /// How many faults of [`Handle::next_transaction`] have met no transaction yet.
+    pub fn faults_to_come(&self) -> usize {
+        self.node.faults().waiting()
+    }
+
     /// Makes requests fail from now on, or no more with `None`.
     pub fn fail_rpc(&self, faults: Option<RpcFaults>) {
         self.node.faults().set_rpc(faults);

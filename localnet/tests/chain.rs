@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::action::{Action, StakeAction};
 use near_primitives::hash::CryptoHash;
 use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::Balance;
+use near_primitives::types::{Balance, StateChangeCause};
 use outlayer_localnet::node::BlockProduction;
 use outlayer_localnet::{Config, Handle, spawn};
 use std::time::{Duration, Instant};
@@ -271,4 +272,52 @@ fn a_transaction_expires_a_hundred_blocks_above_the_block_it_names() {
     );
     let error = handle.node().submit(other).unwrap_err();
     assert_eq!(error, near_primitives::errors::InvalidTxError::Expired);
+}
+
+/// `update_validator_accounts` in `runtime/runtime/src/lib.rs`: a stake that wins no seat comes back at the next
+/// epoch's first block, whose changes say why.
+#[test]
+fn a_stake_without_a_seat_comes_back_with_the_epoch() {
+    let handle = spawn(by_hand()).unwrap();
+    let account_id = "near".parse().unwrap();
+    let file = KeyFile::from_file(&handle.home().join("validator_key.json")).unwrap();
+    // The genesis gives `near` the validator's key.
+    let signer = InMemorySigner::from_secret_key(account_id, file.secret_key);
+    let stake = |nonce, near| {
+        let tx = SignedTransaction::from_actions(
+            nonce,
+            signer.get_account_id(),
+            signer.get_account_id(),
+            &signer,
+            vec![Action::Stake(Box::new(StakeAction {
+                stake: Balance::from_near(near),
+                public_key: signer.public_key(),
+            }))],
+            *handle.node().chain().head().hash(),
+        );
+        let hash = handle.node().submit(tx).unwrap();
+        handle.produce_blocks(2).unwrap();
+        handle.node().transaction_status(&hash).unwrap().outcome.status
+    };
+    let locked =
+        || handle.node().chain().state().account(&signer.get_account_id()).unwrap().locked();
+    let failed = format!("{:?}", stake(1, 800));
+    assert!(failed.contains("InsufficientStake"), "{failed}");
+    assert!(failed.contains("800128020483277324371899504"), "{failed}");
+    // Enough to be offered, and not for a seat, which costs 8,001 NEAR.
+    let taken = format!("{:?}", stake(2, 5_000));
+    assert!(taken.contains("SuccessValue"), "{taken}");
+    assert_eq!(locked(), Balance::from_near(5_000));
+    handle.fast_forward(60).unwrap();
+    assert_eq!(locked(), Balance::ZERO);
+    let chain = handle.node().chain();
+    let caused = chain.history().at_or_below(chain.head().height()).height();
+    let settled = (1..=caused).filter_map(|height| chain.history().at(height)).any(|block| {
+        block
+            .changes
+            .iter()
+            .flat_map(|key| &key.changes)
+            .any(|change| matches!(change.cause, StateChangeCause::ValidatorAccountsUpdate))
+    });
+    assert!(settled);
 }

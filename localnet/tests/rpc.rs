@@ -41,6 +41,11 @@ fn encode(tx: &SignedTransaction) -> String {
     STANDARD.encode(borsh::to_vec(tx).unwrap())
 }
 
+/// Parameters of `send_tx` that wait for everything.
+fn until_final(tx: &SignedTransaction) -> Value {
+    json!({"signed_tx_base64": encode(tx), "wait_until": "FINAL"})
+}
+
 async fn post(url: &str, body: String) -> (u16, String) {
     let request = reqwest::Client::new().post(url).header("content-type", "application/json");
     let response = request.body(body).send().await.unwrap();
@@ -123,9 +128,9 @@ async fn a_transaction_is_waited_for_as_far_as_asked() {
 async fn a_transaction_that_is_sent_twice_counts_once() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     let (url, signer) = (handle.rpc_url(), root(&handle));
-    let tx = json!([encode(&transfer(&handle, &signer, 1))]);
-    let first = call(&url, "broadcast_tx_commit", tx.clone()).await;
-    let second = call(&url, "broadcast_tx_commit", tx).await;
+    let tx = until_final(&transfer(&handle, &signer, 1));
+    let first = call(&url, "send_tx", tx.clone()).await;
+    let second = call(&url, "send_tx", tx).await;
     assert_eq!(first["result"]["final_execution_status"], "FINAL");
     assert_eq!(first["result"]["transaction_outcome"], second["result"]["transaction_outcome"]);
     let near = call(
@@ -135,6 +140,102 @@ async fn a_transaction_that_is_sent_twice_counts_once() {
     )
     .await;
     assert_eq!(near["result"]["amount"], "1000000000000000000000000000000001");
+}
+
+/// nearcore's `send_tx_commit` waits for execution, not for refunds and not for finality, and shows what there is
+/// at that block, however fast the next ones come.
+#[tokio::test]
+async fn a_committed_transaction_has_run_and_its_refund_has_not() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let signer = root(&handle);
+    for nonce in 1..=20 {
+        let params = json!([encode(&transfer(&handle, &signer, nonce))]);
+        let reply = call(&handle.rpc_url(), "broadcast_tx_commit", params).await;
+        assert_eq!(reply["result"]["final_execution_status"], "EXECUTED_OPTIMISTIC");
+        let receipts = reply["result"]["receipts_outcome"].as_array().unwrap();
+        assert_eq!(receipts.len(), 1, "at protocol 88 a transfer has a refund, in the next block");
+        assert_eq!(receipts[0]["outcome"]["receipt_ids"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_nothing_learns_nothing() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let old = encode(&transfer(&handle, &signer, 0));
+    let params = |level| json!({"signed_tx_base64": old, "wait_until": level});
+    let reply = call(&url, "send_tx", params("NONE")).await;
+    assert_eq!(reply["result"], json!({"final_execution_status": "NONE"}));
+    for (method, level) in [("send_tx", "INCLUDED"), ("tx", "NONE"), ("tx", "FINAL")] {
+        let reply = call(&url, method, params(level)).await;
+        assert_eq!(reply["error"]["cause"]["name"], "INVALID_TRANSACTION", "{method} {level}");
+    }
+}
+
+#[tokio::test]
+async fn the_views_of_query_are_methods_of_their_own_too() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let url = handle.rpc_url();
+    let key = root(&handle).public_key().to_string();
+    for (name, field, more) in [
+        ("view_account", "amount", json!({})),
+        ("view_access_key", "nonce", json!({"public_key": key})),
+        ("view_access_key_list", "keys", json!({})),
+        ("view_state", "values", json!({"prefix_base64": ""})),
+    ] {
+        let mut params = json!({"finality": "optimistic", "account_id": "test.near"});
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let own = call(&url, &format!("EXPERIMENTAL_{name}"), params.clone()).await;
+        params["request_type"] = json!(name);
+        let query = call(&url, "query", params.clone()).await;
+        assert_eq!(own["result"], query["result"], "{name}");
+        assert!(!own["result"][field].is_null(), "{name}: {own}");
+    }
+    let nobody = json!({"finality": "final", "account_id": "nobody.near"});
+    let reply = call(&url, "EXPERIMENTAL_view_account", nobody.clone()).await;
+    assert_eq!(reply["error"]["cause"]["name"], "UNKNOWN_ACCOUNT");
+    let reply =
+        call(&url, "EXPERIMENTAL_view_code", json!({"finality": "final", "account_id": "near"}))
+            .await;
+    assert_eq!(reply["error"]["cause"]["name"], "NO_CONTRACT_CODE");
+    let mut args = nobody;
+    args["account_id"] = json!("near");
+    args["method_name"] = json!("f");
+    args["args_base64"] = json!("");
+    let reply = call(&url, "EXPERIMENTAL_call_function", args).await;
+    assert_eq!(reply["error"]["cause"]["name"], "CONTRACT_EXECUTION_ERROR", "{reply}");
+}
+
+/// `handle_unknown_block` in `chain/jsonrpc/src/lib.rs`, `is_block_gc` in `chain/client/src/view_client_actor.rs`.
+#[tokio::test]
+async fn a_block_that_is_gone_has_a_status_of_its_own() {
+    let by_hand = config(BlockProduction::ByHand);
+    let handle = spawn(Config { window: 5, ..by_hand }).unwrap();
+    let url = handle.rpc_url();
+    handle.produce_blocks(8).unwrap();
+    handle.fast_forward(3).unwrap();
+    handle.produce_blocks(1).unwrap();
+    let ask = async |method: &str, height: u64| {
+        let mut params = json!({"block_id": height});
+        if method == "query" {
+            params["request_type"] = json!("view_account");
+            params["account_id"] = json!("near");
+        }
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let (code, text) = post(&url, body.to_string()).await;
+        let reply: Value = serde_json::from_str(&text).unwrap();
+        (code, reply["error"]["cause"]["name"].as_str().unwrap_or_default().to_owned())
+    };
+    let unknown = "UNKNOWN_BLOCK".to_owned();
+    assert_eq!(ask("block", 12).await, (200, String::new()));
+    // Skipped, forgotten, and not there yet.
+    for (height, code) in [(10, 422), (1, 422), (50, 200)] {
+        assert_eq!(ask("block", height).await, (code, unknown.clone()), "block {height}");
+    }
+    assert_eq!(ask("query", 10).await, (422, unknown.clone()));
+    assert_eq!(ask("query", 1).await, (200, "GARBAGE_COLLECTED_BLOCK".to_owned()));
+    assert_eq!(ask("query", 0).await, (200, String::new()), "the genesis stays");
+    assert_eq!(ask("query", 50).await, (200, unknown));
 }
 
 #[tokio::test]
@@ -172,7 +273,7 @@ async fn many_clients_at_once_are_all_served() {
                 let reply = call(&url, "broadcast_tx_commit", json!([tx])).await;
                 let view = call(&url, "status", json!([])).await;
                 assert!(view["error"].is_null());
-                reply["result"]["final_execution_status"] == "FINAL"
+                reply["result"]["final_execution_status"] == "EXECUTED_OPTIMISTIC"
                     || !reply["error"]["data"]["TxExecutionError"]["InvalidTxError"]["InvalidNonce"]
                         .is_null()
             })
@@ -194,8 +295,8 @@ async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let signer = root(&handle);
     let started = Instant::now();
-    let params = json!([encode(&transfer(&handle, &signer, 1))]);
-    let reply = call(&handle.rpc_url(), "broadcast_tx_commit", params).await;
+    let params = until_final(&transfer(&handle, &signer, 1));
+    let reply = call(&handle.rpc_url(), "send_tx", params).await;
     assert_eq!(reply["result"]["final_execution_status"], "FINAL");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
@@ -222,6 +323,13 @@ async fn no_input_stops_the_node() {
         "EXPERIMENTAL_protocol_config",
         "EXPERIMENTAL_receipt",
         "EXPERIMENTAL_validators_ordered",
+        "EXPERIMENTAL_view_account",
+        "EXPERIMENTAL_view_code",
+        "EXPERIMENTAL_view_state",
+        "EXPERIMENTAL_view_access_key",
+        "EXPERIMENTAL_view_access_key_list",
+        "EXPERIMENTAL_view_gas_key_nonces",
+        "EXPERIMENTAL_call_function",
         "EXPERIMENTAL_congestion_level",
         "maintenance_windows",
         "sandbox_patch_state",

@@ -25,8 +25,8 @@ pub struct Prices {
 impl Default for Prices {
     fn default() -> Self {
         Self {
-            // A resolve and its settlement burn under 20 Tgas, 0.002 NEAR at the minimum price of 10^8 a gas.
-            base_fee: NearToken::from_yoctonear(5_000_000_000_000_000_000_000),
+            // The contract refuses less than the dearest answer's gas costs its workers at 10^8 yoctoNEAR a gas.
+            base_fee: NearToken::from_yoctonear(10_000_000_000_000_000_000_000),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
             // Submitting the largest outputs burns 135 Mgas for each of their bytes.
@@ -64,15 +64,15 @@ impl Default for RequestBounds {
                 output_bytes: MAX_OUTPUT_BYTES,
                 log_bytes: 4 << 20,
                 journal_bytes: 64 << 10,
-                storage_reads: 256,
-                storage_writes: 256,
+                storage_reads: 32,
+                storage_writes: 32,
                 host_calls: 100_000_000,
                 ..ResourceLimits::default()
             },
             input_bytes: 256 << 10,
             args_env_bytes: 4 << 10,
             url_bytes: 1_024,
-            approvals: 7,
+            approvals: 5,
         }
     }
 }

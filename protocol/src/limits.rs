@@ -131,8 +131,8 @@ impl Default for ResourceLimits {
             output_bytes: 4 << 10,
             log_bytes: 64 << 10,
             journal_bytes: 4 << 10,
-            storage_reads: 16,
-            storage_writes: 16,
+            storage_reads: 8,
+            storage_writes: 4,
             host_calls: 1_000_000,
         }
     }

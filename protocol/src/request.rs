@@ -292,16 +292,18 @@ impl ExecutionRequest {
     }
 
     fn validate_texts(&self) -> Result<(), RequestError> {
-        for (index, (name, _)) in self.env.iter().enumerate() {
+        let mut names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        for (name, _) in &self.env {
             if name.is_empty() || name.contains('=') {
                 return Err(RequestError::VariableName { found: clip(name) });
             }
             if is_reserved_variable(name) {
                 return Err(RequestError::ReservedVariable { found: clip(name) });
             }
-            if self.env.iter().take(index).any(|(earlier, _)| earlier == name) {
-                return Err(RequestError::DuplicateVariable { found: clip(name) });
-            }
+        }
+        if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {
+            return Err(RequestError::DuplicateVariable { found: clip(name) });
         }
         let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
         match texts.into_iter().find(|text| text.contains('\0')) {

@@ -122,24 +122,36 @@ pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
 /// The most bytes of values that one journal may replace or remove: a settlement reads them all in one receipt.
 pub const MAX_REPLACED_BYTES: u64 = 1 << 20;
 
-/// The keys that a response reads or writes, each once, in order.
-pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> Vec<&'a Bytes> {
-    let mut keys: Vec<_> =
-        reads.iter().map(|read| &read.key).chain(journal.iter().map(|entry| &entry.key)).collect();
-    keys.sort_unstable();
-    keys.dedup();
+/// A key that a response touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched<'a> {
+    /// The key.
+    pub key: &'a Bytes,
+    /// Whether it is written or removed; otherwise it is only read.
+    pub written: bool,
+}
+
+/// The keys that a response reads or writes, each once, in order. Both lists must ascend, as those of a valid response do.
+pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> Vec<Touched<'a>> {
+    let mut keys = Vec::with_capacity(reads.len().saturating_add(journal.len()));
+    let mut reads = reads.iter().map(|read| &read.key).peekable();
+    for JournalEntry { key, .. } in journal {
+        while let Some(key) = reads.next_if(|read| *read < key) {
+            keys.push(Touched { key, written: false });
+        }
+        let _ = reads.next_if(|read| *read == key);
+        keys.push(Touched { key, written: true });
+    }
+    keys.extend(reads.map(|key| Touched { key, written: false }));
     keys
 }
 
-/// The first key whose value is no longer what was read; `current` gives a key's value now.
-pub fn first_conflict<V: AsRef<[u8]>>(
+/// The first key whose value is no longer what was read; `current` gives the SHA-256 of a key's value now.
+pub fn first_conflict(
     reads: &[ReadEntry],
-    mut current: impl FnMut(&[u8]) -> Option<V>,
+    mut current: impl FnMut(&[u8]) -> Option<Hash32>,
 ) -> Option<&Bytes> {
-    reads
-        .iter()
-        .find(|read| current(&read.key).map(|value| Hash32::of(value.as_ref())) != read.value_hash)
-        .map(|read| &read.key)
+    reads.iter().find(|read| current(&read.key) != read.value_hash).map(|read| &read.key)
 }
 
 /// Where a namespace stands towards a response, as the contract's shell found it.
@@ -172,8 +184,8 @@ mod tests {
     #[test]
     fn only_a_key_that_was_read_and_changed_conflicts() {
         let now = |key: &[u8]| match key {
-            b"a" => Some("1"),
-            b"b" => Some("2"),
+            b"a" => Some(Hash32::of(b"1")),
+            b"b" => Some(Hash32::of(b"2")),
             _ => None,
         };
         assert_eq!(first_conflict(&[read("a", Some("1")), read("c", None)], now), None);
@@ -212,6 +224,8 @@ mod tests {
             JournalEntry { key: "b".into(), value: None },
             JournalEntry { key: "c".into(), value: None },
         ];
-        assert_eq!(touched_keys(&reads, &journal), [&"a".into(), &"b".into(), &"c".into()]);
+        let keys = touched_keys(&reads, &journal);
+        let keys: Vec<_> = keys.iter().map(|one| (&one.key[..], one.written)).collect();
+        assert_eq!(keys, [(&b"a"[..], false), (b"b", true), (b"c", true)]);
     }
 }

@@ -117,6 +117,7 @@ pub struct CodeInfoView {
     /// Bytes published; the rest is to come.
     pub published_bytes: u32,
     /// Whether its publisher has withdrawn it from new requests.
+    #[serde(default)]
     pub retired: bool,
 }
 

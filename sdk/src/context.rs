@@ -33,7 +33,7 @@ pub struct Context {
     pub attached_deposit: u128,
 }
 
-/// The host handed over bytes that are no context.
+/// The host handed over what is no context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// The bytes end inside a field.
@@ -50,6 +50,11 @@ pub enum DecodeError {
         /// The field that was being read.
         field: &'static str,
     },
+    /// A field has a value that it cannot have.
+    Invalid {
+        /// The field.
+        field: &'static str,
+    },
     /// Bytes are left after the last field.
     Trailing {
         /// How many.
@@ -64,6 +69,7 @@ impl fmt::Display for DecodeError {
                 write!(f, "context field {field} needs {needed} bytes, {left} are left")
             }
             Self::NotText { field } => write!(f, "context field {field} is not UTF-8"),
+            Self::Invalid { field } => write!(f, "context field {field} has no value of its kind"),
             Self::Trailing { left } => write!(f, "{left} bytes follow the last context field"),
         }
     }
@@ -78,7 +84,7 @@ impl std::error::Error for DecodeError {}
 /// When the host's answer does not decode, which only a host of another version can cause.
 #[must_use]
 pub fn current() -> Context {
-    match Context::decode(&host::context()) {
+    match host::context() {
         Ok(context) => context,
         Err(error) => panic!("the host's context does not decode: {error}"),
     }

@@ -1,10 +1,17 @@
-//! The host: the functions that OutLayer's executor offers to a Wasm module, or on any other target
-//! a stand-in with the same signatures.
+//! The host: the functions that OutLayer's executor offers to a Wasm module or to a component, or on any other
+//! target a stand-in with the same signatures.
 
-#[cfg(target_arch = "wasm32")]
-mod imports;
-#[cfg(target_arch = "wasm32")]
-pub(crate) use imports::{
+#[cfg(all(target_arch = "wasm32", any(feature = "component", target_env = "p2")))]
+mod component;
+#[cfg(all(target_arch = "wasm32", any(feature = "component", target_env = "p2")))]
+pub(crate) use component::{
+    context, log, random_fill, storage_contains, storage_read, storage_remove, storage_write,
+};
+
+#[cfg(all(target_arch = "wasm32", not(any(feature = "component", target_env = "p2"))))]
+mod module;
+#[cfg(all(target_arch = "wasm32", not(any(feature = "component", target_env = "p2"))))]
+pub(crate) use module::{
     context, log, random_fill, storage_contains, storage_read, storage_remove, storage_write,
 };
 

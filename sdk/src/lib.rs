@@ -20,6 +20,20 @@
 //!
 //! Nothing here is `unsafe` to call, and nothing blocks: a guest runs alone, on a snapshot.
 //!
+//! # Modules and components
+//!
+//! Built for `wasm32-wasip1`, a guest is a core module, and this crate imports the host as the module `outlayer`. With the
+//! feature `component` it imports the WIT package `outlayer:host` instead, and the module becomes a component by
+//! `outlayer componentize` (or any tool that knows the WASI preview 1 adapter):
+//!
+//! ```text
+//! cargo build --release --target wasm32-wasip1 --features outlayer-sdk/component
+//! outlayer componentize target/wasm32-wasip1/release/guest.wasm guest.component.wasm
+//! ```
+//!
+//! The guest's source is the same, and so is what it sees. Two things differ: a component that exits with a code other than 0 has
+//! exited with 1, which is all that WASI 0.2 can say; and the request's limit must be in fuel.
+//!
 //! # Outside of OutLayer
 //!
 //! On a target that is not Wasm, so that a guest's logic can be tested with `cargo test`, the host

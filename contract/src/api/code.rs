@@ -1,12 +1,9 @@
 //! Publishing code in the contract.
 
 use near_sdk::{AccountId, near};
-use outlayer_protocol::{Bytes, Hash32};
+use outlayer_protocol::{Bytes, Hash32, views::CodeInfoView};
 
-use crate::{
-    Contract, ContractError, ContractExt,
-    code::{self, CodeInfoView},
-};
+use crate::{Contract, ContractError, ContractExt, code};
 
 #[near]
 impl Contract {
@@ -26,6 +23,18 @@ impl Contract {
         #[serializer(borsh)] chunk: Vec<u8>,
     ) -> Result<(), ContractError> {
         self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &chunk))
+    }
+
+    /// Its publisher withdraws a module from new requests; those that live still have it, and when they have ended it can be
+    /// deleted. Pays for the note that this leaves; what is attached beyond that goes back. There is no way back but to
+    /// delete and publish again.
+    ///
+    /// # Errors
+    /// [`ContractError::Code`]: unknown, somebody else's, too little attached.
+    #[payable]
+    #[handle_result]
+    pub fn retire_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
+        self.for_tenant(|contract| contract.retire(&hash))
     }
 
     /// Its publisher deletes a module, complete or not, and gets the deposit back.

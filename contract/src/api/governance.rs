@@ -1,12 +1,14 @@
 //! The owner's methods. None of them touches a live request: it keeps the terms it was accepted on, and pausing stops new
 //! requests only.
 
-use near_sdk::{AccountId, env, near};
+use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Compute, Config, ResourceLimits, capacity::MAX_OUTPUT_BYTES, pricing::max_fee,
+    Compute, Config, ResourceLimits,
+    capacity::MAX_OUTPUT_BYTES,
+    pricing::{max_fee, split_fee},
 };
 
-use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT};
+use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT, gas};
 
 /// The largest journal that may be allowed, bytes.
 const MAX_JOURNAL_BYTES: u32 = 256 << 10;
@@ -21,6 +23,12 @@ const MAX_ARGS_ENV_BYTES: u32 = 32 << 10;
 const MAX_URL_BYTES: u32 = 2_048;
 /// The most approvals that may be allowed.
 const MAX_APPROVALS: u8 = 16;
+/// The most of a fee that the protocol may keep, in basis points: workers keep half of it at least.
+const MAX_PROTOCOL_SHARE_BPS: u16 = 5_000;
+/// The largest base fee that may be asked for: a slip of the hand is larger.
+const MAX_BASE_FEE: NearToken = NearToken::from_near(10);
+/// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` of mainnet's genesis.
+const GAS_PRICE: u128 = 100_000_000;
 /// The shortest delay of a sweep, blocks: under load a callback may come this much after its deadline.
 const MIN_SWEEP_DELAY_BLOCKS: u64 = 50;
 /// The longest time that may be configured, blocks; about a week.
@@ -48,6 +56,7 @@ impl Contract {
             tenant_bytes: 0,
             funds: Funds::default(),
             upgrade: None,
+            live_until: 0,
         })
     }
 
@@ -125,19 +134,30 @@ impl Contract {
     }
 }
 
-/// Checks that every request within the configuration's bounds can be priced, kept and settled.
+fn check(what: &'static str, found: u128, least: u128, most: u128) -> Result<(), ContractError> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(ContractError::Config { what, found, least, most })
+}
+
+/// Checks that every request within the configuration's bounds can be priced, kept and settled, and is worth its workers' gas.
 fn check_config(config: &Config) -> Result<(), ContractError> {
     let bounds = &config.bounds;
     let limits = &bounds.limits;
-    let check = |what, found: u64, least: u64, most: u64| {
-        if (least..=most).contains(&found) {
-            return Ok(());
-        }
-        Err(ContractError::Config { what, found, least, most })
-    };
-    check("protocol_share_bps", config.protocol_share_bps.into(), 0, 10_000)?;
-    check("yield_timeout_blocks", config.yield_timeout_blocks, 1, MAX_BLOCKS)?;
-    check("sweep_delay_blocks", config.sweep_delay_blocks, MIN_SWEEP_DELAY_BLOCKS, MAX_BLOCKS)?;
+    let share = config.protocol_share_bps;
+    check("protocol_share_bps", share.into(), 0, MAX_PROTOCOL_SHARE_BPS.into())?;
+    // No answer costs its workers more gas than it brings them.
+    let least = u128::from(gas::answer(bounds).as_gas()) * GAS_PRICE;
+    let base_fee = split_fee(config.prices.base_fee, share, 1).each.as_yoctonear();
+    let most = MAX_BASE_FEE.as_yoctonear();
+    check("base_fee less the protocol's share", base_fee, least, most)?;
+    let least = u128::from(gas::PER_ANSWER_BYTE.as_gas()) * GAS_PRICE;
+    let per_byte = split_fee(config.prices.per_byte, share, 1).each.as_yoctonear();
+    check("per_byte less the protocol's share", per_byte, least, u128::MAX)?;
+    let (timeout, delay) = (config.yield_timeout_blocks, config.sweep_delay_blocks);
+    check("yield_timeout_blocks", timeout.into(), 1, MAX_BLOCKS.into())?;
+    check("sweep_delay_blocks", delay.into(), MIN_SWEEP_DELAY_BLOCKS.into(), MAX_BLOCKS.into())?;
     check("output_bytes", limits.output_bytes.into(), 0, MAX_OUTPUT_BYTES.into())?;
     check("journal_bytes", limits.journal_bytes.into(), 0, MAX_JOURNAL_BYTES.into())?;
     check("storage_reads", limits.storage_reads.into(), 0, MAX_KEYS.into())?;

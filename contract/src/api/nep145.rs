@@ -1,7 +1,9 @@
 //! NEP-145: paying for a namespace's bytes.
+//!
+//! The two types are our own. Those of `near-contract-standards` come with near-sdk's old collections and its `Promise`, have
+//! neither `Debug` nor equality, and its trait has no place for a typed error; a test holds ours against them.
 
 use near_sdk::{AccountId, NearToken, env, near};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Contract, ContractError, ContractExt, NamespaceError, Pot,
@@ -9,7 +11,8 @@ use crate::{
 };
 
 /// NEP-145's balance of an account, yoctoNEAR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[near(serializers = [json])]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageBalance {
     /// Paid in.
     pub total: NearToken,
@@ -24,7 +27,8 @@ impl From<&Account> for StorageBalance {
 }
 
 /// NEP-145's bounds, yoctoNEAR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[near(serializers = [json])]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageBalanceBounds {
     /// What registering takes.
     pub min: NearToken,

@@ -32,7 +32,8 @@ impl Contract {
         if self.paused {
             return Err(ContractError::Paused);
         }
-        gas::check_attached(gas::request(request))?;
+        let payer = request.refund_to.clone().unwrap_or_else(env::predecessor_account_id);
+        gas::check_attached(gas::request(request, Some(&payer)))?;
         request.validate(&self.config)?;
         let quote = quote(&self.config, request, env::storage_byte_cost())?;
         let attached = env::attached_deposit();
@@ -49,13 +50,13 @@ impl Contract {
         }
 
         let request_id = self.next_request_id;
-        self.next_request_id = request_id.saturating_add(1);
+        self.next_request_id = request_id.checked_add(1).ok_or(ContractError::NoMoreIds)?;
         let callback = CallbackArgs {
             request_id,
             response_format: request.response_format,
             meter: request.limits.compute.meter(),
         };
-        let data_id = promises::yield_execution(&callback, gas::settlement(request))?;
+        let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(&payer)))?;
         let context = ExecutionContext {
             request_id,
             contract_id: env::current_account_id(),
@@ -68,6 +69,7 @@ impl Contract {
             attached_deposit: attached,
         };
         let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;
+        self.live_until = self.live_until.max(live.terms.sweep_from);
         self.funds.take_in(Pot::Deposits, attached)?;
         self.add_request(&live, &request.input);
         self.check_stake()?;

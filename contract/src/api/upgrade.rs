@@ -9,9 +9,9 @@ use near_sdk::{env, near, state::ContractState};
 use outlayer_protocol::Hash32;
 
 use super::check_private;
-use crate::{Contract, ContractError, ContractExt, LAYOUT, promises, state::Upgrade};
+use crate::{Contract, ContractError, ContractExt, LAYOUT, migration, promises, state::Upgrade};
 
-/// The least delay, blocks; a longer one follows from the configuration.
+/// The least delay, blocks; a longer one follows from the requests that live.
 const MIN_DELAY_BLOCKS: u64 = 400;
 
 #[near]
@@ -23,8 +23,8 @@ impl Contract {
     #[handle_result]
     pub fn propose_upgrade(&mut self, code_hash: Option<Hash32>) -> Result<(), ContractError> {
         self.check_owner()?;
-        let life = self.config.yield_timeout_blocks.saturating_add(self.config.sweep_delay_blocks);
-        let from_height = env::block_height().saturating_add(life.max(MIN_DELAY_BLOCKS));
+        let soonest = env::block_height().saturating_add(MIN_DELAY_BLOCKS);
+        let from_height = soonest.max(self.live_until);
         self.upgrade = code_hash.map(|code_hash| Upgrade { code_hash, from_height });
         Ok(())
     }
@@ -63,6 +63,7 @@ impl Contract {
         let layout = state.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
         match layout {
             Some(LAYOUT) => Self::state_read().ok_or(ContractError::Layout { found: layout }),
+            Some(1) => migration::from_layout_1(&state),
             found => Err(ContractError::Layout { found }),
         }
     }

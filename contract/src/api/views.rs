@@ -21,9 +21,10 @@ impl Contract {
         Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
     }
 
-    /// The gas that a request must attach: its settlement's gas is set aside when it is made.
+    /// The gas that a request must attach: its settlement's gas is set aside when it is made. Without `refund_to` it is that of
+    /// a caller with an implicit account; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
-        gas::request(&request)
+        gas::request(&request, request.refund_to.as_ref())
     }
 
     /// A live request with its input; `None` when it was never made, or is settled.

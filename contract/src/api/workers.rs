@@ -9,7 +9,7 @@ impl Contract {
     /// Registers a worker, or replaces the metadata of one that is registered.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, metadata too long.
+    /// [`ContractError`]: not the owner, metadata too long, no money of the contract's own for the bytes.
     #[handle_result]
     pub fn register_worker(
         &mut self,
@@ -17,7 +17,8 @@ impl Contract {
         metadata: Option<String>,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        self.add_worker(&worker_id, metadata.unwrap_or_default())
+        self.add_worker(&worker_id, metadata.unwrap_or_default())?;
+        self.check_stake()
     }
 
     /// Removes a worker. What it has earned, and what a staged answer will earn it, stays its own.

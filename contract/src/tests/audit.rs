@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
-    Bytes, ExecutionRequest, RequestId,
+    Bytes, ExecutionRequest, ExecutionResponse, RequestId,
     machine::{LiveRequest, Phase},
     pricing::reserved_bytes,
+    storage::touched_keys,
 };
 
 use super::world::{OWN, World};
-use crate::{Contract, code::Code, namespace::Account, store::Prefix, workers::Worker};
+use crate::{
+    Contract, Hold, code::Code, holds::hold_key, namespace::Account, store::Prefix, workers::Worker,
+};
 
 impl World {
     /// Entries under a prefix: what follows it in the key, and the value.
@@ -128,9 +131,7 @@ impl World {
         let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
         let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
         assert_eq!(kept, staged);
-        for (_, holder) in self.decoded::<RequestId>(Prefix::Hold) {
-            assert!(matches!(live[&holder].phase, Phase::Staged { .. }), "held by {holder}");
-        }
+        self.audit_holds();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
@@ -139,6 +140,49 @@ impl World {
             let (_, listed) = slots.find(|(key, _)| *key == worker.position.to_be_bytes()).unwrap();
             assert_eq!(worker_id, listed);
         }
+    }
+
+    /// The keys that are held are those that staged responses touch, by one writer or so many readers.
+    fn audit_holds(&self) {
+        let mut expected = BTreeMap::new();
+        for (request_id, live) in self.live_requests() {
+            for (key, written) in self.held_by(&live) {
+                let hold = match expected.get(&key) {
+                    None if written => Hold::Writer(request_id),
+                    None => Hold::Readers(1),
+                    Some(Hold::Readers(count)) if !written => Hold::Readers(count + 1),
+                    Some(other) => panic!("request {request_id} shares a key with {other:?}"),
+                };
+                expected.insert(key, hold);
+            }
+        }
+        let found = self.decoded::<Hold>(Prefix::Hold);
+        let found: BTreeMap<_, _> = found.map(|(key, hold)| (key.to_vec(), hold)).collect();
+        assert_eq!(found, expected);
+    }
+
+    /// The keys of the holds, after the prefix, that a request has, and whether it writes.
+    fn held_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
+        let Some(body) = self.body_of(live) else { return Vec::new() };
+        touched_keys(&body.reads, &body.journal)
+            .into_iter()
+            .map(|one| (hold_key(live.namespace(), one.key)[1..].to_vec(), one.written))
+            .collect()
+    }
+
+    /// The body that is staged for a request, whole or in parts.
+    fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
+        let name = live.id().to_be_bytes();
+        if !matches!(live.phase, Phase::Staged { .. }) {
+            return None;
+        }
+        if live.upload.is_some() {
+            let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
+            let parts: BTreeMap<_, _> = parts.collect();
+            let whole = parts.into_values().collect::<Vec<_>>().concat();
+            return Some(ExecutionResponse::try_from_slice(&whole).unwrap());
+        }
+        self.decoded(Prefix::Staged).find(|(key, _)| *key == name).map(|(_, body)| body)
     }
 
     /// What a namespace is charged for is what it takes.
@@ -162,7 +206,7 @@ impl World {
 
     /// What is counted as paid for by a pot is what stands under those prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 14] = [
+        const TENANTS: [Prefix; 16] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
@@ -177,10 +221,12 @@ impl World {
             Prefix::Code,
             Prefix::Upload,
             Prefix::Chunk,
+            Prefix::Retired,
+            Prefix::Claimable,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
-        assert_eq!(self.contract().tenant_bytes, bytes);
+        assert_eq!(self.contract().tenant_bytes + self.uncounted, bytes);
     }
 
     /// No live request takes more bytes than it has paid for.
@@ -205,8 +251,9 @@ impl World {
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
-        let held =
-            self.entries(Prefix::Hold).filter(|(_, value)| *value == request_id.to_le_bytes());
+        let live = &self.live_requests()[&request_id];
+        let own: Vec<_> = self.held_by(live).into_iter().map(|(key, _)| key).collect();
+        let held = self.entries(Prefix::Hold).filter(|(key, _)| own.iter().any(|one| one == key));
         let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)

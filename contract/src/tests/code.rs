@@ -1,10 +1,10 @@
 //! Published code.
 
 use near_sdk::NearToken;
-use outlayer_protocol::{Bytes, Hash32, request::CodeRef};
+use outlayer_protocol::{Bytes, Hash32, request::CodeRef, views::CodeInfoView};
 
 use super::world::*;
-use crate::{CodeError, CodeInfoView, ContractError, code::MIN_CHUNK_BYTES};
+use crate::{CodeError, ContractError, code::MIN_CHUNK_BYTES};
 
 const P: &str = "publisher.near";
 const NEAR: NearToken = NearToken::from_near(1);
@@ -42,7 +42,13 @@ fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
     publish(&mut world, P, &code, 0, 20_000).unwrap();
     assert_eq!((info(&mut world, None), world.view(|c| c.get_code(hash, 0, 10))), (None, None));
     let published_bytes = 20_000;
-    let partial = CodeInfoView { hash, publisher_id: id(P), total_bytes: 50_000, published_bytes };
+    let partial = CodeInfoView {
+        hash,
+        publisher_id: id(P),
+        total_bytes: 50_000,
+        published_bytes,
+        retired: false,
+    };
     assert_eq!(info(&mut world, Some(P)), Some(partial.clone()));
     publish(&mut world, P, &code, 20_000, 40_000).unwrap();
     publish(&mut world, P, &code, 40_000, 50_000).unwrap();
@@ -187,4 +193,49 @@ fn code_is_not_deleted_while_a_live_request_needs_it() {
     world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
     let error = world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap_err();
     assert_eq!(error, ContractError::Code { hash, error: CodeError::Unknown });
+}
+
+#[test]
+fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
+    let mut world = World::new();
+    let code = module(100);
+    let hash = Hash32::of(&code);
+    publish(&mut world, P, &code, 0, 100).unwrap();
+    let mut request = request("x");
+    request.code = CodeRef { hash, url: None };
+    let last = world.request("pest.near", &request);
+    let retire = |world: &mut World, by: &str, deposit| {
+        let result = world.call(by, deposit, |c| c.retire_code(hash));
+        world.deliver_transfers();
+        world.audit();
+        result
+    };
+    let refused = |error| Err(ContractError::Code { hash, error });
+    let stranger = CodeError::NotThePublisher { found: id("pest.near"), expected: id(P) };
+    assert_eq!(retire(&mut world, "pest.near", NEAR), refused(stranger));
+    assert!(matches!(
+        retire(&mut world, P, yocto(1)),
+        Err(ContractError::Code { error: CodeError::Deposit { .. }, .. })
+    ));
+    retire(&mut world, P, NEAR).unwrap();
+    retire(&mut world, P, NEAR).unwrap();
+    let info = world.view(|c| c.get_code_info(hash, None)).unwrap();
+    assert!(info.retired && info.published_bytes == 100);
+
+    // What lives still has it; nobody else gets it any more.
+    let again = world.call("pest.near", NEAR, |c| c.accept(&request));
+    assert_eq!(again, refused(CodeError::Retired));
+    assert_eq!(world.view(|c| c.get_code(hash, 0, 100)), Some(code.clone().into()));
+    let in_use = refused(CodeError::InUse { live_requests: 1 });
+    assert_eq!(world.call(P, NearToken::ZERO, |c| c.delete_code(hash)), in_use);
+    world.height += 201;
+    world.settle(last);
+    world.call(P, NearToken::ZERO, |c| c.delete_code(hash)).unwrap();
+    world.deliver_transfers();
+    world.audit();
+    assert_eq!(world.purse(&id(P)), PURSE);
+
+    // Published again it is new.
+    publish(&mut world, P, &code, 0, 100).unwrap();
+    world.request("dapp.near", &request);
 }

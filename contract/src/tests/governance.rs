@@ -56,8 +56,13 @@ fn the_ownership_passes_in_two_steps() {
 
 #[test]
 fn a_configuration_out_of_bounds_is_refused() {
-    let changes: [fn(&mut Config); 12] = [
-        |c| c.protocol_share_bps = 10_001,
+    let changes: [fn(&mut Config); 16] = [
+        |c| c.protocol_share_bps = 5_001,
+        // An answer would cost its worker more gas than it brings.
+        |c| c.prices.base_fee = NearToken::from_millinear(8),
+        |c| c.prices.base_fee = NearToken::from_near(20),
+        |c| c.bounds.limits.storage_reads = 200,
+        |c| c.prices.per_byte = yocto(10_000_000_000_000_000),
         |c| c.yield_timeout_blocks = 0,
         |c| c.sweep_delay_blocks = 49,
         |c| c.bounds.limits.output_bytes = u32::MAX,
@@ -92,7 +97,8 @@ fn a_live_request_keeps_the_terms_it_was_accepted_on() {
     let before = world.live(request_id);
     let mut dear = config();
     dear.prices.base_fee = NearToken::from_near(5);
-    dear.protocol_share_bps = 9_999;
+    dear.protocol_share_bps = 4_999;
+    dear.prices.per_byte = NearToken::from_millinear(1);
     dear.engine_version = outlayer_protocol::EngineVersion(2);
     world.owner(|c| c.set_config(dear));
     assert_eq!(world.live(request_id), before);
@@ -126,4 +132,23 @@ fn workers_are_listed_and_described() {
     let error =
         world.call(OWNER, ZERO, |c| c.register_worker(id("d.near"), Some(long))).unwrap_err();
     assert_eq!(error, ContractError::Metadata { found: 1_025, max: 1_024 });
+}
+
+#[test]
+fn a_worker_that_the_contracts_own_money_cannot_keep_is_not_registered() {
+    let mut world = World::new();
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    let register = |world: &mut World| {
+        world.call(OWNER, ZERO, |c| c.register_worker(id("w.near"), Some("x".repeat(1_000))))
+    };
+    let pots = world.contract().funds.total();
+    world.balance = pots;
+    let Err(ContractError::Stake { found, needed }) = register(&mut world) else {
+        panic!("must be refused")
+    };
+    assert_eq!(found, ZERO);
+    world.balance = pots.saturating_add(needed).saturating_sub(yocto(1));
+    register(&mut world).unwrap_err();
+    world.balance = pots.saturating_add(needed);
+    register(&mut world).unwrap();
 }

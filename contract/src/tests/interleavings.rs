@@ -7,6 +7,7 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, Outcome, RequestId, Settlement, Status,
     events::Event,
+    limits::Meter,
     record::{ExecutionRecord, commitment},
     request::{CodeRef, ResponseFormat},
     storage::ReadEntry,
@@ -15,7 +16,7 @@ use outlayer_protocol::{
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::{Contract, ContractError};
+use crate::{Contract, ContractError, promises::CallbackArgs};
 
 const DAPPS: [&str; 3] = ["alice.near", "bob.near", "carol.near"];
 const WORKERS: [&str; 4] = ["one.near", "two.near", "three.near", "four.near"];
@@ -25,6 +26,12 @@ const CODE: &[u8] = b"a module that is published";
 /// Bytes of output that come in two parts.
 const LARGE: u32 = 300_000;
 const ZERO: NearToken = NearToken::ZERO;
+const HEIR: &str = "heir.near";
+
+/// A module that comes in two pieces.
+fn large_code() -> Vec<u8> {
+    vec![5; 20_000]
+}
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -44,6 +51,13 @@ enum Act {
     Withdraw { who: usize },
     Govern { what: usize, worker: usize },
     Vanish { who: usize },
+    Gift { from: usize, to: usize, only: bool },
+    Pieces { dapp: usize, second: bool, wrong: bool },
+    Retire { dapp: usize },
+    Stranger { who: usize, what: usize },
+    Handover { what: usize },
+    Upgrade { what: usize },
+    Race { pick: usize },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -70,6 +84,13 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => n(9).prop_map(|who| Act::Withdraw { who }),
         2 => (n(9), n(4)).prop_map(|(what, worker)| Act::Govern { what, worker }),
         1 => n(8).prop_map(|who| Act::Vanish { who }),
+        1 => (n(3), n(3), any::<bool>()).prop_map(|(from, to, only)| Act::Gift { from, to, only }),
+        1 => (n(3), any::<bool>(), any::<bool>()).prop_map(|(dapp, second, wrong)| Act::Pieces { dapp, second, wrong }),
+        1 => n(3).prop_map(|dapp| Act::Retire { dapp }),
+        2 => (n(8), n(STRANGERS)).prop_map(|(who, what)| Act::Stranger { who, what }),
+        1 => n(4).prop_map(|what| Act::Handover { what }),
+        1 => n(3).prop_map(|what| Act::Upgrade { what }),
+        1 => pick().prop_map(|pick| Act::Race { pick }),
     ];
     prop::collection::vec(act, 0..60)
 }
@@ -79,8 +100,13 @@ fn people() -> Vec<&'static str> {
     [&DAPPS[..], &WORKERS[..], &[PAYER]].concat()
 }
 
+/// How many calls there are that only the owner or the contract itself may make.
+const STRANGERS: usize = 13;
+
 struct History {
     world: World,
+    /// Who governs.
+    owner: &'static str,
     /// What the namespaces must hold, kept by other means.
     model: BTreeMap<&'static str, BTreeMap<Bytes, Bytes>>,
     /// How often each request was settled.
@@ -95,7 +121,13 @@ impl History {
         for worker in WORKERS {
             world.owner(|c| c.register_worker(id(worker), None));
         }
-        Self { world, model: BTreeMap::new(), settled: BTreeMap::new(), staged: BTreeMap::new() }
+        Self {
+            world,
+            owner: OWNER,
+            model: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            staged: BTreeMap::new(),
+        }
     }
 
     fn call(
@@ -184,10 +216,18 @@ impl History {
     }
 
     fn deliver(&mut self, data_id: &[u8; 32]) {
+        self.settle_delivery(data_id, World::deliver);
+    }
+
+    fn settle_delivery(
+        &mut self,
+        data_id: &[u8; 32],
+        deliver: fn(&mut World, &[u8; 32]) -> Settlement,
+    ) {
         let live =
             self.world.live_requests().into_values().find(|request| request.data_id.0 == *data_id);
         let namespace = live.as_ref().map(|request| self.namespace_of(request.id()));
-        let settlement = self.world.deliver(data_id);
+        let settlement = deliver(&mut self.world, data_id);
         match (live, namespace) {
             (Some(live), Some(namespace)) => self.settle(&settlement, namespace, live.deposit()),
             _ => assert_eq!((settlement.outcome, settlement.refund), (Outcome::TimedOut, ZERO)),
@@ -324,6 +364,29 @@ impl History {
             Act::Unpublish { dapp } => {
                 self.call(DAPPS[dapp], ZERO, |c| c.delete_code(Hash32::of(CODE)));
             }
+            Act::Gift { from, to, only } => {
+                let (to, amount) = (id(DAPPS[to]), NearToken::from_millinear(3));
+                self.call(DAPPS[from], amount, |c| {
+                    c.storage_deposit(Some(to), Some(only)).map(drop)
+                });
+            }
+            Act::Pieces { dapp, second, wrong } => self.publish_piece(DAPPS[dapp], second, wrong),
+            Act::Retire { dapp } => {
+                self.call(DAPPS[dapp], NearToken::from_millinear(2), |c| {
+                    c.retire_code(Hash32::of(CODE))
+                });
+            }
+            Act::Stranger { who, what } => self.stranger(people()[who], what),
+            Act::Handover { what } => self.hand_over(what),
+            Act::Upgrade { what } => self.upgrade(what),
+            Act::Race { pick } => {
+                // A timeout overtakes whatever was resumed.
+                let due = self.due();
+                if !due.is_empty() {
+                    let data_id = due[pick % due.len()];
+                    self.settle_delivery(&data_id, World::time_out);
+                }
+            }
             Act::Withdraw { who } => self.withdraw(who),
             Act::Govern { what, worker } => self.govern(what, WORKERS[worker]),
             Act::Vanish { who } => {
@@ -378,7 +441,7 @@ impl History {
 
     fn withdraw(&mut self, who: usize) {
         let Some(who) = people().get(who).copied() else {
-            self.call(OWNER, ZERO, |c| c.withdraw_protocol_share().map(drop));
+            self.call(self.owner, ZERO, |c| c.withdraw_protocol_share().map(drop));
             return;
         };
         self.call(who, ZERO, |c| c.claim().map(drop));
@@ -389,18 +452,96 @@ impl History {
         let worker = id(worker);
         let mut config = config();
         match what {
-            0 => self.call(OWNER, ZERO, |c| c.pause()),
-            1 | 2 => self.call(OWNER, ZERO, |c| c.resume()),
-            3 => self.call(OWNER, ZERO, |c| c.remove_worker(worker)),
-            4 | 5 => self.call(OWNER, ZERO, |c| c.register_worker(worker, None)),
-            6 => self.call(OWNER, ZERO, |c| c.suspend_worker(worker, true)),
-            7 => self.call(OWNER, ZERO, |c| c.suspend_worker(worker, false)),
+            0 => self.call(self.owner, ZERO, |c| c.pause()),
+            1 | 2 => self.call(self.owner, ZERO, |c| c.resume()),
+            3 => self.call(self.owner, ZERO, |c| c.remove_worker(worker)),
+            4 | 5 => self.call(self.owner, ZERO, |c| c.register_worker(worker, None)),
+            6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
+            7 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, false)),
             _ => {
-                config.prices.base_fee = yocto(3);
+                config.prices.base_fee = NearToken::from_millinear(20);
                 config.protocol_share_bps = 3_333;
-                self.call(OWNER, ZERO, |c| c.set_config(config))
+                self.call(self.owner, ZERO, |c| c.set_config(config))
             }
         };
+    }
+
+    fn publish_piece(&mut self, by: &str, second: bool, wrong: bool) {
+        let code = large_code();
+        let hash = if wrong { Hash32::of(b"other") } else { Hash32::of(&code) };
+        let (offset, range) = if second { (17_000, 17_000..20_000) } else { (0, 0..17_000) };
+        let chunk = code[range].to_vec();
+        let deposit = NearToken::from_millinear(if wrong { 172 } else { 300 });
+        self.call(by, deposit, |c| c.publish_code(hash, 20_000, offset, chunk));
+    }
+
+    /// What only the owner or the contract itself may do, done by somebody else, changes nothing.
+    fn stranger(&mut self, by: &str, what: usize) {
+        let (me, before) = (id(by), self.world.storage.clone());
+        let settled = CallbackArgs {
+            request_id: self.pick(what).unwrap_or_default(),
+            response_format: ResponseFormat::Json,
+            meter: Meter::Fuel,
+        };
+        let taken = match what {
+            0 => self.call(by, ZERO, |c| c.on_refund(me, NearToken::from_near(5))),
+            1 => self.call(by, ZERO, |c| c.settle(&settled).map(drop)),
+            2 => self.call(by, ZERO, |_| Contract::migrate().map(drop)),
+            3 => self.call(by, ZERO, |c| c.upgrade()),
+            4 => self.call(by, ZERO, |c| c.propose_upgrade(None)),
+            5 => self.call(by, ZERO, |c| c.propose_owner(me)),
+            6 => self.call(by, ZERO, |c| c.accept_owner()),
+            7 => self.call(by, ZERO, |c| c.pause()),
+            8 => self.call(by, ZERO, |c| c.resume()),
+            9 => self.call(by, ZERO, |c| c.set_config(config())),
+            10 => self.call(by, ZERO, |c| c.register_worker(me, None)),
+            11 => self.call(by, ZERO, |c| c.suspend_worker(me, false)),
+            _ => self.call(by, ZERO, |c| c.withdraw_protocol_share().map(drop)),
+        };
+        assert!(!taken, "{what} by {by}");
+        assert_eq!(self.world.storage, before);
+    }
+
+    /// The ownership goes back and forth, in two steps.
+    fn hand_over(&mut self, what: usize) {
+        let other = if self.owner == OWNER { HEIR } else { OWNER };
+        match what {
+            0 => self.call(self.owner, ZERO, |c| c.propose_owner(id(other))),
+            1 => self.call(self.owner, ZERO, |c| c.propose_owner(id(self.owner))),
+            _ => {
+                let taken = self.call(other, ZERO, |c| c.accept_owner());
+                if taken {
+                    self.owner = other;
+                }
+                taken
+            }
+        };
+    }
+
+    /// An upgrade to code of the same layout.
+    fn upgrade(&mut self, what: usize) {
+        let code = b"new code".to_vec();
+        match what {
+            0 => {
+                self.call(self.owner, ZERO, |c| c.propose_upgrade(Some(Hash32::of(b"new code"))));
+            }
+            1 => {
+                self.world.input = code;
+                let live: Vec<_> = self.world.live_requests().into_values().collect();
+                let announced = self.world.contract().upgrade.clone();
+                if self.call(self.owner, ZERO, |c| c.upgrade()) {
+                    // Nothing lives that was there when it was announced.
+                    let earliest = announced.unwrap().from_height - 400;
+                    assert!(live.iter().all(|one| one.context.block_height >= earliest));
+                }
+                self.world.input.clear();
+            }
+            _ => {
+                let before = self.world.storage.clone();
+                self.call(CONTRACT, ZERO, |c| Contract::migrate().map(|new| *c = new));
+                assert_eq!(self.world.storage, before);
+            }
+        }
     }
 
     fn check(&self) {
@@ -413,7 +554,7 @@ impl History {
 
     /// Everybody's money together.
     fn total(&self) -> u128 {
-        let everybody = people().into_iter().chain([OWNER, "anyone.near"]);
+        let everybody = people().into_iter().chain([OWNER, HEIR, "anyone.near"]);
         let purses: u128 = everybody.map(|name| self.world.purse(&id(name)).as_yoctonear()).sum();
         let moving: u128 =
             self.world.transfers.iter().map(|transfer| transfer.amount.as_yoctonear()).sum();
@@ -438,7 +579,10 @@ impl History {
         self.world.deleted.clear();
         for dapp in DAPPS {
             self.call(dapp, yocto(1), |c| c.storage_unregister(Some(true)).map(drop));
-            self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(CODE)));
+            for code in [CODE, &large_code()] {
+                self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(code)));
+            }
+            self.call(dapp, ZERO, |c| c.delete_code(Hash32::of(b"other")));
         }
         for who in 0..9 {
             self.withdraw(who);

@@ -6,6 +6,7 @@ mod chunks;
 mod code;
 mod governance;
 mod interleavings;
+mod layout;
 mod money;
 pub(crate) mod node;
 mod requests;

@@ -117,3 +117,101 @@ fn pots_neither_wrap_nor_go_below_zero() {
         assert_eq!(funds, expected);
     }
 }
+
+#[test]
+fn accounts_that_come_and_go_cannot_fill_the_contracts_state_at_its_expense() {
+    let mut world = World::new();
+    let (usage, own) = (world.usage, world.balance);
+    // Each attaches a yoctoNEAR, which bounces.
+    for n in 0..50 {
+        let gone = format!("gone{n}.near");
+        world.deleted.insert(id(&gone));
+        world.call(&gone, yocto(1), |c| c.storage_unregister(None)).unwrap();
+        world.deliver_transfers();
+        world.audit();
+        assert_eq!(world.view(|c| c.get_claimable(id(&gone))), NearToken::ZERO);
+    }
+    assert_eq!((world.usage, world.view(|c| c.get_funds()).protocol), (usage, yocto(50)));
+
+    // What is kept is worth its entry, and stands on its own money.
+    let deposit = NearToken::from_millinear(10);
+    for n in 0..50 {
+        let gone = format!("gone{n}.near");
+        world.call(&gone, deposit, |c| c.storage_deposit(None, None)).unwrap();
+        world.call(&gone, yocto(1), |c| c.storage_unregister(None)).unwrap();
+        world.deliver_transfers();
+        world.audit();
+        let expected = deposit.saturating_add(yocto(1));
+        assert_eq!(world.view(|c| c.get_claimable(id(&gone))), expected);
+    }
+    let contract = world.contract();
+    assert_eq!(world.usage - contract.tenant_bytes, usage);
+    let pots = contract.funds.total();
+    assert_eq!(world.balance.saturating_sub(pots), own);
+    let stake = near_sdk::env::storage_byte_cost();
+    assert!(pots > stake.saturating_mul(u128::from(contract.tenant_bytes)));
+    // A second payment, however small, is added to the first.
+    world.call("gone0.near", yocto(1), |c| c.storage_unregister(None)).unwrap();
+    world.deliver_transfers();
+    assert_eq!(world.view(|c| c.get_claimable(id("gone0.near"))), deposit.saturating_add(yocto(2)));
+    world.audit();
+}
+
+#[test]
+fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
+    let mut world = World::new();
+    let funded = |pot: Pot, world: &mut World| {
+        let rest = yocto(u128::MAX).saturating_sub(yocto(5));
+        world.call("rich.near", NearToken::ZERO, |c| Ok(c.funds.take_in(pot, rest)?)).unwrap();
+    };
+    // Each pot but for five yoctoNEAR full: what comes in beyond that is refused, and nothing has changed.
+    for pot in [Pot::Deposits, Pot::Storage, Pot::Code] {
+        let mut world = World::new();
+        funded(pot, &mut world);
+        let before = world.storage.clone();
+        let attached = NearToken::from_near(5);
+        let error = match pot {
+            Pot::Deposits => world.call("dapp.near", attached, |c| c.accept(&request("x"))),
+            Pot::Storage => {
+                world.call("dapp.near", attached, |c| c.storage_deposit(None, None).map(drop))
+            }
+            _ => world.call("dapp.near", attached, |c| {
+                c.publish_code(outlayer_protocol::Hash32::of(b"c"), 1, 0, b"c".to_vec())
+            }),
+        };
+        assert!(
+            matches!(error, Err(ContractError::Money(MoneyError::Overflow { .. }))),
+            "{pot:?}: {error:?}"
+        );
+        assert_eq!(world.storage, before);
+    }
+
+    // The dearest request that a configuration allows is priced, or the configuration is not taken.
+    let mut dear = config();
+    dear.max_fuel = u64::MAX;
+    dear.prices.per_fuel = yocto(u128::MAX / u128::from(u64::MAX) + 1);
+    let error = world.call(OWNER, NearToken::ZERO, |c| c.set_config(dear)).unwrap_err();
+    assert!(matches!(error, ContractError::Pricing(_)), "{error}");
+    dear.prices.per_fuel = yocto(u128::MAX / u128::from(u64::MAX) - 50_000);
+    world.owner(|c| c.set_config(dear));
+    let mut most = request("x");
+    most.limits.compute = outlayer_protocol::Compute::Fuel(u64::MAX);
+    let cost = world.view(|c| c.estimate_cost(most.clone())).unwrap();
+    assert!(cost.max_fee > yocto(u128::MAX / 2), "{cost:?}");
+    let error = world.call("dapp.near", PURSE, |c| c.accept(&most)).unwrap_err();
+    assert!(matches!(error, ContractError::Deposit { .. }), "{error}");
+
+    // The last id is given once; then there is none.
+    world.owner(|c| c.set_config(config()));
+    world.owner(|c| {
+        c.next_request_id = u64::MAX - 1;
+        Ok(())
+    });
+    let last = world.request("dapp.near", &request("last"));
+    assert_eq!(last, u64::MAX - 1);
+    let error = world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request("x")));
+    assert_eq!(error, Err(ContractError::NoMoreIds));
+    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(last)).unwrap();
+    assert_eq!(world.settle(last).outcome, Outcome::Cancelled);
+    world.audit();
+}

@@ -1,5 +1,7 @@
 //! The life of a request, and every way to be refused on it.
 
+use std::collections::BTreeSet;
+
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, Settlement, Status,
@@ -74,22 +76,50 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 }
 
 #[test]
-fn nothing_is_left_of_settled_requests_but_events_and_counters() {
+fn nothing_is_left_of_ten_thousand_settled_requests_but_events_and_counters() {
     let mut world = world();
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    let (first, usage) = (world.request("dapp.near", &request("x")), world.usage);
-    world.resolve(W, &answer(first, "y")).unwrap();
-    world.settle(first);
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
-    let empty = world.usage;
-    assert!(empty < usage);
-    for _ in 0..20 {
-        let request_id = world.request("dapp.near", &request("x"));
-        world.resolve(W, &answer(request_id, "y")).unwrap();
-        world.settle(request_id);
+    // What the first of them leave is the entry of what the worker has earned.
+    let round = |world: &mut World| {
+        for ending in ["answered", "cancelled", "timed out", "swept"] {
+            let request_id = world.request("dapp.near", &request(ending));
+            let data_id = world.live(request_id).data_id.0;
+            match ending {
+                "answered" => {
+                    let body = ExecutionResponse {
+                        reads: vec![read("k", None)],
+                        journal: vec![write("k", None)],
+                        ..answer(request_id, "y")
+                    };
+                    world.resolve(W, &body).unwrap();
+                }
+                "cancelled" => {
+                    let cancel = |c: &mut crate::Contract| c.cancel_execution(request_id);
+                    world.call("dapp.near", NearToken::ZERO, cancel).unwrap();
+                }
+                _ => world.height += 400,
+            }
+            if ending == "swept" {
+                world.lose(&data_id);
+                world
+                    .call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(request_id))
+                    .unwrap();
+                world.deliver_transfers();
+            } else {
+                world.settle(request_id);
+            }
+            world.events.clear();
+        }
+    };
+    round(&mut world);
+    let keys = |world: &World| world.storage.keys().cloned().collect::<BTreeSet<_>>();
+    let (usage, before) = (world.usage, keys(&world));
+    for _ in 1..2_500 {
+        round(&mut world);
     }
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
-    assert_eq!(world.usage, empty);
+    assert_eq!(world.view(|c| c.next_request_id), 10_000);
+    assert_eq!((world.usage, keys(&world)), (usage, before));
+    world.audit();
 }
 
 #[test]
@@ -214,15 +244,19 @@ fn one_yocto_too_little_is_refused_with_both_numbers() {
 #[test]
 fn too_little_gas_is_explained_before_anything_happens() {
     let mut world = world();
-    let request = request("input");
+    let mut request = request("input");
+    let unknown = world.view(|c| c.estimate_gas(request.clone()));
+    request.refund_to = Some(id("dapp.near"));
     let needed = world.view(|c| c.estimate_gas(request.clone()));
+    assert!(needed < unknown, "a payer that is not known may have to be created");
     world.gas = needed.saturating_sub(Gas::from_gas(1));
     let error =
         world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap_err();
     assert_eq!(error, ContractError::Gas { found: world.gas, needed });
     world.gas = needed;
     world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap();
-    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request));
+    let payer = id("dapp.near");
+    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request, Some(&payer)));
 }
 
 #[test]
@@ -329,6 +363,59 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
     assert_eq!(world.deliver(&data_id), Settlement::gone(0, Meter::Fuel));
     assert_eq!((world.balance, world.transfers.len()), (balance, 0));
     world.audit();
+}
+
+/// Where a network lets a timeout overtake a resume, and where it does not.
+#[test]
+fn a_race_of_resume_and_timeout_settles_once_in_either_order() {
+    for overtaken in [false, true] {
+        let mut world = world();
+        world.deposit_storage("dapp.near", NearToken::from_near(1));
+        let request_id = world.request("dapp.near", &request("a"));
+        let data_id = world.live(request_id).data_id.0;
+        let before = world.purse(&id("dapp.near"));
+        let body = ExecutionResponse {
+            reads: vec![read("k", None)],
+            journal: vec![write("k", Some("v"))],
+            ..answer(request_id, "x")
+        };
+        world.height = 1_200;
+        world.resolve(W, &body).unwrap();
+        world.height = 1_201;
+        let settled = if overtaken { world.time_out(&data_id) } else { world.deliver(&data_id) };
+        world.deliver_transfers();
+        world.audit();
+        let deposit = world.events.iter().find_map(|event| match event {
+            Event::ExecutionRequested(event) => Some(event.context.attached_deposit),
+            _ => None,
+        });
+        let (deposit, value) =
+            (deposit.unwrap(), world.view(|c| c.storage_get(id("dapp.near"), "k".into())));
+        if overtaken {
+            assert_eq!((settled.outcome, settled.refund), (Outcome::TimedOut, deposit));
+            assert_eq!(value, None);
+        } else {
+            assert!(matches!(settled.outcome, Outcome::Completed { .. }));
+            assert_eq!(value, Some("v".into()));
+        }
+        assert_eq!(world.purse(&id("dapp.near")), before.saturating_add(settled.refund));
+        // The other one comes too late: as an answer, a cancellation, a sweep, or a second callback.
+        let gone = ContractError::Settled { request_id };
+        assert_eq!(world.resolve(W, &body).unwrap_err(), gone);
+        world.height = 2_000;
+        let swept = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(request_id));
+        assert_eq!(swept.unwrap_err(), gone);
+        let cancelled =
+            world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(request_id));
+        assert_eq!(cancelled.unwrap_err(), gone);
+        let args =
+            CallbackArgs { request_id, response_format: ResponseFormat::Json, meter: Meter::Fuel };
+        let balance = world.balance;
+        let second: Settlement = serde_json::from_slice(&world.call_back(&args, None)).unwrap();
+        assert_eq!(second, Settlement::gone(request_id, Meter::Fuel));
+        assert_eq!((world.balance, world.transfers.len()), (balance, 0));
+        world.audit();
+    }
 }
 
 #[test]
@@ -482,6 +569,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut config = config();
     config.bounds.url_bytes = 2_048;
     config.bounds.approvals = 16;
+    config.prices.base_fee = NearToken::from_millinear(30);
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");

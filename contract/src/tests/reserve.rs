@@ -27,7 +27,11 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
     request.limits.output_bytes = u32::try_from(body.output.len()).unwrap();
     request.limits.storage_reads = u32::try_from(body.reads.len()).unwrap();
     request.limits.storage_writes = u32::try_from(body.journal.len()).unwrap();
-    let mut world = World::new();
+    let mut config = config();
+    config.bounds.limits.storage_writes = 64;
+    config.bounds.approvals = 7;
+    config.prices.base_fee = NearToken::from_millinear(20);
+    let mut world = World::with(config);
     let dapp = longest("dapp");
     world.deposit_storage(&dapp, NearToken::from_near(100));
     let workers: Vec<_> = (0..commitments.max(1)).map(|n| longest(&format!("worker{n}"))).collect();

@@ -35,10 +35,10 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
         panic!("must be refused")
     };
     assert_eq!(found, ZERO);
-    // Its own bytes: what there was at first, the worker, and an entry of a ledger for one worker and two requests.
+    // Its own bytes: what there was at first, the worker, an entry of a ledger for it, and what its own state may grow by.
     let own_bytes = world.usage - world.contract().tenant_bytes;
     let cost = env::storage_byte_cost();
-    assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + 3 * (40 + 65 + 16)));
+    assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + (40 + 65 + 16) + 68 + 40));
 
     let short = needed.saturating_sub(yocto(1));
     set_own(&mut world, short);

@@ -9,7 +9,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{ContractError, NamespaceError, StorageBalance};
+use crate::{ContractError, Hold, NamespaceError, StorageBalance, StorageBalanceBounds};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -240,13 +240,84 @@ fn requests_that_touch_different_keys_or_namespaces_never_meet() {
 }
 
 #[test]
+fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_of_them() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
+    let [a, b, c] = ["a", "b", "c"].map(|input| world.request(DAPP, &request(input)));
+    // Two read the key, and each writes one of its own.
+    for (request_id, own) in [(a, "a"), (b, "b")] {
+        let body = body(request_id, &[("config", Some("v"))], &[(own, Some("done"))]);
+        world.resolve(W, &body).unwrap();
+        world.audit();
+    }
+    let writer = body(c, &[], &[("config", Some("w"))]);
+    let held = Refusal::KeyHeld { request_id: c, key: "config".into() };
+    let by = |by| NamespaceError::Held { key: "config".into(), by };
+    let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
+    for readers in [2, 1] {
+        assert_eq!(world.resolve(W, &writer).unwrap_err(), held.clone().into());
+        let error = direct(&mut world).unwrap_err();
+        assert_eq!(error, by(Hold::Readers(readers)).into());
+        assert!(error.to_string().contains("held until"), "{error}");
+        let settled = if readers == 2 { a } else { b };
+        assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
+        world.audit();
+    }
+    // Now it has the key alone, and a reader waits.
+    world.resolve(W, &writer).unwrap();
+    assert_eq!(direct(&mut world).unwrap_err(), by(Hold::Writer(c)).into());
+    let d = world.request(DAPP, &request("d"));
+    let reader = body(d, &[("config", Some("v"))], &[]);
+    let held = Refusal::KeyHeld { request_id: d, key: "config".into() };
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), held.into());
+    world.settle(c);
+    // What it read has changed: it is executed again, and no update is lost.
+    let changed = Refusal::ReadConflict { request_id: d, key: "config".into() };
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), changed.into());
+    world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
+    assert!(matches!(world.settle(d).outcome, Outcome::Completed { .. }));
+    world.audit();
+}
+
+#[test]
+fn of_two_that_read_what_the_other_writes_one_waits() {
+    let mut world = funded();
+    let [a, b] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
+    world.resolve(W, &body(a, &[("x", None), ("y", None)], &[("x", Some("1"))])).unwrap();
+    let skewed = body(b, &[("x", None), ("y", None)], &[("y", Some("1"))]);
+    let held = Refusal::KeyHeld { request_id: b, key: "x".into() };
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), held.into());
+    world.settle(a);
+    let changed = Refusal::ReadConflict { request_id: b, key: "x".into() };
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed.into());
+}
+
+#[test]
+fn the_balances_are_those_of_near_contract_standards() {
+    use near_contract_standards::storage_management as standard;
+    let (total, available) = (yocto(u128::MAX), yocto(7));
+    let ours = serde_json::to_string(&StorageBalance { total, available }).unwrap();
+    let theirs = standard::StorageBalance { total, available };
+    assert_eq!(ours, serde_json::to_string(&theirs).unwrap());
+    for max in [None, Some(yocto(9))] {
+        let ours = serde_json::to_string(&StorageBalanceBounds { min: available, max }).unwrap();
+        let theirs = standard::StorageBalanceBounds { min: available, max };
+        assert_eq!(ours, serde_json::to_string(&theirs).unwrap());
+    }
+}
+
+#[test]
 fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
     let mut world = funded();
     for swept in [false, true] {
         let request_id = world.request(DAPP, &request("x"));
         world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
-            let held = NamespaceError::Held { key: key.into(), request_id };
+            let by = match key {
+                "read" => Hold::Readers(1),
+                _ => Hold::Writer(request_id),
+            };
+            let held = NamespaceError::Held { key: key.into(), by };
             assert_eq!(
                 set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(),
                 held.clone().into()
@@ -283,7 +354,7 @@ fn a_namespace_with_a_held_key_is_not_closed() {
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
     let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Held { key: "k".into(), request_id }.into());
+    assert_eq!(error, NamespaceError::Held { key: "k".into(), by: Hold::Readers(1) }.into());
     world.audit();
 }
 

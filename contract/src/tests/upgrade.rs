@@ -1,14 +1,10 @@
-//! Upgrades, and the layout of state that they start from.
+//! Upgrades.
 
 use near_sdk::{NearToken, env, mock::MockAction, state::ContractState};
-use outlayer_protocol::{
-    Compute, Config, EngineVersion, Hash32, ResourceLimits,
-    config::{Prices, RequestBounds},
-    upload::{MIN_PART_BYTES, TURN_BLOCKS},
-};
+use outlayer_protocol::Hash32;
 
 use super::world::*;
-use crate::{Contract, ContractError, LAYOUT, state::Upgrade};
+use crate::{Contract, ContractError, state::Upgrade};
 
 const ZERO: NearToken = NearToken::ZERO;
 
@@ -82,102 +78,4 @@ fn a_migration_keeps_what_it_knows_and_refuses_what_it_does_not() {
         Contract::migrate().map(drop)
     });
     assert_eq!(broken, Err(ContractError::Layout { found: None }));
-}
-
-/// Every number is its own, so that two that change places are noticed.
-fn distinct() -> Config {
-    Config {
-        engine_version: EngineVersion(1),
-        near_config_version: 2,
-        prices: Prices {
-            base_fee: yocto(3),
-            per_fuel: yocto(4),
-            per_gas: yocto(5),
-            per_byte: yocto(6),
-        },
-        protocol_share_bps: 700,
-        max_fuel: 8_000_000_000,
-        max_gas: 9_000_000_000,
-        bounds: RequestBounds {
-            limits: ResourceLimits {
-                compute: Compute::Fuel(10),
-                memory_bytes: 1 << 30,
-                table_elements: 20_000,
-                instances: 30,
-                output_bytes: 400_001,
-                log_bytes: 70_000,
-                journal_bytes: 4_002,
-                storage_reads: 31,
-                storage_writes: 32,
-                host_calls: 2_000_000,
-            },
-            input_bytes: 5_000,
-            args_env_bytes: 5_001,
-            url_bytes: 1_001,
-            approvals: 5,
-        },
-        yield_timeout_blocks: 200,
-        sweep_delay_blocks: 201,
-    }
-}
-
-/// One entry of every kind, hashed as it is stored. When this fails on purpose, raise [`LAYOUT`], teach
-/// [`Contract::migrate`] the layout that was, and note the new hash.
-#[test]
-fn the_layout_of_state_does_not_move() {
-    let mut world = World::with(distinct());
-    let worker = "worker.near";
-    for name in [worker, "other.near"] {
-        world.owner(|c| c.register_worker(id(name), Some("about".to_owned())));
-    }
-    world.owner(|c| c.propose_owner(id("new.near")));
-    world.owner(|c| c.propose_upgrade(Some(Hash32::of(b"upgrade"))));
-    world.deposit_storage("dapp.near", NearToken::from_near(1));
-    world.call("dapp.near", ZERO, |c| c.storage_set("key".into(), "value".into())).unwrap();
-    let code = vec![7; 20_000];
-    for (hash, total) in [(Hash32::of(&code), 20_000), (Hash32::of(b"part"), 30_000)] {
-        let chunk = code.clone();
-        world
-            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
-            .unwrap();
-    }
-    world.deliver_transfers();
-    world.deleted.insert(id("gone.near"));
-    let mut gone = request("bounces");
-    gone.limits = ResourceLimits { compute: Compute::Fuel(9), ..distinct().bounds.limits };
-    gone.limits.output_bytes = 100;
-    let mut staged = gone.clone();
-    staged.code.hash = Hash32::of(&code);
-    staged.code.url = None;
-    gone.refund_to = Some(id("gone.near"));
-    let first = world.request("dapp.near", &gone);
-    let mut body = answer(first, "x");
-    body.used = Compute::Fuel(9);
-    world.resolve(worker, &body).unwrap();
-    world.settle(first);
-    let second = world.request("dapp.near", &staged);
-    body.request_id = second;
-    body.reads = vec![read("key", Some("value"))];
-    body.journal = vec![write("key", None)];
-    world.resolve(worker, &body).unwrap();
-    let mut large = gone.clone();
-    large.limits.output_bytes = 300_000;
-    let third = world.request("dapp.near", &large);
-    let body = answer(third, &"o".repeat(300_000));
-    let part = MIN_PART_BYTES as usize;
-    world.send("other.near", Hash32::of(b"other"), &body, 0..part).unwrap();
-    world.height += TURN_BLOCKS;
-    world.send(worker, Hash32::of(b"digest"), &body, 0..part).unwrap();
-    world.audit();
-
-    let mut entries: Vec<_> = world.storage.iter().collect();
-    entries.sort();
-    let mut prefixes: Vec<_> = entries.iter().map(|(key, _)| char::from(key[0])).collect();
-    prefixes.dedup();
-    assert_eq!(prefixes.into_iter().collect::<String>(), "Sbcdehiklmnpqrsuvwx");
-    let hash = Hash32::of_borsh(&entries);
-    assert_eq!(
-        (LAYOUT, hash.to_string().as_str()),
-        (1, "e6a7caebd055a800699ad4cca6a20bb79526e21323b4b6218ab086ccf39a4aec")
-    );
 }

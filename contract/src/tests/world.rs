@@ -74,6 +74,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     /// What the last call that succeeded logged and burned in host functions.
     pub(crate) logs: Vec<String>,
+    /// Bytes of claimable payments from a layout that did not count them.
+    pub(crate) uncounted: u64,
 }
 
 impl World {
@@ -97,6 +99,7 @@ impl World {
             input: Vec::new(),
             events: Vec::new(),
             logs: Vec::new(),
+            uncounted: 0,
         };
         world.enter(&id(OWNER), NearToken::ZERO, Vec::new());
         Contract::new(id(OWNER), config).unwrap().state_write();
@@ -104,7 +107,12 @@ impl World {
         world
     }
 
-    fn enter(&mut self, by: &AccountId, deposit: NearToken, results: Vec<PromiseResult>) {
+    pub(super) fn enter(
+        &mut self,
+        by: &AccountId,
+        deposit: NearToken,
+        results: Vec<PromiseResult>,
+    ) {
         let mut context = VMContextBuilder::new()
             .current_account_id(id(CONTRACT))
             .signer_account_id(by.clone())
@@ -131,7 +139,7 @@ impl World {
         ));
     }
 
-    fn leave(&mut self) -> Vec<Receipt> {
+    pub(super) fn leave(&mut self) -> Vec<Receipt> {
         self.usage = env::storage_usage();
         let (storage, receipts, logs) = with_mocked_blockchain(|chain| {
             (chain.take_storage(), chain.created_receipts(), chain.logs())
@@ -277,10 +285,20 @@ impl World {
     pub(crate) fn deliver_raw(&mut self, data_id: &[u8; 32]) -> (CallbackArgs, Vec<u8>) {
         let open = YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
         let args: CallbackArgs = serde_json::from_slice(&open.arguments).unwrap();
-        let result = open.payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
-        let bytes =
-            self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(&args)).unwrap();
+        let bytes = self.call_back(&args, open.payload);
         (args, bytes)
+    }
+
+    /// Runs the callback with what the yield was resumed with, or for its timeout.
+    pub(crate) fn call_back(&mut self, args: &CallbackArgs, payload: Option<Vec<u8>>) -> Vec<u8> {
+        let result = payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
+        self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(args)).unwrap()
+    }
+
+    /// A timeout that overtakes what the yield was resumed with.
+    pub(crate) fn time_out(&mut self, data_id: &[u8; 32]) -> Settlement {
+        YIELDS.with_borrow_mut(|yields| yields.open.get_mut(data_id).unwrap().payload = None);
+        self.deliver(data_id)
     }
 
     /// A yield's callback fails: out of gas, say. It is not run again.

@@ -3,7 +3,8 @@
 use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    JournalEntry, NearToken, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart,
+    Settlement, Status,
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     record::{ExecutionRecord, commitment},
@@ -16,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::vm::{CONTRACT, Call, MOST, Vm};
 
-/// The most keys that the default configuration lets a request read or write.
+/// The most keys that a configuration can let a request read or write.
 pub(crate) const KEYS: u32 = 256;
 
-const DAPP: &str = "dapp.near";
-const NEAR: u128 = 10u128.pow(24);
+pub(crate) const DAPP: &str = "dapp.near";
+pub(crate) const NEAR: u128 = 10u128.pow(24);
 const PUBLISHED: &[u8] = b"a published module";
 
 /// Gas, by call.
@@ -39,9 +40,11 @@ pub(crate) struct Measured {
     pub(crate) settle: u64,
     /// What the refund's own callback burned.
     pub(crate) refund: u64,
+    /// What the workers have won together, less the gas of their calls at 10^8 yoctoNEAR.
+    pub(crate) won: i128,
 }
 
-fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
+pub(crate) fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
     let input = args.to_string().into_bytes();
     Call { by, method, input, deposit: 0, gas: MOST, result: None, receivers: &[] }
 }
@@ -72,8 +75,14 @@ pub(crate) fn contract(config: &Config) -> Vm {
     vm
 }
 
+/// More keys than the default configuration allows, and so a higher fee.
 pub(crate) fn config() -> Config {
-    Config::new(EngineVersion(1), 84)
+    let mut config = Config::new(EngineVersion(1), 84);
+    config.bounds.limits.storage_reads = KEYS;
+    config.bounds.limits.storage_writes = KEYS;
+    config.bounds.approvals = 7;
+    config.prices.base_fee = NearToken::from_millinear(35);
+    config
 }
 
 /// A request that may use nothing but its input; what a scenario needs, it allows.
@@ -169,25 +178,31 @@ pub(crate) fn settle_disputed(
 /// The smallest parts are the dearest to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
-/// Submits a body, in parts where it is too large for one transaction; what the call burned that submitted it.
-fn submit(vm: &mut Vm, request_id: RequestId, body: &ExecutionResponse) -> VMOutcome {
-    let (input, submitter) = (borsh::to_vec(body).unwrap(), worker(0));
+/// Submits a body, in parts where it is too large to come whole. Gives what came of the call that submitted it, and the gas
+/// that the others burned.
+fn submit(
+    vm: &mut Vm,
+    request_id: RequestId,
+    submitter: &str,
+    body: &ExecutionResponse,
+) -> (VMOutcome, u64) {
+    let input = borsh::to_vec(body).unwrap();
     if input.len() <= PART {
-        return vm.call(Call { input, ..call(&submitter, "resolve_execution", json!({})) });
+        return (vm.call(Call { input, ..call(submitter, "resolve_execution", json!({})) }), 0);
     }
     let live = view(vm, "get_request", json!({ "request_id": request_id }));
     let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
     let digest = ExecutionRecord::new(&live, body).digest();
-    let mut offset = 0;
-    let mut last = None;
+    let (mut offset, mut burned) = (0, Vec::new());
     for bytes in input.chunks(PART) {
         let total_bytes = u32::try_from(input.len()).unwrap();
         let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
         offset += u32::try_from(bytes.len()).unwrap();
         let input = borsh::to_vec(&part).unwrap();
-        last = Some(vm.call(Call { input, ..call(&submitter, "stage_response", json!({})) }));
+        burned.push(vm.call(Call { input, ..call(submitter, "stage_response", json!({})) }));
     }
-    last.unwrap()
+    let last = burned.pop().unwrap();
+    (last, burned.iter().map(|part| part.burnt_gas.as_gas()).sum())
 }
 
 fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
@@ -201,6 +216,12 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
+    let (submitter, mut own_gas) = (worker(0), 0);
+    let earnings = |vm: &mut Vm| -> u128 {
+        let found = view(vm, "get_funds", json!({}));
+        found["earnings"].as_str().unwrap().parse().unwrap()
+    };
+    let before = earnings(vm);
 
     if request.approvals > 1 {
         let live = view(vm, "get_request", json!({ "request_id": request_id }));
@@ -211,10 +232,14 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             let worker = worker(n);
             let commitment = commitment(&digest, &worker.parse().unwrap());
             let args = json!({ "request_id": request_id, "commitment": commitment });
-            vm.call(call(&worker, "commit_execution", args));
+            let committed = vm.call(call(&worker, "commit_execution", args));
+            own_gas += committed.burnt_gas.as_gas();
         }
     }
-    let resolved = submit(vm, request_id, &body);
+    let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);
+    own_gas += parts_gas;
+
+    own_gas += resolved.burnt_gas.as_gas();
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {
@@ -232,13 +257,16 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
     assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
+    let price = i128::from(own_gas) * 100_000_000;
+    let won = i128::try_from(earnings(vm) - before).unwrap() - price;
 
     // The dearer way: the refund bounces, to an account that nothing has bounced to before.
     let (args, gas) = promised(vm, "on_refund");
     let result = Some(PromiseResult::Failed);
     let refund =
         vm.call(Call { input: args, gas, result, ..call(CONTRACT, "on_refund", json!({})) });
-    vm.call(call(DAPP, "claim", json!({})));
+    let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
+    vm.call(call(payer, "claim", json!({})));
     Measured {
         estimated,
         requested: made.used_gas.as_gas(),
@@ -247,5 +275,6 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         reserved,
         settle: settled.used_gas.as_gas(),
         refund: refund.burnt_gas.as_gas(),
+        won,
     }
 }

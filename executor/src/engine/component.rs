@@ -1,14 +1,13 @@
 //! Components: their host functions, and the compiled ones.
 
-use outlayer_protocol::{Hash32, Status};
+use outlayer_protocol::Status;
 use wasmtime::{
     Engine, UnknownImportError,
     component::{Component, ComponentExportIndex, InstancePre, Linker},
 };
 
-use super::ExecutorConfig;
 use crate::{
-    cache::ModuleCache,
+    cache::{self, Cache, Compiler},
     fault::{EngineError, Fault},
     host::State,
     outlayer_wit,
@@ -21,7 +20,7 @@ use crate::{
 pub(crate) struct ComponentEngine {
     pub(crate) engine: Engine,
     linker: Linker<State>,
-    components: ModuleCache<CompiledComponent>,
+    components: Cache<CompiledComponent>,
 }
 
 /// A component, ready to be instantiated.
@@ -36,33 +35,41 @@ pub(crate) struct CompiledComponent {
 const RUN: &str = "wasi:cli/run@0.2.";
 
 impl ComponentEngine {
-    pub(super) fn new(config: &ExecutorConfig, engine: &Engine) -> Result<Self, EngineError> {
+    pub(super) fn new(engine: &Engine, shared: &cache::Shared) -> Result<Self, EngineError> {
         let mut linker = Linker::new(engine);
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         wasi_p2::add_to_linker(&mut linker).map_err(failed)?;
         outlayer_wit::add_to_linker(&mut linker).map_err(failed)?;
-        Ok(Self {
-            engine: engine.clone(),
-            linker,
-            components: ModuleCache::new(config.cache_bytes),
-        })
+        let probe = cache::probe(|code| {
+            Ok(prepare::stack::instrument_inside(code, prepare::stack::STACK_BYTES)?)
+        })?;
+        let components = Cache::new(shared, "component", engine, &probe);
+        Ok(Self { engine: engine.clone(), linker, components })
     }
 
-    /// The compiled component of `code`, from the cache where it is there.
+    /// The compiled component of `code`.
     pub(crate) fn component(&self, code: &[u8]) -> Result<CompiledComponent, Refusal> {
-        let hash = Hash32::of(code);
-        if let Some(component) = self.components.get(&hash) {
-            return Ok(component);
-        }
-        let instrumented = prepare::component::component(code)?;
-        let component =
-            Component::from_binary(&self.engine, &instrumented).map_err(|error| failed(&error))?;
-        let run = run_export(&self.engine, &component)?;
-        let pre = self.linker.instantiate_pre(&component).map_err(|error| unlinked(&error))?;
-        let compiled = CompiledComponent { pre, run };
-        tracing::debug!(%hash, bytes = code.len(), "compiled a component");
-        self.components.insert(hash, compiled.clone(), code.len());
-        Ok(compiled)
+        self.components.get(self, code)
+    }
+}
+
+impl Compiler for ComponentEngine {
+    type Artifact = Component;
+    type Linked = CompiledComponent;
+
+    fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn compile(&self, code: &[u8]) -> Result<Component, Refusal> {
+        let prepared = prepare::component::component(code)?;
+        Component::from_binary(&self.engine, &prepared).map_err(|error| failed(&error))
+    }
+
+    fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
+        let run = run_export(&self.engine, component)?;
+        let pre = self.linker.instantiate_pre(component).map_err(|error| unlinked(&error))?;
+        Ok(CompiledComponent { pre, run })
     }
 }
 

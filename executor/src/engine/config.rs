@@ -2,18 +2,46 @@
 
 use outlayer_protocol::Meter;
 use wasmtime::{
-    Config, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig, Strategy,
-    WasmFeatures,
+    Config, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
+    Strategy, WasmFeatures,
 };
 
 use super::ExecutorConfig;
-use crate::prepare::{self, stack::NATIVE_STACK_BYTES};
+use crate::{
+    EngineError,
+    prepare::{self, stack::NATIVE_STACK_BYTES},
+};
 
 /// What the host's own functions may use of the native stack, beyond the guest's share.
 pub(crate) const HOST_STACK_BYTES: usize = 1 << 20;
 
+/// The most instances that the contract's default bounds let a request have.
+const MOST_INSTANCES: u32 = 64;
+/// The most tables that a valid module has.
+const MOST_TABLES: u32 = 100;
+/// What a place of the pools keeps of its memory between two executions, bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// The engine for guests under `meter`; without pools where the host does not give the address space for them.
+pub(super) fn engine(config: &ExecutorConfig, meter: Meter) -> Result<Engine, EngineError> {
+    let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+    let mut wasmtime = wasmtime_config(config, meter);
+    let Some(places) = config.pool else {
+        return Engine::new(&wasmtime).map_err(failed);
+    };
+    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
+    Engine::new(&wasmtime).or_else(|error| {
+        tracing::warn!(
+            places,
+            error = format!("{error:#}"),
+            "each execution allocates its own memory, there are no pools"
+        );
+        Engine::new(&wasmtime_config(config, meter)).map_err(failed)
+    })
+}
+
 /// The configuration for guests under `meter`: the engine counts fuel itself, gas is counted by the module.
-pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
+fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .strategy(Strategy::Cranelift)
@@ -41,19 +69,27 @@ pub(super) fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
             wasmtime.wasm_features(WasmFeatures::WIDE_ARITHMETIC, true).epoch_interruption(true);
         }
     }
-    if let Some(places) = config.pool {
-        let mut pool = PoolingAllocationConfig::new();
-        // A component has a handful of modules, of which one or two have a memory.
-        pool.total_component_instances(places)
-            .total_core_instances(places.saturating_mul(16))
-            .total_memories(places.saturating_mul(2))
-            .total_stacks(places)
-            .total_tables(places.saturating_mul(16))
-            .max_memory_size(4 << 30)
-            .table_elements(1_000_000)
-            .max_tables_per_module(5)
-            .max_core_instance_size(4 << 20);
-        wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    }
     wasmtime
+}
+
+/// Places for so many executions at once. They are address space, of which only what a guest uses becomes memory; so there are as many
+/// as the largest request may want ([`MOST_INSTANCES`], each with a memory), and a guest that runs without pools runs with them.
+fn pool(places: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    let instances = places.saturating_mul(MOST_INSTANCES);
+    pool.total_component_instances(places)
+        .total_core_instances(instances)
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2).max(MOST_TABLES))
+        .total_stacks(places)
+        .max_memory_size(4 << 30)
+        .table_elements(1_000_000)
+        .max_tables_per_module(MOST_TABLES)
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        // Up to so many bytes are written over with zeros, or with the module's data, when a place is used again; beyond that
+        // the pages are given back to the system, which costs several times as much for a small guest.
+        .linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES);
+    pool
 }

@@ -2,12 +2,12 @@
 
 use std::{sync::OnceLock, thread, time::Duration};
 
-use outlayer_protocol::{Hash32, Meter, Status};
+use outlayer_protocol::{Meter, Status};
 use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, UnknownImportError};
 
-use super::{ExecutorConfig, config::wasmtime_config};
+use super::ExecutorConfig;
 use crate::{
-    cache::ModuleCache,
+    cache::{self, Cache, Compiler},
     fault::{EngineError, Fault},
     gas,
     host::State,
@@ -25,7 +25,7 @@ pub(crate) struct CoreEngine {
     pub(crate) engine: Engine,
     meter: Meter,
     linker: Linker<State>,
-    modules: ModuleCache<CompiledModule>,
+    modules: Cache<CompiledModule>,
     ticker: OnceLock<()>,
 }
 
@@ -42,43 +42,27 @@ pub(crate) struct CompiledModule {
 }
 
 impl CoreEngine {
-    pub(super) fn new(config: &ExecutorConfig, meter: Meter) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        config: &ExecutorConfig,
+        meter: Meter,
+        shared: &cache::Shared,
+    ) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let engine = Engine::new(&wasmtime_config(config, meter)).map_err(failed)?;
+        let engine = super::config::engine(config, meter)?;
         let mut linker = Linker::new(&engine);
         wasi_p1::add_to_linker(&mut linker).map_err(failed)?;
         outlayer_abi::add_to_linker(&mut linker).map_err(failed)?;
         if meter == Meter::Gas {
             gas::add_to_linker(&mut linker).map_err(failed)?;
         }
-        Ok(Self {
-            engine,
-            meter,
-            linker,
-            modules: ModuleCache::new(config.cache_bytes),
-            ticker: OnceLock::new(),
-        })
+        let probe = cache::probe(|code| prepared(meter, code))?;
+        let modules = Cache::new(shared, &meter.to_string(), &engine, &probe);
+        Ok(Self { engine, meter, linker, modules, ticker: OnceLock::new() })
     }
 
-    /// The compiled module of `code`, from the cache where it is there.
+    /// The compiled module of `code`.
     pub(crate) fn module(&self, code: &[u8]) -> Result<CompiledModule, Refusal> {
-        let hash = Hash32::of(code);
-        if let Some(module) = self.modules.get(&hash) {
-            return Ok(module);
-        }
-        let (instrumented, entry, start) = match self.meter {
-            Meter::Fuel => (prepare::core_module(code)?, "_start", prepare::stack::START_EXPORT),
-            Meter::Gas => (gas::prepare::core_module(code)?, gas::ENTRY, gas::START_EXPORT),
-        };
-        let engine = |error: wasmtime::Error| Fault::Engine(format!("{error:#}"));
-        let module = Module::from_binary(&self.engine, &instrumented).map_err(engine)?;
-        check_exports(&module, entry)?;
-        let start = module.get_export(start).map(|_| start);
-        let pre = self.linker.instantiate_pre(&module).map_err(|error| unlinked(&error))?;
-        let compiled = CompiledModule { pre, entry, start, bytes: code.len() as u64 };
-        tracing::debug!(%hash, bytes = code.len(), meter = %self.meter, "compiled a module");
-        self.modules.insert(hash, compiled.clone(), code.len());
-        Ok(compiled)
+        self.modules.get(self, code)
     }
 
     /// Makes guests of this engine give way every [`TICK`], from now on. Under the fuel meter they do so by themselves.
@@ -102,6 +86,40 @@ impl CoreEngine {
         // A second thread, where two executions are the first at once, does no harm.
         let _ = self.ticker.set(());
         Ok(())
+    }
+}
+
+impl Compiler for CoreEngine {
+    type Artifact = Module;
+    type Linked = CompiledModule;
+
+    fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn compile(&self, code: &[u8]) -> Result<Module, Refusal> {
+        let prepared = prepared(self.meter, code)?;
+        Ok(Module::from_binary(&self.engine, &prepared)
+            .map_err(|error| Fault::Engine(format!("{error:#}")))?)
+    }
+
+    fn link(&self, module: &Module, code_bytes: usize) -> Result<CompiledModule, Status> {
+        let (entry, start) = match self.meter {
+            Meter::Fuel => ("_start", prepare::stack::START_EXPORT),
+            Meter::Gas => (gas::ENTRY, gas::START_EXPORT),
+        };
+        check_exports(module, entry)?;
+        let start = module.get_export(start).map(|_| start);
+        let pre = self.linker.instantiate_pre(module).map_err(|error| unlinked(&error))?;
+        Ok(CompiledModule { pre, entry, start, bytes: code_bytes as u64 })
+    }
+}
+
+/// What is compiled in the place of `code`.
+fn prepared(meter: Meter, code: &[u8]) -> Result<Vec<u8>, Refusal> {
+    match meter {
+        Meter::Fuel => prepare::core_module(code),
+        Meter::Gas => gas::prepare::core_module(code),
     }
 }
 

@@ -4,12 +4,13 @@ mod component;
 mod config;
 mod core;
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use outlayer_protocol::{GuestKind, Limit, Meter, Status};
 
 use crate::{
     Execution, Job, Snapshot,
+    cache::{self, CacheCounts, Counters, Disk},
     fault::{EngineError, Fault},
     near::Near,
     prepare::{self, Refusal},
@@ -28,12 +29,18 @@ pub struct ExecutorConfig {
     /// A guest that runs longer than this is given up without a verdict. It is a safety net: the meter's limit
     /// should always be reached first. A `near` guest has only its gas.
     pub deadline: Duration,
-    /// Compiled modules are kept in memory up to this many bytes of their source, under each of the two meters; NEAR contracts up to
-    /// as many of their compiled form.
+    /// Compiled modules are kept in memory up to this many bytes of their source, components and core modules under each of the two
+    /// meters; NEAR contracts up to as many of their compiled form.
     pub cache_bytes: usize,
+    /// The folder in which compiled modules are kept between runs; several processes may share it. It is made when it is
+    /// missing, for this process's user alone. When others can write in it, or it cannot be used for another reason, a warning
+    /// says so and nothing is kept. None keeps them in memory only.
+    pub cache_dir: Option<PathBuf>,
+    /// What the folder holds at most, bytes; what was used longest ago goes first.
+    pub cache_dir_bytes: u64,
     /// With a number, instances, memories and stacks come from pools with this many places under each meter, made when the
     /// executor is; more executions than that at once are faults. Without, each execution allocates its own. A place
-    /// reserves 16 GiB of address space. NEAR contracts have pools of their own, see [`near`](crate::near).
+    /// reserves some 300 GiB of address space, which is not memory. Where the host refuses that, there are no pools. NEAR contracts have pools of their own, see [`near`](crate::near).
     pub pool: Option<u32>,
     /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
     pub optimize: bool,
@@ -46,6 +53,8 @@ impl Default for ExecutorConfig {
         Self {
             deadline: Duration::from_secs(60),
             cache_bytes: 64 << 20,
+            cache_dir: None,
+            cache_dir_bytes: 1 << 30,
             pool: None,
             optimize: true,
             parallel_compilation: true,
@@ -60,6 +69,7 @@ pub struct Executor {
     components: ComponentEngine,
     near: Near,
     deadline: Duration,
+    counters: Arc<Counters>,
 }
 
 impl std::fmt::Debug for Executor {
@@ -74,14 +84,25 @@ impl Executor {
     /// # Errors
     /// [`EngineError`] when this machine cannot run it.
     pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
-        let fuel = CoreEngine::new(&config, Meter::Fuel)?;
+        let shared = cache::Shared {
+            disk: disk(&config),
+            counters: Arc::default(),
+            memory_bytes: config.cache_bytes,
+        };
+        let fuel = CoreEngine::new(&config, Meter::Fuel, &shared)?;
         Ok(Self {
-            components: ComponentEngine::new(&config, &fuel.engine)?,
+            components: ComponentEngine::new(&fuel.engine, &shared)?,
             fuel,
-            gas: CoreEngine::new(&config, Meter::Gas)?,
-            near: Near::new(config.cache_bytes),
+            gas: CoreEngine::new(&config, Meter::Gas, &shared)?,
+            near: Near::new(&shared),
             deadline: config.deadline,
+            counters: shared.counters,
         })
+    }
+
+    /// How many modules were compiled, and how many loaded from the folder instead.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.counters.so_far()
     }
 
     /// Executes a job over a snapshot. Blocks until the guest has ended.
@@ -136,6 +157,18 @@ impl Executor {
                 run::run(&engine.engine, &module, job, snapshot, self.deadline)
             }
             Err(refusal) => refused(job, refusal),
+        }
+    }
+}
+
+/// The folder for compiled modules. It only saves time, so an executor does without one that cannot be trusted or used.
+fn disk(config: &ExecutorConfig) -> Option<Arc<Disk>> {
+    let dir = config.cache_dir.as_ref()?;
+    match Disk::open(dir, config.cache_dir_bytes) {
+        Ok(disk) => Some(Arc::new(disk)),
+        Err(error) => {
+            tracing::warn!(%error, "compiled modules are not kept between runs");
+            None
         }
     }
 }

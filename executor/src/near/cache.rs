@@ -1,39 +1,254 @@
-//! Compiled contracts in memory, for near-vm-runner.
+//! Compiled contracts, for near-vm-runner, which asks a cache of the host's for bytes and loads them without looking at them.
+//!
+//! [`Kept`] is the folder of [`cache`](crate::cache) in the form that the runner asks for: what comes from there is authenticated,
+//! all else is compiled. Loading takes milliseconds, and the runner remembers what it has loaded only in a cache of its
+//! own, which wants a folder of files. So [`Loaded`] has one of these in an empty folder that this process alone uses. A contract's bytes,
+//! authenticated or just compiled, lie there from the moment that they are handed over until they have been loaded.
 
-use std::{io, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use near_parameters::vm::Config;
 use near_primitives_core::hash::CryptoHash;
-use near_vm_runner::{CompiledContract, CompiledContractInfo, ContractRuntimeCache};
+use near_vm_runner::{
+    CompiledContract, CompiledContractInfo, Contract, ContractCode, ContractRuntimeCache,
+    FilesystemContractRuntimeCache, PreparedContract, logic::GasCounter, noop_background_spawner,
+};
 use outlayer_protocol::Hash32;
+use tempfile::TempDir;
 
-use crate::cache::ModuleCache;
+use super::Code;
+use crate::cache::{MemoryCache, Names, Shared, Touches, Turns};
 
-/// The last contracts used. The runner's keys bind code, configuration and engine.
-#[derive(Clone)]
-pub(super) struct Cache(Arc<ModuleCache<CompiledContractInfo>>);
+/// What the runner counts for one place of its memory, bytes.
+const PLACE_BYTES: usize = 16 << 20;
+/// So many contracts' keys are remembered.
+const KEYS: usize = 4_096;
+/// A folder in memory, where there is one: the runner forces every file to the device.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
+/// The last contracts used, ready to run, and below them the folder.
+pub(super) struct Cache {
+    kept: Kept,
+    loaded: Option<Loaded>,
+    turns: Turns,
+}
 
 impl Cache {
-    /// A cache for so many bytes of compiled code.
-    pub(super) fn new(capacity: usize) -> Self {
-        Self(Arc::new(ModuleCache::new(capacity)))
+    /// A cache within the bounds of the others.
+    pub(super) fn new(shared: &Shared) -> Self {
+        let places = shared.memory_bytes.div_ceil(PLACE_BYTES);
+        let loaded = match (places > 0).then(|| Loaded::new(places)).transpose() {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::warn!(%error, "contracts are loaded for each call: there is no temporary folder");
+                None
+            }
+        };
+        Self { kept: Kept::new(shared), loaded, turns: Turns::default() }
+    }
+
+    /// A contract's method, ready to run: the contract is in memory, or is loaded from the folder, or is compiled. Of several threads
+    /// that want the same contract one loads it.
+    pub(super) fn prepare(
+        &self,
+        code: &Code<'_>,
+        config: &Arc<Config>,
+        gas: GasCounter,
+        method: &str,
+    ) -> Box<dyn PreparedContract> {
+        let prepare = |cache: &dyn ContractRuntimeCache| {
+            near_vm_runner::prepare(code, Arc::clone(config), Some(cache), gas, method)
+        };
+        let Some(loaded) = &self.loaded else {
+            return prepare(&self.kept);
+        };
+        let hash = Hash32(code.hash.0);
+        if let Some(key) = loaded.key(&hash) {
+            self.kept.touch(&key);
+            return prepare(&loaded.cache);
+        }
+        let turn = self.turns.of(hash);
+        let _turn = Turns::wait(&turn);
+        if loaded.key(&hash).is_some() {
+            return prepare(&loaded.cache);
+        }
+        // Where nothing could be handed over, the runner compiles.
+        let handed = self.kept.find(code, config).and_then(|found| loaded.hand_over(hash, found));
+        let prepared = prepare(&loaded.cache);
+        if let Some(file) = handed {
+            // A file that stays is bounded with the others, and goes with the folder.
+            let _ = fs::remove_file(file);
+        }
+        prepared
     }
 }
 
-impl ContractRuntimeCache for Cache {
+/// What the runner has loaded.
+struct Loaded {
+    cache: FilesystemContractRuntimeCache,
+    /// The runner's keys of contracts, by the hash of their code.
+    keys: MemoryCache<CryptoHash>,
+    /// Removed with this.
+    folder: TempDir,
+}
+
+impl Loaded {
+    const BELOW: &str = "contracts";
+
+    /// Up to four times as many contracts as there are places, together as large as the places.
+    fn new(places: usize) -> io::Result<Self> {
+        let folder = tempfile::tempdir_in(MEMORY_FOLDER).or_else(|_| tempfile::tempdir())?;
+        let bytes = places.saturating_mul(PLACE_BYTES) as u64;
+        let cache = FilesystemContractRuntimeCache::with_memory_cache(
+            folder.path(),
+            None::<&Path>,
+            Self::BELOW,
+            places,
+            None,
+            bytes.min(FilesystemContractRuntimeCache::MAX_DISK_CACHE_BYTES),
+            noop_background_spawner(),
+        )?;
+        Ok(Self { cache, keys: MemoryCache::new(KEYS), folder })
+    }
+
+    /// The runner's key of a contract that is in memory.
+    fn key(&self, hash: &Hash32) -> Option<CryptoHash> {
+        let key = self.keys.get(hash)?;
+        self.cache.memory_cache().contains(key).then_some(key)
+    }
+
+    /// Puts a contract where the runner will look for it. The file is to be removed when it has been loaded.
+    fn hand_over(
+        &self,
+        hash: Hash32,
+        (key, info): (CryptoHash, CompiledContractInfo),
+    ) -> Option<PathBuf> {
+        self.keys.insert(hash, key, 1);
+        match self.cache.put(&key, info) {
+            Ok(()) => Some(self.folder.path().join(Self::BELOW).join(key.to_string())),
+            Err(error) => {
+                tracing::warn!(%error, "a contract cannot be handed over, it is compiled again");
+                None
+            }
+        }
+    }
+}
+
+/// The folder, as a cache of the runner's. Its keys bind code, configuration and engine.
+#[derive(Clone)]
+struct Kept(Arc<Folder>);
+
+struct Folder {
+    names: Names,
+    touches: Touches,
+    shared: Shared,
+}
+
+impl Kept {
+    fn new(shared: &Shared) -> Self {
+        let (names, touches) = (Names::of_near(), Touches::default());
+        Self(Arc::new(Folder { names, touches, shared: shared.clone() }))
+    }
+
+    fn name(&self, key: &CryptoHash) -> Hash32 {
+        self.0.names.of(&Hash32(key.0))
+    }
+
+    /// What the contract was compiled to, from the folder or by compiling it now, and the runner's key for it.
+    fn find(
+        &self,
+        code: &Code<'_>,
+        config: &Arc<Config>,
+    ) -> Option<(CryptoHash, CompiledContractInfo)> {
+        let seen = Seen { kept: self.clone(), last: Arc::default() };
+        let code = ContractCode::new(code.bytes.to_vec(), Some(code.hash()));
+        if let Err(error) =
+            near_vm_runner::precompile_contract(&code, Arc::clone(config), Some(&seen))
+        {
+            tracing::warn!(%error, "near-vm-runner's cache failed");
+        }
+        seen.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ContractRuntimeCache for Kept {
     fn handle(&self) -> Box<dyn ContractRuntimeCache> {
         Box::new(self.clone())
     }
 
     fn put(&self, key: &CryptoHash, value: CompiledContractInfo) -> io::Result<()> {
-        let bytes = match &value.compiled {
-            CompiledContract::Code(code) => code.len(),
-            CompiledContract::CompileModuleError(error) => error.size_bytes_approximate(),
-        };
-        self.0.insert(Hash32(key.0), value, bytes);
+        self.0.shared.counters.compiled();
+        // A refusal is remembered in memory only.
+        if let (CompiledContract::Code(_), Some(disk)) = (&value.compiled, &self.0.shared.disk) {
+            disk.put(&self.name(key), &borsh::to_vec(&value)?);
+            self.0.touches.due(&Hash32(key.0));
+        }
         Ok(())
     }
 
     fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
-        Ok(self.0.get(&Hash32(key.0)))
+        let Some(disk) = &self.0.shared.disk else {
+            return Ok(None);
+        };
+        let name = self.name(key);
+        let Some(bytes) = disk.bytes(&name) else {
+            return Ok(None);
+        };
+        match borsh::from_slice(&bytes) {
+            Ok(value) => {
+                self.0.shared.counters.loaded();
+                self.0.touches.due(&Hash32(key.0));
+                Ok(Some(value))
+            }
+            Err(error) => {
+                tracing::warn!(%key, %error, "a kept contract is of another form, it is compiled again");
+                disk.discard(&name);
+                Ok(None)
+            }
+        }
+    }
+
+    fn touch(&self, key: &CryptoHash) {
+        if let Some(disk) = &self.0.shared.disk
+            && self.0.touches.due(&Hash32(key.0))
+        {
+            disk.touch(&self.name(key));
+        }
+    }
+}
+
+/// Notes what goes through it.
+#[derive(Clone)]
+struct Seen {
+    kept: Kept,
+    last: Arc<Mutex<Option<(CryptoHash, CompiledContractInfo)>>>,
+}
+
+impl Seen {
+    fn note(&self, key: &CryptoHash, value: CompiledContractInfo) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((*key, value));
+    }
+}
+
+impl ContractRuntimeCache for Seen {
+    fn handle(&self) -> Box<dyn ContractRuntimeCache> {
+        Box::new(self.clone())
+    }
+
+    fn put(&self, key: &CryptoHash, value: CompiledContractInfo) -> io::Result<()> {
+        self.note(key, value.clone());
+        self.kept.put(key, value)
+    }
+
+    fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
+        let found = self.kept.get(key)?;
+        if let Some(value) = &found {
+            self.note(key, value.clone());
+        }
+        Ok(found)
     }
 }

@@ -10,14 +10,18 @@
 //! | `input` | the request's input |
 //! | `promise_results` | none |
 //! | `block_height`, `block_timestamp`, `epoch_height` | the same of the context |
-//! | `account_balance`, `account_locked_balance` | zero: a guest owns nothing; NEAR's host functions add the deposit to the balance |
+//! | `account_balance`, `account_locked_balance` | zero: a guest owns nothing |
 //! | `storage_usage` | [`STORAGE_USAGE`]; only how it changes means something |
 //! | `account_contract` | the code's hash |
-//! | `attached_deposit` | the same of the context; it stays with the OutLayer contract |
+//! | `attached_deposit` | zero, see below |
 //! | `prepaid_gas` | the request's limit |
 //! | `random_seed` | the same of the context |
 //! | `view_config` | none: the call may write |
 //! | `output_data_receivers` | none |
+//!
+//! The deposit of a request is OutLayer's fee and its reserve of storage. No part of it reaches the guest, so a contract that saw it as
+//! its own `attached_deposit` would be told of money that it does not get, and a method without near-sdk's `#[payable]`, which
+//! refuses every deposit, could never be a guest. The figure itself stands in the context and in the record; WASI guests read it there.
 
 use near_primitives_core::{
     account::AccountContract,
@@ -51,7 +55,7 @@ pub(super) fn of(job: &Job<'_>, code_hash: CryptoHash, gas: Gas) -> VMContext {
         account_locked_balance: Balance::from_yoctonear(0),
         storage_usage: STORAGE_USAGE,
         account_contract: AccountContract::Local(code_hash),
-        attached_deposit: context.attached_deposit,
+        attached_deposit: Balance::from_yoctonear(0),
         prepaid_gas: gas,
         random_seed: context.random_seed.0.to_vec(),
         view_config: None,

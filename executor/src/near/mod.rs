@@ -16,14 +16,20 @@
 //!   context does not know: validators' stakes and the chain's name.
 //! * A write tells whether the key was there, and gives the old value: so it reads the key, which then stands in the read set and counts
 //!   against `storage_reads`.
-//! * A method that near-sdk builds without `#[payable]` refuses a deposit, and every request has one.
+//! * The deposit of the request is OutLayer's and not the guest's: a contract is told that nothing was attached.
 //!
 //! # Limits
 //!
 //! A contract has the memory that NEAR gives it, 64 MiB at first and 128 MiB at most, and at most 10,000 elements in its table,
 //! whatever it declares. The runner's bounds cannot be set for one call, so a request must allow that much:
-//! `memory_bytes` below 128 MiB, or `table_elements` below 10,000, is `LimitExceeded`. Calls of host functions are counted when the method has
-//! ended, by the base fee that each pays. NEAR reports a contract whose stack overflows as one that reached outside of its memory,
+//! `memory_bytes` below 128 MiB, or `table_elements` below 10,000, is `LimitExceeded`.
+//!
+//! Storage limits end the method where it exceeds them. Output, logs and calls of host functions do not pass through what a
+//! host of near-vm-runner implements, so the request's limits on them are looked at when the method has ended (calls by the base fee that
+//! each pays). Until then NEAR's own bounds hold: 4 MiB of output, 100 logs of 16,384 bytes in all, and the gas, of which each
+//! call takes its fee.
+//!
+//! NEAR reports a contract whose stack overflows as one that reached outside of its memory,
 //! and so does the verdict. The host's deadline does not interrupt a contract: its gas does, of which it gets at most [`MAX_GAS`].
 //!
 //! The runner keeps an engine for the life of the process, with pools for 1,000 instances: it reserves about 130 GB of
@@ -50,6 +56,7 @@ use outlayer_protocol::{
 
 use crate::{
     Execution, Job, Snapshot, SnapshotError,
+    cache::Shared,
     fault::Fault,
     near_config::near_config,
     verdict::{Stop, invalid_module},
@@ -96,9 +103,9 @@ struct Ended {
 }
 
 impl Near {
-    /// Compiled contracts are kept in memory up to so many bytes of their compiled form.
-    pub(crate) fn new(cache_bytes: usize) -> Self {
-        Self { cache: Cache::new(cache_bytes) }
+    /// Keeps compiled contracts as other modules are kept.
+    pub(crate) fn new(shared: &Shared) -> Self {
+        Self { cache: Cache::new(shared) }
     }
 
     /// Runs a method.
@@ -162,8 +169,7 @@ impl Near {
             GasCounter::new(wasm.ext_costs.clone(), gas, wasm.regular_op_cost, gas, false);
         let context = context::of(job, code.hash, gas);
         let mut namespace = Namespace::new(job, source);
-        let prepared =
-            near_vm_runner::prepare(&code, Arc::clone(wasm), Some(&self.cache), counter, method);
+        let prepared = self.cache.prepare(&code, wasm, counter, method);
         let outcome =
             near_vm_runner::run(prepared, &mut namespace, &context, Arc::clone(&config.fees));
         let (stop, storage) = namespace.into_parts();

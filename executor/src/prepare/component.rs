@@ -5,10 +5,10 @@ use wasmparser::{
     BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader,
     ComponentExportSectionReader, ComponentExternalKind, ComponentImportSectionReader,
     ComponentInstance, ComponentInstanceSectionReader, ComponentOuterAliasKind, ComponentTypeRef,
-    Instance, InstanceSectionReader, Validator, WasmFeatures,
+    Instance, InstanceSectionReader, WasmFeatures,
 };
 
-use super::{FEATURES, leb, shape::Totals, stack};
+use super::{FEATURES, component_types, leb, shape::Totals, stack};
 use crate::verdict::invalid_module;
 
 /// Components within components go at most so deep.
@@ -46,11 +46,30 @@ pub(crate) const COMPONENT_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures:
 pub(crate) fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     let mut walk = Walk::default();
     // The bounds come first: validation recurses into what they bound.
-    walk.check(code, 0)?;
-    Validator::new_with_features(COMPONENT_FEATURES)
-        .validate_all(code)
-        .map_err(|error| invalid_module(error.message()))?;
-    rewrite(code)
+    let made = walk.check(code, 0)?;
+    component_types::validate(code)?;
+    rewrite(code, stack::share(made.modules))
+}
+
+/// What one instance of a component makes.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    /// Instances of modules and components, itself included.
+    instances: u64,
+    /// Instances of modules among them.
+    modules: u64,
+}
+
+impl Made {
+    const NONE: Self = Self { instances: 0, modules: 0 };
+    const MODULE: Self = Self { instances: 1, modules: 1 };
+    /// An instance of a component that makes nothing.
+    const EMPTY: Self = Self { instances: 1, modules: 0 };
+
+    fn add(&mut self, more: Self) {
+        self.instances = self.instances.saturating_add(more.instances);
+        self.modules = self.modules.saturating_add(more.modules);
+    }
 }
 
 #[derive(Default)]
@@ -60,14 +79,13 @@ struct Walk {
 }
 
 impl Walk {
-    /// How many instances one instance of the component makes, itself included.
-    fn check(&mut self, code: &[u8], depth: u32) -> Result<u64, Status> {
+    fn check(&mut self, code: &[u8], depth: u32) -> Result<Made, Status> {
         if depth > MAX_DEPTH {
             return Err(invalid_module(format!(
                 "components within components, at most {MAX_DEPTH} deep are allowed"
             )));
         }
-        let (mut defined, mut made) = (Vec::new(), 1u64);
+        let (mut defined, mut made) = (Vec::new(), Made::EMPTY);
         for section in sections(code) {
             let (id, content) = section?;
             self.sections += 1;
@@ -79,9 +97,9 @@ impl Walk {
             match id {
                 section::CORE_MODULE => self.totals.add(content)?,
                 section::COMPONENT => defined.push(self.check(content, depth + 1)?),
-                _ => made += instances(id, content, &defined).map_err(malformed)??,
+                _ => made.add(instances(id, content, &defined).map_err(malformed)??),
             }
-            if made > MAX_INSTANTIATIONS {
+            if made.instances > MAX_INSTANTIATIONS {
                 return Err(invalid_module(format!(
                     "a component makes more than the {MAX_INSTANTIATIONS} instances allowed"
                 )));
@@ -95,26 +113,28 @@ fn malformed(error: BinaryReaderError) -> Status {
     invalid_module(error.message())
 }
 
-/// How many instances a section makes, where each of the components `defined` so far makes so many. Refuses what brings
+/// What the instantiations of a section make, where each of the components `defined` so far makes so much. Refuses what brings
 /// components from elsewhere.
 fn instances(
     id: u8,
     content: &[u8],
-    defined: &[u64],
-) -> Result<Result<u64, Status>, BinaryReaderError> {
+    defined: &[Made],
+) -> Result<Result<Made, Status>, BinaryReaderError> {
     let reader = BinaryReader::new(content, 0);
-    let (mut made, mut foreign) = (0u64, false);
+    let (mut made, mut foreign) = (Made::NONE, false);
     match id {
         section::CORE_INSTANCE => {
             for instance in InstanceSectionReader::new(reader)? {
-                made += u64::from(matches!(instance?, Instance::Instantiate { .. }));
+                if let Instance::Instantiate { .. } = instance? {
+                    made.add(Made::MODULE);
+                }
             }
         }
         section::INSTANCE => {
             for instance in ComponentInstanceSectionReader::new(reader)? {
                 if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                     let component = defined.get(component_index as usize);
-                    made = made.saturating_add(component.copied().unwrap_or(1));
+                    made.add(component.copied().unwrap_or(Made::EMPTY));
                 }
             }
         }
@@ -148,8 +168,8 @@ fn instances(
     })
 }
 
-/// The component with its modules instrumented. Custom sections are left out.
-fn rewrite(code: &[u8]) -> Result<Vec<u8>, Status> {
+/// The component with its modules instrumented, each instance with `stack_bytes`. Custom sections are left out.
+fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
     let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
     for section in sections(code) {
         let (id, content) = section?;
@@ -157,11 +177,11 @@ fn rewrite(code: &[u8]) -> Result<Vec<u8>, Status> {
         let content = match id {
             section::CUSTOM => continue,
             section::CORE_MODULE => {
-                rewritten = stack::instrument_inside(content)?;
+                rewritten = stack::instrument_inside(content, stack_bytes)?;
                 &rewritten
             }
             section::COMPONENT => {
-                rewritten = rewrite(content)?;
+                rewritten = rewrite(content, stack_bytes)?;
                 &rewritten
             }
             _ => content,

@@ -4,6 +4,7 @@
 //! a large compile. [`MAX_MODULE_BYTES`] and the bounds of [`shape`] hold for every kind of WASI guest.
 
 pub(crate) mod component;
+mod component_types;
 mod detect;
 mod features;
 pub(crate) mod leb;

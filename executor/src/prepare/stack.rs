@@ -11,7 +11,9 @@
 //!
 //! Inside of a component the host cannot look at a module's global. There the start function stays, and the module gets
 //! a table of its own, which it grows where the stack does not suffice: the host knows the table by its maximum, which
-//! no guest's table may have. Each module has its own [`STACK_BYTES`].
+//! no guest's table may have. Modules there cannot share a counter, so they share the bytes: every instance of a module
+//! has [`STACK_BYTES`] while there are at most four, and its part of [`COMPONENT_STACK_BYTES`] where there are more. However they call each
+//! other, they need no more than that in all.
 
 use outlayer_protocol::Status;
 use wasmparser::{
@@ -29,9 +31,18 @@ use crate::verdict::invalid_module;
 /// its locals and operands. NEAR allows a contract a quarter of it.
 pub const STACK_BYTES: u32 = 1 << 20;
 
+/// What all frames of all modules inside of a component may need together.
+pub const COMPONENT_STACK_BYTES: u32 = 4 << 20;
+
+/// What each instance of a module may need, inside of a component that makes so many.
+pub(crate) fn share(module_instances: u64) -> u32 {
+    let shares = u32::try_from(module_instances.max(1)).unwrap_or(u32::MAX);
+    STACK_BYTES.min(COMPONENT_STACK_BYTES / shares)
+}
+
 /// The native stack on which a guest runs. Compiled frames are mostly smaller than the accounting says; a
-/// function made to spill many values is larger, and 32 times leaves room for it. Where even that ends, the execution is a fault
-/// without a verdict.
+/// function made to spill many values is larger, and 32 times (8 times for a component of many modules) leaves room for it. Where
+/// even that ends, the execution is a fault without a verdict.
 pub const NATIVE_STACK_BYTES: usize = 32 << 20;
 
 /// The exported global that holds what is left of the stack; -1 after an overflow.
@@ -90,23 +101,24 @@ enum Host {
 /// # Errors
 /// `InvalidModule` when the module exports one of the names that the accounting needs.
 pub fn instrument(code: &[u8]) -> Result<Vec<u8>, Status> {
-    instrument_for(code, Host::Core)
+    instrument_for(code, Host::Core, STACK_BYTES)
 }
 
-/// Adds the accounting to a module inside of a component that has been validated.
+/// Adds the accounting to a module inside of a component that has been validated. Each of its instances has `stack_bytes`.
 ///
 /// # Errors
 /// `InvalidModule` when the module has names or a table that the accounting needs.
-pub(crate) fn instrument_inside(code: &[u8]) -> Result<Vec<u8>, Status> {
-    instrument_for(code, Host::Component)
+pub(crate) fn instrument_inside(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Host::Component, stack_bytes)
 }
 
-fn instrument_for(code: &[u8], host: Host) -> Result<Vec<u8>, Status> {
+fn instrument_for(code: &[u8], host: Host, stack_bytes: u32) -> Result<Vec<u8>, Status> {
     let charges = stack_size::charges(code)?;
     let layout = Layout::read(code)?;
     Writer {
         code,
         host,
+        stack_bytes,
         layout,
         charges,
         out: Vec::with_capacity(code.len() * 5 / 4),
@@ -256,6 +268,8 @@ fn encode(ty: ValType) -> Result<u8, Status> {
 struct Writer<'a> {
     code: &'a [u8],
     host: Host,
+    /// What the counter starts with.
+    stack_bytes: u32,
     layout: Layout,
     charges: Vec<u32>,
     out: Vec<u8>,
@@ -357,7 +371,7 @@ impl Writer<'_> {
 
     fn global_section(&mut self, content: &[u8]) {
         let mut global = vec![I32, 1, op::I32_CONST];
-        signed(&mut global, STACK_BYTES.into());
+        signed(&mut global, self.stack_bytes.into());
         global.push(op::END);
         self.extended(section::GLOBAL, content, 1, &global);
         self.wrote_global = true;
@@ -499,7 +513,7 @@ mod tests {
     fn check(text: &str) -> Vec<u8> {
         let code = wat::parse_str(text).unwrap();
         let instrumented = instrument(&code).unwrap();
-        for instrumented in [&instrumented, &instrument_inside(&code).unwrap()] {
+        for instrumented in [&instrumented, &instrument_inside(&code, STACK_BYTES).unwrap()] {
             wasmparser::Validator::new_with_features(FEATURES)
                 .validate_all(instrumented)
                 .unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -20,7 +20,7 @@ use crate::{
     fault::Fault,
     host::State,
     job::{Job, PROGRAM_NAME},
-    verdict::Stop,
+    verdict::{Stop, TOO_MANY_RESOURCES},
 };
 
 /// The version under which the interfaces are given. Others that are compatible with it, 0.2.x, are served too.
@@ -69,7 +69,7 @@ fn interface<'a>(linker: &'a mut Linker<State>, name: &str) -> Result<LinkerInst
 /// Why a resource cannot be had. That a guest owns what it names the engine has checked.
 fn handle(error: ResourceTableError) -> Stop {
     match error {
-        ResourceTableError::Full => Stop::Trap("too many resources at once"),
+        ResourceTableError::Full => Stop::Trap(TOO_MANY_RESOURCES),
         error => Stop::Fault(Fault::Engine(error.to_string())),
     }
 }

@@ -1,6 +1,8 @@
 //! Guests in text, and a way to run them.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub(crate) mod components;
+pub(crate) mod corpus;
 pub(crate) mod kernels;
 pub(crate) mod node;
 

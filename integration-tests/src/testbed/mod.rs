@@ -43,7 +43,14 @@ impl Testbed {
     /// # Errors
     /// When any of these fails.
     pub async fn start() -> Result<Self> {
-        let node = node::start().await?;
+        Self::on(node::start().await?).await
+    }
+
+    /// Deploys the contract and the fixture dApp on `node`, and registers a worker.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn on(node: Worker<Sandbox>) -> Result<Self> {
         let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let init =
@@ -100,6 +107,19 @@ impl Testbed {
     /// When it cannot be built or published.
     pub async fn publish_guest(&self, name: &str) -> Result<Hash32> {
         self.publish(&artifacts::wasm(name)?).await
+    }
+
+    /// Pays for what the dApp's requests store: 1 NEAR.
+    ///
+    /// # Errors
+    /// When the contract refuses.
+    pub async fn pay_for_storage(&self) -> Result<()> {
+        let call = self.worker.call(self.contract.id(), "storage_deposit");
+        let call = call
+            .args_json(json!({ "account_id": self.dapp.id() }))
+            .deposit(NearToken::from_near(1));
+        call.max_gas().transact().await?.into_result().context("storage_deposit")?;
+        Ok(())
     }
 
     /// What the contract asks for `request`.

@@ -85,7 +85,11 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let asked_for = ExecutionRequest { limits: small(), ..request(echo, "gas") };
+    let asked_for = ExecutionRequest {
+        limits: small(),
+        refund_to: Some(caller.id().clone()),
+        ..request(echo, "gas")
+    };
     let gas = estimated_gas(&testbed, &asked_for).await?;
     let funds = testbed.funds().await?;
     for (too_little, expected) in [(gas - 1, "needed"), (300_000_000_000, "xceeded")] {
@@ -149,6 +153,40 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
     assert!(matches!(settled.outcome, Outcome::LimitExceeded { .. }), "{:?}", settled.outcome);
     assert!(settled.used.amount() > 0);
     serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
+    config.bounds.url_bytes = 2_048;
+    let set = testbed.contract.call("set_config").args_json(json!({ "config": config })).max_gas();
+    set.transact().await?.into_result()?;
+
+    // Each of these characters is six bytes in JSON.
+    let url = format!("https://{}", "\u{1}".repeat(2_040));
+    let mut asked_for = unanswerable(&caller);
+    asked_for.code.url = Some(url.clone());
+    let asked = request_directly(&testbed, &caller, &asked_for, DAPP_GAS.as_gas()).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let cancel = caller.call(testbed.contract.id(), "cancel_execution");
+    let cancel = cancel.args_json(json!({ "request_id": request_id })).max_gas();
+    cancel.transact().await?.into_result()?;
+    let result = testbed.finished(asked).await?;
+    let longest = result.logs().iter().map(|line| line.len()).max().unwrap_or(0);
+    assert!((12_240..=16_384).contains(&longest), "{longest}");
+    let events = events(&result);
+    let Some(Event::ExecutionRequested(requested)) = events.first() else { panic!("{events:?}") };
+    assert_eq!(requested.code.url, Some(url));
+
+    // One that would be longer is refused, with the bound, and not by the node.
+    asked_for.code.url = Some(format!("https://{}", "\u{1}".repeat(2_041)));
+    let call = caller.call(testbed.contract.id(), "request_execution");
+    let call = call.args_json(json!({ "request": asked_for })).deposit(NearToken::from_near(1));
+    let refused = refusal(call.gas(DAPP_GAS).transact().await?);
+    assert!(refused.contains("url_bytes is 2049, more than the 2048"), "{refused}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,16 +10,6 @@ use outlayer_integration_tests::{Testbed, guests::request};
 use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
 use serde_json::{Value, json};
 
-async fn pay_for_storage(testbed: &Testbed) -> Result<()> {
-    let call = testbed.worker.call(testbed.contract.id(), "storage_deposit");
-    let call = call
-        .args_json(json!({ "account_id": testbed.dapp.id() }))
-        .deposit(NearToken::from_near(1))
-        .max_gas();
-    call.transact().await?.into_result()?;
-    Ok(())
-}
-
 fn commands(guest: Hash32, commands: Value) -> ExecutionRequest {
     request(guest, commands.to_string().as_str())
 }
@@ -40,7 +30,7 @@ async fn stored(testbed: &Testbed, key: &str) -> Result<Option<Bytes>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_written_by_one_request_is_read_by_the_next() -> Result<()> {
     let testbed = Testbed::start().await?;
-    pay_for_storage(&testbed).await?;
+    testbed.pay_for_storage().await?;
     let guest = testbed.publish_guest("key-value").await?;
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
@@ -64,7 +54,7 @@ async fn a_value_written_by_one_request_is_read_by_the_next() -> Result<()> {
 async fn requests_over_one_key_in_flight_at_once_lose_no_update() -> Result<()> {
     const REQUESTS: usize = 4;
     let testbed = Testbed::start().await?;
-    pay_for_storage(&testbed).await?;
+    testbed.pay_for_storage().await?;
     let guest = testbed.publish_guest("key-value").await?;
     let caller = testbed.node.dev_create_account().await?;
     let increment = commands(guest, json!([op("increment", "counter")]));
@@ -85,7 +75,7 @@ async fn requests_over_one_key_in_flight_at_once_lose_no_update() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_over_an_outdated_value_is_refused_and_executed_again() -> Result<()> {
     let testbed = Testbed::start().await?;
-    pay_for_storage(&testbed).await?;
+    testbed.pay_for_storage().await?;
     let guest = testbed.publish_guest("key-value").await?;
     let caller = testbed.node.dev_create_account().await?;
     let increment = commands(guest, json!([op("increment", "counter")]));
@@ -253,7 +243,7 @@ async fn code_that_a_live_request_needs_stays_and_its_deposit_comes_back_afterwa
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_answers_over_one_key_sent_at_once_one_is_executed_again() -> Result<()> {
     let testbed = Testbed::start().await?;
-    pay_for_storage(&testbed).await?;
+    testbed.pay_for_storage().await?;
     let guest = testbed.publish_guest("key-value").await?;
     let caller = testbed.node.dev_create_account().await?;
     // Two answers over one key, sent at once: the second is refused while the first is staged, or because of what it wrote.

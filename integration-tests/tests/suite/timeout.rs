@@ -92,3 +92,54 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
     assert_eq!((settled.outcome, settled.refund), (Outcome::Cancelled, deposit));
     Ok(())
 }
+
+/// Whatever the order in which answers and timeouts meet: what was taken is settled, what was refused times out.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_around_the_deadline_settle_once_in_either_order() -> Result<()> {
+    const REQUESTS: usize = 8;
+    let testbed = Testbed::start().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let mut asked_for = request(echo, "now or never");
+    asked_for.refund_to = Some(caller.id().clone());
+    let deposit = testbed.estimate(&asked_for).await?.total;
+    let funds = testbed.funds().await?;
+    let mut asked = Vec::new();
+    for _ in 0..REQUESTS {
+        asked.push(testbed.ask(&caller, &asked_for).await?);
+    }
+    let mut pending = testbed.wait_for_pending(REQUESTS).await?;
+    pending.sort_by_key(|one| one.request_id);
+    let mut responses = Vec::new();
+    for one in &pending {
+        responses.push(testbed.execute(one.request_id).await?);
+    }
+
+    // The first is sent well in time, the others as the deadlines pass, the last when all have.
+    let last = pending[REQUESTS - 1].deadline;
+    testbed.advance_to(pending[0].deadline - 8).await?;
+    let mut taken = Vec::new();
+    for (index, response) in responses.iter().enumerate() {
+        if index == REQUESTS - 1 {
+            testbed.advance_to(last + 2).await?;
+        }
+        taken.push(testbed.resolve(&testbed.worker, response).await?.is_success());
+    }
+    assert!(taken[0] && !taken[REQUESTS - 1], "{taken:?}");
+    testbed.advance_to(last + 5).await?;
+    let mut fees = 0;
+    for (one, taken) in asked.into_iter().zip(&taken) {
+        let settled = testbed.settlement(one).await?;
+        let outcome = &settled.outcome;
+        assert_eq!(matches!(outcome, Outcome::Completed { .. }), *taken, "{outcome:?}");
+        assert_eq!(*outcome == Outcome::TimedOut, !taken, "{outcome:?}");
+        assert_eq!(settled.fee.saturating_add(settled.refund), deposit);
+        fees += settled.fee.as_yoctonear();
+    }
+    let after = testbed.funds().await?;
+    assert_eq!(after.deposits, funds.deposits);
+    let earned = after.earnings.saturating_add(after.protocol).as_yoctonear();
+    assert_eq!(earned, fees);
+    assert!(testbed.pending().await?.is_empty());
+    Ok(())
+}

@@ -4,6 +4,7 @@
 //! within three heights of its length, its id is the hash of the last block two epochs before, and a
 //! stake that is offered in one epoch counts in the second one after it.
 
+use super::election::Election;
 use super::genesis::stakes;
 use super::rewards::Rewards;
 use near_primitives::hash::CryptoHash;
@@ -40,8 +41,7 @@ pub struct Epoch {
 #[derive(Debug, Clone)]
 pub struct Epochs {
     length: u64,
-    /// The smallest part of all stake that a validator may have, as (numerator, denominator).
-    minimum_ratio: (u128, u128),
+    election: Election,
     current: Epoch,
     next_id: EpochId,
     next: Arc<Vec<ValidatorStake>>,
@@ -54,7 +54,7 @@ impl Epochs {
     pub fn new(
         genesis_height: BlockHeight,
         length: u64,
-        minimum_ratio: (u128, u128),
+        election: Election,
         validators: Vec<ValidatorStake>,
     ) -> Self {
         let stakes = Arc::new(stakes(&validators));
@@ -71,7 +71,7 @@ impl Epochs {
         };
         Self {
             length,
-            minimum_ratio,
+            election,
             current,
             next_id: EpochId::default(),
             next: validators,
@@ -93,6 +93,11 @@ impl Epochs {
     /// The validators of the epoch after it.
     pub fn next_validators(&self) -> &Arc<Vec<ValidatorStake>> {
         &self.next
+    }
+
+    /// The smallest stake that may be offered in this epoch (`EpochManager::minimum_stake`).
+    pub fn minimum_stake(&self) -> Balance {
+        self.election.minimum_stake(&self.next)
     }
 
     /// The epochs before the head's that are remembered, the oldest first.
@@ -152,14 +157,16 @@ impl Epochs {
 
     /// Enters the epoch whose first block is at `start`, above the block `prev_hash` of the time
     /// `since`. `rewards` are what the epoch that ends has earned.
+    /// Returns those who have offered a stake and got no seat.
     pub(super) fn advance(
         &mut self,
         start: BlockHeight,
         prev_hash: CryptoHash,
         since: u64,
         rewards: &Rewards,
-    ) {
+    ) -> Vec<AccountId> {
         let proposals = std::mem::take(&mut self.proposals);
+        let mut unelected: Vec<AccountId> = proposals.keys().cloned().collect();
         let validators = Arc::clone(&self.next);
         self.next = Arc::new(self.elect(proposals, rewards));
         let current = Epoch {
@@ -177,6 +184,8 @@ impl Epochs {
         while self.past.len() > KEPT {
             self.past.pop_front();
         }
+        unelected.retain(|id| !self.next.iter().any(|validator| validator.account_id() == id));
+        unelected
     }
 
     /// Counts a block of the current epoch with the stakes that its header offers.
@@ -233,19 +242,11 @@ impl Epochs {
                 *stake = stake.saturating_add(*reward);
             }
         }
-        let total =
-            all.values().map(|v| v.stake().as_yoctonear()).fold(0_u128, u128::saturating_add);
-        let (numerator, denominator) = self.minimum_ratio;
-        let least = (total / denominator.max(1)).saturating_mul(numerator).max(1);
-        let mut elected: Vec<ValidatorStake> =
-            all.into_values().filter(|v| v.stake().as_yoctonear() >= least).collect();
+        let elected = self.election.elect(all.into_values().collect());
         if elected.is_empty() {
             // Somebody must go on: nearcore, too, keeps the old set when nobody is left.
             return self.next.to_vec();
         }
-        elected.sort_by(|a, b| {
-            b.stake().cmp(&a.stake()).then_with(|| a.account_id().cmp(b.account_id()))
-        });
         elected
     }
 }
@@ -253,6 +254,7 @@ impl Epochs {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::election::tests::rules;
     use super::*;
     use near_crypto::{KeyType, PublicKey};
 
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn ids_come_from_the_last_block_two_epochs_before() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 1_000_000)]);
         assert!(epochs.next_block_starts_epoch(0, 0));
         epochs.advance(1, hash(1), 0, &Rewards::default());
         assert_eq!((epochs.current().id, epochs.current().height), (EpochId::default(), 1));
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_epoch_ends_when_the_final_block_is_near_its_length() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 1_000_000)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
         assert!(!epochs.next_block_starts_epoch(59, 57));
         assert!(epochs.next_block_starts_epoch(60, 58));
@@ -291,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_stake_counts_in_the_second_epoch_after_it_was_offered() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 1_000_000)]);
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 1_000_000)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("bb", 500_000)]);
         epochs.advance(61, hash(2), 0, &Rewards::default());
@@ -303,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_withdrawn_stake_is_free_after_it_has_validated_in_no_epoch_around() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 9), stake("bb", 5)]);
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 9), stake("bb", 5)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("bb", 0)]);
         let b = "bb".parse().unwrap();
@@ -314,8 +316,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stake_that_wins_no_seat_is_named() {
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 1_000_000)]);
+        epochs.advance(1, hash(1), 0, &Rewards::default());
+        epochs.record(&[stake("bb", 100), stake("cc", 500_000)]);
+        let unelected = epochs.advance(61, hash(2), 0, &Rewards::default());
+        assert_eq!(unelected, ["bb".parse::<AccountId>().unwrap()]);
+        assert_eq!(epochs.needed_stake(&unelected[0]), Balance::ZERO);
+    }
+
+    #[test]
     fn the_last_validator_cannot_leave() {
-        let mut epochs = Epochs::new(0, 60, (1, 6250), vec![stake("aa", 9)]);
+        let mut epochs = Epochs::new(0, 60, rules(), vec![stake("aa", 9)]);
         epochs.advance(1, hash(1), 0, &Rewards::default());
         epochs.record(&[stake("aa", 0)]);
         epochs.advance(61, hash(2), 0, &Rewards::default());

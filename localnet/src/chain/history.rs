@@ -175,6 +175,12 @@ impl History {
         self.blocks.first_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
+    /// Whether blocks of this height are no longer remembered, if there were any.
+    pub fn has_forgotten(&self, height: BlockHeight) -> bool {
+        let full = self.blocks.len() >= self.window;
+        full && height > self.genesis.0.height() && height < self.earliest().height()
+    }
+
     /// The genesis block.
     pub fn genesis(&self) -> &Arc<StoredBlock> {
         &self.genesis.0
@@ -191,6 +197,11 @@ impl History {
     /// The newest block at or below a height.
     pub fn at_or_below(&self, height: BlockHeight) -> &Arc<StoredBlock> {
         self.blocks.range(..=height).next_back().map_or(&self.genesis.0, |(_, entry)| &entry.block)
+    }
+
+    /// The oldest block above a height.
+    pub fn above(&self, height: BlockHeight) -> Option<&Arc<StoredBlock>> {
+        self.newest(height.saturating_add(1)).next().map(|(block, _)| block)
     }
 
     /// The block with a hash.

@@ -6,6 +6,7 @@
 
 mod block;
 mod clock;
+mod election;
 mod epoch;
 mod genesis;
 mod history;
@@ -19,6 +20,7 @@ mod status;
 
 pub use block::{StoredBlock, shard_id};
 pub use clock::{Clock, FIXED_STEP, SKIPPED_HEIGHT};
+pub use election::Election;
 pub use epoch::{Epoch, Epochs};
 pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
 pub use history::{History, Outcome};
@@ -28,12 +30,12 @@ pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
 pub use produce::{Applied, Inputs, Prepared};
 pub use status::TransactionStatus;
 
-use crate::runtime::{BlockContext, Runtime};
+use crate::runtime::{BlockContext, Runtime, RuntimeError};
 use crate::state::State;
 use block::{Executed, genesis_block};
 use near_chain_configs::GenesisConfig;
 use near_primitives::block_header::BlockHeader;
-use near_primitives::errors::InvalidTxError;
+use near_primitives::errors::{InvalidTxError, StorageError};
 use near_primitives::hash::CryptoHash;
 use near_primitives::merkle::PartialMerkleTree;
 use near_primitives::state_record::StateRecord;
@@ -51,7 +53,7 @@ use std::time::Duration;
 pub const DEFAULT_WINDOW: usize = 2_000;
 
 /// How many refused transactions are remembered, so that whoever waits for one learns the reason.
-const KEPT_REFUSALS: usize = 1_000;
+const KEPT_REFUSALS: usize = 10_000;
 
 /// The chain. A clone is a snapshot.
 #[derive(Clone)]
@@ -106,12 +108,10 @@ impl Chain {
             genesis_block(&config, genesis_time(&config), &validators, state_root);
         let mut block_tree = PartialMerkleTree::default();
         block_tree.insert(*header.hash());
-        let ratio = config.minimum_stake_ratio;
-        let part = |value: i32| u128::try_from(value).unwrap_or(0);
         let epochs = Epochs::new(
             config.genesis_height,
             config.epoch_length,
-            (part(*ratio.numer()), part(*ratio.denom())),
+            Election::of(&config),
             validators,
         );
         let genesis = StoredBlock {
@@ -218,6 +218,7 @@ impl Chain {
             epoch_id: epoch.id,
             protocol_version: self.config.protocol_version,
             validators: Arc::clone(&epoch.stakes),
+            minimum_stake: self.epochs.minimum_stake(),
             gas_limit: self.config.gas_limit,
         }
     }
@@ -301,6 +302,14 @@ impl Chain {
     /// How many transactions wait for a block.
     pub fn waiting(&self) -> usize {
         self.pool.len()
+    }
+
+    /// Refuses transactions that were taken for a block which the engine could not make.
+    pub(crate) fn refuse_all(&mut self, hashes: &[CryptoHash], fault: &RuntimeError) {
+        let reason = StorageError::StorageInconsistentState(fault.to_string());
+        for hash in hashes {
+            self.refuse(*hash, reason.clone().into());
+        }
     }
 
     fn refuse(&mut self, hash: CryptoHash, error: InvalidTxError) {

@@ -9,13 +9,14 @@ use super::reorganise::Undo;
 use super::rewards::{Rewards, settle};
 use crate::runtime::{ApplyResult, BlockContext, Runtime, RuntimeError};
 use crate::state::State;
+use near_primitives::account::Account;
 use near_primitives::errors::StorageError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::merkle::merklize;
 use near_primitives::receipt::{Receipt, ReceiptEnum};
 use near_primitives::state_record::StateRecord;
 use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{Balance, BlockHeight};
+use near_primitives::types::{AccountId, Balance, BlockHeight};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub struct Prepared {
     context: BlockContext,
     /// The state without the patches.
     state: State,
+    /// Accounts that the end of an epoch has changed.
+    settled: Vec<(AccountId, Account)>,
     incoming: Vec<Receipt>,
 }
 
@@ -95,18 +98,21 @@ impl Chain {
     /// Gets a block ready for its execution.
     pub(super) fn assemble(&self, inputs: Inputs) -> Prepared {
         let (height, timestamp) = (inputs.height, inputs.timestamp);
-        let mut state = self.state();
+        let state = self.state();
         let mut epochs = self.epochs.clone();
         let mut minted = Balance::ZERO;
+        let mut settled = Vec::new();
         if epochs.next_block_starts_epoch(self.head().height(), self.final_height()) {
             let ended = epochs.current();
             let duration = self.head().raw_timestamp().saturating_sub(ended.since);
             let supply = self.head().total_supply();
             let online = self.signer.validator_id();
             let rewards = Rewards::earned(&self.config, supply, duration, ended, online);
-            epochs.advance(height, *self.head().hash(), self.head().raw_timestamp(), &rewards);
+            let (prev_hash, since) = (*self.head().hash(), self.head().raw_timestamp());
+            let unelected = epochs.advance(height, prev_hash, since, &rewards);
             epochs.record(&self.executed.proposals);
-            settle(&mut state, &epochs, &rewards, &self.config.protocol_treasury_account);
+            let treasury = &self.config.protocol_treasury_account;
+            settled = settle(&state, &epochs, unelected, &rewards, treasury);
             minted = rewards.total();
         } else {
             epochs.record(&self.executed.proposals);
@@ -124,10 +130,11 @@ impl Chain {
             epoch_id: epoch.id,
             protocol_version: self.config.protocol_version,
             validators: Arc::clone(&epoch.stakes),
+            minimum_stake: epochs.minimum_stake(),
             gas_limit: self.config.gas_limit,
         };
         let incoming = self.executed.outgoing.clone();
-        Prepared { inputs, beacon, epochs, minted, context, state, incoming }
+        Prepared { inputs, beacon, epochs, minted, context, state, settled, incoming }
     }
 
     /// Puts an executed block on top of the chain and answers its hash.
@@ -264,13 +271,19 @@ impl Prepared {
         transactions: &[SignedTransaction],
     ) -> Result<(State, ApplyResult), RuntimeError> {
         let mut state = self.state.clone();
+        let mut settled = self.settled.clone();
         if patched {
             for record in &self.inputs.patches {
+                if let StateRecord::Account { account_id, .. } = record {
+                    // The patch has the last word.
+                    settled.retain(|(settled_id, _)| settled_id != account_id);
+                }
                 state.apply_record(record.clone());
             }
         }
         let incoming = self.incoming.clone();
-        let result = runtime.apply(&mut state, &self.context, incoming, transactions.to_vec())?;
+        let transactions = transactions.to_vec();
+        let result = runtime.apply(&mut state, &self.context, settled, incoming, transactions)?;
         Ok((state, result))
     }
 }

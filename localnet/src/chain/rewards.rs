@@ -5,6 +5,7 @@
 use super::epoch::{Epoch, Epochs};
 use crate::state::State;
 use near_chain_configs::GenesisConfig;
+use near_primitives::account::Account;
 use near_primitives::types::{AccountId, Balance};
 use primitive_types::U256;
 use std::collections::BTreeMap;
@@ -66,14 +67,25 @@ impl Rewards {
     }
 }
 
-fn yocto(value: U256) -> Balance {
-    // A year's inflation of all tokens is far below 2^128.
+/// An amount in yoctoNEAR. Parts of all tokens are far below 2^128.
+pub(super) fn yocto(value: U256) -> Balance {
     Balance::from_yoctonear(if value.bits() > 128 { u128::MAX } else { value.low_u128() })
 }
 
-/// Pays rewards and gives back what accounts have locked beyond the stake that is still needed.
-pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, treasury: &AccountId) {
-    let stakers = epochs.stakers();
+/// The accounts that the first block of an epoch changes: rewards are paid, and what is locked beyond the stake that is
+/// still needed comes back. `unelected` are accounts whose stake won no seat.
+pub(super) fn settle(
+    state: &State,
+    epochs: &Epochs,
+    unelected: Vec<AccountId>,
+    rewards: &Rewards,
+    treasury: &AccountId,
+) -> Vec<(AccountId, Account)> {
+    let mut stakers = epochs.stakers();
+    stakers.extend(unelected);
+    stakers.sort();
+    stakers.dedup();
+    let mut settled = Vec::new();
     for account_id in &stakers {
         let Some(mut account) = state.account(account_id) else {
             continue;
@@ -85,15 +97,16 @@ pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, trea
             continue;
         }
         account.set_amount(account.amount().saturating_add(locked.saturating_sub(kept)));
-        state.set_account(account_id, &account);
+        settled.push((account_id.clone(), account));
     }
     // A treasury that stakes is paid as a validator.
     if !stakers.contains(treasury)
         && let Some(mut account) = state.account(treasury)
     {
         account.set_amount(account.amount().saturating_add(rewards.treasury));
-        state.set_account(treasury, &account);
+        settled.push((treasury.clone(), account));
     }
+    settled
 }
 
 #[cfg(test)]
@@ -101,6 +114,7 @@ pub(super) fn settle(state: &mut State, epochs: &Epochs, rewards: &Rewards, trea
 mod tests {
     use super::*;
     use crate::chain::Genesis;
+    use crate::chain::election::Election;
     use near_crypto::{KeyType, PublicKey};
 
     #[test]
@@ -108,7 +122,7 @@ mod tests {
         let id: AccountId = "test.near".parse().unwrap();
         let key = PublicKey::from_seed(KeyType::ED25519, "v");
         let genesis = Genesis::fast("c", 88, "2024-01-01T00:00:00Z", &id, &key).unwrap();
-        let mut epochs = Epochs::new(0, 60, (1, 6250), genesis.validators());
+        let mut epochs = Epochs::new(0, 60, Election::of(&genesis.config), genesis.validators());
         let nobody =
             Rewards::earned(&genesis.config, Balance::from_near(1), 1, epochs.current(), &id);
         assert_eq!(nobody.total(), Balance::ZERO);

@@ -1,7 +1,7 @@
 //! How far a transaction has come, and its outcome as the RPC gives it
 //! (`chain/client/src/view_client_actor.rs`, `chain/chain/src/chain.rs`).
 
-use super::{Chain, Outcome};
+use super::{Chain, Outcome, StoredBlock};
 use near_primitives::hash::CryptoHash;
 use near_primitives::types::BlockHeight;
 use near_primitives::views::{
@@ -22,6 +22,23 @@ pub struct TransactionStatus {
 }
 
 impl TransactionStatus {
+    /// Whether it has come as far as somebody waits for (`tx_execution_status_meets_expectations` in
+    /// `chain/jsonrpc/src/lib.rs`). The levels are no ladder: a block that took a transaction may become
+    /// final before or after all its receipts have run.
+    pub fn meets(&self, expected: &TxExecutionStatus) -> bool {
+        use TxExecutionStatus::{
+            Executed, ExecutedOptimistic, Final, Included, IncludedFinal, None,
+        };
+        match expected {
+            None => true,
+            Included => self.status != None,
+            ExecutedOptimistic => matches!(self.status, ExecutedOptimistic | Executed | Final),
+            IncludedFinal => matches!(self.status, IncludedFinal | Executed | Final),
+            Executed => matches!(self.status, Executed | Final),
+            Final => self.status == Final,
+        }
+    }
+
     /// The form that carries the receipts.
     pub fn with_receipts(self) -> FinalExecutionOutcomeWithReceiptView {
         FinalExecutionOutcomeWithReceiptView {
@@ -31,24 +48,72 @@ impl TransactionStatus {
     }
 }
 
-/// What a walk over the tree of receipts found.
-#[derive(Default)]
-struct Walk {
+/// A walk over the tree of receipts, as it was when the head stood at some height.
+struct Walk<'a> {
+    chain: &'a Chain,
+    head: BlockHeight,
     outcomes: Vec<ExecutionOutcomeWithIdView>,
-    /// Some receipt that is not a refund has not been executed.
+    /// A receipt has not been executed that is not just a refund at the end of an outcome's list.
     pending: bool,
-    /// Some refund has not been executed.
+    /// Such a refund has not been executed.
     pending_refund: bool,
     newest: BlockHeight,
+}
+
+impl Walk<'_> {
+    fn outcome(&self, id: &CryptoHash) -> Option<&Outcome> {
+        let outcome = self.chain.history.outcome(id)?;
+        (outcome.block_height <= self.head).then_some(&**outcome)
+    }
+
+    /// Depth first, in the order in which each outcome lists its receipts.
+    fn visit(&mut self, root: &CryptoHash) {
+        let mut stack = vec![*root];
+        while let Some(id) = stack.pop() {
+            let Some((view, height)) = self.outcome(&id).map(|o| (o.view(), o.block_height)) else {
+                continue;
+            };
+            self.newest = self.newest.max(height);
+            let ids = &view.outcome.receipt_ids;
+            for id in ids {
+                if self.outcome(id).is_some() {
+                    continue;
+                }
+                // The transaction's own receipt is no refund, so it needs no exception.
+                if ids.last() == Some(id) && self.chain.is_refund(id) {
+                    self.pending_refund = true;
+                } else {
+                    self.pending = true;
+                }
+            }
+            stack.extend(ids.iter().rev());
+            self.outcomes.push(view);
+        }
+    }
 }
 
 impl Chain {
     /// A transaction's outcome so far; `None` while it stands in no block that is remembered.
     pub fn transaction_status(&self, hash: &CryptoHash) -> Option<TransactionStatus> {
+        self.transaction_status_at(hash, self.history.head())
+    }
+
+    /// A transaction's outcome when `head` was the newest block.
+    pub fn transaction_status_at(
+        &self,
+        hash: &CryptoHash,
+        head: &StoredBlock,
+    ) -> Option<TransactionStatus> {
         let (height, tx) = self.history.transaction(hash)?;
-        let own = self.history.outcome(hash)?;
-        let mut walk = Walk { newest: *height, ..Walk::default() };
-        self.walk(own, &mut walk);
+        let mut walk = Walk {
+            chain: self,
+            head: head.height(),
+            outcomes: Vec::new(),
+            pending: false,
+            pending_refund: false,
+            newest: *height,
+        };
+        walk.visit(hash);
         let mut outcomes = walk.outcomes.into_iter();
         let transaction_outcome = outcomes.next()?;
         let receipts_outcome: Vec<_> = outcomes.collect();
@@ -61,7 +126,7 @@ impl Chain {
             .filter_map(|outcome| self.history.receipt(&outcome.id))
             .map(|receipt| ReceiptView::from(receipt.as_ref().clone()))
             .collect();
-        let final_height = self.final_height();
+        let final_height = self.height_of(head.header.last_final_block());
         let included_final = *height <= final_height;
         let executed = !walk.pending;
         let all_final = executed && !walk.pending_refund && walk.newest <= final_height;
@@ -81,23 +146,18 @@ impl Chain {
         Some(TransactionStatus { status: reached, outcome, receipts })
     }
 
-    /// Depth first, in the order in which each outcome lists its receipts.
-    fn walk(&self, root: &Outcome, walk: &mut Walk) {
-        let mut stack = vec![root.view()];
-        walk.newest = walk.newest.max(root.block_height);
-        while let Some(view) = stack.pop() {
-            for id in view.outcome.receipt_ids.iter().rev() {
-                match self.history.outcome(id) {
-                    Some(outcome) => {
-                        walk.newest = walk.newest.max(outcome.block_height);
-                        stack.push(outcome.view());
-                    }
-                    None if self.is_refund(id) => walk.pending_refund = true,
-                    None => walk.pending = true,
-                }
-            }
-            walk.outcomes.push(view);
-        }
+    /// A transaction's outcome after the first block from a height on after which it met what is expected.
+    pub fn first_status(
+        &self,
+        hash: &CryptoHash,
+        expected: &TxExecutionStatus,
+        from: BlockHeight,
+    ) -> Option<TransactionStatus> {
+        let (height, _) = self.history.transaction(hash)?;
+        let blocks = self.history.newest(from.max(*height)).map(|(block, _)| block);
+        blocks
+            .filter_map(|block| self.transaction_status_at(hash, block))
+            .find(|status| status.meets(expected))
     }
 
     fn is_refund(&self, id: &CryptoHash) -> bool {

@@ -70,6 +70,11 @@ impl Faults {
         queue.push_back(fault);
     }
 
+    /// How many transactions are still to meet a fault.
+    pub(crate) fn waiting(&self) -> usize {
+        self.transactions.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(crate) fn set_rpc(&self, faults: Option<RpcFaults>) {
         let mut rpc = self.rpc.lock().unwrap_or_else(PoisonError::into_inner);
         *rpc = faults.map(|faults| (faults, 0));

@@ -378,8 +378,14 @@ impl Node {
         let mut store = lock(&self.store);
         // The execution uses the inputs up.
         let inputs = store.is_some().then(|| prepared.inputs().clone());
-        let applied =
-            prepared.execute(runtime).map_err(|source| NodeError::Engine { height, source })?;
+        let taken: Vec<CryptoHash> =
+            prepared.inputs().transactions.iter().map(SignedTransaction::get_hash).collect();
+        let applied = prepared.execute(runtime).map_err(|source| {
+            // They are in no pool and in no block, so whoever waits for one must be told.
+            self.chain_mut().refuse_all(&taken, &source);
+            self.head.send_modify(|_| ());
+            NodeError::Engine { height, source }
+        })?;
         let refused = applied.refused_patches().cloned();
         let mut chain = self.chain_mut();
         let hash = chain.commit(applied);

@@ -9,7 +9,7 @@ use near_jsonrpc_primitives::types::blocks::{RpcBlockError, RpcBlockRequest};
 use near_jsonrpc_primitives::types::chunks::{ChunkReference, RpcChunkError, RpcChunkRequest};
 use near_jsonrpc_primitives::types::gas_price::{RpcGasPriceError, RpcGasPriceRequest};
 use near_primitives::sharding::ChunkHash;
-use near_primitives::types::{BlockId, BlockReference, MaybeBlockId};
+use near_primitives::types::{BlockId, BlockReference};
 use near_primitives::views::GasPriceView;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -93,8 +93,7 @@ pub(super) fn congestion_level(node: &Node, params: Value) -> Answer {
 
 /// `gas_price`
 pub(super) fn gas_price(node: &Node, params: Value) -> Answer {
-    let (block_id,): (MaybeBlockId,) = parse(params)?;
-    let request = RpcGasPriceRequest { block_id };
+    let request: RpcGasPriceRequest = parse(params)?;
     let chain = node.chain();
     let gas_price = match request.block_id {
         None => chain.head().next_gas_price(),

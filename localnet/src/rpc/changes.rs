@@ -5,6 +5,7 @@ use super::params::parse;
 use super::{Answer, to_value};
 use crate::chain::StoredBlock;
 use crate::node::Node;
+use near_crypto::PublicKeyHandle;
 use near_jsonrpc_primitives::types::changes::{
     RpcStateChangesError, RpcStateChangesInBlockByTypeRequest,
     RpcStateChangesInBlockByTypeResponse, RpcStateChangesInBlockRequest,
@@ -12,8 +13,8 @@ use near_jsonrpc_primitives::types::changes::{
 };
 use near_primitives::trie_key::TrieKey;
 use near_primitives::types::{
-    AccountId, BlockReference, RawStateChangesWithTrieKey, StateChanges, StateChangesExt,
-    StateChangesKinds, StateChangesKindsExt,
+    BlockReference, RawStateChangesWithTrieKey, StateChanges, StateChangesExt, StateChangesKinds,
+    StateChangesKindsExt,
 };
 use near_primitives::views::StateChangesRequestView;
 use serde_json::Value;
@@ -48,47 +49,55 @@ pub(super) fn by_type(node: &Node, params: Value) -> Answer {
     })
 }
 
+/// The changes that a request asks for, in the order in which it names accounts or keys, and in that of the
+/// trie's keys for each (`ChainStore::get_state_changes` in `chain/chain/src/store/mod.rs`).
 fn select(
     changes: &[RawStateChangesWithTrieKey],
     request: &StateChangesRequestView,
 ) -> StateChanges {
-    let of = |ids: &[AccountId], account_id: &AccountId| ids.contains(account_id);
     let matching = |wanted: &dyn Fn(&TrieKey) -> bool| {
-        let all: Vec<_> = changes.iter().filter(|c| wanted(&c.trie_key)).cloned().collect();
-        all.into_iter()
+        let found: Vec<_> = changes.iter().filter(|c| wanted(&c.trie_key)).cloned().collect();
+        found.into_iter()
     };
     match request {
-        StateChangesRequestView::AccountChanges { account_ids } => {
+        StateChangesRequestView::AccountChanges { account_ids } => each(account_ids, |wanted| {
             StateChanges::from_account_changes(matching(
-                &|key| matches!(key, TrieKey::Account { account_id } if of(account_ids, account_id)),
+                &|key| matches!(key, TrieKey::Account { account_id } if account_id == wanted),
             ))
-        }
-        StateChangesRequestView::SingleAccessKeyChanges { keys } => {
-            StateChanges::from_access_key_changes(matching(&|key| match key {
-                TrieKey::AccessKey { account_id, key_handle } => keys.iter().any(|wanted| {
-                    wanted.account_id == *account_id
-                        && near_crypto::PublicKeyHandle::from(&wanted.public_key) == *key_handle
-                }),
-                _ => false,
+        }),
+        StateChangesRequestView::SingleAccessKeyChanges { keys } => each(keys, |wanted| {
+            let handle = PublicKeyHandle::from(&wanted.public_key);
+            StateChanges::from_access_key_changes(matching(&|key| {
+                matches!(key, TrieKey::AccessKey { account_id, key_handle }
+                    if *account_id == wanted.account_id && *key_handle == handle)
             }))
-        }
+        }),
         StateChangesRequestView::AllAccessKeyChanges { account_ids } => {
-            StateChanges::from_access_key_changes(matching(
-                &|key| matches!(key, TrieKey::AccessKey { account_id, .. } if of(account_ids, account_id)),
-            ))
+            each(account_ids, |wanted| {
+                StateChanges::from_access_key_changes(matching(
+                    &|key| matches!(key, TrieKey::AccessKey { account_id, .. } if account_id == wanted),
+                ))
+            })
         }
         StateChangesRequestView::ContractCodeChanges { account_ids } => {
-            StateChanges::from_contract_code_changes(matching(
-                &|key| matches!(key, TrieKey::ContractCode { account_id } if of(account_ids, account_id)),
-            ))
+            each(account_ids, |wanted| {
+                StateChanges::from_contract_code_changes(matching(
+                    &|key| matches!(key, TrieKey::ContractCode { account_id } if account_id == wanted),
+                ))
+            })
         }
         StateChangesRequestView::DataChanges { account_ids, key_prefix } => {
-            StateChanges::from_data_changes(matching(&|key| match key {
-                TrieKey::ContractData { account_id, key } => {
-                    of(account_ids, account_id) && key.starts_with(key_prefix.as_slice())
-                }
-                _ => false,
-            }))
+            each(account_ids, |wanted| {
+                StateChanges::from_data_changes(matching(&|key| {
+                    matches!(key, TrieKey::ContractData { account_id, key }
+                        if account_id == wanted && key.starts_with(key_prefix.as_slice()))
+                }))
+            })
         }
     }
+}
+
+/// What belongs to each of the things that were asked for, one after the other.
+fn each<T>(wanted: &[T], changes: impl Fn(&T) -> StateChanges) -> StateChanges {
+    wanted.iter().flat_map(changes).collect()
 }

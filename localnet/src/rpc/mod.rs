@@ -11,6 +11,7 @@ mod server;
 mod status;
 mod transactions;
 mod validators;
+mod views;
 
 pub use server::{MAX_BODY_BYTES, serve};
 
@@ -60,6 +61,13 @@ fn read(node: &Node, method: &str, params: Value) -> Answer {
             validators::maintenance_windows(params)
         }
         "EXPERIMENTAL_congestion_level" => blocks::congestion_level(node, params),
+        "EXPERIMENTAL_view_account" => views::account(node, params),
+        "EXPERIMENTAL_view_code" => views::code(node, params),
+        "EXPERIMENTAL_view_state" => views::state(node, params),
+        "EXPERIMENTAL_view_access_key" => views::access_key(node, params),
+        "EXPERIMENTAL_view_access_key_list" => views::access_key_list(node, params),
+        "EXPERIMENTAL_view_gas_key_nonces" => views::gas_key_nonces(node, params),
+        "EXPERIMENTAL_call_function" => views::call_function(node, params),
         "sandbox_patch_state" => sandbox::patch_state(node, params),
         "sandbox_fast_forward" => sandbox::fast_forward(node, params),
         _ => Err(RpcError::method_not_found(method.to_owned())),

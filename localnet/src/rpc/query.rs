@@ -15,7 +15,7 @@ use near_primitives::account::Account;
 use near_primitives::action::GlobalContractIdentifier;
 use near_primitives::errors::FunctionCallError;
 use near_primitives::hash::CryptoHash;
-use near_primitives::trie_key::{GlobalContractCodeIdentifier, TrieKey};
+use near_primitives::trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers};
 use near_primitives::types::{AccountId, BlockId, BlockReference};
 use near_primitives::views::{
     AccessKeyInfoView, AccessKeyList, CallResult, ContractCodeView, QueryRequest, StateItem,
@@ -84,11 +84,18 @@ fn request(params: Value) -> Result<RpcQueryRequest, RpcParseError> {
 /// The older form: a path such as `call/contract.near/method` and data in base58.
 fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseError> {
     let decode = || {
-        let room = MAX_QUERY_DATA.saturating_sub(path.len());
-        if data.len() > room {
-            return Err(RpcParseError("Query data size is too large".to_owned()));
+        // The decoded bytes are what counts.
+        let mut bytes = vec![0; MAX_QUERY_DATA.saturating_sub(path.len()).min(data.len())];
+        match bs58::decode(&data).onto(bytes.as_mut_slice()) {
+            Ok(length) => {
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            Err(bs58::decode::Error::BufferTooSmall) => {
+                Err(RpcParseError("Query data size is too large".to_owned()))
+            }
+            Err(error) => Err(RpcParseError(error.to_string())),
         }
-        bs58::decode(&data).into_vec().map_err(|error| RpcParseError(error.to_string()))
     };
     let mut parts = path.splitn(3, '/');
     let missing = || RpcParseError("Not enough query parameters provided".to_owned());
@@ -134,10 +141,22 @@ struct At {
     runtime: Arc<Runtime>,
 }
 
-fn answer(node: &Node, request: RpcQueryRequest) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
+pub(super) fn answer(
+    node: &Node,
+    request: RpcQueryRequest,
+) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
     let RpcQueryRequest { block_reference, request } = request;
     let at = {
         let chain = node.chain();
+        if let BlockReference::BlockId(BlockId::Height(block_height)) = block_reference
+            && chain.history().has_forgotten(block_height)
+        {
+            let block_hash = CryptoHash::default();
+            return Err(Box::new(RpcQueryError::GarbageCollectedBlock {
+                block_height,
+                block_hash,
+            }));
+        }
         let found = chain.resolve(&block_reference).cloned();
         let block = found.ok_or(RpcQueryError::UnknownBlock { block_reference })?;
         let state = chain.history().state(block.height()).cloned().ok_or(
@@ -168,14 +187,12 @@ impl At {
                 Ok(QueryResponseKind::ViewAccount(self.account(&account_id)?.into()))
             }
             QueryRequest::ViewCode { account_id } => self.code(account_id),
-            QueryRequest::ViewState { account_id, prefix, after_key, limit, .. } => {
+            QueryRequest::ViewState { account_id, prefix, after_key, limit, include_proof } => {
                 let after = after_key.as_ref().map(|key| key.as_slice());
-                self.contract_state(
-                    account_id,
-                    prefix.as_slice(),
-                    after,
-                    limit.map(NonZeroU32::get),
-                )
+                // A page of the state has no proof of its own.
+                let include_proof = include_proof && limit.is_none();
+                let limit = limit.map(NonZeroU32::get);
+                self.contract_state(account_id, prefix.as_slice(), after, limit, include_proof)
             }
             QueryRequest::ViewAccessKey { account_id, public_key } => {
                 let key = self.state.access_key(&account_id, &public_key).ok_or(
@@ -290,12 +307,18 @@ impl At {
         Ok(QueryResponseKind::ViewCode(ContractCodeView { code, hash }))
     }
 
+    fn proof(&self, account_id: &AccountId, prefix: &[u8]) -> Vec<Arc<[u8]>> {
+        let prefix = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, prefix);
+        self.state.proof(&prefix).into_iter().map(Arc::from).collect()
+    }
+
     fn contract_state(
         &self,
         account_id: AccountId,
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: Option<u32>,
+        include_proof: bool,
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         let account = self.account(&account_id)?;
         let code_bytes =
@@ -322,7 +345,8 @@ impl At {
             Some(_) => values.last().map(|item| item.key.clone()),
             None => None,
         };
-        Ok(QueryResponseKind::ViewState(ViewStateResult { values, proof: vec![], last_key }))
+        let proof = if include_proof { self.proof(&account_id, prefix) } else { Vec::new() };
+        Ok(QueryResponseKind::ViewState(ViewStateResult { values, proof, last_key }))
     }
 
     fn call(
@@ -342,9 +366,6 @@ impl At {
         Err(Box::new(match error {
             ViewCallError::AccountDoesNotExist { requested_account_id } => {
                 RpcQueryError::UnknownAccount { requested_account_id, block_height, block_hash }
-            }
-            ViewCallError::NoContractCode { contract_account_id } => {
-                self.no_code(contract_account_id)
             }
             ViewCallError::VmError { message, error, .. } => {
                 RpcQueryError::ContractExecutionError {

@@ -44,28 +44,44 @@ pub async fn serve(
 }
 
 async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response {
-    let (id, result) = match serde_json::from_value::<Message>(body) {
+    let (id, block_id, result) = match serde_json::from_value::<Message>(body) {
         Ok(Message::Request(request)) => {
             let fault = node.faults().draw(&request.method);
+            let block_id = request.params.get("block_id").and_then(Value::as_u64);
             let answer = if fault == Some(RpcFault::Refused) {
                 Err(internal("a fault was injected: nothing is done".to_owned()))
             } else {
-                call(node, request.method, request.params).await
+                call(Arc::clone(&node), request.method, request.params).await
             };
             let answer = if fault == Some(RpcFault::AnswerLost) {
                 Err(internal("a fault was injected: the answer is lost".to_owned()))
             } else {
                 answer
             };
-            (request.id, answer)
+            (request.id, block_id, answer)
         }
         _ => (
             Value::Null,
+            None,
             Err(RpcError::parse_error("JSON RPC Request format was expected".to_owned())),
         ),
     };
-    let code = result.as_ref().map_or_else(http_status, |_| StatusCode::OK);
+    let code = match &result {
+        Ok(_) => StatusCode::OK,
+        Err(error) if is_lost_block(&node, error, block_id) => StatusCode::UNPROCESSABLE_ENTITY,
+        Err(error) => http_status(error),
+    };
     (code, Json(Message::response(id, result))).into_response()
+}
+
+/// Whether a block below the head was asked for by its height and is not there: skipped, or forgotten
+/// (`handle_unknown_block` in `chain/jsonrpc/src/lib.rs`).
+fn is_lost_block(node: &Node, error: &RpcError, height: Option<u64>) -> bool {
+    let unknown = matches!(
+        &error.error_struct,
+        Some(RpcErrorKind::HandlerError(cause)) if cause["name"] == "UNKNOWN_BLOCK"
+    );
+    unknown && height.is_some_and(|height| height < node.chain().head().height())
 }
 
 /// What nearcore answers over HTTP for each kind of error.

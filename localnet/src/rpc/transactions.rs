@@ -12,6 +12,7 @@ use near_jsonrpc_primitives::types::transactions::{
 use near_primitives::errors::InvalidTxError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::transaction::SignedTransaction;
+use near_primitives::types::BlockHeight;
 use near_primitives::views::{FinalExecutionOutcomeViewEnum, TxExecutionStatus};
 use serde_json::Value;
 use std::sync::Arc;
@@ -66,10 +67,10 @@ pub(super) async fn broadcast_async(node: Arc<Node>, params: Value) -> Answer {
     to_value(hash)
 }
 
-/// `broadcast_tx_commit`: the outcome, once all of it is final.
+/// `broadcast_tx_commit`: the outcome, once everything but refunds has run.
 pub(super) async fn broadcast_commit(node: Arc<Node>, params: Value) -> Answer {
     let mut request = send_request(params)?;
-    request.wait_until = TxExecutionStatus::Final;
+    request.wait_until = TxExecutionStatus::ExecutedOptimistic;
     send_and_wait(node, request).await
 }
 
@@ -88,29 +89,25 @@ async fn submit(
 
 async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> Answer {
     let RpcSendTransactionRequest { signed_transaction, wait_until } = request;
+    let hash = signed_transaction.get_hash();
+    let before = node.chain().head().height();
     let sent = submit(Arc::clone(&node), signed_transaction).await;
-    let hash = sent
-        .map_err(|error| internal(error.to_string()))?
-        .map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
+    let sent = sent.map_err(|error| internal(error.to_string()))?;
     if wait_until == TxExecutionStatus::None {
+        // Who waits for nothing is told nothing, not even that the transaction was refused.
         return to_value(RpcTransactionResponse {
             final_execution_outcome: None,
             final_execution_status: TxExecutionStatus::None,
         });
     }
-    to_value(wait(&node, hash, wait_until, false).await?)
+    sent.map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
+    to_value(wait(&node, hash, wait_until, false, Some(before)).await?)
 }
 
 /// `tx` and `EXPERIMENTAL_tx_status`; the latter lists the receipts as well.
 pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) -> Answer {
     let RpcTransactionStatusRequest { transaction_info, wait_until } = status_request(params)?;
     let (hash, _) = transaction_info.to_tx_hash_and_account();
-    if wait_until == TxExecutionStatus::None {
-        let found = node.transaction_status(&hash);
-        let status = found
-            .ok_or(RpcTransactionError::UnknownTransaction { requested_transaction_hash: hash })?;
-        return to_value(response(status, with_receipts));
-    }
     // A transaction that was never sent and could not be is an error at once.
     if let Some(tx) = transaction_info.to_signed_tx() {
         let (node, tx) = (Arc::clone(&node), tx.clone());
@@ -119,31 +116,39 @@ pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) 
             .map_err(|error| internal(error.to_string()))?
             .map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
     }
-    to_value(wait(&node, hash, wait_until, with_receipts).await?)
+    to_value(wait(&node, hash, wait_until, with_receipts, None).await?)
 }
 
-/// Waits until a transaction has come as far as `until`.
+/// Looks at a transaction after every block from a height on, or from the head on, until it has come as far as
+/// `until`. What it answers is what stood there after the first block that did it, however late this looks.
 async fn wait(
     node: &Node,
     hash: CryptoHash,
     until: TxExecutionStatus,
     with_receipts: bool,
+    from: Option<BlockHeight>,
 ) -> Result<RpcTransactionResponse, RpcTransactionError> {
     let mut heights = node.heights();
+    let mut from = from;
     let reached = timeout(PATIENCE, async {
         loop {
             // Seen before looking, so that a block in between wakes us up again.
             heights.mark_unchanged();
             let _ = heights.borrow_and_update();
-            let (status, refusal) = {
+            let refusal = {
                 let chain = node.chain();
-                (chain.transaction_status(&hash), chain.refusal(&hash).cloned())
-            };
-            if let Some(status) = status {
-                if rank(&status.status) >= rank(&until) {
+                let head = chain.head().height();
+                if let Some(status) = chain.first_status(&hash, &until, from.unwrap_or(head)) {
                     return Ok(status);
                 }
-            } else if let Some(context) = refusal {
+                from = Some(head.saturating_add(1));
+                chain.refusal(&hash).filter(|_| !chain.knows(&hash)).cloned()
+            };
+            if until == TxExecutionStatus::None {
+                let requested_transaction_hash = hash;
+                return Err(RpcTransactionError::UnknownTransaction { requested_transaction_hash });
+            }
+            if let Some(context) = refusal {
                 return Err(RpcTransactionError::InvalidTransaction { context });
             }
             if heights.changed().await.is_err() {
@@ -176,16 +181,4 @@ fn response(status: TransactionStatus, with_receipts: bool) -> RpcTransactionRes
         FinalExecutionOutcomeViewEnum::FinalExecutionOutcome(status.outcome)
     };
     RpcTransactionResponse { final_execution_outcome: Some(outcome), final_execution_status }
-}
-
-/// How far a status is. The levels are those of `TxExecutionStatus`, in its order.
-fn rank(status: &TxExecutionStatus) -> u8 {
-    match status {
-        TxExecutionStatus::None => 0,
-        TxExecutionStatus::Included => 1,
-        TxExecutionStatus::ExecutedOptimistic => 2,
-        TxExecutionStatus::IncludedFinal => 3,
-        TxExecutionStatus::Executed => 4,
-        TxExecutionStatus::Final => 5,
-    }
 }

@@ -39,7 +39,7 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
     let epoch = match request.epoch_reference {
         EpochReference::Latest => Some(epochs.current()),
         EpochReference::EpochId(id) => epochs.get(&id),
-        EpochReference::BlockId(id) => epoch_of(&chain, id),
+        EpochReference::BlockId(id) => Some(ended_at(&chain, id)?),
     }
     .ok_or(RpcValidatorError::UnknownEpoch)?;
     let is_current = epoch.id == epochs.current().id;
@@ -77,6 +77,21 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
         object.remove("validator_reward_paid_prev_epoch");
     }
     Ok(view)
+}
+
+/// The epoch that ended with a block. Of an epoch that goes on, its blocks have nothing to tell
+/// (`Handler<GetValidatorInfo>` in `chain/client/src/view_client_actor.rs`).
+fn ended_at(chain: &Chain, id: BlockId) -> Result<&Epoch, RpcValidatorError> {
+    let block = chain.resolve(&BlockReference::BlockId(id));
+    let next = block.and_then(|block| chain.history().above(block.height()));
+    let (Some(block), Some(next)) = (block, next) else {
+        return Err(RpcValidatorError::UnknownEpoch);
+    };
+    let (last, next) = (&block.header, &next.header);
+    if last.epoch_id() == next.epoch_id() || last.next_epoch_id() != next.epoch_id() {
+        return Err(RpcValidatorError::ValidatorInfoUnavailable);
+    }
+    chain.epochs().get(last.epoch_id()).ok_or(RpcValidatorError::UnknownEpoch)
 }
 
 fn epoch_of(chain: &Chain, id: BlockId) -> Option<&Epoch> {

@@ -10,6 +10,7 @@ use super::validate::{self, Mode, Rules};
 use super::verify;
 use crate::state::State;
 use near_parameters::RuntimeConfig;
+use near_primitives::account::Account;
 use near_primitives::errors::InvalidTxError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::receipt::Receipt;
@@ -17,7 +18,7 @@ use near_primitives::transaction::{
     ExecutionMetadata, ExecutionOutcome, ExecutionOutcomeWithId, ExecutionStatus, SignedTransaction,
 };
 use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{Balance, Compute, Gas, StateChangeCause};
+use near_primitives::types::{AccountId, Balance, Compute, Gas, StateChangeCause};
 use near_primitives::utils::create_receipt_id_from_transaction;
 use near_primitives::version::ProtocolFeature;
 use std::collections::{HashSet, VecDeque};
@@ -82,9 +83,14 @@ impl<'a> Block<'a> {
     /// Executes the block. Returns the state after it.
     pub(super) fn apply(
         mut self,
+        settled: &[(AccountId, Account)],
         incoming: &[Receipt],
         txs: &[SignedTransaction],
     ) -> Result<(State, ApplyResult), RuntimeError> {
+        for (account_id, account) in settled {
+            self.update.set_account(account_id, account);
+        }
+        self.update.commit(&StateChangeCause::ValidatorAccountsUpdate);
         let local = self.take_transactions(txs)?;
         for receipt in local {
             self.process_or_delay(receipt)?;

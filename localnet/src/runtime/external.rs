@@ -313,8 +313,10 @@ impl External for CallExternal<'_> {
             return Err(HostError::InvalidActionIndex { receipt_index, action_index }.into());
         };
         let DeterministicAccountStateInit::V1(state) = &mut init.state_init;
-        state.data.insert(key, value);
-        Ok(())
+        match state.data.insert(key, value) {
+            None => Ok(()),
+            Some(_) => Err(HostError::DataEntryAlreadyExists.into()),
+        }
     }
 
     fn check_state_init(&self, _state_init: &RawStateInit) -> Result<(), StateInitError> {

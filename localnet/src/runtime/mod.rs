@@ -37,6 +37,7 @@ pub use types::{
 use crate::state::State;
 use cache::ContractCache;
 use near_parameters::{RuntimeConfig, RuntimeConfigStore};
+use near_primitives::account::Account;
 use near_primitives::errors::InvalidTxError;
 use near_primitives::receipt::Receipt;
 use near_primitives::transaction::SignedTransaction;
@@ -96,18 +97,19 @@ impl Runtime {
         Ok(())
     }
 
-    /// Executes one block (of one chunk) on top of `state`: transactions in order, then local, delayed and
-    /// incoming receipts, then the timeouts of yields. `state` is left alone when it fails. A receipt that
+    /// Executes one block (of one chunk) on top of `state`: accounts that the end of an epoch has `settled`, then
+    /// transactions in order, then local, delayed and incoming receipts, then the timeouts of yields. `state` is left alone when it fails. A receipt that
     /// the engine cannot execute fails with an error that says so; the block goes on without it.
     pub fn apply(
         &self,
         state: &mut State,
         ctx: &BlockContext,
+        settled: Vec<(AccountId, Account)>,
         incoming: Vec<Receipt>,
         txs: Vec<SignedTransaction>,
     ) -> Result<ApplyResult, RuntimeError> {
         let (after, result) = salvage::GivenUp::retry(|given_up| {
-            block::Block::new(self, state, ctx, given_up).apply(&incoming, &txs)
+            block::Block::new(self, state, ctx, given_up).apply(&settled, &incoming, &txs)
         })?;
         *state = after;
         Ok(result)

@@ -46,6 +46,8 @@ pub struct BlockContext {
     pub protocol_version: ProtocolVersion,
     /// The validators of the epoch and their stakes, in yoctoNEAR.
     pub validators: Arc<BTreeMap<AccountId, Balance>>,
+    /// The smallest stake that an account may offer, in yoctoNEAR.
+    pub minimum_stake: Balance,
     /// How much gas the block may burn before receipts are delayed.
     pub gas_limit: Gas,
 }
@@ -93,12 +95,6 @@ pub enum ViewCallError {
     AccountDoesNotExist {
         /// The account asked for.
         requested_account_id: AccountId,
-    },
-    /// The account has no contract.
-    #[error("Account ID #{contract_account_id} has no contract code")]
-    NoContractCode {
-        /// The account asked for.
-        contract_account_id: AccountId,
     },
     /// The contract failed, or did what a view must not.
     #[error("{message}")]

@@ -111,10 +111,14 @@ fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked
             None => Ok(()),
         },
         Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
+            require(rules, ProtocolFeature::GasKeys, "GasKeys")?;
             Err(lacking(rules, "gas keys"))
         }
         Action::DeterministicStateInit(_) => Err(lacking(rules, "deterministic state init")),
-        Action::UniversalStateInit(_) => Err(lacking(rules, "universal state init")),
+        Action::UniversalStateInit(_) => {
+            require(rules, ProtocolFeature::UniversalAccounts, "UniversalAccounts")?;
+            Err(lacking(rules, "universal state init"))
+        }
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) fn charge(
     find_account: impl FnOnce(&AccountId) -> Result<Option<Account>, RuntimeError>,
     find_key: impl FnOnce(&AccountId) -> Result<Option<AccessKey>, RuntimeError>,
 ) -> Result<Charged, InvalidTxError> {
+    let cost = transaction_cost(config, tx, gas_price).map_err(|_| InvalidTxError::CostOverflow)?;
     let signer_id = tx.signer_id();
     let mut account = find_account(signer_id)
         .map_err(|err| internal(&err))?
@@ -65,13 +66,7 @@ pub(super) fn charge(
             public_key: Box::new(tx.public_key().clone()),
         })
     })?;
-    let cost = transaction_cost(config, tx, gas_price).map_err(|_| InvalidTxError::CostOverflow)?;
-    if let Some(gas_key) = access_key.gas_key_info() {
-        return Err(InvalidTxError::InvalidNonceIndex {
-            tx_nonce_index: tx.nonce().nonce_index(),
-            num_nonces: gas_key.num_nonces,
-        });
-    }
+    check_nonce_index(tx, &access_key)?;
     check_nonce(tx, access_key.nonce, height)?;
 
     let balance = account.amount();
@@ -101,20 +96,23 @@ pub(super) fn charge(
     Ok(Charged { account, access_key, cost })
 }
 
+/// A nonce of many belongs to a gas key, and a gas key takes no other. No account has one here.
+fn check_nonce_index(tx: &Transaction, access_key: &AccessKey) -> Result<(), InvalidTxError> {
+    let tx_nonce_index = tx.nonce().nonce_index();
+    match access_key.gas_key_info() {
+        None if tx_nonce_index.is_none() => Ok(()),
+        gas_key => Err(InvalidTxError::InvalidNonceIndex {
+            tx_nonce_index,
+            num_nonces: gas_key.map_or(0, |info| info.num_nonces),
+        }),
+    }
+}
+
 fn check_nonce(
     tx: &Transaction,
     ak_nonce: Nonce,
     height: Option<BlockHeight>,
 ) -> Result<(), InvalidTxError> {
-    if tx.nonce().nonce_index().is_some() {
-        // A gas key's nonce with a key that is none.
-        return Err(InvalidTxError::InvalidAccessKeyError(
-            InvalidAccessKeyError::AccessKeyNotFound {
-                account_id: tx.signer_id().clone(),
-                public_key: Box::new(tx.public_key().clone()),
-            },
-        ));
-    }
     let tx_nonce = tx.nonce().nonce();
     let good = match tx.nonce_mode() {
         NonceMode::Monotonic => tx_nonce > ak_nonce,

@@ -71,6 +71,11 @@ impl State {
         root::root(&self.root)
     }
 
+    /// The trie nodes, encoded as nearcore does it, that prove what is under a prefix, the root first.
+    pub fn proof(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        root::proof(&self.root, prefix)
+    }
+
     /// A value of the state, decoded. `None` also when the bytes do not decode.
     pub fn get<T: BorshDeserialize>(&self, key: &TrieKey) -> Option<T> {
         T::try_from_slice(&self.get_raw(&key.to_vec())?).ok()

@@ -1,7 +1,7 @@
 //! The state root: the hash nearcore computes of a trie (`core/store/src/trie/raw_node.rs`).
 
 use super::PathNode;
-use super::trie::{Digest, Link, Node, Touched, Value};
+use super::trie::{Digest, Link, Node, Touched, Value, nibbles};
 use near_primitives::hash::{CryptoHash, hash};
 use std::sync::Arc;
 
@@ -49,14 +49,40 @@ fn digest(node: &Arc<Node>) -> Digest {
 }
 
 fn compute(node: &Node) -> Digest {
+    let Encoded { inner, inner_hash, outer, weight } = encode(node);
+    let size = |raw: &[u8]| u64::from(len_u32(raw));
+    match outer {
+        None => {
+            let sizes = (size(&inner), size(&inner));
+            Digest { hash: inner_hash, inner: inner_hash, weight, sizes }
+        }
+        Some(outer) => {
+            let sizes = (size(&outer), size(&inner));
+            Digest { hash: hash(&outer), inner: inner_hash, weight, sizes }
+        }
+    }
+}
+
+/// A node as nearcore encodes it.
+struct Encoded {
+    /// The leaf or the branch.
+    inner: Vec<u8>,
+    inner_hash: CryptoHash,
+    /// The extension above the branch.
+    outer: Option<Vec<u8>>,
+    /// The memory usage of the subtree.
+    weight: u64,
+}
+
+fn encode(node: &Node) -> Encoded {
     let Some(children) = &node.children else {
         let encoded = encode_nibbles(&node.prefix, true);
         let mut raw = vec![LEAF];
         push_bytes(&mut raw, &encoded);
         push_value(&mut raw, &node.value);
         let weight = NODE_COST + key_cost(&encoded) + value_cost(&node.value);
-        let (hash, size) = seal(raw, weight);
-        return Digest { hash, inner: hash, weight, sizes: (size, size) };
+        let inner = seal(raw, weight);
+        return Encoded { inner_hash: hash(&inner), inner, outer: None, weight };
     };
     let mut raw = Vec::new();
     match &node.value {
@@ -79,23 +105,53 @@ fn compute(node: &Node) -> Digest {
     }
     raw.extend(bitmap.to_le_bytes());
     hashes.iter().for_each(|hash| raw.extend(hash.as_bytes()));
-    let (inner, inner_size) = seal(raw, weight);
+    let inner = seal(raw, weight);
+    let inner_hash = hash(&inner);
     if node.prefix.is_empty() {
-        return Digest { hash: inner, inner, weight, sizes: (inner_size, inner_size) };
+        return Encoded { inner, inner_hash, outer: None, weight };
     }
     let encoded = encode_nibbles(&node.prefix, false);
     let mut raw = vec![EXTENSION];
     push_bytes(&mut raw, &encoded);
-    raw.extend(inner.as_bytes());
+    raw.extend(inner_hash.as_bytes());
     let weight = weight + NODE_COST + key_cost(&encoded);
-    let (hash, size) = seal(raw, weight);
-    Digest { hash, inner, weight, sizes: (size, inner_size) }
+    Encoded { inner, inner_hash, outer: Some(seal(raw, weight)), weight }
 }
 
-/// The hash of a node and its size in bytes.
-fn seal(mut raw: Vec<u8>, weight: u64) -> (CryptoHash, u64) {
+/// A node with its subtree's memory usage at the end, which is what is hashed.
+fn seal(mut raw: Vec<u8>, weight: u64) -> Vec<u8> {
     raw.extend(weight.to_le_bytes());
-    (hash(&raw), u64::from(len_u32(&raw)))
+    raw
+}
+
+/// The nodes that prove what is under a prefix: those on the way to it and all below, in the order in which
+/// nearcore's iterator meets them (`core/store/src/trie/ops/iter.rs`).
+pub(super) fn proof(link: &Link, prefix: &[u8]) -> Vec<Vec<u8>> {
+    let prefix = nibbles(prefix);
+    let mut proof = Vec::new();
+    // Nodes to visit, the next one last, each with what is left of the prefix.
+    let mut stack: Vec<(&Arc<Node>, &[u8])> = link.iter().map(|node| (node, &*prefix)).collect();
+    while let Some((node, mut rest)) = stack.pop() {
+        let Encoded { inner, outer, .. } = encode(node);
+        if let Some(outer) = outer {
+            proof.push(outer);
+            match rest.strip_prefix(&*node.prefix) {
+                Some(after) => rest = after,
+                None if node.prefix.starts_with(rest) => rest = &[],
+                None => continue,
+            }
+        }
+        proof.push(inner);
+        let children = node.children.iter().flat_map(|children| children.iter());
+        match rest.split_first() {
+            None => stack.extend(children.rev().flatten().map(|child| (child, rest))),
+            Some((first, after)) => {
+                let child = node.children.as_ref().and_then(|c| c.get(usize::from(*first)));
+                stack.extend(child.into_iter().flatten().map(|child| (child, after)));
+            }
+        }
+    }
+    proof
 }
 
 fn len_u32(bytes: &[u8]) -> u32 {

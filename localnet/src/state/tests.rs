@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use near_primitives::hash::hash;
 use std::collections::BTreeMap;
 
 /// A generator of numbers, so that the test is the same every time.
@@ -98,9 +99,9 @@ fn the_root_of_a_single_leaf_is_nearcores() {
     let mut state = State::new();
     state.set_raw(&[0xab], b"xyz".to_vec());
     let mut raw = vec![0, 2, 0, 0, 0, 0x20, 0xab, 3, 0, 0, 0];
-    raw.extend(near_primitives::hash::hash(b"xyz").as_bytes());
+    raw.extend(hash(b"xyz").as_bytes());
     raw.extend((50u64 + 2 * 2 + 3 + 50).to_le_bytes());
-    assert_eq!(state.root(), near_primitives::hash::hash(&raw));
+    assert_eq!(state.root(), hash(&raw));
 }
 
 #[test]
@@ -122,4 +123,29 @@ fn a_chain_of_keys_that_each_prolong_the_last_fits_on_a_small_stack() {
         drop(snapshot);
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_proof_leads_from_the_root_to_everything_under_a_prefix() {
+    let mut state = State::new();
+    for key in ["a", "ab1", "ab2", "ab2x", "b", "c9"] {
+        state.set_raw(key.as_bytes(), key.as_bytes().to_vec());
+    }
+    let proof = state.proof(b"ab");
+    let hashes: Vec<CryptoHash> = proof.iter().map(|node| hash(node)).collect();
+    assert_eq!(hashes[0], state.root());
+    // Each node is named by one before it.
+    for (n, id) in hashes.iter().enumerate().skip(1) {
+        let named = |node: &Vec<u8>| node.windows(32).any(|part| part == id.as_bytes());
+        assert!(proof[..n].iter().any(named), "node {n}");
+    }
+    let holds = |key: &str| {
+        let value = hash(key.as_bytes());
+        proof.iter().any(|node| node.windows(32).any(|part| part == value.as_bytes()))
+    };
+    assert!(["ab1", "ab2", "ab2x"].into_iter().all(holds));
+    assert!(!["b", "c9"].into_iter().any(holds));
+    // The absence of a prefix has a proof as well, and an empty state has none.
+    assert!(!state.proof(b"zz").is_empty());
+    assert!(State::new().proof(b"").is_empty());
 }

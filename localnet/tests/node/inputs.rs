@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-const METHODS: [&str; 27] = [
+const METHODS: [&str; 34] = [
     "block",
     "chunk",
     "gas_price",
@@ -32,6 +32,13 @@ const METHODS: [&str; 27] = [
     "validators",
     "EXPERIMENTAL_validators_ordered",
     "EXPERIMENTAL_maintenance_windows",
+    "EXPERIMENTAL_view_account",
+    "EXPERIMENTAL_view_code",
+    "EXPERIMENTAL_view_state",
+    "EXPERIMENTAL_view_access_key",
+    "EXPERIMENTAL_view_access_key_list",
+    "EXPERIMENTAL_view_gas_key_nonces",
+    "EXPERIMENTAL_call_function",
     "EXPERIMENTAL_congestion_level",
     "sandbox_patch_state",
     "broadcast_tx_async",

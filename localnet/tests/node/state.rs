@@ -62,7 +62,8 @@ impl Process {
         let (_, hash) = self.head().await;
         let tx = transfer(home, "near", nonce, hash.parse().unwrap());
         let encoded = near_primitives::serialize::to_base64(&borsh::to_vec(&tx).unwrap());
-        self.call("broadcast_tx_commit", json!([encoded])).await
+        let params = json!({"signed_tx_base64": encoded, "wait_until": "FINAL"});
+        self.call("send_tx", params).await
     }
 
     /// SIGKILL.

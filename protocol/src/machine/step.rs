@@ -228,8 +228,15 @@ impl LiveRequest {
             }
         };
         match storage {
-            StorageCheck::Held(key) => {
+            StorageCheck::Held(key) if needed == 1 => {
                 return Err(Refusal::KeyHeld { request_id, key: key.clone() });
+            }
+            StorageCheck::Held(_) => {
+                // It may come again, but it is public now: nobody else gets behind it.
+                if !self.public_digests.contains(&digest) {
+                    self.public_digests.push(digest);
+                }
+                return Ok(Step::Live(Box::new(self), Vec::new()));
             }
             StorageCheck::Conflict(key) if needed == 1 => {
                 return Err(Refusal::ReadConflict { request_id, key: key.clone() });

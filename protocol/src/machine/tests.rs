@@ -336,12 +336,52 @@ fn commitments_to_an_outdated_truth_are_void() {
 }
 
 #[test]
+fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_approvals(), &body);
+    let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
+    let held = StorageCheck::Held("k".into());
+    let mut request = request;
+    for _ in 0..2 {
+        let step = check_and_submit(request, "a.near", &body, held.clone(), IN_TIME).unwrap();
+        let (next, effects) = live(step);
+        assert!(effects.is_empty() && next.phase == Phase::Pending);
+        request = next;
+    }
+    assert_eq!(request.public_digests, [truth]);
+    let lazy = id("lazy.near");
+    let hash = commitment(&truth, &lazy);
+    let copied = Input::Commit { worker_id: &lazy, hash, height: IN_TIME };
+    assert!(matches!(
+        request.clone().step(copied).unwrap_err(),
+        Refusal::CommitmentToPublicBody { .. }
+    ));
+    // When the key is free it is taken, for those who stood behind it before.
+    let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
+    let Phase::Staged { winners, .. } = &request.phase else { panic!("{:?}", request.phase) };
+    assert_eq!(*winners, ["a.near", "b.near"].map(id));
+}
+
+#[test]
 fn a_request_for_one_approval_takes_no_commitment() {
     let worker = id("a.near");
     let error = sample()
         .step(Input::Commit { worker_id: &worker, hash: Hash32::of(b""), height: IN_TIME })
         .unwrap_err();
     assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
+}
+
+#[test]
+fn at_the_last_height_a_deadline_saturates() {
+    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let mut context = crate::context::sample();
+    context.block_height = u64::MAX - 1;
+    let live = LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"")).unwrap();
+    assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
+    let body = response::sample(7);
+    assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());
 }
 
 #[derive(Clone, Debug)]
@@ -422,7 +462,8 @@ proptest! {
                     let step = request.clone().step(Input::Part { worker_id: &names[*who], part: &part, height });
                     match step {
                         Ok(Step::Live(next, effects)) if next.upload.as_ref().is_some_and(Upload::is_complete) => {
-                            prop_assert_eq!(effects, vec![Effect::KeepPart(1)]);
+                            // A part that is there already submits the whole again.
+                            prop_assert!(effects.iter().all(|effect| *effect == Effect::KeepPart(1)));
                             let body = Body { in_parts: true, ..Body::whole(response) };
                             let storage = checks[*storage].clone();
                             let step = next.step(Input::Resolve { worker_id: &names[*who], body, storage, height });

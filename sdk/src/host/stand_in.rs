@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::context::Context;
+use crate::context::{Context, DecodeError};
 
 /// What the stand-in remembers.
 #[derive(Default)]
@@ -38,8 +38,8 @@ pub(crate) fn logs() -> Vec<String> {
     with(|host| host.logs.clone())
 }
 
-pub(crate) fn context() -> Vec<u8> {
-    with(|host| encode(&host.context))
+pub(crate) fn context() -> Result<Context, DecodeError> {
+    Ok(with(|host| host.context.clone()))
 }
 
 pub(crate) fn storage_read(key: &[u8]) -> Option<Vec<u8>> {
@@ -87,23 +87,4 @@ fn next(state: &mut u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
-}
-
-/// The borsh encoding of a context, as the executor hands it over.
-fn encode(context: &Context) -> Vec<u8> {
-    let text = |bytes: &mut Vec<u8>, text: &str| {
-        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(text.as_bytes());
-    };
-    let mut bytes = context.request_id.to_le_bytes().to_vec();
-    text(&mut bytes, &context.contract_id);
-    bytes.extend_from_slice(&context.block_height.to_le_bytes());
-    bytes.extend_from_slice(&context.block_timestamp.to_le_bytes());
-    bytes.extend_from_slice(&context.epoch_height.to_le_bytes());
-    bytes.extend_from_slice(&context.random_seed);
-    text(&mut bytes, &context.signer_id);
-    text(&mut bytes, &context.predecessor_id);
-    bytes.extend_from_slice(&context.attached_deposit.to_le_bytes());
-    bytes
 }

@@ -2,25 +2,15 @@
 
 use outlayer_protocol::{
     AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId,
-    views::{ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView, WorkerView},
+    views::{
+        CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView,
+        WorkerView,
+    },
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{At, ChainError, Node, transport::clip};
-
-/// What `get_code_info` says about published code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeInfo {
-    /// SHA-256 of the whole.
-    pub hash: Hash32,
-    /// Who pays for its storage.
-    pub publisher_id: AccountId,
-    /// Its length, bytes.
-    pub total_bytes: u32,
-    /// How many of them are there; fewer than the total while it is being published.
-    pub published_bytes: u32,
-}
 
 /// An OutLayer contract on a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -128,7 +118,11 @@ impl Contract {
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn code_info(&self, hash: &Hash32, at: At) -> Result<Option<CodeInfo>, ChainError> {
+    pub async fn code_info(
+        &self,
+        hash: &Hash32,
+        at: At,
+    ) -> Result<Option<CodeInfoView>, ChainError> {
         self.view("get_code_info", json!({ "hash": hash }), at).await
     }
 

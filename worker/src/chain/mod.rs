@@ -16,7 +16,7 @@ mod transport;
 mod tests;
 
 pub use account::{Account, CallOutcome, SendError};
-pub use contract::{CodeInfo, Contract};
+pub use contract::Contract;
 pub use error::ChainError;
 pub use near_crypto::SecretKey;
 pub use node::{At, Block, Node, NodeConfig};

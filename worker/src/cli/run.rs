@@ -8,7 +8,7 @@ use outlayer_protocol::AccountId;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::KeyFile;
-use crate::{SecretKey, Worker, WorkerConfig, chain::At};
+use crate::{SecretKey, Worker, WorkerConfig, chain::At, engine::compiled_dir};
 
 /// Options of `run`. Each can be given as an environment variable instead.
 #[derive(Args)]
@@ -37,7 +37,7 @@ pub struct RunArgs {
     /// Milliseconds between two looks at the pending requests
     #[arg(long, env = "OUTLAYER_POLL_INTERVAL", default_value_t = 500)]
     pub poll_interval: u64,
-    /// Where code is kept between runs [default: in memory only]
+    /// Where code, and what it compiles to, is kept between runs [default: in memory only]
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Milliseconds between an execution and its submission: a standby worker gives others the first go
@@ -118,6 +118,8 @@ impl RunArgs {
         config.concurrency = self.concurrency;
         config.in_flight = self.in_flight;
         config.poll_interval = Duration::from_millis(self.poll_interval.max(10));
+        config.executor.cache_dir = self.cache_dir.as_deref().map(compiled_dir);
+        config.executor.pool = u32::try_from(self.concurrency.max(1)).ok();
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
         config.submit_delay = Duration::from_millis(self.submit_delay);

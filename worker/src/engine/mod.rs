@@ -2,7 +2,10 @@
 
 mod snapshot;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use outlayer_executor::{Execution, ExecutorConfig};
 use outlayer_executor::{Executor, Fault, Job};
@@ -15,6 +18,11 @@ use snapshot::ChainSnapshot;
 /// The version of this build's engine, and NEAR's protocol version whose fees its gas meter uses.
 pub fn served() -> (EngineVersion, u32) {
     (outlayer_executor::ENGINE_VERSION, outlayer_executor::NEAR_CONFIG_VERSION)
+}
+
+/// Where in a cache folder the engine keeps what it compiles, beside the code.
+pub fn compiled_dir(cache_dir: &Path) -> PathBuf {
+    cache_dir.join("compiled")
 }
 
 /// An execution without a verdict. It says something about this machine or its node, never about the guest.

@@ -155,7 +155,9 @@ impl Chain {
     fn resolve(&mut self, body: &ExecutionResponse) -> Result<(), String> {
         let id = body.request_id;
         let view = self.live.get(&id).ok_or("no such request")?;
-        let storage = match first_conflict(&body.reads, |key| self.storage.get(key)) {
+        let storage = match first_conflict(&body.reads, |key| {
+            self.storage.get(key).map(|value| Hash32::of(value))
+        }) {
             Some(key) => StorageCheck::Conflict(key.clone()),
             None => StorageCheck::Fits,
         };

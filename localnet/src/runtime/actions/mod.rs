@@ -15,6 +15,7 @@ use super::fees::exec_fee;
 use super::function_call;
 use super::outcome::ActionResult;
 use super::types::RuntimeError;
+use near_primitives::account::id::AccountType;
 use near_primitives::account::{Account, AccountContract};
 use near_primitives::action::Action;
 use near_primitives::action::delegate::VersionedSignedDelegateActionRef;
@@ -49,7 +50,11 @@ pub(super) fn apply(
         account.as_ref().map_or(AccountContract::None, |account| account.contract().into_owned()),
     ];
     let is_refund = receipt.predecessor_id().is_system();
-    let may_create_implicit = actions.len() == 1 && !is_refund;
+    // A transfer may come before other actions only on an account whose id commits to its contract
+    // (`FixDeterministicAccountIdCreation`).
+    let alone = actions.len() == 1
+        || account_id.get_account_type() == AccountType::NearDeterministicAccount;
+    let may_create_implicit = alone && !is_refund;
     let checked =
         checks::existence(action, account.as_ref(), account_id, &block.config, may_create_implicit)
             .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
@@ -72,7 +77,10 @@ pub(super) fn apply(
         Action::Transfer(transfer) => {
             transfer::apply(block, running, account, actor_id, transfer.deposit, is_refund)?;
         }
-        Action::Stake(stake) => stake::apply(present(account)?, account_id, stake, &mut result)?,
+        Action::Stake(stake) => {
+            let least = block.ctx.minimum_stake;
+            stake::apply(present(account)?, account_id, stake, least, &mut result)?;
+        }
         Action::AddKey(add) => {
             keys::add(block, present(account)?, account_id, add, &mut result)?;
         }

@@ -1,19 +1,18 @@
 //! Stake (`action_stake` in nearcore's `runtime/runtime/src/actions.rs`).
-//!
-//! The seat price of a network with one validator is no use here, so there is no minimum stake.
 
 use super::super::outcome::ActionResult;
 use super::super::types::RuntimeError;
 use near_primitives::account::Account;
 use near_primitives::action::StakeAction;
 use near_primitives::errors::ActionErrorKind;
-use near_primitives::types::AccountId;
 use near_primitives::types::validator_stake::ValidatorStake;
+use near_primitives::types::{AccountId, Balance};
 
 pub(super) fn apply(
     account: &mut Account,
     account_id: &AccountId,
     stake: &StakeAction,
+    minimum_stake: Balance,
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
     let locked = account.locked();
@@ -29,6 +28,14 @@ pub(super) fn apply(
     };
     if locked.is_zero() && stake.stake.is_zero() {
         result.fail(ActionErrorKind::TriesToUnstake { account_id: account_id.clone() });
+        return Ok(());
+    }
+    if !stake.stake.is_zero() && stake.stake < minimum_stake {
+        result.fail(ActionErrorKind::InsufficientStake {
+            account_id: account_id.clone(),
+            stake: stake.stake,
+            minimum_stake,
+        });
         return Ok(());
     }
     result.validator_proposals.push(ValidatorStake::new(

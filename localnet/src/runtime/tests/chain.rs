@@ -97,6 +97,7 @@ impl Chain {
                 id("test.near"),
                 Balance::from_near(50_000_000),
             )])),
+            minimum_stake: Balance::from_near(10),
             gas_limit: self.gas_limit,
         }
     }
@@ -106,7 +107,7 @@ impl Chain {
         self.height += 1 + skip;
         let ctx = self.context(self.height);
         let incoming = std::mem::take(&mut self.outgoing);
-        let result = ENGINE.apply(&mut self.state, &ctx, incoming, txs).unwrap();
+        let result = ENGINE.apply(&mut self.state, &ctx, vec![], incoming, txs).unwrap();
         for outcome in result.outcomes {
             let known = self.outcomes.insert(outcome.id, (outcome.outcome, self.height));
             assert!(known.is_none(), "two outcomes of {}", outcome.id);

@@ -104,7 +104,7 @@ fn a_deleted_account_leaves_no_key_and_no_data() {
 }
 
 #[test]
-fn a_stake_is_locked_and_proposed() {
+fn a_stake_that_is_large_enough_is_locked_and_proposed() {
     let mut chain = chain(88);
     let stake = |near| {
         vec![Action::Stake(Box::new(StakeAction {
@@ -115,6 +115,15 @@ fn a_stake_is_locked_and_proposed() {
     let tx = chain.run("alice.test.near", "alice.test.near", stake(0));
     let account_id = id("alice.test.near");
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::TriesToUnstake { account_id }));
+    let tx = chain.run("alice.test.near", "alice.test.near", stake(9));
+    assert_eq!(
+        chain.failure(&tx),
+        Some(ActionErrorKind::InsufficientStake {
+            account_id: id("alice.test.near"),
+            stake: Balance::from_near(9),
+            minimum_stake: Balance::from_near(10),
+        })
+    );
     chain.run("alice.test.near", "alice.test.near", stake(60));
     let account = chain.state.account(&id("alice.test.near")).unwrap();
     assert_eq!(account.locked(), Balance::from_near(60));
@@ -181,6 +190,23 @@ fn an_eth_implicit_account_uses_a_wallet_that_nobody_has_deployed() {
         account_id: id(wallet),
     });
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(error)));
+}
+
+/// `is_deterministic_account_multi_action_eligible` in `runtime/runtime/src/lib.rs`.
+#[test]
+fn a_transfer_makes_an_account_whose_id_commits_to_its_contract_even_before_other_actions() {
+    let mut chain = chain(84);
+    let name = "0s0123456789abcdef0123456789abcdef01234567";
+    let actions = vec![transfer(Balance::from_near(1)), call("hello", b"")];
+    let tx = chain.run("alice.test.near", name, actions);
+    // The account was there for the call, which found no code.
+    assert!(matches!(
+        chain.failure(&tx),
+        Some(ActionErrorKind::FunctionCallError(FunctionCallError::CompilationError(_)))
+    ));
+    let tx = chain.run("alice.test.near", name, vec![transfer(Balance::from_near(1))]);
+    assert_eq!(chain.failure(&tx), None);
+    assert_eq!(chain.amount(name), Balance::from_near(1));
 }
 
 #[test]
@@ -276,6 +302,41 @@ fn a_timeout_falls_due_after_200_blocks() {
         chain.block(vec![]);
         chain.settle();
         assert!(chain.is_done(&hash));
+    }
+}
+
+/// A timeout is made at the end of the block 200 above and arrives in the next. A resume that executes before it there
+/// still wins: `PromiseYieldStatus` in `runtime/runtime/src/{ext,lib}.rs`.
+#[test]
+fn a_resume_races_the_timeout_and_wins_until_it_has_arrived() {
+    for (blocks, wins) in [(199, true), (200, true), (201, true), (202, false), (203, false)] {
+        let mut chain = chain(84);
+        chain.create("y.test.near", Balance::from_near(10), Some(contract("yield")));
+        let alice = id("alice.test.near");
+        let calls = vec![call("y_ret", b"")];
+        let asked = chain.sign(&alice, "alice.test.near", &id("y.test.near"), calls, 1);
+        let asked_hash = asked.get_hash();
+        chain.block(vec![asked]);
+        chain.block(vec![]);
+        let made = chain.height;
+        // The block below takes the transaction, whose receipt then executes in time.
+        while chain.height + 2 < made + blocks {
+            chain.block(vec![]);
+        }
+        let calls = vec![call("r", b"payload")];
+        let resume = chain.sign(&alice, "alice.test.near", &id("y.test.near"), calls, 1);
+        let resume_hash = resume.get_hash();
+        chain.block(vec![resume]);
+        chain.block(vec![]);
+        assert_eq!(chain.height, made + blocks);
+        chain.settle();
+        assert_eq!(chain.value(&resume_hash), if wins { b"1" } else { b"0" }, "{blocks}");
+        // The callback returns what came, or what it says of a timeout.
+        let value = chain.value(&asked_hash);
+        assert_eq!(value == b"payload", wins, "{blocks}: {value:?}");
+        let yielded = chain.receipt_outcome(&asked_hash).receipt_ids[0];
+        let ran = chain.outcomes[&yielded].1;
+        assert_eq!(ran, made + blocks.min(200) + 1 + u64::from(blocks == 201), "{blocks}");
     }
 }
 

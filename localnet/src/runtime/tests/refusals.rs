@@ -96,6 +96,39 @@ fn what_localnet_lacks_says_so() {
     }
 }
 
+/// `require_protocol_feature` in `runtime/runtime/src/verifier.rs`, `ValidatedTransaction` in
+/// `core/primitives/src/transaction.rs`.
+#[test]
+fn what_nearcore_lacks_at_84_is_refused_as_it_does() {
+    let chain = chain(84);
+    let transfer = Action::TransferToGasKey(Box::new(TransferToGasKeyAction {
+        public_key: public_key("gas"),
+        deposit: Balance::from_near(1),
+    }));
+    let permission =
+        AccessKeyPermission::GasKeyFullAccess(GasKeyInfo { balance: Balance::ZERO, num_nonces: 1 });
+    let key = add_key(public_key("gas"), AccessKey { nonce: 0, permission });
+    for action in [transfer, key] {
+        let error =
+            actions_error(chain.refused("alice.test.near", "alice.test.near", vec![action]));
+        let unsupported = ActionsValidationError::UnsupportedProtocolFeature {
+            protocol_feature: "GasKeys".to_owned(),
+            version: 84,
+        };
+        assert_eq!(error, unsupported);
+    }
+}
+
+/// `can_verify_and_charge_tx` in `chain/chain/src/runtime/mod.rs` prices a transaction before it looks for its
+/// signer.
+#[test]
+fn a_cost_beyond_all_numbers_comes_before_a_signer_that_is_not_there() {
+    let chain = chain(84);
+    let much = || transfer(Balance::from_yoctonear(u128::MAX));
+    let error = chain.refused("nobody.test.near", "bob.test.near", vec![much(), much()]);
+    assert_eq!(error, InvalidTxError::CostOverflow);
+}
+
 #[test]
 fn a_limited_key_calls_only_what_it_may() {
     let mut chain = chain(84);

@@ -1,4 +1,4 @@
-//! Compiled modules in memory, by the hash of their source.
+//! The upper level: compiled modules in memory, ready to run, by the hash of their source.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 use outlayer_protocol::Hash32;
 
 /// The last modules used, up to a number of source bytes. What was used longest ago goes first.
-pub(crate) struct ModuleCache<T> {
+pub(crate) struct MemoryCache<T> {
     capacity: usize,
     inner: Mutex<Inner<T>>,
 }
@@ -25,7 +25,7 @@ struct Entry<T> {
     used: u64,
 }
 
-impl<T: Clone> ModuleCache<T> {
+impl<T: Clone> MemoryCache<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity, inner: Mutex::new(Inner { entries: HashMap::new(), bytes: 0, clock: 0 }) }
     }
@@ -39,7 +39,7 @@ impl<T: Clone> ModuleCache<T> {
         Some(entry.value.clone())
     }
 
-    /// Keeps `value`, compiled from `bytes` bytes of source, and lets go of others until all fit.
+    /// Keeps `value`, which counts for `bytes` bytes of source, and lets go of others until all fit.
     pub(crate) fn insert(&self, hash: Hash32, value: T, bytes: usize) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clock += 1;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let cache = ModuleCache::new(10);
+        let cache = MemoryCache::new(10);
         let [a, b, c] = [b"a", b"b", b"c"].map(|name| Hash32::of(name));
         cache.insert(a, 'a', 4);
         cache.insert(b, 'b', 4);

@@ -1,4 +1,6 @@
-//! The import module `outlayer`, and safe functions over it. The only place with `unsafe`.
+//! The import module `outlayer`, and safe functions over it. With `component`, the only place with `unsafe`.
+
+use crate::context::{Context, DecodeError};
 
 /// The functions as the host has them. Pointers are offsets into the module's memory, lengths are
 /// bytes; the host traps when a range lies outside of the memory. A function that fills a buffer
@@ -46,12 +48,12 @@ fn read_with(fill: impl Fn(&mut [u8]) -> i64) -> Option<Vec<u8>> {
     }
 }
 
-pub(crate) fn context() -> Vec<u8> {
-    read_with(|buffer| {
+pub(crate) fn context() -> Result<Context, DecodeError> {
+    let encoded = read_with(|buffer| {
         // SAFETY: pointer and capacity belong to one live buffer, which the host only fills.
         unsafe { outlayer::context_read(buffer.as_mut_ptr(), buffer.len()) }.into()
-    })
-    .unwrap_or_default()
+    });
+    Context::decode(&encoded.unwrap_or_default())
 }
 
 pub(crate) fn storage_read(key: &[u8]) -> Option<Vec<u8>> {

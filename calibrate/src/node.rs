@@ -1,0 +1,138 @@
+//! near-vm-runner, set up as a node sets it up.
+
+use std::sync::Arc;
+
+use near_account_id::AccountIdRef;
+use near_parameters::{ExtCosts, RuntimeConfig, RuntimeConfigStore};
+use near_primitives_core::{
+    account::AccountContract,
+    hash::CryptoHash,
+    types::{Balance, Gas},
+};
+use near_vm_runner::{
+    Contract, ContractCode, FilesystemContractRuntimeCache,
+    logic::{
+        GasCounter, VMContext, VMOutcome, errors::VMRunnerError,
+        mocks::mock_external::MockedExternal,
+    },
+    noop_background_spawner,
+};
+use outlayer_executor::NEAR_CONFIG_VERSION;
+use tempfile::TempDir;
+
+use crate::CalibrationError;
+
+/// How many contracts stay loaded.
+const LOADED_CONTRACTS: usize = 64;
+/// How many bytes of compiled contracts are kept on disk.
+const DISK_CACHE_BYTES: u64 = 1 << 30;
+
+/// A node's contract runtime under the pinned configuration, with storage in memory. Compiled contracts are
+/// cached on disk and loaded ones in memory, as a node does it.
+pub struct Node {
+    config: Arc<RuntimeConfig>,
+    cache: FilesystemContractRuntimeCache,
+    _folder: TempDir,
+}
+
+struct Code(Arc<ContractCode>);
+
+impl Contract for Code {
+    fn hash(&self) -> CryptoHash {
+        *self.0.hash()
+    }
+
+    fn get_code(&self) -> Option<Arc<ContractCode>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// The runtime configuration that the executor pins.
+pub fn config() -> Arc<RuntimeConfig> {
+    Arc::clone(RuntimeConfigStore::new(None).get_config(NEAR_CONFIG_VERSION))
+}
+
+impl Node {
+    /// Sets it up, with its cache in a temporary folder.
+    ///
+    /// # Errors
+    /// [`CalibrationError::Engine`] when there can be no such folder.
+    pub fn new() -> Result<Self, CalibrationError> {
+        let failed = |error: std::io::Error| CalibrationError::Engine {
+            engine: "near-vm-runner's cache",
+            reason: error.to_string(),
+        };
+        let folder = TempDir::new().map_err(failed)?;
+        let cache = FilesystemContractRuntimeCache::with_memory_cache(
+            folder.path(),
+            None::<&str>,
+            "contracts",
+            LOADED_CONTRACTS,
+            None,
+            DISK_CACHE_BYTES,
+            noop_background_spawner(),
+        )
+        .map_err(failed)?;
+        Ok(Self { config: config(), cache, _folder: folder })
+    }
+
+    /// What NEAR charges for loading a contract of so many bytes, in gas.
+    pub fn loading_gas(&self, bytes: u64) -> u64 {
+        let gas = |cost: ExtCosts| cost.gas(&self.config.wasm_config.ext_costs).as_gas();
+        let byte = gas(ExtCosts::contract_loading_bytes);
+        gas(ExtCosts::contract_loading_base).saturating_add(bytes.saturating_mul(byte))
+    }
+
+    /// Calls `method` of `code` with so much gas.
+    ///
+    /// # Errors
+    /// The runner's own failures; a contract's failure is in the outcome.
+    pub fn call(
+        &self,
+        code: &[u8],
+        method: &str,
+        input: &[u8],
+        gas: u64,
+    ) -> Result<VMOutcome, VMRunnerError> {
+        let wasm = &self.config.wasm_config;
+        let counter = GasCounter::new(
+            wasm.ext_costs.clone(),
+            Gas::from_gas(gas),
+            wasm.regular_op_cost,
+            Gas::from_gas(gas),
+            false,
+        );
+        let code = Code(Arc::new(ContractCode::new(code.to_vec(), None)));
+        let prepared =
+            near_vm_runner::prepare(&code, Arc::clone(wasm), Some(&self.cache), counter, method);
+        let fees = Arc::clone(&self.config.fees);
+        near_vm_runner::run(prepared, &mut MockedExternal::new(), &context(input, gas), fees)
+    }
+}
+
+/// A call's context with nothing remarkable in it.
+pub fn context(input: &[u8], gas: u64) -> VMContext {
+    const ACCOUNT: &AccountIdRef = AccountIdRef::new_or_panic("node.near");
+    let account = || ACCOUNT.to_owned();
+    VMContext {
+        current_account_id: account(),
+        signer_account_id: account(),
+        signer_account_pk: vec![0; 33],
+        predecessor_account_id: account(),
+        refund_to_account_id: account(),
+        input: input.into(),
+        promise_results: Vec::new().into(),
+        block_height: 1,
+        block_timestamp: 1,
+        epoch_height: 1,
+        account_balance: Balance::from_near(1),
+        account_locked_balance: Balance::from_near(0),
+        storage_usage: 1_000_000,
+        account_contract: AccountContract::Local(CryptoHash::default()),
+        attached_deposit: Balance::from_near(0),
+        prepaid_gas: Gas::from_gas(gas),
+        random_seed: vec![0; 32],
+        view_config: None,
+        output_data_receivers: Vec::new(),
+    }
+}

@@ -1,0 +1,248 @@
+//! The layout of state: one entry of every kind, byte for byte, for each layout that there was (`layouts/`), and what becomes of
+//! the previous one.
+
+use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
+
+use near_sdk::{NearToken, state::ContractState};
+use outlayer_protocol::{
+    Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits, ResponsePart,
+    config::{Prices, RequestBounds},
+    upload::{MIN_PART_BYTES, TURN_BLOCKS},
+};
+
+use super::world::*;
+use crate::{Contract, ContractError, LAYOUT};
+
+const ZERO: NearToken = NearToken::ZERO;
+const WORKER: &str = "worker.near";
+
+type Entries = HashMap<Vec<u8>, Vec<u8>>;
+
+/// Every number is its own, so that two that change places are noticed.
+fn distinct() -> Config {
+    Config {
+        engine_version: EngineVersion(1),
+        near_config_version: 2,
+        prices: Prices {
+            base_fee: yocto(10_000_000_000_000_000_000_003),
+            per_fuel: yocto(4),
+            per_gas: yocto(5),
+            per_byte: yocto(20_000_000_000_000_006),
+        },
+        protocol_share_bps: 700,
+        max_fuel: 8_000_000_000,
+        max_gas: 9_000_000_000,
+        bounds: RequestBounds {
+            limits: ResourceLimits {
+                compute: Compute::Fuel(10),
+                memory_bytes: 1 << 30,
+                table_elements: 20_000,
+                instances: 30,
+                output_bytes: 400_001,
+                log_bytes: 70_000,
+                journal_bytes: 4_002,
+                storage_reads: 31,
+                storage_writes: 32,
+                host_calls: 2_000_000,
+            },
+            input_bytes: 5_000,
+            args_env_bytes: 5_001,
+            url_bytes: 1_001,
+            approvals: 5,
+        },
+        yield_timeout_blocks: 200,
+        sweep_delay_blocks: 201,
+    }
+}
+
+/// A contract with an entry of every kind.
+fn every_kind() -> World {
+    let mut world = World::with(distinct());
+    for name in [WORKER, "other.near"] {
+        world.owner(|c| c.register_worker(id(name), Some("about".to_owned())));
+    }
+    world.owner(|c| c.propose_owner(id("new.near")));
+    world.owner(|c| c.propose_upgrade(Some(Hash32::of(b"upgrade"))));
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    world.call("dapp.near", ZERO, |c| c.storage_set("key".into(), "value".into())).unwrap();
+    let code = vec![7; 20_000];
+    for (hash, total) in [(Hash32::of(&code), 20_000), (Hash32::of(b"part"), 30_000)] {
+        let chunk = code.clone();
+        world
+            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
+            .unwrap();
+    }
+    let retired = vec![8; 100];
+    let hash = Hash32::of(&retired);
+    world
+        .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, 100, 0, retired))
+        .unwrap();
+    world.call("pub.near", NearToken::from_near(1), |c| c.retire_code(hash)).unwrap();
+    world.deliver_transfers();
+    world.deleted.insert(id("gone.near"));
+    let mut gone = request("bounces");
+    gone.limits = ResourceLimits { compute: Compute::Fuel(9), ..distinct().bounds.limits };
+    gone.limits.output_bytes = 100;
+    let mut staged = gone.clone();
+    staged.code.hash = Hash32::of(&code);
+    staged.code.url = None;
+    gone.refund_to = Some(id("gone.near"));
+    let first = world.request("dapp.near", &gone);
+    let mut body = answer(first, "x");
+    body.used = Compute::Fuel(9);
+    world.resolve(WORKER, &body).unwrap();
+    world.settle(first);
+    let second = world.request("dapp.near", &staged);
+    body.request_id = second;
+    body.reads = vec![read("key", Some("value"))];
+    body.journal = vec![write("key", None)];
+    world.resolve(WORKER, &body).unwrap();
+    let mut large = gone.clone();
+    large.limits.output_bytes = 300_000;
+    let request_id = world.request("dapp.near", &large);
+    let part = ResponsePart {
+        request_id,
+        digest: Hash32::of(b"digest"),
+        total_bytes: 300_000,
+        offset: 0,
+        bytes: vec![9; MIN_PART_BYTES as usize].into(),
+    };
+    world.call("other.near", ZERO, |c| c.stage_response(part.clone())).unwrap();
+    world.height += TURN_BLOCKS;
+    world.call(WORKER, ZERO, |c| c.stage_response(part)).unwrap();
+    world.audit();
+    world
+}
+
+/// A line for each entry, in the order of the keys: key and value in hex, a long run of one byte as that byte and its length.
+fn dump(entries: &Entries) -> String {
+    let mut entries: Vec<_> = entries.iter().collect();
+    entries.sort();
+    let mut text = String::new();
+    for (key, value) in entries {
+        let _ = write!(text, "{} ", hex(key));
+        match value.first() {
+            Some(first) if value.len() > 1_000 && value.iter().all(|byte| byte == first) => {
+                let _ = writeln!(text, "{first:02x}*{}", value.len());
+            }
+            _ => text += &(hex(value) + "\n"),
+        }
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse(text: &str) -> Entries {
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        match hex.split_once('*') {
+            Some((_, length)) => vec![digit(0); length.parse().unwrap()],
+            None => (0..hex.len()).step_by(2).map(digit).collect(),
+        }
+    };
+    let entries = text.lines().map(|line| line.split_once(' ').unwrap());
+    entries.map(|(key, value)| (bytes(key), bytes(value))).collect()
+}
+
+fn file(layout: u16) -> PathBuf {
+    let name = format!("src/tests/layouts/{layout}.txt");
+    [env!("CARGO_MANIFEST_DIR"), &name].iter().collect()
+}
+
+/// When this fails on purpose, raise [`LAYOUT`], teach [`Contract::migrate`](crate::Contract::migrate) the layout that was,
+/// and have `UPDATE_SNAPSHOTS=1 cargo test --workspace --lib -- layout` write the file of the new one.
+#[test]
+fn the_layout_of_state_does_not_move() {
+    let found = dump(&every_kind().storage);
+    let mut prefixes: Vec<_> = found.lines().map(|line| line[..2].to_owned()).collect();
+    prefixes.dedup();
+    assert_eq!(prefixes.concat(), hex(b"Sbcdehiklmnpqrstuvwx"), "an entry of every kind");
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(file(LAYOUT), &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(file(LAYOUT)).unwrap();
+    assert!(found == expected, "the state differs from {}", file(LAYOUT).display());
+}
+
+/// Layout 1, from before the contract counted what bounced, with no request live.
+fn layout_1() -> World {
+    let mut world = World::new();
+    world.storage = parse(&std::fs::read_to_string(file(1)).unwrap());
+    let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (40 + key.len() + value.len()) as u64;
+    world.usage = 100_000 + world.storage.iter().map(bytes).sum::<u64>();
+    world.deleted.insert(id("gone.near"));
+    world
+}
+
+fn migrate(world: &mut World) -> Result<(), ContractError> {
+    let (storage, usage) = (world.storage.clone(), world.usage);
+    // The method reads the raw state; what the mock would write back is the new one.
+    world.enter(&id(CONTRACT), ZERO, Vec::new());
+    let migrated = Contract::migrate();
+    if let Ok(contract) = &migrated {
+        contract.state_write();
+    }
+    world.leave();
+    if migrated.is_err() {
+        (world.storage, world.usage) = (storage, usage);
+    }
+    migrated.map(drop)
+}
+
+#[test]
+fn the_state_of_the_previous_layout_is_migrated_and_nobody_loses_anything() {
+    let mut world = layout_1();
+    migrate(&mut world).unwrap();
+    let contract = world.contract();
+    assert_eq!((contract.layout, contract.live_until), (LAYOUT, world.height));
+    assert_eq!(contract.owner_id, OWNER);
+    assert_eq!(contract.proposed_owner_id, Some(id("new.near")));
+    assert_eq!(contract.next_request_id, 2);
+    assert_eq!(contract.upgrade.unwrap().code_hash, Hash32::of(b"upgrade"));
+    world.balance = OWN.checked_add(contract.funds.total()).unwrap();
+    world.uncounted = 40 + 1 + "gone.near".len() as u64 + 16;
+    world.audit();
+
+    // Everybody finds what they had.
+    let view = world.view(|c| c.get_worker(id(WORKER))).unwrap();
+    assert_eq!((view.settled, view.metadata.as_str()), (2, "about"));
+    let value = world.view(|c| c.storage_get(id("dapp.near"), "kept".into()));
+    assert_eq!(value, Some("value".into()));
+    world.deleted.clear();
+    world.call("gone.near", ZERO, |c| c.claim()).unwrap();
+    world.audit();
+    world.call(WORKER, ZERO, |c| c.withdraw_earnings()).unwrap();
+    world.owner(|c| c.withdraw_protocol_share());
+    world.call("dapp.near", yocto(1), |c| c.storage_unregister(Some(true))).unwrap();
+    for hash in [Hash32::of(&[7; 20_000]), Hash32::of(b"part")] {
+        world.call("pub.near", ZERO, |c| c.delete_code(hash)).unwrap();
+    }
+    world.deliver_transfers();
+    assert_eq!((world.contract().funds.total(), world.balance), (ZERO, OWN));
+
+    // And life goes on.
+    world.owner(|c| c.set_config(config()));
+    let request_id = world.request("dapp.near", &request("after"));
+    world.resolve(WORKER, &answer(request_id, "x")).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
+    assert_eq!(migrate(&mut world), Ok(()), "twice is as good as once");
+}
+
+#[test]
+fn a_migration_that_cannot_carry_live_requests_is_refused_while_there_are_any() {
+    let mut world = layout_1();
+    let key = b"STATE".to_vec();
+    let mut state = world.storage[&key].clone();
+    // The number of live requests stands after the number of the next one, which is 2.
+    let next = state.windows(12).position(|w| w == [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    state[next + 8] = 3;
+    world.storage.insert(key.clone(), state.clone());
+    assert_eq!(migrate(&mut world), Err(ContractError::LiveRequests { found: 3 }));
+    assert_eq!(world.storage[&key], state);
+    state.truncate(50);
+    world.storage.insert(key, state);
+    assert_eq!(migrate(&mut world), Err(ContractError::Layout { found: Some(1) }));
+}

@@ -1,0 +1,88 @@
+//! The contract's ABI, as near-sdk describes every method, against the committed `abi.json`: nobody's arguments or results
+//! change unnoticed. JSON where callers are met, borsh between worker and contract.
+//!
+//! When it has changed on purpose, `UPDATE_SNAPSHOTS=1 cargo test --workspace --test abi` writes the file anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::Path;
+
+use near_abi::{AbiFunction, AbiMetadata, AbiRoot, AbiType};
+use near_sdk::{__private::ChunkedAbiEntry, borsh, schemars::r#gen::SchemaGenerator};
+// Linked for the functions below.
+use outlayer_contract as _;
+use outlayer_protocol::Settlement;
+
+/// What near-sdk makes of each `#[near] impl`: a function with the name of its first method, which gives the JSON of the
+/// description of all its methods. `links.rs` of the integration tests compares the methods with what the Wasm exports, so that none
+/// is forgotten here.
+macro_rules! described {
+    ($($name:ident)*) => {{
+        // Both sides are compiled by one compiler.
+        #[allow(improper_ctypes)]
+        unsafe extern "C" {
+            $(fn $name() -> (*const u8, usize);)*
+        }
+        let parts = [$(unsafe { $name() }),*];
+        parts.map(|(start, length)| unsafe { std::slice::from_raw_parts(start, length) })
+    }};
+}
+
+fn parts() -> Vec<ChunkedAbiEntry> {
+    let parts = described! {
+        __near_abi_cancel_execution
+        __near_abi_claim
+        __near_abi_estimate_cost
+        __near_abi_new
+        __near_abi_propose_upgrade
+        __near_abi_publish_code
+        __near_abi_register_worker
+        __near_abi_request_execution
+        __near_abi_resolve_execution
+        __near_abi_storage_deposit
+        __near_abi_storage_set
+        __near_abi_sweep_expired
+    };
+    parts.into_iter().map(|json| serde_json::from_slice(json).unwrap()).collect()
+}
+
+/// Two methods give their result through `env`, where near-sdk does not see it: the settlement, which is JSON unless the
+/// request asks for borsh.
+fn add_settlement(mut entries: Vec<ChunkedAbiEntry>) -> Vec<ChunkedAbiEntry> {
+    let mut generator = SchemaGenerator::default();
+    let json = AbiType::Json { type_schema: generator.subschema_for::<Settlement>() };
+    let borsh = AbiType::Borsh { type_schema: borsh::schema_container_of::<Settlement>() };
+    for (name, result) in [("request_execution", json), ("on_execution_response", borsh)] {
+        let mut functions = entries.iter_mut().flat_map(|entry| &mut entry.body.functions);
+        let function: &mut AbiFunction = functions.find(|one| one.name == name).unwrap();
+        assert_eq!(function.result.replace(result), None, "{name} says its result itself");
+    }
+    entries.push(ChunkedAbiEntry::new(Vec::new(), generator.into_root_schema_for::<String>()));
+    entries
+}
+
+fn abi() -> AbiRoot {
+    let metadata = AbiMetadata {
+        name: Some(env!("CARGO_PKG_NAME").to_owned()),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ..AbiMetadata::default()
+    };
+    ChunkedAbiEntry::combine(add_settlement(parts())).unwrap().into_abi_root(metadata)
+}
+
+#[test]
+fn the_abi_is_the_committed_one() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("abi.json");
+    let found = serde_json::to_string_pretty(&abi()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&file, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap();
+    let line = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+    assert!(
+        found == expected,
+        "the ABI differs from {} (from line {:?} on); see the head of this test",
+        file.display(),
+        line.map(|line| line + 1)
+    );
+}

@@ -1,0 +1,192 @@
+//! The WIT package `outlayer:host` (the executor's `wit/outlayer.wit`), as the canonical ABI lowers it, and safe
+//! functions over it. With `module`, the only place with `unsafe`.
+
+use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::context::{Context, DecodeError};
+
+/// Describes the package to the tool that makes a component of the module, which takes the section out. It is what
+/// wit-component writes for the world `guest`; a test of `componentize` keeps it so.
+#[unsafe(link_section = "component-type:outlayer:host@0.1.0:guest")]
+#[used]
+static COMPONENT_TYPE: [u8; include_bytes!("component-type.bin").len()] =
+    *include_bytes!("component-type.bin");
+
+/// A list or text that the host made with [`cabi_realloc`], for us to free.
+#[repr(C)]
+struct List {
+    start: *mut u8,
+    length: usize,
+}
+
+/// The record `execution-context`.
+#[repr(C)]
+struct ExecutionContext {
+    request_id: u64,
+    contract_id: List,
+    block_height: u64,
+    block_timestamp: u64,
+    epoch_height: u64,
+    random_seed: List,
+    signer_id: List,
+    predecessor_id: List,
+    attached_deposit: List,
+}
+
+/// An `option<list<u8>>`.
+#[repr(C)]
+struct OptionalList {
+    /// 1 when there is a list.
+    tag: u8,
+    list: MaybeUninit<List>,
+}
+
+#[link(wasm_import_module = "outlayer:host/context@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "get"]
+    fn context_get(result: *mut ExecutionContext);
+}
+
+#[link(wasm_import_module = "outlayer:host/storage@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "read"]
+    fn read(key: *const u8, key_len: usize, result: *mut OptionalList);
+    #[link_name = "contains"]
+    fn contains(key: *const u8, key_len: usize) -> i32;
+    #[link_name = "write"]
+    fn write(key: *const u8, key_len: usize, value: *const u8, value_len: usize);
+    #[link_name = "remove"]
+    fn remove(key: *const u8, key_len: usize) -> i32;
+}
+
+#[link(wasm_import_module = "outlayer:host/random@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "bytes"]
+    fn random_bytes(length: u32, result: *mut List);
+}
+
+#[link(wasm_import_module = "outlayer:host/log@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "line"]
+    fn log_line(text: *const u8, text_len: usize);
+}
+
+/// Where the host allocates what it returns.
+///
+/// # Safety
+///
+/// As the canonical ABI calls it: `old` is null or came from here with `old_len` and `align`, a power of two.
+#[unsafe(export_name = "cabi_realloc")]
+unsafe extern "C" fn cabi_realloc(
+    old: *mut u8,
+    old_len: usize,
+    align: usize,
+    new_len: usize,
+) -> *mut u8 {
+    if new_len == 0 {
+        return ptr::without_provenance_mut(align);
+    }
+    // SAFETY: the sizes are not zero, the layouts are those of the allocation, as the caller promises.
+    unsafe {
+        let layout = Layout::from_size_align_unchecked(new_len, align);
+        let new = if old_len == 0 {
+            alloc(layout)
+        } else {
+            realloc(old, Layout::from_size_align_unchecked(old_len, align), new_len)
+        };
+        if new.is_null() {
+            handle_alloc_error(layout);
+        }
+        new
+    }
+}
+
+impl List {
+    fn into_bytes(self) -> Vec<u8> {
+        if self.length == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the host got these bytes from `cabi_realloc`, which allocates as `Vec` does, and has filled them.
+        unsafe { Vec::from_raw_parts(self.start, self.length, self.length) }
+    }
+
+    fn into_text(self, field: &'static str) -> Result<String, DecodeError> {
+        String::from_utf8(self.into_bytes()).map_err(|_| DecodeError::NotText { field })
+    }
+}
+
+pub(crate) fn context() -> Result<Context, DecodeError> {
+    let mut result = MaybeUninit::uninit();
+    // SAFETY: the host fills the record before it returns.
+    let told: ExecutionContext = unsafe {
+        context_get(result.as_mut_ptr());
+        result.assume_init()
+    };
+    let invalid = |field| DecodeError::Invalid { field };
+    Ok(Context {
+        request_id: told.request_id,
+        contract_id: told.contract_id.into_text("contract_id")?,
+        block_height: told.block_height,
+        block_timestamp: told.block_timestamp,
+        epoch_height: told.epoch_height,
+        random_seed: told
+            .random_seed
+            .into_bytes()
+            .try_into()
+            .map_err(|_| invalid("random_seed"))?,
+        signer_id: told.signer_id.into_text("signer_id")?,
+        predecessor_id: told.predecessor_id.into_text("predecessor_id")?,
+        attached_deposit: told
+            .attached_deposit
+            .into_text("attached_deposit")?
+            .parse()
+            .map_err(|_| invalid("attached_deposit"))?,
+    })
+}
+
+pub(crate) fn storage_read(key: &[u8]) -> Option<Vec<u8>> {
+    let mut result = MaybeUninit::<OptionalList>::uninit();
+    // SAFETY: the key is a live slice that the host only reads; it fills the tag, and the list where there is one.
+    unsafe {
+        read(key.as_ptr(), key.len(), result.as_mut_ptr());
+        let tag = (&raw const (*result.as_ptr()).tag).read();
+        (tag == 1).then(|| (&raw const (*result.as_ptr()).list).read().assume_init().into_bytes())
+    }
+}
+
+pub(crate) fn storage_contains(key: &[u8]) -> bool {
+    // SAFETY: the key is a live slice that the host only reads.
+    unsafe { contains(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
+    // SAFETY: both are live slices that the host only reads.
+    unsafe { write(key.as_ptr(), key.len(), value.as_ptr(), value.len()) }
+}
+
+pub(crate) fn storage_remove(key: &[u8]) -> bool {
+    // SAFETY: the key is a live slice that the host only reads.
+    unsafe { remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn log(line: &str) {
+    // SAFETY: the line is a live slice that the host only reads.
+    unsafe { log_line(line.as_ptr(), line.len()) }
+}
+
+/// How many random bytes are asked for at once, so that a large buffer does not need as much memory again.
+const RANDOM_CHUNK: u32 = 1 << 16;
+
+pub(crate) fn random_fill(buffer: &mut [u8]) {
+    for part in buffer.chunks_mut(RANDOM_CHUNK as usize) {
+        let mut result = MaybeUninit::uninit();
+        // SAFETY: the host fills the list before it returns.
+        let bytes: List = unsafe {
+            random_bytes(u32::try_from(part.len()).unwrap_or(RANDOM_CHUNK), result.as_mut_ptr());
+            result.assume_init()
+        };
+        part.copy_from_slice(&bytes.into_bytes());
+    }
+}
