@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::thread;
-
-use common::{Run, executor};
+use common::Run;
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_protocol::{Hash32, Status};
+use outlayer_protocol::Status;
 
 /// Asks for everything that could differ: randomness, clocks, environment, fresh memory, failed growth, storage, and
 /// floating-point results, and writes all of it out.
@@ -66,39 +64,42 @@ fn neither_optimisation_nor_pools_nor_the_cache_change_anything() {
     }
 }
 
+/// A place of the pools must not be smaller than what a guest may have without them.
 #[test]
-fn tenants_side_by_side_see_nothing_of_each_other() {
-    // Each leaves its mark in memory, storage and output, and shows what it found there before.
-    let tenant = |name: u8| {
-        let body = format!(
-            "(call $print (i32.const 5000) (i32.const 16))
-             (memory.fill (i32.const 5000) (i32.const {name}) (i32.const 16))
-             (call $emit (call $storage_read (i32.const 5000) (i32.const 4) (i32.const 100) (i32.const 8)))
-             (call $storage_write (i32.const 5000) (i32.const 4) (i32.const 5000) (i32.const 4))
-             (call $random_fill (i32.const 0) (i32.const 8)) (call $print (i32.const 0) (i32.const 8))"
-        );
-        let mut run = Run::start(&body);
-        run.context.random_seed = Hash32([name; 32]);
-        run
-    };
-    let alone = [tenant(1).run(), tenant(2).run()];
-    assert_ne!(alone[0].output, alone[1].output);
-    assert!(alone.iter().all(|execution| execution.output[..16] == [0; 16]));
+fn every_bound_is_the_same_with_pools() {
     let pooled =
-        Executor::new(ExecutorConfig { pool: Some(8), ..ExecutorConfig::default() }).unwrap();
-    for executor in [executor(), &pooled] {
-        thread::scope(|scope| {
-            for thread in 0..4u8 {
-                let (alone, tenant) = (&alone, &tenant);
-                scope.spawn(move || {
-                    for turn in 0..50u8 {
-                        let name = (thread + turn) % 2;
-                        let execution = tenant(name + 1).on(executor).unwrap();
-                        assert_eq!(execution, alone[usize::from(name)]);
-                    }
-                });
-            }
-        });
+        Executor::new(ExecutorConfig { pool: Some(1), ..ExecutorConfig::default() }).unwrap();
+    let alone = Executor::new(ExecutorConfig::default()).unwrap();
+    let grow_table = |table: &str, elements: u32| {
+        Run::module(&format!(
+            r#"(table $t {table} funcref) (func (export "_start")
+                (call $emit (i64.extend_i32_s (table.grow $t (ref.null func) (i32.const {elements})))))"#
+        ))
+        .limits(|limits| limits.table_elements = 1_000_000)
+    };
+    let deep = "(func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1))) (drop (local.get 0)))";
+    let mut guests = vec![
+        grow_table("1", 999_999),
+        grow_table("1", 1_000_000),
+        grow_table("1", 200_000_000),
+        grow_table("1", u32::MAX),
+        grow_table("1 3000000", 2_500_000),
+        grow_table("1 3000000", 3_500_000),
+        grow_table("1 200000000", 150_000_000),
+        Run::module(&format!(r#"{} (func (export "_start"))"#, "(table 3 funcref)".repeat(90))),
+        Run::start("(call $emit (i64.extend_i32_s (memory.grow (i32.const 100000))))"),
+        Run::start("(call $emit (i64.extend_i32_s (memory.grow (i32.const 2000))))"),
+        Run::module(&format!(r#"{deep} (func (export "_start") (call $f (i64.const 0)))"#)),
+        common::components::wasi("(call $emit (i64.extend_i32_s (memory.grow (i32.const 2000))))"),
+    ];
+    guests.push(common::components::wasi(
+        "(loop $l (call $emit (i64.extend_i32_s (memory.grow (i32.const 1)))) (br $l))",
+    ));
+    for (index, guest) in guests.iter_mut().enumerate() {
+        let expected = guest.on(&alone).unwrap();
+        for _ in 0..2 {
+            assert_eq!(guest.on(&pooled).unwrap(), expected, "guest {index}");
+        }
     }
 }
 

@@ -5,9 +5,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::action::{Action, DeployContractAction, FunctionCallAction};
 use near_primitives::hash::CryptoHash;
 use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::Balance;
+use near_primitives::types::{Balance, Gas};
 use outlayer_localnet::node::BlockProduction;
 use outlayer_localnet::{Config, Handle, spawn};
 use serde_json::{Value, json};
@@ -204,6 +205,74 @@ async fn the_views_of_query_are_methods_of_their_own_too() {
     args["args_base64"] = json!("");
     let reply = call(&url, "EXPERIMENTAL_call_function", args).await;
     assert_eq!(reply["error"]["cause"]["name"], "CONTRACT_EXECUTION_ERROR", "{reply}");
+}
+
+/// `EXPERIMENTAL_receipt` knows every receipt of a chunk, data receipts included (`validate.rs` of
+/// `chain/chain/src/store_validator`).
+#[tokio::test]
+async fn every_receipt_that_a_chunk_shows_can_be_looked_up() {
+    const CROSS: &[u8] = include_bytes!("golden/contracts/cross.wasm");
+    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let own = signer.get_account_id();
+    let send = |nonce, actions| {
+        let head = *handle.node().chain().head().hash();
+        let tx = SignedTransaction::from_actions(
+            nonce,
+            own.clone(),
+            own.clone(),
+            &signer,
+            actions,
+            head,
+        );
+        handle.node().submit(tx).unwrap();
+        handle.settle().unwrap();
+    };
+    send(1, vec![Action::DeployContract(DeployContractAction { code: CROSS.to_vec() })]);
+    let method_name = "then_no_code".to_owned();
+    let gas = Gas::from_teragas(100);
+    let action = FunctionCallAction { method_name, args: vec![], gas, deposit: Balance::ZERO };
+    send(2, vec![Action::FunctionCall(Box::new(action))]);
+    let mut data = 0;
+    for height in 1..=handle.height() {
+        let chunk = call_at(&url, height).await;
+        for shown in chunk["result"]["receipts"].as_array().unwrap() {
+            let params = json!({"receipt_id": shown["receipt_id"]});
+            let found = call(&url, "EXPERIMENTAL_receipt", params).await;
+            assert_eq!(found["result"], *shown);
+            data += usize::from(!shown["receipt"]["Data"].is_null());
+        }
+    }
+    assert!(data > 0, "no data receipt was made");
+}
+
+async fn call_at(url: &str, height: u64) -> Value {
+    call(url, "chunk", json!({"block_id": height, "shard_id": 0})).await
+}
+
+/// `TrieViewer::view_state` in `runtime/runtime/src/state_viewer/mod.rs`: code does not count.
+#[tokio::test]
+async fn a_state_above_50_kilobytes_is_shown_in_pages_only() {
+    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let url = handle.rpc_url();
+    for (bytes, fine) in [(50_000, true), (50_001, false)] {
+        let account = json!({"Account": {"account_id": "much.near", "account": {
+            "amount": "1000000000000000000000000", "locked": "0",
+            "code_hash": "11111111111111111111111111111111", "storage_usage": bytes,
+        }}});
+        let records = serde_json::from_value(json!([account])).unwrap();
+        handle.node().patch_state(records).unwrap();
+        let mut params = json!({"request_type": "view_state", "finality": "optimistic"});
+        params["account_id"] = json!("much.near");
+        params["prefix_base64"] = json!("");
+        let reply = call(&url, "query", params.clone()).await;
+        assert_eq!(reply["error"].is_null(), fine, "{bytes}: {reply}");
+        if !fine {
+            assert_eq!(reply["error"]["cause"]["name"], "TOO_LARGE_CONTRACT_STATE");
+        }
+        params["limit"] = json!(10);
+        assert!(call(&url, "query", params).await["error"].is_null());
+    }
 }
 
 /// `handle_unknown_block` in `chain/jsonrpc/src/lib.rs`, `is_block_gc` in `chain/client/src/view_client_actor.rs`.

@@ -170,19 +170,20 @@ impl World {
             .collect()
     }
 
-    /// The body that is staged for a request, whole or in parts.
+    /// The body that is staged for a request.
     fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
         let name = live.id().to_be_bytes();
-        if !matches!(live.phase, Phase::Staged { .. }) {
-            return None;
+        if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
+            return self
+                .decoded(Prefix::Staged)
+                .find(|(key, _)| *key == name)
+                .map(|(_, body)| body);
         }
-        if live.upload.is_some() {
-            let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
-            let parts: BTreeMap<_, _> = parts.collect();
-            let whole = parts.into_values().collect::<Vec<_>>().concat();
-            return Some(ExecutionResponse::try_from_slice(&whole).unwrap());
-        }
-        self.decoded(Prefix::Staged).find(|(key, _)| *key == name).map(|(_, body)| body)
+        let mut parts: Vec<_> =
+            self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name)).collect();
+        parts.sort_unstable();
+        let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
+        Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
     /// What a namespace is charged for is what it takes.

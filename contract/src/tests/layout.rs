@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
 use near_sdk::{NearToken, state::ContractState};
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits, ResponsePart,
+    Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits,
     config::{Prices, RequestBounds},
     upload::{MIN_PART_BYTES, TURN_BLOCKS},
 };
@@ -99,17 +99,12 @@ fn every_kind() -> World {
     world.resolve(WORKER, &body).unwrap();
     let mut large = gone.clone();
     large.limits.output_bytes = 300_000;
-    let request_id = world.request("dapp.near", &large);
-    let part = ResponsePart {
-        request_id,
-        digest: Hash32::of(b"digest"),
-        total_bytes: 300_000,
-        offset: 0,
-        bytes: vec![9; MIN_PART_BYTES as usize].into(),
-    };
-    world.call("other.near", ZERO, |c| c.stage_response(part.clone())).unwrap();
+    let third = world.request("dapp.near", &large);
+    let body = answer(third, &"o".repeat(300_000));
+    let part = MIN_PART_BYTES as usize;
+    world.send("other.near", Hash32::of(b"other"), &body, 0..part).unwrap();
     world.height += TURN_BLOCKS;
-    world.call(WORKER, ZERO, |c| c.stage_response(part)).unwrap();
+    world.send(WORKER, Hash32::of(b"digest"), &body, 0..part).unwrap();
     world.audit();
     world
 }

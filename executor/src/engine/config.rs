@@ -15,8 +15,10 @@ use crate::{
 /// What the host's own functions may use of the native stack, beyond the guest's share.
 pub(crate) const HOST_STACK_BYTES: usize = 1 << 20;
 
-/// The most instances that the contract's default bounds let a request have.
+/// The most instances that the contract's default bounds let a request have. Only a component has more than one.
 const MOST_INSTANCES: u32 = 64;
+/// Tables of an instance, of which the accounting of the stack has one.
+const TABLES_EACH: u32 = 2;
 /// The most tables that a valid module has.
 const MOST_TABLES: u32 = 100;
 /// What a place of the pools keeps of its memory between two executions, bytes.
@@ -29,7 +31,7 @@ pub(super) fn engine(config: &ExecutorConfig, meter: Meter) -> Result<Engine, En
     let Some(places) = config.pool else {
         return Engine::new(&wasmtime).map_err(failed);
     };
-    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
+    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, meter)));
     Engine::new(&wasmtime).or_else(|error| {
         tracing::warn!(
             places,
@@ -72,18 +74,28 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
     wasmtime
 }
 
-/// Places for so many executions at once. They are address space, of which only what a guest uses becomes memory; so there are as many
-/// as the largest request may want ([`MOST_INSTANCES`], each with a memory), and a guest that runs without pools runs with them.
-fn pool(places: u32) -> PoolingAllocationConfig {
+/// Places for so many executions at once, each as large as the largest request may want: a guest that runs without pools runs with
+/// them, to the same end. They are address space, of which only what a guest uses becomes memory.
+fn pool(places: u32, meter: Meter) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    let instances = places.saturating_mul(MOST_INSTANCES);
+    let instances = match meter {
+        Meter::Fuel => places.saturating_mul(MOST_INSTANCES),
+        Meter::Gas => places,
+    };
+    let tables = match meter {
+        Meter::Fuel => instances.saturating_mul(TABLES_EACH).max(MOST_TABLES),
+        // NEAR's limit for a module.
+        Meter::Gas => places,
+    };
     pool.total_component_instances(places)
         .total_core_instances(instances)
         .total_memories(instances)
-        .total_tables(instances.saturating_mul(2).max(MOST_TABLES))
+        .total_tables(tables)
         .total_stacks(places)
+        // A place cuts a table's or a memory's maximum down to its own, and what the guest may have follows from the maximum. So
+        // these are the largest that there are.
         .max_memory_size(4 << 30)
-        .table_elements(1_000_000)
+        .table_elements(u32::MAX as usize)
         .max_tables_per_module(MOST_TABLES)
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)

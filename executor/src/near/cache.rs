@@ -183,33 +183,21 @@ impl ContractRuntimeCache for Kept {
     fn put(&self, key: &CryptoHash, value: CompiledContractInfo) -> io::Result<()> {
         self.0.shared.counters.compiled();
         // A refusal is remembered in memory only.
-        if let (CompiledContract::Code(_), Some(disk)) = (&value.compiled, &self.0.shared.disk) {
-            disk.put(&self.name(key), &borsh::to_vec(&value)?);
+        if let (CompiledContract::Code(code), Some(disk)) = (&value.compiled, &self.0.shared.disk) {
+            disk.put(&self.name(key), &written(code, value.wasm_bytes));
             self.0.touches.due(&Hash32(key.0));
         }
         Ok(())
     }
 
     fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
-        let Some(disk) = &self.0.shared.disk else {
-            return Ok(None);
-        };
-        let name = self.name(key);
-        let Some(bytes) = disk.bytes(&name) else {
-            return Ok(None);
-        };
-        match borsh::from_slice(&bytes) {
-            Ok(value) => {
-                self.0.shared.counters.loaded();
-                self.0.touches.due(&Hash32(key.0));
-                Ok(Some(value))
-            }
-            Err(error) => {
-                tracing::warn!(%key, %error, "a kept contract is of another form, it is compiled again");
-                disk.discard(&name);
-                Ok(None)
-            }
+        let disk = self.0.shared.disk.as_ref();
+        let found = disk.and_then(|disk| disk.bytes(&self.name(key))).and_then(read);
+        if found.is_some() {
+            self.0.shared.counters.loaded();
+            self.0.touches.due(&Hash32(key.0));
         }
+        Ok(found)
     }
 
     fn touch(&self, key: &CryptoHash) {
@@ -219,6 +207,19 @@ impl ContractRuntimeCache for Kept {
             disk.touch(&self.name(key));
         }
     }
+}
+
+/// What lies in the folder: the compiled code, then how many bytes it was compiled from.
+fn written(code: &[u8], wasm_bytes: u64) -> Vec<u8> {
+    [code, &wasm_bytes.to_le_bytes()].concat()
+}
+
+/// The same, read. Copying megabytes would take as long as reading them.
+fn read(mut bytes: Vec<u8>) -> Option<CompiledContractInfo> {
+    let (code, wasm_bytes) = bytes.split_last_chunk()?;
+    let (length, wasm_bytes) = (code.len(), u64::from_le_bytes(*wasm_bytes));
+    bytes.truncate(length);
+    Some(CompiledContractInfo { wasm_bytes, compiled: CompiledContract::Code(bytes) })
 }
 
 /// Notes what goes through it.
@@ -244,11 +245,17 @@ impl ContractRuntimeCache for Seen {
         self.kept.put(key, value)
     }
 
-    fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
+    fn get(&self, _: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
+        // Asked only where `has` said no, and whoever compiles has the turn.
+        Ok(None)
+    }
+
+    fn has(&self, key: &CryptoHash) -> io::Result<bool> {
         let found = self.kept.get(key)?;
-        if let Some(value) = &found {
-            self.note(key, value.clone());
+        let has = found.is_some();
+        if let Some(value) = found {
+            self.note(key, value);
         }
-        Ok(found)
+        Ok(has)
     }
 }

@@ -16,6 +16,7 @@ mod outputs;
 mod readme;
 mod refusals;
 mod replay;
+mod replays;
 mod restart;
 mod settle;
 mod stake;

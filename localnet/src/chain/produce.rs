@@ -13,7 +13,7 @@ use near_primitives::account::Account;
 use near_primitives::errors::StorageError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::merkle::merklize;
-use near_primitives::receipt::{Receipt, ReceiptEnum};
+use near_primitives::receipt::Receipt;
 use near_primitives::state_record::StateRecord;
 use near_primitives::transaction::SignedTransaction;
 use near_primitives::types::{AccountId, Balance, BlockHeight};
@@ -291,14 +291,6 @@ impl Prepared {
 /// The receipts of a block that can be looked up by id, each once.
 fn lookable(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
     let mut seen = HashSet::new();
-    processed
-        .iter()
-        .chain(outgoing)
-        .filter(|receipt| {
-            let data =
-                matches!(receipt.receipt(), ReceiptEnum::Data(_) | ReceiptEnum::PromiseResume(_));
-            !data && seen.insert(*receipt.receipt_id())
-        })
-        .cloned()
-        .collect()
+    let all = processed.iter().chain(outgoing);
+    all.filter(|receipt| seen.insert(*receipt.receipt_id())).cloned().collect()
 }

@@ -1,0 +1,454 @@
+//! A second executor for core WASI guests, on wasmi: it shares no code with the first, and knows only what is documented:
+//! three streams, a virtual clock that moves 1,000 ns with each reading and by sleeping, one random stream, no directories.
+//! It neither meters nor limits.
+
+use std::collections::BTreeMap;
+
+use wasmi::{
+    AsContextMut as _, Caller, Config, Engine, Error, Extern, Linker, Module, Store, TrapCode,
+};
+
+use super::chacha::ChaCha;
+use crate::common::Run;
+
+const BADF: i32 = 8;
+const INVAL: i32 = 28;
+const NOTDIR: i32 = 54;
+const NOTSOCK: i32 = 57;
+const SPIPE: i32 = 70;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stream {
+    Input,
+    Output,
+    Log,
+}
+
+/// What a guest did.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ended {
+    /// `completed`, `exited: CODE`, or the trap.
+    pub(crate) status: String,
+    pub(crate) output: Vec<u8>,
+    pub(crate) logs: Vec<u8>,
+    /// Keys read, with what was there.
+    pub(crate) reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Keys written, with what was put there.
+    pub(crate) journal: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+struct World {
+    streams: [Option<Stream>; 3],
+    input: Vec<u8>,
+    ended: Ended,
+    args: Vec<Vec<u8>>,
+    environ: Vec<Vec<u8>>,
+    context: Vec<u8>,
+    timestamp: u64,
+    elapsed: u64,
+    random: ChaCha,
+    storage: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+type Call<'a> = Caller<'a, World>;
+type Answer<T> = Result<T, Error>;
+
+impl World {
+    fn new(run: &Run) -> Self {
+        let terminated = |text: String| [text.as_bytes(), &[0]].concat();
+        let pair = |(name, value): &(String, String)| terminated(format!("{name}={value}"));
+        Self {
+            streams: [Some(Stream::Input), Some(Stream::Output), Some(Stream::Log)],
+            input: run.input.clone(),
+            ended: Ended {
+                status: String::new(),
+                output: Vec::new(),
+                logs: Vec::new(),
+                reads: BTreeMap::new(),
+                journal: BTreeMap::new(),
+            },
+            args: ["guest".to_owned()]
+                .into_iter()
+                .chain(run.args.clone())
+                .map(terminated)
+                .collect(),
+            environ: run.context.env().iter().chain(&run.env).map(pair).collect(),
+            context: borsh::to_vec(&run.context).unwrap(),
+            timestamp: run.context.block_timestamp,
+            elapsed: 0,
+            random: ChaCha::new(run.context.random_seed.0),
+            storage: run.storage.values.clone(),
+        }
+    }
+
+    fn stream(&self, fd: i32) -> Option<Stream> {
+        usize::try_from(fd).ok().and_then(|fd| *self.streams.get(fd)?)
+    }
+
+    /// The error of a call that no stream supports.
+    fn refuse(&self, fd: i32, errno: i32) -> i32 {
+        if self.stream(fd).is_some() { errno } else { BADF }
+    }
+
+    fn read_clock(&mut self, id: i32) -> Option<u64> {
+        let base = match id {
+            0 => self.timestamp,
+            1..=3 => 0,
+            _ => return None,
+        };
+        let now = base.saturating_add(self.elapsed);
+        self.elapsed += 1_000;
+        Some(now)
+    }
+
+    fn value(&mut self, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(written) = self.ended.journal.get(key) {
+            return written.clone();
+        }
+        let value = self.storage.get(key).cloned();
+        self.ended.reads.insert(key.to_vec(), value.clone());
+        value
+    }
+}
+
+fn memory<'a>(call: &'a mut Call<'_>) -> (&'a mut [u8], &'a mut World) {
+    let memory = call.get_export("memory").and_then(Extern::into_memory).unwrap();
+    memory.data_and_store_mut(call.as_context_mut())
+}
+
+fn range(memory: &mut [u8], at: i32, length: usize) -> Answer<&mut [u8]> {
+    let at = at.cast_unsigned() as usize;
+    memory.get_mut(at..at + length).ok_or(Error::from(TrapCode::MemoryOutOfBounds))
+}
+
+fn put(call: &mut Call<'_>, at: i32, bytes: &[u8]) -> Answer<()> {
+    range(memory(call).0, at, bytes.len())?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn take(call: &mut Call<'_>, at: i32, length: i32) -> Answer<Vec<u8>> {
+    Ok(range(memory(call).0, at, length.cast_unsigned() as usize)?.to_vec())
+}
+
+fn word(call: &mut Call<'_>, at: i32) -> Answer<i32> {
+    Ok(i32::from_le_bytes(take(call, at, 4)?.try_into().unwrap()))
+}
+
+fn double(call: &mut Call<'_>, at: i32) -> Answer<u64> {
+    Ok(u64::from_le_bytes(take(call, at, 8)?.try_into().unwrap()))
+}
+
+/// The buffers of a scattered read or write.
+fn buffers(call: &mut Call<'_>, list: i32, count: i32) -> Answer<Vec<(i32, i32)>> {
+    (0..count)
+        .map(|index| {
+            let entry = list.cast_unsigned().checked_add(8 * index.cast_unsigned());
+            let entry = entry.ok_or(Error::from(TrapCode::MemoryOutOfBounds))?.cast_signed();
+            Ok((word(call, entry)?, word(call, entry.wrapping_add(4))?))
+        })
+        .collect()
+}
+
+fn too_many(count: i32) -> bool {
+    count.cast_unsigned() > 1_024
+}
+
+fn fd_write(mut call: Call<'_>, fd: i32, list: i32, count: i32, written: i32) -> Answer<i32> {
+    let log = match call.data().stream(fd) {
+        Some(Stream::Output) => false,
+        Some(Stream::Log) => true,
+        _ => return Ok(BADF),
+    };
+    if too_many(count) {
+        return Ok(INVAL);
+    }
+    let buffers = buffers(&mut call, list, count)?;
+    let total: u64 = buffers.iter().map(|buffer| u64::from(buffer.1.cast_unsigned())).sum();
+    let Ok(total) = u32::try_from(total) else { return Ok(INVAL) };
+    for (at, length) in buffers {
+        let bytes = take(&mut call, at, length)?;
+        let ended = &mut call.data_mut().ended;
+        if log { &mut ended.logs } else { &mut ended.output }.extend_from_slice(&bytes);
+    }
+    put(&mut call, written, &total.to_le_bytes())?;
+    Ok(0)
+}
+
+fn fd_read(mut call: Call<'_>, fd: i32, list: i32, count: i32, read: i32) -> Answer<i32> {
+    if call.data().stream(fd) != Some(Stream::Input) {
+        return Ok(BADF);
+    }
+    if too_many(count) {
+        return Ok(INVAL);
+    }
+    let mut done = 0u32;
+    for (at, length) in buffers(&mut call, list, count)? {
+        let (bytes, world) = memory(&mut call);
+        let buffer = range(bytes, at, length.cast_unsigned() as usize)?;
+        let length = buffer.len().min(world.input.len());
+        let rest = world.input.split_off(length);
+        buffer[..length].copy_from_slice(&std::mem::replace(&mut world.input, rest));
+        done += u32::try_from(length).unwrap();
+    }
+    put(&mut call, read, &done.to_le_bytes())?;
+    Ok(0)
+}
+
+fn fd_close(mut call: Call<'_>, fd: i32) -> i32 {
+    match call.data().stream(fd) {
+        Some(_) => {
+            call.data_mut().streams[fd.cast_unsigned() as usize] = None;
+            0
+        }
+        None => BADF,
+    }
+}
+
+fn fd_renumber(mut call: Call<'_>, from: i32, to: i32) -> i32 {
+    let streams = (call.data().stream(from), call.data().stream(to));
+    let (Some(stream), Some(_)) = streams else { return BADF };
+    let world = call.data_mut();
+    world.streams[from.cast_unsigned() as usize] = None;
+    world.streams[to.cast_unsigned() as usize] = Some(stream);
+    0
+}
+
+fn fd_fdstat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
+    let Some(stream) = call.data().stream(fd) else { return Ok(BADF) };
+    let direction = if stream == Stream::Input { 1u64 << 1 } else { 1 << 6 };
+    let mut stat = [0; 24];
+    stat[8..16].copy_from_slice(&(direction | 1 << 21 | 1 << 27).to_le_bytes());
+    put(&mut call, at, &stat)?;
+    Ok(0)
+}
+
+fn fd_filestat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
+    if call.data().stream(fd).is_none() {
+        return Ok(BADF);
+    }
+    put(&mut call, at, &[0; 64])?;
+    Ok(0)
+}
+
+fn sizes(call: &mut Call<'_>, texts: fn(&World) -> &Vec<Vec<u8>>, at: [i32; 2]) -> Answer<i32> {
+    let texts = texts(call.data());
+    let found = [texts.len(), texts.iter().map(Vec::len).sum::<usize>()];
+    for (at, number) in at.into_iter().zip(found) {
+        put(call, at, &u32::try_from(number).unwrap().to_le_bytes())?;
+    }
+    Ok(0)
+}
+
+fn texts(
+    call: &mut Call<'_>,
+    texts: fn(&World) -> &Vec<Vec<u8>>,
+    [mut pointer, mut at]: [i32; 2],
+) -> Answer<i32> {
+    for text in texts(call.data()).clone() {
+        put(call, pointer, &at.to_le_bytes())?;
+        put(call, at, &text)?;
+        pointer += 4;
+        at += i32::try_from(text.len()).unwrap();
+    }
+    Ok(0)
+}
+
+fn clock_time_get(mut call: Call<'_>, id: i32, _precision: i64, at: i32) -> Answer<i32> {
+    let Some(now) = call.data_mut().read_clock(id) else { return Ok(INVAL) };
+    put(&mut call, at, &now.to_le_bytes())?;
+    Ok(0)
+}
+
+fn clock_res_get(mut call: Call<'_>, id: i32, at: i32) -> Answer<i32> {
+    if !(0..4).contains(&id) {
+        return Ok(INVAL);
+    }
+    put(&mut call, at, &1_000u64.to_le_bytes())?;
+    Ok(0)
+}
+
+fn random(mut call: Call<'_>, at: i32, length: i32) -> Answer<()> {
+    let (bytes, world) = memory(&mut call);
+    let buffer = range(bytes, at, length.cast_unsigned() as usize)?;
+    buffer.iter_mut().for_each(|byte| *byte = world.random.next());
+    Ok(())
+}
+
+fn poll_oneoff(mut call: Call<'_>, list: i32, events: i32, count: i32, ready: i32) -> Answer<i32> {
+    if count == 0 {
+        return Ok(INVAL);
+    }
+    // Of each: what it waits for, if anything, and its event but for that.
+    let mut waits = Vec::new();
+    for index in 0..count {
+        let at = list + 48 * index;
+        let (userdata, kind) = (double(&mut call, at)?, take(&mut call, at + 8, 1)?[0]);
+        let (subject, timeout) = (word(&mut call, at + 16)?, double(&mut call, at + 24)?);
+        let flags = word(&mut call, at + 40)? & 0xffff;
+        let world = call.data();
+        let (mut until, mut errno, mut bytes, mut hangup) = (None, 0u16, 0u64, 0u16);
+        match kind {
+            0 if !(0..4).contains(&subject) || flags > 1 => errno = 28,
+            0 if flags == 0 => until = Some(world.elapsed.saturating_add(timeout)),
+            0 if subject == 0 => until = Some(timeout.saturating_sub(world.timestamp)),
+            0 => until = Some(timeout),
+            1 if world.stream(subject) == Some(Stream::Input) => {
+                bytes = world.input.len() as u64;
+                hangup = u16::from(bytes == 0);
+            }
+            2 if matches!(world.stream(subject), Some(Stream::Output | Stream::Log)) => {}
+            1 | 2 => errno = 8,
+            _ => errno = 28,
+        }
+        let mut event = [0; 32];
+        event[..8].copy_from_slice(&userdata.to_le_bytes());
+        event[8..10].copy_from_slice(&errno.to_le_bytes());
+        event[10] = kind;
+        event[16..24].copy_from_slice(&bytes.to_le_bytes());
+        event[24..26].copy_from_slice(&hangup.to_le_bytes());
+        waits.push((until, event));
+    }
+    let world = call.data_mut();
+    let earliest = waits.iter().map(|wait| wait.0.unwrap_or(0)).min().unwrap();
+    world.elapsed = world.elapsed.max(earliest);
+    let now = world.elapsed;
+    let mut reported = 0;
+    for (_, event) in waits.iter().filter(|wait| wait.0.unwrap_or(0) <= now) {
+        put(&mut call, events + 32 * reported, event)?;
+        reported += 1;
+    }
+    put(&mut call, ready, &reported.to_le_bytes())?;
+    Ok(0)
+}
+
+fn storage_read(mut call: Call<'_>, key: i32, length: i32, at: i32, room: i32) -> Answer<i64> {
+    let key = take(&mut call, key, length)?;
+    let Some(value) = call.data_mut().value(&key) else { return Ok(-1) };
+    let fits = value.len().min(room.cast_unsigned() as usize);
+    put(&mut call, at, &value[..fits])?;
+    Ok(i64::try_from(value.len()).unwrap())
+}
+
+fn storage_write(mut call: Call<'_>, key: i32, length: i32, at: i32, bytes: i32) -> Answer<()> {
+    let (key, value) = (take(&mut call, key, length)?, take(&mut call, at, bytes)?);
+    call.data_mut().ended.journal.insert(key, Some(value));
+    Ok(())
+}
+
+fn storage_remove(mut call: Call<'_>, key: i32, length: i32) -> Answer<i32> {
+    let key = take(&mut call, key, length)?;
+    let found = call.data_mut().value(&key).is_some();
+    call.data_mut().ended.journal.insert(key, None);
+    Ok(found.into())
+}
+
+fn context_read(mut call: Call<'_>, at: i32, room: i32) -> Answer<i32> {
+    let context = call.data().context.clone();
+    let fits = context.len().min(room.cast_unsigned() as usize);
+    put(&mut call, at, &context[..fits])?;
+    Ok(i32::try_from(context.len()).unwrap())
+}
+
+fn log(mut call: Call<'_>, at: i32, length: i32) -> Answer<()> {
+    let line = take(&mut call, at, length)?;
+    call.data_mut().ended.logs.extend(line.iter().chain(b"\n"));
+    Ok(())
+}
+
+fn linker(engine: &Engine) -> Result<Linker<World>, Error> {
+    const WASI: &str = "wasi_snapshot_preview1";
+    let args: fn(&World) -> &Vec<Vec<u8>> = |world| &world.args;
+    let environ: fn(&World) -> &Vec<Vec<u8>> = |world| &world.environ;
+    let mut linker = Linker::new(engine);
+    linker
+        .func_wrap(WASI, "fd_write", fd_write)?
+        .func_wrap(WASI, "fd_read", fd_read)?
+        .func_wrap(WASI, "fd_close", fd_close)?
+        .func_wrap(WASI, "fd_renumber", fd_renumber)?
+        .func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?
+        .func_wrap(WASI, "fd_filestat_get", fd_filestat_get)?
+        .func_wrap(WASI, "fd_prestat_get", |_: i32, _: i32| BADF)?
+        .func_wrap(WASI, "fd_prestat_dir_name", |_: i32, _: i32, _: i32| BADF)?
+        .func_wrap(WASI, "fd_seek", |call: Call<'_>, fd: i32, _: i64, _: i32, _: i32| {
+            call.data().refuse(fd, SPIPE)
+        })?
+        .func_wrap(WASI, "path_unlink_file", |call: Call<'_>, fd: i32, _: i32, _: i32| {
+            call.data().refuse(fd, NOTDIR)
+        })?
+        .func_wrap(WASI, "sock_shutdown", |call: Call<'_>, fd: i32, _: i32| {
+            call.data().refuse(fd, NOTSOCK)
+        })?
+        .func_wrap(WASI, "args_sizes_get", move |mut call: Call<'_>, a: i32, b: i32| {
+            sizes(&mut call, args, [a, b])
+        })?
+        .func_wrap(WASI, "args_get", move |mut call: Call<'_>, a: i32, b: i32| {
+            texts(&mut call, args, [a, b])
+        })?
+        .func_wrap(WASI, "environ_sizes_get", move |mut call: Call<'_>, a: i32, b: i32| {
+            sizes(&mut call, environ, [a, b])
+        })?
+        .func_wrap(WASI, "environ_get", move |mut call: Call<'_>, a: i32, b: i32| {
+            texts(&mut call, environ, [a, b])
+        })?
+        .func_wrap(WASI, "clock_time_get", clock_time_get)?
+        .func_wrap(WASI, "clock_res_get", clock_res_get)?
+        .func_wrap(WASI, "random_get", |call: Call<'_>, at: i32, length: i32| {
+            random(call, at, length).map(|()| 0)
+        })?
+        .func_wrap(WASI, "poll_oneoff", poll_oneoff)?
+        .func_wrap(WASI, "proc_exit", |code: i32| -> Answer<()> { Err(Error::i32_exit(code)) })?
+        .func_wrap(WASI, "sched_yield", || 0)?
+        .func_wrap("outlayer", "storage_read", storage_read)?
+        .func_wrap("outlayer", "storage_write", storage_write)?
+        .func_wrap("outlayer", "storage_remove", storage_remove)?
+        .func_wrap("outlayer", "context_read", context_read)?
+        .func_wrap("outlayer", "log", log)?
+        .func_wrap("outlayer", "random_fill", random)?;
+    Ok(linker)
+}
+
+/// The executor's words for a trap.
+fn trap(code: TrapCode) -> &'static str {
+    match code {
+        TrapCode::UnreachableCodeReached => "unreachable",
+        TrapCode::MemoryOutOfBounds => "memory out of bounds",
+        TrapCode::TableOutOfBounds => "table out of bounds",
+        TrapCode::IndirectCallToNull => "indirect call to null",
+        TrapCode::BadSignature => "indirect call type mismatch",
+        TrapCode::IntegerOverflow => "integer overflow",
+        TrapCode::IntegerDivisionByZero => "integer division by zero",
+        TrapCode::BadConversionToInteger => "invalid conversion to integer",
+        _ => "another trap",
+    }
+}
+
+/// Runs a guest. `None` when it goes deeper than the interpreter does.
+pub(crate) fn run(run: &Run) -> Option<Ended> {
+    let mut config = Config::default();
+    config.set_max_recursion_depth(100_000).set_max_stack_height(64 << 20);
+    let engine = Engine::new(&config);
+    let module = Module::new(&engine, &run.code[..]).unwrap();
+    let mut store = Store::new(&engine, World::new(run));
+    let ended = linker(&engine)
+        .unwrap()
+        .instantiate_and_start(&mut store, &module)
+        .and_then(|instance| instance.get_typed_func::<(), ()>(&store, "_start"))
+        .and_then(|start| start.call(&mut store, ()));
+    let status = match ended {
+        Ok(()) => "completed".to_owned(),
+        Err(error) => match (error.i32_exit_status(), error.as_trap_code()) {
+            (Some(0), _) => "completed".to_owned(),
+            (Some(code), _) => format!("exited: {code}"),
+            (_, Some(TrapCode::StackOverflow)) => return None,
+            (_, Some(code)) => format!("trapped: {}", trap(code)),
+            (None, None) => panic!("{error}"),
+        },
+    };
+    let mut ended = store.into_data().ended;
+    // The executor gives neither for what did not complete.
+    if status != "completed" {
+        ended.output.clear();
+        ended.journal.clear();
+    }
+    Some(Ended { status, ..ended })
+}
