@@ -1,7 +1,7 @@
 //! `outlayer request` and `outlayer pending`: what the contract knows of live requests.
 
 use clap::Args;
-use outlayer_protocol::{RequestId, views::RequestView};
+use outlayer_protocol::{RequestId, upload::Upload, views::RequestView};
 use outlayer_worker::chain::At;
 
 use crate::{
@@ -55,6 +55,13 @@ fn show(view: &RequestView) {
         "approvals",
         format!("{} needed, {} commitments", request.approvals, request.commitments.len()),
     );
+    if let Some(upload) = &request.upload {
+        let Upload { worker_id, staged_bytes, total_bytes, since, .. } = upload;
+        let answer = format!(
+            "{staged_bytes} of {total_bytes} bytes are there, from {worker_id} since block {since}"
+        );
+        print::line("answer", answer);
+    }
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,7 @@ impl Default for Prices {
             base_fee: NearToken::from_yoctonear(10_000_000_000_000_000_000_000),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
+            // Submitting the largest outputs burns 135 Mgas for each of their bytes.
             per_byte: NearToken::from_yoctonear(20_000_000_000_000_000),
         }
     }

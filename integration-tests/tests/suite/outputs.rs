@@ -3,17 +3,20 @@
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, ensure};
-use near_workspaces::{Account, operations::TransactionStatus, result::ExecutionFinalResult};
+use near_workspaces::{
+    Account, operations::TransactionStatus, result::ExecutionFinalResult, types::NearToken,
+};
 use outlayer_integration_tests::{
     Testbed,
     guests::{request, with_fuel},
     testbed::{MAX_GAS, events},
 };
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, RequestId, ResponseFormat,
-    ResponsePart,
-    capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
+    Bytes, CodeRef, Compute, ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32,
+    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES, MAX_PROOF_BYTES, proof_bytes},
     events::Event,
+    limits::MAX_KEY_BYTES,
     upload::TURN_BLOCKS,
 };
 use outlayer_worker::{Stage, WorkerConfig};
@@ -89,10 +92,12 @@ async fn the_largest_outputs_reach_a_callback_that_decodes_them_and_more_is_refu
     let big = testbed.publish_guest("big").await?;
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
+    let worker = testbed.worker.id();
     for (format, most) in
         [(ResponseFormat::Borsh, MAX_OUTPUT_BYTES), (ResponseFormat::Json, MAX_JSON_OUTPUT_BYTES)]
     {
         let request = large(big, most, format);
+        let (before, earned) = (testbed.balance(worker).await?, testbed.funds().await?.earnings);
         let asked = ask(&testbed, &caller, &request).await?;
         let result = testbed.finished(asked).await?;
         let output = alphabet(most);
@@ -111,6 +116,10 @@ async fn the_largest_outputs_reach_a_callback_that_decodes_them_and_more_is_refu
             .collect();
         println!("{most} bytes in {format:?}: receipts of {burnt:?} Tgas");
         check_answer(result, &output)?;
+        let spent = before - testbed.balance(worker).await?;
+        let earned = testbed.funds().await?.earnings.saturating_sub(earned).as_yoctonear();
+        println!("the worker spent {spent} yoctoNEAR and earned {earned}");
+        assert!(earned > spent, "{earned} earned, {spent} spent");
 
         let more = large(big, most + 1, format);
         let refused = testbed.estimate(&more).await.err().context("more than can be settled")?;
@@ -151,6 +160,75 @@ async fn a_worker_that_stops_halfway_goes_on_where_it_was_when_it_is_started_aga
     check_answer(testbed.finished(asked).await?, &alphabet(bytes))?;
     assert!(sent(&second).iter().all(|sent| *sent > staged), "{staged}: {:?}", sent(&second));
     serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() -> Result<()> {
+    const VALUES: u32 = 16;
+    const READS: u32 = 32;
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let contract = testbed.contract.id();
+    let deposit = caller.call(contract, "storage_deposit").args_json(json!({}));
+    deposit.deposit(NearToken::from_near(20)).max_gas().transact().await?.into_result()?;
+    let value = Bytes(vec![b'v'; (1 << 20) / VALUES as usize]);
+    let key = |n: u32| Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat());
+    for n in 0..VALUES {
+        let args = json!({ "key": key(n), "value": value });
+        let set = caller.call(contract, "storage_set").args_json(args);
+        set.max_gas().transact().await?.into_result()?;
+    }
+
+    // Input, keys that are read, values that are replaced, and as much output as that leaves room for.
+    let code =
+        CodeRef { hash: Hash32::of(b"nowhere"), url: Some("https://nowhere.example".into()) };
+    let mut request = ExecutionRequest::new(code, vec![b'i'; 256 << 10]);
+    request.response_format = ResponseFormat::Borsh;
+    request.limits.storage_reads = READS;
+    request.limits.storage_writes = VALUES;
+    request.limits.journal_bytes = 64 << 10;
+    request.limits.output_bytes = 1;
+    let room = MAX_PROOF_BYTES - proof_bytes(&request);
+    request.limits.output_bytes = u32::try_from(room)?;
+    while proof_bytes(&request) > MAX_PROOF_BYTES {
+        request.limits.output_bytes -= 1;
+    }
+    let total = testbed.estimate(&request).await?.total;
+    let mut more = request.clone();
+    more.limits.output_bytes += 100;
+    let refused = testbed.estimate(&more).await.err().context("more than can be read")?;
+    assert!(format!("{refused:?}").contains("a receipt of NEAR may read 4000000"), "{refused:?}");
+
+    let call = caller.call(contract, "request_execution").args_json(json!({ "request": request }));
+    let asked = call.deposit(total).gas(MAX_GAS).transact_async().await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let response = ExecutionResponse {
+        request_id,
+        status: Status::Completed,
+        output: vec![b'o'; request.limits.output_bytes as usize].into(),
+        used: Compute::Fuel(1),
+        reads: (0..READS)
+            .map(|n| ReadEntry {
+                key: key(n),
+                value_hash: (n < VALUES).then(|| Hash32::of(&value)),
+            })
+            .collect(),
+        journal: (0..VALUES)
+            .map(|n| JournalEntry { key: key(n), value: Some(vec![b'n'; 3_000].into()) })
+            .collect(),
+        log_hash: Hash32::of(b""),
+    };
+    let (digest, whole) =
+        (digest(&testbed, request_id, &response).await?, borsh::to_vec(&response)?.len());
+    for start in (0..whole).step_by(1 << 20) {
+        let range = start..whole.min(start + (1 << 20));
+        let sent = send(&testbed, &testbed.worker, &response, digest, range).await?;
+        assert!(sent.is_success(), "{:?}", sent.into_result().err());
+    }
+    let result = testbed.finished(asked).await?;
+    let settled: Settlement = borsh::from_slice(&result.into_result()?.raw_bytes()?)?;
+    assert_eq!(settled.outcome, Outcome::Completed { output: response.output });
+    Ok(())
 }
 
 /// Sends one part of the borsh of `response`.
