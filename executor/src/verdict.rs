@@ -158,6 +158,27 @@ fn clip(mut reason: String) -> String {
 mod tests {
     use super::*;
 
+    /// No guest is known that gets there: `tests/limits.rs` tries.
+    #[test]
+    fn the_end_of_the_native_stack_is_no_verdict() {
+        let error = wasmtime::Error::from(Trap::StackOverflow);
+        assert_eq!(of_error(&error, || true, Status::OutOfFuel), Err(Fault::NativeStack));
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_verdict() {
+        for error in [
+            wasmtime::Error::msg("mmap failed"),
+            wasmtime::Error::from(Trap::Interrupt),
+            wasmtime::Error::from(Trap::AllocationTooLarge),
+        ] {
+            let ended = of_error(&error, || false, Status::OutOfFuel);
+            assert!(matches!(ended, Err(Fault::Engine(_))), "{ended:?}");
+        }
+        let error = wasmtime::Error::msg("unknown handle index 7").context("in a call");
+        assert_eq!(of_error(&error, || false, Status::OutOfFuel), Ok(trapped(MISUSE)));
+    }
+
     #[test]
     fn a_long_reason_is_cut_between_characters() {
         let Status::InvalidModule { reason } = invalid_module(format!("a{}", "ж".repeat(200)))

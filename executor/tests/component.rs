@@ -168,6 +168,11 @@ fn what_is_no_command_or_wants_more_is_refused() {
         (func $run (result (result)) (canon lift (core func $i "run")))
         (instance $r (export "run" (func $run)))
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
+    let http = sockets
+        .replace("wasi:sockets/instance-network@0.2.0", "wasi:http/types@0.2.0")
+        .replace("instance-network", "http-error-code");
+    let Status::InvalidModule { reason } = Run::wat(&http).status() else { panic!() };
+    assert!(reason.contains("wasi:http/types"), "{reason}");
     let reexport = r#"(component (import "f" (func $f)) (instance $r (export "run" (func $f)))
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
     assert!(matches!(Run::wat(reexport).status(), Status::InvalidModule { .. }));
@@ -199,4 +204,85 @@ fn replays_are_identical_whatever_the_engine_is_set_to() {
     for _ in 0..50 {
         assert_eq!(guest().run(), first);
     }
+}
+
+/// `count` modules that call each other in a ring through one table, `depth` calls in all.
+fn ring(count: usize, depth: u32) -> String {
+    let modules: String = (0..count)
+        .map(|index| {
+            let next = (index + 1) % count;
+            format!(
+                r#"(core module $m{index} (import "t" "t" (table {count} funcref)) (type $f (func (param i32)))
+                    (func $f (param i32) (if (local.get 0) (then
+                        (call_indirect (type $f) (i32.sub (local.get 0) (i32.const 1)) (i32.const {next})))))
+                    (elem (i32.const {index}) $f)
+                    (func (export "run") (result i32) (call $f (i32.const {depth})) (i32.const 0)))
+                  (core instance $i{index} (instantiate $m{index} (with "t" (instance $t))))"#
+            )
+        })
+        .collect();
+    format!(
+        r#"(component
+            (core module $table (table (export "t") {count} funcref))
+            (core instance $t (instantiate $table)) {modules}
+            (func $run (result (result)) (canon lift (core func $i0 "run")))
+            (instance $r (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $r)))"#
+    )
+}
+
+#[test]
+fn modules_that_call_each_other_share_the_stack() {
+    let run = |count: usize, depth: u32| {
+        Run::wat(&ring(count, depth)).limits(|limits| limits.instances = 1_000).status()
+    };
+    for count in [2, 30, 99] {
+        assert_eq!(run(count, 1_000), Status::Completed, "{count}");
+        assert_eq!(run(count, 100_000), Status::StackOverflow, "{count}");
+        assert_eq!(run(count, 100_000_000), Status::StackOverflow, "{count}");
+    }
+}
+
+/// One component calls another with a list, which the engine copies from memory to memory.
+#[test]
+fn components_inside_of_a_component_exchange_values() {
+    let text = r#"(component
+        (component $adder
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+                (func (export "sum") (param $at i32) (param $length i32) (result i32) (local $sum i32)
+                    (loop $next
+                        (if (local.get $length) (then
+                            (local.set $length (i32.sub (local.get $length) (i32.const 1)))
+                            (local.set $sum (i32.add (local.get $sum)
+                                (i32.load8_u (i32.add (local.get $at) (local.get $length)))))
+                            (br $next))))
+                    (local.get $sum)))
+            (core instance $i (instantiate $m))
+            (func (export "sum") (param "bytes" (list u8)) (result u32)
+                (canon lift (core func $i "sum") (memory (core memory $i "memory"))
+                    (realloc (core func $i "realloc")))))
+        (instance $adder (instantiate $adder))
+        (component $caller
+            (import "sum" (func $adder (param "bytes" (list u8)) (result u32)))
+            (core module $memory (memory (export "memory") 1) (data (i32.const 0) "\01\02\27"))
+            (core instance $memory (instantiate $memory))
+            (core func $sum (canon lower (func $adder) (memory (core memory $memory "memory"))))
+            (core module $m (import "adder" "sum" (func $sum (param i32 i32) (result i32)))
+                (func (export "run") (result i32)
+                    (i32.ne (call $sum (i32.const 0) (i32.const 3)) (i32.const EXPECTED))))
+            (core instance $i (instantiate $m (with "adder" (instance (export "sum" (func $sum))))))
+            (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+        (instance $caller (instantiate $caller (with "sum" (func $adder "sum"))))
+        (instance $r (export "run" (func $caller "run")))
+        (export "wasi:cli/run@0.2.0" (instance $r)))"#;
+    let run = |expected: &str| Run::wat(&text.replace("EXPECTED", expected)).status();
+    assert_eq!(run("42"), Status::Completed);
+    assert_eq!(run("41"), Status::Exited { code: 1 });
+    let outside = text.replace("(i32.const 0) (i32.const 3)", "(i32.const 65534) (i32.const 3)");
+    assert_eq!(
+        Run::wat(&outside.replace("EXPECTED", "0")).status(),
+        trapped("memory out of bounds")
+    );
 }

@@ -103,3 +103,25 @@ fn random_bytes_follow_the_seed_and_lines_go_to_the_log() {
         Status::LimitExceeded { which: Limit::MemoryBytes, limit: 64 << 20 }
     );
 }
+
+#[test]
+fn what_a_component_hands_over_wrongly_is_a_trap() {
+    let outside = "memory out of bounds";
+    let misuse = "a value that the component model does not allow";
+    for (body, reason) in [
+        ("(call $line (i32.const -8) (i32.const 100))", outside),
+        ("(call $write (i32.const 0) (i32.const 3) (i32.const 0) (i32.const -1))", outside),
+        ("(call $read (i32.const -3) (i32.const 9) (i32.const 100))", outside),
+        ("(call $read (i32.const 0) (i32.const 3) (i32.const -4))", outside),
+        ("(call $read (i32.const 0) (i32.const 3) (i32.const 101))", misuse),
+        ("(call $context (i32.const 804))", misuse),
+        // The allocator answers with what is not there.
+        (
+            "(global.set $next (i32.const -65536)) (call $random (i32.const 9) (i32.const 100))",
+            outside,
+        ),
+    ] {
+        let status = start(body).value("key", "value").status();
+        assert_eq!(status, common::trapped(reason), "{body}");
+    }
+}

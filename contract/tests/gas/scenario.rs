@@ -178,30 +178,31 @@ pub(crate) fn settle_disputed(
 /// The smallest parts are the dearest to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
-/// Submits a body, in parts where it is too large for one transaction; what the call burned that submitted it.
-fn submit(vm: &mut Vm, request_id: RequestId, body: &ExecutionResponse) -> (VMOutcome, u64) {
-    let (input, submitter) = (borsh::to_vec(body).unwrap(), worker(0));
+/// Submits a body, in parts where it is too large to come whole. Gives what came of the call that submitted it, and the gas
+/// that the others burned.
+fn submit(
+    vm: &mut Vm,
+    request_id: RequestId,
+    submitter: &str,
+    body: &ExecutionResponse,
+) -> (VMOutcome, u64) {
+    let input = borsh::to_vec(body).unwrap();
     if input.len() <= PART {
-        let call = Call { input, ..call(&submitter, "resolve_execution", json!({})) };
-        let outcome = vm.call(call);
-        let gas = outcome.burnt_gas.as_gas();
-        return (outcome, gas);
+        return (vm.call(Call { input, ..call(submitter, "resolve_execution", json!({})) }), 0);
     }
     let live = view(vm, "get_request", json!({ "request_id": request_id }));
     let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
     let digest = ExecutionRecord::new(&live, body).digest();
-    let (mut offset, mut gas) = (0, 0);
-    let mut last = None;
+    let (mut offset, mut burned) = (0, Vec::new());
     for bytes in input.chunks(PART) {
         let total_bytes = u32::try_from(input.len()).unwrap();
         let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
         offset += u32::try_from(bytes.len()).unwrap();
         let input = borsh::to_vec(&part).unwrap();
-        let outcome = vm.call(Call { input, ..call(&submitter, "stage_response", json!({})) });
-        gas += outcome.burnt_gas.as_gas();
-        last = Some(outcome);
+        burned.push(vm.call(Call { input, ..call(submitter, "stage_response", json!({})) }));
     }
-    (last.unwrap(), gas)
+    let last = burned.pop().unwrap();
+    (last, burned.iter().map(|part| part.burnt_gas.as_gas()).sum())
 }
 
 fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
@@ -215,7 +216,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
-    let mut own_gas = 0;
+    let (submitter, mut own_gas) = (worker(0), 0);
     let earnings = |vm: &mut Vm| -> u128 {
         let found = view(vm, "get_funds", json!({}));
         found["earnings"].as_str().unwrap().parse().unwrap()
@@ -235,8 +236,10 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             own_gas += committed.burnt_gas.as_gas();
         }
     }
-    let (resolved, gas) = submit(vm, request_id, &body);
-    own_gas += gas;
+    let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);
+    own_gas += parts_gas;
+
+    own_gas += resolved.burnt_gas.as_gas();
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {

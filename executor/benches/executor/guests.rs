@@ -104,7 +104,7 @@ pub(crate) fn large_contract(bytes: usize) -> Vec<u8> {
 
 fn large_text(bytes: usize, imports: &str) -> String {
     /// What one function comes to, bytes.
-    const FUNCTION: usize = 165;
+    const FUNCTION: usize = 117;
     let count = bytes.div_ceil(FUNCTION);
     let mut functions = String::new();
     for n in 0..count {

@@ -64,7 +64,10 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
             wasmtime
                 .consume_fuel(true)
                 .operator_cost(cost)
-                .wasm_features(WasmFeatures::COMPONENT_MODEL, true);
+                .wasm_features(WasmFeatures::COMPONENT_MODEL, true)
+                // The engine's own modules between components copy from one memory to another. A guest with two
+                // memories would have been refused before.
+                .wasm_features(WasmFeatures::MULTI_MEMORY, true);
         }
         Meter::Gas => {
             // The instrumentation computes with 128 bits; a guest that did would have been refused before.

@@ -40,7 +40,7 @@ pub struct ExecutorConfig {
     pub cache_dir_bytes: u64,
     /// With a number, instances, memories and stacks come from pools with this many places under each meter, made when the
     /// executor is; more executions than that at once are faults. Without, each execution allocates its own. A place
-    /// reserves some 5 TiB of address space, which is not memory. Where the host refuses that, as most do from 25 places on, there are no
+    /// reserves some 5 TiB of address space, which is not memory. Where the host refuses that, which has 128 TiB on x86-64, there are no
     /// pools. NEAR contracts have pools of their own, see [`near`](crate::near).
     pub pool: Option<u32>,
     /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.

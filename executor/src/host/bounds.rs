@@ -112,3 +112,28 @@ impl ResourceLimiter for Bounds {
         self.failed(&error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(answer: wasmtime::Result<()>) -> bool {
+        let error = answer.unwrap_err();
+        matches!(error.downcast_ref(), Some(Stop::Fault(Fault::HostMemory(_))))
+    }
+
+    #[test]
+    fn what_the_host_cannot_give_is_no_verdict_and_no_answer_to_the_guest() {
+        let mut bounds = Bounds::new(&ResourceLimits::default());
+        let failed = || wasmtime::Error::msg("the system has no memory left");
+        assert!(bounds.memory_growing(0, 1 << 16, None).unwrap());
+        assert!(fault(bounds.memory_grow_failed(failed())));
+        assert!(bounds.table_growing(0, 10, Some(20)).unwrap());
+        assert!(fault(bounds.table_grow_failed(failed())));
+        // What the guest's own maximum forbids, it is told.
+        assert!(!bounds.table_growing(10, 30, Some(20)).unwrap());
+        assert!(bounds.table_grow_failed(failed()).is_ok());
+        assert!(!bounds.memory_growing(1 << 16, 1 << 20, Some(1 << 17)).unwrap());
+        assert!(bounds.memory_grow_failed(failed()).is_ok());
+    }
+}

@@ -21,11 +21,15 @@ impl Sink {
         (self.limit as usize).saturating_sub(self.bytes.len())
     }
 
-    /// Appends `bytes`. What fits is kept even where not all of it does.
+    /// Appends `bytes`. What fits is kept even where not all of it does, but for a character that would be cut.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         let room = self.room();
         self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        if bytes.len() > room { Err(Stop::limit(self.which, self.limit)) } else { Ok(()) }
+        if bytes.len() <= room {
+            return Ok(());
+        }
+        self.bytes.truncate(self.bytes.len() - unfinished(&self.bytes));
+        Err(Stop::limit(self.which, self.limit))
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -33,9 +37,50 @@ impl Sink {
     }
 }
 
+/// How many bytes at the end begin a UTF-8 sequence that the end cuts.
+fn unfinished(bytes: &[u8]) -> usize {
+    let length = |first: u8| match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 0,
+    };
+    let begin = bytes.iter().rev().take(3).position(|byte| byte & 0xc0 != 0x80);
+    let Some(after) = begin else {
+        return 0;
+    };
+    let first = bytes.iter().rev().nth(after).copied().unwrap_or_default();
+    if length(first) > after + 1 { after + 1 } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_is_cut() {
+        for text in ["жжж", "aжжж", "a€€", "ab€€", "abc€€", "a𝄞𝄞", "ab𝄞𝄞", "abc𝄞𝄞", "abcd𝄞𝄞"]
+        {
+            for step in 1..=text.len() {
+                for limit in 0..6 {
+                    let mut sink = Sink::new(Limit::LogBytes, limit);
+                    let written =
+                        text.as_bytes().chunks(step).try_for_each(|part| sink.write(part));
+                    assert!(written.is_err());
+                    let kept = sink.into_bytes();
+                    assert!(
+                        text.starts_with(std::str::from_utf8(&kept).unwrap()),
+                        "{text} {limit}"
+                    );
+                    assert!(kept.len() + 4 > limit as usize, "{text} {limit}");
+                }
+            }
+        }
+        // Bytes that are no text are kept as they fit.
+        let mut sink = Sink::new(Limit::LogBytes, 5);
+        assert!(sink.write(&[0x80; 9]).is_err());
+        assert_eq!(sink.into_bytes(), [0x80; 5]);
+    }
 
     #[test]
     fn what_fits_is_kept() {

@@ -16,11 +16,21 @@ const MAX_DEPTH: u32 = 16;
 /// A component has at most this many sections, those of components within it included. Tools make some tens.
 const MAX_SECTIONS: u32 = 10_000;
 
+/// The sections of a component, those of components within it included, have at most this many items that are no modules or
+/// components: types, imports, exports, aliases, instances, lifted and lowered functions.
+const MAX_ITEMS: u64 = 20_000;
+
+/// A component defines at most this many modules, components within it included.
+///
+/// wasmtime has eight bits for the number of a module where it tells memories, tables and globals apart, and counts its own modules between
+/// components too, of which there is at most one an instance: together they stay below 256.
+const MAX_MODULES: u32 = 100;
+
 /// A component makes at most this many instances of modules and components in all, however they nest.
 ///
 /// A compiler follows every instantiation: components that instantiate each other twice, a few dozen in a row, would never be done.
 /// For the number to be known, a component may instantiate only components that it defines itself.
-const MAX_INSTANTIATIONS: u64 = 1_000;
+const MAX_INSTANTIATIONS: u64 = 150;
 
 const HEADER_BYTES: usize = 8;
 
@@ -75,6 +85,8 @@ impl Made {
 #[derive(Default)]
 struct Walk {
     sections: u32,
+    items: u64,
+    modules: u32,
     totals: Totals,
 }
 
@@ -95,9 +107,27 @@ impl Walk {
                 )));
             }
             match id {
-                section::CORE_MODULE => self.totals.add(content)?,
+                section::CUSTOM => {}
+                section::CORE_MODULE => {
+                    self.modules += 1;
+                    if self.modules > MAX_MODULES {
+                        return Err(invalid_module(format!(
+                            "a component has more than the {MAX_MODULES} modules allowed"
+                        )));
+                    }
+                    self.totals.add(content)?;
+                }
                 section::COMPONENT => defined.push(self.check(content, depth + 1)?),
-                _ => made.add(instances(id, content, &defined).map_err(malformed)??),
+                _ => {
+                    let items = leb::split_count_checked(content).map_or(0, |(count, _)| count);
+                    self.items += items as u64;
+                    if self.items > MAX_ITEMS {
+                        return Err(invalid_module(format!(
+                            "a component has more than the {MAX_ITEMS} items allowed"
+                        )));
+                    }
+                    made.add(instances(id, content, &defined).map_err(malformed)??);
+                }
             }
             if made.instances > MAX_INSTANTIATIONS {
                 return Err(invalid_module(format!(
@@ -215,6 +245,8 @@ fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
 
 #[cfg(test)]
 mod tests {
+    use wasmparser::Validator;
+
     use super::*;
 
     #[test]
@@ -242,11 +274,41 @@ mod tests {
             });
             component(&wat::parse_str(text).unwrap()).map(|_| ())
         };
-        assert_eq!(levels(5), Ok(()));
+        assert_eq!(levels(4), Ok(()));
         assert_eq!(
-            levels(8),
-            Err(invalid_module("a component makes more than the 1000 instances allowed"))
+            levels(5),
+            Err(invalid_module("a component makes more than the 150 instances allowed"))
         );
+    }
+
+    #[test]
+    fn many_modules_are_refused() {
+        let modules = |count: usize| {
+            let text = format!("(component {})", "(core module)".repeat(count));
+            component(&wat::parse_str(text).unwrap()).map(|_| ())
+        };
+        assert_eq!(modules(100), Ok(()));
+        let nested = format!("(component (component {0}) {0})", "(core module)".repeat(51));
+        let refused = invalid_module("a component has more than the 100 modules allowed");
+        assert_eq!(modules(101), Err(refused.clone()));
+        assert_eq!(component(&wat::parse_str(nested).unwrap()), Err(refused));
+    }
+
+    #[test]
+    fn many_items_are_refused() {
+        let types = |count: usize| format!("(component {})", "(type u8)".repeat(count));
+        let nested = format!(
+            "(component (component {}) {})",
+            "(type u8)".repeat(9_000),
+            "(type u8)".repeat(11_001)
+        );
+        assert_eq!(component(&wat::parse_str(types(20_000)).unwrap()).map(|_| ()), Ok(()));
+        for text in [types(20_001), nested] {
+            assert_eq!(
+                component(&wat::parse_str(text).unwrap()),
+                Err(invalid_module("a component has more than the 20000 items allowed"))
+            );
+        }
     }
 
     #[test]

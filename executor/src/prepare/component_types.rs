@@ -176,7 +176,7 @@ impl Sizes {
             return *size;
         }
         let mut parts = |parts: &mut dyn Iterator<Item = ComponentValType>| {
-            sum(parts.map(|ty| self.value(types, ty)))
+            parts.map(|ty| self.value(types, ty)).fold(0, u64::saturating_add)
         };
         let size = match &types[id] {
             ComponentDefinedType::Record(ty) => parts(&mut ty.fields.values().copied()),
@@ -210,6 +210,7 @@ impl Sizes {
     }
 }
 
+/// A type and its parts.
 fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(1, u64::saturating_add)
 }

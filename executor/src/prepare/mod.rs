@@ -3,6 +3,7 @@
 //! Everything here is linear in the size of the module, and what passes is bounded, so that a small request cannot buy
 //! a large compile. [`MAX_MODULE_BYTES`] and the bounds of [`shape`] hold for every kind of WASI guest.
 
+mod arity;
 pub(crate) mod component;
 mod component_types;
 mod detect;

@@ -1,11 +1,16 @@
 //! Bounds on a core module that keep compiling it cheap.
 //!
 //! Bytes alone do not bound a compile: a few bytes declare tens of thousands of locals, and a compiler that turns locals into
-//! values may make one value for each pair of a block and a local. So these pairs are bounded as well.
+//! values may make one value for each pair of a block and a local. So these pairs are bounded as well, and so are the values that calls,
+//! blocks and branches move.
 
 use outlayer_protocol::{Limit, Status};
-use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, BrTable, ElementItems, ElementSectionReader, FunctionBody, Operator, Parser,
+    Payload,
+};
 
+use super::arity::Signatures;
 use crate::verdict::invalid_module;
 
 /// A module defines at most this many functions.
@@ -18,8 +23,23 @@ pub const MAX_LOCALS: u64 = 10_000;
 pub const MAX_FUNCTION_PAIRS: u64 = 4_000_000;
 /// In a module, the sum of blocks times locals over its functions is at most this.
 pub const MAX_MODULE_PAIRS: u64 = 32_000_000;
+/// A function has at most this many branchings: blocks, loops, ifs, branches, and the different targets of each `br_table`.
+pub const MAX_FUNCTION_BRANCHINGS: u64 = 14_000;
+/// In a module, the sum over its functions of branchings squared, and a hundred times loops squared, is at most this: a compiler's work
+/// grows so, and faster with loops.
+pub const MAX_MODULE_BRANCHING: u64 = 200_000_000;
+/// What a loop weighs there, against another branching.
+const LOOP_WEIGHT: u64 = 100;
+/// A `br_table` has at most this many targets.
+pub const MAX_BRANCH_TARGETS: u32 = 10_000;
+/// The element segments of a module have at most this many elements in all.
+pub const MAX_SEGMENT_ELEMENTS: u64 = 100_000;
 /// A module has at most this many globals, types, data segments, element segments, imports or exports, each.
 pub const MAX_ITEMS: u32 = 100_000;
+
+/// Calls, blocks and branches move at most one value for each byte of the module, and this many more. Code in which every function and
+/// block has one result at most does not come near.
+pub const SPARE_VALUES: u64 = 10_000;
 
 /// Checks the bounds of this module.
 ///
@@ -34,14 +54,22 @@ pub fn check(code: &[u8]) -> Result<(), Status> {
 #[derive(Default)]
 pub(super) struct Totals {
     pairs: u64,
+    branching: u64,
+    elements: u64,
     functions: u32,
+    bytes: u64,
+    values: u64,
 }
 
 impl Totals {
     /// Checks one module more.
     pub(super) fn add(&mut self, code: &[u8]) -> Result<(), Status> {
+        self.bytes += code.len() as u64;
+        let (mut signatures, mut defined) = (Signatures::default(), 0);
         for payload in Parser::new(0).parse_all(code) {
-            let (what, count) = match payload.map_err(malformed)? {
+            let payload = payload.map_err(malformed)?;
+            signatures.read(&payload).map_err(malformed)?;
+            let (what, count) = match payload {
                 Payload::CodeSectionStart { count, .. } => {
                     self.functions = self.functions.saturating_add(count);
                     if self.functions > MAX_FUNCTIONS {
@@ -53,7 +81,21 @@ impl Totals {
                     continue;
                 }
                 Payload::CodeSectionEntry(body) => {
-                    self.pairs += check_body(&body)?;
+                    let function = Function::read(&body)?;
+                    self.pairs += function.pairs()?;
+                    self.branching += function.branching()?;
+                    if self.branching > MAX_MODULE_BRANCHING {
+                        return Err(invalid_module(format!(
+                            "branchings squared and {LOOP_WEIGHT} times loops squared, summed over all functions, are more than the {MAX_MODULE_BRANCHING} allowed"
+                        )));
+                    }
+                    self.values += signatures.moved(&body, defined).map_err(malformed)?;
+                    defined += 1;
+                    if self.values > self.bytes + SPARE_VALUES {
+                        return Err(invalid_module(format!(
+                            "calls, blocks and branches move more values than the module has bytes, and {SPARE_VALUES} more"
+                        )));
+                    }
                     if self.pairs > MAX_MODULE_PAIRS {
                         return Err(invalid_module(format!(
                             "blocks times locals, summed over all functions, are more than the {MAX_MODULE_PAIRS} allowed"
@@ -65,7 +107,16 @@ impl Totals {
                 Payload::ImportSection(reader) => ("imports", reader.count()),
                 Payload::GlobalSection(reader) => ("globals", reader.count()),
                 Payload::ExportSection(reader) => ("exports", reader.count()),
-                Payload::ElementSection(reader) => ("element segments", reader.count()),
+                Payload::ElementSection(reader) => {
+                    self.elements += elements(reader.clone()).map_err(malformed)?;
+                    if self.elements > MAX_SEGMENT_ELEMENTS {
+                        return Err(invalid_module(format!(
+                            "{} elements of segments, at most {MAX_SEGMENT_ELEMENTS} are allowed",
+                            self.elements
+                        )));
+                    }
+                    ("element segments", reader.count())
+                }
                 Payload::DataSection(reader) => ("data segments", reader.count()),
                 _ => continue,
             };
@@ -83,38 +134,97 @@ fn malformed(error: BinaryReaderError) -> Status {
     invalid_module(error.message())
 }
 
-/// The function's blocks times its locals.
-fn check_body(body: &FunctionBody<'_>) -> Result<u64, Status> {
-    let bytes = body.range().len();
-    if bytes > MAX_BODY_BYTES {
-        return Err(invalid_module(format!(
-            "a function of {bytes} bytes, at most {MAX_BODY_BYTES} are allowed"
-        )));
-    }
-    let mut locals = 0u64;
-    for group in body.get_locals_reader().map_err(malformed)? {
-        locals += u64::from(group.map_err(malformed)?.0);
-    }
-    if locals > MAX_LOCALS {
-        return Err(invalid_module(format!(
-            "a function with {locals} locals, at most {MAX_LOCALS} are allowed"
-        )));
-    }
-    let mut blocks = 1u64;
-    for operator in body.get_operators_reader().map_err(malformed)? {
-        if let Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } =
-            operator.map_err(malformed)?
-        {
-            blocks += 1;
+/// What makes a function's compile expensive.
+struct Function {
+    locals: u64,
+    /// Blocks, loops, ifs, and the body itself.
+    blocks: u64,
+    loops: u64,
+    branchings: u64,
+}
+
+impl Function {
+    fn read(body: &FunctionBody<'_>) -> Result<Self, Status> {
+        let bytes = body.range().len();
+        if bytes > MAX_BODY_BYTES {
+            return Err(invalid_module(format!(
+                "a function of {bytes} bytes, at most {MAX_BODY_BYTES} are allowed"
+            )));
         }
+        let mut function = Self { locals: 0, blocks: 1, loops: 0, branchings: 0 };
+        for group in body.get_locals_reader().map_err(malformed)? {
+            function.locals += u64::from(group.map_err(malformed)?.0);
+        }
+        for operator in body.get_operators_reader().map_err(malformed)? {
+            match operator.map_err(malformed)? {
+                Operator::Loop { .. } => {
+                    function.blocks += 1;
+                    function.loops += 1;
+                }
+                Operator::Block { .. } | Operator::If { .. } => function.blocks += 1,
+                Operator::Br { .. } | Operator::BrIf { .. } => function.branchings += 1,
+                Operator::BrTable { targets } => function.branchings += different(&targets)?,
+                _ => {}
+            }
+        }
+        function.branchings += function.blocks;
+        Ok(function)
     }
-    let pairs = blocks * (locals + 1);
-    if pairs > MAX_FUNCTION_PAIRS {
+
+    /// Blocks times locals.
+    fn pairs(&self) -> Result<u64, Status> {
+        let Self { locals, blocks, .. } = self;
+        if *locals > MAX_LOCALS {
+            return Err(invalid_module(format!(
+                "a function with {locals} locals, at most {MAX_LOCALS} are allowed"
+            )));
+        }
+        let pairs = blocks * (locals + 1);
+        if pairs > MAX_FUNCTION_PAIRS {
+            return Err(invalid_module(format!(
+                "a function with {blocks} blocks and {locals} locals, their product may be at most {MAX_FUNCTION_PAIRS}"
+            )));
+        }
+        Ok(pairs)
+    }
+
+    /// Its part of [`MAX_MODULE_BRANCHING`].
+    fn branching(&self) -> Result<u64, Status> {
+        let Self { branchings, loops, .. } = self;
+        if *branchings > MAX_FUNCTION_BRANCHINGS {
+            return Err(invalid_module(format!(
+                "a function with {branchings} blocks and branches, at most {MAX_FUNCTION_BRANCHINGS} are allowed"
+            )));
+        }
+        Ok(branchings * branchings + LOOP_WEIGHT * loops * loops)
+    }
+}
+
+/// How many different targets a `br_table` has.
+fn different(targets: &BrTable<'_>) -> Result<u64, Status> {
+    if targets.len() > MAX_BRANCH_TARGETS {
         return Err(invalid_module(format!(
-            "a function with {blocks} blocks and {locals} locals, their product may be at most {MAX_FUNCTION_PAIRS}"
+            "a br_table with {} targets, at most {MAX_BRANCH_TARGETS} are allowed",
+            targets.len()
         )));
     }
-    Ok(pairs)
+    let mut depths = targets.targets().collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    depths.push(targets.default());
+    depths.sort_unstable();
+    depths.dedup();
+    Ok(depths.len() as u64)
+}
+
+/// The elements of a module's segments.
+fn elements(reader: ElementSectionReader<'_>) -> Result<u64, BinaryReaderError> {
+    let mut elements = 0;
+    for segment in reader {
+        elements += u64::from(match segment?.items {
+            ElementItems::Functions(items) => items.count(),
+            ElementItems::Expressions(_, items) => items.count(),
+        });
+    }
+    Ok(elements)
 }
 
 #[cfg(test)]
@@ -134,6 +244,66 @@ mod tests {
             check(&wat::parse_str("(module (func (local i32) (block (loop))))").unwrap()),
             Ok(())
         );
+    }
+
+    #[test]
+    fn many_branchings_are_refused() {
+        let module = |body: &str, functions: usize| {
+            format!("(module {})", format!("(func {body})").repeat(functions))
+        };
+        let branch = "(br_if 0 (i32.const 0))";
+        for body in ["(block)".repeat(14_000), branch.repeat(14_000)] {
+            assert!(
+                reason(&module(&body, 1))
+                    .starts_with("a function with 14001 blocks and branches, at most 14000")
+            );
+        }
+        // Each of four targets, though one of them twice, in each of 2,800 tables.
+        let table = "(block (block (block (br_table 0 1 2 0 3 (i32.const 0)))))";
+        assert!(
+            reason(&module(&table.repeat(2_800), 1))
+                .starts_with("a function with 19601 blocks and branches")
+        );
+        for (body, functions) in [
+            (branch.repeat(9_999), 3),
+            ("(block)".repeat(9_999), 3),
+            ("(loop)".repeat(999), 3),
+            ("(loop)".repeat(99), 250),
+        ] {
+            assert!(
+                reason(&module(&body, functions)).starts_with("branchings squared and 100 times"),
+                "{functions}"
+            );
+        }
+        let wide = format!("(br_table {} 0 (i32.const 0))", "0 ".repeat(10_001));
+        assert!(reason(&module(&wide, 1)).starts_with("a br_table with 10001 targets"));
+    }
+
+    #[test]
+    fn many_elements_are_refused() {
+        for segment in ["(elem func", "(elem declare func", "(elem (i32.const 0)"] {
+            let text = format!(
+                "(module (table 1 funcref) (func $f) {segment} {}))",
+                "$f ".repeat(100_001)
+            );
+            assert!(reason(&text).starts_with("100001 elements of segments"), "{segment}");
+        }
+    }
+
+    #[test]
+    fn moving_more_values_than_there_are_bytes_is_refused() {
+        let wide = |calls: usize| {
+            let values = "i32 ".repeat(100);
+            format!(
+                "(module (func $f (param {values}) (result {values}) unreachable)
+                 (func {} {} {}))",
+                "(i32.const 0)".repeat(100),
+                "(call $f)".repeat(calls),
+                "drop ".repeat(100)
+            )
+        };
+        assert_eq!(check(&wat::parse_str(wide(40)).unwrap()), Ok(()));
+        assert!(reason(&wide(60)).starts_with("calls, blocks and branches move more values"));
     }
 
     #[test]

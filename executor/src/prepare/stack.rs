@@ -12,8 +12,7 @@
 //! Inside of a component the host cannot look at a module's global. There the start function stays, and the module gets
 //! a table of its own, which it grows where the stack does not suffice: the host knows the table by its maximum, which
 //! no guest's table may have. Modules there cannot share a counter, so they share the bytes: every instance of a module
-//! has [`STACK_BYTES`] while there are at most four, and its part of [`COMPONENT_STACK_BYTES`] where there are more. However they call each
-//! other, they need no more than that in all.
+//! has its part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they need no more than that in all.
 
 use outlayer_protocol::Status;
 use wasmparser::{
@@ -40,10 +39,10 @@ pub(crate) fn share(module_instances: u64) -> u32 {
     STACK_BYTES.min(COMPONENT_STACK_BYTES / shares)
 }
 
-/// The native stack on which a guest runs. Compiled frames are mostly smaller than the accounting says; a
-/// function made to spill many values is larger, and 32 times (8 times for a component of many modules) leaves room for it. Where
-/// even that ends, the execution is a fault without a verdict.
-pub const NATIVE_STACK_BYTES: usize = 32 << 20;
+/// The native stack on which a guest runs. Compiled frames are mostly smaller than the accounting says; a function made to keep many
+/// values has one of up to 16 times that. This is 64 times the bound of a module, 16 times that of a component. Where even that should
+/// end, the execution is a fault without a verdict.
+pub const NATIVE_STACK_BYTES: usize = 64 << 20;
 
 /// The exported global that holds what is left of the stack; -1 after an overflow.
 pub(crate) const STACK_EXPORT: &str = "outlayer:stack";

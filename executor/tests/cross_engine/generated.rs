@@ -13,7 +13,12 @@ const TURNS: u32 = 20_000;
 /// Bytes of memory that the number covers.
 const MEMORY_BYTES: u32 = 1 << 16;
 
-/// A module from a seed. Every other one of four may trap where a program usually would.
+/// Whether the generator guards whatever could trap, but for the end of the turns (which is `unreachable`).
+pub(crate) fn is_free_of_traps(seed: u64) -> bool {
+    !seed.is_multiple_of(4)
+}
+
+/// A module from a seed. One in four may trap where a program usually would.
 pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 4_096];
     ChaCha20Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
@@ -29,10 +34,11 @@ pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
         max_globals: 6,
         min_memories: 1,
         max_memories: 1,
+        max_memory32_bytes: 1 << 20,
         max_tables: 1,
         max_table_elements: 1_000,
         canonicalize_nans: true,
-        disallow_traps: !seed.is_multiple_of(4),
+        disallow_traps: is_free_of_traps(seed),
         allow_start_export: false,
         memory64_enabled: false,
         exceptions_enabled: false,
@@ -94,7 +100,7 @@ fn shape(code: &[u8]) -> Shape {
     shape
 }
 
-/// Appends `_start` and exports it and the memory, which gets one page and at most eight.
+/// Appends `_start` and exports it and the memory, which gets 16 pages and at most 32.
 fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     let shape = shape(code);
     if shape.imported != 1 || shape.functions.len() < 2 {
@@ -135,7 +141,7 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
                 leb(&mut ty, shape.types.len());
                 section(&mut out, id, &one_more(&code[range], &ty));
             }
-            5 => section(&mut out, id, &[1, 1, 1, 8]),
+            5 => section(&mut out, id, &[1, 1, 16, 32]),
             7 => {}
             10 => {
                 let Payload::CodeSectionStart { count, .. } = payload else { panic!() };

@@ -165,6 +165,7 @@ async fn a_worker_that_stops_halfway_goes_on_where_it_was_when_it_is_started_aga
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() -> Result<()> {
     const VALUES: u32 = 16;
+    const READS: u32 = 32;
     let testbed = Testbed::start().await?;
     let caller = testbed.node.dev_create_account().await?;
     let contract = testbed.contract.id();
@@ -183,7 +184,7 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
         CodeRef { hash: Hash32::of(b"nowhere"), url: Some("https://nowhere.example".into()) };
     let mut request = ExecutionRequest::new(code, vec![b'i'; 256 << 10]);
     request.response_format = ResponseFormat::Borsh;
-    request.limits.storage_reads = 256;
+    request.limits.storage_reads = READS;
     request.limits.storage_writes = VALUES;
     request.limits.journal_bytes = 64 << 10;
     request.limits.output_bytes = 1;
@@ -206,7 +207,7 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
         status: Status::Completed,
         output: vec![b'o'; request.limits.output_bytes as usize].into(),
         used: Compute::Fuel(1),
-        reads: (0..256)
+        reads: (0..READS)
             .map(|n| ReadEntry {
                 key: key(n),
                 value_hash: (n < VALUES).then(|| Hash32::of(&value)),
