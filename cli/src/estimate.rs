@@ -1,10 +1,16 @@
-//! `outlayer estimate`: what a request must attach.
+//! `outlayer estimate`: what a request must attach, and whether the engine takes the guest.
 
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
 use clap::Args;
+use outlayer_executor::{EmptySnapshot, Executor, ExecutorConfig, Job};
 use outlayer_protocol::{
-    AccountId, Hash32, NearToken, config::Config, pricing::quote, views::CostView,
+    AccountId, Compute, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
+    ResourceLimits, Status, config::Config, pricing::quote, views::CostView,
 };
 use outlayer_worker::{chain::At, engine};
+use serde::Serialize;
 
 use crate::{
     network::{NetworkArgs, block_on},
@@ -14,6 +20,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct EstimateArgs {
+    /// The guest's Wasm: says whether the engine takes it, of this kind and under this meter
+    wasm: Option<PathBuf>,
     /// JSON-RPC address of a NEAR node; without it, the default configuration's prices are taken
     #[arg(long, env = "OUTLAYER_RPC_URL", requires = "contract")]
     rpc_url: Option<String>,
@@ -27,13 +35,38 @@ pub(crate) struct EstimateArgs {
     json: bool,
 }
 
+/// What a request must attach, and what is known of its guest.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    cost: CostView,
+    /// Nothing is known of a guest that was not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest: Option<Guest>,
+}
+
+#[derive(Serialize)]
+struct Guest {
+    code_hash: Hash32,
+    /// The outcome that every execution of it would have.
+    refused: Option<Status>,
+}
+
 /// NEAR's price of a byte of storage.
 pub(crate) const STORAGE_BYTE_COST: NearToken = NearToken::from_yoctonear(10u128.pow(19));
 
 impl EstimateArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        let code = self
+            .wasm
+            .map(|path| fs::read(&path).with_context(|| path.display().to_string()))
+            .transpose()?;
         // Code's bytes have no part in the cost.
-        let request = self.request.into_request(Hash32::default())?;
+        let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
+        let request = self.request.into_request(hash)?;
+        let guest = code
+            .map(|code| anyhow::Ok(Guest { code_hash: hash, refused: refusal(&code, &request)? }))
+            .transpose()?;
         let cost: CostView = match (self.rpc_url, self.contract) {
             (Some(rpc_url), Some(contract)) => {
                 let contract = NetworkArgs { rpc_url, contract }.contract()?;
@@ -46,16 +79,88 @@ impl EstimateArgs {
                 quote(&config, &request, STORAGE_BYTE_COST)?.into()
             }
         };
+        let taken = guest.as_ref().is_none_or(|guest| guest.refused.is_none());
         if self.json {
-            print::json(&cost)?;
-        } else {
-            print::line("max fee", print::near(cost.max_fee));
-            print::line(
-                "storage reserve",
-                format!("{} (always returned)", print::near(cost.storage_reserve)),
-            );
-            print::line("attach", print::near(cost.total));
+            print::json(&Report { cost, guest })?;
+            return Ok(taken);
         }
-        Ok(true)
+        print::line("max fee", print::near(cost.max_fee));
+        print::line(
+            "storage reserve",
+            format!("{} (always returned)", print::near(cost.storage_reserve)),
+        );
+        print::line("attach", print::near(cost.total));
+        if let Some(guest) = guest {
+            print::line("code", guest.code_hash);
+            let verdict = guest.refused.as_ref().map_or("accepted".to_owned(), print::status);
+            print::line("guest", verdict);
+        }
+        Ok(taken)
+    }
+}
+
+/// The engine's refusal of `code`, whatever the input: it is prepared and compiled as a worker would, and given nothing to run on.
+fn refusal(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Status>> {
+    let compute = match request.limits.compute.meter() {
+        Meter::Fuel => Compute::Fuel(0),
+        Meter::Gas => Compute::Gas(0),
+    };
+    let job = Job {
+        code,
+        kind: request.kind,
+        args: &request.args,
+        env: &request.env,
+        input: &request.input,
+        limits: &ResourceLimits { compute, ..request.limits },
+        context: &ExecutionContext {
+            request_id: 0,
+            contract_id: "outlayer.near".parse().context("the contract's name")?,
+            block_height: 0,
+            block_timestamp: 0,
+            epoch_height: 0,
+            random_seed: Hash32::default(),
+            signer_id: "signer.near".parse().context("the signer's name")?,
+            predecessor_id: "dapp.near".parse().context("the caller's name")?,
+            attached_deposit: NearToken::from_yoctonear(0),
+        },
+    };
+    let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut EmptySnapshot)?;
+    Ok(match execution.status {
+        refused @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(refused),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use outlayer_protocol::CodeRef;
+
+    use super::*;
+
+    /// What is said of a module under a limit, in the words that a person reads.
+    fn said(code: &[u8], compute: Compute) -> Option<String> {
+        let mut request =
+            ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, Vec::new());
+        request.limits.compute = compute;
+        refusal(code, &request).unwrap().as_ref().map(print::status)
+    }
+
+    /// A module with so many locals in its `_start`.
+    fn with_locals(count: usize) -> Vec<u8> {
+        let locals = "(local i64)".repeat(count);
+        wat::parse_str(format!(
+            r#"(module (memory (export "memory") 1) (func (export "_start") {locals}))"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_guest_that_is_too_large_for_gas_is_told_before_it_is_sent() {
+        let (small, large) = (with_locals(1), with_locals(60_000));
+        assert_eq!(said(&small, Compute::Fuel(1)), None);
+        assert_eq!(said(&small, Compute::Gas(1)), None);
+        let refused = said(&large, Compute::Gas(1)).unwrap();
+        assert!(refused.contains("locals"), "{refused}");
+        assert!(said(b"no Wasm", Compute::Fuel(1)).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! Output: lines of a name and a value for people, JSON for programs.
 
-use outlayer_protocol::NearToken;
+use outlayer_protocol::{NearToken, Status};
 use serde::Serialize;
 
 /// Prints `value` as JSON.
@@ -30,6 +30,22 @@ pub(crate) fn text(bytes: &[u8]) -> String {
         Ok(text) => text.chars().map(shown).collect(),
         Err(_) => {
             format!("0x{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+    }
+}
+
+/// A verdict for people.
+pub(crate) fn status(status: &Status) -> String {
+    match status {
+        Status::Exited { code } => format!("exited with {code}"),
+        Status::Trapped { reason } | Status::InvalidModule { reason } => {
+            format!("{}: {}", status.name(), text(reason.as_bytes()))
+        }
+        Status::LimitExceeded { which, limit } => {
+            format!("limit exceeded: {which} is at most {limit}")
+        }
+        Status::Completed | Status::OutOfFuel | Status::OutOfGas | Status::StackOverflow => {
+            status.name().to_owned()
         }
     }
 }

@@ -157,7 +157,7 @@ fn show(report: &Report) {
     if !report.logs.is_empty() {
         eprint!("{}", print::text(&report.logs));
     }
-    print::line("status", status(&report.status));
+    print::line("status", print::status(&report.status));
     if report.status == Status::Completed {
         print::line("output", print::text(&report.output));
     }
@@ -175,19 +175,4 @@ fn show(report: &Report) {
     }
     print::line("fee", print::near(report.fee));
     print::line("attach", format!("{} (what is not spent comes back)", print::near(report.attach)));
-}
-
-fn status(status: &Status) -> String {
-    match status {
-        Status::Exited { code } => format!("exited with {code}"),
-        Status::Trapped { reason } | Status::InvalidModule { reason } => {
-            format!("{}: {}", status.name(), print::text(reason.as_bytes()))
-        }
-        Status::LimitExceeded { which, limit } => {
-            format!("limit exceeded: {which} is at most {limit}")
-        }
-        Status::Completed | Status::OutOfFuel | Status::OutOfGas | Status::StackOverflow => {
-            status.name().to_owned()
-        }
-    }
 }

@@ -4,7 +4,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-const CAPACITY: u64 = 10_000;
+const BYTES: usize = 10_000;
+const CAPACITY: u64 = BYTES as u64;
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -60,7 +61,7 @@ fn a_file_that_is_not_as_it_was_written_is_removed_and_can_be_replaced() {
         refuse(&tampered, &format!("byte {at}"));
         refuse(&whole[..at], &format!("cut to {at}"));
     }
-    refuse(&vec![0; CAPACITY as usize * 2], "more than fits");
+    refuse(&vec![0; BYTES * 2], "more than fits");
     disk.put(&b, b"content of b");
     refuse(&fs::read(disk.path(&b)).unwrap(), "another's file under this name");
     let other = folder();
@@ -90,7 +91,7 @@ fn what_was_used_longest_ago_goes_first() {
     disk.touch(&a);
     disk.put(&b, &[1; 4_000]);
     assert_eq!([&a, &b, &c].map(|name| disk.path(name).exists()), [true, true, false]);
-    disk.put(&c, &vec![1; CAPACITY as usize]);
+    disk.put(&c, &vec![1; BYTES]);
     assert!(!disk.path(&c).exists(), "what can never fit makes no room for itself");
     assert!(disk.path(&a).exists() && disk.path(&b).exists());
 }
