@@ -52,8 +52,9 @@ pub(crate) fn run_component(
 ) -> Result<Execution, Fault> {
     let meter = CoreMeter::new(job.limits.compute, 0);
     execute(engine, meter, job, |store, mailbox| {
-        // What a guest passes to the host lies in its memory, which is bounded.
-        store.set_hostcall_fuel(usize::MAX);
+        // What one call hands to the host lies in the guest's memory, but a list of handles is several times as large here.
+        let most = job.limits.memory_bytes.saturating_mul(2);
+        store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
         match drive(command(store, component), mailbox, snapshot, deadline)? {
             Ok(Ok(())) => Ok(Status::Completed),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }),

@@ -107,10 +107,13 @@ const MISUSE: &str = "a value that the component model does not allow";
 /// A component holds more handles than the engine has room for.
 pub(crate) const TOO_MANY_RESOURCES: &str = "too many resources at once";
 
+/// A component hands over, in one call, what needs more than twice its memory's limit in the host.
+const TOO_MUCH_AT_ONCE: &str = "more is handed to the host at once than it takes";
+
 /// What a component does wrong where the engine, not a host function, reads its values. wasmtime has
 /// no type for these errors, so they are known by how their texts begin; what is not known is no verdict.
 fn misuse_reason(text: &str) -> Option<&'static str> {
-    const TEXTS: [(&str, &str); 19] = [
+    const TEXTS: [(&str, &str); 20] = [
         ("list pointer/length out of bounds", MEMORY_OUT_OF_BOUNDS),
         ("string pointer/length out of bounds", MEMORY_OUT_OF_BOUNDS),
         ("pointer out of bounds", MEMORY_OUT_OF_BOUNDS),
@@ -130,6 +133,7 @@ fn misuse_reason(text: &str) -> Option<&'static str> {
         ("cannot remove owned resource while borrowed", MISUSE),
         ("borrow handles still remain at the end of the call", MISUSE),
         ("cannot allocate another handle", TOO_MANY_RESOURCES),
+        ("too much data is being copied between the host and the guest", TOO_MUCH_AT_ONCE),
     ];
     TEXTS.iter().find(|(begins, _)| text.starts_with(begins)).map(|(_, reason)| *reason)
 }

@@ -286,3 +286,35 @@ fn components_inside_of_a_component_exchange_values() {
         trapped("memory out of bounds")
     );
 }
+
+/// Waits for so many handles, none of which is one.
+fn polls(handles: u32) -> Status {
+    let text = r#"(component
+        (import "wasi:io/poll@0.2.0" (instance $poll
+            (export "pollable" (type $pollable (sub resource)))
+            (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
+        (core module $libc
+            (memory (export "memory") 64)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
+        (core instance $libc (instantiate $libc))
+        (core func $poll (canon lower (func $poll "poll")
+            (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+        (core module $main
+            (import "poll" "poll" (func $poll (param i32 i32 i32)))
+            (func (export "run") (result i32)
+                (call $poll (i32.const 0) (i32.const HANDLES) (i32.const 8)) (i32.const 0)))
+        (core instance $main (instantiate $main
+            (with "poll" (instance (export "poll" (func $poll))))))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $cli (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+    Run::wat(&text.replace("HANDLES", &handles.to_string()))
+        .limits(|limits| limits.memory_bytes = 4 << 20)
+        .status()
+}
+
+#[test]
+fn what_one_call_makes_of_the_hosts_memory_is_bounded_by_the_guests() {
+    assert_eq!(polls(10), trapped("a value that the component model does not allow"));
+    assert_eq!(polls(1 << 20), trapped("more is handed to the host at once than it takes"));
+}
