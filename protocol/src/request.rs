@@ -157,7 +157,7 @@ pub enum RequestError {
         /// What is allowed.
         max: u64,
     },
-    /// The largest answer could not be settled: see [`capacity`](crate::capacity).
+    /// The largest answer could not be settled: see [`capacity`].
     #[error(
         "settling the largest answer would read {found} bytes of state, a receipt of NEAR may read {max}: ask for less input, output or journal, or fewer keys"
     )]
