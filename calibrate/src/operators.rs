@@ -5,6 +5,7 @@
 //! taken, a copy of a megabyte. No meter has a part in this: before each operator an increment of a global is put, and
 //! the module runs in an interpreter.
 
+use outlayer_executor::prepare::encode;
 use wasmi::{Engine, Linker, Module, Store};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
 
@@ -56,33 +57,33 @@ fn instrument(code: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
             continue;
         }
         if let Some(content) = bodies.take() {
-            push_section(&mut out, section::CODE, &content);
+            encode::section(&mut out, section::CODE, &content);
         }
         let Some((id, range)) = payload.as_section() else { continue };
         let content = code.get(range).unwrap_or_default();
         if id >= section::EXPORT && !has_global_section {
-            push_section(&mut out, section::GLOBAL, &with_one_more(&[0], GLOBAL)?);
+            encode::section(&mut out, section::GLOBAL, &encode::extended(&[0], 1, GLOBAL));
             has_global_section = true;
         }
         match (&payload, id) {
             (Payload::CodeSectionStart { count, .. }, _) => {
                 let mut content = Vec::new();
-                leb(&mut content, *count as usize);
+                encode::unsigned(&mut content, *count as usize);
                 bodies = Some(content);
             }
             (_, section::GLOBAL) => {
-                push_section(&mut out, id, &with_one_more(content, GLOBAL)?);
+                encode::section(&mut out, id, &encode::extended(content, 1, GLOBAL));
                 has_global_section = true;
             }
             (_, section::EXPORT) => {
                 let mut export = Vec::new();
-                leb(&mut export, COUNTER.len());
+                encode::unsigned(&mut export, COUNTER.len());
                 export.extend_from_slice(COUNTER.as_bytes());
                 export.push(3);
-                leb(&mut export, counter);
-                push_section(&mut out, id, &with_one_more(content, &export)?);
+                encode::unsigned(&mut export, counter);
+                encode::section(&mut out, id, &encode::extended(content, 1, &export));
             }
-            _ => push_section(&mut out, id, content),
+            _ => encode::section(&mut out, id, content),
         }
     }
     Ok(out)
@@ -109,9 +110,9 @@ fn function(
     counter: usize,
 ) -> Result<(), BinaryReaderError> {
     let mut increment = vec![0x23];
-    leb(&mut increment, counter);
+    encode::unsigned(&mut increment, counter);
     increment.extend([0x42, 1, 0x7c, 0x24]);
-    leb(&mut increment, counter);
+    encode::unsigned(&mut increment, counter);
     let mut reader = body.get_operators_reader()?;
     let locals = body.range().start..reader.original_position();
     let mut content = code.get(locals).unwrap_or_default().to_vec();
@@ -126,35 +127,9 @@ fn function(
         }
         content.extend_from_slice(code.get(begin..reader.original_position()).unwrap_or_default());
     }
-    leb(out, content.len());
+    encode::unsigned(out, content.len());
     out.extend_from_slice(&content);
     Ok(())
-}
-
-/// The content of a section that is a list, with `entry` after its last.
-fn with_one_more(content: &[u8], entry: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-    let mut reader = wasmparser::BinaryReader::new(content, 0);
-    let count = reader.read_var_u32()? as usize;
-    let mut out = Vec::with_capacity(content.len() + entry.len() + 1);
-    leb(&mut out, count + 1);
-    out.extend_from_slice(content.get(reader.current_position()..).unwrap_or_default());
-    out.extend_from_slice(entry);
-    Ok(out)
-}
-
-fn push_section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
-    out.push(id);
-    leb(out, content.len());
-    out.extend_from_slice(content);
-}
-
-/// Appends `value` in LEB128.
-fn leb(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
 }
 
 #[cfg(test)]

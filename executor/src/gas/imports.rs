@@ -5,7 +5,7 @@
 use outlayer_protocol::Status;
 use wasmparser::{BinaryReaderError, Parser, Payload, TypeRef};
 
-use crate::{prepare::leb, verdict::invalid_module};
+use crate::{prepare::encode, verdict::invalid_module};
 
 const IMPORT_SECTION: u8 = 2;
 const FUNCTION: u8 = 0;
@@ -89,30 +89,24 @@ fn replace(code: &[u8], imports: &[Import<'_>]) -> Vec<u8> {
             continue;
         };
         if id == IMPORT_SECTION {
-            section(&mut out, id, &encode(imports));
+            encode::section(&mut out, id, &written(imports));
         } else {
-            section(&mut out, id, code.get(range).unwrap_or_default());
+            encode::section(&mut out, id, code.get(range).unwrap_or_default());
         }
     }
     out
 }
 
-fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
-    out.push(id);
-    leb::unsigned(out, content.len());
-    out.extend_from_slice(content);
-}
-
-fn encode(imports: &[Import<'_>]) -> Vec<u8> {
+fn written(imports: &[Import<'_>]) -> Vec<u8> {
     let mut content = Vec::new();
-    leb::unsigned(&mut content, imports.len());
+    encode::unsigned(&mut content, imports.len());
     for import in imports {
         for text in [import.module, import.name] {
-            leb::unsigned(&mut content, text.len());
+            encode::unsigned(&mut content, text.len());
             content.extend_from_slice(text.as_bytes());
         }
         content.push(FUNCTION);
-        leb::unsigned(&mut content, import.ty as usize);
+        encode::unsigned(&mut content, import.ty as usize);
     }
     content
 }

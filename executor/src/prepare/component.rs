@@ -8,7 +8,7 @@ use wasmparser::{
     Instance, InstanceSectionReader, WasmFeatures,
 };
 
-use super::{FEATURES, component_types, leb, shape::Totals, stack};
+use super::{FEATURES, component_types, encode, shape::Totals, stack};
 use crate::verdict::invalid_module;
 
 /// Components within components go at most so deep.
@@ -119,7 +119,7 @@ impl Walk {
                 }
                 section::COMPONENT => defined.push(self.check(content, depth + 1)?),
                 _ => {
-                    let items = leb::split_count_checked(content).map_or(0, |(count, _)| count);
+                    let items = encode::split_count_checked(content).map_or(0, |(count, _)| count);
                     self.items += items as u64;
                     if self.items > MAX_ITEMS {
                         return Err(invalid_module(format!(
@@ -216,9 +216,7 @@ fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
             }
             _ => content,
         };
-        out.push(id);
-        leb::unsigned(&mut out, content.len());
-        out.extend_from_slice(content);
+        encode::section(&mut out, id, content);
     }
     Ok(out)
 }
@@ -228,7 +226,7 @@ fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
     let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (id, sized) = rest.split_first()?;
-        let section = leb::split_count_checked(sized)
+        let section = encode::split_count_checked(sized)
             .and_then(|(bytes, content)| content.split_at_checked(bytes));
         Some(match section {
             Some((content, after)) => {

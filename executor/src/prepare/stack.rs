@@ -21,7 +21,7 @@ use wasmparser::{
 };
 
 use super::{
-    leb::{signed, split_count, unsigned},
+    encode::{self, signed, unsigned},
     stack_size,
 };
 use crate::verdict::invalid_module;
@@ -329,19 +329,12 @@ impl Writer<'_> {
     }
 
     fn section(&mut self, id: u8, content: &[u8]) {
-        self.out.push(id);
-        unsigned(&mut self.out, content.len());
-        self.out.extend_from_slice(content);
+        encode::section(&mut self.out, id, content);
     }
 
     /// Writes a section that holds a vector, with `count` items more at its end.
     fn extended(&mut self, id: u8, content: &[u8], count: usize, items: &[u8]) {
-        let (before, rest) = split_count(content);
-        let mut section = Vec::with_capacity(content.len() + items.len() + 5);
-        unsigned(&mut section, before + count);
-        section.extend_from_slice(rest);
-        section.extend_from_slice(items);
-        self.section(id, &section);
+        self.section(id, &encode::extended(content, count, items));
     }
 
     fn type_section(&mut self, content: &[u8]) {

@@ -1,6 +1,7 @@
 //! Commands made of generated modules: each function is called, and what they leave behind is printed as one number.
 
 use arbitrary::Unstructured;
+use outlayer_executor::prepare::encode;
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{RngCore, SeedableRng},
@@ -110,7 +111,7 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     let mut exported = false;
     let exports = {
         let mut content = [&[2, 6][..], b"_start", &[0]].concat();
-        leb(&mut content, shape.functions.len());
+        encode::unsigned(&mut content, shape.functions.len());
         content.extend_from_slice(&[&[6][..], b"memory", &[2, 0]].concat());
         content
     };
@@ -119,37 +120,37 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
         let payload = payload.unwrap();
         if let Payload::CodeSectionEntry(body) = &payload {
             let content = bodies.as_mut().unwrap();
-            leb(content, body.range().len());
+            encode::unsigned(content, body.range().len());
             content.extend_from_slice(&code[body.range()]);
             continue;
         }
         if let Some(mut content) = bodies.take() {
             let body = start(&shape);
-            leb(&mut content, body.len());
+            encode::unsigned(&mut content, body.len());
             content.extend_from_slice(&body);
-            section(&mut out, 10, &content);
+            encode::section(&mut out, 10, &content);
         }
         let Some((id, range)) = payload.as_section() else { continue };
         if !exported && id > 7 {
-            section(&mut out, 7, &exports);
+            encode::section(&mut out, 7, &exports);
             exported = true;
         }
         match id {
-            1 => section(&mut out, id, &one_more(&code[range], &[0x60, 0, 0])),
+            1 => encode::section(&mut out, id, &encode::extended(&code[range], 1, &[0x60, 0, 0])),
             3 => {
                 let mut ty = Vec::new();
-                leb(&mut ty, shape.types.len());
-                section(&mut out, id, &one_more(&code[range], &ty));
+                encode::unsigned(&mut ty, shape.types.len());
+                encode::section(&mut out, id, &encode::extended(&code[range], 1, &ty));
             }
-            5 => section(&mut out, id, &[1, 1, 16, 32]),
+            5 => encode::section(&mut out, id, &[1, 1, 16, 32]),
             7 => {}
             10 => {
                 let Payload::CodeSectionStart { count, .. } = payload else { panic!() };
                 let mut content = Vec::new();
-                leb(&mut content, count as usize + 1);
+                encode::unsigned(&mut content, count as usize + 1);
                 bodies = Some(content);
             }
-            _ => section(&mut out, id, &code[range]),
+            _ => encode::section(&mut out, id, &code[range]),
         }
     }
     Some(out)
@@ -162,12 +163,12 @@ fn start(shape: &Shape) -> Vec<u8> {
         let Some(ty) = &shape.types[*ty as usize] else { continue };
         ty.params().iter().for_each(|ty| constant(&mut body, *ty));
         body.push(0x10);
-        leb(&mut body, index);
+        encode::unsigned(&mut body, index);
         ty.results().iter().rev().for_each(|ty| mix(&mut body, *ty));
     }
     for (index, global) in shape.globals.iter().enumerate() {
         body.push(0x23);
-        leb(&mut body, index);
+        encode::unsigned(&mut body, index);
         mix(&mut body, global.content_type);
     }
     // memory.size; then each word of the memory's beginning.
@@ -176,7 +177,7 @@ fn start(shape: &Shape) -> Vec<u8> {
     body.extend_from_slice(&[0x03, 0x40, 0x20, 1, 0x29, 3, 0]);
     mix(&mut body, ValType::I64);
     body.extend_from_slice(&[0x20, 1, 0x41, 8, 0x6a, 0x22, 1, 0x41]);
-    signed(&mut body, i64::from(MEMORY_BYTES));
+    encode::signed(&mut body, i64::from(MEMORY_BYTES));
     body.extend_from_slice(&[0x49, 0x0d, 0, 0x0b]);
     // The number at 0; a buffer of 8 bytes at 8: fd_write(1, 8, 1, 16).
     body.extend_from_slice(&[0x41, 0, 0x20, 0, 0x37, 3, 0]);
@@ -206,41 +207,6 @@ fn mix(body: &mut Vec<u8>, ty: ValType) {
         _ => body.extend_from_slice(&[0xd1, 0xad]),
     }
     body.extend_from_slice(&[0x20, 0, 0x85, 0x42]);
-    signed(body, 0x0000_0100_0000_01b3);
+    encode::signed(body, 0x0000_0100_0000_01b3);
     body.extend_from_slice(&[0x7e, 0x21, 0]);
-}
-
-/// The content of a section that is a list, with `entry` after its last.
-fn one_more(content: &[u8], entry: &[u8]) -> Vec<u8> {
-    let mut reader = wasmparser::BinaryReader::new(content, 0);
-    let count = reader.read_var_u32().unwrap() as usize;
-    let mut out = Vec::new();
-    leb(&mut out, count + 1);
-    [&out[..], &content[reader.current_position()..], entry].concat()
-}
-
-fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
-    out.push(id);
-    leb(out, content.len());
-    out.extend_from_slice(content);
-}
-
-fn leb(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-fn signed(out: &mut Vec<u8>, mut value: i64) {
-    loop {
-        let low = value.to_le_bytes()[0] & 0x7f;
-        value >>= 7;
-        let ends = value == if low & 0x40 == 0 { 0 } else { -1 };
-        out.push(if ends { low } else { low | 0x80 });
-        if ends {
-            return;
-        }
-    }
 }

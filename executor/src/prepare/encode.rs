@@ -1,4 +1,4 @@
-//! LEB128, WebAssembly's variable-length integers.
+//! The parts of WebAssembly's binary format that a rewritten module needs: integers in LEB128, sections, lists.
 
 const MORE: u8 = 0x80;
 
@@ -8,7 +8,8 @@ fn low(value: u64) -> u8 {
     low & !MORE
 }
 
-pub(crate) fn unsigned(out: &mut Vec<u8>, value: usize) {
+/// Appends an unsigned integer.
+pub fn unsigned(out: &mut Vec<u8>, value: usize) {
     let mut value = value as u64;
     loop {
         let byte = low(value);
@@ -20,7 +21,8 @@ pub(crate) fn unsigned(out: &mut Vec<u8>, value: usize) {
     }
 }
 
-pub(super) fn signed(out: &mut Vec<u8>, mut value: i64) {
+/// Appends a signed integer.
+pub fn signed(out: &mut Vec<u8>, mut value: i64) {
     loop {
         let byte = low(value.cast_unsigned());
         value >>= 7;
@@ -30,6 +32,23 @@ pub(super) fn signed(out: &mut Vec<u8>, mut value: i64) {
         }
         out.push(byte | MORE);
     }
+}
+
+/// Appends a section.
+pub fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
+    out.push(id);
+    unsigned(out, content.len());
+    out.extend_from_slice(content);
+}
+
+/// The content of a section that is a list, with `count` items more at its end. The content has been validated.
+pub fn extended(content: &[u8], count: usize, items: &[u8]) -> Vec<u8> {
+    let (before, rest) = split_count(content);
+    let mut out = Vec::with_capacity(content.len() + items.len() + 5);
+    unsigned(&mut out, before + count);
+    out.extend_from_slice(rest);
+    out.extend_from_slice(items);
+    out
 }
 
 /// Splits what starts with an unsigned count into the count and the rest. The content has been validated.
