@@ -4,7 +4,6 @@
 
 mod compile;
 mod guests;
-mod kernels;
 mod metering;
 mod throughput;
 mod warm;

@@ -1,4 +1,4 @@
-//! What counting costs: each kernel under each meter, against the same bytes on an engine that counts nothing.
+//! What counting costs: each kernel of `outlayer-calibrate` that does something, under each meter, against the same bytes on an engine that counts nothing.
 
 use std::{
     cell::RefCell,
@@ -6,10 +6,11 @@ use std::{
 };
 
 use criterion::Criterion;
+use outlayer_calibrate::corpus;
 use outlayer_executor::{Executor, ExecutorConfig};
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store};
 
-use crate::{guests::Guest, kernels::kernels};
+use crate::guests::Guest;
 
 /// wasmtime with the executor's settings for the compiler, without a meter, limits, or accounting of the stack.
 fn unmetered(code: &[u8]) -> (Engine, InstancePre<()>) {
@@ -25,7 +26,9 @@ pub(crate) fn benches(c: &mut Criterion) {
     let executor = Executor::new(ExecutorConfig { pool: Some(1), ..ExecutorConfig::default() });
     let executor = executor.unwrap();
     let mut rows = Vec::new();
-    for (name, code) in kernels() {
+    let kernels = corpus().unwrap().into_iter().filter(|kernel| kernel.name != "empty");
+    for kernel in kernels {
+        let (name, code) = (kernel.name, kernel.wasm);
         let mut group = c.benchmark_group(format!("kernel {name}"));
         group.sample_size(10).measurement_time(Duration::from_secs(2));
         group.warm_up_time(Duration::from_millis(300));

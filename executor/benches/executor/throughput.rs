@@ -3,12 +3,10 @@
 use std::{thread, time::Instant};
 
 use criterion::{Criterion, Throughput};
+use outlayer_calibrate::corpus;
 use outlayer_executor::{Executor, ExecutorConfig};
 
-use crate::{
-    guests::{Guest, no_op, no_op_contract},
-    kernels::kernels,
-};
+use crate::guests::{Guest, no_op, no_op_contract};
 
 pub(crate) fn benches(c: &mut Criterion) {
     let cores = thread::available_parallelism().unwrap().get();
@@ -16,12 +14,12 @@ pub(crate) fn benches(c: &mut Criterion) {
     let executor = &Executor::new(config).unwrap();
     let mut group = c.benchmark_group(format!("{cores} cores"));
     group.throughput(Throughput::Elements(1));
-    let (name, kernel) = kernels().swap_remove(0);
+    let kernel = corpus().unwrap().into_iter().find(|kernel| kernel.name == "sieve").unwrap();
     for (what, guest) in [
         ("no-op, core".to_owned(), Guest::fuel(&no_op())),
         ("no-op, component".to_owned(), Guest::component(&no_op())),
         ("no-op, near".to_owned(), Guest::near(&no_op_contract())),
-        (format!("kernel {name}"), Guest::fuel(&kernel)),
+        ("kernel sieve".to_owned(), Guest::fuel(&kernel.wasm)),
     ] {
         group.bench_function(what, |b| {
             b.iter_custom(|executions| {
