@@ -105,25 +105,19 @@ fn refusal(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Sta
         Meter::Fuel => Compute::Fuel(0),
         Meter::Gas => Compute::Gas(0),
     };
-    let job = Job {
-        code,
-        kind: request.kind,
-        args: &request.args,
-        env: &request.env,
-        input: &request.input,
-        limits: &ResourceLimits { compute, ..request.limits },
-        context: &ExecutionContext {
-            request_id: 0,
-            contract_id: "outlayer.near".parse().context("the contract's name")?,
-            block_height: 0,
-            block_timestamp: 0,
-            epoch_height: 0,
-            random_seed: Hash32::default(),
-            signer_id: "signer.near".parse().context("the signer's name")?,
-            predecessor_id: "dapp.near".parse().context("the caller's name")?,
-            attached_deposit: NearToken::from_yoctonear(0),
-        },
+    let context = ExecutionContext {
+        request_id: 0,
+        contract_id: "outlayer.near".parse().context("the contract's name")?,
+        block_height: 0,
+        block_timestamp: 0,
+        epoch_height: 0,
+        random_seed: Hash32::default(),
+        signer_id: "signer.near".parse().context("the signer's name")?,
+        predecessor_id: "dapp.near".parse().context("the caller's name")?,
+        attached_deposit: NearToken::from_yoctonear(0),
     };
+    let limits = ResourceLimits { compute, ..request.limits };
+    let job = Job { limits: &limits, ..Job::of_request(code, request, &context) };
     let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         refused @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(refused),

@@ -126,15 +126,7 @@ fn execute(
     request.validate(&config)?;
     let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
-    let job = Job {
-        code,
-        kind: request.kind,
-        args: &request.args,
-        env: &request.env,
-        input: &request.input,
-        limits: &request.limits,
-        context: &context,
-    };
+    let job = Job::of_request(code, &request, &context);
     let execution = Executor::new(executor)?.execute(&job, &mut storage)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);

@@ -1,7 +1,8 @@
 //! What is to be executed.
 
 use outlayer_protocol::{
-    ExecutionContext, GuestKind, ResourceLimits, context::is_reserved_variable,
+    ExecutionContext, ExecutionRequest, GuestKind, ResourceLimits, context::is_reserved_variable,
+    machine::LiveRequest,
 };
 
 use crate::fault::Fault;
@@ -28,7 +29,36 @@ pub struct Job<'a> {
     pub context: &'a ExecutionContext,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// What a request asks for, in the context that it has or would have.
+    pub fn of_request(
+        code: &'a [u8],
+        request: &'a ExecutionRequest,
+        context: &'a ExecutionContext,
+    ) -> Self {
+        Self {
+            code,
+            kind: request.kind,
+            args: &request.args,
+            env: &request.env,
+            input: &request.input,
+            limits: &request.limits,
+            context,
+        }
+    }
+
+    /// What a live request asks for; its input is kept apart from it.
+    pub fn of_live(code: &'a [u8], request: &'a LiveRequest, input: &'a [u8]) -> Self {
+        Self {
+            code,
+            kind: request.kind,
+            args: &request.args,
+            env: &request.env,
+            input,
+            limits: &request.limits,
+            context: &request.context,
+        }
+    }
     /// Refuses what no accepted request contains, so that a NUL or a second `TZ` cannot reach a guest by
     /// another way than through the contract.
     pub(crate) fn check(&self) -> Result<(), Fault> {

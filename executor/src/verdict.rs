@@ -3,7 +3,7 @@
 use std::fmt;
 
 use outlayer_protocol::{Limit, Status, limits::MAX_KEY_BYTES, response::MAX_REASON_BYTES};
-use wasmtime::Trap;
+use wasmtime::{Trap, UnknownImportError};
 
 use crate::fault::Fault;
 
@@ -136,6 +136,16 @@ fn misuse_reason(text: &str) -> Option<&'static str> {
         ("too much data is being copied between the host and the guest", TOO_MUCH_AT_ONCE),
     ];
     TEXTS.iter().find(|(begins, _)| text.starts_with(begins)).map(|(_, reason)| *reason)
+}
+
+/// The refusal of a guest that imports what the host does not have, if that is what `error` says.
+pub(crate) fn unknown_import(error: &wasmtime::Error) -> Option<Status> {
+    let unknown = error.downcast_ref::<UnknownImportError>()?;
+    Some(invalid_module(format!(
+        "import {}.{}: the host has no such function",
+        unknown.module(),
+        unknown.name()
+    )))
 }
 
 /// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.

@@ -1,6 +1,9 @@
 //! Requests for the guests of `wasi-examples/`.
 
-use outlayer_protocol::{Bytes, CodeRef, Compute, ExecutionRequest, Hash32};
+use anyhow::Result;
+use outlayer_protocol::{
+    Bytes, CodeRef, Compute, ExecutionContext, ExecutionRequest, Hash32, NearToken, random_seed,
+};
 
 /// A request to run published `code` on `input`.
 pub fn request(code: Hash32, input: impl Into<Bytes>) -> ExecutionRequest {
@@ -11,4 +14,22 @@ pub fn request(code: Hash32, input: impl Into<Bytes>) -> ExecutionRequest {
 pub fn with_fuel(mut request: ExecutionRequest, fuel: u64) -> ExecutionRequest {
     request.limits.compute = Compute::Fuel(fuel);
     request
+}
+
+/// What a guest that runs without a chain is told.
+///
+/// # Errors
+/// When one of the names is none, which they are not.
+pub fn context(attached_deposit: NearToken) -> Result<ExecutionContext> {
+    Ok(ExecutionContext {
+        request_id: 7,
+        contract_id: "outlayer.near".parse()?,
+        block_height: 1_000,
+        block_timestamp: 1_763_942_400_000_000_000,
+        epoch_height: 16,
+        random_seed: random_seed(7, &[9; 32]),
+        signer_id: "alice.near".parse()?,
+        predecessor_id: "dapp.near".parse()?,
+        attached_deposit,
+    })
 }

@@ -122,7 +122,7 @@ impl Upload {
     }
 
     /// Whether the part belongs to this body.
-    pub(crate) fn is_of(&self, part: &ResponsePart) -> bool {
+    pub fn is_of(&self, part: &ResponsePart) -> bool {
         (self.digest, self.total_bytes) == (part.digest, part.total_bytes)
     }
 

@@ -2,7 +2,7 @@
 
 use outlayer_protocol::Status;
 use wasmtime::{
-    Engine, UnknownImportError,
+    Engine,
     component::{Component, ComponentExportIndex, InstancePre, Linker},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     host::State,
     outlayer_wit,
     prepare::{self, Refusal},
-    verdict::invalid_module,
+    verdict::{invalid_module, unknown_import},
     wasi_p2,
 };
 
@@ -92,12 +92,5 @@ fn failed(error: &wasmtime::Error) -> Refusal {
 
 /// Every import must be one of the host's.
 fn unlinked(error: &wasmtime::Error) -> Status {
-    match error.downcast_ref::<UnknownImportError>() {
-        Some(unknown) => invalid_module(format!(
-            "import {}.{}: the host has no such function",
-            unknown.module(),
-            unknown.name()
-        )),
-        None => invalid_module(format!("{error:#}")),
-    }
+    unknown_import(error).unwrap_or_else(|| invalid_module(format!("{error:#}")))
 }

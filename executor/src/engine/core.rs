@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, thread, time::Duration};
 
 use outlayer_protocol::{Meter, Status};
-use wasmtime::{Engine, ExternType, InstancePre, Linker, Module, UnknownImportError};
+use wasmtime::{Engine, ExternType, InstancePre, Linker, Module};
 
 use super::ExecutorConfig;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     host::State,
     outlayer_abi,
     prepare::{self, Refusal},
-    verdict::invalid_module,
+    verdict::{invalid_module, unknown_import},
     wasi_p1,
 };
 
@@ -125,14 +125,7 @@ fn prepared(meter: Meter, code: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 /// Every import must be a function of the host, with its signature.
 fn unlinked(error: &wasmtime::Error) -> Status {
-    match error.downcast_ref::<UnknownImportError>() {
-        Some(unknown) => invalid_module(format!(
-            "import {}.{}: the host has no such function",
-            unknown.module(),
-            unknown.name()
-        )),
-        None => invalid_module(error.to_string()),
-    }
+    unknown_import(error).unwrap_or_else(|| invalid_module(error.to_string()))
 }
 
 /// A command exports its memory and `_start`, without parameters and results.

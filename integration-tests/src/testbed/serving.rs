@@ -95,16 +95,7 @@ impl Testbed {
         let (contract, namespace) = (self.contract.clone(), live.request.namespace().clone());
         let execution = tokio::task::spawn_blocking(move || {
             let executor = Executor::new(ExecutorConfig::default())?;
-            let request = &live.request;
-            let job = Job {
-                code: &code,
-                kind: request.kind,
-                args: &request.args,
-                env: &request.env,
-                input: &live.input,
-                limits: &request.limits,
-                context: &request.context,
-            };
+            let job = Job::of_live(&code, &live.request, &live.input);
             let mut snapshot = ViewSnapshot { handle, contract, namespace };
             anyhow::Ok(executor.execute(&job, &mut snapshot)?)
         });

@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 use outlayer_executor::{EmptySnapshot, Execution, Executor, ExecutorConfig, Job};
-use outlayer_integration_tests::{Testbed, artifacts, guests::request};
+use outlayer_integration_tests::{
+    Testbed, artifacts,
+    guests::{self, request},
+};
 use outlayer_protocol::{
-    Compute, ExecutionContext, ExecutionRequest, GuestKind, Hash32, NearToken, Outcome,
-    ResourceLimits, Status, config::Prices, pricing, random_seed,
+    Compute, ExecutionRequest, GuestKind, Hash32, NearToken, Outcome, ResourceLimits, Status,
+    config::Prices, pricing,
 };
 use serde_json::{Value, json};
 
@@ -106,17 +109,7 @@ async fn a_component_and_a_module_share_a_namespace() -> Result<()> {
 
 /// Runs a guest of `wasi-examples/` without a chain.
 fn run(executor: &Executor, guest: &str, input: &str) -> Result<Execution> {
-    let context = ExecutionContext {
-        request_id: 7,
-        contract_id: "outlayer.near".parse()?,
-        block_height: 1_000,
-        block_timestamp: 1_763_942_400_000_000_000,
-        epoch_height: 16,
-        random_seed: random_seed(7, &[9; 32]),
-        signer_id: "alice.near".parse()?,
-        predecessor_id: "dapp.near".parse()?,
-        attached_deposit: NearToken::from_millinear(500),
-    };
+    let context = guests::context(NearToken::from_millinear(500))?;
     let job = Job {
         code: &artifacts::wasm(guest)?,
         kind: None,

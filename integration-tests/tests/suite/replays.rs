@@ -12,10 +12,13 @@ use outlayer_executor::{
     ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot,
     SnapshotError,
 };
-use outlayer_integration_tests::{artifacts, guests::request};
+use outlayer_integration_tests::{
+    artifacts,
+    guests::{self, request},
+};
 use outlayer_protocol::{
-    Compute, ExecutionContext, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken,
-    Status, config::Config, machine::LiveRequest, pricing::quote, random_seed,
+    Compute, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken, Status,
+    config::Config, machine::LiveRequest, pricing::quote,
 };
 
 /// How often each is executed.
@@ -83,18 +86,8 @@ impl Case {
     fn new(name: String, code: Vec<u8>, mut request: ExecutionRequest) -> Result<Self> {
         request.code.hash = Hash32::of(&code);
         request.limits.output_bytes = 64 << 10;
-        let context = ExecutionContext {
-            request_id: 7,
-            contract_id: "outlayer.near".parse()?,
-            block_height: 1_000,
-            block_timestamp: 1_763_942_400_000_000_000,
-            epoch_height: 16,
-            random_seed: random_seed(7, &[9; 32]),
-            signer_id: "alice.near".parse()?,
-            predecessor_id: "dapp.near".parse()?,
-            // A contract's method that takes no deposit wants none.
-            attached_deposit: NearToken::from_near(0),
-        };
+        // A contract's method that takes no deposit wants none.
+        let context = guests::context(NearToken::from_near(0))?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
             quote(&config, &request, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
@@ -103,15 +96,7 @@ impl Case {
     }
 
     fn run(&self, executor: &Executor) -> Result<Replayed> {
-        let job = Job {
-            code: &self.code,
-            kind: self.request.kind,
-            args: &self.request.args,
-            env: &self.request.env,
-            input: &self.request.input,
-            limits: &self.request.limits,
-            context: &self.live.context,
-        };
+        let job = Job::of_request(&self.code, &self.request, &self.live.context);
         let values = [("name", "Ada"), ("n", "41")];
         let mut values =
             Values(values.map(|(key, value)| (key.into(), value.into())).into_iter().collect());

@@ -66,8 +66,11 @@ impl LiveRequest {
         Ok(Step::Live(Box::new(self), effects))
     }
 
-    /// Whether `worker_id` may begin to send a body now: the height at which its turn began.
-    fn turn(&self, worker_id: &AccountId, height: u64) -> Result<u64, UploadError> {
+    /// Whether `worker_id` may begin to send a body at `height`: the height at which its turn began.
+    ///
+    /// # Errors
+    /// [`UploadError::Held`]: somebody else has its turn.
+    pub fn turn(&self, worker_id: &AccountId, height: u64) -> Result<u64, UploadError> {
         let Some(upload) = &self.upload else {
             return Ok(height);
         };

@@ -110,16 +110,7 @@ impl Engine {
             ChainSnapshot::new(contract.clone(), view.request.namespace().clone(), at);
         let run = move || -> Result<Execution, Fault> {
             let _permit = permit;
-            let request = &view.request;
-            let job = Job {
-                code: &code,
-                kind: request.kind,
-                args: &request.args,
-                env: &request.env,
-                input: &view.input,
-                limits: &request.limits,
-                context: &request.context,
-            };
+            let job = Job::of_live(&code, &view.request, &view.input);
             executor.execute(&job, &mut snapshot)
         };
         match tokio::task::spawn_blocking(run).await {

@@ -6,7 +6,6 @@
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, NearToken, ResponsePart,
     machine::{LiveRequest, Phase},
-    upload::TURN_BLOCKS,
 };
 
 use super::{Stage, attempt::ServeError, worker::Shared};
@@ -107,18 +106,13 @@ fn place(
     whole: &ResponsePart,
     height: u64,
 ) -> Next {
-    let Some(upload) = &request.upload else {
-        return Next::At(0);
-    };
-    if upload.worker_id == *me {
-        let same = (upload.digest, upload.total_bytes) == (whole.digest, whole.total_bytes);
+    if let Some(upload) = request.upload.as_ref().filter(|upload| upload.worker_id == *me) {
         // Where all of it is there and the request waits all the same, its last part submits it again.
         let end = upload.staged_bytes.min(whole.total_bytes.saturating_sub(1)) as usize;
         let start = if upload.is_complete() { end / PART_BYTES * PART_BYTES } else { end };
-        return Next::At(if same { start } else { 0 });
+        return Next::At(if upload.is_of(whole) { start } else { 0 });
     }
-    let turns = if request.former_uploaders.contains(me) { 2 } else { 1 };
-    if height < upload.since.saturating_add(TURN_BLOCKS * turns) { Next::Wait } else { Next::At(0) }
+    if request.turn(me, height).is_ok() { Next::At(0) } else { Next::Wait }
 }
 
 async fn call(shared: &Shared, part: &ResponsePart) -> Result<CallOutcome, ServeError> {
