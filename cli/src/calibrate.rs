@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use outlayer_calibrate::{Calibration, corpus, report};
 
+use crate::print;
+
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArgs {
     /// Print the measurements as JSON
@@ -29,9 +31,13 @@ impl CalibrateArgs {
             measurements.push(calibration.measure(kernel, self.runs)?);
         }
         if self.json {
-            print!("{}", report::json(&measurements)?);
+            print::raw(report::json(&measurements)?);
         } else {
-            print!("{}\n{}", report::table(&measurements), report::summary(&measurements));
+            print::raw(format_args!(
+                "{}\n{}",
+                report::table(&measurements),
+                report::summary(&measurements)
+            ));
         }
         if let Some(folder) = self.write {
             report::write(&measurements, &folder)?;

@@ -1,17 +1,35 @@
 //! Output: lines of a name and a value for people, JSON for programs.
 
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    process,
+};
+
 use outlayer_protocol::{NearToken, Status};
 use serde::Serialize;
 
+/// Prints a text as it is. Where nobody can be told the answer the command ends: without a word when the reader has
+/// gone, as `head` does.
+pub(crate) fn raw(text: impl Display) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("outlayer: standard output: {error}");
+        }
+        process::exit(2);
+    }
+}
+
 /// Prints `value` as JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    raw(format_args!("{}\n", serde_json::to_string_pretty(value)?));
     Ok(())
 }
 
 /// Prints a name and a value.
-pub(crate) fn line(name: &str, value: impl std::fmt::Display) {
-    println!("{name:<16} {value}");
+pub(crate) fn line(name: &str, value: impl Display) {
+    raw(format_args!("{name:<16} {value}\n"));
 }
 
 /// An amount for people: NEAR to the yocto, without zeros at the end.

@@ -28,7 +28,9 @@ impl RequestArgs {
         match &found {
             _ if self.json => print::json(&found)?,
             Some(view) => show(view),
-            None => println!("request {id} is not live: it was settled, or never made"),
+            None => print::raw(format_args!(
+                "request {id} is not live: it was settled, or never made\n"
+            )),
         }
         Ok(found.is_some())
     }
@@ -86,13 +88,13 @@ impl PendingArgs {
             print::json(&pending)?;
             return Ok(true);
         }
-        println!(
-            "{:>10}  {:<10} {:>12} {:>12} {:>6}  commitments",
+        print::raw(format_args!(
+            "{:>10}  {:<10} {:>12} {:>12} {:>6}  commitments\n",
             "request", "phase", "block", "deadline", "engine"
-        );
+        ));
         for one in &pending {
-            println!(
-                "{:>10}  {:<10} {:>12} {:>12} {:>6}  {} of {}",
+            print::raw(format_args!(
+                "{:>10}  {:<10} {:>12} {:>12} {:>6}  {} of {}\n",
                 one.request_id,
                 print::text(one.phase.as_bytes()),
                 one.block_height,
@@ -100,7 +102,7 @@ impl PendingArgs {
                 one.engine_version.0,
                 one.committed.len(),
                 one.approvals
-            );
+            ));
         }
         Ok(true)
     }
