@@ -282,7 +282,7 @@ fn recorded_path() -> PathBuf {
 #[test]
 fn nothing_moves_without_a_new_engine_version() {
     let mut found = format!(
-        "# Engine version {}, NEAR's configuration {NEAR_CONFIG_VERSION}. Written by executor/tests/engine_version.rs, which says how.\n\
+        "# Engine version {}, NEAR's configuration {NEAR_CONFIG_VERSION}. Written by crates/executor/tests/engine_version.rs, which says how.\n\
          # execution | status | used | output | journal | reads | logs (the first 16 digits of each SHA-256, journal and reads as borsh)\n",
         ENGINE_VERSION.0
     );
@@ -304,7 +304,7 @@ fn nothing_moves_without_a_new_engine_version() {
     let moved = difference(&recorded, &found);
     assert!(
         moved.is_empty(),
-        "engine version {} gives other results than it did: raise ENGINE_VERSION in executor/src/lib.rs and \
+        "engine version {} gives other results than it did: raise ENGINE_VERSION in crates/executor/src/lib.rs and \
          write the new number's record with OUTLAYER_RECORD_ENGINE=yes (or undo what changed them)\n{moved}",
         ENGINE_VERSION.0
     );

@@ -28,7 +28,7 @@ fn gas_here_is_gas_on_a_node_to_the_unit_and_the_committed_table_is_what_is_meas
         committed_measurements().iter().map(Measurement::without_times).collect();
     assert_eq!(
         measured, committed,
-        "calibrate/results is not what is measured; write it anew: outlayer calibrate --write calibrate/results"
+        "crates/calibrate/results is not what is measured; write it anew: outlayer calibrate --write crates/calibrate/results"
     );
 }
 

@@ -141,7 +141,7 @@ fn programs_of_some_size_end_the_same_way() {
         let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
         assert_eq!(compare(name, &run).as_deref(), Some("completed"), "{name}");
     }
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm");
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
     for (name, input) in [
         ("echo", "what is said"),
         ("context", ""),
