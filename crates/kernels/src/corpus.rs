@@ -1,7 +1,5 @@
 //! The kernels.
 
-use crate::CalibrationError;
-
 /// A small program of one kind of work: a core module that imports nothing, exports `_start` and `memory`, declares
 /// the memory that a node gives every contract (1,024 pages, at most 2,048), and runs to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,17 +10,27 @@ pub struct Kernel {
     pub wasm: Vec<u8>,
 }
 
+/// A kernel's text is not valid WebAssembly.
+#[derive(Debug, thiserror::Error)]
+#[error("kernel {name}: its text is not valid WebAssembly")]
+pub struct KernelError {
+    /// The kernel's name.
+    name: &'static str,
+    /// Where in the text, and what was expected there.
+    source: wat::Error,
+}
+
 /// Names and texts of those that are written in WebAssembly.
 macro_rules! texts {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../kernels/", $name, ".wat")))),*]
+        &[$(($name, include_str!(concat!("../wat/", $name, ".wat")))),*]
     };
 }
 
 /// Names and bytes of those that are written in Rust; `kernels/build` has built them.
 macro_rules! binaries {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_bytes!(concat!("../kernels/", $name, ".wasm")))),*]
+        &[$(($name, include_bytes!(concat!("../wasm/", $name, ".wasm")))),*]
     };
 }
 
@@ -52,11 +60,11 @@ const BINARIES: &[(&str, &[u8])] = binaries!["sha256", "sorting", "maps-and-stri
 /// All kernels.
 ///
 /// # Errors
-/// [`CalibrationError::Kernel`] when a text is not WebAssembly.
-pub fn corpus() -> Result<Vec<Kernel>, CalibrationError> {
+/// [`KernelError`] when a text is not WebAssembly.
+pub fn corpus() -> Result<Vec<Kernel>, KernelError> {
     let texts = TEXTS.iter().map(|&(name, text)| match wat::parse_str(text) {
         Ok(wasm) => Ok(Kernel { name, wasm }),
-        Err(error) => Err(CalibrationError::kernel(name, error)),
+        Err(source) => Err(KernelError { name, source }),
     });
     let binaries = BINARIES.iter().map(|&(name, wasm)| Ok(Kernel { name, wasm: wasm.to_vec() }));
     texts.chain(binaries).collect()
@@ -67,16 +75,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_in_the_corpus() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/kernels");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter_map(|name| {
-                let (name, kind) = name.rsplit_once('.')?;
-                matches!(kind, "wat" | "wasm").then(|| name.to_owned())
-            })
-            .collect();
+    fn every_file_of_the_folders_is_in_the_corpus() {
+        let mut files = Vec::new();
+        for extension in ["wat", "wasm"] {
+            let folder = format!("{}/{extension}", env!("CARGO_MANIFEST_DIR"));
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let file = entry.unwrap().file_name().into_string().unwrap();
+                let name = file.strip_suffix(extension).and_then(|name| name.strip_suffix('.'));
+                files.push(name.unwrap().to_owned());
+            }
+        }
         files.sort();
         let mut names: Vec<String> =
             corpus().unwrap().iter().map(|kernel| kernel.name.to_owned()).collect();

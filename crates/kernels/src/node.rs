@@ -1,13 +1,13 @@
-//! near-vm-runner, set up as a node sets it up.
+//! near-vm-runner, set up as a NEAR node sets it up: what a meter for gas is compared with.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use near_account_id::AccountIdRef;
 use near_parameters::{ExtCosts, RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
     account::AccountContract,
     hash::CryptoHash,
-    types::{Balance, Gas},
+    types::{Balance, Gas, ProtocolVersion},
 };
 use near_vm_runner::{
     Contract, ContractCode, FilesystemContractRuntimeCache,
@@ -17,18 +17,15 @@ use near_vm_runner::{
     },
     noop_background_spawner,
 };
-use outlayer_executor::NEAR_CONFIG_VERSION;
 use tempfile::TempDir;
 
-use crate::CalibrationError;
-
-/// How many contracts stay loaded.
+/// How many contracts stay loaded in memory.
 const LOADED_CONTRACTS: usize = 64;
-/// How many bytes of compiled contracts are kept on disk.
+/// The most bytes of compiled contracts that are kept on disk.
 const DISK_CACHE_BYTES: u64 = 1 << 30;
 
-/// A node's contract runtime under the pinned configuration, with storage in memory. Compiled contracts are
-/// cached on disk and loaded ones in memory, as a node does it.
+/// The contract runtime of a node, with the contracts' storage in memory. As on a node, compiled
+/// contracts are cached on disk, and loaded ones in memory.
 pub struct Node {
     config: Arc<RuntimeConfig>,
     cache: FilesystemContractRuntimeCache,
@@ -47,22 +44,14 @@ impl Contract for Code {
     }
 }
 
-/// The runtime configuration that the executor pins.
-pub fn config() -> Arc<RuntimeConfig> {
-    Arc::clone(RuntimeConfigStore::new(None).get_config(NEAR_CONFIG_VERSION))
-}
-
 impl Node {
-    /// Sets it up, with its cache in a temporary folder.
+    /// A runtime under NEAR's configuration (fees, costs and limits) of a protocol version, with
+    /// an empty cache in a temporary folder.
     ///
     /// # Errors
-    /// [`CalibrationError::Engine`] when there can be no such folder.
-    pub fn new() -> Result<Self, CalibrationError> {
-        let failed = |error: std::io::Error| CalibrationError::Engine {
-            engine: "near-vm-runner's cache",
-            reason: error.to_string(),
-        };
-        let folder = TempDir::new().map_err(failed)?;
+    /// An I/O error when the folder cannot be made.
+    pub fn new(version: ProtocolVersion) -> io::Result<Self> {
+        let folder = TempDir::new()?;
         let cache = FilesystemContractRuntimeCache::with_memory_cache(
             folder.path(),
             None::<&str>,
@@ -71,22 +60,27 @@ impl Node {
             None,
             DISK_CACHE_BYTES,
             noop_background_spawner(),
-        )
-        .map_err(failed)?;
-        Ok(Self { config: config(), cache, _folder: folder })
+        )?;
+        let config = Arc::clone(RuntimeConfigStore::new(None).get_config(version));
+        Ok(Self { config, cache, _folder: folder })
     }
 
-    /// What NEAR charges for loading a contract of so many bytes, in gas.
+    /// The gas that NEAR charges for an ordinary operator.
+    pub fn operator_gas(&self) -> u64 {
+        self.config.wasm_config.regular_op_cost.into()
+    }
+
+    /// The gas that NEAR charges for loading a contract of this size, in bytes.
     pub fn loading_gas(&self, bytes: u64) -> u64 {
         let gas = |cost: ExtCosts| cost.gas(&self.config.wasm_config.ext_costs).as_gas();
         let byte = gas(ExtCosts::contract_loading_bytes);
         gas(ExtCosts::contract_loading_base).saturating_add(bytes.saturating_mul(byte))
     }
 
-    /// Calls `method` of `code` with so much gas.
+    /// Calls `method` of the contract `code` with this much prepaid gas.
     ///
     /// # Errors
-    /// The runner's own failures; a contract's failure is in the outcome.
+    /// A failure of the runner itself. A failure of the contract is part of the outcome.
     pub fn call(
         &self,
         code: &[u8],
@@ -110,8 +104,8 @@ impl Node {
     }
 }
 
-/// A call's context with nothing remarkable in it.
-pub fn context(input: &[u8], gas: u64) -> VMContext {
+/// The context of a call, with the same made-up accounts, block and balance each time.
+fn context(input: &[u8], gas: u64) -> VMContext {
     const ACCOUNT: &AccountIdRef = AccountIdRef::new_or_panic("node.near");
     let account = || ACCOUNT.to_owned();
     VMContext {
