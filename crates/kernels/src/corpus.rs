@@ -1,12 +1,14 @@
-//! The kernels.
+//! The list of kernels, and their bytes.
 
-/// A small program of one kind of work: a core module that imports nothing, exports `_start` and `memory`, declares
-/// the memory that a node gives every contract (1,024 pages, at most 2,048), and runs to its end.
+/// A small program of one kind of work.
+///
+/// It is a core module that imports nothing, exports `_start` and `memory`, declares the memory
+/// that a node gives every contract (1,024 pages, at most 2,048), and runs to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Its name, that of its file in `kernels/`.
+    /// The name of its file in `wat/` or `wasm/`, without the extension.
     pub name: &'static str,
-    /// The module.
+    /// The module in WebAssembly's binary format.
     pub wasm: Vec<u8>,
 }
 
@@ -20,14 +22,14 @@ pub struct KernelError {
     source: wat::Error,
 }
 
-/// Names and texts of those that are written in WebAssembly.
+/// Names and texts of the kernels that are written in WebAssembly's text format.
 macro_rules! texts {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../wat/", $name, ".wat")))),*]
     };
 }
 
-/// Names and bytes of those that are written in Rust; `kernels/build` has built them.
+/// Names and bytes of the kernels that are written in Rust and built by the script `build`.
 macro_rules! binaries {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_bytes!(concat!("../wasm/", $name, ".wasm")))),*]
@@ -57,10 +59,10 @@ const TEXTS: &[(&str, &str)] = texts![
 
 const BINARIES: &[(&str, &[u8])] = binaries!["sha256", "sorting", "maps-and-strings", "json"];
 
-/// All kernels.
+/// All kernels, in the order of the published table.
 ///
 /// # Errors
-/// [`KernelError`] when a text is not WebAssembly.
+/// [`KernelError`] when the text of a kernel is not valid WebAssembly.
 pub fn corpus() -> Result<Vec<Kernel>, KernelError> {
     let texts = TEXTS.iter().map(|&(name, text)| match wat::parse_str(text) {
         Ok(wasm) => Ok(Kernel { name, wasm }),

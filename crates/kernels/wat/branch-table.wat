@@ -1,4 +1,4 @@
-;; A branch table with four ways.
+;; A branch table with four targets.
 (module
   (memory (export "memory") 1024 2048)
   (func (export "_start") (local $i i32) (local $n i32)

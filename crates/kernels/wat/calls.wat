@@ -5,6 +5,9 @@
     (f64.add (local.get 3) (f64.promote_f32 (local.get 2))))
   (func (export "_start") (local $i i32) (local $sum f64)
     (loop $l
-      (local.set $sum (f64.add (local.get $sum) (call $f (local.get $i) (i64.const 1) (f32.const 2) (f64.const 3))))
+      (local.set $sum
+        (f64.add
+          (local.get $sum)
+          (call $f (local.get $i) (i64.const 1) (f32.const 2) (f64.const 3))))
       (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 60000))))
     (f64.store (i32.const 0) (local.get $sum))))

@@ -1,4 +1,5 @@
-;; Growing the memory by nothing, by little, and by more than there may be; then its use.
+;; Growing the memory by nothing, by a little, and by more than is allowed; then a store to a grown
+;; page.
 (module
   (memory (export "memory") 1024 2048)
   (func (export "_start") (local $i i32)

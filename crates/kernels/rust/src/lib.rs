@@ -1,6 +1,7 @@
-//! The calibration kernels that are written in Rust: what programs of some size do. They take no input and
-//! import nothing. Each gives a number that depends on all of its work, and the constant beside it is what that number must be,
-//! on this machine as in Wasm.
+//! The kernels that are written in Rust: what programs of some size do.
+//!
+//! They take no input and import nothing. Each returns a number that depends on all of its work,
+//! and the constant beside it is what that number must be, on the host as in Wasm.
 
 #![deny(missing_docs)]
 
@@ -28,12 +29,12 @@ impl Iterator for Xorshift {
     }
 }
 
-/// Numbers that are the same each time.
+/// The same sequence of numbers each time.
 fn numbers() -> Xorshift {
     Xorshift(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Folds a word into a sum that depends on the order (FNV-1a's step).
+/// Folds a word into a checksum that depends on the order of the words, by a step of FNV-1a.
 fn fold(sum: u64, word: u64) -> u64 {
     (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3)
 }
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kernel_gives_its_number() {
+    fn each_kernel_returns_its_number() {
         for (found, expected) in [
             (sha256(), SHA256),
             (sorting(), SORTING),

@@ -7,12 +7,12 @@ use std::{
 
 use crate::{fold, numbers};
 
-/// What the counts come to.
+/// The number that [`maps_and_strings`] returns.
 pub const MAPS_AND_STRINGS: u64 = 0x6960_a2be_f951_7431;
 
 const WORDS: usize = 2_000;
 
-/// Makes words, counts them by name and by length, and puts some of them together.
+/// Makes words, counts them in both maps, and joins and searches them.
 pub fn maps_and_strings() -> u64 {
     let mut ordered = BTreeMap::<String, u64>::new();
     // Hashed with fixed keys.

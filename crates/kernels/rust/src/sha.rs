@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::numbers;
 
-/// The first eight bytes of the digest.
+/// The number that [`sha256`] returns: the first eight bytes of the digest.
 pub const SHA256: u64 = 0xb3a2_75a8_45f1_d698;
 
 /// Hashes 64 KiB.

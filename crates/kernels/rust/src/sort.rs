@@ -2,12 +2,12 @@
 
 use crate::{fold, numbers};
 
-/// What the order comes to.
+/// The number that [`sorting`] returns.
 pub const SORTING: u64 = 0xebc7_f60f_e7ed_925b;
 
 const NUMBERS: usize = 10_000;
 
-/// Sorts numbers without, and pairs with, regard for the order of equals.
+/// Sorts numbers by an unstable sort, and pairs by a stable one.
 pub fn sorting() -> u64 {
     let mut words: Vec<u64> = numbers().take(NUMBERS).collect();
     let mut pairs: Vec<(u64, usize)> =
