@@ -104,8 +104,8 @@ fn globals(code: &[u8]) -> Result<usize, BinaryReaderError> {
     Ok(0)
 }
 
-/// Appends a function's body with the increments in it. An increment is `global.get`, `i64.const
-/// 1`, `i64.add`, `global.set`.
+/// Appends a function's body with the increments in it. An increment has four instructions:
+/// `global.get`, `i64.const 1`, `i64.add` and `global.set`.
 fn function(
     out: &mut Vec<u8>,
     code: &[u8],
