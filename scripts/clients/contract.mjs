@@ -1,4 +1,4 @@
-// A contract of two methods: `set` stores its arguments, `get` returns them. In the text format:
+// A contract with two methods: `set` stores its arguments, `get` returns them. In the text format:
 //
 // (module
 //   (import "env" "input" (func (param i64)))

@@ -1,4 +1,4 @@
-// What a user of near-api-js does: an account, a contract, a call, a view, access keys.
+// What users of near-api-js do: make an account, deploy a contract, call and view it, manage keys.
 import assert from "node:assert/strict";
 import { Account, JsonRpcProvider, KeyPair, nearToYocto, teraToGas } from "near-api-js";
 import { contract } from "./contract.mjs";

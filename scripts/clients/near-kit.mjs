@@ -1,4 +1,4 @@
-// What a user of near-kit does: an account, a contract, a call, a view, access keys.
+// What users of near-kit do: make an account, deploy a contract, call and view it, manage keys.
 import assert from "node:assert/strict";
 import { generateKey, Near } from "near-kit";
 import { contract } from "./contract.mjs";

@@ -1,4 +1,4 @@
-// Starts the localnet binary for a client's script, and tells how to reach it.
+// Starts a localnet node for a client's script, and stops it at the end.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -13,7 +13,8 @@ async function freePort() {
   return port;
 }
 
-// Calls `use` with the node's URL, network id, and the id and secret key of an account with tokens.
+// Calls `use` with the node's URL, its network id, and the id and secret key of an account that has
+// tokens.
 export async function withNode(use) {
   const binary = process.env.LOCALNET ?? "localnet";
   const home = mkdtempSync(join(tmpdir(), "localnet-"));

@@ -1,24 +1,25 @@
-# What the scripts share: the workspace's root, messages, timing, and packages of the host.
+# What the scripts share: the workspace's root, messages, timing, and how to install packages.
 # shellcheck shell=bash
 
-# The physical path, so that a symbolic link to the clone does not show in what is built.
+# The physical path, so that the path of a symbolic link to the clone cannot get into a built file.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cd "$root"
 
 # The oldest compiler that builds the workspace, from the root Cargo.toml.
 rust_version=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' Cargo.toml | head -n 1)
 
-# With OUTLAYER_QUIET set, only errors are printed.
+# say MESSAGE...: prints a message to standard error, unless OUTLAYER_QUIET is set.
 say() {
     [ -n "${OUTLAYER_QUIET:-}" ] || printf '%s\n' "$*" >&2
 }
 
+# fail MESSAGE...: prints an error and ends the script.
 fail() {
     printf 'error: %s\n' "$*" >&2
     exit 1
 }
 
-# seconds N: N seconds for a person to read.
+# seconds N: prints N seconds for a person to read, such as "2 min 5 s".
 seconds() {
     if [ "$1" -lt 60 ]; then
         printf '%s s' "$1"
@@ -27,7 +28,7 @@ seconds() {
     fi
 }
 
-# step WHAT COMMAND...: says what is being done and, afterwards, how long it took.
+# step WHAT COMMAND...: prints WHAT, runs the command, and prints how long it took.
 step() {
     local what=$1 begun=$SECONDS status=0
     shift
@@ -40,45 +41,45 @@ step() {
     say "    took $(seconds $((SECONDS - begun)))"
 }
 
-# at_least FOUND NEEDED: whether a dotted version is NEEDED or newer.
+# at_least FOUND NEEDED: succeeds when the dotted version FOUND is NEEDED or newer.
 at_least() {
     [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
 }
 
-# version_of RUSTC: its version, such as 1.95.0.
+# version_of RUSTC: prints the compiler's version, such as 1.95.0.
 version_of() {
     "$1" --version 2>/dev/null | sed -n 's/^[a-z]* \([0-9.]*\).*/\1/p'
 }
 
-# as_root COMMAND...: runs it as root, through sudo where that is needed.
+# as_root COMMAND...: runs a command as root, through sudo if this user is not root.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        printf 'this needs root, and there is no sudo here; as root, run: %s\n' "$*" >&2
+        printf 'this needs root, and sudo is not installed; as root, run: %s\n' "$*" >&2
         return 1
     fi
 }
 
-# apt_install PACKAGE...: installs Debian packages and never removes one to make room. What apt-get
-# writes is shown only when it fails.
+# apt_install PACKAGE...: installs Debian packages, and never removes another package for them.
+# Shows the output of apt-get only when it fails.
 apt_install() {
     command -v apt-get >/dev/null ||
-        fail "these Debian packages, or what your system calls them, are needed: $*"
+        fail "these Debian packages are needed, or your system's equivalents: $*"
     local answer
     local -a install=(env DEBIAN_FRONTEND=noninteractive
         apt-get install --yes --quiet --no-install-recommends --no-remove "$@")
     answer=$(as_root "${install[@]}" 2>&1) && return
     say "    refreshing the package lists"
-    as_root apt-get update --quiet=2 >&2 || say "    (some cannot be refreshed)"
-    answer=$(as_root "${install[@]}" 2>&1) || fail "apt-get cannot install $*:
+    as_root apt-get update --quiet=2 >&2 || say "    (some could not be refreshed)"
+    answer=$(as_root "${install[@]}" 2>&1) || fail "apt-get could not install $*:
 $answer"
 }
 
-# Builds everything, tests too, in one go. The features that cargo chooses for the dependencies follow from what is
-# built together: in parts, the two Wasm engines among them would be compiled once for each part.
+# Builds everything at once, including tests. Cargo chooses the features of the dependencies by what
+# is built together, so a build in parts would compile the two Wasm engines once for each part.
 build_workspace() {
     step "Building the workspace (about 20 minutes the first time, on 2 cores)" \
         cargo build --workspace --all-targets --locked

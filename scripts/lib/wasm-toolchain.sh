@@ -1,7 +1,7 @@
-# Finds or provisions a compiler for Wasm, and builds with it. Source common.sh first.
+# Finds or installs a compiler for Wasm, and builds with it. Source common.sh first.
 #
-# Two routes lead to the standard libraries for Wasm:
-#   rustup   the toolchain in use has the targets, or rustup can fetch them;
+# The compiler and its standard libraries for Wasm come from one of two places:
+#   rustup   the toolchain in use has the Wasm targets, or rustup can fetch them;
 #   debian   Debian's rustc-web and its library sources, from which the standard libraries are
 #            built once, into a cache.
 # OUTLAYER_WASM_TOOLCHAIN names one of them; without it, the first that works is taken.
@@ -9,10 +9,11 @@
 
 wasm_targets=(wasm32-unknown-unknown wasm32-wasip1)
 
-# What a NEAR node and the executor both accept. The baseline is Wasm's first version, so that
-# multi-value and reference types stay out; the four additions are in every protocol version from
-# 84 on.
-wasm_flags="-C target-cpu=mvp -C target-feature=+mutable-globals,+sign-ext,+nontrapping-fptoint,+bulk-memory"
+# What a NEAR node and the executor both accept. The baseline is the first version of Wasm, which
+# excludes multi-value and reference types. Nodes accept the four additions from protocol version 84
+# on.
+wasm_features=+mutable-globals,+sign-ext,+nontrapping-fptoint,+bulk-memory
+wasm_flags="-C target-cpu=mvp -C target-feature=$wasm_features"
 
 debian_packages=(rustc-web rust-web-src cargo-web lld-22 wasi-libc)
 debian_rustc=/usr/bin/rustc
@@ -21,8 +22,8 @@ debian_sources=/usr/lib/rustlib/src/rust/library
 debian_wasi_libc=/usr/lib/wasm32-wasi
 
 # Sets wasm_rustc, wasm_cargo, wasm_linker and wasm_sysroot (the last two may be empty), and
-# wasm_id, which names the folder of what is built: cargo does not notice that the standard
-# libraries have changed under it.
+# wasm_id. Each wasm_id has a build folder of its own, because cargo does not notice when the
+# standard libraries change.
 find_wasm_toolchain() {
     case ${OUTLAYER_WASM_TOOLCHAIN:-} in
     rustup)
@@ -35,7 +36,7 @@ find_wasm_toolchain() {
         use_debian
         ;;
     "")
-        # What is here already comes first: a machine without network is not asked to wait for one.
+        # What is installed comes first, so that nobody waits for a network that is not there.
         if rustup_has_targets; then
             use_rustup
         elif debian_is_here && [ -d "$(debian_sysroot)" ]; then
@@ -43,7 +44,7 @@ find_wasm_toolchain() {
         elif rustup_add_targets; then
             use_rustup
         else
-            say "    rustup's targets are out of reach: taking Debian's compiler"
+            say "    rustup cannot add the targets, so Debian's compiler is used"
             debian_provision
             use_debian
         fi
@@ -66,7 +67,8 @@ rustup_add_targets() {
     local answer
     command -v rustup >/dev/null || return 1
     say "    asking rustup for ${wasm_targets[*]} (a minute at most)"
-    if ! answer=$(RUST_BACKTRACE=0 timeout 60 rustup --quiet target add "${wasm_targets[@]}" 2>&1); then
+    local -a add=(timeout 60 rustup --quiet target add "${wasm_targets[@]}")
+    if ! answer=$(RUST_BACKTRACE=0 "${add[@]}" 2>&1); then
         say "    it answers: ${answer:-nothing within a minute}"
         return 1
     fi
@@ -85,17 +87,18 @@ use_rustup() {
 
 debian_is_here() {
     [ -x "$debian_rustc" ] && [ -x "$debian_cargo" ] && [ -d "$debian_sources" ] &&
-        [ -e "$debian_wasi_libc/libc.a" ] && at_least "$(version_of "$debian_rustc")" "$rust_version" &&
+        [ -e "$debian_wasi_libc/libc.a" ] &&
+        at_least "$(version_of "$debian_rustc")" "$rust_version" &&
         command -v "$(debian_linker)" >/dev/null
 }
 
-# The linker must be of the compiler's own LLVM.
+# Prints the linker's name. The linker must belong to the compiler's own version of LLVM.
 debian_linker() {
     "$debian_rustc" --version --verbose | sed -n 's/^LLVM version: \([0-9]*\).*/wasm-ld-\1/p'
 }
 
-# The cache folder of the standard libraries: another compiler, other flags or another way of
-# building them give another folder.
+# Prints the folder in which the standard libraries are cached. Another compiler, other flags or
+# another way of building them has another folder.
 debian_sysroot() {
     local key
     key=$({
@@ -108,14 +111,15 @@ debian_sysroot() {
 
 debian_provision() {
     if ! debian_is_here; then
-        step "Installing ${debian_packages[*]} (about 2 minutes)" apt_install "${debian_packages[@]}"
-        debian_is_here || fail "$debian_rustc is $(version_of "$debian_rustc"), needed is" \
-            "$rust_version or newer with its sources in $debian_sources and $(debian_linker)"
+        step "Installing ${debian_packages[*]} (about 2 minutes)" \
+            apt_install "${debian_packages[@]}"
+        debian_is_here || fail "found $debian_rustc $(version_of "$debian_rustc"); needed" \
+            "$rust_version or newer, its sources in $debian_sources, and $(debian_linker)"
     fi
     local sysroot
     sysroot=$(debian_sysroot)
     [ -d "$sysroot" ] || step \
-        "Building the Wasm standard libraries, once, into $sysroot (about 2 minutes)" \
+        "Building the standard libraries for Wasm, once, into $sysroot (about 2 minutes)" \
         scripts/lib/build-wasm-std "$sysroot"
 }
 
@@ -134,7 +138,8 @@ use_debian() {
 
 # -- building ----------------------------------------------------------------------------------
 
-# The prefixes that the compiler rewrites: nothing of this machine may stand in the Wasm.
+# Prints the prefixes of paths that the compiler rewrites, FROM=TO, so that the Wasm does not
+# contain any path of this machine.
 wasm_remap() {
     local rustc_sysroot commit
     rustc_sysroot=$("$wasm_rustc" --print sysroot)
@@ -144,8 +149,8 @@ wasm_remap() {
         "$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")=/cargo"
 }
 
-# run_wasm_cargo ARGUMENT...: the chosen cargo in an environment that no setting of the caller's
-# shell, or of a cargo above us, can change.
+# run_wasm_cargo ARGUMENT...: runs the chosen cargo. Settings in the environment, which may come
+# from the user's shell or from a cargo that runs this script, do not reach it.
 run_wasm_cargo() {
     local name
     local -a environment=()

@@ -1,36 +1,59 @@
-//! What can go wrong.
+//! Why a measurement or its report failed.
 
-/// Why there is no measurement or no report of it.
+use std::error::Error;
+
+/// The error below another one.
+type Source = Box<dyn Error + Send + Sync>;
+
+/// Why there is no measurement, or no report of it.
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
-    /// A kernel did not do what every kernel does: import nothing, run to its end.
-    #[error("kernel {kernel}: {reason}")]
+    /// A kernel imports something, or did not run to its end.
+    #[error("kernel {kernel}")]
     Kernel {
-        /// Its name.
+        /// The kernel's name.
         kernel: String,
         /// What happened instead.
-        reason: String,
+        source: Source,
     },
-    /// One of the engines could not be set up.
-    #[error("setting up {engine}: {reason}")]
+    /// Two runs of a kernel under the same meter counted different amounts.
+    #[error("kernel {kernel}: one run counted {first}, another {again}")]
+    Unstable {
+        /// The kernel's name.
+        kernel: String,
+        /// What the first run counted, in gas or fuel.
+        first: u64,
+        /// What a later run counted, in the same unit.
+        again: u64,
+    },
+    /// near-vm-runner or the executor could not be set up.
+    #[error("setting up {engine}")]
     Engine {
-        /// Which.
+        /// Which of the two.
         engine: &'static str,
-        /// Why.
-        reason: String,
+        /// What it needs and did not get.
+        source: Source,
     },
-    /// The report could not be made.
-    #[error("the {part} of the report: {reason}")]
+    /// A part of the report could not be made or written.
+    #[error("the report: {part}")]
     Report {
-        /// Which part.
-        part: &'static str,
-        /// Why.
-        reason: String,
+        /// "JSON", "plot", or the path of a file or folder.
+        part: String,
+        /// Why not.
+        source: Source,
     },
 }
 
 impl CalibrationError {
-    pub(crate) fn kernel(kernel: &str, reason: impl ToString) -> Self {
-        Self::Kernel { kernel: kernel.to_owned(), reason: reason.to_string() }
+    pub(crate) fn kernel(kernel: &str, source: impl Into<Source>) -> Self {
+        Self::Kernel { kernel: kernel.to_owned(), source: source.into() }
+    }
+
+    pub(crate) fn engine(engine: &'static str, source: impl Into<Source>) -> Self {
+        Self::Engine { engine, source: source.into() }
+    }
+
+    pub(crate) fn report(part: impl ToString, source: impl Into<Source>) -> Self {
+        Self::Report { part: part.to_string(), source: source.into() }
     }
 }

@@ -1,21 +1,20 @@
-//! Measures how NEAR's gas and the executor's fuel relate, on a corpus of kernels.
+//! Measures how NEAR's gas and the executor's fuel relate, on the kernels of `outlayer-kernels`.
 //!
-//! Each kernel ([`corpus`]) is one core module: the same bytes run through near-vm-runner as on a node, through the
-//! executor's gas meter, and through its fuel meter, and an interpreter counts their operators
-//! ([`operators`]). [`Calibration`] measures, [`report`] makes the table, its summary and the plot.
-//! `outlayer calibrate` does all of it; `results/` holds what it wrote.
+//! Each kernel is one core module. The same bytes run through near-vm-runner, as on a node, through
+//! the executor's gas meter, and through its fuel meter; an interpreter counts the operators that
+//! they execute ([`operators`]). [`Calibration`] measures, [`ratios`] compares, and [`report`]
+//! makes the table, its summary and the plot. The command `outlayer-calibrate` does all of it;
+//! `results/` holds what it wrote.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod corpus;
 mod error;
 mod measure;
-pub mod node;
 pub mod operators;
 mod plot;
+pub mod ratios;
 pub mod report;
 
-pub use corpus::{Kernel, corpus};
 pub use error::CalibrationError;
-pub use measure::{Calibration, Measurement};
+pub use measure::{Calibration, DEFAULT_RUNS, Measurement};

@@ -1,18 +1,24 @@
 //! How many operators a kernel executes.
 //!
-//! An operator is one WebAssembly instruction that control reaches, other than the four that only delimit code:
-//! `block`, `loop`, `else` and `end`. Every other one counts once, whatever it does: a `nop`, a call, a branch that is not
-//! taken, a copy of a megabyte. No meter has a part in this: before each operator an increment of a global is put, and
-//! the module runs in an interpreter.
+//! An operator is a WebAssembly instruction that control reaches, other than the four that only
+//! delimit code: `block`, `loop`, `else` and `end`. Each counts once, whatever it does: a `nop`, a
+//! call, a branch that is not taken, a copy of a megabyte. No meter takes part in the count: a copy
+//! of the module increments a global before each operator, and an interpreter runs that copy.
+
+use std::error::Error;
 
 use outlayer_executor::prepare::encode;
+use outlayer_kernels::Kernel;
 use wasmi::{Engine, Linker, Module, Store};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
 
-use crate::{CalibrationError, Kernel};
+use crate::CalibrationError;
 
-/// The export of the counter.
+/// The name under which the copy exports the counter.
 const COUNTER: &str = "outlayer:operators";
+
+/// The counter's entry in the section of globals: a mutable `i64` that starts at zero.
+const GLOBAL: &[u8] = &[0x7e, 1, 0x42, 0, 0x0b];
 
 mod section {
     pub(super) const GLOBAL: u8 = 6;
@@ -20,29 +26,28 @@ mod section {
     pub(super) const CODE: u8 = 10;
 }
 
-/// The operators that a kernel executes, its start function's included.
+/// The number of operators that a kernel executes, including those of its start function.
 ///
 /// # Errors
 /// [`CalibrationError::Kernel`] when it imports something or does not run to its end.
 pub fn count(kernel: &Kernel) -> Result<u64, CalibrationError> {
-    let failed = |error: &dyn std::fmt::Display| CalibrationError::kernel(kernel.name, error);
-    let counting = instrument(&kernel.wasm).map_err(|error| failed(&error))?;
-    let engine = Engine::default();
-    let module = Module::new(&engine, &counting[..]).map_err(|error| failed(&error))?;
-    let mut store = Store::new(&engine, ());
-    let instance = Linker::new(&engine)
-        .instantiate_and_start(&mut store, &module)
-        .map_err(|error| failed(&error))?;
-    instance
-        .get_typed_func::<(), ()>(&store, "_start")
-        .and_then(|start| start.call(&mut store, ()))
-        .map_err(|error| failed(&error))?;
-    let counter = instance.get_global(&store, COUNTER).map(|counter| counter.get(&store));
-    let counted = counter.and_then(|counter| counter.i64());
-    counted.map(i64::cast_unsigned).ok_or_else(|| failed(&"the counter is gone"))
+    run(&kernel.wasm).map_err(|error| CalibrationError::kernel(kernel.name, error))
 }
 
-/// The module with a counter: one more global, exported, and its increment before each operator.
+fn run(code: &[u8]) -> Result<u64, Box<dyn Error + Send + Sync>> {
+    let counting = instrument(code)?;
+    let engine = Engine::default();
+    let module = Module::new(&engine, &counting[..])?;
+    let mut store = Store::new(&engine, ());
+    let instance = Linker::new(&engine).instantiate_and_start(&mut store, &module)?;
+    let start = instance.get_typed_func::<(), ()>(&store, "_start")?;
+    start.call(&mut store, ())?;
+    let counter = instance.get_global(&store, COUNTER).and_then(|found| found.get(&store).i64());
+    Ok(counter.map(i64::cast_unsigned).ok_or("the copy does not export its counter")?)
+}
+
+/// A copy of the module that counts: it has and exports one more global, and increments it before
+/// each operator.
 fn instrument(code: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     let counter = globals(code)?;
     let mut out = code.get(..8).unwrap_or_default().to_vec();
@@ -89,10 +94,7 @@ fn instrument(code: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
     Ok(out)
 }
 
-/// A mutable `i64` that is zero.
-const GLOBAL: &[u8] = &[0x7e, 1, 0x42, 0, 0x0b];
-
-/// How many globals there are.
+/// How many globals the module defines, which is the index of the next one: it imports none.
 fn globals(code: &[u8]) -> Result<usize, BinaryReaderError> {
     for payload in Parser::new(0).parse_all(code) {
         if let Payload::GlobalSection(reader) = payload? {
@@ -102,7 +104,8 @@ fn globals(code: &[u8]) -> Result<usize, BinaryReaderError> {
     Ok(0)
 }
 
-/// A function's body with the increments in it.
+/// Appends a function's body with the increments in it. An increment has four instructions:
+/// `global.get`, `i64.const 1`, `i64.add` and `global.set`.
 fn function(
     out: &mut Vec<u8>,
     code: &[u8],
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(counted(r#"(func (export "_start"))"#), 0);
         assert_eq!(counted(r#"(func (export "_start") nop (block (nop)))"#), 2);
         assert_eq!(counted(r#"(func (export "_start") (return) (drop (i32.const 1)))"#), 1);
-        // The condition, the `if`, and one of the ways.
+        // The condition, the `if`, and one of its two branches.
         let choice = |condition| {
             counted(&format!(
                 r#"(func (export "_start")
@@ -155,17 +158,14 @@ mod tests {
         };
         assert_eq!((choice(1), choice(0)), (3, 5));
         // Three operands and a fill, whatever its length.
-        assert_eq!(
-            counted(
-                r#"(func (export "_start") (memory.fill (i32.const 0) (i32.const 1) (i32.const 60000)))"#
-            ),
-            4
-        );
+        let fill = "(memory.fill (i32.const 0) (i32.const 1) (i32.const 60000))";
+        assert_eq!(counted(&format!(r#"(func (export "_start") {fill})"#)), 4);
     }
 
     #[test]
     fn loops_calls_globals_and_start_functions_are_followed() {
-        // Ten rounds of seven: two reads, a sum with its constant, `local.tee`, a comparison with its constant, a branch.
+        // Ten rounds of seven operators: `local.get`, `i32.const`, `i32.add`, `local.tee`,
+        // `i32.const`, `i32.lt_u`, `br_if`.
         let rounds = r#"(loop $l (br_if $l (i32.lt_u
             (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10))))"#;
         assert_eq!(counted(&format!(r#"(func (export "_start") (local $i i32) {rounds})"#)), 70);
@@ -182,13 +182,14 @@ mod tests {
 
     #[test]
     fn a_kernel_that_traps_or_imports_is_an_error() {
-        let kernel = |text: &str| Kernel { name: "test", wasm: wat::parse_str(text).unwrap() };
-        for text in [
-            r#"(module (memory (export "memory") 1) (func (export "_start") unreachable))"#,
-            r#"(module (import "a" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
-            r#"(module (memory (export "memory") 1))"#,
+        for items in [
+            r#"(func (export "_start") unreachable)"#,
+            r#"(import "a" "f" (func)) (func (export "_start"))"#,
+            "",
         ] {
-            assert!(matches!(count(&kernel(text)), Err(CalibrationError::Kernel { .. })));
+            let text = format!(r#"(module {items} (memory (export "memory") 1))"#);
+            let kernel = Kernel { name: "test", wasm: wat::parse_str(text).unwrap() };
+            assert!(matches!(count(&kernel), Err(CalibrationError::Kernel { .. })));
         }
     }
 }

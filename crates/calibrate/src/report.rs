@@ -1,42 +1,21 @@
-//! The table, what it shows in short, and the files of a report.
+//! The report: the table, the lines that sum it up, and the files that hold them.
 
 use std::{fs, path::Path};
 
-use crate::{CalibrationError, Measurement, plot};
+use crate::{
+    CalibrationError, Measurement, plot,
+    ratios::{fuel_per_operator, gas_per_fuel, gas_per_operator},
+};
 
-/// The seed notes' price of an instruction, in gas, that this corpus measures against.
-pub const SEED_CONSTANT: u64 = 2_207_874;
-
-/// The files of a report.
+/// The file with the table and its summary.
 pub const TABLE_FILE: &str = "table.md";
-/// The measurements, for programs.
+/// The file with the measurements, for programs.
 pub const JSON_FILE: &str = "table.json";
-/// Gas for each unit of fuel, drawn.
+/// The file with the plot of gas for each unit of fuel.
 pub const PLOT_FILE: &str = "gas-per-fuel.svg";
 
-/// `whole / part`; 0 where there is no part.
-#[allow(clippy::cast_precision_loss)]
-pub(crate) fn ratio(whole: u64, part: u64) -> f64 {
-    if part == 0 { 0.0 } else { whole as f64 / part as f64 }
-}
-
-/// Gas for each unit of fuel. What loading the module costs is left out: it goes by the module's bytes, and fuel has nothing like it.
-pub fn gas_per_fuel(measurement: &Measurement) -> f64 {
-    ratio(measurement.execution_gas(), measurement.fuel)
-}
-
-/// Gas for each operator executed, without the gas for loading.
-pub fn gas_per_operator(measurement: &Measurement) -> f64 {
-    ratio(measurement.execution_gas(), measurement.operators)
-}
-
-/// Fuel for each operator executed.
-pub fn fuel_per_operator(measurement: &Measurement) -> f64 {
-    ratio(measurement.fuel, measurement.operators)
-}
-
-/// Digits in groups of three.
-pub fn grouped(number: u64) -> String {
+/// The number in decimal, its digits in groups of three.
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -52,13 +31,13 @@ fn microseconds(nanos: u64) -> String {
     format!("{}.{}", grouped(nanos / 1_000), nanos % 1_000 / 100)
 }
 
-/// A ratio of gas, to the unit.
+/// A ratio that is shown as a whole number, such as gas for each operator.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn whole(ratio: f64) -> String {
     grouped(ratio.round() as u64)
 }
 
-/// A ratio of fuel, to the thousandth.
+/// A ratio that is shown with three decimals, such as fuel for each operator.
 fn thousandths(ratio: f64) -> String {
     format!("{ratio:.3}")
 }
@@ -66,7 +45,8 @@ fn thousandths(ratio: f64) -> String {
 /// The table in Markdown. Times are in microseconds.
 pub fn table(measurements: &[Measurement]) -> String {
     let mut out = String::from(
-        "| kernel | operators | gas on a node | gas here | fuel | gas / fuel | µs on a node | µs by gas | µs by fuel |\n\
+        "| kernel | operators | gas on a node | gas here | fuel | gas / fuel \
+         | µs on a node | µs by gas | µs by fuel |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for measurement in measurements {
@@ -86,7 +66,8 @@ pub fn table(measurements: &[Measurement]) -> String {
     out
 }
 
-/// The least and the greatest of a ratio over the kernels that execute any operator.
+/// The kernels with the smallest and the largest ratio, of those that execute any operator; `None`
+/// when there are no such kernels.
 fn extremes(
     measurements: &[Measurement],
     of: fn(&Measurement) -> f64,
@@ -97,7 +78,8 @@ fn extremes(
     Some([ratios().min_by(by_ratio)?, ratios().max_by(by_ratio)?])
 }
 
-/// What the table shows, a line for each ratio, as items of a Markdown list.
+/// What the table shows, in a Markdown list: one item for the range of each ratio, and one that
+/// says whether gas here is gas on a node.
 pub fn summary(measurements: &[Measurement]) -> String {
     let mut out = String::new();
     type Ratio = (&'static str, fn(&Measurement) -> f64, fn(f64) -> String);
@@ -131,14 +113,14 @@ pub fn summary(measurements: &[Measurement]) -> String {
 /// The measurements as JSON.
 ///
 /// # Errors
-/// [`CalibrationError::Report`], which does not happen.
+/// [`CalibrationError::Report`] when they cannot be serialized, which does not happen.
 pub fn json(measurements: &[Measurement]) -> Result<String, CalibrationError> {
     serde_json::to_string_pretty(measurements)
         .map(|text| text + "\n")
-        .map_err(|error| CalibrationError::Report { part: "JSON", reason: error.to_string() })
+        .map_err(|error| CalibrationError::report("JSON", error))
 }
 
-/// The files of the report: name and content.
+/// The files of the report, each with its name and its content.
 ///
 /// # Errors
 /// [`CalibrationError::Report`] when the plot cannot be drawn.
@@ -153,15 +135,12 @@ pub fn files(
     ])
 }
 
-/// Writes the report into `folder`, which is made where it is missing.
+/// Writes the files of the report into `folder`, and makes the folder if it is missing.
 ///
 /// # Errors
 /// [`CalibrationError::Report`] when a file cannot be written.
 pub fn write(measurements: &[Measurement], folder: &Path) -> Result<(), CalibrationError> {
-    let failed = |path: &Path, error: std::io::Error| CalibrationError::Report {
-        part: "files",
-        reason: format!("{}: {error}", path.display()),
-    };
+    let failed = |path: &Path, error| CalibrationError::report(path.display(), error);
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for (name, content) in files(measurements)? {
         let path = folder.join(name);

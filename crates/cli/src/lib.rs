@@ -6,7 +6,6 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod calibrate;
 mod componentize;
 mod deploy;
 mod estimate;
@@ -37,8 +36,6 @@ enum Command {
     Componentize(componentize::ComponentizeArgs),
     /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
-    /// Measure how NEAR's gas and fuel relate, on a corpus of kernels
-    Calibrate(calibrate::CalibrateArgs),
     /// Deploy the contract to an account of yours, and register workers with it
     Deploy(Box<deploy::DeployArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
@@ -73,7 +70,6 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
-        Command::Calibrate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),
         Command::Replay(args) => args.execute(),
         Command::Request(args) => args.execute(),

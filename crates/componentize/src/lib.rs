@@ -1,10 +1,12 @@
-//! Makes a component (`wasi-p2`) of a guest that was built as a core module for `wasm32-wasip1`.
+//! Makes a component (`wasi-p2`) from a guest that was built as a core module for `wasm32-wasip1`.
 //!
-//! What the module imports from WASI preview 1 is given by the usual adapter, over WASI 0.2. What it imports from
-//! `outlayer:host` it must describe in a section `component-type`, as `outlayer-sdk` with its feature `component` does, and
-//! every tool that generates bindings from WIT. The same module gives the same bytes.
+//! The usual adapter provides what the module imports from WASI preview 1, over WASI 0.2. What the
+//! module imports from `outlayer:host` it must describe in a section `component-type`. With its
+//! feature `component`, `outlayer-sdk` puts that section there, as does every tool that generates
+//! bindings from WIT. The same module always gives the same bytes.
 //!
-//! It stands apart from the command `outlayer` so that `scripts/wasm` can build it in half a minute.
+//! This crate is separate from the command `outlayer` so that `scripts/wasm` can build it in half a
+//! minute.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -17,26 +19,27 @@ use wit_component::ComponentEncoder;
 /// The first bytes of a core module: magic and version.
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-/// Why there is no component.
+/// Why a module cannot become a component.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentizeError {
-    /// The bytes begin otherwise.
+    /// The bytes do not begin with the magic number and version of a core module.
     #[error("expected a core WebAssembly module, found bytes that begin otherwise")]
     NotACoreModule,
-    /// The module imports what the tool knows nothing of.
+    /// The module imports `outlayer`, the host's interface for core modules.
     #[error(
-        "the module imports \"outlayer\", which only core modules can; build it with outlayer-sdk's feature \"component\""
+        "the module imports \"outlayer\", which only core modules can; \
+         build it with outlayer-sdk's feature \"component\""
     )]
     CoreImports,
-    /// All else that is wrong with the module.
+    /// Anything else that the encoder found wrong with the module, in its own words.
     #[error("{0}")]
     Encode(String),
 }
 
-/// The component around `module`.
+/// Wraps the core module `module` in a component, and returns the component's bytes.
 ///
 /// # Errors
-/// [`ComponentizeError`] when the module is invalid or imports what a component cannot.
+/// [`ComponentizeError`] when the module is invalid, or imports something that a component cannot.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     if !module.starts_with(CORE_MODULE) {
         return Err(ComponentizeError::NotACoreModule);

@@ -1,4 +1,5 @@
-//! `outlayer-componentize MODULE COMPONENT`: reads a core module, writes the component. `outlayer componentize` is the same.
+//! `outlayer-componentize MODULE COMPONENT` reads a core module and writes the component. The
+//! command `outlayer componentize` does the same.
 
 use std::{env, fs, process::ExitCode};
 

@@ -4,7 +4,7 @@
 //! To write the file of a new number: raise `ENGINE_VERSION` in `src/lib.rs`, then
 //!
 //! ```text
-//! OUTLAYER_RECORD_ENGINE=yes cargo test --workspace --test engine_version
+//! UPDATE_SNAPSHOTS=1 cargo test --workspace --test engine_version
 //! ```
 //!
 //! A file that is there is never written again.
@@ -290,12 +290,12 @@ fn nothing_moves_without_a_new_engine_version() {
         writeln!(found, "{}", line(&name, &run.run())).unwrap();
     }
     let path = recorded_path();
-    if std::env::var_os("OUTLAYER_RECORD_ENGINE").is_some() && !path.exists() {
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() && !path.exists() {
         fs::write(&path, &found).unwrap();
     }
     let recorded = fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}\nengine version {} has no record; write it with OUTLAYER_RECORD_ENGINE=yes",
+            "{}: {error}\nengine version {} has no record; write it with UPDATE_SNAPSHOTS=1",
             path.display(),
             ENGINE_VERSION.0
         )
@@ -305,7 +305,7 @@ fn nothing_moves_without_a_new_engine_version() {
     assert!(
         moved.is_empty(),
         "engine version {} gives other results than it did: raise ENGINE_VERSION in crates/executor/src/lib.rs and \
-         write the new number's record with OUTLAYER_RECORD_ENGINE=yes (or undo what changed them)\n{moved}",
+         write the new number's record with UPDATE_SNAPSHOTS=1 (or undo what changed them)\n{moved}",
         ENGINE_VERSION.0
     );
 }

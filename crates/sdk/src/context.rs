@@ -1,6 +1,6 @@
 //! The request, the block and the accounts that a guest runs for.
 //!
-//! The same values stand in the environment, for guests that do not use this crate:
+//! The environment has the same values, for guests that do not use this crate:
 //! `OUTLAYER_REQUEST_ID`, `OUTLAYER_CONTRACT_ID`, `OUTLAYER_BLOCK_HEIGHT`,
 //! `OUTLAYER_BLOCK_TIMESTAMP`, `OUTLAYER_EPOCH_HEIGHT`, `OUTLAYER_RANDOM_SEED` (hex),
 //! `OUTLAYER_SIGNER_ID`, `OUTLAYER_PREDECESSOR_ID` and `OUTLAYER_ATTACHED_DEPOSIT`.
@@ -9,55 +9,55 @@ use std::fmt;
 
 use crate::host;
 
-/// What a guest may know of the call that it answers. All of it stands on chain.
+/// What a guest may know of the call that it answers. All of it is on chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// The number of the request, counted by the OutLayer contract.
+    /// The request's number. The OutLayer contract counts its requests.
     pub request_id: u64,
-    /// The account of the OutLayer contract.
+    /// The account of the OutLayer contract that took the request.
     pub contract_id: String,
     /// The height of the block in which the request was made.
     pub block_height: u64,
     /// The timestamp of that block, in nanoseconds since 1970. The guest's wall clock starts here.
     pub block_timestamp: u64,
-    /// The height of that block's epoch.
+    /// The height of the epoch to which that block belongs.
     pub epoch_height: u64,
-    /// The seed of all randomness in this execution. It is public once the request stands on
-    /// chain: it cannot be chosen, but it is no secret.
+    /// The seed of all randomness in this execution. Nobody can choose it, but it is no secret: it
+    /// is public once the request is on chain.
     pub random_seed: [u8; 32],
-    /// The account that signed the transaction.
+    /// The account that signed the transaction in which the request was made.
     pub signer_id: String,
-    /// The account that called the OutLayer contract: the dApp.
+    /// The account that called the OutLayer contract, which is the dApp.
     pub predecessor_id: String,
     /// The deposit that came with the request, in yoctoNEAR.
     pub attached_deposit: u128,
 }
 
-/// The host handed over what is no context.
+/// Why the bytes from the host are not a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// The bytes end inside a field.
     Truncated {
         /// The field that was being read.
         field: &'static str,
-        /// Bytes that the field needs.
+        /// How many bytes the field needs.
         needed: usize,
-        /// Bytes that were left.
+        /// How many bytes were left.
         left: usize,
     },
-    /// A field that holds text is not UTF-8.
+    /// A field that holds text is not valid UTF-8.
     NotText {
         /// The field that was being read.
         field: &'static str,
     },
-    /// A field has a value that it cannot have.
+    /// A field has a value that is not valid for it.
     Invalid {
-        /// The field.
+        /// The name of the field.
         field: &'static str,
     },
     /// Bytes are left after the last field.
     Trailing {
-        /// How many.
+        /// How many bytes.
         left: usize,
     },
 }
@@ -81,7 +81,7 @@ impl std::error::Error for DecodeError {}
 ///
 /// # Panics
 ///
-/// When the host's answer does not decode, which only a host of another version can cause.
+/// When the host's answer does not decode. Only a host of another version can cause that.
 #[must_use]
 pub fn current() -> Context {
     match host::context() {
@@ -91,12 +91,12 @@ pub fn current() -> Context {
 }
 
 impl Context {
-    /// Reads a context from its borsh encoding: the fields in the order of the struct, integers
-    /// little-endian, text with a 32-bit length before it.
+    /// Reads a context from its borsh encoding: the fields in the order of the struct, integers in
+    /// little-endian order, texts with a 32-bit length in front.
     ///
     /// # Errors
     ///
-    /// A [`DecodeError`] when the bytes end early, go on too long, or hold text that is not UTF-8.
+    /// A [`DecodeError`] when bytes are missing or left over, or when a text is not valid UTF-8.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader { bytes };
         let context = Self {
@@ -116,7 +116,7 @@ impl Context {
         }
     }
 
-    /// The seed in lower-case hex, as `OUTLAYER_RANDOM_SEED` has it.
+    /// The seed in lower-case hexadecimal, as in `OUTLAYER_RANDOM_SEED`.
     #[must_use]
     pub fn random_seed_hex(&self) -> String {
         self.random_seed.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// The encoding, written out by hand from borsh's rules rather than with this module's code.
+    /// The encoding, spelled out from borsh's rules without this module's code.
     fn sample_bytes() -> Vec<u8> {
         let mut bytes = vec![7, 0, 0, 0, 0, 0, 0, 0, 13, 0, 0, 0];
         bytes.extend_from_slice(b"outlayer.near");

@@ -1,5 +1,5 @@
-//! The host: the functions that OutLayer's executor offers to a Wasm module or to a component, or on any other
-//! target a stand-in with the same signatures.
+//! The host's functions, as OutLayer's executor offers them to a core module or to a component. On
+//! any target but Wasm, a stand-in has the same signatures.
 
 #[cfg(all(target_arch = "wasm32", any(feature = "component", target_env = "p2")))]
 mod component;

@@ -1,4 +1,4 @@
-//! The input that the request carries, on stdin.
+//! The input that the request carries, which the guest reads from stdin.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use std::io::{self, Read};
 ///
 /// # Errors
 ///
-/// An error of the standard input, which OutLayer never gives.
+/// An error of standard input. OutLayer never causes one.
 pub fn bytes() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes)?;
@@ -17,7 +17,7 @@ pub fn bytes() -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::InvalidData`] when the input is not UTF-8.
+/// [`io::ErrorKind::InvalidData`] when the input is not valid UTF-8.
 pub fn text() -> io::Result<String> {
     io::read_to_string(io::stdin().lock())
 }

@@ -5,7 +5,7 @@
 //!
 //! * [`context`]: the request, the block and the accounts that the guest runs for;
 //! * [`storage`]: the key-value namespace of the account that asked;
-//! * [`random`]: randomness drawn from the request's seed, the same in every execution;
+//! * [`random`]: randomness from the request's seed, the same in every execution;
 //! * [`input`] and [`output`]: the input as bytes or text, the output, and the log.
 //!
 //! ```
@@ -18,28 +18,30 @@
 //! output::write(format!("{caller} was here {} times", marks.len()));
 //! ```
 //!
-//! Nothing here is `unsafe` to call, and nothing blocks: a guest runs alone, on a snapshot.
+//! No function here is `unsafe` to call, and none blocks: a guest runs alone, on a snapshot.
 //!
 //! # Modules and components
 //!
-//! Built for `wasm32-wasip1`, a guest is a core module, and this crate imports the host as the module `outlayer`. With the
-//! feature `component` it imports the WIT package `outlayer:host` instead, and the module becomes a component by
-//! `outlayer componentize` (or any tool that knows the WASI preview 1 adapter):
+//! Built for `wasm32-wasip1`, a guest is a core module, and this crate imports the host as the
+//! module `outlayer`. With the feature `component` it imports the WIT package `outlayer:host`
+//! instead, and `outlayer componentize`, or any tool that knows the adapter for WASI preview 1,
+//! makes a component from the module:
 //!
 //! ```text
 //! cargo build --release --target wasm32-wasip1 --features outlayer-sdk/component
 //! outlayer componentize target/wasm32-wasip1/release/guest.wasm guest.component.wasm
 //! ```
 //!
-//! The guest's source is the same, and so is what it sees. Two things differ: a component that exits with a code other than 0 has
-//! exited with 1, which is all that WASI 0.2 can say; and the request's limit must be in fuel.
+//! The guest's source is the same, and so is what it sees, with two differences: a component that
+//! exits with any code but 0 is reported to exit with 1, because WASI 0.2 cannot say more; and the
+//! request's limit must be in fuel.
 //!
-//! # Outside of OutLayer
+//! # Outside OutLayer
 //!
-//! On a target that is not Wasm, so that a guest's logic can be tested with `cargo test`, the host
-//! is a small stand-in inside the thread: storage starts empty, the context is
-//! [`Context::default`](context::Context) until [`testing::set_context`] gives another, and
-//! randomness is a fixed sequence that depends on the context's seed but is *not* the sequence
+//! On any target but Wasm, the host is a small stand-in inside the thread, so that a guest's logic
+//! can be tested with `cargo test`. Its storage starts empty. Its context is
+//! [`Context::default`](context::Context) until [`testing::set_context`] sets another. Its
+//! randomness is a fixed sequence that depends on the context's seed, but it is *not* the sequence
 //! that OutLayer draws. See [`testing`].
 
 #![deny(missing_docs)]

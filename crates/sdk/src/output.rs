@@ -1,7 +1,7 @@
 //! The output, on stdout, and the log, on stderr.
 //!
-//! The output goes to the caller when the request settles. The log does not: its hash is bound into
-//! the execution's record, and its text is there for whoever runs or replays the guest.
+//! The output goes to the caller when the request settles. The log does not: the execution's record
+//! holds its hash, and only those who run or replay the guest see its text.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,12 @@ use crate::host;
 
 /// Appends to the output. `print!` does the same.
 ///
-/// Where the output is larger than the request's limit, the host ends the execution
+/// If the output becomes larger than the request's limit, the host ends the execution
 /// (outcome `LimitExceeded`).
 ///
 /// # Panics
 ///
-/// When stdout does not take the bytes, which OutLayer never causes.
+/// When stdout does not accept the bytes. OutLayer never causes that.
 pub fn write(bytes: impl AsRef<[u8]>) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {

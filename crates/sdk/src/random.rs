@@ -1,11 +1,11 @@
-//! Randomness drawn from the request's seed.
+//! Randomness that is drawn from the request's seed.
 //!
-//! Every execution of a request draws the same sequence, so a replay takes the same turns. WASI's
+//! Every execution of a request draws the same sequence, so a replay takes the same course. WASI's
 //! `random_get`, and with it every crate that asks the operating system for randomness, draws from
-//! that same sequence: what one takes, the other does not get again.
+//! that sequence too: each number is drawn once, by one or the other.
 //!
 //! The seed is public as soon as the request is on chain. A worker cannot choose it, but anyone can
-//! work out the result before it settles: use it for games and sampling, never for secrets.
+//! work out the result before it settles. Use it for games and sampling, never for secrets.
 
 use crate::host;
 
@@ -28,13 +28,13 @@ pub fn u64() -> u64 {
     u64::from_le_bytes(bytes())
 }
 
-/// A random number from `0` to `bound - 1`, each as likely as the other; `0` when `bound` is `0`.
+/// A random number from `0` to `bound - 1`, all equally likely; `0` when `bound` is `0`.
 #[must_use]
 pub fn below(bound: u64) -> u64 {
     below_from(bound, u64)
 }
 
-/// Draws until a number falls below the largest multiple of `bound`, so that none is favoured.
+/// Draws until a number falls below the largest multiple of `bound`, so that no result is favoured.
 fn below_from(bound: u64, mut draw: impl FnMut() -> u64) -> u64 {
     if bound == 0 {
         return 0;

@@ -1,9 +1,9 @@
 //! The key-value namespace of the account that made the request.
 //!
-//! A guest sees the namespace as it stood in one block, plus its own writes. What it reads is
-//! recorded with the execution; what it writes and removes is applied on chain when the request
-//! settles, all of it or nothing. When a key that was read has changed by then, the execution is
-//! not accepted and the worker runs the guest again: an update is never lost.
+//! A guest sees the namespace as it stood after one block, plus its own writes. What it reads is
+//! recorded with the execution. What it writes and removes is applied on chain when the request
+//! settles: all of it or nothing. If a key that it read has changed by then, the execution is not
+//! accepted and the worker runs the guest again, so no update is ever lost.
 //!
 //! The host ends the execution (outcome `LimitExceeded`) when a key, a value or the sum of the
 //! writes is larger than the request's limits allow.
@@ -16,18 +16,18 @@ pub fn read(key: &[u8]) -> Option<Vec<u8>> {
     host::storage_read(key)
 }
 
-/// Whether there is a value at `key`. It counts as a read of the key.
+/// Whether there is a value at `key`. This counts as a read of the key.
 #[must_use]
 pub fn contains(key: &[u8]) -> bool {
     host::storage_contains(key)
 }
 
-/// Puts `value` at `key`, in the place of what was there.
+/// Puts `value` at `key`, and replaces what was there.
 pub fn write(key: &[u8], value: &[u8]) {
     host::storage_write(key, value);
 }
 
-/// Removes what stands at `key`. True when there was something. It counts as a read of the key.
+/// Removes the value at `key`, and returns whether there was one. This counts as a read of the key.
 pub fn remove(key: &[u8]) -> bool {
     host::storage_remove(key)
 }

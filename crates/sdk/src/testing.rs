@@ -1,23 +1,22 @@
-//! The stand-in for the host, where a guest's logic is tested outside of OutLayer.
+//! Controls the stand-in for the host, with which a guest's logic is tested outside OutLayer.
 //!
-//! Each thread has its own, and `cargo test` runs each test in a thread of its own: no test sees
-//! another's storage.
+//! Each thread has a stand-in of its own, and `cargo test` runs each test in its own thread, so no
+//! test sees the storage of another.
 
-use crate::context::Context;
-use crate::host;
+use crate::{context::Context, host};
 
-/// Sets the context that [`context::current`](crate::context::current) answers, and begins the
-/// sequence of random numbers that belongs to its seed.
+/// Sets the context that [`context::current`](crate::context::current) returns, and restarts the
+/// random numbers at the beginning of the sequence that belongs to its seed.
 pub fn set_context(context: Context) {
     host::set_context(context);
 }
 
-/// Empties the storage, forgets the log, and sets the context to its default.
+/// Empties the storage and the log, and sets the context to its default.
 pub fn reset() {
     host::reset();
 }
 
-/// The lines that [`output::log`](crate::output::log) was given.
+/// The lines that were passed to [`output::log`](crate::output::log) so far.
 #[must_use]
 pub fn logs() -> Vec<String> {
     host::logs()

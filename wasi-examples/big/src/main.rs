@@ -1,5 +1,5 @@
-//! Answers with as many bytes as its input asks for: the alphabet, over and over, so that a byte
-//! which is lost or moved shows.
+//! Answers with as many bytes as its input asks for: the alphabet, over and over, so that one can
+//! see when a byte was lost or moved.
 
 use std::io;
 

@@ -1,15 +1,19 @@
 //! Shows everything that a guest knows about its request, as JSON.
 //!
-//! The context comes in two ways, through the `outlayer` import and as environment variables; this
-//! guest reads both and exits with an error when they disagree. Integers are printed as text,
+//! The context comes in two ways, through the `outlayer` import and as environment variables. This
+//! guest reads both, and exits with an error when they disagree. Integers are printed as text,
 //! because not every JSON reader keeps 64 bits.
 
-use std::env;
-use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    env,
+    error::Error,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use outlayer_sdk::context::{self, Context};
-use outlayer_sdk::output;
+use outlayer_sdk::{
+    context::{self, Context},
+    output,
+};
 use serde_json::{Map, Value};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every field of a context with its name, as the environment has it.
+/// The fields of a context, each with its name and with its value as the environment has it.
 fn fields(context: &Context) -> [(&'static str, String); 9] {
     [
         ("request_id", context.request_id.to_string()),

@@ -1,4 +1,4 @@
-//! Answers with its input, whatever it is.
+//! Answers with its input, byte for byte.
 
 use std::io;
 

@@ -1,8 +1,7 @@
-//! Exits with the code that the input names, after writing an output: `0` is `Completed`, any other
-//! code is `Exited`.
+//! Writes an output, then exits with the code that the input names. The outcome of `0` is
+//! `Completed`, and that of any other code is `Exited`.
 
-use std::io;
-use std::process;
+use std::{io, process};
 
 use outlayer_sdk::{input, output};
 

@@ -1,4 +1,4 @@
-//! Runs commands on the caller's storage, in order, and answers with one result for each.
+//! Runs commands on the caller's storage, in order, and answers with one result for each command.
 //!
 //! The input is a JSON list; keys and values are text:
 //!
@@ -9,8 +9,8 @@
 //!  {"op": "remove", "key": "name"}]
 //! ```
 //!
-//! The answer to that is `[null,"Ada",1,true]`: `set` gives null, `get` the value or null,
-//! `increment` the new number, `remove` whether the key was there.
+//! The answer to this is `[null,"Ada",1,true]`. `set` returns null, `get` the value or null,
+//! `increment` the new number, and `remove` whether the key was there.
 
 use std::error::Error;
 
@@ -31,7 +31,7 @@ enum Command {
     Remove {
         key: String,
     },
-    /// Reads a number, adds `by`, and writes it back: the update that must not be lost.
+    /// Reads a number, adds `by`, and writes the sum: an update that must not be lost.
     Increment {
         key: String,
         #[serde(default = "one")]

@@ -1,16 +1,19 @@
 //! Draws a nonce, a coin and a die.
 //!
 //! The input is JSON. With a seed, `{"seed": 42}`, the answer depends on the seed alone and is the
-//! same in every request. Without one, `{}` or nothing, it is drawn from the request's randomness
-//! and shows the block's time: the same when the request is replayed, another in another request.
+//! same in every request. Without one, `{}` or nothing, the guest draws from the request's
+//! randomness and shows the block's time: a replay gives the same answer, another request another.
 
-use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    error::Error,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use outlayer_sdk::{input, output, random};
 use serde::{Deserialize, Serialize};
 
-/// The clock that goes with a seed, so that the answer depends on nothing else.
+/// The time that is shown with a seed, in nanoseconds since 1970. It is fixed, so that the answer
+/// depends on nothing but the seed.
 const SEEDED_CLOCK: u128 = 1_000_000_000_000_000_000;
 
 #[derive(Default, Deserialize)]
@@ -72,7 +75,7 @@ impl Draw for Requested {
     }
 }
 
-/// SplitMix64 from a seed of the caller's.
+/// SplitMix64, started from the caller's seed.
 struct Seeded(u64);
 
 impl Draw for Seeded {

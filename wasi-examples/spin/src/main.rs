@@ -1,4 +1,4 @@
-//! Never ends: the request settles as `OutOfFuel`, and is charged for all of its limit.
+//! Never ends. Its request settles as `OutOfFuel`, and is charged for its whole limit.
 
 use std::hint::black_box;
 

@@ -1,14 +1,13 @@
 //! Fails in a way that the input chooses. The input is one word:
 //!
 //! * `unreachable`: the Wasm instruction of that name;
-//! * `panic`: a Rust panic, whose message stands in the log;
-//! * `recurse`: calls itself until the stack is used up;
+//! * `panic`: a Rust panic, whose message goes to the log;
+//! * `recurse`: calls itself until the stack overflows;
 //! * `allocate`: takes memory until there is no more.
 //!
 //! Before it fails it writes to the output and to the storage, to show that neither survives.
 
-use std::hint::black_box;
-use std::io;
+use std::{hint::black_box, io};
 
 use outlayer_sdk::{input, output, storage};
 
@@ -39,8 +38,9 @@ fn unreachable_instruction() -> ! {
     std::process::abort()
 }
 
-/// What is left to do after the call returns depends on the order, so that no optimiser makes a loop
-/// of it. It keeps nothing in memory: only the stack of calls grows.
+/// Calls itself until the stack overflows. The work after each call depends on the order of the
+/// calls, so that no optimiser can turn the recursion into a loop. Nothing is kept in memory: only
+/// the call stack grows.
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     if depth == u64::MAX {

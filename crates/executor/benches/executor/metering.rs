@@ -1,4 +1,4 @@
-//! What counting costs: each kernel of `outlayer-calibrate` that does something, under each meter, against the same bytes on an engine that counts nothing.
+//! What counting costs: each kernel of `outlayer-kernels` that does something, under each meter, against the same bytes on an engine that counts nothing.
 
 use std::{
     cell::RefCell,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use criterion::Criterion;
-use outlayer_calibrate::corpus;
 use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_kernels::corpus;
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store};
 
 use crate::guests::Guest;

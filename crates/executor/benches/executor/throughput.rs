@@ -3,8 +3,8 @@
 use std::{thread, time::Instant};
 
 use criterion::{Criterion, Throughput};
-use outlayer_calibrate::corpus;
 use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_kernels::corpus;
 
 use crate::guests::{Guest, no_op, no_op_contract};
 

@@ -1,4 +1,4 @@
-//! The kernels of `outlayer-calibrate`, and programs that trap.
+//! The kernels of `outlayer-kernels`, and programs that trap.
 #![allow(dead_code, clippy::unwrap_used)]
 
 /// Programs that end in a trap.
@@ -21,7 +21,7 @@ const TRAPS: &[(&str, &str)] = &[
 
 /// The programs that run to their end, with NEAR's memory and without imports.
 pub(crate) fn kernels() -> Vec<(&'static str, Vec<u8>)> {
-    let corpus = outlayer_calibrate::corpus().unwrap();
+    let corpus = outlayer_kernels::corpus().unwrap();
     corpus.into_iter().map(|kernel| (kernel.name, kernel.wasm)).collect()
 }
 

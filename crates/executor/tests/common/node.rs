@@ -1,15 +1,14 @@
 //! The same bytes on near-vm-runner, as a node would run them.
-#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::sync::LazyLock;
 
 use near_vm_runner::logic::VMOutcome;
-use outlayer_calibrate::node::Node;
+use outlayer_executor::NEAR_CONFIG_VERSION;
+use outlayer_kernels::node::Node;
 
-pub(crate) use outlayer_calibrate::node::{config, context};
-
-/// Calls `method` of `code` with so much gas.
+/// Calls `method` of `code` with this much prepaid gas.
 pub(crate) fn call(code: &[u8], method: &str, input: &[u8], gas: u64) -> VMOutcome {
-    static NODE: LazyLock<Node> = LazyLock::new(|| Node::new().unwrap());
+    static NODE: LazyLock<Node> = LazyLock::new(|| Node::new(NEAR_CONFIG_VERSION).unwrap());
     NODE.call(code, method, input, gas).unwrap()
 }

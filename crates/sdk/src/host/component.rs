@@ -1,20 +1,23 @@
-//! The WIT package `outlayer:host` (the executor's `wit/outlayer.wit`), as the canonical ABI lowers it, and safe
-//! functions over it. With `module`, the only place with `unsafe`.
+//! The WIT package `outlayer:host` (the executor's `wit/outlayer.wit`), as the canonical ABI lowers
+//! it, and safe functions over it. This file and `module` are the only places with `unsafe`.
 
-use std::alloc::{Layout, alloc, handle_alloc_error, realloc};
-use std::mem::MaybeUninit;
-use std::ptr;
+use std::{
+    alloc::{Layout, alloc, handle_alloc_error, realloc},
+    mem::MaybeUninit,
+    ptr,
+};
 
 use crate::context::{Context, DecodeError};
 
-/// Describes the package to the tool that makes a component of the module, which takes the section out. It is what
-/// wit-component writes for the world `guest`; a test of `componentize` keeps it so.
+/// Describes the package to the tool that makes a component from the module, and that removes this
+/// section. It is what wit-component writes for the world `guest`; a test of `componentize`
+/// compares the two.
 #[unsafe(link_section = "component-type:outlayer:host@0.1.0:guest")]
 #[used]
 static COMPONENT_TYPE: [u8; include_bytes!("component-type.bin").len()] =
     *include_bytes!("component-type.bin");
 
-/// A list or text that the host made with [`cabi_realloc`], for us to free.
+/// A list or a text that the host allocated with [`cabi_realloc`]. The guest has to free it.
 #[repr(C)]
 struct List {
     start: *mut u8,
@@ -38,7 +41,7 @@ struct ExecutionContext {
 /// An `option<list<u8>>`.
 #[repr(C)]
 struct OptionalList {
-    /// 1 when there is a list.
+    /// 1 when there is a list, 0 when there is none.
     tag: u8,
     list: MaybeUninit<List>,
 }
@@ -73,11 +76,12 @@ unsafe extern "C" {
     fn log_line(text: *const u8, text_len: usize);
 }
 
-/// Where the host allocates what it returns.
+/// Allocates the memory for what the host returns.
 ///
 /// # Safety
 ///
-/// As the canonical ABI calls it: `old` is null or came from here with `old_len` and `align`, a power of two.
+/// As the canonical ABI demands: `align` is a power of two, and `old` is null, or an earlier call
+/// returned it for `old_len` bytes with the same `align`.
 #[unsafe(export_name = "cabi_realloc")]
 unsafe extern "C" fn cabi_realloc(
     old: *mut u8,
@@ -88,7 +92,8 @@ unsafe extern "C" fn cabi_realloc(
     if new_len == 0 {
         return ptr::without_provenance_mut(align);
     }
-    // SAFETY: the sizes are not zero, the layouts are those of the allocation, as the caller promises.
+    // SAFETY: the new size is not zero, and the caller promises that the old layout is the one of
+    // the allocation.
     unsafe {
         let layout = Layout::from_size_align_unchecked(new_len, align);
         let new = if old_len == 0 {
@@ -108,7 +113,8 @@ impl List {
         if self.length == 0 {
             return Vec::new();
         }
-        // SAFETY: the host got these bytes from `cabi_realloc`, which allocates as `Vec` does, and has filled them.
+        // SAFETY: the host got these bytes from `cabi_realloc`, which allocates as `Vec` does, and
+        // has filled them.
         unsafe { Vec::from_raw_parts(self.start, self.length, self.length) }
     }
 
@@ -148,7 +154,8 @@ pub(crate) fn context() -> Result<Context, DecodeError> {
 
 pub(crate) fn storage_read(key: &[u8]) -> Option<Vec<u8>> {
     let mut result = MaybeUninit::<OptionalList>::uninit();
-    // SAFETY: the key is a live slice that the host only reads; it fills the tag, and the list where there is one.
+    // SAFETY: the key is a live slice that the host only reads. The host fills the tag, and the
+    // list if the tag says that there is one.
     unsafe {
         read(key.as_ptr(), key.len(), result.as_mut_ptr());
         let tag = (&raw const (*result.as_ptr()).tag).read();
@@ -176,17 +183,18 @@ pub(crate) fn log(line: &str) {
     unsafe { log_line(line.as_ptr(), line.len()) }
 }
 
-/// How many random bytes are asked for at once, so that a large buffer does not need as much memory again.
-const RANDOM_CHUNK: u32 = 1 << 16;
+/// The most random bytes that are asked for at once. The host returns them in memory of their own,
+/// so a large buffer would need its size twice.
+const RANDOM_BYTES: u32 = 1 << 16;
 
 pub(crate) fn random_fill(buffer: &mut [u8]) {
-    for part in buffer.chunks_mut(RANDOM_CHUNK as usize) {
+    for slice in buffer.chunks_mut(RANDOM_BYTES as usize) {
         let mut result = MaybeUninit::uninit();
         // SAFETY: the host fills the list before it returns.
         let bytes: List = unsafe {
-            random_bytes(u32::try_from(part.len()).unwrap_or(RANDOM_CHUNK), result.as_mut_ptr());
+            random_bytes(u32::try_from(slice.len()).unwrap_or(RANDOM_BYTES), result.as_mut_ptr());
             result.assume_init()
         };
-        part.copy_from_slice(&bytes.into_bytes());
+        slice.copy_from_slice(&bytes.into_bytes());
     }
 }

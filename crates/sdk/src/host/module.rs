@@ -1,11 +1,12 @@
-//! The import module `outlayer`, and safe functions over it. With `component`, the only place with `unsafe`.
+//! The import module `outlayer`, and safe functions over it. This file and `component` are the only
+//! places with `unsafe`.
 
 use crate::context::{Context, DecodeError};
 
-/// The functions as the host has them. Pointers are offsets into the module's memory, lengths are
-/// bytes; the host traps when a range lies outside of the memory. A function that fills a buffer
-/// returns the full length and writes as much as fits, so that the caller can come again with a
-/// larger one.
+/// The functions as the host defines them. Pointers are offsets into the module's memory, and
+/// lengths are in bytes. The guest traps when a range lies outside its memory. A function that
+/// fills a buffer writes as much as fits and returns the full length, so that the caller can try
+/// again with a larger buffer.
 mod outlayer {
     #[link(wasm_import_module = "outlayer")]
     unsafe extern "C" {
@@ -31,11 +32,11 @@ mod outlayer {
     }
 }
 
-/// Room for every context and for small values at the first try.
+/// Every context, and a small value, fits into a buffer of this size at the first try.
 const FIRST_CAPACITY: usize = 512;
 
-/// Calls `fill` with a buffer, and again with a larger one when its answer asks for it. `None` when
-/// the answer is negative.
+/// Calls `fill` with a buffer, and again with a larger one when it returns a length that does not
+/// fit. `None` when it returns a negative number.
 fn read_with(fill: impl Fn(&mut [u8]) -> i64) -> Option<Vec<u8>> {
     let mut buffer = vec![0; FIRST_CAPACITY];
     loop {

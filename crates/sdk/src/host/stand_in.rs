@@ -1,17 +1,16 @@
-//! A host inside the thread, for guests whose logic is tested outside of OutLayer.
+//! A host that exists once in each thread, for guests whose logic is tested outside OutLayer.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::context::{Context, DecodeError};
 
-/// What the stand-in remembers.
+/// The state of the stand-in.
 #[derive(Default)]
 struct Host {
     context: Context,
     storage: BTreeMap<Vec<u8>, Vec<u8>>,
     logs: Vec<String>,
-    /// The state of the random sequence, once something was drawn.
+    /// The state of the random sequence; `None` until the first draw.
     random: Option<u64>,
 }
 
@@ -63,7 +62,7 @@ pub(crate) fn log(line: &str) {
     with(|host| host.logs.push(line.to_owned()));
 }
 
-/// SplitMix64 from a digest of the context's seed: good enough to test with, and small.
+/// SplitMix64, started from a digest of the context's seed: small, and good enough for tests.
 pub(crate) fn random_fill(buffer: &mut [u8]) {
     with(|host| {
         let mut state = host.random.unwrap_or_else(|| {
@@ -72,9 +71,9 @@ pub(crate) fn random_fill(buffer: &mut [u8]) {
                 .iter()
                 .fold(0, |state, byte| next(&mut (state ^ u64::from(*byte))))
         });
-        for chunk in buffer.chunks_mut(8) {
+        for slice in buffer.chunks_mut(8) {
             let word = next(&mut state).to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
+            slice.copy_from_slice(&word[..slice.len()]);
         }
         host.random = Some(state);
     });

@@ -1,7 +1,0 @@
-//! The kernel `sha256` as a module of its own.
-
-/// Runs it, and traps when it is wrong.
-#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
-pub extern "C" fn _start() {
-    assert_eq!(calibration_kernels::sha256(), calibration_kernels::SHA256);
-}

@@ -1,0 +1,14 @@
+//! Small programs, the kernels, to measure and test the meters with, and a node's contract runtime
+//! to compare with.
+//!
+//! Each kernel ([`corpus`]) does one kind of work. `outlayer-calibrate` measures how gas and fuel
+//! relate on them; the executor's tests and benches run them too. [`node`] runs the same bytes
+//! through near-vm-runner, as a NEAR node would. Nothing here depends on the executor.
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod corpus;
+pub mod node;
+
+pub use corpus::{Kernel, KernelError, corpus};
