@@ -1,56 +1,63 @@
-//! The directory in which a chain is kept, so that a node that is started again goes on where it was.
+//! The directory that keeps a chain, so that a node which is started again continues where it was.
 //!
-//! It holds up to two segments, each a checkpoint and a journal: `checkpoint-N` is the chain at one
-//! block, `journal-N` has what went into each block above it. A new segment begins with every window of
-//! blocks, and the one before stays, so that a whole window is remembered after a start. A checkpoint
-//! is written beside its place and renamed; a journal only grows, and a block is in it before anybody
-//! can see it. So a process may be killed at any time: at worst the journal ends in half an entry, which the
-//! next start cuts off. (The files are not forced to the disk at each block; after a power failure the
-//! newest blocks may be missing.)
+//! The directory has up to two segments. Each is a checkpoint and a journal: `checkpoint-N` is the
+//! chain at one block, and `journal-N` has the inputs of each block above it. After every window of
+//! blocks a new segment begins. The one before it stays, so that a whole window is remembered after
+//! a start.
+//!
+//! The process may be killed at any time. A checkpoint is written to another file, which is then
+//! renamed. A journal only grows, and it has a block before anybody can see that block. At worst
+//! the journal ends in the middle of an entry, which is cut off at the next start. The files are
+//! not forced to the disk at each block, so the newest blocks may be missing after a power failure.
 
-use crate::chain::{Chain, Inputs, RestoreError};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
 use near_primitives::hash::CryptoHash;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 
-/// What every file begins with: its kind of content and the version of that.
+use crate::chain::{Chain, Inputs, RestoreError};
+
+/// The first bytes of a checkpoint. The last of them is the version of the format.
 const MAGIC: [u8; 8] = *b"LNSTATE\x01";
 
-/// Bytes of an entry before its content: the length, and the beginning of its sha256.
+/// The bytes of an entry before its content: the content's length, and the beginning of its
+/// SHA-256.
 const HEAD: usize = 4 + 8;
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system refused.
-    #[error("{path}: {reason}")]
+    /// A file or directory cannot be read or written.
+    #[error("{path}: {source}")]
     File {
         /// The file or directory.
         path: PathBuf,
-        /// The system's reason.
-        reason: std::io::Error,
+        /// The reason that the operating system gives.
+        source: io::Error,
     },
-    /// Another process has it open.
+    /// Another process has the directory open.
     #[error("{path} is in use by another localnet; give each its own directory")]
     InUse {
         /// The directory.
         path: PathBuf,
     },
-    /// A file does not hold what this version writes.
+    /// A file is not as this version writes it.
     #[error("{path} is damaged or of another version; remove the directory to begin anew")]
     Damaged {
         /// The file.
         path: PathBuf,
     },
-    /// The content gives no chain.
-    #[error("{path}: {reason}")]
+    /// No chain can be made from the content of a file.
+    #[error("{path}: {source}")]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        reason: RestoreError,
+        /// What is wrong with the content.
+        source: RestoreError,
     },
 }
 
@@ -58,25 +65,26 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// Locked while this lives.
+    /// The file that is locked as long as the store is open.
     _lock: File,
-    /// The newest segment.
+    /// The number of the newest segment.
     number: u64,
+    /// The journal of the newest segment. `None` after a failed write, which nothing may follow.
     journal: Option<File>,
-    /// Blocks in its journal.
+    /// The number of blocks in that journal.
     blocks: usize,
 }
 
 impl Store {
-    /// Opens a directory, which is made when it is not there, and brings a chain that stands at
-    /// its genesis to where the directory has it.
+    /// Opens a directory, and creates it if it does not exist. `chain` stands at its genesis, and
+    /// is brought to the newest block that the directory has kept.
     pub fn open(dir: &Path, chain: &mut Chain) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|reason| at(dir, reason))?;
+        fs::create_dir_all(dir).map_err(|source| at(dir, source))?;
         let path = dir.join("lock");
-        let lock = File::create(&path).map_err(|reason| at(&path, reason))?;
+        let lock = File::create(&path).map_err(|source| at(&path, source))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => StoreError::InUse { path: dir.into() },
-            TryLockError::Error(reason) => at(&path, reason),
+            TryLockError::Error(source) => at(&path, source),
         })?;
         let mut store = Self { dir: dir.into(), _lock: lock, number: 0, journal: None, blocks: 0 };
         let mut segments = store.segments()?;
@@ -84,7 +92,7 @@ impl Store {
             store.begin(chain, false)?;
             return Ok(store);
         };
-        // Where the newest segment follows on another, that one has the blocks below.
+        // If the newest segment follows another one, that one has the blocks below it.
         let (follows, checkpoint) = store.read_checkpoint(newest)?;
         match segments.pop().filter(|older| follows && older + 1 == newest) {
             Some(older) => {
@@ -100,10 +108,11 @@ impl Store {
         Ok(store)
     }
 
-    /// Begins a segment at the head of the chain. `follows` tells that the newest segment leads there.
+    /// Begins a segment at the head of the chain. `follows` tells whether the newest segment so far
+    /// ends there.
     pub fn begin(&mut self, chain: &Chain, follows: bool) -> Result<(), StoreError> {
         let number = self.number + 1;
-        let content = chain.checkpoint().map_err(|reason| at(&self.dir, reason))?;
+        let content = chain.checkpoint().map_err(|source| at(&self.dir, source))?;
         let mut bytes = MAGIC.to_vec();
         bytes.push(u8::from(follows));
         bytes.extend_from_slice(&content);
@@ -112,8 +121,8 @@ impl Store {
         let (path, temporary) = (self.path("checkpoint", number), self.dir.join("new"));
         let written = File::create(&temporary)
             .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| std::fs::rename(&temporary, &path));
-        written.map_err(|reason| at(&path, reason))?;
+            .and_then(|()| fs::rename(&temporary, &path));
+        written.map_err(|source| at(&path, source))?;
         self.number = number;
         self.blocks = 0;
         self.open_journal()?;
@@ -121,15 +130,15 @@ impl Store {
         for old in self.segments()?.into_iter().filter(|old| *old < kept) {
             for kind in ["checkpoint", "journal"] {
                 let path = self.path(kind, old);
-                if let Err(error) = std::fs::remove_file(&path) {
-                    tracing::debug!(path = %path.display(), %error, "an old file stays");
+                if let Err(error) = fs::remove_file(&path) {
+                    tracing::debug!(path = %path.display(), %error, "cannot remove an old file");
                 }
             }
         }
         Ok(())
     }
 
-    /// Keeps the block that now is the head of the chain.
+    /// Keeps the block that is now the head of the chain. `hash` is its hash.
     pub fn append(
         &mut self,
         chain: &Chain,
@@ -137,21 +146,21 @@ impl Store {
         hash: CryptoHash,
     ) -> Result<(), StoreError> {
         let path = self.path("journal", self.number);
-        let failed = |reason| at(&path, reason);
+        let failed = |source| at(&path, source);
         let content = inputs.to_bytes(hash).map_err(failed)?;
         let mut entry = u32::try_from(content.len())
-            .map_err(|error| failed(std::io::Error::other(error)))?
+            .map_err(|error| failed(io::Error::other(error)))?
             .to_le_bytes()
             .to_vec();
         entry.extend_from_slice(&checksum(&content));
         entry.extend_from_slice(&content);
         let Some(journal) = &mut self.journal else {
-            return Err(failed(std::io::ErrorKind::NotFound.into()));
+            return Err(failed(io::ErrorKind::NotFound.into()));
         };
-        if let Err(reason) = journal.write_all(&entry) {
-            // Half an entry must have nothing behind it.
+        if let Err(source) = journal.write_all(&entry) {
+            // Nothing may follow an incomplete entry.
             self.journal = None;
-            return Err(failed(reason));
+            return Err(failed(source));
         }
         self.blocks += 1;
         if self.blocks >= chain.history().window() {
@@ -164,11 +173,11 @@ impl Store {
         self.dir.join(format!("{kind}-{number}"))
     }
 
-    /// The numbers of the checkpoints, in order.
+    /// The numbers of the segments, in ascending order.
     fn segments(&self) -> Result<Vec<u64>, StoreError> {
-        let failed = |reason| at(&self.dir, reason);
+        let failed = |source| at(&self.dir, source);
         let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(&self.dir).map_err(failed)? {
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix("checkpoint-"));
             numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
@@ -177,9 +186,10 @@ impl Store {
         Ok(numbers)
     }
 
+    /// The content of a checkpoint, and whether its segment follows the one before it.
     fn read_checkpoint(&self, number: u64) -> Result<(bool, Vec<u8>), StoreError> {
         let path = self.path("checkpoint", number);
-        let bytes = std::fs::read(&path).map_err(|reason| at(&path, reason))?;
+        let bytes = fs::read(&path).map_err(|source| at(&path, source))?;
         let checked = || {
             let (body, digest) = bytes.split_last_chunk::<32>()?;
             let right = <[u8; 32]>::from(Sha256::digest(body)) == *digest;
@@ -193,34 +203,35 @@ impl Store {
     fn go_to(&self, chain: &mut Chain, number: u64, content: &[u8]) -> Result<(), StoreError> {
         chain
             .go_to(content)
-            .map_err(|reason| StoreError::Content { path: self.path("checkpoint", number), reason })
+            .map_err(|source| StoreError::Content { path: self.path("checkpoint", number), source })
     }
 
-    /// Makes the blocks of a journal again, cuts off half an entry at its end, and tells how many
-    /// blocks there were. A journal that is not there is an empty one.
+    /// Makes the blocks of a journal again, and cuts off an incomplete entry at its end. Returns
+    /// the number of blocks. A journal that does not exist counts as empty.
     fn replay(&self, chain: &mut Chain, number: u64) -> Result<usize, StoreError> {
         let path = self.path("journal", number);
         let mut bytes = Vec::new();
         match File::open(&path) {
-            Ok(mut file) => file.read_to_end(&mut bytes).map_err(|reason| at(&path, reason))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            Err(reason) => return Err(at(&path, reason)),
+            Ok(mut file) => file.read_to_end(&mut bytes).map_err(|source| at(&path, source))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(source) => return Err(at(&path, source)),
         };
         let (mut rest, mut blocks) = (bytes.as_slice(), 0);
         while let Some((content, after)) = next_entry(rest) {
             chain
                 .repeat(content)
-                .map_err(|reason| StoreError::Content { path: path.clone(), reason })?;
+                .map_err(|source| StoreError::Content { path: path.clone(), source })?;
             (rest, blocks) = (after, blocks + 1);
         }
         if !rest.is_empty() {
             let whole = bytes.len() - rest.len();
-            tracing::warn!(path = %path.display(), cut = rest.len(), "the journal ends in half an entry");
+            let cut = rest.len();
+            tracing::warn!(path = %path.display(), cut, "the journal ends in an incomplete entry");
             let cut = OpenOptions::new()
                 .write(true)
                 .open(&path)
                 .and_then(|file| file.set_len(u64::try_from(whole).unwrap_or(u64::MAX)));
-            cut.map_err(|reason| at(&path, reason))?;
+            cut.map_err(|source| at(&path, source))?;
         }
         Ok(blocks)
     }
@@ -228,13 +239,13 @@ impl Store {
     fn open_journal(&mut self) -> Result<(), StoreError> {
         let path = self.path("journal", self.number);
         let file = OpenOptions::new().create(true).append(true).open(&path);
-        self.journal = Some(file.map_err(|reason| at(&path, reason))?);
+        self.journal = Some(file.map_err(|source| at(&path, source))?);
         Ok(())
     }
 }
 
-fn at(path: &Path, reason: std::io::Error) -> StoreError {
-    StoreError::File { path: path.into(), reason }
+fn at(path: &Path, source: io::Error) -> StoreError {
+    StoreError::File { path: path.into(), source }
 }
 
 fn checksum(content: &[u8]) -> [u8; 8] {
@@ -244,7 +255,7 @@ fn checksum(content: &[u8]) -> [u8; 8] {
     start
 }
 
-/// The first entry and what comes after it; `None` when there is no whole one.
+/// The content of the first entry, and the bytes after that entry. `None` if it is incomplete.
 fn next_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, _) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -257,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_an_entry_is_none() {
+    fn an_incomplete_entry_is_none() {
         let content = b"content".as_slice();
         let mut bytes = 7_u32.to_le_bytes().to_vec();
         bytes.extend_from_slice(&checksum(content));

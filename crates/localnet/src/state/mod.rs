@@ -1,30 +1,23 @@
-//! The state: accounts, keys, code, contract data and the engine's own queues, under the byte keys
-//! that nearcore uses (`near_primitives::trie_key::TrieKey`).
+//! The state of a chain: accounts, access keys, code, contract data and the runtime's own queues,
+//! under the byte keys that nearcore uses (`near_primitives::trie_key::TrieKey`).
 //!
-//! Cloning is cheap: a clone is a snapshot, which shares everything that has not changed since.
+//! Cloning is cheap. A clone is a snapshot, which shares everything that has not changed since.
 
 mod root;
 mod trie;
 
-pub use trie::Value;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_crypto::{PublicKey, PublicKeyHandle};
-use near_primitives::account::{AccessKey, Account};
-use near_primitives::hash::CryptoHash;
-use near_primitives::receipt::ReceivedData;
-use near_primitives::state_record::StateRecord;
-use near_primitives::trie_key::{TrieKey, trie_key_parsers};
-use near_primitives::types::AccountId;
+use near_primitives::{
+    account::{AccessKey, Account},
+    hash::CryptoHash,
+    receipt::ReceivedData,
+    state_record::StateRecord,
+    trie_key::{TrieKey, trie_key_parsers},
+    types::AccountId,
+};
 
-/// A trie node that was read on the way to a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathNode {
-    /// Its hash.
-    pub hash: CryptoHash,
-    /// Its size in bytes, as nearcore encodes it.
-    pub size: u64,
-}
+pub use self::{root::PathNode, trie::Value};
 
 /// A state, or a snapshot of one.
 #[derive(Debug, Clone, Default)]
@@ -33,70 +26,72 @@ pub struct State {
 }
 
 impl State {
-    /// The empty state.
+    /// A state without any key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The value under a key.
+    /// The value of a key, as bytes.
     pub fn get_raw(&self, key: &[u8]) -> Option<Value> {
         trie::lookup(&self.root, key, |_| ()).cloned()
     }
 
-    /// The value under a key, and the trie nodes that a node of NEAR reads to find it or its absence.
+    /// The value of a key, and the trie nodes that a NEAR node reads to find the value or its
+    /// absence.
     pub fn get_with_path(&self, key: &[u8]) -> (Option<Value>, Vec<PathNode>) {
         let mut path = Vec::new();
         let value = trie::lookup(&self.root, key, |node| path.push(root::path_node(node)));
         (value.cloned(), path)
     }
 
-    /// Sets the value under a key.
+    /// Sets the value of a key.
     pub fn set_raw(&mut self, key: &[u8], value: impl Into<Value>) {
         self.root = trie::insert(&self.root, key, value.into());
     }
 
-    /// Removes a key; nothing happens when it is not there.
+    /// Removes a key. Nothing happens if it has no value.
     pub fn remove_raw(&mut self, key: &[u8]) {
         self.root = trie::remove(&self.root, key);
     }
 
-    /// All pairs whose key starts with `prefix`, in the order of their keys.
+    /// All keys that start with `prefix`, in ascending order, with their values.
     pub fn iter_prefix(&self, prefix: &[u8]) -> impl Iterator<Item = (Vec<u8>, Value)> + use<> {
         trie::Iter::new(&self.root, prefix)
     }
 
-    /// The hash of the whole content, as nearcore computes a state root. A real node's differs, since it
-    /// also keeps the state of its bandwidth scheduler there.
+    /// The hash of the whole content, as nearcore computes a state root. The state root of a NEAR
+    /// node differs, because such a node also keeps the state of its bandwidth scheduler there.
     pub fn root(&self) -> CryptoHash {
         root::root(&self.root)
     }
 
-    /// The trie nodes, encoded as nearcore does it, that prove what is under a prefix, the root first.
+    /// The trie nodes that prove which keys start with `prefix` and what their values are. They are
+    /// encoded as in nearcore, and the root comes first.
     pub fn proof(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         root::proof(&self.root, prefix)
     }
 
-    /// A value of the state, decoded. `None` also when the bytes do not decode.
+    /// The value of a key, decoded. `None` also if the bytes do not decode.
     pub fn get<T: BorshDeserialize>(&self, key: &TrieKey) -> Option<T> {
         T::try_from_slice(&self.get_raw(&key.to_vec())?).ok()
     }
 
-    /// Sets an encoded value.
+    /// Encodes a value and sets it.
     pub fn set<T: BorshSerialize>(&mut self, key: &TrieKey, value: &T) {
         self.set_raw(&key.to_vec(), encode(value));
     }
 
-    /// An account.
+    /// The record of an account. `None` if the account does not exist.
     pub fn account(&self, account_id: &AccountId) -> Option<Account> {
         self.get(&TrieKey::Account { account_id: account_id.clone() })
     }
 
-    /// Sets an account.
+    /// Creates an account, or replaces its record.
     pub fn set_account(&mut self, account_id: &AccountId, account: &Account) {
         self.set(&TrieKey::Account { account_id: account_id.clone() }, account);
     }
 
-    /// An access key of an account.
+    /// An access key of an account. `None` if the account has no such key.
     pub fn access_key(&self, account_id: &AccountId, key: &PublicKey) -> Option<AccessKey> {
         self.get(&access_key_key(account_id, key))
     }
@@ -111,9 +106,9 @@ impl State {
         self.remove_raw(&access_key_key(account_id, key).to_vec());
     }
 
-    /// All access keys of an account, in the order of their bytes. The nonces of gas keys stand
-    /// below their keys and are left out. A post-quantum key is known by its hash only, hence the
-    /// handle in place of the key.
+    /// All access keys of an account, in the order of their bytes. The state has only the hash of a
+    /// post-quantum key, so keys are given by their handles. The nonces of gas keys, which stand
+    /// below their keys, are left out.
     pub fn access_keys(&self, account_id: &AccountId) -> Vec<(PublicKeyHandle, AccessKey)> {
         let prefix = trie_key_parsers::get_raw_prefix_for_access_keys(account_id);
         self.iter_prefix(&prefix)
@@ -130,29 +125,31 @@ impl State {
             .collect()
     }
 
-    /// The contract deployed on an account itself (not a global one that it uses).
+    /// The code that is deployed on the account itself, as opposed to a global contract that it
+    /// uses.
     pub fn code(&self, account_id: &AccountId) -> Option<Value> {
         self.get_raw(&TrieKey::ContractCode { account_id: account_id.clone() }.to_vec())
     }
 
-    /// A value of a contract's storage.
+    /// A value of a contract's storage. `key` is the key that the contract uses.
     pub fn contract_data(&self, account_id: &AccountId, key: &[u8]) -> Option<Value> {
         self.get_raw(&contract_data_key(account_id, key).to_vec())
     }
 
-    /// All pairs of a contract's storage whose key starts with `prefix`, in the order of their keys.
+    /// All keys of a contract's storage that start with `prefix`, in ascending order, with their
+    /// values.
     pub fn contract_data_iter(
         &self,
         account_id: &AccountId,
         prefix: &[u8],
     ) -> impl Iterator<Item = (Vec<u8>, Value)> + use<> {
         let raw = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, prefix);
-        let own = raw.len() - prefix.len();
-        self.iter_prefix(&raw).map(move |(key, value)| (key[own..].to_vec(), value))
+        let account_len = raw.len() - prefix.len();
+        self.iter_prefix(&raw).map(move |(key, value)| (key[account_len..].to_vec(), value))
     }
 
-    /// Puts a record of a genesis file or of `sandbox_patch_state` into the state. Queues of receipts
-    /// in a genesis file are not supported and are skipped.
+    /// Puts a record of a genesis file or of `sandbox_patch_state` into the state. Postponed and
+    /// delayed receipts are not supported and are skipped.
     pub fn apply_record(&mut self, record: StateRecord) {
         match record {
             StateRecord::Account { account_id, account } => self.set_account(&account_id, &account),
@@ -177,17 +174,17 @@ impl State {
     }
 }
 
-/// Encodes a value. Writing to memory does not fail.
+/// Encodes a value with Borsh. This cannot fail, because it writes to memory.
 pub(crate) fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
     borsh::to_vec(value).unwrap_or_default()
 }
 
-/// The key of an access key.
+/// The key under which an access key is stored.
 pub(crate) fn access_key_key(account_id: &AccountId, key: &PublicKey) -> TrieKey {
     TrieKey::AccessKey { account_id: account_id.clone(), key_handle: key.into() }
 }
 
-/// The key of a value in a contract's storage.
+/// The key under which a value of a contract's storage is stored.
 pub(crate) fn contract_data_key(account_id: &AccountId, key: &[u8]) -> TrieKey {
     TrieKey::ContractData { account_id: account_id.clone(), key: key.to_vec() }
 }

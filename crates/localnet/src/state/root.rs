@@ -1,28 +1,39 @@
-//! The state root: the hash nearcore computes of a trie (`core/store/src/trie/raw_node.rs`).
+//! The hashes of trie nodes, up to the state root, as nearcore computes them
+//! (`core/store/src/trie/raw_node.rs`).
 
-use super::PathNode;
-use super::trie::{Digest, Link, Node, Touched, Value, nibbles};
-use near_primitives::hash::{CryptoHash, hash};
 use std::sync::Arc;
 
-/// What a node, a byte of a key and a byte of a value weigh in a subtree's memory usage
-/// (`core/store/src/trie/trie_storage_update.rs`, `TRIE_COSTS`).
+use near_primitives::hash::{CryptoHash, hash};
+
+use super::trie::{Digest, Link, Node, Touched, Value, nibbles};
+
+/// What a node, a byte of a key and a byte of a value add to a subtree's memory usage (`TRIE_COSTS`
+/// in `core/store/src/trie/trie_storage_update.rs`).
 const NODE_COST: u64 = 50;
 const KEY_BYTE_COST: u64 = 2;
 const VALUE_BYTE_COST: u64 = 1;
 
-/// Tags of nearcore's `RawTrieNode`.
+/// The tags of nearcore's `RawTrieNode`.
 const LEAF: u8 = 0;
 const BRANCH: u8 = 1;
 const BRANCH_WITH_VALUE: u8 = 2;
 const EXTENSION: u8 = 3;
 
-/// The root of a trie; all zeros when it is empty.
+/// A trie node that is read on the path to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathNode {
+    /// The hash of the node, by which nearcore stores it.
+    pub hash: CryptoHash,
+    /// The size of the node in bytes, as nearcore encodes it.
+    pub size: u64,
+}
+
+/// The hash of a trie's root. It is all zeros if the trie is empty.
 pub(super) fn root(link: &Link) -> CryptoHash {
     link.as_ref().map(digest).unwrap_or_default().hash
 }
 
-/// One node on a path.
+/// The hash and the size of a node on a path.
 pub(super) fn path_node(node: Touched<'_>) -> PathNode {
     match node {
         Touched::Outer(node) => {
@@ -63,12 +74,12 @@ fn compute(node: &Node) -> Digest {
     }
 }
 
-/// A node as nearcore encodes it.
+/// A node of this trie as nearcore encodes it, which takes one or two of nearcore's nodes.
 struct Encoded {
     /// The leaf or the branch.
     inner: Vec<u8>,
     inner_hash: CryptoHash,
-    /// The extension above the branch.
+    /// The extension above the branch, if there is one.
     outer: Option<Vec<u8>>,
     /// The memory usage of the subtree.
     weight: u64,
@@ -118,18 +129,18 @@ fn encode(node: &Node) -> Encoded {
     Encoded { inner, inner_hash, outer: Some(seal(raw, weight)), weight }
 }
 
-/// A node with its subtree's memory usage at the end, which is what is hashed.
+/// Appends the subtree's memory usage to a node. The hash covers both.
 fn seal(mut raw: Vec<u8>, weight: u64) -> Vec<u8> {
     raw.extend(weight.to_le_bytes());
     raw
 }
 
-/// The nodes that prove what is under a prefix: those on the way to it and all below, in the order in which
-/// nearcore's iterator meets them (`core/store/src/trie/ops/iter.rs`).
+/// The nodes that prove what stands under a prefix: those on the path to it, and all below it. They
+/// come in the order in which nearcore's iterator visits them (`core/store/src/trie/ops/iter.rs`).
 pub(super) fn proof(link: &Link, prefix: &[u8]) -> Vec<Vec<u8>> {
     let prefix = nibbles(prefix);
     let mut proof = Vec::new();
-    // Nodes to visit, the next one last, each with what is left of the prefix.
+    // The nodes to visit, the next one last, each with the rest of the prefix below it.
     let mut stack: Vec<(&Arc<Node>, &[u8])> = link.iter().map(|node| (node, &*prefix)).collect();
     while let Some((node, mut rest)) = stack.pop() {
         let Encoded { inner, outer, .. } = encode(node);
@@ -177,7 +188,7 @@ fn value_cost(value: &Option<Value>) -> u64 {
     value.as_ref().map_or(0, |v| u64::from(len_u32(v)) * VALUE_BYTE_COST + NODE_COST)
 }
 
-/// Ethereum's hex-prefix coding, which nearcore keeps.
+/// Encodes nibbles in Ethereum's hex-prefix encoding, as nearcore does.
 fn encode_nibbles(nibbles: &[u8], is_leaf: bool) -> Vec<u8> {
     let odd = nibbles.len() % 2 == 1;
     let flag = if is_leaf { 0x20 } else { 0 };

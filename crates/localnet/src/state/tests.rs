@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::*;
-use near_primitives::hash::hash;
 use std::collections::BTreeMap;
 
-/// A generator of numbers, so that the test is the same every time.
+use near_primitives::hash::hash;
+
+use super::*;
+
+/// A generator of pseudo-random numbers, so that the test does the same every time.
 struct Numbers(u64);
 
 impl Numbers {
@@ -78,24 +80,25 @@ fn nodes_are_counted_as_extension_branch_and_leaf() {
     let mut state = State::new();
     assert_eq!(touched(&state, b"a"), 0);
     state.set_raw(b"ab", b"1".to_vec());
-    // One leaf, found or not.
+    // One leaf, whether it has the key or not.
     assert_eq!(touched(&state, b"ab"), 1);
     assert_eq!(touched(&state, b"zz"), 1);
     state.set_raw(b"ac", b"2".to_vec());
-    // An extension, a branch, a leaf.
+    // An extension, a branch and a leaf.
     assert_eq!(touched(&state, b"ab"), 3);
-    // The extension already tells that the key is not there; the branch has no such child.
+    // For "zz", the extension already shows that the key has no value. For "ad", the branch shows
+    // it, because it has no such child.
     assert_eq!(touched(&state, b"zz"), 1);
     assert_eq!(touched(&state, b"ad"), 2);
     state.set_raw(b"a", b"3".to_vec());
-    // The value of a branch: extension and branch.
+    // The value stands in the branch, so an extension and a branch are read.
     assert_eq!(touched(&state, b"a"), 2);
 }
 
 #[test]
 fn the_root_of_a_single_leaf_is_nearcores() {
     // RawTrieNodeWithSize { Leaf(hex-prefix, ValueRef { length, hash }), memory_usage }
-    // (core/store/src/trie/raw_node.rs), written out by hand.
+    // (core/store/src/trie/raw_node.rs), byte by byte.
     let mut state = State::new();
     state.set_raw(&[0xab], b"xyz".to_vec());
     let mut raw = vec![0, 2, 0, 0, 0, 0x20, 0xab, 3, 0, 0, 0];
@@ -106,7 +109,7 @@ fn the_root_of_a_single_leaf_is_nearcores() {
 
 #[test]
 fn a_chain_of_keys_that_each_prolong_the_last_fits_on_a_small_stack() {
-    // The longest key of a contract's storage is 2,048 bytes.
+    // The longest key of a contract's storage has 2,048 bytes.
     let work = || {
         let mut state = State::new();
         let key = vec![b'a'; 2_200];
@@ -134,7 +137,7 @@ fn a_proof_leads_from_the_root_to_everything_under_a_prefix() {
     let proof = state.proof(b"ab");
     let hashes: Vec<CryptoHash> = proof.iter().map(|node| hash(node)).collect();
     assert_eq!(hashes[0], state.root());
-    // Each node is named by one before it.
+    // The hash of each node stands in a node before it.
     for (n, id) in hashes.iter().enumerate().skip(1) {
         let named = |node: &Vec<u8>| node.windows(32).any(|part| part == id.as_bytes());
         assert!(proof[..n].iter().any(named), "node {n}");
@@ -145,7 +148,7 @@ fn a_proof_leads_from_the_root_to_everything_under_a_prefix() {
     };
     assert!(["ab1", "ab2", "ab2x"].into_iter().all(holds));
     assert!(!["b", "c9"].into_iter().any(holds));
-    // The absence of a prefix has a proof as well, and an empty state has none.
+    // The absence of a prefix has a proof as well. An empty state has no nodes and so no proof.
     assert!(!state.proof(b"zz").is_empty());
     assert!(State::new().proof(b"").is_empty());
 }

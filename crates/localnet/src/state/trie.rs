@@ -1,43 +1,44 @@
 //! A persistent radix-16 trie with the shape of nearcore's (`core/store/src/trie`).
 //!
-//! Every change makes new nodes along one path and shares the rest, so a snapshot is a clone of the
-//! root. A node here stands for up to two of nearcore's: a prefix before a branch is a node of its
-//! own there (an extension), which matters to the fee for touched nodes.
+//! Every change makes new nodes along one path and shares all others, so a clone of the root is a
+//! snapshot. A node here stands for up to two nodes of nearcore's trie, where the prefix before a
+//! branch is a node of its own (an extension). The fee for touched nodes counts it.
 
-use near_primitives::hash::CryptoHash;
 use std::sync::{Arc, OnceLock};
 
-/// A value of the trie.
+use near_primitives::hash::CryptoHash;
+
+/// A value of the trie, as bytes that snapshots share.
 pub type Value = Arc<[u8]>;
 
 pub(super) type Link = Option<Arc<Node>>;
 
-/// What nearcore knows of a node.
+/// The hashes and sizes that nearcore computes for a node.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Digest {
-    /// The hash of the topmost node that this one stands for.
+    /// The hash of the upper one of nearcore's nodes that this node stands for.
     pub(super) hash: CryptoHash,
-    /// The hash of the branch behind the prefix; the same as `hash` when there is no extension.
+    /// The hash of the branch below the extension. Without an extension it is the same as `hash`.
     pub(super) inner: CryptoHash,
-    /// The memory usage of the subtree, which is part of what is hashed.
+    /// The memory usage of the subtree, which the hash covers.
     pub(super) weight: u64,
-    /// Bytes of the topmost node and of the branch behind the prefix, encoded.
+    /// The encoded sizes of the two nodes, the upper one first, in bytes.
     pub(super) sizes: (u64, u64),
 }
 
-/// A leaf when it has no children, otherwise a branch behind its prefix.
+/// A node without children is a leaf. Any other is a branch with a prefix before it.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Nibbles between the parent's child slot and this node.
+    /// The nibbles of the key between the parent's child slot and this node.
     pub(super) prefix: Box<[u8]>,
     pub(super) value: Option<Value>,
     pub(super) children: Option<Box<[Link; 16]>>,
-    /// The subtree's digest, once asked for.
+    /// The subtree's digest, computed when it is first needed.
     pub(super) digest: OnceLock<Digest>,
 }
 
 impl Drop for Node {
-    /// Takes a deep trie apart without going deep on the stack.
+    /// Drops the nodes of a deep trie one by one, because recursion could overflow the stack.
     fn drop(&mut self) {
         let Some(children) = self.children.take() else {
             return;
@@ -63,7 +64,7 @@ impl Node {
     }
 }
 
-/// The nibbles of a key, high half first.
+/// The nibbles of a key. The high half of each byte comes first.
 pub(super) fn nibbles(key: &[u8]) -> Vec<u8> {
     key.iter().flat_map(|byte| [byte >> 4, byte & 15]).collect()
 }
@@ -76,17 +77,17 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
 
-/// One of nearcore's nodes on a path.
+/// One of nearcore's nodes on the path to a key.
 #[derive(Clone, Copy)]
 pub(super) enum Touched<'a> {
-    /// A leaf, an extension, or a branch without one.
+    /// A leaf, an extension, or a branch without an extension.
     Outer(&'a Arc<Node>),
-    /// The branch behind an extension.
+    /// The branch below an extension.
     Inner(&'a Arc<Node>),
 }
 
-/// Looks a key up, and tells `visit` each node that nearcore reads on the way, the one that ends the
-/// search included and the value's own not.
+/// Looks up a key, and calls `visit` with each node that nearcore reads on the path. The node at
+/// which the search ends is among them; the node of the value itself is not.
 pub(super) fn lookup<'a>(
     root: &'a Link,
     key: &[u8],
@@ -135,7 +136,7 @@ fn insert_at(node: Option<&Arc<Node>>, key: &[u8], value: Value) -> Arc<Node> {
     Node::new(&node.prefix, node.value.clone(), Some(children))
 }
 
-/// Parts `node` at `shared` nibbles of its prefix, to make room for a key that leaves it there.
+/// Splits `node` after `shared` nibbles of its prefix, where `key` branches off or ends.
 fn split(node: &Arc<Node>, key: &[u8], shared: usize, value: Value) -> Arc<Node> {
     let mut children: Box<[Link; 16]> = Box::default();
     let (lower, tail) = (node.prefix[shared], &node.prefix[shared + 1..]);
@@ -155,15 +156,15 @@ pub(super) fn remove(root: &Link, key: &[u8]) -> Link {
     let Some(node) = root else { return None };
     match remove_at(node, &nibbles(key)) {
         Removal::Absent => root.clone(),
-        Removal::Now(link) => link,
+        Removal::Replaced(link) => link,
     }
 }
 
 enum Removal {
-    /// The key is not there: nothing changes.
+    /// The key has no value, so nothing changes.
     Absent,
-    /// The node as it is now.
-    Now(Link),
+    /// What takes the node's place.
+    Replaced(Link),
 }
 
 fn remove_at(node: &Arc<Node>, key: &[u8]) -> Removal {
@@ -174,7 +175,7 @@ fn remove_at(node: &Arc<Node>, key: &[u8]) -> Removal {
         if node.value.is_none() {
             return Removal::Absent;
         }
-        return Removal::Now(match &node.children {
+        return Removal::Replaced(match &node.children {
             None => None,
             Some(children) => squash(&node.prefix, None, children.clone()),
         });
@@ -182,16 +183,16 @@ fn remove_at(node: &Arc<Node>, key: &[u8]) -> Removal {
     let Some(child) = node.child(*first) else {
         return Removal::Absent;
     };
-    let Removal::Now(link) = remove_at(child, rest) else {
+    let Removal::Replaced(link) = remove_at(child, rest) else {
         return Removal::Absent;
     };
     let mut children = node.children.clone().unwrap_or_default();
     children[usize::from(*first)] = link;
-    Removal::Now(squash(&node.prefix, node.value.clone(), children))
+    Removal::Replaced(squash(&node.prefix, node.value.clone(), children))
 }
 
-/// A branch in its canonical form: one without children is a leaf, one with a single child and no
-/// value is that child behind a longer prefix.
+/// Brings a branch into its canonical form. Without children it becomes a leaf. With a single child
+/// and no value, it becomes that child with a longer prefix.
 fn squash(prefix: &[u8], value: Option<Value>, children: Box<[Link; 16]>) -> Link {
     let mut present = (0u8..).zip(children.iter()).filter_map(|(n, c)| Some((n, c.as_ref()?)));
     let first = present.next();
@@ -209,9 +210,9 @@ fn squash(prefix: &[u8], value: Option<Value>, children: Box<[Link; 16]>) -> Lin
     }
 }
 
-/// Pairs whose key starts with a prefix, in the order of their keys.
+/// Iterates over the keys that start with a prefix, in ascending order, with their values.
 pub(super) struct Iter {
-    /// Subtrees still to visit, the next one last, each with the nibbles above it.
+    /// The subtrees to visit, the next one last, each with the nibbles above it.
     stack: Vec<(Vec<u8>, Arc<Node>)>,
 }
 
