@@ -3,11 +3,11 @@
 
 use super::Runtime;
 use super::amounts::{add_compute, add_gas, add_tokens};
-use super::salvage::GivenUp;
+use super::retry::GivenUp;
+use super::transactions::verify;
 use super::types::{ApplyResult, BlockContext, RuntimeError};
 use super::update::StateUpdate;
 use super::validate::{self, Mode, Rules};
-use super::verify;
 use crate::state::State;
 use near_parameters::RuntimeConfig;
 use near_primitives::account::Account;

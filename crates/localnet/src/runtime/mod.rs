@@ -10,20 +10,16 @@ mod cache;
 mod contracts;
 mod conversions;
 mod delayed;
-mod execute;
 mod external;
 mod fees;
-mod function_call;
-mod outcome;
 mod receipt_manager;
 mod receipts;
-mod refunds;
-mod salvage;
+mod retry;
 mod storage_stake;
+mod transactions;
 mod types;
 mod update;
 mod validate;
-mod verify;
 mod views;
 mod yields;
 
@@ -84,9 +80,9 @@ impl Runtime {
         tx: &SignedTransaction,
     ) -> Result<(), InvalidTxError> {
         let config = self.config(ctx.protocol_version);
-        verify::check_form(config, ctx, tx)?;
+        transactions::verify::check_form(config, ctx, tx)?;
         let key = tx.transaction.public_key();
-        verify::charge(
+        transactions::verify::charge(
             config,
             ctx.gas_price,
             None,
@@ -108,7 +104,7 @@ impl Runtime {
         incoming: Vec<Receipt>,
         txs: Vec<SignedTransaction>,
     ) -> Result<ApplyResult, RuntimeError> {
-        let (after, result) = salvage::GivenUp::retry(|given_up| {
+        let (after, result) = retry::GivenUp::retry(|given_up| {
             block::Block::new(self, state, ctx, given_up).apply(&settled, &incoming, &txs)
         })?;
         *state = after;

@@ -2,9 +2,9 @@
 //! `core/store/src/utils/mod.rs` of nearcore).
 
 use super::super::block::Block;
-use super::super::outcome::ActionResult;
 use super::super::types::RuntimeError;
 use super::code::contract_storage;
+use super::result::ActionResult;
 use near_primitives::account::{Account, AccountContract};
 use near_primitives::errors::ActionErrorKind;
 use near_primitives::receipt::Receipt;

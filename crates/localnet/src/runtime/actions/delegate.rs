@@ -2,12 +2,12 @@
 
 use super::super::amounts::{add_compute, add_gas};
 use super::super::block::Block;
-use super::super::execute::Running;
 use super::super::fees::{
     receipt_exec_fee, total_prepaid_exec_fees, total_prepaid_gas, total_prepaid_send_fees,
 };
-use super::super::outcome::ActionResult;
+use super::super::receipts::execute::Running;
 use super::super::types::RuntimeError;
+use super::result::ActionResult;
 use near_parameters::SignatureKind;
 use near_primitives::account::{AccessKey, FunctionCallPermission};
 use near_primitives::action::Action;

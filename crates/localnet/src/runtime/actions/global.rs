@@ -4,9 +4,9 @@
 use super::super::amounts::{add_compute, add_tokens, count, len};
 use super::super::block::Block;
 use super::super::contracts::global_code_key;
-use super::super::outcome::ActionResult;
 use super::super::types::RuntimeError;
 use super::code::{precompile, replace_contract};
+use super::result::ActionResult;
 use near_primitives::account::{Account, AccountContract};
 use near_primitives::action::{
     DeployGlobalContractAction, GlobalContractDeployMode, GlobalContractIdentifier,

@@ -2,8 +2,8 @@
 
 use super::super::amounts::count;
 use super::super::block::Block;
-use super::super::outcome::ActionResult;
 use super::super::types::RuntimeError;
+use super::result::ActionResult;
 use crate::state::{access_key_key, encode};
 use near_crypto::PublicKey;
 use near_primitives::account::{AccessKey, Account};

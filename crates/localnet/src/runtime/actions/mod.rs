@@ -4,16 +4,16 @@ mod accounts;
 mod checks;
 mod code;
 mod delegate;
+pub(super) mod function_call;
 pub(super) mod global;
 mod keys;
+pub(super) mod result;
 mod stake;
 mod transfer;
 
 use super::block::Block;
-use super::execute::Running;
 use super::fees::exec_fee;
-use super::function_call;
-use super::outcome::ActionResult;
+use super::receipts::execute::Running;
 use super::types::RuntimeError;
 use near_primitives::account::id::AccountType;
 use near_primitives::account::{Account, AccountContract};
@@ -22,6 +22,7 @@ use near_primitives::action::delegate::VersionedSignedDelegateActionRef;
 use near_primitives::errors::ActionErrorKind;
 use near_primitives::hash::CryptoHash;
 use near_primitives::types::AccountId;
+use result::ActionResult;
 
 /// An account that a check has found to be there.
 fn present(account: &mut Option<Account>) -> Result<&mut Account, RuntimeError> {

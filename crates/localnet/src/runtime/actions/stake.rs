@@ -1,7 +1,7 @@
 //! Stake (`action_stake` in nearcore's `runtime/runtime/src/actions.rs`).
 
-use super::super::outcome::ActionResult;
 use super::super::types::RuntimeError;
+use super::result::ActionResult;
 use near_primitives::account::Account;
 use near_primitives::action::StakeAction;
 use near_primitives::errors::ActionErrorKind;

@@ -3,7 +3,7 @@
 
 use super::super::amounts::{add_tokens, count};
 use super::super::block::Block;
-use super::super::execute::Running;
+use super::super::receipts::execute::Running;
 use super::super::types::RuntimeError;
 use super::accounts::empty_account;
 use super::keys;

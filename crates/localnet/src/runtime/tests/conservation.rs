@@ -1,8 +1,8 @@
 //! Tokens are conserved by every block to the yocto, whatever its transactions are.
 
-use super::balance::total;
 use super::chain::{Chain, ENGINE, id, public_key};
 use super::scenario::contract;
+use super::supply::total;
 use near_primitives::account::{AccessKey, AccessKeyPermission, FunctionCallPermission};
 use near_primitives::action::delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction};
 use near_primitives::action::{

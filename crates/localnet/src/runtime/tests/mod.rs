@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod balance;
+mod accounts;
 mod chain;
 mod conservation;
 mod costs;
 mod golden;
-mod lives;
-mod refusals;
+mod invalid_transactions;
 mod scenario;
 mod speed;
+mod supply;

@@ -1,14 +1,14 @@
 //! The FunctionCall action (`runtime/runtime/src/function_call.rs` in nearcore).
 
-use super::amounts::{add_compute, add_gas, add_tokens};
-use super::block::Block;
-use super::contracts::Call;
-use super::conversions;
-use super::execute::Running;
-use super::external::CallExternal;
-use super::outcome::ActionResult;
-use super::receipt_manager::{NewReceipt, NewResume, ReceiptManager};
-use super::types::RuntimeError;
+use crate::runtime::actions::result::ActionResult;
+use crate::runtime::amounts::{add_compute, add_gas, add_tokens};
+use crate::runtime::block::Block;
+use crate::runtime::contracts::Call;
+use crate::runtime::conversions;
+use crate::runtime::external::CallExternal;
+use crate::runtime::receipt_manager::{NewReceipt, NewResume, ReceiptManager};
+use crate::runtime::receipts::execute::Running;
+use crate::runtime::types::RuntimeError;
 use crate::state::encode;
 use near_primitives::account::Account;
 use near_primitives::action::FunctionCallAction;
@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Runs a method of the receiver's contract.
-pub(super) fn apply(
+pub(crate) fn apply(
     block: &mut Block<'_>,
     running: &Running<'_>,
     account: &mut Account,
@@ -182,7 +182,7 @@ fn resume_receipt(account_id: &AccountId, new: NewResume) -> Receipt {
 }
 
 /// The data that a finished receipt sends to one that waits for it.
-pub(super) fn data_receipt(
+pub(crate) fn data_receipt(
     from: &AccountId,
     to: AccountId,
     data_id: CryptoHash,

@@ -1,9 +1,12 @@
 //! What becomes of a receipt that arrives: it runs, or it waits for data, or it is the data that
 //! another waits for (`process_receipt` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use super::actions::global;
-use super::block::Block;
-use super::types::RuntimeError;
+pub(super) mod execute;
+mod refunds;
+
+use crate::runtime::actions::global;
+use crate::runtime::block::Block;
+use crate::runtime::types::RuntimeError;
 use near_primitives::hash::CryptoHash;
 use near_primitives::receipt::{
     DataReceipt, Receipt, ReceivedData, VersionedActionReceipt, VersionedReceiptEnum,
@@ -14,7 +17,7 @@ use near_primitives::types::StateChangeCause;
 
 impl Block<'_> {
     /// Processes one receipt. There is an outcome when a receipt ran.
-    pub(super) fn process(
+    pub(crate) fn process(
         &mut self,
         receipt: &Receipt,
     ) -> Result<Option<ExecutionOutcomeWithId>, RuntimeError> {

@@ -381,7 +381,7 @@ fn a_contract_with_nothing_may_attach_one_yocto_from_85_on() {
         // Small enough to live without a balance.
         chain.create("c.test.near", Balance::ZERO, Some(wat(ONE_YOCTO)));
         let config = super::chain::ENGINE.config(version).clone();
-        let before = super::balance::total(&chain, &config);
+        let before = super::supply::total(&chain, &config);
         let alice = id("alice.test.near");
         let calls = vec![call("go", b"")];
         let tx = chain.sign(&alice, "alice.test.near", &id("c.test.near"), calls, 1);
@@ -394,7 +394,7 @@ fn a_contract_with_nothing_may_attach_one_yocto_from_85_on() {
         }
         assert_eq!(chain.failure(&hash).is_none(), works, "{version}");
         // The yocto that appears is taken from what is burnt.
-        assert_eq!(before, super::balance::total(&chain, &config) + burnt, "{version}");
+        assert_eq!(before, super::supply::total(&chain, &config) + burnt, "{version}");
     }
 }
 

@@ -1,10 +1,10 @@
 //! Checks of transactions, and what they charge their signer
 //! (`runtime/runtime/src/verifier.rs` in nearcore).
 
-use super::fees::{TransactionCost, transaction_cost};
-use super::storage_stake;
-use super::types::{BlockContext, RuntimeError};
-use super::validate::{self, Mode, Rules};
+use crate::runtime::fees::{TransactionCost, transaction_cost};
+use crate::runtime::storage_stake;
+use crate::runtime::types::{BlockContext, RuntimeError};
+use crate::runtime::validate::{self, Mode, Rules};
 use near_parameters::RuntimeConfig;
 use near_primitives::account::{AccessKey, Account, FunctionCallPermission};
 use near_primitives::action::Action;
@@ -15,10 +15,10 @@ use near_primitives::transaction::{
 use near_primitives::types::{AccountId, Balance, BlockHeight, Nonce};
 
 /// A transaction that may be executed, with the signer's account and key as it leaves them.
-pub(super) struct Charged {
-    pub(super) account: Account,
-    pub(super) access_key: AccessKey,
-    pub(super) cost: TransactionCost,
+pub(crate) struct Charged {
+    pub(crate) account: Account,
+    pub(crate) access_key: AccessKey,
+    pub(crate) cost: TransactionCost,
 }
 
 fn internal(err: &RuntimeError) -> InvalidTxError {
@@ -26,7 +26,7 @@ fn internal(err: &RuntimeError) -> InvalidTxError {
 }
 
 /// Checks that need no state: the actions, the version, the size, the signature.
-pub(super) fn check_form(
+pub(crate) fn check_form(
     config: &RuntimeConfig,
     ctx: &BlockContext,
     tx: &SignedTransaction,
@@ -47,7 +47,7 @@ pub(super) fn check_form(
 
 /// Checks a transaction against its signer's account and key, and charges them. `height` bounds the
 /// nonce; it is not known before a block takes the transaction.
-pub(super) fn charge(
+pub(crate) fn charge(
     config: &RuntimeConfig,
     gas_price: Balance,
     height: Option<BlockHeight>,

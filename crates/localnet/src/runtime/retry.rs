@@ -7,12 +7,12 @@
 //! refunds. Any other fault undoes the whole block, which is then made again without the receipt: it
 //! is given up, what it carries is burnt, and those who wait for its result learn of a failure.
 
+use super::actions::function_call::data_receipt;
 use super::block::Block;
 use super::fees::{
     receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
     total_prepaid_send_fees,
 };
-use super::function_call::data_receipt;
 use super::types::RuntimeError;
 use near_primitives::errors::{ActionError, ActionErrorKind, FunctionCallError, TxExecutionError};
 use near_primitives::hash::CryptoHash;

@@ -1,18 +1,18 @@
 //! Running a receipt whose inputs are all there
 //! (`apply_action_receipt` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use super::actions;
-use super::amounts::{add_tokens, gas_value, sub_tokens};
-use super::block::Block;
-use super::conversions;
-use super::fees::{receipt_exec_fee, total_deposit};
-use super::function_call::data_receipt;
-use super::outcome::ActionResult;
 use super::refunds::{self, Prices, RefundResult};
-use super::salvage::engine_fault;
-use super::storage_stake;
-use super::types::RuntimeError;
-use super::validate::{self, Mode};
+use crate::runtime::actions;
+use crate::runtime::actions::function_call::data_receipt;
+use crate::runtime::actions::result::ActionResult;
+use crate::runtime::amounts::{add_tokens, gas_value, sub_tokens};
+use crate::runtime::block::Block;
+use crate::runtime::conversions;
+use crate::runtime::fees::{receipt_exec_fee, total_deposit};
+use crate::runtime::retry::engine_fault;
+use crate::runtime::storage_stake;
+use crate::runtime::types::RuntimeError;
+use crate::runtime::validate::{self, Mode};
 use near_parameters::ParameterCost;
 use near_primitives::account::Account;
 use near_primitives::errors::{ActionError, ActionErrorKind, TxExecutionError};
@@ -36,18 +36,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// The receipt at hand, as its actions see it.
-pub(super) struct Running<'a> {
-    pub(super) receipt: &'a Receipt,
-    pub(super) action_receipt: &'a VersionedActionReceipt<'a>,
-    pub(super) promise_results: Arc<[PromiseResult]>,
+pub(crate) struct Running<'a> {
+    pub(crate) receipt: &'a Receipt,
+    pub(crate) action_receipt: &'a VersionedActionReceipt<'a>,
+    pub(crate) promise_results: Arc<[PromiseResult]>,
     /// Bytes of storage proof that the block had recorded before this receipt, when its limit is one
     /// for all of the receipt (from protocol 86 on).
-    pub(super) recorded_before: Option<u64>,
+    pub(crate) recorded_before: Option<u64>,
 }
 
 impl Block<'_> {
     /// Runs a receipt and commits or rolls back what it did.
-    pub(super) fn execute(
+    pub(crate) fn execute(
         &mut self,
         receipt: &Receipt,
     ) -> Result<ExecutionOutcomeWithId, RuntimeError> {
@@ -160,7 +160,7 @@ impl Block<'_> {
             }
             result.merge(next)?;
             if let Err(error) = &mut result.result {
-                error.index = Some(super::amounts::count(index));
+                error.index = Some(crate::runtime::amounts::count(index));
                 break;
             }
         }
@@ -175,7 +175,7 @@ impl Block<'_> {
             return;
         };
         let limits = &self.config.wasm_config.limit_config;
-        let limit = super::amounts::count(limits.per_receipt_storage_proof_size_limit);
+        let limit = crate::runtime::amounts::count(limits.per_receipt_storage_proof_size_limit);
         if self.update.recorded_size().saturating_sub(before) > limit {
             result.fail(ActionErrorKind::ReceiptStorageProofSizeExceeded { limit });
         }

@@ -1,8 +1,8 @@
 //! What an action did, and how the results of a receipt's actions add up
 //! (`ActionResult` and `ActionReceiptResult` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use super::amounts::{add_compute, add_gas, add_tokens, count};
-use super::types::RuntimeError;
+use crate::runtime::amounts::{add_compute, add_gas, add_tokens, count};
+use crate::runtime::types::RuntimeError;
 use near_parameters::ParameterCost;
 use near_primitives::account::AccountContract;
 use near_primitives::errors::{ActionError, ActionErrorKind};
@@ -13,27 +13,27 @@ use near_vm_runner::ProfileDataV3;
 use near_vm_runner::logic::ReturnData;
 
 /// What one action, or all actions of a receipt, did.
-pub(super) struct ActionResult {
-    pub(super) gas_burnt: Gas,
-    pub(super) gas_burnt_for_function_call: Gas,
+pub(crate) struct ActionResult {
+    pub(crate) gas_burnt: Gas,
+    pub(crate) gas_burnt_for_function_call: Gas,
     /// Gas burnt, and gas that went on with new receipts.
-    pub(super) gas_used: Gas,
-    pub(super) compute_usage: Compute,
-    pub(super) result: Result<ReturnData, ActionError>,
-    pub(super) logs: Vec<String>,
-    pub(super) new_receipts: Vec<Receipt>,
-    pub(super) validator_proposals: Vec<ValidatorStake>,
-    pub(super) profile: Box<ProfileDataV3>,
+    pub(crate) gas_used: Gas,
+    pub(crate) compute_usage: Compute,
+    pub(crate) result: Result<ReturnData, ActionError>,
+    pub(crate) logs: Vec<String>,
+    pub(crate) new_receipts: Vec<Receipt>,
+    pub(crate) validator_proposals: Vec<ValidatorStake>,
+    pub(crate) profile: Box<ProfileDataV3>,
     /// Burnt beside the gas: the storage of a global contract.
-    pub(super) tokens_burnt: Balance,
+    pub(crate) tokens_burnt: Balance,
     /// Tokens that the protocol gave (the yocto of calls by an empty contract, from 85 on).
-    pub(super) subsidy: Balance,
+    pub(crate) subsidy: Balance,
     /// The contract of the account before each action.
-    pub(super) contracts: Vec<AccountContract>,
+    pub(crate) contracts: Vec<AccountContract>,
 }
 
 impl ActionResult {
-    pub(super) fn new(fee: ParameterCost) -> Self {
+    pub(crate) fn new(fee: ParameterCost) -> Self {
         Self {
             gas_burnt: fee.gas,
             gas_burnt_for_function_call: Gas::ZERO,
@@ -51,12 +51,12 @@ impl ActionResult {
     }
 
     /// The action failed.
-    pub(super) fn fail(&mut self, kind: ActionErrorKind) {
+    pub(crate) fn fail(&mut self, kind: ActionErrorKind) {
         self.set_error(kind.into());
     }
 
     /// The receipt failed: whatever its actions made for later is dropped.
-    pub(super) fn set_error(&mut self, error: ActionError) {
+    pub(crate) fn set_error(&mut self, error: ActionError) {
         self.result = Err(error);
         self.new_receipts.clear();
         self.validator_proposals.clear();
@@ -65,7 +65,7 @@ impl ActionResult {
     }
 
     /// Adds the next action's result.
-    pub(super) fn merge(&mut self, next: ActionResult) -> Result<(), RuntimeError> {
+    pub(crate) fn merge(&mut self, next: ActionResult) -> Result<(), RuntimeError> {
         self.gas_burnt = add_gas(self.gas_burnt, next.gas_burnt)?;
         self.gas_burnt_for_function_call =
             add_gas(self.gas_burnt_for_function_call, next.gas_burnt_for_function_call)?;

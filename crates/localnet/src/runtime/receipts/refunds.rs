@@ -1,13 +1,13 @@
 //! What a receipt gives back: its deposit when it failed, and the gas it did not use
 //! (`refund_unspent_gas_and_deposits` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use super::amounts::{add_gas, add_tokens, gas_value, sub_gas, sub_tokens};
-use super::fees::{
+use crate::runtime::actions::result::ActionResult;
+use crate::runtime::amounts::{add_gas, add_tokens, gas_value, sub_gas, sub_tokens};
+use crate::runtime::fees::{
     receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
     total_prepaid_send_fees,
 };
-use super::outcome::ActionResult;
-use super::types::RuntimeError;
+use crate::runtime::types::RuntimeError;
 use near_parameters::{ActionCosts, RuntimeConfig};
 use near_primitives::receipt::{Receipt, VersionedActionReceipt};
 use near_primitives::types::{Balance, ProtocolVersion};
@@ -15,29 +15,29 @@ use near_primitives::version::ProtocolFeature;
 
 /// What buying gas at one price and burning it at another leaves.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct RefundResult {
+pub(crate) struct RefundResult {
     /// Burnt dearer than bought.
-    pub(super) price_deficit: Balance,
+    pub(crate) price_deficit: Balance,
     /// Burnt cheaper than bought.
-    pub(super) price_surplus: Balance,
+    pub(crate) price_surplus: Balance,
     /// Kept of a refund.
-    pub(super) penalty: Balance,
+    pub(crate) penalty: Balance,
     /// Kept for an account that was made.
-    pub(super) account_charge: Balance,
+    pub(crate) account_charge: Balance,
 }
 
 /// The two prices of a receipt's gas, in yoctoNEAR a unit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Prices {
+pub(crate) struct Prices {
     /// When it was bought.
-    pub(super) purchase: Balance,
+    pub(crate) purchase: Balance,
     /// When it is burnt.
-    pub(super) burn: Balance,
+    pub(crate) burn: Balance,
 }
 
 impl Prices {
     /// From protocol 85 on gas is bought dear and burnt at the block's price, the difference comes back.
-    pub(super) fn new(purchase: Balance, block: Balance, version: ProtocolVersion) -> Self {
+    pub(crate) fn new(purchase: Balance, block: Balance, version: ProtocolVersion) -> Self {
         let burn = if ProtocolFeature::AccountCostIncrease.enabled(version) {
             block.min(purchase)
         } else {
@@ -48,7 +48,7 @@ impl Prices {
 }
 
 /// Makes the refund receipts of a receipt that has run, the deposit's first.
-pub(super) fn make(
+pub(crate) fn make(
     prices: Prices,
     receipt: &Receipt,
     action_receipt: &VersionedActionReceipt<'_>,

@@ -1,0 +1,3 @@
+//! Checks of transactions.
+
+pub(super) mod verify;
