@@ -375,8 +375,8 @@ impl At {
                     block_hash,
                 }
             }
-            ViewCallError::Internal { message } => {
-                RpcQueryError::InternalError { error_message: message }
+            ViewCallError::Internal(fault) => {
+                RpcQueryError::InternalError { error_message: fault.to_string() }
             }
         }))
     }

@@ -1,8 +1,9 @@
-//! Sums of gas, compute and tokens that fail instead of wrapping.
+//! Arithmetic on gas, compute units, tokens and fees that fails instead of wrapping around.
 
-use super::types::RuntimeError;
 use near_parameters::ParameterCost;
 use near_primitives::types::{Balance, Compute, Gas};
+
+use super::error::RuntimeError;
 
 pub(super) fn add_gas(a: Gas, b: Gas) -> Result<Gas, RuntimeError> {
     a.checked_add(b).ok_or(RuntimeError::Overflow("adding gas"))
@@ -24,7 +25,7 @@ pub(super) fn sub_tokens(a: Balance, b: Balance) -> Result<Balance, RuntimeError
     a.checked_sub(b).ok_or(RuntimeError::Overflow("subtracting tokens"))
 }
 
-/// What `gas` costs at a price in yoctoNEAR.
+/// What `gas` costs, in yoctoNEAR, at a price in yoctoNEAR for each unit.
 pub(super) fn gas_value(price: Balance, gas: Gas) -> Result<Balance, RuntimeError> {
     price
         .checked_mul(u128::from(gas.as_gas()))
@@ -39,12 +40,12 @@ pub(super) fn times(cost: ParameterCost, n: u64) -> Result<ParameterCost, Runtim
     cost.checked_mul(n).ok_or(RuntimeError::Overflow("multiplying fees"))
 }
 
-/// The length of bytes, as the protocol counts it.
+/// The number of bytes, in the type in which the protocol counts them.
 pub(super) fn len(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// A count of things, as the protocol counts it.
+/// A number of items, in the type in which the protocol counts them.
 pub(super) fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }

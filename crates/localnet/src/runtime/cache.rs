@@ -1,27 +1,35 @@
-//! Where compiled contracts are kept.
+//! The cache of compiled contracts.
 
-use super::types::RuntimeError;
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
 use near_vm_runner::{
     ContractRuntimeCache, FilesystemContractRuntimeCache, noop_background_spawner,
 };
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Loaded contracts kept in memory. The VM counts one as 16 MiB, which is far above what most take.
+use super::error::RuntimeError;
+
+/// How many loaded contracts are kept in memory. The VM counts each of them as 16 MiB, which is far
+/// more than most take.
 const LOADED_CONTRACTS: usize = 64;
 
-/// Compiled contracts kept on disk, in bytes.
+/// How many bytes of compiled contracts are kept on disk.
 const DISK_BYTES: u64 = 4 << 30;
 
-/// A cache of compiled contracts, on disk with the loaded ones in memory.
+/// A cache of compiled contracts on disk. Those that are loaded are kept in memory as well.
 pub(super) struct ContractCache {
     cache: FilesystemContractRuntimeCache,
-    /// Removed with the cache.
+    /// The directory, if it is to be removed with the cache.
     temporary: Option<PathBuf>,
 }
 
 impl ContractCache {
-    /// Opens a cache that outlives the process, or one that does not.
+    /// Opens a cache in `directory`, which outlives the process, or in a temporary directory.
     pub(super) fn open(directory: Option<&Path>) -> Result<Self, RuntimeError> {
         let temporary = match directory {
             Some(_) => None,
@@ -37,7 +45,7 @@ impl ContractCache {
             DISK_BYTES,
             noop_background_spawner(),
         )
-        .map_err(|error| unusable(path, &error))?;
+        .map_err(|error| unusable(path, error))?;
         Ok(Self { cache, temporary })
     }
 
@@ -51,16 +59,16 @@ impl Drop for ContractCache {
         if let Some(path) = &self.temporary
             && let Err(error) = std::fs::remove_dir_all(path)
         {
-            tracing::debug!(path = %path.display(), %error, "a temporary directory stays");
+            tracing::debug!(path = %path.display(), %error, "cannot remove a temporary directory");
         }
     }
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> RuntimeError {
-    RuntimeError::ContractCache { path: path.to_owned(), reason: error.to_string() }
+fn unusable(path: &Path, error: std::io::Error) -> RuntimeError {
+    RuntimeError::ContractCache { path: path.to_owned(), source: Arc::new(error) }
 }
 
-/// A new directory that only this user can read: what is in it gets executed.
+/// Creates a directory that only this user can access, because what is in it gets executed.
 fn temporary_directory() -> Result<PathBuf, RuntimeError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let nanos = std::time::SystemTime::now()
@@ -72,6 +80,6 @@ fn temporary_directory() -> Result<PathBuf, RuntimeError> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&path).map_err(|error| unusable(&path, &error))?;
+    builder.create(&path).map_err(|error| unusable(&path, error))?;
     Ok(path)
 }

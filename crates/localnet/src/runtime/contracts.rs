@@ -1,25 +1,32 @@
-//! The code of accounts, and running it (`runtime/runtime/src/{contract_code,pipelining,
-//! function_call}.rs` in nearcore).
+//! Finding the code of an account and running it in the VM
+//! (`runtime/runtime/src/{contract_code,pipelining,function_call}.rs` in nearcore).
 
-use super::external::CallExternal;
-use super::types::RuntimeError;
-use super::update::StateUpdate;
-use near_parameters::RuntimeConfig;
-use near_primitives::account::AccountContract;
-use near_primitives::action::GlobalContractIdentifier;
-use near_primitives::config::ViewConfig;
-use near_primitives::hash::{CryptoHash, hash};
-use near_primitives::trie_key::TrieKey;
-use near_primitives::types::{AccountId, Gas};
-use near_vm_runner::logic::errors::{CompilationError, FunctionCallError, VMRunnerError};
-use near_vm_runner::logic::{GasCounter, VMContext, VMOutcome};
-use near_vm_runner::{Contract, ContractCode, ContractRuntimeCache, PreparedContract};
 use std::sync::Arc;
 
-/// Where a contract's bytes are.
+use near_parameters::RuntimeConfig;
+use near_primitives::{
+    account::AccountContract,
+    action::GlobalContractIdentifier,
+    config::ViewConfig,
+    hash::{CryptoHash, hash},
+    trie_key::TrieKey,
+    types::{AccountId, Gas},
+};
+use near_vm_runner::{
+    Contract, ContractCode, ContractRuntimeCache, PreparedContract,
+    logic::{
+        GasCounter, VMContext, VMOutcome,
+        errors::{CompilationError, FunctionCallError, VMRunnerError},
+    },
+};
+
+use super::{error::RuntimeError, external::CallExternal, update::StateUpdate};
+
+/// Where the VM gets a contract's code from, if it is not compiled yet.
 struct Source<'a> {
     update: &'a StateUpdate,
     hash: CryptoHash,
+    /// The key of the code in the state. `None` for an account without a contract.
     key: Option<TrieKey>,
 }
 
@@ -34,12 +41,13 @@ impl Contract for Source<'_> {
     }
 }
 
+/// The key under which the code of a global contract is stored.
 pub(super) fn global_code_key(identifier: GlobalContractIdentifier) -> TrieKey {
     TrieKey::GlobalContractCode { identifier: identifier.into() }
 }
 
-/// The key under which an account's code is stored.
-pub(super) fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKey> {
+/// The key under which an account's code is stored. `None` when it has no contract.
+fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKey> {
     match contract {
         AccountContract::None => None,
         AccountContract::Local(_) => Some(TrieKey::ContractCode { account_id: account_id.clone() }),
@@ -69,19 +77,21 @@ fn source<'a>(
     Source { update, hash, key }
 }
 
-/// One call of a method.
+/// One call of a contract's method.
 pub(super) struct Call<'a> {
     pub(super) config: &'a RuntimeConfig,
     pub(super) cache: &'a dyn ContractRuntimeCache,
     pub(super) account_id: &'a AccountId,
     pub(super) contract: &'a AccountContract,
     pub(super) method: &'a str,
+    /// The gas attached to the call.
     pub(super) gas: Gas,
+    /// The limits of a view call. `None` for a call that may change the state.
     pub(super) view: Option<ViewConfig>,
 }
 
 impl Call<'_> {
-    /// Loads the method's code, compiling it when it is new.
+    /// Loads the contract, and compiles it first if that has not been done.
     pub(super) fn prepare(&self, update: &StateUpdate) -> Box<dyn PreparedContract> {
         let wasm = &self.config.wasm_config;
         let max_gas_burnt = match &self.view {
@@ -105,7 +115,7 @@ impl Call<'_> {
         )
     }
 
-    /// Runs what was prepared. A contract's failure is part of the outcome.
+    /// Runs the prepared call. A failure of the contract is part of the outcome, not an error.
     pub(super) fn run(
         &self,
         prepared: Box<dyn PreparedContract>,
@@ -119,7 +129,7 @@ impl Call<'_> {
                 let error = CompilationError::CodeDoesNotExist { account_id };
                 Ok(VMOutcome::nop_outcome(FunctionCallError::CompilationError(error)))
             }
-            Err(error) => Err(RuntimeError::Vm(error.to_string())),
+            Err(error) => Err(RuntimeError::Vm(Arc::new(error))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The VM's errors and profiles as the protocol stores them
+//! The VM's errors and gas profiles, in the form in which the protocol stores them
 //! (`runtime/runtime/src/conversions.rs` in nearcore).
 
 use near_primitives::errors as stored;
@@ -26,7 +26,7 @@ pub(super) fn function_call_error(error: vm::FunctionCallError) -> stored::Funct
         vm::FunctionCallError::LinkError { msg } => {
             Stored::ExecutionError(format!("Link Error: {msg}"))
         }
-        // Only the text of an execution's error is stored.
+        // The protocol stores only the text of these errors.
         error @ (vm::FunctionCallError::HostError(_)
         | vm::FunctionCallError::WasmTrap(_)
         | vm::FunctionCallError::LoadingError { .. }) => Stored::ExecutionError(error.to_string()),

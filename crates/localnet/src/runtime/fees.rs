@@ -1,35 +1,25 @@
-//! Fees of actions and the cost of a transaction (`runtime/runtime/src/config.rs` in nearcore).
+//! The fees of actions, one by one and summed up over a receipt
+//! (`runtime/runtime/src/config.rs` in nearcore).
 
-use super::amounts::{add_cost, add_gas, add_tokens, gas_value, len, times};
-use super::types::RuntimeError;
-use near_crypto::{KeyType, PublicKey};
+use near_crypto::PublicKey;
 use near_parameters::{
-    ActionCosts, Fee, ParameterCost, RuntimeConfig, RuntimeFeesConfig, SignatureKind,
-    gas_key_add_key_exec_fee, gas_key_add_key_send_fee, gas_key_transfer_exec_fee,
-    gas_key_transfer_send_fee, transfer_exec_fee, transfer_send_fee,
+    ActionCosts, Fee, ParameterCost, RuntimeConfig, RuntimeFeesConfig, gas_key_add_key_exec_fee,
+    gas_key_add_key_send_fee, gas_key_transfer_exec_fee, gas_key_transfer_send_fee,
+    transfer_exec_fee, transfer_send_fee,
 };
-use near_primitives::account::AccessKeyPermission;
-use near_primitives::action::Action;
-use near_primitives::action::delegate::VersionedDelegateActionRef;
-use near_primitives::transaction::Transaction;
-use near_primitives::types::{AccountId, Balance, Compute, Gas};
+use near_primitives::{
+    account::AccessKeyPermission,
+    action::{Action, delegate::VersionedDelegateActionRef},
+    types::{AccountId, Balance, Gas},
+};
 
-/// What a transaction costs its signer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TransactionCost {
-    /// Gas burnt for turning the transaction into a receipt.
-    pub(super) gas_burnt: Gas,
-    /// The same in compute units.
-    pub(super) compute_burnt: Compute,
-    /// The price at which the receipt's gas is bought.
-    pub(super) receipt_gas_price: Balance,
-    /// Tokens burnt for turning the transaction into a receipt.
-    pub(super) burnt_amount: Balance,
-    /// Everything that the signer pays, deposits included.
-    pub(super) total_cost: Balance,
-}
+use super::{
+    amounts::{add_cost, add_gas, add_tokens, count, len, times},
+    error::RuntimeError,
+};
 
-/// When a fee is due: on sending (to oneself or to another) or on execution.
+/// When a fee is due: when the action is sent (to oneself or to another account), or when it is
+/// executed.
 #[derive(Clone, Copy)]
 enum Due {
     Send { to_self: bool },
@@ -45,7 +35,7 @@ impl Due {
     }
 }
 
-/// The action inside a meta transaction.
+/// The delegate action inside a meta transaction. `None` for any other action.
 pub(super) fn delegated(action: &Action) -> Option<VersionedDelegateActionRef<'_>> {
     match action {
         Action::Delegate(signed) => Some((&signed.delegate_action).into()),
@@ -64,7 +54,7 @@ fn per_byte(
     add_cost(due.of(fees.fee(base)), times(due.of(fees.fee(byte)), bytes)?)
 }
 
-/// Bytes of the method names of a key, each with a byte that ends it.
+/// The bytes of a key's method names, with one byte more for the end of each.
 fn method_name_bytes(names: &[String]) -> u64 {
     names.iter().map(|name| len(name.as_bytes()) + 1).sum()
 }
@@ -86,7 +76,7 @@ fn key_fee(
     }
 }
 
-/// Fees that are the same rule on both sides, and those of the two sides' own.
+/// The fee of an action, due either way. Most actions have the same rule for both.
 fn action_fee(
     config: &RuntimeConfig,
     due: Due,
@@ -155,16 +145,16 @@ fn action_fee(
             due,
             Cost::use_global_contract_base,
             Cost::use_global_contract_byte,
-            super::amounts::count(usage.contract_identifier.len()),
+            count(usage.contract_identifier.len()),
         ),
         Action::DeterministicStateInit(init) => {
-            let entries = super::amounts::count(init.state_init.data().len());
+            let entries = count(init.state_init.data().len());
             let fee = per_byte(
                 fees,
                 due,
                 Cost::deterministic_state_init_base,
                 Cost::deterministic_state_init_byte,
-                super::amounts::count(init.state_init.len_bytes()),
+                count(init.state_init.len_bytes()),
             )?;
             let entry = due.of(fees.fee(Cost::deterministic_state_init_entry));
             add_cost(fee, times(entry, entries)?)
@@ -175,7 +165,7 @@ fn action_fee(
         Action::WithdrawFromGasKey(withdraw) => {
             Ok(gas_key_transfer(config, due, &withdraw.public_key, receiver_id))
         }
-        // Refused by validation before any fee of it matters.
+        // Validation rejects this action, so its fee is never charged in full.
         Action::UniversalStateInit(_) => plain(Cost::universal_state_init_base),
     }
 }
@@ -201,7 +191,7 @@ fn gas_key_transfer(
     }
 }
 
-/// What executing one action burns, apart from what a contract burns.
+/// What executing an action burns, without what a contract burns.
 pub(super) fn exec_fee(
     config: &RuntimeConfig,
     action: &Action,
@@ -210,7 +200,7 @@ pub(super) fn exec_fee(
     action_fee(config, Due::Exec, action, receiver_id)
 }
 
-/// What sending actions burns.
+/// What sending actions burns. A meta transaction includes the actions inside it.
 pub(super) fn total_send_fees(
     config: &RuntimeConfig,
     to_self: bool,
@@ -228,7 +218,7 @@ pub(super) fn total_send_fees(
     Ok(total)
 }
 
-/// Send fees of the actions inside meta transactions, which the relayer pays ahead.
+/// The send fees of the actions inside meta transactions, which the relayer pays in advance.
 pub(super) fn total_prepaid_send_fees(
     config: &RuntimeConfig,
     actions: &[Action],
@@ -242,7 +232,7 @@ pub(super) fn total_prepaid_send_fees(
     Ok(total)
 }
 
-/// Execution fees that are paid before actions execute.
+/// The execution fees of actions, all of which the signer pays in advance.
 pub(super) fn total_prepaid_exec_fees(
     config: &RuntimeConfig,
     actions: &[Action],
@@ -264,12 +254,12 @@ pub(super) fn total_prepaid_exec_fees(
     Ok(total)
 }
 
-/// What executing a receipt burns besides its actions.
+/// What executing a receipt burns, without its actions.
 pub(super) fn receipt_exec_fee(config: &RuntimeConfig) -> ParameterCost {
     config.fees.fee(ActionCosts::new_action_receipt).exec_fee()
 }
 
-/// Deposits of all actions.
+/// The deposits of all actions, also of those inside meta transactions, in yoctoNEAR.
 pub(super) fn total_deposit(actions: &[Action]) -> Result<Balance, RuntimeError> {
     actions.iter().try_fold(Balance::ZERO, |total, action| {
         let deposit = match delegated(action) {
@@ -280,7 +270,7 @@ pub(super) fn total_deposit(actions: &[Action]) -> Result<Balance, RuntimeError>
     })
 }
 
-/// Gas attached to calls.
+/// The gas attached to all calls, also to those inside meta transactions.
 pub(super) fn total_prepaid_gas(actions: &[Action]) -> Result<Gas, RuntimeError> {
     actions.iter().try_fold(Gas::ZERO, |total, action| {
         let gas = match delegated(action) {
@@ -288,49 +278,5 @@ pub(super) fn total_prepaid_gas(actions: &[Action]) -> Result<Gas, RuntimeError>
             None => action.get_prepaid_gas(),
         };
         add_gas(total, gas)
-    })
-}
-
-/// The extra cost of checking a signature of a scheme.
-fn signature_cost(fees: &RuntimeFeesConfig, key: &PublicKey) -> ParameterCost {
-    fees.signature_verification_costs[match key.key_type() {
-        KeyType::ED25519 => SignatureKind::Ed25519,
-        KeyType::SECP256K1 => SignatureKind::Secp256k1,
-        KeyType::MLDSA65 => SignatureKind::MlDsa65,
-    }]
-}
-
-/// What a transaction costs at a block's gas price.
-pub(super) fn transaction_cost(
-    config: &RuntimeConfig,
-    tx: &Transaction,
-    gas_price: Balance,
-) -> Result<TransactionCost, RuntimeError> {
-    let (actions, receiver_id) = (tx.actions(), tx.receiver_id());
-    let to_self = tx.signer_id() == receiver_id;
-    let mut burnt = config.fees.fee(ActionCosts::new_action_receipt).send_fee(to_self);
-    burnt = add_cost(burnt, total_send_fees(config, to_self, actions, receiver_id)?)?;
-    burnt = add_cost(burnt, signature_cost(&config.fees, tx.public_key()))?;
-    for inner in actions.iter().filter_map(delegated) {
-        let mut cost = signature_cost(&config.fees, inner.public_key());
-        if config.wasm_config.fix_ml_dsa_cost_charging {
-            cost.compute = 0;
-        }
-        burnt = add_cost(burnt, cost)?;
-    }
-    let mut remaining = total_prepaid_gas(actions)?;
-    remaining = add_gas(remaining, total_prepaid_send_fees(config, actions)?.gas)?;
-    remaining = add_gas(remaining, receipt_exec_fee(config).gas)?;
-    remaining = add_gas(remaining, total_prepaid_exec_fees(config, actions, receiver_id)?.gas)?;
-
-    let receipt_gas_price = gas_price.max(config.min_gas_purchase_price);
-    let burnt_amount = gas_value(gas_price, burnt.gas)?;
-    let gas_cost = add_tokens(burnt_amount, gas_value(receipt_gas_price, remaining)?)?;
-    Ok(TransactionCost {
-        gas_burnt: burnt.gas,
-        compute_burnt: burnt.compute,
-        receipt_gas_price,
-        burnt_amount,
-        total_cost: add_tokens(gas_cost, total_deposit(actions)?)?,
     })
 }

@@ -1,17 +1,35 @@
-//! The engine: what a NEAR node does with a block's transactions and receipts.
+//! The runtime: what a NEAR node does with the transactions and receipts of a block.
 //!
-//! It follows nearcore's `runtime/runtime`, of which each module here names the file that its rules come
-//! from. Contracts run in `near-vm-runner`; fees come from `near-parameters`.
+//! It follows nearcore's `runtime/runtime`, and each module names the file of nearcore that its
+//! rules come from. Contracts run in `near-vm-runner`; fees come from `near-parameters`.
+//!
+//! Each line of this list imports only from the lines below it:
+//!
+//! * `apply` applies a block;
+//! * `receipts` executes a receipt, or keeps it until its data has arrived;
+//! * `actions` does what the actions of a receipt ask for;
+//! * `transactions` checks a transaction, charges its signer and turns it into a receipt;
+//! * `delayed` and `yields` are queues that are kept in the state, and `views` answers view calls;
+//! * `block` is a block while it is being applied;
+//! * `contracts`, `external`, `receipt_manager`, `conversions` and `cache` run contracts;
+//! * `update` is the state with the changes of the block, `reads` counts what was read of it, and
+//!   `retry` applies a block again after a fault;
+//! * `validate`, `fees`, `storage_stake` and `amounts` are rules and arithmetic;
+//! * `new_receipts`, `types` and `error` are what the others share.
 
 mod actions;
 mod amounts;
+mod apply;
 mod block;
 mod cache;
 mod contracts;
 mod conversions;
 mod delayed;
+mod error;
 mod external;
 mod fees;
+mod new_receipts;
+mod reads;
 mod receipt_manager;
 mod receipts;
 mod retry;
@@ -26,53 +44,58 @@ mod yields;
 #[cfg(test)]
 mod tests;
 
-pub use types::{
-    ApplyResult, BlockContext, RuntimeError, RuntimeOptions, ViewCallError, ViewCallResult,
+use std::sync::{Arc, LazyLock};
+
+use near_parameters::{RuntimeConfig, RuntimeConfigStore};
+use near_primitives::{
+    account::Account,
+    errors::InvalidTxError,
+    receipt::Receipt,
+    transaction::SignedTransaction,
+    types::{AccountId, ProtocolVersion},
 };
 
+use self::{block::Block, cache::ContractCache, transactions::verify, types::ChainContext};
 use crate::state::State;
-use cache::ContractCache;
-use near_parameters::{RuntimeConfig, RuntimeConfigStore};
-use near_primitives::account::Account;
-use near_primitives::errors::InvalidTxError;
-use near_primitives::receipt::Receipt;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{AccountId, ProtocolVersion};
-use near_vm_runner::ContractRuntimeCache;
-use std::sync::{Arc, LazyLock};
+
+pub use self::{
+    error::{RuntimeError, ViewCallError},
+    types::{ApplyResult, BlockContext, RuntimeOptions, ViewCallResult},
+};
 
 /// The fee tables of all protocol versions. Reading them takes a while, so it is done once.
 static CONFIGS: LazyLock<RuntimeConfigStore> = LazyLock::new(|| RuntimeConfigStore::new(None));
 
-/// The engine. One serves all blocks; it holds the compiled contracts and can be shared by threads.
-/// Calls block: run them where that is no harm.
+/// The runtime of a chain, with its compiled contracts. One serves all blocks, and threads can
+/// share it. Calls block their thread, so an async caller runs them on a thread that may block.
 pub struct Runtime {
     chain_id: String,
     cache: ContractCache,
 }
 
 impl Runtime {
-    /// Opens the engine. Fails when the directory for compiled contracts cannot be used.
+    /// Opens the runtime. Fails when the directory for compiled contracts cannot be used.
     pub fn new(opts: RuntimeOptions) -> Result<Self, RuntimeError> {
         let chain_id = if opts.chain_id.is_empty() { "sandbox".to_owned() } else { opts.chain_id };
         Ok(Self { chain_id, cache: ContractCache::open(opts.contract_cache.as_deref())? })
     }
 
-    /// The configuration (fees, limits) of a protocol version.
+    /// The fees and limits of a protocol version.
     pub fn config(&self, protocol_version: ProtocolVersion) -> &Arc<RuntimeConfig> {
         CONFIGS.get_config(protocol_version)
     }
 
-    fn chain_id(&self) -> &str {
-        &self.chain_id
+    fn chain(&self, protocol_version: ProtocolVersion) -> ChainContext<'_> {
+        ChainContext {
+            chain_id: &self.chain_id,
+            config: self.config(protocol_version),
+            cache: self.cache.get(),
+        }
     }
 
-    fn cache(&self) -> &dyn ContractRuntimeCache {
-        self.cache.get()
-    }
-
-    /// Checks a transaction before it enters the pool: its form and signature, then its signer's key,
-    /// nonce and balance after the block of `state`. Whether its block hash is recent, the caller knows.
+    /// Checks a transaction before it enters the pool: its form and signature, then its signer's
+    /// key, nonce and balance as they stand in `state`. The caller checks whether its block hash is
+    /// recent.
     pub fn validate_transaction(
         &self,
         state: &State,
@@ -80,9 +103,9 @@ impl Runtime {
         tx: &SignedTransaction,
     ) -> Result<(), InvalidTxError> {
         let config = self.config(ctx.protocol_version);
-        transactions::verify::check_form(config, ctx, tx)?;
+        verify::check_form(config, ctx, tx)?;
         let key = tx.transaction.public_key();
-        transactions::verify::charge(
+        verify::charge(
             config,
             ctx.gas_price,
             None,
@@ -93,9 +116,12 @@ impl Runtime {
         Ok(())
     }
 
-    /// Executes one block (of one chunk) on top of `state`: accounts that the end of an epoch has `settled`, then
-    /// transactions in order, then local, delayed and incoming receipts, then the timeouts of yields. `state` is left alone when it fails. A receipt that
-    /// the engine cannot execute fails with an error that says so; the block goes on without it.
+    /// Applies one block (of one chunk) on top of `state`.
+    ///
+    /// First it stores the accounts that the end of an epoch has `settled`. Then it takes the
+    /// transactions in order, executes local, delayed and incoming receipts, and ends yields that
+    /// have timed out. When it fails, `state` is unchanged. A receipt that the runtime cannot
+    /// execute fails with an error that says so, and the block goes on without it.
     pub fn apply(
         &self,
         state: &mut State,
@@ -104,14 +130,16 @@ impl Runtime {
         incoming: Vec<Receipt>,
         txs: Vec<SignedTransaction>,
     ) -> Result<ApplyResult, RuntimeError> {
-        let (after, result) = retry::GivenUp::retry(|given_up| {
-            block::Block::new(self, state, ctx, given_up).apply(&settled, &incoming, &txs)
+        let chain = self.chain(ctx.protocol_version);
+        let (after, result) = retry::until_applied(|skipped| {
+            apply::apply(Block::new(chain, state, ctx, skipped), &settled, &incoming, &txs)
         })?;
         *state = after;
         Ok(result)
     }
 
-    /// Runs a method without changing anything. `ctx` is the block whose state is read.
+    /// Runs a method of a contract without changing anything. `ctx` describes the block after which
+    /// `state` is read.
     pub fn view_call(
         &self,
         state: &State,
@@ -120,7 +148,7 @@ impl Runtime {
         method: &str,
         args: &[u8],
     ) -> Result<ViewCallResult, ViewCallError> {
-        views::call(self, state, ctx, contract, method, args)
+        views::call(self.chain(ctx.protocol_version), state, ctx, contract, method, args)
     }
 }
 

@@ -1,29 +1,69 @@
-//! Receipts that a contract call makes, while it runs
+//! The receipts that a contract call makes while it runs
 //! (`runtime/runtime/src/receipt_manager.rs` in nearcore).
 
-use near_primitives::action::{Action, FunctionCallAction};
-use near_primitives::hash::CryptoHash;
-use near_primitives::receipt::DataReceiver;
-use near_primitives::types::{AccountId, Gas, GasWeight};
+use near_primitives::{
+    action::{Action, FunctionCallAction},
+    hash::CryptoHash,
+    receipt::{
+        ActionReceiptV2, DataReceipt, DataReceiver, Receipt, ReceiptEnum, VersionedActionReceipt,
+    },
+    types::{AccountId, Gas, GasWeight},
+};
 use near_vm_runner::logic::{HostError, VMLogicError};
+
+use super::{amounts::count, new_receipts::without_id};
 
 type VmResult<T> = Result<T, VMLogicError>;
 
-/// A receipt with actions in the making.
+/// An action receipt that a call makes.
 pub(super) struct NewReceipt {
     pub(super) receiver_id: AccountId,
     pub(super) refund_to: Option<AccountId>,
     pub(super) output_data_receivers: Vec<DataReceiver>,
     pub(super) input_data_ids: Vec<CryptoHash>,
     pub(super) actions: Vec<Action>,
-    /// It waits for a resume, not for the results of other receipts.
+    /// Whether it waits for a resume and not for the results of other receipts.
     pub(super) is_yield: bool,
 }
 
-/// A resume in the making.
+impl NewReceipt {
+    /// The receipt, still without its id. `account_id` is the account that makes it, in the call of
+    /// the receipt `parent`.
+    pub(super) fn into_receipt(
+        self,
+        account_id: &AccountId,
+        parent: &VersionedActionReceipt<'_>,
+    ) -> Receipt {
+        let receipt = ActionReceiptV2 {
+            signer_id: parent.signer_id().clone(),
+            refund_to: self.refund_to,
+            signer_public_key: parent.signer_public_key().clone(),
+            gas_price: parent.gas_price(),
+            output_data_receivers: self.output_data_receivers,
+            input_data_ids: self.input_data_ids,
+            actions: self.actions,
+        };
+        let receipt = if self.is_yield {
+            ReceiptEnum::PromiseYieldV2(receipt)
+        } else {
+            ReceiptEnum::ActionV2(receipt)
+        };
+        without_id(account_id, self.receiver_id, receipt)
+    }
+}
+
+/// A resume that a call makes.
 pub(super) struct NewResume {
     pub(super) data_id: CryptoHash,
     pub(super) data: Vec<u8>,
+}
+
+impl NewResume {
+    /// The receipt, still without its id. An account can resume only its own yields.
+    pub(super) fn into_receipt(self, account_id: &AccountId) -> Receipt {
+        let data = DataReceipt { data_id: self.data_id, data: Some(self.data) };
+        without_id(account_id, account_id.clone(), ReceiptEnum::PromiseResume(data))
+    }
 }
 
 /// Everything that one call makes.
@@ -31,7 +71,7 @@ pub(super) struct NewResume {
 pub(super) struct ReceiptManager {
     pub(super) receipts: Vec<NewReceipt>,
     pub(super) resumes: Vec<NewResume>,
-    /// Calls that share in what gas is left: receipt, action, weight.
+    /// The calls that get a share of the unused gas: receipt, action, weight.
     weights: Vec<(usize, usize, GasWeight)>,
 }
 
@@ -57,10 +97,12 @@ impl ReceiptManager {
             actions: Vec::new(),
             is_yield,
         });
-        super::amounts::count(self.receipts.len() - 1)
+        count(self.receipts.len() - 1)
     }
 
-    /// A receipt that runs after those it depends on, each named with the id of the data it will send.
+    /// Adds a receipt that is executed after those that it depends on. Each dependency is a
+    /// receipt's index, with the id of the data that this receipt will send. Returns the new
+    /// receipt's index.
     pub(super) fn create(
         &mut self,
         dependencies: Vec<(u64, CryptoHash)>,
@@ -76,12 +118,13 @@ impl ReceiptManager {
         Ok(self.push(receiver_id, inputs, false))
     }
 
-    /// A receipt that runs when its data is resumed or times out.
+    /// Adds a receipt that is executed when the yield is resumed or times out. Returns its index.
     pub(super) fn create_yield(&mut self, data_id: CryptoHash, receiver_id: AccountId) -> u64 {
         self.push(receiver_id, vec![data_id], true)
     }
 
-    /// Adds an action, and tells its place. The VM only names receipts that it made.
+    /// Adds an action to a receipt. Returns the action's index. The VM names only receipts that it
+    /// has made.
     pub(super) fn append(&mut self, receipt_index: u64, action: Action) -> usize {
         let Some(receipt) = self.get_mut(receipt_index) else {
             debug_assert!(false, "the VM named receipt {receipt_index}, which it never made");
@@ -91,7 +134,8 @@ impl ReceiptManager {
         receipt.actions.len() - 1
     }
 
-    /// Adds a call. One with a weight gets a share of what gas is left in the end.
+    /// Adds a call to a receipt. A call with a weight gets a share of the gas that is left in the
+    /// end.
     pub(super) fn append_call(
         &mut self,
         receipt_index: u64,
@@ -104,7 +148,8 @@ impl ReceiptManager {
         }
     }
 
-    /// Shares out gas by weight; the last call gets what division leaves. Tells how much was given.
+    /// Divides unused gas among the calls by their weights. The last call also gets the remainder
+    /// of the division. Returns how much was given, and `None` if a sum overflows.
     pub(super) fn distribute_gas(&mut self, unused: Gas) -> Option<Gas> {
         let sum: u128 = self.weights.iter().map(|(_, _, weight)| u128::from(weight.0)).sum();
         if sum == 0 {

@@ -1,15 +1,19 @@
-//! What an account must hold for the bytes it stores (`runtime/runtime/src/verifier.rs` in nearcore).
+//! The balance that an account must have for the bytes that it stores
+//! (`runtime/runtime/src/verifier.rs` in nearcore).
 
-use super::types::RuntimeError;
 use near_parameters::RuntimeConfig;
-use near_primitives::account::Account;
-use near_primitives::types::{Balance, StorageUsage};
+use near_primitives::{
+    account::Account,
+    types::{Balance, StorageUsage},
+};
 
-/// An account of this many bytes or fewer needs to hold nothing (NEP-448).
+use super::error::RuntimeError;
+
+/// An account with no more bytes than this needs no balance (NEP-448).
 pub(super) const ZERO_BALANCE_ACCOUNT_STORAGE_LIMIT: StorageUsage = 770;
 
-/// How many yoctoNEAR an account lacks for its storage if its liquid balance were `balance`; none when
-/// it has enough.
+/// How many yoctoNEAR an account would lack for its storage if its balance without the stake were
+/// `balance`. `None` if it would have enough.
 pub(super) fn lacking(
     account: &Account,
     balance: Balance,

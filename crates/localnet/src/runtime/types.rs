@@ -1,54 +1,67 @@
-//! What goes into a block and what comes out of it: the types of the engine's surface.
+//! What goes into a block and what comes out of it: the types with which the runtime is called.
 
-use near_primitives::errors::InvalidTxError;
-use near_primitives::hash::CryptoHash;
-use near_primitives::receipt::Receipt;
-use near_primitives::transaction::ExecutionOutcomeWithId;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{
-    AccountId, Balance, BlockHeight, EpochHeight, EpochId, Gas, ProtocolVersion,
-    RawStateChangesWithTrieKey,
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use near_parameters::RuntimeConfig;
+use near_primitives::{
+    errors::InvalidTxError,
+    hash::CryptoHash,
+    receipt::Receipt,
+    transaction::ExecutionOutcomeWithId,
+    types::{
+        AccountId, Balance, BlockHeight, EpochHeight, EpochId, Gas, ProtocolVersion,
+        RawStateChangesWithTrieKey, validator_stake::ValidatorStake,
+    },
 };
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use near_vm_runner::ContractRuntimeCache;
 
 /// How a [`Runtime`](super::Runtime) is set up.
 #[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
-    /// The name of the chain, which a contract may ask for (`sandbox` when empty).
+    /// The name of the chain, which a contract can ask for. An empty one means `sandbox`.
     pub chain_id: String,
-    /// Where compiled contracts are kept across runs. Only in memory when absent.
+    /// The directory that keeps compiled contracts from one run to the next. With `None`, a
+    /// temporary directory is used and removed at the end.
     pub contract_cache: Option<PathBuf>,
 }
 
-/// What a block tells the receipts that run in it.
+/// What all blocks of a chain at one protocol version have in common.
+#[derive(Clone, Copy)]
+pub(super) struct ChainContext<'a> {
+    pub(super) chain_id: &'a str,
+    /// Fees and limits.
+    pub(super) config: &'a RuntimeConfig,
+    /// The compiled contracts.
+    pub(super) cache: &'a dyn ContractRuntimeCache,
+}
+
+/// What a block tells the receipts that are executed in it.
 #[derive(Debug, Clone)]
 pub struct BlockContext {
     /// The block's height.
     pub height: BlockHeight,
-    /// The hash of the block below.
+    /// The hash of the block's parent.
     pub prev_block_hash: CryptoHash,
-    /// A hash of this block that is known before it is executed. Ids derived at protocol 84 to 88
-    /// use the height instead, so it only serves the callers' bookkeeping.
+    /// A hash of this block that is known before the block is applied. It serves only the caller's
+    /// bookkeeping: at protocol 84 to 88, ids are derived from the height instead.
     pub block_hash: CryptoHash,
-    /// Nanoseconds since 1970.
+    /// The block's time, in nanoseconds since 1970.
     pub timestamp: u64,
-    /// The block's random value, the source of every receipt's seed.
+    /// The block's random value, from which the seed of every receipt is derived.
     pub random_seed: CryptoHash,
-    /// The gas price, in yoctoNEAR a unit of gas.
+    /// The price of gas, in yoctoNEAR for each unit.
     pub gas_price: Balance,
-    /// The number of the epoch.
+    /// The number of the epoch, as contracts see it.
     pub epoch_height: EpochHeight,
-    /// The epoch's id.
+    /// The id of the epoch.
     pub epoch_id: EpochId,
-    /// The protocol version whose fees and rules hold.
+    /// The protocol version, which decides on fees and rules.
     pub protocol_version: ProtocolVersion,
-    /// The validators of the epoch and their stakes, in yoctoNEAR.
+    /// The validators of the epoch with their stakes, in yoctoNEAR.
     pub validators: Arc<BTreeMap<AccountId, Balance>>,
     /// The smallest stake that an account may offer, in yoctoNEAR.
     pub minimum_stake: Balance,
-    /// How much gas the block may burn before receipts are delayed.
+    /// The gas that the block may burn before further receipts are delayed.
     pub gas_limit: Gas,
 }
 
@@ -57,84 +70,32 @@ pub struct BlockContext {
 pub struct ApplyResult {
     /// The outcomes of transactions and receipts, in order of execution.
     pub outcomes: Vec<ExecutionOutcomeWithId>,
-    /// Receipts for the next block, data receipts and resumptions included.
+    /// Receipts for the next block, including data receipts and resumes.
     pub outgoing: Vec<Receipt>,
-    /// Every receipt that this block processed, in order (transactions' local receipts,
-    /// yields' receipts and data receipts included).
+    /// Every receipt that this block processed, in order. Local receipts, the receipts of yields
+    /// and data receipts are among them.
     pub processed_receipts: Vec<Receipt>,
-    /// Transactions that were not taken, with the reason.
+    /// Transactions that the block did not take, by hash, each with the reason.
     pub rejected: Vec<(CryptoHash, InvalidTxError)>,
-    /// Gas burnt by the block, paid for or not.
+    /// Gas burnt by the block, including gas that nobody pays for.
     pub gas_burnt: Gas,
     /// Tokens burnt by the block, in yoctoNEAR.
     pub tokens_burnt: Balance,
-    /// Stakes that accounts offered.
+    /// The stakes that accounts offered, the last offer of each account.
     pub validator_proposals: Vec<ValidatorStake>,
     /// Every key that the block changed, with the causes in order.
     pub state_changes: Vec<RawStateChangesWithTrieKey>,
-    /// Receipts in the queue of delayed ones after the block.
+    /// How many receipts stand in the queue of delayed receipts after the block.
     pub delayed_receipts: u64,
 }
 
-/// What a view call answered.
+/// The answer to a view call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewCallResult {
-    /// The bytes that the method returned, empty when it returned nothing.
+    /// The bytes that the method returned. Empty when it returned nothing.
     pub result: Vec<u8>,
-    /// What it logged.
+    /// The lines that the method logged.
     pub logs: Vec<String>,
-    /// Gas burnt; nobody pays for it.
+    /// The gas that the call burnt. Nobody pays for it.
     pub gas_burnt: Gas,
-}
-
-/// Why a view call has no answer. The text is what nearcore's RPC gives.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ViewCallError {
-    /// The account is not there.
-    #[error("Account ID #{requested_account_id} does not exist")]
-    AccountDoesNotExist {
-        /// The account asked for.
-        requested_account_id: AccountId,
-    },
-    /// The contract failed, or did what a view must not.
-    #[error("{message}")]
-    VmError {
-        /// nearcore's description of the failure.
-        message: String,
-        /// What the contract logged before.
-        logs: Vec<String>,
-        /// The typed failure, when the contract raised one.
-        error: Option<near_primitives::errors::FunctionCallError>,
-    },
-    /// The engine itself failed.
-    #[error("{message}")]
-    Internal {
-        /// What failed.
-        message: String,
-    },
-}
-
-/// A fault of the engine or of its stored state, never of a transaction.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RuntimeError {
-    /// Stored bytes do not decode.
-    #[error("the state holds a value that does not decode: {0}")]
-    CorruptState(String),
-    /// Balances or gas left the range of their types.
-    #[error("an amount overflowed while {0}")]
-    Overflow(&'static str),
-    /// The VM could not run a contract for a reason outside of the contract.
-    #[error("the contract VM failed: {0}")]
-    Vm(String),
-    /// A defect of the engine.
-    #[error("the engine panicked: {0}")]
-    Panicked(String),
-    /// The directory for compiled contracts cannot be used.
-    #[error("the contract cache at {path} cannot be opened: {reason}")]
-    ContractCache {
-        /// The directory.
-        path: PathBuf,
-        /// The system's reason.
-        reason: String,
-    },
 }

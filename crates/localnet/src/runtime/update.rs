@@ -1,82 +1,45 @@
-//! The changes of a block in the making (`core/store/src/trie/update.rs` in nearcore).
+//! The state before a block, with the changes that the block has made so far
+//! (`core/store/src/trie/update.rs` in nearcore).
 //!
-//! Reads see prospective changes first, then committed ones, then the state before the block. A receipt
-//! that fails rolls the prospective ones back.
+//! A read looks among the prospective changes first, then among the committed ones, then in the
+//! state before the block. When a receipt fails, its prospective changes are rolled back.
 
-use super::types::RuntimeError;
-use crate::state::{PathNode, State, Value, access_key_key, encode};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_crypto::PublicKey;
-use near_primitives::account::{AccessKey, Account};
-use near_primitives::hash::CryptoHash;
-use near_primitives::trie_key::TrieKey;
-use near_primitives::types::{
-    AccountId, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause,
+use near_primitives::{
+    account::{AccessKey, Account},
+    trie_key::TrieKey,
+    types::{AccountId, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause},
 };
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::{
+    error::RuntimeError,
+    reads::{Recorded, SeenNodes},
+};
+use crate::state::{PathNode, State, Value, access_key_key, encode};
+
+pub(super) use super::reads::NodeCount;
+
+/// The committed changes of one key.
 struct Committed {
     key: TrieKey,
+    /// Every change, with its cause, in order.
     changes: Vec<RawStateChange>,
+    /// The value after all of them. `None` if the key was removed.
     value: Option<Value>,
 }
 
-/// How many trie nodes an access read, by what each costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct NodeCount {
-    /// Read for the first time in this block.
-    pub(super) first: u64,
-    /// Read again.
-    pub(super) again: u64,
-}
-
-/// Trie nodes and values that contracts have read in this block, by hash. A node of NEAR keeps the
-/// same set (`AccountingState` in `runtime/runtime/src/ext.rs`).
-#[derive(Debug, Default)]
-struct SeenNodes(HashSet<CryptoHash>);
-
-impl SeenNodes {
-    fn visit(&mut self, hash: CryptoHash, count: &mut NodeCount) {
-        if self.0.insert(hash) {
-            count.first += 1;
-        } else {
-            count.again += 1;
-        }
-    }
-}
-
-/// What a node of NEAR records for those who check the block without having the state: each trie node
-/// and value of the state before the block that was read (`core/store/src/trie/trie_recording.rs`).
-#[derive(Debug, Default)]
-struct Recorded {
-    seen: HashSet<CryptoHash>,
-    /// Bytes, with an allowance for each removal.
-    size: u64,
-}
-
-impl Recorded {
-    /// A removal may need nodes beside its path; so much is reckoned for them.
-    const REMOVAL_SIZE: u64 = 2_000;
-
-    fn node(&mut self, node: PathNode) {
-        if self.seen.insert(node.hash) {
-            self.size += node.size;
-        }
-    }
-
-    fn value(&mut self, value: &Value) -> CryptoHash {
-        let hash = near_primitives::hash::hash(value);
-        self.node(PathNode { hash, size: super::amounts::len(value) });
-        hash
-    }
-}
-
-/// A value as a contract's access finds it.
+/// A value that a contract's access has found.
 pub(super) enum Found {
-    /// Written in this block: reading it costs no trie node.
+    /// It was written in this block. Reading it touches no trie node.
     Pending(Value),
-    /// From the state before the block.
+    /// It stands in the state before the block.
     Stored(Value),
 }
 
@@ -88,6 +51,7 @@ impl Found {
     }
 }
 
+/// The state before a block and the block's changes, by their encoded keys.
 pub(super) struct StateUpdate {
     base: State,
     committed: BTreeMap<Vec<u8>, Committed>,
@@ -107,6 +71,8 @@ impl StateUpdate {
         }
     }
 
+    /// What this block has changed a key to: `Some(None)` if it was removed, `None` if it is
+    /// unchanged.
     fn pending(&self, key: &[u8]) -> Option<&Option<Value>> {
         self.prospective
             .get(key)
@@ -114,7 +80,7 @@ impl StateUpdate {
             .or_else(|| self.committed.get(key).map(|committed| &committed.value))
     }
 
-    /// Reads the state before the block, recording the way.
+    /// Reads a key of the state before the block, and records the nodes on its path.
     fn read_base(&self, key: &[u8]) -> (Option<Value>, Vec<PathNode>) {
         let (value, path) = self.base.get_with_path(key);
         let mut recorded = self.recorded.borrow_mut();
@@ -122,9 +88,9 @@ impl StateUpdate {
         (value, path)
     }
 
-    /// Bytes recorded so far.
+    /// The size of the storage proof so far, in bytes.
     pub(super) fn recorded_size(&self) -> u64 {
-        self.recorded.borrow().size
+        self.recorded.borrow().size()
     }
 
     pub(super) fn get_raw(&self, key: &TrieKey) -> Option<Value> {
@@ -132,7 +98,7 @@ impl StateUpdate {
         if let Some(value) = self.pending(&raw) {
             return value.clone();
         }
-        // Code is handed out on another way.
+        // Code reaches those who check the block in another way, so it is no part of the proof.
         if matches!(key, TrieKey::ContractCode { .. } | TrieKey::GlobalContractCode { .. }) {
             return self.base.get_raw(&raw);
         }
@@ -143,7 +109,7 @@ impl StateUpdate {
         value
     }
 
-    /// Finds a value as a read of a contract does: through flat storage, which touches no node.
+    /// Finds a value as a contract's read does, which uses flat storage and touches no trie node.
     pub(super) fn find(&self, key: &TrieKey) -> Option<Found> {
         let key = key.to_vec();
         match self.pending(&key) {
@@ -152,8 +118,8 @@ impl StateUpdate {
         }
     }
 
-    /// Finds a value as a write of a contract does: through the trie, node by node. The value's own
-    /// node counts as well, since the caller gets the value.
+    /// Finds a value as a contract's write does, which goes through the trie node by node. The
+    /// value's own node counts as well, because the caller gets the value.
     pub(super) fn find_for_write(&self, key: &TrieKey) -> (Option<Value>, NodeCount) {
         let key = key.to_vec();
         if let Some(value) = self.pending(&key) {
@@ -171,7 +137,7 @@ impl StateUpdate {
         (value, count)
     }
 
-    /// Notes that a contract has read a stored value.
+    /// Counts a stored value that a contract has read.
     pub(super) fn note_value_read(&self, value: &Value) -> NodeCount {
         let mut count = NodeCount::default();
         let hash = self.recorded.borrow_mut().value(value);
@@ -185,8 +151,10 @@ impl StateUpdate {
     ) -> Result<Option<T>, RuntimeError> {
         self.get_raw(key)
             .map(|bytes| {
-                T::try_from_slice(&bytes)
-                    .map_err(|err| RuntimeError::CorruptState(format!("{key:?}: {err}")))
+                T::try_from_slice(&bytes).map_err(|error| {
+                    let source = Arc::new(error);
+                    RuntimeError::Undecodable { key: format!("{key:?}"), source }
+                })
             })
             .transpose()
     }
@@ -205,7 +173,7 @@ impl StateUpdate {
 
     pub(super) fn remove(&mut self, key: TrieKey) {
         if matches!(key, TrieKey::ContractData { .. }) {
-            self.recorded.get_mut().size += Recorded::REMOVAL_SIZE;
+            self.recorded.get_mut().removal();
         }
         self.prospective.insert(key.to_vec(), (key, None));
     }
@@ -235,7 +203,7 @@ impl StateUpdate {
         self.set(access_key_key(account_id, key), value);
     }
 
-    /// All keys that start with `prefix` and have a value, in order.
+    /// All keys that start with `prefix` and have a value, in ascending order.
     pub(super) fn keys_with_prefix(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         let mut keys: BTreeSet<Vec<u8>> =
             self.base.iter_prefix(prefix).map(|(key, _)| key).collect();
@@ -260,7 +228,7 @@ impl StateUpdate {
         keys.into_iter().collect()
     }
 
-    /// Makes the prospective changes part of the block.
+    /// Makes the prospective changes a part of the block, for the reason `cause`.
     pub(super) fn commit(&mut self, cause: &StateChangeCause) {
         for (raw, (key, value)) in std::mem::take(&mut self.prospective) {
             let change =
@@ -280,7 +248,7 @@ impl StateUpdate {
         self.prospective.clear();
     }
 
-    /// The state after the block, and what changed. Anything uncommitted is lost.
+    /// The state after the block, and the committed changes. Uncommitted changes are dropped.
     pub(super) fn finish(self) -> (State, Vec<RawStateChangesWithTrieKey>) {
         let mut state = self.base;
         let mut changes = Vec::with_capacity(self.committed.len());

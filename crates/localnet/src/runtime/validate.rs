@@ -1,29 +1,33 @@
-//! Checks of actions and receipts that need no state
+//! The checks of actions and receipts that need no state
 //! (`runtime/runtime/src/{action_validation,verifier}.rs` in nearcore).
 
-use super::amounts::{count, len};
-use super::fees::{delegated, total_prepaid_gas};
 use near_crypto::key_conversion::is_valid_staking_key;
 use near_parameters::vm::LimitConfig;
-use near_primitives::account::{AccessKey, AccessKeyPermission};
-use near_primitives::action::Action;
-use near_primitives::action::delegate::VersionedDelegateActionRef;
-use near_primitives::config::AccountIdValidityRulesVersion;
-use near_primitives::errors::{ActionsValidationError, ReceiptValidationError};
-use near_primitives::receipt::{Receipt, VersionedReceiptEnum};
-use near_primitives::types::{AccountId, Gas, ProtocolVersion};
-use near_primitives::version::ProtocolFeature;
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission},
+    action::{Action, delegate::VersionedDelegateActionRef},
+    config::AccountIdValidityRulesVersion,
+    errors::{ActionsValidationError, ReceiptValidationError},
+    receipt::{Receipt, VersionedReceiptEnum},
+    types::{AccountId, Gas, ProtocolVersion},
+    version::ProtocolFeature,
+};
 
-/// How strict a check is.
+use super::{
+    amounts::{count, len},
+    fees::{delegated, total_prepaid_gas},
+};
+
+/// Whether what is checked is new, which decides how strict the check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Of what was just made.
+    /// It was just made, so it must keep all rules of today.
     New,
-    /// Of what was made earlier, perhaps under older rules.
+    /// It was made earlier, perhaps under older rules.
     Existing,
 }
 
-/// What every check needs to know.
+/// The rules by which a check decides.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) limits: &'a LimitConfig,
@@ -33,7 +37,7 @@ pub(super) struct Rules<'a> {
 
 type Checked = Result<(), ActionsValidationError>;
 
-/// Checks the actions of a receipt or a transaction.
+/// Checks the actions of a receipt or a transaction for `receiver_id`.
 pub(super) fn actions(rules: Rules<'_>, actions: &[Action], receiver_id: &AccountId) -> Checked {
     let Rules { limits, mode, .. } = rules;
     if count(actions.len()) > limits.max_actions_per_receipt {
@@ -104,7 +108,7 @@ fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked
             public_key: Box::new(stake.public_key.clone()),
         }),
         Action::AddKey(add) => add_key(rules, &add.access_key),
-        // The names of accounts are checked when an action is decoded.
+        // The beneficiary's name was checked when the action was decoded.
         Action::DeleteAccount(_) => Ok(()),
         Action::Delegate(_) | Action::DelegateV2(_) => match delegated(action) {
             Some(inner) => delegate(rules, action, inner, receiver_id),
@@ -122,7 +126,7 @@ fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked
     }
 }
 
-/// What NEAR has and localnet does not: named in an error of a kind that clients know.
+/// The error for a feature that NEAR has and localnet does not. Its kind is one that clients know.
 fn lacking(rules: Rules<'_>, feature: &str) -> ActionsValidationError {
     ActionsValidationError::UnsupportedProtocolFeature {
         protocol_feature: format!("{feature} (NEAR has it, localnet lacks it)"),
@@ -130,6 +134,7 @@ fn lacking(rules: Rules<'_>, feature: &str) -> ActionsValidationError {
     }
 }
 
+/// Fails unless the protocol version has a feature.
 fn require(rules: Rules<'_>, feature: ProtocolFeature, name: &str) -> Checked {
     if feature.enabled(rules.protocol_version) {
         return Ok(());
@@ -233,7 +238,7 @@ fn permission(limits: &LimitConfig, permission: &AccessKeyPermission) -> Checked
     Ok(())
 }
 
-/// At most `limit` bytes of a text, cut where a character ends.
+/// The beginning of a text, at most `limit` bytes of it and no part of a character.
 fn shorten(text: &str, limit: usize) -> String {
     (0..=limit).rev().find_map(|end| text.get(..end)).unwrap_or_default().to_owned()
 }
@@ -266,7 +271,7 @@ fn delegate(
     actions(rules, &inner.get_actions(), receiver_id)
 }
 
-/// Checks a receipt before it is sent or taken.
+/// Checks a receipt before it is sent or processed.
 pub(super) fn receipt(rules: Rules<'_>, receipt: &Receipt) -> Result<(), ReceiptValidationError> {
     let limits = rules.limits;
     if rules.mode == Mode::New {
@@ -312,7 +317,8 @@ pub(super) fn receipt(rules: Rules<'_>, receipt: &Receipt) -> Result<(), Receipt
     }
 }
 
-/// A contract may name accounts that were parsed under looser rules.
+/// Checks the ids of the accounts. A contract may have named one that was parsed under looser
+/// rules.
 fn check_ids(receipt: &Receipt) -> Result<(), ReceiptValidationError> {
     let invalid = |id: &AccountId| AccountId::validate(id.as_str()).is_err();
     if invalid(receipt.predecessor_id()) {

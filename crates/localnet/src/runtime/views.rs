@@ -1,33 +1,33 @@
-//! View calls (`runtime/runtime/src/state_viewer/mod.rs` in nearcore).
+//! View calls, which run a method without changing anything
+//! (`runtime/runtime/src/state_viewer/mod.rs` in nearcore).
 
-use super::Runtime;
-use super::contracts::Call;
-use super::conversions;
-use super::external::CallExternal;
-use super::receipt_manager::ReceiptManager;
-use super::types::{BlockContext, RuntimeError, ViewCallError, ViewCallResult};
-use super::update::StateUpdate;
-use crate::state::{State, encode};
+use std::{rc::Rc, sync::Arc};
+
 use near_crypto::{KeyType, PublicKey};
-use near_primitives::account::Account;
-use near_primitives::config::ViewConfig;
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::{AccountId, Balance, Gas};
-use near_primitives::utils::create_random_seed;
-use near_primitives::version::ProtocolFeature;
+use near_primitives::{
+    account::Account,
+    config::ViewConfig,
+    hash::CryptoHash,
+    types::{AccountId, Balance, Gas},
+    utils::create_random_seed,
+    version::ProtocolFeature,
+};
 use near_vm_runner::logic::{ReturnData, VMContext};
-use std::rc::Rc;
-use std::sync::Arc;
 
-impl From<RuntimeError> for ViewCallError {
-    fn from(error: RuntimeError) -> Self {
-        Self::Internal { message: error.to_string() }
-    }
-}
+use super::{
+    contracts::Call,
+    conversions,
+    error::ViewCallError,
+    external::CallExternal,
+    receipt_manager::ReceiptManager,
+    types::{BlockContext, ChainContext, ViewCallResult},
+    update::StateUpdate,
+};
+use crate::state::{State, encode};
 
-/// Runs a method without changing anything.
+/// Runs a method on `state`. `ctx` describes the block that left it so.
 pub(super) fn call(
-    runtime: &Runtime,
+    chain: ChainContext<'_>,
     state: &State,
     ctx: &BlockContext,
     contract_id: &AccountId,
@@ -40,13 +40,12 @@ pub(super) fn call(
             requested_account_id: contract_id.clone(),
         });
     };
-    let config = runtime.config(ctx.protocol_version);
-    let gas = config.wasm_config.limit_config.max_gas_burnt;
+    let gas = chain.config.wasm_config.limit_config.max_gas_burnt;
     let view = ViewConfig { max_gas_burnt: gas };
     let contract = account.contract().into_owned();
     let vm_call = Call {
-        config,
-        cache: runtime.cache(),
+        config: chain.config,
+        cache: chain.cache,
         account_id: contract_id,
         contract: &contract,
         method,
@@ -55,7 +54,7 @@ pub(super) fn call(
     };
     let prepared = vm_call.prepare(&update);
     let seed = create_random_seed(CryptoHash::default(), state.root());
-    let context = context(ctx, contract_id, &account, args, gas, view, seed);
+    let context = vm_context(ctx, contract_id, &account, args, gas, view, seed);
     let mut external = CallExternal {
         update: &mut update,
         manager: ReceiptManager::default(),
@@ -64,7 +63,7 @@ pub(super) fn call(
         height: ctx.height,
         data_count: 0,
         validators: Arc::clone(&ctx.validators),
-        chain_id: runtime.chain_id(),
+        chain_id: chain.chain_id,
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(ctx.protocol_version),
         recorded_before: None,
     };
@@ -83,8 +82,8 @@ pub(super) fn call(
     Ok(ViewCallResult { result, logs: outcome.logs, gas_burnt: outcome.burnt_gas })
 }
 
-/// The contract calls itself, and nobody signed.
-fn context(
+/// The context of a view call. There is no signer, so the contract stands for every account.
+fn vm_context(
     ctx: &BlockContext,
     contract_id: &AccountId,
     account: &Account,

@@ -1,18 +1,20 @@
-//! CreateAccount and DeleteAccount (`runtime/runtime/src/actions.rs`, `remove_account` in
-//! `core/store/src/utils/mod.rs` of nearcore).
+//! CreateAccount and DeleteAccount (`runtime/runtime/src/actions.rs`, and `remove_account` in
+//! `core/store/src/utils/mod.rs`, of nearcore).
 
-use super::super::block::Block;
-use super::super::types::RuntimeError;
-use super::code::contract_storage;
-use super::result::ActionResult;
-use near_primitives::account::{Account, AccountContract};
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::receipt::Receipt;
-use near_primitives::trie_key::{TrieKey, trie_key_parsers};
-use near_primitives::types::{AccountId, Balance};
-use near_primitives::version::ProtocolFeature;
+use near_primitives::{
+    account::{Account, AccountContract},
+    errors::ActionErrorKind,
+    receipt::Receipt,
+    trie_key::{TrieKey, trie_key_parsers},
+    types::{AccountId, Balance},
+    version::ProtocolFeature,
+};
 
-/// Creates a sub-account of the predecessor, or a top-level account for the registrar.
+use super::{code::contract_storage, context::existing, result::ActionResult};
+use crate::runtime::{block::Block, error::RuntimeError};
+
+/// Creates a sub-account of the predecessor, or a top-level account. Only the registrar may create
+/// short top-level accounts.
 pub(super) fn create(
     block: &Block<'_>,
     account: &mut Option<Account>,
@@ -43,13 +45,13 @@ pub(super) fn create(
     *account = Some(empty_account(block, Balance::ZERO));
 }
 
-/// An account with nothing but a balance.
+/// An account that has a balance and nothing else.
 pub(super) fn empty_account(block: &Block<'_>, balance: Balance) -> Account {
     let storage = block.config.fees.storage_usage_config.num_bytes_account;
     Account::new(balance, Balance::ZERO, AccountContract::None, storage)
 }
 
-/// Deletes the account and sends what it held to a beneficiary.
+/// Deletes the account and sends its balance to a beneficiary.
 pub(super) fn delete(
     block: &mut Block<'_>,
     account: &mut Option<Account>,
@@ -59,7 +61,7 @@ pub(super) fn delete(
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
     let account_id = receipt.receiver_id();
-    let deleted = super::present(account)?;
+    let deleted = existing(account)?;
     let counts_global = ProtocolFeature::FixDeleteAccountGlobalContractStorageUsage
         .enabled(block.ctx.protocol_version);
     let contract = match deleted.contract().as_ref() {
@@ -81,13 +83,14 @@ pub(super) fn delete(
     Ok(())
 }
 
-/// Removes the account's record, code, keys and data. Receipts that wait for data or a resume stay.
+/// Removes the account's record, code, keys and data from the state. Receipts that wait for data or
+/// for a resume stay there.
 fn remove(block: &mut Block<'_>, account_id: &AccountId) -> Result<(), RuntimeError> {
     let update = &mut block.update;
     update.remove(TrieKey::Account { account_id: account_id.clone() });
     update.remove(TrieKey::ContractCode { account_id: account_id.clone() });
     let malformed = |raw: &[u8]| {
-        RuntimeError::CorruptState(format!("a malformed key of {account_id}: {raw:?}"))
+        RuntimeError::Inconsistent(format!("a malformed key of {account_id}: {raw:?}"))
     };
     let prefix = trie_key_parsers::get_raw_prefix_for_access_keys(account_id);
     for raw in update.keys_with_prefix(&prefix) {

@@ -1,14 +1,16 @@
-//! Whether an action may run: does its account exist, and may the actor do this to it
-//! (`check_account_existence`, `check_actor_permissions` in nearcore's `runtime/runtime/src/actions.rs`).
+//! Whether an action may be applied: whether its account exists, and whether the actor may do this
+//! to the account (`check_account_existence` and `check_actor_permissions` in nearcore's
+//! `runtime/runtime/src/actions.rs`).
 
 use near_parameters::RuntimeConfig;
-use near_primitives::account::Account;
-use near_primitives::account::id::AccountType;
-use near_primitives::action::Action;
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::types::AccountId;
+use near_primitives::{
+    account::{Account, id::AccountType},
+    action::Action,
+    errors::ActionErrorKind,
+    types::AccountId,
+};
 
-/// Whether a first transfer creates the account.
+/// Whether an account with this id is created by the first transfer to it.
 fn is_implicit(account_id: &AccountId, config: &RuntimeConfig) -> bool {
     match account_id.get_account_type() {
         AccountType::NearImplicitAccount | AccountType::NearDeterministicAccount => true,
@@ -18,6 +20,7 @@ fn is_implicit(account_id: &AccountId, config: &RuntimeConfig) -> bool {
     }
 }
 
+/// Fails unless the account exists, or does not exist yet, as the action needs it.
 pub(super) fn existence(
     action: &Action,
     account: Option<&Account>,
@@ -30,7 +33,7 @@ pub(super) fn existence(
         (Action::CreateAccount(_), Some(_)) => {
             Err(ActionErrorKind::AccountAlreadyExists { account_id })
         }
-        // Else a batch could create an implicit account and add a key of its own.
+        // Otherwise a batch could create an implicit account and add a key of its own choice.
         (Action::CreateAccount(_), None) if is_implicit(&account_id, config) => {
             Err(ActionErrorKind::OnlyImplicitAccountCreationAllowed { account_id })
         }
@@ -48,13 +51,15 @@ pub(super) fn existence(
     }
 }
 
+/// Fails if only the account itself may do this and the actor is another account, or if the account
+/// is to be deleted while it has a stake.
 pub(super) fn permission(
     action: &Action,
     account: Option<&Account>,
     actor_id: &AccountId,
     account_id: &AccountId,
 ) -> Result<(), ActionErrorKind> {
-    let for_owner = matches!(
+    let only_by_itself = matches!(
         action,
         Action::DeployContract(_)
             | Action::Stake(_)
@@ -65,14 +70,14 @@ pub(super) fn permission(
             | Action::UseGlobalContract(_)
             | Action::WithdrawFromGasKey(_)
     );
-    if for_owner && actor_id != account_id {
+    if only_by_itself && actor_id != account_id {
         return Err(ActionErrorKind::ActorNoPermission {
             account_id: account_id.clone(),
             actor_id: actor_id.clone(),
         });
     }
-    let stakes = account.is_some_and(|account| !account.locked().is_zero());
-    if matches!(action, Action::DeleteAccount(_)) && stakes {
+    let has_stake = account.is_some_and(|account| !account.locked().is_zero());
+    if matches!(action, Action::DeleteAccount(_)) && has_stake {
         return Err(ActionErrorKind::DeleteAccountStaking { account_id: account_id.clone() });
     }
     Ok(())

@@ -1,15 +1,17 @@
 //! DeployContract (`runtime/runtime/src/actions.rs` in nearcore).
 
-use super::super::amounts::len;
-use super::super::block::Block;
-use super::super::types::RuntimeError;
-use near_primitives::account::{Account, AccountContract};
-use near_primitives::trie_key::TrieKey;
-use near_primitives::types::{AccountId, StorageUsage};
-use near_vm_runner::{ContractCode, precompile_contract};
 use std::sync::Arc;
 
-/// The bytes that an account pays for its contract.
+use near_primitives::{
+    account::{Account, AccountContract},
+    trie_key::TrieKey,
+    types::{AccountId, StorageUsage},
+};
+use near_vm_runner::{ContractCode, precompile_contract};
+
+use crate::runtime::{amounts::len, block::Block, error::RuntimeError};
+
+/// The bytes of storage that an account's contract takes.
 pub(super) fn contract_storage(
     block: &Block<'_>,
     account_id: &AccountId,
@@ -24,7 +26,7 @@ pub(super) fn contract_storage(
     }
 }
 
-/// Replaces what an account pays for its contract.
+/// Gives an account another contract, which takes `bytes` of storage.
 pub(super) fn replace_contract(
     block: &Block<'_>,
     account: &mut Account,
@@ -41,18 +43,18 @@ pub(super) fn replace_contract(
     account.set_storage_usage(usage);
     account
         .set_contract(contract)
-        .map_err(|error| RuntimeError::CorruptState(format!("{account_id}: {error}")))
+        .map_err(|source| RuntimeError::Account { account_id: account_id.clone(), source })
 }
 
-/// Compiles code ahead of its first call. Code that does not compile fails when it is called.
+/// Compiles code before its first call. Code that does not compile fails when it is called.
 pub(super) fn precompile(block: &Block<'_>, code: &ContractCode) {
     let config = Arc::clone(&block.config.wasm_config);
-    if let Err(error) = precompile_contract(code, config, Some(block.runtime.cache())) {
+    if let Err(error) = precompile_contract(code, config, Some(block.cache)) {
         tracing::warn!(%error, "a compiled contract could not be cached");
     }
 }
 
-/// Deploys code on the account.
+/// Deploys code on an account.
 pub(super) fn deploy(
     block: &mut Block<'_>,
     account: &mut Account,

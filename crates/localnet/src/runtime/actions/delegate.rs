@@ -1,28 +1,32 @@
-//! Meta transactions, NEP-366 (`apply_delegate_action` in nearcore's `runtime/runtime/src/actions.rs`).
+//! Meta transactions (NEP-366; `apply_delegate_action` in nearcore's
+//! `runtime/runtime/src/actions.rs`).
 
-use super::super::amounts::{add_compute, add_gas};
-use super::super::block::Block;
-use super::super::fees::{
-    receipt_exec_fee, total_prepaid_exec_fees, total_prepaid_gas, total_prepaid_send_fees,
-};
-use super::super::receipts::execute::Running;
-use super::super::types::RuntimeError;
-use super::result::ActionResult;
 use near_parameters::SignatureKind;
-use near_primitives::account::{AccessKey, FunctionCallPermission};
-use near_primitives::action::Action;
-use near_primitives::action::delegate::{
-    VersionedDelegateActionRef, VersionedSignedDelegateActionRef,
+use near_primitives::{
+    account::{AccessKey, FunctionCallPermission},
+    action::{
+        Action,
+        delegate::{VersionedDelegateActionRef, VersionedSignedDelegateActionRef},
+    },
+    errors::{ActionErrorKind, InvalidAccessKeyError},
+    receipt::{ActionReceipt, ReceiptEnum},
+    version::ProtocolFeature,
 };
-use near_primitives::errors::{ActionErrorKind, InvalidAccessKeyError};
-use near_primitives::hash::CryptoHash;
-use near_primitives::receipt::{ActionReceipt, Receipt, ReceiptEnum, ReceiptV0};
-use near_primitives::version::ProtocolFeature;
 
-/// Checks the inner signature and sends the inner actions on, from their sender.
+use super::{context::ReceiptContext, result::ActionResult};
+use crate::runtime::{
+    amounts::{add_compute, add_gas},
+    block::Block,
+    error::RuntimeError,
+    fees::{receipt_exec_fee, total_prepaid_exec_fees, total_prepaid_gas, total_prepaid_send_fees},
+    new_receipts::without_id,
+};
+
+/// Checks the inner signature and the sender's key, and sends the inner actions in a receipt of the
+/// sender.
 pub(super) fn apply(
     block: &mut Block<'_>,
-    running: &Running<'_>,
+    context: &ReceiptContext<'_>,
     signed: VersionedSignedDelegateActionRef<'_>,
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
@@ -33,7 +37,7 @@ pub(super) fn apply(
             result.compute_usage = add_compute(result.compute_usage, cost.compute)?;
         }
     }
-    if let Err(kind) = check(block, running, signed, inner) {
+    if let Err(kind) = check(block, context, signed, inner) {
         result.fail(kind);
         return Ok(());
     }
@@ -55,20 +59,20 @@ pub(super) fn apply(
             return Ok(());
         }
     }
-    send(block, running, inner, result)
+    send(block, context, inner, result)
 }
 
-/// Sends the inner actions. The relayer has paid for everything; a deposit that comes back goes to the
-/// sender, gas to the relayer.
+/// Sends the inner actions. The relayer has paid for everything. If the actions fail, their deposit
+/// is refunded to the sender; unused gas is refunded to the relayer.
 fn send(
     block: &Block<'_>,
-    running: &Running<'_>,
+    context: &ReceiptContext<'_>,
     inner: VersionedDelegateActionRef<'_>,
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
-    let outer = running.action_receipt;
+    let outer = context.action_receipt;
     let actions = inner.get_actions();
-    let config = &block.config;
+    let config = block.config;
     let exec = total_prepaid_exec_fees(config, &actions, inner.receiver_id())?.gas;
     let required = add_gas(exec, total_prepaid_gas(&actions)?)?;
     let required = add_gas(required, receipt_exec_fee(config).gas)?;
@@ -76,25 +80,22 @@ fn send(
     result.gas_used = add_gas(add_gas(result.gas_used, required)?, send.gas)?;
     result.gas_burnt = add_gas(result.gas_burnt, send.gas)?;
     result.compute_usage = add_compute(result.compute_usage, send.compute)?;
-    result.new_receipts.push(Receipt::V0(ReceiptV0 {
-        predecessor_id: running.receipt.receiver_id().clone(),
-        receiver_id: inner.receiver_id().clone(),
-        receipt_id: CryptoHash::default(),
-        receipt: ReceiptEnum::Action(ActionReceipt {
-            signer_id: outer.signer_id().clone(),
-            signer_public_key: outer.signer_public_key().clone(),
-            gas_price: outer.gas_price(),
-            output_data_receivers: Vec::new(),
-            input_data_ids: Vec::new(),
-            actions,
-        }),
-    }));
+    let receipt = ReceiptEnum::Action(ActionReceipt {
+        signer_id: outer.signer_id().clone(),
+        signer_public_key: outer.signer_public_key().clone(),
+        gas_price: outer.gas_price(),
+        output_data_receivers: Vec::new(),
+        input_data_ids: Vec::new(),
+        actions,
+    });
+    let (from, to) = (context.receipt.receiver_id(), inner.receiver_id().clone());
+    result.new_receipts.push(without_id(from, to, receipt));
     Ok(())
 }
 
 fn check(
     block: &Block<'_>,
-    running: &Running<'_>,
+    context: &ReceiptContext<'_>,
     signed: VersionedSignedDelegateActionRef<'_>,
     inner: VersionedDelegateActionRef<'_>,
 ) -> Result<(), ActionErrorKind> {
@@ -104,7 +105,7 @@ fn check(
     if block.ctx.height > inner.max_block_height() {
         return Err(ActionErrorKind::DelegateActionExpired);
     }
-    let receiver_id = running.receipt.receiver_id();
+    let receiver_id = context.receipt.receiver_id();
     if inner.sender_id() != receiver_id {
         return Err(ActionErrorKind::DelegateActionSenderDoesNotMatchTxReceiver {
             sender_id: inner.sender_id().clone(),
@@ -114,18 +115,19 @@ fn check(
     Ok(())
 }
 
-/// Checks the sender's key. Returns it with its nonce moved on.
+/// Checks the sender's key against the delegate action. Returns the key with the nonce that the
+/// action has used.
 fn check_key(
     block: &Block<'_>,
     inner: VersionedDelegateActionRef<'_>,
     mut access_key: AccessKey,
 ) -> Result<AccessKey, ActionErrorKind> {
-    let refuse = ActionErrorKind::DelegateActionAccessKeyError;
+    let invalid_key = ActionErrorKind::DelegateActionAccessKeyError;
     if access_key.gas_key_info().is_some() {
-        return Err(refuse(InvalidAccessKeyError::DelegateActionRequiresNonGasKey));
+        return Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresNonGasKey));
     }
     if inner.nonce().nonce_index().is_some() {
-        return Err(refuse(InvalidAccessKeyError::DelegateActionRequiresGasKey));
+        return Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresGasKey));
     }
     let delegate_nonce = inner.nonce().nonce();
     if delegate_nonce <= access_key.nonce {
@@ -139,10 +141,11 @@ fn check_key(
         return Err(ActionErrorKind::DelegateActionNonceTooLarge { delegate_nonce, upper_bound });
     }
     if let Some(permission) = access_key.permission.function_call_permission() {
-        // Before protocol 85 a later check's error took the place of the one about the deposit.
+        // Before protocol 85, the error of a later check took precedence over the one about the
+        // deposit.
         let first_error_wins = ProtocolFeature::FixDelegateActionDepositWithFunctionCallError
             .enabled(block.ctx.protocol_version);
-        check_permission(permission, inner, first_error_wins).map_err(refuse)?;
+        check_permission(permission, inner, first_error_wins).map_err(invalid_key)?;
     }
     access_key.nonce = delegate_nonce;
     Ok(access_key)

@@ -1,31 +1,32 @@
 //! The FunctionCall action (`runtime/runtime/src/function_call.rs` in nearcore).
 
-use crate::runtime::actions::result::ActionResult;
-use crate::runtime::amounts::{add_compute, add_gas, add_tokens};
-use crate::runtime::block::Block;
-use crate::runtime::contracts::Call;
-use crate::runtime::conversions;
-use crate::runtime::external::CallExternal;
-use crate::runtime::receipt_manager::{NewReceipt, NewResume, ReceiptManager};
-use crate::runtime::receipts::execute::Running;
-use crate::runtime::types::RuntimeError;
-use crate::state::encode;
-use near_primitives::account::Account;
-use near_primitives::action::FunctionCallAction;
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::hash::CryptoHash;
-use near_primitives::receipt::{ActionReceiptV2, DataReceipt, Receipt, ReceiptEnum, ReceiptV0};
-use near_primitives::types::AccountId;
-use near_primitives::utils::create_random_seed;
-use near_primitives::version::ProtocolFeature;
-use near_vm_runner::logic::{VMContext, VMOutcome};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
-/// Runs a method of the receiver's contract.
-pub(crate) fn apply(
+use near_primitives::{
+    account::Account, action::FunctionCallAction, errors::ActionErrorKind, hash::CryptoHash,
+    utils::create_random_seed, version::ProtocolFeature,
+};
+use near_vm_runner::logic::{VMContext, VMOutcome};
+
+use super::{context::ReceiptContext, result::ActionResult};
+use crate::{
+    runtime::{
+        amounts::{add_compute, add_gas, add_tokens},
+        block::Block,
+        contracts::Call,
+        conversions,
+        error::RuntimeError,
+        external::CallExternal,
+        receipt_manager::ReceiptManager,
+        yields,
+    },
+    state::encode,
+};
+
+/// Calls a method of the receiver's contract.
+pub(super) fn apply(
     block: &mut Block<'_>,
-    running: &Running<'_>,
+    receipt_context: &ReceiptContext<'_>,
     account: &mut Account,
     call: &FunctionCallAction,
     action_hash: CryptoHash,
@@ -33,7 +34,7 @@ pub(crate) fn apply(
     result: &mut ActionResult,
 ) -> Result<(), RuntimeError> {
     add_tokens(account.amount(), call.deposit)?;
-    let (outcome, manager) = run(block, running, account, call, action_hash, is_last)?;
+    let (outcome, manager) = run(block, receipt_context, account, call, action_hash, is_last)?;
 
     result.gas_burnt = add_gas(result.gas_burnt, outcome.burnt_gas)?;
     result.gas_burnt_for_function_call =
@@ -47,15 +48,16 @@ pub(crate) fn apply(
         result.fail(ActionErrorKind::FunctionCallError(error));
         return Ok(());
     }
-    let account_id = running.receipt.receiver_id();
+    let account_id = receipt_context.receipt.receiver_id();
     for receipt in &manager.receipts {
         if let (true, [data_id]) = (receipt.is_yield, &*receipt.input_data_ids) {
-            block.enqueue_timeout(account_id, *data_id)?;
+            yields::enqueue_timeout(block, account_id, *data_id)?;
         }
     }
-    let receipts = manager.receipts.into_iter().map(|new| action_receipt(running, new));
+    let parent = receipt_context.action_receipt;
+    let receipts = manager.receipts.into_iter().map(|new| new.into_receipt(account_id, parent));
     result.new_receipts.extend(receipts);
-    let resumes = manager.resumes.into_iter().map(|new| resume_receipt(account_id, new));
+    let resumes = manager.resumes.into_iter().map(|new| new.into_receipt(account_id));
     result.new_receipts.extend(resumes);
     account.set_amount(outcome.balance);
     account.set_storage_usage(outcome.storage_usage);
@@ -64,21 +66,20 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Runs the method. Returns what the VM reports, and the receipts that the method made.
 fn run(
     block: &mut Block<'_>,
-    running: &Running<'_>,
+    receipt_context: &ReceiptContext<'_>,
     account: &Account,
     call: &FunctionCallAction,
     action_hash: CryptoHash,
     is_last: bool,
 ) -> Result<(VMOutcome, ReceiptManager), RuntimeError> {
-    let account_id = running.receipt.receiver_id();
+    let account_id = receipt_context.receipt.receiver_id();
     let contract = account.contract().into_owned();
-    let config = Arc::clone(&block.config);
-    let runtime = block.runtime;
     let vm_call = Call {
-        config: &config,
-        cache: runtime.cache(),
+        config: block.config,
+        cache: block.cache,
         account_id,
         contract: &contract,
         method: &call.method_name,
@@ -86,7 +87,7 @@ fn run(
         view: None,
     };
     let prepared = vm_call.prepare(&block.update);
-    let context = context(block, running, account, call, action_hash, is_last);
+    let context = vm_context(block, receipt_context, account, call, action_hash, is_last);
     let mut external = CallExternal {
         update: &mut block.update,
         manager: ReceiptManager::default(),
@@ -95,8 +96,8 @@ fn run(
         height: block.ctx.height,
         data_count: 0,
         validators: Arc::clone(&block.ctx.validators),
-        chain_id: runtime.chain_id(),
-        recorded_before: running.recorded_before,
+        chain_id: block.chain_id,
+        recorded_before: receipt_context.recorded_before,
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(block.ctx.protocol_version),
     };
     let mut outcome = vm_call.run(prepared, &mut external, &context)?;
@@ -109,16 +110,16 @@ fn run(
     Ok((outcome, manager))
 }
 
-fn context(
+fn vm_context(
     block: &Block<'_>,
-    running: &Running<'_>,
+    receipt_context: &ReceiptContext<'_>,
     account: &Account,
     call: &FunctionCallAction,
     action_hash: CryptoHash,
     is_last: bool,
 ) -> VMContext {
-    let Running { receipt, action_receipt, promise_results, .. } = running;
-    // Results go on from the last action only.
+    let ReceiptContext { receipt, action_receipt, promise_results, .. } = receipt_context;
+    // Only the last action has its result sent to those who wait for it.
     let output_data_receivers = if is_last {
         action_receipt.output_data_receivers().iter().map(|to| to.receiver_id.clone()).collect()
     } else {
@@ -145,48 +146,4 @@ fn context(
         view_config: None,
         output_data_receivers,
     }
-}
-
-/// A receipt without its id, which depends on what else the receipt at hand makes.
-fn unnumbered(from: &AccountId, to: AccountId, receipt: ReceiptEnum) -> Receipt {
-    Receipt::V0(ReceiptV0 {
-        predecessor_id: from.clone(),
-        receiver_id: to,
-        receipt_id: CryptoHash::default(),
-        receipt,
-    })
-}
-
-fn action_receipt(running: &Running<'_>, new: NewReceipt) -> Receipt {
-    let parent = running.action_receipt;
-    let receipt = ActionReceiptV2 {
-        signer_id: parent.signer_id().clone(),
-        refund_to: new.refund_to,
-        signer_public_key: parent.signer_public_key().clone(),
-        gas_price: parent.gas_price(),
-        output_data_receivers: new.output_data_receivers,
-        input_data_ids: new.input_data_ids,
-        actions: new.actions,
-    };
-    let receipt = if new.is_yield {
-        ReceiptEnum::PromiseYieldV2(receipt)
-    } else {
-        ReceiptEnum::ActionV2(receipt)
-    };
-    unnumbered(running.receipt.receiver_id(), new.receiver_id, receipt)
-}
-
-fn resume_receipt(account_id: &AccountId, new: NewResume) -> Receipt {
-    let data = DataReceipt { data_id: new.data_id, data: Some(new.data) };
-    unnumbered(account_id, account_id.clone(), ReceiptEnum::PromiseResume(data))
-}
-
-/// The data that a finished receipt sends to one that waits for it.
-pub(crate) fn data_receipt(
-    from: &AccountId,
-    to: AccountId,
-    data_id: CryptoHash,
-    data: Option<Vec<u8>>,
-) -> Receipt {
-    unnumbered(from, to, ReceiptEnum::Data(DataReceipt { data_id, data }))
 }

@@ -1,28 +1,34 @@
-//! Global contracts: deployed once, used by any account
+//! Global contracts, which are deployed once and can be used by any account
 //! (`runtime/runtime/src/global_contracts.rs` in nearcore).
 
-use super::super::amounts::{add_compute, add_tokens, count, len};
-use super::super::block::Block;
-use super::super::contracts::global_code_key;
-use super::super::types::RuntimeError;
-use super::code::{precompile, replace_contract};
-use super::result::ActionResult;
-use near_primitives::account::{Account, AccountContract};
-use near_primitives::action::{
-    DeployGlobalContractAction, GlobalContractDeployMode, GlobalContractIdentifier,
+use near_primitives::{
+    account::{Account, AccountContract},
+    action::{DeployGlobalContractAction, GlobalContractDeployMode, GlobalContractIdentifier},
+    errors::ActionErrorKind,
+    hash::hash,
+    receipt::{GlobalContractDistributionReceipt, Receipt},
+    trie_key::TrieKey,
+    types::{AccountId, ShardId, StateChangeCause},
 };
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::hash::hash;
-use near_primitives::receipt::{GlobalContractDistributionReceipt, Receipt};
-use near_primitives::trie_key::TrieKey;
-use near_primitives::types::{AccountId, ShardId, StateChangeCause};
 use near_vm_runner::ContractCode;
+
+use super::{
+    code::{precompile, replace_contract},
+    result::ActionResult,
+};
+use crate::runtime::{
+    amounts::{add_compute, add_tokens, count, len},
+    block::Block,
+    contracts::global_code_key,
+    error::RuntimeError,
+};
 
 fn nonce_key(identifier: GlobalContractIdentifier) -> TrieKey {
     TrieKey::GlobalContractNonce { identifier: identifier.into() }
 }
 
-/// Burns the price of the code's bytes and sends the code out. It can be used from the next block on.
+/// Burns the price of the code's storage and sends the code out in a receipt. Accounts can use it
+/// once that receipt has been processed, which is in the next block.
 pub(super) fn deploy(
     block: &mut Block<'_>,
     account: &mut Account,
@@ -63,7 +69,7 @@ pub(super) fn deploy(
     Ok(())
 }
 
-/// Makes the account use a global contract in place of its own.
+/// Makes the account use a global contract instead of its own.
 pub(super) fn use_on(
     block: &mut Block<'_>,
     account: &mut Account,
@@ -88,15 +94,15 @@ pub(super) fn use_on(
     Ok(())
 }
 
-/// Stores the code that a deployment sent out, unless a later deployment has arrived before.
-pub(in super::super) fn distribute(
+/// Stores the code that a deployment sent out, unless the code of a later one has arrived already.
+pub(crate) fn distribute(
     block: &mut Block<'_>,
     receipt: &Receipt,
     distribution: &GlobalContractDistributionReceipt,
 ) -> Result<(), RuntimeError> {
     let identifier = distribution.id().clone();
     let key = nonce_key(identifier.clone());
-    // The nonce was stored when the code was sent out: the same one is fresh.
+    // The nonce was stored when the code was sent out, so an equal nonce is the newest.
     if distribution.nonce() < block.update.get::<u64>(&key)?.unwrap_or_default() {
         return Ok(());
     }
@@ -105,7 +111,7 @@ pub(in super::super) fn distribute(
     block.update.set_raw(global_code_key(identifier), code.clone());
     let receipt_hash = receipt.get_hash();
     block.update.commit(&StateChangeCause::ReceiptProcessing { receipt_hash });
-    // What compiling takes of the block; nobody pays gas for it here.
+    // Compiling takes time of the block, although nobody pays gas for it here.
     let fees = &block.config.fees;
     let bytes = fees.deploy_global_contract_execution_per_byte.saturating_mul(len(code));
     let compute = fees.deploy_global_contract_execution_base.saturating_add(bytes);

@@ -1,23 +1,26 @@
 //! AddKey and DeleteKey (`runtime/runtime/src/access_keys.rs` in nearcore).
 
-use super::super::amounts::count;
-use super::super::block::Block;
-use super::super::types::RuntimeError;
-use super::result::ActionResult;
-use crate::state::{access_key_key, encode};
 use near_crypto::PublicKey;
-use near_primitives::account::{AccessKey, Account};
-use near_primitives::action::AddKeyAction;
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::types::{AccountId, BlockHeight, Nonce, StorageUsage};
+use near_primitives::{
+    account::{AccessKey, Account},
+    action::AddKeyAction,
+    errors::ActionErrorKind,
+    types::{AccountId, BlockHeight, Nonce, StorageUsage},
+};
 
-/// A new key's nonce. It grows with the height, so that a key that is deleted and added again takes no
-/// old transaction.
+use super::result::ActionResult;
+use crate::{
+    runtime::{amounts::count, block::Block, error::RuntimeError},
+    state::{access_key_key, encode},
+};
+
+/// The nonce with which a new key begins. It grows with the height, so that a key which is deleted
+/// and added again accepts no old transaction.
 pub(super) fn first_nonce(height: BlockHeight) -> Nonce {
     height.saturating_sub(1).saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER)
 }
 
-/// The bytes that a key takes.
+/// The bytes of storage that a key takes.
 pub(super) fn storage_usage(
     block: &Block<'_>,
     public_key: &PublicKey,

@@ -1,63 +1,60 @@
-//! The actions of a receipt, one by one (`apply_action` in nearcore's `runtime/runtime/src/lib.rs`).
+//! What the actions of a receipt do (`apply_action` in nearcore's `runtime/runtime/src/lib.rs`).
 
 mod accounts;
 mod checks;
 mod code;
+mod context;
 mod delegate;
-pub(super) mod function_call;
-pub(super) mod global;
+mod function_call;
+mod global;
 mod keys;
-pub(super) mod result;
+mod result;
 mod stake;
 mod transfer;
 
-use super::block::Block;
-use super::fees::exec_fee;
-use super::receipts::execute::Running;
-use super::types::RuntimeError;
-use near_primitives::account::id::AccountType;
-use near_primitives::account::{Account, AccountContract};
-use near_primitives::action::Action;
-use near_primitives::action::delegate::VersionedSignedDelegateActionRef;
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::AccountId;
-use result::ActionResult;
+use near_primitives::{
+    account::{Account, AccountContract, id::AccountType},
+    action::{Action, delegate::VersionedSignedDelegateActionRef},
+    errors::ActionErrorKind,
+    hash::CryptoHash,
+    types::AccountId,
+};
 
-/// An account that a check has found to be there.
-fn present(account: &mut Option<Account>) -> Result<&mut Account, RuntimeError> {
-    account.as_mut().ok_or_else(|| {
-        RuntimeError::CorruptState("an action needs an account that is not there".to_owned())
-    })
-}
+use self::context::existing;
+use crate::runtime::{block::Block, error::RuntimeError, fees::exec_fee};
 
-/// Executes the action at `index`. `actor_id` is on whose behalf it runs.
+pub(super) use self::{
+    context::ReceiptContext, global::distribute as distribute_global_contract, result::ActionResult,
+};
+
+/// Applies the action at `index`. `actor_id` is the account on whose behalf it acts: at first the
+/// receipt's predecessor, and an account that an action has created from then on.
 pub(super) fn apply(
     block: &mut Block<'_>,
-    running: &Running<'_>,
+    context: &ReceiptContext<'_>,
     account: &mut Option<Account>,
     actor_id: &mut AccountId,
     index: usize,
     action_hash: CryptoHash,
 ) -> Result<ActionResult, RuntimeError> {
-    let receipt = running.receipt;
+    let receipt = context.receipt;
     let account_id = receipt.receiver_id();
-    let actions = running.action_receipt.actions();
+    let actions = context.action_receipt.actions();
     let Some(action) = actions.get(index) else {
-        return Err(RuntimeError::CorruptState(format!("a receipt has no action {index}")));
+        return Err(RuntimeError::Inconsistent(format!("a receipt has no action {index}")));
     };
-    let mut result = ActionResult::new(exec_fee(&block.config, action, account_id)?);
+    let mut result = ActionResult::new(exec_fee(block.config, action, account_id)?);
     result.contracts = vec![
         account.as_ref().map_or(AccountContract::None, |account| account.contract().into_owned()),
     ];
     let is_refund = receipt.predecessor_id().is_system();
-    // A transfer may come before other actions only on an account whose id commits to its contract
-    // (`FixDeterministicAccountIdCreation`).
+    // A transfer that creates an account must be the only action, unless the account's id commits
+    // to its contract (`FixDeterministicAccountIdCreation`).
     let alone = actions.len() == 1
         || account_id.get_account_type() == AccountType::NearDeterministicAccount;
     let may_create_implicit = alone && !is_refund;
     let checked =
-        checks::existence(action, account.as_ref(), account_id, &block.config, may_create_implicit)
+        checks::existence(action, account.as_ref(), account_id, block.config, may_create_implicit)
             .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
     if let Err(kind) = checked {
         result.fail(kind);
@@ -68,25 +65,25 @@ pub(super) fn apply(
             accounts::create(block, account, actor_id, receipt, &mut result);
         }
         Action::DeployContract(deploy) => {
-            code::deploy(block, present(account)?, account_id, &deploy.code)?;
+            code::deploy(block, existing(account)?, account_id, &deploy.code)?;
         }
         Action::FunctionCall(call) => {
             let is_last = index + 1 == actions.len();
-            let account = present(account)?;
-            function_call::apply(block, running, account, call, action_hash, is_last, &mut result)?;
+            let account = existing(account)?;
+            function_call::apply(block, context, account, call, action_hash, is_last, &mut result)?;
         }
         Action::Transfer(transfer) => {
-            transfer::apply(block, running, account, actor_id, transfer.deposit, is_refund)?;
+            transfer::apply(block, context, account, actor_id, transfer.deposit, is_refund)?;
         }
         Action::Stake(stake) => {
             let least = block.ctx.minimum_stake;
-            stake::apply(present(account)?, account_id, stake, least, &mut result)?;
+            stake::apply(existing(account)?, account_id, stake, least, &mut result)?;
         }
         Action::AddKey(add) => {
-            keys::add(block, present(account)?, account_id, add, &mut result)?;
+            keys::add(block, existing(account)?, account_id, add, &mut result)?;
         }
         Action::DeleteKey(delete) => {
-            keys::delete(block, present(account)?, account_id, &delete.public_key, &mut result)?;
+            keys::delete(block, existing(account)?, account_id, &delete.public_key, &mut result)?;
         }
         Action::DeleteAccount(delete) => {
             let beneficiary = &delete.beneficiary_id;
@@ -94,20 +91,20 @@ pub(super) fn apply(
         }
         Action::Delegate(signed) => {
             let signed = VersionedSignedDelegateActionRef::V1(signed);
-            delegate::apply(block, running, signed, &mut result)?;
+            delegate::apply(block, context, signed, &mut result)?;
         }
         Action::DelegateV2(signed) => {
             let signed = VersionedSignedDelegateActionRef::V2(signed);
-            delegate::apply(block, running, signed, &mut result)?;
+            delegate::apply(block, context, signed, &mut result)?;
         }
         Action::DeployGlobalContract(deploy) => {
-            global::deploy(block, present(account)?, account_id, deploy, &mut result)?;
+            global::deploy(block, existing(account)?, account_id, deploy, &mut result)?;
         }
         Action::UseGlobalContract(usage) => {
             let identifier = &usage.contract_identifier;
-            global::use_on(block, present(account)?, account_id, identifier, &mut result)?;
+            global::use_on(block, existing(account)?, account_id, identifier, &mut result)?;
         }
-        // Validation refuses these, so no receipt carries them.
+        // Validation rejects these, so no receipt has them.
         Action::DeterministicStateInit(_)
         | Action::UniversalStateInit(_)
         | Action::TransferToGasKey(_)

@@ -1,22 +1,25 @@
 //! What an action did, and how the results of a receipt's actions add up
 //! (`ActionResult` and `ActionReceiptResult` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use crate::runtime::amounts::{add_compute, add_gas, add_tokens, count};
-use crate::runtime::types::RuntimeError;
 use near_parameters::ParameterCost;
-use near_primitives::account::AccountContract;
-use near_primitives::errors::{ActionError, ActionErrorKind};
-use near_primitives::receipt::Receipt;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{Balance, Compute, Gas};
-use near_vm_runner::ProfileDataV3;
-use near_vm_runner::logic::ReturnData;
+use near_primitives::{
+    account::AccountContract,
+    errors::{ActionError, ActionErrorKind},
+    receipt::Receipt,
+    types::{Balance, Compute, Gas, validator_stake::ValidatorStake},
+};
+use near_vm_runner::{ProfileDataV3, logic::ReturnData};
 
-/// What one action, or all actions of a receipt, did.
+use crate::runtime::{
+    amounts::{add_compute, add_gas, add_tokens, count},
+    error::RuntimeError,
+};
+
+/// What one action did, or all actions of a receipt together.
 pub(crate) struct ActionResult {
     pub(crate) gas_burnt: Gas,
     pub(crate) gas_burnt_for_function_call: Gas,
-    /// Gas burnt, and gas that went on with new receipts.
+    /// Gas burnt, and gas that was attached to new receipts.
     pub(crate) gas_used: Gas,
     pub(crate) compute_usage: Compute,
     pub(crate) result: Result<ReturnData, ActionError>,
@@ -24,11 +27,12 @@ pub(crate) struct ActionResult {
     pub(crate) new_receipts: Vec<Receipt>,
     pub(crate) validator_proposals: Vec<ValidatorStake>,
     pub(crate) profile: Box<ProfileDataV3>,
-    /// Burnt beside the gas: the storage of a global contract.
+    /// Tokens burnt apart from the gas, for the storage of a global contract, in yoctoNEAR.
     pub(crate) tokens_burnt: Balance,
-    /// Tokens that the protocol gave (the yocto of calls by an empty contract, from 85 on).
+    /// Tokens that the protocol issued, in yoctoNEAR. From protocol 85 on, it issues the one
+    /// yoctoNEAR that a contract without a balance attaches to a call.
     pub(crate) subsidy: Balance,
-    /// The contract of the account before each action.
+    /// The contract that the account had before each action.
     pub(crate) contracts: Vec<AccountContract>,
 }
 
@@ -50,12 +54,12 @@ impl ActionResult {
         }
     }
 
-    /// The action failed.
+    /// Makes the action a failure of this kind.
     pub(crate) fn fail(&mut self, kind: ActionErrorKind) {
         self.set_error(kind.into());
     }
 
-    /// The receipt failed: whatever its actions made for later is dropped.
+    /// Makes it a failure, and drops everything that was to happen only on success.
     pub(crate) fn set_error(&mut self, error: ActionError) {
         self.result = Err(error);
         self.new_receipts.clear();
@@ -64,7 +68,7 @@ impl ActionResult {
         self.subsidy = Balance::ZERO;
     }
 
-    /// Adds the next action's result.
+    /// Adds the result of the next action of the receipt.
     pub(crate) fn merge(&mut self, next: ActionResult) -> Result<(), RuntimeError> {
         self.gas_burnt = add_gas(self.gas_burnt, next.gas_burnt)?;
         self.gas_burnt_for_function_call =
@@ -77,7 +81,8 @@ impl ActionResult {
         match next.result {
             Ok(mut returned) => {
                 if let ReturnData::ReceiptIndex(index) = &mut returned {
-                    // An index among the action's receipts becomes one among the receipt's.
+                    // The index counted the receipts of this action. Now it counts those of all
+                    // actions so far.
                     *index += count(self.new_receipts.len());
                 }
                 self.result = Ok(returned);

@@ -1,13 +1,16 @@
 //! Stake (`action_stake` in nearcore's `runtime/runtime/src/actions.rs`).
 
-use super::super::types::RuntimeError;
-use super::result::ActionResult;
-use near_primitives::account::Account;
-use near_primitives::action::StakeAction;
-use near_primitives::errors::ActionErrorKind;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{AccountId, Balance};
+use near_primitives::{
+    account::Account,
+    action::StakeAction,
+    errors::ActionErrorKind,
+    types::{AccountId, Balance, validator_stake::ValidatorStake},
+};
 
+use super::result::ActionResult;
+use crate::runtime::error::RuntimeError;
+
+/// Offers a stake, and locks what it needs more than is locked already.
 pub(super) fn apply(
     account: &mut Account,
     account_id: &AccountId,
@@ -43,12 +46,12 @@ pub(super) fn apply(
         stake.public_key.clone(),
         stake.stake,
     ));
-    // A smaller stake is returned when an epoch ends, not here.
+    // What a smaller stake sets free is returned at the end of an epoch, not here.
     if stake.stake > locked {
         account.set_amount(left);
         account
             .set_locked(stake.stake)
-            .map_err(|error| RuntimeError::CorruptState(format!("{account_id}: {error}")))?;
+            .map_err(|source| RuntimeError::Account { account_id: account_id.clone(), source })?;
     }
     Ok(())
 }

@@ -1,42 +1,45 @@
-//! Transfer, to accounts that exist and to implicit ones that it creates
+//! Transfer, to an account that exists or to an implicit account, which the transfer creates
 //! (`runtime/runtime/src/{lib,actions}.rs` in nearcore).
 
-use super::super::amounts::{add_tokens, count};
-use super::super::block::Block;
-use super::super::receipts::execute::Running;
-use super::super::types::RuntimeError;
-use super::accounts::empty_account;
-use super::keys;
 use near_crypto::PublicKey;
-use near_primitives::account::id::AccountType;
-use near_primitives::account::{AccessKey, Account, AccountContract};
-use near_primitives::chains;
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::{AccountId, Balance};
+use near_primitives::{
+    account::{AccessKey, Account, AccountContract, id::AccountType},
+    chains,
+    hash::CryptoHash,
+    types::{AccountId, Balance},
+};
 
+use super::{accounts::empty_account, context::ReceiptContext, keys};
+use crate::runtime::{
+    amounts::{add_tokens, count},
+    block::Block,
+    error::RuntimeError,
+};
+
+/// Adds the deposit to the account, or creates an implicit account that has it.
 pub(super) fn apply(
     block: &mut Block<'_>,
-    running: &Running<'_>,
+    context: &ReceiptContext<'_>,
     account: &mut Option<Account>,
     actor_id: &mut AccountId,
     deposit: Balance,
     is_refund: bool,
 ) -> Result<(), RuntimeError> {
-    let account_id = running.receipt.receiver_id();
+    let account_id = context.receipt.receiver_id();
     let Some(account) = account.as_mut() else {
         *actor_id = account_id.clone();
         *account = Some(create_implicit(block, account_id, deposit)?);
         return Ok(());
     };
     account.set_amount(add_tokens(account.amount(), deposit)?);
-    let receipt = running.action_receipt;
+    let receipt = context.action_receipt;
     if is_refund && receipt.signer_id() == account_id {
         refund_allowance(block, account_id, receipt.signer_public_key(), deposit)?;
     }
     Ok(())
 }
 
-/// Gas that comes back also comes back to the allowance of the key that paid for it.
+/// Adds a refund for gas to the allowance of the key that paid for the gas.
 fn refund_allowance(
     block: &mut Block<'_>,
     account_id: &AccountId,
@@ -66,7 +69,7 @@ fn create_implicit(
     match account_id.get_account_type() {
         AccountType::NearImplicitAccount => {
             let public_key = PublicKey::from_near_implicit_account(account_id)
-                .map_err(|error| RuntimeError::CorruptState(format!("{account_id}: {error}")))?;
+                .map_err(|error| RuntimeError::Inconsistent(format!("{account_id}: {error}")))?;
             let mut access_key = AccessKey::full_access();
             access_key.nonce = keys::first_nonce(block.ctx.height);
             let usage = keys::storage_usage(block, &public_key, &access_key);
@@ -74,21 +77,21 @@ fn create_implicit(
             block.update.set_access_key(account_id, &public_key, &access_key);
         }
         AccountType::EthImplicitAccount => {
-            let wallet = eth_wallet_hash(block.runtime.chain_id());
+            let wallet = eth_wallet_hash(block.chain_id);
             let usage = account.storage_usage() + count(wallet.as_bytes().len());
             account = Account::new(deposit, Balance::ZERO, AccountContract::Global(wallet), usage);
         }
         AccountType::NearDeterministicAccount => {}
         AccountType::UniversalAccount | AccountType::NamedAccount => {
-            return Err(RuntimeError::CorruptState(format!("{account_id} is not implicit")));
+            return Err(RuntimeError::Inconsistent(format!("{account_id} is not implicit")));
         }
     }
     Ok(account)
 }
 
 /// The hash of the wallet contract that an ETH-implicit account uses
-/// (`runtime/near-wallet-contract/src/lib.rs` in nearcore). It is a global contract, which somebody has to
-/// deploy.
+/// (`runtime/near-wallet-contract/src/lib.rs` in nearcore). It is a global contract, which nobody
+/// has deployed on a new chain.
 fn eth_wallet_hash(chain_id: &str) -> CryptoHash {
     const MAINNET: &str = "2zodJZK2e4nnv5AqwCRnenNSmkikXhEd7PPY6BmfTmW4";
     const TESTNET: &str = "3PpYvRxBfC5BkZxTw8ZFG3D52w1ZRhvDDWirKoxphMDn";
@@ -98,7 +101,7 @@ fn eth_wallet_hash(chain_id: &str) -> CryptoHash {
         chains::TESTNET => TESTNET,
         _ => LOCAL,
     };
-    // The constants are hashes; a test reads each.
+    // Each constant is a valid hash, which the test below shows.
     published.parse().unwrap_or_default()
 }
 

@@ -1,43 +1,50 @@
-//! What a receipt gives back: its deposit when it failed, and the gas it did not use
+//! What a receipt gives back: its deposit if it failed, and the gas that it did not use
 //! (`refund_unspent_gas_and_deposits` in nearcore's `runtime/runtime/src/lib.rs`).
 
-use crate::runtime::actions::result::ActionResult;
-use crate::runtime::amounts::{add_gas, add_tokens, gas_value, sub_gas, sub_tokens};
-use crate::runtime::fees::{
-    receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
-    total_prepaid_send_fees,
-};
-use crate::runtime::types::RuntimeError;
 use near_parameters::{ActionCosts, RuntimeConfig};
-use near_primitives::receipt::{Receipt, VersionedActionReceipt};
-use near_primitives::types::{Balance, ProtocolVersion};
-use near_primitives::version::ProtocolFeature;
+use near_primitives::{
+    receipt::{Receipt, VersionedActionReceipt},
+    types::{Balance, ProtocolVersion},
+    version::ProtocolFeature,
+};
 
-/// What buying gas at one price and burning it at another leaves.
+use crate::runtime::{
+    actions::ActionResult,
+    amounts::{add_gas, add_tokens, gas_value, sub_gas, sub_tokens},
+    error::RuntimeError,
+    fees::{
+        receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
+        total_prepaid_send_fees,
+    },
+};
+
+/// What remains to be burnt after the refunds, because gas was bought at one price and burnt at
+/// another. All amounts are in yoctoNEAR.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct RefundResult {
-    /// Burnt dearer than bought.
-    pub(crate) price_deficit: Balance,
-    /// Burnt cheaper than bought.
-    pub(crate) price_surplus: Balance,
-    /// Kept of a refund.
-    pub(crate) penalty: Balance,
-    /// Kept for an account that was made.
-    pub(crate) account_charge: Balance,
+pub(super) struct RefundResult {
+    /// What the burnt gas costs more than was paid for it.
+    pub(super) price_deficit: Balance,
+    /// What was paid for the burnt gas above its cost.
+    pub(super) price_surplus: Balance,
+    /// What the protocol keeps of the refund for unused gas.
+    pub(super) penalty: Balance,
+    /// What the protocol keeps for an account that the receipt created.
+    pub(super) account_charge: Balance,
 }
 
-/// The two prices of a receipt's gas, in yoctoNEAR a unit.
+/// The two prices of a receipt's gas, in yoctoNEAR for each unit.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Prices {
-    /// When it was bought.
-    pub(crate) purchase: Balance,
-    /// When it is burnt.
-    pub(crate) burn: Balance,
+pub(super) struct Prices {
+    /// The price at which the signer bought it.
+    pub(super) purchase: Balance,
+    /// The price at which it is burnt.
+    pub(super) burn: Balance,
 }
 
 impl Prices {
-    /// From protocol 85 on gas is bought dear and burnt at the block's price, the difference comes back.
-    pub(crate) fn new(purchase: Balance, block: Balance, version: ProtocolVersion) -> Self {
+    /// The burn price is the price of the executing block. From protocol 85 on, gas is bought above
+    /// that price and the difference is refunded, so it is never burnt above what was paid.
+    pub(super) fn new(purchase: Balance, block: Balance, version: ProtocolVersion) -> Self {
         let burn = if ProtocolFeature::AccountCostIncrease.enabled(version) {
             block.min(purchase)
         } else {
@@ -47,8 +54,8 @@ impl Prices {
     }
 }
 
-/// Makes the refund receipts of a receipt that has run, the deposit's first.
-pub(crate) fn make(
+/// Adds the refund receipts of a receipt that has been executed: first the deposit, then the gas.
+pub(super) fn make(
     prices: Prices,
     receipt: &Receipt,
     action_receipt: &VersionedActionReceipt<'_>,

@@ -1,34 +1,47 @@
-//! The smallest chain that drives the engine: blocks by hand, no RPC.
+//! The smallest chain that can drive the runtime. A test makes each block itself, and there is no
+//! RPC.
 
-use crate::runtime::{BlockContext, Runtime, RuntimeOptions};
-use crate::state::State;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, LazyLock},
+};
+
 use near_crypto::{ED25519SecretKey, InMemorySigner, PublicKey, SecretKey, Signer};
-use near_primitives::account::{AccessKey, Account, AccountContract};
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeployContractAction, FunctionCallAction,
-    TransferAction,
+use near_primitives::{
+    account::{AccessKey, Account, AccountContract},
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeployContractAction, FunctionCallAction,
+        TransferAction,
+    },
+    errors::{ActionErrorKind, InvalidTxError, TxExecutionError},
+    hash::{CryptoHash, hash},
+    receipt::Receipt,
+    transaction::{
+        ExecutionOutcome, ExecutionStatus, SignedTransaction, Transaction, TransactionV0,
+    },
+    types::{AccountId, Balance, EpochId, Gas},
 };
-use near_primitives::errors::{ActionErrorKind, InvalidTxError, TxExecutionError};
-use near_primitives::hash::{CryptoHash, hash};
-use near_primitives::receipt::Receipt;
-use near_primitives::transaction::{
-    ExecutionOutcome, ExecutionStatus, SignedTransaction, Transaction, TransactionV0,
-};
-use near_primitives::types::{AccountId, Balance, EpochId, Gas};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
 
-/// One engine for all tests, so that each contract is compiled once.
-pub(super) static ENGINE: LazyLock<Runtime> =
+use crate::{
+    runtime::{BlockContext, Runtime, RuntimeOptions},
+    state::State,
+};
+
+/// One runtime for all tests, so that each contract is compiled once.
+pub(super) static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Runtime::new(RuntimeOptions::default()).unwrap());
 
+/// A chain, and everything that has happened on it.
 pub(super) struct Chain {
     pub(super) state: State,
     pub(super) protocol_version: u32,
     pub(super) height: u64,
+    /// In yoctoNEAR for each unit of gas.
     pub(super) gas_price: u128,
     pub(super) gas_limit: Gas,
+    /// Receipts that the next block processes.
     pub(super) outgoing: Vec<Receipt>,
+    /// The outcomes so far, each with its height.
     pub(super) outcomes: HashMap<CryptoHash, (ExecutionOutcome, u64)>,
     pub(super) receipts: HashMap<CryptoHash, Receipt>,
     pub(super) rejected: Vec<InvalidTxError>,
@@ -36,7 +49,7 @@ pub(super) struct Chain {
     pub(super) burnt: Balance,
 }
 
-/// The key of a label (`ed25519`, its seed being `sha256("golden:" + label)`).
+/// The key with a label: an ed25519 key whose seed is `sha256("golden:" + label)`.
 pub(super) fn secret_key(label: &str) -> SecretKey {
     let seed = hash(format!("golden:{label}").as_bytes());
     let pair = ed25519_dalek::SigningKey::from_bytes(&seed.0).to_keypair_bytes();
@@ -56,7 +69,8 @@ pub(super) fn id(name: &str) -> AccountId {
 }
 
 impl Chain {
-    /// The chain of the golden genesis: `test.near`, which validates, and `near`.
+    /// A chain with the golden genesis: the accounts `test.near`, which is the validator, and
+    /// `near`.
     pub(super) fn new(protocol_version: u32) -> Self {
         let mut state = State::new();
         let billion = Balance::from_near(1_000_000_000);
@@ -81,6 +95,13 @@ impl Chain {
         }
     }
 
+    /// A chain that also has `alice.test.near`, with a balance in NEAR.
+    pub(super) fn with_alice(protocol_version: u32, near: u128) -> Self {
+        let mut chain = Self::new(protocol_version);
+        chain.create("alice.test.near", Balance::from_near(near), None);
+        chain
+    }
+
     pub(super) fn context(&self, height: u64) -> BlockContext {
         let block = hash(&height.to_le_bytes());
         BlockContext {
@@ -102,12 +123,12 @@ impl Chain {
         }
     }
 
-    /// Makes the next block, or one `skip` heights later.
+    /// Makes a block, and leaves out `skip` heights before it.
     pub(super) fn block_after(&mut self, skip: u64, txs: Vec<SignedTransaction>) {
         self.height += 1 + skip;
         let ctx = self.context(self.height);
         let incoming = std::mem::take(&mut self.outgoing);
-        let result = ENGINE.apply(&mut self.state, &ctx, vec![], incoming, txs).unwrap();
+        let result = RUNTIME.apply(&mut self.state, &ctx, vec![], incoming, txs).unwrap();
         for outcome in result.outcomes {
             let known = self.outcomes.insert(outcome.id, (outcome.outcome, self.height));
             assert!(known.is_none(), "two outcomes of {}", outcome.id);
@@ -124,7 +145,7 @@ impl Chain {
         self.block_after(0, txs);
     }
 
-    /// Makes blocks until no receipt is under way.
+    /// Makes blocks until no receipt is left to be processed.
     pub(super) fn settle(&mut self) {
         for _ in 0..50 {
             if self.outgoing.is_empty() {
@@ -132,9 +153,10 @@ impl Chain {
             }
             self.block(vec![]);
         }
-        panic!("receipts go on and on");
+        panic!("receipts never end");
     }
 
+    /// Signs a transaction with the key of a label. Its nonce is the key's nonce plus an offset.
     pub(super) fn sign(
         &self,
         signer_id: &AccountId,
@@ -157,7 +179,8 @@ impl Chain {
         SignedTransaction::new(signer(signer_id, label).sign(hash.as_ref()), transaction)
     }
 
-    /// Whether a transaction and all receipts that it set off have run.
+    /// Whether a transaction has been taken and all receipts that follow from it have been
+    /// executed.
     pub(super) fn is_done(&self, id: &CryptoHash) -> bool {
         let Some((outcome, _)) = self.outcomes.get(id) else {
             return false;
@@ -181,7 +204,7 @@ pub(super) fn transfer(deposit: Balance) -> Action {
 }
 
 impl Chain {
-    /// Makes an account with a key of its own name and, perhaps, a contract.
+    /// Creates an account whose key has the account's name as its label. It may have a contract.
     pub(super) fn create(&mut self, name: &str, balance: Balance, code: Option<Vec<u8>>) {
         let mut actions = vec![
             Action::CreateAccount(CreateAccountAction {}),
@@ -196,7 +219,8 @@ impl Chain {
         assert!(self.failure(&tx).is_none(), "{:?}", self.failure(&tx));
     }
 
-    /// Sends a transaction with its signer's first key and waits until all of it has run.
+    /// Sends a transaction, signed with its signer's first key, and makes blocks until all receipts
+    /// that follow from it have been executed.
     pub(super) fn run(
         &mut self,
         signer_id: &str,
@@ -211,8 +235,8 @@ impl Chain {
         hash
     }
 
-    /// The error with which the transaction is refused.
-    pub(super) fn refused(
+    /// The error that makes a transaction invalid, which it must be.
+    pub(super) fn invalid(
         &self,
         signer_id: &str,
         receiver_id: &str,
@@ -222,10 +246,10 @@ impl Chain {
         self.check(&tx).unwrap_err()
     }
 
-    /// Checks a transaction as a node does before it takes it.
+    /// Checks a transaction as a node does before the transaction enters its pool.
     pub(super) fn check(&self, tx: &SignedTransaction) -> Result<(), InvalidTxError> {
         let ctx = self.context(self.height + 1);
-        ENGINE.validate_transaction(&self.state, &ctx, tx)
+        RUNTIME.validate_transaction(&self.state, &ctx, tx)
     }
 
     pub(super) fn outcome(&self, id: &CryptoHash) -> &ExecutionOutcome {
@@ -245,7 +269,7 @@ impl Chain {
         }
     }
 
-    /// What a transaction returned in the end.
+    /// What a transaction returned, along the promises that were returned.
     pub(super) fn value(&self, tx: &CryptoHash) -> Vec<u8> {
         match self.status(tx) {
             ExecutionStatus::SuccessValue(value) => value,
@@ -260,6 +284,7 @@ impl Chain {
         }
     }
 
+    /// The balance of an account, without its stake.
     pub(super) fn amount(&self, name: &str) -> Balance {
         self.state.account(&id(name)).unwrap().amount()
     }

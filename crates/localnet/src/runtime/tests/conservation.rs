@@ -1,19 +1,25 @@
-//! Tokens are conserved by every block to the yocto, whatever its transactions are.
+//! Every block conserves tokens to the yoctoNEAR, whatever its transactions are.
 
-use super::chain::{Chain, ENGINE, id, public_key};
-use super::scenario::contract;
-use super::supply::total;
-use near_primitives::account::{AccessKey, AccessKeyPermission, FunctionCallPermission};
-use near_primitives::action::delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction};
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-    DeployContractAction, DeployGlobalContractAction, FunctionCallAction, GlobalContractDeployMode,
-    GlobalContractIdentifier, StakeAction, TransferAction, UseGlobalContractAction,
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission},
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+        DeployContractAction, DeployGlobalContractAction, FunctionCallAction,
+        GlobalContractDeployMode, GlobalContractIdentifier, StakeAction, TransferAction,
+        UseGlobalContractAction,
+        delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
+    },
+    transaction::SignedTransaction,
+    types::{Balance, Gas},
 };
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{Balance, Gas};
 
-/// A small generator, so that a failing seed can be run again.
+use super::{
+    chain::{Chain, RUNTIME, id, public_key, signer},
+    scenario::contract,
+    supply::total_supply,
+};
+
+/// A generator of pseudo-random numbers, so that a seed that fails can be run again.
 struct Random(u64);
 
 impl Random {
@@ -39,7 +45,8 @@ const RECEIVERS: [&str; 8] = [
     "0xcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 ];
-/// Methods of the recorded contracts: writes, panics, promises, joins, yields, resumes, loops.
+/// Methods of the recorded contracts. They write, panic, loop, make and join promises, yield and
+/// resume.
 const METHODS: [&str; 32] = [
     "hello",
     "write",
@@ -135,7 +142,7 @@ fn delegate(random: &mut Random, chain: &Chain) -> Action {
         max_block_height: chain.height + 5,
         public_key: key,
     };
-    let signer = super::chain::signer(&sender_id, sender_id.as_str());
+    let signer = signer(&sender_id, sender_id.as_str());
     Action::Delegate(Box::new(SignedDelegateAction::sign(&signer, delegate_action)))
 }
 
@@ -154,8 +161,9 @@ fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTr
     chain.sign(&signer_id, signer_id.as_str(), &receiver_id, actions, used[signer])
 }
 
+/// Runs random blocks. Returns how many outcomes there were, and how many invalid transactions.
 fn run(seed: u64, version: u32) -> (usize, usize) {
-    let config = ENGINE.config(version).clone();
+    let config = RUNTIME.config(version).clone();
     let mut random = Random(seed);
     let mut chain = Chain::new(version);
     for name in ACCOUNTS {
@@ -174,18 +182,18 @@ fn run(seed: u64, version: u32) -> (usize, usize) {
         chain.block(vec![tx]);
         chain.settle();
     }
-    // A small limit delays receipts.
+    // With a small gas limit, some receipts are delayed.
     chain.gas_limit = Gas::from_teragas(20);
     for round in 0..40u128 {
         let mut used = [0; 4];
         let count = random.below(6);
         let txs = (0..count).map(|_| transaction(&mut random, &chain, &mut used)).collect();
         let skip = if random.below(12) == 0 { 200 } else { 0 };
-        // The price moves, also below what gas was bought for.
+        // The gas price changes, also to prices below the one at which gas was bought.
         chain.gas_price = 100_000_000 + (round * 37 % 11) * 5_000_000;
-        let before = total(&chain, &config);
+        let before = total_supply(&chain, &config);
         chain.block_after(skip, txs);
-        let after = total(&chain, &config) + chain.burnt.as_yoctonear();
+        let after = total_supply(&chain, &config) + chain.burnt.as_yoctonear();
         assert_eq!(before, after, "seed {seed}, protocol {version}, block {}", chain.height);
     }
     (chain.outcomes.len(), chain.rejected.len())
@@ -198,7 +206,7 @@ fn every_block_conserves_tokens() {
         for seed in 0..12 {
             outcomes += run(seed, version).0;
         }
-        // Else the test would look at nothing.
+        // With few outcomes the test would show nothing.
         assert!(outcomes > 500, "{outcomes} outcomes at {version}");
     }
 }

@@ -1,27 +1,28 @@
-//! Fees and prices, worked out from the parameter tables (`res/runtime_configs` of near-parameters).
+//! Fees and prices, computed from the parameter tables (`res/runtime_configs` in near-parameters).
 
-use super::chain::{Chain, call, id, public_key, transfer};
-use super::scenario::contract;
-use near_primitives::account::AccessKey;
-use near_primitives::action::{Action, AddKeyAction, CreateAccountAction};
-use near_primitives::hash::{CryptoHash, hash};
-use near_primitives::transaction::ExecutionMetadata;
-use near_primitives::types::Balance;
+use near_primitives::{
+    account::AccessKey,
+    action::{Action, AddKeyAction, CreateAccountAction},
+    hash::{CryptoHash, hash},
+    transaction::ExecutionMetadata,
+    types::Balance,
+};
 
+use super::{
+    chain::{Chain, call, id, public_key, transfer},
+    scenario::contract,
+};
+
+/// The gas price, in yoctoNEAR.
 const PRICE: u128 = 100_000_000;
-/// `action_receipt_creation` and `action_transfer`, the same for sending and executing.
+/// The gas of `action_receipt_creation` and `action_transfer`, which sending and executing both
+/// cost.
 const RECEIPT: u128 = 108_059_500_000;
 const TRANSFER: u128 = 115_123_062_500;
-/// `account_creation_charge` from protocol 85 on: 0.007 NEAR.
+/// `account_creation_charge`, from protocol 85 on: 0.007 NEAR.
 const CREATION_CHARGE: u128 = 7_000_000_000_000_000_000_000;
 
-fn chain(version: u32) -> Chain {
-    let mut chain = Chain::new(version);
-    chain.create("alice.test.near", Balance::from_near(50), None);
-    chain
-}
-
-/// What a transaction costs its signer in the end, deposits apart.
+/// What a transaction of alice costs her after all refunds, without the deposit.
 fn cost(chain: &mut Chain, receiver: &str, actions: Vec<Action>, deposit: Balance) -> u128 {
     let before = chain.amount("alice.test.near");
     chain.run("alice.test.near", receiver, actions);
@@ -32,7 +33,7 @@ fn cost(chain: &mut Chain, receiver: &str, actions: Vec<Action>, deposit: Balanc
 #[test]
 fn a_transfer_costs_the_same_at_every_version() {
     for version in 84..=88 {
-        let mut chain = chain(version);
+        let mut chain = Chain::with_alice(version, 50);
         let one = Balance::from_near(1);
         let found = cost(&mut chain, "test.near", vec![transfer(one)], one);
         assert_eq!(found, 2 * (RECEIPT + TRANSFER) * PRICE, "{version}");
@@ -42,7 +43,7 @@ fn a_transfer_costs_the_same_at_every_version() {
 #[test]
 fn gas_is_bought_at_a_higher_price_from_85_on_and_the_difference_comes_back() {
     for (version, price) in [(84, PRICE), (85, 10 * PRICE), (88, 10 * PRICE)] {
-        let mut chain = chain(version);
+        let mut chain = Chain::with_alice(version, 50);
         let actions = vec![transfer(Balance::from_near(1))];
         let tx = chain.sign(&id("alice.test.near"), "alice.test.near", &id("near"), actions, 1);
         let before = chain.amount("alice.test.near").as_yoctonear();
@@ -53,7 +54,7 @@ fn gas_is_bought_at_a_higher_price_from_85_on_and_the_difference_comes_back() {
         chain.settle();
         let receipt = chain.receipt_outcome(&tx.get_hash());
         assert_eq!(receipt.tokens_burnt.as_yoctonear(), (RECEIPT + TRANSFER) * PRICE);
-        // A refund is there when something comes back.
+        // There is a refund receipt only if there is something to refund.
         assert_eq!(receipt.receipt_ids.len(), usize::from(version >= 85));
     }
 }
@@ -63,12 +64,12 @@ fn a_new_account_costs_its_gas_or_the_charge_from_85_on() {
     for (version, gas) in
         [(84, 3_850_000_000_000 * 2), (85, 500_000_000_000), (88, 500_000_000_000)]
     {
-        let mut chain = chain(version);
+        let mut chain = Chain::with_alice(version, 50);
         let actions = vec![Action::CreateAccount(CreateAccountAction {})];
         let found = cost(&mut chain, "new.alice.test.near", actions, Balance::ZERO);
         let mut expected = (2 * RECEIPT + gas) * PRICE;
         if version >= 85 {
-            // The execution of 7.2 Tgas is part of the charge.
+            // The charge includes the gas for the execution, 7.2 Tgas.
             expected += CREATION_CHARGE;
         }
         assert_eq!(found, expected, "{version}");
@@ -80,29 +81,29 @@ fn an_implicit_account_pays_the_charge_as_well() {
     let name = "ab".repeat(32);
     // `action_add_full_access_key`
     const KEY: u128 = 101_765_125_000;
-    let mut chain = chain(88);
+    let mut chain = Chain::with_alice(88, 50);
     let one = Balance::from_near(1);
     let found = cost(&mut chain, &name, vec![transfer(one)], one);
     let gas = 2 * (RECEIPT + TRANSFER + KEY) + 500_000_000_000;
     assert_eq!(found, gas * PRICE + CREATION_CHARGE);
-    // A second transfer creates nothing: what was bought for it comes back, but for the fees.
+    // A second transfer creates nothing. It burns the same fees and pays no charge.
     let found = cost(&mut chain, &name, vec![transfer(one)], one);
     assert_eq!(found, (gas + 7_200_000_000_000) * PRICE);
 }
 
 #[test]
 fn a_creation_that_fails_pays_no_charge() {
-    let mut chain = chain(88);
+    let mut chain = Chain::with_alice(88, 50);
     let actions = vec![Action::CreateAccount(CreateAccountAction {})];
     let found = cost(&mut chain, "near", actions, Balance::ZERO);
-    // It fails in the first action, whose fee of 7.2 Tgas is burnt nevertheless.
+    // It fails in the first action, but the fee for executing that action, 7.2 Tgas, is burnt.
     assert_eq!(found, (2 * RECEIPT + 7_700_000_000_000) * PRICE);
 }
 
 #[test]
 fn contracts_earn_a_share_of_the_gas_until_86() {
     for (version, earns) in [(84, true), (86, true), (87, false), (88, false)] {
-        let mut chain = chain(version);
+        let mut chain = Chain::with_alice(version, 50);
         chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
         let before = chain.amount("c.test.near").as_yoctonear();
         let tx = chain.run("alice.test.near", "c.test.near", vec![call("hello", b"")]);
@@ -110,7 +111,7 @@ fn contracts_earn_a_share_of_the_gas_until_86() {
         let receipt = chain.receipt_outcome(&tx);
         assert_eq!(earned > 0, earns, "{version}");
         if earns {
-            // The fees of the receipt and of the call do not count.
+            // The contract earns no share of the fees for the receipt and for the action.
             let burnt = u128::from(receipt.gas_burnt.as_gas());
             assert!(earned < burnt * PRICE * 3 / 10, "{version}");
         }
@@ -120,7 +121,7 @@ fn contracts_earn_a_share_of_the_gas_until_86() {
 #[test]
 fn outcomes_tell_the_contract_of_each_action_from_85_on() {
     for version in [84, 85] {
-        let mut chain = chain(version);
+        let mut chain = Chain::with_alice(version, 50);
         chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
         let calls = vec![call("hello", b""), call("nothing", b"")];
         let tx = chain.run("alice.test.near", "c.test.near", calls);
@@ -139,7 +140,7 @@ fn outcomes_tell_the_contract_of_each_action_from_85_on() {
 
 #[test]
 fn ids_follow_from_the_transaction_and_the_height() {
-    let mut chain = chain(84);
+    let mut chain = Chain::with_alice(84, 50);
     let tx = chain.run("alice.test.near", "near", vec![transfer(Balance::from_near(1))]);
     let height = chain.outcomes[&tx].1;
     let derive = |from: &CryptoHash, height: u64, index: u64| {
@@ -159,7 +160,7 @@ fn ids_follow_from_the_transaction_and_the_height() {
 
 #[test]
 fn a_new_key_starts_where_no_old_transaction_is() {
-    let mut chain = chain(84);
+    let mut chain = Chain::with_alice(84, 50);
     let add = Action::AddKey(Box::new(AddKeyAction {
         public_key: public_key("second"),
         access_key: AccessKey { nonce: 12, ..AccessKey::full_access() },

@@ -1,32 +1,39 @@
-//! The recorded outcomes of a real node at protocol 84 (`tests/golden/README.md`), replayed on the bare
-//! engine: every outcome, receipt and account must come out the same.
+//! Replays what a real node did at protocol 84 (`tests/golden/README.md`) on the runtime alone.
+//! Every outcome, receipt and account must be the same as recorded.
 
-use super::chain::{Chain, ENGINE, id, public_key, signer};
-use super::scenario::{action, blur, contract, costs, folder, shorten, text, tokens};
-use near_primitives::account::AccessKey;
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeployContractAction, TransferAction,
-};
-use near_primitives::hash::CryptoHash;
-use near_primitives::serialize::to_base64;
-use near_primitives::transaction::{ExecutionStatus, SignedTransaction};
-use near_primitives::types::AccountId;
-use near_primitives::views::{
-    AccessKeyView, ExecutionOutcomeView, ExecutionStatusView, ReceiptView,
-};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What a `memory.grow` costs more in this VM than in the node that recorded: 31 operators, and one for
-/// each page asked for, whether the memory grows or not (`linear_op` costs in near-parameters' `84.yaml`).
-/// `grow` in `basic.wat` asks for 10 and for 100,000 pages.
+use near_primitives::{
+    account::AccessKey,
+    action::{Action, AddKeyAction, CreateAccountAction, DeployContractAction, TransferAction},
+    hash::CryptoHash,
+    serialize::to_base64,
+    transaction::{ExecutionStatus, SignedTransaction},
+    types::AccountId,
+    views::{AccessKeyView, ExecutionOutcomeView, ExecutionStatusView, ReceiptView},
+};
+use serde_json::{Value, json};
+
+use super::{
+    chain::{Chain, RUNTIME, id, public_key, signer},
+    scenario::{action, blur, contract, costs, folder, shorten, text, tokens},
+};
+
+/// How much more gas the method `grow` of `basic.wat` burns in this VM than on the recorded node. A
+/// `memory.grow` costs 31 more operators here, and one for each page that it asks for, whether the
+/// memory grows or not (`linear_op` costs in near-parameters' `84.yaml`). The method asks for 10
+/// and for 100,000 pages.
 const GROW_DIFFERENCE: u64 = (31 + 10 + 31 + 100_000) * 822_756;
 
+/// The replay of one scenario.
 struct Replay {
     chain: Chain,
+    /// The hashes of the labelled transactions.
     sent: BTreeMap<String, CryptoHash>,
+    /// The hashes that have names in the recordings, each with its name.
     names: Vec<(String, String)>,
-    faults: Vec<String>,
+    /// What was not as recorded, one text for each difference.
+    differences: Vec<String>,
 }
 
 impl Replay {
@@ -51,10 +58,11 @@ impl Replay {
             chain.block(vec![tx]);
             chain.settle();
         }
-        Self { chain, sent: BTreeMap::new(), names: Vec::new(), faults: Vec::new() }
+        Self { chain, sent: BTreeMap::new(), names: Vec::new(), differences: Vec::new() }
     }
 
-    /// The transaction of a step; none when a name in it is invalid, so that it cannot be decoded.
+    /// The transaction of a step. `None` if a name in it is invalid, so that it cannot be decoded,
+    /// or if it refers to a certain block, which this chain does not have.
     fn transaction(&self, step: &Value) -> Option<SignedTransaction> {
         let signer_id: AccountId = text(step, "signer").parse().ok()?;
         let receiver_id: AccountId = text(step, "receiver").parse().ok()?;
@@ -75,13 +83,15 @@ impl Replay {
         Some(tx)
     }
 
-    fn is_refused(&mut self, at: &str, tx: &SignedTransaction, expect: &Value) -> bool {
+    /// Whether a transaction is invalid. Compares its error with the recorded one.
+    fn is_invalid(&mut self, at: &str, tx: &SignedTransaction, expect: &Value) -> bool {
         let ctx = self.chain.context(self.chain.height + 1);
-        let checked = ENGINE.validate_transaction(&self.chain.state, &ctx, tx);
+        let checked = RUNTIME.validate_transaction(&self.chain.state, &ctx, tx);
         match (checked, expect["error"].is_object()) {
             (Ok(()), false) => false,
             (Ok(()), true) => {
-                self.faults.push(format!("{at}: accepted, not refused: {}", expect["error"]));
+                self.differences
+                    .push(format!("{at}: valid, but recorded as invalid: {}", expect["error"]));
                 true
             }
             (Err(error), true) => {
@@ -91,7 +101,7 @@ impl Replay {
                 true
             }
             (Err(error), false) => {
-                self.faults.push(format!("{at}: refused: {error:?}"));
+                self.differences.push(format!("{at}: invalid: {error:?}"));
                 true
             }
         }
@@ -99,7 +109,8 @@ impl Replay {
 
     fn compare(&mut self, at: &str, what: &str, found: &Value, expected: &Value) {
         if found != expected {
-            self.faults.push(format!("{at}: {what}\n     found {found}\n  expected {expected}"));
+            self.differences
+                .push(format!("{at}: {what}\n     found {found}\n  expected {expected}"));
         }
     }
 
@@ -146,7 +157,7 @@ impl Replay {
                 let Some(tx) = self.transaction(step) else {
                     return;
                 };
-                if !self.is_refused(&at, &tx, expect) {
+                if !self.is_invalid(&at, &tx, expect) {
                     if kind == "tx_at" {
                         let after = self.sent[text(step, "after")];
                         let height = self.chain.outcomes[&after].1;
@@ -218,7 +229,7 @@ impl Replay {
         })
     }
 
-    /// Names receipts breadth first from the transaction.
+    /// Names the receipts of a transaction, breadth first. Returns their ids in that order.
     fn name_receipts(&mut self, label: &str, tx: &CryptoHash) -> Vec<CryptoHash> {
         self.names.push((tx.to_string(), format!("{label}.tx")));
         let mut queue = vec![*tx];
@@ -239,6 +250,7 @@ impl Replay {
         receipts
     }
 
+    /// A value with names in place of hashes.
     fn rename(&self, value: &Value) -> Value {
         let mut json = value.to_string();
         for (hash, name) in &self.names {
@@ -275,7 +287,7 @@ impl Replay {
         self.compare_outcome(at, &found, &expected["transaction_outcome"]);
         let listed = expected["receipts_outcome"].as_array().unwrap();
         if listed.len() != receipts.len() {
-            self.faults.push(format!(
+            self.differences.push(format!(
                 "{at}: {} receipts, expected {}",
                 receipts.len(),
                 listed.len()
@@ -289,13 +301,14 @@ impl Replay {
             let hash = self.names.iter().find(|(_, known)| known == name).map(|(hash, _)| hash);
             let receipt = hash.and_then(|hash| self.chain.receipts.get(&hash.parse().unwrap()));
             let Some(receipt) = receipt.cloned() else {
-                self.faults.push(format!("{at}: receipt {name} was not processed"));
+                self.differences.push(format!("{at}: receipt {name} was not processed"));
                 continue;
             };
             let mut view = serde_json::to_value(ReceiptView::from(receipt)).unwrap();
             view.as_object_mut().unwrap().remove("receipt_id");
             let found = blur(&shorten(&self.rename(&view)));
-            // An id of data that a contract passes on stands as a placeholder in its arguments.
+            // Here an id of data stands in a call's arguments, where the recording has a
+            // placeholder.
             if recorded.to_string().contains("\"<d0>\"") {
                 continue;
             }
@@ -327,7 +340,7 @@ impl Replay {
             "block_delta",
         ] {
             let (found, expected) = (shorten(&found[field]), &expected[field]);
-            // Later ones depend on how long the recording took from step to step.
+            // Larger numbers depend on how long the recorder took between two steps.
             if field == "block_delta" && expected.as_u64().is_none_or(|delta| delta > 5) {
                 continue;
             }
@@ -343,7 +356,7 @@ impl Replay {
                 .filter(|cost| found.get(*cost) != expected.get(*cost))
                 .map(|cost| format!("{cost} {:?} {:?}", found.get(cost), expected.get(cost)))
                 .collect();
-            self.faults.push(format!("{at}: {name}.profile {differs:?}"));
+            self.differences.push(format!("{at}: {name}.profile {differs:?}"));
         }
     }
 }
@@ -370,8 +383,8 @@ fn recorded_outcomes_come_out_the_same() {
     let mut failed = Vec::new();
     for name in names {
         let replay = replay(&name);
-        if !replay.faults.is_empty() {
-            println!("== {name}\n  {}", replay.faults.join("\n  "));
+        if !replay.differences.is_empty() {
+            println!("== {name}\n  {}", replay.differences.join("\n  "));
             failed.push(name);
         }
     }
@@ -385,8 +398,8 @@ fn growing_memory_costs_more_than_recorded_and_nothing_else_differs() {
     let receipt = &replay.names.iter().find(|(_, name)| name == "t0.r0").unwrap().0;
     let (outcome, _) = &replay.chain.outcomes[&receipt.parse().unwrap()];
     assert_eq!(outcome.gas_burnt.as_gas() - recorded, GROW_DIFFERENCE);
-    for fault in &replay.faults {
-        let follows = ["t0.r0", "t0.r1", ".test.near"].iter().any(|what| fault.contains(what));
-        assert!(follows, "{fault}");
+    for difference in &replay.differences {
+        let follows = ["t0.r0", "t0.r1", ".test.near"].iter().any(|what| difference.contains(what));
+        assert!(follows, "{difference}");
     }
 }

@@ -1,30 +1,31 @@
-//! Transactions that are refused before they run, with nearcore's errors and values.
+//! Invalid transactions, which no block takes. The errors and their values are nearcore's.
 
-use super::chain::{Chain, call, id, public_key, transfer};
-use super::scenario::contract;
-use near_crypto::{InMemorySigner, KeyType, SecretKey};
-use near_primitives::account::{
-    AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo,
-};
-use near_primitives::action::{
-    Action, AddKeyAction, DeployContractAction, DeterministicStateInitAction, FunctionCallAction,
-    GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
-};
-use near_primitives::deterministic_account_id::{
-    DeterministicAccountStateInit, DeterministicAccountStateInitV1,
-};
-use near_primitives::errors::{
-    ActionErrorKind, ActionsValidationError, FunctionCallError, InvalidAccessKeyError,
-    InvalidTxError, MethodResolveError,
-};
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::{SignedTransaction, Transaction, TransactionV0};
-use near_primitives::types::{Balance, Gas};
 use std::collections::BTreeMap;
 
+use near_crypto::{InMemorySigner, KeyType, SecretKey};
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo},
+    action::{
+        Action, AddKeyAction, DeployContractAction, DeterministicStateInitAction,
+        FunctionCallAction, GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
+    },
+    deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
+    errors::{
+        ActionErrorKind, ActionsValidationError, FunctionCallError, InvalidAccessKeyError,
+        InvalidTxError, MethodResolveError,
+    },
+    hash::CryptoHash,
+    transaction::{SignedTransaction, Transaction, TransactionV0},
+    types::{Balance, Gas},
+};
+
+use super::{
+    chain::{Chain, call, id, public_key, transfer},
+    scenario::contract,
+};
+
 fn chain(version: u32) -> Chain {
-    let mut chain = Chain::new(version);
-    chain.create("alice.test.near", Balance::from_near(50), None);
+    let mut chain = Chain::with_alice(version, 50);
     chain.create("bob.test.near", Balance::from_near(50), Some(contract("basic")));
     chain
 }
@@ -86,7 +87,7 @@ fn what_localnet_lacks_says_so() {
     ];
     for action in lacking {
         let error =
-            actions_error(chain.refused("alice.test.near", "alice.test.near", vec![action]));
+            actions_error(chain.invalid("alice.test.near", "alice.test.near", vec![action]));
         match error {
             ActionsValidationError::UnsupportedProtocolFeature { protocol_feature, .. } => {
                 assert!(protocol_feature.contains("localnet lacks it"), "{protocol_feature}");
@@ -96,10 +97,10 @@ fn what_localnet_lacks_says_so() {
     }
 }
 
-/// `require_protocol_feature` in `runtime/runtime/src/verifier.rs`, `ValidatedTransaction` in
-/// `core/primitives/src/transaction.rs`.
+/// The rules are `require_protocol_feature` in `runtime/runtime/src/verifier.rs` and
+/// `ValidatedTransaction` in `core/primitives/src/transaction.rs`.
 #[test]
-fn what_nearcore_lacks_at_84_is_refused_as_it_does() {
+fn what_nearcore_lacks_at_84_is_invalid_in_the_same_way() {
     let chain = chain(84);
     let transfer = Action::TransferToGasKey(Box::new(TransferToGasKeyAction {
         public_key: public_key("gas"),
@@ -110,7 +111,7 @@ fn what_nearcore_lacks_at_84_is_refused_as_it_does() {
     let key = add_key(public_key("gas"), AccessKey { nonce: 0, permission });
     for action in [transfer, key] {
         let error =
-            actions_error(chain.refused("alice.test.near", "alice.test.near", vec![action]));
+            actions_error(chain.invalid("alice.test.near", "alice.test.near", vec![action]));
         let unsupported = ActionsValidationError::UnsupportedProtocolFeature {
             protocol_feature: "GasKeys".to_owned(),
             version: 84,
@@ -119,13 +120,13 @@ fn what_nearcore_lacks_at_84_is_refused_as_it_does() {
     }
 }
 
-/// `can_verify_and_charge_tx` in `chain/chain/src/runtime/mod.rs` prices a transaction before it looks for its
-/// signer.
+/// A transaction is priced before its signer is looked up (`can_verify_and_charge_tx` in
+/// `chain/chain/src/runtime/mod.rs`).
 #[test]
 fn a_cost_beyond_all_numbers_comes_before_a_signer_that_is_not_there() {
     let chain = chain(84);
     let much = || transfer(Balance::from_yoctonear(u128::MAX));
-    let error = chain.refused("nobody.test.near", "bob.test.near", vec![much(), much()]);
+    let error = chain.invalid("nobody.test.near", "bob.test.near", vec![much(), much()]);
     assert_eq!(error, InvalidTxError::CostOverflow);
 }
 
@@ -135,28 +136,28 @@ fn a_limited_key_calls_only_what_it_may() {
     let access_key = limited(Some(Balance::from_near(1)), &["hello"]);
     let add = add_key(public_key("limited"), access_key);
     chain.run("alice.test.near", "alice.test.near", vec![add]);
-    let refused = |receiver: &str, actions: Vec<Action>| {
+    let error = |receiver: &str, actions: Vec<Action>| {
         let tx = chain.sign(&id("alice.test.near"), "limited", &id(receiver), actions, 1);
         key_error(chain.check(&tx).unwrap_err())
     };
     let one = Balance::from_yoctonear(1);
     assert_eq!(
-        refused("bob.test.near", vec![transfer(one)]),
+        error("bob.test.near", vec![transfer(one)]),
         InvalidAccessKeyError::RequiresFullAccess
     );
     assert_eq!(
-        refused("bob.test.near", vec![call("hello", b""), call("hello", b"")]),
+        error("bob.test.near", vec![call("hello", b""), call("hello", b"")]),
         InvalidAccessKeyError::RequiresFullAccess
     );
     assert_eq!(
-        refused("near", vec![call("hello", b"")]),
+        error("near", vec![call("hello", b"")]),
         InvalidAccessKeyError::ReceiverMismatch {
             tx_receiver: id("near"),
             ak_receiver: "bob.test.near".to_owned(),
         }
     );
     assert_eq!(
-        refused("bob.test.near", vec![call("write", b"")]),
+        error("bob.test.near", vec![call("write", b"")]),
         InvalidAccessKeyError::MethodNameMismatch { method_name: "write".to_owned() }
     );
     let mut deposit = call("hello", b"");
@@ -164,13 +165,13 @@ fn a_limited_key_calls_only_what_it_may() {
         call.deposit = one;
     }
     assert_eq!(
-        refused("bob.test.near", vec![deposit]),
+        error("bob.test.near", vec![deposit]),
         InvalidAccessKeyError::DepositWithFunctionCall
     );
 }
 
 #[test]
-fn an_allowance_that_is_too_small_refuses() {
+fn an_allowance_that_is_too_small_makes_a_transaction_invalid() {
     let mut chain = chain(84);
     let allowance = Balance::from_yoctonear(5);
     let add = add_key(public_key("limited"), limited(Some(allowance), &[]));
@@ -188,7 +189,7 @@ fn an_allowance_that_is_too_small_refuses() {
 }
 
 #[test]
-fn a_nonce_beyond_the_height_is_refused_by_the_block_only() {
+fn a_nonce_beyond_the_height_is_invalid_only_in_a_block() {
     let mut chain = chain(84);
     let alice = id("alice.test.near");
     let far = 1_000_000 * 1_000_000;
@@ -211,7 +212,7 @@ fn a_transaction_twice_in_a_block_counts_once() {
         chain.block(vec![tx.clone(), tx]);
         chain.settle();
         assert_eq!(chain.amount("near"), before.checked_add(Balance::from_near(1)).unwrap());
-        // Before protocol 85 the second one is taken for one with a used nonce.
+        // Before protocol 85, the second one is invalid, because its nonce has been used.
         assert_eq!(chain.rejected.len(), usize::from(version == 84));
     }
 }
@@ -219,21 +220,21 @@ fn a_transaction_twice_in_a_block_counts_once() {
 #[test]
 fn limits_of_actions_hold() {
     let chain = chain(84);
-    let refused =
-        |actions: Vec<Action>| actions_error(chain.refused("alice.test.near", "near", actions));
+    let error =
+        |actions: Vec<Action>| actions_error(chain.invalid("alice.test.near", "near", actions));
     let code = vec![0; 4 * 1024 * 1024 + 1];
     let limit = 4 * 1024 * 1024;
     assert_eq!(
-        refused(vec![Action::DeployContract(DeployContractAction { code })]),
+        error(vec![Action::DeployContract(DeployContractAction { code })]),
         ActionsValidationError::ContractSizeExceeded { size: limit + 1, limit }
     );
     assert_eq!(
-        refused(vec![call(&"m".repeat(257), b"")]),
+        error(vec![call(&"m".repeat(257), b"")]),
         ActionsValidationError::FunctionCallMethodNameLengthExceeded { length: 257, limit: 256 }
     );
     let deploy = || Action::DeployContract(DeployContractAction { code: vec![] });
     assert_eq!(
-        refused((0..11).map(|_| deploy()).collect()),
+        error((0..11).map(|_| deploy()).collect()),
         ActionsValidationError::TotalNumberOfDeployActionsExceeded {
             number_of_deploy_actions: 11,
             limit: 10,
@@ -242,7 +243,7 @@ fn limits_of_actions_hold() {
     let key = SecretKey::from_seed(KeyType::SECP256K1, "stake").public_key();
     let stake = StakeAction { stake: Balance::from_near(1), public_key: key.clone() };
     assert_eq!(
-        refused(vec![Action::Stake(Box::new(stake))]),
+        error(vec![Action::Stake(Box::new(stake))]),
         ActionsValidationError::UnsuitableStakingKey { public_key: Box::new(key) }
     );
     let huge = FunctionCallAction {
@@ -252,24 +253,24 @@ fn limits_of_actions_hold() {
         deposit: Balance::ZERO,
     };
     let huge = || Action::FunctionCall(Box::new(huge.clone()));
-    assert_eq!(refused(vec![huge(), huge()]), ActionsValidationError::IntegerOverflow);
+    assert_eq!(error(vec![huge(), huge()]), ActionsValidationError::IntegerOverflow);
     let rich = || transfer(Balance::from_yoctonear(u128::MAX));
-    let error = chain.refused("alice.test.near", "near", vec![rich(), rich()]);
+    let error = chain.invalid("alice.test.near", "near", vec![rich(), rich()]);
     assert_eq!(error, InvalidTxError::CostOverflow);
 }
 
 #[test]
-fn an_empty_method_name_is_refused_from_87_on() {
+fn an_empty_method_name_is_invalid_from_87_on() {
     let mut old = chain(86);
     let tx = old.run("alice.test.near", "bob.test.near", vec![call("", b"")]);
     let expected = FunctionCallError::MethodResolveError(MethodResolveError::MethodEmptyName);
     assert_eq!(old.failure(&tx), Some(ActionErrorKind::FunctionCallError(expected)));
     let new = chain(87);
-    let error = actions_error(new.refused("alice.test.near", "near", vec![call("", b"")]));
+    let error = actions_error(new.invalid("alice.test.near", "near", vec![call("", b"")]));
     assert_eq!(error, ActionsValidationError::FunctionCallEmptyMethodName);
 }
 
-/// Signs with any kind of key.
+/// A transaction of alice to `near`, signed with a key of any kind.
 fn signed_with(chain: &Chain, secret: &SecretKey, actions: Vec<Action>) -> SignedTransaction {
     let alice = id("alice.test.near");
     let public_key = secret.public_key();
@@ -308,7 +309,7 @@ fn ml_dsa_keys_sign_from_85_on_are_stored_by_hash_and_cost_100_ggas_more() {
     let add = || add_key(secret.public_key(), AccessKey::full_access());
     let old = chain(84);
     assert!(matches!(
-        actions_error(old.refused("alice.test.near", "alice.test.near", vec![add()])),
+        actions_error(old.invalid("alice.test.near", "alice.test.near", vec![add()])),
         ActionsValidationError::UnsupportedProtocolFeature { version: 84, .. }
     ));
     let mut chain = chain(88);
@@ -316,7 +317,7 @@ fn ml_dsa_keys_sign_from_85_on_are_stored_by_hash_and_cost_100_ggas_more() {
         |chain: &Chain| chain.state.account(&id("alice.test.near")).unwrap().storage_usage();
     let before = usage(&chain);
     chain.run("alice.test.near", "alice.test.near", vec![add()]);
-    // A tag and 32 bytes of hash, the access key's nine bytes, and 40 for a record.
+    // One byte for the tag and 32 for the hash, nine for the access key, and 40 for a record.
     assert_eq!(usage(&chain) - before, 33 + 9 + 40);
     let tx = signed_with(&chain, &secret, vec![transfer(Balance::from_near(1))]);
     let hash = tx.get_hash();

@@ -1,13 +1,16 @@
-//! Tests of the engine: rule by rule, against outcomes of a real node, and with random blocks.
+//! Tests of the runtime: rule by rule, against the outcomes of a real node, and with random blocks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
 mod chain;
 mod conservation;
+mod contracts;
 mod costs;
+mod delayed;
 mod golden;
 mod invalid_transactions;
 mod scenario;
 mod speed;
 mod supply;
+mod yields;

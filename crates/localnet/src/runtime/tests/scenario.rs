@@ -1,19 +1,25 @@
-//! Reading the recorded scenarios, and making values comparable with what was recorded
+//! Reads the recorded scenarios, and makes values comparable with what was recorded
 //! (`tests/golden/README.md`).
 
-use super::chain::{Chain, id, public_key, signer};
-use near_primitives::account::{AccessKey, AccessKeyPermission, FunctionCallPermission};
-use near_primitives::action::delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction};
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-    DeployContractAction, FunctionCallAction, TransferAction,
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
-use near_primitives::hash::hash;
-use near_primitives::serialize::from_base64;
-use near_primitives::types::{Balance, Gas};
+
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission},
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+        DeployContractAction, FunctionCallAction, TransferAction,
+        delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
+    },
+    hash::hash,
+    serialize::from_base64,
+    types::{Balance, Gas},
+};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+
+use super::chain::{Chain, id, public_key, signer};
 
 pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -57,7 +63,7 @@ fn permission(action: &Value) -> AccessKeyPermission {
     })
 }
 
-/// An action of a recorded transaction.
+/// The action that a recorded transaction describes.
 pub(super) fn action(chain: &Chain, recorded: &Value) -> Action {
     match text(recorded, "type") {
         "CreateAccount" => Action::CreateAccount(CreateAccountAction {}),
@@ -122,7 +128,7 @@ pub(super) fn costs(metadata: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Recorded texts of more than 4,096 characters are given by length and hash: so is what was found.
+/// Replaces a text of more than 4,096 characters by its length and hash, as the recordings do.
 pub(super) fn shorten(value: &Value) -> Value {
     match value {
         Value::String(long) if long.len() > 4096 => {
@@ -137,7 +143,7 @@ pub(super) fn shorten(value: &Value) -> Value {
     }
 }
 
-/// Takes out what differs from run to run: nonces, heights, signatures and ids of data.
+/// Replaces by `null` what differs from run to run: nonces, heights, signatures and ids of data.
 pub(super) fn blur(value: &Value) -> Value {
     const VARYING: [&str; 8] = [
         "nonce",

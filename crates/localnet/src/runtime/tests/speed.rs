@@ -1,9 +1,13 @@
-//! How fast the engine is (run with `--ignored --nocapture`).
+//! Measures the speed of the runtime. Run it with `--ignored --nocapture`.
 
-use super::chain::{Chain, call, id, transfer};
-use super::scenario::contract;
-use near_primitives::types::Balance;
 use std::time::Instant;
+
+use near_primitives::types::Balance;
+
+use super::{
+    chain::{Chain, call, id, transfer},
+    scenario::contract,
+};
 
 #[test]
 #[ignore = "prints times"]

@@ -1,20 +1,26 @@
-//! How many tokens there are: in accounts, and with receipts that are under way. No block may change the
-//! sum by anything but what it burns.
+//! How many tokens there are, in accounts and in receipts that are yet to be executed. A block may
+//! change the sum only by what it burns.
 
-use super::chain::Chain;
-use crate::runtime::fees::{
-    receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
-    total_prepaid_send_fees,
-};
-use crate::state::State;
 use borsh::BorshDeserialize;
 use near_parameters::RuntimeConfig;
-use near_primitives::account::Account;
-use near_primitives::receipt::{Receipt, VersionedReceiptEnum};
-use near_primitives::trie_key::col;
+use near_primitives::{
+    account::Account,
+    receipt::{Receipt, VersionedReceiptEnum},
+    trie_key::col,
+};
 
-/// What a receipt carries, in yoctoNEAR: deposits, and gas at the price it was bought for.
-fn carried(config: &RuntimeConfig, receipt: &Receipt) -> u128 {
+use super::chain::Chain;
+use crate::{
+    runtime::fees::{
+        receipt_exec_fee, total_deposit, total_prepaid_exec_fees, total_prepaid_gas,
+        total_prepaid_send_fees,
+    },
+    state::State,
+};
+
+/// The tokens that a receipt carries, in yoctoNEAR: its deposits, and its gas at the price at which
+/// the gas was bought.
+fn carried_tokens(config: &RuntimeConfig, receipt: &Receipt) -> u128 {
     let (VersionedReceiptEnum::Action(action) | VersionedReceiptEnum::PromiseYield(action)) =
         receipt.versioned_receipt()
     else {
@@ -32,12 +38,13 @@ fn carried(config: &RuntimeConfig, receipt: &Receipt) -> u128 {
     deposit + u128::from(gas) * action.gas_price().as_yoctonear()
 }
 
+/// The values of a column of the state that decode as a `T`.
 fn decode<T: BorshDeserialize>(state: &State, column: u8) -> impl Iterator<Item = T> {
     state.iter_prefix(&[column]).filter_map(|(_, value)| T::try_from_slice(&value).ok())
 }
 
 /// All tokens of a chain, in yoctoNEAR.
-pub(super) fn total(chain: &Chain, config: &RuntimeConfig) -> u128 {
+pub(super) fn total_supply(chain: &Chain, config: &RuntimeConfig) -> u128 {
     let accounts: u128 = decode::<Account>(&chain.state, col::ACCOUNT)
         .map(|account| account.amount().as_yoctonear() + account.locked().as_yoctonear())
         .sum();
@@ -46,8 +53,8 @@ pub(super) fn total(chain: &Chain, config: &RuntimeConfig) -> u128 {
     let waiting: u128 = columns
         .into_iter()
         .flat_map(|column| decode::<Receipt>(&chain.state, column))
-        .map(|receipt| carried(config, &receipt))
+        .map(|receipt| carried_tokens(config, &receipt))
         .sum();
-    let under_way: u128 = chain.outgoing.iter().map(|receipt| carried(config, receipt)).sum();
-    accounts + waiting + under_way
+    let outgoing: u128 = chain.outgoing.iter().map(|receipt| carried_tokens(config, receipt)).sum();
+    accounts + waiting + outgoing
 }

@@ -1,31 +1,36 @@
-//! Checks of transactions, and what they charge their signer
+//! Checking a transaction, and charging its signer for it
 //! (`runtime/runtime/src/verifier.rs` in nearcore).
 
-use crate::runtime::fees::{TransactionCost, transaction_cost};
-use crate::runtime::storage_stake;
-use crate::runtime::types::{BlockContext, RuntimeError};
-use crate::runtime::validate::{self, Mode, Rules};
 use near_parameters::RuntimeConfig;
-use near_primitives::account::{AccessKey, Account, FunctionCallPermission};
-use near_primitives::action::Action;
-use near_primitives::errors::{InvalidAccessKeyError, InvalidTxError, StorageError};
-use near_primitives::transaction::{
-    NonceMode, SignedTransaction, Transaction, ValidatedTransaction,
+use near_primitives::{
+    account::{AccessKey, Account, FunctionCallPermission},
+    action::Action,
+    errors::{InvalidAccessKeyError, InvalidTxError, StorageError},
+    transaction::{NonceMode, SignedTransaction, Transaction, ValidatedTransaction},
+    types::{AccountId, Balance, BlockHeight, Nonce},
 };
-use near_primitives::types::{AccountId, Balance, BlockHeight, Nonce};
 
-/// A transaction that may be executed, with the signer's account and key as it leaves them.
+use super::cost::{TransactionCost, transaction_cost};
+use crate::runtime::{
+    error::RuntimeError,
+    storage_stake,
+    types::BlockContext,
+    validate::{self, Mode, Rules},
+};
+
+/// What a valid transaction leaves of its signer's account and key, and what it costs.
 pub(crate) struct Charged {
-    pub(crate) account: Account,
-    pub(crate) access_key: AccessKey,
-    pub(crate) cost: TransactionCost,
+    pub(super) account: Account,
+    pub(super) access_key: AccessKey,
+    pub(super) cost: TransactionCost,
 }
 
+/// A fault of the runtime. nearcore's error has room for its text only.
 fn internal(err: &RuntimeError) -> InvalidTxError {
     InvalidTxError::StorageError(StorageError::StorageInconsistentState(err.to_string()))
 }
 
-/// Checks that need no state: the actions, the version, the size, the signature.
+/// Makes the checks that need no state: the actions, the version, the size and the signature.
 pub(crate) fn check_form(
     config: &RuntimeConfig,
     ctx: &BlockContext,
@@ -45,8 +50,8 @@ pub(crate) fn check_form(
     Ok(())
 }
 
-/// Checks a transaction against its signer's account and key, and charges them. `height` bounds the
-/// nonce; it is not known before a block takes the transaction.
+/// Checks a transaction against its signer's account and key, and charges both. `height` bounds the
+/// nonce. It is `None` before a block takes the transaction.
 pub(crate) fn charge(
     config: &RuntimeConfig,
     gas_price: Balance,
@@ -96,7 +101,8 @@ pub(crate) fn charge(
     Ok(Charged { account, access_key, cost })
 }
 
-/// A nonce of many belongs to a gas key, and a gas key takes no other. No account has one here.
+/// A nonce with an index is for gas keys, and a gas key accepts no other. No account has a gas key
+/// here.
 fn check_nonce_index(tx: &Transaction, access_key: &AccessKey) -> Result<(), InvalidTxError> {
     let tx_nonce_index = tx.nonce().nonce_index();
     match access_key.gas_key_info() {
@@ -114,11 +120,11 @@ fn check_nonce(
     height: Option<BlockHeight>,
 ) -> Result<(), InvalidTxError> {
     let tx_nonce = tx.nonce().nonce();
-    let good = match tx.nonce_mode() {
+    let is_next = match tx.nonce_mode() {
         NonceMode::Monotonic => tx_nonce > ak_nonce,
         NonceMode::Strict => ak_nonce.checked_add(1) == Some(tx_nonce),
     };
-    if !good {
+    if !is_next {
         return Err(InvalidTxError::InvalidNonce { tx_nonce, ak_nonce });
     }
     if let Some(height) = height {
