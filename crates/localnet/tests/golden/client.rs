@@ -1,8 +1,9 @@
-//! A client of the node's HTTP RPC, which makes blocks while it waits.
+//! A client of the node's RPC that makes blocks while it waits.
+
+use std::time::Duration;
 
 use outlayer_localnet::Handle;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 use tokio::runtime::Runtime;
 
 /// A reply: the HTTP status, and the body as JSON or as text.
@@ -11,7 +12,7 @@ pub(crate) struct Reply {
     pub(crate) body: Value,
 }
 
-/// The client of one node.
+/// The client of a node.
 pub(crate) struct Client<'a> {
     handle: &'a Handle,
     http: reqwest::Client,
@@ -28,7 +29,7 @@ impl<'a> Client<'a> {
         Self { handle, http: reqwest::Client::new(), runtime }
     }
 
-    /// Posts a body, and makes blocks until the reply is there and nothing is left to do.
+    /// Posts a body. Until the reply arrives, makes blocks as long as the chain has work.
     pub(crate) fn post(&self, body: String) -> Reply {
         let request = self
             .http
@@ -86,7 +87,7 @@ impl<'a> Client<'a> {
         self.query("view_access_key", account_id, more)["result"]["nonce"].as_u64()
     }
 
-    /// An account as the recordings show it, with its state if asked for.
+    /// An account in the form of the recordings, with its state on request.
     pub(crate) fn account(&self, account_id: &str, with_state: bool) -> Value {
         let account = self.query("view_account", account_id, Map::new());
         let Some(account) = account.get("result") else {
@@ -120,7 +121,7 @@ impl<'a> Client<'a> {
         shown
     }
 
-    /// The reply of `EXPERIMENTAL_tx_status`, as far as the transaction has come.
+    /// The reply of `EXPERIMENTAL_tx_status` for a transaction as far as it has been executed.
     pub(crate) fn transaction_status(&self, hash: &str, signer: &str) -> Value {
         let params = json!({"tx_hash": hash, "sender_account_id": signer, "wait_until": "NONE"});
         self.call("EXPERIMENTAL_tx_status", params)["result"].clone()
@@ -133,7 +134,7 @@ impl<'a> Client<'a> {
             .unwrap()
     }
 
-    /// The hash of a block by finality.
+    /// The hash of the newest block of a finality, such as `final`.
     pub(crate) fn block_hash(&self, finality: &str) -> String {
         let block = self.call("block", json!({"finality": finality}));
         block["result"]["header"]["hash"].as_str().unwrap().to_owned()

@@ -1,26 +1,29 @@
-//! Compares a value with a recorded one, which may hold placeholders.
+//! Compares a value with a recorded one, in which placeholders may stand.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// What placeholders stand for.
+/// The values for which placeholders stand.
 pub(crate) struct Context {
+    /// The public key of `test.near`.
     pub(crate) root_key: String,
     pub(crate) chain_id: String,
+    /// The last nonce that the transaction's key had used.
     pub(crate) nonce: u64,
+    /// The last nonce that the key of a delegate action's sender had used.
     pub(crate) sender_nonce: u64,
 }
 
-/// One difference.
+/// A place where a value is not as recorded.
 pub(crate) struct Difference {
+    /// Where the value stands, such as `.outcome.status`.
     pub(crate) path: String,
     pub(crate) expected: Value,
     pub(crate) found: Value,
 }
 
-/// Appends to `out` where `found` is not what was recorded.
+/// Appends to `out` every place where `found` is not as recorded.
 pub(crate) fn compare(
     context: &Context,
     path: &str,
@@ -56,6 +59,7 @@ pub(crate) fn compare(
     }
 }
 
+/// Whether `expected` is a placeholder that stands for `found`.
 fn matches(context: &Context, expected: &Value, found: &Value) -> bool {
     let Some(placeholder) = expected
         .as_str()

@@ -1,10 +1,10 @@
-//! The keys of the recordings: an ed25519 seed is the hash of `golden:` and the key's label.
+//! The keys of the recordings. The seed of an ed25519 key is `sha256("golden:" + label)`.
 
 use ed25519_dalek::SigningKey;
 use near_crypto::{ED25519SecretKey, SecretKey};
 use sha2::{Digest, Sha256};
 
-/// The key with a label.
+/// The key with this label.
 pub(crate) fn key(label: &str) -> SecretKey {
     let seed: [u8; 32] = Sha256::digest(format!("golden:{label}")).into();
     SecretKey::ED25519(ED25519SecretKey(SigningKey::from_bytes(&seed).to_keypair_bytes()))

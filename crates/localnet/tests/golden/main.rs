@@ -1,7 +1,7 @@
-//! Replays the recorded outcomes of a node of NEAR (`README.md` beside this file tells how they were
-//! made) and compares every field that was the same in all recordings.
+//! Replays what was recorded from a NEAR node, and compares every field that was the same in all
+//! recordings. `README.md` beside this file tells how the recordings were made.
 //!
-//! `GOLDEN=yield-` replays only the scenarios whose names begin with that.
+//! `GOLDEN=yield-` replays only the scenarios whose names begin with `yield-`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,16 +13,21 @@ mod normal;
 mod replay;
 mod transaction;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-/// Replays that run at the same time.
+/// How many replays run at the same time.
 const THREADS: usize = 2;
 
-/// Whether the node makes its own blocks during the replay (`GOLDEN_LIVE=1`), as it does for other
-/// clients. What a scenario does at an exact height may then be a block late on a busy machine.
+/// Whether the node makes its own blocks during the replay, as it does for other clients. On a busy
+/// machine, what a scenario does at an exact height may then be one block late. The variable is
+/// `GOLDEN_LIVE=1`.
 pub(crate) fn live() -> bool {
     std::env::var_os("GOLDEN_LIVE").is_some()
 }

@@ -1,17 +1,19 @@
-//! Brings a reply into the form of the recordings: names in the place of hashes.
+//! Brings a reply into the form of the recordings, with names in place of hashes.
 
-use crate::client::Client;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use near_primitives::hash::CryptoHash;
-use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 
-/// The names of the hashes that have been seen.
+use base64::{Engine, engine::general_purpose::STANDARD};
+use near_primitives::hash::CryptoHash;
+use serde_json::{Map, Value, json};
+
+use crate::client::Client;
+
+/// The names that stand for hashes.
 #[derive(Default)]
 pub(crate) struct Names {
+    /// The name of each hash.
     names: HashMap<String, String>,
-    /// Ids of data named so far, over all transactions.
+    /// How many ids of data have names, over all transactions.
     data: usize,
 }
 
@@ -20,7 +22,7 @@ impl Names {
         self.names.insert(hash.to_owned(), name);
     }
 
-    /// A value with names for hashes, everywhere in it.
+    /// A copy of a value in which every hash is replaced by its name.
     pub(crate) fn replace(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.names.get(text).unwrap_or(text).clone().into(),
@@ -34,8 +36,8 @@ impl Names {
         }
     }
 
-    /// Names the receipts of a transaction breadth first, and the ids of their data as they come.
-    /// Answers the ids of the receipts in that order.
+    /// Names the receipts of a transaction, breadth first, and the ids of their data in order of
+    /// appearance. Returns the ids of the receipts in that order.
     pub(crate) fn name_tree(&mut self, label: &str, status: &Value) -> Vec<String> {
         let outcomes = by_id(&status["receipts_outcome"]);
         let root = &status["transaction_outcome"];
@@ -89,8 +91,8 @@ fn receipts_by_id(list: &Value) -> HashMap<String, &Value> {
     list.iter().map(|item| (item["receipt_id"].as_str().unwrap().to_owned(), item)).collect()
 }
 
-/// An outcome as the recordings show it. Where a recorded delta counts blocks from another
-/// transaction, `expected` says so, and the same is counted here.
+/// An outcome in the form of the recordings. Where `expected` has a `block_delta` that counts from
+/// another transaction, the blocks are counted from there here as well.
 pub(crate) fn outcome(
     client: &Client<'_>,
     names: &mut Names,

@@ -1,27 +1,28 @@
-//! Replays one scenario against a fresh node.
+//! Replays one scenario on a new node.
 
-use crate::client::{Client, Reply};
-use crate::compare::{Context, Difference, compare};
-use crate::differences::is_known;
-use crate::normal::{self, Names};
-use crate::transaction::{Maker, Ready};
+use std::{collections::HashMap, path::Path, time::Duration};
+
 use near_crypto::KeyFile;
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle};
+use outlayer_localnet::{Config, Handle, node::BlockProduction};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::path::Path;
-use std::time::Duration;
 
-/// Blocks after a transaction was sent and not waited for, before the next step. The recorder went on
-/// four blocks after it had seen the transaction in one, and what it did then took one block more
-/// to get into the next.
+use crate::{
+    client::{Client, Reply},
+    compare::{Context, Difference, compare},
+    differences::is_known,
+    normal::{self, Names},
+    transaction::{Maker, Ready},
+};
+
+/// How many blocks pass between a transaction of a `send` step and the next step. The recorder
+/// waited for four blocks after the one with the transaction, and what it sent then was included
+/// one block later.
 const AFTER_SEND: u64 = 5;
 
-/// More blocks than anything in a scenario takes.
+/// After so many blocks, everything in a scenario is final.
 const PATIENCE: u64 = 300;
 
-/// A node like the recorded one.
+/// Starts a node like the recorded one.
 pub(crate) fn spawn() -> Handle {
     outlayer_localnet::spawn(Config {
         protocol_version: 84,
@@ -37,7 +38,7 @@ pub(crate) fn spawn() -> Handle {
     .unwrap()
 }
 
-/// Replays a scenario and answers a line for each difference.
+/// Replays a scenario. Returns a text for each difference.
 pub(crate) fn run(path: &Path) -> Vec<String> {
     let scenario: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let name = scenario["name"].as_str().unwrap();
@@ -74,13 +75,14 @@ pub(crate) fn run(path: &Path) -> Vec<String> {
     lines
 }
 
+/// A replay of one scenario.
 struct Replay<'a> {
     handle: &'a Handle,
     client: &'a Client<'a>,
     names: Names,
-    /// Hash and signer of each labelled transaction.
+    /// The hash and the signer of each labelled transaction.
     sent: HashMap<String, (String, String)>,
-    /// The height of the block that took it.
+    /// The height of the block that took each labelled transaction.
     heights: HashMap<String, u64>,
     context: Context,
     root: KeyFile,
@@ -116,7 +118,7 @@ impl Replay<'_> {
             let reply = self.commit(&ready);
             assert!(
                 reply.body["result"]["status"].get("SuccessValue").is_some(),
-                "set-up failed: {}",
+                "the set-up failed: {}",
                 reply.body
             );
         }
@@ -139,7 +141,7 @@ impl Replay<'_> {
         self.sent.insert(label.to_owned(), (ready.hash.clone(), ready.signer.clone()));
     }
 
-    /// What a step did, in the form of its expectation.
+    /// Executes a step. Returns what it did, in the form of the recorded expectation.
     fn step(&mut self, place: usize, step: &Value) -> Value {
         let expected = &step["expect"];
         let label = step["label"].as_str().map_or_else(|| format!("t{place}"), str::to_owned);
@@ -152,8 +154,8 @@ impl Replay<'_> {
             "send" => {
                 let ready = self.make(step, 0);
                 self.send(&label, &ready);
-                self.included(&label);
-                self.go_on(&label);
+                self.wait_until_included(&label);
+                self.wait_as_recorded(&label);
             }
             "burst" => {
                 let all = step["transactions"].as_array().unwrap();
@@ -168,7 +170,7 @@ impl Replay<'_> {
                     self.send(label, ready);
                 }
                 for (label, _) in &ready {
-                    self.included(label);
+                    self.wait_until_included(label);
                 }
                 self.blocks(AFTER_SEND);
                 let heights: Vec<u64> =
@@ -183,7 +185,7 @@ impl Replay<'_> {
                 self.blocks(target - lead - self.handle.height());
                 let ready = self.make(step, 0);
                 self.send(&label, &ready);
-                self.included(&label);
+                self.wait_until_included(&label);
                 assert_eq!(self.heights[&label], target);
                 self.blocks(AFTER_SEND);
                 found.insert("outcome".into(), self.outcome(&label, &expected["outcome"]));
@@ -229,7 +231,7 @@ impl Replay<'_> {
             self.remember(label, &ready);
             self.note_height(label);
             found.insert("outcome".into(), self.collect(label, &step["expect"]["outcome"]));
-            // Callbacks of a yield that was resumed and their refunds.
+            // In these blocks, the callback of a resumed yield and its refunds are executed.
             self.blocks(AFTER_SEND);
             return;
         }
@@ -240,8 +242,8 @@ impl Replay<'_> {
         };
     }
 
-    /// Makes or waits for the block that takes a transaction.
-    fn included(&mut self, label: &str) {
+    /// Makes blocks, or waits for them, until one has taken a transaction.
+    fn wait_until_included(&mut self, label: &str) {
         let (hash, _) = self.sent[label].clone();
         let hash = hash.parse().unwrap();
         while self.handle.node().transaction_status(&hash).is_none() {
@@ -250,13 +252,14 @@ impl Replay<'_> {
         self.note_height(label);
     }
 
-    /// Lets the blocks after a transaction pass, up to where the recorder went on.
-    fn go_on(&self, label: &str) {
+    /// Lets as many blocks pass after a transaction as the recorder did.
+    fn wait_as_recorded(&self, label: &str) {
         let lead = if crate::live() { 1 } else { 0 };
         let target = self.heights[label] + AFTER_SEND - lead;
         self.blocks(target.saturating_sub(self.handle.height()));
     }
 
+    /// Makes this number of blocks, or waits for them.
     fn blocks(&self, count: u64) {
         if crate::live() {
             let target = self.handle.height() + count;
@@ -268,6 +271,7 @@ impl Replay<'_> {
         self.handle.produce_blocks(count).unwrap();
     }
 
+    /// Notes the height of the block that has taken a transaction, and names the transaction.
     fn note_height(&mut self, label: &str) {
         let (hash, signer) = &self.sent[label];
         let status = self.client.transaction_status(hash, signer);
@@ -276,7 +280,7 @@ impl Replay<'_> {
         self.names.insert(hash, format!("{label}.tx"));
     }
 
-    /// Makes blocks until a transaction is final, and shows its outcome.
+    /// Makes blocks until a transaction is final. Returns its outcome.
     fn collect(&mut self, label: &str, expected: &Value) -> Value {
         let (hash, signer) = self.sent[label].clone();
         for _ in 0..PATIENCE {

@@ -1,36 +1,42 @@
-//! Transactions of the recordings, encoded by hand: some carry names that no account can have.
+//! The transactions of the recordings. They are encoded field by field, because some have names
+//! that no account can have.
 
-use crate::client::Client;
-use crate::folder;
-use crate::keys::key;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use near_crypto::{SecretKey, Signature};
-use near_primitives::account::{AccessKey, AccessKeyPermission, FunctionCallPermission};
-use near_primitives::action::delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction};
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-    DeployContractAction, FunctionCallAction, TransferAction,
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission},
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+        DeployContractAction, FunctionCallAction, TransferAction,
+        delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
+    },
+    hash::CryptoHash,
+    types::{Balance, Gas},
 };
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::{Balance, Gas};
 use serde_json::Value;
 
-/// A transaction ready to be sent.
+use crate::{client::Client, folder, keys::key};
+
+/// A signed transaction.
 pub(crate) struct Ready {
     pub(crate) signer: String,
+    /// The hash in base58.
     pub(crate) hash: String,
+    /// The encoded transaction in base64.
     pub(crate) base64: String,
     /// The last nonce that the key had used.
     pub(crate) nonce: u64,
-    /// The same of the sender of a delegate action.
+    /// The last nonce that the key of a delegate action's sender had used. 0 without such an
+    /// action.
     pub(crate) sender_nonce: u64,
 }
 
-/// What is needed to make transactions.
+/// Makes the transactions of a replay.
 pub(crate) struct Maker<'a> {
     pub(crate) client: &'a Client<'a>,
+    /// The key of `test.near`.
     pub(crate) root_key: SecretKey,
+    /// The height of the chain's head.
     pub(crate) height: u64,
 }
 
@@ -43,7 +49,8 @@ impl Maker<'_> {
         if label == "test.near" { self.root_key.clone() } else { key(label) }
     }
 
-    /// A transaction of a step; `ahead` counts those of the same key that are on their way.
+    /// The transaction of a step. `ahead` is the number of transactions of the same key that have
+    /// been sent and are in no block yet.
     pub(crate) fn make(&self, step: &Value, ahead: i64) -> Ready {
         let signer = step["signer"].as_str().unwrap();
         let receiver = step["receiver"].as_str().unwrap();
@@ -69,7 +76,7 @@ impl Maker<'_> {
                 std::iter::repeat_n(actions, usize::try_from(times).unwrap()).flatten().collect();
         }
         let mut bytes = Vec::new();
-        for part in [
+        for field in [
             borsh::to_vec(signer).unwrap(),
             borsh::to_vec(&public).unwrap(),
             borsh::to_vec(&nonce).unwrap(),
@@ -77,7 +84,7 @@ impl Maker<'_> {
             borsh::to_vec(&block_hash).unwrap(),
             borsh::to_vec(&actions).unwrap(),
         ] {
-            bytes.extend(part);
+            bytes.extend(field);
         }
         let hash = CryptoHash::hash_bytes(&bytes);
         let mut signature = borsh::to_vec(&secret.sign(hash.as_ref())).unwrap();
