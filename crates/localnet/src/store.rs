@@ -46,7 +46,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A file is not as this version writes it.
-    #[error("{path} is damaged or of another version; remove the directory to begin anew")]
+    #[error("{path} is damaged or of another version; remove the directory to begin a new chain")]
     Damaged {
         /// The file.
         path: PathBuf,
