@@ -5,7 +5,7 @@ use super::block::{Beacon, Draft, Executed, StoredBlock};
 use super::clock::Clock;
 use super::epoch::Epochs;
 use super::history::Outcome;
-use super::reorganise::Undo;
+use super::reorg::Undo;
 use super::rewards::{Rewards, settle};
 use crate::runtime::{ApplyResult, BlockContext, Runtime, RuntimeError};
 use crate::state::State;
