@@ -1,4 +1,5 @@
-// What a user of near-kit does: an account, a contract, a call, a view, access keys.
+// What users of near-kit do: create an account, deploy a contract, call it, view it, and manage
+// access keys.
 import assert from "node:assert/strict";
 import { generateKey, Near } from "near-kit";
 import { contract } from "./contract.mjs";

@@ -1,4 +1,4 @@
-// Starts the localnet binary for a client's script, and tells how to reach it.
+// Starts the localnet binary for the script of a client.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -13,7 +13,8 @@ async function freePort() {
   return port;
 }
 
-// Calls `use` with the node's URL, network id, and the id and secret key of an account with tokens.
+// Calls `use` with the node's URL and network id, and with the id and secret key of an account that
+// has tokens. The node ends when `use` is done.
 export async function withNode(use) {
   const binary = process.env.LOCALNET ?? "localnet";
   const home = mkdtempSync(join(tmpdir(), "localnet-"));

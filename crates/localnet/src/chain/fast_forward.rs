@@ -1,40 +1,43 @@
-//! Jumps in height (`sandbox_fast_forward`).
+//! Fast-forwarding: heights are skipped (`sandbox_fast_forward`).
 //!
-//! nearcore's sandbox leaves heights out but never the end of an epoch: it makes the last blocks of
-//! the epoch, the first one of the next, and leaps again, until it is above the height it was sent to.
+//! nearcore's sandbox skips heights, but never the end of an epoch. It produces the last blocks of
+//! the epoch and the first one of the next epoch, skips again, and so on until it is above the
+//! target height.
 
-use super::{Chain, SKIPPED_HEIGHT};
 use near_primitives::types::{BlockHeight, BlockHeightDelta};
 
-/// How far below the expected end of an epoch a leap comes down. The block that is made there is
-/// final two blocks later, and with that the epoch is over.
-const LANDING: u64 = 3;
+use super::{Chain, SKIPPED_HEIGHT};
 
-/// A jump under way.
+/// How far below the expected end of an epoch to stop skipping. The block that is produced there is
+/// final two blocks later, and then the epoch is over.
+const BLOCKS_BEFORE_EPOCH_END: u64 = 3;
+
+/// A fast-forward in progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Jump {
+pub struct FastForward {
     target: BlockHeight,
 }
 
 impl Chain {
-    /// Begins a jump by `delta` heights: the block that ends it stands at the head's height plus
-    /// `delta` plus one.
-    pub fn start_jump(&self, delta: BlockHeightDelta) -> Jump {
-        Jump { target: self.head().height().saturating_add(delta).saturating_add(1) }
+    /// Begins to fast-forward by `delta` heights. The last block of the fast-forward is at the
+    /// head's height + `delta` + 1.
+    pub fn start_fast_forward(&self, delta: BlockHeightDelta) -> FastForward {
+        FastForward { target: self.head().height().saturating_add(delta).saturating_add(1) }
     }
 
-    /// The height of the next block of a jump, or `None` when it is over. The time of the heights
-    /// that are left out passes before that block.
-    pub fn next_of_jump(&mut self, jump: Jump) -> Option<BlockHeight> {
+    /// The height of the next block of a fast-forward, or `None` when it is complete. Time moves on
+    /// by [`SKIPPED_HEIGHT`] for each height that is skipped before that block.
+    pub fn next_fast_forward_height(&mut self, fast_forward: FastForward) -> Option<BlockHeight> {
         let head = self.head().height();
-        if head >= jump.target {
+        if head >= fast_forward.target {
             return None;
         }
         let above = head + 1;
-        let landing = self.epochs.expected_end().saturating_sub(LANDING);
-        // Above the genesis the first epoch has not begun; the whole of it lies ahead.
+        let landing = self.epochs.expected_end().saturating_sub(BLOCKS_BEFORE_EPOCH_END);
+        // Above the genesis block no epoch has started yet: the first block of the first one comes
+        // before any skipping.
         let landing = if self.epochs.current().height == 0 { above } else { landing };
-        let height = above.max(jump.target.min(landing));
+        let height = above.max(fast_forward.target.min(landing));
         let skipped = u32::try_from(height - above).unwrap_or(u32::MAX);
         self.clock.advance(SKIPPED_HEIGHT.saturating_mul(skipped));
         Some(height)
