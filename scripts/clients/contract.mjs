@@ -1,4 +1,5 @@
-// A contract with two methods: `set` stores its arguments, `get` returns them. In the text format:
+// A contract with two methods: `set` stores its arguments, and `get` returns them. In the text
+// format it is:
 //
 // (module
 //   (import "env" "input" (func (param i64)))

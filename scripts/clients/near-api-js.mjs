@@ -1,4 +1,5 @@
-// What users of near-api-js do: make an account, deploy a contract, call and view it, manage keys.
+// What users of near-api-js do: create an account, deploy a contract, call it, view it, and manage
+// access keys.
 import assert from "node:assert/strict";
 import { Account, JsonRpcProvider, KeyPair, nearToYocto, teraToGas } from "near-api-js";
 import { contract } from "./contract.mjs";

@@ -1,4 +1,5 @@
-// What users of near-kit do: make an account, deploy a contract, call and view it, manage keys.
+// What users of near-kit do: create an account, deploy a contract, call it, view it, and manage
+// access keys.
 import assert from "node:assert/strict";
 import { generateKey, Near } from "near-kit";
 import { contract } from "./contract.mjs";

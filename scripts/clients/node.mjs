@@ -1,4 +1,4 @@
-// Starts a localnet node for a client's script, and stops it at the end.
+// Starts the localnet binary for the script of a client.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -13,8 +13,8 @@ async function freePort() {
   return port;
 }
 
-// Calls `use` with the node's URL, its network id, and the id and secret key of an account that has
-// tokens.
+// Calls `use` with the node's URL and network id, and with the id and secret key of an account that
+// has tokens. The node ends when `use` is done.
 export async function withNode(use) {
   const binary = process.env.LOCALNET ?? "localnet";
   const home = mkdtempSync(join(tmpdir(), "localnet-"));

@@ -1,22 +1,23 @@
-//! How fast the node is, over its RPC and from one client. `cargo bench --profile dev -p outlayer-localnet`;
-//! BENCHMARKS.md has the figures.
+//! How fast the node is for one client of its RPC. BENCHMARKS.md has the command and the results.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+use std::hint::black_box;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use near_crypto::{InMemorySigner, KeyFile, Signer};
-use near_primitives::action::{Action, DeployContractAction, FunctionCallAction, TransferAction};
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{AccountId, Balance, Gas};
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle, spawn};
+use near_primitives::{
+    action::{Action, DeployContractAction, FunctionCallAction, TransferAction},
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::{AccountId, Balance, Gas},
+};
+use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
 use reqwest::Client;
 use serde_json::{Value, json};
-use std::hint::black_box;
 use tokio::runtime::Runtime;
 
-/// Writes one value of eight bytes, as a counter does.
+/// A counter: `increment` reads and writes one value of eight bytes.
 const CONTRACT: &str = r#"(module
     (import "env" "storage_write" (func $write (param i64 i64 i64 i64 i64) (result i64)))
     (import "env" "storage_read" (func $read (param i64 i64 i64) (result i64)))
@@ -27,10 +28,12 @@ const CONTRACT: &str = r#"(module
         (if (i64.ne (call $read (i64.const 5) (i64.const 0) (i64.const 0)) (i64.const 0))
             (then (call $register (i64.const 0) (i64.const 8))))
         (i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 1)))
-        (drop (call $write (i64.const 5) (i64.const 0) (i64.const 8) (i64.const 8) (i64.const 0)))))"#;
+        (drop (call $write
+            (i64.const 5) (i64.const 0) (i64.const 8) (i64.const 8) (i64.const 0)))))"#;
 
-/// Transactions in one turn of a throughput bench.
+/// The transfers in one iteration of a throughput bench.
 const TRANSFERS: u64 = 1_000;
+/// The calls in one iteration of a throughput bench.
 const CALLS: u64 = 300;
 
 /// A node and its only client.
@@ -76,7 +79,7 @@ impl Bench {
         )
     }
 
-    /// Sends a transaction, and waits until it has come as far as `until`.
+    /// Sends a transaction and waits until it has reached the level `until`.
     async fn send(&self, until: &str, tx: &SignedTransaction) -> Value {
         let encoded = near_primitives::serialize::to_base64(&borsh::to_vec(tx).unwrap());
         let params = json!({"signed_tx_base64": encoded, "wait_until": until});
@@ -87,7 +90,8 @@ impl Bench {
         answer
     }
 
-    /// Signs and sends one after the other and waits until the last is final.
+    /// Signs and sends `count` transactions, one after the other, and waits until the last is
+    /// final.
     fn burst(&mut self, count: u64, receiver_id: &AccountId, action: &Action) {
         for number in 1..=count {
             let tx = self.sign(receiver_id, action.clone());
@@ -149,9 +153,9 @@ fn calls(criterion: &mut Criterion) {
 fn skipping(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("blocks");
     group.sample_size(10);
-    let by_hand = || {
+    let manual = || {
         spawn(Config {
-            production: BlockProduction::ByHand,
+            production: BlockProduction::Manual,
             contract_cache: None,
             ..Config::default()
         })
@@ -159,12 +163,12 @@ fn skipping(criterion: &mut Criterion) {
     };
     group.bench_function("10000 heights skipped", |bencher| {
         bencher.iter_batched(
-            by_hand,
+            manual,
             |handle| black_box(handle.fast_forward(10_000).unwrap()),
             BatchSize::PerIteration,
         );
     });
-    let handle = by_hand();
+    let handle = manual();
     group.bench_function("an empty one", |bencher| {
         bencher.iter(|| handle.produce_block().unwrap());
     });

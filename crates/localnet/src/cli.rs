@@ -1,21 +1,23 @@
 //! The command line, compatible with the `near-sandbox` binary.
 
-use crate::chain::MAX_PROTOCOL_VERSION;
-use crate::home::{Home, InitOptions, default_contract_cache};
-use crate::node::{BlockProduction, DEFAULT_HEARTBEAT};
-use crate::spawn::{Config, spawn};
-use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-/// A NEAR node for tests: one process, no network, blocks as soon as there is work.
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    chain::{DEFAULT_WINDOW, MAX_PROTOCOL_VERSION},
+    config::{Config, default_contract_cache},
+    home::{Home, InitOptions},
+    node::{BlockProduction, DEFAULT_HEARTBEAT},
+    spawn::spawn,
+};
+
+/// A NEAR node for tests: one process, no network, and blocks as soon as there is work.
 #[derive(Debug, Parser)]
 #[command(name = "localnet", version)]
 struct Cli {
-    /// The directory that holds the chain's genesis and keys.
+    /// The directory with the chain's genesis and keys
     #[arg(long, global = true, env = "LOCALNET_HOME")]
     home: Option<PathBuf>,
     #[command(subcommand)]
@@ -24,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes the files of a new chain.
+    /// Creates the files of a new chain.
     Init(Init),
     /// Runs the chain.
     Run(Run),
@@ -32,50 +34,52 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Init {
-    /// Accepted for compatibility: every new chain is a quick one.
+    /// Accepted for compatibility; every new chain is a fast one.
     #[arg(long)]
     fast: bool,
-    /// The chain's id; made up when absent.
+    /// The chain's id; derived from the seed, or random, when absent.
     #[arg(long)]
     chain_id: Option<String>,
-    /// The protocol version, 84 to 88.
+    /// The protocol version, from 84 to 88.
     #[arg(long, env = "LOCALNET_PROTOCOL_VERSION", default_value_t = MAX_PROTOCOL_VERSION)]
     protocol_version: u32,
-    /// Makes keys, chain id and genesis time follow from this text.
+    /// Derives the keys, the chain id and the genesis time from this text.
     #[arg(long, env = "LOCALNET_SEED")]
     seed: Option<String>,
 }
 
 #[derive(Debug, Args)]
 struct Run {
-    /// Where the RPC listens.
+    /// The address that the RPC listens on.
     #[arg(long, default_value = "127.0.0.1:3030")]
     rpc_addr: SocketAddr,
-    /// Accepted for compatibility: the node has no peers.
+    /// Accepted for compatibility; the node has no peers.
     #[arg(long)]
     network_addr: Option<String>,
-    /// `instant` (a block as soon as there is work), or a time between blocks such as `600ms`.
+    /// `instant` (a block as soon as there is work), or the time between blocks, such as `600ms`.
     #[arg(long, env = "LOCALNET_BLOCK_TIME", default_value = "instant")]
     block_time: String,
-    /// With instant blocks: the longest time between two, or `never`.
+    /// With instant blocks: the longest time between two blocks, or `never`.
     #[arg(long, env = "LOCALNET_HEARTBEAT")]
     heartbeat: Option<String>,
-    /// Makes time follow from the heights; give the same one to `init`.
+    /// Derives block times from the heights; give the same text to `init`.
     #[arg(long, env = "LOCALNET_SEED")]
     seed: Option<String>,
-    /// Keeps the chain in a directory, and goes on from there when it holds one. Without --home the
-    /// genesis and keys are in it as well, and are made when they are missing.
+    /// The directory in which the chain is kept; a chain that is there already is continued.
+    ///
+    /// Without --home, the genesis and keys are kept there too; they are created when they are
+    /// missing.
     #[arg(long, env = "LOCALNET_STATE")]
     state: Option<PathBuf>,
-    /// How many blocks are remembered.
-    #[arg(long, env = "LOCALNET_WINDOW", default_value_t = crate::chain::DEFAULT_WINDOW)]
+    /// How many blocks are kept.
+    #[arg(long, env = "LOCALNET_WINDOW", default_value_t = DEFAULT_WINDOW)]
     window: usize,
-    /// Where compiled contracts are kept across runs; `none` keeps them in memory.
+    /// The directory for compiled contracts; `none` keeps them in memory.
     #[arg(long, env = "LOCALNET_CONTRACT_CACHE")]
     contract_cache: Option<PathBuf>,
 }
 
-/// The whole program: reads the command line and does what it says.
+/// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
@@ -84,7 +88,8 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("localnet: {error:#}");
+            // The text of each error includes its cause.
+            eprintln!("localnet: {error}");
             ExitCode::FAILURE
         }
     }
@@ -100,7 +105,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Some(home) => home,
         None => std::env::var_os("HOME")
             .map(|dir| PathBuf::from(dir).join(".localnet"))
-            .context("--home DIR says where the chain is; it has no default without HOME")?,
+            .context("give the home directory with --home DIR; it has no default without HOME")?,
     };
     match cli.command {
         Command::Init(init) => {
@@ -112,10 +117,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run(run) => {
-            let made_here = run.state.is_some() && !given;
-            if !made_here && !Home::new(&home).exists() {
+            let created_by_spawn = run.state.is_some() && !given;
+            if !created_by_spawn && !Home::new(&home).exists() {
                 bail!(
-                    "{} holds no genesis.json; run `localnet --home DIR init` first",
+                    "there is no genesis.json in {}; run `localnet --home DIR init` first",
                     home.display()
                 );
             }
@@ -135,7 +140,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             };
             let handle = spawn(config)?;
             tracing::info!(url = handle.rpc_url(), "ready");
-            // The node runs on threads of its own until the process is killed.
+            // The node runs on its own threads until the process is killed.
             loop {
                 std::thread::park();
             }
@@ -145,29 +150,30 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn production(block_time: &str, heartbeat: Option<&str>) -> anyhow::Result<BlockProduction> {
     if block_time != "instant" {
-        return Ok(BlockProduction::Timer(duration(block_time).context("--block-time")?));
+        return Ok(BlockProduction::Timer(duration("--block-time", block_time)?));
     }
     let heartbeat = match heartbeat {
         None => Some(DEFAULT_HEARTBEAT),
         Some("never") => None,
-        Some(text) => Some(duration(text).context("--heartbeat")?),
+        Some(text) => Some(duration("--heartbeat", text)?),
     };
     Ok(BlockProduction::Instant { heartbeat })
 }
 
-/// A time such as `600ms` or `2s`.
-fn duration(text: &str) -> anyhow::Result<Duration> {
+/// Parses a time such as `600ms` or `2s` that was given for `option`.
+fn duration(option: &str, text: &str) -> anyhow::Result<Duration> {
     let (number, unit) =
         text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let value: u64 =
-        number.parse().with_context(|| format!("{text:?} is no time such as 600ms or 2s"))?;
+    let value: u64 = number
+        .parse()
+        .map_err(|_| anyhow!("{option}: {text:?} is not a time such as 600ms or 2s"))?;
     let time = match unit {
         "ms" => Duration::from_millis(value),
         "s" => Duration::from_secs(value),
-        _ => bail!("{text:?} has the unit {unit:?}; ms and s are known"),
+        _ => bail!("{option}: {text:?} has the unit {unit:?}; use ms or s"),
     };
     if time.is_zero() {
-        bail!("{text:?} is no time at all; 1ms is the shortest");
+        bail!("{option}: {text:?} is too short; the shortest time is 1ms");
     }
     Ok(time)
 }
@@ -175,8 +181,9 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {

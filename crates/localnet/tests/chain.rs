@@ -1,18 +1,20 @@
-//! The chain through the library front: heights, epochs, finality, time, snapshots, memory, seeds.
+//! The chain as users of the library see it: heights, epochs, finality, time, snapshots, seeds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use near_crypto::{InMemorySigner, KeyFile, Signer};
-use near_primitives::action::{Action, StakeAction};
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{Balance, StateChangeCause};
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle, spawn};
 use std::time::{Duration, Instant};
 
-fn by_hand() -> Config {
-    Config { production: BlockProduction::ByHand, contract_cache: None, ..Config::default() }
+use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::{
+    action::{Action, StakeAction},
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::{Balance, StateChangeCause},
+};
+use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
+
+fn manual() -> Config {
+    Config { production: BlockProduction::Manual, contract_cache: None, ..Config::default() }
 }
 
 fn root(handle: &Handle) -> Signer {
@@ -38,10 +40,10 @@ fn heights(handle: &Handle, from: u64) -> Vec<u64> {
     (from..=chain.head().height()).filter(|height| chain.history().at(*height).is_some()).collect()
 }
 
-/// The blocks that a real node made: from 5 by 250, with epochs of 60.
+/// The blocks are those that a real node produced from height 5 by 250 heights, with epochs of 60.
 #[test]
 fn a_jump_never_leaves_out_the_end_of_an_epoch() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(5).unwrap();
     assert_eq!(handle.fast_forward(250).unwrap(), 256);
     let expected: Vec<u64> =
@@ -51,7 +53,7 @@ fn a_jump_never_leaves_out_the_end_of_an_epoch() {
 
 #[test]
 fn a_jump_of_nothing_makes_one_block_and_the_time_of_what_is_left_out_passes() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(3).unwrap();
     assert_eq!(handle.fast_forward(0).unwrap(), 4);
     let before = handle.node().chain().head().raw_timestamp();
@@ -63,17 +65,17 @@ fn a_jump_of_nothing_makes_one_block_and_the_time_of_what_is_left_out_passes() {
 
 #[test]
 fn ten_thousand_heights_are_jumped_over_quickly() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     let started = Instant::now();
     handle.fast_forward(10_000).unwrap();
     assert_eq!(handle.height(), 10_001);
-    // Generous, for loaded machines and unoptimised builds.
+    // The limit is generous, for busy machines and unoptimised builds.
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
 #[test]
 fn every_block_refers_to_the_one_below_and_its_hash_covers_its_content() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     transfer(&handle, 1);
     handle.produce_blocks(130).unwrap();
     let chain = handle.node().chain();
@@ -110,7 +112,7 @@ fn every_block_refers_to_the_one_below_and_its_hash_covers_its_content() {
 
 #[test]
 fn tokens_are_neither_made_nor_lost() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     let total = |handle: &Handle| -> u128 {
         let state = handle.node().chain().state();
         ["test.near", "near", "sandbox", "clone", "registrar"]
@@ -129,7 +131,7 @@ fn tokens_are_neither_made_nor_lost() {
         assert_eq!(total(&handle), supply);
         assert!(supply < before);
     }
-    // Past the end of an epoch new tokens are made, and they are all somewhere.
+    // New tokens are minted at the end of an epoch, and some account has every one of them.
     let burnt = before - total(&handle);
     handle.fast_forward(200).unwrap();
     let supply = handle.node().chain().head().total_supply().as_yoctonear();
@@ -139,7 +141,7 @@ fn tokens_are_neither_made_nor_lost() {
 
 #[test]
 fn a_snapshot_brings_the_chain_back() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(5).unwrap();
     let snapshot = handle.snapshot();
     let hash = transfer(&handle, 1);
@@ -166,7 +168,7 @@ fn root_transfer_again(handle: &Handle) -> SignedTransaction {
 
 #[test]
 fn the_past_is_a_window_and_the_genesis_stays() {
-    let handle = spawn(Config { window: 50, ..by_hand() }).unwrap();
+    let handle = spawn(Config { window: 50, ..manual() }).unwrap();
     let hash = transfer(&handle, 1);
     handle.produce_blocks(49).unwrap();
     assert!(handle.node().transaction_status(&hash).is_some());
@@ -182,7 +184,7 @@ fn the_past_is_a_window_and_the_genesis_stays() {
 #[test]
 fn a_seed_repeats_a_run_to_the_last_hash() {
     let run = || {
-        let handle = spawn(Config { seed: Some("seven".to_owned()), ..by_hand() }).unwrap();
+        let handle = spawn(Config { seed: Some("seven".to_owned()), ..manual() }).unwrap();
         for nonce in 1..=3 {
             transfer(&handle, nonce);
             handle.settle().unwrap();
@@ -195,7 +197,7 @@ fn a_seed_repeats_a_run_to_the_last_hash() {
 
 #[test]
 fn time_is_moved_by_hand() {
-    let handle = spawn(Config { seed: Some("clock".to_owned()), ..by_hand() }).unwrap();
+    let handle = spawn(Config { seed: Some("clock".to_owned()), ..manual() }).unwrap();
     handle.produce_block().unwrap();
     let before = handle.node().chain().head().raw_timestamp();
     handle.advance_time(Duration::from_secs(3600));
@@ -210,7 +212,7 @@ fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
         BlockProduction::Instant { heartbeat: Some(Duration::from_millis(5)) },
         BlockProduction::Timer(Duration::from_millis(5)),
     ] {
-        let handle = spawn(Config { production, ..by_hand() }).unwrap();
+        let handle = spawn(Config { production, ..manual() }).unwrap();
         let started = Instant::now();
         while handle.height() < 10 {
             assert!(started.elapsed() < Duration::from_secs(10), "{production:?}");
@@ -222,13 +224,13 @@ fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
 #[test]
 fn without_a_heartbeat_blocks_come_with_work_until_it_is_final() {
     let production = BlockProduction::Instant { heartbeat: None };
-    let handle = spawn(Config { production, ..by_hand() }).unwrap();
+    let handle = spawn(Config { production, ..manual() }).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(handle.height(), 0);
     transfer(&handle, 1);
     let started = Instant::now();
-    // The chunk of block 1 was made before: the transaction is in 2, its receipt in 3, the refund of
-    // its gas in 4, which is final with 6.
+    // The chunk of block 1 is already fixed. So the transaction is in block 2, its receipt in 3 and
+    // the gas refund in 4, which is final with 6.
     while handle.height() < 6 {
         assert!(started.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(1));
@@ -239,7 +241,7 @@ fn without_a_heartbeat_blocks_come_with_work_until_it_is_final() {
 
 #[test]
 fn a_transaction_expires_a_hundred_blocks_above_the_block_it_names() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     let signer = root(&handle);
     let old = *handle.node().chain().history().at(1).unwrap().header.hash();
@@ -251,8 +253,8 @@ fn a_transaction_expires_a_hundred_blocks_above_the_block_it_names() {
         Balance::from_yoctonear(1),
         old,
     );
-    // At the hundredth block above the one it refers to it is still good; it waits there, and the
-    // chain leaps over its validity.
+    // The transaction is still valid at the hundredth block above the one it refers to. There it
+    // waits, and the chain skips past its validity period.
     handle.fast_forward(99).unwrap();
     assert_eq!(handle.height(), 101);
     let hash = handle.node().submit(tx.clone()).unwrap();
@@ -274,14 +276,14 @@ fn a_transaction_expires_a_hundred_blocks_above_the_block_it_names() {
     assert_eq!(error, near_primitives::errors::InvalidTxError::Expired);
 }
 
-/// `update_validator_accounts` in `runtime/runtime/src/lib.rs`: a stake that wins no seat comes back at the next
-/// epoch's first block, whose changes say why.
+/// A stake that wins no seat is returned with the first block of the next epoch, and the changes of
+/// that block have the right cause (`update_validator_accounts` in `runtime/runtime/src/lib.rs`).
 #[test]
 fn a_stake_without_a_seat_comes_back_with_the_epoch() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     let account_id = "near".parse().unwrap();
     let file = KeyFile::from_file(&handle.home().join("validator_key.json")).unwrap();
-    // The genesis gives `near` the validator's key.
+    // In the genesis, `near` has the same key as the validator.
     let signer = InMemorySigner::from_secret_key(account_id, file.secret_key);
     let stake = |nonce, near| {
         let tx = SignedTransaction::from_actions(
@@ -304,7 +306,7 @@ fn a_stake_without_a_seat_comes_back_with_the_epoch() {
     let failed = format!("{:?}", stake(1, 800));
     assert!(failed.contains("InsufficientStake"), "{failed}");
     assert!(failed.contains("800128020483277324371899504"), "{failed}");
-    // Enough to be offered, and not for a seat, which costs 8,001 NEAR.
+    // This is enough for an offer, but not for a seat, which costs 8,001 NEAR.
     let taken = format!("{:?}", stake(2, 5_000));
     assert!(taken.contains("SuccessValue"), "{taken}");
     assert_eq!(locked(), Balance::from_near(5_000));

@@ -1,21 +1,25 @@
-//! `near-api`, a client of NEAR's RPC that knows nothing of localnet, as it comes from the registry.
+//! `near-api`, a client of NEAR's RPC from the registry that knows nothing about localnet.
 
 #![allow(clippy::unwrap_used)]
 
-use near_api::errors::{
-    ExecuteTransactionError, QueryError, RetryError, SendRequestError, SignerError,
-};
-use near_api::signer::generate_secret_key;
-use near_api::types::transaction::actions::{AccessKeyPermission, FunctionCallPermission};
-use near_api::types::{AccountId, Data, NearGas, NearToken, SecretKey, TxExecutionStatus};
-use near_api::{Account, Chain, Contract, NetworkConfig, Signer, Tokens, Transaction};
-use outlayer_localnet::{Config, Handle, spawn};
 use std::sync::Arc;
 
-/// The key that near-sandbox gives to `sandbox`, an account of every genesis.
-const SANDBOX_KEY: &str = "ed25519:3tgdk2wPraJzT4nsTuf86UX41xgPNk3MHnq8epARMdBNs29AFEztAuaQ7iHddDfXG9F2RzV1XNQYgJyAyoW51UBB";
+use near_api::{
+    Account, Chain, Contract, NetworkConfig, Signer, Tokens, Transaction,
+    errors::{ExecuteTransactionError, QueryError, RetryError, SendRequestError, SignerError},
+    signer::generate_secret_key,
+    types::{
+        AccountId, Data, NearGas, NearToken, SecretKey, TxExecutionStatus,
+        transaction::actions::{AccessKeyPermission, FunctionCallPermission},
+    },
+};
+use outlayer_localnet::{Config, Handle, spawn};
 
-/// `echo`, `write`, `read`, `panic_msg` and more.
+/// The key that near-sandbox gives to `sandbox`, an account in every genesis.
+const SANDBOX_KEY: &str = "ed25519:\
+    3tgdk2wPraJzT4nsTuf86UX41xgPNk3MHnq8epARMdBNs29AFEztAuaQ7iHddDfXG9F2RzV1XNQYgJyAyoW51UBB";
+
+/// A contract with the methods `echo`, `write`, `read`, `panic_msg` and more.
 const BASIC: &[u8] = include_bytes!("golden/contracts/basic.wasm");
 
 struct Client {
@@ -37,7 +41,7 @@ impl Client {
         Self { _node: node, network, signer }
     }
 
-    /// A new account with ten NEAR, a key, and a signer that has it.
+    /// A new account with ten NEAR, its key, and a signer with that key.
     async fn account(&self, name: &str) -> (AccountId, SecretKey, Arc<Signer>) {
         let (account_id, key) = (id(name), generate_secret_key().unwrap());
         Account::create_account(account_id.clone())
@@ -172,7 +176,7 @@ async fn keys_are_listed_added_used_and_deleted() {
     let found = found.fetch_from(&client.network).await.unwrap().data;
     assert_eq!(found.permission, permission);
 
-    // Such a key may not send tokens.
+    // A function call key may not send tokens.
     let error = Tokens::account(bob.clone())
         .send_to(id("sandbox"))
         .near(NearToken::from_near(1))
@@ -180,7 +184,7 @@ async fn keys_are_listed_added_used_and_deleted() {
         .send_to(&client.network)
         .await
         .unwrap_err();
-    // The client drops the reason, which nearcore gives beside the typed error.
+    // The client drops the reason, which nearcore sends outside of the typed error.
     assert!(format!("{error:?}").contains("InvalidTransaction"), "{error:?}");
 
     Account(bob.clone())
@@ -199,7 +203,7 @@ async fn keys_are_listed_added_used_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_come_as_the_client_knows_them() {
     let client = Client::new();
-    // A key that the account does not have: the client cannot even learn its nonce.
+    // With a key that the account does not have, the client cannot even learn the nonce.
     let stranger = Signer::from_secret_key(generate_secret_key().unwrap()).unwrap();
     let error = Tokens::account(id("sandbox"))
         .send_to(id("registrar"))

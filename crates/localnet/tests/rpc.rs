@@ -1,18 +1,19 @@
-//! The RPC on the wire: status codes, limits, waiting, many clients, and input that nobody should send.
+//! The RPC on the wire: status codes, limits, waiting, many clients, and malformed input.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use near_crypto::{InMemorySigner, KeyFile, Signer};
-use near_primitives::action::{Action, DeployContractAction, FunctionCallAction};
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{Balance, Gas};
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle, spawn};
-use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::{
+    action::{Action, DeployContractAction, FunctionCallAction},
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::{Balance, Gas},
+};
+use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
+use serde_json::{Value, json};
 
 fn config(production: BlockProduction) -> Config {
     Config { production, contract_cache: None, ..Config::default() }
@@ -42,7 +43,7 @@ fn encode(tx: &SignedTransaction) -> String {
     STANDARD.encode(borsh::to_vec(tx).unwrap())
 }
 
-/// Parameters of `send_tx` that wait for everything.
+/// Parameters of `send_tx` that wait until everything is final.
 fn until_final(tx: &SignedTransaction) -> Value {
     json!({"signed_tx_base64": encode(tx), "wait_until": "FINAL"})
 }
@@ -86,16 +87,16 @@ async fn the_plain_pages_answer() {
 
 #[tokio::test]
 async fn a_transaction_is_waited_for_as_far_as_asked() {
-    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let handle = spawn(config(BlockProduction::Manual)).unwrap();
     let (url, signer) = (handle.rpc_url(), root(&handle));
     let levels = [
         ("NONE", 0),
         ("INCLUDED", 1),
-        // The receipt of a transfer runs in the block after the transaction's.
+        // The receipt of a transfer is executed in the block after the transaction's.
         ("EXECUTED_OPTIMISTIC", 2),
         ("INCLUDED_FINAL", 3),
         ("EXECUTED", 3),
-        // The refund of the gas runs in the third block.
+        // The gas refund is executed in the third block.
         ("FINAL", 5),
     ];
     for (nonce, (level, blocks)) in (1..).zip(levels) {
@@ -106,7 +107,7 @@ async fn a_transaction_is_waited_for_as_far_as_asked() {
             async move { call(&url, "send_tx", params).await }
         });
         if blocks > 0 {
-            while handle.node().chain().waiting() == 0 {
+            while handle.node().chain().pending_transactions() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             for _ in 1..blocks {
@@ -143,8 +144,8 @@ async fn a_transaction_that_is_sent_twice_counts_once() {
     assert_eq!(near["result"]["amount"], "1000000000000000000000000000000001");
 }
 
-/// nearcore's `send_tx_commit` waits for execution, not for refunds and not for finality, and shows what there is
-/// at that block, however fast the next ones come.
+/// nearcore's `send_tx_commit` waits for execution, but neither for refunds nor for finality. It
+/// shows the status at that block, however fast the next blocks come.
 #[tokio::test]
 async fn a_committed_transaction_has_run_and_its_refund_has_not() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
@@ -207,12 +208,12 @@ async fn the_views_of_query_are_methods_of_their_own_too() {
     assert_eq!(reply["error"]["cause"]["name"], "CONTRACT_EXECUTION_ERROR", "{reply}");
 }
 
-/// `EXPERIMENTAL_receipt` knows every receipt of a chunk, data receipts included (`validate.rs` of
+/// `EXPERIMENTAL_receipt` finds every receipt of a chunk, including data receipts (`validate.rs` in
 /// `chain/chain/src/store_validator`).
 #[tokio::test]
 async fn every_receipt_that_a_chunk_shows_can_be_looked_up() {
     const CROSS: &[u8] = include_bytes!("golden/contracts/cross.wasm");
-    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let handle = spawn(config(BlockProduction::Manual)).unwrap();
     let (url, signer) = (handle.rpc_url(), root(&handle));
     let own = signer.get_account_id();
     let send = |nonce, actions| {
@@ -250,10 +251,11 @@ async fn call_at(url: &str, height: u64) -> Value {
     call(url, "chunk", json!({"block_id": height, "shard_id": 0})).await
 }
 
-/// `TrieViewer::view_state` in `runtime/runtime/src/state_viewer/mod.rs`: code does not count.
+/// The size of the code does not count (`TrieViewer::view_state` in
+/// `runtime/runtime/src/state_viewer/mod.rs`).
 #[tokio::test]
 async fn a_state_above_50_kilobytes_is_shown_in_pages_only() {
-    let handle = spawn(config(BlockProduction::ByHand)).unwrap();
+    let handle = spawn(config(BlockProduction::Manual)).unwrap();
     let url = handle.rpc_url();
     for (bytes, fine) in [(50_000, true), (50_001, false)] {
         let account = json!({"Account": {"account_id": "much.near", "account": {
@@ -275,11 +277,12 @@ async fn a_state_above_50_kilobytes_is_shown_in_pages_only() {
     }
 }
 
-/// `handle_unknown_block` in `chain/jsonrpc/src/lib.rs`, `is_block_gc` in `chain/client/src/view_client_actor.rs`.
+/// As in `handle_unknown_block` (`chain/jsonrpc/src/lib.rs`) and `is_block_gc`
+/// (`chain/client/src/view_client_actor.rs`).
 #[tokio::test]
 async fn a_block_that_is_gone_has_a_status_of_its_own() {
-    let by_hand = config(BlockProduction::ByHand);
-    let handle = spawn(Config { window: 5, ..by_hand }).unwrap();
+    let manual = config(BlockProduction::Manual);
+    let handle = spawn(Config { window: 5, ..manual }).unwrap();
     let url = handle.rpc_url();
     handle.produce_blocks(8).unwrap();
     handle.fast_forward(3).unwrap();
@@ -297,7 +300,7 @@ async fn a_block_that_is_gone_has_a_status_of_its_own() {
     };
     let unknown = "UNKNOWN_BLOCK".to_owned();
     assert_eq!(ask("block", 12).await, (200, String::new()));
-    // Skipped, forgotten, and not there yet.
+    // These heights are skipped, garbage-collected, and above the head.
     for (height, code) in [(10, 422), (1, 422), (50, 200)] {
         assert_eq!(ask("block", height).await, (code, unknown.clone()), "block {height}");
     }
@@ -338,7 +341,7 @@ async fn many_clients_at_once_are_all_served() {
         .map(|nonce| {
             let (url, tx) = (handle.rpc_url(), encode(&transfer(&handle, &signer, nonce)));
             tokio::spawn(async move {
-                // A nonce that comes too late is refused; whoever retries gets through.
+                // A transaction whose nonce comes too late is invalid; a client would retry it.
                 let reply = call(&url, "broadcast_tx_commit", json!([tx])).await;
                 let view = call(&url, "status", json!([])).await;
                 assert!(view["error"].is_null());
@@ -360,7 +363,7 @@ async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
     let client = reqwest::Client::new();
     let status = client.get(format!("{}/status", handle.rpc_url())).send().await.unwrap();
     assert_eq!(status.status().as_u16(), 200);
-    // Generous, for loaded machines: the benches measure it.
+    // The limit is generous, for busy machines; the benches measure the time.
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let signer = root(&handle);
     let started = Instant::now();
@@ -370,7 +373,8 @@ async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
-/// Every method with every kind of wrong parameter: an error each time, and a node that goes on.
+/// Every method is called with every kind of wrong parameter. Each call gives an error, and the
+/// node goes on.
 #[tokio::test]
 async fn no_input_stops_the_node() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
@@ -430,7 +434,7 @@ async fn no_input_stops_the_node() {
         for params in &parameters {
             let body = json!({"jsonrpc": "2.0", "id": null, "method": method, "params": params});
             let (status, text) = post(&url, body.to_string()).await;
-            // A jump that would never end is refused as a fault of the node.
+            // A fast-forward that would never end gives an internal error.
             let jump = method == "sandbox_fast_forward" && status == 500;
             let fine = matches!(status, 200 | 400) || jump;
             assert!(fine, "{method} {params}: {status} {text}");
@@ -444,7 +448,8 @@ async fn no_input_stops_the_node() {
     assert_eq!(call(&url, "health", json!([])).await["result"], Value::Null);
 }
 
-/// Transactions with every byte changed in turn are refused or taken, never fatal.
+/// Each byte of a transaction is changed in turn. Such transactions give errors, and the node goes
+/// on.
 #[tokio::test]
 async fn no_transaction_stops_the_node() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();

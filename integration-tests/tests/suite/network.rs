@@ -153,7 +153,7 @@ async fn blocks_that_are_replaced_settle_nothing_twice() -> Result<()> {
     let mut replaced = 0;
     for round in 0..60 {
         // As many as there are; none while everything is final.
-        if let Ok(gone) = scene.handle.reorganise(1 + round % 2) {
+        if let Ok(gone) = scene.handle.reorg(1 + round % 2) {
             replaced += gone.len();
         }
         tokio::time::sleep(Duration::from_millis(25)).await;

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How much time passes on the chain for each height that `sandbox_fast_forward` leaves out: the
-/// middle of nearcore's shortest and longest block production delays (120 and 500 ms).
+/// How much time passes on the chain for each height that `sandbox_fast_forward` skips: the mean of
+/// nearcore's shortest and longest block production delays (120 and 500 ms).
 pub const SKIPPED_HEIGHT: Duration = Duration::from_millis(310);
 
-/// How far a chain's time moves with each block when it does not follow the system's clock.
+/// NEAR's block time. The time of a chain that does not follow the system's clock moves by this
+/// much with each block.
 pub const FIXED_STEP: Duration = Duration::from_millis(600);
 
-/// Where blocks take their timestamps from.
+/// The source of the blocks' timestamps.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Source,
-    /// Nanoseconds by which jumps have moved the chain ahead of its source.
+    /// How many nanoseconds the chain is ahead of its source, because time was advanced.
     ahead: u64,
 }
 
@@ -24,32 +25,33 @@ enum Source {
 }
 
 impl Clock {
-    /// Follows the system's clock.
+    /// A clock that follows the system's.
     pub fn system() -> Self {
         Self { source: Source::System, ahead: 0 }
     }
 
-    /// Moves [`FIXED_STEP`] with each block, whatever the time is.
+    /// A clock that moves by [`FIXED_STEP`] with each block and ignores the system's.
     pub fn stepping() -> Self {
         Self { source: Source::Stepping, ahead: 0 }
     }
 
-    /// By how many nanoseconds the chain is ahead of its source.
+    /// How many nanoseconds the chain is ahead of its source.
     pub(super) fn ahead(&self) -> u64 {
         self.ahead
     }
 
-    /// A clock of the same source that is so many nanoseconds ahead of it.
+    /// A clock with the same source that is `ahead` nanoseconds ahead of it.
     pub(super) fn with_ahead(&self, ahead: u64) -> Self {
         Self { source: self.source, ahead }
     }
 
-    /// Moves the chain ahead, from the next block on.
+    /// Moves the chain's time forward, from the next block on.
     pub fn advance(&mut self, by: Duration) {
         self.ahead = self.ahead.saturating_add(nanos(by));
     }
 
-    /// The timestamp of the block above one with timestamp `prev`: later in any case.
+    /// The timestamp of the block above one whose timestamp is `prev`. It is always later than
+    /// `prev`.
     pub fn next_timestamp(&mut self, prev: u64) -> u64 {
         let now = match self.source {
             Source::System => {
@@ -57,7 +59,7 @@ impl Clock {
                 nanos(now).saturating_add(self.ahead)
             }
             Source::Stepping => {
-                // What was jumped over is in `prev` from here on.
+                // From the next block on, `prev` includes the time that was advanced.
                 let ahead = std::mem::take(&mut self.ahead);
                 prev.saturating_add(nanos(FIXED_STEP)).saturating_add(ahead)
             }

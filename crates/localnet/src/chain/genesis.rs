@@ -1,78 +1,81 @@
 //! The genesis file: the chain's configuration and the records that its state starts with.
 
+use std::collections::BTreeMap;
+
 use near_chain_configs::GenesisConfig;
 use near_crypto::PublicKey;
 use near_parameters::StorageUsageConfig;
-use near_primitives::account::AccessKey;
-use near_primitives::state_record::StateRecord;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{AccountId, Balance, StorageUsage};
+use near_primitives::{
+    account::AccessKey,
+    state_record::StateRecord,
+    types::{AccountId, StorageUsage, validator_stake::ValidatorStake},
+};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
-/// The oldest protocol version that the engine knows.
+/// The oldest protocol version whose rules the runtime has.
 pub const MIN_PROTOCOL_VERSION: u32 = 84;
-/// The newest protocol version that the engine knows, and the default.
+/// The newest protocol version whose rules the runtime has. It is the default.
 pub const MAX_PROTOCOL_VERSION: u32 = 88;
 
-/// yoctoNEAR in a NEAR.
+/// One NEAR in yoctoNEAR.
 const NEAR: u128 = 1_000_000_000_000_000_000_000_000;
-/// What `near-sandbox init --fast` gives to its two accounts, in NEAR.
+/// The balance of the two accounts that `near-sandbox init --fast` creates, in NEAR.
 const INITIAL_BALANCE: u128 = 1_000_000_000;
-/// What its validator stakes, in NEAR.
+/// The stake of the validator that `near-sandbox init --fast` creates, in NEAR.
 const INITIAL_STAKE: u128 = 50_000_000;
-/// Bytes that an account with one full-access key takes up.
+/// The storage usage of an account with one full-access key, in bytes.
 const ACCOUNT_WITH_KEY: u64 = 182;
 
-/// A genesis that cannot be started from.
+/// Why a genesis cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
-    /// The file is not in the form of nearcore's `genesis.json`.
+    /// The file does not have the format of nearcore's `genesis.json`.
     #[error("the genesis does not parse: {0}")]
-    Malformed(String),
-    /// The engine has no rules for this protocol version.
+    Malformed(#[from] serde_json::Error),
+    /// The runtime does not have the rules of this protocol version.
     #[error(
-        "protocol version {found} is not supported; {MIN_PROTOCOL_VERSION} to {MAX_PROTOCOL_VERSION} are"
+        "protocol version {found} is not supported; \
+         {MIN_PROTOCOL_VERSION} to {MAX_PROTOCOL_VERSION} are"
     )]
     ProtocolVersion {
-        /// The version of the file.
+        /// The version that the file names.
         found: u32,
     },
-    /// The named total is not what the records hold.
-    #[error("the genesis names a total supply of {found} yoctoNEAR, its records hold {expected}")]
+    /// The total supply is not the sum of the balances and stakes in the records.
+    #[error(
+        "the genesis names a total supply of {found} yoctoNEAR, but its records hold {expected}"
+    )]
     TotalSupply {
-        /// The supply the file names, in yoctoNEAR.
+        /// The total supply that the file names, in yoctoNEAR.
         found: u128,
-        /// The sum over the records, in yoctoNEAR.
+        /// The sum of the records, in yoctoNEAR.
         expected: u128,
     },
-    /// Somebody has to produce the blocks.
+    /// There are no validators, so nobody can produce blocks.
     #[error("the genesis has no validators; at least one is needed")]
     NoValidators,
-    /// A value that no chain can run with.
-    #[error("the genesis has {field} = {found}, which must be greater than zero")]
+    /// A field is zero that no chain can run with.
+    #[error("the genesis has {field} = 0, which must be greater than zero")]
     Zero {
-        /// The field.
+        /// The name of the field.
         field: &'static str,
-        /// What it holds.
-        found: u64,
     },
 }
 
 /// A chain's configuration and first state.
 #[derive(Debug, Clone)]
 pub struct Genesis {
-    /// The configuration.
+    /// Everything in the genesis file but the records.
     pub config: GenesisConfig,
-    /// The records of the first state.
+    /// The records that the first state consists of.
     pub records: Vec<StateRecord>,
 }
 
 impl Genesis {
-    /// The genesis that `near-sandbox init --fast` makes: `validator` holds 10^9 NEAR and has staked
-    /// 5 * 10^7 more, `near` holds 10^9 NEAR, and the given key has full access to both.
+    /// The genesis that `near-sandbox init --fast` creates: `validator` has 10^9 NEAR and a stake
+    /// of 5 * 10^7 NEAR, `near` has 10^9 NEAR, and `key` has full access to both accounts.
     ///
-    /// `time` is the time of the first block, as RFC 3339.
+    /// `time` is the time of the genesis block, in the format of RFC 3339.
     pub fn fast(
         chain_id: &str,
         protocol_version: u32,
@@ -136,35 +139,30 @@ impl Genesis {
         }))
     }
 
-    /// Reads nearcore's form of a genesis and checks it.
+    /// Reads a genesis in nearcore's format and checks it.
     pub fn from_json(mut value: Value) -> Result<Self, GenesisError> {
-        let malformed = |error: serde_json::Error| GenesisError::Malformed(error.to_string());
         let records = value
             .as_object_mut()
             .and_then(|object| object.remove("records"))
             .unwrap_or(Value::Array(Vec::new()));
         let genesis = Self {
-            config: serde_json::from_value(value).map_err(malformed)?,
-            records: serde_json::from_value(records).map_err(malformed)?,
+            config: serde_json::from_value(value)?,
+            records: serde_json::from_value(records)?,
         };
         genesis.check()?;
         Ok(genesis)
     }
 
-    /// Writes nearcore's form of a genesis.
+    /// Writes the genesis in nearcore's format.
     pub fn to_json(&self) -> Result<Value, GenesisError> {
-        let malformed = |error: serde_json::Error| GenesisError::Malformed(error.to_string());
-        let mut value = serde_json::to_value(&self.config).map_err(malformed)?;
+        let mut value = serde_json::to_value(&self.config)?;
         if let Some(object) = value.as_object_mut() {
-            object.insert(
-                "records".to_owned(),
-                serde_json::to_value(&self.records).map_err(malformed)?,
-            );
+            object.insert("records".to_owned(), serde_json::to_value(&self.records)?);
         }
         Ok(value)
     }
 
-    /// The first validators.
+    /// The validators of the first epoch.
     pub fn validators(&self) -> Vec<ValidatorStake> {
         self.config
             .validators
@@ -175,8 +173,9 @@ impl Genesis {
             .collect()
     }
 
-    /// The bytes that each account takes up, which nearcore works out from the records and not from
-    /// what they claim (`genesis/src/genesis.rs`, `runtime/src/genesis.rs`: `StorageComputer`).
+    /// The storage usage of each account, in bytes. nearcore computes it from the records and
+    /// ignores the usage that they name (`genesis/src/genesis.rs`, `runtime/src/genesis.rs`:
+    /// `StorageComputer`).
     pub fn storage_usage(&self, config: &StorageUsageConfig) -> BTreeMap<AccountId, StorageUsage> {
         let extra = config.num_extra_bytes_record;
         let len = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -211,7 +210,7 @@ impl Genesis {
             [("epoch_length", config.epoch_length), ("gas_limit", config.gas_limit.as_gas())]
         {
             if found == 0 {
-                return Err(GenesisError::Zero { field, found });
+                return Err(GenesisError::Zero { field });
             }
         }
         if config.validators.is_empty() {
@@ -238,9 +237,4 @@ impl Genesis {
             })
             .fold(0, u128::saturating_add)
     }
-}
-
-/// The stake of each validator, in yoctoNEAR.
-pub(crate) fn stakes(validators: &[ValidatorStake]) -> BTreeMap<AccountId, Balance> {
-    validators.iter().map(|v| (v.account_id().clone(), v.stake())).collect()
 }

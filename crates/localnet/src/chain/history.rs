@@ -1,35 +1,41 @@
-//! What the chain remembers of its past: blocks, states, outcomes and receipts of a bounded window.
+//! The blocks that the chain keeps, with their states, outcomes and receipts.
 //!
-//! The genesis block and its state are always there. Of the rest, the newest `window` blocks are kept
-//! with all that belongs to them; older ones are forgotten, as a node of NEAR that is no archive
-//! forgets them, so memory does not grow with the chain.
+//! The genesis block and its state are always kept. Of the other blocks only the newest `window`
+//! are; older ones are garbage-collected, as on a NEAR node that is no archival node. So memory
+//! does not grow with the chain.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use near_primitives::{
+    hash::CryptoHash,
+    merkle::MerklePath,
+    receipt::Receipt,
+    transaction::{ExecutionOutcomeWithId, SignedTransaction},
+    types::BlockHeight,
+    views::ExecutionOutcomeWithIdView,
+};
 
 use super::block::StoredBlock;
 use crate::state::State;
-use near_primitives::hash::CryptoHash;
-use near_primitives::merkle::MerklePath;
-use near_primitives::receipt::Receipt;
-use near_primitives::transaction::{ExecutionOutcomeWithId, SignedTransaction};
-use near_primitives::types::BlockHeight;
-use near_primitives::views::ExecutionOutcomeWithIdView;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-/// The outcome of a transaction or receipt and where it stands.
+/// The outcome of a transaction or receipt, and the block that it belongs to.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The outcome.
+pub struct StoredOutcome {
+    /// The outcome, with the id of the transaction or receipt.
     pub outcome: ExecutionOutcomeWithId,
-    /// The block that executed it.
+    /// The hash of the block that executed the transaction or receipt.
     pub block_hash: CryptoHash,
     /// That block's height.
     pub block_height: BlockHeight,
-    /// The path from the outcome to the block's outcome root.
+    /// The Merkle path from the outcome to the block's outcome root.
     pub proof: MerklePath,
 }
 
-impl Outcome {
-    /// As the RPC shows it.
+impl StoredOutcome {
+    /// The form in which the RPC shows the outcome.
     pub fn view(&self) -> ExecutionOutcomeWithIdView {
         ExecutionOutcomeWithIdView {
             proof: self.proof.clone(),
@@ -40,15 +46,16 @@ impl Outcome {
     }
 }
 
-/// A block with the state after it and the ids that it is looked up by.
+/// A block and the state after it.
 #[derive(Debug, Clone)]
 struct Entry {
     block: Arc<StoredBlock>,
     state: State,
+    /// The ids of the receipts that were added with the block.
     receipts: Vec<CryptoHash>,
 }
 
-/// The window.
+/// The blocks that are kept, and indexes of them by hash and id.
 #[derive(Debug, Clone)]
 pub struct History {
     window: usize,
@@ -56,13 +63,14 @@ pub struct History {
     blocks: BTreeMap<BlockHeight, Entry>,
     heights: HashMap<CryptoHash, BlockHeight>,
     chunks: HashMap<CryptoHash, BlockHeight>,
-    outcomes: HashMap<CryptoHash, Arc<Outcome>>,
+    outcomes: HashMap<CryptoHash, Arc<StoredOutcome>>,
     receipts: HashMap<CryptoHash, Arc<Receipt>>,
     transactions: HashMap<CryptoHash, (BlockHeight, Arc<SignedTransaction>)>,
 }
 
 impl History {
-    /// A history that begins with the genesis and remembers `window` blocks.
+    /// A history that starts with the genesis block and keeps `window` blocks above it, at least
+    /// one.
     pub fn new(window: usize, genesis: StoredBlock, state: State) -> Self {
         let genesis = Arc::new(genesis);
         Self {
@@ -77,22 +85,23 @@ impl History {
         }
     }
 
-    /// How many blocks are remembered at most.
+    /// How many blocks are kept at most, not counting the genesis block.
     pub fn window(&self) -> usize {
         self.window
     }
 
-    /// How many blocks, outcomes, receipts and transactions are remembered now, the genesis not counted.
+    /// How many blocks, outcomes, receipts and transactions are kept now, not counting the genesis
+    /// block.
     pub fn sizes(&self) -> [usize; 4] {
         [self.blocks.len(), self.outcomes.len(), self.receipts.len(), self.transactions.len()]
     }
 
-    /// Adds the block above the head. `receipts` are those that can be looked up from now on.
+    /// Adds a block above the head. `receipts` can be found by their ids from now on.
     pub fn push(
         &mut self,
         block: StoredBlock,
         state: State,
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<StoredOutcome>,
         receipts: Vec<Receipt>,
     ) {
         let height = block.height();
@@ -110,11 +119,11 @@ impl History {
         }
         self.blocks.insert(height, Entry { block: Arc::new(block), state, receipts: ids });
         while self.blocks.len() > self.window {
-            self.forget_oldest();
+            self.remove_oldest();
         }
     }
 
-    fn forget_oldest(&mut self) {
+    fn remove_oldest(&mut self) {
         let Some((height, entry)) = self.blocks.pop_first() else {
             return;
         };
@@ -134,8 +143,8 @@ impl History {
         }
     }
 
-    /// Forgets the newest block and answers it; the genesis stays.
-    pub(super) fn pop_newest(&mut self) -> Option<Arc<StoredBlock>> {
+    /// Removes the newest block and returns it; `None` when only the genesis block is left.
+    pub(super) fn pop_head(&mut self) -> Option<Arc<StoredBlock>> {
         let (_, entry) = self.blocks.pop_last()?;
         let block = entry.block;
         self.heights.remove(&block.hash());
@@ -155,9 +164,9 @@ impl History {
         Some(block)
     }
 
-    /// The blocks from a height on with the states after them, without the genesis. Those that have
-    /// fallen out of the window are missing.
-    pub(super) fn newest(
+    /// The blocks that are kept at `from` and above, with the states after them, in ascending
+    /// order. The genesis block is not among them.
+    pub(super) fn blocks_from(
         &self,
         from: BlockHeight,
     ) -> impl Iterator<Item = (&Arc<StoredBlock>, &State)> {
@@ -170,13 +179,13 @@ impl History {
         self.blocks.last_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
-    /// The oldest block besides the genesis.
+    /// The oldest block that is kept, not counting the genesis block unless it is the only one.
     pub fn earliest(&self) -> &Arc<StoredBlock> {
         self.blocks.first_key_value().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
-    /// Whether blocks of this height are no longer remembered, if there were any.
-    pub fn has_forgotten(&self, height: BlockHeight) -> bool {
+    /// Whether a block at this height would have been garbage-collected.
+    pub fn is_garbage_collected(&self, height: BlockHeight) -> bool {
         let full = self.blocks.len() >= self.window;
         full && height > self.genesis.0.height() && height < self.earliest().height()
     }
@@ -186,7 +195,7 @@ impl History {
         &self.genesis.0
     }
 
-    /// The block at a height, if there is one and it is remembered.
+    /// The block at a height, if there is one and it is kept.
     pub fn at(&self, height: BlockHeight) -> Option<&Arc<StoredBlock>> {
         if height == self.genesis.0.height() {
             return Some(&self.genesis.0);
@@ -194,14 +203,14 @@ impl History {
         self.blocks.get(&height).map(|entry| &entry.block)
     }
 
-    /// The newest block at or below a height.
+    /// The newest block at or below a height that is kept.
     pub fn at_or_below(&self, height: BlockHeight) -> &Arc<StoredBlock> {
         self.blocks.range(..=height).next_back().map_or(&self.genesis.0, |(_, entry)| &entry.block)
     }
 
-    /// The oldest block above a height.
+    /// The lowest block above a height that is kept.
     pub fn above(&self, height: BlockHeight) -> Option<&Arc<StoredBlock>> {
-        self.newest(height.saturating_add(1)).next().map(|(block, _)| block)
+        self.blocks_from(height.saturating_add(1)).next().map(|(block, _)| block)
     }
 
     /// The block with a hash.
@@ -209,7 +218,7 @@ impl History {
         self.at(*self.heights.get(hash)?)
     }
 
-    /// The block that holds a chunk.
+    /// The block that includes the chunk with a hash.
     pub fn by_chunk(&self, hash: &CryptoHash) -> Option<&Arc<StoredBlock>> {
         self.at(*self.chunks.get(hash)?)
     }
@@ -223,16 +232,16 @@ impl History {
     }
 
     /// The outcome of a transaction or receipt.
-    pub fn outcome(&self, id: &CryptoHash) -> Option<&Arc<Outcome>> {
+    pub fn outcome(&self, id: &CryptoHash) -> Option<&Arc<StoredOutcome>> {
         self.outcomes.get(id)
     }
 
-    /// A receipt.
+    /// The receipt with an id.
     pub fn receipt(&self, id: &CryptoHash) -> Option<&Arc<Receipt>> {
         self.receipts.get(id)
     }
 
-    /// A transaction and the height of the block that took it.
+    /// A transaction and the height of the block that includes it.
     pub fn transaction(&self, hash: &CryptoHash) -> Option<&(BlockHeight, Arc<SignedTransaction>)> {
         self.transactions.get(hash)
     }

@@ -1,61 +1,60 @@
-//! The chain: blocks over the engine, with one shard, epochs, finality and a bounded past.
+//! The chain: blocks on top of the runtime, with one shard, epochs, finality and a bounded history.
 //!
-//! A block is made in three steps, so that views go on while contracts run: [`Chain::prepare`] takes
-//! what the block will hold, [`Prepared::execute`] runs it without touching the chain, and
-//! [`Chain::commit`] puts the result on top.
+//! A block is produced in three steps, so that views are answered while contracts run:
+//! [`Chain::prepare`] collects what the block will contain, [`Prepared::execute`] runs it without
+//! touching the chain, and [`Chain::commit`] puts the result on top of the chain.
 
 mod block;
 mod clock;
-mod election;
-mod epoch;
+mod epochs;
+mod fast_forward;
 mod genesis;
+mod header;
 mod history;
-mod jump;
 mod persist;
 mod pool;
 mod produce;
-mod reorganise;
-mod rewards;
+mod reorg;
 mod status;
+mod transactions;
+mod undo;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use near_chain_configs::GenesisConfig;
+use near_primitives::{
+    block_header::BlockHeader,
+    errors::InvalidTxError,
+    hash::CryptoHash,
+    merkle::PartialMerkleTree,
+    state_record::StateRecord,
+    types::{BlockHeight, BlockId, BlockReference, Finality, SyncCheckpoint},
+    validator_signer::ValidatorSigner,
+};
+use near_time::Utc;
+
+use self::{block::Executed, header::genesis_block, undo::UndoLog};
+use crate::{
+    runtime::{BlockContext, Runtime},
+    state::State,
+};
 
 pub use block::{StoredBlock, shard_id};
 pub use clock::{Clock, FIXED_STEP, SKIPPED_HEIGHT};
-pub use election::Election;
-pub use epoch::{Epoch, Epochs};
+pub use epochs::{Election, Epoch, Epochs};
+pub use fast_forward::FastForward;
 pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
-pub use history::{History, Outcome};
-pub use jump::Jump;
+pub use history::{History, StoredOutcome};
 pub use persist::RestoreError;
 pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
 pub use produce::{Applied, Inputs, Prepared};
 pub use status::TransactionStatus;
 
-use crate::runtime::{BlockContext, Runtime, RuntimeError};
-use crate::state::State;
-use block::{Executed, genesis_block};
-use near_chain_configs::GenesisConfig;
-use near_primitives::block_header::BlockHeader;
-use near_primitives::errors::{InvalidTxError, StorageError};
-use near_primitives::hash::CryptoHash;
-use near_primitives::merkle::PartialMerkleTree;
-use near_primitives::state_record::StateRecord;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{BlockHeight, BlockId, BlockReference, Finality, SyncCheckpoint};
-use near_primitives::validator_signer::ValidatorSigner;
-use near_time::Utc;
-use reorganise::Undo;
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
-
-/// How many blocks are remembered when nothing else is asked for. A yield lives for 200 blocks, so
-/// its transaction and its callback are both at hand with room to spare.
+/// How many blocks are kept unless something else is asked for. A yield lives for 200 blocks, so
+/// its transaction and its callback are both still there, with room to spare.
 pub const DEFAULT_WINDOW: usize = 2_000;
 
-/// How many refused transactions are remembered, so that whoever waits for one learns the reason.
-const KEPT_REFUSALS: usize = 10_000;
-
-/// The chain. A clone is a snapshot.
+/// The chain. A clone is a snapshot of it.
 #[derive(Clone)]
 pub struct Chain {
     config: Arc<GenesisConfig>,
@@ -64,24 +63,27 @@ pub struct Chain {
     clock: Clock,
     epochs: Epochs,
     history: History,
+    /// The Merkle tree of the hashes of all blocks.
     block_tree: PartialMerkleTree,
-    /// What executing the head left for the next block.
+    /// What the execution of the head left for the next block.
     executed: Executed,
-    delayed: u64,
+    /// How many receipts wait in the queue of delayed ones.
+    delayed_receipts: u64,
     pool: Pool,
+    /// Records that the next block puts into the state.
     patches: Vec<StateRecord>,
     /// The last height at which something was executed.
-    active: BlockHeight,
-    /// The least height of the next block: above those that were taken back.
-    floor: BlockHeight,
-    /// What it takes to go back below each block that is not final.
-    undo: VecDeque<Undo>,
-    refused: HashMap<CryptoHash, InvalidTxError>,
+    last_active: BlockHeight,
+    /// The lowest height that the next block may have: above the blocks that a reorg removed.
+    min_next_height: BlockHeight,
+    undo_log: UndoLog,
+    /// Transactions that had entered the pool and turned out to be invalid.
+    invalid: HashMap<CryptoHash, InvalidTxError>,
     expires_by_time: bool,
 }
 
 impl Chain {
-    /// A chain at its genesis block. `signer` makes the blocks.
+    /// A chain at its genesis block. `signer` produces the blocks, and `window` of them are kept.
     pub fn new(
         genesis: &Genesis,
         signer: ValidatorSigner,
@@ -123,9 +125,9 @@ impl Chain {
             changes: vec![],
         };
         Self {
-            active: config.genesis_height,
-            floor: config.genesis_height,
-            undo: VecDeque::new(),
+            last_active: config.genesis_height,
+            min_next_height: config.genesis_height,
+            undo_log: UndoLog::default(),
             config: Arc::new(config),
             signer: Arc::new(signer),
             runtime,
@@ -134,25 +136,25 @@ impl Chain {
             history: History::new(window, genesis, state),
             block_tree,
             executed: Executed { state_root, ..Executed::default() },
-            delayed: 0,
+            delayed_receipts: 0,
             pool: Pool::default(),
             patches: Vec::new(),
-            refused: HashMap::new(),
+            invalid: HashMap::new(),
             expires_by_time: false,
         }
     }
 
-    /// The chain's configuration.
+    /// The configuration from the genesis file.
     pub fn config(&self) -> &Arc<GenesisConfig> {
         &self.config
     }
 
-    /// Who makes the blocks.
+    /// The validator that produces all blocks.
     pub fn signer(&self) -> &ValidatorSigner {
         &self.signer
     }
 
-    /// The engine.
+    /// The runtime that executes the blocks.
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
     }
@@ -162,17 +164,17 @@ impl Chain {
         &self.epochs
     }
 
-    /// What is remembered of the past.
+    /// The blocks that are kept, with their states and outcomes.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The header of the newest block, the optimistic head.
+    /// The header of the newest block, which is the optimistic head.
     pub fn head(&self) -> &BlockHeader {
         &self.history.head().header
     }
 
-    /// The height of the final head.
+    /// The height of the newest block that is final.
     pub fn final_height(&self) -> BlockHeight {
         self.height_of(self.head().last_final_block())
     }
@@ -186,7 +188,7 @@ impl Chain {
         self.history.state(self.head().height()).cloned().unwrap_or_default()
     }
 
-    /// The block that a reference names.
+    /// The block that a reference names, if it is kept.
     pub fn resolve(&self, reference: &BlockReference) -> Option<&Arc<StoredBlock>> {
         match reference {
             BlockReference::BlockId(BlockId::Height(height)) => self.history.at(*height),
@@ -203,7 +205,7 @@ impl Chain {
         }
     }
 
-    /// What a view call on top of a block sees.
+    /// The context of a view call that reads the state after `block`.
     pub fn view_context(&self, block: &StoredBlock) -> BlockContext {
         let header = &block.header;
         let epoch = self.epochs.get(header.epoch_id()).unwrap_or_else(|| self.epochs.current());
@@ -223,100 +225,25 @@ impl Chain {
         }
     }
 
-    /// Whether a transaction waits or stands in a block.
-    pub fn knows(&self, hash: &CryptoHash) -> bool {
-        self.pool.contains(hash) || self.history.transaction(hash).is_some()
-    }
-
-    /// Why a transaction that was accepted at first was left out of its block.
-    pub fn refusal(&self, hash: &CryptoHash) -> Option<&InvalidTxError> {
-        self.refused.get(hash)
-    }
-
-    /// Whether the block a transaction refers to is recent enough, seen from the head
-    /// (`chain/chain/src/store.rs`: `check_transaction_validity_period`).
-    pub fn check_expiry(&self, tx: &SignedTransaction) -> Result<(), InvalidTxError> {
-        let base =
-            self.history.by_hash(tx.transaction.block_hash()).ok_or(InvalidTxError::Expired)?;
-        let last = base.height().saturating_add(self.config.transaction_validity_period);
-        if self.head().height() <= last || self.outran(&base.header) {
-            Ok(())
-        } else {
-            Err(InvalidTxError::Expired)
-        }
-    }
-
-    /// Lets transactions expire by time as well as by height: instant blocks run through a hundred
-    /// heights in a moment, which is no time for a client.
-    pub(crate) fn expire_by_time(&mut self, by_time: bool) {
-        self.expires_by_time = by_time;
-    }
-
-    /// Whether the chain has got from `base` to its head faster than NEAR would, and without a jump.
-    fn outran(&self, base: &BlockHeader) -> bool {
-        let head = self.head();
-        let heights = head.height().saturating_sub(base.height());
-        let blocks = head.block_ordinal().saturating_sub(base.block_ordinal());
-        let passed = head.raw_timestamp().saturating_sub(base.raw_timestamp());
-        let period = u32::try_from(self.config.transaction_validity_period).unwrap_or(u32::MAX);
-        let validity = FIXED_STEP.saturating_mul(period);
-        self.expires_by_time && heights == blocks && u128::from(passed) <= validity.as_nanos()
-    }
-
-    /// Puts a transaction that was checked into the pool. The block `ahead` heights above the head is
-    /// the first that may take it.
-    pub fn enqueue(&mut self, tx: SignedTransaction, ahead: u64) {
-        self.refused.remove(&tx.get_hash());
-        let height = self.head().height().saturating_add(ahead);
-        self.pool.push(tx, height);
-    }
-
-    /// Puts a copy of a transaction beside the one that waits or has been taken; blocks from `ahead`
-    /// heights above the head on may take it.
-    pub fn enqueue_copy(&mut self, tx: SignedTransaction, ahead: u64) {
-        let height = self.head().height().saturating_add(ahead);
-        self.pool.push_copy(tx, height);
-    }
-
-    /// Puts records into the state of the next block, as `sandbox_patch_state` does.
+    /// Puts records into the state with the next block, as `sandbox_patch_state` does.
     pub fn patch(&mut self, records: Vec<StateRecord>) {
         self.patches.extend(records);
     }
 
-    /// Moves the chain's time ahead; the next block shows it.
+    /// Moves the chain's time forward, from the next block on.
     pub fn advance_time(&mut self, by: Duration) {
         self.clock.advance(by);
     }
 
-    /// Whether a block has something to do: transactions, receipts, or what was executed and is not
-    /// final yet.
+    /// Whether there is a reason to produce a block: transactions, receipts or patches are waiting,
+    /// or something that was executed is not final yet.
     pub fn has_work(&self) -> bool {
-        let unfinished = self.active > self.final_height();
+        let unfinished = self.last_active > self.final_height();
         !self.pool.is_empty() || self.has_receipts() || !self.patches.is_empty() || unfinished
     }
 
     fn has_receipts(&self) -> bool {
-        !self.executed.outgoing.is_empty() || self.delayed > 0
-    }
-
-    /// How many transactions wait for a block.
-    pub fn waiting(&self) -> usize {
-        self.pool.len()
-    }
-
-    /// Refuses transactions that were taken for a block which the engine could not make.
-    pub(crate) fn refuse_all(&mut self, hashes: &[CryptoHash], fault: &RuntimeError) {
-        let reason = StorageError::StorageInconsistentState(fault.to_string());
-        for hash in hashes {
-            self.refuse(*hash, reason.clone().into());
-        }
-    }
-
-    fn refuse(&mut self, hash: CryptoHash, error: InvalidTxError) {
-        if self.refused.len() >= KEPT_REFUSALS {
-            self.refused.clear();
-        }
-        self.refused.insert(hash, error);
+        !self.executed.outgoing.is_empty() || self.delayed_receipts > 0
     }
 }
 

@@ -1,56 +1,68 @@
-//! The chain in bytes: a checkpoint that holds the whole of it but its past below the final block, and the
-//! inputs of each block from which the past is made again. Making blocks is deterministic, so the same inputs on top of the
-//! same checkpoint give the same hashes.
+//! The chain as bytes: checkpoints, and the inputs of each block above them.
+//!
+//! A checkpoint holds the chain from the final block up; the blocks above it are produced again
+//! from their inputs. Producing blocks is deterministic, so the same inputs on top of the same
+//! checkpoint give the same hashes.
 
-use super::Chain;
-use super::block::{Executed, StoredBlock};
-use super::epoch::{Epoch, Epochs};
-use super::produce::Inputs;
-use crate::state::State;
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
-use near_primitives::hash::CryptoHash;
-use near_primitives::merkle::PartialMerkleTree;
-use near_primitives::state_record::StateRecord;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{AccountId, Balance, BlockHeight, EpochHeight, EpochId};
-use std::collections::{BTreeMap, VecDeque};
+use near_primitives::{
+    hash::CryptoHash,
+    merkle::PartialMerkleTree,
+    state_record::StateRecord,
+    transaction::SignedTransaction,
+    types::{
+        AccountId, Balance, BlockHeight, EpochHeight, EpochId, validator_stake::ValidatorStake,
+    },
+};
 
-/// Why kept bytes give no chain.
+use super::{
+    Chain,
+    block::{Executed, StoredBlock},
+    epochs::{Epoch, Epochs, stakes},
+    produce::Inputs,
+    undo::UndoLog,
+};
+use crate::{runtime::RuntimeError, state::State};
+
+/// Why a chain cannot be restored from bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The bytes do not decode.
     #[error("it does not decode: {0}")]
-    Malformed(String),
-    /// It belongs to another genesis.
+    Malformed(#[from] std::io::Error),
+    /// The checkpoint belongs to a chain with another genesis.
     #[error(
-        "it belongs to the chain with genesis {found}, not to {expected}; give the home directory it was made with"
+        "it belongs to the chain with genesis {found}, not to {expected}; \
+         give the home directory it was made with"
     )]
     Genesis {
-        /// The genesis it was made with.
+        /// The hash of the genesis block that the checkpoint names.
         found: CryptoHash,
-        /// The genesis of the home directory.
+        /// The hash of the genesis block in the home directory.
         expected: CryptoHash,
     },
-    /// The engine makes another block of the same inputs than the one that was kept.
+    /// The inputs of a block give another block than the one that was kept.
     #[error(
-        "block {height} was {expected} and comes out as {found}: another version of localnet has kept it"
+        "block {height} was {expected} and comes out as {found}: \
+         it was kept by another version of localnet"
     )]
     Diverged {
-        /// The height of the block.
+        /// The block that differs.
         height: BlockHeight,
-        /// Its hash now.
+        /// The hash that the block has now.
         found: CryptoHash,
-        /// Its hash as it was kept.
+        /// The hash that was kept.
         expected: CryptoHash,
     },
-    /// The engine failed at a block that it has made before.
-    #[error("block {height} cannot be made again: {reason}")]
-    Engine {
-        /// The height of the block.
+    /// The runtime cannot execute a block that it executed before.
+    #[error("block {height} cannot be executed again: {source}")]
+    Runtime {
+        /// The block that failed.
         height: BlockHeight,
-        /// What went wrong.
-        reason: String,
+        /// Why the runtime failed.
+        source: RuntimeError,
     },
 }
 
@@ -94,7 +106,7 @@ impl From<EpochBytes> for Epoch {
             id: EpochId(bytes.id),
             height: bytes.height,
             start: bytes.start,
-            stakes: super::genesis::stakes(&bytes.validators).into(),
+            stakes: stakes(&bytes.validators).into(),
             validators: bytes.validators.into(),
             blocks: bytes.blocks,
             since: bytes.since,
@@ -114,8 +126,8 @@ impl Epochs {
         }
     }
 
-    fn restore(&mut self, bytes: EpochsBytes) {
-        self.put_back(
+    fn restore_bytes(&mut self, bytes: EpochsBytes) {
+        self.restore(
             bytes.current.into(),
             EpochId(bytes.next_id),
             bytes.next,
@@ -125,42 +137,48 @@ impl Epochs {
     }
 }
 
-/// A block, and how the state after it differs from the one before it in the list. The first one's
-/// differs from the empty state.
+/// A block, and how the state after it differs from the state after the block before it in the
+/// list. For the first block in the list, it is the difference from the empty state.
 #[derive(BorshSerialize, BorshDeserialize)]
 struct KeptBlock {
     block: StoredBlock,
-    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    changes: Vec<StateChange>,
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
 struct Checkpoint {
+    /// The hash of the genesis block.
     genesis: CryptoHash,
-    /// The blocks from the final one to the head, none while that is the genesis.
+    /// The blocks from the final one up to the head. The genesis block is not among them.
     blocks: Vec<KeptBlock>,
     executed: Executed,
-    delayed: u64,
+    delayed_receipts: u64,
     epochs: EpochsBytes,
     block_tree: PartialMerkleTree,
-    active: BlockHeight,
-    floor: BlockHeight,
-    ahead: u64,
+    last_active: BlockHeight,
+    min_next_height: BlockHeight,
+    /// How many nanoseconds the clock is ahead of its source.
+    clock_ahead: u64,
 }
 
-/// The inputs of a block and the hash that came of them, as they are kept.
+/// The inputs of a block, and the hash of the block that they gave.
 #[derive(BorshSerialize, BorshDeserialize)]
 struct Entry {
     height: BlockHeight,
     timestamp: u64,
-    ahead: u64,
-    /// In JSON, the only form that records have.
+    /// How many nanoseconds the clock is ahead of its source.
+    clock_ahead: u64,
+    /// In JSON, because records have no other encoding.
     patches: Vec<u8>,
     transactions: Vec<SignedTransaction>,
     hash: CryptoHash,
 }
 
-/// What makes one state of another: each key that differs, with its new value.
-fn difference(from: &State, to: &State) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+/// A key of the state and its new value, or `None` when the key is removed.
+type StateChange = (Vec<u8>, Option<Vec<u8>>);
+
+/// The changes that turn the state `from` into the state `to`.
+fn difference(from: &State, to: &State) -> Vec<StateChange> {
     let mut changes: Vec<_> = to
         .iter_prefix(&[])
         .filter(|(key, value)| from.get_raw(key).as_ref() != Some(value))
@@ -171,16 +189,13 @@ fn difference(from: &State, to: &State) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     changes
 }
 
-fn malformed(error: impl std::fmt::Display) -> RestoreError {
-    RestoreError::Malformed(error.to_string())
-}
-
 impl Chain {
-    /// The chain without its past, its waiting transactions and patches.
+    /// A checkpoint: the chain without the blocks below the final one, the pool and waiting
+    /// patches.
     pub(crate) fn checkpoint(&self) -> std::io::Result<Vec<u8>> {
         let mut below = State::new();
         let mut blocks = Vec::new();
-        for (block, state) in self.history.newest(self.final_height()) {
+        for (block, state) in self.history.blocks_from(self.final_height()) {
             blocks.push(KeptBlock {
                 block: StoredBlock::clone(block),
                 changes: difference(&below, state),
@@ -191,18 +206,18 @@ impl Chain {
             genesis: self.history.genesis().hash(),
             blocks,
             executed: self.executed.clone(),
-            delayed: self.delayed,
+            delayed_receipts: self.delayed_receipts,
             epochs: self.epochs.to_bytes(),
             block_tree: self.block_tree.clone(),
-            active: self.active,
-            floor: self.floor,
-            ahead: self.clock.ahead(),
+            last_active: self.last_active,
+            min_next_height: self.min_next_height,
+            clock_ahead: self.clock.ahead(),
         })
     }
 
-    /// Goes to a checkpoint. This must be a new chain of the same genesis.
+    /// Moves a new chain to a checkpoint of a chain with the same genesis.
     pub(crate) fn go_to(&mut self, checkpoint: &[u8]) -> Result<(), RestoreError> {
-        let kept = Checkpoint::try_from_slice(checkpoint).map_err(malformed)?;
+        let kept = Checkpoint::try_from_slice(checkpoint)?;
         let expected = self.history.genesis().hash();
         if kept.genesis != expected {
             return Err(RestoreError::Genesis { found: kept.genesis, expected });
@@ -215,39 +230,39 @@ impl Chain {
                     None => state.remove_raw(&key),
                 }
             }
-            // Computed once here, and not by whoever asks first.
+            // Computes the root now, so that the first request for it need not.
             state.root();
             let outcomes = Vec::new();
             self.history.push(block, state.clone(), outcomes, Vec::new());
         }
         self.executed = kept.executed;
-        self.delayed = kept.delayed;
-        self.epochs.restore(kept.epochs);
+        self.delayed_receipts = kept.delayed_receipts;
+        self.epochs.restore_bytes(kept.epochs);
         self.block_tree = kept.block_tree;
-        self.active = kept.active;
-        self.floor = kept.floor;
-        self.clock = self.clock.with_ahead(kept.ahead);
-        self.undo = VecDeque::new();
+        self.last_active = kept.last_active;
+        self.min_next_height = kept.min_next_height;
+        self.clock = self.clock.with_ahead(kept.clock_ahead);
+        self.undo_log = UndoLog::default();
         Ok(())
     }
 
-    /// Makes a block again from what [`Inputs::to_bytes`] has written.
+    /// Produces a block again from the bytes that [`Inputs::to_bytes`] gave.
     pub(crate) fn repeat(&mut self, entry: &[u8]) -> Result<(), RestoreError> {
-        let entry = Entry::try_from_slice(entry).map_err(malformed)?;
+        let entry = Entry::try_from_slice(entry)?;
         let patches: Vec<StateRecord> =
-            serde_json::from_slice(&entry.patches).map_err(malformed)?;
+            serde_json::from_slice(&entry.patches).map_err(std::io::Error::from)?;
         let height = entry.height;
         let prepared = self.assemble(Inputs {
             height,
             timestamp: entry.timestamp,
-            clock: self.clock.with_ahead(entry.ahead),
+            clock: self.clock.with_ahead(entry.clock_ahead),
             patches,
             transactions: entry.transactions,
         });
         let runtime = self.runtime.clone();
         let applied = prepared
             .execute(&runtime)
-            .map_err(|error| RestoreError::Engine { height, reason: error.to_string() })?;
+            .map_err(|source| RestoreError::Runtime { height, source })?;
         let found = self.commit(applied);
         if found != entry.hash {
             return Err(RestoreError::Diverged { height, found, expected: entry.hash });
@@ -257,12 +272,12 @@ impl Chain {
 }
 
 impl Inputs {
-    /// The inputs of the block with a hash, to keep.
+    /// The inputs as bytes, with the hash of the block that they gave.
     pub(crate) fn to_bytes(&self, hash: CryptoHash) -> std::io::Result<Vec<u8>> {
         borsh::to_vec(&Entry {
             height: self.height,
             timestamp: self.timestamp,
-            ahead: self.clock.ahead(),
+            clock_ahead: self.clock.ahead(),
             patches: serde_json::to_vec(&self.patches)?,
             transactions: self.transactions.clone(),
             hash,

@@ -1,70 +1,76 @@
-//! Transactions that wait for a block.
+//! The transaction pool.
 
-use near_crypto::PublicKey;
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{AccountId, BlockHeight};
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// The most transactions that one block takes. nearcore bounds the gas of their conversion; that
-/// bound is near this number for small transactions.
+use near_crypto::PublicKey;
+use near_primitives::{
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::{AccountId, BlockHeight},
+};
+
+/// The most transactions that one block includes. nearcore bounds the gas for converting them to
+/// receipts instead, which comes to about this many small transactions.
 pub const MAX_IN_BLOCK: usize = 2_000;
 
-/// The most bytes of transactions that one block takes (nearcore's `combined_transactions_size_limit`).
+/// The most bytes of transactions that one block includes (nearcore's
+/// `combined_transactions_size_limit`).
 pub const MAX_BYTES_IN_BLOCK: u64 = 4 * 1024 * 1024;
 
-/// The transactions that were accepted and stand in no block yet, in the order of their arrival.
+/// The transactions that were accepted and are in no block yet, in the order of their arrival.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
-    /// Each with the first height that may take it, which never falls along the queue.
+    /// Each with the lowest height of a block that may include it. The heights are in ascending
+    /// order.
     queue: VecDeque<(BlockHeight, SignedTransaction)>,
     hashes: HashSet<CryptoHash>,
 }
 
 impl Pool {
-    /// Adds a transaction that the block at `height` may take, or one above it, unless it is there
-    /// already.
+    /// Adds a transaction, unless it is in the pool already. A block at `height` or above may
+    /// include it.
     pub fn push(&mut self, tx: SignedTransaction, height: BlockHeight) {
         if self.hashes.insert(tx.get_hash()) {
             self.push_copy(tx, height);
         }
     }
 
-    /// Adds a transaction even when it is there already.
+    /// Adds a transaction even if it is in the pool already.
     pub fn push_copy(&mut self, tx: SignedTransaction, height: BlockHeight) {
         self.hashes.insert(tx.get_hash());
         let place = self.queue.partition_point(|(first, _)| *first <= height);
         self.queue.insert(place, (height, tx));
     }
 
-    /// Puts transactions of a block that was taken back before all others.
+    /// Puts the transactions of a removed block before all others.
     pub fn push_front(&mut self, txs: &[SignedTransaction], height: BlockHeight) {
         for tx in txs.iter().rev() {
             if self.hashes.insert(tx.get_hash()) {
                 self.queue.push_front((height, tx.clone()));
             }
         }
-        // Nobody may wait in front for a height further up.
+        // Keeps the heights in ascending order.
         self.queue.make_contiguous().sort_by_key(|(first, _)| *first);
     }
 
-    /// Whether a transaction waits here.
+    /// Whether a transaction is in the pool.
     pub fn contains(&self, hash: &CryptoHash) -> bool {
         self.hashes.contains(hash)
     }
 
-    /// How many wait.
+    /// The number of transactions, copies included.
     pub fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether none waits.
+    /// Whether there are no transactions.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Takes what fits into the block at `height`. Those of one key come in the order of their nonces, whatever
-    /// order they arrived in, so that clients may send in parallel; otherwise arrival decides.
+    /// Takes the transactions for the block at `height`, as many as fit. They come in the order of
+    /// their arrival, except that those of one access key are sorted by nonce, so that clients may
+    /// send in parallel.
     pub fn take(&mut self, height: BlockHeight) -> Vec<SignedTransaction> {
         let mut bytes = 0_u64;
         let mut taken = Vec::new();
@@ -89,7 +95,8 @@ impl Pool {
     }
 }
 
-/// Sorts the transactions of each key by nonce and leaves every key the places it had.
+/// Sorts the transactions of each access key by nonce, within the places that they have in the
+/// list.
 fn order_nonces(txs: &mut [SignedTransaction]) {
     let mut places: HashMap<(AccountId, PublicKey), Vec<usize>> = HashMap::new();
     for (place, tx) in txs.iter().enumerate() {
@@ -108,9 +115,10 @@ fn order_nonces(txs: &mut [SignedTransaction]) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use near_crypto::{InMemorySigner, KeyType};
     use near_primitives::types::Balance;
+
+    use super::*;
 
     fn transfer(signer: &str, nonce: u64) -> SignedTransaction {
         let signer = InMemorySigner::from_seed(signer.parse().unwrap(), KeyType::ED25519, signer);

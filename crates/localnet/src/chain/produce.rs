@@ -1,86 +1,97 @@
-//! Making a block: what it takes, its execution, and its place on the chain.
+//! Producing a block: collecting its content, executing it, and putting it on top of the chain.
 
-use super::Chain;
-use super::block::{Beacon, Draft, Executed, StoredBlock};
-use super::clock::Clock;
-use super::epoch::Epochs;
-use super::history::Outcome;
-use super::reorganise::Undo;
-use super::rewards::{Rewards, settle};
-use crate::runtime::{ApplyResult, BlockContext, Runtime, RuntimeError};
-use crate::state::State;
-use near_primitives::account::Account;
-use near_primitives::errors::StorageError;
-use near_primitives::hash::CryptoHash;
-use near_primitives::merkle::merklize;
-use near_primitives::receipt::Receipt;
-use near_primitives::state_record::StateRecord;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{AccountId, Balance, BlockHeight};
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-/// What a block is made from. With the chain below it, it gives the same block each time.
+use near_primitives::{
+    account::Account,
+    errors::StorageError,
+    hash::CryptoHash,
+    merkle::merklize,
+    receipt::Receipt,
+    state_record::StateRecord,
+    transaction::SignedTransaction,
+    types::{AccountId, Balance, BlockHeight},
+};
+
+use super::{
+    Chain,
+    block::{Executed, StoredBlock},
+    clock::Clock,
+    epochs::{Epochs, Rewards, update_validator_accounts},
+    header::{Draft, Randomness},
+    history::StoredOutcome,
+    undo::Undo,
+};
+use crate::{
+    runtime::{ApplyResult, BlockContext, Runtime, RuntimeError},
+    state::State,
+};
+
+/// What a block is produced from. On top of the same chain, the same inputs give the same block.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    /// The height.
+    /// Above the head's height, and above all heights that a reorg removed.
     pub height: BlockHeight,
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970, later than the head's.
     pub timestamp: u64,
-    /// The clock once it has given this timestamp.
+    /// The chain's clock after it has given this timestamp.
     pub(super) clock: Clock,
-    /// Records that are put into the state.
+    /// Records that the block puts into the state.
     pub patches: Vec<StateRecord>,
-    /// The transactions, in order.
+    /// The transactions that the block includes, in order.
     pub transactions: Vec<SignedTransaction>,
 }
 
 /// A block before its execution.
 pub struct Prepared {
     inputs: Inputs,
-    beacon: Beacon,
+    randomness: Randomness,
+    /// The epochs as of this block.
     epochs: Epochs,
+    /// The rewards that the block mints when it starts an epoch.
     minted: Balance,
     context: BlockContext,
-    /// The state without the patches.
+    /// The state before the block, without the patches.
     state: State,
-    /// Accounts that the end of an epoch has changed.
-    settled: Vec<(AccountId, Account)>,
+    /// The accounts that the start of an epoch changes, with their new values.
+    validator_accounts: Vec<(AccountId, Account)>,
+    /// The receipts that the block below produced.
     incoming: Vec<Receipt>,
 }
 
-/// A block after its execution, before it stands on the chain.
+/// A block after its execution, before it is put on top of the chain.
 pub struct Applied {
     prepared: Prepared,
+    /// The transactions that the block includes; invalid ones have been removed.
     transactions: Vec<SignedTransaction>,
     result: ApplyResult,
     state: State,
     state_root: CryptoHash,
-    refused_patches: Option<RuntimeError>,
+    patch_error: Option<RuntimeError>,
 }
 
 impl Applied {
-    /// Why the block was made without the patches that were meant for it, if so.
-    pub fn refused_patches(&self) -> Option<&RuntimeError> {
-        self.refused_patches.as_ref()
+    /// Why the block was executed without its patches; `None` when it has them, or had none.
+    pub fn patch_error(&self) -> Option<&RuntimeError> {
+        self.patch_error.as_ref()
     }
 }
 
 impl Chain {
-    /// Takes what the block at `height` will hold.
+    /// Collects the content of the block at `height`, or of the next possible height above it.
     pub fn prepare(&mut self, height: BlockHeight) -> Prepared {
-        let inputs = self.draw(height);
+        let inputs = self.take_inputs(height);
         self.assemble(inputs)
     }
 
-    /// Takes patches, transactions and the time of the block at `height`, or just above the head.
-    fn draw(&mut self, height: BlockHeight) -> Inputs {
-        let height = height.max(self.head().height() + 1).max(self.floor);
+    /// Takes the patches and transactions that are waiting, and the time.
+    fn take_inputs(&mut self, height: BlockHeight) -> Inputs {
+        let height = height.max(self.head().height() + 1).max(self.min_next_height);
         let mut transactions = self.pool.take(height);
         transactions.retain(|tx| match self.check_expiry(tx) {
             Ok(()) => true,
             Err(error) => {
-                self.refuse(tx.get_hash(), error);
+                self.mark_invalid(tx.get_hash(), error);
                 false
             }
         });
@@ -95,13 +106,13 @@ impl Chain {
         }
     }
 
-    /// Gets a block ready for its execution.
+    /// Prepares a block for its execution. The same inputs give the same block.
     pub(super) fn assemble(&self, inputs: Inputs) -> Prepared {
         let (height, timestamp) = (inputs.height, inputs.timestamp);
         let state = self.state();
         let mut epochs = self.epochs.clone();
         let mut minted = Balance::ZERO;
-        let mut settled = Vec::new();
+        let mut validator_accounts = Vec::new();
         if epochs.next_block_starts_epoch(self.head().height(), self.final_height()) {
             let ended = epochs.current();
             let duration = self.head().raw_timestamp().saturating_sub(ended.since);
@@ -112,19 +123,20 @@ impl Chain {
             let unelected = epochs.advance(height, prev_hash, since, &rewards);
             epochs.record(&self.executed.proposals);
             let treasury = &self.config.protocol_treasury_account;
-            settled = settle(&state, &epochs, unelected, &rewards, treasury);
+            validator_accounts =
+                update_validator_accounts(&state, &epochs, unelected, &rewards, treasury);
             minted = rewards.total();
         } else {
             epochs.record(&self.executed.proposals);
         }
-        let beacon = Beacon::new(self.head(), &self.signer, timestamp);
+        let randomness = Randomness::above(self.head(), &self.signer);
         let epoch = epochs.current();
         let context = BlockContext {
             height,
             prev_block_hash: *self.head().hash(),
             block_hash: CryptoHash::default(),
             timestamp,
-            random_seed: beacon.random_value,
+            random_seed: randomness.value,
             gas_price: self.head().next_gas_price(),
             epoch_height: epoch.height,
             epoch_id: epoch.id,
@@ -134,53 +146,63 @@ impl Chain {
             gas_limit: self.config.gas_limit,
         };
         let incoming = self.executed.outgoing.clone();
-        Prepared { inputs, beacon, epochs, minted, context, state, settled, incoming }
+        Prepared {
+            inputs,
+            randomness,
+            epochs,
+            minted,
+            context,
+            state,
+            validator_accounts,
+            incoming,
+        }
     }
 
-    /// Puts an executed block on top of the chain and answers its hash.
+    /// Puts an executed block on top of the chain. Returns its hash.
     pub fn commit(&mut self, applied: Applied) -> CryptoHash {
         let Applied { prepared, transactions, result, state, state_root, .. } = applied;
-        let Prepared { inputs, beacon, epochs, minted, .. } = prepared;
-        let Inputs { height, clock, patches, .. } = inputs;
+        let Prepared { inputs, randomness, epochs, minted, .. } = prepared;
+        let Inputs { height, timestamp, clock, patches, .. } = inputs;
         let (header, chunk) = Draft {
             config: &self.config,
             prev: self.head(),
             height,
+            timestamp,
             executed: &self.executed,
             minted,
             epoch_id: epochs.current().id,
             next_epoch_id: epochs.next_id(),
             next_validators: epochs.next_validators(),
             block_tree: &self.block_tree,
-            beacon,
+            randomness,
             transactions: &transactions,
             signer: &self.signer,
         }
         .build();
         let hash = *header.hash();
         for (tx, error) in result.rejected {
-            self.refuse(tx, error);
+            self.mark_invalid(tx, error);
         }
         let leaves: Vec<Vec<CryptoHash>> =
             result.outcomes.iter().map(|outcome| outcome.to_hashes()).collect();
         let (outcome_root, proofs) = merklize(&leaves);
         let executed_ids = result.outcomes.iter().map(|outcome| outcome.id).collect();
-        let outcomes: Vec<Outcome> = result
+        let outcomes: Vec<StoredOutcome> = result
             .outcomes
             .into_iter()
             .zip(proofs)
-            .map(|(outcome, proof)| Outcome {
+            .map(|(outcome, proof)| StoredOutcome {
                 outcome,
                 block_hash: hash,
                 block_height: height,
                 proof,
             })
             .collect();
-        let active = self.active;
+        let last_active = self.last_active;
         if !outcomes.is_empty() || !result.outgoing.is_empty() {
-            self.active = height;
+            self.last_active = height;
         }
-        let receipts = lookable(&result.processed_receipts, &result.outgoing);
+        let receipts = findable_receipts(&result.processed_receipts, &result.outgoing);
         let previous = std::mem::replace(
             &mut self.executed,
             Executed {
@@ -209,35 +231,41 @@ impl Chain {
             executed: previous,
             epochs: std::mem::replace(&mut self.epochs, epochs),
             block_tree,
-            active,
-            delayed: std::mem::replace(&mut self.delayed, result.delayed_receipts),
+            last_active,
+            delayed_receipts: std::mem::replace(
+                &mut self.delayed_receipts,
+                result.delayed_receipts,
+            ),
             patches,
         };
-        self.remember(undo);
+        let last_final = self.final_height();
+        self.undo_log.push(undo, last_final);
         hash
     }
 }
 
 impl Prepared {
-    /// The height of the block.
+    /// The height that the block will have.
     pub fn height(&self) -> BlockHeight {
         self.inputs.height
     }
 
-    /// What the block is made from.
+    /// What the block is produced from.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
     }
 
-    /// Runs the block. The chain is not touched. A block that the engine cannot make is made without
-    /// the patches, or without its transactions, which are then refused.
+    /// Executes the block. The chain is not touched.
+    ///
+    /// When the runtime cannot execute the block, it is executed without its patches; when that
+    /// fails too, it is executed without its transactions, which are then invalid.
     pub fn execute(mut self, runtime: &Runtime) -> Result<Applied, RuntimeError> {
         let patched = !self.inputs.patches.is_empty();
-        let mut refused_patches = None;
+        let mut patch_error = None;
         let mut transactions = std::mem::take(&mut self.inputs.transactions);
         let mut attempt = self.attempt(runtime, patched, &transactions);
         if patched && let Err(error) = &attempt {
-            refused_patches = Some(error.clone());
+            patch_error = Some(error.clone());
             attempt = self.attempt(runtime, false, &transactions);
         }
         if !transactions.is_empty()
@@ -257,11 +285,11 @@ impl Prepared {
                 result.rejected.iter().map(|(hash, _)| *hash).collect();
             transactions.retain(|tx| !rejected.contains(&tx.get_hash()));
         }
-        if refused_patches.is_some() {
+        if patch_error.is_some() {
             self.inputs.patches.clear();
         }
         let state_root = state.root();
-        Ok(Applied { prepared: self, transactions, result, state, state_root, refused_patches })
+        Ok(Applied { prepared: self, transactions, result, state, state_root, patch_error })
     }
 
     fn attempt(
@@ -271,25 +299,26 @@ impl Prepared {
         transactions: &[SignedTransaction],
     ) -> Result<(State, ApplyResult), RuntimeError> {
         let mut state = self.state.clone();
-        let mut settled = self.settled.clone();
+        let mut validator_accounts = self.validator_accounts.clone();
         if patched {
             for record in &self.inputs.patches {
                 if let StateRecord::Account { account_id, .. } = record {
-                    // The patch has the last word.
-                    settled.retain(|(settled_id, _)| settled_id != account_id);
+                    // The patch overrides what the start of an epoch does to the account.
+                    validator_accounts.retain(|(updated_id, _)| updated_id != account_id);
                 }
                 state.apply_record(record.clone());
             }
         }
         let incoming = self.incoming.clone();
         let transactions = transactions.to_vec();
-        let result = runtime.apply(&mut state, &self.context, settled, incoming, transactions)?;
+        let result =
+            runtime.apply(&mut state, &self.context, validator_accounts, incoming, transactions)?;
         Ok((state, result))
     }
 }
 
-/// The receipts of a block that can be looked up by id, each once.
-fn lookable(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
+/// The receipts of a block that can be found by their ids, each once.
+fn findable_receipts(processed: &[Receipt], outgoing: &[Receipt]) -> Vec<Receipt> {
     let mut seen = HashSet::new();
     let all = processed.iter().chain(outgoing);
     all.filter(|receipt| seen.insert(*receipt.receipt_id())).cloned().collect()

@@ -1,30 +1,36 @@
-//! How far a transaction has come, and its outcome as the RPC gives it
+//! The status of a transaction, and its outcome in the form of the RPC
 //! (`chain/client/src/view_client_actor.rs`, `chain/chain/src/chain.rs`).
 
-use super::{Chain, Outcome, StoredBlock};
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::BlockHeight;
-use near_primitives::views::{
-    ExecutionOutcomeWithIdView, ExecutionStatusView, FinalExecutionOutcomeView,
-    FinalExecutionOutcomeWithReceiptView, FinalExecutionStatus, ReceiptView, TxExecutionStatus,
-};
 use std::collections::HashMap;
 
-/// A transaction's outcome so far.
+use near_primitives::{
+    hash::CryptoHash,
+    types::BlockHeight,
+    views::{
+        ExecutionOutcomeWithIdView, ExecutionStatusView, FinalExecutionOutcomeView,
+        FinalExecutionOutcomeWithReceiptView, FinalExecutionStatus, ReceiptView, TxExecutionStatus,
+    },
+};
+
+use super::{Chain, StoredBlock, StoredOutcome};
+
+/// The status of a transaction and its outcome so far.
 #[derive(Debug, Clone)]
 pub struct TransactionStatus {
-    /// How far it has come.
+    /// The highest level that the transaction has reached.
     pub status: TxExecutionStatus,
-    /// The outcome, with all receipts that were executed until now.
+    /// The outcome, with those of all receipts that have been executed so far.
     pub outcome: FinalExecutionOutcomeView,
-    /// The receipts in the order of their outcomes, but for a local one of the transaction itself.
+    /// The receipts, in the order of their outcomes. A local receipt that the transaction was
+    /// converted to is left out.
     pub receipts: Vec<ReceiptView>,
 }
 
 impl TransactionStatus {
-    /// Whether it has come as far as somebody waits for (`tx_execution_status_meets_expectations` in
-    /// `chain/jsonrpc/src/lib.rs`). The levels are no ladder: a block that took a transaction may become
-    /// final before or after all its receipts have run.
+    /// Whether the transaction has reached the level that a client waits for
+    /// (`tx_execution_status_meets_expectations` in `chain/jsonrpc/src/lib.rs`). The levels have no
+    /// linear order: the block that includes a transaction may become final before or after all of
+    /// the transaction's receipts have run.
     pub fn meets(&self, expected: &TxExecutionStatus) -> bool {
         use TxExecutionStatus::{
             Executed, ExecutedOptimistic, Final, Included, IncludedFinal, None,
@@ -39,7 +45,7 @@ impl TransactionStatus {
         }
     }
 
-    /// The form that carries the receipts.
+    /// The form of the outcome that includes the receipts.
     pub fn with_receipts(self) -> FinalExecutionOutcomeWithReceiptView {
         FinalExecutionOutcomeWithReceiptView {
             final_outcome: self.outcome,
@@ -48,25 +54,28 @@ impl TransactionStatus {
     }
 }
 
-/// A walk over the tree of receipts, as it was when the head stood at some height.
-struct Walk<'a> {
+/// A walk over the tree of a transaction's receipts, as it was when the head was at some height.
+struct ReceiptTree<'a> {
     chain: &'a Chain,
     head: BlockHeight,
+    /// The outcomes that were found, the transaction's first.
     outcomes: Vec<ExecutionOutcomeWithIdView>,
-    /// A receipt has not been executed that is not just a refund at the end of an outcome's list.
+    /// Whether a receipt has not been executed yet, not counting refunds at the end of an outcome's
+    /// list of receipts.
     pending: bool,
-    /// Such a refund has not been executed.
+    /// Whether such a refund has not been executed yet.
     pending_refund: bool,
+    /// The height of the newest block that executed one of the receipts.
     newest: BlockHeight,
 }
 
-impl Walk<'_> {
-    fn outcome(&self, id: &CryptoHash) -> Option<&Outcome> {
+impl ReceiptTree<'_> {
+    fn outcome(&self, id: &CryptoHash) -> Option<&StoredOutcome> {
         let outcome = self.chain.history.outcome(id)?;
         (outcome.block_height <= self.head).then_some(&**outcome)
     }
 
-    /// Depth first, in the order in which each outcome lists its receipts.
+    /// Visits the tree depth first, in the order in which each outcome lists its receipts.
     fn visit(&mut self, root: &CryptoHash) {
         let mut stack = vec![*root];
         while let Some(id) = stack.pop() {
@@ -79,7 +88,8 @@ impl Walk<'_> {
                 if self.outcome(id).is_some() {
                     continue;
                 }
-                // The transaction's own receipt is no refund, so it needs no exception.
+                // The receipt that a transaction is converted to is the last in its list too, but
+                // no refund.
                 if ids.last() == Some(id) && self.chain.is_refund(id) {
                     self.pending_refund = true;
                 } else {
@@ -93,19 +103,19 @@ impl Walk<'_> {
 }
 
 impl Chain {
-    /// A transaction's outcome so far; `None` while it stands in no block that is remembered.
+    /// The status of a transaction; `None` while no block that is kept includes it.
     pub fn transaction_status(&self, hash: &CryptoHash) -> Option<TransactionStatus> {
         self.transaction_status_at(hash, self.history.head())
     }
 
-    /// A transaction's outcome when `head` was the newest block.
+    /// The status of a transaction when `head` was the newest block.
     pub fn transaction_status_at(
         &self,
         hash: &CryptoHash,
         head: &StoredBlock,
     ) -> Option<TransactionStatus> {
         let (height, tx) = self.history.transaction(hash)?;
-        let mut walk = Walk {
+        let mut tree = ReceiptTree {
             chain: self,
             head: head.height(),
             outcomes: Vec::new(),
@@ -113,8 +123,8 @@ impl Chain {
             pending_refund: false,
             newest: *height,
         };
-        walk.visit(hash);
-        let mut outcomes = walk.outcomes.into_iter();
+        tree.visit(hash);
+        let mut outcomes = tree.outcomes.into_iter();
         let transaction_outcome = outcomes.next()?;
         let receipts_outcome: Vec<_> = outcomes.collect();
         let status = final_status(&transaction_outcome, &receipts_outcome);
@@ -128,8 +138,8 @@ impl Chain {
             .collect();
         let final_height = self.height_of(head.header.last_final_block());
         let included_final = *height <= final_height;
-        let executed = !walk.pending;
-        let all_final = executed && !walk.pending_refund && walk.newest <= final_height;
+        let executed = !tree.pending;
+        let all_final = executed && !tree.pending_refund && tree.newest <= final_height;
         let reached = match (executed, included_final) {
             (false, false) => TxExecutionStatus::Included,
             (false, true) => TxExecutionStatus::IncludedFinal,
@@ -146,7 +156,8 @@ impl Chain {
         Some(TransactionStatus { status: reached, outcome, receipts })
     }
 
-    /// A transaction's outcome after the first block from a height on after which it met what is expected.
+    /// The status of a transaction after the first block, at `from` or above, with which it reached
+    /// the level `expected`.
     pub fn first_status(
         &self,
         hash: &CryptoHash,
@@ -154,7 +165,7 @@ impl Chain {
         from: BlockHeight,
     ) -> Option<TransactionStatus> {
         let (height, _) = self.history.transaction(hash)?;
-        let blocks = self.history.newest(from.max(*height)).map(|(block, _)| block);
+        let blocks = self.history.blocks_from(from.max(*height)).map(|(block, _)| block);
         blocks
             .filter_map(|block| self.transaction_status_at(hash, block))
             .find(|status| status.meets(expected))
@@ -165,7 +176,7 @@ impl Chain {
     }
 }
 
-/// The result that the transaction's chain of returned promises leads to.
+/// The result of a transaction: that of the receipt at the end of its chain of returned promises.
 fn final_status(
     transaction: &ExecutionOutcomeWithIdView,
     receipts: &[ExecutionOutcomeWithIdView],

@@ -1,43 +1,46 @@
-//! Faults that tests inject: what goes wrong between a client and a network, on purpose and repeatably.
+//! Faults that tests inject between clients and the node, on purpose and repeatably.
+
+use std::{collections::VecDeque, sync::Mutex};
 
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+
+use super::lock::lock;
 
 /// What happens to a transaction that the node has accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransactionFault {
-    /// It never gets into a block, as if the node that took it had gone down.
+    /// It is never included in a block, as if the node that accepted it had gone down.
     Drop,
-    /// It gets into a block this many heights later than it would have.
+    /// It is included in a later block than it would have been.
     Delay {
-        /// The heights.
+        /// By how many heights it is late.
         blocks: u64,
     },
-    /// It arrives twice; a later block meets the copy, and has to refuse it.
+    /// It arrives twice. The second copy meets a later block, where it is invalid.
     Duplicate,
 }
 
-/// Which requests fail, and how.
+/// Which RPC requests fail, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RpcFaults {
-    /// The part of requests that fail, from 0.0 to 1.0.
+    /// The proportion of requests that fail, from 0.0 to 1.0.
     pub rate: f64,
-    /// Which ones do follows from this and from the count of requests since the faults were set.
+    /// Together with the number of requests since the faults were set, it decides which requests
+    /// fail.
     pub seed: u64,
-    /// The methods that may fail; all when empty.
+    /// The methods whose requests may fail; all methods when empty.
     pub methods: Vec<String>,
-    /// Whether a request that fails has been carried out all the same, so that only its answer is lost.
+    /// Whether a request that fails is executed all the same, so that only its response is lost.
     pub carried_out: bool,
 }
 
 impl RpcFaults {
-    /// Requests of all methods fail at a rate, before anything is done.
+    /// Requests of all methods fail at a rate, before they are executed.
     pub fn at_rate(rate: f64, seed: u64) -> Self {
         Self { rate, seed, methods: Vec::new(), carried_out: false }
     }
 
-    /// Whether the request of this number fails.
+    /// Whether the request with this number fails.
     fn hits(&self, number: u64) -> bool {
         let mut hasher = Sha256::new();
         hasher.update(self.seed.to_le_bytes());
@@ -48,47 +51,48 @@ impl RpcFaults {
     }
 }
 
-/// How an injected fault shows in a request.
+/// How a request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RpcFault {
-    /// Nothing was done.
-    Refused,
-    /// The answer is lost.
-    AnswerLost,
+    /// It is not executed.
+    NotExecuted,
+    /// It is executed, but its response is lost.
+    ResponseLost,
 }
 
-/// The faults that are set.
+/// The faults that are to be injected.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
+    /// One for each of the next transactions.
     transactions: Mutex<VecDeque<TransactionFault>>,
+    /// The faults that are set, and how many requests they have been asked about.
     rpc: Mutex<Option<(RpcFaults, u64)>>,
 }
 
 impl Faults {
+    /// Adds a fault for the first transaction that has none yet.
     pub(crate) fn next_transaction(&self, fault: TransactionFault) {
-        let mut queue = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(fault);
+        lock(&self.transactions).push_back(fault);
     }
 
-    /// How many transactions are still to meet a fault.
+    /// How many faults have not met a transaction yet.
     pub(crate) fn waiting(&self) -> usize {
-        self.transactions.lock().unwrap_or_else(PoisonError::into_inner).len()
+        lock(&self.transactions).len()
     }
 
+    /// Sets the faults of RPC requests, or removes them.
     pub(crate) fn set_rpc(&self, faults: Option<RpcFaults>) {
-        let mut rpc = self.rpc.lock().unwrap_or_else(PoisonError::into_inner);
-        *rpc = faults.map(|faults| (faults, 0));
+        *lock(&self.rpc) = faults.map(|faults| (faults, 0));
     }
 
-    /// What happens to the transaction at hand.
-    pub(super) fn take(&self) -> Option<TransactionFault> {
-        let mut queue = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.pop_front()
+    /// The fault of a transaction that the node has just accepted.
+    pub(super) fn next_transaction_fault(&self) -> Option<TransactionFault> {
+        lock(&self.transactions).pop_front()
     }
 
-    /// What happens to a request.
-    pub(crate) fn draw(&self, method: &str) -> Option<RpcFault> {
-        let mut rpc = self.rpc.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The fault of an RPC request that has just arrived.
+    pub(crate) fn next_rpc_fault(&self, method: &str) -> Option<RpcFault> {
+        let mut rpc = lock(&self.rpc);
         let (faults, count) = rpc.as_mut()?;
         if !faults.methods.is_empty() && !faults.methods.iter().any(|known| known == method) {
             return None;
@@ -96,9 +100,9 @@ impl Faults {
         let number = *count;
         *count = number.wrapping_add(1);
         faults.hits(number).then_some(if faults.carried_out {
-            RpcFault::AnswerLost
+            RpcFault::ResponseLost
         } else {
-            RpcFault::Refused
+            RpcFault::NotExecuted
         })
     }
 }
@@ -124,15 +128,15 @@ mod tests {
     #[test]
     fn only_the_named_methods_fail() {
         let faults = Faults::default();
-        assert_eq!(faults.draw("status"), None);
+        assert_eq!(faults.next_rpc_fault("status"), None);
         faults.set_rpc(Some(RpcFaults {
             methods: vec!["query".to_owned()],
             carried_out: true,
             ..RpcFaults::at_rate(1.0, 0)
         }));
-        assert_eq!(faults.draw("status"), None);
-        assert_eq!(faults.draw("query"), Some(RpcFault::AnswerLost));
+        assert_eq!(faults.next_rpc_fault("status"), None);
+        assert_eq!(faults.next_rpc_fault("query"), Some(RpcFault::ResponseLost));
         faults.set_rpc(None);
-        assert_eq!(faults.draw("query"), None);
+        assert_eq!(faults.next_rpc_fault("query"), None);
     }
 }

@@ -1,32 +1,42 @@
-//! The thread that makes blocks.
+//! The thread that produces blocks.
 
-use super::{BlockProduction, Node, lock};
-use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
-/// The stack of the thread that runs contracts: the VM's own stacks are separate, the rest of the
-/// engine recurses little.
-const STACK: usize = 8 * 1024 * 1024;
+use super::{Node, production::BlockProduction};
 
-/// How long the thread sleeps at most, so that it notices the end of the node.
+/// The stack size of the thread, which also runs contracts, in bytes. The VM has stacks of its own,
+/// and the rest of the runtime recurses little.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// The longest time that the thread sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// The thread that makes blocks. It ends when this is dropped.
+/// How long an idle node waits after the first sign of work, so that transactions that are sent
+/// together get into the same block.
+const GATHERING_TIME: Duration = Duration::from_millis(1);
+
+/// How long the thread waits after a block that could not be produced.
+const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(600);
+
+/// The thread that produces blocks. It ends when this is dropped.
 pub(crate) struct Producer {
     node: Arc<Node>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Producer {
-    /// Starts the thread, unless blocks are only made by hand.
+    /// Starts the thread, unless block production is manual.
     pub(crate) fn start(node: Arc<Node>) -> std::io::Result<Self> {
         let thread = match node.production {
-            BlockProduction::ByHand => None,
+            BlockProduction::Manual => None,
             _ => {
                 let node = Arc::clone(&node);
                 let builder = std::thread::Builder::new().name("blocks".to_owned());
-                Some(builder.stack_size(STACK).spawn(move || run(&node))?)
+                Some(builder.stack_size(STACK_BYTES).spawn(move || run(&node))?)
             }
         };
         Ok(Self { node, thread })
@@ -35,25 +45,18 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.node.stop();
+        self.node.signal.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic in there has been reported where it happened.
+            // A panic of the thread was reported where it happened.
             let _ = thread.join();
         }
     }
 }
 
-/// How long an idle node waits after the first sign of work, so that what is sent at once gets into one
-/// block.
-const GATHER: Duration = Duration::from_millis(1);
-
-/// How long the thread waits after a block that could not be made.
-const AFTER_FAULT: Duration = Duration::from_millis(600);
-
 fn run(node: &Node) {
     let mut last = Instant::now();
     let mut idle = true;
-    while !node.is_stopped() {
+    while !node.signal.is_stopped() {
         let due = match node.production {
             BlockProduction::Timer(period) => Some(period),
             BlockProduction::Instant { heartbeat } => {
@@ -63,33 +66,23 @@ fn run(node: &Node) {
                     heartbeat
                 }
             }
-            BlockProduction::ByHand => return,
+            BlockProduction::Manual => return,
         };
-        let elapsed = last.elapsed();
-        let pause = due.unwrap_or(LONGEST_SLEEP).saturating_sub(elapsed);
+        let pause = due.unwrap_or(LONGEST_SLEEP).saturating_sub(last.elapsed());
         if !pause.is_zero() {
-            sleep(node, pause);
+            node.signal.wait(pause);
             idle = true;
-            // New work may have come; with a timer only the time counts.
+            // There may be new work now. With a timer only the time counts.
             continue;
         }
         if std::mem::take(&mut idle) {
-            std::thread::sleep(GATHER);
+            std::thread::sleep(GATHERING_TIME);
         }
         last = Instant::now();
         if let Err(error) = node.produce_block() {
-            // What the block was meant to hold has been refused, so the next one may do better.
-            tracing::error!(%error, "a block could not be made");
-            sleep(node, AFTER_FAULT);
+            // The content of that block is marked as invalid by now, so the next one may succeed.
+            tracing::error!(%error, "a block could not be produced");
+            node.signal.wait(PAUSE_AFTER_FAULT);
         }
     }
-}
-
-/// Sleeps for `pause` or until somebody adds work.
-fn sleep(node: &Node, pause: Duration) {
-    let mut work = lock(&node.work);
-    if !*work {
-        work = node.added.wait_timeout(work, pause).unwrap_or_else(PoisonError::into_inner).0;
-    }
-    *work = false;
 }

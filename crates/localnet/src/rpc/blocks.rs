@@ -1,27 +1,26 @@
 //! `block`, `chunk`, `gas_price` and `EXPERIMENTAL_congestion_level`.
 
-use super::params::{parse, singleton};
-use super::{Answer, to_value};
-use crate::chain::{Chain, StoredBlock, shard_id};
-use crate::node::Node;
-use near_jsonrpc_primitives::errors::{RpcError, RpcParseError};
-use near_jsonrpc_primitives::types::blocks::{RpcBlockError, RpcBlockRequest};
-use near_jsonrpc_primitives::types::chunks::{ChunkReference, RpcChunkError, RpcChunkRequest};
-use near_jsonrpc_primitives::types::gas_price::{RpcGasPriceError, RpcGasPriceRequest};
-use near_primitives::sharding::ChunkHash;
-use near_primitives::types::{BlockId, BlockReference};
-use near_primitives::views::GasPriceView;
-use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// nearcore's words for a block that is not there.
-pub(super) fn not_found(reference: &BlockReference) -> String {
-    match reference {
-        BlockReference::BlockId(BlockId::Height(height)) => format!("BLOCK HEIGHT: {height}"),
-        BlockReference::BlockId(BlockId::Hash(hash)) => format!("BLOCK: {hash}"),
-        other => format!("{other:?}"),
-    }
-}
+use near_jsonrpc_primitives::{
+    errors::{RpcError, RpcParseError},
+    types::{
+        blocks::{RpcBlockError, RpcBlockRequest},
+        chunks::{ChunkReference, RpcChunkError, RpcChunkRequest},
+        gas_price::{RpcGasPriceError, RpcGasPriceRequest},
+    },
+};
+use near_primitives::{sharding::ChunkHash, types::BlockReference, views::GasPriceView};
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, not_found, to_value},
+    params::{parse, singleton},
+};
+use crate::{
+    chain::{Chain, StoredBlock, shard_id},
+    node::Node,
+};
 
 fn find(chain: &Chain, reference: &BlockReference) -> Result<Arc<StoredBlock>, String> {
     chain.resolve(reference).cloned().ok_or_else(|| not_found(reference))
@@ -84,7 +83,7 @@ pub(super) fn chunk(node: &Node, params: Value) -> Answer {
     to_value(block.chunk_view(&author))
 }
 
-/// `EXPERIMENTAL_congestion_level`: chunks of one shard never wait for room elsewhere.
+/// `EXPERIMENTAL_congestion_level`: always zero, because a single shard never waits for another.
 pub(super) fn congestion_level(node: &Node, params: Value) -> Answer {
     let request = chunk_request(params)?;
     find_chunk(&node.chain(), request.chunk_reference)?;

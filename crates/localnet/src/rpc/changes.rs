@@ -1,24 +1,28 @@
 //! `EXPERIMENTAL_changes` and `EXPERIMENTAL_changes_in_block`.
 
-use super::blocks::not_found;
-use super::params::parse;
-use super::{Answer, to_value};
-use crate::chain::StoredBlock;
-use crate::node::Node;
+use std::sync::Arc;
+
 use near_crypto::PublicKeyHandle;
 use near_jsonrpc_primitives::types::changes::{
     RpcStateChangesError, RpcStateChangesInBlockByTypeRequest,
     RpcStateChangesInBlockByTypeResponse, RpcStateChangesInBlockRequest,
     RpcStateChangesInBlockResponse,
 };
-use near_primitives::trie_key::TrieKey;
-use near_primitives::types::{
-    BlockReference, RawStateChangesWithTrieKey, StateChanges, StateChangesExt, StateChangesKinds,
-    StateChangesKindsExt,
+use near_primitives::{
+    trie_key::TrieKey,
+    types::{
+        BlockReference, RawStateChangesWithTrieKey, StateChanges, StateChangesExt,
+        StateChangesKinds, StateChangesKindsExt,
+    },
+    views::StateChangesRequestView,
 };
-use near_primitives::views::StateChangesRequestView;
 use serde_json::Value;
-use std::sync::Arc;
+
+use super::{
+    answer::{Answer, not_found, to_value},
+    params::parse,
+};
+use crate::{chain::StoredBlock, node::Node};
 
 fn find(node: &Node, reference: &BlockReference) -> Result<Arc<StoredBlock>, RpcStateChangesError> {
     node.chain()
@@ -27,7 +31,8 @@ fn find(node: &Node, reference: &BlockReference) -> Result<Arc<StoredBlock>, Rpc
         .ok_or_else(|| RpcStateChangesError::UnknownBlock { error_message: not_found(reference) })
 }
 
-/// `EXPERIMENTAL_changes_in_block`: which accounts were touched, and how.
+/// `EXPERIMENTAL_changes_in_block`: which accounts the block changed, and what kind of change it
+/// was.
 pub(super) fn in_block(node: &Node, params: Value) -> Answer {
     let request: RpcStateChangesInBlockRequest = parse(params)?;
     let block = find(node, &request.block_reference)?;
@@ -38,7 +43,7 @@ pub(super) fn in_block(node: &Node, params: Value) -> Answer {
     })
 }
 
-/// `EXPERIMENTAL_changes`: the new values of one kind, with their causes.
+/// `EXPERIMENTAL_changes`: the new values of one kind, with the causes of the changes.
 pub(super) fn by_type(node: &Node, params: Value) -> Answer {
     let request: RpcStateChangesInBlockByTypeRequest = parse(params)?;
     let block = find(node, &request.block_reference)?;
@@ -49,8 +54,9 @@ pub(super) fn by_type(node: &Node, params: Value) -> Answer {
     })
 }
 
-/// The changes that a request asks for, in the order in which it names accounts or keys, and in that of the
-/// trie's keys for each (`ChainStore::get_state_changes` in `chain/chain/src/store/mod.rs`).
+/// The changes that a request asks for (`ChainStore::get_state_changes` in
+/// `chain/chain/src/store/mod.rs`). They come in the order in which the request names accounts or
+/// keys, and for each of those in the order of the trie's keys.
 fn select(
     changes: &[RawStateChangesWithTrieKey],
     request: &StateChangesRequestView,
@@ -97,7 +103,7 @@ fn select(
     }
 }
 
-/// What belongs to each of the things that were asked for, one after the other.
+/// The changes for each of the things that were asked for, one after the other.
 fn each<T>(wanted: &[T], changes: impl Fn(&T) -> StateChanges) -> StateChanges {
     wanted.iter().flat_map(changes).collect()
 }

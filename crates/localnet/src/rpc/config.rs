@@ -1,12 +1,14 @@
 //! `EXPERIMENTAL_genesis_config`, `EXPERIMENTAL_protocol_config` and `client_config`.
 
-use super::blocks::not_found;
-use super::params::parse;
-use super::{Answer, to_value};
-use crate::node::Node;
 use near_chain_configs::{ProtocolConfig, ProtocolConfigView};
 use near_jsonrpc_primitives::types::config::{RpcProtocolConfigError, RpcProtocolConfigRequest};
 use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, not_found, to_value},
+    params::parse,
+};
+use crate::node::Node;
 
 /// `EXPERIMENTAL_genesis_config`: the configuration without the records.
 pub(super) fn genesis(node: &Node) -> Answer {
@@ -26,7 +28,7 @@ pub(super) fn protocol(node: &Node, params: Value) -> Answer {
     to_value(ProtocolConfigView::from(ProtocolConfig { genesis_config, runtime_config }))
 }
 
-/// `client_config`: the few settings that this node has.
+/// `client_config`: the few of nearcore's settings that this node has.
 pub(super) fn client(node: &Node) -> Answer {
     let chain = node.chain();
     Ok(json!({

@@ -1,85 +1,20 @@
-//! The JSON-RPC server: requests and answers in nearcore's own forms.
+//! The JSON-RPC server, with requests and responses in nearcore's formats.
 
+mod answer;
 mod blocks;
 mod changes;
 mod config;
+mod methods;
 mod params;
 mod query;
 mod receipts;
 mod sandbox;
 mod server;
 mod status;
+mod thread;
 mod transactions;
 mod validators;
 mod views;
 
 pub use server::{MAX_BODY_BYTES, serve};
-
-use crate::node::Node;
-use near_jsonrpc_primitives::errors::RpcError;
-use serde::Serialize;
-use serde_json::Value;
-use std::sync::Arc;
-
-/// What a method answers.
-type Answer = Result<Value, RpcError>;
-
-/// Answers one request. Methods that read the chain or run contracts do so on a blocking thread.
-pub(crate) async fn call(node: Arc<Node>, method: String, params: Value) -> Answer {
-    match method.as_str() {
-        "broadcast_tx_async" => transactions::broadcast_async(node, params).await,
-        "broadcast_tx_commit" => transactions::broadcast_commit(node, params).await,
-        "send_tx" => transactions::send(node, params).await,
-        "tx" | "tx_status" => transactions::status(node, params, false).await,
-        "EXPERIMENTAL_tx_status" => transactions::status(node, params, true).await,
-        _ => {
-            let task = tokio::task::spawn_blocking(move || read(&node, &method, params));
-            // A panic is a defect of ours; the client gets an error and the node goes on.
-            task.await.unwrap_or_else(|error| Err(internal(error.to_string())))
-        }
-    }
-}
-
-fn read(node: &Node, method: &str, params: Value) -> Answer {
-    match method {
-        "block" => blocks::block(node, params),
-        "chunk" => blocks::chunk(node, params),
-        "gas_price" => blocks::gas_price(node, params),
-        "changes" | "EXPERIMENTAL_changes" => changes::by_type(node, params),
-        "block_effects" | "EXPERIMENTAL_changes_in_block" => changes::in_block(node, params),
-        "genesis_config" | "EXPERIMENTAL_genesis_config" => config::genesis(node),
-        "client_config" => config::client(node),
-        "EXPERIMENTAL_protocol_config" => config::protocol(node, params),
-        "EXPERIMENTAL_receipt" => receipts::receipt(node, params),
-        "health" => status::health(node),
-        "network_info" => status::network_info(node),
-        "query" => query::query(node, params),
-        "status" => status::status(node),
-        "validators" => validators::validators(node, params),
-        "EXPERIMENTAL_validators_ordered" => validators::ordered(node, params),
-        "maintenance_windows" | "EXPERIMENTAL_maintenance_windows" => {
-            validators::maintenance_windows(params)
-        }
-        "EXPERIMENTAL_congestion_level" => blocks::congestion_level(node, params),
-        "EXPERIMENTAL_view_account" => views::account(node, params),
-        "EXPERIMENTAL_view_code" => views::code(node, params),
-        "EXPERIMENTAL_view_state" => views::state(node, params),
-        "EXPERIMENTAL_view_access_key" => views::access_key(node, params),
-        "EXPERIMENTAL_view_access_key_list" => views::access_key_list(node, params),
-        "EXPERIMENTAL_view_gas_key_nonces" => views::gas_key_nonces(node, params),
-        "EXPERIMENTAL_call_function" => views::call_function(node, params),
-        "sandbox_patch_state" => sandbox::patch_state(node, params),
-        "sandbox_fast_forward" => sandbox::fast_forward(node, params),
-        _ => Err(RpcError::method_not_found(method.to_owned())),
-    }
-}
-
-/// Turns a result into JSON.
-fn to_value(value: impl Serialize) -> Answer {
-    serde_json::to_value(value).map_err(|error| RpcError::serialization_error(error.to_string()))
-}
-
-/// A fault of the node itself.
-fn internal(message: String) -> RpcError {
-    RpcError::new_internal_error(Some(Value::String(message.clone())), message)
-}
+pub(crate) use thread::ServerThread;

@@ -1,12 +1,15 @@
 //! `EXPERIMENTAL_receipt`.
 
-use super::params::parse;
-use super::{Answer, to_value};
-use crate::node::Node;
 use near_jsonrpc_primitives::types::receipts::{
     RpcReceiptError, RpcReceiptRequest, RpcReceiptResponse,
 };
 use serde_json::Value;
+
+use super::{
+    answer::{Answer, to_value},
+    params::parse,
+};
+use crate::node::Node;
 
 /// `EXPERIMENTAL_receipt`
 pub(super) fn receipt(node: &Node, params: Value) -> Answer {

@@ -1,15 +1,18 @@
 //! `sandbox_patch_state` and `sandbox_fast_forward`.
 
-use super::params::parse;
-use super::{Answer, to_value};
-use crate::node::Node;
 use near_jsonrpc_primitives::types::sandbox::{
     RpcSandboxFastForwardError, RpcSandboxFastForwardRequest, RpcSandboxFastForwardResponse,
     RpcSandboxPatchStateError, RpcSandboxPatchStateRequest, RpcSandboxPatchStateResponse,
 };
 use serde_json::Value;
 
-/// `sandbox_patch_state`: the answer comes once a block holds the records.
+use super::{
+    answer::{Answer, to_value},
+    params::parse,
+};
+use crate::node::Node;
+
+/// `sandbox_patch_state`: answers when a block includes the records.
 pub(super) fn patch_state(node: &Node, params: Value) -> Answer {
     let request: RpcSandboxPatchStateRequest = parse(params)?;
     node.patch_state(request.records).map_err(|error| {
@@ -18,7 +21,7 @@ pub(super) fn patch_state(node: &Node, params: Value) -> Answer {
     to_value(RpcSandboxPatchStateResponse {})
 }
 
-/// `sandbox_fast_forward`: the answer comes at the end of the jump.
+/// `sandbox_fast_forward`: answers when the target height is reached.
 pub(super) fn fast_forward(node: &Node, params: Value) -> Answer {
     let request: RpcSandboxFastForwardRequest = parse(params)?;
     node.fast_forward(request.delta_height).map_err(|error| {

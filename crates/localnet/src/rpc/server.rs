@@ -1,25 +1,30 @@
-//! The HTTP side: one JSON-RPC endpoint and a few plain pages, with nearcore's status codes.
+//! The HTTP server: one JSON-RPC endpoint and a few pages for GET, with nearcore's status codes.
 
-use super::{call, internal};
-use crate::node::{Node, RpcFault};
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Json, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::serve::ListenerExt;
-use near_jsonrpc_primitives::errors::{RpcError, RpcErrorKind};
-use near_jsonrpc_primitives::message::Message;
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Json, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use near_jsonrpc_primitives::{
+    errors::{RpcError, RpcErrorKind},
+    message::Message,
+};
 use serde_json::Value;
-use std::future::Future;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// The longest request body, in bytes. A longer one is answered with 413 and plain text.
+use super::{answer::internal, methods::call};
+use crate::node::{Node, RpcFault};
+
+/// The longest request body, in bytes. The response to a longer one is 413 and plain text.
 pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// Serves the RPC until `shutdown` is over.
+/// Serves the RPC until `shutdown` completes.
 pub async fn serve(
     node: Arc<Node>,
     listener: TcpListener,
@@ -34,7 +39,7 @@ pub async fn serve(
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(allow_origins))
         .with_state(node);
-    // Small answers must not wait for the client's acknowledgement.
+    // Small responses must not wait for the client's acknowledgement.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot send small packets at once");
@@ -46,15 +51,15 @@ pub async fn serve(
 async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response {
     let (id, block_id, result) = match serde_json::from_value::<Message>(body) {
         Ok(Message::Request(request)) => {
-            let fault = node.faults().draw(&request.method);
+            let fault = node.faults().next_rpc_fault(&request.method);
             let block_id = request.params.get("block_id").and_then(Value::as_u64);
-            let answer = if fault == Some(RpcFault::Refused) {
-                Err(internal("a fault was injected: nothing is done".to_owned()))
+            let answer = if fault == Some(RpcFault::NotExecuted) {
+                Err(internal("a fault was injected: the request was not executed".to_owned()))
             } else {
                 call(Arc::clone(&node), request.method, request.params).await
             };
-            let answer = if fault == Some(RpcFault::AnswerLost) {
-                Err(internal("a fault was injected: the answer is lost".to_owned()))
+            let answer = if fault == Some(RpcFault::ResponseLost) {
+                Err(internal("a fault was injected: the response is lost".to_owned()))
             } else {
                 answer
             };
@@ -68,15 +73,16 @@ async fn rpc(State(node): State<Arc<Node>>, Json(body): Json<Value>) -> Response
     };
     let code = match &result {
         Ok(_) => StatusCode::OK,
-        Err(error) if is_lost_block(&node, error, block_id) => StatusCode::UNPROCESSABLE_ENTITY,
+        Err(error) if is_missing_block(&node, error, block_id) => StatusCode::UNPROCESSABLE_ENTITY,
         Err(error) => http_status(error),
     };
     (code, Json(Message::response(id, result))).into_response()
 }
 
-/// Whether a block below the head was asked for by its height and is not there: skipped, or forgotten
+/// Whether the error is about a block below the head that was asked for by its height and is
+/// missing, because the height was skipped or the block was garbage-collected
 /// (`handle_unknown_block` in `chain/jsonrpc/src/lib.rs`).
-fn is_lost_block(node: &Node, error: &RpcError, height: Option<u64>) -> bool {
+fn is_missing_block(node: &Node, error: &RpcError, height: Option<u64>) -> bool {
     let unknown = matches!(
         &error.error_struct,
         Some(RpcErrorKind::HandlerError(cause)) if cause["name"] == "UNKNOWN_BLOCK"
@@ -84,7 +90,7 @@ fn is_lost_block(node: &Node, error: &RpcError, height: Option<u64>) -> bool {
     unknown && height.is_some_and(|height| height < node.chain().head().height())
 }
 
-/// What nearcore answers over HTTP for each kind of error.
+/// The HTTP status that nearcore gives for each kind of error.
 fn http_status(error: &RpcError) -> StatusCode {
     match &error.error_struct {
         Some(RpcErrorKind::RequestValidationError(_)) => StatusCode::BAD_REQUEST,
@@ -115,7 +121,7 @@ async fn network_info(State(node): State<Arc<Node>>) -> Response {
     page(node, "network_info").await
 }
 
-/// Lets web pages of any origin ask.
+/// Lets web pages of any origin send requests (CORS).
 async fn allow_origins(request: Request, next: Next) -> Response {
     const ALLOWED: [(HeaderName, HeaderValue); 3] = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),

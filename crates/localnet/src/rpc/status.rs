@@ -1,11 +1,14 @@
 //! `status`, `health` and `network_info`.
 
-use super::{Answer, internal, to_value};
-use crate::node::Node;
 use near_jsonrpc_primitives::types::network_info::RpcNetworkInfoResponse;
-use near_primitives::version::Version;
-use near_primitives::views::{StatusResponse, StatusSyncInfo, ValidatorInfo};
+use near_primitives::{
+    version::Version,
+    views::{StatusResponse, StatusSyncInfo, ValidatorInfo},
+};
 use serde_json::Value;
+
+use super::answer::{Answer, internal, to_value};
+use crate::node::Node;
 
 /// `status`
 pub(super) fn status(node: &Node) -> Answer {
@@ -53,7 +56,7 @@ pub(super) fn status(node: &Node) -> Answer {
     })
 }
 
-/// `health`: fine, unless the last block could not be made.
+/// `health`: an error when the last block could not be produced.
 pub(super) fn health(node: &Node) -> Answer {
     match node.fault() {
         None => Ok(Value::Null),
@@ -61,7 +64,7 @@ pub(super) fn health(node: &Node) -> Answer {
     }
 }
 
-/// `network_info`: a node by itself.
+/// `network_info`: the node has no peers.
 pub(super) fn network_info(_node: &Node) -> Answer {
     to_value(RpcNetworkInfoResponse {
         active_peers: vec![],

@@ -1,26 +1,32 @@
 //! `broadcast_tx_async`, `broadcast_tx_commit`, `send_tx`, `tx` and `EXPERIMENTAL_tx_status`.
 
-use super::params::{pair, parse, signed_transaction, singleton};
-use super::{Answer, internal, to_value};
-use crate::chain::TransactionStatus;
-use crate::node::Node;
-use near_jsonrpc_primitives::errors::RpcParseError;
-use near_jsonrpc_primitives::types::transactions::{
-    RpcSendTransactionRequest, RpcTransactionError, RpcTransactionResponse,
-    RpcTransactionStatusRequest, TimeoutErrorCause, TransactionInfo,
+use std::{sync::Arc, time::Duration};
+
+use near_jsonrpc_primitives::{
+    errors::RpcParseError,
+    types::transactions::{
+        RpcSendTransactionRequest, RpcTransactionError, RpcTransactionResponse,
+        RpcTransactionStatusRequest, TimeoutErrorCause, TransactionInfo,
+    },
 };
-use near_primitives::errors::InvalidTxError;
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::BlockHeight;
-use near_primitives::views::{FinalExecutionOutcomeViewEnum, TxExecutionStatus};
+use near_primitives::{
+    errors::InvalidTxError,
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::BlockHeight,
+    views::{FinalExecutionOutcomeViewEnum, TxExecutionStatus},
+};
 use serde_json::Value;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 
+use super::{
+    answer::{Answer, internal, to_value},
+    params::{pair, parse, signed_transaction, singleton},
+};
+use crate::{chain::TransactionStatus, node::Node};
+
 /// How long a request waits for a transaction (nearcore's `polling_timeout`).
-const PATIENCE: Duration = Duration::from_secs(10);
+const POLLING_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn send_request(params: Value) -> Result<RpcSendTransactionRequest, RpcParseError> {
     match singleton(params) {
@@ -57,24 +63,25 @@ fn status_request(params: Value) -> Result<RpcTransactionStatusRequest, RpcParse
     }
 }
 
-/// `broadcast_tx_async`: the hash, whatever becomes of the transaction.
+/// `broadcast_tx_async`: answers with the hash at once, even when the transaction is invalid.
 pub(super) async fn broadcast_async(node: Arc<Node>, params: Value) -> Answer {
     let tx = send_request(params)?.signed_transaction;
     let hash = tx.get_hash();
     if let Ok(Err(error)) = submit(node, tx).await {
-        tracing::debug!(%hash, %error, "a transaction sent with broadcast_tx_async was refused");
+        tracing::debug!(%hash, %error, "a transaction sent with broadcast_tx_async is invalid");
     }
     to_value(hash)
 }
 
-/// `broadcast_tx_commit`: the outcome, once everything but refunds has run.
+/// `broadcast_tx_commit`: answers with the outcome when all receipts but refunds have been
+/// executed.
 pub(super) async fn broadcast_commit(node: Arc<Node>, params: Value) -> Answer {
     let mut request = send_request(params)?;
     request.wait_until = TxExecutionStatus::ExecutedOptimistic;
     send_and_wait(node, request).await
 }
 
-/// `send_tx`: the outcome, as soon as it has come as far as the request says.
+/// `send_tx`: answers when the transaction has reached the level that the request names.
 pub(super) async fn send(node: Arc<Node>, params: Value) -> Answer {
     let request = send_request(params)?;
     send_and_wait(node, request).await
@@ -94,7 +101,7 @@ async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> A
     let sent = submit(Arc::clone(&node), signed_transaction).await;
     let sent = sent.map_err(|error| internal(error.to_string()))?;
     if wait_until == TxExecutionStatus::None {
-        // Who waits for nothing is told nothing, not even that the transaction was refused.
+        // A client that does not wait is told nothing, not even that the transaction is invalid.
         return to_value(RpcTransactionResponse {
             final_execution_outcome: None,
             final_execution_status: TxExecutionStatus::None,
@@ -104,11 +111,11 @@ async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> A
     to_value(wait(&node, hash, wait_until, false, Some(before)).await?)
 }
 
-/// `tx` and `EXPERIMENTAL_tx_status`; the latter lists the receipts as well.
+/// `tx` and `EXPERIMENTAL_tx_status`; the latter includes the receipts.
 pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) -> Answer {
     let RpcTransactionStatusRequest { transaction_info, wait_until } = status_request(params)?;
     let (hash, _) = transaction_info.to_tx_hash_and_account();
-    // A transaction that was never sent and could not be is an error at once.
+    // A transaction that was never sent and is invalid gives an error at once.
     if let Some(tx) = transaction_info.to_signed_tx() {
         let (node, tx) = (Arc::clone(&node), tx.clone());
         let checked = tokio::task::spawn_blocking(move || node.check(&tx)).await;
@@ -119,8 +126,9 @@ pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) 
     to_value(wait(&node, hash, wait_until, with_receipts, None).await?)
 }
 
-/// Looks at a transaction after every block from a height on, or from the head on, until it has come as far as
-/// `until`. What it answers is what stood there after the first block that did it, however late this looks.
+/// Waits until a transaction has reached the level `until`, looking at it after every block from
+/// `from` on, or from the head on. Answers the status after the first block with which the level
+/// was reached, however late that is noticed.
 async fn wait(
     node: &Node,
     hash: CryptoHash,
@@ -130,25 +138,25 @@ async fn wait(
 ) -> Result<RpcTransactionResponse, RpcTransactionError> {
     let mut heights = node.heights();
     let mut from = from;
-    let reached = timeout(PATIENCE, async {
+    let reached = timeout(POLLING_TIMEOUT, async {
         loop {
-            // Seen before looking, so that a block in between wakes us up again.
+            // Marks the height as seen before looking, so that a block in between wakes this task.
             heights.mark_unchanged();
             let _ = heights.borrow_and_update();
-            let refusal = {
+            let invalid = {
                 let chain = node.chain();
                 let head = chain.head().height();
                 if let Some(status) = chain.first_status(&hash, &until, from.unwrap_or(head)) {
                     return Ok(status);
                 }
                 from = Some(head.saturating_add(1));
-                chain.refusal(&hash).filter(|_| !chain.knows(&hash)).cloned()
+                chain.invalid_transaction(&hash).filter(|_| !chain.knows(&hash)).cloned()
             };
             if until == TxExecutionStatus::None {
                 let requested_transaction_hash = hash;
                 return Err(RpcTransactionError::UnknownTransaction { requested_transaction_hash });
             }
-            if let Some(context) = refusal {
+            if let Some(context) = invalid {
                 return Err(RpcTransactionError::InvalidTransaction { context });
             }
             if heights.changed().await.is_err() {

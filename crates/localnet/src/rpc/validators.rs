@@ -1,23 +1,33 @@
 //! `validators`, `EXPERIMENTAL_validators_ordered` and `maintenance_windows`.
 
-use super::params::{parse, singleton};
-use super::{Answer, to_value};
-use crate::chain::{Chain, Epoch, shard_id};
-use crate::node::Node;
-use near_jsonrpc_primitives::errors::RpcParseError;
-use near_jsonrpc_primitives::types::maintenance::RpcMaintenanceWindowsRequest;
-use near_jsonrpc_primitives::types::validator::{
-    RpcValidatorError, RpcValidatorRequest, RpcValidatorsOrderedRequest,
+use near_jsonrpc_primitives::{
+    errors::RpcParseError,
+    types::{
+        maintenance::RpcMaintenanceWindowsRequest,
+        validator::{RpcValidatorError, RpcValidatorRequest, RpcValidatorsOrderedRequest},
+    },
 };
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{BlockId, BlockReference, EpochReference, MaybeBlockId};
-use near_primitives::views::validator_stake_view::ValidatorStakeView;
-use near_primitives::views::{
-    CurrentEpochValidatorInfo, EpochValidatorInfo, NextEpochValidatorInfo,
+use near_primitives::{
+    types::{
+        BlockId, BlockReference, EpochReference, MaybeBlockId, validator_stake::ValidatorStake,
+    },
+    views::{
+        CurrentEpochValidatorInfo, EpochValidatorInfo, NextEpochValidatorInfo,
+        validator_stake_view::ValidatorStakeView,
+    },
 };
 use serde_json::Value;
 
-/// The first protocol version whose nodes list what validators were paid.
+use super::{
+    answer::{Answer, to_value},
+    params::{parse, singleton},
+};
+use crate::{
+    chain::{Chain, Epoch, shard_id},
+    node::Node,
+};
+
+/// The first protocol version whose nodes list the rewards that validators were paid.
 const REWARDS_LISTED_FROM: u32 = 85;
 
 fn request(params: Value) -> Result<RpcValidatorRequest, RpcParseError> {
@@ -79,8 +89,8 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
     Ok(view)
 }
 
-/// The epoch that ended with a block. Of an epoch that goes on, its blocks have nothing to tell
-/// (`Handler<GetValidatorInfo>` in `chain/client/src/view_client_actor.rs`).
+/// The epoch that ended with a block. There is no information for a block that is not the last one
+/// of its epoch (`Handler<GetValidatorInfo>` in `chain/client/src/view_client_actor.rs`).
 fn ended_at(chain: &Chain, id: BlockId) -> Result<&Epoch, RpcValidatorError> {
     let block = chain.resolve(&BlockReference::BlockId(id));
     let next = block.and_then(|block| chain.history().above(block.height()));
@@ -100,8 +110,8 @@ fn epoch_of(chain: &Chain, id: BlockId) -> Option<&Epoch> {
 }
 
 fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentEpochValidatorInfo {
-    // This node makes all blocks, whoever else has a stake.
-    let made =
+    // This node produces all blocks, no matter who else has a stake.
+    let produced =
         if validator.account_id() == chain.signer().validator_id() { epoch.blocks } else { 0 };
     CurrentEpochValidatorInfo {
         account_id: validator.account_id().clone(),
@@ -109,16 +119,16 @@ fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentE
         is_slashed: false,
         stake: validator.stake(),
         shards_produced: vec![shard_id()],
-        num_produced_blocks: made,
-        num_expected_blocks: made,
-        num_produced_chunks: made,
-        num_expected_chunks: made,
-        num_produced_chunks_per_shard: vec![made],
-        num_expected_chunks_per_shard: vec![made],
-        num_produced_endorsements: made,
-        num_expected_endorsements: made,
-        num_produced_endorsements_per_shard: vec![made],
-        num_expected_endorsements_per_shard: vec![made],
+        num_produced_blocks: produced,
+        num_expected_blocks: produced,
+        num_produced_chunks: produced,
+        num_expected_chunks: produced,
+        num_produced_chunks_per_shard: vec![produced],
+        num_expected_chunks_per_shard: vec![produced],
+        num_produced_endorsements: produced,
+        num_expected_endorsements: produced,
+        num_produced_endorsements_per_shard: vec![produced],
+        num_expected_endorsements_per_shard: vec![produced],
         shards_endorsed: vec![shard_id()],
     }
 }
@@ -136,7 +146,7 @@ pub(super) fn ordered(node: &Node, params: Value) -> Answer {
     to_value(list)
 }
 
-/// `maintenance_windows`: nobody's; the node makes every block.
+/// `maintenance_windows`: always none, because this node produces every block.
 pub(super) fn maintenance_windows(params: Value) -> Answer {
     let _: RpcMaintenanceWindowsRequest = parse(params)?;
     Ok(Value::Array(vec![]))

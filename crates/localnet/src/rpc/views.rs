@@ -1,29 +1,31 @@
-//! The views of `query` as methods of their own, with errors of their own
+//! The views of `query` as separate methods, each with its own error type
 //! (`chain/jsonrpc/src/api/view_*.rs`).
 
-use super::params::parse;
-use super::{Answer, query, to_value};
-use crate::node::Node;
-use near_jsonrpc_primitives::errors::RpcError;
-use near_jsonrpc_primitives::types::call_function::{RpcCallFunctionError, RpcCallFunctionRequest};
-use near_jsonrpc_primitives::types::query::{RpcQueryError, RpcQueryRequest};
-use near_jsonrpc_primitives::types::view_access_key::{
-    RpcViewAccessKeyError, RpcViewAccessKeyRequest,
+use near_jsonrpc_primitives::{
+    errors::RpcError,
+    types::{
+        call_function::{RpcCallFunctionError, RpcCallFunctionRequest},
+        query::{RpcQueryError, RpcQueryRequest},
+        view_access_key::{RpcViewAccessKeyError, RpcViewAccessKeyRequest},
+        view_access_key_list::{RpcViewAccessKeyListError, RpcViewAccessKeyListRequest},
+        view_account::{RpcViewAccountError, RpcViewAccountRequest},
+        view_code::{RpcViewCodeError, RpcViewCodeRequest},
+        view_gas_key_nonces::{RpcViewGasKeyNoncesError, RpcViewGasKeyNoncesRequest},
+        view_state::{RpcViewStateError, RpcViewStateRequest},
+    },
 };
-use near_jsonrpc_primitives::types::view_access_key_list::{
-    RpcViewAccessKeyListError, RpcViewAccessKeyListRequest,
-};
-use near_jsonrpc_primitives::types::view_account::{RpcViewAccountError, RpcViewAccountRequest};
-use near_jsonrpc_primitives::types::view_code::{RpcViewCodeError, RpcViewCodeRequest};
-use near_jsonrpc_primitives::types::view_gas_key_nonces::{
-    RpcViewGasKeyNoncesError, RpcViewGasKeyNoncesRequest,
-};
-use near_jsonrpc_primitives::types::view_state::{RpcViewStateError, RpcViewStateRequest};
-use near_primitives::types::BlockReference;
-use near_primitives::views::QueryRequest;
+use near_primitives::{types::BlockReference, views::QueryRequest};
 use serde_json::Value;
 
-/// Answers with the form of `query`, which is the same, or with an error of the method's own kind.
+use super::{
+    answer::{Answer, to_value},
+    params::parse,
+    query,
+};
+use crate::node::Node;
+
+/// Answers with the result of `query`, which is the same, or with an error of the method's own
+/// type.
 fn answer<E>(node: &Node, block_reference: BlockReference, request: QueryRequest) -> Answer
 where
     E: From<RpcQueryError>,

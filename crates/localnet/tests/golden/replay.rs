@@ -30,7 +30,7 @@ pub(crate) fn spawn() -> Handle {
         production: if crate::live() {
             BlockProduction::Instant { heartbeat: Some(Duration::from_millis(60)) }
         } else {
-            BlockProduction::ByHand
+            BlockProduction::Manual
         },
         contract_cache: None,
         ..Config::default()

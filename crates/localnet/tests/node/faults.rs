@@ -1,16 +1,20 @@
 //! Injected faults.
 
-use crate::{balance, by_hand, height_of, send, transfer};
-use near_primitives::hash::CryptoHash;
-use near_primitives::views::TxExecutionStatus;
-use outlayer_localnet::node::{BlockProduction, NodeError, RpcFaults, TransactionFault};
-use outlayer_localnet::{Config, Handle, spawn};
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use near_primitives::{hash::CryptoHash, views::TxExecutionStatus};
+use outlayer_localnet::{
+    Config, Handle,
+    node::{BlockProduction, NodeError, RpcFaults, TransactionFault},
+    spawn,
+};
+use serde_json::{Value, json};
+
+use crate::{balance, height_of, manual, send, transfer};
 
 #[test]
 fn a_dropped_transaction_is_never_seen_again_and_the_next_one_is() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     handle.next_transaction(TransactionFault::Drop);
     let (lost, kept) = (send(&handle, 1), send(&handle, 2));
@@ -21,7 +25,7 @@ fn a_dropped_transaction_is_never_seen_again_and_the_next_one_is() {
 
 #[test]
 fn a_delayed_transaction_waits_and_others_overtake_it() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     handle.next_transaction(TransactionFault::Delay { blocks: 5 });
     let late = send(&handle, 2);
@@ -33,7 +37,7 @@ fn a_delayed_transaction_waits_and_others_overtake_it() {
 
 #[test]
 fn a_duplicate_counts_once() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     let before = balance(&handle, "near");
     handle.next_transaction(TransactionFault::Duplicate);
@@ -41,7 +45,7 @@ fn a_duplicate_counts_once() {
     handle.settle().unwrap();
     assert_eq!(height_of(&handle, &hash), Some(2));
     let chain = handle.node().chain();
-    let refusal = chain.refusal(&hash).expect("the copy is refused");
+    let refusal = chain.invalid_transaction(&hash).expect("the copy is refused");
     assert!(refusal.to_string().contains("nonce"), "{refusal}");
     drop(chain);
     assert_eq!(balance(&handle, "near") - before, 1_000_000_000_000_000_000_000_000);
@@ -51,7 +55,7 @@ fn a_duplicate_counts_once() {
 
 #[test]
 fn optimistic_blocks_are_taken_back_and_their_transactions_come_again() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(5).unwrap();
     let before = balance(&handle, "near");
     let hash = send(&handle, 1);
@@ -62,13 +66,13 @@ fn optimistic_blocks_are_taken_back_and_their_transactions_come_again() {
     };
     let (first, second) = (old(6).unwrap(), old(7).unwrap());
     assert_ne!(balance(&handle, "near"), before);
-    assert_eq!(handle.reorganise(2).unwrap(), [second, first]);
+    assert_eq!(handle.reorg(2).unwrap(), [second, first]);
     assert_eq!(handle.height(), 5);
     assert_eq!(balance(&handle, "near"), before);
     assert!(handle.node().transaction_status(&hash).is_none());
     assert!(handle.node().chain().history().by_hash(&first).is_none());
     handle.settle().unwrap();
-    assert_eq!(height_of(&handle, &hash), Some(8), "heights are used once");
+    assert_eq!(height_of(&handle, &hash), Some(8), "no height is used twice");
     let chain = handle.node().chain();
     let above = &chain.history().at(8).unwrap().header;
     assert_eq!(above.prev_height(), Some(5));
@@ -78,12 +82,12 @@ fn optimistic_blocks_are_taken_back_and_their_transactions_come_again() {
 
 #[test]
 fn a_patch_outlives_the_block_that_held_it() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(3).unwrap();
     let record = json!([{"Data": {"account_id": "near", "data_key": "a2V5", "value": "dmFsdWU="}}]);
     let records = serde_json::from_value(record).unwrap();
     handle.node().patch_state(records).unwrap();
-    handle.reorganise(1).unwrap();
+    handle.reorg(1).unwrap();
     let read = |handle: &Handle| {
         let state = handle.node().chain().state();
         state.contract_data(&"near".parse().unwrap(), b"key")
@@ -95,26 +99,26 @@ fn a_patch_outlives_the_block_that_held_it() {
 
 #[test]
 fn final_blocks_stay() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_blocks(10).unwrap();
-    let error = handle.reorganise(3).unwrap_err();
-    let NodeError::Reorganisation { found, allowed } = error else {
+    let error = handle.reorg(3).unwrap_err();
+    let NodeError::ReorgTooDeep { found, allowed } = error else {
         panic!("{error}");
     };
     assert_eq!((found, allowed), (3, 2));
     assert_eq!(handle.height(), 10);
 }
 
-/// Each block on the way through two epochs is taken back once, the first of each epoch among them.
+/// Each block of two epochs is removed once, including the first one of each epoch.
 #[test]
 fn whatever_a_block_did_to_the_epochs_is_undone_with_it() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     let epochs = || format!("{:?}", handle.node().chain().epochs());
     for _ in 0..130 {
         let (before, snapshot) = (epochs(), handle.snapshot());
         handle.produce_block().unwrap();
         assert_ne!(epochs(), before, "every block is counted");
-        assert_eq!(handle.reorganise(1).unwrap().len(), 1);
+        assert_eq!(handle.reorg(1).unwrap().len(), 1);
         assert_eq!(epochs(), before);
         handle.restore(snapshot);
         handle.produce_block().unwrap();
@@ -133,7 +137,7 @@ async fn call(handle: &Handle, method: &str, params: Value) -> (u16, Value) {
 async fn requests_fail_at_a_rate_that_a_seed_repeats() {
     let run = async |seed| {
         let handle =
-            spawn(Config { rpc_faults: Some(RpcFaults::at_rate(0.5, seed)), ..by_hand() }).unwrap();
+            spawn(Config { rpc_faults: Some(RpcFaults::at_rate(0.5, seed)), ..manual() }).unwrap();
         let mut codes = Vec::new();
         for _ in 0..40 {
             codes.push(call(&handle, "status", Value::Null).await.0);
@@ -150,7 +154,7 @@ async fn requests_fail_at_a_rate_that_a_seed_repeats() {
 #[tokio::test]
 async fn a_transaction_whose_answer_is_lost_is_on_the_chain_all_the_same() {
     let production = BlockProduction::Instant { heartbeat: Some(Duration::from_millis(10)) };
-    let handle = spawn(Config { production, ..by_hand() }).unwrap();
+    let handle = spawn(Config { production, ..manual() }).unwrap();
     let send = async |nonce: u64| -> (u16, CryptoHash) {
         let head = *handle.node().chain().head().hash();
         let tx = transfer(handle.home(), "near", nonce, head);

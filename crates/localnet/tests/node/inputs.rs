@@ -1,18 +1,21 @@
-//! No input makes the node panic: requests of any form, and bytes in the place of a transaction.
+//! No input makes the node panic: neither malformed requests, nor arbitrary bytes in place of a
+//! transaction.
 //!
-//! A panic in a method is caught and answered as an internal error, so these tests look for that answer
-//! and for a node that no longer answers.
+//! The server catches a panic in a method and responds with an internal error. So these tests look
+//! for such a response, and for a node that no longer responds.
 
-use crate::{by_hand, transfer};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use near_primitives::hash::CryptoHash;
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle, spawn};
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
+use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+
+use crate::{manual, transfer};
 
 const METHODS: [&str; 34] = [
     "block",
@@ -51,7 +54,7 @@ const METHODS: [&str; 34] = [
     "no_such_method",
 ];
 
-/// Words that parameters are made of.
+/// Names and values that parameters are generated from.
 const WORDS: [&str; 24] = [
     "block_id",
     "finality",
@@ -100,7 +103,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Well-formed queries with any values in them, which reach further in.
+/// Well-formed queries with arbitrary values, which get past the parsing of parameters.
 fn queries() -> impl Strategy<Value = Value> {
     let kinds = [
         "view_account",
@@ -132,13 +135,14 @@ fn queries() -> impl Strategy<Value = Value> {
     )
 }
 
-/// One request on a connection of its own. Answers the status and the body.
+/// Sends one request on its own connection. Returns the status and the body of the response.
 fn post(handle: &Handle, body: &[u8]) -> (u16, String) {
     let address = handle.rpc_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: l\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: l\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).unwrap();
@@ -160,7 +164,7 @@ fn check(handle: &Handle, body: &[u8]) -> Result<(), TestCaseError> {
 
 fn node() -> Handle {
     let handle =
-        spawn(Config { production: BlockProduction::Instant { heartbeat: None }, ..by_hand() })
+        spawn(Config { production: BlockProduction::Instant { heartbeat: None }, ..manual() })
             .unwrap();
     handle.produce_blocks(3).unwrap();
     handle
@@ -205,7 +209,7 @@ fn no_body_makes_the_server_panic() {
     runner(500).run(&bodies, |body| check(&handle, &body)).unwrap();
 }
 
-/// Random bytes, and real transactions with some bytes changed, cut off or added.
+/// Random bytes, and valid transactions of which some bytes are changed, cut off or added.
 #[test]
 fn no_bytes_in_the_place_of_a_transaction_make_the_node_panic() {
     let handle = node();
@@ -219,7 +223,7 @@ fn no_bytes_in_the_place_of_a_transaction_make_the_node_panic() {
             for (at, byte) in changes {
                 bytes[at] = byte;
             }
-            // Half of the time all of it stays.
+            // Half of the time, nothing is cut off.
             if keep % 2 == 0 {
                 bytes.truncate(keep);
                 bytes.extend(more);

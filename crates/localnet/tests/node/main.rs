@@ -1,4 +1,4 @@
-//! The node as a whole: faults, kept states, memory, and input that nobody should send.
+//! The node as a whole: injected faults, kept chains, memory, and malformed input.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,16 +8,18 @@ mod memory;
 mod robustness;
 mod state;
 
-use near_crypto::{InMemorySigner, KeyFile, Signer};
-use near_primitives::hash::CryptoHash;
-use near_primitives::transaction::SignedTransaction;
-use near_primitives::types::{AccountId, Balance};
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle};
 use std::path::Path;
 
-fn by_hand() -> Config {
-    Config { production: BlockProduction::ByHand, contract_cache: None, ..Config::default() }
+use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_primitives::{
+    hash::CryptoHash,
+    transaction::SignedTransaction,
+    types::{AccountId, Balance},
+};
+use outlayer_localnet::{Config, Handle, node::BlockProduction};
+
+fn manual() -> Config {
+    Config { production: BlockProduction::Manual, contract_cache: None, ..Config::default() }
 }
 
 fn root(home: &Path) -> Signer {
@@ -38,7 +40,7 @@ fn transfer(home: &Path, to: &str, nonce: u64, block_hash: CryptoHash) -> Signed
     )
 }
 
-/// Sends one to `near`.
+/// Sends 1 NEAR to `near`. Returns the hash of the transaction.
 fn send(handle: &Handle, nonce: u64) -> CryptoHash {
     send_to(handle, "near", nonce)
 }
@@ -56,7 +58,7 @@ fn balance(handle: &Handle, account: &str) -> u128 {
     state.account(&account).unwrap().amount().as_yoctonear()
 }
 
-/// The height of the block that holds a transaction.
+/// The height of the block that includes a transaction.
 fn height_of(handle: &Handle, hash: &CryptoHash) -> Option<u64> {
     let chain = handle.node().chain();
     chain.history().transaction(hash).map(|(height, _)| *height)

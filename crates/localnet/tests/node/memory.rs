@@ -1,13 +1,14 @@
-//! Memory stays flat: what is remembered is bounded by the window, not by the length of the chain.
+//! Memory does not grow: the window bounds how much is kept, not the length of the chain.
 
-use crate::{by_hand, send};
 use outlayer_localnet::{Config, Handle, spawn};
 
+use crate::{manual, send};
+
 fn chain_of(window: usize) -> Handle {
-    spawn(Config { window, seed: Some("memory".to_owned()), ..by_hand() }).unwrap()
+    spawn(Config { window, seed: Some("memory".to_owned()), ..manual() }).unwrap()
 }
 
-/// Makes `blocks` blocks with a transfer in every tenth.
+/// Produces `blocks` blocks, with a transfer in every tenth.
 fn grow(handle: &Handle, blocks: u64, nonce: &mut u64) {
     for number in 0..blocks {
         if number % 10 == 0 {
@@ -18,7 +19,7 @@ fn grow(handle: &Handle, blocks: u64, nonce: &mut u64) {
     }
 }
 
-/// The memory of this process, in KiB.
+/// The resident memory of this process, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -36,7 +37,7 @@ fn a_hundred_thousand_blocks_leave_as_much_as_a_thousand() {
     assert_eq!(handle.height(), 100_000);
     assert_eq!(handle.node().chain().history().sizes(), early);
     assert_eq!(handle.node().chain().optimistic_blocks(), 2);
-    assert_eq!(handle.node().chain().waiting(), 0);
+    assert_eq!(handle.node().chain().pending_transactions(), 0);
 }
 
 #[test]

@@ -1,17 +1,21 @@
-//! States that no chain can reach, and the blocks on top of them.
+//! Blocks on top of states that no chain can reach by itself, and chains that are busy.
 
-use crate::{balance, by_hand, root, send, send_to, transfer};
-use near_primitives::account::{Account, AccountContract};
-use near_primitives::state_record::StateRecord;
-use near_primitives::types::Balance;
-use near_primitives::views::FinalExecutionStatus;
-use outlayer_localnet::node::BlockProduction;
-use outlayer_localnet::{Config, Handle, spawn};
 use std::time::{Duration, Instant};
+
+use near_primitives::{
+    account::{Account, AccountContract},
+    state_record::StateRecord,
+    types::Balance,
+    views::FinalExecutionStatus,
+};
+use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
+
+use crate::{balance, manual, root, send, send_to, transfer};
 
 const NEAR: u128 = 1_000_000_000_000_000_000_000_000;
 
-/// The largest balance that an account can have: one more is a mark in nearcore's encoding.
+/// The largest balance that an account can have. nearcore's encoding uses the next number as a
+/// marker.
 const FULL: u128 = u128::MAX - 1;
 
 fn account(id: &str, amount: u128, locked: u128) -> StateRecord {
@@ -34,7 +38,7 @@ fn patch(handle: &Handle, amount: u128, locked: u128) -> Result<u64, String> {
 
 #[test]
 fn a_transfer_to_a_full_balance_fails_and_comes_back() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     let sender = root(handle.home()).get_account_id();
     let before = balance(&handle, sender.as_str());
@@ -53,7 +57,7 @@ fn a_transfer_to_a_full_balance_fails_and_comes_back() {
     assert_eq!(balance(&handle, "near"), FULL);
     let cost = before - balance(&handle, sender.as_str());
     assert!(cost < NEAR / 100, "the deposit came back: {cost} are gone");
-    // The chain goes on as if nothing had been.
+    // The chain goes on as if nothing had happened.
     let other = send_to(&handle, "registrar", 2);
     handle.settle().unwrap();
     let outcome = handle.node().transaction_status(&other).unwrap().outcome;
@@ -65,7 +69,7 @@ fn a_transfer_to_a_full_balance_fails_and_comes_back() {
 fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
     let handle = spawn(Config {
         production: BlockProduction::Instant { heartbeat: Some(Duration::from_millis(5)) },
-        ..by_hand()
+        ..manual()
     })
     .unwrap();
     patch(&handle, FULL, 0).unwrap();
@@ -88,13 +92,13 @@ fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
     }
 }
 
-/// A client that takes its time must not find its transaction expired because others kept the chain
-/// busy. What leaves heights out, as a jump does, counts.
+/// A slow client's transaction must not expire just because other clients keep the chain busy.
+/// Heights that are skipped, as by a fast-forward, count towards its expiry all the same.
 #[test]
 fn instant_blocks_do_not_outrun_a_client() {
     let handle = spawn(Config {
         production: BlockProduction::Instant { heartbeat: Some(Duration::from_millis(1)) },
-        ..by_hand()
+        ..manual()
     })
     .unwrap();
     let sign = |nonce| {
@@ -115,7 +119,7 @@ fn instant_blocks_do_not_outrun_a_client() {
 
 #[test]
 fn a_balance_and_a_stake_that_do_not_add_up_are_refused() {
-    let handle = spawn(by_hand()).unwrap();
+    let handle = spawn(manual()).unwrap();
     handle.produce_block().unwrap();
     let error = patch(&handle, FULL, 2).unwrap_err();
     assert!(error.contains("the sum is above 2^128 - 1"), "{error}");

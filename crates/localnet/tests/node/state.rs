@@ -1,15 +1,20 @@
-//! `--state`: what is kept, and that it outlives the process. `--seed`: two processes, one chain.
+//! `--state`: a chain is kept and outlives the process. `--seed`: two processes produce the same
+//! chain.
 
-use crate::{balance, by_hand, height_of, send, transfer};
+use std::{
+    io::Write,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
 use outlayer_localnet::{Config, Handle, SpawnError, spawn};
 use serde_json::{Value, json};
-use std::io::Write;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-/// The binary, running.
+use crate::{balance, height_of, manual, send, transfer};
+
+/// A running `localnet` binary.
 struct Process {
     child: Child,
     url: String,
@@ -57,7 +62,7 @@ impl Process {
         block["header"]["hash"].clone()
     }
 
-    /// Sends a transfer and waits until it is final. Answers its outcome.
+    /// Sends a transfer and waits until it is final. Returns its outcome.
     async fn transfer(&self, home: &Path, nonce: u64) -> Value {
         let (_, hash) = self.head().await;
         let tx = transfer(home, "near", nonce, hash.parse().unwrap());
@@ -66,7 +71,7 @@ impl Process {
         self.call("send_tx", params).await
     }
 
-    /// SIGKILL.
+    /// Ends the process with SIGKILL.
     fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -75,7 +80,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -85,7 +90,7 @@ impl Drop for Process {
 async fn a_killed_node_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let (state, home) = (dir.path().join("state"), dir.path().join("state/home"));
-    // A small window, so that there are several segments.
+    // The window is small, so that there are several segments.
     let options = ["--state", state.to_str().unwrap(), "--window", "20", "--heartbeat", "never"];
     let first = Process::start(dir.path(), &options).await;
     let mut last = Value::Null;
@@ -108,7 +113,7 @@ async fn a_killed_node_goes_on_where_it_was() {
     second.transfer(&home, 16).await;
     second.kill();
 
-    // A kill in the middle of a write leaves half an entry.
+    // Being killed while writing leaves half an entry.
     let journal = newest_journal(&state);
     let mut file = std::fs::OpenOptions::new().append(true).open(journal).unwrap();
     file.write_all(&[200, 0, 0, 0, 1, 2, 3]).unwrap();
@@ -144,8 +149,9 @@ async fn kills_at_any_moment_lose_nothing_that_was_seen() {
         let head = process.head().await;
         if let Some((height, hash)) = seen {
             assert!(head.0 >= height, "{} < {height}", head.0);
-            // It may have left the window since; the blocks above are made fast.
-            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "block", "params": {"block_id": height}});
+            // The block may have left the window since, because blocks are produced fast.
+            let params = json!({"block_id": height});
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "block", "params": params});
             let request = reqwest::Client::new().post(&process.url).json(&body);
             let answer: Value = request.send().await.unwrap().json().await.unwrap();
             let found = &answer["result"]["header"]["hash"];
@@ -160,7 +166,7 @@ async fn kills_at_any_moment_lose_nothing_that_was_seen() {
 #[test]
 fn a_state_belongs_to_one_process_and_one_genesis() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config { state: Some(dir.path().into()), ..by_hand() };
+    let config = || Config { state: Some(dir.path().into()), ..manual() };
     let handle = spawn(config()).unwrap();
     let Err(SpawnError::Store(error)) = spawn(config()) else {
         panic!("two nodes share a state");
@@ -174,12 +180,12 @@ fn a_state_belongs_to_one_process_and_one_genesis() {
     assert!(error.to_string().contains("belongs to the chain"), "{error}");
 }
 
-/// Everything that changes a chain comes back: patches, jumps, moved time, blocks that were taken back,
-/// snapshots that were put back.
+/// Everything that changes a chain is there again after a restart: patches, fast-forwards, advanced
+/// time, reorgs, and restored snapshots.
 #[test]
 fn whatever_happened_to_a_chain_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config { state: Some(dir.path().into()), window: 30, ..by_hand() };
+    let config = || Config { state: Some(dir.path().into()), window: 30, ..manual() };
     let steps: [fn(&Handle); 7] = [
         |handle| {
             handle.produce_blocks(40).unwrap();
@@ -203,7 +209,7 @@ fn whatever_happened_to_a_chain_is_kept() {
         |handle| {
             send(handle, 1);
             handle.produce_blocks(2).unwrap();
-            handle.reorganise(2).unwrap();
+            handle.reorg(2).unwrap();
         },
         |handle| {
             send(handle, 2);
@@ -227,7 +233,7 @@ fn whatever_happened_to_a_chain_is_kept() {
     }
 }
 
-/// What two chains have to agree in.
+/// The properties in which two chains have to agree.
 fn summary(handle: &Handle) -> (u64, String, String, u128, u64, u64) {
     let near = balance(handle, "near");
     let chain = handle.node().chain();
@@ -245,7 +251,7 @@ fn summary(handle: &Handle) -> (u64, String, String, u128, u64, u64) {
 #[test]
 fn the_window_is_remembered_across_starts() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || Config { state: Some(dir.path().into()), window: 30, ..by_hand() };
+    let config = || Config { state: Some(dir.path().into()), window: 30, ..manual() };
     let handle = spawn(config()).unwrap();
     handle.produce_blocks(70).unwrap();
     let hash = send(&handle, 1);
@@ -280,7 +286,7 @@ async fn two_processes_with_one_seed_agree_to_the_last_hash() {
         process.call("sandbox_fast_forward", jump).await;
         let started = Instant::now();
         let mut head = process.head().await;
-        // The blocks that make the last one final.
+        // Waits for the blocks that make the last one final.
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let next = process.head().await;

@@ -1,8 +1,11 @@
 //! Accounts, keys and deploys.
 
+use near_workspaces::{
+    AccessKey,
+    types::{KeyType, NearToken, SecretKey},
+};
+
 use crate::{BASIC, basic, worker};
-use near_workspaces::AccessKey;
-use near_workspaces::types::{KeyType, NearToken, SecretKey};
 
 #[tokio::test]
 async fn a_subaccount_has_its_parent_s_name_and_can_sign() {
@@ -80,7 +83,7 @@ async fn an_unknown_key_s_error_has_nearcore_s_words() {
     let key = SecretKey::from_random(KeyType::ED25519).public_key();
     let error = worker.view_access_key(account.id(), &key).await.unwrap_err();
     let text = format!("{error:?}");
-    // The client recognises the text that the node answers, and makes this of it.
+    // The client recognises the text of the response and turns it into this error.
     assert!(text.contains(&format!("UnknownAccessKey {{ public_key: {key}")), "{text}");
 }
 

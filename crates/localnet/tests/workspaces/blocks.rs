@@ -1,7 +1,8 @@
-//! Blocks, jumps, the past, and the experimental methods.
+//! Blocks, fast-forwarding, views of past blocks, and the experimental methods.
+
+use near_workspaces::BlockHeight;
 
 use crate::{BASIC, basic, worker};
-use near_workspaces::BlockHeight;
 
 #[tokio::test]
 async fn a_jump_moves_height_time_and_epoch() {

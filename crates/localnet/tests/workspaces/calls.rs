@@ -1,12 +1,12 @@
-//! Calls: batches, promises, arguments, many at once, and their errors.
+//! Calls: batches, promises, arguments, parallel calls, and errors.
+
+use std::{collections::VecDeque, task::Poll};
+
+use near_workspaces::{operations::Function, types::NearToken};
 
 use crate::{BASIC, basic, worker};
-use near_workspaces::operations::Function;
-use near_workspaces::types::NearToken;
-use std::collections::VecDeque;
-use std::task::Poll;
 
-/// `then_ok` calls `echo` of the same account with arguments and then looks at the result.
+/// A contract whose method `create_return` calls `bob` and returns the promise.
 const CROSS: &[u8] = include_bytes!("../golden/contracts/cross.wasm");
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_promise_s_value_reaches_the_caller() {
         root.create_subaccount(name).initial_balance(NearToken::from_near(20)).transact()
     });
     let (alice, bob) = (alice.await.unwrap(), bob.await.unwrap());
-    // The contract names these two accounts.
+    // The contract has the names of these two accounts built in.
     let alice = alice.into_result().unwrap().deploy(CROSS).await.unwrap().into_result().unwrap();
     bob.into_result().unwrap().deploy(BASIC).await.unwrap().into_result().unwrap();
     let outcome = alice.call("create_return").max_gas().transact().await.unwrap();

@@ -1,8 +1,8 @@
-//! The gas meter sees what the outcomes say.
+//! near-workspaces' gas meter agrees with the outcomes.
+
+use near_workspaces::{operations::Function, types::GasMeter};
 
 use crate::{BASIC, worker};
-use near_workspaces::operations::Function;
-use near_workspaces::types::GasMeter;
 
 #[tokio::test]
 async fn the_meter_adds_up_all_that_was_burnt() {
@@ -38,7 +38,8 @@ async fn the_meter_counts_calls_in_parallel() {
     let contract = worker.dev_deploy(BASIC).await.unwrap();
     let account = worker.dev_create_account().await.unwrap();
     let meter = GasMeter::now(&mut worker);
-    // The meter belongs to the worker; its clones in accounts made before do not report to it.
+    // The meter belongs to the worker. Accounts that were created before it have clones of the
+    // worker that do not report to it.
     let contract = near_workspaces::Contract::from_secret_key(
         contract.id().clone(),
         contract.as_account().secret_key().clone(),

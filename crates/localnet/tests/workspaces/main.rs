@@ -1,5 +1,5 @@
-//! What near-workspaces asks of a node: the behaviours that its own tests cover, through its own
-//! start of the binary.
+//! What near-workspaces needs from a node: the behaviour that its own tests cover, with a node that
+//! it has started itself from the binary.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,25 +9,26 @@ mod calls;
 mod gas;
 mod patches;
 
-use near_workspaces::network::Sandbox;
-use near_workspaces::{Contract, Worker};
 use std::sync::Once;
 
-/// `hello`, `echo`, `read` and `write` of one key, `panic_msg` and more.
+use near_workspaces::{Contract, Worker, network::Sandbox};
+
+/// A contract with the methods `hello`, `echo`, `read` and `write` (of one key), `panic_msg` and
+/// more.
 pub(crate) const BASIC: &[u8] = include_bytes!("../golden/contracts/basic.wasm");
 
-/// A node of its own, started by near-sandbox from the binary of this package.
+/// A new node, which near-sandbox starts from this package's binary.
 pub(crate) async fn worker() -> Worker<Sandbox> {
     static BINARY: Once = Once::new();
-    // SAFETY: every test comes through here before it reads the environment, and the variable is
-    // written once.
+    // SAFETY: the variable is set once, and every test comes through here before it reads the
+    // environment.
     BINARY.call_once(|| unsafe {
         std::env::set_var("NEAR_SANDBOX_BIN_PATH", env!("CARGO_BIN_EXE_localnet"));
     });
     near_workspaces::sandbox().await.unwrap()
 }
 
-/// The basic contract on a node of its own.
+/// The basic contract on a new node.
 pub(crate) async fn basic() -> (Worker<Sandbox>, Contract) {
     let worker = worker().await;
     let contract = worker.dev_deploy(BASIC).await.unwrap();

@@ -1,8 +1,11 @@
-//! `sandbox_patch_state` in all the forms that near-workspaces has.
+//! `sandbox_patch_state` in all forms that near-workspaces offers.
+
+use near_workspaces::{
+    AccessKey, AccountDetailsPatch, Contract,
+    types::{KeyType, NearToken, SecretKey},
+};
 
 use crate::{BASIC, basic};
-use near_workspaces::types::{KeyType, NearToken, SecretKey};
-use near_workspaces::{AccessKey, AccountDetailsPatch, Contract};
 
 #[tokio::test]
 async fn state_is_seen_and_patched() {

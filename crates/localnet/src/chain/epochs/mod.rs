@@ -1,41 +1,36 @@
-//! Epochs: where they begin and end, and who validates in them.
+//! Epochs: where they start and end, who validates in them, and what validating earns.
 //!
-//! The rules are those of nearcore's `chain/epoch-manager`: an epoch is over once the final block is
-//! within three heights of its length, its id is the hash of the last block two epochs before, and a
-//! stake that is offered in one epoch counts in the second one after it.
+//! The rules are those of nearcore's `chain/epoch-manager`: an epoch is over once the final block
+//! is within three heights of the epoch's length, its id is the hash of the last block two epochs
+//! earlier, and a stake that is offered in one epoch counts from the second epoch after it.
 
-use super::election::Election;
-use super::genesis::stakes;
-use super::rewards::Rewards;
-use near_primitives::hash::CryptoHash;
-use near_primitives::types::validator_stake::ValidatorStake;
-use near_primitives::types::{AccountId, Balance, BlockHeight, EpochHeight, EpochId};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+mod election;
+mod epoch;
+mod rewards;
+mod u256;
+mod validator_accounts;
 
-/// How many past epochs are remembered, for `validators` and for stakes that are still locked.
-const KEPT: usize = 5;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
-/// One epoch.
-#[derive(Debug, Clone)]
-pub struct Epoch {
-    /// Its id.
-    pub id: EpochId,
-    /// Its number; the first one after the genesis is 1.
-    pub height: EpochHeight,
-    /// The height of its first block.
-    pub start: BlockHeight,
-    /// Its validators.
-    pub validators: Arc<Vec<ValidatorStake>>,
-    /// Their stakes, in yoctoNEAR.
-    pub stakes: Arc<BTreeMap<AccountId, Balance>>,
-    /// Blocks produced in it so far.
-    pub blocks: u64,
-    /// The timestamp of the block below its first one, in nanoseconds since 1970.
-    pub since: u64,
-    /// What its first block paid for the epoch before, in yoctoNEAR.
-    pub rewards_paid: BTreeMap<AccountId, Balance>,
-}
+use near_primitives::{
+    hash::CryptoHash,
+    types::{
+        AccountId, Balance, BlockHeight, EpochHeight, EpochId, validator_stake::ValidatorStake,
+    },
+};
+
+pub use election::Election;
+pub use epoch::Epoch;
+pub(super) use epoch::stakes;
+pub(super) use rewards::Rewards;
+pub(super) use validator_accounts::update_validator_accounts;
+
+/// How many past epochs are kept, for the RPC method `validators` and for stakes that are still
+/// locked.
+const KEPT_EPOCHS: usize = 5;
 
 /// The epochs around the head of the chain.
 #[derive(Debug, Clone)]
@@ -44,13 +39,15 @@ pub struct Epochs {
     election: Election,
     current: Epoch,
     next_id: EpochId,
-    next: Arc<Vec<ValidatorStake>>,
+    next_validators: Arc<Vec<ValidatorStake>>,
+    /// The stakes that accounts have offered in the current epoch.
     proposals: BTreeMap<AccountId, ValidatorStake>,
+    /// The oldest first.
     past: VecDeque<Epoch>,
 }
 
 impl Epochs {
-    /// The epoch of the genesis block, which no other block belongs to.
+    /// Starts at the genesis block, which is an epoch of its own.
     pub fn new(
         genesis_height: BlockHeight,
         length: u64,
@@ -74,7 +71,7 @@ impl Epochs {
             election,
             current,
             next_id: EpochId::default(),
-            next: validators,
+            next_validators: validators,
             proposals: BTreeMap::new(),
             past: VecDeque::new(),
         }
@@ -85,38 +82,39 @@ impl Epochs {
         &self.current
     }
 
-    /// The id of the epoch after it.
+    /// The id of the epoch after the head's.
     pub fn next_id(&self) -> EpochId {
         self.next_id
     }
 
-    /// The validators of the epoch after it.
+    /// The validators of the epoch after the head's.
     pub fn next_validators(&self) -> &Arc<Vec<ValidatorStake>> {
-        &self.next
+        &self.next_validators
     }
 
-    /// The smallest stake that may be offered in this epoch (`EpochManager::minimum_stake`).
+    /// The smallest stake that may be offered in this epoch, in yoctoNEAR
+    /// (`EpochManager::minimum_stake`).
     pub fn minimum_stake(&self) -> Balance {
-        self.election.minimum_stake(&self.next)
+        self.election.minimum_stake(&self.next_validators)
     }
 
-    /// The epochs before the head's that are remembered, the oldest first.
+    /// The past epochs that are kept, the oldest first.
     pub(super) fn past(&self) -> impl Iterator<Item = &Epoch> {
         self.past.iter()
     }
 
-    /// Puts kept epochs in the place of these.
-    pub(super) fn put_back(
+    /// Replaces everything but the rules with what a checkpoint holds.
+    pub(super) fn restore(
         &mut self,
         current: Epoch,
         next_id: EpochId,
-        next: Vec<ValidatorStake>,
+        next_validators: Vec<ValidatorStake>,
         proposals: Vec<ValidatorStake>,
         past: VecDeque<Epoch>,
     ) {
         self.current = current;
         self.next_id = next_id;
-        self.next = Arc::new(next);
+        self.next_validators = Arc::new(next_validators);
         self.proposals =
             proposals.into_iter().map(|offer| (offer.account_id().clone(), offer)).collect();
         self.past = past;
@@ -127,7 +125,7 @@ impl Epochs {
         self.proposals.values()
     }
 
-    /// The epoch with this id, if it is remembered.
+    /// The epoch with this id, if it is the current one or is still kept.
     pub fn get(&self, id: &EpochId) -> Option<&Epoch> {
         if self.current.id == *id && self.current.height > 0 {
             return Some(&self.current);
@@ -145,19 +143,21 @@ impl Epochs {
         if self.current.height == 0 {
             return true;
         }
-        // Finality lags; an epoch of up to three blocks would never end by its rule.
+        // Finality lags behind, so an epoch of up to three blocks would never end by the usual
+        // rule.
         let reached = if self.length <= 3 { head + 1 } else { last_final + 3 };
         reached >= self.expected_end()
     }
 
-    /// The epoch before the one of this number, if it is remembered.
+    /// The epoch before the one with this number, if it is still kept.
     pub fn before(&self, height: EpochHeight) -> Option<&Epoch> {
         self.past.iter().rev().find(|epoch| epoch.height + 1 == height)
     }
 
-    /// Enters the epoch whose first block is at `start`, above the block `prev_hash` of the time
-    /// `since`. `rewards` are what the epoch that ends has earned.
-    /// Returns those who have offered a stake and got no seat.
+    /// Moves on to the epoch whose first block is at `start`. The block below has the hash
+    /// `prev_hash` and the timestamp `since`; `rewards` are for the epoch that ends.
+    ///
+    /// Returns the accounts that had offered a stake and won no seat.
     pub(super) fn advance(
         &mut self,
         start: BlockHeight,
@@ -167,8 +167,8 @@ impl Epochs {
     ) -> Vec<AccountId> {
         let proposals = std::mem::take(&mut self.proposals);
         let mut unelected: Vec<AccountId> = proposals.keys().cloned().collect();
-        let validators = Arc::clone(&self.next);
-        self.next = Arc::new(self.elect(proposals, rewards));
+        let validators = Arc::clone(&self.next_validators);
+        self.next_validators = Arc::new(self.elect(proposals, rewards));
         let current = Epoch {
             id: self.next_id,
             height: self.current.height + 1,
@@ -181,14 +181,16 @@ impl Epochs {
         };
         self.next_id = EpochId(prev_hash);
         self.past.push_back(std::mem::replace(&mut self.current, current));
-        while self.past.len() > KEPT {
+        while self.past.len() > KEPT_EPOCHS {
             self.past.pop_front();
         }
-        unelected.retain(|id| !self.next.iter().any(|validator| validator.account_id() == id));
+        unelected.retain(|id| {
+            !self.next_validators.iter().any(|validator| validator.account_id() == id)
+        });
         unelected
     }
 
-    /// Counts a block of the current epoch with the stakes that its header offers.
+    /// Counts a block of the current epoch and notes the stakes that its header offers.
     pub fn record(&mut self, proposals: &[ValidatorStake]) {
         self.current.blocks += 1;
         for proposal in proposals {
@@ -196,16 +198,16 @@ impl Epochs {
         }
     }
 
-    /// The stake of an account that is still needed: the largest of the last epoch, this one, the
-    /// next one, and what it has just offered. What it has locked beyond comes back at the start of
-    /// an epoch.
+    /// How much of an account's stake must stay locked, in yoctoNEAR: the largest of its stakes in
+    /// the previous, the current and the next epoch, and of what it has offered since. Whatever it
+    /// has locked beyond that becomes spendable again at the start of an epoch.
     pub fn needed_stake(&self, account_id: &AccountId) -> Balance {
         let of = |stakes: &BTreeMap<AccountId, Balance>| {
             stakes.get(account_id).copied().unwrap_or(Balance::ZERO)
         };
         let previous = self.past.back().map_or(Balance::ZERO, |epoch| of(&epoch.stakes));
         let next = self
-            .next
+            .next_validators
             .iter()
             .find(|v| v.account_id() == account_id)
             .map_or(Balance::ZERO, ValidatorStake::stake);
@@ -213,14 +215,14 @@ impl Epochs {
         previous.max(of(&self.current.stakes)).max(next).max(offered)
     }
 
-    /// Everyone who may have a stake locked.
+    /// All accounts that may have a stake locked.
     pub fn stakers(&self) -> Vec<AccountId> {
         let mut all: Vec<AccountId> = self
             .past
             .iter()
             .chain([&self.current])
             .flat_map(|epoch| epoch.stakes.keys().cloned())
-            .chain(self.next.iter().map(|v| v.account_id().clone()))
+            .chain(self.next_validators.iter().map(|v| v.account_id().clone()))
             .chain(self.proposals.keys().cloned())
             .collect();
         all.sort();
@@ -234,7 +236,7 @@ impl Epochs {
         rewards: &Rewards,
     ) -> Vec<ValidatorStake> {
         let mut all: BTreeMap<AccountId, ValidatorStake> =
-            self.next.iter().map(|v| (v.account_id().clone(), v.clone())).collect();
+            self.next_validators.iter().map(|v| (v.account_id().clone(), v.clone())).collect();
         all.extend(proposals);
         for (account_id, reward) in &rewards.validators {
             if let Some(validator) = all.get_mut(account_id) {
@@ -244,8 +246,8 @@ impl Epochs {
         }
         let elected = self.election.elect(all.into_values().collect());
         if elected.is_empty() {
-            // Somebody must go on: nearcore, too, keeps the old set when nobody is left.
-            return self.next.to_vec();
+            // Somebody must produce blocks: like nearcore, keep the old set when nobody is left.
+            return self.next_validators.to_vec();
         }
         elected
     }
@@ -254,9 +256,9 @@ impl Epochs {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::election::tests::rules;
-    use super::*;
     use near_crypto::{KeyType, PublicKey};
+
+    use super::{election::tests::rules, *};
 
     fn stake(name: &str, near: u128) -> ValidatorStake {
         ValidatorStake::new(

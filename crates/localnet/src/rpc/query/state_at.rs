@@ -1,155 +1,54 @@
-//! `query`: accounts, keys, state, code and view calls, now or after a past block.
+//! Queries of the state after one block.
 
-use super::params::{pair, parse};
-use super::{Answer, to_value};
-use crate::chain::StoredBlock;
-use crate::node::Node;
-use crate::runtime::{BlockContext, Runtime, ViewCallError, ViewCallResult};
-use crate::state::State;
+use std::{num::NonZeroU32, sync::Arc};
+
 use near_crypto::PublicKeyHandle;
-use near_jsonrpc_primitives::errors::{RpcError, RpcParseError};
-use near_jsonrpc_primitives::types::query::{
-    QueryResponseKind, RpcQueryError, RpcQueryRequest, RpcQueryResponse,
+use near_jsonrpc_primitives::types::query::{QueryResponseKind, RpcQueryError};
+use near_primitives::{
+    account::{Account, AccountContract},
+    action::GlobalContractIdentifier,
+    errors::FunctionCallError,
+    hash::CryptoHash,
+    trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers},
+    types::{AccountId, BlockId, BlockReference},
+    views::{
+        AccessKeyInfoView, AccessKeyList, CallResult, ContractCodeView, QueryRequest, StateItem,
+        ViewStateResult,
+    },
 };
-use near_primitives::account::Account;
-use near_primitives::action::GlobalContractIdentifier;
-use near_primitives::errors::FunctionCallError;
-use near_primitives::hash::CryptoHash;
-use near_primitives::trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers};
-use near_primitives::types::{AccountId, BlockId, BlockReference};
-use near_primitives::views::{
-    AccessKeyInfoView, AccessKeyList, CallResult, ContractCodeView, QueryRequest, StateItem,
-    ViewStateResult,
+
+use crate::{
+    chain::StoredBlock,
+    node::Node,
+    runtime::{BlockContext, Runtime, ViewCallError, ViewCallResult},
+    state::State,
 };
-use serde_json::{Value, json};
-use std::num::NonZeroU32;
-use std::sync::Arc;
 
-/// The longest path and data that the older form takes, in bytes.
-const MAX_QUERY_DATA: usize = 10 * 1024;
-
-/// The largest state that is shown whole (nearcore's `trie_viewer_state_size_limit`), in bytes.
+/// The largest state that is shown without paging (nearcore's `trie_viewer_state_size_limit`), in
+/// bytes.
 const MAX_STATE_BYTES: u64 = 50_000;
 
-/// The most access keys that one answer lists (nearcore's default).
+/// The most access keys in one response (nearcore's default).
 const MAX_ACCESS_KEYS: u32 = 100;
 
-/// `query`
-pub(super) fn query(node: &Node, params: Value) -> Answer {
-    let request = request(params)?;
-    match answer(node, request) {
-        Ok(response) => to_value(response),
-        Err(error) => failure(*error),
-    }
-}
-
-/// Two failures are shown as results, and an unknown block has a text of its own: older clients of
-/// nearcore rely on it.
-fn failure(error: RpcQueryError) -> Answer {
-    let as_result = |error: String, height: u64, hash: CryptoHash| {
-        Ok(json!({"error": error, "logs": [], "block_height": height, "block_hash": hash}))
-    };
-    match error {
-        RpcQueryError::ContractExecutionError { vm_error, block_height, block_hash, .. } => {
-            as_result(vm_error, block_height, block_hash)
-        }
-        RpcQueryError::UnknownAccessKey { public_key, block_height, block_hash } => as_result(
-            format!("access key {public_key} does not exist while viewing"),
-            block_height,
-            block_hash,
-        ),
-        RpcQueryError::UnknownBlock { block_reference: BlockReference::BlockId(id) } => {
-            let text = match &id {
-                BlockId::Height(height) => {
-                    format!("DB Not Found Error: BLOCK HEIGHT: {height} \n Cause: Unknown")
-                }
-                BlockId::Hash(hash) => format!("DB Not Found Error: BLOCK HEADER: {hash}"),
-            };
-            let error =
-                RpcQueryError::UnknownBlock { block_reference: BlockReference::BlockId(id) };
-            let error = to_value(error)?;
-            Err(RpcError::new_internal_or_handler_error(Some(Value::String(text)), error))
-        }
-        other => Err(other.into()),
-    }
-}
-
-fn request(params: Value) -> Result<RpcQueryRequest, RpcParseError> {
-    match pair(params) {
-        Ok((path, data)) => path_request(parse(path)?, parse(data)?),
-        Err(params) => parse(params),
-    }
-}
-
-/// The older form: a path such as `call/contract.near/method` and data in base58.
-fn path_request(path: String, data: String) -> Result<RpcQueryRequest, RpcParseError> {
-    let decode = || {
-        // The decoded bytes are what counts.
-        let mut bytes = vec![0; MAX_QUERY_DATA.saturating_sub(path.len()).min(data.len())];
-        match bs58::decode(&data).onto(bytes.as_mut_slice()) {
-            Ok(length) => {
-                bytes.truncate(length);
-                Ok(bytes)
-            }
-            Err(bs58::decode::Error::BufferTooSmall) => {
-                Err(RpcParseError("Query data size is too large".to_owned()))
-            }
-            Err(error) => Err(RpcParseError(error.to_string())),
-        }
-    };
-    let mut parts = path.splitn(3, '/');
-    let missing = || RpcParseError("Not enough query parameters provided".to_owned());
-    let command = parts.next().ok_or_else(missing)?;
-    let account_id: AccountId = parts
-        .next()
-        .ok_or_else(missing)?
-        .parse()
-        .map_err(|error| RpcParseError(format!("{error}")))?;
-    let request = match (command, parts.next()) {
-        ("account", _) => QueryRequest::ViewAccount { account_id },
-        ("access_key", None) => {
-            QueryRequest::ViewAccessKeyList { account_id, after_key: None, limit: None }
-        }
-        ("access_key", Some(key)) => QueryRequest::ViewAccessKey {
-            account_id,
-            public_key: key.parse().map_err(|_| RpcParseError("Invalid public key".to_owned()))?,
-        },
-        ("code", _) => QueryRequest::ViewCode { account_id },
-        ("contract", _) => QueryRequest::ViewState {
-            account_id,
-            prefix: decode()?.into(),
-            after_key: None,
-            limit: None,
-            include_proof: false,
-        },
-        ("call", Some(method)) => QueryRequest::CallFunction {
-            account_id,
-            method_name: method.to_owned(),
-            args: decode()?.into(),
-        },
-        ("call", None) => return Err(RpcParseError("Method name is missing".to_owned())),
-        _ => return Err(RpcParseError(format!("Unknown path {command}"))),
-    };
-    Ok(RpcQueryRequest { request, block_reference: BlockReference::latest() })
-}
-
-/// What a query works on, taken from the chain in one moment.
-struct At {
+/// The state after one block, and everything else that a query of it needs. It was taken from the
+/// chain at one moment, so the chain need not stay locked.
+pub(super) struct StateAt {
     block: Arc<StoredBlock>,
     state: State,
     context: BlockContext,
     runtime: Arc<Runtime>,
 }
 
-pub(super) fn answer(
-    node: &Node,
-    request: RpcQueryRequest,
-) -> Result<RpcQueryResponse, Box<RpcQueryError>> {
-    let RpcQueryRequest { block_reference, request } = request;
-    let at = {
+impl StateAt {
+    /// The state after the block that a reference names.
+    pub(super) fn find(
+        node: &Node,
+        block_reference: BlockReference,
+    ) -> Result<Self, Box<RpcQueryError>> {
         let chain = node.chain();
         if let BlockReference::BlockId(BlockId::Height(block_height)) = block_reference
-            && chain.history().has_forgotten(block_height)
+            && chain.history().is_garbage_collected(block_height)
         {
             let block_hash = CryptoHash::default();
             return Err(Box::new(RpcQueryError::GarbageCollectedBlock {
@@ -166,22 +65,21 @@ pub(super) fn answer(
             },
         )?;
         let context = chain.view_context(&block);
-        At { block, state, context, runtime: Arc::clone(chain.runtime()) }
-    };
-    let kind = at.answer(request)?;
-    Ok(RpcQueryResponse { kind, block_height: at.height(), block_hash: at.hash() })
-}
+        Ok(Self { block, state, context, runtime: Arc::clone(chain.runtime()) })
+    }
 
-impl At {
-    fn height(&self) -> u64 {
+    pub(super) fn height(&self) -> u64 {
         self.block.height()
     }
 
-    fn hash(&self) -> CryptoHash {
+    pub(super) fn hash(&self) -> CryptoHash {
         self.block.hash()
     }
 
-    fn answer(&self, request: QueryRequest) -> Result<QueryResponseKind, Box<RpcQueryError>> {
+    pub(super) fn answer(
+        &self,
+        request: QueryRequest,
+    ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         match request {
             QueryRequest::ViewAccount { account_id } => {
                 Ok(QueryResponseKind::ViewAccount(self.account(&account_id)?.into()))
@@ -189,7 +87,7 @@ impl At {
             QueryRequest::ViewCode { account_id } => self.code(account_id),
             QueryRequest::ViewState { account_id, prefix, after_key, limit, include_proof } => {
                 let after = after_key.as_ref().map(|key| key.as_slice());
-                // A page of the state has no proof of its own.
+                // There is no proof for a page of the state.
                 let include_proof = include_proof && limit.is_none();
                 let limit = limit.map(NonZeroU32::get);
                 self.contract_state(account_id, prefix.as_slice(), after, limit, include_proof)
@@ -271,8 +169,8 @@ impl At {
 
     fn code(&self, account_id: AccountId) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         let account = self.account(&account_id)?;
-        if let Some(identifier) = account.contract().identifier_of_global() {
-            return self.global_code(identifier.0, identifier.1);
+        if let Some((key, identifier)) = global_contract(&account.contract()) {
+            return self.global_code(key, identifier);
         }
         let code = self.state.code(&account_id).ok_or_else(|| self.no_code(account_id))?;
         Ok(QueryResponseKind::ViewCode(ContractCodeView {
@@ -323,8 +221,8 @@ impl At {
         let account = self.account(&account_id)?;
         let code_bytes =
             self.state.code(&account_id).map_or(0, |code| u64::try_from(code.len()).unwrap_or(0));
-        let held = account.storage_usage().saturating_sub(code_bytes);
-        if limit.is_none() && held > MAX_STATE_BYTES {
+        let state_bytes = account.storage_usage().saturating_sub(code_bytes);
+        if limit.is_none() && state_bytes > MAX_STATE_BYTES {
             return Err(Box::new(RpcQueryError::TooLargeContractState {
                 contract_account_id: account_id,
                 block_height: self.height(),
@@ -382,29 +280,20 @@ impl At {
     }
 }
 
-/// The global contract that an account uses.
-trait GlobalContract {
-    /// Its key in the state, and its name for people.
-    fn identifier_of_global(
-        &self,
-    ) -> Option<(GlobalContractCodeIdentifier, GlobalContractIdentifier)>;
-}
-
-impl GlobalContract for std::borrow::Cow<'_, near_primitives::account::AccountContract> {
-    fn identifier_of_global(
-        &self,
-    ) -> Option<(GlobalContractCodeIdentifier, GlobalContractIdentifier)> {
-        use near_primitives::account::AccountContract;
-        match self.as_ref() {
-            AccountContract::Global(hash) => Some((
-                GlobalContractCodeIdentifier::CodeHash(*hash),
-                GlobalContractIdentifier::CodeHash(*hash),
-            )),
-            AccountContract::GlobalByAccount(account_id) => Some((
-                GlobalContractCodeIdentifier::AccountId(account_id.clone()),
-                GlobalContractIdentifier::AccountId(account_id.clone()),
-            )),
-            AccountContract::None | AccountContract::Local(_) => None,
-        }
+/// The key of the global contract that an account uses, and its identifier for errors. `None` when
+/// the account has no contract, or one of its own.
+fn global_contract(
+    contract: &AccountContract,
+) -> Option<(GlobalContractCodeIdentifier, GlobalContractIdentifier)> {
+    match contract {
+        AccountContract::Global(hash) => Some((
+            GlobalContractCodeIdentifier::CodeHash(*hash),
+            GlobalContractIdentifier::CodeHash(*hash),
+        )),
+        AccountContract::GlobalByAccount(account_id) => Some((
+            GlobalContractCodeIdentifier::AccountId(account_id.clone()),
+            GlobalContractIdentifier::AccountId(account_id.clone()),
+        )),
+        AccountContract::None | AccountContract::Local(_) => None,
     }
 }

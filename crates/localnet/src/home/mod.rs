@@ -1,59 +1,79 @@
-//! The home directory: `genesis.json`, `config.json`, `validator_key.json` and `node_key.json`, in the
-//! forms of nearcore, so that `near-sandbox` can patch them.
+//! The home directory: `genesis.json`, `config.json`, `validator_key.json` and `node_key.json`, in
+//! nearcore's formats, so that near-sandbox can patch them.
 
-use crate::chain::{Genesis, GenesisError, MAX_PROTOCOL_VERSION};
+mod merge_patch;
+mod rfc3339;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use near_crypto::{InMemorySigner, KeyFile, KeyType, SecretKey};
-use near_primitives::types::AccountId;
 use near_primitives::validator_signer::{InMemoryValidatorSigner, ValidatorSigner};
+use near_primitives_core::account::id::AccountIdRef;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The account that validates.
-const VALIDATOR: &str = "test.near";
+use self::rfc3339::rfc3339;
+use crate::chain::{Genesis, GenesisError, MAX_PROTOCOL_VERSION};
 
-/// The first second of a chain that is made from a seed: 2024-01-01.
+/// The account of the only validator.
+const VALIDATOR: &AccountIdRef = AccountIdRef::new_or_panic("test.near");
+
+/// The account in `node_key.json`.
+const NODE: &AccountIdRef = AccountIdRef::new_or_panic("node");
+
+/// The genesis time of a chain that is created from a seed, in seconds since 1970: 2024-01-01.
 const SEEDED_TIME: u64 = 1_704_067_200;
 
-/// Why a home directory cannot be made or used.
+/// Why a home directory cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// The file system refused.
-    #[error("{path}: {reason}")]
+    /// A file or directory cannot be created, read or written.
+    #[error("{path}: {source}")]
     File {
         /// The file or directory.
         path: PathBuf,
-        /// The system's reason.
-        reason: std::io::Error,
+        /// The reason that the system gives.
+        source: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file is not valid JSON.
+    #[error("{path} does not parse: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why parsing failed.
+        source: serde_json::Error,
+    },
+    /// A file is valid JSON, but not in nearcore's format.
     #[error("{path} does not parse: {reason}")]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        reason: &'static str,
     },
-    /// There is a chain already.
+    /// There is a chain in the directory already.
     #[error("{path} exists; remove the directory to start a new chain in it")]
     Exists {
         /// The genesis file that is there.
         path: PathBuf,
     },
-    /// The genesis cannot be started from.
+    /// The genesis cannot be used.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
 }
 
-/// How a new home is made.
+/// How a new home directory is created.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
-    /// The chain's id; made up when absent.
+    /// The chain's id; derived from the seed, or random, when absent.
     pub chain_id: Option<String>,
-    /// The protocol version.
+    /// The protocol version that the chain runs at.
     pub protocol_version: u32,
-    /// Makes keys, chain id and time follow from this.
+    /// Derives the keys, the chain id and the genesis time from this text. When absent, keys and id
+    /// are random, and the genesis time is the current time.
     pub seed: Option<String>,
 }
 
@@ -63,19 +83,19 @@ impl Default for InitOptions {
     }
 }
 
-/// A home directory.
+/// A home directory, which may or may not exist yet.
 #[derive(Debug, Clone)]
 pub struct Home {
     dir: PathBuf,
 }
 
 impl Home {
-    /// A home at a place. Nothing is read or written yet.
+    /// The home in the directory `dir`. Nothing is read or written yet.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.dir
     }
@@ -84,18 +104,15 @@ impl Home {
         self.dir.join(name)
     }
 
-    /// Makes the files of a new chain.
+    /// Creates the files of a new chain.
     pub fn init(&self, options: &InitOptions) -> Result<(), HomeError> {
         let genesis_path = self.file("genesis.json");
         if genesis_path.exists() {
             return Err(HomeError::Exists { path: genesis_path });
         }
         std::fs::create_dir_all(&self.dir)
-            .map_err(|reason| HomeError::File { path: self.dir.clone(), reason })?;
-        let malformed =
-            |reason: String| HomeError::Malformed { path: genesis_path.clone(), reason };
-        let validator: AccountId =
-            VALIDATOR.parse().map_err(|error| malformed(format!("{error}")))?;
+            .map_err(|source| HomeError::File { path: self.dir.clone(), source })?;
+        let validator = VALIDATOR.to_owned();
         let secret_key = key(options.seed.as_deref(), "validator");
         let public_key = secret_key.public_key();
         let chain_id = options.chain_id.clone().unwrap_or_else(|| {
@@ -117,7 +134,7 @@ impl Home {
         self.write_key("validator_key.json", &key_file)?;
         let node_key = key(options.seed.as_deref(), "node");
         let node_file = KeyFile {
-            account_id: "node".parse().map_err(|error| malformed(format!("{error}")))?,
+            account_id: NODE.to_owned(),
             public_key: node_key.public_key(),
             secret_key: node_key,
         };
@@ -126,21 +143,21 @@ impl Home {
         self.write("genesis.json", &genesis.to_json()?)
     }
 
-    /// Whether there is a chain here.
+    /// Whether there is a chain in the directory.
     pub fn exists(&self) -> bool {
         self.file("genesis.json").exists()
     }
 
-    /// Reads the genesis.
+    /// Reads `genesis.json`.
     pub fn genesis(&self) -> Result<Genesis, HomeError> {
         let value = self.read("genesis.json")?;
         Ok(Genesis::from_json(value)?)
     }
 
-    /// Reads the validator's key.
+    /// Reads `validator_key.json`.
     pub fn validator_signer(&self) -> Result<ValidatorSigner, HomeError> {
         let path = self.file("validator_key.json");
-        let file = KeyFile::from_file(&path).map_err(|reason| HomeError::File { path, reason })?;
+        let file = KeyFile::from_file(&path).map_err(|source| HomeError::File { path, source })?;
         let signer = InMemorySigner::from_secret_key(file.account_id, file.secret_key);
         Ok(InMemoryValidatorSigner::from_signer(signer))
     }
@@ -148,29 +165,29 @@ impl Home {
     /// Applies a JSON merge patch (RFC 7396) to the genesis, as near-sandbox does for its users.
     pub fn patch_genesis(&self, patch: &Value) -> Result<(), HomeError> {
         let mut genesis = self.read("genesis.json")?;
-        merge(&mut genesis, patch);
+        merge_patch::apply(&mut genesis, patch);
         self.write("genesis.json", &genesis)
     }
 
-    /// Adds an account to the genesis, with the total supply raised by its balance.
+    /// Adds an account with a full-access key to the genesis, and its balance to the total supply.
+    /// `balance` is in yoctoNEAR.
     pub fn add_account(
         &self,
-        account_id: &AccountId,
+        account_id: &AccountIdRef,
         secret_key: &SecretKey,
         balance: u128,
     ) -> Result<(), HomeError> {
         let path = self.file("genesis.json");
-        let malformed =
-            |what: &str| HomeError::Malformed { path: path.clone(), reason: what.into() };
+        let malformed = |reason| HomeError::Malformed { path: path.clone(), reason };
         let mut genesis = self.read("genesis.json")?;
         let supply = genesis["total_supply"]
             .as_str()
             .and_then(|supply| supply.parse::<u128>().ok())
             .and_then(|supply| supply.checked_add(balance))
-            .ok_or_else(|| malformed("total_supply is no number"))?;
+            .ok_or_else(|| malformed("total_supply is not a number, or too large"))?;
         genesis["total_supply"] = json!(supply.to_string());
         let records =
-            genesis["records"].as_array_mut().ok_or_else(|| malformed("records is no list"))?;
+            genesis["records"].as_array_mut().ok_or_else(|| malformed("records is not a list"))?;
         records.push(json!({"Account": {"account_id": account_id, "account": {
             "amount": balance.to_string(), "locked": "0", "storage_usage": 182,
             "code_hash": "11111111111111111111111111111111",
@@ -192,33 +209,21 @@ impl Home {
     fn read(&self, name: &str) -> Result<Value, HomeError> {
         let path = self.file(name);
         let text = std::fs::read_to_string(&path)
-            .map_err(|reason| HomeError::File { path: path.clone(), reason })?;
-        serde_json::from_str(&text)
-            .map_err(|error| HomeError::Malformed { path, reason: error.to_string() })
+            .map_err(|source| HomeError::File { path: path.clone(), source })?;
+        serde_json::from_str(&text).map_err(|source| HomeError::Json { path, source })
     }
 
     fn write(&self, name: &str, value: &Value) -> Result<(), HomeError> {
         let path = self.file(name);
-        let text = serde_json::to_string_pretty(value).map_err(|error| HomeError::Malformed {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        std::fs::write(&path, text).map_err(|reason| HomeError::File { path, reason })
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|source| HomeError::Json { path: path.clone(), source })?;
+        std::fs::write(&path, text).map_err(|source| HomeError::File { path, source })
     }
 
     fn write_key(&self, name: &str, file: &KeyFile) -> Result<(), HomeError> {
         let path = self.file(name);
-        file.write_to_file(&path).map_err(|reason| HomeError::File { path, reason })
+        file.write_to_file(&path).map_err(|source| HomeError::File { path, source })
     }
-}
-
-/// Where compiled contracts are kept across runs: the user's cache directory.
-pub fn default_contract_cache() -> PathBuf {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-        .unwrap_or_else(std::env::temp_dir);
-    base.join("outlayer-localnet").join("contracts")
 }
 
 /// A key: random, or derived from a seed and a purpose.
@@ -238,63 +243,8 @@ fn now_nanos() -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn rfc3339(nanos: u64) -> String {
-    let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    let days = seconds / 86_400;
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}Z")
-}
-
-/// The date that lies so many days after 1970-01-01.
-fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let mut year = 1970;
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        if days < length {
-            break;
-        }
-        days -= length;
-        year += 1;
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
-
-/// A JSON merge patch.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key.clone()).or_insert(Value::Null), value);
-        }
-    }
-}
-
-/// The settings that near-sandbox expects to be able to patch. The node itself takes its own from the
-/// command line.
+/// The settings that near-sandbox expects to be able to patch. The node itself ignores them: its
+/// own settings come from the command line.
 fn default_config() -> Value {
     json!({
         "genesis_file": "genesis.json",
@@ -349,19 +299,5 @@ mod tests {
         let options = InitOptions { protocol_version: 83, ..InitOptions::default() };
         let error = Home::new(dir.path()).init(&options).unwrap_err();
         assert_eq!(error.to_string(), "protocol version 83 is not supported; 84 to 88 are");
-    }
-
-    #[test]
-    fn dates_are_right() {
-        assert_eq!(rfc3339(SEEDED_TIME * 1_000_000_000), "2024-01-01T00:00:00.000000000Z");
-        assert_eq!(rfc3339(951_782_399_000_000_001), "2000-02-28T23:59:59.000000001Z");
-        assert_eq!(rfc3339(951_782_400_000_000_000), "2000-02-29T00:00:00.000000000Z");
-    }
-
-    #[test]
-    fn a_patch_replaces_adds_and_removes() {
-        let mut target = json!({"a": {"b": 1, "c": 2}, "d": 3});
-        merge(&mut target, &json!({"a": {"b": 5, "c": null}, "e": [1]}));
-        assert_eq!(target, json!({"a": {"b": 5}, "d": 3, "e": [1]}));
     }
 }
