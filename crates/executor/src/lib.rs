@@ -57,6 +57,7 @@ pub mod prepare;
 mod run;
 mod snapshot;
 mod verdict;
+mod version;
 mod wasi_p1;
 mod wasi_p2;
 
@@ -67,15 +68,4 @@ pub use fault::{EngineError, Fault};
 pub use host::clock::CLOCK_STEP_NANOS;
 pub use job::{Job, PROGRAM_NAME};
 pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
-
-use outlayer_protocol::EngineVersion;
-
-/// The engine that this crate is. It names all that a verdict, an output or an amount of fuel depends on:
-/// wasmtime 48 and wasmparser 0.254 with the features of `prepare`, the bounds of [`prepare`], the costs of [`fuel`],
-/// the virtual clock's rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at [`NEAR_CONFIG_VERSION`], and the table of [`gas`]. Whatever
-/// changes one of them needs a new number.
-pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
-
-/// NEAR's protocol version whose runtime configuration (fees, limits, host functions) the gas meter and `near`
-/// guests follow: the newest that the nearcore crates of this workspace (0.38) know.
-pub const NEAR_CONFIG_VERSION: u32 = 88;
+pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};
