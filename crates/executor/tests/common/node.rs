@@ -7,7 +7,7 @@ use near_vm_runner::logic::VMOutcome;
 use outlayer_executor::NEAR_CONFIG_VERSION;
 use outlayer_kernels::node::Node;
 
-/// Calls `method` of `code` with this much prepaid gas.
+/// Calls `method` of `code` with this much gas.
 pub(crate) fn call(code: &[u8], method: &str, input: &[u8], gas: u64) -> VMOutcome {
     static NODE: LazyLock<Node> = LazyLock::new(|| Node::new(NEAR_CONFIG_VERSION).unwrap());
     NODE.call(code, method, input, gas).unwrap()
