@@ -10,7 +10,6 @@
 //! A refusal is remembered in memory only, beside the modules: what it cost to find out is not paid twice.
 
 mod disk;
-mod folder;
 mod memory;
 mod name;
 mod probe;

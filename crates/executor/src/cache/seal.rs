@@ -13,10 +13,10 @@ const MARK: &[u8; 8] = b"OLcache1";
 const MAC_BYTES: usize = 32;
 
 /// How much longer than its content a sealed file is.
-pub(super) const FOOTER_BYTES: usize = MAC_BYTES + MARK.len();
+const FOOTER_BYTES: usize = MAC_BYTES + MARK.len();
 
 /// Bytes in a key.
-pub(super) const KEY_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
 
 /// Content whose seal has been verified.
 pub(super) struct Trusted(Vec<u8>);
