@@ -35,7 +35,10 @@ pub(crate) struct CompiledComponent {
 const RUN: &str = "wasi:cli/run@0.2.";
 
 impl ComponentEngine {
-    pub(super) fn new(engine: &Engine, shared: &cache::Shared) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        engine: &Engine,
+        resources: &cache::CacheResources,
+    ) -> Result<Self, EngineError> {
         let mut linker = Linker::new(engine);
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         wasi_p2::add_to_linker(&mut linker).map_err(failed)?;
@@ -43,7 +46,7 @@ impl ComponentEngine {
         let probe = cache::probe(|code| {
             Ok(prepare::stack::instrument_inside(code, prepare::stack::STACK_BYTES)?)
         })?;
-        let components = Cache::new(shared, "component", engine, &probe);
+        let components = Cache::new(resources, "component", engine, &probe);
         Ok(Self { engine: engine.clone(), linker, components })
     }
 

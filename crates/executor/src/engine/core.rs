@@ -45,7 +45,7 @@ impl CoreEngine {
     pub(super) fn new(
         config: &ExecutorConfig,
         meter: Meter,
-        shared: &cache::Shared,
+        resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let engine = super::config::engine(config, meter)?;
@@ -56,7 +56,7 @@ impl CoreEngine {
             gas::add_to_linker(&mut linker).map_err(failed)?;
         }
         let probe = cache::probe(|code| prepared(meter, code))?;
-        let modules = Cache::new(shared, &meter.to_string(), &engine, &probe);
+        let modules = Cache::new(resources, &meter.to_string(), &engine, &probe);
         Ok(Self { engine, meter, linker, modules, ticker: OnceLock::new() })
     }
 

@@ -85,19 +85,19 @@ impl Executor {
     /// # Errors
     /// [`EngineError`] when this machine cannot run it.
     pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
-        let shared = cache::Shared {
+        let resources = cache::CacheResources {
             disk: disk(&config),
             counters: Arc::default(),
             memory_bytes: config.cache_bytes,
         };
-        let fuel = CoreEngine::new(&config, Meter::Fuel, &shared)?;
+        let fuel = CoreEngine::new(&config, Meter::Fuel, &resources)?;
         Ok(Self {
-            components: ComponentEngine::new(&fuel.engine, &shared)?,
+            components: ComponentEngine::new(&fuel.engine, &resources)?,
             fuel,
-            gas: CoreEngine::new(&config, Meter::Gas, &shared)?,
-            near: Near::new(&shared),
+            gas: CoreEngine::new(&config, Meter::Gas, &resources)?,
+            near: Near::new(&resources),
             deadline: config.deadline,
-            counters: shared.counters,
+            counters: resources.counters,
         })
     }
 

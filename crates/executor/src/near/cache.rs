@@ -21,7 +21,7 @@ use outlayer_protocol::Hash32;
 use tempfile::TempDir;
 
 use super::Code;
-use crate::cache::{MemoryCache, Names, Shared, Touches, Turns};
+use crate::cache::{CacheResources, MemoryCache, Names, Touches, Turns};
 
 /// What the runner counts for one place of its memory, bytes.
 const PLACE_BYTES: usize = 16 << 20;
@@ -39,8 +39,8 @@ pub(super) struct Cache {
 
 impl Cache {
     /// A cache within the bounds of the others.
-    pub(super) fn new(shared: &Shared) -> Self {
-        let places = shared.memory_bytes.div_ceil(PLACE_BYTES);
+    pub(super) fn new(resources: &CacheResources) -> Self {
+        let places = resources.memory_bytes.div_ceil(PLACE_BYTES);
         let loaded = match (places > 0).then(|| Loaded::new(places)).transpose() {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -48,7 +48,7 @@ impl Cache {
                 None
             }
         };
-        Self { kept: Kept::new(shared), loaded, turns: Turns::default() }
+        Self { kept: Kept::new(resources), loaded, turns: Turns::default() }
     }
 
     /// A contract's method, ready to run: the contract is in memory, or is loaded from the folder, or is compiled. Of several threads
@@ -145,13 +145,13 @@ struct Kept(Arc<Folder>);
 struct Folder {
     names: Names,
     touches: Touches,
-    shared: Shared,
+    resources: CacheResources,
 }
 
 impl Kept {
-    fn new(shared: &Shared) -> Self {
+    fn new(resources: &CacheResources) -> Self {
         let (names, touches) = (Names::of_near(), Touches::default());
-        Self(Arc::new(Folder { names, touches, shared: shared.clone() }))
+        Self(Arc::new(Folder { names, touches, resources: resources.clone() }))
     }
 
     fn name(&self, key: &CryptoHash) -> Hash32 {
@@ -181,9 +181,11 @@ impl ContractRuntimeCache for Kept {
     }
 
     fn put(&self, key: &CryptoHash, value: CompiledContractInfo) -> io::Result<()> {
-        self.0.shared.counters.compiled();
+        self.0.resources.counters.compiled();
         // A refusal is remembered in memory only.
-        if let (CompiledContract::Code(code), Some(disk)) = (&value.compiled, &self.0.shared.disk) {
+        if let (CompiledContract::Code(code), Some(disk)) =
+            (&value.compiled, &self.0.resources.disk)
+        {
             disk.put(&self.name(key), &written(code, value.wasm_bytes));
             self.0.touches.due(&Hash32(key.0));
         }
@@ -191,17 +193,17 @@ impl ContractRuntimeCache for Kept {
     }
 
     fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
-        let disk = self.0.shared.disk.as_ref();
+        let disk = self.0.resources.disk.as_ref();
         let found = disk.and_then(|disk| disk.bytes(&self.name(key))).and_then(read);
         if found.is_some() {
-            self.0.shared.counters.loaded();
+            self.0.resources.counters.loaded();
             self.0.touches.due(&Hash32(key.0));
         }
         Ok(found)
     }
 
     fn touch(&self, key: &CryptoHash) {
-        if let Some(disk) = &self.0.shared.disk
+        if let Some(disk) = &self.0.resources.disk
             && self.0.touches.due(&Hash32(key.0))
         {
             disk.touch(&self.name(key));

@@ -56,7 +56,7 @@ use outlayer_protocol::{
 
 use crate::{
     Execution, Job, Snapshot, SnapshotError,
-    cache::Shared,
+    cache::CacheResources,
     fault::Fault,
     near_config::near_config,
     verdict::{Stop, invalid_module},
@@ -104,8 +104,8 @@ struct Ended {
 
 impl Near {
     /// Keeps compiled contracts as other modules are kept.
-    pub(crate) fn new(shared: &Shared) -> Self {
-        Self { cache: Cache::new(shared) }
+    pub(crate) fn new(resources: &CacheResources) -> Self {
+        Self { cache: Cache::new(resources) }
     }
 
     /// Runs a method.
