@@ -238,8 +238,8 @@ impl<T: Clone> Cache<T> {
 
 /// Loads an artifact that an executor with this folder's key has written.
 fn load<A: Artifact>(engine: &Engine, bytes: Trusted) -> wasmtime::Result<A> {
-    // SAFETY: wasmtime asks for bytes that its own `serialize` gave, unchanged. The seal proves that
-    // a holder of the folder's key, which is an executor, wrote them under the name of this
+    // SAFETY: wasmtime asks for bytes that its own `serialize` gave, unchanged. The seal proves
+    // that a holder of the folder's key, which is an executor, wrote them under the name of this
     // backend's kind of artifact; and wasmtime itself refuses those of another version or
     // configuration. The bytes lie in this process's memory, where nobody else can change them.
     unsafe { A::LOAD(engine, bytes.into_bytes()) }

@@ -14,6 +14,7 @@ use near_primitives::types::{AccountId, Gas};
 use near_vm_runner::logic::errors::{CompilationError, FunctionCallError, VMRunnerError};
 use near_vm_runner::logic::{GasCounter, VMContext, VMOutcome};
 use near_vm_runner::{Contract, ContractCode, ContractRuntimeCache, PreparedContract};
+use outlayer_near_host::Host;
 use std::sync::Arc;
 
 /// Where a contract's bytes are.
@@ -112,7 +113,12 @@ impl Call<'_> {
         external: &mut CallExternal<'_>,
         context: &VMContext,
     ) -> Result<VMOutcome, RuntimeError> {
-        match near_vm_runner::run(prepared, external, context, Arc::clone(&self.config.fees)) {
+        match near_vm_runner::run(
+            prepared,
+            &mut Host(external),
+            context,
+            Arc::clone(&self.config.fees),
+        ) {
             Ok(outcome) => Ok(outcome),
             Err(VMRunnerError::ContractCodeNotPresent) => {
                 let account_id = self.account_id.as_str().into();

@@ -5,9 +5,8 @@ use super::block::Block;
 use super::contracts::Call;
 use super::conversions;
 use super::execute::Running;
-use super::external::CallExternal;
+use super::external::{CallExternal, receipt_manager};
 use super::outcome::ActionResult;
-use super::receipt_manager::{NewReceipt, NewResume, ReceiptManager};
 use super::types::RuntimeError;
 use crate::state::encode;
 use near_primitives::account::Account;
@@ -19,6 +18,7 @@ use near_primitives::types::AccountId;
 use near_primitives::utils::create_random_seed;
 use near_primitives::version::ProtocolFeature;
 use near_vm_runner::logic::{VMContext, VMOutcome};
+use outlayer_near_host::{NewReceipt, NewResume, ReceiptManager};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -89,11 +89,8 @@ fn run(
     let context = context(block, running, account, call, action_hash, is_last);
     let mut external = CallExternal {
         update: &mut block.update,
-        manager: ReceiptManager::default(),
+        manager: receipt_manager(action_hash, block.ctx.height),
         account_id: account_id.clone(),
-        action_hash,
-        height: block.ctx.height,
-        data_count: 0,
         validators: Arc::clone(&block.ctx.validators),
         chain_id: runtime.chain_id(),
         recorded_before: running.recorded_before,

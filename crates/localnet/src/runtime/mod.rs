@@ -15,7 +15,6 @@ mod external;
 mod fees;
 mod function_call;
 mod outcome;
-mod receipt_manager;
 mod receipts;
 mod refunds;
 mod salvage;

@@ -13,6 +13,7 @@ use near_primitives::trie_key::TrieKey;
 use near_primitives::types::{
     AccountId, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause,
 };
+use outlayer_near_host::NodeCount;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -20,15 +21,6 @@ struct Committed {
     key: TrieKey,
     changes: Vec<RawStateChange>,
     value: Option<Value>,
-}
-
-/// How many trie nodes an access read, by what each costs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct NodeCount {
-    /// Read for the first time in this block.
-    pub(super) first: u64,
-    /// Read again.
-    pub(super) again: u64,
 }
 
 /// Trie nodes and values that contracts have read in this block, by hash. A node of NEAR keeps the

@@ -3,8 +3,7 @@
 use super::Runtime;
 use super::contracts::Call;
 use super::conversions;
-use super::external::CallExternal;
-use super::receipt_manager::ReceiptManager;
+use super::external::{CallExternal, receipt_manager};
 use super::types::{BlockContext, RuntimeError, ViewCallError, ViewCallResult};
 use super::update::StateUpdate;
 use crate::state::{State, encode};
@@ -58,11 +57,8 @@ pub(super) fn call(
     let context = context(ctx, contract_id, &account, args, gas, view, seed);
     let mut external = CallExternal {
         update: &mut update,
-        manager: ReceiptManager::default(),
+        manager: receipt_manager(CryptoHash::default(), ctx.height),
         account_id: contract_id.clone(),
-        action_hash: CryptoHash::default(),
-        height: ctx.height,
-        data_count: 0,
         validators: Arc::clone(&ctx.validators),
         chain_id: runtime.chain_id(),
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(ctx.protocol_version),
