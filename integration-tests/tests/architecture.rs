@@ -113,7 +113,10 @@ fn every_file_that_the_page_names_exists() {
     for name in quoted(&page) {
         let is_path = name.contains('/') && !name.contains([' ', '*', '<', ':', '(']);
         if is_path {
-            assert!(root().join(name).exists(), "ARCHITECTURE.md names {name}, which does not exist");
+            assert!(
+                root().join(name).exists(),
+                "ARCHITECTURE.md names {name}, which does not exist"
+            );
             checked += 1;
         }
     }

@@ -1,8 +1,10 @@
-//! The gas of the contract's calls, measured on its Wasm in a node's VM: what a request sets aside for its settlement is
-//! enough for the largest one, nothing becomes dearer unnoticed, and the Wasm stays small.
+//! The gas of the contract's calls, measured on its Wasm in a node's virtual machine. What a
+//! request sets aside for its settlement is enough for the largest one, no call becomes more
+//! expensive unnoticed, and the Wasm stays small.
 //!
-//! `gas.txt` has the numbers of the last accepted measurement. When one has moved by more than 5%, the test prints the new
-//! table; if the change is wanted, `UPDATE_SNAPSHOTS=1 cargo test --workspace --test gas` writes the file anew.
+//! `gas.txt` has the numbers of the last accepted measurement. When one has moved by more than 5%,
+//! the test prints the new table. If the change is wanted,
+//! `UPDATE_SNAPSHOTS=1 cargo test --workspace --test gas` writes the file anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -18,15 +20,15 @@ use outlayer_protocol::{
 };
 use scenario::*;
 
-/// The largest Wasm that is accepted, bytes: each costs every call 1,089,295 gas.
+/// The largest Wasm that is accepted, bytes. Each byte costs every call 1,089,295 gas.
 const MAX_WASM_BYTES: usize = 540_000;
 /// How far a number may move, in percent.
 const TOLERANCE: u64 = 5;
-/// How much of what is set aside may be needed at the most, in percent.
+/// How much of the gas that is set aside may be needed, in percent.
 const MOST_USED: u64 = 95;
 const GIGA: u64 = 1_000_000_000;
 
-/// Settlements, the largest of every kind among them.
+/// Settlements of every kind, the largest among them.
 fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut all = Vec::new();
     let mut vm = contract(&config());
@@ -98,7 +100,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     all
 }
 
-/// The numbers of a line of `gas.txt`.
+/// The numbers that a line of `gas.txt` has.
 fn numbers(line: &str) -> Vec<u64> {
     let mut numbers: Vec<_> =
         line.split_whitespace().rev().map_while(|word| word.parse().ok()).take(4).collect();
@@ -106,7 +108,7 @@ fn numbers(line: &str) -> Vec<u64> {
     numbers
 }
 
-/// The numbers as `gas.txt` has them, in Ggas.
+/// The numbers of a line of `gas.txt`, in Ggas.
 fn row(measured: &Measured) -> [u64; 4] {
     let Measured { request, resolve, settle, refund, .. } = *measured;
     [request, resolve, settle, refund].map(|gas| gas / GIGA)

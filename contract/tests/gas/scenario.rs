@@ -1,5 +1,6 @@
-//! Requests and answers of every size, and what they cost.
+//! Requests and responses of every size, and what they cost.
 
+use near_primitives::action::Action;
 use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
@@ -19,28 +20,29 @@ use crate::vm::{CONTRACT, Call, MOST, Vm};
 
 /// The most keys that a configuration can let a request read or write.
 pub(crate) const KEYS: u32 = 256;
-
 pub(crate) const DAPP: &str = "dapp.near";
 pub(crate) const NEAR: u128 = 10u128.pow(24);
 const PUBLISHED: &[u8] = b"a published module";
 
-/// Gas, by call.
+/// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     /// What `estimate_gas` says that a request must attach.
     pub(crate) estimated: u64,
-    /// What `request_execution` took, the callback's gas included.
+    /// What `request_execution` used, the callback's gas included.
     pub(crate) requested: u64,
-    /// What it burned itself.
+    /// What `request_execution` burned itself.
     pub(crate) request: u64,
+    /// What the call burned that submitted the response, or its last part.
     pub(crate) resolve: u64,
     /// What was set aside for the callback.
     pub(crate) reserved: u64,
-    /// What the callback took, with the promises that it made.
+    /// What the callback used, its promises included.
     pub(crate) settle: u64,
     /// What the refund's own callback burned.
     pub(crate) refund: u64,
-    /// What the workers have won together, less the gas of their calls at 10^8 yoctoNEAR.
+    /// What all workers have earned together, in yoctoNEAR, less the price of the gas of their
+    /// calls at 10^8 yoctoNEAR for a unit.
     pub(crate) won: i128,
 }
 
@@ -56,12 +58,12 @@ fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
     serde_json::from_slice(&value).unwrap()
 }
 
-/// Names of workers, as long as they can be.
+/// A name of a worker that is as long as it can be.
 fn worker(n: u32) -> String {
     format!("{n:02}{}.near", "w".repeat(57))
 }
 
-/// A contract with workers, a funded namespace and a published module.
+/// A contract with 21 workers, a funded namespace and a published module.
 pub(crate) fn contract(config: &Config) -> Vm {
     let mut vm = Vm::new();
     vm.call(call("owner.near", "new", json!({ "owner_id": "owner.near", "config": config })));
@@ -85,7 +87,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// A request that may use nothing but its input; what a scenario needs, it allows.
+/// A request that may use nothing but its input. A scenario allows what it needs.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
     let url = Some("https://code.example/guest.wasm".to_owned());
     let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
@@ -97,7 +99,7 @@ pub(crate) fn request(input: usize) -> ExecutionRequest {
     request
 }
 
-/// A request that may use exactly what an answer does.
+/// A request that may use exactly what a response does.
 pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
     let count = |count: usize| u32::try_from(count).unwrap();
     let mut request = request(0);
@@ -108,6 +110,7 @@ pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
     request
 }
 
+/// A response that uses nothing but `output` bytes of output.
 pub(crate) fn answer(output: usize) -> ExecutionResponse {
     ExecutionResponse {
         request_id: 0,
@@ -120,7 +123,7 @@ pub(crate) fn answer(output: usize) -> ExecutionResponse {
     }
 }
 
-/// Keys that fit into the largest journal together.
+/// The longest key. All of them fit into the largest journal together.
 fn key(n: u32) -> Bytes {
     Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat())
 }
@@ -129,14 +132,14 @@ fn value(bytes: u32) -> Bytes {
     Bytes(vec![1; bytes as usize])
 }
 
-/// An answer that reads keys and finds values of these sizes.
+/// A response that reads `count` keys; `found` gives the size of the value of each, if it has one.
 pub(crate) fn reads(count: u32, found: impl Fn(u32) -> Option<u32>) -> ExecutionResponse {
     let hash = |n| found(n).map(|bytes| Hash32::of(&value(bytes)));
     let reads = (0..count).map(|n| ReadEntry { key: key(n), value_hash: hash(n) }).collect();
     ExecutionResponse { reads, ..answer(0) }
 }
 
-/// An answer that writes values of these sizes, or removes keys.
+/// A response that writes a value of the size that `written` gives, or removes the key.
 pub(crate) fn writes(
     keys: impl IntoIterator<Item = u32>,
     written: impl Fn(u32) -> Option<u32>,
@@ -145,19 +148,24 @@ pub(crate) fn writes(
     ExecutionResponse { journal: keys.into_iter().map(entry).collect(), ..answer(0) }
 }
 
-/// An answer that reads empty values and writes them again.
+/// A response that reads empty values and writes them again.
 pub(crate) fn both(count: u32) -> ExecutionResponse {
     let reads = reads(count, |_| Some(0)).reads;
     ExecutionResponse { reads, ..writes(0..count, |_| Some(0)) }
 }
 
+/// The arguments and the gas of the last call of `method` that the contract has promised.
 fn promised(vm: &Vm, method: &str) -> (Vec<u8>, u64) {
-    let mut calls = vm.chain.calls.iter().rev();
-    let call = calls.find(|call| call.method == method.as_bytes()).unwrap();
-    (call.args.clone(), call.gas)
+    let actions = vm.chain.made.receipts.iter().flat_map(|receipt| &receipt.actions);
+    let mut calls = actions.filter_map(|action| match action {
+        Action::FunctionCall(call) if call.method_name == method => Some(call),
+        _ => None,
+    });
+    let call = calls.next_back().unwrap();
+    (call.args.clone(), call.gas.as_gas())
 }
 
-/// Request, answer and settlement; where several must agree, they do.
+/// Requests, responds and settles. Where several workers must agree, they all do.
 pub(crate) fn settle(
     vm: &mut Vm,
     request: &ExecutionRequest,
@@ -166,7 +174,7 @@ pub(crate) fn settle(
     run(vm, request, body, 21)
 }
 
-/// As [`settle`], with no more commitments to the truth than are needed; the other workers lie.
+/// As [`settle`], but only as many workers as are needed commit to the truth; the others lie.
 pub(crate) fn settle_disputed(
     vm: &mut Vm,
     request: &ExecutionRequest,
@@ -175,11 +183,11 @@ pub(crate) fn settle_disputed(
     run(vm, request, body, request.approvals.into())
 }
 
-/// The smallest parts are the dearest to settle.
+/// How large each part is. The smallest parts are the most expensive to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
-/// Submits a body, in parts where it is too large to come whole. Gives what came of the call that submitted it, and the gas
-/// that the others burned.
+/// Submits a response, in parts where it is too large for one call. Gives the outcome of the last
+/// call, which submits it, and the gas that the other calls burned.
 fn submit(
     vm: &mut Vm,
     request_id: RequestId,
@@ -238,10 +246,9 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     }
     let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);
     own_gas += parts_gas;
-
     own_gas += resolved.burnt_gas.as_gas();
 
-    let payload = vm.chain.resumed.last().unwrap().clone();
+    let payload = vm.chain.made.resumes.last().unwrap().data.clone();
     let settled = vm.call(Call {
         input: args,
         gas: reserved,
@@ -260,7 +267,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let price = i128::from(own_gas) * 100_000_000;
     let won = i128::try_from(earnings(vm) - before).unwrap() - price;
 
-    // The dearer way: the refund bounces, to an account that nothing has bounced to before.
+    // The more expensive way: the refund bounces, and its payer has no bounced refund yet.
     let (args, gas) = promised(vm, "on_refund");
     let result = Some(PromiseResult::Failed);
     let refund =

@@ -1,4 +1,4 @@
-//! Runs the contract's Wasm in a node's VM.
+//! Runs the contract's Wasm in a node's virtual machine.
 
 use std::{
     path::Path,
@@ -9,48 +9,43 @@ use std::{
 
 use near_parameters::{RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
-    account::AccountContract, gas::Gas, hash::CryptoHash, types::Balance, version::PROTOCOL_VERSION,
+    account::AccountContract,
+    gas::Gas,
+    hash::{CryptoHash, hash},
+    types::Balance,
+    version::PROTOCOL_VERSION,
 };
 use near_vm_runner::{
-    Contract, ContractCode, MockContractRuntimeCache,
+    MockContractRuntimeCache,
     logic::{VMContext, VMOutcome, types::PromiseResult},
 };
+use outlayer_near_host::{Code, Host};
 
-use crate::chain::Chain;
+use crate::chain::TestChain;
 
 pub(crate) const CONTRACT: &str = "outlayer.near";
-/// The most that a transaction can attach.
+/// The most gas that a transaction can attach.
 pub(crate) const MOST: u64 = 1_000_000_000_000_000;
 
 /// The contract on a node of the last protocol version.
 pub(crate) struct Vm {
-    pub(crate) chain: Chain,
-    code: Code,
+    pub(crate) chain: TestChain,
+    wasm: Vec<u8>,
+    hash: CryptoHash,
     cache: MockContractRuntimeCache,
     runtime: Arc<RuntimeConfig>,
+    /// The storage that the contract uses, bytes.
     usage: u64,
 }
 
-struct Code(Arc<ContractCode>);
-
-impl Contract for Code {
-    fn hash(&self) -> CryptoHash {
-        *self.0.hash()
-    }
-
-    fn get_code(&self) -> Option<Arc<ContractCode>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
-/// One call.
+/// One call of a method.
 pub(crate) struct Call<'a> {
     pub(crate) by: &'a str,
     pub(crate) method: &'a str,
     pub(crate) input: Vec<u8>,
     pub(crate) deposit: u128,
     pub(crate) gas: u64,
-    /// The promise's result, in a callback.
+    /// In a callback, the result of the promise that it waited for.
     pub(crate) result: Option<PromiseResult>,
     /// Whose callbacks wait for what the call returns.
     pub(crate) receivers: &'a [&'a str],
@@ -71,9 +66,11 @@ pub(crate) fn contract() -> Vec<u8> {
 
 impl Vm {
     pub(crate) fn new() -> Self {
+        let wasm = contract();
         Self {
-            chain: Chain::default(),
-            code: Code(Arc::new(ContractCode::new(contract(), None))),
+            chain: TestChain::default(),
+            hash: hash(&wasm),
+            wasm,
             cache: MockContractRuntimeCache::default(),
             runtime: Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)),
             usage: 500_000,
@@ -106,9 +103,10 @@ impl Vm {
         let config = &self.runtime.wasm_config;
         let gas = context.make_gas_counter(config);
         let (config, cache) = (Arc::clone(config), Some(&self.cache as _));
-        let prepared = near_vm_runner::prepare(&self.code, config, cache, gas, call.method);
-        let fees = Arc::clone(&self.runtime.fees);
-        let outcome = near_vm_runner::run(prepared, &mut self.chain, &context, fees).unwrap();
+        let code = Code { hash: self.hash, bytes: &self.wasm };
+        let prepared = near_vm_runner::prepare(&code, config, cache, gas, call.method);
+        let (host, fees) = (&mut Host(&mut self.chain), Arc::clone(&self.runtime.fees));
+        let outcome = near_vm_runner::run(prepared, host, &context, fees).unwrap();
         assert_eq!(outcome.aborted, None, "{}", call.method);
         self.usage = outcome.storage_usage;
         outcome

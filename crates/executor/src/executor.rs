@@ -36,19 +36,19 @@ impl Executor {
     /// # Errors
     /// [`EngineError`] when this machine cannot run them.
     pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
-        let shared = cache::Shared {
+        let resources = cache::CacheResources {
             disk: disk(&config),
             counters: Arc::default(),
             memory_bytes: config.cache_bytes,
         };
-        let fuel = CoreBackend::new(&config, Meter::Fuel, &shared)?;
+        let fuel = CoreBackend::new(&config, Meter::Fuel, &resources)?;
         Ok(Self {
-            components: ComponentBackend::new(&fuel.engine, &shared)?,
+            components: ComponentBackend::new(&fuel.engine, &resources)?,
             fuel,
-            gas: CoreBackend::new(&config, Meter::Gas, &shared)?,
-            near: Near::new(&shared),
+            gas: CoreBackend::new(&config, Meter::Gas, &resources)?,
+            near: Near::new(&resources),
             deadline: config.deadline,
-            counters: shared.counters,
+            counters: resources.counters,
         })
     }
 

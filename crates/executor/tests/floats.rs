@@ -1,10 +1,10 @@
-//! Floating-point corner cases. Every expected bit is what IEEE 754 and WebAssembly's rules say.
+//! Floating-point corner cases. Every expected bit follows from IEEE 754 and WebAssembly's rules.
 //! They leave one choice open, which the executor makes: a NaN that an operation makes is the
 //! positive quiet NaN without a payload.
 //!
 //! Operands come from the input, so that no compiler knows them, and once more as constants, so
-//! that a compiler may fold them. Results go through the memory to the output. Each case runs with
-//! and without optimisation, and under both meters.
+//! that a compiler may compute the result. Results go through the memory to the output. Each case
+//! runs optimised and not, and under both meters.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -34,7 +34,7 @@ const MAX: u64 = 0x7fef_ffff_ffff_ffff;
 const MAX_32: u64 = 0x7f7f_ffff;
 
 /// An operator, the types of its operands and of its result (`d` f64, `s` f32, `l` i64, `i` i32),
-/// operands, result.
+/// the bits of the operands, and those of the result.
 type Case = (&'static str, &'static str, &'static [u64], u64);
 
 const ARITHMETIC: &[Case] = &[
@@ -51,14 +51,14 @@ const ARITHMETIC: &[Case] = &[
     ("f64.div", "ddd", &[ONE, SIGN], INF | SIGN),
     ("f64.add", "ddd", &[INF, ONE], INF),
     ("f64.sqrt", "dd", &[INF], INF),
-    // NaNs made of numbers.
+    // NaNs from operands that are none.
     ("f64.add", "ddd", &[INF, INF | SIGN], NAN),
     ("f64.sub", "ddd", &[INF, INF], NAN),
     ("f64.mul", "ddd", &[INF, SIGN], NAN),
     ("f64.div", "ddd", &[0, SIGN], NAN),
     ("f64.div", "ddd", &[INF, INF], NAN),
     ("f64.sqrt", "dd", &[MINUS_ONE], NAN),
-    // NaNs made of NaNs.
+    // NaNs from NaNs.
     ("f64.add", "ddd", &[SIGNALLING, ONE], NAN),
     ("f64.sub", "ddd", &[ONE, QUIET], NAN),
     ("f64.mul", "ddd", &[QUIET, SIGNALLING], NAN),
@@ -68,17 +68,17 @@ const ARITHMETIC: &[Case] = &[
     ("f64.floor", "dd", &[QUIET], NAN),
     ("f64.trunc", "dd", &[SIGNALLING], NAN),
     ("f64.nearest", "dd", &[QUIET], NAN),
-    // Rounding to the nearest, ties to even: 1 + 2^-53 is half way, the next larger number is not.
+    // Rounding to the nearest, and ties to even: 1 + 2^-53 is half way, the next number is not.
     ("f64.add", "ddd", &[ONE, 0x3ca0_0000_0000_0000], ONE),
     ("f64.add", "ddd", &[ONE, 0x3ca0_0000_0000_0001], ONE + 1),
     ("f64.add", "ddd", &[ONE + 1, 0x3ca0_0000_0000_0000], ONE + 2),
     ("f64.div", "ddd", &[ONE, 0x4008_0000_0000_0000], 0x3fd5_5555_5555_5555),
     ("f64.sqrt", "dd", &[0x4000_0000_0000_0000], 0x3ff6_a09e_667f_3bcd),
-    // The largest number and half of its last place, and less than half.
+    // The largest number and half of its last place, then less than half.
     ("f64.add", "ddd", &[MAX, 0x7c90_0000_0000_0000], INF),
     ("f64.add", "ddd", &[MAX, 0x7c8f_ffff_ffff_ffff], MAX),
-    // Subnormal numbers are not flushed to zero: sums, the first normal number, halves of once and
-    // three times the smallest.
+    // Subnormal numbers are kept: sums, the first normal number, and half of the smallest number
+    // and of three times the smallest.
     ("f64.add", "ddd", &[1, 1], 2),
     ("f64.add", "ddd", &[0x000f_ffff_ffff_ffff, 1], 0x0010_0000_0000_0000),
     ("f64.mul", "ddd", &[1, 0x3fe0_0000_0000_0000], 0),
@@ -205,16 +205,16 @@ const CONVERSIONS: &[Case] = &[
     ("f64.promote_f32", "sd", &[SIGN_32], SIGN),
     ("f64.promote_f32", "sd", &[SIGNALLING_32], NAN),
     ("f64.promote_f32", "sd", &[QUIET_32], NAN),
-    // Reinterpreted bits.
+    // The same bits as another type.
     ("i64.reinterpret_f64", "dl", &[SIGNALLING], SIGNALLING),
     ("f64.reinterpret_i64", "ld", &[QUIET], QUIET),
     ("i32.reinterpret_f32", "si", &[SIGNALLING_32], SIGNALLING_32),
     ("f32.reinterpret_i32", "is", &[QUIET_32], QUIET_32),
 ];
 
-/// The address of the input.
+/// Where the input lies in memory.
 const OPERANDS: usize = 1_024;
-/// The address of the results.
+/// Where the results lie in memory.
 const RESULTS: usize = 32_768;
 
 fn name(ty: char) -> &'static str {
@@ -239,8 +239,8 @@ fn constant(ty: char, bits: u64) -> String {
     }
 }
 
-const READ_OPERANDS: &str = "(i32.store (i32.const 0) (i32.const 1024))
-    (i32.store (i32.const 4) (i32.const 30000))
+const READ_OPERANDS: &str = "
+    (i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 30000))
     (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))
         (then unreachable))";
 
@@ -300,7 +300,7 @@ fn every_operation_gives_the_bits_that_the_rules_say() {
 fn a_conversion_out_of_range_traps() {
     let (overflow, invalid) = ("integer overflow", "invalid conversion to integer");
     let cases: &[(Case, &str)] = &[
-        // 2^31, -2^31 - 1, 2^32, -1; 2^63 and 2^64.
+        // 2^31, -2^31 - 1, 2^32, -1; then 2^63 and 2^64.
         (("i32.trunc_f64_s", "di", &[0x41e0_0000_0000_0000], 0), overflow),
         (("i32.trunc_f64_s", "di", &[0xc1e0_0000_0020_0000], 0), overflow),
         (("i32.trunc_f64_u", "di", &[0x41f0_0000_0000_0000], 0), overflow),
@@ -325,7 +325,7 @@ fn a_conversion_out_of_range_traps() {
     }
 }
 
-/// Locals, globals, parameters, results, `select` and the memory only move a number: all of its
+/// Locals, globals, parameters, results, `select` and the memory only move a number, so all of its
 /// bits arrive.
 #[test]
 fn what_only_moves_a_number_keeps_its_bits() {
@@ -361,7 +361,7 @@ fn what_only_moves_a_number_keeps_its_bits() {
     }
 }
 
-/// Vectors, which only the fuel meter admits: two words in, two words out.
+/// Vectors, which only the fuel meter allows: two words in, two words out.
 #[test]
 fn vectors_follow_the_same_rules() {
     let both = |low: u64, high: u64| low | high << 32;
@@ -381,7 +381,7 @@ fn vectors_follow_the_same_rules() {
         two("f64x2.max", [SIGN, ONE], [0, SIGNALLING], [0, NAN]),
         two("f64x2.add", [SIGNALLING, INF], [ONE, INF | SIGN], [NAN, NAN]),
         two("f64x2.div", [ONE, 0], [SIGN, 0], [INF | SIGN, NAN]),
-        // The second operand where it is less (or greater), else the first, unchanged.
+        // The second operand if it is less (or greater), else the first, unchanged.
         two("f64x2.pmin", [0, SIGNALLING], [SIGN, ONE], [0, SIGNALLING]),
         two("f64x2.pmax", [SIGN, ONE], [0, QUIET], [SIGN, ONE]),
         two("f64x2.eq", [NAN, 0], [NAN, SIGN], [0, u64::MAX]),
@@ -420,7 +420,7 @@ fn vectors_follow_the_same_rules() {
     ] {
         let body = format!(
             "{READ_OPERANDS} (v128.store (i32.const {RESULTS}) {operation})
-                (call $print (i32.const {RESULTS}) (i32.const 16))"
+             (call $print (i32.const {RESULTS}) (i32.const 16))"
         );
         let input: Vec<u8> = a.into_iter().chain(b).flat_map(u64::to_le_bytes).collect();
         let mut run = Run::start(&body).input(input);

@@ -1,4 +1,4 @@
-//! The gas meter counts what a NEAR node counts for the same bytes, to the unit.
+//! The gas meter counts what a node would count for the same bytes, to the unit.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -10,7 +10,7 @@ use outlayer_protocol::{Compute, Limit, Status};
 
 const PLENTY: u64 = 100_000_000_000_000;
 
-/// The memory that a node gives a contract.
+/// A run that may use as much memory as a node gives a contract.
 fn run(code: &[u8], gas: u64) -> Run {
     Run::bytes(code.to_vec()).limits(|limits| {
         limits.compute = Compute::Gas(gas);
@@ -140,8 +140,8 @@ fn a_guest_behaves_as_under_the_fuel_meter() {
         (call $emit (i64.extend_i32_s (memory.grow (i32.const 1))))
         (call $emit (i64.extend_i32_s (memory.size)))
         (i32.store8 (i32.const 0) (i32.const 107))
-        (call $emit (call $storage_read (i32.const 0) (i32.const 1) (i32.const 100)
-            (i32.const 100)))
+        (call $emit
+            (call $storage_read (i32.const 0) (i32.const 1) (i32.const 100) (i32.const 100)))
         (call $print (i32.const 100) (i32.const 5))
         (call $storage_write (i32.const 100) (i32.const 2) (i32.const 0) (i32.const 9))
         (call $emit (i64.extend_i32_s (call $storage_remove (i32.const 0) (i32.const 1))))
@@ -155,18 +155,18 @@ fn a_guest_behaves_as_under_the_fuel_meter() {
         (&gas.status, &gas.output, &gas.logs, &gas.reads, &gas.journal),
         (&fuel.status, &fuel.output, &fuel.logs, &fuel.reads, &fuel.journal)
     );
-    // Once more, with a limit that is just enough.
+    // What it used is just enough.
     let used = gas.used.amount();
     assert_eq!(guest().limits(|limits| limits.compute = Compute::Gas(used)).run(), gas);
     let short = guest().limits(|limits| limits.compute = Compute::Gas(used - 1)).run();
     assert_eq!((short.status, short.used), (Status::OutOfGas, Compute::Gas(used - 1)));
 }
 
-/// NEAR's fees at protocol 88.
+/// The numbers are NEAR's fees at protocol version 88.
 #[test]
 fn the_hosts_work_is_paid_for_by_nears_fees() {
-    // Each body has a length as its argument. Only the difference between two lengths is looked at,
-    // and the two modules have the same number of bytes.
+    // Each body runs with two lengths, and only the difference of the gas counts. The two modules
+    // have the same number of bytes.
     let used = |body: &str, first: u32| {
         Run::start(&body.replace("BYTES", &first.to_string()))
             .limits(|limits| {
@@ -188,8 +188,8 @@ fn the_hosts_work_is_paid_for_by_nears_fees() {
             3_801_333 + 31_018_539,
         ),
         (
-            "(drop (call $storage_read (i32.const 0) (i32.const 1) (i32.const 0)
-                    (i32.const BYTES)))",
+            "(drop (call $storage_read
+                (i32.const 0) (i32.const 1) (i32.const 0) (i32.const BYTES)))",
             2_723_772,
         ),
     ] {
@@ -318,16 +318,16 @@ fn what_is_refused_under_fuel_is_refused_in_the_same_words() {
         r#"(module (func (export "_start")))"#,
         r#"(module (memory (export "memory") 1) (func (export "_start") (param i32)))"#,
         r#"(module (func (export "_start")) (global (export "memory") i32 (i32.const 1)))"#,
-        r#"(module (import "env" "f" (func)) (memory (export "memory") 1)
-                (func (export "_start")))"#,
+        r#"(module (import "env" "f" (func))
+            (memory (export "memory") 1) (func (export "_start")))"#,
         r#"(module (import "internal" "finite_wasm_gas" (func (param i64)))
-                (memory (export "memory") 1) (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "fd_wrong" (func)) (memory (export "memory") 1)
-                (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1)
-                (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "m" (memory 1)) (export "memory" (memory 0))
-                (func (export "_start")))"#,
+            (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_wrong" (func))
+            (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_close" (func))
+            (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "m" (memory 1))
+            (export "memory" (memory 0)) (func (export "_start")))"#,
     ] {
         let code = wat::parse_str(text).unwrap();
         let fuel = Run::bytes(code.clone()).status();
@@ -362,22 +362,10 @@ fn limits_hold_under_the_gas_meter_too() {
         gas(Run::start("(call $log (i32.const -1) (i32.const 2))")).status(),
         trapped("memory out of bounds")
     );
-    assert_eq!(
-        gas(Run::wat(
-            r#"(module (memory (export "memory") 1) (func (export "_start"))
-                (export "outlayer:stack" (func 0)))"#
-        ))
-        .status(),
-        Status::Completed
-    );
-    assert_eq!(
-        Run::wat(
-            r#"(module (memory (export "memory") 1) (func (export "_start"))
-                (export "outlayer:stack" (func 0)))"#
-        )
-        .status(),
-        invalid("the export \"outlayer:stack\" is reserved")
-    );
+    let stack = r#"(module (memory (export "memory") 1)
+        (func (export "_start")) (export "outlayer:stack" (func 0)))"#;
+    assert_eq!(gas(Run::wat(stack)).status(), Status::Completed);
+    assert_eq!(Run::wat(stack).status(), invalid("the export \"outlayer:stack\" is reserved"));
 }
 
 #[test]

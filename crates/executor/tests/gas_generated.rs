@@ -1,4 +1,4 @@
-//! The gas meter counts on generated modules what a NEAR node counts, to the unit, however they
+//! The gas meter counts for generated modules what a node would count, to the unit, however they
 //! end.
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ use rand_chacha::{
 use wasm_smith::{Config, Module};
 use wasmparser::{CompositeInnerType, Parser, Payload};
 
-/// Enough to load a module, and for some hundred thousand operators.
+/// Enough gas for loading, and for a few hundred thousand operators.
 const GAS: u64 = 1_000_000_000_000;
 const SEEDS: u64 = 2_000;
 
@@ -105,7 +105,7 @@ fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Whether a node ended the call because no gas was left.
+/// Whether a node ended a call because the gas did not suffice.
 fn wanted_gas(aborted: Option<&FunctionCallError>) -> bool {
     matches!(
         aborted,
@@ -122,8 +122,8 @@ fn with_gas(code: &[u8], gas: u64) -> Run {
     })
 }
 
-/// Wherever the gas ends (while loading, in a start function, or at any charge on the way), both
-/// stop there and have used all of it.
+/// Wherever the gas ends (in loading, in a start function or at any charge after that), both
+/// engines stop there and have used all of it.
 #[test]
 fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
     let mut points = ChaCha20Rng::seed_from_u64(1);
@@ -138,7 +138,7 @@ fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
         let used = whole.used.amount();
         let loading = 35_445_963 + 1_089_295 * code.len() as u64;
         let ends = [used - 1, loading, loading - 1].into_iter().chain((0..5).map(|_| {
-            // A limit anywhere between the two.
+            // Anywhere between loading and the end.
             loading + points.next_u64() % (used - loading).max(1)
         }));
         for end in ends.filter(|end| *end < used) {
@@ -159,9 +159,8 @@ fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
     assert!(modules > 50 && stopped > 300);
 }
 
-/// The generated modules contain enough operators of each kind for the agreement to mean something.
-/// Bulk operators take three operands and are rare in generated code; two of the kernels are about
-/// them.
+/// The two engines agreeing means something only if the modules use what the meter charges for.
+/// Bulk operators need three operands and are rare in them, so two of the kernels test those.
 #[test]
 fn the_generated_modules_use_what_the_meter_charges_for() {
     let mut seen = std::collections::BTreeMap::new();

@@ -1,87 +1,30 @@
-//! Code on disk, in files named by its hash.
+//! Code in a folder, in files that are named by its hash.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
-    time::SystemTime,
-};
+use std::{io, path::PathBuf};
 
+use outlayer_bounded_folder::BoundedFolder;
 use outlayer_protocol::Hash32;
 
 #[derive(Debug)]
-pub(super) struct DiskCache {
-    dir: PathBuf,
-    most_bytes: u64,
-    /// Tells apart the files being written by one process.
-    writes: AtomicU64,
-}
+pub(crate) struct DiskCache(BoundedFolder);
 
 impl DiskCache {
-    pub(super) fn open(dir: PathBuf, most_bytes: u64) -> io::Result<Self> {
-        fs::create_dir_all(&dir)?;
-        Ok(Self { dir, most_bytes, writes: AtomicU64::new(0) })
+    pub(crate) fn open(dir: PathBuf, most_bytes: u64) -> io::Result<Self> {
+        BoundedFolder::open(&dir, "wasm", most_bytes).map(Self).map_err(io::Error::other)
     }
 
-    fn path(&self, hash: &Hash32) -> PathBuf {
-        self.dir.join(format!("{hash}.wasm"))
+    /// The bytes with this hash, if they are there. A file with other bytes, or with more than
+    /// `most_bytes`, is removed.
+    pub(crate) fn read(&self, hash: &Hash32, most_bytes: usize) -> Option<Vec<u8>> {
+        let most_bytes = u64::try_from(most_bytes).unwrap_or(u64::MAX);
+        self.0.get(hash, most_bytes, |bytes| match Hash32::of(&bytes) {
+            found if found == *hash => Ok(bytes),
+            found => Err(format!("its bytes have the SHA-256 {found}")),
+        })
     }
 
-    /// The bytes, when they are there and have the hash; a file that has not is removed.
-    pub(super) fn read(&self, hash: &Hash32, most_bytes: usize) -> Option<Vec<u8>> {
-        let path = self.path(hash);
-        let limit = u64::try_from(most_bytes).unwrap_or(u64::MAX);
-        let mut bytes = Vec::new();
-        fs::File::open(&path).ok()?.take(limit.saturating_add(1)).read_to_end(&mut bytes).ok()?;
-        if bytes.len() <= most_bytes && Hash32::of(&bytes) == *hash {
-            return Some(bytes);
-        }
-        tracing::warn!(path = %path.display(), "a cached file is not what its name says; it is fetched again");
-        if let Err(error) = fs::remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "it cannot be removed");
-        }
-        None
-    }
-
-    /// Writes a file whole or not at all, then makes room.
-    pub(super) fn write(&self, hash: &Hash32, bytes: &[u8]) -> io::Result<()> {
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > self.most_bytes {
-            return Ok(());
-        }
-        let serial = self.writes.fetch_add(1, Ordering::Relaxed);
-        let partial = self.dir.join(format!("{hash}.{}-{serial}.partial", std::process::id()));
-        let written =
-            fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, self.path(hash)));
-        if written.is_err() {
-            // What is left of it is of no use; the error that matters is the first.
-            let _ = fs::remove_file(&partial);
-        }
-        written?;
-        self.make_room()
-    }
-
-    /// Removes the oldest files until the rest fits.
-    fn make_room(&self) -> io::Result<()> {
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            if metadata.is_file()
-                && entry.path().extension().is_some_and(|extension| extension == "wasm")
-            {
-                files.push((metadata.modified()?, metadata.len(), entry.path()));
-            }
-        }
-        files.sort_unstable();
-        let mut total: u64 = files.iter().map(|(_, length, _)| length).sum();
-        for (_, length, path) in files {
-            if total <= self.most_bytes {
-                break;
-            }
-            fs::remove_file(path)?;
-            total = total.saturating_sub(length);
-        }
-        Ok(())
+    /// Writes the file whole or not at all, then removes those used longest ago until all fit.
+    pub(crate) fn write(&self, hash: &Hash32, bytes: &[u8]) -> io::Result<()> {
+        self.0.put(hash, &[bytes])
     }
 }

@@ -39,12 +39,15 @@ pub(crate) struct CompiledComponent {
 const RUN: &str = "wasi:cli/run@0.2.";
 
 impl ComponentBackend {
-    pub(crate) fn new(engine: &Engine, shared: &cache::Shared) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        engine: &Engine,
+        resources: &cache::CacheResources,
+    ) -> Result<Self, EngineError> {
         let mut linker = Linker::new(engine);
         wasi_p2::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::component::add_to_linker(&mut linker).map_err(EngineError::new)?;
         let probe = cache::probe(|code| Ok(stack::instrument_inside(code, stack::STACK_BYTES)?))?;
-        let components = Cache::new(shared, "component", engine, &probe);
+        let components = Cache::new(resources, "component", engine, &probe);
         Ok(Self { engine: engine.clone(), linker, components })
     }
 

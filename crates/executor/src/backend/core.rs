@@ -49,7 +49,7 @@ impl CoreBackend {
     pub(crate) fn new(
         config: &ExecutorConfig,
         meter: Meter,
-        shared: &cache::Shared,
+        resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
         let engine = settings::engine(config, meter)?;
         let mut linker = Linker::new(&engine);
@@ -59,7 +59,7 @@ impl CoreBackend {
             gas::add_to_linker(&mut linker).map_err(EngineError::new)?;
         }
         let probe = cache::probe(|code| prepared(meter, code))?;
-        let modules = Cache::new(shared, &meter.to_string(), &engine, &probe);
+        let modules = Cache::new(resources, &meter.to_string(), &engine, &probe);
         Ok(Self { engine, meter, linker, modules, ticker: OnceLock::new() })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use outlayer_protocol::Hash32;
 
-/// The last modules used, up to a number of source bytes. What was used longest ago goes first.
+/// The last values used, up to a number of bytes. What was used longest ago goes first.
 pub(crate) struct MemoryCache<T> {
     capacity: usize,
     inner: Mutex<Inner<T>>,
@@ -39,7 +39,7 @@ impl<T: Clone> MemoryCache<T> {
         Some(entry.value.clone())
     }
 
-    /// Keeps `value`, which counts for `bytes` bytes of source, and lets go of others until all fit.
+    /// Keeps `value`, which counts as `bytes`, and drops others until all fit.
     pub(crate) fn insert(&self, hash: Hash32, value: T, bytes: usize) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.clock += 1;

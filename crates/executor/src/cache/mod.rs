@@ -1,16 +1,16 @@
-//! Compiled modules are kept on two levels: in memory, ready to run ([`memory`]), and in a folder, for the next
-//! start ([`disk`]).
+//! Compiled modules are kept on two levels: in memory, ready to run ([`memory`]), and in a folder,
+//! for the next start ([`disk`]).
 //!
-//! The hash of the bytes at hand is computed for every execution, and is the only way to what was compiled from them. What
-//! comes from the folder is loaded only when an authenticator ([`seal`]) proves that a process with this
-//! folder's key wrote it, under this name; the name ([`name`]) binds the code and all that shapes what is
-//! compiled from it. Everything else that lies there is compiled again and replaced. Nothing that fails here fails an
+//! Every execution hashes its code, and only the hash leads to what was compiled from it. A file in
+//! the folder is loaded only when its seal ([`seal`]) proves that a process with this folder's key
+//! wrote it under this name. The name ([`name`]) binds the code and everything that shapes what it
+//! compiles to. Any other file is removed, and the code is compiled again. No failure here fails an
 //! execution: without the folder, modules are compiled.
 //!
-//! A refusal is remembered in memory only, beside the modules: what it cost to find out is not paid twice.
+//! That a guest was rejected is remembered too, in memory only, so that the work of finding out is
+//! not done twice.
 
 mod disk;
-mod folder;
 mod memory;
 mod name;
 mod probe;
@@ -34,19 +34,19 @@ pub(crate) use self::{
     disk::Disk, memory::MemoryCache, name::Names, probe::probe, touch::Touches, turns::Turns,
 };
 
-/// What a remembered refusal counts for in memory, bytes: more than its text has.
-const REFUSAL_BYTES: usize = 1 << 10;
+/// What the status of a rejected guest counts for in memory, bytes. Its text is shorter.
+const REJECTION_BYTES: usize = 1 << 10;
 
-/// How the compiled modules of an executor were come by, since it was made.
+/// Where the compiled modules of an executor came from, since it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CacheCounts {
-    /// Modules that were compiled, or refused in the attempt.
+    /// Modules that were compiled, or rejected in the attempt.
     pub compiled: u64,
     /// Modules that were loaded from the folder.
     pub loaded: u64,
 }
 
-/// The same, while they are counted.
+/// [`CacheCounts`] that threads count together.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     compiled: AtomicU64,
@@ -70,22 +70,22 @@ impl Counters {
     }
 }
 
-/// What all caches of an executor share.
+/// What all caches of an executor have in common.
 #[derive(Clone)]
-pub(crate) struct Shared {
-    /// The folder, if there is one.
+pub(crate) struct CacheResources {
+    /// The folder; `None` when nothing is kept between runs.
     pub(crate) disk: Option<Arc<Disk>>,
     pub(crate) counters: Arc<Counters>,
-    /// What each cache keeps in memory, bytes.
+    /// How much each cache keeps in memory, in bytes of source.
     pub(crate) memory_bytes: usize,
 }
 
-/// What wasmtime compiles, and can write down and load.
+/// What wasmtime compiles, and can serialize and load.
 pub(crate) trait Artifact: Sized {
-    /// wasmtime's own loading, which trusts the bytes.
+    /// wasmtime's own function for loading it, which trusts the bytes.
     const LOAD: unsafe fn(&Engine, Vec<u8>) -> wasmtime::Result<Self>;
 
-    /// The bytes that it loads again.
+    /// The bytes from which it can be loaded.
     fn serialize(&self) -> wasmtime::Result<Vec<u8>>;
 }
 
@@ -105,11 +105,11 @@ impl Artifact for Component {
     }
 }
 
-/// An engine that turns code into something to run.
+/// A backend that turns code into something to run.
 pub(crate) trait Compiler {
-    /// What it compiles.
+    /// What it compiles code to.
     type Artifact: Artifact;
-    /// The same, ready to be instantiated.
+    /// An artifact that is connected to the host and ready to be instantiated.
     type Linked: Clone;
 
     /// wasmtime's engine.
@@ -118,33 +118,39 @@ pub(crate) trait Compiler {
     /// Compiles code, which is expensive.
     fn compile(&self, code: &[u8]) -> Result<Self::Artifact, Rejection>;
 
-    /// Connects what was compiled from so many bytes to the host, which is cheap.
+    /// Connects an artifact to the host, which is cheap. It was compiled from `code_bytes` bytes.
     fn link(&self, artifact: &Self::Artifact, code_bytes: usize) -> Result<Self::Linked, Status>;
 }
 
-/// What one engine has compiled.
+/// What one backend has compiled.
 pub(crate) struct Cache<T> {
     memory: MemoryCache<Result<T, Status>>,
     names: Names,
     touches: Touches,
     turns: Turns,
-    shared: Shared,
+    resources: CacheResources,
 }
 
 impl<T: Clone> Cache<T> {
-    /// An empty cache. `prepared` is what the engine's preparation makes of the probe, by [`probe`](probe()).
-    pub(crate) fn new(shared: &Shared, kind: &str, engine: &Engine, prepared: &[u8]) -> Self {
+    /// An empty cache. `kind` names the backend, and `prepared` is what it makes of the sample that
+    /// [`probe`](probe()) hands to it.
+    pub(crate) fn new(
+        resources: &CacheResources,
+        kind: &str,
+        engine: &Engine,
+        prepared: &[u8],
+    ) -> Self {
         Self {
-            memory: MemoryCache::new(shared.memory_bytes),
-            names: Names::of_engine(kind, engine, prepared),
+            memory: MemoryCache::new(resources.memory_bytes),
+            names: Names::of_wasmtime(kind, engine, prepared),
             touches: Touches::default(),
             turns: Turns::default(),
-            shared: shared.clone(),
+            resources: resources.clone(),
         }
     }
 
-    /// What `code` was compiled to: from memory, from the folder, or by compiling it now. Of several threads that want the
-    /// same one compiles.
+    /// What `code` compiles to: from memory, from the folder, or by compiling it now. When several
+    /// threads want the same, one of them compiles.
     pub(crate) fn get<C: Compiler<Linked = T>>(
         &self,
         compiler: &C,
@@ -163,14 +169,14 @@ impl<T: Clone> Cache<T> {
             Some(artifact) => compiler.link(&artifact, code.len()),
             None => self.compile(compiler, hash, code)?,
         };
-        let bytes = if found.is_ok() { code.len() } else { REFUSAL_BYTES };
+        let bytes = if found.is_ok() { code.len() } else { REJECTION_BYTES };
         self.memory.insert(hash, found.clone(), bytes);
         Ok(found?)
     }
 
     fn remembered(&self, hash: &Hash32) -> Option<Result<T, Status>> {
         let known = self.memory.get(hash)?;
-        if let (Ok(_), Some(disk)) = (&known, &self.shared.disk)
+        if let (Ok(_), Some(disk)) = (&known, &self.resources.disk)
             && self.touches.due(hash)
         {
             disk.touch(&self.names.of(hash));
@@ -179,31 +185,37 @@ impl<T: Clone> Cache<T> {
     }
 
     fn load<C: Compiler>(&self, compiler: &C, hash: &Hash32) -> Option<C::Artifact> {
-        let disk = self.shared.disk.as_ref()?;
+        let disk = self.resources.disk.as_ref()?;
         let name = self.names.of(hash);
         match load(compiler.engine(), disk.get(&name)?) {
             Ok(artifact) => {
                 self.touches.due(hash);
-                self.shared.counters.loaded();
-                tracing::debug!(%hash, "loaded what was compiled before");
+                self.resources.counters.loaded();
+                tracing::debug!(%hash, "loaded a module that was compiled before");
                 Some(artifact)
             }
             Err(error) => {
-                tracing::warn!(%hash, error = format!("{error:#}"), "what was compiled before cannot be loaded, it is compiled again");
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    %hash,
+                    error,
+                    "a module that was compiled before cannot be loaded, it is compiled again"
+                );
                 disk.discard(&name);
                 None
             }
         }
     }
 
-    /// Compiles, and keeps what came of it when it can be linked. A verdict is `Ok(Err(_))`, a fault an error.
+    /// Compiles, and keeps the artifact when it can be linked. A verdict is `Ok(Err(_))`, and a
+    /// fault is an error.
     fn compile<C: Compiler<Linked = T>>(
         &self,
         compiler: &C,
         hash: Hash32,
         code: &[u8],
     ) -> Result<Result<T, Status>, Fault> {
-        self.shared.counters.compiled();
+        self.resources.counters.compiled();
         let artifact = match compiler.compile(code) {
             Ok(artifact) => artifact,
             Err(Rejection::Verdict(status)) => return Ok(Err(status)),
@@ -211,11 +223,12 @@ impl<T: Clone> Cache<T> {
         };
         let linked = compiler.link(&artifact, code.len());
         tracing::debug!(%hash, bytes = code.len(), "compiled");
-        if let (Ok(_), Some(disk)) = (&linked, &self.shared.disk) {
+        if let (Ok(_), Some(disk)) = (&linked, &self.resources.disk) {
             match artifact.serialize() {
                 Ok(bytes) => disk.put(&self.names.of(&hash), &bytes),
                 Err(error) => {
-                    tracing::warn!(%hash, error = format!("{error:#}"), "what was compiled cannot be kept");
+                    let error = format!("{error:#}");
+                    tracing::warn!(%hash, error, "a compiled module cannot be kept");
                 }
             }
             self.touches.due(&hash);
@@ -226,8 +239,9 @@ impl<T: Clone> Cache<T> {
 
 /// Loads an artifact that an executor with this folder's key has written.
 fn load<A: Artifact>(engine: &Engine, bytes: Trusted) -> wasmtime::Result<A> {
-    // SAFETY: wasmtime asks for bytes that its own `serialize` gave, unchanged. The authenticator proves that a holder of the
-    // folder's key, which is an executor, wrote them under the name of this engine's kind of artifact; and wasmtime
-    // itself refuses those of another version or configuration of its own. They lie in this process's memory.
+    // SAFETY: wasmtime asks for bytes that its own `serialize` gave, unchanged. The seal proves
+    // that a holder of the folder's key, which is an executor, wrote them under the name of this
+    // backend's kind of artifact; and wasmtime itself refuses those of another version or
+    // configuration. The bytes lie in this process's memory, where nobody else can change them.
     unsafe { A::LOAD(engine, bytes.into_bytes()) }
 }

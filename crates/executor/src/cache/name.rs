@@ -1,4 +1,5 @@
-//! Under which name an artifact is kept: a hash of all that it depends on, so a name is never wrong, only unknown.
+//! Under which name an artifact is kept. A name is a hash of everything that the artifact depends
+//! on, so a name can be unknown, but it never leads to the wrong artifact.
 
 use std::hash::{Hash as _, Hasher};
 
@@ -8,20 +9,22 @@ use wasmtime::Engine;
 
 use crate::version::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 
-/// The names for what one engine compiles.
+/// The names for what one backend compiles.
 ///
-/// They bind the kind of artifact, this crate's version, [`ENGINE_VERSION`], [`NEAR_CONFIG_VERSION`], wasmtime's version, target and
-/// settings, and what the preparation of modules does to a sample: a build that instruments otherwise looks for other files.
+/// They bind the kind of artifact, this crate's version, [`ENGINE_VERSION`],
+/// [`NEAR_CONFIG_VERSION`], wasmtime's version, target and settings, and what the backend's
+/// preparation makes of a sample. So a build that instruments modules differently looks for other
+/// files.
 pub(crate) struct Names(Hash32);
 
 impl Names {
-    pub(super) fn of_engine(kind: &str, engine: &Engine, prepared: &[u8]) -> Self {
+    pub(super) fn of_wasmtime(kind: &str, engine: &Engine, prepared: &[u8]) -> Self {
         let mut settings = Hashing(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut settings);
         Self::new(kind, &settings.0.finalize(), prepared)
     }
 
-    /// For what near-vm-runner compiles: its own keys bind its engine and its configuration.
+    /// The names for what near-vm-runner compiles. Its own keys bind its engine and configuration.
     pub(crate) fn of_near() -> Self {
         Self::new("near", &[], &[])
     }
@@ -31,7 +34,7 @@ impl Names {
         let engine = [ENGINE_VERSION.0, NEAR_CONFIG_VERSION].map(u32::to_le_bytes).concat();
         let version = env!("CARGO_PKG_VERSION").as_bytes();
         for part in [b"outlayer compiled", version, kind.as_bytes(), &engine, settings, prepared] {
-            // Each part by its own hash, so that no two lists of parts run together to the same bytes.
+            // Hashes all have one length, so no two lists of parts give the same bytes.
             hasher.update(Sha256::digest(part));
         }
         Self(Hash32(hasher.finalize().into()))
@@ -43,7 +46,7 @@ impl Names {
     }
 }
 
-/// Lets SHA-256 take what implements [`std::hash::Hash`].
+/// Computes the SHA-256 of a value that implements [`std::hash::Hash`].
 struct Hashing(Sha256);
 
 impl Hasher for Hashing {
@@ -72,7 +75,7 @@ mod tests {
         };
         let [speed, again, none] = [OptLevel::Speed, OptLevel::Speed, OptLevel::None].map(engine);
         let name = |kind, engine, prepared: &[u8], code: &[u8]| {
-            Names::of_engine(kind, engine, prepared).of(&Hash32::of(code))
+            Names::of_wasmtime(kind, engine, prepared).of(&Hash32::of(code))
         };
         let first = name("fuel", &speed, b"p", b"code");
         assert_eq!(name("fuel", &again, b"p", b"code"), first);

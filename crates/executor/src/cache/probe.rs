@@ -2,11 +2,12 @@
 
 use crate::error::{EngineError, Rejection};
 
-/// A module with something of all that the preparation looks at: imports, calls of each kind, loops, branches, locals, the
-/// growing of memory and tables, bulk operations, a start function. Its text is `probe.wat`.
+/// A module with one of everything that the preparation looks at: imports, calls of each kind,
+/// loops, branches, locals, growing of memory and tables, bulk operations, a start function. Its
+/// text is `probe.wat`.
 const PROBE: &[u8] = include_bytes!("probe.wasm");
 
-/// What `prepare` makes of the sample. What it makes of it shapes everything that is compiled, so names bind it.
+/// What `prepare` makes of the sample. It shapes everything that is compiled, so names bind it.
 pub(crate) fn probe(
     prepare: impl FnOnce(&[u8]) -> Result<Vec<u8>, Rejection>,
 ) -> Result<Vec<u8>, EngineError> {

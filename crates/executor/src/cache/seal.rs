@@ -1,22 +1,23 @@
-//! The authenticator: proof that a file holds what an executor wrote under its name.
+//! The seal: proof that a file holds what an executor wrote under its name.
 //!
-//! A sealed file is the content, then a footer: HMAC-SHA256, with the folder's key, over the format's mark, the
-//! name and the content; then the mark. The name is part of it, so a file that was renamed does not pass.
+//! A sealed file is the content and a footer. The footer is an HMAC-SHA256, with the folder's key,
+//! over the format's mark, the name and the content; then the mark. The name is part of it, so a
+//! renamed file does not pass.
 
 use hmac::{Hmac, Mac};
 use outlayer_protocol::Hash32;
 use sha2::Sha256;
 
-/// The format's mark. Another layout of the file needs another.
+/// The format's mark. A new layout of the file needs a new mark.
 const MARK: &[u8; 8] = b"OLcache1";
 
 const MAC_BYTES: usize = 32;
 
-/// How much longer than its content a sealed file is.
-pub(super) const FOOTER_BYTES: usize = MAC_BYTES + MARK.len();
+/// How many bytes a sealed file has beyond its content.
+const FOOTER_BYTES: usize = MAC_BYTES + MARK.len();
 
 /// Bytes in a key.
-pub(super) const KEY_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
 
 /// Content whose seal has been verified.
 pub(super) struct Trusted(Vec<u8>);
@@ -32,7 +33,7 @@ pub(super) struct Seal(Hmac<Sha256>);
 
 impl Seal {
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC fills a short key up with zeros. A whole block is a length that cannot be wrong.
+        // HMAC pads a short key with zeros anyway, and a key of a whole block has no wrong length.
         let mut block = [0; 64];
         let (start, _) = block.split_at_mut(KEY_BYTES);
         start.copy_from_slice(key);
@@ -48,7 +49,8 @@ impl Seal {
         footer
     }
 
-    /// The content of the file `name`, whose bytes are `file`; `None` when it is not as it was written.
+    /// The content of the file `name`, whose bytes are `file`. `None` when they are not what was
+    /// written.
     pub(super) fn verify(&self, name: &Hash32, mut file: Vec<u8>) -> Option<Trusted> {
         let (content, footer) = file.split_at_checked(file.len().checked_sub(FOOTER_BYTES)?)?;
         let (mac, mark) = footer.split_at_checked(MAC_BYTES)?;

@@ -1,4 +1,4 @@
-//! When the folder is told that what lies in it is in use.
+//! When the folder is told that a file in it is in use.
 
 use std::{
     collections::HashMap,
@@ -8,12 +8,13 @@ use std::{
 
 use outlayer_protocol::Hash32;
 
-/// A file's time of use is this exact: a module that runs a thousand times a second touches its file once a minute.
+/// How exact a file's time of use is. A module that runs a thousand times a second touches its file
+/// once a minute.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// So many hashes are remembered. Forgetting them costs a system call for each.
+/// How many hashes are remembered. Forgetting one costs a system call.
 const MOST: usize = 4_096;
 
-/// When each was touched last.
+/// When each file was touched last.
 #[derive(Default)]
 pub(crate) struct Touches(Mutex<HashMap<Hash32, Instant>>);
 

@@ -1,4 +1,4 @@
-//! Who is compiling what, so that several threads with the same code compile it once.
+//! Which code is being compiled, so that several threads with the same code compile it once.
 
 use std::{
     collections::HashMap,
@@ -7,12 +7,12 @@ use std::{
 
 use outlayer_protocol::Hash32;
 
-/// A turn for each hash that is being worked on.
+/// A lock for each hash that is being worked on.
 #[derive(Default)]
 pub(crate) struct Turns(Mutex<HashMap<Hash32, Weak<Mutex<()>>>>);
 
 impl Turns {
-    /// The turn for `hash`, to be waited for.
+    /// The lock for `hash`, for [`wait`](Self::wait).
     pub(crate) fn of(&self, hash: Hash32) -> Arc<Mutex<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
@@ -24,7 +24,8 @@ impl Turns {
         turn
     }
 
-    /// Waits until nobody else has it. Whoever had it last may have panicked; what it left undone is done now.
+    /// Waits until no other thread has the lock. A thread that had it may have panicked; what it
+    /// left undone is done now.
     pub(crate) fn wait(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
         turn.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,9 +1,13 @@
-//! Compiled contracts, for near-vm-runner, which asks a cache of the host's for bytes and loads them without looking at them.
+//! Compiled contracts. near-vm-runner asks a cache of its host's for them, and loads what it gets
+//! without checking it.
 //!
-//! [`Kept`] is the folder of [`cache`](crate::cache) in the form that the runner asks for: what comes from there is authenticated,
-//! all else is compiled. Loading takes milliseconds, and the runner remembers what it has loaded only in a cache of its
-//! own, which wants a folder of files. So [`Loaded`] has one of these in an empty folder that this process alone uses. A contract's bytes,
-//! authenticated or just compiled, lie there from the moment that they are handed over until they have been loaded.
+//! [`Kept`] is the folder of [`cache`](crate::cache) in the form that near-vm-runner asks for: what
+//! comes from there is authenticated, and everything else is compiled.
+//!
+//! Loading takes milliseconds, and near-vm-runner remembers what it has loaded only in its own
+//! cache, which needs a folder of files. So [`Loaded`] has such a cache over an empty folder that
+//! this process alone uses. A contract that is authenticated or just compiled lies there from the
+//! moment at which it is handed over until it has been loaded.
 
 use std::{
     fs, io,
@@ -17,17 +21,17 @@ use near_vm_runner::{
     CompiledContract, CompiledContractInfo, Contract, ContractCode, ContractRuntimeCache,
     FilesystemContractRuntimeCache, PreparedContract, logic::GasCounter, noop_background_spawner,
 };
+use outlayer_near_host::Code;
 use outlayer_protocol::Hash32;
 use tempfile::TempDir;
 
-use super::Code;
-use crate::cache::{MemoryCache, Names, Shared, Touches, Turns};
+use crate::cache::{CacheResources, MemoryCache, Names, Touches, Turns};
 
-/// What the runner counts for one place of its memory, bytes.
+/// What near-vm-runner counts for one place of its cache in memory, bytes.
 const PLACE_BYTES: usize = 16 << 20;
-/// So many contracts' keys are remembered.
+/// How many contracts' keys are remembered.
 const KEYS: usize = 4_096;
-/// A folder in memory, where there is one: the runner forces every file to the device.
+/// A folder in memory, where there is one, because near-vm-runner forces every file to the device.
 const MEMORY_FOLDER: &str = "/dev/shm";
 
 /// The last contracts used, ready to run, and below them the folder.
@@ -39,20 +43,23 @@ pub(super) struct Cache {
 
 impl Cache {
     /// A cache within the bounds of the others.
-    pub(super) fn new(shared: &Shared) -> Self {
-        let places = shared.memory_bytes.div_ceil(PLACE_BYTES);
+    pub(super) fn new(resources: &CacheResources) -> Self {
+        let places = resources.memory_bytes.div_ceil(PLACE_BYTES);
         let loaded = match (places > 0).then(|| Loaded::new(places)).transpose() {
             Ok(loaded) => loaded,
             Err(error) => {
-                tracing::warn!(%error, "contracts are loaded for each call: there is no temporary folder");
+                tracing::warn!(
+                    %error,
+                    "contracts are loaded again for each call: there is no temporary folder"
+                );
                 None
             }
         };
-        Self { kept: Kept::new(shared), loaded, turns: Turns::default() }
+        Self { kept: Kept::new(resources), loaded, turns: Turns::default() }
     }
 
-    /// A contract's method, ready to run: the contract is in memory, or is loaded from the folder, or is compiled. Of several threads
-    /// that want the same contract one loads it.
+    /// A contract's method, ready to run. The contract is in memory, or is loaded from the folder,
+    /// or is compiled. When several threads want the same contract, one of them loads it.
     pub(super) fn prepare(
         &self,
         code: &Code<'_>,
@@ -76,23 +83,23 @@ impl Cache {
         if loaded.key(&hash).is_some() {
             return prepare(&loaded.cache);
         }
-        // Where nothing could be handed over, the runner compiles.
+        // When nothing could be handed over, near-vm-runner compiles.
         let handed = self.kept.find(code, config).and_then(|found| loaded.hand_over(hash, found));
         let prepared = prepare(&loaded.cache);
         if let Some(file) = handed {
-            // A file that stays is bounded with the others, and goes with the folder.
+            // A file that cannot be removed counts against the bound, and goes with the folder.
             let _ = fs::remove_file(file);
         }
         prepared
     }
 }
 
-/// What the runner has loaded.
+/// The contracts that near-vm-runner has loaded.
 struct Loaded {
     cache: FilesystemContractRuntimeCache,
-    /// The runner's keys of contracts, by the hash of their code.
+    /// near-vm-runner's keys of contracts, by the hash of their code.
     keys: MemoryCache<CryptoHash>,
-    /// Removed with this.
+    /// It is removed with this.
     folder: TempDir,
 }
 
@@ -115,13 +122,14 @@ impl Loaded {
         Ok(Self { cache, keys: MemoryCache::new(KEYS), folder })
     }
 
-    /// The runner's key of a contract that is in memory.
+    /// near-vm-runner's key of a contract that is in memory.
     fn key(&self, hash: &Hash32) -> Option<CryptoHash> {
         let key = self.keys.get(hash)?;
         self.cache.memory_cache().contains(key).then_some(key)
     }
 
-    /// Puts a contract where the runner will look for it. The file is to be removed when it has been loaded.
+    /// Puts a contract where near-vm-runner will look for it. The caller removes the file when the
+    /// contract has been loaded.
     fn hand_over(
         &self,
         hash: Hash32,
@@ -138,27 +146,28 @@ impl Loaded {
     }
 }
 
-/// The folder, as a cache of the runner's. Its keys bind code, configuration and engine.
+/// The folder, as a cache of near-vm-runner's. Its keys bind code, configuration and engine.
 #[derive(Clone)]
 struct Kept(Arc<Folder>);
 
 struct Folder {
     names: Names,
     touches: Touches,
-    shared: Shared,
+    resources: CacheResources,
 }
 
 impl Kept {
-    fn new(shared: &Shared) -> Self {
+    fn new(resources: &CacheResources) -> Self {
         let (names, touches) = (Names::of_near(), Touches::default());
-        Self(Arc::new(Folder { names, touches, shared: shared.clone() }))
+        Self(Arc::new(Folder { names, touches, resources: resources.clone() }))
     }
 
     fn name(&self, key: &CryptoHash) -> Hash32 {
         self.0.names.of(&Hash32(key.0))
     }
 
-    /// What the contract was compiled to, from the folder or by compiling it now, and the runner's key for it.
+    /// What the contract compiles to, from the folder or by compiling it now, and near-vm-runner's
+    /// key for it.
     fn find(
         &self,
         code: &Code<'_>,
@@ -181,9 +190,11 @@ impl ContractRuntimeCache for Kept {
     }
 
     fn put(&self, key: &CryptoHash, value: CompiledContractInfo) -> io::Result<()> {
-        self.0.shared.counters.compiled();
-        // A refusal is remembered in memory only.
-        if let (CompiledContract::Code(code), Some(disk)) = (&value.compiled, &self.0.shared.disk) {
+        self.0.resources.counters.compiled();
+        // That a contract was rejected is remembered in memory only.
+        if let (CompiledContract::Code(code), Some(disk)) =
+            (&value.compiled, &self.0.resources.disk)
+        {
             disk.put(&self.name(key), &written(code, value.wasm_bytes));
             self.0.touches.due(&Hash32(key.0));
         }
@@ -191,17 +202,17 @@ impl ContractRuntimeCache for Kept {
     }
 
     fn get(&self, key: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
-        let disk = self.0.shared.disk.as_ref();
+        let disk = self.0.resources.disk.as_ref();
         let found = disk.and_then(|disk| disk.bytes(&self.name(key))).and_then(read);
         if found.is_some() {
-            self.0.shared.counters.loaded();
+            self.0.resources.counters.loaded();
             self.0.touches.due(&Hash32(key.0));
         }
         Ok(found)
     }
 
     fn touch(&self, key: &CryptoHash) {
-        if let Some(disk) = &self.0.shared.disk
+        if let Some(disk) = &self.0.resources.disk
             && self.0.touches.due(&Hash32(key.0))
         {
             disk.touch(&self.name(key));
@@ -209,12 +220,13 @@ impl ContractRuntimeCache for Kept {
     }
 }
 
-/// What lies in the folder: the compiled code, then how many bytes it was compiled from.
+/// What lies in the folder: the compiled code, then the length of the Wasm it was compiled from.
 fn written(code: &[u8], wasm_bytes: u64) -> Vec<u8> {
     [code, &wasm_bytes.to_le_bytes()].concat()
 }
 
-/// The same, read. Copying megabytes would take as long as reading them.
+/// Reads what [`written`] wrote. It truncates the bytes in place, because copying megabytes would
+/// take as long as reading them.
 fn read(mut bytes: Vec<u8>) -> Option<CompiledContractInfo> {
     let (code, wasm_bytes) = bytes.split_last_chunk()?;
     let (length, wasm_bytes) = (code.len(), u64::from_le_bytes(*wasm_bytes));
@@ -246,7 +258,7 @@ impl ContractRuntimeCache for Seen {
     }
 
     fn get(&self, _: &CryptoHash) -> io::Result<Option<CompiledContractInfo>> {
-        // Asked only where `has` said no, and whoever compiles has the turn.
+        // near-vm-runner asks only where `has` said no, and whoever compiles has the turn.
         Ok(None)
     }
 

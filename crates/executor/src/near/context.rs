@@ -11,7 +11,7 @@
 //! | `promise_results` | none |
 //! | `block_height`, `block_timestamp`, `epoch_height` | the same of the context |
 //! | `account_balance`, `account_locked_balance` | zero: a guest owns nothing |
-//! | `storage_usage` | [`STORAGE_USAGE`]; only how it changes means something |
+//! | `storage_usage` | [`STORAGE_USAGE`]; only its changes mean something |
 //! | `account_contract` | the code's hash |
 //! | `attached_deposit` | zero, see below |
 //! | `prepaid_gas` | the request's limit |
@@ -19,9 +19,11 @@
 //! | `view_config` | none: the call may write |
 //! | `output_data_receivers` | none |
 //!
-//! The deposit of a request is OutLayer's fee and its reserve of storage. No part of it reaches the guest, so a contract that saw it as
-//! its own `attached_deposit` would be told of money that it does not get, and a method without near-sdk's `#[payable]`, which
-//! refuses every deposit, could never be a guest. The figure itself stands in the context and in the record; WASI guests read it there.
+//! The deposit of a request pays OutLayer's fee and the reserve for storage. No part of it reaches
+//! the guest. A contract that saw it as its own `attached_deposit` would be told of money that it
+//! does not get, and a method without near-sdk's `#[payable]`, which refuses every deposit, could
+//! never be a guest. The amount itself stands in the context, where WASI guests read it, and in the
+//! record.
 
 use near_primitives_core::{
     account::AccountContract,
@@ -31,7 +33,8 @@ use near_primitives_core::{
 use near_vm_runner::logic::VMContext;
 use outlayer_guest::Job;
 
-/// What a contract is told that its account's storage uses before the call, bytes. It is more than any contract can remove.
+/// The storage, in bytes, that a contract is told its account uses before the call. It is more than
+/// any contract can remove.
 pub(super) const STORAGE_USAGE: u64 = 1 << 40;
 
 /// Borsh of a public key: the curve, Ed25519, and 32 bytes.

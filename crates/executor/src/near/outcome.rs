@@ -1,4 +1,4 @@
-//! What near-vm-runner says about a call, as a verdict.
+//! The verdict that follows from what near-vm-runner says about a call.
 
 use near_parameters::ExtCosts;
 use near_vm_runner::logic::{
@@ -12,10 +12,11 @@ use outlayer_guest::{
 };
 use outlayer_protocol::{Compute, Limit, Status};
 
-use super::{Ended, MAX_GAS};
+use super::{bounds::MAX_GAS, call::Ended};
 use crate::gas::{fees::Fees, limits};
 
-/// The execution that a call amounts to.
+/// The execution that a call amounts to. The request allowed `gas`, of which the call got at most
+/// [`MAX_GAS`].
 pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Execution, Fault> {
     let outcome = ended.outcome.map_err(no_verdict)?;
     let mut logs = Sink::new(Limit::LogBytes, job.limits.log_bytes);
@@ -41,7 +42,7 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
     })
 }
 
-/// What ended the call first: the namespace, the contract, or a limit that is looked at only now.
+/// What ended the call first: the namespace, the contract, or a limit that is checked only now.
 fn status(
     job: &Job<'_>,
     gas: u64,
@@ -77,7 +78,7 @@ fn status(
     }
 }
 
-/// The status of a call whose request allows `gas`, and that wanted more than it got.
+/// The status of a call that needed more gas than it got.
 fn exhausted(gas: u64) -> Status {
     if gas > MAX_GAS {
         Status::LimitExceeded { which: Limit::Compute, limit: MAX_GAS }
@@ -86,7 +87,7 @@ fn exhausted(gas: u64) -> Status {
     }
 }
 
-/// `burnt` tells whether all gas was burnt.
+/// The status of a call that the contract ended. `burnt` says whether it burnt all of its gas.
 fn aborted(
     error: &FunctionCallError,
     burnt: bool,
@@ -111,14 +112,14 @@ fn aborted(
             })
         }
         FunctionCallError::LinkError { msg } if is_import_error(msg) => invalid_module(msg),
-        // What the host lacked, or what says nothing about the guest.
+        // The host lacked something. That says nothing about the guest.
         FunctionCallError::LinkError { .. }
         | FunctionCallError::LoadingError { .. }
         | FunctionCallError::CompilationError(_) => return Err(Fault::engine(error.to_string())),
     })
 }
 
-/// Other link errors are about the host: no slot, no memory.
+/// Whether an import of the guest is wrong. Other link errors are the host's: no slot, no memory.
 fn is_import_error(message: &str) -> bool {
     message == "unknown or invalid import" || message.contains("types incompatible")
 }
@@ -126,7 +127,7 @@ fn is_import_error(message: &str) -> bool {
 fn host_error(error: &HostError, burnt: bool, gas: u64) -> Status {
     match error {
         HostError::GasExceeded | HostError::GasLimitExceeded => exhausted(gas),
-        // The instrumentation says so when a charge is beyond 64 bits, and burns all.
+        // The instrumentation reports a charge of more than 64 bits like this, and burns all gas.
         HostError::IntegerOverflow if burnt => exhausted(gas),
         HostError::GuestPanic { panic_msg } => trapped(panic_msg),
         HostError::MemoryAccessViolation => trapped(MEMORY_OUT_OF_BOUNDS),
@@ -134,7 +135,7 @@ fn host_error(error: &HostError, burnt: bool, gas: u64) -> Status {
     }
 }
 
-/// The vocabulary of the other guests, as far as NEAR tells traps apart.
+/// The words for traps of other guests, as far as NEAR tells traps apart.
 fn wasm_trap(trap: &WasmTrap) -> Result<Status, Fault> {
     Ok(trapped(match trap {
         WasmTrap::Unreachable => "unreachable",

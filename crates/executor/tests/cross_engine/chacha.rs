@@ -1,4 +1,4 @@
-//! ChaCha20's key stream (RFC 8439), from a zero nonce.
+//! The key stream of ChaCha20 (RFC 8439) with a nonce of zeros.
 
 /// The stream of a key, byte by byte.
 pub(crate) struct ChaCha {

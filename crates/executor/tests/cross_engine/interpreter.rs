@@ -1,5 +1,5 @@
-//! A second executor for core WASI guests, on wasmi. It shares no code with the first, and knows
-//! only what is documented: three streams, a virtual clock that moves by 1,000 ns with each reading
+//! A second executor for core WASI guests, on wasmi. It shares no code with the first, and does
+//! only what is documented: three streams, a virtual clock that moves 1,000 ns with each reading
 //! and by sleeping, one random stream, no directories. It neither meters nor limits.
 
 use std::collections::BTreeMap;
@@ -27,13 +27,13 @@ enum Stream {
 /// What a guest did.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ended {
-    /// `completed`, `exited: CODE`, or the trap.
+    /// `completed`, `exited: CODE`, or `trapped: REASON`.
     pub(crate) status: String,
     pub(crate) output: Vec<u8>,
     pub(crate) logs: Vec<u8>,
-    /// Keys that were read, with their values.
+    /// The keys that were read, with their values.
     pub(crate) reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Keys that were written, with their new values.
+    /// The keys that were written, with their new values; `None` for those that were removed.
     pub(crate) journal: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
@@ -85,7 +85,7 @@ impl World {
         usize::try_from(fd).ok().and_then(|fd| *self.streams.get(fd)?)
     }
 
-    /// The error number of a call that no stream supports.
+    /// The answer to a call that no stream supports: `errno`, if there is such a stream.
     fn refuse(&self, fd: i32, errno: i32) -> i32 {
         if self.stream(fd).is_some() { errno } else { BADF }
     }
@@ -278,7 +278,7 @@ fn poll_oneoff(mut call: Call<'_>, list: i32, events: i32, count: i32, ready: i3
     if count == 0 {
         return Ok(INVAL);
     }
-    // For each subscription: the time it waits for, if any, and its event.
+    // For each subscription: the time that it waits for, if any, and the rest of its event.
     let mut waits = Vec::new();
     for index in 0..count {
         let at = list + 48 * index;
@@ -445,7 +445,7 @@ pub(crate) fn run(run: &Run) -> Option<Ended> {
         },
     };
     let mut ended = store.into_data().ended;
-    // The executor returns neither of them for a guest that did not complete.
+    // The executor gives neither for a guest that did not complete.
     if status != "completed" {
         ended.output.clear();
         ended.journal.clear();

@@ -19,6 +19,7 @@ use near_vm_runner::{
         errors::{CompilationError, FunctionCallError, VMRunnerError},
     },
 };
+use outlayer_near_host::Host;
 
 use super::{error::RuntimeError, external::CallExternal, update::StateUpdate};
 
@@ -122,7 +123,12 @@ impl Call<'_> {
         external: &mut CallExternal<'_>,
         context: &VMContext,
     ) -> Result<VMOutcome, RuntimeError> {
-        match near_vm_runner::run(prepared, external, context, Arc::clone(&self.config.fees)) {
+        match near_vm_runner::run(
+            prepared,
+            &mut Host(external),
+            context,
+            Arc::clone(&self.config.fees),
+        ) {
             Ok(outcome) => Ok(outcome),
             Err(VMRunnerError::ContractCodeNotPresent) => {
                 let account_id = self.account_id.as_str().into();

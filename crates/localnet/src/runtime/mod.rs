@@ -11,7 +11,7 @@
 //! * `transactions` checks a transaction, charges its signer and turns it into a receipt;
 //! * `delayed` and `yields` are queues that are kept in the state, and `views` answers view calls;
 //! * `block` is a block while it is being applied;
-//! * `contracts`, `external`, `receipt_manager`, `conversions` and `cache` run contracts;
+//! * `contracts`, `external`, `conversions` and `cache` run contracts;
 //! * `update` is the state with the changes of the block, `reads` counts what was read of it, and
 //!   `retry` applies a block again after a fault;
 //! * `validate`, `fees`, `storage_stake` and `amounts` are rules and arithmetic;
@@ -30,7 +30,6 @@ mod external;
 mod fees;
 mod new_receipts;
 mod reads;
-mod receipt_manager;
 mod receipts;
 mod retry;
 mod storage_stake;

@@ -3,9 +3,12 @@
 
 use near_primitives::{
     hash::CryptoHash,
-    receipt::{DataReceipt, Receipt, ReceiptEnum, ReceiptV0},
+    receipt::{
+        ActionReceiptV2, DataReceipt, Receipt, ReceiptEnum, ReceiptV0, VersionedActionReceipt,
+    },
     types::AccountId,
 };
+use outlayer_near_host::{NewReceipt, NewResume};
 
 /// A receipt whose id is still zero.
 pub(super) fn without_id(from: &AccountId, to: AccountId, receipt: ReceiptEnum) -> Receipt {
@@ -26,4 +29,34 @@ pub(super) fn data_receipt(
     data: Option<Vec<u8>>,
 ) -> Receipt {
     without_id(from, to, ReceiptEnum::Data(DataReceipt { data_id, data }))
+}
+
+/// A receipt that a contract makes. `account_id` is the account that makes it, in the call of the
+/// receipt `parent`.
+pub(super) fn action_receipt(
+    new: NewReceipt,
+    account_id: &AccountId,
+    parent: &VersionedActionReceipt<'_>,
+) -> Receipt {
+    let receipt = ActionReceiptV2 {
+        signer_id: parent.signer_id().clone(),
+        refund_to: new.refund_to,
+        signer_public_key: parent.signer_public_key().clone(),
+        gas_price: parent.gas_price(),
+        output_data_receivers: new.output_data_receivers,
+        input_data_ids: new.input_data_ids,
+        actions: new.actions,
+    };
+    let receipt = if new.is_yield {
+        ReceiptEnum::PromiseYieldV2(receipt)
+    } else {
+        ReceiptEnum::ActionV2(receipt)
+    };
+    without_id(account_id, new.receiver_id, receipt)
+}
+
+/// A resume that a contract makes. An account can resume only its own yields.
+pub(super) fn resume_receipt(new: NewResume, account_id: &AccountId) -> Receipt {
+    let data = DataReceipt { data_id: new.data_id, data: Some(new.data) };
+    without_id(account_id, account_id.clone(), ReceiptEnum::PromiseResume(data))
 }

@@ -4,18 +4,10 @@
 use std::collections::HashSet;
 
 use near_primitives::hash::{CryptoHash, hash};
+use outlayer_near_host::NodeCount;
 
 use super::amounts::len;
 use crate::state::{PathNode, Value};
-
-/// How many trie nodes an access has read, by price.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct NodeCount {
-    /// Nodes that were read for the first time in this block.
-    pub(super) first: u64,
-    /// Nodes that had been read before.
-    pub(super) again: u64,
-}
 
 /// The trie nodes and values that contracts have paid for in this block, by hash. A NEAR node keeps
 /// the same set (`AccountingState` in `runtime/runtime/src/ext.rs`).

@@ -17,14 +17,13 @@ use near_primitives::{
     trie_key::TrieKey,
     types::{AccountId, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause},
 };
+use outlayer_near_host::NodeCount;
 
 use super::{
     error::RuntimeError,
     reads::{Recorded, SeenNodes},
 };
 use crate::state::{PathNode, State, Value, access_key_key, encode};
-
-pub(super) use super::reads::NodeCount;
 
 /// The committed changes of one key.
 struct Committed {

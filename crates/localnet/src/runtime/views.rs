@@ -18,8 +18,7 @@ use super::{
     contracts::Call,
     conversions,
     error::ViewCallError,
-    external::CallExternal,
-    receipt_manager::ReceiptManager,
+    external::{CallExternal, receipt_manager},
     types::{BlockContext, ChainContext, ViewCallResult},
     update::StateUpdate,
 };
@@ -57,11 +56,8 @@ pub(super) fn call(
     let context = vm_context(ctx, contract_id, &account, args, gas, view, seed);
     let mut external = CallExternal {
         update: &mut update,
-        manager: ReceiptManager::default(),
+        manager: receipt_manager(CryptoHash::default(), ctx.height),
         account_id: contract_id.clone(),
-        action_hash: CryptoHash::default(),
-        height: ctx.height,
-        data_count: 0,
         validators: Arc::clone(&ctx.validators),
         chain_id: chain.chain_id,
         post_quantum: ProtocolFeature::PostQuantumSignatures.enabled(ctx.protocol_version),

@@ -7,6 +7,7 @@ use near_primitives::{
     utils::create_random_seed, version::ProtocolFeature,
 };
 use near_vm_runner::logic::{VMContext, VMOutcome};
+use outlayer_near_host::ReceiptManager;
 
 use super::{context::ReceiptContext, result::ActionResult};
 use crate::{
@@ -16,9 +17,8 @@ use crate::{
         contracts::Call,
         conversions,
         error::RuntimeError,
-        external::CallExternal,
-        receipt_manager::ReceiptManager,
-        yields,
+        external::{CallExternal, receipt_manager},
+        new_receipts, yields,
     },
     state::encode,
 };
@@ -55,9 +55,13 @@ pub(super) fn apply(
         }
     }
     let parent = receipt_context.action_receipt;
-    let receipts = manager.receipts.into_iter().map(|new| new.into_receipt(account_id, parent));
+    let receipts = manager
+        .receipts
+        .into_iter()
+        .map(|new| new_receipts::action_receipt(new, account_id, parent));
     result.new_receipts.extend(receipts);
-    let resumes = manager.resumes.into_iter().map(|new| new.into_receipt(account_id));
+    let resumes =
+        manager.resumes.into_iter().map(|new| new_receipts::resume_receipt(new, account_id));
     result.new_receipts.extend(resumes);
     account.set_amount(outcome.balance);
     account.set_storage_usage(outcome.storage_usage);
@@ -90,11 +94,8 @@ fn run(
     let context = vm_context(block, receipt_context, account, call, action_hash, is_last);
     let mut external = CallExternal {
         update: &mut block.update,
-        manager: ReceiptManager::default(),
+        manager: receipt_manager(action_hash, block.ctx.height),
         account_id: account_id.clone(),
-        action_hash,
-        height: block.ctx.height,
-        data_count: 0,
         validators: Arc::clone(&block.ctx.validators),
         chain_id: block.chain_id,
         recorded_before: receipt_context.recorded_before,
