@@ -1,4 +1,4 @@
-//! Outputs that no single transaction carries: how large they can be, and who may send them.
+//! Outputs that are too large for one transaction: how large they can be, and who may send them.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,12 +22,12 @@ use outlayer_protocol::{
 use outlayer_worker::{Stage, WorkerConfig};
 use serde_json::{Value, json};
 
-/// What `guest-big` writes.
+/// What the guest `big` writes.
 fn alphabet(bytes: u32) -> Vec<u8> {
     (b'a'..=b'z').cycle().take(bytes as usize).collect()
 }
 
-/// A request for so much output that may do nothing else.
+/// A request for `bytes` of output that may neither read nor write storage.
 fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
     let mut request = with_fuel(request(big, bytes.to_string().into_bytes()), 1_000_000_000);
     request.limits.output_bytes = bytes;
@@ -38,10 +38,11 @@ fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
     request
 }
 
-/// Gas for the dApp's callback: it decodes the settlement and hashes the output.
+/// Gas for the dApp's callback, which decodes the settlement and hashes the output.
 const CALLBACK_GAS: u64 = 300_000_000_000_000;
 
-/// Sends a request through the dApp whose callback decodes the output and answers with its length and hash.
+/// Sends a request through the dApp. The callback decodes the output, and answers with its length
+/// and hash.
 async fn ask(
     testbed: &Testbed,
     caller: &Account,
@@ -63,7 +64,7 @@ fn check_answer(result: ExecutionFinalResult, output: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The stages that a worker tells about, as they come.
+/// A configuration with an observer, and the list to which it adds each stage.
 fn observed(mut config: WorkerConfig) -> (WorkerConfig, Arc<Mutex<Vec<Stage>>>) {
     let told: Arc<Mutex<Vec<Stage>>> = Arc::default();
     let listener = Arc::clone(&told);
@@ -75,7 +76,7 @@ fn observed(mut config: WorkerConfig) -> (WorkerConfig, Arc<Mutex<Vec<Stage>>>) 
     (config, told)
 }
 
-/// How much of a body was there after each part.
+/// How many bytes of a body the contract had after each part.
 fn sent(told: &Mutex<Vec<Stage>>) -> Vec<u32> {
     let told = told.lock().map(|told| told.clone()).unwrap_or_default();
     let sent = told.into_iter().filter_map(|stage| match stage {
@@ -149,7 +150,7 @@ async fn a_worker_that_stops_halfway_goes_on_where_it_was_when_it_is_started_aga
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     drop(serving);
-    // What was on its way when it stopped arrives.
+    // A part that was on its way when the worker stopped still arrives.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let there = testbed.live(request_id).await?.context("live")?.request;
     let staged = there.upload.context("an upload")?.staged_bytes;
@@ -179,7 +180,8 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
         set.max_gas().transact().await?.into_result()?;
     }
 
-    // Input, keys that are read, values that are replaced, and as much output as that leaves room for.
+    // The request has a large input, reads many keys, replaces values, and has as much output as
+    // these leave room for.
     let code =
         CodeRef { hash: Hash32::of(b"nowhere"), url: Some("https://nowhere.example".into()) };
     let mut request = ExecutionRequest::new(code, vec![b'i'; 256 << 10]);
@@ -278,7 +280,8 @@ async fn rubbish_in_parts_holds_a_request_up_for_no_longer_than_a_turn() -> Resu
     assert!(first.is_success(), "{first:?}");
     let since =
         testbed.live(request_id).await?.context("live")?.request.upload.context("upload")?.since;
-    // Its last part would make it whole, and shows that it is not what the first part said.
+    // The last part makes the body whole, and shows that it does not have the digest that its first
+    // part named.
     let whole = borsh::to_vec(&rubbish)?.len();
     let last = send(&testbed, &griefer, &rubbish, truth, 1_000_000..whole).await?;
     let text = format!("{:?}", last.into_result().err());
@@ -313,13 +316,13 @@ async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_r
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let response = testbed.execute(request_id).await?;
     let digest = digest(&testbed, request_id, &response).await?;
-    // The other one commits, and the served one after it.
+    // The other worker commits first, and the one that serves commits after it.
     let hash = outlayer_protocol::record::commitment(&digest, other.id());
     let args = json!({ "request_id": request_id, "commitment": hash });
     let commit = other.call(testbed.contract.id(), "commit_execution").args_json(args);
     commit.max_gas().transact().await?.into_result()?;
     let serving = testbed.serve()?;
-    // Sends its first part when two have committed, and no more.
+    // The other worker sends its first part as soon as two have committed, and nothing after that.
     loop {
         let sent = send(&testbed, &other, &response, digest, 0..1_000_000).await?;
         if sent.is_success() {

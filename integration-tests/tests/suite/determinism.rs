@@ -1,5 +1,6 @@
-//! Every guest that is built from source, of every kind and under both meters, is executed again and again: in this process and
-//! in others, compiled now or before, with pools and without, optimised and not. Everything about it stays the same.
+//! Every guest that is built from source is executed again and again, of every kind and under both
+//! meters: in this process and in others, compiled now or before, with pools and without, optimised
+//! and not. Everything about its execution stays the same.
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +22,9 @@ use outlayer_protocol::{
     config::Config, machine::LiveRequest, pricing::quote,
 };
 
-/// How often each is executed.
+/// How many times each guest is executed.
 const REPLAYS: usize = 100;
-/// How often in each other way.
+/// How many times it is executed in each of the other ways.
 const MORE: usize = 5;
 
 /// Guests with inputs for each way in which they end. Each is built as a module and as a component.
@@ -35,7 +36,11 @@ const GUESTS: &[(&str, &str)] = &[
     ("exit", "3"),
     (
         "key-value",
-        r#"[{"op": "get", "key": "name"}, {"op": "set", "key": "k", "value": "v"}, {"op": "increment", "key": "n"}, {"op": "remove", "key": "name"}, {"op": "get", "key": "absent"}]"#,
+        concat!(
+            r#"[{"op": "get", "key": "name"}, {"op": "set", "key": "k", "value": "v"}, "#,
+            r#"{"op": "increment", "key": "n"}, {"op": "remove", "key": "name"}, "#,
+            r#"{"op": "get", "key": "absent"}]"#
+        ),
     ),
     ("random-ark", ""),
     ("random-ark", r#"{"seed": 42}"#),
@@ -46,19 +51,22 @@ const GUESTS: &[(&str, &str)] = &[
     ("trap", "allocate"),
 ];
 
-/// Contracts as guests: the method and its input.
+/// Contracts as guests: the contract, its method, and the input.
 const CONTRACTS: &[(&str, &str, &str)] = &[
     (
         "example_counter",
         "new",
-        r#"{"outlayer": "outlayer.near", "code": "0707070707070707070707070707070707070707070707070707070707070707"}"#,
+        concat!(
+            r#"{"outlayer": "outlayer.near", "#,
+            r#""code": "0707070707070707070707070707070707070707070707070707070707070707"}"#
+        ),
     ),
     ("example_counter", "new", "{}"),
     ("fixture_dapp", "answers", r#"{"asker": "alice.near"}"#),
     ("outlayer_contract", "no_such_method", ""),
 ];
 
-/// What the guests find in storage.
+/// The keys and values that the guests find in storage.
 struct Values(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Snapshot for Values {
@@ -67,7 +75,7 @@ impl Snapshot for Values {
     }
 }
 
-/// A request with all that its execution needs.
+/// A request with everything that its execution needs.
 struct Case {
     name: String,
     code: Vec<u8>,
@@ -75,7 +83,7 @@ struct Case {
     live: LiveRequest,
 }
 
-/// An execution, and the digest of the record that it would settle as.
+/// An execution, and the digest of its record.
 #[derive(Clone, Debug, PartialEq)]
 struct Replayed {
     execution: Execution,
@@ -86,7 +94,7 @@ impl Case {
     fn new(name: String, code: Vec<u8>, mut request: ExecutionRequest) -> Result<Self> {
         request.code.hash = Hash32::of(&code);
         request.limits.output_bytes = 64 << 10;
-        // A contract's method that takes no deposit wants none.
+        // A method of a contract that is not payable fails when there is a deposit.
         let context = guests::context(NearToken::from_near(0))?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
@@ -113,7 +121,7 @@ fn cases() -> Result<Vec<Case>> {
         let component = format!("{guest}.component");
         for (file, gas) in [(*guest, false), (*guest, true), (&component, false)] {
             let mut asked = request(Hash32::default(), *input);
-            // Some end at these limits, a hundred times in each way.
+            // Some guests end at these limits.
             asked.limits.compute =
                 if gas { Compute::Gas(4_000_000_000_000) } else { Compute::Fuel(5_000_000) };
             asked.limits.memory_bytes = 16 << 20;
@@ -126,7 +134,7 @@ fn cases() -> Result<Vec<Case>> {
         asked.kind = Some(GuestKind::Near);
         asked.args = vec![(*method).to_owned()];
         asked.limits.compute = Compute::Gas(100_000_000_000_000);
-        // NEAR gives a contract as much, whatever it declares.
+        // NEAR gives every contract this much memory, whatever it declares.
         asked.limits.memory_bytes = 128 << 20;
         cases.push(Case::new(format!("{contract}.{method}"), artifacts::wasm(contract)?, asked)?);
     }
@@ -150,21 +158,21 @@ fn run_all(
     Ok((executor, results))
 }
 
-/// Set for the processes that the test starts: the folder of compiled modules, or nothing for none.
+/// Set in the processes that the test starts: the folder of compiled code, or empty for none.
 const CHILD: &str = "OUTLAYER_TEST_REPLAY_CACHE";
 
 fn digests(results: &[Replayed]) -> String {
     let lines: Vec<_> = results
         .iter()
         .map(|replayed| {
-            // The digest binds all but the logs' text and the values read, by their hashes.
+            // The digest binds everything about the execution, logs and storage by their hashes.
             format!("digest {} {:?}", replayed.digest, replayed.execution.used)
         })
         .collect();
     lines.join("\n")
 }
 
-/// Not a test of its own: what each process does.
+/// What each process does that the test below starts. By itself it tests nothing.
 #[test]
 fn in_a_process_of_its_own() -> Result<()> {
     let Some(dir) = std::env::var_os(CHILD) else { return Ok(()) };
@@ -176,10 +184,10 @@ fn in_a_process_of_its_own() -> Result<()> {
     Ok(())
 }
 
-/// The digests that another process comes to, and how many modules it compiled.
+/// The digests of the executions in another process, and how many modules it compiled.
 fn elsewhere(cache_dir: Option<&Path>) -> Result<(String, u64)> {
     let output = Command::new(std::env::current_exe()?)
-        .args(["--exact", "replays::in_a_process_of_its_own", "--nocapture"])
+        .args(["--exact", "determinism::in_a_process_of_its_own", "--nocapture"])
         .env(CHILD, cache_dir.unwrap_or(Path::new("")))
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

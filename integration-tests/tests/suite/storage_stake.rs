@@ -1,4 +1,5 @@
-//! The contract near its storage stake: NEAR fails whatever would leave an account with less than its bytes cost.
+//! The contract near its storage stake. NEAR fails every receipt that would leave an account with
+//! less money than its bytes cost.
 
 use anyhow::{Context, Result};
 use near_workspaces::{Account, result::ExecutionFinalResult};
@@ -6,17 +7,18 @@ use outlayer_integration_tests::{Testbed, guests::request, testbed::DAPP_GAS};
 use outlayer_protocol::{ExecutionRequest, NearToken, Outcome, views::FundsView};
 use serde_json::json;
 
-const NOTHING: NearToken = NearToken::from_yoctonear(0);
+use crate::common::NOTHING;
+
 /// What a byte of state must be backed by, yoctoNEAR.
 const BYTE_COST: u128 = 10_000_000_000_000_000_000;
 
-/// The contract's balance, and what its bytes cost.
+/// The contract's balance, and what its bytes cost, yoctoNEAR.
 async fn stake(testbed: &Testbed) -> Result<(u128, u128)> {
     let account = testbed.contract.view_account().await?;
     Ok((account.balance.as_yoctonear(), u128::from(account.storage_usage) * BYTE_COST))
 }
 
-/// What the contract holds for others.
+/// The sum of what the contract holds for others, yoctoNEAR.
 async fn pots(testbed: &Testbed) -> Result<u128> {
     let FundsView { deposits, earnings, protocol, claimable, storage, code } =
         testbed.funds().await?;
@@ -34,7 +36,8 @@ async fn request_once(
     Ok(call.deposit(deposit).gas(DAPP_GAS).transact().await?)
 }
 
-/// The two amounts of the refusal: what belongs to nobody else, and what the contract's own bytes cost.
+/// The two amounts in the refusal, yoctoNEAR: the contract's own money, and what its own bytes
+/// cost.
 fn amounts(result: &ExecutionFinalResult) -> Option<(u128, u128)> {
     let text = format!("{:?}", result.receipt_failures());
     let (_, rest) = text.split_once("its own money is ")?;
@@ -47,7 +50,7 @@ fn amounts(result: &ExecutionFinalResult) -> Option<(u128, u128)> {
 async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what_lives()
 -> Result<()> {
     let testbed = Testbed::start().await?;
-    // All that comes after this is paid for by others.
+    // Others pay for all bytes that are stored after this.
     let (_, own_bytes) = stake(&testbed).await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
@@ -57,7 +60,8 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let response = testbed.execute(request_id).await?;
 
-    // Its owner takes out all that is its own, but for what its own bytes cost now and the gas of doing so.
+    // The owner takes out all of the contract's own money, except what its own bytes cost now and
+    // the gas of taking it out.
     let owner = testbed.contract.as_account();
     let (balance, _) = stake(&testbed).await?;
     let gas = NearToken::from_micronear(1_500).as_yoctonear();
@@ -68,7 +72,7 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     assert!(found < needed, "{found} {needed}");
     assert_eq!(testbed.pending().await?.len(), 1);
 
-    // What lives is settled and paid out.
+    // The live request is settled, and the worker is paid.
     testbed.resolve(&testbed.worker, &response).await?.into_result()?;
     let settled = testbed.settlement(live).await?;
     assert_eq!(settled.outcome, Outcome::Completed { output: "poor".into() });
@@ -77,8 +81,9 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     let (balance, bytes) = stake(&testbed).await?;
     assert!(balance >= bytes, "{balance} of {bytes}");
 
-    // A gift of what is missing, less the last yoctoNEAR, and then that one. Before protocol version 87 the contract
-    // also earns from the gas of each call.
+    // Somebody gives the contract what is missing, but for one yoctoNEAR, and then that one. Before
+    // protocol version 87 the contract also earns from the gas of each call, so there the amount
+    // cannot be exact.
     let refused = request_once(&testbed, &caller, &asked_for).await?;
     let (found, needed) = amounts(&refused).context("the contract's refusal")?;
     let give = async |yocto: u128| -> Result<()> {

@@ -1,4 +1,4 @@
-//! A request is made, executed, resumed and settled, and every yoctoNEAR is accounted for.
+//! A request is made, executed and settled, and every yoctoNEAR is accounted for.
 
 use anyhow::{Context, Result};
 use near_workspaces::types::NearToken;
@@ -92,18 +92,18 @@ async fn every_yocto_is_accounted_for() -> Result<()> {
     assert_eq!(funds.deposits, funds_before.deposits);
     assert_eq!(funds.claimable, funds_before.claimable);
 
-    // What caller and worker have lost together is the fee and the gas that was burnt, to the yocto.
+    // What the caller and the worker have lost together is the fee and the burnt gas, to the yocto.
     let gas = burnt(&result.into_result()?) + burnt(&resolved.into_result()?);
     assert_eq!(before[0] + before[3] - after[0] - after[3], fee + gas);
-    // The contract kept the fee, the dApp nothing; before protocol version 87 contracts also earned a part of the gas
-    // that they burnt.
+    // The contract kept the fee, and the dApp kept nothing. Before protocol version 87 contracts
+    // also earned a part of the gas that they burnt.
     let kept = after[2].checked_sub(before[2]).context("the contract lost money")?;
     let won = after[1].checked_sub(before[1]).context("the dApp lost money")?;
     let rewarded = testbed.node.status().await?.protocol_version < 87;
     assert!(kept >= fee && (rewarded || kept == fee), "kept {kept}, fee {fee}");
     assert!(rewarded || won == 0, "the dApp won {won}");
 
-    // The events tell the same story, and the digest is that of the contract's own record.
+    // The events agree, and the digest is the one of the record that the contract builds.
     let digest = ExecutionRecord::new(&live.request, &response).digest();
     assert_eq!(settled.digest, Some(digest));
     let [Event::ExecutionRequested(requested), Event::ExecutionCompleted(completed)] = &events[..]

@@ -1,4 +1,5 @@
-//! A registered worker that lies in any one field of its answer: the contract's own digest shows it.
+//! A registered worker that lies in any one field of its answer. The digest that the contract
+//! computes shows it.
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::{
@@ -11,7 +12,7 @@ use outlayer_protocol::{
     events::Event,
 };
 
-/// The field that is altered, and how.
+/// The name of the field that is altered, and the function that alters it.
 type Lie = (&'static str, fn(&mut ExecutionResponse));
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Deploying with the command-line tool, as one does to testnet.
+//! Deploying with the command `outlayer deploy`, as one does on testnet.
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
-//! What networks do to a worker: transactions that vanish, come late or come twice, requests that fail, blocks
-//! that are replaced, a node that has forgotten. Localnet does it on purpose, so these tests run on it alone.
+//! What a network may do to a worker: transactions vanish, come late or come twice, calls to the
+//! node fail, blocks are replaced, a node forgets. Localnet can do all this on purpose, so these
+//! tests always run on localnet.
 
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use outlayer_localnet::{
 };
 use outlayer_protocol::{Outcome, events::Event, views::FundsView};
 
-/// The longest that a worker may take under any of these faults.
+/// The longest time that a worker may take under any of these faults.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Requests that wait for a worker, and what the contract held before they came.
+/// Requests that wait for a worker, and what the contract held before they were made.
 struct Scene {
     handle: Handle,
     testbed: Testbed,
@@ -48,7 +49,7 @@ impl Scene {
         Ok(Self { handle, testbed, caller, asked, funds, balance })
     }
 
-    /// Waits until nothing is live. A view that fails is one of the faults.
+    /// Waits until no request is live. A view may fail, because that is one of the faults.
     async fn until_nothing_is_live(&self) -> Result<()> {
         let looking = async {
             while !self.testbed.pending().await.is_ok_and(|pending| pending.is_empty()) {
@@ -60,8 +61,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Ends the faults and checks that each request settled once, with its own answer, and that fees and refunds are
-    /// all that moved.
+    /// Waits for the requests, ends the faults, and checks that each request settled once, with its
+    /// own answer, and that no other money moved than fees and refunds.
     async fn settled_once_each(self) -> Result<()> {
         self.until_nothing_is_live().await?;
         self.handle.fail_rpc(None);
@@ -152,7 +153,7 @@ async fn blocks_that_are_replaced_settle_nothing_twice() -> Result<()> {
     let serving = scene.testbed.serve()?;
     let mut replaced = 0;
     for round in 0..60 {
-        // As many as there are; none while everything is final.
+        // Fewer blocks are replaced when fewer are not final yet, and none when all are final.
         if let Ok(gone) = scene.handle.reorganise(1 + round % 2) {
             replaced += gone.len();
         }

@@ -1,4 +1,4 @@
-//! Other kinds of guest and the other meter, through the whole round trip.
+//! Every kind of guest, and both meters, through the whole round trip.
 
 use anyhow::Result;
 use outlayer_executor::{EmptySnapshot, Execution, Executor, ExecutorConfig, Job};
@@ -50,11 +50,12 @@ async fn a_near_contracts_methods_are_guests_and_its_state_lives_in_the_namespac
     };
     let settled = ask("answers", r#"{"asker": "alice.near"}"#).await?;
     let Outcome::Trapped { reason } = &settled.outcome else { panic!("{settled:?}") };
-    // Nobody has called `new` in this namespace.
+    // Nobody has called `new` in this namespace yet.
     assert!(reason.contains("The contract is not initialized"), "{reason}");
     assert!(settled.used.amount() > 0);
 
-    // Neither method is payable, and the requests' deposits do not count as theirs.
+    // Neither method is payable. They run all the same, because a request's deposit is not a
+    // deposit of the call.
     let settled = ask("new", r#"{"outlayer": "outlayer.near"}"#).await?;
     assert_eq!(settled.outcome, Outcome::Completed { output: "".into() });
     let settled = ask("answers", r#"{"asker": "alice.near"}"#).await?;
@@ -153,7 +154,7 @@ fn every_guest_does_the_same_as_a_component() -> Result<()> {
     // WASI 0.2 knows success and failure, and no other code.
     assert_eq!(run(&executor, "exit", "3")?.status, Status::Exited { code: 3 });
     assert_eq!(run(&executor, "exit.component", "3")?.status, Status::Exited { code: 1 });
-    // The log carries the panic's place, which is the same in both.
+    // The log shows where the guest panicked, which is the same in both.
     let (module, component) =
         (run(&executor, "trap", "panic")?, run(&executor, "trap.component", "panic")?);
     assert_eq!((component.status, component.logs), (module.status, module.logs));

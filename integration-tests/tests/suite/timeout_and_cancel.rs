@@ -1,4 +1,4 @@
-//! Nobody answers, or somebody answers in the last blocks.
+//! Requests that nobody answers, that are answered in the last blocks, or that are taken back.
 
 use anyhow::Result;
 use outlayer_integration_tests::{
@@ -24,7 +24,7 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
     let (request_id, deadline) = (pending[0].request_id, pending[0].deadline);
     assert_eq!(deadline, pending[0].block_height + 200);
 
-    // Not one block early: it lives as long as the deadline is ahead.
+    // The request lives until its deadline, and not one block less.
     testbed.advance_to(deadline - 8).await?;
     let alive = testbed.live(request_id).await?.is_some();
     assert!(alive || testbed.height().await? > deadline, "settled before its deadline");
@@ -93,7 +93,8 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
     Ok(())
 }
 
-/// Whatever the order in which answers and timeouts meet: what was taken is settled, what was refused times out.
+/// In whatever order answers and timeouts meet, an answer that was taken is settled, and a request
+/// whose answer was refused times out.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_around_the_deadline_settle_once_in_either_order() -> Result<()> {
     const REQUESTS: usize = 8;
@@ -115,7 +116,8 @@ async fn answers_around_the_deadline_settle_once_in_either_order() -> Result<()>
         responses.push(testbed.execute(one.request_id).await?);
     }
 
-    // The first is sent well in time, the others as the deadlines pass, the last when all have.
+    // The first answer is sent well in time, the others as the deadlines pass, and the last one
+    // when all deadlines have passed.
     let last = pending[REQUESTS - 1].deadline;
     testbed.advance_to(pending[0].deadline - 8).await?;
     let mut taken = Vec::new();

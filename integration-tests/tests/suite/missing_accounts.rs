@@ -1,4 +1,4 @@
-//! Accounts that are no longer there, and accounts that are not there yet.
+//! Accounts that have been deleted, and accounts that do not exist yet.
 
 use anyhow::{Context, Result};
 use near_workspaces::{
@@ -15,7 +15,7 @@ use outlayer_protocol::{
 };
 use serde_json::json;
 
-const NOTHING: NearToken = NearToken::from_yoctonear(0);
+use crate::common::{NOTHING, refusal};
 
 async fn claimable(testbed: &Testbed, account_id: &AccountId) -> Result<NearToken> {
     let args = json!({ "account_id": account_id });
@@ -30,7 +30,8 @@ async fn a_caller_that_is_deleted_while_it_waits_keeps_its_refund() -> Result<()
     let dapp = testbed.node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
     let new = dapp.call("new").args_json(json!({ "outlayer": testbed.contract.id() }));
     new.transact().await?.into_result()?;
-    // Nobody else is named: the dApp pays, and is to be called back.
+    // The request names no other payer, so the refund belongs to the dApp, which is also called
+    // back.
     let asked_for = request(echo, "is anybody there?");
     let deposit = testbed.estimate(&asked_for).await?.total;
     let ask = user.call(dapp.id(), "ask").args_json(json!({ "request": asked_for }));
@@ -57,7 +58,49 @@ async fn a_caller_that_is_deleted_while_it_waits_keeps_its_refund() -> Result<()
     Ok(())
 }
 
-/// A refund to an id that a transfer may have to create costs more gas, which must have been set aside.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let create = async || -> Result<Account> {
+        let create = caller.create_subaccount("payer");
+        let created = create.initial_balance(NearToken::from_near(2)).transact().await?;
+        Ok(created.into_result()?)
+    };
+    let payer = create().await?;
+    let asked_for =
+        ExecutionRequest { refund_to: Some(payer.id().clone()), ..request(echo, "who pays?") };
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let payer_id = payer.id().clone();
+    assert!(payer.delete_account(caller.id()).await?.is_success());
+    let response = testbed.execute(request_id).await?;
+    assert!(testbed.resolve(&testbed.worker, &response).await?.is_success());
+    let settled = testbed.settlement(asked).await?;
+    assert!(settled.refund > NOTHING);
+
+    assert_eq!(claimable(&testbed, &payer_id).await?, settled.refund);
+    assert_eq!(testbed.funds().await?.claimable, settled.refund);
+
+    let payer = create().await?;
+    let before = testbed.balance(&payer_id).await?;
+    let claim =
+        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
+    let claimed: NearToken = claim.transact().await?.into_result()?.json()?;
+    assert_eq!((claimed, claimable(&testbed, &payer_id).await?), (settled.refund, NOTHING));
+    // The claim cost far less than it brought.
+    let after = testbed.balance(&payer_id).await?;
+    let (won, refund) = (after.saturating_sub(before), settled.refund.as_yoctonear());
+    assert!(won > refund / 2 && won < refund, "{won} of {refund}");
+    let again =
+        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
+    assert!(refusal(again.transact().await?).contains("nothing is due"));
+    Ok(())
+}
+
+/// A transfer may have to create an account with an implicit id, which costs more gas. The request
+/// must have set this gas aside.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estimate_says()
 -> Result<()> {
@@ -71,7 +114,7 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     friend.transfer_near(&id, NearToken::from_near(20)).await?.into_result()?;
     let user = Account::from_secret_key(id.clone(), key, &testbed.node);
 
-    // As little as it can be: nothing but the refund.
+    // The request does as little as possible, so that the refund decides how much gas it needs.
     let limits = ResourceLimits {
         output_bytes: 100,
         journal_bytes: 0,
@@ -102,7 +145,7 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     assert_eq!(settled.outcome, Outcome::Completed { output: "implicit".into() });
     assert_eq!(claimable(&testbed, &id).await?, NOTHING);
 
-    // A payer that nobody has created yet: the refund creates it.
+    // Nobody has created this payer yet: the refund creates it.
     let key = SecretKey::from_random(KeyType::ED25519);
     let public = key.public_key();
     let id: String = public.key_data().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -119,7 +162,7 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     testbed.resolve(&testbed.worker, &response).await?.into_result()?;
     let settled: Settlement = testbed.finished(asked).await?.into_result()?.json()?;
     let balance = testbed.balance(&payer).await?;
-    // Since protocol version 85 a network keeps a charge for the new account.
+    // Since protocol version 85 the network takes a charge for a new account.
     let charge = NearToken::from_millinear(7).as_yoctonear();
     let refund = settled.refund.as_yoctonear();
     assert!(balance == refund || balance == refund - charge, "{balance} of {refund}");

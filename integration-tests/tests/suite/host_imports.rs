@@ -1,5 +1,5 @@
-//! Contracts link on every network from protocol version 84 on: each imports exactly the host functions of a
-//! committed list, and none of the list is newer.
+//! Contracts link on every network from protocol version 84 on. Each imports exactly the host
+//! functions of a committed list, and none of these functions is newer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use outlayer_integration_tests::artifacts;
 use wasmparser::{ExternalKind, Parser, Payload};
 
-/// What is in the names of host functions that came with protocol version 85 or later: those that
-/// near-vm-runner 0.38 links only where the network's configuration says so (`imports.rs`).
+/// Parts of the names of host functions that came with protocol version 85 or later. near-vm-runner
+/// 0.38 links these only when the network's configuration says so (`imports.rs`).
 const NEWER: [&str; 8] = [
     "chain_id",
     "gas_key",
@@ -64,7 +64,7 @@ fn contracts_import_what_the_committed_list_says() -> Result<()> {
     Ok(())
 }
 
-/// The names under which functions are exported.
+/// The names of the exported functions.
 fn methods(wasm: &[u8]) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for payload in Parser::new(0).parse_all(wasm) {

@@ -1,4 +1,4 @@
-//! A worker that dies between execution and submission.
+//! A worker that dies between execution and submission, and is started again.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,7 +10,7 @@ use outlayer_integration_tests::{Testbed, guests::request, node, testbed::events
 use outlayer_protocol::{Outcome, events::Event};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_before_it_submits_and_started_again_settles_the_request_once() -> Result<()>
+async fn a_worker_killed_before_submission_and_started_again_settles_the_request_once() -> Result<()>
 {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;

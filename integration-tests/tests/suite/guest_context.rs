@@ -1,4 +1,4 @@
-//! What guests see is what the chain says.
+//! What a guest is told is what the chain says.
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::{Testbed, guests::request, testbed::settlement};

@@ -1,4 +1,4 @@
-//! Guests that fail, modules that are none, bytes that are not what was promised.
+//! Guests that fail, code that is not Wasm, and code that is not what was promised.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
     serving.stop().await
 }
 
-/// Serves `body` to whoever asks for anything, on an address of this machine.
+/// Starts a web server on this machine that answers every request with `body`. Returns a URL.
 async fn web_server(body: Vec<u8>) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/module.wasm", listener.local_addr()?);

@@ -1,4 +1,4 @@
-//! Many requests at once.
+//! Many requests at once, from several callers.
 
 use anyhow::Result;
 use outlayer_integration_tests::{Testbed, guests::request};
