@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use outlayer_client::{At, Contract, NamespaceReader};
 use outlayer_executor::{
-    EngineError, Execution, Executor, ExecutorConfig, Fault, Job, ReadWith, UnsupportedVersion,
-    check_version,
+    EngineError, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError,
+    UnsupportedVersion, check_version,
 };
 use outlayer_protocol::views::{RequestView, ViewError};
 use tokio::{
@@ -74,7 +74,9 @@ impl ExecutionPool {
         let run = move || -> Result<Execution, Fault> {
             let _permit = permit;
             let job = Job::of_live(&code, &view.request, &view.input);
-            executor.execute(&job, &mut ReadWith(|key: &[u8]| storage.read(key)))
+            let mut storage =
+                |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
+            executor.execute(&job, &mut storage)
         };
         // A panic of the engine ends this execution only.
         Ok(tokio::task::spawn_blocking(run).await??)

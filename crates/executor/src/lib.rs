@@ -1,23 +1,26 @@
-//! The deterministic engine: runs a guest as a pure function of its code, arguments, environment, input,
-//! limits, context and storage.
+//! The deterministic engine: runs a guest as a pure function of its code, arguments, environment,
+//! input, limits, context and storage.
 //!
-//! [`Executor::execute`] takes a [`Job`] and a [`Snapshot`] of the namespace's storage and gives an [`Execution`]:
-//! a verdict ([`Status`](outlayer_protocol::Status)) with all that belongs to it. The same job over the same values
-//! gives the same execution on every machine that has the same [`ENGINE_VERSION`]. Where the host could not come to
-//! a verdict (its deadline passed, the snapshot failed, it had no memory) the answer is a [`Fault`] instead, and
-//! nothing about the guest follows from it.
+//! [`Executor::execute`] takes a [`Job`] and a [`Snapshot`] of the namespace's storage and returns
+//! an [`Execution`]: a verdict ([`Status`](outlayer_protocol::Status)) with everything that belongs
+//! to it. The same job over the same values gives the same execution on every machine that has the
+//! same [`ENGINE_VERSION`]. When the host cannot come to a verdict (its deadline passed, the
+//! snapshot failed, it has no memory) the answer is a [`Fault`] instead, and nothing about the
+//! guest follows from it.
 //!
-//! How the parts divide the work:
+//! What a guest means, whichever engine runs it, is decided by `outlayer-guest`: which bytes are
+//! accepted, what host functions answer and cost, how an execution ends. This crate is the engine
+//! around it, and the only one that knows wasmtime:
 //!
-//! * `prepare` looks at the bytes before anything is compiled: what kind of guest they are, whether they validate,
-//!   whether they are small enough to compile, and adds the accounting of the guest's stack.
-//! * `engine` holds wasmtime's configuration, one for each meter, `cache` keeps what was compiled, in memory and in a folder, `run` drives one execution and
-//!   `meter` counts it.
-//! * `host` is what guests of every kind share: the virtual clock, the random stream, storage, streams, and
-//!   what each use of them costs. `wasi_p1` and `outlayer_abi` are what core
-//!   modules import, `wasi_p2` and `outlayer_wit` what components do.
+//! * `executor` decides which backend runs a job; `config` is how it uses its machine.
+//! * `backend` is wasmtime, set up once for each meter and once for components. `cache` keeps what
+//!   was compiled, in memory and in a folder.
+//! * `run` drives one execution, `state` is what it keeps, and `meter` counts what it uses. `call`
+//!   and `charge` connect host functions to the rules of `outlayer-guest`.
+//! * `wasi_p1` and `outlayer::module` link what core modules import; `wasi_p2` and
+//!   `outlayer::component` link what components import.
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
-//! * `verdict` turns what ended an execution into a status.
+//! * `verdict` turns wasmtime's errors into statuses.
 //!
 //! # Guests and meters
 //!
@@ -27,47 +30,48 @@
 //! | `wasi-p2` | yes | `InvalidModule` | [`prepare::stack`], for each module inside |
 //! | `near` | `InvalidModule` | yes | NEAR's bound |
 //!
-//! Gas is NEAR's, to the unit, by NEAR's own instrumentation; [`gas`] has the table of what is charged and what
-//! differs from a node.
+//! Gas is NEAR's, to the unit, by NEAR's own instrumentation. [`gas`] lists what is charged, and
+//! what differs from a node.
 //!
-//! Fuel is wasmtime's. One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`, `else`, `end`, `unreachable` and `return` are
-//! free, entering a function costs one); bulk operators cost one more for each byte or element, and growing a memory
-//! 1 for each page. The accounting of the stack adds to each call what [`fuel`] says. Host functions charge
-//! by the constants of [`fuel`]. An execution that would need more than its limit is `OutOfFuel` and has used the limit
-//! exactly. A trap inside of compiled code (a division by zero, an access out of bounds) is billed up to the last
-//! place at which the fuel was counted: a call, or [`fuel::ACCOUNTING_INTERVAL`] units, whichever came last.
+//! Fuel is wasmtime's. One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`,
+//! `else`, `end`, `unreachable` and `return` are free, entering a function costs one). Bulk
+//! operators cost one more for each byte or element, and growing a memory costs one for each page.
+//! Stack metering adds to each call what [`fuel`] says, and host functions charge by the constants
+//! of [`fuel`]. An execution that would need more than its limit is `OutOfFuel` and has used
+//! exactly the limit. A trap inside of compiled code (a division by zero, an access out of bounds)
+//! is billed up to the last place at which the fuel was counted: a call, or
+//! [`fuel::ACCOUNTING_INTERVAL`] units, whichever came last.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod backend;
 mod cache;
-mod engine;
-mod execution;
-mod fault;
-pub mod fuel;
+mod call;
+mod charge;
+mod config;
+mod error;
+mod executor;
 pub mod gas;
-mod host;
-mod job;
+mod limiter;
+mod mailbox;
 mod meter;
 pub mod near;
 mod near_config;
-mod outlayer_abi;
-mod outlayer_wit;
-pub mod prepare;
-mod read_with;
+mod outlayer;
 mod run;
-mod snapshot;
+mod state;
 mod verdict;
 mod version;
 mod wasi_p1;
 mod wasi_p2;
 
 pub use cache::CacheCounts;
-pub use engine::{Executor, ExecutorConfig};
-pub use execution::Execution;
-pub use fault::{EngineError, Fault};
-pub use host::clock::CLOCK_STEP_NANOS;
-pub use job::{Job, PROGRAM_NAME};
-pub use read_with::ReadWith;
-pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
+pub use config::ExecutorConfig;
+pub use error::EngineError;
+pub use executor::Executor;
+pub use outlayer_guest::{
+    Cause, EmptySnapshot, Execution, Fault, Job, PROGRAM_NAME, Snapshot, SnapshotError, fuel,
+    host::CLOCK_STEP_NANOS, prepare,
+};
 pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};

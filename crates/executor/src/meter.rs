@@ -1,14 +1,13 @@
 //! One execution's supply of fuel or gas, and what was used of it.
 
+use outlayer_guest::{Fault, Stop, fuel};
 use outlayer_protocol::{Compute, Status};
 use wasmtime::{Instance, Store};
 
 use crate::{
-    fault::Fault,
-    fuel,
+    charge::{gas_left, set_gas},
     gas::{GAS_EXPORT, fees::Fees},
-    host::{Counter, State, gas_left, set_gas},
-    verdict::Stop,
+    state::{Counter, State},
 };
 
 /// How a core module's computation is counted.
@@ -23,17 +22,13 @@ pub(crate) enum CoreMeter {
     Gas {
         /// The request's limit.
         limit: u64,
-        /// What loading the module costs.
+        /// The fee for loading the module.
         loading: u64,
     },
 }
 
-fn failed(error: wasmtime::Error) -> Fault {
-    Fault::Engine(format!("{error:#}"))
-}
-
 impl CoreMeter {
-    /// The meter for a module of `bytes` bytes.
+    /// The meter for a module whose code has `bytes` bytes.
     pub(crate) fn new(limit: Compute, bytes: u64) -> Self {
         match limit {
             Compute::Fuel(limit) => Self::Fuel { limit },
@@ -41,7 +36,7 @@ impl CoreMeter {
         }
     }
 
-    /// What the host functions charge.
+    /// What host functions charge, before the module is instantiated.
     pub(crate) fn counter(self) -> Counter {
         match self {
             Self::Fuel { .. } => Counter::Fuel,
@@ -49,18 +44,21 @@ impl CoreMeter {
         }
     }
 
-    /// The engine stops a guest when nothing is left. With one unit more than the limit a guest may use exactly the limit, and
-    /// nothing left means that it wanted more.
+    /// The engine stops a guest when nothing is left. So it gets one unit more than the limit: the
+    /// guest may use exactly the limit, and nothing left means that it wanted more.
     fn supply(limit: u64) -> u64 {
         limit.saturating_add(1)
     }
 
-    /// Gives the store its supply, before anything runs. False when loading the module costs more than the limit.
+    /// Gives the store its supply, before anything runs. Returns false when loading the module
+    /// costs more than the limit.
     pub(crate) fn begin(self, store: &mut Store<State>) -> Result<bool, Fault> {
         match self {
             Self::Fuel { limit } => {
-                store.set_fuel(Self::supply(limit)).map_err(failed)?;
-                store.fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL)).map_err(failed)?;
+                store.set_fuel(Self::supply(limit)).map_err(Fault::engine)?;
+                store
+                    .fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL))
+                    .map_err(Fault::engine)?;
                 Ok(true)
             }
             Self::Gas { limit, loading } => {
@@ -82,19 +80,19 @@ impl CoreMeter {
         };
         let global = instance
             .get_global(&mut *store, GAS_EXPORT)
-            .ok_or_else(|| Stop::Fault(Fault::Engine("no gas counter".to_owned())))?;
+            .ok_or_else(|| Fault::engine("no gas counter"))?;
         set_gas(&mut *store, global, limit.saturating_sub(loading))?;
         store.data_mut().counter = Counter::Gas(Some(global));
         Ok(())
     }
 
-    /// What has been used, and whether more was wanted than there was.
+    /// What has been used, and whether the guest wanted more than there was.
     pub(crate) fn used(self, store: &mut Store<State>) -> Result<(Compute, bool), Fault> {
         match self {
             Self::Fuel { limit } => {
-                let left = store.get_fuel().map_err(failed)?;
+                let left = store.get_fuel().map_err(Fault::engine)?;
                 let used = Self::supply(limit).saturating_sub(left).min(limit);
-                // The last stretch of straight code is counted only when it has run.
+                // A stretch of straight code is counted only after it has run.
                 Ok((Compute::Fuel(used), left == 0))
             }
             Self::Gas { limit, loading } => {
@@ -109,7 +107,7 @@ impl CoreMeter {
         }
     }
 
-    /// The status of an execution that wanted more.
+    /// The status of an execution that wanted more than its limit.
     pub(crate) fn exhausted(self) -> Status {
         match self {
             Self::Fuel { .. } => Status::OutOfFuel,

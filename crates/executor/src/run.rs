@@ -8,21 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_protocol::{Compute, Limit, Status};
+use outlayer_guest::{Execution, Fault, Job, Snapshot, prepare::stack::STACK_EXPORT};
+use outlayer_protocol::{Limit, Status};
 use wasmtime::{Engine, Extern, Instance, Store, Val};
 
 use crate::{
-    Execution, Job, Snapshot,
-    engine::{CompiledComponent, CompiledModule},
-    fault::Fault,
-    host::{Mailbox, State},
+    backend::{CompiledComponent, CompiledModule},
+    mailbox::Mailbox,
     meter::CoreMeter,
-    prepare::stack::STACK_EXPORT,
+    state::State,
     verdict,
 };
 
 /// Runs a compiled module. The host gives it no more time than `deadline`.
-pub(crate) fn run(
+pub(crate) fn run_module(
     engine: &Engine,
     module: &CompiledModule,
     job: &Job<'_>,
@@ -32,17 +31,17 @@ pub(crate) fn run(
     let meter = CoreMeter::new(job.limits.compute, module.bytes);
     let mut instance = None;
     execute(engine, meter, job, |store, mailbox| {
-        let guest = guest(store, module, meter, &mut instance);
+        let guest = start(store, module, meter, &mut instance);
         match drive(guest, mailbox, snapshot, deadline)? {
             Ok(()) => Ok(Status::Completed),
             Err(error) => {
-                verdict::of_error(&error, || stack_overflowed(store, instance), meter.exhausted())
+                verdict::of_error(error, || stack_overflowed(store, instance), meter.exhausted())
             }
         }
     })
 }
 
-/// Runs a compiled component.
+/// Runs a compiled component. The host gives it no more time than `deadline`.
 pub(crate) fn run_component(
     engine: &Engine,
     component: &CompiledComponent,
@@ -52,7 +51,8 @@ pub(crate) fn run_component(
 ) -> Result<Execution, Fault> {
     let meter = CoreMeter::new(job.limits.compute, 0);
     execute(engine, meter, job, |store, mailbox| {
-        // What one call hands to the host lies in the guest's memory, but a list of handles is several times as large here.
+        // What one call hands to the host fits into the guest's memory, but a list of handles takes
+        // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
         match drive(command(store, component), mailbox, snapshot, deadline)? {
@@ -62,17 +62,18 @@ pub(crate) fn run_component(
                 which: Limit::Instances,
                 limit: job.limits.instances.into(),
             }),
-            Err(error) => verdict::of_error(&error, || false, meter.exhausted()),
+            Err(error) => verdict::of_error(error, || false, meter.exhausted()),
         }
     })
 }
 
-/// Whether the engine refused to make more instances than the limiter says. It has no other way to tell.
+/// Whether wasmtime did not make an instance because the limiter allows no more of them. Only the
+/// text of the error says so.
 fn is_instance_limit(error: &wasmtime::Error) -> bool {
     error.to_string().starts_with("resource limit exceeded: instance count")
 }
 
-/// Sets a store up, lets `guest` run in it and tell how it ended, and draws the sum.
+/// Sets up a store, lets `guest` run in it and say how it ended, and computes what was used.
 fn execute(
     engine: &Engine,
     meter: CoreMeter,
@@ -82,16 +83,17 @@ fn execute(
     let mailbox = Arc::new(Mailbox::default());
     let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
     let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.bounds);
+    store.limiter(|state| state);
     let status =
         if meter.begin(&mut store)? { guest(&mut store, &mailbox)? } else { meter.exhausted() };
     let (used, exhausted) = meter.used(&mut store)?;
-    // What ran out is said first.
+    // Exhaustion takes precedence over any other status.
     let status = if exhausted { meter.exhausted() } else { status };
-    Ok(execution(store.into_data(), status, used))
+    Ok(store.into_data().host.into_execution(status, used))
 }
 
-async fn guest(
+/// Instantiates a module and runs it. `found` receives the instance as soon as there is one.
+async fn start(
     store: &mut Store<State>,
     module: &CompiledModule,
     meter: CoreMeter,
@@ -108,6 +110,7 @@ async fn guest(
     Ok(())
 }
 
+/// Instantiates a component and runs its command. The inner result is the command's own.
 async fn command(
     store: &mut Store<State>,
     component: &CompiledComponent,
@@ -118,8 +121,8 @@ async fn command(
     Ok(ended)
 }
 
-/// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way when it asks, and
-/// each time that its fuel is counted; only then is the deadline looked at.
+/// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way
+/// when it asks, and each time that its fuel is counted; only then is the deadline looked at.
 fn drive<T>(
     guest: impl Future<Output = wasmtime::Result<T>>,
     mailbox: &Mailbox,
@@ -142,7 +145,7 @@ fn drive<T>(
     }
 }
 
-/// Whether the accounting of the stack stopped the guest.
+/// Whether stack metering stopped the guest.
 fn stack_overflowed(store: &mut Store<State>, instance: Option<Instance>) -> bool {
     let Some(Extern::Global(left)) =
         instance.and_then(|instance| instance.get_export(&mut *store, STACK_EXPORT))
@@ -150,17 +153,4 @@ fn stack_overflowed(store: &mut Store<State>, instance: Option<Instance>) -> boo
         return false;
     };
     matches!(left.get(store), Val::I32(-1))
-}
-
-fn execution(state: State, status: Status, used: Compute) -> Execution {
-    let completed = status == Status::Completed;
-    let (reads, journal) = state.storage.into_entries();
-    Execution {
-        status,
-        output: if completed { state.output.into_bytes() } else { Vec::new() },
-        used,
-        reads,
-        journal: if completed { journal } else { Vec::new() },
-        logs: state.logs.into_bytes(),
-    }
 }

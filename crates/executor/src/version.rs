@@ -6,7 +6,7 @@ use outlayer_protocol::{EngineVersion, machine::LiveRequest};
 /// amount of fuel depends on: wasmtime 48 and wasmparser 0.254 with the accepted features, the
 /// bounds of [`prepare`](crate::prepare), the costs of [`fuel`](crate::fuel), the virtual clock's
 /// rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at
-/// [`NEAR_CONFIG_VERSION`], and the table of [`gas`](crate::gas). A change to any of them needs a
+/// [`NEAR_CONFIG_VERSION`], and the costs of [`gas`](crate::gas). A change to any of them needs a
 /// new number.
 pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
 

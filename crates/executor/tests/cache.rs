@@ -1,4 +1,5 @@
-//! Compiled modules in a folder: found again by the next executor, never believed when they are not as they were written.
+//! Compiled modules in a folder: the next executor finds them again, and never trusts one that is
+//! not as it was written.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -39,7 +40,8 @@ fn guests() -> Vec<(&'static str, Run)> {
     let gas = core.clone().limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000));
     let component = common::components::wasi("(call $print (i32.const 100) (i32.const 3))");
     let mut near = Run::wat(
-        r#"(module (import "env" "value_return" (func $return (param i64 i64))) (memory 1) (data (i32.const 8) "near")
+        r#"(module (import "env" "value_return" (func $return (param i64 i64))) (memory 1)
+                (data (i32.const 8) "near")
             (func (export "run") (call $return (i64.const 4) (i64.const 8))))"#,
     )
     .limits(|limits| {
@@ -101,7 +103,8 @@ fn nothing_that_was_not_written_so_is_loaded() {
             .find(|path| path.file_name() == file.file_name())
             .map(|path| fs::read(path).unwrap())
             .unwrap();
-        // What would be loaded is a native program: a byte in its code, its tables or its head is another program.
+        // What would be loaded is a native program: a changed byte in its code, its tables or its
+        // head makes it another program.
         let mut tampered: Vec<(String, Vec<u8>)> = (0..=16)
             .map(|part| {
                 let at = (whole.len() - 1) * part / 16;
@@ -301,7 +304,7 @@ fn names_are_hashes_and_files_their_owners() {
 /// Set for the processes that the test below starts.
 const CHILD: &str = "OUTLAYER_TEST_CACHE_DIR";
 
-/// Not a test of its own: what each process does.
+/// Not a test in itself: this is what each of the processes does.
 #[test]
 fn a_process_that_shares_the_folder() {
     let Some(dir) = std::env::var_os(CHILD) else { return };

@@ -24,23 +24,29 @@ fn a_component_reads_its_input_and_writes_output_and_log() {
     assert_eq!(start(body).output(), b"");
 }
 
-/// What preview 1 answers: clocks, arguments, environment, randomness and polling are the same.
+/// Clocks, arguments, environment, randomness and polling answer the same as in preview 1.
 #[test]
 fn a_component_sees_the_same_world_as_a_module() {
     let body = r#"
-        (call $errno (call $random_get (i32.const 0) (i32.const 32))) (call $print (i32.const 0) (i32.const 32))
-        (call $errno (call $args_sizes_get (i32.const 0) (i32.const 4))) (call $print (i32.const 0) (i32.const 8))
-        (call $errno (call $args_get (i32.const 1000) (i32.const 2000))) (call $print (i32.const 2000) (i32.load (i32.const 4)))
-        (call $errno (call $environ_sizes_get (i32.const 0) (i32.const 4))) (call $print (i32.const 0) (i32.const 8))
-        (call $errno (call $environ_get (i32.const 1000) (i32.const 2000))) (call $print (i32.const 2000) (i32.load (i32.const 4)))
-        (call $errno (call $clock_res_get (i32.const 1) (i32.const 0))) (call $emit (i64.load (i32.const 0)))"#;
+        (call $errno (call $random_get (i32.const 0) (i32.const 32)))
+        (call $print (i32.const 0) (i32.const 32))
+        (call $errno (call $args_sizes_get (i32.const 0) (i32.const 4)))
+        (call $print (i32.const 0) (i32.const 8))
+        (call $errno (call $args_get (i32.const 1000) (i32.const 2000)))
+        (call $print (i32.const 2000) (i32.load (i32.const 4)))
+        (call $errno (call $environ_sizes_get (i32.const 0) (i32.const 4)))
+        (call $print (i32.const 0) (i32.const 8))
+        (call $errno (call $environ_get (i32.const 1000) (i32.const 2000)))
+        (call $print (i32.const 2000) (i32.load (i32.const 4)))
+        (call $errno (call $clock_res_get (i32.const 1) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))"#;
     let guest = |mut run: Run| {
         run.args = vec!["one".to_owned(), "two".to_owned()];
         run.env = vec![("NAME".to_owned(), "value".to_owned())];
         run.output()
     };
     let core = guest(Run::start(body));
-    // The adapter draws from the random stream before the guest does: a hash map's seed.
+    // The adapter draws from the random stream before the guest does, for the seed of a hash map.
     let component = guest(start(body));
     assert_eq!(component[33..], core[33..]);
     assert_eq!(component[0], 0);
@@ -49,14 +55,18 @@ fn a_component_sees_the_same_world_as_a_module() {
 #[test]
 fn the_clock_is_virtual_and_sleeping_returns_at_once() {
     let body = r#"
-        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0))) (local.set $x (i64.load (i32.const 0)))
-        (i64.store (i32.const 100) (i64.const 77)) (i32.store8 (i32.const 108) (i32.const 0)) (i32.store (i32.const 116) (i32.const 1))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (local.set $x (i64.load (i32.const 0)))
+        (i64.store (i32.const 100) (i64.const 77)) (i32.store8 (i32.const 108) (i32.const 0))
+        (i32.store (i32.const 116) (i32.const 1))
         (i64.store (i32.const 124) (i64.const 31536000000000000))
-        (call $errno (call $poll_oneoff (i32.const 100) (i32.const 200) (i32.const 1) (i32.const 300)))
+        (call $errno (call $poll_oneoff (i32.const 100) (i32.const 200) (i32.const 1)
+            (i32.const 300)))
         (call $emit (i64.load (i32.const 200)))
         (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
         (call $emit (i64.sub (i64.load (i32.const 0)) (local.get $x)))
-        (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))"#;
+        (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))"#;
     let output = start(body).output();
     let word = |at: usize| u64::from_le_bytes(output[at..at + 8].try_into().unwrap());
     assert_eq!((output[0], word(1)), (0, 77));
@@ -95,7 +105,8 @@ fn what_a_component_uses_is_just_enough() {
 fn a_stack_overflow_inside_of_a_component_is_told_from_an_unreachable() {
     let prelude = "(memory (export \"memory\") 1)";
     let text = format!(
-        "(module {prelude} (func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))) \
+        "(module {prelude} (func $f (param i32)
+                (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))) \
          (func (export \"_start\") (call $f (i32.const DEPTH))))"
     );
     let run = |depth: u32| {
@@ -161,7 +172,8 @@ fn what_is_no_command_or_wants_more_is_refused() {
         invalid("the request requires a wasi-p1 guest, this is a wasi-p2 guest")
     );
     let sockets = r#"(component
-        (import "wasi:sockets/instance-network@0.2.0" (instance $net (export "instance-network" (func))))
+        (import "wasi:sockets/instance-network@0.2.0"
+            (instance $net (export "instance-network" (func))))
         (core func $lowered (canon lower (func $net "instance-network")))
         (core module $m (import "n" "f" (func)) (func (export "run") (result i32) (i32.const 0)))
         (core instance $i (instantiate $m (with "n" (instance (export "f" (func $lowered))))))
@@ -184,7 +196,8 @@ fn what_is_no_command_or_wants_more_is_refused() {
 fn replays_are_identical_whatever_the_engine_is_set_to() {
     let guest = || {
         start(
-            "(drop (call $random_get (i32.const 0) (i32.const 32))) (call $print (i32.const 0) (i32.const 32))",
+            "(drop (call $random_get (i32.const 0) (i32.const 32)))
+                (call $print (i32.const 0) (i32.const 32))",
         )
     };
     let first = guest().run();
@@ -206,15 +219,17 @@ fn replays_are_identical_whatever_the_engine_is_set_to() {
     }
 }
 
-/// `count` modules that call each other in a ring through one table, `depth` calls in all.
+/// `count` modules that call each other in a ring through one table, with `depth` calls in all.
 fn ring(count: usize, depth: u32) -> String {
     let modules: String = (0..count)
         .map(|index| {
             let next = (index + 1) % count;
             format!(
-                r#"(core module $m{index} (import "t" "t" (table {count} funcref)) (type $f (func (param i32)))
+                r#"(core module $m{index} (import "t" "t" (table {count} funcref))
+                        (type $f (func (param i32)))
                     (func $f (param i32) (if (local.get 0) (then
-                        (call_indirect (type $f) (i32.sub (local.get 0) (i32.const 1)) (i32.const {next})))))
+                        (call_indirect (type $f) (i32.sub (local.get 0) (i32.const 1))
+                            (i32.const {next})))))
                     (elem (i32.const {index}) $f)
                     (func (export "run") (result i32) (call $f (i32.const {depth})) (i32.const 0)))
                   (core instance $i{index} (instantiate $m{index} (with "t" (instance $t))))"#
@@ -243,7 +258,7 @@ fn modules_that_call_each_other_share_the_stack() {
     }
 }
 
-/// One component calls another with a list, which the engine copies from memory to memory.
+/// One component calls another with a list, which wasmtime copies from memory to memory.
 #[test]
 fn components_inside_of_a_component_exchange_values() {
     let text = r#"(component
@@ -251,7 +266,8 @@ fn components_inside_of_a_component_exchange_values() {
             (core module $m
                 (memory (export "memory") 1)
                 (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
-                (func (export "sum") (param $at i32) (param $length i32) (result i32) (local $sum i32)
+                (func (export "sum") (param $at i32) (param $length i32) (result i32)
+                    (local $sum i32)
                     (loop $next
                         (if (local.get $length) (then
                             (local.set $length (i32.sub (local.get $length) (i32.const 1)))
@@ -287,7 +303,7 @@ fn components_inside_of_a_component_exchange_values() {
     );
 }
 
-/// Waits for so many handles, none of which is one.
+/// Waits for this many handles, none of which exists.
 fn polls(handles: u32) -> Status {
     let text = r#"(component
         (import "wasi:io/poll@0.2.0" (instance $poll

@@ -10,7 +10,7 @@ use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
 const KEY: &str = "(i32.const 0) (i32.const 3)";
 const READ: &str = "(call $read (i32.const 0) (i32.const 3) (i32.const 100))";
 const WRITE: &str = "(call $write (i32.const 0) (i32.const 3) (i32.const 3) (i32.const 5))";
-/// The value that was read, or `none`: a discriminant and a list.
+/// Prints the value that was read, or `none`: a discriminant and a list.
 const SHOW: &str = "(if (i32.load8_u (i32.const 100)) (then (call $print_list (i32.const 104))))";
 
 #[test]
@@ -22,13 +22,14 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     assert_eq!((execution.reads, execution.journal), (vec![read], vec![]));
     assert_eq!(start(&format!("{READ} {SHOW}")).output(), b"");
 
-    // A write is seen at once, and reads nothing.
+    // A write is visible at once, and reads nothing.
     let execution = start(&format!("{WRITE} {READ} {SHOW}")).value("key", "old").run();
     assert_eq!(execution.output, b"value");
     assert_eq!((execution.reads, execution.journal), (vec![], vec![written("key", Some("value"))]));
 
     let contains = format!(
-        "(i32.store8 (i32.const 200) (call $contains {KEY})) (call $print (i32.const 200) (i32.const 1))"
+        "(i32.store8 (i32.const 200) (call $contains {KEY}))
+            (call $print (i32.const 200) (i32.const 1))"
     );
     let execution = start(&contains).value("key", "old").run();
     let read = ReadEntry { key: "key".into(), value_hash: Some(Hash32::of(b"old")) };
@@ -37,7 +38,8 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     assert_eq!(start(&format!("{WRITE} {contains}")).output(), [1]);
 
     let remove = format!(
-        "(i32.store8 (i32.const 200) (call $remove {KEY})) (call $print (i32.const 200) (i32.const 1))"
+        "(i32.store8 (i32.const 200) (call $remove {KEY}))
+            (call $print (i32.const 200) (i32.const 1))"
     );
     let execution = start(&format!("{remove} {remove}")).value("key", "old").run();
     assert_eq!(execution.output, [1, 0]);
@@ -66,11 +68,12 @@ fn storage_limits_hold() {
 
 #[test]
 fn the_context_is_the_requests() {
-    // request-id at 0, contract-id at 8, block-height at 16, block-timestamp at 24, epoch-height at 32, random-seed at 40,
-    // signer-id at 48, predecessor-id at 56, attached-deposit at 64.
+    // request-id is at 0, contract-id at 8, block-height at 16, block-timestamp at 24, epoch-height
+    // at 32, random-seed at 40, signer-id at 48, predecessor-id at 56, attached-deposit at 64.
     let body = "(call $context (i32.const 800))
         (call $print (i32.const 800) (i32.const 8)) (call $print (i32.const 816) (i32.const 24))
-        (call $print_list (i32.const 808)) (call $print_list (i32.const 840)) (call $print_list (i32.const 848))
+        (call $print_list (i32.const 808)) (call $print_list (i32.const 840))
+        (call $print_list (i32.const 848))
         (call $print_list (i32.const 856)) (call $print_list (i32.const 864))";
     let context = context();
     let expected = [
@@ -115,7 +118,7 @@ fn what_a_component_hands_over_wrongly_is_a_trap() {
         ("(call $read (i32.const 0) (i32.const 3) (i32.const -4))", outside),
         ("(call $read (i32.const 0) (i32.const 3) (i32.const 101))", misuse),
         ("(call $context (i32.const 804))", misuse),
-        // The allocator answers with what is not there.
+        // The allocator answers with an address outside of the memory.
         (
             "(global.set $next (i32.const -65536)) (call $random (i32.const 9) (i32.const 100))",
             outside,

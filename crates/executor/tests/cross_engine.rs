@@ -1,4 +1,5 @@
-//! An independent interpreter, with a host of its own, comes to the same end, output, log, reads and journal.
+//! An independent interpreter, with a host of its own, comes to the same end, output, log, reads
+//! and journal as the executor.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -27,7 +28,7 @@ fn status(status: &Status) -> String {
     }
 }
 
-/// The interpreter's end in the executor's terms: reads by their hashes.
+/// What the interpreter found, in the executor's terms: values that were read by their hashes.
 fn assert_same(name: &str, execution: &Execution, ended: &Ended) {
     assert_eq!(status(&execution.status), ended.status, "{name}");
     assert_eq!(execution.output, ended.output, "{name}");
@@ -60,7 +61,7 @@ fn compare(name: &str, run: &Run) -> Option<String> {
 #[test]
 fn the_corpus_ends_the_same_way() {
     for (name, run) in corpus::guests() {
-        // Which NaN an operation makes is the interpreter's choice, where a stack ends its own affair.
+        // The interpreter chooses which NaN an operation makes, and where its stack ends.
         if name == "nans" || name == "deep" {
             continue;
         }
@@ -68,14 +69,14 @@ fn the_corpus_ends_the_same_way() {
     }
     for (name, code) in kernels::traps() {
         let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
-        // How deep a guest may go is the executor's bound.
+        // The bound on recursion is the executor's.
         if name != "deep" {
             compare(name, &run);
         }
     }
 }
 
-/// The interpreter's NaNs are the executor's once they are canonical.
+/// The NaNs of the interpreter are those of the executor once they are made canonical.
 #[test]
 fn nans_differ_in_nothing_but_their_payload() {
     let mut run = corpus::nans();
@@ -96,7 +97,7 @@ fn nans_differ_in_nothing_but_their_payload() {
     assert_eq!(output.len(), 8 * 8);
 }
 
-/// The kernels in text, made to print what they leave in memory.
+/// The kernels written as text, changed to print what they leave in memory.
 #[test]
 fn kernels_leave_the_same_memory() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../calibrate/kernels");
@@ -108,7 +109,8 @@ fn kernels_leave_the_same_memory() {
         }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let import = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))"#;
+        let import = r#"(module (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))"#;
         let text = text.replacen("(module", import, 1);
         let text = text.replacen(r#"(func (export "_start")"#, "(func $kernel", 1);
         let end = text.rfind(')').unwrap();
@@ -116,12 +118,15 @@ fn kernels_leave_the_same_memory() {
             r#"{} (func (export "_start") (local $at i32) (local $sum i64)
                 (call $kernel)
                 (loop $l
-                    (local.set $sum (i64.mul (i64.xor (local.get $sum) (i64.load (local.get $at))) (i64.const 0x100000001b3)))
-                    (br_if $l (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.const 0x200000))))
+                    (local.set $sum (i64.mul (i64.xor (local.get $sum) (i64.load (local.get $at)))
+                        (i64.const 0x100000001b3)))
+                    (br_if $l (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8)))
+                        (i32.const 0x200000))))
                 (i64.store (i32.const 0x200000) (local.get $sum))
                 (i64.store (i32.const 0x200008) (i64.const 0x800200000))
                 (i64.store (i32.const 0x200010) (i64.const 0x10000000000))
-                (drop (call $fd_write (i32.const 1) (i32.const 0x200008) (i32.const 2) (i32.const 0x200018)))))"#,
+                (drop (call $fd_write (i32.const 1) (i32.const 0x200008) (i32.const 2)
+                    (i32.const 0x200018)))))"#,
             &text[..end]
         ))
         .unwrap();
@@ -133,8 +138,8 @@ fn kernels_leave_the_same_memory() {
     assert!(compared > 10);
 }
 
-/// Guests as compilers make them: the Rust kernels, which check their own results, and the example guests where `scripts/wasm` has
-/// built them.
+/// Guests as compilers make them: the Rust kernels, which check their own results, and the example
+/// guests where `scripts/wasm` has built them.
 #[test]
 fn programs_of_some_size_end_the_same_way() {
     for (name, code) in kernels::kernels() {
@@ -159,8 +164,8 @@ fn programs_of_some_size_end_the_same_way() {
     }
 }
 
-/// Seeds of modules in which wasmi 2.0.0 divides by zero. The generator has put a check before each division of theirs that
-/// makes a divisor of zero one, so no engine may.
+/// Seeds of modules in which wasmi 2.0.0 divides by zero. The generator puts a check before each of
+/// their divisions that replaces a divisor of zero by one, so no engine may do that.
 const INTERPRETERS_FAULTS: &[u64] = &[838, 1_290];
 
 fn is_the_interpreters_fault(seed: u64, ended: &Ended) -> bool {
@@ -183,7 +188,7 @@ fn generated_modules_end_the_same_way() {
         });
         let execution = run.run();
         let end = match &execution.status {
-            // What the interpreter knows nothing of.
+            // The interpreter has no such limits.
             Status::StackOverflow | Status::LimitExceeded { .. } => status(&execution.status),
             _ => match interpreter::run(&run) {
                 Some(ended) if is_the_interpreters_fault(seed, &ended) => {

@@ -1,4 +1,5 @@
-//! The same job gives the same execution: again, on another thread, on an engine set up otherwise, beside others.
+//! The same job gives the same execution: when repeated, on another thread, with an executor that
+//! is configured differently, and beside other executions.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +8,7 @@ use common::{Run, corpus};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
 
-/// Those that try every route to a difference: what they could see is in `corpus`.
+/// Guests that try every way to see a difference; `corpus` says which.
 fn prying() -> Vec<(&'static str, Run)> {
     let guests =
         [("curious", corpus::curious()), ("deep", corpus::deep()), ("nans", corpus::nans())];
@@ -39,7 +40,8 @@ fn a_hundred_replays_are_identical() {
     }
 }
 
-/// What a guest is told is all that it can tell apart: another seed, block, caller or input shows, so the guest does look.
+/// A guest can tell executions apart only by what it is told. Another seed, block, caller or input
+/// shows in its output, which proves that the guest does look.
 #[test]
 fn the_curious_guest_sees_whatever_differs() {
     let first = corpus::curious().run();
@@ -79,7 +81,7 @@ fn neither_optimisation_nor_pools_nor_the_cache_change_anything() {
     }
 }
 
-/// A place of the pools must not be smaller than what a guest may have without them.
+/// A place of the pools must not be smaller than what a guest may have without pools.
 #[test]
 fn every_bound_is_the_same_with_pools() {
     let pooled =
@@ -88,11 +90,13 @@ fn every_bound_is_the_same_with_pools() {
     let grow_table = |table: &str, elements: u32| {
         Run::module(&format!(
             r#"(table $t {table} funcref) (func (export "_start")
-                (call $emit (i64.extend_i32_s (table.grow $t (ref.null func) (i32.const {elements})))))"#
+                (call $emit (i64.extend_i32_s
+                    (table.grow $t (ref.null func) (i32.const {elements})))))"#
         ))
         .limits(|limits| limits.table_elements = 1_000_000)
     };
-    let deep = "(func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1))) (drop (local.get 0)))";
+    let deep = "(func $f (param i64) (call $f (i64.add (local.get 0) (i64.const 1)))
+            (drop (local.get 0)))";
     let mut guests = vec![
         grow_table("1", 999_999),
         grow_table("1", 1_000_000),

@@ -1,13 +1,13 @@
-//! What [`ENGINE_VERSION`] stands for: a corpus of executions, and what each of them came to, written down for this
-//! number in `engine_version/N.txt`. Whatever moves needs a new number.
+//! What [`ENGINE_VERSION`] stands for: a corpus of executions, and what came of each of them under
+//! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number.
 //!
-//! To write the file of a new number: raise `ENGINE_VERSION` in `src/lib.rs`, then
+//! To write the file of a new number, raise `ENGINE_VERSION` in `src/version.rs`, then run
 //!
 //! ```text
-//! OUTLAYER_RECORD_ENGINE=yes cargo test --workspace --test engine_version
+//! UPDATE_SNAPSHOTS=1 cargo test --workspace --test engine_version
 //! ```
 //!
-//! A file that is there is never written again.
+//! A file that exists is never overwritten.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -41,7 +41,7 @@ fn executions() -> Vec<(String, Run)> {
     for (name, run) in corpus::guests() {
         both_meters(&mut all, &format!("wasi-p1 {name}"), &run);
     }
-    for (name, run) in bounded().into_iter().chain(refused()) {
+    for (name, run) in bounded().into_iter().chain(rejected()) {
         both_meters(&mut all, &name, &run);
     }
     all.extend(out_of_compute());
@@ -55,7 +55,7 @@ fn both_meters(all: &mut Vec<(String, Run)>, name: &str, run: &Run) {
     all.push((format!("{name}, gas"), by(run, Compute::Gas(GAS))));
 }
 
-/// The same guests with less than they need.
+/// The same guests with less fuel or gas than they need.
 fn out_of_compute() -> Vec<(String, Run)> {
     let mut all = Vec::new();
     let loops = Run::start("(call $log (i32.const 0) (i32.const 3)) (loop $l (br $l))");
@@ -105,26 +105,38 @@ fn bounded() -> Vec<(String, Run)> {
 }
 
 /// Code that is not run.
-fn refused() -> Vec<(String, Run)> {
+fn rejected() -> Vec<(String, Run)> {
     let module = |items: &str| Run::wat(&format!("(module {items})"));
     let whole = r#"(memory (export "memory") 1) (func (export "_start"))"#;
+    let mut cut_short = module(whole);
+    cut_short.code.truncate(20);
     let mut required = module(whole);
     required.kind = Some(GuestKind::Near);
     vec![
         ("no WebAssembly", Run::bytes(b"#!/bin/sh".to_vec())),
-        ("cut short", Run::bytes(wat::parse_str(format!("(module {whole})")).unwrap()[..20].to_vec())),
+        ("cut short", cut_short),
         ("no _start", module(r#"(memory (export "memory") 1)"#)),
         ("no memory", module(r#"(func (export "_start"))"#)),
         ("an unknown import", module(&format!(r#"(import "env" "f" (func)) {whole}"#))),
         ("another kind", required),
         ("threads", module(r#"(memory (export "memory") 1 1 shared) (func (export "_start"))"#)),
-        ("relaxed SIMD", module(&format!(
-            "{whole} (func (param v128) (result v128) (f32x4.relaxed_min (local.get 0) (local.get 0)))"
-        ))),
-        ("SIMD", module(&format!(
-            "{whole} (func (param v128) (result v128) (f32x4.min (local.get 0) (local.get 0)))"
-        ))),
-        ("a large function", module(&format!("{whole} (func {})", "(drop (i32.const 1))".repeat(70_000)))),
+        (
+            "relaxed SIMD",
+            module(&format!(
+                "{whole} (func (param v128) (result v128)
+                    (f32x4.relaxed_min (local.get 0) (local.get 0)))"
+            )),
+        ),
+        (
+            "SIMD",
+            module(&format!(
+                "{whole} (func (param v128) (result v128) (f32x4.min (local.get 0) (local.get 0)))"
+            )),
+        ),
+        (
+            "a large function",
+            module(&format!("{whole} (func {})", "(drop (i32.const 1))".repeat(70_000))),
+        ),
     ]
     .into_iter()
     .map(|(name, run)| (format!("code: {name}"), run))
@@ -132,20 +144,27 @@ fn refused() -> Vec<(String, Run)> {
 }
 
 fn wasi_p2() -> Vec<(String, Run)> {
-    let clocks = "(drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))
-        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))
+    let clocks = "(drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))
         (i64.store (i32.const 100) (i64.const 77)) (i32.store (i32.const 116) (i32.const 1))
         (i64.store (i32.const 124) (i64.const 31536000000000000))
-        (call $errno (call $poll_oneoff (i32.const 100) (i32.const 200) (i32.const 1) (i32.const 300)))
-        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))";
-    let random = "(call $errno (call $random_get (i32.const 0) (i32.const 61))) (call $print (i32.const 0) (i32.const 61))";
-    let deep = r#"(if (i32.eqz (local.get $i)) (then (call $write (i32.const 2) (i32.const 0) (i32.const 4)) unreachable))"#;
+        (call $errno (call $poll_oneoff (i32.const 100) (i32.const 200) (i32.const 1)
+            (i32.const 300)))
+        (drop (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))";
+    let random = "(call $errno (call $random_get (i32.const 0) (i32.const 61)))
+        (call $print (i32.const 0) (i32.const 61))";
+    let deep = r#"(if (i32.eqz (local.get $i))
+            (then (call $write (i32.const 2) (i32.const 0) (i32.const 4)) unreachable))"#;
     let storage = r#"(call $read (i32.const 0) (i32.const 3) (i32.const 100))
         (call $print (i32.load (i32.const 104)) (i32.load (i32.const 108)))
         (call $write (i32.const 0) (i32.const 2) (i32.const 3) (i32.const 5))
         (drop (call $remove (i32.const 1) (i32.const 2)))
         (call $line (i32.const 3) (i32.const 5))
-        (call $random (i32.const 32) (i32.const 200)) (call $print (i32.load (i32.const 200)) (i32.load (i32.const 204)))"#;
+        (call $random (i32.const 32) (i32.const 200))
+        (call $print (i32.load (i32.const 200)) (i32.load (i32.const 204)))"#;
     vec![
         ("nothing", components::wasi("")),
         ("echo", components::wasi(corpus::ECHO).input("what is said")),
@@ -168,7 +187,7 @@ fn wasi_p2() -> Vec<(String, Run)> {
     .collect()
 }
 
-/// A contract with a method for each thing.
+/// A contract with a method for each kind of host function.
 const CONTRACT: &str = r#"(module
     (import "env" "input" (func $input (param i64)))
     (import "env" "register_len" (func $register_len (param i64) (result i64)))
@@ -191,20 +210,25 @@ const CONTRACT: &str = r#"(module
         (call $read_register (local.get 0) (i64.const 1000))
         (call $value_return (call $register_len (local.get 0)) (i64.const 1000)))
     (func $return_word (param i64)
-        (i64.store (i32.const 1000) (local.get 0)) (call $value_return (i64.const 8) (i64.const 1000)))
+        (i64.store (i32.const 1000) (local.get 0))
+        (call $value_return (i64.const 8) (i64.const 1000)))
     (func (export "echo") (call $input (i64.const 1)) (call $return_register (i64.const 1)))
     (func (export "hash")
-        (call $random_seed (i64.const 1)) (call $sha256 (i64.const -1) (i64.const 1) (i64.const 2)) (call $return_register (i64.const 2)))
+        (call $random_seed (i64.const 1)) (call $sha256 (i64.const -1) (i64.const 1) (i64.const 2))
+        (call $return_register (i64.const 2)))
     (func (export "time") (call $return_word (call $block_timestamp)))
     (func (export "gas") (call $return_word (i64.sub (call $prepaid_gas) (call $used_gas))))
     (func (export "storage")
         (drop (call $storage_read (i64.const 4) (i64.const 0) (i64.const 1)))
-        (drop (call $storage_write (i64.const 4) (i64.const 0) (i64.const 5) (i64.const 4) (i64.const 2)))
-        (drop (call $storage_write (i64.const 3) (i64.const 0) (i64.const 5) (i64.const 4) (i64.const 2)))
+        (drop (call $storage_write (i64.const 4) (i64.const 0) (i64.const 5) (i64.const 4)
+            (i64.const 2)))
+        (drop (call $storage_write (i64.const 3) (i64.const 0) (i64.const 5) (i64.const 4)
+            (i64.const 2)))
         (drop (call $storage_remove (i64.const 2) (i64.const 0) (i64.const 3))))
     (func (export "logs")
         (call $log_utf8 (i64.const 4) (i64.const 0)) (call $log_utf8 (i64.const 5) (i64.const 4)))
-    (func (export "panic") (call $log_utf8 (i64.const 4) (i64.const 0)) (call $panic_utf8 (i64.const 5) (i64.const 4)))
+    (func (export "panic") (call $log_utf8 (i64.const 4) (i64.const 0))
+        (call $panic_utf8 (i64.const 5) (i64.const 4)))
     (func (export "trap") unreachable)
     (func (export "promise") (drop (call $promise_batch_create (i64.const 8) (i64.const 9))))
     (func $deep (call $deep))
@@ -256,7 +280,7 @@ fn status(status: &Status) -> String {
     }
 }
 
-/// The first 16 digits of the SHA-256, which is a difference's chance of hiding of 1 in 2^64.
+/// The first 16 digits of the SHA-256. A difference stays hidden with a chance of 1 in 2^64.
 fn digest(bytes: &[u8]) -> String {
     if bytes.is_empty() { "-".to_owned() } else { Hash32::of(bytes).to_string()[..16].to_owned() }
 }
@@ -282,20 +306,22 @@ fn recorded_path() -> PathBuf {
 #[test]
 fn nothing_moves_without_a_new_engine_version() {
     let mut found = format!(
-        "# Engine version {}, NEAR's configuration {NEAR_CONFIG_VERSION}. Written by crates/executor/tests/engine_version.rs, which says how.\n\
-         # execution | status | used | output | journal | reads | logs (the first 16 digits of each SHA-256, journal and reads as borsh)\n",
+        "# Engine version {}, NEAR's configuration {NEAR_CONFIG_VERSION}. \
+         Written by crates/executor/tests/engine_version.rs, which says how.\n\
+         # execution | status | used | output | journal | reads | logs \
+         (the first 16 digits of each SHA-256, journal and reads as borsh)\n",
         ENGINE_VERSION.0
     );
     for (name, mut run) in executions() {
         writeln!(found, "{}", line(&name, &run.run())).unwrap();
     }
     let path = recorded_path();
-    if std::env::var_os("OUTLAYER_RECORD_ENGINE").is_some() && !path.exists() {
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() && !path.exists() {
         fs::write(&path, &found).unwrap();
     }
     let recorded = fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}\nengine version {} has no record; write it with OUTLAYER_RECORD_ENGINE=yes",
+            "{}: {error}\nengine version {} has no record; write it with UPDATE_SNAPSHOTS=1",
             path.display(),
             ENGINE_VERSION.0
         )
@@ -304,13 +330,14 @@ fn nothing_moves_without_a_new_engine_version() {
     let moved = difference(&recorded, &found);
     assert!(
         moved.is_empty(),
-        "engine version {} gives other results than it did: raise ENGINE_VERSION in crates/executor/src/lib.rs and \
-         write the new number's record with OUTLAYER_RECORD_ENGINE=yes (or undo what changed them)\n{moved}",
+        "engine version {} gives other results than it did: raise ENGINE_VERSION in \
+         crates/executor/src/version.rs and write the new number's record with UPDATE_SNAPSHOTS=1 \
+         (or undo what changed them)\n{moved}",
         ENGINE_VERSION.0
     );
 }
 
-/// The lines that only one of the two has.
+/// The lines that are in only one of the two.
 fn difference(recorded: &str, found: &str) -> String {
     let lacking = |these: &str, those: &str, sign: char| -> String {
         let those: std::collections::BTreeSet<&str> = those.lines().collect();
@@ -329,7 +356,7 @@ fn a_difference_is_shown() {
     assert_eq!(difference("a | 1\nb | 2\n", "a | 1\nb | 3\n"), "- b | 2\n+ b | 3\n");
 }
 
-/// The corpus has every kind of guest, and every verdict under each meter.
+/// Checks that the corpus has every kind of guest, and every verdict under each meter.
 fn is_complete(recorded: &str) {
     for part in [
         "completed",

@@ -1,9 +1,10 @@
-//! Floating-point corner cases. Every expected bit is what IEEE 754 and WebAssembly's rules say, with the one choice that
-//! they leave open made as the executor makes it: a NaN that an operation makes is the positive quiet NaN without a
-//! payload.
+//! Floating-point corner cases. Every expected bit is what IEEE 754 and WebAssembly's rules say.
+//! They leave one choice open, which the executor makes: a NaN that an operation makes is the
+//! positive quiet NaN without a payload.
 //!
-//! Operands come from the input, so that no compiler knows them, and once more as constants, so that one may fold them. Results go
-//! through the memory to the output. Each case runs optimised and not, and under both meters.
+//! Operands come from the input, so that no compiler knows them, and once more as constants, so
+//! that a compiler may fold them. Results go through the memory to the output. Each case runs with
+//! and without optimisation, and under both meters.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -32,7 +33,8 @@ const ONE_32: u64 = 0x3f80_0000;
 const MAX: u64 = 0x7fef_ffff_ffff_ffff;
 const MAX_32: u64 = 0x7f7f_ffff;
 
-/// An operator, the types of its operands and of its result (`d` f64, `s` f32, `l` i64, `i` i32), operands, result.
+/// An operator, the types of its operands and of its result (`d` f64, `s` f32, `l` i64, `i` i32),
+/// operands, result.
 type Case = (&'static str, &'static str, &'static [u64], u64);
 
 const ARITHMETIC: &[Case] = &[
@@ -49,14 +51,14 @@ const ARITHMETIC: &[Case] = &[
     ("f64.div", "ddd", &[ONE, SIGN], INF | SIGN),
     ("f64.add", "ddd", &[INF, ONE], INF),
     ("f64.sqrt", "dd", &[INF], INF),
-    // NaNs out of none.
+    // NaNs made of numbers.
     ("f64.add", "ddd", &[INF, INF | SIGN], NAN),
     ("f64.sub", "ddd", &[INF, INF], NAN),
     ("f64.mul", "ddd", &[INF, SIGN], NAN),
     ("f64.div", "ddd", &[0, SIGN], NAN),
     ("f64.div", "ddd", &[INF, INF], NAN),
     ("f64.sqrt", "dd", &[MINUS_ONE], NAN),
-    // NaNs out of NaNs.
+    // NaNs made of NaNs.
     ("f64.add", "ddd", &[SIGNALLING, ONE], NAN),
     ("f64.sub", "ddd", &[ONE, QUIET], NAN),
     ("f64.mul", "ddd", &[QUIET, SIGNALLING], NAN),
@@ -66,7 +68,7 @@ const ARITHMETIC: &[Case] = &[
     ("f64.floor", "dd", &[QUIET], NAN),
     ("f64.trunc", "dd", &[SIGNALLING], NAN),
     ("f64.nearest", "dd", &[QUIET], NAN),
-    // Rounding to the nearest, ties to even: 1 + 2^-53 is half way, the next number up is not.
+    // Rounding to the nearest, ties to even: 1 + 2^-53 is half way, the next larger number is not.
     ("f64.add", "ddd", &[ONE, 0x3ca0_0000_0000_0000], ONE),
     ("f64.add", "ddd", &[ONE, 0x3ca0_0000_0000_0001], ONE + 1),
     ("f64.add", "ddd", &[ONE + 1, 0x3ca0_0000_0000_0000], ONE + 2),
@@ -75,7 +77,8 @@ const ARITHMETIC: &[Case] = &[
     // The largest number and half of its last place, and less than half.
     ("f64.add", "ddd", &[MAX, 0x7c90_0000_0000_0000], INF),
     ("f64.add", "ddd", &[MAX, 0x7c8f_ffff_ffff_ffff], MAX),
-    // Subnormal numbers are kept: sums, the first normal number, halves of one and of three of the smallest.
+    // Subnormal numbers are not flushed to zero: sums, the first normal number, halves of once and
+    // three times the smallest.
     ("f64.add", "ddd", &[1, 1], 2),
     ("f64.add", "ddd", &[0x000f_ffff_ffff_ffff, 1], 0x0010_0000_0000_0000),
     ("f64.mul", "ddd", &[1, 0x3fe0_0000_0000_0000], 0),
@@ -180,7 +183,7 @@ const CONVERSIONS: &[Case] = &[
     ("f64.convert_i64_s", "ld", &[1 << 63], 0xc3e0_0000_0000_0000),
     ("f64.convert_i32_u", "id", &[0xffff_ffff], 0x41ef_ffff_ffe0_0000),
     ("f64.convert_i32_s", "id", &[0xffff_ffff], MINUS_ONE),
-    // 2^24 + 1 and 2^24 + 3; then what must not be rounded twice.
+    // 2^24 + 1 and 2^24 + 3; then numbers that must not be rounded twice.
     ("f32.convert_i32_s", "is", &[16_777_217], 0x4b80_0000),
     ("f32.convert_i32_s", "is", &[16_777_219], 0x4b80_0002),
     ("f32.convert_i64_s", "ls", &[0x7fff_ff40_0000_0000], 0x5eff_fffe),
@@ -202,16 +205,16 @@ const CONVERSIONS: &[Case] = &[
     ("f64.promote_f32", "sd", &[SIGN_32], SIGN),
     ("f64.promote_f32", "sd", &[SIGNALLING_32], NAN),
     ("f64.promote_f32", "sd", &[QUIET_32], NAN),
-    // Bits that are only looked at in another way.
+    // Reinterpreted bits.
     ("i64.reinterpret_f64", "dl", &[SIGNALLING], SIGNALLING),
     ("f64.reinterpret_i64", "ld", &[QUIET], QUIET),
     ("i32.reinterpret_f32", "si", &[SIGNALLING_32], SIGNALLING_32),
     ("f32.reinterpret_i32", "is", &[QUIET_32], QUIET_32),
 ];
 
-/// Where the input lies.
+/// The address of the input.
 const OPERANDS: usize = 1_024;
-/// Where results go.
+/// The address of the results.
 const RESULTS: usize = 32_768;
 
 fn name(ty: char) -> &'static str {
@@ -236,8 +239,10 @@ fn constant(ty: char, bits: u64) -> String {
     }
 }
 
-const READ_OPERANDS: &str = "(i32.store (i32.const 0) (i32.const 1024)) (i32.store (i32.const 4) (i32.const 30000))
-    (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))";
+const READ_OPERANDS: &str = "(i32.store (i32.const 0) (i32.const 1024))
+    (i32.store (i32.const 4) (i32.const 30000))
+    (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))
+        (then unreachable))";
 
 /// A guest that computes each case into a word of its output.
 fn guest(cases: &[Case], operand: impl Fn(char, usize, u64) -> String) -> Run {
@@ -280,7 +285,8 @@ fn every_operation_gives_the_bits_that_the_rules_say() {
                         assert_eq!(
                             found,
                             *expected,
-                            "{operator} {given:x?} from {operands}, {}, optimised: {optimised}: {found:#x}, not {expected:#x}",
+                            "{operator} {given:x?} from {operands}, {}, optimised: {optimised}: \
+                             {found:#x}, not {expected:#x}",
                             compute.meter()
                         );
                     }
@@ -319,7 +325,8 @@ fn a_conversion_out_of_range_traps() {
     }
 }
 
-/// Locals, globals, parameters, results, choices and the memory only move a number: all of its bits arrive.
+/// Locals, globals, parameters, results, `select` and the memory only move a number: all of its
+/// bits arrive.
 #[test]
 fn what_only_moves_a_number_keeps_its_bits() {
     for (ty, bits) in [
@@ -338,7 +345,8 @@ fn what_only_moves_a_number_keeps_its_bits() {
                 (select (global.get $g) ({float}.const 2) (i32.const 1)))
             (func (export "_start") {READ_OPERANDS}
                 ({float}.store (i32.const 2048) (call $same {operand}))
-                ({float}.store (i32.const 2056) (block $b (result {float}) (br $b ({float}.load (i32.const 2048)))))
+                ({float}.store (i32.const 2056)
+                    (block $b (result {float}) (br $b ({float}.load (i32.const 2048)))))
                 (memory.copy (i32.const 2064) (i32.const 2056) (i32.const 8))
                 ({float}.store (i32.const 2072) (if (result {float}) (i32.load (i32.const 8))
                     (then ({float}.load (i32.const 2064))) (else ({float}.const nan))))
@@ -373,7 +381,7 @@ fn vectors_follow_the_same_rules() {
         two("f64x2.max", [SIGN, ONE], [0, SIGNALLING], [0, NAN]),
         two("f64x2.add", [SIGNALLING, INF], [ONE, INF | SIGN], [NAN, NAN]),
         two("f64x2.div", [ONE, 0], [SIGN, 0], [INF | SIGN, NAN]),
-        // The second where it is less (or greater), else the first, as it is.
+        // The second operand where it is less (or greater), else the first, unchanged.
         two("f64x2.pmin", [0, SIGNALLING], [SIGN, ONE], [0, SIGNALLING]),
         two("f64x2.pmax", [SIGN, ONE], [0, QUIET], [SIGN, ONE]),
         two("f64x2.eq", [NAN, 0], [NAN, SIGN], [0, u64::MAX]),
@@ -411,7 +419,8 @@ fn vectors_follow_the_same_rules() {
         ),
     ] {
         let body = format!(
-            "{READ_OPERANDS} (v128.store (i32.const {RESULTS}) {operation}) (call $print (i32.const {RESULTS}) (i32.const 16))"
+            "{READ_OPERANDS} (v128.store (i32.const {RESULTS}) {operation})
+                (call $print (i32.const {RESULTS}) (i32.const 16))"
         );
         let input: Vec<u8> = a.into_iter().chain(b).flat_map(u64::to_le_bytes).collect();
         let mut run = Run::start(&body).input(input);

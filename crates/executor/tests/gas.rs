@@ -1,4 +1,4 @@
-//! The gas meter: what a node would count for the same bytes, to the unit.
+//! The gas meter counts what a NEAR node counts for the same bytes, to the unit.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -10,7 +10,7 @@ use outlayer_protocol::{Compute, Limit, Status};
 
 const PLENTY: u64 = 100_000_000_000_000;
 
-/// With the memory that a node gives a contract.
+/// The memory that a node gives a contract.
 fn run(code: &[u8], gas: u64) -> Run {
     Run::bytes(code.to_vec()).limits(|limits| {
         limits.compute = Compute::Gas(gas);
@@ -134,15 +134,19 @@ fn a_charge_beyond_64_bits_uses_the_limit() {
 fn a_guest_behaves_as_under_the_fuel_meter() {
     let body = r#"
         (call $random_fill (i32.const 0) (i32.const 64)) (call $print (i32.const 0) (i32.const 64))
-        (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))) (call $emit (i64.load (i32.const 0)))
+        (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0)))
+        (call $emit (i64.load (i32.const 0)))
         (drop (call $fd_read (i32.const 0) (i32.const 128) (i32.const 0) (i32.const 0)))
-        (call $emit (i64.extend_i32_s (memory.grow (i32.const 1)))) (call $emit (i64.extend_i32_s (memory.size)))
+        (call $emit (i64.extend_i32_s (memory.grow (i32.const 1))))
+        (call $emit (i64.extend_i32_s (memory.size)))
         (i32.store8 (i32.const 0) (i32.const 107))
-        (call $emit (call $storage_read (i32.const 0) (i32.const 1) (i32.const 100) (i32.const 100)))
+        (call $emit (call $storage_read (i32.const 0) (i32.const 1) (i32.const 100)
+            (i32.const 100)))
         (call $print (i32.const 100) (i32.const 5))
         (call $storage_write (i32.const 100) (i32.const 2) (i32.const 0) (i32.const 9))
         (call $emit (i64.extend_i32_s (call $storage_remove (i32.const 0) (i32.const 1))))
-        (drop (call $context_read (i32.const 0) (i32.const 500))) (call $log (i32.const 0) (i32.const 64))"#;
+        (drop (call $context_read (i32.const 0) (i32.const 500)))
+        (call $log (i32.const 0) (i32.const 64))"#;
     let guest = || Run::start(body).value("k", "value").input("input");
     let fuel = guest().run();
     let gas = guest().limits(|limits| limits.compute = Compute::Gas(PLENTY)).run();
@@ -151,7 +155,7 @@ fn a_guest_behaves_as_under_the_fuel_meter() {
         (&gas.status, &gas.output, &gas.logs, &gas.reads, &gas.journal),
         (&fuel.status, &fuel.output, &fuel.logs, &fuel.reads, &fuel.journal)
     );
-    // The same again, and just enough.
+    // Once more, with a limit that is just enough.
     let used = gas.used.amount();
     assert_eq!(guest().limits(|limits| limits.compute = Compute::Gas(used)).run(), gas);
     let short = guest().limits(|limits| limits.compute = Compute::Gas(used - 1)).run();
@@ -161,8 +165,8 @@ fn a_guest_behaves_as_under_the_fuel_meter() {
 /// NEAR's fees at protocol 88.
 #[test]
 fn the_hosts_work_is_paid_for_by_nears_fees() {
-    // Each body with an argument; only the difference between two lengths of it is looked at, and the two modules
-    // have the same number of bytes.
+    // Each body has a length as its argument. Only the difference between two lengths is looked at,
+    // and the two modules have the same number of bytes.
     let used = |body: &str, first: u32| {
         Run::start(&body.replace("BYTES", &first.to_string()))
             .limits(|limits| {
@@ -184,7 +188,8 @@ fn the_hosts_work_is_paid_for_by_nears_fees() {
             3_801_333 + 31_018_539,
         ),
         (
-            "(drop (call $storage_read (i32.const 0) (i32.const 1) (i32.const 0) (i32.const BYTES)))",
+            "(drop (call $storage_read (i32.const 0) (i32.const 1) (i32.const 0)
+                    (i32.const BYTES)))",
             2_723_772,
         ),
     ] {
@@ -207,9 +212,11 @@ fn storage_costs_what_the_table_says() {
     let text = |body: &str| {
         Run::wat(&format!(
             r#"(module
-                (import "outlayer" "storage_read" (func $storage_read (param i32 i32 i32 i32) (result i64)))
+                (import "outlayer" "storage_read"
+                    (func $storage_read (param i32 i32 i32 i32) (result i64)))
                 (import "outlayer" "storage_write" (func $storage_write (param i32 i32 i32 i32)))
-                (import "outlayer" "storage_remove" (func $storage_remove (param i32 i32) (result i32)))
+                (import "outlayer" "storage_remove"
+                    (func $storage_remove (param i32 i32) (result i32)))
                 (memory (export "memory") 1) (data (i32.const 0) "key")
                 (func (export "_start") {body}))"#
         ))
@@ -221,7 +228,7 @@ fn storage_costs_what_the_table_says() {
         |bytes: u64| 2_803_794_861 + bytes * 2_723_772,
         2_280_000_000 * outlayer_executor::gas::TRIE_NODES,
     );
-    // A frame of 64 bytes is entered: 8 operators.
+    // Entering a frame of 64 bytes costs as much as 8 operators.
     let entry = 8 * op;
     assert_eq!(cost(text("")), entry);
     let call =
@@ -311,11 +318,16 @@ fn what_is_refused_under_fuel_is_refused_in_the_same_words() {
         r#"(module (func (export "_start")))"#,
         r#"(module (memory (export "memory") 1) (func (export "_start") (param i32)))"#,
         r#"(module (func (export "_start")) (global (export "memory") i32 (i32.const 1)))"#,
-        r#"(module (import "env" "f" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
-        r#"(module (import "internal" "finite_wasm_gas" (func (param i64))) (memory (export "memory") 1) (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "fd_wrong" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
-        r#"(module (import "wasi_snapshot_preview1" "m" (memory 1)) (export "memory" (memory 0)) (func (export "_start")))"#,
+        r#"(module (import "env" "f" (func)) (memory (export "memory") 1)
+                (func (export "_start")))"#,
+        r#"(module (import "internal" "finite_wasm_gas" (func (param i64)))
+                (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_wrong" (func)) (memory (export "memory") 1)
+                (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1)
+                (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "m" (memory 1)) (export "memory" (memory 0))
+                (func (export "_start")))"#,
     ] {
         let code = wat::parse_str(text).unwrap();
         let fuel = Run::bytes(code.clone()).status();
@@ -351,11 +363,19 @@ fn limits_hold_under_the_gas_meter_too() {
         trapped("memory out of bounds")
     );
     assert_eq!(
-        gas(Run::wat(r#"(module (memory (export "memory") 1) (func (export "_start")) (export "outlayer:stack" (func 0)))"#)).status(),
+        gas(Run::wat(
+            r#"(module (memory (export "memory") 1) (func (export "_start"))
+                (export "outlayer:stack" (func 0)))"#
+        ))
+        .status(),
         Status::Completed
     );
     assert_eq!(
-        Run::wat(r#"(module (memory (export "memory") 1) (func (export "_start")) (export "outlayer:stack" (func 0)))"#).status(),
+        Run::wat(
+            r#"(module (memory (export "memory") 1) (func (export "_start"))
+                (export "outlayer:stack" (func 0)))"#
+        )
+        .status(),
         invalid("the export \"outlayer:stack\" is reserved")
     );
 }

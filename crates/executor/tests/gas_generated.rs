@@ -1,4 +1,5 @@
-//! The gas meter on generated modules: what a node would count, to the unit, however they end.
+//! The gas meter counts on generated modules what a NEAR node counts, to the unit, however they
+//! end.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,7 +16,7 @@ use rand_chacha::{
 use wasm_smith::{Config, Module};
 use wasmparser::{CompositeInnerType, Parser, Payload};
 
-/// Enough for loading, and for some hundred thousand operators.
+/// Enough to load a module, and for some hundred thousand operators.
 const GAS: u64 = 1_000_000_000_000;
 const SEEDS: u64 = 2_000;
 
@@ -50,7 +51,8 @@ fn generate(seed: u64) -> Option<Vec<u8>> {
     into_command(&module.to_bytes())
 }
 
-/// Gives the module NEAR's memory, and exports it and the first function without parameters and results as `_start`.
+/// Gives the module NEAR's memory and exports it, and exports the first function without parameters
+/// and results as `_start`.
 fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     let (mut plain, mut start) = (Vec::new(), None);
     for payload in Parser::new(0).parse_all(code) {
@@ -71,7 +73,7 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     }
     let start = u8::try_from(start?).ok()?;
     let exports = [&[2, 6][..], b"_start", &[0, start, 6], b"memory", &[2, 0]].concat();
-    // 1,024 to 2,048 pages.
+    // At least 1,024 pages and at most 2,048.
     let memory = [1, 1, 0x80, 0x08, 0x80, 0x10];
     let mut out = code[..8].to_vec();
     let mut exported = false;
@@ -103,7 +105,7 @@ fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-/// Whether a node ended a call for want of gas.
+/// Whether a node ended the call because no gas was left.
 fn wanted_gas(aborted: Option<&FunctionCallError>) -> bool {
     matches!(
         aborted,
@@ -120,7 +122,8 @@ fn with_gas(code: &[u8], gas: u64) -> Run {
     })
 }
 
-/// Wherever the gas ends, loading, a start function or any charge on the way, both stop there and have used all of it.
+/// Wherever the gas ends (while loading, in a start function, or at any charge on the way), both
+/// stop there and have used all of it.
 #[test]
 fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
     let mut points = ChaCha20Rng::seed_from_u64(1);
@@ -135,7 +138,7 @@ fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
         let used = whole.used.amount();
         let loading = 35_445_963 + 1_089_295 * code.len() as u64;
         let ends = [used - 1, loading, loading - 1].into_iter().chain((0..5).map(|_| {
-            // Anywhere between the two.
+            // A limit anywhere between the two.
             loading + points.next_u64() % (used - loading).max(1)
         }));
         for end in ends.filter(|end| *end < used) {
@@ -156,8 +159,9 @@ fn gas_that_ends_anywhere_ends_here_as_on_a_node() {
     assert!(modules > 50 && stopped > 300);
 }
 
-/// What the generated modules hold, so that agreeing about them means something. Bulk operators want three operands and are rare in them:
-/// two of the kernels are about those.
+/// The generated modules contain enough operators of each kind for the agreement to mean something.
+/// Bulk operators take three operands and are rare in generated code; two of the kernels are about
+/// them.
 #[test]
 fn the_generated_modules_use_what_the_meter_charges_for() {
     let mut seen = std::collections::BTreeMap::new();
@@ -236,7 +240,8 @@ fn every_generated_module_costs_what_it_costs_on_a_node() {
         assert!(agree, "{context}");
     }
     println!(
-        "{completed} completed, {trapped} trapped, {exhausted} out of gas, {overflowed} stack overflows"
+        "{completed} completed, {trapped} trapped, {exhausted} out of gas, \
+         {overflowed} stack overflows"
     );
     assert!(completed > 50 && trapped > 50 && exhausted > 10 && overflowed > 10);
 }

@@ -1,4 +1,4 @@
-//! Every limit, met by a guest that wants more.
+//! Every limit, exceeded by a guest that wants more.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -27,7 +27,8 @@ fn what_a_guest_uses_is_just_enough() {
         "",
         "(drop (i32.add (i32.const 1) (i32.const 2)))",
         "(call $errno (i32.const 1))",
-        "(local.set $i (i32.const 5000)) (loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))",
+        "(local.set $i (i32.const 5000))
+            (loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))",
         "(memory.fill (i32.const 0) (i32.const 1) (i32.const 3000))",
         "(call $proc_exit (i32.const 0))",
     ];
@@ -68,9 +69,9 @@ fn operators_calls_and_bulk_operators_cost_what_is_documented() {
         assert_eq!(execution.status, Status::Completed);
         execution.used.amount()
     };
-    // Entering `_start`, and its check of the stack.
+    // Entering `_start`, and the check of its stack.
     let empty = used(r#"(func (export "_start"))"#);
-    assert_eq!(empty, 1 + outlayer_executor::fuel::STACK_ACCOUNTING_LEAF);
+    assert_eq!(empty, 1 + outlayer_executor::fuel::STACK_METERING_LEAF);
     let leaf = |body: &str| used(&format!(r#"(func (export "_start") {body})"#)) - empty;
     assert_eq!(leaf("nop (block) (loop)"), 0);
     assert_eq!(leaf("(drop (i32.add (i32.const 1) (i32.const 2)))"), 3);
@@ -78,7 +79,7 @@ fn operators_calls_and_bulk_operators_cost_what_is_documented() {
     assert_eq!(leaf("(memory.copy (i32.const 0) (i32.const 9) (i32.const 1000))"), 4 + 1_000);
     assert_eq!(leaf("(drop (memory.grow (i32.const 3)))"), 2 + 3);
     let calls = used(r#"(func $f) (func (export "_start") (call $f))"#);
-    assert_eq!(calls, 1 + outlayer_executor::fuel::STACK_ACCOUNTING + 1 + empty);
+    assert_eq!(calls, 1 + outlayer_executor::fuel::STACK_METERING + 1 + empty);
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn the_hosts_work_is_paid_for_by_the_byte() {
     let random =
         |bytes: u32| used(&format!("(call $random_fill (i32.const 0) (i32.const {bytes}))"));
     assert_eq!(random(30_000) - random(0), 30_000);
-    // And what cannot be paid for is not done.
+    // What cannot be paid for is not done.
     let execution = Run::start("(call $log (i32.const 0) (i32.const 30000))").fuel(10_000).run();
     assert_eq!((execution.status, execution.logs.len()), (Status::OutOfFuel, 0));
 }
@@ -140,7 +141,7 @@ fn growth_beyond_the_modules_own_maximum_fails_as_specified() {
             (if (i32.ne (memory.grow (i32.const 1)) (i32.const 1)) (then unreachable))
             (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
             (if (i32.ne (memory.grow (i32.const -1)) (i32.const -1)) (then unreachable))))"#;
-    // Asking for 2^32 - 1 pages costs as much, though there are none to have.
+    // Asking for 2^32 - 1 pages costs as much, even though the guest does not get them.
     assert_eq!(Run::wat(text).fuel(5_000_000_000).status(), Status::Completed);
     assert_eq!(Run::wat(text).fuel(4_000_000_000).status(), Status::OutOfFuel);
 }
@@ -162,7 +163,8 @@ fn tables_count_in_all() {
     let grow = "(drop (table.grow 0 (ref.null func) (i32.const 40)))";
     assert_eq!(run("(table 60 funcref)", grow, 100), Status::Completed);
     assert_eq!(run("(table 61 funcref)", grow, 100), exceeded(Limit::TableElements, 100));
-    let own = "(if (i32.ne (table.grow 0 (ref.null func) (i32.const 40)) (i32.const -1)) (then unreachable))";
+    let own = "(if (i32.ne (table.grow 0 (ref.null func) (i32.const 40)) (i32.const -1))
+            (then unreachable))";
     assert_eq!(run("(table 60 70 funcref)", own, 100), Status::Completed);
 }
 
@@ -213,8 +215,10 @@ fn endless_recursion_is_a_stack_overflow() {
     for items in [
         r#"(func $f (call $f)) (func (export "_start") (call $f))"#,
         r#"(func $f (export "_start") (call $f))"#,
-        r#"(func $f (param i64 i64) (result i64 i64) (call $f (local.get 1) (local.get 0))) (func (export "_start") (drop (drop (call $f (i64.const 0) (i64.const 1)))))"#,
-        r#"(type $t (func)) (table 1 funcref) (elem (i32.const 0) $f) (func $f (call_indirect (type $t) (i32.const 0))) (func (export "_start") (call $f))"#,
+        r#"(func $f (param i64 i64) (result i64 i64) (call $f (local.get 1) (local.get 0)))
+            (func (export "_start") (drop (drop (call $f (i64.const 0) (i64.const 1)))))"#,
+        r#"(type $t (func)) (table 1 funcref) (elem (i32.const 0) $f)
+            (func $f (call_indirect (type $t) (i32.const 0))) (func (export "_start") (call $f))"#,
     ] {
         assert_eq!(
             Run::module(items).fuel(1_000_000_000).status(),
@@ -232,10 +236,11 @@ fn a_start_function_overflows_like_any_other() {
 
 #[test]
 fn the_depth_reached_is_the_accountings_alone() {
-    // Each frame needs 64 bytes, 4 for its parameter, and the operands of its widest place.
+    // Each frame needs 64 bytes, 4 for its parameter, and room for the most operands at one place.
     let deep = |depth: u32| {
         let items = format!(
-            r#"(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1))))))
+            r#"(func $f (param i32) (if (local.get 0)
+                    (then (call $f (i32.sub (local.get 0) (i32.const 1))))))
                (func (export "_start") (call $f (i32.const {depth})))"#
         );
         Run::module(&items).status()
@@ -246,7 +251,8 @@ fn the_depth_reached_is_the_accountings_alone() {
     assert_eq!(deep(depth + 1), Status::StackOverflow);
 }
 
-/// Frames made as large as a compiler makes them: values that it keeps over a call because the code computes them again.
+/// Frames as large as a compiler can be made to make them: it keeps values over a call because the
+/// code computes them again.
 #[test]
 fn the_bound_is_met_before_the_native_stack_ends() {
     type Kind = fn(usize) -> String;
@@ -267,7 +273,8 @@ fn the_bound_is_met_before_the_native_stack_ends() {
         },
         |i| {
             format!(
-                "(v128.store offset={} (i32.const 0) (i64x2.mul (i64x2.splat (local.get 1)) (i64x2.splat (i64.const {}))))",
+                "(v128.store offset={} (i32.const 0)
+                        (i64x2.mul (i64x2.splat (local.get 1)) (i64x2.splat (i64.const {}))))",
                 i * 16 % 60_000,
                 i * 7_919 + 13
             )
@@ -287,7 +294,8 @@ fn the_bound_is_met_before_the_native_stack_ends() {
                 r#"(module (memory (export "memory") 1) (func $g (param i64))
                     (func $f (param i32 i64 f64 i32) {body}
                         (call $f (local.get 0) (local.get 1) (local.get 2) (local.get 3)) {body})
-                    (func (export "_start") (call $f (i32.const 0) (i64.const 3) (f64.const 1.5) (i32.const 5))))"#
+                    (func (export "_start") (call $f (i32.const 0) (i64.const 3) (f64.const 1.5)
+                        (i32.const 5))))"#
             );
             let status = Run::wat(&text).fuel(1_000_000_000).status();
             assert_eq!(status, Status::StackOverflow, "{} {count}", kind(0));
@@ -310,7 +318,8 @@ fn returning_gives_the_stack_back() {
                 (return (i32.const 1)))
             (if (i32.eq (local.get 0) (i32.const 1)) (then (br 1 (i32.const 2))))
             (loop (result i32) (block) (return (i32.const 3))))
-        (func $pair (result i32 i64) (call $nothing) (block (return (i32.const 5) (i64.const 6))) (i32.const 0) (i64.const 0))
+        (func $pair (result i32 i64) (call $nothing) (block (return (i32.const 5) (i64.const 6)))
+            (i32.const 0) (i64.const 0))
         (func $nothing)
         (func (export "_start") (local $i i32)
             (loop $l
@@ -318,7 +327,8 @@ fn returning_gives_the_stack_back() {
                 (if (i32.ne (call $leave (i32.const 1)) (i32.const 2)) (then unreachable))
                 (if (i64.ne (call $pair) (i64.const 6)) (then unreachable))
                 (if (i32.ne (i32.const 5)) (then unreachable))
-                (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100000)))))"#;
+                (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                    (i32.const 100000)))))"#;
     assert_eq!(Run::module(items).status(), Status::Completed);
 }
 
@@ -441,7 +451,8 @@ fn no_character_of_the_log_is_cut() {
     let text = "aжжжж";
     let run = |limit: u32| {
         let items = format!(
-            r#"(data (i32.const 0) "{text}") (func (export "_start") (call $log (i32.const 0) (i32.const {})))"#,
+            r#"(data (i32.const 0) "{text}")
+                (func (export "_start") (call $log (i32.const 0) (i32.const {})))"#,
             text.len()
         );
         Run::module(&items).limits(|limits| limits.log_bytes = limit).run()
@@ -476,7 +487,8 @@ fn every_trap_has_its_reason() {
         ("(table.fill 0 (i32.const 1) (ref.null func) (i32.const 9))", "table out of bounds"),
     ] {
         let items = format!(
-            r#"(type $none (func)) (table 2 funcref) (elem (i32.const 0) $other) (func $other (param i32))
+            r#"(type $none (func)) (table 2 funcref) (elem (i32.const 0) $other)
+                (func $other (param i32))
                (func (export "_start") (local $i i32) (local $x i64) {body})"#
         );
         assert_eq!(Run::module(&items).status(), trapped(reason), "{body}");
@@ -485,8 +497,10 @@ fn every_trap_has_its_reason() {
 
 #[test]
 fn segments_that_do_not_fit_trap_at_instantiation() {
-    let text = r#"(module (memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "_start")))"#;
+    let text = r#"(module (memory (export "memory") 1) (data (i32.const 65535) "ab")
+            (func (export "_start")))"#;
     assert_eq!(Run::wat(text).status(), trapped("memory out of bounds"));
-    let text = r#"(module (memory (export "memory") 1) (table 1 funcref) (func $f (export "_start")) (elem (i32.const 1) $f))"#;
+    let text = r#"(module (memory (export "memory") 1) (table 1 funcref) (func $f (export "_start"))
+            (elem (i32.const 1) $f))"#;
     assert_eq!(Run::wat(text).status(), trapped("table out of bounds"));
 }

@@ -42,10 +42,13 @@ const IMPORTS: &str = r#"
     (import "env" "storage_read" (func $storage_read (param i64 i64 i64) (result i64)))
     (import "env" "storage_remove" (func $storage_remove (param i64 i64 i64) (result i64)))
     (import "env" "storage_has_key" (func $storage_has_key (param i64 i64) (result i64)))
-    (import "env" "promise_create" (func $promise_create (param i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
+    (import "env" "promise_create"
+        (func $promise_create (param i64 i64 i64 i64 i64 i64 i64 i64) (result i64)))
     (import "env" "promise_batch_create" (func $promise_batch_create (param i64 i64) (result i64)))
-    (import "env" "promise_yield_create" (func $promise_yield_create (param i64 i64 i64 i64 i64 i64 i64) (result i64)))
-    (import "env" "promise_yield_resume" (func $promise_yield_resume (param i64 i64 i64 i64) (result i32)))
+    (import "env" "promise_yield_create"
+        (func $promise_yield_create (param i64 i64 i64 i64 i64 i64 i64) (result i64)))
+    (import "env" "promise_yield_resume"
+        (func $promise_yield_resume (param i64 i64 i64 i64) (result i32)))
     (import "env" "validator_total_stake" (func $validator_total_stake (param i64)))
     (memory 1)
     (data (i32.const 0) "key0valuebob.near")
@@ -133,7 +136,7 @@ fn every_field_of_the_context_has_its_source() {
         );
         u128::from_le_bytes(contract(&body).output().try_into().unwrap())
     };
-    // The request's deposit is OutLayer's: the guest gets none of it.
+    // The request's deposit is OutLayer's. The guest gets none of it.
     assert!(!context.attached_deposit.is_zero());
     for name in ["attached_deposit", "account_balance", "account_locked_balance"] {
         assert_eq!(balance(name), 0, "{name}");
@@ -145,8 +148,10 @@ fn gas_is_near_vm_runners() {
     for body in [
         "",
         "(call $input (i64.const 1)) (call $return_register (i64.const 1))",
-        "(call $sha256 (i64.const 100) (i64.const 0) (i64.const 3)) (call $log_utf8 (i64.const 9) (i64.const 0))",
-        "(loop $l (br_if $l (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const 9999))))",
+        "(call $sha256 (i64.const 100) (i64.const 0) (i64.const 3))
+            (call $log_utf8 (i64.const 9) (i64.const 0))",
+        "(loop $l (br_if $l (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1)))
+                (i64.const 9999))))",
         "(call $panic)",
         "(call $read_register (i64.const 99) (i64.const 0))",
         "(call $log_utf8 (i64.const 1000000000) (i64.const 0))",
@@ -160,7 +165,7 @@ fn gas_is_near_vm_runners() {
 
 #[test]
 fn writes_and_removals_touch_a_fixed_number_of_trie_nodes() {
-    // The runner's mock has no trie and charges neither for nodes nor for the value that was there.
+    // The mock of the runner has no trie, and charges neither for its nodes nor for the old value.
     let nodes = 2_280_000_000 * TRIE_NODES;
     for (body, more) in [
         (format!("(drop {})", write("val")), nodes),
@@ -213,7 +218,7 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     assert_eq!((execution.reads, execution.journal), (vec![read(Some("old"))], vec![]));
     assert_eq!(reading.storage.asked, [b"key0"]);
 
-    // A write reads what was there, and is seen at once.
+    // A write reads the old value, and is visible at once.
     let body = format!("(drop {}) (call $return_register (i64.const 7))", write("value"));
     let execution = contract(&body).value("key0", "old").run();
     assert_eq!(execution.output, b"old");
@@ -226,7 +231,8 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
     assert_eq!(word(&execution), 0);
     assert_eq!(execution.reads, [read(None)]);
     let body = format!(
-        "(drop {}) (drop (call $storage_read {KEY} (i64.const 1))) (call $return_register (i64.const 1))",
+        "(drop {}) (drop (call $storage_read {KEY} (i64.const 1)))
+            (call $return_register (i64.const 1))",
         write("value")
     );
     assert_eq!(contract(&body).value("key0", "old").output(), b"value");
@@ -236,7 +242,7 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
          (call $return_word (i64.add (call $storage_has_key {KEY}) (call $storage_usage)))"
     );
     let execution = contract(&body).value("key0", "old").run();
-    // 3 of the value, 4 of the key, 40 of the record.
+    // 3 bytes for the value, 4 for the key, 40 for the record.
     assert_eq!(word(&execution), (1 << 40) - 47);
     assert_eq!(execution.journal, [written("key0", None)]);
 }
@@ -244,7 +250,8 @@ fn storage_is_the_namespace_with_read_set_and_journal() {
 #[test]
 fn what_did_not_complete_keeps_reads_and_logs_alone() {
     let body = format!(
-        "(call $log_utf8 (i64.const 4) (i64.const 0)) (drop {}) (call $value_return (i64.const 4) (i64.const 0)) unreachable",
+        "(call $log_utf8 (i64.const 4) (i64.const 0)) (drop {})
+            (call $value_return (i64.const 4) (i64.const 0)) unreachable",
         write("value")
     );
     let execution = contract(&body).run();
@@ -293,16 +300,23 @@ fn promises_yields_and_unknown_facts_are_refused() {
     let bob = "(i64.const 8) (i64.const 9)";
     for (body, reason) in [
         (
-            format!("(drop (call $promise_create {bob} (i64.const 3) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 500) (i64.const 1000)))"),
+            format!(
+                "(drop (call $promise_create {bob} (i64.const 3) (i64.const 0) (i64.const 0)
+                    (i64.const 0) (i64.const 500) (i64.const 1000)))"
+            ),
             promise,
         ),
         (format!("(drop (call $promise_batch_create {bob}))"), promise),
         (
-            "(drop (call $promise_yield_create (i64.const 3) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 1000) (i64.const 0) (i64.const 1)))".to_owned(),
+            "(drop (call $promise_yield_create (i64.const 3) (i64.const 0) (i64.const 0)
+                    (i64.const 0) (i64.const 1000) (i64.const 0) (i64.const 1)))"
+                .to_owned(),
             waiting,
         ),
         (
-            "(drop (call $promise_yield_resume (i64.const 32) (i64.const 500) (i64.const 4) (i64.const 0)))".to_owned(),
+            "(drop (call $promise_yield_resume (i64.const 32) (i64.const 500) (i64.const 4)
+                    (i64.const 0)))"
+                .to_owned(),
             waiting,
         ),
         (
@@ -344,7 +358,8 @@ fn methods_and_meters_that_are_not_there_are_named() {
         wat::parse_str(r#"(module (import "env" "input" (func)) (func (export "run")))"#).unwrap();
     assert!(matches!(method(&other, "run").status(), Status::InvalidModule { .. }));
     let foreign = wat::parse_str(
-        r#"(module (import "env" "input" (func (param i64))) (import "outlayer" "log" (func)) (func (export "run")))"#,
+        r#"(module (import "env" "input" (func (param i64))) (import "outlayer" "log" (func))
+                (func (export "run")))"#,
     )
     .unwrap();
     assert_eq!(
@@ -398,7 +413,8 @@ fn limits_hold() {
     assert_eq!(contract(&key(256)).status(), Status::Completed);
     assert_eq!(contract(&key(257)).status(), exceeded(Limit::KeyBytes, 256));
     assert_eq!(contract(&key(0)).status(), trapped("empty storage key"));
-    let value = "(drop (call $storage_write (i64.const 4) (i64.const 0) (i64.const 65537) (i64.const 0) (i64.const 1)))";
+    let value = "(drop (call $storage_write (i64.const 4) (i64.const 0) (i64.const 65537)
+            (i64.const 0) (i64.const 1)))";
     assert_eq!(contract(value).status(), exceeded(Limit::ValueBytes, 65_536));
 }
 

@@ -7,7 +7,7 @@ use common::{Memory, Run, context, trapped, written};
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
 
-/// Puts `text` at `at`.
+/// Puts `text` into memory at `at`.
 fn text(at: u32, text: &str) -> String {
     text.bytes()
         .enumerate()
@@ -19,7 +19,8 @@ fn text(at: u32, text: &str) -> String {
 
 fn read(key: &str, capacity: u32) -> String {
     format!(
-        "{} (call $emit (call $storage_read (i32.const 0) (i32.const {}) (i32.const 256) (i32.const {capacity})))
+        "{} (call $emit (call $storage_read (i32.const 0) (i32.const {}) (i32.const 256)
+                (i32.const {capacity})))
          (call $print (i32.const 256) (i32.const {capacity}))",
         text(0, key),
         key.len()
@@ -64,7 +65,7 @@ fn a_read_gives_length_and_as_many_bytes_as_fit() {
     assert_eq!(execution.output, expected);
     assert_eq!(execution.reads, [was_read("key", Some("hello")), was_read("none", None)]);
     assert!(execution.journal.is_empty());
-    // The second read of a key is answered from the first.
+    // The second read of a key is answered without asking the snapshot.
     assert_eq!(run.storage.asked, [b"key".to_vec(), b"none".to_vec()]);
 }
 
@@ -141,15 +142,19 @@ fn whatever_is_not_completed_leaves_reads_and_logs_but_no_journal_and_no_output(
 fn keys_and_values_are_bounded() {
     let call = |length: u32| {
         Run::start(&format!(
-            "(call $emit (call $storage_read (i32.const 0) (i32.const {length}) (i32.const 0) (i32.const 0)))"
+            "(call $emit (call $storage_read (i32.const 0) (i32.const {length}) (i32.const 0)
+                    (i32.const 0)))"
         ))
     };
     assert_eq!(call(256).status(), Status::Completed);
     assert_eq!(call(257).status(), Status::LimitExceeded { which: Limit::KeyBytes, limit: 256 });
     assert_eq!(call(0).status(), trapped("empty storage key"));
     let value = |length: u32| {
-        Run::start(&format!("(drop (memory.grow (i32.const 1))) (call $storage_write (i32.const 0) (i32.const 1) (i32.const 0) (i32.const {length}))"))
-            .limits(|limits| limits.journal_bytes = 1 << 20)
+        Run::start(&format!(
+            "(drop (memory.grow (i32.const 1)))
+            (call $storage_write (i32.const 0) (i32.const 1) (i32.const 0) (i32.const {length}))"
+        ))
+        .limits(|limits| limits.journal_bytes = 1 << 20)
     };
     assert_eq!(value(65_536).status(), Status::Completed);
     assert_eq!(
@@ -203,7 +208,7 @@ fn a_snapshot_that_fails_or_lies_gives_no_verdict() {
     assert_eq!(run.try_run(), Err(Fault::Snapshot(SnapshotError("the node is away".to_owned()))));
     let mut run = Run::start(&read("k", 0)).value("k", vec![0; 65_537]);
     assert!(matches!(run.try_run(), Err(Fault::Snapshot(_))));
-    // Without a read, nobody asks it.
+    // Without a read, nothing asks the snapshot.
     let mut run = Run::start("");
     run.storage.broken = true;
     assert_eq!(run.status(), Status::Completed);
@@ -216,15 +221,19 @@ fn the_context_is_its_borsh_encoding() {
         (call $print (i32.const 0) (call $context_read (i32.const 0) (i32.const 1000)))";
     let length = (expected.len() as u64).to_le_bytes();
     assert_eq!(Run::start(body).output(), [&length[..], &expected].concat());
-    let short = "(call $emit (i64.extend_i32_u (call $context_read (i32.const 0) (i32.const 8)))) (call $print (i32.const 0) (i32.const 16))";
+    let short = "(call $emit (i64.extend_i32_u (call $context_read (i32.const 0) (i32.const 8))))
+        (call $print (i32.const 0) (i32.const 16))";
     assert_eq!(Run::start(short).output(), [&length[..], &expected[..8], &[0; 8]].concat());
 }
 
 #[test]
 fn randomness_is_one_stream_whoever_asks_and_follows_the_seed() {
-    let mixed = "(drop (call $random_get (i32.const 0) (i32.const 3))) (call $random_fill (i32.const 3) (i32.const 10))
-        (drop (call $random_get (i32.const 13) (i32.const 19))) (call $print (i32.const 0) (i32.const 32))";
-    let whole = "(call $random_fill (i32.const 0) (i32.const 32)) (call $print (i32.const 0) (i32.const 32))";
+    let mixed = "(drop (call $random_get (i32.const 0) (i32.const 3)))
+        (call $random_fill (i32.const 3) (i32.const 10))
+        (drop (call $random_get (i32.const 13) (i32.const 19)))
+        (call $print (i32.const 0) (i32.const 32))";
+    let whole = "(call $random_fill (i32.const 0) (i32.const 32))
+        (call $print (i32.const 0) (i32.const 32))";
     let output = Run::start(whole).output();
     assert_eq!(Run::start(mixed).output(), output);
     let mut other = Run::start(whole);

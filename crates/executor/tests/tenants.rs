@@ -1,4 +1,4 @@
-//! Two tenants take turns on one engine. Neither sees anything of the other.
+//! Two tenants take turns on one executor. Neither sees anything of the other.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -11,22 +11,25 @@ use outlayer_protocol::{Compute, Hash32, Status};
 
 const SECRETS: [&[u8; 16]; 2] = [b"first's secret 1", b"other's secret 2"];
 
-/// Shows all that it finds in its memory (the words of four pages, joined by `or`), its environment and its input, then fills the
-/// memory with its secret, which its environment names.
+/// Prints everything that it finds in its memory (the words of four pages, joined by `or`), its
+/// environment and its input, then fills the memory with its secret, which its environment names.
 const CORE: &str = r#"
     (drop (memory.grow (i32.const 3)))
     (loop $l (local.set $x (i64.or (local.get $x) (i64.load (local.get $i))))
-        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 262144))))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8)))
+            (i32.const 262144))))
     (call $emit (local.get $x))
-    (drop (call $environ_sizes_get (i32.const 0) (i32.const 4))) (drop (call $environ_get (i32.const 1000) (i32.const 2000)))
+    (drop (call $environ_sizes_get (i32.const 0) (i32.const 4)))
+    (drop (call $environ_get (i32.const 1000) (i32.const 2000)))
     (call $print (i32.const 2000) (i32.load (i32.const 4)))
     (i32.store (i32.const 0) (i32.const 30000)) (i32.store (i32.const 4) (i32.const 16))
     (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
     (call $print (i32.const 30000) (i32.const 16))
     (call $write (i32.const 2) (i32.const 30000) (i32.const 16))
-    (drop (call $random_get (i32.const 0) (i32.const 8))) (call $print (i32.const 0) (i32.const 8))"#;
+    (drop (call $random_get (i32.const 0) (i32.const 8)))
+    (call $print (i32.const 0) (i32.const 8))"#;
 
-/// What only a core module does here: it reads, shows and writes its storage.
+/// What only the core module does: it reads, prints and writes its storage.
 const STORAGE: &str = r#"
     (call $print (i32.const 5000) (i32.wrap_i64 (i64.and (i64.const 31)
         (call $storage_read (i32.const 30000) (i32.const 1) (i32.const 5000) (i32.const 16)))))
@@ -36,12 +39,14 @@ const STORAGE: &str = r#"
 const FILL: &str = r#"
     (local.set $i (i32.const 0))
     (loop $f (memory.copy (local.get $i) (i32.const 30000) (i32.const 16))
-        (br_if $f (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16))) (i32.const 29984))))
+        (br_if $f (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16)))
+            (i32.const 29984))))
     (local.set $i (i32.const 30016))
     (loop $g (memory.copy (local.get $i) (i32.const 30000) (i32.const 16))
-        (br_if $g (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16))) (i32.const 262128))))"#;
+        (br_if $g (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16)))
+            (i32.const 262128))))"#;
 
-/// The same as a contract: its memory is given, and its storage is all that is its own.
+/// The same as a contract. The runner gives it a memory, and only its storage is its own.
 const CONTRACT: &str = r#"(module
     (import "env" "input" (func $input (param i64)))
     (import "env" "read_register" (func $read_register (param i64 i64)))
@@ -53,19 +58,23 @@ const CONTRACT: &str = r#"(module
     (memory 1)
     (func (export "run") (local $i i32) (local $x i64)
         (loop $l (local.set $x (i64.or (local.get $x) (i64.load (local.get $i))))
-            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 262144))))
+            (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8)))
+                (i32.const 262144))))
         (i64.store (i32.const 1000) (local.get $x))
         (call $input (i64.const 0)) (call $read_register (i64.const 0) (i64.const 30000))
         (memory.copy (i32.const 1008) (i32.const 30000) (i32.const 16))
-        (if (i64.ne (call $storage_read (i64.const 1) (i64.const 30000) (i64.const 1)) (i64.const 0))
+        (if (i64.ne (call $storage_read (i64.const 1) (i64.const 30000) (i64.const 1))
+            (i64.const 0))
             (then (call $read_register (i64.const 1) (i64.const 1024))))
-        (drop (call $storage_write (i64.const 1) (i64.const 30000) (i64.const 16) (i64.const 30000) (i64.const 2)))
+        (drop (call $storage_write (i64.const 1) (i64.const 30000) (i64.const 16) (i64.const 30000)
+            (i64.const 2)))
         (call $random_seed (i64.const 3)) (call $read_register (i64.const 3) (i64.const 1040))
         (call $log (i64.const 16) (i64.const 30000))
         (call $value_return (i64.const 72) (i64.const 1000))
         (local.set $i (i32.const 30016))
         (loop $f (memory.copy (local.get $i) (i32.const 30000) (i32.const 16))
-            (br_if $f (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16))) (i32.const 262128))))))"#;
+            (br_if $f (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 16)))
+                (i32.const 262128))))))"#;
 
 /// Each kind of guest and meter, for one tenant. Both run the same code.
 fn guests(tenant: usize) -> Vec<(&'static str, Run)> {
@@ -97,7 +106,7 @@ fn shows(execution: &Execution, secret: &[u8]) -> bool {
     texts.flat_map(|text| text.windows(secret.len())).any(|window| window == secret)
 }
 
-/// What each tenant's guests give when nobody else has run.
+/// What comes of each tenant's guests when no one else has run.
 fn alone(tenant: usize) -> Vec<Execution> {
     guests(tenant)
         .into_iter()
@@ -106,7 +115,7 @@ fn alone(tenant: usize) -> Vec<Execution> {
             assert_eq!(execution.status, Status::Completed, "{kind} {execution:?}");
             assert!(shows(&execution, SECRETS[tenant]), "{kind}: it shows its own");
             assert!(!shows(&execution, SECRETS[1 - tenant]), "{kind}");
-            // A component's adapter has a memory of its own in the guest's.
+            // The adapter of a component keeps data of its own in the guest's memory.
             if kind != "component" {
                 assert_eq!(execution.output[..8], [0; 8], "{kind}: the memory is fresh");
             }

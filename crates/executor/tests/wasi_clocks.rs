@@ -1,4 +1,4 @@
-//! Clocks and polling: virtual, the same for everyone, and never waiting.
+//! Clocks and polling are virtual and the same for everyone, and never wait.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -10,10 +10,11 @@ use outlayer_executor::CLOCK_STEP_NANOS;
 
 const YEAR_NANOS: u64 = 365 * 24 * 3_600 * 1_000_000_000;
 
-/// Reads clock `id` and emits it.
+/// Reads clock `id` and prints the time.
 fn read(id: u32) -> String {
     format!(
-        "(drop (call $clock_time_get (i32.const {id}) (i64.const 0) (i32.const 8))) (call $emit (i64.load (i32.const 8)))"
+        "(drop (call $clock_time_get (i32.const {id}) (i64.const 0) (i32.const 8)))
+            (call $emit (i64.load (i32.const 8)))"
     )
 }
 
@@ -21,8 +22,10 @@ fn read(id: u32) -> String {
 fn clock(index: u32, userdata: u64, id: u32, timeout: u64, flags: u32) -> String {
     let at = 1_024 + 48 * index;
     format!(
-        "(i64.store (i32.const {at}) (i64.const {userdata})) (i32.store8 (i32.const {}) (i32.const 0))
-         (i32.store (i32.const {}) (i32.const {id})) (i64.store (i32.const {}) (i64.const {timeout}))
+        "(i64.store (i32.const {at}) (i64.const {userdata}))
+            (i32.store8 (i32.const {}) (i32.const 0))
+         (i32.store (i32.const {}) (i32.const {id}))
+         (i64.store (i32.const {}) (i64.const {timeout}))
          (i32.store16 (i32.const {}) (i32.const {flags}))",
         at + 8,
         at + 16,
@@ -35,17 +38,19 @@ fn clock(index: u32, userdata: u64, id: u32, timeout: u64, flags: u32) -> String
 fn descriptor(index: u32, userdata: u64, kind: u32, fd: u32) -> String {
     let at = 1_024 + 48 * index;
     format!(
-        "(i64.store (i32.const {at}) (i64.const {userdata})) (i32.store8 (i32.const {}) (i32.const {kind}))
+        "(i64.store (i32.const {at}) (i64.const {userdata}))
+            (i32.store8 (i32.const {}) (i32.const {kind}))
          (i32.store (i32.const {}) (i32.const {fd}))",
         at + 8,
         at + 16
     )
 }
 
-/// Polls `count` subscriptions; emits the number of events, then all their bytes.
+/// Polls `count` subscriptions, and prints the number of events, then all their bytes.
 fn poll(count: u32) -> String {
     format!(
-        "(if (call $poll_oneoff (i32.const 1024) (i32.const 4096) (i32.const {count}) (i32.const 8)) (then unreachable))
+        "(if (call $poll_oneoff (i32.const 1024) (i32.const 4096) (i32.const {count}) (i32.const 8))
+                (then unreachable))
          (call $emit (i64.load32_u (i32.const 8)))
          (call $print (i32.const 4096) (i32.mul (i32.load (i32.const 8)) (i32.const 32)))"
     )

@@ -1,4 +1,4 @@
-//! Arguments, environment, streams, and every call that is refused.
+//! Arguments, environment, streams, and every call that always fails.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -12,7 +12,8 @@ const ECHO: &str = r#"
     (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 2))
     (i32.store (i32.const 8) (i32.const 102)) (i32.store (i32.const 12) (i32.const 3))
     (loop $more
-        (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 16)) (then unreachable))
+        (if (call $fd_read (i32.const 0) (i32.const 0) (i32.const 2) (i32.const 16))
+            (then unreachable))
         (if (i32.load (i32.const 16)) (then
             (call $print (i32.const 100) (i32.load (i32.const 16)))
             (br $more))))"#;
@@ -24,13 +25,15 @@ fn echo_gives_its_input_back() {
     }
 }
 
-/// Prints all arguments (or variables), each with its NUL, as the pointers lead to them.
+/// Prints all arguments (or variables), each with its NUL, in the order of the pointers.
 fn print_texts(sizes: &str, get: &str) -> String {
     format!(
-        "(drop (call ${sizes} (i32.const 0) (i32.const 4))) (drop (call ${get} (i32.const 1000) (i32.const 2000)))
+        "(drop (call ${sizes} (i32.const 0) (i32.const 4)))
+            (drop (call ${get} (i32.const 1000) (i32.const 2000)))
          (call $print (i32.load (i32.const 1000)) (i32.load (i32.const 4)))
          (call $emit (i64.load32_u (i32.const 0)))
-         (call $emit (i64.extend_i32_u (i32.sub (i32.load (i32.const 1004)) (i32.load (i32.const 1000)))))"
+         (call $emit (i64.extend_i32_u
+             (i32.sub (i32.load (i32.const 1004)) (i32.load (i32.const 1000)))))"
     )
 }
 
@@ -60,7 +63,8 @@ fn the_environment_is_the_systems_and_then_the_requests() {
 #[test]
 fn standard_error_is_the_log_and_not_the_output() {
     let body = r#"(i64.store (i32.const 0) (i64.const 0x6f6c6c6568))
-        (call $write (i32.const 2) (i32.const 0) (i32.const 5)) (call $print (i32.const 0) (i32.const 1))
+        (call $write (i32.const 2) (i32.const 0) (i32.const 5))
+        (call $print (i32.const 0) (i32.const 1))
         (call $log (i32.const 1) (i32.const 2))"#;
     let execution = Run::start(body).run();
     assert_eq!(
@@ -87,7 +91,7 @@ fn descriptors_can_be_closed_and_renumbered() {
     let body = "
         (call $errno (call $fd_renumber (i32.const 1) (i32.const 2)))
         (call $errno (i32.const 7))";
-    // Descriptor 1 is closed by the renumbering, so writing to it fails and the helper traps.
+    // The renumbering closes descriptor 1, so writing to it fails and the helper traps.
     assert_eq!(Run::start(body).status(), trapped("unreachable"));
     let body = "
         (drop (call $fd_renumber (i32.const 1) (i32.const 2)))
@@ -111,8 +115,8 @@ fn streams_go_one_way_and_take_a_bounded_number_of_buffers() {
     assert_eq!(Run::start(body).output(), [8, 8, 28, 28]);
 }
 
-/// Each refused function: its parameters, which of them is the descriptor, and the error numbers for a
-/// descriptor that is open and for one that is not.
+/// Each function that always fails: its parameters, which of them is the descriptor, and the error
+/// numbers for a descriptor that is open and for one that is not.
 const REFUSED: &[(&str, &str, usize, u8, u8)] = &[
     ("fd_advise", "i32 i64 i64 i32", 0, 70, 8),
     ("fd_allocate", "i32 i64 i64", 0, 70, 8),
@@ -195,7 +199,8 @@ fn each_refused_call_has_its_error_number() {
             format!("(call $errno (call $refused {values}))")
         };
         let text = format!(
-            r#"(module (import "wasi_snapshot_preview1" "{name}" (func $refused (param {params}) (result i32))) {}
+            r#"(module (import "wasi_snapshot_preview1" "{name}"
+                    (func $refused (param {params}) (result i32))) {}
                 (func (export "_start") {} {} {}))"#,
             common::PRELUDE,
             call(0),
@@ -210,16 +215,22 @@ fn each_refused_call_has_its_error_number() {
 fn a_stream_is_of_unknown_type_with_the_rights_of_its_direction() {
     let text = format!(
         r#"(module
-            (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fdstat (param i32 i32) (result i32)))
-            (import "wasi_snapshot_preview1" "fd_filestat_get" (func $filestat (param i32 i32) (result i32)))
-            (import "wasi_snapshot_preview1" "fd_fdstat_set_flags" (func $set_flags (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_fdstat_get"
+                (func $fdstat (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_filestat_get"
+                (func $filestat (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_fdstat_set_flags"
+                (func $set_flags (param i32 i32) (result i32)))
             {}
             (func (export "_start")
                 (i64.store (i32.const 0) (i64.const -1)) (i64.store (i32.const 8) (i64.const -1))
-                (call $errno (call $fdstat (i32.const 0) (i32.const 0))) (call $print (i32.const 0) (i32.const 24))
-                (call $errno (call $fdstat (i32.const 1) (i32.const 0))) (call $print (i32.const 8) (i32.const 8))
+                (call $errno (call $fdstat (i32.const 0) (i32.const 0)))
+                (call $print (i32.const 0) (i32.const 24))
+                (call $errno (call $fdstat (i32.const 1) (i32.const 0)))
+                (call $print (i32.const 8) (i32.const 8))
                 (call $errno (call $fdstat (i32.const 3) (i32.const 0)))
-                (call $errno (call $filestat (i32.const 2) (i32.const 100))) (call $print (i32.const 100) (i32.const 64))
+                (call $errno (call $filestat (i32.const 2) (i32.const 100)))
+                (call $print (i32.const 100) (i32.const 64))
                 (call $errno (call $filestat (i32.const 9) (i32.const 100)))
                 (call $errno (call $set_flags (i32.const 1) (i32.const 0)))
                 (call $errno (call $set_flags (i32.const 1) (i32.const 4)))
@@ -256,8 +267,10 @@ fn pointers_outside_of_the_memory_trap() {
         "(call $poll_oneoff (i32.const 0) (i32.const 0) (i32.const 2000) (i32.const 0))",
         "(call $poll_oneoff (i32.const 0) (i32.const 0) (i32.const 90000000) (i32.const 0))",
         "(call $context_read (i32.const 65000) (i32.const 537))",
-        "(i32.wrap_i64 (call $storage_read (i32.const 65536) (i32.const 1) (i32.const 0) (i32.const 0)))",
-        "(i32.wrap_i64 (call $storage_read (i32.const 0) (i32.const 1) (i32.const 65000) (i32.const 5000)))",
+        "(i32.wrap_i64 (call $storage_read (i32.const 65536) (i32.const 1) (i32.const 0)
+                (i32.const 0)))",
+        "(i32.wrap_i64 (call $storage_read (i32.const 0) (i32.const 1) (i32.const 65000)
+                (i32.const 5000)))",
         "(call $storage_remove (i32.const -1) (i32.const 9))",
     ] {
         let mut run =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outlayer_client::{Contract, NamespaceReader};
-use outlayer_executor::{Executor, ReadWith};
+use outlayer_executor::{Executor, SnapshotError};
 use outlayer_modules::CodeStore;
 
 use crate::{
@@ -37,7 +37,9 @@ pub async fn replay(
     let storage = NamespaceReader::new(contract.clone(), request.namespace().clone(), at);
     let executor = Arc::clone(executor);
     let verified = tokio::task::spawn_blocking(move || {
-        verify(&evidence, &code, &mut ReadWith(|key: &[u8]| storage.read(key)), &executor)
+        let mut storage =
+            |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
+        verify(&evidence, &code, &mut storage, &executor)
     });
     Ok(verified.await??)
 }

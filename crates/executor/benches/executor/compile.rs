@@ -1,4 +1,4 @@
-//! Code that is not compiled yet, or was compiled by a process before this one.
+//! Code that is not compiled yet, or that an earlier process has compiled.
 
 use criterion::{BatchSize, Criterion, Throughput};
 use outlayer_executor::{CacheCounts, Executor, ExecutorConfig};

@@ -6,11 +6,11 @@ use outlayer_protocol::{
     Compute, ExecutionContext, NearToken, ResourceLimits, Status, random_seed,
 };
 
-/// Enough for every guest here, and less than the engine's own bound.
+/// Enough for every guest here, and less than the engine's own bound on gas.
 const FUEL: Compute = Compute::Fuel(10_000_000_000);
 const GAS: Compute = Compute::Gas(15_000_000_000_000_000);
 
-/// Code with all that its execution needs.
+/// Code with everything that its execution needs.
 pub(crate) struct Guest {
     code: Vec<u8>,
     args: Vec<String>,
@@ -46,12 +46,12 @@ impl Guest {
         Self::new(code.to_vec(), GAS)
     }
 
-    /// A component around a core module, by the usual adapter.
+    /// A component around a core module, made with the usual adapter.
     pub(crate) fn component(code: &[u8]) -> Self {
         Self::new(componentize(code).unwrap(), FUEL)
     }
 
-    /// A NEAR contract, of which `run` is called.
+    /// A NEAR contract whose method `run` is called.
     pub(crate) fn near(code: &[u8]) -> Self {
         Self { args: vec!["run".to_owned()], ..Self::new(code.to_vec(), GAS) }
     }
@@ -60,7 +60,7 @@ impl Guest {
         self.code.len() as u64
     }
 
-    /// Runs to completion.
+    /// Runs the guest, which must complete.
     pub(crate) fn run(&self, executor: &Executor) -> Execution {
         let job = Job {
             code: &self.code,
@@ -88,11 +88,11 @@ pub(crate) fn no_op_contract() -> Vec<u8> {
         .unwrap()
 }
 
-/// What imports from `env` and exports no `_start` is a contract.
+/// Code that imports from `env` and exports no `_start` is a contract.
 const CONTRACT_IMPORT: &str = r#"(import "env" "block_index" (func (result i64)))"#;
 
-/// A module of at least so many bytes, all but a few of which are code that resembles a compiler's: arithmetic, memory,
-/// branches, calls.
+/// A module of at least this many bytes. All but a few are code like that of a compiler:
+/// arithmetic, memory, branches, calls.
 pub(crate) fn large(bytes: usize) -> Vec<u8> {
     wat::parse_str(large_text(bytes, "")).unwrap()
 }
@@ -103,12 +103,12 @@ pub(crate) fn large_contract(bytes: usize) -> Vec<u8> {
 }
 
 fn large_text(bytes: usize, imports: &str) -> String {
-    /// What one function comes to, bytes.
+    /// About how many bytes one function has.
     const FUNCTION: usize = 117;
     let count = bytes.div_ceil(FUNCTION);
     let mut functions = String::new();
     for n in 0..count {
-        // Constants as large as addresses and hashes are.
+        // Constants as large as addresses and hashes.
         let (k, address) = (n * 7_919 + 100_003, n * 8 % 60_000);
         let next = (n + 1) % count;
         functions.push_str(&format!(
@@ -117,11 +117,14 @@ fn large_text(bytes: usize, imports: &str) -> String {
                 (local.set 3 (i64.add (local.get 1) (i64.const {k})))
                 (block (br_if 0 (i32.eqz (local.get 2)))
                     (loop
-                        (local.set 3 (i64.xor (i64.rotl (local.get 3) (i64.const 13)) (i64.load offset={address} (i32.shl (local.get 2) (i32.const 3)))))
-                        (i64.store offset={address} (i32.shl (local.get 2) (i32.const 3)) (i64.mul (local.get 3) (i64.const {k})))
+                        (local.set 3 (i64.xor (i64.rotl (local.get 3) (i64.const 13))
+                            (i64.load offset={address} (i32.shl (local.get 2) (i32.const 3)))))
+                        (i64.store offset={address} (i32.shl (local.get 2) (i32.const 3))
+                            (i64.mul (local.get 3) (i64.const {k})))
                         (br_if 0 (local.tee 2 (i32.sub (local.get 2) (i32.const 1))))))
                 (if (result i64) (i64.gt_u (local.get 3) (i64.const {k}))
-                    (then (call $f{next} (i32.load offset={address} (i32.const 0)) (i64.sub (local.get 3) (local.get 1))))
+                    (then (call $f{next} (i32.load offset={address} (i32.const 0))
+                        (i64.sub (local.get 3) (local.get 1))))
                     (else (i64.div_u (local.get 3) (i64.const {k})))))"#
         ));
     }

@@ -1,4 +1,5 @@
-//! How fast the engine is. `cargo bench --workspace --profile dev --bench executor`; BENCHMARKS.md has the figures.
+//! How fast the engine is: `cargo bench --workspace --profile dev --bench executor`. BENCHMARKS.md
+//! has the figures.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

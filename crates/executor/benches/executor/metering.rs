@@ -1,4 +1,5 @@
-//! What counting costs: each kernel of `outlayer-calibrate` that does something, under each meter, against the same bytes on an engine that counts nothing.
+//! What metering costs: each kernel of `outlayer-calibrate` that does something, under each meter,
+//! against the same bytes on a wasmtime that counts nothing.
 
 use std::{
     cell::RefCell,
@@ -12,7 +13,8 @@ use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store};
 
 use crate::guests::Guest;
 
-/// wasmtime with the executor's settings for the compiler, without a meter, limits, or accounting of the stack.
+/// wasmtime with the executor's settings for the compiler, but without a meter, limits, or stack
+/// metering.
 fn unmetered(code: &[u8]) -> (Engine, InstancePre<()>) {
     let mut config = Config::new();
     config.cranelift_nan_canonicalization(true);
@@ -32,7 +34,7 @@ pub(crate) fn benches(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("kernel {name}"));
         group.sample_size(10).measurement_time(Duration::from_secs(2));
         group.warm_up_time(Duration::from_millis(300));
-        // The least time of all: what else the machine does only adds to it.
+        // The least time of all, because anything else that the machine does only adds to it.
         let least: RefCell<[Duration; 3]> = RefCell::new([Duration::MAX; 3]);
         let mut bench = |index: usize, what: &str, run: &dyn Fn()| {
             group.bench_function(what, |b| {
@@ -66,7 +68,7 @@ pub(crate) fn benches(c: &mut Criterion) {
     report(&rows);
 }
 
-/// Prints the ratios, of the kernels that were not filtered out.
+/// Prints the ratios of the kernels that were not filtered out.
 fn report(rows: &[(&str, [Duration; 3])]) {
     let mut logarithms = [0.0; 2];
     let mut count = 0.0;

@@ -1,4 +1,4 @@
-//! A guest that does nothing and is compiled already: what an execution costs by itself.
+//! A guest that does nothing and is already compiled: what an execution costs by itself.
 
 use criterion::Criterion;
 use outlayer_executor::{Executor, ExecutorConfig};

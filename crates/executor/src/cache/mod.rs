@@ -23,10 +23,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use outlayer_guest::Fault;
 use outlayer_protocol::{Hash32, Status};
 use wasmtime::{Engine, Module, component::Component};
 
-use crate::{fault::Fault, prepare::Refusal};
+use crate::error::Rejection;
 
 use self::seal::Trusted;
 pub(crate) use self::{
@@ -115,7 +116,7 @@ pub(crate) trait Compiler {
     fn engine(&self) -> &Engine;
 
     /// Compiles code, which is expensive.
-    fn compile(&self, code: &[u8]) -> Result<Self::Artifact, Refusal>;
+    fn compile(&self, code: &[u8]) -> Result<Self::Artifact, Rejection>;
 
     /// Connects what was compiled from so many bytes to the host, which is cheap.
     fn link(&self, artifact: &Self::Artifact, code_bytes: usize) -> Result<Self::Linked, Status>;
@@ -148,7 +149,7 @@ impl<T: Clone> Cache<T> {
         &self,
         compiler: &C,
         code: &[u8],
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Rejection> {
         let hash = Hash32::of(code);
         if let Some(known) = self.remembered(&hash) {
             return Ok(known?);
@@ -205,8 +206,8 @@ impl<T: Clone> Cache<T> {
         self.shared.counters.compiled();
         let artifact = match compiler.compile(code) {
             Ok(artifact) => artifact,
-            Err(Refusal::Verdict(status)) => return Ok(Err(status)),
-            Err(Refusal::Fault(fault)) => return Err(fault),
+            Err(Rejection::Verdict(status)) => return Ok(Err(status)),
+            Err(Rejection::Fault(fault)) => return Err(fault),
         };
         let linked = compiler.link(&artifact, code.len());
         tracing::debug!(%hash, bytes = code.len(), "compiled");

@@ -6,7 +6,7 @@ use outlayer_protocol::Hash32;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use crate::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use crate::version::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 
 /// The names for what one engine compiles.
 ///

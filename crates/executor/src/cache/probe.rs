@@ -1,6 +1,6 @@
 //! A sample that shows how a build prepares modules.
 
-use crate::{EngineError, prepare::Refusal};
+use crate::error::{EngineError, Rejection};
 
 /// A module with something of all that the preparation looks at: imports, calls of each kind, loops, branches, locals, the
 /// growing of memory and tables, bulk operations, a start function. Its text is `probe.wat`.
@@ -8,14 +8,16 @@ const PROBE: &[u8] = include_bytes!("probe.wasm");
 
 /// What `prepare` makes of the sample. What it makes of it shapes everything that is compiled, so names bind it.
 pub(crate) fn probe(
-    prepare: impl FnOnce(&[u8]) -> Result<Vec<u8>, Refusal>,
+    prepare: impl FnOnce(&[u8]) -> Result<Vec<u8>, Rejection>,
 ) -> Result<Vec<u8>, EngineError> {
     prepare(PROBE)
-        .map_err(|refusal| EngineError(format!("the sample module is refused: {refusal:?}")))
+        .map_err(|refusal| EngineError::new(format!("the sample module is refused: {refusal:?}")))
 }
 
 #[cfg(test)]
 mod tests {
+    use outlayer_guest::prepare::{self, stack};
+
     use super::*;
 
     #[test]
@@ -25,12 +27,9 @@ mod tests {
 
     #[test]
     fn every_preparation_accepts_the_sample_and_changes_it() {
-        let stack = probe(crate::prepare::core_module).unwrap();
+        let stack = probe(|code| Ok(prepare::core_module(code)?)).unwrap();
         let gas = probe(crate::gas::prepare::core_module).unwrap();
-        let inside = probe(|code| {
-            Ok(crate::prepare::stack::instrument_inside(code, crate::prepare::stack::STACK_BYTES)?)
-        })
-        .unwrap();
+        let inside = probe(|code| Ok(stack::instrument_inside(code, stack::STACK_BYTES)?)).unwrap();
         assert!([&stack, &gas, &inside].iter().all(|prepared| prepared.len() > PROBE.len()));
         assert!(stack != gas && stack != inside);
     }

@@ -4,9 +4,14 @@ use std::sync::LazyLock;
 
 use near_parameters::{ExtCosts, ExtCostsConfig};
 use near_primitives_core::config::INLINE_DISK_VALUE_THRESHOLD;
+use outlayer_guest::Work;
 
-use super::TRIE_NODES;
 use crate::near_config::near_config;
+
+/// A node charges a write or a removal for each node of its trie on the way to the key. A namespace
+/// has no trie, so the number is fixed: about as many as there are on the way to a key of a small
+/// contract, on a shard with a million accounts.
+pub const TRIE_NODES: u64 = 10;
 
 /// A fee with a fixed part and a part for each byte, units of gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub(crate) struct Fee {
 }
 
 impl Fee {
-    /// For so many bytes.
+    /// The fee for this many bytes.
     pub(crate) fn of(self, bytes: u64) -> u64 {
         self.base.saturating_add(bytes.saturating_mul(self.byte))
     }
@@ -27,17 +32,17 @@ impl Fee {
 pub(crate) struct Fees {
     pub(crate) base: u64,
     pub(crate) loading: Fee,
-    pub(crate) read_memory: Fee,
-    pub(crate) write_memory: Fee,
-    pub(crate) sha256: Fee,
-    pub(crate) log: Fee,
-    pub(crate) storage_read: Fee,
-    pub(crate) storage_write: Fee,
-    pub(crate) storage_remove: Fee,
-    pub(crate) storage_write_value_byte: u64,
-    pub(crate) storage_remove_value_byte: u64,
+    read_memory: Fee,
+    write_memory: Fee,
+    sha256: Fee,
+    log: Fee,
+    storage_read: Fee,
+    storage_write: Fee,
+    storage_remove: Fee,
+    storage_write_value_byte: u64,
+    storage_remove_value_byte: u64,
     /// [`TRIE_NODES`] nodes.
-    pub(crate) trie_nodes: u64,
+    trie_nodes: u64,
     storage_read_value_byte: u64,
     large_read: Fee,
 }
@@ -75,9 +80,32 @@ impl Fees {
         }
     }
 
-    /// For a value that a storage read found.
-    pub(crate) fn found(&self, bytes: u64) -> u64 {
-        // Longer values do not lie in NEAR's flat storage.
+    /// What `work` of a host function costs, as [`gas`](crate::gas) lists it.
+    pub(crate) fn cost(&self, work: Work) -> u64 {
+        match work {
+            Work::Call => self.base,
+            // Transferring no bytes costs nothing.
+            Work::Read(0) | Work::Write(0) | Work::Random(0) => 0,
+            Work::Read(bytes) => self.read_memory.of(bytes),
+            Work::Write(bytes) => self.write_memory.of(bytes),
+            Work::Random(bytes) => {
+                self.write_memory.of(bytes).saturating_add(self.sha256.of(bytes))
+            }
+            Work::Log(bytes) => self.log.of(bytes),
+            Work::StorageRead(key) => self.storage_read.of(key),
+            Work::StorageWrite(key) => self.storage_write.of(key).saturating_add(self.trie_nodes),
+            Work::StorageRemove(key) => self.storage_remove.of(key).saturating_add(self.trie_nodes),
+            // NEAR has no snapshot: its fee for a read covers where the value comes from.
+            Work::Fetch | Work::Fetched(_) => 0,
+            Work::Found(bytes) => self.found(bytes),
+            Work::Stored(bytes) => bytes.saturating_mul(self.storage_write_value_byte),
+            Work::Removed(bytes) => bytes.saturating_mul(self.storage_remove_value_byte),
+        }
+    }
+
+    /// The fee for a value that a storage read found.
+    fn found(&self, bytes: u64) -> u64 {
+        // NEAR's flat storage does not hold longer values.
         let large =
             if bytes > INLINE_DISK_VALUE_THRESHOLD as u64 { self.large_read.of(bytes) } else { 0 };
         bytes.saturating_mul(self.storage_read_value_byte).saturating_add(large)
@@ -88,7 +116,7 @@ impl Fees {
 mod tests {
     use super::*;
 
-    /// The figures that the documentation names.
+    /// The figures that NEAR's documentation names.
     #[test]
     fn the_pinned_fees_are_those_of_protocol_88() {
         let fees = Fees::get();

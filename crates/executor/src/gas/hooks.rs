@@ -1,13 +1,11 @@
 //! What an instrumented module calls when its gas or its stack ends.
 
+use outlayer_guest::Stop;
 use wasmtime::{Caller, Linker, Result};
 
-use crate::{
-    host::{State, exhaust_gas},
-    verdict::Stop,
-};
+use crate::{charge::exhaust_gas, state::State};
 
-/// The import module of the instrumentation. Guests cannot import from it: `prepare` sees to that.
+/// The import module of the instrumentation. `prepare` rejects guests that import from it.
 const MODULE: &str = "internal";
 
 /// Adds the three functions that NEAR's instrumentation imports.
@@ -20,7 +18,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
             Err(exhaust_gas(&mut caller).into())
         },
     )?;
-    // A charge beyond 64 bits.
+    // The charge exceeded 64 bits.
     linker.func_wrap(
         MODULE,
         "finite_wasm_gas_exhausted",

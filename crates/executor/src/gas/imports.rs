@@ -1,16 +1,18 @@
 //! The names of a module's imports, hidden from NEAR's preparation and given back after it.
 //!
-//! The preparation takes functions from `env` alone, and cares for nothing but the module's name.
+//! The preparation accepts functions from `env` alone, and looks at nothing but the module's name.
 
+use outlayer_guest::{
+    prepare::encode,
+    verdict::{invalid_module, unknown_import},
+};
 use outlayer_protocol::Status;
 use wasmparser::{BinaryReaderError, Parser, Payload, TypeRef};
-
-use crate::{prepare::encode, verdict::invalid_module};
 
 const IMPORT_SECTION: u8 = 2;
 const FUNCTION: u8 = 0;
 const ENV: &str = "env";
-/// How many imports the instrumentation puts first.
+/// How many imports the instrumentation puts before the module's own.
 const INSTRUMENTATION: usize = 3;
 
 struct Import<'a> {
@@ -30,11 +32,7 @@ impl<'a> Imports<'a> {
             let (module, name, ty) = import;
             match ty {
                 Some(ty) if modules.contains(&module) => imports.push(Import { module, name, ty }),
-                _ => {
-                    return Err(invalid_module(format!(
-                        "import {module}.{name}: the host has no such function"
-                    )));
-                }
+                _ => return Err(unknown_import(module, name)),
             }
         }
         Ok(Self(imports))
@@ -119,7 +117,8 @@ mod tests {
     fn names_are_hidden_and_nothing_else_changes() {
         let code = wat::parse_str(
             r#"(module (import "a" "f" (func (param i32))) (import "b" "g" (func))
-                (memory (export "memory") 1) (func (call 1)) (data (i32.const 0) "x") (@custom "c" "y"))"#,
+                (memory (export "memory") 1) (func (call 1)) (data (i32.const 0) "x")
+                (@custom "c" "y"))"#,
         )
         .unwrap();
         let imports = Imports::read(&code, &["a", "b"]).unwrap();

@@ -2,11 +2,12 @@
 
 use near_parameters::vm::LimitConfig;
 use near_vm_runner::logic::errors::PrepareError;
+use outlayer_guest::verdict::invalid_module;
 use outlayer_protocol::Status;
 
-use crate::{near_config::near_config, verdict::invalid_module};
+use crate::near_config::near_config;
 
-/// The verdict on a module that NEAR's preparation refuses. The reason names the limit.
+/// The verdict on a module that NEAR's preparation does not accept. The reason names the limit.
 pub(crate) fn refused(error: &PrepareError) -> Status {
     invalid_module(reason(error, &near_config().wasm_config.limit_config))
 }
@@ -21,7 +22,8 @@ fn reason(error: &PrepareError, limits: &LimitConfig) -> String {
             at_most("functions, imports included", limits.max_functions_number_per_contract)
         }
         PrepareError::TooManyLocals => format!(
-            "NEAR's runtime allows at most {} locals in all and at most one for each {} bytes of the module",
+            "NEAR's runtime allows at most {} locals in all \
+             and at most one for each {} bytes of the module",
             limits.max_locals_per_contract.unwrap_or(u64::MAX),
             limits.min_contract_size_per_local.unwrap_or(0),
         ),

@@ -2,18 +2,12 @@
 
 use near_parameters::vm::VMKind;
 use near_vm_runner::prepare::prepare_contract;
+use outlayer_guest::{Fault, outlayer::module, prepare, preview1, verdict::invalid_module};
 use outlayer_protocol::Status;
 use wasmparser::{ExternalKind, Parser, Payload, WasmFeatures};
 
 use super::{imports::Imports, limits};
-use crate::{
-    fault::Fault,
-    near_config::near_config,
-    outlayer_abi,
-    prepare::{self, Refusal},
-    verdict::invalid_module,
-    wasi_p1,
-};
+use crate::{error::Rejection, near_config::near_config};
 
 /// What NEAR's runtime accepts.
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
@@ -23,15 +17,15 @@ const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::REFERENCE_TYPES)
     .union(WasmFeatures::BULK_MEMORY);
 
-/// A memory without a maximum can have this many pages.
+/// How many pages a memory without a maximum can have.
 const MAX_PAGES: u32 = 1 << 16;
 
-/// Checks a core module as under the fuel meter and by NEAR's limits, and adds NEAR's instrumentation. The result is what
-/// gets compiled.
+/// Checks a core module as under the fuel meter and by NEAR's limits, and adds NEAR's
+/// instrumentation. The result is what gets compiled.
 ///
 /// # Errors
-/// A verdict when the module is invalid or out of bounds.
-pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// The verdict on a module that is invalid or out of bounds.
+pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Rejection> {
     prepare::check(code)?;
     wasmparser::Validator::new_with_features(FEATURES).validate_all(code).map_err(|error| {
         invalid_module(format!("not accepted under the gas meter: {}", error.message()))
@@ -40,14 +34,14 @@ pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut config = near_config().wasm_config.as_ref().clone();
     config.limit_config.initial_memory_pages = initial;
     config.limit_config.max_memory_pages = maximum;
-    let imports = Imports::read(code, &[wasi_p1::MODULE, outlayer_abi::MODULE])?;
+    let imports = Imports::read(code, &[preview1::MODULE, module::MODULE])?;
     let prepared = prepare_contract(&imports.hide(code), &config, VMKind::Wasmtime)
         .map_err(|error| limits::refused(&error))?;
-    Ok(imports.give_back(&prepared).map_err(|error| Fault::Engine(error.message().to_owned()))?)
+    Ok(imports.give_back(&prepared).map_err(Fault::engine)?)
 }
 
-/// Initial and maximal pages of the memory that a validated module must export. NEAR's preparation would put its own in its
-/// place, and its own export too.
+/// Initial and maximal pages of the memory that a validated module must export. NEAR's preparation
+/// would put a memory and an export of its own in their place.
 fn memory(code: &[u8]) -> Result<(u32, u32), Status> {
     let malformed = |error: wasmparser::BinaryReaderError| invalid_module(error.message());
     let (mut pages, mut exported) = (None, None);
@@ -73,7 +67,7 @@ fn memory(code: &[u8]) -> Result<(u32, u32), Status> {
     }
     match (exported, pages) {
         (Some(ExternalKind::Memory), Some(pages)) => Ok(pages),
-        // An imported memory, which the host does not have.
+        // The memory is imported. The host has none, so the imports will be rejected.
         (Some(ExternalKind::Memory), None) => Ok((0, 0)),
         (Some(_), _) => Err(invalid_module("the export memory must be a memory")),
         (None, _) => Err(invalid_module("there is no export memory")),

@@ -29,8 +29,7 @@ use near_primitives_core::{
     types::{Balance, Gas},
 };
 use near_vm_runner::logic::VMContext;
-
-use crate::Job;
+use outlayer_guest::Job;
 
 /// What a contract is told that its account's storage uses before the call, bytes. It is more than any contract can remove.
 pub(super) const STORAGE_USAGE: u64 = 1 << 40;

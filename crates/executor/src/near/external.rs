@@ -18,14 +18,12 @@ use near_vm_runner::logic::{
     External, HostError, StorageAccessTracker, VMLogicError, ValuePtr,
     types::{ActionIndex, GlobalContractDeployMode, GlobalContractIdentifier, ReceiptIndex},
 };
-
-use crate::{
-    Job,
-    fault::Fault,
-    gas::TRIE_NODES,
+use outlayer_guest::{
+    Fault, Job, Stop,
     host::{Storage, check_key},
-    verdict::Stop,
 };
+
+use crate::gas::TRIE_NODES;
 
 type VmResult<T> = Result<T, VMLogicError>;
 
@@ -54,7 +52,7 @@ impl Source {
 
     fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
         // The other side hangs up when the snapshot has failed; it then knows better why.
-        let gone = || Stop::Fault(Fault::Engine("the snapshot has gone".to_owned()));
+        let gone = || Stop::Fault(Fault::engine("the snapshot has gone"));
         self.ask.send(key.to_vec()).map_err(|_| gone())?;
         self.answers.recv().map_err(|_| gone())
     }

@@ -50,17 +50,14 @@ use near_vm_runner::{
     Contract, ContractCode,
     logic::{GasCounter, VMOutcome, errors::VMRunnerError},
 };
+use outlayer_guest::{
+    Execution, Fault, Job, Snapshot, SnapshotError, Stop, verdict::invalid_module,
+};
 use outlayer_protocol::{
     Compute, Hash32, JournalEntry, Limit, ReadEntry, Status, limits::MAX_VALUE_BYTES,
 };
 
-use crate::{
-    Execution, Job, Snapshot, SnapshotError,
-    cache::Shared,
-    fault::Fault,
-    near_config::near_config,
-    verdict::{Stop, invalid_module},
-};
+use crate::{cache::Shared, near_config::near_config};
 use cache::Cache;
 use external::{Namespace, Source};
 
@@ -145,7 +142,7 @@ impl Near {
                 .name("outlayer-near".to_owned())
                 .stack_size(STACK_BYTES)
                 .spawn_scoped(scope, move || self.call(job, method, gas, source))
-                .map_err(|error| Fault::HostMemory(error.to_string()))?;
+                .map_err(Fault::host_memory)?;
             let answered = asked.iter().try_for_each(|key| {
                 let value = read(snapshot, &key)?;
                 // Where nobody listens any more, the guest has ended.
@@ -153,8 +150,7 @@ impl Near {
                 Ok(())
             });
             drop((asked, answer));
-            let ended =
-                guest.join().map_err(|_| Fault::Engine("near-vm-runner panicked".to_owned()))?;
+            let ended = guest.join().map_err(|_| Fault::engine("near-vm-runner panicked"))?;
             answered.map_err(Fault::Snapshot)?;
             Ok(ended)
         })

@@ -5,16 +5,15 @@ use near_vm_runner::logic::{
     HostError, ReturnData, VMOutcome,
     errors::{CompilationError, FunctionCallError, MethodResolveError, VMRunnerError, WasmTrap},
 };
+use outlayer_guest::{
+    Execution, Fault, Job, Stop,
+    host::Sink,
+    verdict::{self, invalid_module, reason::MEMORY_OUT_OF_BOUNDS, trapped},
+};
 use outlayer_protocol::{Compute, Limit, Status};
 
 use super::{Ended, MAX_GAS};
-use crate::{
-    Execution, Job,
-    fault::Fault,
-    gas::{fees::Fees, limits},
-    host::Sink,
-    verdict::{self, MEMORY_OUT_OF_BOUNDS, Stop, invalid_module, trapped},
-};
+use crate::gas::{fees::Fees, limits};
 
 /// The execution that a call amounts to.
 pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Execution, Fault> {
@@ -115,7 +114,7 @@ fn aborted(
         // What the host lacked, or what says nothing about the guest.
         FunctionCallError::LinkError { .. }
         | FunctionCallError::LoadingError { .. }
-        | FunctionCallError::CompilationError(_) => return Err(Fault::Engine(error.to_string())),
+        | FunctionCallError::CompilationError(_) => return Err(Fault::engine(error.to_string())),
     })
 }
 
@@ -145,13 +144,13 @@ fn wasm_trap(trap: &WasmTrap) -> Result<Status, Fault> {
         WasmTrap::IndirectCallToNull => "indirect call to null",
         WasmTrap::StackOverflow => return Err(Fault::NativeStack),
         WasmTrap::MisalignedAtomicAccess | WasmTrap::GenericTrap => {
-            return Err(Fault::Engine(trap.to_string()));
+            return Err(Fault::engine(trap.to_string()));
         }
     }))
 }
 
 fn no_verdict(error: VMRunnerError) -> Fault {
-    Fault::Engine(format!("near-vm-runner: {error}"))
+    Fault::engine(format!("near-vm-runner: {error}"))
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! `wasi:clocks`: the virtual clock.
 
+use outlayer_guest::{HostCall, host::CLOCK_STEP_NANOS};
 use wasmtime::{
     Result,
     component::{ComponentType, Lift, Linker, Lower},
 };
 
-use super::{Store, handle, interface, poll::Pollable, state, table};
-use crate::host::{State, clock::CLOCK_STEP_NANOS, enter};
+use super::{
+    poll::Pollable,
+    resources::{Store, interface},
+};
+use crate::{call::ComponentCall, state::State};
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -28,34 +32,35 @@ impl Datetime {
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let mut monotonic = interface(linker, "clocks/monotonic-clock")?;
-    monotonic.func_wrap("now", |mut store: Store<'_>, (): ()| {
-        enter(&mut store)?;
-        Ok((state(&mut store).clock.read_monotonic(),))
+    monotonic.func_wrap("now", |store: Store<'_>, (): ()| {
+        let mut call = ComponentCall(store);
+        call.enter()?;
+        Ok((call.host().clock.read_monotonic(),))
     })?;
-    monotonic.func_wrap("resolution", |mut store: Store<'_>, (): ()| {
-        enter(&mut store)?;
+    monotonic.func_wrap("resolution", |store: Store<'_>, (): ()| {
+        ComponentCall(store).enter()?;
         Ok((CLOCK_STEP_NANOS,))
     })?;
-    monotonic.func_wrap("subscribe-instant", |mut store: Store<'_>, (when,): (u64,)| {
-        enter(&mut store)?;
-        let pollable = Pollable::Until(when);
-        Ok((table(&mut store).push(pollable).map_err(handle)?,))
+    monotonic.func_wrap("subscribe-instant", |store: Store<'_>, (when,): (u64,)| {
+        let mut call = ComponentCall(store);
+        call.enter()?;
+        Ok((call.push(Pollable::Until(when))?,))
     })?;
-    monotonic.func_wrap("subscribe-duration", |mut store: Store<'_>, (duration,): (u64,)| {
-        enter(&mut store)?;
-        let now = state(&mut store).clock.monotonic();
-        let pollable = Pollable::Until(now.saturating_add(duration));
-        Ok((table(&mut store).push(pollable).map_err(handle)?,))
+    monotonic.func_wrap("subscribe-duration", |store: Store<'_>, (duration,): (u64,)| {
+        let mut call = ComponentCall(store);
+        call.enter()?;
+        let now = call.host().clock.monotonic();
+        Ok((call.push(Pollable::Until(now.saturating_add(duration)))?,))
     })?;
 
     let mut wall = interface(linker, "clocks/wall-clock")?;
-    wall.func_wrap("now", |mut store: Store<'_>, (): ()| {
-        enter(&mut store)?;
-        let now = state(&mut store).clock.read_realtime();
-        Ok((Datetime::from_nanos(now),))
+    wall.func_wrap("now", |store: Store<'_>, (): ()| {
+        let mut call = ComponentCall(store);
+        call.enter()?;
+        Ok((Datetime::from_nanos(call.host().clock.read_realtime()),))
     })?;
-    wall.func_wrap("resolution", |mut store: Store<'_>, (): ()| {
-        enter(&mut store)?;
+    wall.func_wrap("resolution", |store: Store<'_>, (): ()| {
+        ComponentCall(store).enter()?;
         Ok((Datetime::from_nanos(CLOCK_STEP_NANOS),))
     })?;
     Ok(())

@@ -1,18 +1,16 @@
 //! `wasi:filesystem`: no directory is open.
 //!
-//! A descriptor can only come from a preopened directory, of which there are none. So the methods exist for components to link,
-//! and can never be called.
+//! A descriptor can only come from a preopened directory, of which there are none. So the methods
+//! exist only for components to link, and can never be called.
 
+use outlayer_guest::{HostCall, Stop, verdict::reason::NO_DESCRIPTOR};
 use wasmtime::{
     Result,
     component::{Linker, Resource, ResourceType},
 };
 
-use super::{Store, interface};
-use crate::{
-    host::{State, enter},
-    verdict::Stop,
-};
+use super::resources::{Store, interface};
+use crate::{call::ComponentCall, state::State};
 
 /// A file or directory.
 enum Descriptor {}
@@ -57,12 +55,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     types.resource("descriptor", ResourceType::host::<Descriptor>(), |_, _| Ok(()))?;
     types.resource("directory-entry-stream", ResourceType::host::<Entries>(), |_, _| Ok(()))?;
     for method in METHODS {
-        types.func_new(method, |_, _, _, _| Err(Stop::Trap("there is no descriptor").into()))?;
+        types.func_new(method, |_, _, _, _| Err(Stop::Trap(NO_DESCRIPTOR).into()))?;
     }
     interface(linker, "filesystem/preopens")?.func_wrap(
         "get-directories",
-        |mut store: Store<'_>, (): ()| {
-            enter(&mut store)?;
+        |store: Store<'_>, (): ()| {
+            ComponentCall(store).enter()?;
             Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
         },
     )?;

@@ -1,15 +1,13 @@
 //! `wasi:io/poll` over the virtual clock.
 
+use outlayer_guest::{HostCall, Stop, Work, verdict::reason::EMPTY_POLL};
 use wasmtime::{
     Result,
     component::{Linker, Resource, ResourceType},
 };
 
-use super::{Store, destroy, handle, interface, state, table};
-use crate::{
-    host::{State, Work, charge, enter},
-    verdict::Stop,
-};
+use super::resources::{Store, destroy, interface};
+use crate::{call::ComponentCall, state::State};
 
 /// What a guest can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl Pollable {
     }
 }
 
-/// Bytes of a handle, and of an index in the answer.
+/// How many bytes a handle has in the guest's memory, and an index in the answer.
 const HANDLE_BYTES: u64 = 4;
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
@@ -37,42 +35,44 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     poll.resource("pollable", ResourceType::host::<Pollable>(), destroy::<Pollable>)?;
     poll.func_wrap(
         "[method]pollable.ready",
-        |mut store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
-            enter(&mut store)?;
-            let pollable = *table(&mut store).get(&pollable).map_err(handle)?;
-            Ok((pollable.is_ready(state(&mut store).clock.monotonic()),))
+        |store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
+            let mut call = ComponentCall(store);
+            call.enter()?;
+            let pollable = call.get(&pollable)?;
+            Ok((pollable.is_ready(call.host().clock.monotonic()),))
         },
     )?;
     poll.func_wrap(
         "[method]pollable.block",
-        |mut store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
-            enter(&mut store)?;
-            if let Pollable::Until(deadline) = *table(&mut store).get(&pollable).map_err(handle)? {
-                state(&mut store).clock.sleep_until(deadline);
+        |store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
+            let mut call = ComponentCall(store);
+            call.enter()?;
+            if let Pollable::Until(deadline) = call.get(&pollable)? {
+                call.host().clock.sleep_until(deadline);
             }
             Ok(())
         },
     )?;
-    poll.func_wrap("poll", |mut store: Store<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
-        enter(&mut store)?;
+    poll.func_wrap("poll", |store: Store<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
+        let mut call = ComponentCall(store);
+        call.enter()?;
         let bytes = (pollables.len() as u64).saturating_mul(HANDLE_BYTES);
-        charge(&mut store, Work::Read(bytes))?;
-        charge(&mut store, Work::Write(bytes))?;
-        Ok((ready(&mut store, &pollables)?,))
+        call.charge(Work::Read(bytes))?;
+        call.charge(Work::Write(bytes))?;
+        Ok((ready(&mut call, &pollables)?,))
     })?;
     Ok(())
 }
 
-/// The indices of those that are ready, in order. With none, the clock moves to the earliest deadline, at once.
-fn ready(store: &mut Store<'_>, pollables: &[Resource<Pollable>]) -> Result<Vec<u32>, Stop> {
+/// The indices of the pollables that are ready, in order. When none is, the clock moves to the
+/// earliest deadline, at once.
+fn ready(call: &mut ComponentCall<'_>, pollables: &[Resource<Pollable>]) -> Result<Vec<u32>, Stop> {
     if pollables.is_empty() {
-        return Err(Stop::Trap("poll of an empty list"));
+        return Err(Stop::Trap(EMPTY_POLL));
     }
-    let waits = pollables
-        .iter()
-        .map(|pollable| table(store).get(pollable).copied().map_err(handle))
-        .collect::<Result<Vec<_>, _>>()?;
-    let clock = &mut state(store).clock;
+    let waits =
+        pollables.iter().map(|pollable| call.get(pollable)).collect::<Result<Vec<_>, _>>()?;
+    let clock = &mut call.host().clock;
     if !waits.iter().any(|wait| wait.is_ready(clock.monotonic())) {
         let deadlines = waits.iter().filter_map(|wait| match wait {
             Pollable::Until(deadline) => Some(*deadline),

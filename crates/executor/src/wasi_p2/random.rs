@@ -1,12 +1,10 @@
 //! `wasi:random`: the one random stream, by three names.
 
+use outlayer_guest::{HostCall, Stop, Work, verdict::reason::TOO_MANY_RANDOM_BYTES};
 use wasmtime::{Result, component::Linker};
 
-use super::{Store, interface, state};
-use crate::{
-    host::{State, Work, charge, enter},
-    verdict::Stop,
-};
+use super::resources::{Store, interface};
+use crate::{call::ComponentCall, state::State};
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for (name, bytes, word) in [
@@ -14,41 +12,43 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         ("random/insecure", "get-insecure-random-bytes", "get-insecure-random-u64"),
     ] {
         let mut random = interface(linker, name)?;
-        random.func_wrap(bytes, |mut store: Store<'_>, (length,): (u64,)| {
-            enter(&mut store)?;
-            charge(&mut store, Work::Random(length))?;
-            // They are to lie in the guest's memory.
-            state(&mut store).bounds.admit(length)?;
-            Ok((draw(&mut store, length)?,))
+        random.func_wrap(bytes, |store: Store<'_>, (length,): (u64,)| {
+            let mut call = ComponentCall(store);
+            call.enter()?;
+            call.charge(Work::Random(length))?;
+            // The bytes have to fit into the guest's memory.
+            call.host().bounds.admit(length)?;
+            Ok((draw(&mut call, length)?,))
         })?;
-        random.func_wrap(word, |mut store: Store<'_>, (): ()| {
-            enter(&mut store)?;
-            charge(&mut store, Work::Random(8))?;
-            Ok((draw_word(&mut store),))
+        random.func_wrap(word, |store: Store<'_>, (): ()| {
+            let mut call = ComponentCall(store);
+            call.enter()?;
+            call.charge(Work::Random(8))?;
+            Ok((draw_word(&mut call),))
         })?;
     }
     interface(linker, "random/insecure-seed")?.func_wrap(
         "insecure-seed",
-        |mut store: Store<'_>, (): ()| {
-            enter(&mut store)?;
-            charge(&mut store, Work::Random(16))?;
-            let low = draw_word(&mut store);
-            Ok(((low, draw_word(&mut store)),))
+        |store: Store<'_>, (): ()| {
+            let mut call = ComponentCall(store);
+            call.enter()?;
+            call.charge(Work::Random(16))?;
+            let low = draw_word(&mut call);
+            Ok(((low, draw_word(&mut call)),))
         },
     )?;
     Ok(())
 }
 
-fn draw(store: &mut Store<'_>, length: u64) -> Result<Vec<u8>, Stop> {
-    let length = usize::try_from(length)
-        .map_err(|_| Stop::Trap("more random bytes than can be addressed"))?;
+fn draw(call: &mut ComponentCall<'_>, length: u64) -> Result<Vec<u8>, Stop> {
+    let length = usize::try_from(length).map_err(|_| Stop::Trap(TOO_MANY_RANDOM_BYTES))?;
     let mut bytes = vec![0; length];
-    state(store).random.fill(&mut bytes);
+    call.host().random.fill(&mut bytes);
     Ok(bytes)
 }
 
-fn draw_word(store: &mut Store<'_>) -> u64 {
+fn draw_word(call: &mut ComponentCall<'_>) -> u64 {
     let mut bytes = [0; 8];
-    state(store).random.fill(&mut bytes);
+    call.host().random.fill(&mut bytes);
     u64::from_le_bytes(bytes)
 }

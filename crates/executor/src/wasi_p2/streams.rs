@@ -1,18 +1,22 @@
-//! `wasi:io/streams` and `wasi:io/error`: input, output and log. They are always ready and never fail; the input closes at its
-//! end.
+//! `wasi:io/streams` and `wasi:io/error`: input, output and log. They are always ready and never
+//! fail; the input closes at its end.
 
+use outlayer_guest::{
+    HostCall, Stop, Work,
+    verdict::reason::{NO_ERROR, WRITE_TOO_LARGE},
+};
 use wasmtime::{
     Result,
     component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType},
 };
 
-use super::{Store, destroy, handle, interface, poll::Pollable, state, table};
-use crate::{
-    host::{State, Work, charge, enter},
-    verdict::Stop,
+use super::{
+    poll::Pollable,
+    resources::{Store, destroy, interface},
 };
+use crate::{call::ComponentCall, state::State};
 
-/// The standard input. Every handle reads on where the last read ended.
+/// The standard input. Every handle continues where the last read ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Input;
 
@@ -25,7 +29,7 @@ pub(super) enum Output {
     Log,
 }
 
-/// What a stream's error would tell; there are none.
+/// The error of a stream, of which there are none.
 pub(super) enum IoError {}
 
 #[derive(Debug, ComponentType, Lift, Lower)]
@@ -39,15 +43,14 @@ enum StreamError {
 
 type Answer<T> = Result<T, StreamError>;
 
-/// A guest may write so many bytes at once.
+/// A guest may write this many bytes at once.
 const PERMITTED: u64 = 64 << 10;
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let mut error = interface(linker, "io/error")?;
     error.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
-    error.func_new("[method]error.to-debug-string", |_, _, _, _| {
-        Err(Stop::Trap("there is no error").into())
-    })?;
+    error
+        .func_new("[method]error.to-debug-string", |_, _, _, _| Err(Stop::Trap(NO_ERROR).into()))?;
 
     let mut streams = interface(linker, "io/streams")?;
     streams.resource("input-stream", ResourceType::host::<Input>(), destroy::<Input>)?;
@@ -55,9 +58,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for name in ["read", "blocking-read"] {
         streams.func_wrap(
             &format!("[method]input-stream.{name}"),
-            |mut store: Store<'_>, (_, length): (Resource<Input>, u64)| {
-                enter(&mut store)?;
-                let bytes = take(&mut store, length)?;
+            |store: Store<'_>, (_, length): (Resource<Input>, u64)| {
+                let mut call = ComponentCall(store);
+                call.enter()?;
+                let bytes = take(&mut call, length)?;
                 Ok((bytes,))
             },
         )?;
@@ -65,35 +69,37 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for name in ["skip", "blocking-skip"] {
         streams.func_wrap(
             &format!("[method]input-stream.{name}"),
-            |mut store: Store<'_>, (_, length): (Resource<Input>, u64)| {
-                enter(&mut store)?;
-                let skipped = take(&mut store, length)?.map(|bytes| bytes.len() as u64);
+            |store: Store<'_>, (_, length): (Resource<Input>, u64)| {
+                let mut call = ComponentCall(store);
+                call.enter()?;
+                let skipped = take(&mut call, length)?.map(|bytes| bytes.len() as u64);
                 Ok((skipped,))
             },
         )?;
     }
     streams.func_wrap(
         "[method]input-stream.subscribe",
-        |mut store: Store<'_>, (_,): (Resource<Input>,)| subscribe(&mut store),
+        |store: Store<'_>, (_,): (Resource<Input>,)| subscribe(store),
     )?;
     streams.func_wrap(
         "[method]output-stream.subscribe",
-        |mut store: Store<'_>, (_,): (Resource<Output>,)| subscribe(&mut store),
+        |store: Store<'_>, (_,): (Resource<Output>,)| subscribe(store),
     )?;
     streams.func_wrap(
         "[method]output-stream.check-write",
-        |mut store: Store<'_>, (_,): (Resource<Output>,)| {
-            enter(&mut store)?;
+        |store: Store<'_>, (_,): (Resource<Output>,)| {
+            ComponentCall(store).enter()?;
             Ok((Answer::Ok(PERMITTED),))
         },
     )?;
     for name in ["write", "blocking-write-and-flush"] {
         streams.func_wrap(
             &format!("[method]output-stream.{name}"),
-            |mut store: Store<'_>, (stream, bytes): (Resource<Output>, Vec<u8>)| {
-                enter(&mut store)?;
-                charge(&mut store, Work::Read(bytes.len() as u64))?;
-                put(&mut store, &stream, &bytes)?;
+            |store: Store<'_>, (stream, bytes): (Resource<Output>, Vec<u8>)| {
+                let mut call = ComponentCall(store);
+                call.enter()?;
+                call.charge(Work::Read(bytes.len() as u64))?;
+                put(&mut call, &stream, &bytes)?;
                 Ok((Answer::Ok(()),))
             },
         )?;
@@ -101,8 +107,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for name in ["flush", "blocking-flush"] {
         streams.func_wrap(
             &format!("[method]output-stream.{name}"),
-            |mut store: Store<'_>, (_,): (Resource<Output>,)| {
-                enter(&mut store)?;
+            |store: Store<'_>, (_,): (Resource<Output>,)| {
+                ComponentCall(store).enter()?;
                 Ok((Answer::Ok(()),))
             },
         )?;
@@ -110,14 +116,15 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for name in ["write-zeroes", "blocking-write-zeroes-and-flush"] {
         streams.func_wrap(
             &format!("[method]output-stream.{name}"),
-            |mut store: Store<'_>, (stream, length): (Resource<Output>, u64)| {
-                enter(&mut store)?;
-                charge(&mut store, Work::Read(length))?;
+            |store: Store<'_>, (stream, length): (Resource<Output>, u64)| {
+                let mut call = ComponentCall(store);
+                call.enter()?;
+                call.charge(Work::Read(length))?;
                 if length > PERMITTED {
                     return Err(TOO_MUCH.into());
                 }
                 let zeroes = vec![0; usize::try_from(length)?];
-                put(&mut store, &stream, &zeroes)?;
+                put(&mut call, &stream, &zeroes)?;
                 Ok((Answer::Ok(()),))
             },
         )?;
@@ -125,12 +132,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     for name in ["splice", "blocking-splice"] {
         streams.func_wrap(
             &format!("[method]output-stream.{name}"),
-            |mut store: Store<'_>,
-             (stream, _, length): (Resource<Output>, Resource<Input>, u64)| {
-                enter(&mut store)?;
-                let spliced = match take(&mut store, length.min(PERMITTED))? {
+            |store: Store<'_>, (stream, _, length): (Resource<Output>, Resource<Input>, u64)| {
+                let mut call = ComponentCall(store);
+                call.enter()?;
+                let spliced = match take(&mut call, length.min(PERMITTED))? {
                     Ok(bytes) => {
-                        put(&mut store, &stream, &bytes)?;
+                        put(&mut call, &stream, &bytes)?;
                         Ok(bytes.len() as u64)
                     }
                     Err(closed) => Err(closed),
@@ -142,33 +149,34 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     Ok(())
 }
 
-const TOO_MUCH: Stop = Stop::Trap("a write of more than the stream permits");
+const TOO_MUCH: Stop = Stop::Trap(WRITE_TOO_LARGE);
 
-fn subscribe(store: &mut Store<'_>) -> Result<(Resource<Pollable>,)> {
-    enter(store)?;
-    Ok((table(store).push(Pollable::Ready).map_err(handle)?,))
+fn subscribe(store: Store<'_>) -> Result<(Resource<Pollable>,)> {
+    let mut call = ComponentCall(store);
+    call.enter()?;
+    Ok((call.push(Pollable::Ready)?,))
 }
 
 /// The next bytes of the input, at most `length`.
-fn take(store: &mut Store<'_>, length: u64) -> Result<Answer<Vec<u8>>, Stop> {
-    let unread = state(store).wasi.unread();
-    if unread.is_empty() {
+fn take(call: &mut ComponentCall<'_>, length: u64) -> Result<Answer<Vec<u8>>, Stop> {
+    let unread = call.host().program.unread().len();
+    if unread == 0 {
         return Ok(Err(StreamError::Closed));
     }
-    let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread.len());
-    charge(store, Work::Write(length as u64))?;
-    Ok(Ok(state(store).wasi.take(length)))
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread);
+    call.charge(Work::Write(length as u64))?;
+    Ok(Ok(call.host().program.take(length)))
 }
 
-fn put(store: &mut Store<'_>, stream: &Resource<Output>, bytes: &[u8]) -> Result<(), Stop> {
+fn put(call: &mut ComponentCall<'_>, stream: &Resource<Output>, bytes: &[u8]) -> Result<(), Stop> {
     if bytes.len() as u64 > PERMITTED {
         return Err(TOO_MUCH);
     }
-    match *table(store).get(stream).map_err(handle)? {
-        Output::Output => state(store).output.write(bytes),
+    match call.get(stream)? {
+        Output::Output => call.host().output.write(bytes),
         Output::Log => {
-            charge(store, Work::Log(bytes.len() as u64))?;
-            state(store).logs.write(bytes)
+            call.charge(Work::Log(bytes.len() as u64))?;
+            call.host().logs.write(bytes)
         }
     }
 }

@@ -10,7 +10,8 @@ const TRAPS: &[(&str, &str)] = &[
     ("load", "(drop (i32.load (i32.const -4)))"),
     (
         "store in a loop",
-        "(loop $l (i32.store (local.get $i) (i32.const 1)) (local.set $i (i32.add (local.get $i) (i32.const 1000000))) (br $l))",
+        "(loop $l (i32.store (local.get $i) (i32.const 1))
+                (local.set $i (i32.add (local.get $i) (i32.const 1000000))) (br $l))",
     ),
     ("null", "(call_indirect (i32.const 1))"),
     ("signature", "(drop (call_indirect (result i32) (i32.const 0)))"),
@@ -19,7 +20,7 @@ const TRAPS: &[(&str, &str)] = &[
     ("deep", "(call $deep (i32.const 1000000))"),
 ];
 
-/// The programs that run to their end, with NEAR's memory and without imports.
+/// The programs that run to their end. They have NEAR's memory and no imports.
 pub(crate) fn kernels() -> Vec<(&'static str, Vec<u8>)> {
     let corpus = outlayer_calibrate::corpus().unwrap();
     corpus.into_iter().map(|kernel| (kernel.name, kernel.wasm)).collect()
@@ -31,7 +32,8 @@ pub(crate) fn traps() -> Vec<(&'static str, Vec<u8>)> {
         wat::parse_str(format!(
             r#"(module (memory (export "memory") 1024 2048)
             (table 2 funcref) (elem (i32.const 0) $nothing) (func $nothing)
-            (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
+            (func $deep (param i32) (if (local.get 0)
+                (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
             (func (export "_start") (local $i i32) {body}))"#
         ))
         .unwrap()

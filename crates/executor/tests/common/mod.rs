@@ -1,4 +1,4 @@
-//! Guests in text, and a way to run them.
+//! Guests written as text, and a way to run them.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub(crate) mod components;
@@ -51,7 +51,7 @@ impl Snapshot for Memory {
     }
 }
 
-/// A guest with everything that it is given.
+/// A guest, with everything that its execution is given.
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) code: Vec<u8>,
@@ -78,7 +78,7 @@ impl Run {
         }
     }
 
-    /// A module in text.
+    /// A module written as text.
     pub(crate) fn wat(text: &str) -> Self {
         Self::bytes(wat::parse_str(text).unwrap())
     }
@@ -118,7 +118,7 @@ impl Run {
         let Self { code, kind, args, env, input, limits, context, storage } = self;
         let job = Job { code, kind: *kind, args, env, input, limits, context };
         let execution = executor.execute(&job, storage)?;
-        // Whatever is executed must be a body that the contract accepts.
+        // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);
         response.validate(context.request_id, limits).unwrap();
         Ok(execution)
@@ -136,7 +136,7 @@ impl Run {
         self.run().status
     }
 
-    /// Runs to completion and gives the output.
+    /// Runs the guest, which must complete, and returns its output.
     pub(crate) fn output(&mut self) -> Vec<u8> {
         let execution = self.run();
         assert_eq!(
@@ -166,21 +166,27 @@ pub(crate) fn written(key: &str, value: Option<&str>) -> JournalEntry {
     JournalEntry { key: key.into(), value: value.map(Bytes::from) }
 }
 
-/// Imports, a memory of one page, and helpers: `$print(ptr, len)`, `$emit(i64)` (its 8 bytes), `$errno(i32)` (one
-/// byte). The helpers use the addresses from 60,000.
+/// Imports, a memory of one page, and helpers that write to the output: `$print(ptr, len)`,
+/// `$emit(i64)` (its 8 bytes), `$errno(i32)` (one byte). The helpers use the addresses from 60,000.
 pub(crate) const PRELUDE: &str = r#"
-    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_sizes_get"
+        (func $args_sizes_get (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get"
+        (func $environ_sizes_get (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "clock_res_get" (func $clock_res_get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get"
+        (func $clock_time_get (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_res_get"
+        (func $clock_res_get (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
-    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "poll_oneoff"
+        (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
     (import "wasi_snapshot_preview1" "sched_yield" (func $sched_yield (result i32)))
     (import "outlayer" "storage_read" (func $storage_read (param i32 i32 i32 i32) (result i64)))
@@ -193,7 +199,8 @@ pub(crate) const PRELUDE: &str = r#"
     (func $write (param $fd i32) (param $pointer i32) (param $length i32)
         (i32.store (i32.const 60000) (local.get $pointer))
         (i32.store (i32.const 60004) (local.get $length))
-        (if (call $fd_write (local.get $fd) (i32.const 60000) (i32.const 1) (i32.const 60008)) (then unreachable)))
+        (if (call $fd_write (local.get $fd) (i32.const 60000) (i32.const 1) (i32.const 60008))
+            (then unreachable)))
     (func $print (param $pointer i32) (param $length i32)
         (call $write (i32.const 1) (local.get $pointer) (local.get $length)))
     (func $emit (param $value i64)

@@ -8,7 +8,7 @@ use outlayer_calibrate::node::Node;
 
 pub(crate) use outlayer_calibrate::node::{config, context};
 
-/// Calls `method` of `code` with so much gas.
+/// Calls `method` of `code` with this much gas.
 pub(crate) fn call(code: &[u8], method: &str, input: &[u8], gas: u64) -> VMOutcome {
     static NODE: LazyLock<Node> = LazyLock::new(|| Node::new().unwrap());
     NODE.call(code, method, input, gas).unwrap()

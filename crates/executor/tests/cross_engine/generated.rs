@@ -1,4 +1,5 @@
-//! Commands made of generated modules: each function is called, and what they leave behind is printed as one number.
+//! Commands made of generated modules: each calls its functions, and prints what they leave behind
+//! as one number.
 
 use arbitrary::Unstructured;
 use outlayer_executor::prepare::encode;
@@ -9,12 +10,13 @@ use rand_chacha::{
 use wasm_smith::{Config, Module};
 use wasmparser::{CompositeInnerType, FuncType, GlobalType, Parser, Payload, TypeRef, ValType};
 
-/// What a module may do between two of its checks of whether it should end; then it traps.
+/// How many turns of loops and calls a module may take; then it traps.
 const TURNS: u32 = 20_000;
-/// Bytes of memory that the number covers.
+/// How many bytes of memory go into the number.
 const MEMORY_BYTES: u32 = 1 << 16;
 
-/// Whether the generator guards whatever could trap, but for the end of the turns (which is `unreachable`).
+/// Whether the generator guards everything that could trap, except for the end of the turns (which
+/// is an `unreachable`).
 pub(crate) fn is_free_of_traps(seed: u64) -> bool {
     !seed.is_multiple_of(4)
 }
@@ -23,7 +25,8 @@ pub(crate) fn is_free_of_traps(seed: u64) -> bool {
 pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 4_096];
     ChaCha20Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
-    let host = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"#;
+    let host = r#"(module (import "wasi_snapshot_preview1" "fd_write"
+            (func (param i32 i32 i32 i32) (result i32))))"#;
     let config = Config {
         available_imports: Some(wat::parse_str(host).unwrap()),
         min_imports: 1,
@@ -101,7 +104,7 @@ fn shape(code: &[u8]) -> Shape {
     shape
 }
 
-/// Appends `_start` and exports it and the memory, which gets 16 pages and at most 32.
+/// Appends `_start`, and exports it and the memory, which gets 16 pages and at most 32.
 fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     let shape = shape(code);
     if shape.imported != 1 || shape.functions.len() < 2 {
@@ -171,7 +174,7 @@ fn start(shape: &Shape) -> Vec<u8> {
         encode::unsigned(&mut body, index);
         mix(&mut body, global.content_type);
     }
-    // memory.size; then each word of the memory's beginning.
+    // The size of the memory, then each word at its beginning.
     body.extend_from_slice(&[0x3f, 0]);
     mix(&mut body, ValType::I32);
     body.extend_from_slice(&[0x03, 0x40, 0x20, 1, 0x29, 3, 0]);
@@ -179,14 +182,14 @@ fn start(shape: &Shape) -> Vec<u8> {
     body.extend_from_slice(&[0x20, 1, 0x41, 8, 0x6a, 0x22, 1, 0x41]);
     encode::signed(&mut body, i64::from(MEMORY_BYTES));
     body.extend_from_slice(&[0x49, 0x0d, 0, 0x0b]);
-    // The number at 0; a buffer of 8 bytes at 8: fd_write(1, 8, 1, 16).
+    // The number is stored at 0, and a list of one buffer of 8 bytes at 8: fd_write(1, 8, 1, 16).
     body.extend_from_slice(&[0x41, 0, 0x20, 0, 0x37, 3, 0]);
     body.extend_from_slice(&[0x41, 8, 0x41, 0, 0x36, 2, 0, 0x41, 12, 0x41, 8, 0x36, 2, 0]);
     body.extend_from_slice(&[0x41, 1, 0x41, 8, 0x41, 1, 0x41, 16, 0x10, 0, 0x1a, 0x0b]);
     body
 }
 
-/// Pushes 3, or no reference.
+/// Pushes a 3 of this type, or a null reference.
 fn constant(body: &mut Vec<u8>, ty: ValType) {
     match ty {
         ValType::I32 => body.extend_from_slice(&[0x41, 3]),

@@ -1,6 +1,6 @@
-//! A second executor for core WASI guests, on wasmi: it shares no code with the first, and knows only what is documented:
-//! three streams, a virtual clock that moves 1,000 ns with each reading and by sleeping, one random stream, no directories.
-//! It neither meters nor limits.
+//! A second executor for core WASI guests, on wasmi. It shares no code with the first, and knows
+//! only what is documented: three streams, a virtual clock that moves by 1,000 ns with each reading
+//! and by sleeping, one random stream, no directories. It neither meters nor limits.
 
 use std::collections::BTreeMap;
 
@@ -31,9 +31,9 @@ pub(crate) struct Ended {
     pub(crate) status: String,
     pub(crate) output: Vec<u8>,
     pub(crate) logs: Vec<u8>,
-    /// Keys read, with what was there.
+    /// Keys that were read, with their values.
     pub(crate) reads: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Keys written, with what was put there.
+    /// Keys that were written, with their new values.
     pub(crate) journal: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
@@ -85,7 +85,7 @@ impl World {
         usize::try_from(fd).ok().and_then(|fd| *self.streams.get(fd)?)
     }
 
-    /// The error of a call that no stream supports.
+    /// The error number of a call that no stream supports.
     fn refuse(&self, fd: i32, errno: i32) -> i32 {
         if self.stream(fd).is_some() { errno } else { BADF }
     }
@@ -278,7 +278,7 @@ fn poll_oneoff(mut call: Call<'_>, list: i32, events: i32, count: i32, ready: i3
     if count == 0 {
         return Ok(INVAL);
     }
-    // Of each: what it waits for, if anything, and its event but for that.
+    // For each subscription: the time it waits for, if any, and its event.
     let mut waits = Vec::new();
     for index in 0..count {
         let at = list + 48 * index;
@@ -422,7 +422,7 @@ fn trap(code: TrapCode) -> &'static str {
     }
 }
 
-/// Runs a guest. `None` when it goes deeper than the interpreter does.
+/// Runs a guest. `None` when it recurses deeper than the interpreter can.
 pub(crate) fn run(run: &Run) -> Option<Ended> {
     let mut config = Config::default();
     config.set_max_recursion_depth(100_000).set_max_stack_height(64 << 20);
@@ -445,7 +445,7 @@ pub(crate) fn run(run: &Run) -> Option<Ended> {
         },
     };
     let mut ended = store.into_data().ended;
-    // The executor gives neither for what did not complete.
+    // The executor returns neither of them for a guest that did not complete.
     if status != "completed" {
         ended.output.clear();
         ended.journal.clear();

@@ -1,9 +1,7 @@
 //! Evidence that was made here, without any node: true, false, contradictory and foreign.
 
 use outlayer_client::testing::{CONTRACT, request_view};
-use outlayer_executor::{
-    ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION, SnapshotError,
-};
+use outlayer_executor::{ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{Config, EngineVersion, ExecutionResponse, NearToken, Outcome};
 
 use super::*;
@@ -21,13 +19,9 @@ const READ: &str = r#"(module
             (call $read (i32.const 16) (i32.const 1) (i32.const 64) (i32.const 64))))
         (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
 
-/// Storage in which every key has the same value.
-struct Everywhere(&'static [u8]);
-
-impl Snapshot for Everywhere {
-    fn read(&mut self, _key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
-        Ok(Some(self.0.to_vec()))
-    }
+/// Storage in which every key has this value.
+fn everywhere(value: &'static [u8]) -> impl Snapshot {
+    move |_key: &[u8]| Ok(Some(value.to_vec()))
 }
 
 fn code() -> Vec<u8> {
@@ -77,10 +71,10 @@ fn evidence(view: RequestView, response: &ExecutionResponse) -> Evidence {
 #[test]
 fn an_honest_answer_matches_and_the_record_is_shown() {
     let view = view(ENGINE_VERSION);
-    let honest = answer(&view, &mut Everywhere(b"value"));
+    let honest = answer(&view, &mut everywhere(b"value"));
     assert_eq!(honest.output.0, b"value");
     let evidence = evidence(view, &honest);
-    let replay = verify(&evidence, &code(), &mut Everywhere(b"value"), &executor()).unwrap();
+    let replay = verify(&evidence, &code(), &mut everywhere(b"value"), &executor()).unwrap();
     assert!(replay.is_match(), "{replay:?}");
     assert_eq!(replay.digest, Some(evidence.completed.digest));
     assert_eq!(replay.record.unwrap().digest(), evidence.completed.digest);
@@ -89,7 +83,7 @@ fn an_honest_answer_matches_and_the_record_is_shown() {
 
 #[test]
 fn a_lie_and_another_storage_are_mismatches() {
-    let honest = answer(&view(ENGINE_VERSION), &mut Everywhere(b"value"));
+    let honest = answer(&view(ENGINE_VERSION), &mut everywhere(b"value"));
     let lie = ExecutionResponse { output: "a lie".into(), ..honest.clone() };
     let differing = |response: &ExecutionResponse, storage: &mut dyn Snapshot| {
         let evidence = evidence(view(ENGINE_VERSION), response);
@@ -97,8 +91,8 @@ fn a_lie_and_another_storage_are_mismatches() {
         let Verdict::Mismatch { differs } = replay.verdict else { panic!("{replay:?}") };
         differs.iter().map(|one| one.part).collect::<Vec<_>>()
     };
-    assert_eq!(differing(&lie, &mut Everywhere(b"value")), ["output_hash"]);
-    assert_eq!(differing(&honest, &mut Everywhere(b"VALUE")), ["output_hash"]);
+    assert_eq!(differing(&lie, &mut everywhere(b"value")), ["output_hash"]);
+    assert_eq!(differing(&honest, &mut everywhere(b"VALUE")), ["output_hash"]);
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! Core WASI modules under one meter: wasmtime's engine, the host functions, the compiled modules.
+
+use std::{sync::OnceLock, thread, time::Duration};
+
+use outlayer_guest::{
+    Fault,
+    prepare::{self, stack::START_EXPORT},
+    verdict::invalid_module,
+};
+use outlayer_protocol::{Meter, Status};
+use wasmtime::{Engine, ExternType, InstancePre, Linker, Module};
+
+use super::settings;
+use crate::{
+    cache::{self, Cache, Compiler},
+    config::ExecutorConfig,
+    error::{EngineError, Rejection},
+    gas, outlayer,
+    state::State,
+    verdict::unknown_import,
+    wasi_p1,
+};
+
+/// How often a guest under the gas meter gives way to the host, which then looks at its deadline.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Runs core WASI modules under one of the meters.
+pub(crate) struct CoreBackend {
+    pub(crate) engine: Engine,
+    meter: Meter,
+    linker: Linker<State>,
+    modules: Cache<CompiledModule>,
+    ticker: OnceLock<()>,
+}
+
+/// A `wasi-p1` module, ready to be instantiated.
+#[derive(Clone)]
+pub(crate) struct CompiledModule {
+    pub(crate) pre: InstancePre<State>,
+    /// The export to be run.
+    pub(crate) entry: &'static str,
+    /// The export of the start function, to be run before `entry`, if the module has one.
+    pub(crate) start: Option<&'static str>,
+    /// How many bytes the code has.
+    pub(crate) bytes: u64,
+}
+
+impl CoreBackend {
+    pub(crate) fn new(
+        config: &ExecutorConfig,
+        meter: Meter,
+        shared: &cache::Shared,
+    ) -> Result<Self, EngineError> {
+        let engine = settings::engine(config, meter)?;
+        let mut linker = Linker::new(&engine);
+        wasi_p1::add_to_linker(&mut linker).map_err(EngineError::new)?;
+        outlayer::module::add_to_linker(&mut linker).map_err(EngineError::new)?;
+        if meter == Meter::Gas {
+            gas::add_to_linker(&mut linker).map_err(EngineError::new)?;
+        }
+        let probe = cache::probe(|code| prepared(meter, code))?;
+        let modules = Cache::new(shared, &meter.to_string(), &engine, &probe);
+        Ok(Self { engine, meter, linker, modules, ticker: OnceLock::new() })
+    }
+
+    /// The compiled module of `code`.
+    pub(crate) fn module(&self, code: &[u8]) -> Result<CompiledModule, Rejection> {
+        self.modules.get(self, code)
+    }
+
+    /// Makes guests give way every [`TICK`] from now on. Under the fuel meter they do so without
+    /// it.
+    ///
+    /// The thread that does this ends with wasmtime's engine.
+    pub(crate) fn tick(&self) -> Result<(), Fault> {
+        if self.meter == Meter::Fuel || self.ticker.get().is_some() {
+            return Ok(());
+        }
+        let engine = self.engine.weak();
+        thread::Builder::new()
+            .name("outlayer-ticker".to_owned())
+            .spawn(move || {
+                while let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    thread::sleep(TICK);
+                }
+            })
+            .map_err(Fault::engine)?;
+        // When two executions are the first at the same time there are two threads, which does no
+        // harm.
+        let _ = self.ticker.set(());
+        Ok(())
+    }
+}
+
+impl Compiler for CoreBackend {
+    type Artifact = Module;
+    type Linked = CompiledModule;
+
+    fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn compile(&self, code: &[u8]) -> Result<Module, Rejection> {
+        let prepared = prepared(self.meter, code)?;
+        Ok(Module::from_binary(&self.engine, &prepared).map_err(Fault::engine)?)
+    }
+
+    fn link(&self, module: &Module, code_bytes: usize) -> Result<CompiledModule, Status> {
+        let (entry, start) = match self.meter {
+            Meter::Fuel => ("_start", START_EXPORT),
+            Meter::Gas => (gas::ENTRY, gas::START_EXPORT),
+        };
+        check_exports(module, entry)?;
+        let start = module.get_export(start).map(|_| start);
+        let pre = self.linker.instantiate_pre(module).map_err(|error| unlinked(&error))?;
+        Ok(CompiledModule { pre, entry, start, bytes: code_bytes as u64 })
+    }
+}
+
+/// What is compiled in place of `code`.
+fn prepared(meter: Meter, code: &[u8]) -> Result<Vec<u8>, Rejection> {
+    match meter {
+        Meter::Fuel => Ok(prepare::core_module(code)?),
+        Meter::Gas => gas::prepare::core_module(code),
+    }
+}
+
+/// The verdict on a module that cannot be linked: every import must be a function of the host, with
+/// its signature.
+fn unlinked(error: &wasmtime::Error) -> Status {
+    unknown_import(error).unwrap_or_else(|| invalid_module(error.to_string()))
+}
+
+/// Checks that a command exports its memory and `_start`, which has no parameters and results.
+fn check_exports(module: &Module, entry: &str) -> Result<(), Status> {
+    match module.get_export(entry) {
+        Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => {}
+        Some(_) => {
+            return Err(invalid_module(
+                "the export _start must be a function without parameters and results",
+            ));
+        }
+        None => return Err(invalid_module("there is no export _start")),
+    }
+    match module.get_export("memory") {
+        Some(ExternType::Memory(_)) => Ok(()),
+        Some(_) => Err(invalid_module("the export memory must be a memory")),
+        None => Err(invalid_module("there is no export memory")),
+    }
+}

@@ -1,0 +1,111 @@
+//! wasmtime's configuration.
+
+use outlayer_guest::prepare::{self, stack::NATIVE_STACK_BYTES};
+use outlayer_protocol::Meter;
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
+    Strategy, WasmFeatures,
+};
+
+use crate::{config::ExecutorConfig, error::EngineError};
+
+/// What host functions may use of the native stack, in addition to the guest's share.
+const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// The most instances that a request may have under the contract's default bounds. Only a component
+/// has more than one.
+const MOST_INSTANCES: u32 = 64;
+/// How many tables an instance has, of which one is for stack metering.
+const TABLES_EACH: u32 = 2;
+/// The most tables that a valid module has.
+const MOST_TABLES: u32 = 100;
+/// How many bytes of its memory a place of the pools keeps between two executions.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// wasmtime's engine for guests under `meter`. It has no pools where the host does not give the
+/// address space for them.
+pub(super) fn engine(config: &ExecutorConfig, meter: Meter) -> Result<Engine, EngineError> {
+    let mut wasmtime = wasmtime_config(config, meter);
+    let Some(places) = config.pool else {
+        return Engine::new(&wasmtime).map_err(EngineError::new);
+    };
+    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, meter)));
+    Engine::new(&wasmtime).or_else(|error| {
+        tracing::warn!(
+            places,
+            error = format!("{error:#}"),
+            "each execution allocates its own memory, there are no pools"
+        );
+        Engine::new(&wasmtime_config(config, meter)).map_err(EngineError::new)
+    })
+}
+
+/// The configuration for guests under `meter`. wasmtime counts fuel; the module counts its gas.
+fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
+    let mut wasmtime = Config::new();
+    wasmtime
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(if config.optimize { OptLevel::Speed } else { OptLevel::None })
+        .cranelift_nan_canonicalization(true)
+        .parallel_compilation(config.parallel_compilation)
+        .wasm_features(WasmFeatures::all(), false)
+        .wasm_features(prepare::FEATURES, true)
+        .max_wasm_stack(NATIVE_STACK_BYTES)
+        .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
+        .wasm_backtrace_max_frames(None)
+        .native_unwind_info(false)
+        .generate_address_map(false);
+    match meter {
+        Meter::Fuel => {
+            let mut cost = OperatorCost::new();
+            cost.variable.memory_grow_per_page = 1;
+            wasmtime
+                .consume_fuel(true)
+                .operator_cost(cost)
+                .wasm_features(WasmFeatures::COMPONENT_MODEL, true)
+                // wasmtime's own modules between components copy from one memory to another. A
+                // guest with two memories has been rejected before.
+                .wasm_features(WasmFeatures::MULTI_MEMORY, true);
+        }
+        Meter::Gas => {
+            // The instrumentation computes with 128 bits. A guest that does so has been rejected
+            // before.
+            wasmtime.wasm_features(WasmFeatures::WIDE_ARITHMETIC, true).epoch_interruption(true);
+        }
+    }
+    wasmtime
+}
+
+/// Room for this many executions at once, each place as large as the largest request may want: a
+/// guest that runs without pools runs with them too, to the same end. The places are address space,
+/// of which only what a guest uses becomes memory.
+fn pool(places: u32, meter: Meter) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    let instances = match meter {
+        Meter::Fuel => places.saturating_mul(MOST_INSTANCES),
+        Meter::Gas => places,
+    };
+    let tables = match meter {
+        Meter::Fuel => instances.saturating_mul(TABLES_EACH).max(MOST_TABLES),
+        // NEAR's limit for a module.
+        Meter::Gas => places,
+    };
+    pool.total_component_instances(places)
+        .total_core_instances(instances)
+        .total_memories(instances)
+        .total_tables(tables)
+        .total_stacks(places)
+        // A place cuts the maximum of a table or memory down to its own, and what the guest may
+        // have follows from the maximum. So these are the largest possible.
+        .max_memory_size(4 << 30)
+        .table_elements(u32::MAX as usize)
+        .max_tables_per_module(MOST_TABLES)
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        // Up to this many bytes are overwritten with zeros, or with the module's data, when a place
+        // is used again. Pages beyond are given back to the system, which costs several times as
+        // much for a small guest.
+        .linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES);
+    pool
+}

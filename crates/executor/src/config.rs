@@ -1,0 +1,48 @@
+//! How an executor uses its machine.
+
+use std::{path::PathBuf, time::Duration};
+
+/// How an executor uses its host. Nothing here changes a verdict, an output or an amount of fuel.
+#[derive(Clone, Debug)]
+pub struct ExecutorConfig {
+    /// A guest that runs longer than this is given up without a verdict. It is a safety net: the
+    /// meter's limit should always be reached first. A `near` guest has only its gas.
+    pub deadline: Duration,
+    /// Compiled modules are kept in memory up to this many bytes of their source: as much for
+    /// components, and for core modules under each of the two meters. NEAR contracts are kept up to
+    /// as many bytes of their compiled form.
+    pub cache_bytes: usize,
+    /// The folder in which compiled modules are kept between runs; several processes may share it.
+    /// It is made when it is missing, for this process's user alone. When others can write in it,
+    /// or it cannot be used for another reason, a warning says so and nothing is kept. `None` keeps
+    /// compiled modules in memory only.
+    pub cache_dir: Option<PathBuf>,
+    /// The most bytes that the folder holds. What was used longest ago is deleted first.
+    pub cache_dir_bytes: u64,
+    /// With a number, instances, memories and stacks come from pools with this many places under
+    /// each meter, made together with the executor. More executions than that at once are faults.
+    /// With `None`, each execution allocates its own.
+    ///
+    /// A place reserves about 5 TiB of address space, which is not memory; x86-64 has 128 TiB.
+    /// Where the host refuses that much, there are no pools. NEAR contracts have pools of their
+    /// own, see [`near`](crate::near).
+    pub pool: Option<u32>,
+    /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
+    pub optimize: bool,
+    /// Whether one module is compiled on all cores.
+    pub parallel_compilation: bool,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(60),
+            cache_bytes: 64 << 20,
+            cache_dir: None,
+            cache_dir_bytes: 1 << 30,
+            pool: None,
+            optimize: true,
+            parallel_compilation: true,
+        }
+    }
+}

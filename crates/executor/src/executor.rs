@@ -1,0 +1,138 @@
+//! The executor: which backend runs a job.
+
+use std::{sync::Arc, time::Duration};
+
+use outlayer_guest::{Execution, Fault, Job, Snapshot, prepare, verdict::invalid_module};
+use outlayer_protocol::{GuestKind, Limit, Meter, Status};
+
+use crate::{
+    backend::{ComponentBackend, CoreBackend},
+    cache::{self, CacheCounts, Counters, Disk},
+    config::ExecutorConfig,
+    error::{EngineError, Rejection},
+    near::Near,
+    run,
+};
+
+/// Runs guests. One is enough for a process; any number of threads may share it.
+pub struct Executor {
+    fuel: CoreBackend,
+    gas: CoreBackend,
+    components: ComponentBackend,
+    near: Near,
+    deadline: Duration,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Executor {
+    /// Sets up the backends and the caches.
+    ///
+    /// # Errors
+    /// [`EngineError`] when this machine cannot run them.
+    pub fn new(config: ExecutorConfig) -> Result<Self, EngineError> {
+        let shared = cache::Shared {
+            disk: disk(&config),
+            counters: Arc::default(),
+            memory_bytes: config.cache_bytes,
+        };
+        let fuel = CoreBackend::new(&config, Meter::Fuel, &shared)?;
+        Ok(Self {
+            components: ComponentBackend::new(&fuel.engine, &shared)?,
+            fuel,
+            gas: CoreBackend::new(&config, Meter::Gas, &shared)?,
+            near: Near::new(&shared),
+            deadline: config.deadline,
+            counters: shared.counters,
+        })
+    }
+
+    /// How many modules have been compiled, and how many loaded from the folder instead.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.counters.so_far()
+    }
+
+    /// Executes a job over a snapshot. Blocks until the guest has ended.
+    ///
+    /// # Errors
+    /// A [`Fault`] when there is no verdict.
+    pub fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        job.check()?;
+        let kind = match prepare::kind(job.code, job.kind) {
+            Ok(kind) => kind,
+            Err(status) => return Ok(Execution::without_running(job, status)),
+        };
+        if job.limits.instances == 0 {
+            let status = Status::LimitExceeded { which: Limit::Instances, limit: 0 };
+            return Ok(Execution::without_running(job, status));
+        }
+        match (kind, job.limits.compute.meter()) {
+            (GuestKind::WasiP1, Meter::Fuel) => self.execute_core(&self.fuel, job, snapshot),
+            (GuestKind::WasiP1, Meter::Gas) => self.execute_core(&self.gas, job, snapshot),
+            (GuestKind::Near, _) => self.near.execute(job, snapshot),
+            (GuestKind::WasiP2, _) => self.execute_component(job, snapshot),
+        }
+    }
+
+    fn execute_component(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Execution, Fault> {
+        if job.limits.compute.meter() == Meter::Gas {
+            let reason = "a component is metered in fuel, the request states its limit in gas";
+            return Ok(Execution::without_running(job, invalid_module(reason)));
+        }
+        match self.components.component(job.code) {
+            Ok(component) => run::run_component(
+                &self.components.engine,
+                &component,
+                job,
+                snapshot,
+                self.deadline,
+            ),
+            Err(rejection) => rejected(job, rejection),
+        }
+    }
+
+    fn execute_core(
+        &self,
+        backend: &CoreBackend,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Execution, Fault> {
+        match backend.module(job.code) {
+            Ok(module) => {
+                backend.tick()?;
+                run::run_module(&backend.engine, &module, job, snapshot, self.deadline)
+            }
+            Err(rejection) => rejected(job, rejection),
+        }
+    }
+}
+
+/// The folder for compiled modules. It only saves time, so an executor does without one that cannot
+/// be trusted or used.
+fn disk(config: &ExecutorConfig) -> Option<Arc<Disk>> {
+    let dir = config.cache_dir.as_ref()?;
+    match Disk::open(dir, config.cache_dir_bytes) {
+        Ok(disk) => Some(Arc::new(disk)),
+        Err(error) => {
+            tracing::warn!(%error, "compiled modules are not kept between runs");
+            None
+        }
+    }
+}
+
+/// What comes of a job whose guest is not run.
+fn rejected(job: &Job<'_>, rejection: Rejection) -> Result<Execution, Fault> {
+    match rejection {
+        Rejection::Verdict(status) => Ok(Execution::without_running(job, status)),
+        Rejection::Fault(fault) => Err(fault),
+    }
+}

@@ -1,0 +1,87 @@
+//! The package `outlayer:host`, which `wit/outlayer.wit` describes.
+//! [`outlayer_guest::outlayer::component`] has the rules.
+
+use outlayer_guest::outlayer::component;
+use outlayer_protocol::ExecutionContext;
+use wasmtime::{
+    Result, StoreContextMut,
+    component::{ComponentType, Lift, Linker, LinkerInstance, Lower},
+};
+
+use crate::{call::ComponentCall, state::State};
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// [`ExecutionContext`] in the component's terms.
+#[derive(Clone, Debug, ComponentType, Lift, Lower)]
+#[component(record)]
+struct Context {
+    #[component(name = "request-id")]
+    request_id: u64,
+    #[component(name = "contract-id")]
+    contract_id: String,
+    #[component(name = "block-height")]
+    block_height: u64,
+    #[component(name = "block-timestamp")]
+    block_timestamp: u64,
+    #[component(name = "epoch-height")]
+    epoch_height: u64,
+    #[component(name = "random-seed")]
+    random_seed: Vec<u8>,
+    #[component(name = "signer-id")]
+    signer_id: String,
+    #[component(name = "predecessor-id")]
+    predecessor_id: String,
+    #[component(name = "attached-deposit")]
+    attached_deposit: String,
+}
+
+impl Context {
+    fn of(context: &ExecutionContext) -> Self {
+        Self {
+            request_id: context.request_id,
+            contract_id: context.contract_id.to_string(),
+            block_height: context.block_height,
+            block_timestamp: context.block_timestamp,
+            epoch_height: context.epoch_height,
+            random_seed: context.random_seed.0.to_vec(),
+            signer_id: context.signer_id.to_string(),
+            predecessor_id: context.predecessor_id.to_string(),
+            attached_deposit: context.attached_deposit.as_yoctonear().to_string(),
+        }
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    interface(linker, "context")?.func_wrap("get", |store: Store<'_>, (): ()| {
+        Ok((Context::of(component::context(&mut ComponentCall(store))?),))
+    })?;
+    interface(linker, "random")?.func_wrap("bytes", |store: Store<'_>, (length,): (u32,)| {
+        Ok((component::random_bytes(&mut ComponentCall(store), length)?,))
+    })?;
+    interface(linker, "log")?.func_wrap("line", |store: Store<'_>, (text,): (Vec<u8>,)| {
+        Ok(component::log_line(&mut ComponentCall(store), &text)?)
+    })?;
+    let mut storage = interface(linker, "storage")?;
+    storage.func_wrap_async("read", |store: Store<'_>, (key,): (Vec<u8>,)| {
+        let mut call = ComponentCall(store);
+        Box::new(async move { Ok((component::storage_read(&mut call, &key).await?,)) })
+    })?;
+    storage.func_wrap_async("contains", |store: Store<'_>, (key,): (Vec<u8>,)| {
+        let mut call = ComponentCall(store);
+        Box::new(async move { Ok((component::storage_contains(&mut call, &key).await?,)) })
+    })?;
+    storage.func_wrap_async("remove", |store: Store<'_>, (key,): (Vec<u8>,)| {
+        let mut call = ComponentCall(store);
+        Box::new(async move { Ok((component::storage_remove(&mut call, key).await?,)) })
+    })?;
+    storage.func_wrap("write", |store: Store<'_>, (key, value): (Vec<u8>, Vec<u8>)| {
+        Ok(component::storage_write(&mut ComponentCall(store), key, value)?)
+    })?;
+    Ok(())
+}
+
+/// The instance of one of the package's interfaces.
+fn interface<'a>(linker: &'a mut Linker<State>, name: &str) -> Result<LinkerInstance<'a, State>> {
+    linker.instance(&format!("outlayer:host/{name}@0.1.0"))
+}

@@ -1,0 +1,44 @@
+//! What wasmtime's store keeps for one execution.
+
+use std::sync::Arc;
+
+use outlayer_guest::{Fault, Job, host::Host};
+use wasmtime::{Global, Memory, component::ResourceTable};
+
+use crate::mailbox::Mailbox;
+
+/// A component holds at most this many streams and pollables at once.
+const MAX_RESOURCES: usize = 10_000;
+
+/// The host, and what connects it to the guest in the store.
+pub(crate) struct State {
+    pub(crate) host: Host,
+    /// The memory of a module, once it is instantiated.
+    pub(crate) memory: Option<Memory>,
+    pub(crate) counter: Counter,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// The streams and pollables that a component holds.
+    pub(crate) resources: ResourceTable,
+}
+
+/// What counts the guest's computation.
+#[derive(Clone, Copy)]
+pub(crate) enum Counter {
+    /// The store's fuel.
+    Fuel,
+    /// A global of the instance, which holds the gas that is left. `None` until the module is
+    /// instantiated.
+    Gas(Option<Global>),
+}
+
+impl State {
+    pub(crate) fn new(
+        job: &Job<'_>,
+        mailbox: Arc<Mailbox>,
+        counter: Counter,
+    ) -> Result<Self, Fault> {
+        let mut resources = ResourceTable::new();
+        resources.set_max_capacity(MAX_RESOURCES);
+        Ok(Self { host: Host::new(job)?, memory: None, counter, mailbox, resources })
+    }
+}

@@ -1,0 +1,60 @@
+//! What comes of an execution.
+
+use outlayer_protocol::{
+    Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId, Status,
+};
+
+use crate::job::Job;
+
+/// A verdict, and everything that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// How the execution ended.
+    pub status: Status,
+    /// What the guest wrote to its standard output, or what a `near` guest's method returned. Empty
+    /// unless the guest completed.
+    pub output: Vec<u8>,
+    /// The fuel or gas that it used, at most the request's limit.
+    pub used: Compute,
+    /// What it read from storage, by ascending key, however it ended.
+    pub reads: Vec<ReadEntry>,
+    /// What it wants to write, by ascending key. Empty unless the guest completed.
+    pub journal: Vec<JournalEntry>,
+    /// What it wrote to its standard error and to its log, however it ended. Not necessarily UTF-8.
+    pub logs: Vec<u8>,
+}
+
+impl Execution {
+    /// The execution of code that was never run: nothing was used.
+    pub fn without_running(job: &Job<'_>, status: Status) -> Self {
+        Self {
+            status,
+            output: Vec::new(),
+            used: Compute::new(job.limits.compute.meter(), 0),
+            reads: Vec::new(),
+            journal: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// The body that answers `request_id`. It carries the hash of the logs, not the logs
+    /// themselves.
+    pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
+        let log_hash = self.log_hash();
+        let Self { status, output, used, reads, journal, logs: _ } = self;
+        ExecutionResponse {
+            request_id,
+            status,
+            output: Bytes(output),
+            used,
+            reads,
+            journal,
+            log_hash,
+        }
+    }
+
+    /// SHA-256 of the logs.
+    pub fn log_hash(&self) -> Hash32 {
+        Hash32::of(&self.logs)
+    }
+}

@@ -1,0 +1,44 @@
+//! What host functions and stack metering cost, in units of fuel.
+//!
+//! A host function is paid for like work in the guest: an amount for the call, and an amount for
+//! each byte that it touches. The figures follow measurements only roughly: a warm host call takes
+//! as long as some tens of operators, copying a byte a fraction of one, hashing a byte several.
+
+use crate::work::Work;
+
+/// Each call into the host.
+pub const HOST_CALL: u64 = 50;
+/// Each byte that a host function reads from or writes to the guest's memory, except for results of
+/// fixed size.
+pub const HOST_BYTE: u64 = 1;
+/// Each storage function, in addition to [`HOST_CALL`]: ordered maps are searched and changed.
+pub const STORAGE_CALL: u64 = 500;
+/// The first read of a key, in addition to [`STORAGE_CALL`]: the snapshot is asked.
+pub const STORAGE_FETCH: u64 = 20_000;
+/// Each byte of a value that comes from the snapshot: it is fetched and hashed.
+pub const STORAGE_FETCH_BYTE: u64 = 10;
+
+/// Operators that stack metering adds to a function that calls another: a check, and the update of
+/// the bound on the way in and out.
+pub const STACK_METERING: u64 = 12;
+/// Operators that stack metering adds to a function that calls no other: the check alone.
+pub const STACK_METERING_LEAF: u64 = 4;
+
+/// The fuel of a running guest is counted at least this often. A guest also gives way to the host
+/// this often, which then looks at its deadline.
+pub const ACCOUNTING_INTERVAL: u64 = 10_000;
+
+/// What `work` costs.
+pub fn cost(work: Work) -> u64 {
+    match work {
+        Work::Call => HOST_CALL,
+        Work::Read(bytes) | Work::Write(bytes) | Work::Random(bytes) => {
+            bytes.saturating_mul(HOST_BYTE)
+        }
+        Work::StorageRead(_) | Work::StorageWrite(_) | Work::StorageRemove(_) => STORAGE_CALL,
+        Work::Fetch => STORAGE_FETCH,
+        Work::Fetched(bytes) => bytes.saturating_mul(STORAGE_FETCH_BYTE),
+        // Paid for where the bytes are read, written or fetched.
+        Work::Log(_) | Work::Found(_) | Work::Stored(_) | Work::Removed(_) => 0,
+    }
+}

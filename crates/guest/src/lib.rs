@@ -1,0 +1,54 @@
+//! What a guest means, without an engine to run it.
+//!
+//! A guest is WebAssembly that somebody else wrote. Everything about it that must be the same
+//! whichever engine executes it is decided here: whether its bytes are accepted, how its stack is
+//! bounded, what the host answers when it calls, what each of its calls costs, and which words
+//! describe how it ended.
+//!
+//! * [`prepare`] looks at the bytes before anything is compiled: what kind of guest they are,
+//!   whether they are valid and small enough to compile, and adds stack metering.
+//! * [`Host`](host::Host) is what the host keeps for one execution: the virtual clock, the random
+//!   stream, the view of storage, the streams, and the limits on all of them.
+//! * [`preview1`] and [`outlayer`] are the functions that guests import, written against the
+//!   traits [`HostCall`], [`MemoryCall`] and [`StorageCall`].
+//! * [`Work`] names what host functions do for a guest; [`fuel`] says what that costs.
+//! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, and an
+//!   [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
+//!   [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no verdict.
+//!
+//! The crate names neither wasmtime nor a crate of nearcore, and builds for
+//! `wasm32-unknown-unknown`. Gas is NEAR's, so its costs and its instrumentation are the
+//! executor's.
+//!
+//! # Using it with an engine
+//!
+//! An engine validates and instruments a module with [`prepare`], makes a [`Host`](host::Host) for
+//! the [`Job`], and links each function of [`preview1`] and [`outlayer`] to the import of the same
+//! name. What the engine hands to a host function implements the traits of a call, which give
+//! access to the guest's memory, to the host beside it, and to the meter that pays.
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod call;
+mod execution;
+mod fault;
+pub mod fuel;
+pub mod host;
+mod job;
+mod memory;
+pub mod outlayer;
+pub mod prepare;
+pub mod preview1;
+mod snapshot;
+mod stop;
+pub mod verdict;
+mod work;
+
+pub use call::{HostCall, MemoryCall, StorageCall};
+pub use execution::Execution;
+pub use fault::{Cause, Fault};
+pub use job::{Job, PROGRAM_NAME};
+pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
+pub use stop::Stop;
+pub use work::Work;

@@ -1,0 +1,134 @@
+//! The import module `outlayer`: what a core module has in addition to WASI.
+//!
+//! Pointers and lengths are `i32`, unsigned. A range outside of the guest's memory is a trap. A
+//! function that fills a buffer returns the full length and writes as much as fits; -1 says that the
+//! key is absent.
+//!
+//! | function | signature | |
+//! |---|---|---|
+//! | `storage_read` | `(key_ptr, key_len, buf_ptr, buf_cap) -> i64` | the value's length, or -1 |
+//! | `storage_write` | `(key_ptr, key_len, val_ptr, val_len)` | |
+//! | `storage_remove` | `(key_ptr, key_len) -> i32` | 1 when the key was there |
+//! | `context_read` | `(buf_ptr, buf_cap) -> i32` | borsh of `ExecutionContext` |
+//! | `log` | `(ptr, len)` | adds a line to the log |
+//! | `random_fill` | `(ptr, len)` | the stream that `random_get` draws from |
+
+use super::storage;
+use crate::{
+    call::{MemoryCall, StorageCall},
+    host::check_key,
+    memory,
+    stop::Stop,
+    work::Work,
+};
+
+/// The name of the import module.
+pub const MODULE: &str = "outlayer";
+
+/// Reads a value into the guest's buffer.
+///
+/// # Errors
+/// A [`Stop`] for a key that is not one, an exceeded limit, a trap, or a snapshot that fails.
+pub async fn storage_read<C>(
+    call: &mut C,
+    key: u32,
+    key_len: u32,
+    buffer: u32,
+    capacity: u32,
+) -> Result<i64, Stop>
+where
+    C: MemoryCall + StorageCall + Send,
+{
+    let key = read_key(call, key, key_len, Work::StorageRead)?;
+    let Some(length) = storage::fetch(call, &key).await? else {
+        return Ok(-1);
+    };
+    call.charge(Work::Found(length))?;
+    call.charge(Work::Write(length.min(capacity.into())))?;
+    let (bytes, host) = call.memory()?;
+    let value = host.storage.known(&key).flatten().unwrap_or_default();
+    memory::write_clipped(bytes, buffer, capacity, value)?;
+    Ok(i64::try_from(length).unwrap_or(i64::MAX))
+}
+
+/// Removes a key.
+///
+/// # Errors
+/// As [`storage_read`].
+pub async fn storage_remove<C>(call: &mut C, key: u32, key_len: u32) -> Result<u32, Stop>
+where
+    C: MemoryCall + StorageCall + Send,
+{
+    let key = read_key(call, key, key_len, Work::StorageRemove)?;
+    Ok(storage::remove(call, key).await?.into())
+}
+
+/// Writes a value.
+///
+/// # Errors
+/// A [`Stop`] for a key that is not one, an exceeded limit, or a trap.
+pub fn storage_write(
+    call: &mut impl MemoryCall,
+    key: u32,
+    key_len: u32,
+    value: u32,
+    value_len: u32,
+) -> Result<(), Stop> {
+    let key = read_key(call, key, key_len, Work::StorageWrite)?;
+    storage::pay_value(call, value_len.into())?;
+    let (bytes, host) = call.memory()?;
+    let value = memory::bytes(bytes, value, value_len)?.to_vec();
+    host.storage.write(key, Some(value))
+}
+
+/// Writes the context into the guest's buffer.
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, or a trap.
+pub fn context_read(call: &mut impl MemoryCall, buffer: u32, capacity: u32) -> Result<u32, Stop> {
+    let length = call.host().context_bytes.len();
+    call.enter()?;
+    call.charge(Work::Write((length as u64).min(capacity.into())))?;
+    let (bytes, host) = call.memory()?;
+    memory::write_clipped(bytes, buffer, capacity, &host.context_bytes)?;
+    Ok(u32::try_from(length).unwrap_or(u32::MAX))
+}
+
+/// Adds a line to the log.
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, or a trap.
+pub fn log(call: &mut impl MemoryCall, line: u32, length: u32) -> Result<(), Stop> {
+    call.enter()?;
+    call.charge(Work::Read(length.into()))?;
+    call.charge(Work::Log(length.into()))?;
+    let (bytes, host) = call.memory()?;
+    host.logs.write(memory::bytes(bytes, line, length)?)?;
+    host.logs.write(b"\n")
+}
+
+/// Fills the guest's buffer with random bytes.
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, or a trap.
+pub fn random_fill(call: &mut impl MemoryCall, buffer: u32, length: u32) -> Result<(), Stop> {
+    call.enter()?;
+    call.charge(Work::Random(length.into()))?;
+    let (bytes, host) = call.memory()?;
+    host.random.fill(memory::bytes_mut(bytes, buffer, length)?);
+    Ok(())
+}
+
+/// Opens a call about a key and copies the key. `work` is the kind of call.
+fn read_key(
+    call: &mut impl MemoryCall,
+    pointer: u32,
+    length: u32,
+    work: fn(u64) -> Work,
+) -> Result<Vec<u8>, Stop> {
+    storage::open(call, length.into(), work)?;
+    let (bytes, _) = call.memory()?;
+    let key = memory::bytes(bytes, pointer, length)?;
+    check_key(key)?;
+    Ok(key.to_vec())
+}

@@ -1,0 +1,353 @@
+//! A component's bytes: validation, bounds, and stack metering in each of its modules.
+
+mod types;
+
+use outlayer_protocol::Status;
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ComponentAlias, ComponentAliasSectionReader,
+    ComponentExportSectionReader, ComponentExternalKind, ComponentImportSectionReader,
+    ComponentInstance, ComponentInstanceSectionReader, ComponentOuterAliasKind, ComponentTypeRef,
+    Instance, InstanceSectionReader,
+};
+
+use super::{encode, shape::Totals, stack};
+use crate::verdict::invalid_module;
+
+/// Components are nested at most this deep.
+const MAX_DEPTH: u32 = 16;
+/// A component has at most this many sections, those of nested components included. Tools make some
+/// tens.
+const MAX_SECTIONS: u32 = 10_000;
+
+/// The sections of a component, those of nested components included, have at most this many items
+/// that are not modules or components: types, imports, exports, aliases, instances, lifted and
+/// lowered functions.
+const MAX_ITEMS: u64 = 20_000;
+
+/// A component defines at most this many modules, nested components included.
+///
+/// wasmtime has eight bits for the number of a module where it tells memories, tables and globals
+/// apart. It also counts its own modules between components, of which there is at most one for each
+/// instance: together they stay below 256.
+const MAX_MODULES: u32 = 100;
+
+/// A component makes at most this many instances of modules and components in all, however they
+/// nest.
+///
+/// A compiler follows every instantiation: a few dozen components in a row that each instantiate
+/// the one before twice would keep it busy for ever. For the number to be known, a component may
+/// instantiate only components that it defines itself.
+const MAX_INSTANTIATIONS: u64 = 150;
+
+const HEADER_BYTES: usize = 8;
+
+mod section {
+    pub(super) const CUSTOM: u8 = 0;
+    pub(super) const CORE_MODULE: u8 = 1;
+    pub(super) const CORE_INSTANCE: u8 = 2;
+    pub(super) const COMPONENT: u8 = 4;
+    pub(super) const INSTANCE: u8 = 5;
+    pub(super) const ALIAS: u8 = 6;
+    pub(super) const IMPORT: u8 = 10;
+    pub(super) const EXPORT: u8 = 11;
+}
+
+/// Validates a component, checks the shape of all its modules together, and adds stack metering to
+/// each. The result is what gets compiled.
+///
+/// # Errors
+/// The verdict on a component that is invalid or out of bounds.
+pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
+    let mut walk = Walk::default();
+    // The bounds come first: validation recurses into what they bound.
+    let made = walk.check(code, 0)?;
+    types::validate(code)?;
+    rewrite(code, stack::share(made.modules))
+}
+
+/// What one instance of a component makes.
+#[derive(Clone, Copy, Default)]
+struct Made {
+    /// Instances of modules and components, itself included.
+    instances: u64,
+    /// Those of them that are instances of modules.
+    modules: u64,
+}
+
+impl Made {
+    const NONE: Self = Self { instances: 0, modules: 0 };
+    const MODULE: Self = Self { instances: 1, modules: 1 };
+    /// An instance of a component that makes nothing.
+    const EMPTY: Self = Self { instances: 1, modules: 0 };
+
+    fn add(&mut self, more: Self) {
+        self.instances = self.instances.saturating_add(more.instances);
+        self.modules = self.modules.saturating_add(more.modules);
+    }
+}
+
+/// What has been counted in a component and the components inside of it.
+#[derive(Default)]
+struct Walk {
+    sections: u32,
+    items: u64,
+    modules: u32,
+    totals: Totals,
+}
+
+impl Walk {
+    fn check(&mut self, code: &[u8], depth: u32) -> Result<Made, Status> {
+        if depth > MAX_DEPTH {
+            return Err(invalid_module(format!(
+                "components within components, at most {MAX_DEPTH} deep are allowed"
+            )));
+        }
+        let (mut defined, mut made) = (Vec::new(), Made::EMPTY);
+        for section in sections(code) {
+            let (id, content) = section?;
+            self.sections += 1;
+            if self.sections > MAX_SECTIONS {
+                return Err(invalid_module(format!(
+                    "a component has more than the {MAX_SECTIONS} sections allowed"
+                )));
+            }
+            match id {
+                section::CUSTOM => {}
+                section::CORE_MODULE => {
+                    self.modules += 1;
+                    if self.modules > MAX_MODULES {
+                        return Err(invalid_module(format!(
+                            "a component has more than the {MAX_MODULES} modules allowed"
+                        )));
+                    }
+                    self.totals.add(content)?;
+                }
+                section::COMPONENT => defined.push(self.check(content, depth + 1)?),
+                _ => {
+                    let items = encode::split_count_checked(content).map_or(0, |(count, _)| count);
+                    self.items += items as u64;
+                    if self.items > MAX_ITEMS {
+                        return Err(invalid_module(format!(
+                            "a component has more than the {MAX_ITEMS} items allowed"
+                        )));
+                    }
+                    made.add(instances(id, content, &defined).map_err(malformed)??);
+                }
+            }
+            if made.instances > MAX_INSTANTIATIONS {
+                return Err(invalid_module(format!(
+                    "a component makes more than the {MAX_INSTANTIATIONS} instances allowed"
+                )));
+            }
+        }
+        Ok(made)
+    }
+}
+
+fn malformed(error: BinaryReaderError) -> Status {
+    invalid_module(error.message())
+}
+
+/// What the instantiations of a section make, given what an instance of each component `defined` so
+/// far makes. A section that brings components from elsewhere is rejected.
+fn instances(
+    id: u8,
+    content: &[u8],
+    defined: &[Made],
+) -> Result<Result<Made, Status>, BinaryReaderError> {
+    let reader = BinaryReader::new(content, 0);
+    let (mut made, mut foreign) = (Made::NONE, false);
+    match id {
+        section::CORE_INSTANCE => {
+            for instance in InstanceSectionReader::new(reader)? {
+                if let Instance::Instantiate { .. } = instance? {
+                    made.add(Made::MODULE);
+                }
+            }
+        }
+        section::INSTANCE => {
+            for instance in ComponentInstanceSectionReader::new(reader)? {
+                if let ComponentInstance::Instantiate { component_index, .. } = instance? {
+                    let component = defined.get(component_index as usize);
+                    made.add(component.copied().unwrap_or(Made::EMPTY));
+                }
+            }
+        }
+        section::ALIAS => {
+            for alias in ComponentAliasSectionReader::new(reader)? {
+                foreign |= matches!(
+                    alias?,
+                    ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. }
+                        | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, .. }
+                );
+            }
+        }
+        section::IMPORT => {
+            for import in ComponentImportSectionReader::new(reader)? {
+                foreign |= matches!(import?.ty, ComponentTypeRef::Component(_));
+            }
+        }
+        section::EXPORT => {
+            for export in ComponentExportSectionReader::new(reader)? {
+                foreign |= export?.kind == ComponentExternalKind::Component;
+            }
+        }
+        _ => {}
+    }
+    Ok(if foreign {
+        Err(invalid_module(
+            "a component may instantiate only components that it defines itself: \
+             none can be imported, exported or aliased",
+        ))
+    } else {
+        Ok(made)
+    })
+}
+
+/// The component with its modules instrumented, each of whose instances has `stack_bytes`. Custom
+/// sections are left out.
+fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
+    let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
+    for section in sections(code) {
+        let (id, content) = section?;
+        let rewritten;
+        let content = match id {
+            section::CUSTOM => continue,
+            section::CORE_MODULE => {
+                rewritten = stack::instrument_inside(content, stack_bytes)?;
+                &rewritten
+            }
+            section::COMPONENT => {
+                rewritten = rewrite(content, stack_bytes)?;
+                &rewritten
+            }
+            _ => content,
+        };
+        encode::section(&mut out, id, content);
+    }
+    Ok(out)
+}
+
+/// The sections of a component, each with its number.
+fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
+    let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (id, sized) = rest.split_first()?;
+        let section = encode::split_count_checked(sized)
+            .and_then(|(bytes, content)| content.split_at_checked(bytes));
+        Some(match section {
+            Some((content, after)) => {
+                rest = after;
+                Ok((*id, content))
+            }
+            None => {
+                rest = &[];
+                Err(invalid_module("a section that does not end"))
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::Validator;
+
+    use super::*;
+    use crate::prepare::COMPONENT_FEATURES;
+
+    #[test]
+    fn every_module_is_instrumented_however_deep() {
+        let code = wat::parse_str(
+            "(component
+                (core module (func (export \"f\")) (func $s) (start $s))
+                (component (core module $m (table 1 funcref) (memory 1) (func))
+                    (core instance (instantiate $m))))",
+        )
+        .unwrap();
+        let rewritten = component(&code).unwrap();
+        Validator::new_with_features(COMPONENT_FEATURES).validate_all(&rewritten).unwrap();
+        let name = stack::STACK_EXPORT.as_bytes();
+        let found = rewritten.windows(name.len()).filter(|part| part == &name);
+        assert_eq!(found.count(), 2);
+    }
+
+    #[test]
+    fn instances_are_counted_however_they_nest() {
+        // Each level makes three of the level below.
+        let levels = |count: u32| {
+            let text = (0..count).fold("(component)".to_owned(), |inner, _| {
+                let inner = inner.replacen("(component", "(component $c", 1);
+                format!("(component {inner} {})", "(instance (instantiate $c))".repeat(3))
+            });
+            component(&wat::parse_str(text).unwrap()).map(|_| ())
+        };
+        assert_eq!(levels(4), Ok(()));
+        assert_eq!(
+            levels(5),
+            Err(invalid_module("a component makes more than the 150 instances allowed"))
+        );
+    }
+
+    #[test]
+    fn many_modules_are_rejected() {
+        let modules = |count: usize| {
+            let text = format!("(component {})", "(core module)".repeat(count));
+            component(&wat::parse_str(text).unwrap()).map(|_| ())
+        };
+        assert_eq!(modules(100), Ok(()));
+        let nested = format!("(component (component {0}) {0})", "(core module)".repeat(51));
+        let rejected = invalid_module("a component has more than the 100 modules allowed");
+        assert_eq!(modules(101), Err(rejected.clone()));
+        assert_eq!(component(&wat::parse_str(nested).unwrap()), Err(rejected));
+    }
+
+    #[test]
+    fn many_items_are_rejected() {
+        let types = |count: usize| format!("(component {})", "(type u8)".repeat(count));
+        let nested = format!(
+            "(component (component {}) {})",
+            "(type u8)".repeat(9_000),
+            "(type u8)".repeat(11_001)
+        );
+        assert_eq!(component(&wat::parse_str(types(20_000)).unwrap()).map(|_| ()), Ok(()));
+        for text in [types(20_001), nested] {
+            assert_eq!(
+                component(&wat::parse_str(text).unwrap()),
+                Err(invalid_module("a component has more than the 20000 items allowed"))
+            );
+        }
+    }
+
+    #[test]
+    fn components_from_elsewhere_are_rejected() {
+        for text in [
+            "(component (import \"c\" (component)))",
+            "(component (component $c) (export \"c\" (component $c)))",
+            "(component $o (component $c) (component (alias outer $o $c (component))))",
+            "(component (import \"i\" (instance $i (export \"c\" (component))))
+                (alias export $i \"c\" (component)))",
+        ] {
+            let Err(Status::InvalidModule { reason }) = component(&wat::parse_str(text).unwrap())
+            else {
+                panic!("{text}")
+            };
+            assert!(reason.starts_with("a component may instantiate only"), "{text}: {reason}");
+        }
+    }
+
+    #[test]
+    fn deep_nests_and_broken_sections_are_rejected() {
+        let nested =
+            (0..40).fold("(component)".to_owned(), |inner, _| format!("(component {inner})"));
+        assert_eq!(
+            component(&wat::parse_str(nested).unwrap()),
+            Err(invalid_module("components within components, at most 16 deep are allowed"))
+        );
+        for broken in [
+            &b"\0asm\x0d\0\x01\0\x01"[..],
+            b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
+            assert_eq!(component(broken), Err(invalid_module("a section that does not end")));
+        }
+    }
+}

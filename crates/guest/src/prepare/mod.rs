@@ -1,0 +1,68 @@
+//! What happens to a guest's bytes before anything is compiled.
+//!
+//! Everything here is linear in the size of the bytes, and what passes is bounded, so that a small
+//! request cannot buy a large compilation. [`MAX_MODULE_BYTES`] and the bounds of [`shape`] hold
+//! for every kind of WASI guest.
+
+mod arity;
+mod component;
+mod detect;
+pub mod encode;
+mod features;
+pub mod shape;
+pub mod stack;
+
+use outlayer_protocol::{GuestKind, Limit, Status};
+
+pub use component::component;
+pub use detect::detect;
+pub use features::{COMPONENT_FEATURES, FEATURES};
+
+use crate::verdict::invalid_module;
+
+/// The most bytes that a guest's code has. Compiling takes about a second for each MiB and core,
+/// which the base fee pays.
+pub const MAX_MODULE_BYTES: u32 = 4 << 20;
+
+/// The kind of `code`, which must be `required` where that is given.
+///
+/// # Errors
+/// The verdict on bytes that are too many, no WebAssembly, or of another kind.
+pub fn kind(code: &[u8], required: Option<GuestKind>) -> Result<GuestKind, Status> {
+    if code.len() > MAX_MODULE_BYTES as usize {
+        return Err(Status::LimitExceeded {
+            which: Limit::ModuleBytes,
+            limit: MAX_MODULE_BYTES.into(),
+        });
+    }
+    let found = detect(code)
+        .ok_or_else(|| invalid_module("these bytes are no WebAssembly module or component"))?;
+    match required {
+        Some(required) if required != found => Err(invalid_module(format!(
+            "the request requires a {required} guest, this is a {found} guest"
+        ))),
+        _ => Ok(found),
+    }
+}
+
+/// Validates a core module, checks its shape, and adds stack metering. The result is what gets
+/// compiled.
+///
+/// # Errors
+/// The verdict on a module that is invalid or out of bounds.
+pub fn core_module(code: &[u8]) -> Result<Vec<u8>, Status> {
+    check(code)?;
+    stack::instrument(code)
+}
+
+/// Validates a core module and checks its shape, whichever meter it will run under.
+///
+/// # Errors
+/// The verdict on a module that is invalid or out of bounds.
+pub fn check(code: &[u8]) -> Result<(), Status> {
+    shape::check(code)?;
+    wasmparser::Validator::new_with_features(FEATURES)
+        .validate_all(code)
+        .map_err(|error| invalid_module(error.message()))?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! What stack metering must know of a module before it is rewritten.
+
+use outlayer_protocol::Status;
+use wasmparser::{
+    BinaryReaderError, CompositeInnerType, Parser, Payload, TableType, TypeRef, ValType,
+};
+
+use super::reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT};
+use crate::{prepare::encode::signed, verdict::invalid_module};
+
+/// The type of a block without parameters and results.
+pub(super) const EMPTY_BLOCK: u8 = 0x40;
+
+/// Where the appended items go, and which types they need.
+pub(super) struct Layout {
+    /// How many types the module has.
+    types: u32,
+    /// The results of the function types to be added, encoded. They have no parameters.
+    pub(super) added_types: Vec<Vec<u8>>,
+    /// For each function that the module defines, the encoded type of a block with its results.
+    pub(super) block_types: Vec<Vec<u8>>,
+    /// Index of the global that is added.
+    pub(super) global: u32,
+    /// Index of the table that is added inside of a component.
+    pub(super) table: u32,
+    /// The start function.
+    pub(super) start: Option<u32>,
+}
+
+impl Layout {
+    pub(super) fn read(code: &[u8]) -> Result<Self, Status> {
+        let mut results: Vec<Vec<u8>> = Vec::new();
+        let mut layout = Self {
+            types: 0,
+            added_types: Vec::new(),
+            block_types: Vec::new(),
+            global: 0,
+            table: 0,
+            start: None,
+        };
+        for payload in Parser::new(0).parse_all(code) {
+            match payload.map_err(malformed)? {
+                Payload::TypeSection(reader) => {
+                    layout.types = reader.count();
+                    for group in reader {
+                        for subtype in group.map_err(malformed)?.types() {
+                            let CompositeInnerType::Func(function) = &subtype.composite_type.inner
+                            else {
+                                return Err(invalid_module("a type that is no function type"));
+                            };
+                            results.push(
+                                function
+                                    .results()
+                                    .iter()
+                                    .map(|ty| encode(*ty))
+                                    .collect::<Result<_, _>>()?,
+                            );
+                        }
+                    }
+                }
+                Payload::ImportSection(reader) => {
+                    for import in reader.into_imports() {
+                        match import.map_err(malformed)?.ty {
+                            TypeRef::Global(_) => layout.global += 1,
+                            TypeRef::Table(ty) => {
+                                check_table(ty)?;
+                                layout.table += 1;
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                Payload::FunctionSection(reader) => {
+                    for ty in reader {
+                        let ty = ty.map_err(malformed)? as usize;
+                        let results =
+                            results.get(ty).ok_or_else(|| invalid_module("unknown type"))?;
+                        let block_type = layout.block_type(results);
+                        layout.block_types.push(block_type);
+                    }
+                }
+                Payload::TableSection(reader) => {
+                    layout.table += reader.count();
+                    for table in reader {
+                        check_table(table.map_err(malformed)?.ty)?;
+                    }
+                }
+                Payload::GlobalSection(reader) => layout.global += reader.count(),
+                Payload::ExportSection(reader) => {
+                    for export in reader {
+                        let name = export.map_err(malformed)?.name;
+                        if name == STACK_EXPORT || name == START_EXPORT {
+                            return Err(invalid_module(format!("the export {name:?} is reserved")));
+                        }
+                    }
+                }
+                Payload::StartSection { func, .. } => layout.start = Some(func),
+                _ => {}
+            }
+        }
+        Ok(layout)
+    }
+
+    fn block_type(&mut self, results: &[u8]) -> Vec<u8> {
+        match results {
+            [] => vec![EMPTY_BLOCK],
+            [one] => vec![*one],
+            several => {
+                let known = self.added_types.iter().position(|added| added == several);
+                let added = known.unwrap_or_else(|| {
+                    self.added_types.push(several.to_vec());
+                    self.added_types.len() - 1
+                });
+                let mut block_type = Vec::new();
+                signed(
+                    &mut block_type,
+                    i64::from(self.types) + i64::try_from(added).unwrap_or(i64::MAX),
+                );
+                block_type
+            }
+        }
+    }
+}
+
+fn check_table(ty: TableType) -> Result<(), Status> {
+    if ty.maximum == Some(ALARM_TABLE as u64) {
+        return Err(invalid_module(format!(
+            "a table with a maximum of {ALARM_TABLE} elements is reserved"
+        )));
+    }
+    Ok(())
+}
+
+fn malformed(error: BinaryReaderError) -> Status {
+    invalid_module(error.message())
+}
+
+fn encode(ty: ValType) -> Result<u8, Status> {
+    match ty {
+        ValType::I32 => Ok(0x7f),
+        ValType::I64 => Ok(0x7e),
+        ValType::F32 => Ok(0x7d),
+        ValType::F64 => Ok(0x7c),
+        ValType::V128 => Ok(0x7b),
+        ValType::Ref(ty) if ty.is_func_ref() => Ok(0x70),
+        ValType::Ref(_) => Err(invalid_module("a reference type other than funcref")),
+    }
+}

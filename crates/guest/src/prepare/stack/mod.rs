@@ -1,0 +1,160 @@
+//! The deterministic bound on a guest's stack.
+//!
+//! finite-wasm computes what each function needs at most: its frame (a fixed part and its locals)
+//! and its operands. [`instrument`] writes the metering into the module: a global holds what is
+//! left of [`STACK_BYTES`]; each function takes its need from it on entry and gives it back on
+//! return. Where not enough is left, the global becomes -1 and the guest runs into an
+//! `unreachable`, which the engine tells from the guest's own by that value. The native stack is
+//! far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound is met first.
+//!
+//! Nothing in the module is renumbered: types, the global and the exports are appended. A start
+//! function becomes an export, which the engine calls after instantiation. Custom sections are left
+//! out.
+//!
+//! Inside of a component the host cannot look at a module's global. There the start function stays,
+//! and the module gets a table of its own, which it grows when its stack does not suffice. The host
+//! knows the table by its maximum, which no table of a guest may have. Modules inside of a
+//! component cannot share a counter, so they share the bytes: every instance of a module has its
+//! part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they
+//! need no more than that in all.
+
+mod layout;
+mod reserved;
+mod size;
+mod writer;
+
+use outlayer_protocol::Status;
+
+pub use reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT};
+
+use self::{
+    layout::Layout,
+    writer::{Place, Writer},
+};
+use crate::verdict::invalid_module;
+
+/// What all frames of a guest may need together: 64 bytes for each frame, and the sizes of its
+/// locals and operands. NEAR allows a contract a quarter of it.
+pub const STACK_BYTES: u32 = 1 << 20;
+
+/// What all frames of all modules inside of a component may need together.
+pub const COMPONENT_STACK_BYTES: u32 = 4 << 20;
+
+/// What each instance of a module may need, inside of a component that makes this many of them.
+pub(super) fn share(module_instances: u64) -> u32 {
+    let shares = u32::try_from(module_instances.max(1)).unwrap_or(u32::MAX);
+    STACK_BYTES.min(COMPONENT_STACK_BYTES / shares)
+}
+
+/// The native stack on which a guest runs. Compiled frames are mostly smaller than metering says; a
+/// function made to keep many values has one of up to 16 times that. This is 64 times the bound of
+/// a module, and 16 times that of a component. Should even that not suffice, the execution is a
+/// fault without a verdict.
+pub const NATIVE_STACK_BYTES: usize = 64 << 20;
+
+/// Adds stack metering to a module that has been validated.
+///
+/// # Errors
+/// `InvalidModule` when the module exports one of the names that metering needs.
+pub fn instrument(code: &[u8]) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Place::Alone, STACK_BYTES)
+}
+
+/// Adds stack metering to a module inside of a component that has been validated. Each of its
+/// instances has `stack_bytes`.
+///
+/// # Errors
+/// `InvalidModule` when the module has names or a table that metering needs.
+pub fn instrument_inside(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Place::InComponent, stack_bytes)
+}
+
+fn instrument_for(code: &[u8], place: Place, stack_bytes: u32) -> Result<Vec<u8>, Status> {
+    let charges = size::charges(code)?;
+    let layout = Layout::read(code)?;
+    Writer::new(code, place, stack_bytes, layout, charges)
+        .run()
+        .map_err(|error| invalid_module(error.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Parser, Payload};
+
+    use super::*;
+    use crate::prepare::FEATURES;
+
+    fn check(text: &str) -> Vec<u8> {
+        let code = wat::parse_str(text).unwrap();
+        let instrumented = instrument(&code).unwrap();
+        for instrumented in [&instrumented, &instrument_inside(&code, STACK_BYTES).unwrap()] {
+            wasmparser::Validator::new_with_features(FEATURES)
+                .validate_all(instrumented)
+                .unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+        instrumented
+    }
+
+    #[test]
+    fn whatever_sections_a_module_has_the_result_is_valid() {
+        let sections = [
+            r#"(import "m" "g" (global $imported i32))
+                (import "m" "f" (func $f (param i32) (result i32 i64)))"#,
+            "(type $pair (func (result i32 i64)))",
+            "(table 1 funcref)",
+            "(memory 1)",
+            "(global $own (mut i64) (i64.const 1))",
+            r#"(export "p" (func $p))"#,
+            "(start $s)",
+            "(elem (table 0) (i32.const 0) func $p)",
+            r#"(data (memory 0) (i32.const 0) "x")"#,
+        ];
+        let functions =
+            "(func $p (result i32 i64) (call $s) (return (i32.const 1) (i64.const 2))) (func $s)";
+        for left_out in 0..1usize << sections.len() {
+            let has = |index: usize| left_out >> index & 1 == 0;
+            if (has(7) && !has(2)) || (has(8) && !has(3)) {
+                continue;
+            }
+            let chosen: String = sections
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| has(*index))
+                .map(|(_, text)| *text)
+                .collect();
+            check(&format!("(module {chosen} {functions})"));
+        }
+        for text in [
+            "(module)",
+            "(module (memory 1))",
+            r#"(module (func) (data "x") (func (data.drop 0)))"#,
+        ] {
+            check(text);
+        }
+    }
+
+    #[test]
+    fn the_start_function_becomes_an_export() {
+        let instrumented = check("(module (func $s) (start $s))");
+        let mut exports = Vec::new();
+        for payload in Parser::new(0).parse_all(&instrumented) {
+            match payload.unwrap() {
+                Payload::ExportSection(reader) => {
+                    exports.extend(reader.into_iter().map(|export| export.unwrap().name))
+                }
+                Payload::StartSection { .. } => panic!("a start section is left"),
+                _ => {}
+            }
+        }
+        assert_eq!(exports, [STACK_EXPORT, START_EXPORT]);
+    }
+
+    #[test]
+    fn reserved_names_are_rejected() {
+        let module = wat::parse_str(r#"(module (func (export "outlayer:start")))"#).unwrap();
+        assert_eq!(
+            instrument(&module),
+            Err(invalid_module("the export \"outlayer:start\" is reserved"))
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What stack metering adds to a module by name, and no guest may have.
+
+/// The exported global that holds what is left of the stack; -1 after an overflow.
+pub const STACK_EXPORT: &str = "outlayer:stack";
+/// The export under which a module's start function is found.
+pub const START_EXPORT: &str = "outlayer:start";
+
+/// The maximum of the table with which a module inside of a component tells that its stack does not
+/// suffice.
+pub const ALARM_TABLE: usize = 0x5ac_0f10;
