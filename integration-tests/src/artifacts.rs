@@ -1,4 +1,4 @@
-//! Wasm files, built from source by `scripts/wasm` before the first of them is read.
+//! The Wasm files, which `scripts/wasm` builds from source before the first of them is read.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// Brings every Wasm file up to date with its source, once in this process.
+/// Brings every Wasm file up to date with its source, once in this process. Returns their folder.
 fn build() -> Result<PathBuf> {
     static BUILT: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
@@ -36,11 +36,11 @@ fn build() -> Result<PathBuf> {
 /// The bytes of `target/wasm/<name>.wasm`.
 ///
 /// # Errors
-/// When the build fails or makes no such file.
+/// When the build fails, or does not make this file.
 pub fn wasm(name: &str) -> Result<Vec<u8>> {
     let path = build()?.join(format!("{name}.wasm"));
     let bytes = std::fs::read(&path)
         .with_context(|| format!("expected a Wasm file at {}", path.display()))?;
-    ensure!(bytes.starts_with(b"\0asm"), "{} is no Wasm file", path.display());
+    ensure!(bytes.starts_with(b"\0asm"), "{} is not a Wasm file", path.display());
     Ok(bytes)
 }

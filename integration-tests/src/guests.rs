@@ -5,21 +5,21 @@ use outlayer_protocol::{
     Bytes, CodeRef, Compute, ExecutionContext, ExecutionRequest, Hash32, NearToken, random_seed,
 };
 
-/// A request to run published `code` on `input`.
+/// A request to execute the published `code` on `input`.
 pub fn request(code: Hash32, input: impl Into<Bytes>) -> ExecutionRequest {
     ExecutionRequest::new(CodeRef { hash: code, url: None }, input)
 }
 
-/// The same with a fuel limit.
+/// The same request with another fuel limit.
 pub fn with_fuel(mut request: ExecutionRequest, fuel: u64) -> ExecutionRequest {
     request.limits.compute = Compute::Fuel(fuel);
     request
 }
 
-/// What a guest that runs without a chain is told.
+/// The context of a guest that is executed without a chain.
 ///
 /// # Errors
-/// When one of the names is none, which they are not.
+/// When a name in it is not a valid account id. They all are.
 pub fn context(attached_deposit: NearToken) -> Result<ExecutionContext> {
     Ok(ExecutionContext {
         request_id: 7,

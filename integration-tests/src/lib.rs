@@ -1,7 +1,7 @@
-//! What the integration tests and the demo stand on: a node, the deployed contracts, a worker.
+//! What the integration tests and the demo share: a node, the deployed contracts, a worker.
 //!
-//! The node is whatever `NEAR_SANDBOX_BIN_PATH` names, by default the workspace's own localnet; nothing here
-//! knows which one answers.
+//! The node is the binary that `NEAR_SANDBOX_BIN_PATH` names, by default the workspace's own
+//! localnet. Nothing here depends on which one answers.
 
 #![deny(missing_docs)]
 

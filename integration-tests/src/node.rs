@@ -1,4 +1,4 @@
-//! The NEAR node that near-workspaces starts.
+//! The NEAR node that the tests talk to through near-workspaces.
 
 use std::{path::PathBuf, sync::Once};
 
@@ -9,11 +9,11 @@ use near_workspaces::{
 };
 use outlayer_localnet::Handle;
 
-/// Names the node's binary, for near-workspaces and for us.
+/// The environment variable that names the node's binary, for near-workspaces and for the tests.
 const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
 
-/// This package's `testbed` binary: the default node, and the worker and command-line tool as processes of
-/// their own.
+/// The path of this package's `testbed` binary. It is the default node, and also the command
+/// `outlayer` when that must be a process of its own.
 ///
 /// # Errors
 /// When it is not where cargo puts it beside the running test or demo.
@@ -23,11 +23,16 @@ pub fn testbed_binary() -> Result<PathBuf> {
     let candidates = running.ancestors().skip(1).take(2).map(|folder| folder.join("testbed"));
     let found = candidates.into_iter().find(|path| path.is_file());
     found.with_context(|| {
-        format!("expected the binary `testbed` beside {}; build it with `cargo build -p outlayer-integration-tests`", running.display())
+        format!(
+            "expected the binary `testbed` beside {}; \
+             build it with `cargo build -p outlayer-integration-tests`",
+            running.display()
+        )
     })
 }
 
-/// Starts a localnet in this process. Its handle steers it and makes it fail; the node ends with it.
+/// Starts a localnet in this process. The handle steers it and makes it fail, and the node ends
+/// when the handle is dropped.
 ///
 /// # Errors
 /// When it does not start or answer.
@@ -47,8 +52,8 @@ pub async fn start() -> Result<Worker<Sandbox>> {
     if std::env::var_os(NODE).is_none() {
         let binary = testbed_binary()?;
         CHOOSE.call_once(|| {
-            // SAFETY: the variable is set once, before this process starts its first node or opens its first
-            // connection; near-workspaces takes the node's path from the environment and from nowhere else.
+            // SAFETY: the variable is set once, before this process starts its first node or opens
+            // its first connection. near-workspaces takes the node's path only from there.
             #[allow(unsafe_code)]
             unsafe {
                 std::env::set_var(NODE, &binary);

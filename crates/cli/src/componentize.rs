@@ -1,4 +1,4 @@
-//! `outlayer componentize`: a component of a guest that was built as a core module.
+//! `outlayer componentize`: makes a component of a guest that was built as a core module.
 
 use std::{fs, path::PathBuf};
 
@@ -11,7 +11,7 @@ use outlayer_componentize::componentize;
 pub(crate) struct ComponentizeArgs {
     /// The core module, built for wasm32-wasip1
     module: PathBuf,
-    /// Where the component goes
+    /// The file to write the component to
     component: PathBuf,
 }
 

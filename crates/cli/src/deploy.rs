@@ -1,27 +1,25 @@
-//! `outlayer deploy`: the contract on an account, initialised, with its first workers.
+//! `outlayer deploy`: puts the contract on an account, initialises it, and registers its first
+//! workers.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_protocol::{AccountId, NearToken, config::Config, views::ConfigView};
-use outlayer_worker::{
-    chain::{Account, At, CallOutcome, Contract, Node, NodeConfig},
-    cli::KeyFile,
-    engine,
-};
+use outlayer_client::{At, CallOutcome, Contract, KeyFile, Node, NodeConfig, SigningAccount};
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_protocol::{AccountId, Config, NearToken, views::ConfigView};
 use serde_json::json;
 
 use crate::{network::block_on, print};
 
-/// Gas for `new` and for `register_worker`.
+/// Gas attached to `new`, and to each `register_worker`.
 const GAS: u64 = 50_000_000_000_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
     /// The contract's Wasm, as scripts/wasm builds it
     wasm: PathBuf,
-    /// JSON-RPC address of a NEAR node
+    /// URL of a NEAR node's JSON-RPC endpoint
     #[arg(long, env = "OUTLAYER_RPC_URL")]
     rpc_url: String,
     /// NEAR credentials of the account that becomes the contract
@@ -30,7 +28,8 @@ pub(crate) struct DeployArgs {
     /// The contract's owner [default: the account itself]
     #[arg(long)]
     owner: Option<AccountId>,
-    /// A worker to register; may be given several times. Only an owner registers workers, so this goes without --owner
+    /// A worker to register; may be given several times. Only the owner may register workers, so
+    /// this cannot be combined with --owner
     #[arg(long = "worker", conflicts_with = "owner")]
     workers: Vec<AccountId>,
     /// Print JSON
@@ -46,10 +45,9 @@ impl DeployArgs {
             format!("{}: expected an account_id beside the key", self.key_file.display())
         })?;
         let owner_id = self.owner.unwrap_or_else(|| account_id.clone());
-        let (engine_version, near_config_version) = engine::served();
-        let config = Config::new(engine_version, near_config_version);
+        let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let node = Node::new(&NodeConfig::new(self.rpc_url))?;
-        let account = Account::new(node.clone(), account_id.clone(), key.secret_key);
+        let account = SigningAccount::new(node.clone(), account_id.clone(), key.secret_key);
         let contract = Contract::new(node, account_id.clone());
         let workers = self.workers;
 

@@ -1,15 +1,17 @@
-//! `outlayer estimate`: what a request must attach, and whether the engine takes the guest.
+//! `outlayer estimate`: says what a request must attach, and whether the engine takes the guest.
 
 use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use outlayer_executor::{EmptySnapshot, Executor, ExecutorConfig, Job};
-use outlayer_protocol::{
-    AccountId, Compute, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
-    ResourceLimits, Status, config::Config, pricing::quote, views::CostView,
+use outlayer_client::At;
+use outlayer_executor::{
+    ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
 };
-use outlayer_worker::{chain::At, engine};
+use outlayer_protocol::{
+    AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
+    ResourceLimits, Status, pricing::quote, views::CostView,
+};
 use serde::Serialize;
 
 use crate::{
@@ -20,9 +22,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct EstimateArgs {
-    /// The guest's Wasm: says whether the engine takes it, of this kind and under this meter
+    /// The guest's Wasm: then also say whether the engine takes it, of this kind and under this
+    /// meter
     wasm: Option<PathBuf>,
-    /// JSON-RPC address of a NEAR node; without it, the default configuration's prices are taken
+    /// URL of a NEAR node's JSON-RPC endpoint; without it, the prices are the default
+    /// configuration's
     #[arg(long, env = "OUTLAYER_RPC_URL", requires = "contract")]
     rpc_url: Option<String>,
     /// The OutLayer contract
@@ -40,7 +44,7 @@ pub(crate) struct EstimateArgs {
 struct Report {
     #[serde(flatten)]
     cost: CostView,
-    /// Nothing is known of a guest that was not given.
+    /// `None` when no guest was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     guest: Option<Guest>,
 }
@@ -48,11 +52,11 @@ struct Report {
 #[derive(Serialize)]
 struct Guest {
     code_hash: Hash32,
-    /// The outcome that every execution of it would have.
+    /// The status that every execution of it would have; `None` when the engine takes it.
     refused: Option<Status>,
 }
 
-/// NEAR's price of a byte of storage.
+/// NEAR's price of a byte of storage, yoctoNEAR.
 pub(crate) const STORAGE_BYTE_COST: NearToken = NearToken::from_yoctonear(10u128.pow(19));
 
 impl EstimateArgs {
@@ -61,11 +65,11 @@ impl EstimateArgs {
             .wasm
             .map(|path| fs::read(&path).with_context(|| path.display().to_string()))
             .transpose()?;
-        // Code's bytes have no part in the cost.
+        // The code has no part in the cost, so any hash will do.
         let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
         let request = self.request.into_request(hash)?;
         let guest = code
-            .map(|code| anyhow::Ok(Guest { code_hash: hash, refused: refusal(&code, &request)? }))
+            .map(|code| anyhow::Ok(Guest { code_hash: hash, refused: rejection(&code, &request)? }))
             .transpose()?;
         let cost: CostView = match (self.rpc_url, self.contract) {
             (Some(rpc_url), Some(contract)) => {
@@ -73,8 +77,7 @@ impl EstimateArgs {
                 block_on(async move { Ok(contract.estimate(&request, At::Final).await?) })?
             }
             _ => {
-                let (engine_version, near_config_version) = engine::served();
-                let config = Config::new(engine_version, near_config_version);
+                let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
                 request.validate(&config)?;
                 quote(&config, &request, STORAGE_BYTE_COST)?.into()
             }
@@ -99,8 +102,9 @@ impl EstimateArgs {
     }
 }
 
-/// The engine's refusal of `code`, whatever the input: it is prepared and compiled as a worker would, and given nothing to run on.
-fn refusal(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Status>> {
+/// The status with which the engine rejects `code`, whatever the input. The code is prepared and
+/// compiled as a worker does it, and then has no fuel or gas to run on.
+fn rejection(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Status>> {
     let compute = match request.limits.compute.meter() {
         Meter::Fuel => Compute::Fuel(0),
         Meter::Gas => Compute::Gas(0),
@@ -120,7 +124,7 @@ fn refusal(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Sta
     let job = Job { limits: &limits, ..Job::of_request(code, request, &context) };
     let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
-        refused @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(refused),
+        rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),
         _ => None,
     })
 }
@@ -131,15 +135,15 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a module under a limit, in the words that a person reads.
+    /// How the engine rejects a guest under a limit, in the words that a person reads.
     fn said(code: &[u8], compute: Compute) -> Option<String> {
         let mut request =
             ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, Vec::new());
         request.limits.compute = compute;
-        refusal(code, &request).unwrap().as_ref().map(print::status)
+        rejection(code, &request).unwrap().as_ref().map(print::status)
     }
 
-    /// A module with so many locals in its `_start`.
+    /// A module whose `_start` has this many locals.
     fn with_locals(count: usize) -> Vec<u8> {
         let locals = "(local i64)".repeat(count);
         wat::parse_str(format!(

@@ -1,24 +1,28 @@
 //! The developer's and operator's command for OutLayer.
 //!
-//! Thin: each command reads its options, asks the library that knows (`outlayer-executor`, `outlayer-worker`,
-//! `outlayer-protocol`, `outlayer-componentize`), and prints what it says, for people or as JSON.
+//! It is thin: each command reads its options, asks the library that knows the answer, and prints
+//! the answer, for people or as JSON.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod cache;
 mod componentize;
 mod deploy;
 mod estimate;
+mod logs;
 mod network;
 mod print;
 mod replay;
 mod request_args;
 mod run;
 mod show;
+mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use outlayer_client::with_causes;
 
 /// Verifiable off-chain computation for NEAR contracts.
 #[derive(Debug, Parser)]
@@ -47,25 +51,22 @@ enum Command {
     /// Serve requests
     Worker {
         #[command(subcommand)]
-        command: outlayer_worker::cli::Command,
+        command: worker::WorkerCommand,
     },
 }
 
-/// The command's `main`. 0 means that what was asked is so: the guest completed, the digests match, the request
-/// was found; 1 that it is not; 2 that the question could not be answered.
+/// The command's `main`. It exits with 0 when the answer is yes: the guest completed, the digests
+/// match, the request was found. It exits with 1 when the answer is no, and with 2 when the
+/// question could not be answered.
 pub fn main() -> ExitCode {
     main_from(std::env::args_os())
 }
 
-/// [`main`] with arguments of the caller's, the first of which is the command's own name.
+/// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::parse_from(args).command;
-    // A daemon tells what it does; the other commands only what is wrong.
-    outlayer_worker::cli::init_logs(if matches!(command, Command::Worker { .. }) {
-        "info"
-    } else {
-        "warn"
-    });
+    // A daemon logs what it does, the other commands only what goes wrong.
+    logs::init(if matches!(command, Command::Worker { .. }) { "info" } else { "warn" });
     let done = match command {
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),
@@ -74,13 +75,13 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(args) => args.execute(),
         Command::Request(args) => args.execute(),
         Command::Pending(args) => args.execute(),
-        Command::Worker { command } => command.execute().map(|()| true),
+        Command::Worker { command } => command.execute(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("outlayer: {error:#}");
+            eprintln!("outlayer: {}", with_causes(error.as_ref()));
             ExitCode::from(2)
         }
     }

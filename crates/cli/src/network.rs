@@ -1,12 +1,12 @@
 //! Options that name a contract on a node.
 
 use clap::Args;
+use outlayer_client::{Contract, Node, NodeConfig};
 use outlayer_protocol::AccountId;
-use outlayer_worker::chain::{Contract, Node, NodeConfig};
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// JSON-RPC address of a NEAR node
+    /// URL of a NEAR node's JSON-RPC endpoint
     #[arg(long, env = "OUTLAYER_RPC_URL")]
     pub(crate) rpc_url: String,
     /// The OutLayer contract

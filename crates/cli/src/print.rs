@@ -1,4 +1,4 @@
-//! Output: lines of a name and a value for people, JSON for programs.
+//! The output of the commands: lines with a name and a value for people, JSON for programs.
 
 use std::{
     fmt::Display,
@@ -9,8 +9,8 @@ use std::{
 use outlayer_protocol::{NearToken, Status};
 use serde::Serialize;
 
-/// Prints a text as it is. Where nobody can be told the answer the command ends: without a word when the reader has
-/// gone, as `head` does.
+/// Prints a text as it is. When it cannot be printed, the command ends, because nobody would learn
+/// the answer. It ends silently when the reader has closed the pipe, as `head` does.
 pub(crate) fn raw(text: impl Display) {
     let mut out = io::stdout().lock();
     if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
@@ -41,8 +41,8 @@ pub(crate) fn near(amount: NearToken) -> String {
     if digits.is_empty() { format!("{whole} NEAR") } else { format!("{whole}.{digits} NEAR") }
 }
 
-/// Bytes for people: as text when they are, else in hexadecimal. Control characters other than line ends and tabs are escaped,
-/// so that a guest cannot steer the terminal.
+/// Bytes for people: text as it is, anything else in hexadecimal. Control characters are escaped,
+/// all but line ends and tabs, so that a guest cannot steer the terminal.
 pub(crate) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.chars().map(shown).collect(),

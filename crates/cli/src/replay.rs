@@ -1,17 +1,16 @@
-//! `outlayer replay`: was what was settled what the guest does?
+//! `outlayer replay`: says whether what was settled is what the guest does.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
+use outlayer_client::CryptoHash;
+use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_modules::{CodeConfig, CodeStore};
 use outlayer_protocol::{AccountId, RequestId};
-use outlayer_worker::{
-    chain::CryptoHash,
-    code::{CodeConfig, CodeStore},
-    engine::{Engine, ExecutorConfig, compiled_dir},
-    replay::{Question, Replay, Verdict, replay},
-};
+use outlayer_replay::{Question, Replay, Verdict, replay};
 
 use crate::{
+    cache::compiled_dir,
     network::{NetworkArgs, block_on},
     print,
 };
@@ -20,19 +19,19 @@ use crate::{
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// Hash of the transaction that asked
+    /// Hash of the transaction that made the request
     #[arg(long)]
     tx: CryptoHash,
-    /// Who signed it
+    /// The account that signed this transaction
     #[arg(long)]
     signer: AccountId,
-    /// The request, when the transaction made several
+    /// The request's id; needed when the transaction made several requests
     #[arg(long)]
     request_id: Option<RequestId>,
     /// Where code, and what it compiles to, is kept between runs
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
-    /// Fetch code also from addresses inside this machine and its private networks
+    /// Fetch code also from URLs inside this machine and its private networks
     #[arg(long)]
     allow_private_urls: bool,
     /// Print JSON
@@ -51,12 +50,12 @@ impl ReplayArgs {
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
-        let engine = Engine::new(executor, 1)?;
+        let executor = Arc::new(Executor::new(executor)?);
         let contract = self.network.contract()?;
         let question =
             Question { transaction: self.tx, signer_id: self.signer, request_id: self.request_id };
         let done =
-            block_on(async move { Ok(replay(&contract, &codes, &engine, &question).await?) })?;
+            block_on(async move { Ok(replay(&contract, &codes, &executor, &question).await?) })?;
         if self.json {
             print::json(&done)?;
         } else {
@@ -96,7 +95,8 @@ fn show(replay: &Replay) {
         Verdict::NeedsEngine { engine_version, near_config_version } => print::line(
             "verdict",
             format!(
-                "{engine_version} (NEAR config {near_config_version}) is needed to say; this build has another"
+                "{engine_version} (NEAR config {near_config_version}) is needed to say; \
+                 this build has another"
             ),
         ),
         Verdict::NoExecution { outcome } => {

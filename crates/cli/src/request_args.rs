@@ -1,4 +1,4 @@
-//! Options that describe a request.
+//! The options that describe a request, which several commands have.
 
 use std::{fs, path::PathBuf};
 
@@ -64,7 +64,7 @@ pub(crate) struct RequestOptions {
     /// Limit on distinct storage keys written
     #[arg(long)]
     storage_writes: Option<u32>,
-    /// Workers that must agree
+    /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
 }
@@ -76,7 +76,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestOptions {
-    /// The request for code of this hash.
+    /// The request for the code with this hash.
     pub(crate) fn into_request(self, hash: Hash32) -> anyhow::Result<ExecutionRequest> {
         let input = match (self.input, self.input_file) {
             (Some(text), _) => text.into_bytes(),

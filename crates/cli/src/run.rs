@@ -1,21 +1,23 @@
-//! `outlayer run`: a guest on this machine.
+//! `outlayer run`: executes a guest on this machine.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use outlayer_executor::{Execution, Executor, ExecutorConfig, Job, Snapshot, SnapshotError};
+use outlayer_executor::{
+    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot,
+    SnapshotError,
+};
 use outlayer_protocol::{
-    AccountId, Bytes, Compute, ExecutionContext, ExecutionRequest, Hash32, JournalEntry, NearToken,
-    RequestId, Status,
-    config::Config,
+    AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
+    NearToken, RequestId, Status,
     pricing::{quote, response_fee},
     random_seed,
 };
-use outlayer_worker::engine;
 use serde::Serialize;
 
 use crate::{
+    cache::compiled_dir,
     estimate::STORAGE_BYTE_COST,
     print,
     request_args::{RequestOptions, pair},
@@ -27,19 +29,19 @@ pub(crate) struct RunArgs {
     wasm: PathBuf,
     #[command(flatten)]
     request: RequestOptions,
-    /// A key of the storage that the guest finds, KEY=VALUE; may be given several times
+    /// A key and value that the guest finds in storage, KEY=VALUE; may be given several times
     #[arg(long = "storage", value_parser = pair)]
     storage: Vec<(String, String)>,
-    /// The request's id, which the guest is told
+    /// The request's id, as the guest is told
     #[arg(long, default_value_t = 0)]
     request_id: RequestId,
     /// The block seed that the random seed is made from, 64 hex digits
     #[arg(long, default_value_t = Hash32::default())]
     block_seed: Hash32,
-    /// Who asks, as the guest is told
+    /// The account that asks, as the guest is told
     #[arg(long, default_value = "dapp.near")]
     predecessor: AccountId,
-    /// Who signed, as the guest is told
+    /// The account that signed, as the guest is told
     #[arg(long, default_value = "alice.near")]
     signer: AccountId,
     /// Height of the block, as the guest is told
@@ -48,7 +50,7 @@ pub(crate) struct RunArgs {
     /// Timestamp of the block, nanoseconds, as the guest is told
     #[arg(long, default_value_t = 1_700_000_000_000_000_000)]
     block_timestamp: u64,
-    /// Where what the guest compiles to is kept between runs
+    /// Where compiled code is kept between runs
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
     /// Print JSON
@@ -56,7 +58,7 @@ pub(crate) struct RunArgs {
     json: bool,
 }
 
-/// What a run came to.
+/// The result of a run, as JSON shows it.
 #[derive(Serialize)]
 struct Report {
     status: Status,
@@ -70,6 +72,7 @@ struct Report {
     attach: NearToken,
 }
 
+/// Storage in memory.
 struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Snapshot for Memory {
@@ -100,7 +103,7 @@ impl RunArgs {
             .map(|(key, value)| (key.into_bytes(), value.into_bytes()))
             .collect();
         let executor = ExecutorConfig {
-            cache_dir: self.cache_dir.as_deref().map(engine::compiled_dir),
+            cache_dir: self.cache_dir.as_deref().map(compiled_dir),
             ..ExecutorConfig::default()
         };
         let report = execute(executor, &code, request, context, Memory(storage))?;
@@ -113,7 +116,8 @@ impl RunArgs {
     }
 }
 
-/// Executes as a worker would, and prices as the contract would under the default configuration.
+/// Executes the request as a worker would, and prices it as the contract would under the default
+/// configuration.
 fn execute(
     executor: ExecutorConfig,
     code: &[u8],
@@ -121,8 +125,7 @@ fn execute(
     mut context: ExecutionContext,
     mut storage: Memory,
 ) -> anyhow::Result<Report> {
-    let (engine_version, near_config_version) = engine::served();
-    let config = Config::new(engine_version, near_config_version);
+    let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     request.validate(&config)?;
     let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;

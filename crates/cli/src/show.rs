@@ -1,8 +1,8 @@
 //! `outlayer request` and `outlayer pending`: what the contract knows of live requests.
 
 use clap::Args;
+use outlayer_client::At;
 use outlayer_protocol::{RequestId, upload::Upload, views::RequestView};
-use outlayer_worker::chain::At;
 
 use crate::{
     network::{NetworkArgs, block_on},
@@ -11,7 +11,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct RequestArgs {
-    /// The request's id
+    /// The request's id, which `outlayer pending` lists
     request_id: RequestId,
     #[command(flatten)]
     network: NetworkArgs,
@@ -70,7 +70,7 @@ fn show(view: &RequestView) {
 pub(crate) struct PendingArgs {
     #[command(flatten)]
     network: NetworkArgs,
-    /// The most that are listed
+    /// The most requests that are listed
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// Print JSON

@@ -145,3 +145,85 @@ pub struct RequestArgs {
     /// The request.
     pub request: ExecutionRequest,
 }
+
+/// A node's view of a live request that contradicts itself: the node is broken, or it lies.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// The request was made of another contract.
+    #[error(
+        "the view of the request contradicts itself: its contract is {found}, expected {expected}"
+    )]
+    Contract {
+        /// The contract in the request's context.
+        found: AccountId,
+        /// The contract that was asked.
+        expected: AccountId,
+    },
+    /// The input is not the one that the request names.
+    #[error(
+        "the view of the request contradicts itself: its input has the SHA-256 {found}, \
+         expected {expected}"
+    )]
+    Input {
+        /// The hash of the input in the view.
+        found: Hash32,
+        /// The hash that the request names.
+        expected: Hash32,
+    },
+    /// The arguments and environment variables are not the ones that the request names.
+    #[error(
+        "the view of the request contradicts itself: its arguments and environment have the hash \
+         {found}, expected {expected}"
+    )]
+    ArgsEnv {
+        /// The hash of those in the view.
+        found: Hash32,
+        /// The hash that the request names.
+        expected: Hash32,
+    },
+}
+
+impl RequestView {
+    /// Checks what can be checked without trusting the node that gave the view: that the request
+    /// was made of `contract_id`, and that its hashes are those of what it carries.
+    ///
+    /// # Errors
+    /// The first [`ViewError`] found.
+    pub fn check(&self, contract_id: &AccountId) -> Result<(), ViewError> {
+        let request = &self.request;
+        if request.context.contract_id != *contract_id {
+            let found = request.context.contract_id.clone();
+            return Err(ViewError::Contract { found, expected: contract_id.clone() });
+        }
+        let found = Hash32::of(&self.input);
+        if found != request.input_hash {
+            return Err(ViewError::Input { found, expected: request.input_hash });
+        }
+        let found = Hash32::of_borsh(&(&request.args, &request.env));
+        if found != request.args_env_hash {
+            return Err(ViewError::ArgsEnv { found, expected: request.args_env_hash });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_that_contradicts_itself_fails_its_check() {
+        let request = crate::machine::sample();
+        let contract_id = request.context.contract_id.clone();
+        let view = RequestView { request, input: crate::request::sample().input };
+        assert_eq!(view.check(&contract_id), Ok(()));
+
+        let other: AccountId = "mallory.near".parse().unwrap();
+        assert!(matches!(view.check(&other), Err(ViewError::Contract { .. })));
+        let input = RequestView { input: "another input".into(), ..view.clone() };
+        assert!(matches!(input.check(&contract_id), Err(ViewError::Input { .. })));
+        let mut args = view;
+        args.request.args.push("another argument".to_owned());
+        assert!(matches!(args.check(&contract_id), Err(ViewError::ArgsEnv { .. })));
+    }
+}

@@ -1,5 +1,5 @@
-//! The demo: one request that is served and one that is not, shown to a person. It exits with 0 only if both came
-//! out right.
+//! The demo shows a person two requests: one that is served, and one that is not. It exits with 0
+//! only if both end as they should.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
-//! One binary for what the tests run as processes of their own: `testbed outlayer …` is the command-line tool, with
-//! the worker's daemon in it, and anything else the node, under near-sandbox's command line.
+//! The programs that the tests run as processes of their own, in one binary. `testbed outlayer …`
+//! is the command `outlayer`, which has the worker's daemon in it. Everything else is the node,
+//! with near-sandbox's command line.
 
 use std::process::ExitCode;
 

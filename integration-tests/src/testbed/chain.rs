@@ -1,4 +1,4 @@
-//! What a test asks the chain: results, live requests, money, heights.
+//! What a test asks the chain for: results, live requests, money, heights.
 
 use std::{
     task::Poll,
@@ -23,15 +23,15 @@ use super::{
     results::{is_complete, settlement},
 };
 
-/// How long to wait for something that takes a few blocks, on a slow machine.
+/// How long to wait for something that takes a few blocks. The machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Testbed {
-    /// The final result of a transaction sent with [`Testbed::ask`], with the outcomes of all its receipts, those of
-    /// detached transfers and gas refunds too.
+    /// Waits for the final result of a transaction that [`Testbed::ask`] sent. The result has the
+    /// outcomes of all receipts, with those of detached transfers and gas refunds.
     ///
     /// # Errors
-    /// When it does not end in time.
+    /// When the transaction does not end in time.
     pub async fn finished(&self, transaction: TransactionStatus) -> Result<ExecutionFinalResult> {
         let begun = Instant::now();
         loop {
@@ -55,7 +55,7 @@ impl Testbed {
     /// The settlement that the dApp's callback received, from the final result of an `ask`.
     ///
     /// # Errors
-    /// When the transaction failed, or the callback received none.
+    /// When the transaction failed, or the callback received no settlement.
     pub async fn settlement(&self, transaction: TransactionStatus) -> Result<Settlement> {
         settlement(self.finished(transaction).await?)
     }
@@ -70,7 +70,7 @@ impl Testbed {
         Ok(view.await?.json()?)
     }
 
-    /// A live request, `None` when it is settled or never was.
+    /// A live request, or `None` when it has been settled or was never made.
     ///
     /// # Errors
     /// When the view fails.
@@ -83,10 +83,10 @@ impl Testbed {
             .json()?)
     }
 
-    /// Waits until `count` requests are live.
+    /// Waits until `count` requests are live, and returns them.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// When they do not become live in time.
     pub async fn wait_for_pending(&self, count: usize) -> Result<Vec<PendingView>> {
         let begun = Instant::now();
         loop {
@@ -103,7 +103,7 @@ impl Testbed {
         }
     }
 
-    /// The contract's money by purpose.
+    /// The money that the contract holds, by purpose.
     ///
     /// # Errors
     /// When the view fails.
@@ -119,7 +119,7 @@ impl Testbed {
         Ok(self.node.view_account(account).await?.balance.as_yoctonear())
     }
 
-    /// The chain's height.
+    /// The height of the newest block.
     ///
     /// # Errors
     /// When the view fails.
@@ -127,10 +127,10 @@ impl Testbed {
         Ok(self.node.view_block().await?.height())
     }
 
-    /// Height of the block in which a request was settled, from its transaction's result.
+    /// The height of the block in which a request was settled, from the result of its transaction.
     ///
     /// # Errors
-    /// When no receipt of it emitted a second event, or the block is not to be had.
+    /// When no receipt emitted a second event, or the node does not have the block.
     pub async fn settled_at(&self, result: &ExecutionFinalResult) -> Result<u64> {
         let emits = |outcome: &&ExecutionOutcome| {
             outcome.logs.iter().any(|line| Event::from_log(line).is_some())

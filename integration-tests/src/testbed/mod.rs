@@ -1,4 +1,5 @@
-//! A deployed OutLayer: the contract, a registered worker's account, a dApp, and what a test does with them.
+//! A deployed OutLayer: the contract, the account of a registered worker, a dApp, and what a test
+//! does with them.
 
 mod chain;
 mod results;
@@ -22,16 +23,16 @@ pub use serving::Serving;
 
 /// The most gas that a transaction may carry on a node of protocol version 83 or newer.
 pub const MAX_GAS: Gas = Gas::from_tgas(1_000);
-/// The most gas that older tools attach; enough for any of a dApp's requests.
+/// The most gas that older tools attach. It is enough for every request of a dApp.
 pub const DAPP_GAS: Gas = Gas::from_tgas(300);
 
 /// A node with OutLayer on it.
 pub struct Testbed {
-    /// The node.
+    /// The node, as near-workspaces knows it.
     pub node: Worker<Sandbox>,
-    /// The OutLayer contract; its account is also its owner's.
+    /// The OutLayer contract. It is its own owner.
     pub contract: Contract,
-    /// The fixture dApp.
+    /// The dApp of `fixtures/dapp`, which asks for whatever a test tells it to.
     pub dapp: Contract,
     /// The registered worker's account.
     pub worker: Account,
@@ -70,7 +71,7 @@ impl Testbed {
         Ok(testbed)
     }
 
-    /// Registers another worker.
+    /// Registers the account as a worker.
     ///
     /// # Errors
     /// When the contract refuses.
@@ -83,19 +84,19 @@ impl Testbed {
         Ok(())
     }
 
-    /// Publishes a module in the contract, in chunks; gives its hash.
+    /// Publishes code in the contract, in parts. Returns its hash.
     ///
     /// # Errors
     /// When the contract refuses.
     pub async fn publish(&self, code: &[u8]) -> Result<Hash32> {
-        const CHUNK: usize = 300_000;
+        const PART: usize = 300_000;
         let hash = Hash32::of(code);
         let total = u32::try_from(code.len())?;
-        for (index, chunk) in code.chunks(CHUNK).enumerate() {
-            let offset = u32::try_from(index * CHUNK)?;
-            let deposit = NearToken::from_millinear(u128::try_from(chunk.len())? / 90 + 100);
+        for (index, part) in code.chunks(PART).enumerate() {
+            let offset = u32::try_from(index * PART)?;
+            let deposit = NearToken::from_millinear(u128::try_from(part.len())? / 90 + 100);
             let call = self.contract.as_account().call(self.contract.id(), "publish_code");
-            let call = call.args_borsh((hash, total, offset, chunk.to_vec())).deposit(deposit);
+            let call = call.args_borsh((hash, total, offset, part.to_vec())).deposit(deposit);
             call.max_gas().transact().await?.into_result().context("publish_code")?;
         }
         Ok(hash)
@@ -104,12 +105,12 @@ impl Testbed {
     /// Publishes one of the guests of `wasi-examples/`.
     ///
     /// # Errors
-    /// When it cannot be built or published.
+    /// When the guest cannot be built or published.
     pub async fn publish_guest(&self, name: &str) -> Result<Hash32> {
         self.publish(&artifacts::wasm(name)?).await
     }
 
-    /// Pays for what the dApp's requests store: 1 NEAR.
+    /// Deposits 1 NEAR for what the dApp's requests store.
     ///
     /// # Errors
     /// When the contract refuses.
@@ -122,7 +123,7 @@ impl Testbed {
         Ok(())
     }
 
-    /// What the contract asks for `request`.
+    /// What a call with `request` must attach, as the contract estimates it.
     ///
     /// # Errors
     /// When the view fails.
@@ -135,7 +136,8 @@ impl Testbed {
             .json()?)
     }
 
-    /// Sends `request` through the dApp, with the deposit that the contract asks for, without waiting for its end.
+    /// Sends `request` through the dApp, with the deposit that the contract asks for. Does not wait
+    /// for the end of the transaction.
     ///
     /// # Errors
     /// When the estimate or the sending fails.

@@ -1,4 +1,4 @@
-//! Workers: those that serve in the background, and answers made by hand.
+//! Workers that serve in the background, and answers that a test makes itself.
 
 use std::time::Duration;
 
@@ -38,10 +38,10 @@ impl Drop for Serving {
 }
 
 impl Testbed {
-    /// The worker's configuration for this testbed.
+    /// The configuration of a worker that serves this testbed's contract as `account`.
     ///
     /// # Errors
-    /// When a key or a folder is not to be had.
+    /// When the account's key cannot be converted.
     pub fn worker_config(&self, account: &Account) -> Result<WorkerConfig> {
         let key = account.secret_key().to_string().parse().context("the worker's key")?;
         let (contract_id, account_id) = (self.contract.id().clone(), account.id().clone());
@@ -74,11 +74,11 @@ impl Testbed {
         Ok(Serving { stop: Some(stop), task })
     }
 
-    /// What an honest worker would submit for a live request that reads nothing from storage, or reads it
-    /// as it is now.
+    /// Executes a live request over the storage as it is now. Returns what an honest worker would
+    /// submit.
     ///
     /// # Errors
-    /// When the request is not live or the engine has no verdict.
+    /// When the request is not live, or the engine comes to no verdict.
     pub async fn execute(&self, request_id: RequestId) -> Result<ExecutionResponse> {
         let live = self
             .live(request_id)
@@ -105,7 +105,8 @@ impl Testbed {
     /// Submits `response` from `account`.
     ///
     /// # Errors
-    /// When the transaction cannot be sent; a refusal is in the result.
+    /// When the transaction cannot be sent. A refusal of the contract is not an error here, but in
+    /// the result.
     pub async fn resolve(
         &self,
         account: &Account,
@@ -116,7 +117,7 @@ impl Testbed {
     }
 }
 
-/// Current storage, read by views.
+/// A namespace as it is now, read through the contract's view.
 struct ViewSnapshot {
     handle: tokio::runtime::Handle,
     contract: Contract,

@@ -1,4 +1,5 @@
-//! Several workers must agree: nobody has to trust one of them, and one alone can stop nothing.
+//! Requests on which several workers must agree: no caller has to trust a single worker, and a
+//! single worker cannot stop a request.
 
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use outlayer_integration_tests::{
     testbed::{DAPP_GAS, events, settlement},
 };
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, NearToken, Outcome, RequestId,
+    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
     config::Prices, events::Event, record::commitment, views::WorkerView,
 };
+
+use crate::common::{NOTHING, refusal};
 
 async fn registered(testbed: &Testbed) -> Result<Account> {
     let worker = testbed.node.dev_create_account().await?;
@@ -40,7 +43,7 @@ async fn commit(
     Ok(call.args_json(args).gas(DAPP_GAS).transact().await?)
 }
 
-/// Commits to what `response` would be digested to.
+/// Commits to the digest of the record that `response` gives.
 async fn commit_to(
     testbed: &Testbed,
     worker: &Account,
@@ -61,15 +64,6 @@ async fn view(testbed: &Testbed, worker: &AccountId) -> Result<WorkerView> {
     view.context("registered")
 }
 
-fn refusal(result: ExecutionFinalResult) -> String {
-    match result.into_result() {
-        Ok(_) => String::new(),
-        Err(error) => format!("{error:?}"),
-    }
-}
-
-const NOTHING: NearToken = NearToken::from_yoctonear(0);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead() -> Result<()> {
     let testbed = Testbed::start().await?;
@@ -83,7 +77,8 @@ async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let truth = testbed.execute(request_id).await?;
     let digest_of_truth = digest(&testbed, &truth).await?;
-    // The liar is the first to commit, and puts its body forward as soon as a second commitment stands.
+    // The liar is the first to commit, and submits its body as soon as there is a second
+    // commitment.
     let lie = lie(&truth, "a lie");
     assert!(commit_to(&testbed, &liar, &lie).await?.is_success());
     let early = testbed.resolve(&liar, &lie).await?;
@@ -92,10 +87,11 @@ async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead
         "a body alone settles nothing"
     );
     let serving = [testbed.serve()?, testbed.serve_with(testbed.worker_config(&other)?)?];
-    // Looking makes no blocks; trying would, and use up the time until the deadline.
+    // Views make no blocks. Submitting again and again would make many, and use up the time until
+    // the deadline.
     while let Some(live) = testbed.live(request_id).await? {
         if live.request.commitments.len() > 1 {
-            // Disputed, or too late.
+            // The body is disputed, or it comes too late.
             let _ = testbed.resolve(&liar, &lie).await?;
             break;
         }
@@ -147,7 +143,7 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     let lazy = registered(&testbed).await?;
     let (worker, contract) = (&testbed.worker, &testbed.contract);
 
-    // It repeats another's commitment: that one is bound to its author.
+    // The lazy worker repeats another's commitment. But a commitment is bound to its author.
     let asked = testbed.ask(&caller, &for_two(echo, "work")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let truth = testbed.execute(request_id).await?;
@@ -155,7 +151,8 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     let live = testbed.live(request_id).await?.context("live")?.request;
     let copied = live.commitments[0].hash;
     assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
-    // A body with less support than is asked for settles nothing, and from now on its digest cannot be committed to.
+    // A body with less support than the request asks for settles nothing, and nobody can commit to
+    // its digest any more.
     let disputed = testbed.resolve(worker, &truth).await?;
     let events_of = events(&disputed);
     let [Event::ExecutionDisputed(dispute)] = &events_of[..] else { panic!("{events_of:?}") };
@@ -172,7 +169,7 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     assert_eq!(settled.outcome, Outcome::Cancelled);
     let before = view(&testbed, lazy.id()).await?;
 
-    // Two honest commitments, the copy of one of them between: only work is paid.
+    // There are two honest commitments, and between them a copy of the first: only work is paid.
     let asked = testbed.ask(&caller, &for_two(echo, "more work")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let truth = testbed.execute(request_id).await?;
@@ -181,7 +178,7 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     let copied = live.commitments[0].hash;
     assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
     assert!(commit_to(&testbed, &other, &truth).await?.is_success());
-    // It may even carry the body; who is paid follows from the commitments.
+    // The lazy worker may even submit the body. Who is paid follows from the commitments.
     assert!(testbed.resolve(&lazy, &truth).await?.is_success());
     let settled = testbed.settlement(asked).await?;
     assert!(matches!(settled.outcome, Outcome::Completed { .. }));
@@ -218,7 +215,11 @@ async fn three_workers_that_all_disagree_settle_nothing_and_everything_goes_back
         let resolved = testbed.resolve(worker, body).await?;
         let disputed = events(&resolved);
         assert!(
-            matches!(&disputed[..], [Event::ExecutionDisputed(one)] if one.supporters == [worker.id().clone()] && one.opponents.len() == 2),
+            matches!(
+                &disputed[..],
+                [Event::ExecutionDisputed(one)]
+                    if one.supporters == [worker.id().clone()] && one.opponents.len() == 2
+            ),
             "{resolved:?}"
         );
         let again = testbed.resolve(worker, body).await?;
@@ -244,7 +245,7 @@ async fn cancelling_after_a_commitment_pays_the_base_fee() -> Result<()> {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    // The only worker that is alive: it commits, and waits for a second one.
+    // Only one worker is running: it commits, and waits for a second one.
     registered(&testbed).await?;
     let serving = testbed.serve()?;
     let asked_for = for_two(echo, "never mind");

@@ -1,4 +1,4 @@
-//! The dApps of `examples/`, each on a node.
+//! The dApps of `examples/`, each of them on a node.
 
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{Account, Contract, types::NearToken};
@@ -13,13 +13,13 @@ async fn deploy(testbed: &Testbed, name: &str, init: Value) -> Result<Contract> 
     Ok(dapp)
 }
 
-/// What the request must attach that the dApp's view `request` describes.
+/// What must be attached to the request that the dApp's view `request` describes.
 async fn cost(testbed: &Testbed, dapp: &Contract, args: Value) -> Result<NearToken> {
     let request: ExecutionRequest = dapp.view("request").args_json(args).await?.json()?;
     Ok(testbed.estimate(&request).await?.total)
 }
 
-/// The only request of a dApp's call that nobody serves is cancelled by its payer.
+/// Cancels the only live request, as its payer.
 async fn cancel(testbed: &Testbed, payer: &Account) -> Result<()> {
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let call = payer
@@ -71,7 +71,8 @@ async fn a_coin_flip_pays_a_drawn_guess_and_no_answer_is_the_players_loss() -> R
     let result = async |flipped| -> Result<Value> {
         Ok(testbed.finished(flipped).await?.into_result()?.json()?)
     };
-    // How the house's balance has moved; before protocol version 87 it also earned from its gas, far less than this.
+    // Checks how the house's balance has moved. Before protocol version 87 the house also earned
+    // from its gas, far less than the tolerance.
     let tolerance = NearToken::from_millinear(20).as_yoctonear();
     let moved = async |before: u128, expected: u128| -> Result<()> {
         let after = testbed.balance(house.id()).await?;
@@ -83,7 +84,7 @@ async fn a_coin_flip_pays_a_drawn_guess_and_no_answer_is_the_players_loss() -> R
     };
     let stake_yocto = stake.as_yoctonear();
 
-    // The player takes it back, having seen the seed, say.
+    // The player takes the flip back, perhaps because the seed shows that it is lost.
     let before = testbed.balance(house.id()).await?;
     let flipped = flip("heads", enough).await?;
     cancel(&testbed, &player).await?;
@@ -100,14 +101,14 @@ async fn a_coin_flip_pays_a_drawn_guess_and_no_answer_is_the_players_loss() -> R
     assert_eq!(result(flipped).await?, timed_out);
     moved(before, before + stake_yocto).await?;
 
-    // A request that OutLayer refuses is no flip: everything goes back.
+    // OutLayer refuses the request, so there is no flip, and everything goes back.
     let before = testbed.balance(house.id()).await?;
     let short = enough.saturating_sub(NearToken::from_yoctonear(1));
     let refused = result(flip("heads", short).await?).await?;
     assert!(refused["shown"].as_str().is_some_and(|text| text.contains("refused")), "{refused}");
     moved(before, before).await?;
 
-    // Served: win and loss, both of which come sooner or later.
+    // A worker serves the requests. The player wins some and loses some.
     let serving = testbed.serve()?;
     let (mut won, mut lost) = (0, 0);
     for round in 0..64 {
@@ -199,14 +200,15 @@ async fn a_batch_of_requests_joins_its_answers_in_order() -> Result<()> {
     };
 
     let asked = ask(&INPUTS, each).await?;
-    // Several yields of one transaction, and of one block.
+    // One transaction has made several yields, all in one block.
     let pending = testbed.wait_for_pending(INPUTS.len()).await?;
     assert!(pending.iter().all(|one| one.block_height == pending[0].block_height));
     let serving = testbed.serve()?;
     let answers: Vec<String> = testbed.finished(asked).await?.into_result()?.json()?;
     assert_eq!(answers, INPUTS);
 
-    // One that is refused, with a longer input than was paid for, does not touch the other.
+    // A request is refused because its input is longer than what was paid for. The other request is
+    // answered all the same.
     let long = "x".repeat(100);
     let asked = ask(&["one", &long], each).await?;
     let answers: Vec<String> = testbed.finished(asked).await?.into_result()?.json()?;

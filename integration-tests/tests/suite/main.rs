@@ -1,24 +1,29 @@
-//! The whole round trip, through near-workspaces, on whatever node `NEAR_SANDBOX_BIN_PATH` names.
+//! The whole round trip, through near-workspaces, on the node that `NEAR_SANDBOX_BIN_PATH` names.
 
-mod accounts;
 mod agreement;
-mod crowd;
+mod common;
 mod dapps;
-mod deploy;
-mod edges;
-mod faults;
-mod guests;
-mod kinds;
-mod lies;
-mod links;
-mod network;
-mod outputs;
+mod deploy_command;
+mod determinism;
+mod dishonest_workers;
+mod failed_callbacks;
+mod failing_guests;
+mod guest_context;
+mod guest_kinds;
+mod host_imports;
+mod large_outputs;
+mod load;
+mod missing_accounts;
+mod near_limits;
+mod network_faults;
 mod readme;
 mod refusals;
 mod replay;
-mod replays;
-mod restart;
-mod settle;
-mod stake;
+mod same_block;
+mod settlement;
 mod storage;
-mod timeout;
+mod storage_stake;
+mod timeout_and_cancel;
+mod upgrade;
+mod worker_key;
+mod worker_restart;

@@ -1,4 +1,4 @@
-//! The code that the README shows is code that is compiled.
+//! The code in the README is code that is compiled and tested.
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::artifacts::workspace;

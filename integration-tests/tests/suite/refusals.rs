@@ -1,18 +1,20 @@
-//! What the contract refuses, each with its own error, and nothing changed.
+//! Calls that the contract refuses. Each has an error of its own, and changes nothing.
 
 use anyhow::Result;
 use near_workspaces::{result::ExecutionFinalResult, types::NearToken};
 use outlayer_integration_tests::{Testbed, guests::request, testbed::DAPP_GAS};
 use outlayer_protocol::{ExecutionResponse, Outcome, views::FundsView};
 
-/// What must not change: the contract's books, its balance, its storage, its live requests.
+/// What a refusal must not change: the contract's books, its balance, the bytes that it stores, the
+/// number of live requests.
 async fn state(testbed: &Testbed) -> Result<(FundsView, u128, u64, usize)> {
     let account = testbed.contract.view_account().await?;
     let pending = testbed.pending().await?.len();
     Ok((testbed.funds().await?, account.balance.as_yoctonear(), account.storage_usage, pending))
 }
 
-/// A refused call leaves the state as it was; before protocol version 87 a contract earned from its gas.
+/// Checks that a call was refused and has left the state as it was. Before protocol version 87 the
+/// contract earned from the gas of the call, so there its balance may have grown.
 async fn assert_refused(
     testbed: &Testbed,
     result: ExecutionFinalResult,

@@ -1,4 +1,4 @@
-//! Anyone can check a settled request from chain data alone.
+//! Anyone can verify a settled request from chain data alone.
 
 use std::process::Command;
 
@@ -13,7 +13,8 @@ use outlayer_integration_tests::{
 use outlayer_protocol::{ExecutionRecord, Hash32, Outcome, events::Event};
 use serde_json::{Value, json};
 
-/// `outlayer replay` in a process of its own.
+/// Runs `outlayer replay` as a process of its own. Returns whether the digests match, and the
+/// report.
 async fn replay(testbed: &Testbed, transaction: &str, signer: &str) -> Result<(bool, Value)> {
     let mut command = Command::new(node::testbed_binary()?);
     command
@@ -47,7 +48,7 @@ async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result
     let caller = testbed.node.dev_create_account().await?;
     let serving = testbed.serve()?;
 
-    // Storage, randomness and the clock all enter the record.
+    // These guests use storage, randomness and the clock, which all enter the record.
     let increment = request(
         guest,
         json!([{ "op": "increment", "key": "n" }, { "op": "get", "key": "n" }])

@@ -1,4 +1,4 @@
-//! What one request writes the next one reads, and nothing is lost between them.
+//! Storage: the next request reads what the last one wrote, and no update is lost between them.
 
 use anyhow::Result;
 use near_workspaces::{
@@ -9,6 +9,8 @@ use near_workspaces::{
 use outlayer_integration_tests::{Testbed, guests::request};
 use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
 use serde_json::{Value, json};
+
+use crate::common::NOTHING;
 
 fn commands(guest: Hash32, commands: Value) -> ExecutionRequest {
     request(guest, commands.to_string().as_str())
@@ -113,7 +115,7 @@ async fn a_namespace_that_has_not_paid_settles_as_exhausted_with_nothing_written
     serving.stop().await
 }
 
-/// One of the contract's own methods, called by `by`.
+/// Calls one of the contract's methods as `by`.
 async fn call(
     testbed: &Testbed,
     by: &Account,
@@ -125,7 +127,6 @@ async fn call(
     Ok(call.deposit(deposit).gas(Gas::from_tgas(100)).transact().await?)
 }
 
-const NOTHING: NearToken = NearToken::from_yoctonear(0);
 const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +144,7 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     assert_eq!(bounds["max"], Value::Null);
     assert_eq!(balance_of().await?, Value::Null);
 
-    // Somebody else registers it, and gets back what that does not take.
+    // Somebody else registers the account, and gets back what the registration does not cost.
     let near = NearToken::from_near(1);
     let register = json!({ "account_id": owner.id(), "registration_only": true });
     let registered = call(&testbed, &friend, "storage_deposit", register, near).await?;
@@ -162,7 +163,8 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     let total = min + more.as_yoctonear();
     assert_eq!(balance_of().await?["total"], json!(total.to_string()));
 
-    // Only a full-access key can attach the yoctoNEAR that takes money out.
+    // These methods take money out, so they want one yoctoNEAR, which only a full-access key can
+    // attach.
     for (method, args) in [
         ("storage_withdraw", json!({ "amount": "1" })),
         ("storage_unregister", json!({ "force": true })),
@@ -246,7 +248,8 @@ async fn of_two_answers_over_one_key_sent_at_once_one_is_executed_again() -> Res
     testbed.pay_for_storage().await?;
     let guest = testbed.publish_guest("key-value").await?;
     let caller = testbed.node.dev_create_account().await?;
-    // Two answers over one key, sent at once: the second is refused while the first is staged, or because of what it wrote.
+    // Two answers over one key are sent at once. The second is refused, because the first one is
+    // staged, or because of what it wrote.
     let increment = commands(guest, json!([op("increment", "counter")]));
     let asked = [testbed.ask(&caller, &increment).await?, testbed.ask(&caller, &increment).await?];
     let rival = testbed.node.dev_create_account().await?;

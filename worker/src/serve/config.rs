@@ -1,57 +1,58 @@
-//! What a worker is told.
+//! How a worker is configured.
 
 use std::{fmt, time::Duration};
 
-use near_crypto::SecretKey;
+use outlayer_client::{At, Backoff, NodeConfig, SecretKey};
 use outlayer_executor::ExecutorConfig;
+use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
 
 use super::Observer;
-use crate::{
-    chain::{At, Backoff, NodeConfig},
-    code::CodeConfig,
-};
 
 /// A worker's configuration.
 #[derive(Clone)]
 pub struct WorkerConfig {
-    /// The node.
+    /// The node that the worker asks, and how.
     pub node: NodeConfig,
-    /// The OutLayer contract.
+    /// The account of the OutLayer contract.
     pub contract_id: AccountId,
-    /// The worker's account, registered with the contract.
+    /// The worker's account, which is registered with the contract.
     pub account_id: AccountId,
     /// A key of that account. A function-call key for the contract is enough.
     pub secret_key: SecretKey,
-    /// Executions at once.
+    /// The most executions at once.
     pub concurrency: usize,
-    /// Requests served at once: executing, submitting, or waiting for others to commit.
+    /// The most requests that are served at once: those that execute, those that are submitted, and
+    /// those that wait for other workers to commit.
     pub in_flight: usize,
-    /// How often the contract is asked for requests.
+    /// The time between two looks at the pending requests.
     pub poll_interval: Duration,
-    /// Fetching and keeping code.
+    /// How code is fetched and kept.
     pub code: CodeConfig,
-    /// The engine.
+    /// How the engine uses this machine.
     pub executor: ExecutorConfig,
-    /// Where requests are looked for: [`At::Final`], so that no execution depends on a block that may be replaced. A chain
-    /// that never replaces a block can be served at [`At::Optimistic`], a little sooner.
+    /// The block at which requests are looked for. With [`At::Final`] no execution depends on a
+    /// block that a reorg may replace. A chain without reorgs can be served at [`At::Optimistic`],
+    /// a little sooner.
     pub discover_at: At,
-    /// Waited between an execution and its submission. A standby worker gives others the first go with it.
+    /// The wait between an execution and its submission. With it a standby worker lets others
+    /// answer first.
     pub submit_delay: Duration,
-    /// Blocks that each worker further down a request's order waits before it steps in; 0 serves everything at once.
+    /// How many blocks each worker further down a request's order waits before it steps in. With 0
+    /// the worker serves every request at once.
     pub step_in_blocks: u64,
-    /// Gas attached to a submission.
+    /// The gas attached to a submission, in units of gas.
     pub gas: u64,
-    /// Waits after a failure, for each request.
+    /// The waits after failures, for each request.
     pub backoff: Backoff,
-    /// How long requests in flight may take to end when the worker is stopped.
+    /// How long the requests in flight may take to end when the worker is stopped.
     pub shutdown_grace: Duration,
-    /// Is told about every request's steps.
+    /// Is told about every step of every request.
     pub observer: Option<Observer>,
 }
 
 impl WorkerConfig {
-    /// A worker of `account_id` for the contract on the node at `rpc_url`.
+    /// A worker that serves `contract_id` as `account_id`, through the node at `rpc_url`.
     pub fn new(
         rpc_url: impl Into<String>,
         contract_id: AccountId,
@@ -71,7 +72,7 @@ impl WorkerConfig {
             discover_at: At::Final,
             submit_delay: Duration::ZERO,
             step_in_blocks: 4,
-            // The most that every network grants one call.
+            // The most that one call may have on every network.
             gas: 300_000_000_000_000,
             backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_secs(30) },
             shutdown_grace: Duration::from_secs(10),
@@ -94,11 +95,13 @@ impl fmt::Debug for WorkerConfig {
 
 #[cfg(test)]
 mod tests {
+    use near_crypto::KeyType;
+
     use super::*;
 
     #[test]
     fn the_secret_key_does_not_show() {
-        let key: SecretKey = SecretKey::from_seed(near_crypto::KeyType::ED25519, "worker");
+        let key: SecretKey = SecretKey::from_seed(KeyType::ED25519, "worker");
         let account = |id: &str| id.parse::<AccountId>().unwrap();
         let config = WorkerConfig::new(
             "http://x",

@@ -7,27 +7,27 @@ use super::turn::blocks_to_wait;
 /// What to do about a pending request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Serve it.
+    /// Serve it now.
     Serve,
-    /// Others go first; look again later.
+    /// It is the turn of other workers: look again later.
     OthersFirst,
-    /// It needs another engine.
+    /// It needs this engine, which is not the worker's.
     NeedsEngine(EngineVersion),
-    /// It is answered, cancelled or past its deadline.
+    /// It has been answered or cancelled, or its deadline has passed.
     Over,
 }
 
-/// This worker, as a decision needs it.
+/// What a decision depends on besides the request and the height.
 #[derive(Clone, Debug)]
 pub(super) struct Me<'a> {
     pub(super) id: &'a AccountId,
-    /// Registered workers that are not suspended.
+    /// The registered workers that are not suspended.
     pub(super) workers: &'a [AccountId],
     pub(super) engine: EngineVersion,
     pub(super) step_in_blocks: u64,
 }
 
-/// Decides at height `height`.
+/// Decides about a request when the chain is at `height`.
 pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decision {
     if request.phase != "pending" || height > request.deadline {
         return Decision::Over;
@@ -35,7 +35,7 @@ pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decisio
     if request.engine_version != me.engine {
         return Decision::NeedsEngine(request.engine_version);
     }
-    // Whoever has committed has a part in it, also after a restart.
+    // This worker has committed before, perhaps before a restart: it must see the request through.
     if request.committed.contains(me.id) {
         return Decision::Serve;
     }

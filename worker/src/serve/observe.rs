@@ -1,82 +1,81 @@
-//! What a worker tells about a request as it goes.
+//! What a worker tells its observer.
 
 use std::sync::Arc;
 
+use outlayer_client::CryptoHash;
 use outlayer_protocol::{Compute, EngineVersion, Hash32, RequestId};
 
-use crate::chain::CryptoHash;
-
-/// A step in a request's life, as this worker sees it.
+/// A step in a request's life, as this worker sees it. Each names the request by its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It was found among the pending ones and is being served.
+    /// It was found among the pending ones, and an attempt to serve it has begun.
     Discovered {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
     },
     /// It needs an engine that this worker does not have.
     NeedsEngine {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// The engine.
+        /// The engine that it pins.
         engine_version: EngineVersion,
     },
-    /// It was executed; nothing has been submitted.
+    /// It was executed. Nothing has been submitted yet.
     Executed {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// The record's digest.
+        /// The digest of the execution's record.
         digest: Hash32,
-        /// The status' name.
+        /// The name of the execution's status, in snake_case.
         status: &'static str,
-        /// What the guest used.
+        /// The fuel or gas that the guest used.
         used: Compute,
     },
-    /// A commitment to the digest stands.
+    /// The contract took a commitment to the digest.
     Committed {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// The transaction.
+        /// Hash of the transaction that committed.
         transaction: CryptoHash,
     },
-    /// A part of an answer was taken that is too large for one transaction.
+    /// The contract took one part of an answer that is too large for one transaction.
     Sent {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// How much of it is there.
+        /// How much of the answer the contract has now, bytes.
         sent_bytes: u32,
-        /// Length of the whole.
+        /// Length of the whole answer, bytes.
         total_bytes: u32,
     },
     /// The contract took the answer.
     Submitted {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// The transaction.
+        /// Hash of the transaction that submitted it, or its last part.
         transaction: CryptoHash,
-        /// Gas burned by it.
+        /// Gas burned by this transaction.
         gas_burnt: u64,
     },
-    /// The contract did not take the answer; the request is executed again.
+    /// The contract did not take the answer, and the request is executed again.
     Again {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// Why.
+        /// What the contract said.
         reason: String,
     },
-    /// It is not among the live requests any more.
+    /// It is no longer among the live requests.
     Settled {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
     },
-    /// No answer was given this time; the request is looked at again while it lives.
+    /// This attempt gave no answer. The request is looked at again while it lives.
     Failed {
-        /// The request.
+        /// Which request.
         request_id: RequestId,
-        /// Why.
+        /// The error that ended the attempt.
         reason: String,
     },
 }
 
-/// Is told about every [`Stage`]. It is called on the worker's tasks and must not block.
+/// Is told about every [`Stage`]. It is called on the worker's tasks, so it must not block.
 pub type Observer = Arc<dyn Fn(&Stage) + Send + Sync>;

@@ -1,72 +1,80 @@
-//! Submitting a body that no transaction carries: in parts, by the rules of [`outlayer_protocol::upload`].
+//! Submits a body that is too large for one transaction: in parts, by the rules of
+//! [`outlayer_protocol::upload`].
 //!
-//! What is staged stands on the chain, so a worker that starts anew goes on where it was. A part that is sent twice does
-//! no harm. While another worker has its turn, this one waits for what comes of it.
+//! The chain shows which parts are there, so a worker that is started again goes on where it was. A
+//! part that is sent twice does no harm. While it is another worker's turn, this one waits to see
+//! what comes of it.
 
+use std::io;
+
+use outlayer_client::{At, CallOutcome};
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionResponse, NearToken, ResponsePart,
+    AccountId, ExecutionRecord, ExecutionResponse, NearToken, ResponsePart,
     machine::{LiveRequest, Phase},
 };
 
-use super::{Stage, attempt::ServeError, worker::Shared};
-use crate::chain::{At, CallOutcome};
+use super::{Stage, error::ServeError, services::Services};
 
-/// The most that is sent in one transaction, bytes. A transaction may have 1,572,864; nodes take requests of about
-/// 2,000,000 bytes, in which it stands in base64.
+/// The most that is sent in one transaction, bytes. A transaction may have 1,572,864 bytes, and it
+/// reaches the node in base64, in a JSON-RPC call of at most about 2,000,000 bytes.
 pub(super) const PART_BYTES: usize = 1 << 20;
 
-/// How often a part may be refused for its place before the refusal is passed on.
+/// How many times a part may be refused for its place before the refusal ends the sending.
 const MOST_MISPLACED: u32 = 5;
 
-/// How a body that comes in parts was taken.
+/// How the sending of a body in parts ended.
 pub(super) enum Sent {
-    /// All of it: the contract said this to the last part.
-    All(CallOutcome),
-    /// The request is answered, cancelled or settled, or its deadline has passed.
+    /// With this answer of the contract, to the last part or to one that it did not take.
+    Answered(CallOutcome),
+    /// The request was answered, cancelled or settled meanwhile, or its deadline has passed.
     Over,
 }
 
-/// Where the next part starts.
-enum Next {
+/// Which part to send next.
+enum NextPart {
+    /// The one that starts at this byte.
     At(usize),
-    /// Somebody else has its turn.
+    /// None now, because it is somebody else's turn.
     Wait,
+    /// None at all, because the request is over.
     Over,
 }
 
 /// Sends `body`, the borsh of `response`, part by part.
 pub(super) async fn send(
-    shared: &Shared,
+    services: &Services,
     request: &LiveRequest,
     response: &ExecutionResponse,
     body: &[u8],
 ) -> Result<Sent, ServeError> {
     let request_id = request.id();
     let digest = ExecutionRecord::new(request, response).digest();
-    let total_bytes = u32::try_from(body.len()).map_err(std::io::Error::other)?;
+    let total_bytes = u32::try_from(body.len()).map_err(io::Error::other)?;
     let whole =
         ResponsePart { request_id, digest, total_bytes, offset: 0, bytes: Vec::new().into() };
     let mut misplaced = 0;
     'look: loop {
-        let mut start = match next(shared, &whole).await? {
-            Next::At(start) => start,
-            Next::Over => return Ok(Sent::Over),
-            Next::Wait => {
-                tokio::time::sleep(shared.config.poll_interval).await;
+        let mut start = match next_part(services, &whole).await? {
+            NextPart::At(start) => start,
+            NextPart::Over => return Ok(Sent::Over),
+            NextPart::Wait => {
+                tokio::time::sleep(services.config.poll_interval).await;
                 continue 'look;
             }
         };
         while let Some(rest) = body.get(start..).filter(|rest| !rest.is_empty()) {
             let bytes = rest.get(..PART_BYTES).unwrap_or(rest);
-            let offset = u32::try_from(start).map_err(std::io::Error::other)?;
+            let offset = u32::try_from(start).map_err(io::Error::other)?;
             let part = ResponsePart { offset, bytes: bytes.into(), ..whole.clone() };
-            let called = call(shared, &part).await?;
+            let called = call(services, &part).await?;
             let sent_bytes = offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             match &called.result {
-                Ok(_) if sent_bytes == total_bytes => return Ok(Sent::All(called)),
+                Ok(_) if sent_bytes == total_bytes => return Ok(Sent::Answered(called)),
                 Ok(_) => {
-                    tracing::info!(transaction = %called.transaction, sent_bytes, total_bytes, "sent a part");
-                    shared.tell(Stage::Sent { request_id, sent_bytes, total_bytes });
+                    tracing::info!(
+                        transaction = %called.transaction, sent_bytes, total_bytes, "sent a part"
+                    );
+                    services.tell(Stage::Sent { request_id, sent_bytes, total_bytes });
                     start = start.saturating_add(bytes.len());
                 }
                 Err(reason) if is_misplaced(reason) && misplaced < MOST_MISPLACED => {
@@ -74,49 +82,49 @@ pub(super) async fn send(
                     misplaced += 1;
                     continue 'look;
                 }
-                Err(_) => return Ok(Sent::All(called)),
+                Err(_) => return Ok(Sent::Answered(called)),
             }
         }
-        // All is there and the request still pending: what was seen is not the newest.
-        tokio::time::sleep(shared.config.poll_interval).await;
+        // All parts are there and the request is still pending, so what was seen is not the newest.
+        tokio::time::sleep(services.config.poll_interval).await;
     }
 }
 
-/// Whether another part is due, or nobody's yet: the texts of `outlayer_protocol::upload::UploadError`.
+/// Whether the contract expects another part, or it is somebody else's turn. These are texts of
+/// `outlayer_protocol::upload::UploadError`.
 fn is_misplaced(reason: &str) -> bool {
     reason.contains("this part starts at byte") || reason.contains("has its turn until block")
 }
 
-/// Where `whole` goes on.
-async fn next(shared: &Shared, whole: &ResponsePart) -> Result<Next, ServeError> {
-    let view = shared.contract.request(whole.request_id, At::Optimistic).await?;
+/// Which part of `whole` to send next.
+async fn next_part(services: &Services, whole: &ResponsePart) -> Result<NextPart, ServeError> {
+    let view = services.contract.request(whole.request_id, At::Optimistic).await?;
     let Some(request) = view.map(|view| view.request) else {
-        return Ok(Next::Over);
+        return Ok(NextPart::Over);
     };
-    let height = shared.height().await?;
+    let height = services.height().await?;
     if request.phase != Phase::Pending || height > request.terms.deadline {
-        return Ok(Next::Over);
+        return Ok(NextPart::Over);
     }
-    Ok(place(&request, shared.account.id(), whole, height))
+    Ok(place(&request, services.account.id(), whole, height))
 }
 
-fn place(
-    request: &LiveRequest,
-    me: &outlayer_protocol::AccountId,
-    whole: &ResponsePart,
-    height: u64,
-) -> Next {
+fn place(request: &LiveRequest, me: &AccountId, whole: &ResponsePart, height: u64) -> NextPart {
     if let Some(upload) = request.upload.as_ref().filter(|upload| upload.worker_id == *me) {
-        // Where all of it is there and the request waits all the same, its last part submits it again.
+        // When all of it is there and the request is pending all the same, sending the last part
+        // again submits it again.
         let end = upload.staged_bytes.min(whole.total_bytes.saturating_sub(1)) as usize;
         let start = if upload.is_complete() { end / PART_BYTES * PART_BYTES } else { end };
-        return Next::At(if upload.is_of(whole) { start } else { 0 });
+        return NextPart::At(if upload.is_of(whole) { start } else { 0 });
     }
-    if request.turn(me, height).is_ok() { Next::At(0) } else { Next::Wait }
+    if request.turn(me, height).is_ok() { NextPart::At(0) } else { NextPart::Wait }
 }
 
-async fn call(shared: &Shared, part: &ResponsePart) -> Result<CallOutcome, ServeError> {
+async fn call(services: &Services, part: &ResponsePart) -> Result<CallOutcome, ServeError> {
     let args = borsh::to_vec(part)?;
-    let (contract, nothing) = (shared.contract.id(), NearToken::from_yoctonear(0));
-    Ok(shared.account.call(contract, "stage_response", args, shared.config.gas, nothing).await?)
+    let (contract, nothing) = (services.contract.id(), NearToken::from_yoctonear(0));
+    Ok(services
+        .account
+        .call(contract, "stage_response", args, services.config.gas, nothing)
+        .await?)
 }

@@ -1,7 +1,7 @@
-//! What a refusal by the contract means for the worker.
+//! What a refusal of the contract means for the worker.
 //!
-//! The contract refuses with the text of `outlayer_protocol::machine::Refusal`. The text is a hint only: whether a
-//! request still waits for an answer is always read from the chain.
+//! The contract refuses with the text of `outlayer_protocol::machine::Refusal`. The text is only a
+//! hint: whether a request still waits for an answer is always read from the chain.
 
 /// What to do after a refusal, should the request still be pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

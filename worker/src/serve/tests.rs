@@ -1,24 +1,31 @@
+//! A worker on a chain of its own, from discovery to settlement.
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use near_crypto::{KeyType, SecretKey};
-use outlayer_protocol::{Outcome, RequestId};
+use outlayer_client::testing::{CONTRACT, Chain, FakeNode, WORKER};
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_protocol::{Config, Hash32, Outcome, RequestId};
 
 use super::*;
-use crate::testing::{
-    CONTRACT, FakeNode,
-    chain::{self, Chain, WORKER},
-};
+
+/// A configuration whose requests this build can execute.
+pub(super) fn config_of_this_build() -> Config {
+    Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION)
+}
 
 /// Writes "hi" to its standard output.
 const HELLO: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 1)
     (data (i32.const 0) "\10\00\00\00\02\00\00\00")
     (data (i32.const 16) "hi")
-    (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+    (func (export "_start")
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
 
 fn hello() -> Vec<u8> {
     wat::parse_str(HELLO).unwrap()
@@ -35,7 +42,7 @@ fn config(node: &FakeNode) -> WorkerConfig {
     config
 }
 
-/// Runs a worker until `enough`, at most 20 seconds; what it told.
+/// Runs a worker until `enough` says so, for at most 20 seconds. Returns what it told its observer.
 async fn run_until(
     mut config: WorkerConfig,
     chain: &Arc<Mutex<Chain>>,
@@ -70,9 +77,9 @@ fn said_hi() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_requests_at_once_are_each_executed_submitted_and_settled_once() {
-    let mut state = Chain::default();
+    let mut state = Chain::new(config_of_this_build());
     (0..20).for_each(|id| state.ask(id, &hello()));
-    let (node, chain) = chain::start(state).await;
+    let (node, chain) = state.start().await;
     let told = run_until(config(&node), &chain, |chain, _| chain.settled.len() == 20).await;
     let chain = chain.lock().unwrap();
     assert_eq!(settled(&chain), (0..20).map(|id| (id, said_hi())).collect::<Vec<_>>());
@@ -83,9 +90,9 @@ async fn twenty_requests_at_once_are_each_executed_submitted_and_settled_once() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_stopped_before_submission_leaves_nothing_behind_that_the_next_one_lacks() {
-    let mut state = Chain::default();
+    let mut state = Chain::new(config_of_this_build());
     state.ask(7, &hello());
-    let (node, chain) = chain::start(state).await;
+    let (node, chain) = state.start().await;
     let slow = WorkerConfig { submit_delay: Duration::from_secs(60), ..config(&node) };
     let executed =
         |told: &[Stage]| told.iter().any(|stage| matches!(stage, Stage::Executed { .. }));
@@ -97,12 +104,12 @@ async fn a_worker_stopped_before_submission_leaves_nothing_behind_that_the_next_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_with_another_hash_never_runs_and_holds_up_nobody() {
-    let mut state = Chain::default();
+    let mut state = Chain::new(config_of_this_build());
     state.ask(7, &hello());
     state.ask(8, b"what was asked for");
-    let hash = outlayer_protocol::Hash32::of(b"what was asked for").to_string();
+    let hash = Hash32::of(b"what was asked for").to_string();
     state.codes.insert(hash, hello());
-    let (node, chain) = chain::start(state).await;
+    let (node, chain) = state.start().await;
     let failed = |told: &[Stage]| {
         told.iter().any(|stage| matches!(stage, Stage::Failed { request_id: 8, .. }))
     };
@@ -120,19 +127,20 @@ async fn code_with_another_hash_never_runs_and_holds_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_somebody_else_gave_first_is_no_failure() {
-    let mut state = Chain::default();
+    let mut state = Chain::new(config_of_this_build());
     state.ask(7, &hello());
     state.before_resolve = Some(|chain| {
         chain.live.remove(&7);
     });
-    let (node, chain) = chain::start(state).await;
+    let (node, chain) = state.start().await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.refused.is_empty()).await;
     assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
 /// Reads the key "k" and writes its value to its standard output.
 const READ: &str = r#"(module
-    (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
     (import "outlayer" "storage_read" (func $read (param i32 i32 i32 i32) (result i64)))
     (memory (export "memory") 1)
     (data (i32.const 0) "\40\00\00\00")
@@ -144,13 +152,13 @@ const READ: &str = r#"(module
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_changed_before_the_submission_is_read_again() {
-    let mut state = Chain::default();
+    let mut state = Chain::new(config_of_this_build());
     state.ask(7, &wat::parse_str(READ).unwrap());
     state.storage.insert(b"k".to_vec(), b"old".to_vec());
     state.before_resolve = Some(|chain| {
         chain.storage.insert(b"k".to_vec(), b"new".to_vec());
     });
-    let (node, chain) = chain::start(state).await;
+    let (node, chain) = state.start().await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
     let chain = chain.lock().unwrap();
     assert_eq!(settled(&chain), [(7, Outcome::Completed { output: "new".into() })]);

@@ -1,8 +1,9 @@
-//! Whose turn a request is: an order of the workers that each can compute alone.
+//! Whose turn a request is: an order of the workers that each of them can compute alone.
 //!
-//! Rendezvous hashing: for each request every registered worker has a rank, and a worker that comes or goes moves only its
-//! own requests. The first in line serve at once (as many as must agree); each one after them steps in when the request
-//! has waited a few blocks longer.
+//! This is rendezvous hashing. For each request, every registered worker has a rank, so a worker
+//! that comes or goes moves only its own requests. As many workers as must agree serve the request
+//! at once, those first in the order. Each one after them steps in when the request has waited a
+//! few blocks longer.
 
 use outlayer_protocol::{AccountId, Hash32, RequestId};
 
@@ -10,7 +11,8 @@ fn rank(worker_id: &AccountId, request_id: RequestId) -> Hash32 {
     Hash32::of_parts(&[worker_id.as_bytes(), &request_id.to_le_bytes()])
 }
 
-/// `me`'s place in the order for a request, from 0; the front when it is not among the workers.
+/// The place of `me` in the order for a request, from 0. A worker that is not in the list counts as
+/// the first.
 pub(super) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
     if !workers.contains(me) {
         return 0;
@@ -19,7 +21,7 @@ pub(super) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId
     workers.iter().filter(|&other| (rank(other, request_id), other) < mine).count()
 }
 
-/// Blocks after the request's own from which on `me` serves it.
+/// How many blocks after the request's own `me` starts to serve it.
 pub(super) fn blocks_to_wait(
     me: &AccountId,
     workers: &[AccountId],

@@ -1,4 +1,4 @@
-//! The loop: discover, start, note what came of it.
+//! The worker's loop: it discovers requests, starts attempts, and notes what came of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use outlayer_client::ChainError;
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId, views::PendingView};
 use tokio::{
     task::{Id, JoinError, JoinSet},
@@ -15,98 +17,57 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    Stage, WorkerConfig,
-    attempt::{self, Done, ServeError},
+    Stage, WorkerConfig, WorkerError,
+    attempt::{self, Done},
     discover::{Decision, Me, decide},
+    error::ServeError,
+    services::Services,
 };
-use crate::{
-    chain::{Account, At, ChainError, Contract, Node},
-    code::CodeStore,
-    engine::{self, Engine, EngineError},
-};
-
-/// A worker that cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// The node's address is none.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// The engine cannot be started.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The store of code cannot be opened.
-    #[error("the store of code cannot be opened: {0}")]
-    Code(#[from] std::io::Error),
-}
 
 /// What a worker did while it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// Requests that it served and that are settled.
+    /// How many of the requests that it served are settled.
     pub settled: u64,
-    /// Attempts that gave no answer; the request may have been served later.
+    /// How many attempts gave no answer. Another attempt may have answered the same request.
     pub failed: u64,
 }
 
-/// What all parts of a worker use.
-pub(super) struct Shared {
-    pub(super) config: WorkerConfig,
-    pub(super) contract: Contract,
-    pub(super) account: Account,
-    pub(super) codes: CodeStore,
-    pub(super) engine: Engine,
-}
-
-impl Shared {
-    pub(super) fn tell(&self, stage: Stage) {
-        if let Some(observer) = &self.config.observer {
-            observer(&stage);
-        }
-    }
-
-    /// The height of the newest block.
-    pub(super) async fn height(&self) -> Result<u64, ChainError> {
-        Ok(self.contract.node().block(At::Optimistic).await?.height)
-    }
-}
-
-/// A worker. All it knows is on the chain: it may be stopped at any point, and another started in its place.
+/// A worker. All that it knows is on the chain, so it may be stopped at any point, and another one
+/// started in its place.
 pub struct Worker {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
 }
 
 /// The most pending requests that one look takes in.
 const MOST_PENDING: usize = 10_000;
-/// The most registered workers that are counted.
+/// The most registered workers that are read.
 const MOST_WORKERS: usize = 1_000;
-/// How long the list of registered workers is believed.
+/// How old the list of registered workers may be.
 const ROSTER_AGE: Duration = Duration::from_secs(10);
 
 impl Worker {
-    /// Sets a worker up; nothing is asked or sent yet.
+    /// Sets a worker up. Nothing is asked or sent yet.
     ///
     /// # Errors
-    /// [`WorkerError`].
+    /// [`WorkerError`] for a configuration that this machine cannot serve.
     pub fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
-        let node = Node::new(&config.node)?;
-        let contract = Contract::new(node.clone(), config.contract_id.clone());
-        let account = Account::new(node, config.account_id.clone(), config.secret_key.clone());
-        let codes = CodeStore::new(config.code.clone())?;
-        let engine = Engine::new(config.executor.clone(), config.concurrency)?;
-        Ok(Self { shared: Arc::new(Shared { config, contract, account, codes, engine }) })
+        Ok(Self { services: Arc::new(Services::new(config)?) })
     }
 
-    /// Serves requests until `shutdown` is ready, then gives those in flight the grace of the configuration.
+    /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of
+    /// [`WorkerConfig::shutdown_grace`] to end.
     ///
-    /// A node that cannot be reached is waited for; nothing ends this but `shutdown`.
+    /// While the node cannot be reached, the worker waits for it: only `shutdown` ends this.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Summary {
         let mut shutdown = pin!(shutdown);
-        let mut round = Round::new(Arc::clone(&self.shared));
-        let (engine_version, near_config_version) = engine::served();
-        let config = &self.shared.config;
+        let mut round = Round::new(Arc::clone(&self.services));
+        let config = &self.services.config;
         tracing::info!(
-            contract = %config.contract_id, account = %config.account_id, node = %self.shared.contract.node().shown_url(),
-            engine = engine_version.0, near_config_version, "the worker is looking for requests"
+            contract = %config.contract_id, account = %config.account_id,
+            node = %self.services.contract.node().shown_url(),
+            engine = ENGINE_VERSION.0, near_config_version = NEAR_CONFIG_VERSION,
+            "the worker is looking for requests"
         );
         'serving: loop {
             let found = tokio::select! {
@@ -147,22 +108,23 @@ type Attempt = Result<Done, ServeError>;
 
 /// What the loop remembers between looks. Losing it costs time, never a request.
 struct Round {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     tasks: JoinSet<Attempt>,
     in_flight: HashMap<Id, RequestId>,
-    /// After failures: how many in a row, and when to try again.
+    /// Requests whose last attempt failed: how many failed in a row, and when to try again.
     cooling: HashMap<RequestId, (u32, Instant)>,
-    /// Requests for other engines that were told about.
+    /// Requests for other engines that the observer has been told about.
     told: HashSet<RequestId>,
+    /// The workers that are registered and not suspended, and when they were read.
     roster: Option<(Instant, Vec<AccountId>)>,
     failed_looks: u32,
     summary: Summary,
 }
 
 impl Round {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(services: Arc<Services>) -> Self {
         Self {
-            shared,
+            services,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             cooling: HashMap::new(),
@@ -174,30 +136,33 @@ impl Round {
     }
 
     async fn discover(&mut self) -> Result<Found, ChainError> {
-        let config = &self.shared.config;
-        let pending = self.shared.contract.all_pending(MOST_PENDING, config.discover_at).await?;
+        let config = &self.services.config;
+        let pending = self.services.contract.all_pending(MOST_PENDING, config.discover_at).await?;
         if pending.is_empty() {
             return Ok(Found { height: 0, pending });
         }
         let fresh = self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE);
         if !fresh {
-            let workers = self.shared.contract.workers(MOST_WORKERS, config.discover_at).await?;
+            let workers = self.services.contract.workers(MOST_WORKERS, config.discover_at).await?;
             let active: Vec<_> =
                 workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
-            // Until this worker is registered the list is read every time.
+            // Until this worker is registered, the list is read at every look.
             self.roster = active.contains(&config.account_id).then(|| (Instant::now(), active));
         }
-        Ok(Found { height: self.shared.height().await?, pending })
+        Ok(Found { height: self.services.height().await?, pending })
     }
 
-    /// Starts what is to be served; how long to wait before the next look.
+    /// Starts attempts for the requests that are to be served now. Returns how long to wait before
+    /// the next look.
     fn start(&mut self, found: Result<Found, ChainError>) -> Duration {
-        let config = &self.shared.config;
+        let config = &self.services.config;
         let found = match found {
             Ok(found) => found,
             Err(error) => {
                 self.failed_looks = self.failed_looks.saturating_add(1);
-                tracing::warn!(%error, failures = self.failed_looks, "the pending requests cannot be read");
+                tracing::warn!(
+                    %error, failures = self.failed_looks, "the pending requests cannot be read"
+                );
                 return config.poll_interval.max(config.backoff.wait(self.failed_looks));
             }
         };
@@ -216,9 +181,9 @@ impl Round {
             return config.poll_interval.max(Duration::from_secs(1));
         };
         let me = Me {
-            id: &self.shared.account.id().clone(),
+            id: &self.services.account.id().clone(),
             workers: &workers,
-            engine: engine::served().0,
+            engine: ENGINE_VERSION,
             step_in_blocks: config.step_in_blocks,
         };
         let mut pending = found.pending;
@@ -235,27 +200,27 @@ impl Round {
                             needed = engine_version.0,
                             "another engine is needed"
                         );
-                        self.shared.tell(Stage::NeedsEngine { request_id, engine_version });
+                        self.services.tell(Stage::NeedsEngine { request_id, engine_version });
                     }
                 }
             }
         }
-        self.shared.config.poll_interval
+        self.services.config.poll_interval
     }
 
     fn serve(&mut self, request_id: RequestId) {
-        let busy = self.in_flight.len() >= self.shared.config.in_flight.max(1);
+        let busy = self.in_flight.len() >= self.services.config.in_flight.max(1);
         let cooling =
             self.cooling.get(&request_id).is_some_and(|(_, until)| Instant::now() < *until);
         if busy || cooling || self.in_flight.values().any(|one| *one == request_id) {
             return;
         }
-        self.shared.tell(Stage::Discovered { request_id });
-        let shared = Arc::clone(&self.shared);
+        self.services.tell(Stage::Discovered { request_id });
+        let services = Arc::clone(&self.services);
         let span = tracing::info_span!("serve", request = request_id);
         let task = self
             .tasks
-            .spawn(async move { attempt::serve(&shared, request_id).await }.instrument(span));
+            .spawn(async move { attempt::serve(&services, request_id).await }.instrument(span));
         self.in_flight.insert(task.id(), request_id);
     }
 
@@ -273,7 +238,7 @@ impl Round {
                 self.cooling.remove(&request_id);
                 if done == Done::Settled {
                     self.summary.settled += 1;
-                    self.shared.tell(Stage::Settled { request_id });
+                    self.services.tell(Stage::Settled { request_id });
                 }
             }
             Err(reason) => {
@@ -282,11 +247,14 @@ impl Round {
                     .get(&request_id)
                     .map_or(0, |(failures, _)| *failures)
                     .saturating_add(1);
-                let wait = self.shared.config.backoff.wait(failures);
-                tracing::warn!(request = request_id, %reason, failures, retry_in = ?wait, "no answer this time");
+                let wait = self.services.config.backoff.wait(failures);
+                tracing::warn!(
+                    request = request_id, %reason, failures, retry_in = ?wait,
+                    "no answer this time"
+                );
                 self.cooling.insert(request_id, (failures, Instant::now() + wait));
                 self.summary.failed += 1;
-                self.shared.tell(Stage::Failed { request_id, reason });
+                self.services.tell(Stage::Failed { request_id, reason });
             }
         }
     }

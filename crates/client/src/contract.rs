@@ -1,0 +1,201 @@
+//! The OutLayer contract's views, with typed results.
+
+use outlayer_protocol::{
+    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId,
+    views::{
+        CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView,
+        WorkerView,
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{At, ChainError, Node, text::clip};
+
+/// An OutLayer contract on a node. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    node: Node,
+    id: AccountId,
+}
+
+impl Contract {
+    /// The contract on the account `id`, asked through `node`.
+    pub fn new(node: Node, id: AccountId) -> Self {
+        Self { node, id }
+    }
+
+    /// The contract's account.
+    pub fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// The node through which the contract is asked.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Calls a view with JSON arguments and parses its JSON result.
+    ///
+    /// # Errors
+    /// [`ChainError`]; [`ChainError::Malformed`] when the result cannot be parsed as `T`.
+    pub async fn view<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: Value,
+        at: At,
+    ) -> Result<T, ChainError> {
+        let result = self.node.view(&self.id, method, args.to_string().into_bytes(), at).await?;
+        serde_json::from_slice(&result).map_err(|error| ChainError::Malformed {
+            method: format!("{}.{method}", self.id),
+            reason: clip(&format!("{error}, in {}", String::from_utf8_lossy(&result))),
+        })
+    }
+
+    /// Reads a list that a view gives by the page, at most `most` items of it.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        most: usize,
+        at: At,
+    ) -> Result<Vec<T>, ChainError> {
+        const PAGE: usize = 100;
+        let mut all: Vec<T> = Vec::new();
+        while all.len() < most {
+            let args = json!({ "from_index": all.len(), "limit": PAGE });
+            let page: Vec<T> = self.view(method, args, at).await?;
+            let last = page.len() < PAGE;
+            all.extend(page);
+            if last {
+                break;
+            }
+        }
+        all.truncate(most);
+        Ok(all)
+    }
+
+    /// A live request with its input, or `None` when it has been settled or was never made.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn request(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<RequestView>, ChainError> {
+        self.view("get_request", json!({ "request_id": request_id }), at).await
+    }
+
+    /// The live requests, at most `most` of them.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn all_pending(&self, most: usize, at: At) -> Result<Vec<PendingView>, ChainError> {
+        self.list("list_pending", most, at).await
+    }
+
+    /// A value in an account's namespace, or `None` when the key is absent.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn storage_get(
+        &self,
+        account_id: &AccountId,
+        key: &[u8],
+        at: At,
+    ) -> Result<Option<Vec<u8>>, ChainError> {
+        let args = json!({ "account_id": account_id, "key": Bytes::from(key) });
+        let value: Option<Bytes> = self.view("storage_get", args, at).await?;
+        Ok(value.map(|value| value.0))
+    }
+
+    /// The size, publisher and state of published code, or `None` when nobody has published any of
+    /// it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn code_info(
+        &self,
+        hash: &Hash32,
+        at: At,
+    ) -> Result<Option<CodeInfoView>, ChainError> {
+        self.view("get_code_info", json!({ "hash": hash }), at).await
+    }
+
+    /// At most `limit` bytes of published code from `offset` on, or `None` when it is not
+    /// published.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn code(
+        &self,
+        hash: &Hash32,
+        offset: u32,
+        limit: u32,
+        at: At,
+    ) -> Result<Option<Vec<u8>>, ChainError> {
+        let args = json!({ "hash": hash, "offset": offset, "limit": limit });
+        let part: Option<Bytes> = self.view("get_code", args, at).await?;
+        Ok(part.map(|part| part.0))
+    }
+
+    /// The contract's configuration and its owner.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn config(&self, at: At) -> Result<ConfigView, ChainError> {
+        self.view("get_config", json!({}), at).await
+    }
+
+    /// The money that the contract holds, by purpose.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn funds(&self, at: At) -> Result<FundsView, ChainError> {
+        self.view("get_funds", json!({}), at).await
+    }
+
+    /// The refunds to an account that bounced and that it can claim.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn claimable(&self, account_id: &AccountId, at: At) -> Result<NearToken, ChainError> {
+        self.view("get_claimable", json!({ "account_id": account_id }), at).await
+    }
+
+    /// A registered worker, or `None` when the account is not registered.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn worker(
+        &self,
+        worker_id: &AccountId,
+        at: At,
+    ) -> Result<Option<WorkerView>, ChainError> {
+        self.view("get_worker", json!({ "worker_id": worker_id }), at).await
+    }
+
+    /// The registered workers, at most `most` of them.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn workers(&self, most: usize, at: At) -> Result<Vec<WorkerView>, ChainError> {
+        self.list("list_workers", most, at).await
+    }
+
+    /// What a request must attach.
+    ///
+    /// # Errors
+    /// [`ChainError`]; [`ChainError::View`] for a request that the contract would refuse.
+    pub async fn estimate(
+        &self,
+        request: &ExecutionRequest,
+        at: At,
+    ) -> Result<CostView, ChainError> {
+        let args =
+            serde_json::to_value(RequestArgs { request: request.clone() }).map_err(|error| {
+                ChainError::Malformed { method: "estimate_cost".into(), reason: error.to_string() }
+            })?;
+        self.view("estimate_cost", args, at).await
+    }
+}

@@ -1,0 +1,212 @@
+//! A chain with one OutLayer contract on it, behind a fake node. Requests move by the protocol's
+//! own state machine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use near_primitives::{
+    action::Action,
+    transaction::{SignedTransaction, Transaction},
+};
+use outlayer_protocol::{
+    Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
+    machine::{Body, Delivery, Input, Phase, Step},
+    storage::{StorageCheck, first_conflict},
+    views::{PendingView, RequestView, WorkerView},
+};
+use serde_json::{Value, json};
+
+use super::{Answer, FakeNode, executed, header, invalid_nonce, request_view, view_result};
+
+/// The account of the only registered worker.
+pub const WORKER: &str = "worker.near";
+
+/// The chain's state. A staged response is settled when its request is looked at for the third
+/// time.
+pub struct Chain {
+    /// The terms under which requests are accepted.
+    config: Config,
+    /// The nonce of the worker's access key.
+    nonce: u64,
+    /// Requests that are not settled yet, with their inputs.
+    pub live: BTreeMap<RequestId, RequestView>,
+    staged: HashMap<RequestId, (ExecutionResponse, u32)>,
+    /// What the callers received, in the order of settlement.
+    pub settled: Vec<Settlement>,
+    /// The requester's namespace.
+    pub storage: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Published code, by the hash under which it is found. A test may publish other bytes.
+    pub codes: HashMap<String, Vec<u8>>,
+    /// Runs once, before the next submission is looked at.
+    pub before_resolve: Option<fn(&mut Chain)>,
+    /// The messages of refused submissions.
+    pub refused: Vec<String>,
+}
+
+impl Chain {
+    /// A chain without requests, whose contract has the configuration `config`.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            nonce: 0,
+            live: BTreeMap::new(),
+            staged: HashMap::new(),
+            settled: Vec::new(),
+            storage: BTreeMap::new(),
+            codes: HashMap::new(),
+            before_resolve: None,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Puts the chain behind a node.
+    pub async fn start(self) -> (FakeNode, Arc<Mutex<Chain>>) {
+        let chain = Arc::new(Mutex::new(self));
+        let shared = Arc::clone(&chain);
+        let answer =
+            move |method: &str, params: &Value| shared.lock().unwrap().answer(method, params);
+        (FakeNode::start(answer).await, chain)
+    }
+
+    /// Adds a request for `code`, which is published.
+    pub fn ask(&mut self, id: RequestId, code: &[u8]) {
+        let hash = Hash32::of(code);
+        self.codes.insert(hash.to_string(), code.to_vec());
+        let mut view = request_view(&self.config, id, "input");
+        view.request.code.hash = hash;
+        self.live.insert(id, view);
+    }
+
+    fn answer(&mut self, method: &str, params: &Value) -> Answer {
+        match (method, params["request_type"].as_str()) {
+            ("block", _) => {
+                Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
+            }
+            ("query", Some("view_access_key")) => Answer::Result(json!({
+                "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
+                "block_hash": "11111111111111111111111111111111"
+            })),
+            ("query", Some("call_function")) => {
+                let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
+                let args: Value = serde_json::from_slice(&args).unwrap();
+                view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
+            }
+            ("send_tx", _) => self.send(params),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+
+    fn view(&mut self, method: &str, args: &Value) -> Value {
+        match method {
+            "list_pending" => {
+                json!(
+                    self.live
+                        .values()
+                        .map(|view| PendingView::from(&view.request))
+                        .collect::<Vec<_>>()
+                )
+            }
+            "list_workers" => json!([WorkerView {
+                worker_id: WORKER.parse().unwrap(),
+                earnings: NearToken::from_yoctonear(0),
+                settled: 0,
+                lost: 0,
+                suspended: false,
+                metadata: String::new(),
+            }]),
+            "get_request" => {
+                let id = args["request_id"].as_u64().unwrap();
+                self.settle_when_due(id);
+                json!(self.live.get(&id))
+            }
+            "get_code_info" => {
+                let hash = args["hash"].as_str().unwrap();
+                json!(self.codes.get(hash).map(|bytes| json!({
+                    "hash": hash, "publisher_id": "p.near",
+                    "total_bytes": bytes.len(), "published_bytes": bytes.len()
+                })))
+            }
+            "get_code" => json!(
+                self.codes.get(args["hash"].as_str().unwrap()).map(|bytes| Bytes(bytes.clone()))
+            ),
+            "storage_get" => {
+                let key: Bytes = serde_json::from_value(args["key"].clone()).unwrap();
+                json!(self.storage.get(&key.0).map(|value| Bytes(value.clone())))
+            }
+            other => panic!("unexpected view {other}"),
+        }
+    }
+
+    fn settle_when_due(&mut self, id: RequestId) {
+        let Some((body, looks)) = self.staged.get_mut(&id) else {
+            return;
+        };
+        *looks += 1;
+        if *looks < 3 {
+            return;
+        }
+        let body = body.clone();
+        let request = self.live.remove(&id).unwrap().request;
+        let Phase::Staged { digest, .. } = request.phase else { panic!("not staged") };
+        let payload = ResumePayload::Digest(digest).encode();
+        let deliver = Input::Deliver {
+            delivery: Delivery::Resumed(&payload),
+            staged: Some((&body, StorageCheck::Fits)),
+        };
+        let Ok(Step::Settled(settlement, _)) = request.step(deliver) else { panic!("not settled") };
+        self.staged.remove(&id);
+        self.settled.push(settlement);
+    }
+
+    fn send(&mut self, params: &Value) -> Answer {
+        let encoded: Bytes = serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
+        let signed: SignedTransaction = borsh::from_slice(&encoded).unwrap();
+        let hash = signed.get_hash();
+        let Transaction::V0(transaction) = signed.transaction else {
+            panic!("expected a V0 transaction")
+        };
+        if transaction.nonce <= self.nonce {
+            return invalid_nonce(transaction.nonce, self.nonce);
+        }
+        self.nonce = transaction.nonce;
+        let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
+            panic!("expected one call")
+        };
+        assert_eq!(call.method_name, "resolve_execution");
+        let body: ExecutionResponse = borsh::from_slice(&call.args).unwrap();
+        if let Some(hook) = self.before_resolve.take() {
+            hook(self);
+        }
+        match self.resolve(&body) {
+            Ok(()) => executed(&hash, Ok(b"")),
+            Err(message) => {
+                self.refused.push(message.clone());
+                executed(&hash, Err(&message))
+            }
+        }
+    }
+
+    fn resolve(&mut self, body: &ExecutionResponse) -> Result<(), String> {
+        let id = body.request_id;
+        let view = self.live.get(&id).ok_or("no such request")?;
+        let storage = match first_conflict(&body.reads, |key| {
+            self.storage.get(key).map(|value| Hash32::of(value))
+        }) {
+            Some(key) => StorageCheck::Conflict(key.clone()),
+            None => StorageCheck::Fits,
+        };
+        let worker_id = WORKER.parse().unwrap();
+        let input =
+            Input::Resolve { worker_id: &worker_id, body: Body::whole(body), storage, height: 100 };
+        let Step::Live(request, _) =
+            view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
+        else {
+            panic!("a submission settles nothing")
+        };
+        self.live.insert(id, RequestView { request: *request, input: view.input.clone() });
+        self.staged.insert(id, (body.clone(), 0));
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! A node on a local port that answers what a test tells it to.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+use super::CONTRACT;
+use crate::{Backoff, Contract, Node, NodeConfig};
+
+/// What a [`FakeNode`] answers to a call.
+pub enum Answer {
+    /// A JSON-RPC response with this `result`.
+    Result(Value),
+    /// A JSON-RPC response with this `error`.
+    Error(Value),
+    /// An HTTP response with this status and body.
+    Http(u16, Vec<u8>),
+}
+
+/// A node on a local port. Each exchange has a connection of its own.
+pub struct FakeNode {
+    /// Its `http:` URL.
+    pub url: String,
+    /// The JSON-RPC methods that were called, in order.
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeNode {
+    /// Starts a node. `answer` is given the JSON-RPC method and its parameters; whatever is not a
+    /// JSON-RPC call has the method "GET".
+    pub async fn start(answer: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (seen, answer) = (Arc::clone(&calls), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let _ = exchange(stream, |method, params| {
+                        seen.lock().unwrap().push(method.to_owned());
+                        answer(method, params)
+                    })
+                    .await;
+                });
+            }
+        });
+        Self { url, calls }
+    }
+
+    /// The contract [`CONTRACT`] on this node.
+    pub fn contract(&self) -> Contract {
+        Contract::new(self.node(), CONTRACT.parse().unwrap())
+    }
+
+    /// A client of this node.
+    pub fn node(&self) -> Node {
+        Node::new(&self.config()).unwrap()
+    }
+
+    /// A configuration with waits that suit a test.
+    pub fn config(&self) -> NodeConfig {
+        let millis = Duration::from_millis;
+        NodeConfig {
+            attempts: 3,
+            backoff: Backoff { first: millis(1), most: millis(5) },
+            max_answer_bytes: 100_000,
+            ..NodeConfig::new(&self.url)
+        }
+    }
+
+    /// How many times `method` was called.
+    pub fn called(&self, method: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|one| *one == method).count()
+    }
+}
+
+async fn exchange(
+    mut stream: TcpStream,
+    answer: impl Fn(&str, &Value) -> Answer,
+) -> io::Result<()> {
+    let mut received = Vec::new();
+    let body = loop {
+        let mut part = [0; 4096];
+        let length = stream.read(&mut part).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        received.extend_from_slice(&part[..length]);
+        let text = String::from_utf8_lossy(&received).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let expected = head.lines().find_map(|line| {
+            line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok()
+        });
+        if body.len() >= expected.unwrap_or(0usize) {
+            break body.to_owned();
+        }
+    };
+    let request: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+    let method = request["method"].as_str().unwrap_or("GET").to_owned();
+    let wrap = |member: &str, value: Value| {
+        json!({ "jsonrpc": "2.0", "id": request["id"], member: value }).to_string()
+    };
+    let (status, body) = match answer(&method, &request["params"]) {
+        Answer::Result(value) => (200, wrap("result", value).into_bytes()),
+        Answer::Error(value) => (200, wrap("error", value).into_bytes()),
+        Answer::Http(status, body) => (status, body),
+    };
+    let head = format!(
+        "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(&body).await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,169 @@
+//! Fetches code once, and keeps it in memory and in a folder.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use outlayer_client::{At, Contract};
+use outlayer_protocol::{CodeRef, Hash32};
+
+use crate::{
+    CodeError,
+    disk::DiskCache,
+    memory::MemoryCache,
+    published::published,
+    web::{self, Web},
+};
+
+/// Bounds on fetching and keeping code.
+#[derive(Clone, Debug)]
+pub struct CodeConfig {
+    /// The folder in which code is kept between runs. `None` keeps it in memory only.
+    pub cache_dir: Option<PathBuf>,
+    /// The most that is kept in memory, bytes.
+    pub memory_bytes: usize,
+    /// The most that is kept in the folder, bytes.
+    pub disk_bytes: u64,
+    /// The largest code that is fetched, bytes.
+    pub max_code_bytes: usize,
+    /// The longest time that a download may take.
+    pub timeout: Duration,
+    /// The most redirects that a download follows.
+    pub redirects: usize,
+    /// Whether code is also fetched from this machine and its private networks. Anyone can name a
+    /// URL in a request, so this should be off on a worker that stands beside other services.
+    pub allow_private_urls: bool,
+}
+
+impl Default for CodeConfig {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            memory_bytes: 128 << 20,
+            disk_bytes: 2 << 30,
+            max_code_bytes: 32 << 20,
+            timeout: Duration::from_secs(30),
+            redirects: 5,
+            allow_private_urls: false,
+        }
+    }
+}
+
+/// Fetches code and keeps it. Clones are cheap and share what is kept.
+#[derive(Clone, Debug)]
+pub struct CodeStore {
+    config: Arc<CodeConfig>,
+    memory: Arc<MemoryCache>,
+    disk: Option<Arc<DiskCache>>,
+    web: Web,
+    loading: Arc<Loading>,
+}
+
+/// A lock for each code that is being loaded, so that many requests for one code fetch it once.
+type Loading = Mutex<HashMap<Hash32, Weak<tokio::sync::Mutex<()>>>>;
+
+impl CodeStore {
+    /// A store within the bounds of `config`. A cache folder is created when it is missing.
+    ///
+    /// # Errors
+    /// [`io::Error`] when the cache folder or the HTTP client cannot be made.
+    pub fn new(config: CodeConfig) -> io::Result<Self> {
+        let disk = match &config.cache_dir {
+            Some(dir) => Some(Arc::new(DiskCache::open(dir.clone(), config.disk_bytes)?)),
+            None => None,
+        };
+        let web = Web::new(&config).map_err(io::Error::other)?;
+        let memory = Arc::new(MemoryCache::new(config.memory_bytes));
+        Ok(Self { config: Arc::new(config), memory, disk, web, loading: Arc::default() })
+    }
+
+    /// The bytes of `code`. Code without a URL is read from `contract` as of `at`.
+    ///
+    /// # Errors
+    /// [`CodeError`].
+    pub async fn load(
+        &self,
+        code: &CodeRef,
+        contract: &Contract,
+        at: At,
+    ) -> Result<Arc<Vec<u8>>, CodeError> {
+        let hash = code.hash;
+        let lock = self.lock_of(hash);
+        let _loading = lock.lock().await;
+        if let Some(bytes) = self.in_memory(&hash) {
+            return Ok(bytes);
+        }
+        if let Some(bytes) = self.on_disk(hash).await {
+            let bytes = Arc::new(bytes);
+            self.memory.insert(hash, Arc::clone(&bytes));
+            return Ok(bytes);
+        }
+        let bytes = Arc::new(self.fetch(code, contract, at).await?);
+        self.memory.insert(hash, Arc::clone(&bytes));
+        self.keep_on_disk(hash, Arc::clone(&bytes)).await;
+        Ok(bytes)
+    }
+
+    fn lock_of(&self, hash: Hash32) -> Arc<tokio::sync::Mutex<()>> {
+        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        loading.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = loading.get(&hash).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::default();
+        loading.insert(hash, Arc::downgrade(&lock));
+        lock
+    }
+
+    fn in_memory(&self, hash: &Hash32) -> Option<Arc<Vec<u8>>> {
+        let bytes = self.memory.get(hash)?;
+        if Hash32::of(&bytes) == *hash {
+            return Some(bytes);
+        }
+        tracing::error!(%hash, "code in memory has changed; this machine's memory may be faulty");
+        self.memory.remove(hash);
+        None
+    }
+
+    async fn fetch(
+        &self,
+        code: &CodeRef,
+        contract: &Contract,
+        at: At,
+    ) -> Result<Vec<u8>, CodeError> {
+        let limit = self.config.max_code_bytes;
+        let (source_name, bytes) = match &code.url {
+            Some(url) => (web::shown(url), self.web.download(url, limit).await?),
+            None => (contract.id().to_string(), published(contract, &code.hash, at, limit).await?),
+        };
+        let found = Hash32::of(&bytes);
+        if found == code.hash {
+            Ok(bytes)
+        } else {
+            Err(CodeError::Hash { source_name, found, expected: code.hash })
+        }
+    }
+
+    async fn on_disk(&self, hash: Hash32) -> Option<Vec<u8>> {
+        let disk = Arc::clone(self.disk.as_ref()?);
+        let limit = self.config.max_code_bytes;
+        let read = tokio::task::spawn_blocking(move || disk.read(&hash, limit)).await;
+        read.ok().flatten()
+    }
+
+    async fn keep_on_disk(&self, hash: Hash32, bytes: Arc<Vec<u8>>) {
+        let Some(disk) = self.disk.clone() else {
+            return;
+        };
+        // The folder only saves time, so a failure does not matter to the caller.
+        match tokio::task::spawn_blocking(move || disk.write(&hash, &bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%hash, %error, "the code is not kept on disk"),
+            Err(error) => tracing::warn!(%hash, %error, "the code is not kept on disk"),
+        }
+    }
+}

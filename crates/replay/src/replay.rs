@@ -1,0 +1,45 @@
+//! Fetches the evidence about a request, and verifies it.
+
+use std::sync::Arc;
+
+use outlayer_client::{Contract, NamespaceReader};
+use outlayer_executor::{Executor, SnapshotError};
+use outlayer_modules::CodeStore;
+
+use crate::{
+    error::ReplayError,
+    fetch::{self, Found},
+    question::Question,
+    verdict::Replay,
+    verify::verify,
+};
+
+/// Executes the request that `question` asks about again, and compares.
+///
+/// # Errors
+/// [`ReplayError`] when there is nothing to compare.
+pub async fn replay(
+    contract: &Contract,
+    codes: &CodeStore,
+    executor: &Arc<Executor>,
+    question: &Question,
+) -> Result<Replay, ReplayError> {
+    let (evidence, at) = match fetch::evidence(contract, question).await? {
+        Found::Evidence { evidence, at } => (evidence, at),
+        Found::Nothing(replay) => return Ok(*replay),
+    };
+    // Code that cannot be had would hide that another engine is needed.
+    if let Some(replay) = evidence.verdict_without_execution() {
+        return Ok(replay);
+    }
+    let request = &evidence.view.request;
+    let code = codes.load(&request.code, contract, at).await?;
+    let storage = NamespaceReader::new(contract.clone(), request.namespace().clone(), at);
+    let executor = Arc::clone(executor);
+    let verified = tokio::task::spawn_blocking(move || {
+        let mut storage =
+            |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
+        verify(&evidence, &code, &mut storage, &executor)
+    });
+    Ok(verified.await??)
+}

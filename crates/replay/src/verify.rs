@@ -1,0 +1,108 @@
+//! Verifies evidence: executes the guest again, and compares.
+
+use outlayer_executor::{Executor, Fault, Job, Snapshot, check_version};
+use outlayer_protocol::{
+    AccountId, ExecutionRecord, Hash32,
+    events::{ExecutionCompleted, ExecutionRequested},
+    views::{RequestView, ViewError},
+};
+
+use crate::verdict::{Replay, Verdict, compare};
+
+/// What the chain shows of a request that was settled with an execution. The code and the storage
+/// are the rest of the evidence; [`verify`] takes them apart from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The contract that settled the request. Both events are from receipts on this account.
+    pub contract_id: AccountId,
+    /// The event with which the contract accepted the request.
+    pub requested: ExecutionRequested,
+    /// The event with which the contract settled it.
+    pub completed: ExecutionCompleted,
+    /// The contract's view of the request while it was still live.
+    pub view: RequestView,
+    /// The height of the block after which the view stood, and the storage.
+    pub snapshot_height: u64,
+}
+
+/// Evidence that cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The view of the request contradicts itself.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The code is not the one that the request names.
+    #[error("the code has the SHA-256 {found}, the request names {expected}")]
+    Code {
+        /// The hash of the bytes that were given.
+        found: Hash32,
+        /// The hash that the request names.
+        expected: Hash32,
+    },
+    /// The execution ended without a verdict. This says something about this machine or about the
+    /// storage that it was given, and nothing about the guest.
+    #[error("no verdict: {0}")]
+    Fault(#[from] Fault),
+}
+
+impl Evidence {
+    /// What can be said without executing the guest: `None` when it must be executed.
+    pub fn verdict_without_execution(&self) -> Option<Replay> {
+        let request = &self.view.request;
+        let verdict = if self.requested != request.into() {
+            let reason = "the contract's view of the request is not what its event says".to_owned();
+            Verdict::Inconclusive { reason }
+        } else if let Err(unsupported) = check_version(request) {
+            Verdict::NeedsEngine {
+                engine_version: unsupported.needed,
+                near_config_version: unsupported.needed_config,
+            }
+        } else {
+            return None;
+        };
+        Some(self.replay(verdict))
+    }
+
+    fn replay(&self, verdict: Verdict) -> Replay {
+        Replay {
+            completed: Some(self.completed.clone()),
+            snapshot_height: Some(self.snapshot_height),
+            ..Replay::without_execution(self.requested.request_id, verdict)
+        }
+    }
+}
+
+/// Executes the request of `evidence` with `code`, over the requester's namespace as `storage`
+/// gives it, and compares the record's digest with the settled one. This blocks until the guest has
+/// ended.
+///
+/// # Errors
+/// [`VerifyError`] when there is nothing to compare.
+pub fn verify(
+    evidence: &Evidence,
+    code: &[u8],
+    storage: &mut dyn Snapshot,
+    executor: &Executor,
+) -> Result<Replay, VerifyError> {
+    if let Some(replay) = evidence.verdict_without_execution() {
+        return Ok(replay);
+    }
+    let view = &evidence.view;
+    view.check(&evidence.contract_id)?;
+    let (found, expected) = (Hash32::of(code), view.request.code.hash);
+    if found != expected {
+        return Err(VerifyError::Code { found, expected });
+    }
+    let job = Job::of_live(code, &view.request, &view.input);
+    let response = executor.execute(&job, storage)?.into_response(view.request.id());
+    let record = ExecutionRecord::new(&view.request, &response);
+    let digest = record.digest();
+    Ok(Replay {
+        digest: Some(digest),
+        record: Some(Box::new(record)),
+        ..evidence.replay(compare(&evidence.completed, &digest, &response))
+    })
+}
+
+#[cfg(test)]
+mod tests;

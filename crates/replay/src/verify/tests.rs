@@ -1,0 +1,134 @@
+//! Evidence that was made here, without any node: true, false, contradictory and foreign.
+
+use outlayer_client::testing::{CONTRACT, request_view};
+use outlayer_executor::{ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION};
+use outlayer_protocol::{Config, EngineVersion, ExecutionResponse, NearToken, Outcome};
+
+use super::*;
+
+/// Reads the key "k" and writes its value to its standard output.
+const READ: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (import "outlayer" "storage_read" (func $read (param i32 i32 i32 i32) (result i64)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\40\00\00\00")
+    (data (i32.const 16) "k")
+    (func (export "_start")
+        (i32.store (i32.const 4) (i32.wrap_i64
+            (call $read (i32.const 16) (i32.const 1) (i32.const 64) (i32.const 64))))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))))"#;
+
+/// Storage in which every key has this value.
+fn everywhere(value: &'static [u8]) -> impl Snapshot {
+    move |_key: &[u8]| Ok(Some(value.to_vec()))
+}
+
+fn code() -> Vec<u8> {
+    wat::parse_str(READ).unwrap()
+}
+
+fn executor() -> Executor {
+    Executor::new(ExecutorConfig::default()).unwrap()
+}
+
+/// A live request for [`READ`] that pins `engine`.
+fn view(engine: EngineVersion) -> RequestView {
+    let mut view = request_view(&Config::new(engine, NEAR_CONFIG_VERSION), 7, "input");
+    view.request.code.hash = Hash32::of(&code());
+    view
+}
+
+/// What an honest worker answers over `storage`.
+fn answer(view: &RequestView, storage: &mut dyn Snapshot) -> ExecutionResponse {
+    let code = code();
+    let job = Job::of_live(&code, &view.request, &view.input);
+    executor().execute(&job, storage).unwrap().into_response(7)
+}
+
+/// The evidence that the chain shows when `response` was settled.
+fn evidence(view: RequestView, response: &ExecutionResponse) -> Evidence {
+    Evidence {
+        contract_id: CONTRACT.parse().unwrap(),
+        requested: (&view.request).into(),
+        completed: ExecutionCompleted {
+            request_id: 7,
+            outcome: Outcome::of_response(response).name().to_owned(),
+            digest: ExecutionRecord::new(&view.request, response).digest(),
+            worker_id: "worker.near".parse().unwrap(),
+            workers: Vec::new(),
+            output_hash: Hash32::of(&response.output),
+            output_bytes: response.output.len() as u64,
+            used: response.used,
+            fee: NearToken::from_yoctonear(0),
+            refund: NearToken::from_yoctonear(0),
+        },
+        view,
+        snapshot_height: 120,
+    }
+}
+
+#[test]
+fn an_honest_answer_matches_and_the_record_is_shown() {
+    let view = view(ENGINE_VERSION);
+    let honest = answer(&view, &mut everywhere(b"value"));
+    assert_eq!(honest.output.0, b"value");
+    let evidence = evidence(view, &honest);
+    let replay = verify(&evidence, &code(), &mut everywhere(b"value"), &executor()).unwrap();
+    assert!(replay.is_match(), "{replay:?}");
+    assert_eq!(replay.digest, Some(evidence.completed.digest));
+    assert_eq!(replay.record.unwrap().digest(), evidence.completed.digest);
+    assert_eq!((replay.snapshot_height, replay.completed), (Some(120), Some(evidence.completed)));
+}
+
+#[test]
+fn a_lie_and_another_storage_are_mismatches() {
+    let honest = answer(&view(ENGINE_VERSION), &mut everywhere(b"value"));
+    let lie = ExecutionResponse { output: "a lie".into(), ..honest.clone() };
+    let differing = |response: &ExecutionResponse, storage: &mut dyn Snapshot| {
+        let evidence = evidence(view(ENGINE_VERSION), response);
+        let replay = verify(&evidence, &code(), storage, &executor()).unwrap();
+        let Verdict::Mismatch { differs } = replay.verdict else { panic!("{replay:?}") };
+        differs.iter().map(|one| one.part).collect::<Vec<_>>()
+    };
+    assert_eq!(differing(&lie, &mut everywhere(b"value")), ["output_hash"]);
+    assert_eq!(differing(&honest, &mut everywhere(b"VALUE")), ["output_hash"]);
+}
+
+#[test]
+fn what_another_engine_executed_is_not_executed_here() {
+    let honest = answer(&view(ENGINE_VERSION), &mut EmptySnapshot);
+    let other = EngineVersion(ENGINE_VERSION.0 + 1);
+    let evidence = evidence(view(other), &honest);
+    let replay = verify(&evidence, b"not even code", &mut EmptySnapshot, &executor()).unwrap();
+    let expected =
+        Verdict::NeedsEngine { engine_version: other, near_config_version: NEAR_CONFIG_VERSION };
+    assert_eq!((replay.verdict, replay.digest), (expected, None));
+}
+
+#[test]
+fn evidence_that_contradicts_itself_is_not_judged() {
+    let view = view(ENGINE_VERSION);
+    let honest = answer(&view, &mut EmptySnapshot);
+    let evidence = evidence(view, &honest);
+    let judge =
+        |evidence: &Evidence, code: &[u8]| verify(evidence, code, &mut EmptySnapshot, &executor());
+
+    let error = judge(&evidence, b"other code").unwrap_err();
+    assert!(matches!(error, VerifyError::Code { .. }), "{error}");
+
+    let mut elsewhere = evidence.clone();
+    elsewhere.contract_id = "mallory.near".parse().unwrap();
+    let error = judge(&elsewhere, &code()).unwrap_err();
+    assert!(matches!(error, VerifyError::View(ViewError::Contract { .. })), "{error}");
+
+    let mut changed = evidence.clone();
+    changed.view.input = "another input".into();
+    let error = judge(&changed, &code()).unwrap_err();
+    assert!(matches!(error, VerifyError::View(ViewError::Input { .. })), "{error}");
+
+    let mut foreign = evidence;
+    foreign.requested.deadline += 1;
+    let replay = judge(&foreign, &code()).unwrap();
+    assert!(matches!(replay.verdict, Verdict::Inconclusive { .. }), "{replay:?}");
+}

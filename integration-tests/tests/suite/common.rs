@@ -1,0 +1,58 @@
+//! What several of the tests use.
+
+use anyhow::Result;
+use near_workspaces::{
+    Account, operations::TransactionStatus, result::ExecutionFinalResult, types::Gas,
+};
+use outlayer_integration_tests::Testbed;
+use outlayer_protocol::{CodeRef, ExecutionRequest, Hash32, NearToken, ResourceLimits};
+use serde_json::json;
+
+pub(crate) const NOTHING: NearToken = NearToken::from_yoctonear(0);
+
+/// Why a transaction failed; empty when it succeeded.
+pub(crate) fn refusal(result: ExecutionFinalResult) -> String {
+    match result.into_result() {
+        Ok(_) => String::new(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+/// Limits of a request that writes little and stores nothing.
+pub(crate) fn small() -> ResourceLimits {
+    ResourceLimits {
+        output_bytes: 1_000,
+        journal_bytes: 0,
+        storage_reads: 0,
+        storage_writes: 0,
+        ..ResourceLimits::default()
+    }
+}
+
+/// A request for code that no worker can fetch, so it is still live when its deadline comes.
+pub(crate) fn unanswerable(caller: &Account) -> ExecutionRequest {
+    let code = CodeRef {
+        hash: Hash32::of(b"nowhere"),
+        url: Some("https://nowhere.example/guest.wasm".to_owned()),
+    };
+    ExecutionRequest {
+        limits: small(),
+        refund_to: Some(caller.id().clone()),
+        ..ExecutionRequest::new(code, "")
+    }
+}
+
+/// Sends a request to the contract itself, and not through a dApp.
+pub(crate) async fn request_directly(
+    testbed: &Testbed,
+    caller: &Account,
+    request: &ExecutionRequest,
+    gas: u64,
+) -> Result<TransactionStatus> {
+    let deposit = testbed.estimate(request).await?.total;
+    let call = caller
+        .call(testbed.contract.id(), "request_execution")
+        .args_json(json!({ "request": request }))
+        .deposit(deposit);
+    Ok(call.gas(Gas::from_gas(gas)).transact_async().await?)
+}

@@ -1,0 +1,98 @@
+//! Guests that fail, code that is not Wasm, and code that is not what was promised.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use outlayer_integration_tests::{
+    Testbed, artifacts,
+    guests::{request, with_fuel},
+};
+use outlayer_protocol::{
+    CodeRef, Compute, ExecutionRequest, Hash32, Outcome, config::Prices, pricing,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
+    const FUEL: u64 = 5_000_000;
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let serving = testbed.serve()?;
+    let prices = Prices::default();
+
+    let spin = testbed.publish_guest("spin").await?;
+    let settled = testbed
+        .settlement(testbed.ask(&caller, &with_fuel(request(spin, ""), FUEL)).await?)
+        .await?;
+    assert_eq!((&settled.outcome, settled.used), (&Outcome::OutOfFuel, Compute::Fuel(FUEL)));
+    assert_eq!(settled.fee, pricing::fee(&prices, Compute::Fuel(FUEL), 0)?);
+
+    let trap = testbed.publish_guest("trap").await?;
+    let settled =
+        testbed.settlement(testbed.ask(&caller, &request(trap, "unreachable")).await?).await?;
+    assert!(
+        matches!(&settled.outcome, Outcome::Trapped { reason } if reason.contains("unreachable")),
+        "{settled:?}"
+    );
+    assert!(settled.used.amount() > 0);
+    assert_eq!(settled.fee, pricing::fee(&prices, settled.used, "unreachable".len() as u64)?);
+
+    let garbage = testbed.publish(b"\0asm\x01\0\0\0 this is no module").await?;
+    let settled = testbed.settlement(testbed.ask(&caller, &request(garbage, "")).await?).await?;
+    assert!(matches!(settled.outcome, Outcome::InvalidModule { .. }), "{:?}", settled.outcome);
+    assert!(settled.fee >= prices.base_fee);
+    serving.stop().await
+}
+
+/// Starts a web server on this machine that answers every request with `body`. Returns a URL.
+async fn web_server(body: Vec<u8>) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/module.wasm", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let body = body.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = connection.read(&mut request).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = connection.write_all(&[head.as_bytes(), &body].concat()).await;
+            });
+        }
+    });
+    Ok(url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_from_a_url_runs_only_when_its_hash_is_right() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let echo = artifacts::wasm("echo")?;
+    let url = web_server(echo.clone()).await?;
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.code.allow_private_urls = true;
+    let serving = testbed.serve_with(config)?;
+    let at_url =
+        |hash| ExecutionRequest::new(CodeRef { hash, url: Some(url.clone()) }, "from the web");
+
+    let settled =
+        testbed.settlement(testbed.ask(&caller, &at_url(Hash32::of(&echo))).await?).await?;
+    assert_eq!(settled.outcome, Outcome::Completed { output: "from the web".into() });
+
+    let asked = testbed.ask(&caller, &at_url(Hash32::of(b"something else"))).await?;
+    let deadline = testbed.wait_for_pending(1).await?[0].deadline;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        testbed.pending().await?.len(),
+        1,
+        "bytes with another hash must not be answered for"
+    );
+    testbed.advance_to(deadline + 3).await?;
+    assert_eq!(testbed.settlement(asked).await?.outcome, Outcome::TimedOut);
+    serving.stop().await
+}

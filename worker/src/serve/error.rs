@@ -1,0 +1,42 @@
+//! Why a worker does not start, and why an attempt gives no answer.
+
+use std::io;
+
+use outlayer_client::{ChainError, SendError};
+use outlayer_executor::EngineError;
+use outlayer_modules::CodeError;
+
+use crate::pool::ExecutionError;
+
+/// A worker that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The node's URL is invalid.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The engine cannot be started on this machine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The folder or the HTTP client of the code store cannot be made.
+    #[error("the code store cannot be opened: {0}")]
+    Code(#[from] io::Error),
+}
+
+/// Why an attempt gave no answer. The request is looked at again while it lives.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error("the answer cannot be encoded: {0}")]
+    Encode(#[from] io::Error),
+    #[error("the contract refuses the answer: {reason}")]
+    Refused { reason: String },
+    #[error("the request is still {phase} after {polls} looks")]
+    Unsettled { phase: &'static str, polls: u32 },
+}
