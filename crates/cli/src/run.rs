@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use outlayer_executor::{
-    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot,
-    SnapshotError,
+    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
 };
 use outlayer_protocol::{
     AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
@@ -72,15 +71,6 @@ struct Report {
     attach: NearToken,
 }
 
-/// Storage in memory.
-struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Snapshot for Memory {
-    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
-        Ok(self.0.get(key).cloned())
-    }
-}
-
 impl RunArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let code = fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
@@ -106,7 +96,7 @@ impl RunArgs {
             cache_dir: self.cache_dir.as_deref().map(compiled_dir),
             ..ExecutorConfig::default()
         };
-        let report = execute(executor, &code, request, context, Memory(storage))?;
+        let report = execute(executor, &code, request, context, &storage)?;
         if json {
             print::json(&report)?;
         } else {
@@ -123,14 +113,15 @@ fn execute(
     code: &[u8],
     request: ExecutionRequest,
     mut context: ExecutionContext,
-    mut storage: Memory,
+    storage: &BTreeMap<Vec<u8>, Vec<u8>>,
 ) -> anyhow::Result<Report> {
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     request.validate(&config)?;
     let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
     let job = Job::of_request(code, &request, &context);
-    let execution = Executor::new(executor)?.execute(&job, &mut storage)?;
+    let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
+    let execution = Executor::new(executor)?.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
     let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
-use outlayer_executor::{Executor, ExecutorConfig, Job, Snapshot, SnapshotError};
+use outlayer_executor::{Executor, ExecutorConfig, Job, SnapshotError};
 use outlayer_protocol::{Bytes, ExecutionResponse, RequestId};
 use outlayer_worker::{Worker as Server, WorkerConfig};
 use serde_json::json;
@@ -96,8 +96,11 @@ impl Testbed {
         let execution = tokio::task::spawn_blocking(move || {
             let executor = Executor::new(ExecutorConfig::default())?;
             let job = Job::of_live(&code, &live.request, &live.input);
-            let mut snapshot = ViewSnapshot { handle, contract, namespace };
-            anyhow::Ok(executor.execute(&job, &mut snapshot)?)
+            let mut storage = |key: &[u8]| {
+                let value = handle.block_on(stored(&contract, &namespace, key));
+                value.map_err(|error| SnapshotError(error.to_string()))
+            };
+            anyhow::Ok(executor.execute(&job, &mut storage)?)
         });
         Ok(execution.await??.into_response(request_id))
     }
@@ -117,21 +120,9 @@ impl Testbed {
     }
 }
 
-/// A namespace as it is now, read through the contract's view.
-struct ViewSnapshot {
-    handle: tokio::runtime::Handle,
-    contract: Contract,
-    namespace: AccountId,
-}
-
-impl Snapshot for ViewSnapshot {
-    fn read(&mut self, key: &[u8]) -> std::result::Result<Option<Vec<u8>>, SnapshotError> {
-        let args = json!({ "account_id": self.namespace, "key": Bytes::from(key) });
-        let value: Result<Option<Bytes>> = self.handle.block_on(async {
-            Ok(self.contract.view("storage_get").args_json(args).await?.json()?)
-        });
-        value
-            .map(|value| value.map(|bytes| bytes.0))
-            .map_err(|error| SnapshotError(error.to_string()))
-    }
+/// A value of a namespace as it is now.
+async fn stored(contract: &Contract, namespace: &AccountId, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    let args = json!({ "account_id": namespace, "key": Bytes::from(key) });
+    let value: Option<Bytes> = contract.view("storage_get").args_json(args).await?.json()?;
+    Ok(value.map(|bytes| bytes.0))
 }

@@ -3,15 +3,13 @@
 //! and not. Everything about its execution stays the same.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
 use outlayer_executor::{
-    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, Snapshot,
-    SnapshotError,
+    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, SnapshotError,
 };
 use outlayer_integration_tests::{
     artifacts,
@@ -66,13 +64,13 @@ const CONTRACTS: &[(&str, &str, &str)] = &[
     ("outlayer_contract", "no_such_method", ""),
 ];
 
-/// The keys and values that the guests find in storage.
-struct Values(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Snapshot for Values {
-    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
-        Ok(self.0.get(key).cloned())
-    }
+/// The value of a key that the guests find in storage.
+fn stored(key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+    Ok(match key {
+        b"name" => Some(b"Ada".to_vec()),
+        b"n" => Some(b"41".to_vec()),
+        _ => None,
+    })
 }
 
 /// A request with everything that its execution needs.
@@ -105,10 +103,7 @@ impl Case {
 
     fn run(&self, executor: &Executor) -> Result<Replayed> {
         let job = Job::of_request(&self.code, &self.request, &self.live.context);
-        let values = [("name", "Ada"), ("n", "41")];
-        let mut values =
-            Values(values.map(|(key, value)| (key.into(), value.into())).into_iter().collect());
-        let execution = executor.execute(&job, &mut values)?;
+        let execution = executor.execute(&job, &mut stored)?;
         let response = execution.clone().into_response(self.live.context.request_id);
         let digest = ExecutionRecord::new(&self.live, &response).digest();
         Ok(Replayed { execution, digest })
