@@ -1,6 +1,8 @@
 //! Holds `ARCHITECTURE.md` against the tree: the files that it names exist, and the crates import
 //! each other as its tables say.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
