@@ -4,7 +4,7 @@
 //! publish the same hash at once, neither can get into the other's way); it becomes everybody's when its hash is right.
 
 use near_sdk::{AccountId, NearToken, env, near};
-use outlayer_protocol::{Hash32, views::CodeInfoView};
+use outlayer_protocol::{Hash32, RefusalCode, views::CodeInfoView};
 
 use crate::{
     Contract, ContractError, MoneyError, Pot, namespace,
@@ -93,6 +93,25 @@ pub enum CodeError {
         /// How many.
         live_requests: u32,
     },
+}
+
+impl CodeError {
+    /// The code with which the panic's text starts.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Unknown => RefusalCode::CodeNotPublished,
+            Self::Published { .. } => RefusalCode::CodePublished,
+            Self::Size { .. } => RefusalCode::CodeSize,
+            Self::Total { .. } => RefusalCode::CodeSizeChanged,
+            Self::Offset { .. } => RefusalCode::CodePartOffset,
+            Self::Chunk { .. } => RefusalCode::CodePartLength,
+            Self::Hash { .. } => RefusalCode::CodeHash,
+            Self::Deposit { .. } => RefusalCode::CodeDeposit,
+            Self::NotThePublisher { .. } => RefusalCode::NotThePublisher,
+            Self::Retired => RefusalCode::CodeRetired,
+            Self::InUse { .. } => RefusalCode::CodeInUse,
+        }
+    }
 }
 
 /// What is kept of a module beside its pieces.

@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
-    Hash32, RequestId, machine::Refusal, pricing::PricingError, request::RequestError,
+    Hash32, RefusalCode, RequestId, machine::Refusal, pricing::PricingError, request::RequestError,
 };
 
 use crate::{CodeError, LAYOUT, MoneyError, NamespaceError};
@@ -216,8 +216,51 @@ pub enum ContractError {
     Money(#[from] MoneyError),
 }
 
+impl ContractError {
+    /// The code with which the panic's text starts, for programs.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Private { .. } => RefusalCode::Private,
+            Self::NotTheOwner { .. } => RefusalCode::NotTheOwner,
+            Self::NotTheProposedOwner { .. } => RefusalCode::NotTheProposedOwner,
+            Self::Paused => RefusalCode::Paused,
+            Self::Stake { .. } => RefusalCode::InsufficientStake,
+            Self::Config { .. } => RefusalCode::ConfigOutOfBounds,
+            Self::NoUpgrade => RefusalCode::NoUpgrade,
+            Self::UpgradeCode { .. } => RefusalCode::WrongUpgrade,
+            Self::UpgradeTooEarly { .. } => RefusalCode::UpgradeTooEarly,
+            Self::Layout { .. } => RefusalCode::UnknownLayout,
+            Self::LiveRequests { .. } => RefusalCode::LiveRequests,
+            Self::NoMoreIds => RefusalCode::NoMoreIds,
+            Self::Request(error) => error.code(),
+            Self::Pricing(error) => error.code(),
+            Self::Deposit { .. } => RefusalCode::InsufficientDeposit,
+            Self::Gas { .. } => RefusalCode::InsufficientGas,
+            Self::DataId { .. } => RefusalCode::MalformedDataId,
+            Self::UnknownRequest { .. } => RefusalCode::UnknownRequest,
+            Self::Settled { .. } => RefusalCode::RequestSettled,
+            Self::Refusal(refusal) => refusal.code(),
+            Self::YieldGone { .. } => RefusalCode::YieldGone,
+            Self::NoResponse { .. } => RefusalCode::UploadIncomplete,
+            Self::Body { .. } => RefusalCode::MalformedBody,
+            Self::NotAWorker { .. } => RefusalCode::NotAWorker,
+            Self::Suspended { .. } => RefusalCode::WorkerSuspended,
+            Self::Metadata { .. } => RefusalCode::MetadataTooLong,
+            Self::NothingDue { .. } => RefusalCode::NothingDue,
+            Self::Code { error, .. } => error.code(),
+            Self::Namespace(error) => error.code(),
+            Self::Money(error) => error.code(),
+        }
+    }
+
+    /// The text with which the call fails: the code in brackets, then the error.
+    pub(crate) fn panic_text(&self) -> String {
+        self.code().panic_text(self)
+    }
+}
+
 impl FunctionError for ContractError {
     fn panic(&self) -> ! {
-        env::panic_str(&self.to_string())
+        env::panic_str(&self.panic_text())
     }
 }

@@ -5,7 +5,7 @@
 //! state, the registry), and a surplus (donations, gas rewards).
 
 use near_sdk::{AccountId, NearToken, near};
-use outlayer_protocol::views::FundsView;
+use outlayer_protocol::{RefusalCode, views::FundsView};
 
 use crate::{
     Contract, promises, stake,
@@ -52,6 +52,16 @@ pub enum MoneyError {
         /// What was to be added.
         added: NearToken,
     },
+}
+
+impl MoneyError {
+    /// The code with which the panic's text starts.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Short { .. } => RefusalCode::PotShort,
+            Self::Overflow { .. } => RefusalCode::PotOverflow,
+        }
+    }
 }
 
 /// The pots, yoctoNEAR.

@@ -5,7 +5,7 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Hash32, JournalEntry,
+    Bytes, ExecutionResponse, Hash32, JournalEntry, RefusalCode,
     limits::MAX_KEY_BYTES,
     storage::{
         MAX_REPLACED_BYTES, StorageCheck, StorageError, Touched, first_conflict, touched_keys,
@@ -83,6 +83,22 @@ pub enum NamespaceError {
         /// How many keys.
         keys: u32,
     },
+}
+
+impl NamespaceError {
+    /// The code with which the panic's text starts.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::NotRegistered { .. } => RefusalCode::NotRegistered,
+            Self::Storage(error) => error.code(),
+            Self::Held { .. } => RefusalCode::KeyLocked,
+            Self::Unpaid { .. } => RefusalCode::BytesNotPaid,
+            Self::Registration { .. } => RefusalCode::RegistrationDeposit,
+            Self::Withdrawal { .. } => RefusalCode::WithdrawalTooLarge,
+            Self::OneYocto { .. } => RefusalCode::OneYocto,
+            Self::NotEmpty { .. } => RefusalCode::NamespaceNotEmpty,
+        }
+    }
 }
 
 /// What an account has stored and paid for. Its encoding has a fixed size.

@@ -2,13 +2,14 @@
 //! checks the books and the state against it.
 
 mod audit;
-mod chunks;
 mod code;
 mod governance;
 mod interleavings;
 mod layout;
 mod money;
 pub(crate) mod node;
+mod parts;
+mod refusal_codes;
 mod requests;
 mod reserve;
 mod stake;

@@ -7,7 +7,7 @@ use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
-    machine::Refusal,
+    machine::Reason,
     record::{ExecutionRecord, commitment},
     request::{RequestError, ResponseFormat},
 };
@@ -160,16 +160,14 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
     );
     assert_eq!(refused(&mut world, W, 9), ContractError::UnknownRequest { request_id: 9, next: 1 });
     world.height = 1_201;
-    let expired = Refusal::Expired { request_id: 0, deadline: 1_200, height: 1_201 };
-    assert_eq!(refused(&mut world, W, 0), expired.into());
+    let expired = refusal(0, Reason::Expired { deadline: 1_200, height: 1_201 });
+    assert_eq!(refused(&mut world, W, 0), expired);
     assert_eq!(world.storage, before);
     world.height = 1_100;
     world.resolve(W, &answer(0, "first")).unwrap();
     let staged = world.storage.clone();
-    assert!(matches!(
-        refused(&mut world, W, 0),
-        ContractError::Refusal(Refusal::AlreadyStaged { .. })
-    ));
+    let second = refused(&mut world, W, 0);
+    assert!(matches!(reason(Err(second)), Reason::AlreadyStaged { .. }));
     assert_eq!(world.storage, staged);
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
     assert_eq!(refused(&mut world, W, 0), ContractError::Settled { request_id: 0 });
@@ -297,18 +295,18 @@ fn a_pause_stops_new_requests_only() {
 fn the_requester_takes_a_request_back_until_it_is_answered() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap_err();
-    assert!(matches!(eve, ContractError::Refusal(Refusal::NotTheRequester { .. })));
+    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0));
+    assert!(matches!(reason(eve), Reason::NotTheRequester { .. }));
     world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let late = world.resolve(W, &answer(0, "x")).unwrap_err();
-    assert_eq!(late, Refusal::AlreadyCancelled { request_id: 0 }.into());
+    assert_eq!(late, refusal(0, Reason::AlreadyCancelled));
     assert_eq!(world.settle(0).outcome, Outcome::Cancelled);
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
 
     world.request("dapp.near", &request("b"));
     world.resolve(W, &answer(1, "x")).unwrap();
-    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap_err();
-    assert!(matches!(late, ContractError::Refusal(Refusal::AlreadyStaged { .. })));
+    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1));
+    assert!(matches!(reason(late), Reason::AlreadyStaged { .. }));
     let unknown = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5)).unwrap_err();
     assert_eq!(unknown, ContractError::UnknownRequest { request_id: 5, next: 2 });
     world.audit();
@@ -335,10 +333,7 @@ fn what_a_failed_callback_left_anyone_sweeps_once() {
     world.lose(&data_id);
     world.height = 1_399;
     let early = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
-    assert_eq!(
-        early,
-        Refusal::TooEarlyToSweep { request_id: 0, from: 1_400, height: 1_399 }.into()
-    );
+    assert_eq!(early, refusal(0, Reason::TooEarlyToSweep { from: 1_400, height: 1_399 }));
     world.height = 1_400;
     let settlement = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
     assert_eq!(settlement.outcome, Outcome::TimedOut);
@@ -449,13 +444,13 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         ContractError::NotAWorker { .. }
     ));
     let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(early, Refusal::TooFewCommitments { request_id: 0, needed: 2, found: 1 }.into());
+    assert_eq!(early, refusal(0, Reason::TooFewCommitments { needed: 2, found: 1 }));
     commit(&mut world, "liar.near", &lie).unwrap();
     world.resolve("liar.near", &lie).unwrap();
     assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
     world.audit();
-    let copied = commit(&mut world, "b.near", &lie).unwrap_err();
-    assert!(matches!(copied, ContractError::Refusal(Refusal::CommitmentToPublicBody { .. })));
+    let copied = commit(&mut world, "b.near", &lie);
+    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
     commit(&mut world, "b.near", &truth).unwrap();
     world.audit();
 
@@ -557,8 +552,8 @@ fn a_body_that_no_execution_gives_is_refused() {
     for change in changes {
         let mut body = answer(0, "x");
         change(&mut body);
-        let error = world.resolve(W, &body).unwrap_err();
-        assert!(matches!(error, ContractError::Refusal(Refusal::Response { .. })), "{error}");
+        let reason = reason(world.resolve(W, &body));
+        assert!(matches!(reason, Reason::Response(_)), "{reason}");
         world.audit();
     }
 }

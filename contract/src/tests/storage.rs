@@ -4,7 +4,7 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
-    machine::Refusal,
+    machine::Reason,
     storage::StorageError,
 };
 
@@ -213,11 +213,11 @@ fn two_requests_over_one_key_cannot_lose_an_update() {
     world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
     // Both were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
-    let held = Refusal::KeyHeld { request_id: second, key: "count".into() };
-    assert_eq!(world.resolve(W, &stale).unwrap_err(), held.into());
+    let held = refusal(second, Reason::KeyLocked { key: "count".into() });
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), held);
     world.settle(first);
-    let changed = Refusal::ReadConflict { request_id: second, key: "count".into() };
-    assert_eq!(world.resolve(W, &stale).unwrap_err(), changed.into());
+    let changed = refusal(second, Reason::ReadConflict { key: "count".into() });
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), changed);
     world.resolve(W, &body(second, &[("count", Some("1"))], &[("count", Some("2"))])).unwrap();
     assert!(matches!(world.settle(second).outcome, Outcome::Completed { .. }));
     assert_eq!(get(&mut world, "count"), Some("2".into()));
@@ -251,11 +251,11 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
         world.audit();
     }
     let writer = body(c, &[], &[("config", Some("w"))]);
-    let held = Refusal::KeyHeld { request_id: c, key: "config".into() };
+    let held = refusal(c, Reason::KeyLocked { key: "config".into() });
     let by = |by| NamespaceError::Held { key: "config".into(), by };
     let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
     for readers in [2, 1] {
-        assert_eq!(world.resolve(W, &writer).unwrap_err(), held.clone().into());
+        assert_eq!(world.resolve(W, &writer).unwrap_err(), held);
         let error = direct(&mut world).unwrap_err();
         assert_eq!(error, by(Hold::Readers(readers)).into());
         assert!(error.to_string().contains("held until"), "{error}");
@@ -268,12 +268,12 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     assert_eq!(direct(&mut world).unwrap_err(), by(Hold::Writer(c)).into());
     let d = world.request(DAPP, &request("d"));
     let reader = body(d, &[("config", Some("v"))], &[]);
-    let held = Refusal::KeyHeld { request_id: d, key: "config".into() };
-    assert_eq!(world.resolve(W, &reader).unwrap_err(), held.into());
+    let held = refusal(d, Reason::KeyLocked { key: "config".into() });
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), held);
     world.settle(c);
     // What it read has changed: it is executed again, and no update is lost.
-    let changed = Refusal::ReadConflict { request_id: d, key: "config".into() };
-    assert_eq!(world.resolve(W, &reader).unwrap_err(), changed.into());
+    let changed = refusal(d, Reason::ReadConflict { key: "config".into() });
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), changed);
     world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
     assert!(matches!(world.settle(d).outcome, Outcome::Completed { .. }));
     world.audit();
@@ -285,11 +285,11 @@ fn of_two_that_read_what_the_other_writes_one_waits() {
     let [a, b] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
     world.resolve(W, &body(a, &[("x", None), ("y", None)], &[("x", Some("1"))])).unwrap();
     let skewed = body(b, &[("x", None), ("y", None)], &[("y", Some("1"))]);
-    let held = Refusal::KeyHeld { request_id: b, key: "x".into() };
-    assert_eq!(world.resolve(W, &skewed).unwrap_err(), held.into());
+    let held = refusal(b, Reason::KeyLocked { key: "x".into() });
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), held);
     world.settle(a);
-    let changed = Refusal::ReadConflict { request_id: b, key: "x".into() };
-    assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed.into());
+    let changed = refusal(b, Reason::ReadConflict { key: "x".into() });
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed);
 }
 
 #[test]

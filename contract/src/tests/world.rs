@@ -17,7 +17,7 @@ use outlayer_protocol::{
     Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
     ReadEntry, RequestId, ResponsePart, Settlement, Status,
     events::Event,
-    machine::LiveRequest,
+    machine::{LiveRequest, Reason, Refusal},
     request::{CodeRef, ResponseFormat},
 };
 
@@ -356,6 +356,19 @@ impl World {
     pub(crate) fn deposit_storage(&mut self, by: &str, amount: NearToken) {
         self.call(by, amount, |c| c.storage_deposit(None, None)).unwrap();
     }
+}
+
+/// Why a request did not take the step of a call, which must have failed.
+pub(crate) fn reason(result: Result<(), ContractError>) -> Reason {
+    match result {
+        Err(ContractError::Refusal(Refusal { reason, .. })) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The error of a call whose step a request does not take.
+pub(crate) fn refusal(request_id: RequestId, reason: Reason) -> ContractError {
+    Refusal { request_id, reason }.into()
 }
 
 pub(crate) fn config() -> Config {

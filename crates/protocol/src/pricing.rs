@@ -3,7 +3,7 @@
 use near_token::NearToken;
 
 use crate::{
-    Compute, ExecutionRequest, ExecutionResponse, ResourceLimits,
+    Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
     config::{Config, Prices},
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
@@ -17,6 +17,13 @@ use crate::{
 pub struct PricingError {
     /// Which amount.
     pub what: &'static str,
+}
+
+impl PricingError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        RefusalCode::AmountOverflow
+    }
 }
 
 fn overflow(what: &'static str) -> PricingError {

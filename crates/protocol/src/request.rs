@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Hash32, Limit, ResourceLimits, capacity,
+    Bytes, Hash32, Limit, RefusalCode, ResourceLimits, capacity,
     config::{Config, RequestBounds},
     context::is_reserved_variable,
 };
@@ -207,6 +207,22 @@ pub enum RequestError {
         /// The text.
         found: String,
     },
+}
+
+impl RequestError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::AboveBound { .. } => RefusalCode::RequestAboveBound,
+            Self::Settlement { .. } => RefusalCode::RequestTooLarge,
+            Self::Zero { .. } => RefusalCode::RequestZero,
+            Self::UrlScheme { .. } => RefusalCode::UrlScheme,
+            Self::VariableName { .. } => RefusalCode::VariableName,
+            Self::ReservedVariable { .. } => RefusalCode::ReservedVariable,
+            Self::DuplicateVariable { .. } => RefusalCode::DuplicateVariable,
+            Self::NulByte { .. } => RefusalCode::NulByte,
+        }
+    }
 }
 
 fn clip(text: &str) -> String {

@@ -4,8 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RequestId, ResourceLimits,
-    Status,
+    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RefusalCode, RequestId,
+    ResourceLimits, Status,
     storage::{self, StorageError, journal_bytes},
 };
 
@@ -79,6 +79,20 @@ pub enum ResponseError {
     /// A malformed read set or journal.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl ResponseError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Request { .. } => RefusalCode::WrongRequest,
+            Self::Meter { .. } => RefusalCode::WrongMeter,
+            Self::AboveLimit { .. } => RefusalCode::ResponseAboveLimit,
+            Self::Inconsistent { .. } => RefusalCode::InconsistentStatus,
+            Self::ReasonBytes { .. } => RefusalCode::ReasonTooLong,
+            Self::Storage(error) => error.code(),
+        }
+    }
 }
 
 impl ExecutionResponse {

@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Hash32,
+    Bytes, Hash32, RefusalCode,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
 
@@ -63,6 +63,17 @@ pub enum StorageError {
         /// The key.
         found: Bytes,
     },
+}
+
+impl StorageError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::KeyBytes { .. } => RefusalCode::StorageKeyBytes,
+            Self::ValueBytes { .. } => RefusalCode::StorageValueBytes,
+            Self::Order { .. } => RefusalCode::StorageKeyOrder,
+        }
+    }
 }
 
 /// Checks one key.

@@ -14,7 +14,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Hash32, RequestId};
+use crate::{Bytes, Hash32, RefusalCode, RequestId};
 
 /// The smallest part but for the last, bytes. A body that is no longer comes whole.
 pub const MIN_PART_BYTES: u32 = 256 << 10;
@@ -98,14 +98,26 @@ pub enum UploadError {
     #[error(
         "{worker_id} sends a body in parts and has its turn until block {until}, this is block {height}"
     )]
-    Held {
-        /// The holder.
+    Turn {
+        /// The worker whose turn it is.
         worker_id: AccountId,
         /// The first height at which the one who asks may replace it.
         until: u64,
         /// Now.
         height: u64,
     },
+}
+
+impl UploadError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Total { .. } => RefusalCode::UploadTotalBytes,
+            Self::Offset { .. } => RefusalCode::PartOffset,
+            Self::Length { .. } => RefusalCode::PartLength,
+            Self::Turn { .. } => RefusalCode::UploadTurn,
+        }
+    }
 }
 
 impl Upload {

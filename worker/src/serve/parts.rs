@@ -4,7 +4,7 @@
 //! no harm. While another worker has its turn, this one waits for what comes of it.
 
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionResponse, NearToken, ResponsePart,
+    ExecutionRecord, ExecutionResponse, NearToken, RefusalCode, ResponsePart,
     machine::{LiveRequest, Phase},
 };
 
@@ -82,9 +82,10 @@ pub(super) async fn send(
     }
 }
 
-/// Whether another part is due, or nobody's yet: the texts of `outlayer_protocol::upload::UploadError`.
+/// Whether the contract expects another part, or a part from another worker.
 fn is_misplaced(reason: &str) -> bool {
-    reason.contains("this part starts at byte") || reason.contains("has its turn until block")
+    let code = RefusalCode::find(reason);
+    matches!(code, Some(RefusalCode::PartOffset | RefusalCode::UploadTurn))
 }
 
 /// Where `whole` goes on.

@@ -164,8 +164,11 @@ impl Chain {
         let worker_id = WORKER.parse().unwrap();
         let input =
             Input::Resolve { worker_id: &worker_id, body: Body::whole(body), storage, height: 100 };
-        let Step::Live(request, _) =
-            view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
+        let Step::Live(request, _) = view
+            .request
+            .clone()
+            .step(input)
+            .map_err(|refusal| refusal.code().panic_text(&refusal))?
         else {
             panic!("a submission settles nothing")
         };

@@ -21,7 +21,7 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-pub use refusal::Refusal;
+pub use refusal::{Reason, Refusal};
 pub use state::{Commitment, LiveRequest, Phase, Terms};
 pub use step::{Body, Delivery, Effect, Input, Step};
 

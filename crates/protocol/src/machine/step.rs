@@ -3,7 +3,7 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::{Commitment, LiveRequest, Phase, Refusal, settle};
+use super::{Commitment, LiveRequest, Phase, Reason, Refusal, settle};
 use crate::{
     ExecutionRecord, ExecutionResponse, Hash32, ResponsePart, ResumePayload, Settlement,
     events::{Event, ExecutionDisputed},
@@ -161,42 +161,41 @@ impl LiveRequest {
         }
     }
 
+    /// The refusal of a step for this reason.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>) -> Refusal {
+        Refusal { request_id: self.id(), reason: reason.into() }
+    }
+
     pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
-        let request_id = self.id();
-        match &self.phase {
-            Phase::Staged { digest, worker_id, .. } => Err(Refusal::AlreadyStaged {
-                request_id,
-                digest: *digest,
-                worker_id: worker_id.clone(),
-            }),
-            Phase::Cancelling => Err(Refusal::AlreadyCancelled { request_id }),
-            Phase::Pending if height > self.terms.deadline => {
-                Err(Refusal::Expired { request_id, deadline: self.terms.deadline, height })
+        let reason = match &self.phase {
+            Phase::Staged { digest, worker_id, .. } => {
+                Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
             }
-            Phase::Pending => Ok(()),
-        }
+            Phase::Cancelling => Reason::AlreadyCancelled,
+            Phase::Pending if height > self.terms.deadline => {
+                Reason::Expired { deadline: self.terms.deadline, height }
+            }
+            Phase::Pending => return Ok(()),
+        };
+        Err(self.refuse(reason))
     }
 
     fn commit(mut self, worker_id: &AccountId, hash: Hash32, height: u64) -> Result<Step, Refusal> {
         self.open(height)?;
-        let request_id = self.id();
         let (found, most) = (self.commitments.len(), most_commitments(self.approvals));
         if self.approvals < 2 {
-            return Err(Refusal::CommitmentNotNeeded { request_id });
+            return Err(self.refuse(Reason::CommitmentNotNeeded));
         }
         if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
-            return Err(Refusal::AlreadyCommitted { request_id, worker_id: worker_id.clone() });
+            return Err(self.refuse(Reason::AlreadyCommitted { worker_id: worker_id.clone() }));
         }
         let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
         if let Some(digest) = self.public_digests.iter().find(copied) {
-            return Err(Refusal::CommitmentToPublicBody {
-                request_id,
-                worker_id: worker_id.clone(),
-                digest: *digest,
-            });
+            let (worker_id, digest) = (worker_id.clone(), *digest);
+            return Err(self.refuse(Reason::CommitmentToPublicBody { worker_id, digest }));
         }
         if found >= most {
-            return Err(Refusal::CommitmentsClosed { request_id, found, most });
+            return Err(self.refuse(Reason::CommitmentsClosed { found, most }));
         }
         self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
         Ok(Step::Live(Box::new(self), Vec::new()))
@@ -210,15 +209,12 @@ impl LiveRequest {
         height: u64,
     ) -> Result<Step, Refusal> {
         self.open(height)?;
-        let request_id = self.id();
         let Body { response, output_hash, in_parts } = body;
         let promised = self.promised(worker_id, in_parts)?;
-        response
-            .validate(request_id, &self.limits)
-            .map_err(|error| Refusal::Response { request_id, error })?;
+        response.validate(self.id(), &self.limits).map_err(|error| self.refuse(error))?;
         let digest = ExecutionRecord::with_output_hash(&self, response, output_hash).digest();
         if let Some(expected) = promised.filter(|expected| *expected != digest) {
-            return Err(Refusal::UploadDigest { request_id, found: digest, expected });
+            return Err(self.refuse(Reason::UploadDigest { found: digest, expected }));
         }
         let needed = self.approvals;
         let winners = match self.standing(digest, worker_id)? {
@@ -229,7 +225,7 @@ impl LiveRequest {
         };
         match storage {
             StorageCheck::Held(key) if needed == 1 => {
-                return Err(Refusal::KeyHeld { request_id, key: key.clone() });
+                return Err(self.refuse(Reason::KeyLocked { key: key.clone() }));
             }
             StorageCheck::Held(_) => {
                 // It may come again, but it is public now: nobody else gets behind it.
@@ -239,7 +235,7 @@ impl LiveRequest {
                 return Ok(Step::Live(Box::new(self), Vec::new()));
             }
             StorageCheck::Conflict(key) if needed == 1 => {
-                return Err(Refusal::ReadConflict { request_id, key: key.clone() });
+                return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
             StorageCheck::Conflict(_) => {
                 // The truth of the time of the commitments: they are void, and may be made again.
@@ -267,20 +263,19 @@ impl LiveRequest {
         digest: Hash32,
         worker_id: &AccountId,
     ) -> Result<Standing, Refusal> {
-        let (request_id, needed) = (self.id(), self.approvals);
-        let found = self.commitments.len();
+        let (needed, found) = (self.approvals, self.commitments.len());
         if needed > 1 && found < usize::from(needed) {
-            return Err(Refusal::TooFewCommitments { request_id, needed, found });
+            return Err(self.refuse(Reason::TooFewCommitments { needed, found }));
         }
         let winners = self.winners(&digest, worker_id);
         if winners.is_empty() {
-            return Err(Refusal::NobodyCommitted { request_id, digest });
+            return Err(self.refuse(Reason::NobodyCommitted { digest }));
         }
         if winners.len() >= usize::from(needed) {
             return Ok(Standing::Agreed(winners));
         }
         if self.public_digests.contains(&digest) {
-            return Err(Refusal::AlreadyDisputed { request_id, digest });
+            return Err(self.refuse(Reason::AlreadyDisputed { digest }));
         }
         Ok(Standing::Disputed(winners))
     }
@@ -317,14 +312,12 @@ impl LiveRequest {
     }
 
     fn cancel(mut self, by: &AccountId, height: u64) -> Result<Step, Refusal> {
-        let request_id = self.id();
         if *by != self.context.predecessor_id && *by != self.terms.payer {
-            return Err(Refusal::NotTheRequester {
-                request_id,
+            return Err(self.refuse(Reason::NotTheRequester {
                 found: by.clone(),
-                requester: self.context.predecessor_id,
-                payer: self.terms.payer,
-            });
+                requester: self.context.predecessor_id.clone(),
+                payer: self.terms.payer.clone(),
+            }));
         }
         self.open(height)?;
         self.phase = Phase::Cancelling;
@@ -333,11 +326,8 @@ impl LiveRequest {
 
     fn sweep(self, height: u64) -> Result<Step, Refusal> {
         if height < self.terms.sweep_from {
-            return Err(Refusal::TooEarlyToSweep {
-                request_id: self.id(),
-                from: self.terms.sweep_from,
-                height,
-            });
+            let from = self.terms.sweep_from;
+            return Err(self.refuse(Reason::TooEarlyToSweep { from, height }));
         }
         Ok(settle::timed_out(self))
     }

@@ -21,6 +21,10 @@ fn id(name: &str) -> AccountId {
     name.parse().unwrap()
 }
 
+fn refused(reason: Reason) -> Refusal {
+    Refusal { request_id: 7, reason }
+}
+
 fn submit(
     request: LiveRequest,
     worker: &str,
@@ -119,7 +123,7 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
 #[test]
 fn a_block_after_the_deadline_is_too_late() {
     let error = submit(sample(), "worker.near", &response::sample(7), DEADLINE + 1).unwrap_err();
-    assert_eq!(error, Refusal::Expired { request_id: 7, deadline: DEADLINE, height: DEADLINE + 1 });
+    assert_eq!(error, refused(Reason::Expired { deadline: DEADLINE, height: DEADLINE + 1 }));
 }
 
 #[test]
@@ -128,11 +132,11 @@ fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
     let error = submit(request.clone(), "other.near", &body, IN_TIME).unwrap_err();
     assert!(
-        matches!(error, Refusal::AlreadyStaged { worker_id, .. } if worker_id == "worker.near")
+        matches!(error.reason, Reason::AlreadyStaged { worker_id, .. } if worker_id == "worker.near")
     );
     let requester = request.context.predecessor_id.clone();
     let error = request.step(Input::Cancel { by: &requester, height: IN_TIME }).unwrap_err();
-    assert!(matches!(error, Refusal::AlreadyStaged { .. }));
+    assert!(matches!(error.reason, Reason::AlreadyStaged { .. }));
 }
 
 #[test]
@@ -157,13 +161,13 @@ fn a_timeout_refunds_everything_from_every_phase() {
 #[test]
 fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
     let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
-    assert!(matches!(error, Refusal::NotTheRequester { found, .. } if found == "eve.near"));
+    assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
     let (request, effects) =
         live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
     assert_eq!(effects, [Effect::Resume(ResumePayload::Cancel)]);
     let deposit = request.deposit();
     let error = submit(request.clone(), "worker.near", &response::sample(7), IN_TIME).unwrap_err();
-    assert_eq!(error, Refusal::AlreadyCancelled { request_id: 7 });
+    assert_eq!(error, refused(Reason::AlreadyCancelled));
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!((settlement.outcome, settlement.refund), (Outcome::Cancelled, deposit));
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
@@ -185,7 +189,7 @@ fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
     let staged = live(submit(sample(), "worker.near", &response::sample(7), IN_TIME).unwrap()).0;
     let from = staged.terms.sweep_from;
     let error = staged.clone().step(Input::Sweep { height: from - 1 }).unwrap_err();
-    assert_eq!(error, Refusal::TooEarlyToSweep { request_id: 7, from, height: from - 1 });
+    assert_eq!(error, refused(Reason::TooEarlyToSweep { from, height: from - 1 }));
     let (settlement, effects) = settled(staged.step(Input::Sweep { height: from }).unwrap());
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     assert_eq!(total_of(&effects), settlement.refund.as_yoctonear());
@@ -197,10 +201,10 @@ fn a_changed_or_held_key_refuses_the_answer_while_there_is_time() {
     let key = Bytes::from("k");
     let conflict =
         check_and_submit(sample(), "w.near", &body, StorageCheck::Conflict(key.clone()), IN_TIME);
-    assert_eq!(conflict.unwrap_err(), Refusal::ReadConflict { request_id: 7, key: key.clone() });
+    assert_eq!(conflict.unwrap_err(), refused(Reason::ReadConflict { key: key.clone() }));
     let held =
         check_and_submit(sample(), "w.near", &body, StorageCheck::Held(key.clone()), IN_TIME);
-    assert_eq!(held.unwrap_err(), Refusal::KeyHeld { request_id: 7, key });
+    assert_eq!(held.unwrap_err(), refused(Reason::KeyLocked { key }));
 }
 
 #[test]
@@ -236,7 +240,7 @@ fn a_guests_fault_pays_for_what_it_burned() {
 #[test]
 fn a_body_for_another_request_is_refused() {
     let error = submit(sample(), "worker.near", &response::sample(8), IN_TIME).unwrap_err();
-    assert!(matches!(error, Refusal::Response { request_id: 7, .. }), "{error}");
+    assert!(matches!(error, Refusal { request_id: 7, reason: Reason::Response(_) }), "{error}");
 }
 
 #[test]
@@ -245,7 +249,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(two_approvals(), "a.near", truth);
     let error = submit(request.clone(), "a.near", &body, IN_TIME).unwrap_err();
-    assert_eq!(error, Refusal::TooFewCommitments { request_id: 7, needed: 2, found: 1 });
+    assert_eq!(error, refused(Reason::TooFewCommitments { needed: 2, found: 1 }));
     let request = commit(request, "liar.near", Hash32::of(b"lie"));
     let request = commit(request, "b.near", truth);
     // Anyone registered may carry the body: who is paid follows from the commitments.
@@ -287,11 +291,11 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
     let copied = Input::Commit { worker_id: &copycat, hash, height: IN_TIME };
     assert_eq!(
         request.clone().step(copied).unwrap_err(),
-        Refusal::CommitmentToPublicBody { request_id: 7, worker_id: copycat, digest: false_digest }
+        refused(Reason::CommitmentToPublicBody { worker_id: copycat, digest: false_digest })
     );
     assert_eq!(
         submit(request.clone(), "liar.near", &lie, IN_TIME).unwrap_err(),
-        Refusal::AlreadyDisputed { request_id: 7, digest: false_digest }
+        refused(Reason::AlreadyDisputed { digest: false_digest })
     );
     // One liar keeps nobody from agreeing on the truth.
     let request = commit(request, "b.near", truth);
@@ -311,14 +315,14 @@ fn a_body_that_nobody_committed_to_and_commitments_beyond_the_most_are_refused()
     let digest = digest_of(&request, &body);
     assert_eq!(
         submit(request.clone(), "w0.near", &body, IN_TIME).unwrap_err(),
-        Refusal::NobodyCommitted { request_id: 7, digest }
+        refused(Reason::NobodyCommitted { digest })
     );
     let late = id("late.near");
     let seventh =
         Input::Commit { worker_id: &late, hash: commitment(&digest, &late), height: IN_TIME };
     assert_eq!(
         request.step(seventh).unwrap_err(),
-        Refusal::CommitmentsClosed { request_id: 7, found: 6, most: 6 }
+        refused(Reason::CommitmentsClosed { found: 6, most: 6 })
     );
 }
 
@@ -353,8 +357,8 @@ fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
     let hash = commitment(&truth, &lazy);
     let copied = Input::Commit { worker_id: &lazy, hash, height: IN_TIME };
     assert!(matches!(
-        request.clone().step(copied).unwrap_err(),
-        Refusal::CommitmentToPublicBody { .. }
+        request.clone().step(copied).unwrap_err().reason,
+        Reason::CommitmentToPublicBody { .. }
     ));
     // When the key is free it is taken, for those who stood behind it before.
     let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
@@ -368,7 +372,7 @@ fn a_request_for_one_approval_takes_no_commitment() {
     let error = sample()
         .step(Input::Commit { worker_id: &worker, hash: Hash32::of(b""), height: IN_TIME })
         .unwrap_err();
-    assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
+    assert_eq!(error, refused(Reason::CommitmentNotNeeded));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use near_account_id::AccountId;
 
-use super::{Effect, LiveRequest, Refusal, Step, step::Standing};
+use super::{Effect, LiveRequest, Reason, Refusal, Step, step::Standing};
 use crate::{
     Hash32, ResponsePart,
     pricing::max_body_bytes,
@@ -19,7 +19,7 @@ impl LiveRequest {
     ) -> Result<Step, Refusal> {
         self.open(height)?;
         let request_id = self.id();
-        let refused = |error| Refusal::Upload { request_id, error };
+        let refused = |error: UploadError| Refusal { request_id, reason: error.into() };
         let mut effects = Vec::new();
         let mine = |upload: &&mut Upload| upload.worker_id == *worker_id && upload.is_of(part);
         let next = match self.upload.as_mut().filter(mine) {
@@ -36,11 +36,8 @@ impl LiveRequest {
                 match self.standing(part.digest, worker_id)? {
                     Standing::Agreed(winners) if winners.contains(worker_id) => {}
                     Standing::Agreed(_) => {
-                        return Err(Refusal::NotAmongTheAgreeing {
-                            request_id,
-                            worker_id: worker_id.clone(),
-                            digest: part.digest,
-                        });
+                        let (worker_id, digest) = (worker_id.clone(), part.digest);
+                        return Err(self.refuse(Reason::NotAmongTheAgreeing { worker_id, digest }));
                     }
                     Standing::Disputed(supporters) => {
                         return Ok(self.dispute(part.digest, worker_id, &supporters));
@@ -69,7 +66,7 @@ impl LiveRequest {
     /// Whether `worker_id` may begin to send a body at `height`: the height at which its turn began.
     ///
     /// # Errors
-    /// [`UploadError::Held`]: somebody else has its turn.
+    /// [`UploadError::Turn`]: somebody else has its turn.
     pub fn turn(&self, worker_id: &AccountId, height: u64) -> Result<u64, UploadError> {
         let Some(upload) = &self.upload else {
             return Ok(height);
@@ -80,7 +77,7 @@ impl LiveRequest {
         let turns = if self.former_uploaders.contains(worker_id) { 2 } else { 1 };
         let until = upload.since.saturating_add(TURN_BLOCKS * turns);
         if height < until {
-            return Err(UploadError::Held { worker_id: upload.worker_id.clone(), until, height });
+            return Err(UploadError::Turn { worker_id: upload.worker_id.clone(), until, height });
         }
         Ok(height)
     }
@@ -104,10 +101,11 @@ impl LiveRequest {
             return Ok(None);
         }
         let complete = |upload: &&Upload| upload.worker_id == *worker_id && upload.is_complete();
-        let upload = self.upload.as_ref().filter(complete).ok_or_else(|| Refusal::Incomplete {
-            request_id: self.id(),
-            worker_id: worker_id.clone(),
-        })?;
+        let upload = self
+            .upload
+            .as_ref()
+            .filter(complete)
+            .ok_or_else(|| self.refuse(Reason::Incomplete { worker_id: worker_id.clone() }))?;
         Ok(Some(upload.digest))
     }
 

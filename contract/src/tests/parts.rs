@@ -4,7 +4,7 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
-    machine::Refusal,
+    machine::Reason,
     record::{ExecutionRecord, commitment},
     request::{RequestError, ResponseFormat},
     upload::{MIN_PART_BYTES, TURN_BLOCKS, UploadError},
@@ -64,8 +64,8 @@ fn send(
 }
 
 fn upload_error(result: Result<(), ContractError>) -> UploadError {
-    match result {
-        Err(ContractError::Refusal(Refusal::Upload { error, .. })) => error,
+    match reason(result) {
+        Reason::Upload(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -89,7 +89,7 @@ fn the_last_part_submits_the_whole_and_nothing_of_it_stays() {
     send(&mut world, "a.near", &body, [2]).unwrap();
     assert_eq!(world.live(0).phase.name(), "staged");
     let again = send(&mut world, "a.near", &body, [2]);
-    assert!(matches!(again, Err(ContractError::Refusal(Refusal::AlreadyStaged { .. }))));
+    assert!(matches!(reason(again), Reason::AlreadyStaged { .. }));
 
     let digest = digest_of(&mut world, &body);
     let settled = world.settle(0);
@@ -138,9 +138,7 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
         world.send("a.near", wrong, &body, number * PART..(number + 1) * PART).unwrap();
     }
     let refused = world.send("a.near", wrong, &body, 2 * PART..3 * PART);
-    assert!(
-        matches!(refused, Err(ContractError::Refusal(Refusal::UploadDigest { expected, .. })) if expected == wrong)
-    );
+    assert!(matches!(reason(refused), Reason::UploadDigest { expected, .. } if expected == wrong));
     // No borsh of a response.
     let mut lie = body.clone();
     lie.request_id = 0;
@@ -172,13 +170,13 @@ fn whoever_sends_rubbish_or_stalls_holds_a_request_up_for_one_turn_only() {
     send(&mut world, "a.near", &large(b'y'), [0]).unwrap();
     let held = upload_error(send(&mut world, "b.near", &truth, [0]));
     let until = start + TURN_BLOCKS;
-    assert_eq!(held, UploadError::Held { worker_id: id("a.near"), until, height: until - 1 });
+    assert_eq!(held, UploadError::Turn { worker_id: id("a.near"), until, height: until - 1 });
     world.height = until;
     send(&mut world, "b.near", &truth, 0..2).unwrap();
     // The one that lost its turn does not come before those who had none.
     world.height += TURN_BLOCKS;
     let held = upload_error(send(&mut world, "a.near", &rubbish, [0]));
-    assert!(matches!(held, UploadError::Held { until, .. } if until == world.height + TURN_BLOCKS));
+    assert!(matches!(held, UploadError::Turn { until, .. } if until == world.height + TURN_BLOCKS));
     send(&mut world, "c.near", &truth, 0..3).unwrap();
     world.audit();
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: truth.output });
@@ -192,7 +190,7 @@ fn a_body_that_comes_whole_goes_ahead_of_one_in_the_making() {
     world.audit();
     assert_eq!(world.live(0).upload, None);
     let late = send(&mut world, "a.near", &large(b'x'), [2]);
-    assert!(matches!(late, Err(ContractError::Refusal(Refusal::AlreadyStaged { .. }))));
+    assert!(matches!(reason(late), Reason::AlreadyStaged { .. }));
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "short".into() });
     world.audit();
 }
@@ -203,7 +201,7 @@ fn a_conflict_that_comes_up_with_the_last_part_lets_the_worker_start_over() {
     send(&mut world, "a.near", &body, 0..2).unwrap();
     world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
     let conflict = send(&mut world, "a.near", &body, [2]);
-    assert!(matches!(conflict, Err(ContractError::Refusal(Refusal::ReadConflict { .. }))));
+    assert!(matches!(reason(conflict), Reason::ReadConflict { .. }));
     let newer = ExecutionResponse { reads: vec![read("k", Some("new"))], ..body };
     send(&mut world, "a.near", &newer, 0..3).unwrap();
     assert_eq!(world.settle(0).outcome.name(), "completed");
@@ -253,13 +251,13 @@ fn where_several_must_agree_only_they_send_parts_and_nobody_copies_what_they_sen
     let digest = digest_of(&mut world, &body);
     commit(&mut world, "a.near", digest).unwrap();
     let early = send(&mut world, "a.near", &body, [0]);
-    assert!(matches!(early, Err(ContractError::Refusal(Refusal::TooFewCommitments { .. }))));
+    assert!(matches!(reason(early), Reason::TooFewCommitments { .. }));
     commit(&mut world, "b.near", digest).unwrap();
     let outsider = send(&mut world, "c.near", &body, [0]);
-    assert!(matches!(outsider, Err(ContractError::Refusal(Refusal::NotAmongTheAgreeing { .. }))));
+    assert!(matches!(reason(outsider), Reason::NotAmongTheAgreeing { .. }));
     send(&mut world, "a.near", &body, [0]).unwrap();
     let copied = commit(&mut world, "c.near", digest);
-    assert!(matches!(copied, Err(ContractError::Refusal(Refusal::CommitmentToPublicBody { .. }))));
+    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
     world.height += TURN_BLOCKS;
     send(&mut world, "b.near", &body, 0..3).unwrap();
     let settled = world.settle(0);
@@ -281,7 +279,7 @@ fn parts_of_a_body_with_too_few_behind_it_are_disputed_at_the_first() {
     send(&mut world, "c.near", &lie, [0]).unwrap();
     assert_eq!((world.events.len(), world.live(0).upload), (events + 1, None));
     let again = send(&mut world, "c.near", &lie, [0]);
-    assert!(matches!(again, Err(ContractError::Refusal(Refusal::AlreadyDisputed { .. }))));
+    assert!(matches!(reason(again), Reason::AlreadyDisputed { .. }));
     commit(&mut world, "b.near", digest).unwrap();
     send(&mut world, "b.near", &truth, 0..3).unwrap();
     assert_eq!(world.settle(0).digest, Some(digest));
