@@ -160,12 +160,6 @@ pub enum ContractError {
         /// The request.
         request_id: RequestId,
     },
-    /// The machine asks for a staged response where there is none.
-    #[error("request {request_id} has no response to stage or apply")]
-    NoResponse {
-        /// The request.
-        request_id: RequestId,
-    },
     /// What has come in parts is no body.
     #[error("request {request_id}: the body that came in parts is no response: {reason}")]
     Body {
@@ -241,7 +235,6 @@ impl ContractError {
             Self::Settled { .. } => RefusalCode::RequestSettled,
             Self::Refusal(refusal) => refusal.code(),
             Self::YieldGone { .. } => RefusalCode::YieldGone,
-            Self::NoResponse { .. } => RefusalCode::UploadIncomplete,
             Self::Body { .. } => RefusalCode::MalformedBody,
             Self::NotAWorker { .. } => RefusalCode::NotAWorker,
             Self::Suspended { .. } => RefusalCode::WorkerSuspended,

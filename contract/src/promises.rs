@@ -2,9 +2,7 @@
 //! protocol 85 do not have.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
-use outlayer_protocol::{
-    Hash32, Meter, RequestId, ResponseFormat, ResumePayload, machine::Delivery,
-};
+use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
@@ -50,11 +48,6 @@ pub(crate) fn resumed_with() -> Option<Vec<u8>> {
         // No payload of this contract is longer; the machine refuses what is none.
         Err(_) => Some(Vec::new()),
     }
-}
-
-/// The delivery as the machine names it.
-pub(crate) fn delivery(payload: Option<&Vec<u8>>) -> Delivery<'_> {
-    payload.map_or(Delivery::TimedOut, |payload| Delivery::Resumed(payload))
 }
 
 /// Sends money without waiting for it; `on_refund` sees to it when it bounces.

@@ -4,8 +4,7 @@
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
-    machine::{LiveRequest, Phase},
-    upload::Upload,
+    machine::{CompleteBody, LiveRequest, Phase},
 };
 
 use crate::{
@@ -42,7 +41,9 @@ pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
     match (&request.phase, &request.upload) {
         (Phase::Staged { .. }, None) => store::read(&key(Prefix::Staged, request.id())),
         // It was decoded when it was submitted, and has not changed since.
-        (Phase::Staged { .. }, Some(upload)) => assembled(request.id(), upload).ok(),
+        (Phase::Staged { .. }, Some(upload)) => {
+            assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
+        }
         (Phase::Pending | Phase::Cancelling, _) => None,
     }
 }
@@ -63,15 +64,25 @@ pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
     });
 }
 
-/// The response that has come in parts.
-pub(crate) fn assembled(
+/// The response whose last part has come.
+pub(crate) fn complete(body: &CompleteBody<'_>) -> std::io::Result<ExecutionResponse> {
+    let request = body.request();
+    let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
+    assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes())
+}
+
+/// Decodes the response whose encoding is `parts` parts of state and then `rest`.
+fn assemble(
     request_id: RequestId,
-    upload: &Upload,
+    total_bytes: u32,
+    parts: u32,
+    rest: &[u8],
 ) -> std::io::Result<ExecutionResponse> {
-    let mut body = Vec::with_capacity(upload.total_bytes as usize);
-    for number in 0..upload.parts {
+    let mut body = Vec::with_capacity(total_bytes as usize);
+    for number in 0..parts {
         body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
     }
+    body.extend_from_slice(rest);
     ExecutionResponse::try_from_slice(&body)
 }
 

@@ -16,7 +16,7 @@ impl Contract {
     pub fn cancel_execution(&mut self, request_id: RequestId) -> Result<(), ContractError> {
         let by = env::predecessor_account_id();
         let request = self.load_request(request_id)?;
-        self.advance(request, None, Input::Cancel { by: &by, height: env::block_height() })?;
+        self.advance(request, Input::Cancel { by: &by, height: env::block_height() })?;
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Answering a request: workers commit and submit, the yield's callback settles.
 
-use near_sdk::{AccountId, FunctionError, env, near};
+use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
     ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     limits::Meter,
-    machine::{Body, Input, LiveRequest},
+    machine::{Body, Delivery, Input, LiveRequest, PartTaken},
+    storage::StorageCheck,
 };
 
 use super::check_private;
@@ -29,7 +30,11 @@ impl Contract {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(response.request_id)?;
-        self.submit(request, &worker_id, &response, false)
+        let (body, storage) = self.checked(&request, &response);
+        let height = env::block_height();
+        let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
+        self.advance(request, input)?;
+        Ok(())
     }
 
     /// A part of a registered worker's answer that is too large for one transaction; the argument is the borsh of a
@@ -48,16 +53,21 @@ impl Contract {
         workers::check_active(&worker_id)?;
         let request_id = part.request_id;
         let request = self.load_request(request_id)?;
-        let height = env::block_height();
-        let input = Input::Part { worker_id: &worker_id, part: &part, height };
-        self.advance(request, None, input)?;
-        let request = self.load_request(request_id)?;
-        let Some(upload) = request.upload.as_ref().filter(|upload| upload.is_complete()) else {
-            return Ok(());
+        let taken = request.take_part(&worker_id, &part, env::block_height())?;
+        let response;
+        let step = match taken {
+            PartTaken::Step(step) => step,
+            PartTaken::Complete(complete) => {
+                response = requests::complete(&complete).map_err(|error| ContractError::Body {
+                    request_id,
+                    reason: error.to_string(),
+                })?;
+                let (body, storage) = self.checked(complete.request(), &response);
+                complete.submit(body, &storage)?
+            }
         };
-        let response = requests::assembled(request_id, upload)
-            .map_err(|error| ContractError::Body { request_id, reason: error.to_string() })?;
-        self.submit(request, &worker_id, &response, true)
+        self.carry_out(step)?;
+        Ok(())
     }
 
     /// A registered worker's commitment to a digest, for requests that ask for several approvals: see
@@ -76,7 +86,7 @@ impl Contract {
         let request = self.load_request(request_id)?;
         let input =
             Input::Commit { worker_id: &worker_id, hash: commitment, height: env::block_height() };
-        self.advance(request, None, input)?;
+        self.advance(request, input)?;
         Ok(())
     }
 
@@ -99,20 +109,15 @@ impl Contract {
 }
 
 impl Contract {
-    fn submit(
-        &mut self,
-        request: LiveRequest,
-        worker_id: &AccountId,
-        response: &ExecutionResponse,
-        in_parts: bool,
-    ) -> Result<(), ContractError> {
-        let storage = namespace::check(request.namespace(), response);
+    /// The body that a response is, and whether it fits into the namespace now.
+    fn checked<'a>(
+        &self,
+        request: &LiveRequest,
+        response: &'a ExecutionResponse,
+    ) -> (Body<'a>, StorageCheck) {
         // A node hashes at less than half the cost of Wasm.
         let output_hash = Hash32(env::sha256_array(&response.output.0));
-        let body = Body { response, output_hash, in_parts };
-        let input = Input::Resolve { worker_id, body, storage, height: env::block_height() };
-        self.advance(request, Some(response), input)?;
-        Ok(())
+        (Body { response, output_hash }, namespace::check(request.namespace(), response))
     }
 
     /// Settles by the promise's result, and gives the encoded settlement. A record that is gone was swept: no money moves.
@@ -123,16 +128,15 @@ impl Contract {
             None => None,
             Some(request) => {
                 let staged = requests::staged(&request);
-                let payload = promises::resumed_with();
-                // After a timeout nothing is applied.
-                let applied = staged.as_ref().filter(|_| payload.is_some());
-                let checked =
-                    applied.map(|body| (body, namespace::check(request.namespace(), body)));
-                let input = Input::Deliver {
-                    delivery: promises::delivery(payload.as_ref()),
-                    staged: checked,
+                let delivery = match promises::resumed_with() {
+                    Some(payload) => {
+                        let check = |response| namespace::check(request.namespace(), response);
+                        let staged = staged.as_ref().map(|response| (response, check(response)));
+                        Delivery::Resumed { payload, staged }
+                    }
+                    None => Delivery::TimedOut { staged: staged.as_ref() },
                 };
-                self.advance(request, staged.as_ref(), input)?
+                self.advance(request, Input::Deliver(delivery))?
             }
         };
         Ok(encode(

@@ -15,8 +15,8 @@ impl Contract {
     pub fn sweep_expired(&mut self, request_id: RequestId) -> Result<Settlement, ContractError> {
         let request = self.load_request(request_id)?;
         let staged = requests::staged(&request);
-        let settlement =
-            self.advance(request, staged.as_ref(), Input::Sweep { height: env::block_height() })?;
+        let input = Input::Sweep { staged: staged.as_ref(), height: env::block_height() };
+        let settlement = self.advance(request, input)?;
         settlement.ok_or(ContractError::Settled { request_id })
     }
 }

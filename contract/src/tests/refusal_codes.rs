@@ -79,7 +79,6 @@ fn reasons() -> Vec<Reason> {
         Upload (UploadError::Offset { found: 1, expected: 0 })
         UploadDigest { found: digest, expected: digest }
         NotAmongTheAgreeing { worker_id: worker_id.clone(), digest }
-        Incomplete { worker_id: worker_id.clone() }
         NotTheRequester {
             found: worker_id.clone(),
             requester: worker_id.clone(),
@@ -185,7 +184,6 @@ fn errors() -> Vec<ContractError> {
         Code { hash, error: CodeError::Unknown }
         Namespace (NamespaceError::OneYocto { found: two })
         Money (MoneyError::Short { pot: Pot::Code, found: one, needed: two })
-        NoResponse { request_id: 7 }
     };
     let nested = |error: &ContractError| {
         matches!(
@@ -209,12 +207,11 @@ fn errors() -> Vec<ContractError> {
 /// Codes that two errors share because they mean the same: what is wrong with a storage key or
 /// value, and that a key is locked, does not depend on whether a worker or the owner of the
 /// namespace names it.
-const SHARED: [RefusalCode; 5] = [
+const SHARED: [RefusalCode; 4] = [
     RefusalCode::KeyLocked,
     RefusalCode::StorageKeyBytes,
     RefusalCode::StorageValueBytes,
     RefusalCode::StorageKeyOrder,
-    RefusalCode::UploadIncomplete,
 ];
 
 #[test]

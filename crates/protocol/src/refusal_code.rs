@@ -159,8 +159,6 @@ refusal_codes! {
     UploadDigest = "upload_digest",
     /// The worker that sends parts has not committed to their digest.
     NotAmongTheAgreeing = "not_among_the_agreeing",
-    /// Parts of the body are missing.
-    UploadIncomplete = "upload_incomplete",
     /// The parts together are not the borsh encoding of a response.
     MalformedBody = "malformed_body",
 

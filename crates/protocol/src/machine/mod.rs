@@ -12,6 +12,8 @@
 //! happen and what follows from it; the contract carries the effects out and decides nothing itself. Nothing is paid,
 //! written or refunded before `Deliver` or `Sweep`.
 
+mod effect;
+mod input;
 mod refusal;
 mod settle;
 mod state;
@@ -21,9 +23,11 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+pub use effect::{Effect, Step};
+pub use input::{Body, Delivery, Input};
 pub use refusal::{Reason, Refusal};
 pub use state::{Commitment, LiveRequest, Phase, Terms};
-pub use step::{Body, Delivery, Effect, Input, Step};
+pub use upload::{CompleteBody, PartTaken};
 
 #[cfg(test)]
 pub(crate) use state::sample;

@@ -127,12 +127,6 @@ pub enum Reason {
         /// The digest that the part announces.
         digest: Hash32,
     },
-    /// Parts are missing.
-    #[error("{worker_id} has no body in parts that is complete")]
-    Incomplete {
-        /// The worker.
-        worker_id: AccountId,
-    },
     /// Only the requester and the payer may cancel.
     #[error("it can be cancelled by {requester} or {payer}, not by {found}")]
     NotTheRequester {
@@ -173,7 +167,6 @@ impl Reason {
             Self::Upload(error) => error.code(),
             Self::UploadDigest { .. } => RefusalCode::UploadDigest,
             Self::NotAmongTheAgreeing { .. } => RefusalCode::NotAmongTheAgreeing,
-            Self::Incomplete { .. } => RefusalCode::UploadIncomplete,
             Self::NotTheRequester { .. } => RefusalCode::NotTheRequester,
             Self::TooEarlyToSweep { .. } => RefusalCode::TooEarlyToSweep,
         }

@@ -181,6 +181,11 @@ impl LiveRequest {
         &self.context.predecessor_id
     }
 
+    /// The hash of the code, where it is published in the contract.
+    pub fn published_code(&self) -> Option<Hash32> {
+        self.code.url.is_none().then_some(self.code.hash)
+    }
+
     /// The deposit that it holds.
     pub fn deposit(&self) -> NearToken {
         self.context.attached_deposit

@@ -21,42 +21,47 @@ fn id(name: &str) -> AccountId {
     name.parse().unwrap()
 }
 
+/// An account that the effects of a step may borrow until the test ends.
+fn account(name: &str) -> &'static AccountId {
+    Box::leak(Box::new(id(name)))
+}
+
 fn refused(reason: Reason) -> Refusal {
     Refusal { request_id: 7, reason }
 }
 
-fn submit(
+fn submit<'a>(
     request: LiveRequest,
     worker: &str,
-    body: &ExecutionResponse,
+    body: &'a ExecutionResponse,
     height: u64,
-) -> Result<Step, Refusal> {
+) -> Result<Step<'a>, Refusal> {
     check_and_submit(request, worker, body, StorageCheck::Fits, height)
 }
 
-fn check_and_submit(
+fn check_and_submit<'a>(
     request: LiveRequest,
     worker: &str,
-    body: &ExecutionResponse,
+    body: &'a ExecutionResponse,
     storage: StorageCheck,
     height: u64,
-) -> Result<Step, Refusal> {
+) -> Result<Step<'a>, Refusal> {
     request.step(Input::Resolve {
-        worker_id: &id(worker),
-        body: Body::whole(body),
+        worker_id: account(worker),
+        body: Body::of(body),
         storage,
         height,
     })
 }
 
-fn live(step: Step) -> (LiveRequest, Vec<Effect>) {
+fn live(step: Step<'_>) -> (LiveRequest, Vec<Effect<'_>>) {
     match step {
         Step::Live(request, effects) => (*request, effects),
         Step::Settled(settlement, _) => panic!("settled: {settlement:?}"),
     }
 }
 
-fn settled(step: Step) -> (crate::Settlement, Vec<Effect>) {
+fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
     match step {
         Step::Settled(settlement, effects) => (settlement, effects),
         Step::Live(request, _) => panic!("still {:?}", request.phase),
@@ -64,13 +69,18 @@ fn settled(step: Step) -> (crate::Settlement, Vec<Effect>) {
 }
 
 /// Runs the callback with what the phase says was resumed.
-fn deliver(request: LiveRequest, body: Option<&ExecutionResponse>, storage: StorageCheck) -> Step {
+fn deliver(
+    request: LiveRequest,
+    body: Option<&ExecutionResponse>,
+    storage: StorageCheck,
+) -> Step<'_> {
     let payload = match &request.phase {
         Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
         _ => ResumePayload::Cancel.encode(),
     };
     let staged = body.map(|body| (body, storage));
-    request.step(Input::Deliver { delivery: Delivery::Resumed(&payload), staged }).unwrap()
+    let delivery = Delivery::Resumed { payload: payload.into(), staged };
+    request.step(Input::Deliver(delivery)).unwrap()
 }
 
 fn total_of(effects: &[Effect]) -> u128 {
@@ -81,6 +91,16 @@ fn total_of(effects: &[Effect]) -> u128 {
         _ => 0,
     });
     amounts.sum()
+}
+
+fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
+    Effect::Resume { request_id: 7, data_id: request.data_id, payload }
+}
+
+/// What deletes the sample with this staged response.
+fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
+    let published_code = Some(Hash32::of(b"code"));
+    Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
 }
 
 fn two_approvals() -> LiveRequest {
@@ -102,8 +122,9 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let body = response::sample(7);
     let digest = digest_of(&sample(), &body);
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
-    let resumed = Effect::Resume(ResumePayload::Digest(digest));
-    assert_eq!(effects, [Effect::Stage, Effect::Hold, resumed]);
+    let locked = Effect::Lock { namespace: id("dapp.near"), response: &body };
+    let resumed = resume(&sample(), ResumePayload::Digest(digest));
+    assert_eq!(effects, [Effect::Stage(&body), locked, resumed]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -114,7 +135,9 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
         deposit.as_yoctonear()
     );
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
-    assert_eq!(effects[..2], [Effect::ApplyJournal, Effect::Delete]);
+    let applied = Effect::ApplyJournal { namespace: id("dapp.near"), journal: &body.journal };
+    assert_eq!(effects[..2], [applied, delete(Some(&body))]);
+    assert!(effects.contains(&Effect::CountSettled(id("worker.near"))));
     assert!(
         matches!(effects.last(), Some(Effect::Emit(Event::ExecutionCompleted(event))) if event.digest == digest)
     );
@@ -147,14 +170,12 @@ fn a_timeout_refunds_everything_from_every_phase() {
         live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap()).0;
     for request in [sample(), staged, cancelling] {
         let deposit = request.deposit();
-        let input = Input::Deliver {
-            delivery: Delivery::TimedOut,
-            staged: Some((&body, StorageCheck::Fits)),
-        };
+        let input = Input::Deliver(Delivery::TimedOut { staged: Some(&body) });
         let (settlement, effects) = settled(request.step(input).unwrap());
         assert_eq!(settlement.outcome, Outcome::TimedOut);
         assert_eq!((settlement.fee, settlement.refund), (NearToken::from_yoctonear(0), deposit));
-        assert_eq!(effects[..2], [Effect::Delete, Effect::Refund(id("dapp.near"), deposit)]);
+        let refunded = Effect::Refund(id("dapp.near"), deposit);
+        assert_eq!(effects[..2], [delete(Some(&body)), refunded]);
     }
 }
 
@@ -163,8 +184,8 @@ fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
     let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
     assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
     let (request, effects) =
-        live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
-    assert_eq!(effects, [Effect::Resume(ResumePayload::Cancel)]);
+        live(sample().step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
+    assert_eq!(effects, [resume(&sample(), ResumePayload::Cancel)]);
     let deposit = request.deposit();
     let error = submit(request.clone(), "worker.near", &response::sample(7), IN_TIME).unwrap_err();
     assert_eq!(error, refused(Reason::AlreadyCancelled));
@@ -177,20 +198,24 @@ fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
 fn cancelling_after_a_commitment_pays_the_base_fee() {
     let request = commit(two_approvals(), "a.near", Hash32::of(b"any"));
     let (request, _) =
-        live(request.step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
+        live(request.step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
     let (deposit, base) = (request.deposit(), request.terms.prices.base_fee);
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!(settlement.fee, base);
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
+    assert!(!effects.contains(&Effect::CountSettled(id("a.near"))));
 }
 
 #[test]
 fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
-    let staged = live(submit(sample(), "worker.near", &response::sample(7), IN_TIME).unwrap()).0;
+    let body = response::sample(7);
+    let staged = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap()).0;
     let from = staged.terms.sweep_from;
-    let error = staged.clone().step(Input::Sweep { height: from - 1 }).unwrap_err();
+    let error = staged.clone().step(Input::Sweep { staged: None, height: from - 1 }).unwrap_err();
     assert_eq!(error, refused(Reason::TooEarlyToSweep { from, height: from - 1 }));
-    let (settlement, effects) = settled(staged.step(Input::Sweep { height: from }).unwrap());
+    let sweep = Input::Sweep { staged: Some(&body), height: from };
+    let (settlement, effects) = settled(staged.step(sweep).unwrap());
+    assert!(effects.contains(&delete(Some(&body))));
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     assert_eq!(total_of(&effects), settlement.refund.as_yoctonear());
 }
@@ -219,7 +244,7 @@ fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and
         let (settlement, effects) = settled(deliver(request, Some(&body), storage));
         assert_eq!(settlement.outcome, outcome);
         assert!(settlement.fee >= base);
-        assert!(!effects.contains(&Effect::ApplyJournal));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::ApplyJournal { .. })));
     }
 }
 
@@ -436,6 +461,7 @@ proptest! {
         let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
         let mut done = false;
         for act in acts {
+            let (part, body);
             let step = match &act {
                 Act::Wait(blocks) => { height += blocks; continue }
                 Act::Commit(who, honest) => {
@@ -446,7 +472,7 @@ proptest! {
                 Act::Resolve(who, honest, storage) => {
                     let response = if *honest { &truth } else { &lie };
                     let storage = checks[*storage].clone();
-                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], body: Body::whole(response), storage, height });
+                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], body: Body::of(response), storage, height });
                     if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
                         staged = Some(response.clone());
                     }
@@ -456,27 +482,27 @@ proptest! {
                     let response = if *honest { &truth } else { &lie };
                     // What the parts hold is the shell's business.
                     let (offset, length) = if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
-                    let part = ResponsePart {
+                    part = ResponsePart {
                         request_id: 7,
                         digest: digest_of(&request, response),
                         total_bytes: MIN_PART_BYTES + 1,
                         offset,
                         bytes: vec![0; length as usize].into(),
                     };
-                    let step = request.clone().step(Input::Part { worker_id: &names[*who], part: &part, height });
-                    match step {
-                        Ok(Step::Live(next, effects)) if next.upload.as_ref().is_some_and(Upload::is_complete) => {
+                    match request.clone().take_part(&names[*who], &part, height) {
+                        Ok(PartTaken::Complete(complete)) => {
+                            prop_assert!(complete.request().upload.as_ref().is_some_and(Upload::is_complete));
                             // A part that is there already submits the whole again.
-                            prop_assert!(effects.iter().all(|effect| *effect == Effect::KeepPart(1)));
-                            let body = Body { in_parts: true, ..Body::whole(response) };
-                            let storage = checks[*storage].clone();
-                            let step = next.step(Input::Resolve { worker_id: &names[*who], body, storage, height });
+                            let kept = if complete.last_bytes().is_empty() { 2 } else { 1 };
+                            prop_assert_eq!(complete.kept_parts(), kept);
+                            let step = complete.submit(Body::of(response), &checks[*storage]);
                             if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
                                 staged = Some(response.clone());
                             }
                             step
                         }
-                        step => step,
+                        Ok(PartTaken::Step(step)) => Ok(step),
+                        Err(refusal) => Err(refusal),
                     }
                 }
                 Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
@@ -488,19 +514,24 @@ proptest! {
                         Phase::Pending if *resumed || height <= request.terms.deadline => continue,
                         Phase::Pending => [9; 33],
                     };
-                    let delivery = if *resumed { Delivery::Resumed(&payload) } else { Delivery::TimedOut };
-                    let staged = staged.as_ref().map(|body| (body, checks[*storage].clone()));
-                    request.clone().step(Input::Deliver { delivery, staged })
+                    body = staged.clone();
+                    let delivery = if *resumed {
+                        let staged = body.as_ref().map(|body| (body, checks[*storage].clone()));
+                        Delivery::Resumed { payload: payload.into(), staged }
+                    } else {
+                        Delivery::TimedOut { staged: body.as_ref() }
+                    };
+                    request.clone().step(Input::Deliver(delivery))
                 }
-                Act::Sweep => request.clone().step(Input::Sweep { height }),
+                Act::Sweep => request.clone().step(Input::Sweep { staged: None, height }),
             };
             match step {
                 Err(_) => {}
                 Ok(Step::Live(next, effects)) => {
                     prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
                     // Parts are only ever there of one body, and never beside one that came whole.
-                    let dropped = effects.iter().any(|effect| matches!(effect, Effect::DropParts(_)));
-                    let whole = effects.contains(&Effect::Stage);
+                    let dropped = effects.iter().any(|effect| matches!(effect, Effect::DropParts { .. }));
+                    let whole = effects.iter().any(|effect| matches!(effect, Effect::Stage(_)));
                     prop_assert!(!whole || next.upload.is_none());
                     prop_assert!(!whole || dropped == request.upload.is_some());
                     prop_assert!(next.former_uploaders.len() <= names.len());
@@ -509,7 +540,7 @@ proptest! {
                 Ok(Step::Settled(settlement, effects)) => {
                     prop_assert_eq!(total_of(&effects), deposit);
                     prop_assert_eq!(settlement.fee.as_yoctonear() + settlement.refund.as_yoctonear(), deposit);
-                    prop_assert_eq!(effects.iter().filter(|effect| **effect == Effect::Delete).count(), 1);
+                    prop_assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Delete { .. })).count(), 1);
                     prop_assert!(settlement.outcome != Outcome::TimedOut || settlement.fee.as_yoctonear() == 0);
                     done = true;
                     break;
@@ -518,7 +549,7 @@ proptest! {
         }
         if !done {
             let height = request.terms.sweep_from;
-            let step = request.step(Input::Sweep { height }).unwrap();
+            let step = request.step(Input::Sweep { staged: staged.as_ref(), height }).unwrap();
             prop_assert_eq!(total_of(&settled(step).1), deposit);
         }
     }
