@@ -32,8 +32,9 @@ impl Contract {
         if self.paused {
             return Err(ContractError::Paused);
         }
-        let payer = request.refund_to.clone().unwrap_or_else(env::predecessor_account_id);
-        gas::check_attached(gas::request(request, Some(&payer)))?;
+        let requester = env::predecessor_account_id();
+        let payer = request.payer(&requester);
+        gas::check_attached(gas::request(request, Some(payer)))?;
         request.validate(&self.config)?;
         let quote = quote(&self.config, request, env::storage_byte_cost())?;
         let attached = env::attached_deposit();
@@ -56,7 +57,7 @@ impl Contract {
             response_format: request.response_format,
             meter: request.limits.compute.meter(),
         };
-        let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(&payer)))?;
+        let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(payer)))?;
         let context = ExecutionContext {
             request_id,
             contract_id: env::current_account_id(),
@@ -65,7 +66,7 @@ impl Contract {
             epoch_height: env::epoch_height(),
             random_seed: random_seed(request_id, &env::random_seed_array()),
             signer_id: env::signer_account_id(),
-            predecessor_id: env::predecessor_account_id(),
+            predecessor_id: requester.clone(),
             attached_deposit: attached,
         };
         let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;

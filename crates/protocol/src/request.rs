@@ -245,6 +245,11 @@ impl ExecutionRequest {
         }
     }
 
+    /// The account that gets refunds: the one that the request names, or the requester.
+    pub fn payer<'a>(&'a self, requester: &'a AccountId) -> &'a AccountId {
+        self.refund_to.as_ref().unwrap_or(requester)
+    }
+
     /// Bytes of arguments and environment: each text, and one for its terminator.
     pub fn args_env_bytes(&self) -> u64 {
         let args = self.args.iter().map(|arg| arg.len() as u64 + 1);

@@ -6,7 +6,9 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Config, ExecutionRequest, Hash32, RequestId, machine::LiveRequest, pricing::Quote,
+    Bytes, Config, ExecutionRequest, Hash32, RequestId,
+    machine::{LiveRequest, Phase},
+    pricing::Quote,
 };
 
 /// `get_request`: a live request with its input.
@@ -50,6 +52,14 @@ impl From<&LiveRequest> for PendingView {
             approvals: request.approvals,
             committed: request.commitments.iter().map(|one| one.worker_id.clone()).collect(),
         }
+    }
+}
+
+impl PendingView {
+    /// Whether the request takes an answer at this height, as
+    /// [`LiveRequest::is_open`] says of the request itself.
+    pub fn is_open(&self, height: u64) -> bool {
+        self.phase == Phase::Pending.name() && height <= self.deadline
     }
 }
 

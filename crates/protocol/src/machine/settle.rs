@@ -132,7 +132,7 @@ fn pay<'a>(
 }
 
 fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
-    (amount > NOTHING).then(|| Effect::Refund(request.terms.payer.clone(), amount))
+    (amount > NOTHING).then(|| Effect::Refund(request.payer().clone(), amount))
 }
 
 /// The request was cancelled: free of charge while no worker has committed, for the base fee after

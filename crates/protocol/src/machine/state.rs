@@ -10,6 +10,7 @@ use crate::{
     RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
+    record::commitment,
     upload::Upload,
 };
 
@@ -157,7 +158,7 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
-                payer: request.refund_to.clone().unwrap_or_else(|| context.predecessor_id.clone()),
+                payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
             },
@@ -176,19 +177,42 @@ impl LiveRequest {
         self.context.request_id
     }
 
-    /// The account whose storage namespace it reads and writes.
+    /// The account whose storage namespace the execution reads and writes: the requester.
     pub fn namespace(&self) -> &AccountId {
         &self.context.predecessor_id
     }
 
-    /// The hash of the code, where it is published in the contract.
+    /// The account that gets refunds, and that may cancel besides the requester.
+    pub fn payer(&self) -> &AccountId {
+        &self.terms.payer
+    }
+
+    /// The hash of the code, where the code is published in the contract.
     pub fn published_code(&self) -> Option<Hash32> {
         self.code.url.is_none().then_some(self.code.hash)
     }
 
-    /// The deposit that it holds.
+    /// What was attached to the request, yoctoNEAR.
     pub fn deposit(&self) -> NearToken {
         self.context.attached_deposit
+    }
+
+    /// Whether the deadline has passed at this height. The deadline's own block is still in time.
+    pub fn is_expired(&self, height: u64) -> bool {
+        height > self.terms.deadline
+    }
+
+    /// Whether the request takes an answer at this height: nobody has answered or cancelled it, and
+    /// its deadline has not passed.
+    pub fn is_open(&self, height: u64) -> bool {
+        self.phase == Phase::Pending && !self.is_expired(height)
+    }
+
+    /// The workers whose commitments match `digest`, in the order in which they committed.
+    pub fn supporters(&self, digest: &Hash32) -> Vec<&AccountId> {
+        let matching =
+            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
+        matching.map(|one| &one.worker_id).collect()
     }
 }
 

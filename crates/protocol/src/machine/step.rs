@@ -62,7 +62,7 @@ impl LiveRequest {
                 Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
             }
             Phase::Cancelling => Reason::AlreadyCancelled,
-            Phase::Pending if height > self.terms.deadline => {
+            Phase::Pending if self.is_expired(height) => {
                 Reason::Expired { deadline: self.terms.deadline, height }
             }
             Phase::Pending => return Ok(()),
@@ -190,9 +190,7 @@ impl LiveRequest {
         if self.approvals < 2 {
             return vec![submitter.clone()];
         }
-        let matching =
-            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
-        matching.map(|one| one.worker_id.clone()).collect()
+        self.supporters(digest).into_iter().cloned().collect()
     }
 
     /// Drops a body that too few commitments support. The others may still agree on another one: a
@@ -216,11 +214,11 @@ impl LiveRequest {
     }
 
     fn cancel<'a>(mut self, by: &AccountId, height: u64) -> Result<Step<'a>, Refusal> {
-        if *by != self.context.predecessor_id && *by != self.terms.payer {
+        if *by != self.context.predecessor_id && by != self.payer() {
             return Err(self.refuse(Reason::NotTheRequester {
                 found: by.clone(),
                 requester: self.context.predecessor_id.clone(),
-                payer: self.terms.payer.clone(),
+                payer: self.payer().clone(),
             }));
         }
         self.open(height)?;

@@ -150,6 +150,23 @@ fn a_block_after_the_deadline_is_too_late() {
 }
 
 #[test]
+fn a_request_is_open_until_it_is_answered_or_cancelled_or_its_deadline_has_passed() {
+    let is_open = |request: &LiveRequest, height| {
+        let view = crate::views::PendingView::from(request);
+        assert_eq!(view.is_open(height), request.is_open(height));
+        assert_eq!(request.open(height).is_ok(), request.is_open(height));
+        request.is_open(height)
+    };
+    assert!(is_open(&sample(), DEADLINE) && !is_open(&sample(), DEADLINE + 1));
+    let body = response::sample(7);
+    let (staged, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+    assert!(!is_open(&staged, IN_TIME));
+    let cancel = Input::Cancel { by: account("dapp.near"), height: IN_TIME };
+    let (cancelling, _) = live(sample().step(cancel).unwrap());
+    assert!(!is_open(&cancelling, IN_TIME));
+}
+
+#[test]
 fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
     let body = response::sample(7);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
