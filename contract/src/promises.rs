@@ -2,7 +2,7 @@
 //! protocol 85 do not have.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
-use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload};
+use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, methods};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
@@ -29,7 +29,8 @@ fn arguments(value: &impl Serialize) -> Vec<u8> {
 
 /// Yields: the current call's result will be that of `on_execution_response`. Gives what identifies the yield.
 pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash32, ContractError> {
-    let (promise, data_id) = node::yield_create("on_execution_response", &arguments(callback), gas);
+    let (promise, data_id) =
+        node::yield_create(methods::ON_EXECUTION_RESPONSE, &arguments(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
     data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
@@ -58,7 +59,7 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let args = arguments(&RefundArgs { account_id: to.clone(), amount });
     env::promise_batch_action_function_call(
         then,
-        "on_refund",
+        methods::ON_REFUND,
         &args,
         NearToken::ZERO,
         gas::ON_REFUND,
@@ -69,7 +70,13 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
 pub(crate) fn deploy(code: &[u8]) {
     let promise = env::promise_batch_create(&env::current_account_id());
     env::promise_batch_action_deploy_contract(promise, code);
-    env::promise_batch_action_function_call(promise, "migrate", &[], NearToken::ZERO, gas::MIGRATE);
+    env::promise_batch_action_function_call(
+        promise,
+        methods::MIGRATE,
+        &[],
+        NearToken::ZERO,
+        gas::MIGRATE,
+    );
     env::promise_return(promise);
 }
 

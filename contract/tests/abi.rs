@@ -5,13 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use near_abi::{AbiFunction, AbiMetadata, AbiRoot, AbiType};
 use near_sdk::{__private::ChunkedAbiEntry, borsh, schemars::r#gen::SchemaGenerator};
 // Linked for the functions below.
 use outlayer_contract as _;
-use outlayer_protocol::Settlement;
+use outlayer_protocol::{Settlement, methods};
 
 /// What near-sdk makes of each `#[near] impl`: a function with the name of its first method, which gives the JSON of the
 /// description of all its methods. `links.rs` of the integration tests compares the methods with what the Wasm exports, so that none
@@ -52,7 +52,9 @@ fn add_settlement(mut entries: Vec<ChunkedAbiEntry>) -> Vec<ChunkedAbiEntry> {
     let mut generator = SchemaGenerator::default();
     let json = AbiType::Json { type_schema: generator.subschema_for::<Settlement>() };
     let borsh = AbiType::Borsh { type_schema: borsh::schema_container_of::<Settlement>() };
-    for (name, result) in [("request_execution", json), ("on_execution_response", borsh)] {
+    for (name, result) in
+        [(methods::REQUEST_EXECUTION, json), (methods::ON_EXECUTION_RESPONSE, borsh)]
+    {
         let mut functions = entries.iter_mut().flat_map(|entry| &mut entry.body.functions);
         let function: &mut AbiFunction = functions.find(|one| one.name == name).unwrap();
         assert_eq!(function.result.replace(result), None, "{name} says its result itself");
@@ -85,4 +87,13 @@ fn the_abi_is_the_committed_one() {
         file.display(),
         line.map(|line| line + 1)
     );
+}
+
+#[test]
+fn the_protocol_names_the_methods_that_the_contract_has() {
+    let abi = abi();
+    let found: BTreeSet<_> = abi.body.functions.iter().map(|one| one.name.as_str()).collect();
+    let expected: BTreeSet<_> = methods::ALL.iter().copied().collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), methods::ALL.len(), "a name is there twice");
 }

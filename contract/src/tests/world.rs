@@ -18,6 +18,7 @@ use outlayer_protocol::{
     ReadEntry, RequestId, ResponsePart, Settlement, Status,
     events::Event,
     machine::{LiveRequest, Reason, Refusal},
+    methods,
     request::{CodeRef, ResponseFormat},
 };
 
@@ -197,7 +198,7 @@ impl World {
             };
             assert_eq!(
                 (then.receiver_id.as_str(), &method_name[..]),
-                (CONTRACT, &b"on_refund"[..])
+                (CONTRACT, methods::ON_REFUND.as_bytes())
             );
             assert!(attached_deposit.is_zero());
             self.balance = self.balance.checked_sub(*deposit).unwrap();

@@ -15,6 +15,7 @@ use std::path::Path;
 use outlayer_protocol::{
     ExecutionRequest, ExecutionResponse, ResponseFormat,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
+    methods,
 };
 use scenario::*;
 
@@ -154,7 +155,7 @@ fn the_wasm_is_small() {
 /// What `list_pending` burns for a page of `limit`.
 fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
     let args = serde_json::json!({ "from_index": 0, "limit": limit });
-    vm.call(call("anyone.near", "list_pending", args)).burnt_gas.as_gas()
+    vm.call(call("anyone.near", methods::LIST_PENDING, args)).burnt_gas.as_gas()
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn a_page_of_the_pending_list_costs_what_it_returns_and_not_what_there_is_or_was
     let ask = |vm: &mut vm::Vm, count: u32| {
         for _ in 0..count {
             let args = serde_json::json!({ "request": request(10) });
-            vm.call(vm::Call { deposit: NEAR, ..call(DAPP, "request_execution", args) });
+            vm.call(vm::Call { deposit: NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
         }
     };
     ask(&mut vm, 10);

@@ -1,7 +1,7 @@
 //! Calls to OutLayer and what is chained to them.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseIndex, env};
-use outlayer_protocol::{ExecutionRequest, RequestId};
+use outlayer_protocol::{ExecutionRequest, RequestId, methods};
 use serde::Serialize;
 
 /// Gas for `request_execution` when the caller names none: the call itself, and the settlement's callback, which is
@@ -43,7 +43,7 @@ impl Outlayer {
         struct Args<'a> {
             request: &'a ExecutionRequest,
         }
-        self.call("request_execution", &Args { request }, REQUEST_GAS)
+        self.call(methods::REQUEST_EXECUTION, &Args { request }, REQUEST_GAS)
     }
 
     /// Takes a request back that nobody has answered yet.
@@ -52,7 +52,7 @@ impl Outlayer {
         struct Args {
             request_id: RequestId,
         }
-        self.call("cancel_execution", &Args { request_id }, OTHER_GAS)
+        self.call(methods::CANCEL_EXECUTION, &Args { request_id }, OTHER_GAS)
     }
 
     fn call(self, method: &str, args: &impl Serialize, default_gas: Gas) -> Call {

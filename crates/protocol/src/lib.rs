@@ -21,6 +21,7 @@ pub mod events;
 pub mod hash;
 pub mod limits;
 pub mod machine;
+pub mod methods;
 pub mod outcome;
 pub mod payload;
 pub mod pricing;
