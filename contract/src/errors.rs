@@ -2,7 +2,8 @@
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
-    Hash32, RefusalCode, RequestId, machine::Refusal, pricing::PricingError, request::RequestError,
+    Hash32, RefusalCode, RequestId, machine::Refusal, pricing::PricingError,
+    validation::RequestError,
 };
 
 use crate::{CodeError, LAYOUT, MoneyError, NamespaceError};

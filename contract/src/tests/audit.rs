@@ -7,7 +7,7 @@ use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, RequestId,
     machine::{LiveRequest, Phase},
-    pricing::reserved_bytes,
+    reserve::reserved_bytes,
     storage::touched_keys,
 };
 

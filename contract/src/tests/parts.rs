@@ -6,8 +6,9 @@ use outlayer_protocol::{
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     machine::Reason,
     record::{ExecutionRecord, commitment},
-    request::{RequestError, ResponseFormat},
+    request::ResponseFormat,
     upload::{MIN_PART_BYTES, TURN_BLOCKS, UploadError},
+    validation::RequestError,
 };
 
 use super::world::*;

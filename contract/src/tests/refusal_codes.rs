@@ -10,10 +10,10 @@ use outlayer_protocol::{
     Bytes, Hash32, Limit, Meter, RefusalCode,
     machine::{Reason, Refusal},
     pricing::PricingError,
-    request::RequestError,
     response::ResponseError,
     storage::StorageError,
     upload::UploadError,
+    validation::RequestError,
 };
 
 use super::world::*;

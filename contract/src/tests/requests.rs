@@ -9,7 +9,8 @@ use outlayer_protocol::{
     limits::{Limit, Meter},
     machine::Reason,
     record::{ExecutionRecord, commitment},
-    request::{RequestError, ResponseFormat},
+    request::ResponseFormat,
+    validation::RequestError,
 };
 
 use super::world::*;

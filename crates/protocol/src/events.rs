@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
-    ResourceLimits, machine::LiveRequest,
+    ResourceLimits, live_request::LiveRequest,
 };
 
 /// The `standard` of every event.
@@ -202,11 +202,11 @@ mod single {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine;
+    use crate::live_request;
 
     #[test]
     fn a_log_line_is_nep_297_and_reads_back() {
-        let event = Event::ExecutionRequested(Box::new((&machine::sample()).into()));
+        let event = Event::ExecutionRequested(Box::new((&live_request::sample()).into()));
         let line = event.to_log();
         let json: serde_json::Value =
             serde_json::from_str(line.strip_prefix("EVENT_JSON:").unwrap()).unwrap();

@@ -15,11 +15,13 @@
 
 pub mod bytes;
 pub mod capacity;
+pub mod commitment;
 pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
 pub mod limits;
+pub mod live_request;
 pub mod machine;
 pub mod methods;
 pub mod outcome;
@@ -28,9 +30,11 @@ pub mod pricing;
 pub mod record;
 pub mod refusal_code;
 pub mod request;
+pub mod reserve;
 pub mod response;
 pub mod storage;
 pub mod upload;
+pub mod validation;
 pub mod views;
 
 #[cfg(feature = "abi")]

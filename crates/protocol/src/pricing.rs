@@ -5,10 +5,8 @@ use near_token::NearToken;
 use crate::{
     Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
     config::{Config, Prices},
-    limits::MAX_KEY_BYTES,
-    response::MAX_REASON_BYTES,
+    reserve::reserved_bytes,
     storage::journal_bytes,
-    upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
 };
 
 /// An amount above 2^128 yoctoNEAR.
@@ -105,57 +103,6 @@ pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeSh
     }
 }
 
-/// Bytes of contract state that holding one key takes: a hash as the trie key, its prefix, the request's id, and
-/// the trie's own 40 bytes an entry.
-const HOLD_BYTES: u64 = 32 + 16 + 8 + 40;
-/// Bytes of commitments for each approval asked for: three are kept, each a worker's account id with its length and a
-/// hash; every one of those workers can be among the winners of a staged response, and have a disputed digest.
-const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64) + 32);
-/// Bytes of a live request's record apart from its texts, with the trie overhead of its entries (record, input,
-/// staged response, place in the list of live requests); account ids at their longest.
-const RECORD_BYTES: u64 = 1_500;
-/// Encoding of one read or journal entry in a staged response, apart from key and value: lengths, tags, a hash.
-const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
-/// Encoding of a response apart from its output, reason, reads and journal: ids, tags, lengths, a hash.
-const BODY_BYTES: u64 = 128;
-/// One part of a response that comes in parts: its key and the trie's own 40 bytes.
-const PART_ENTRY_BYTES: u64 = 16 + 40;
-
-/// Encoding of the largest response within `limits`, bytes.
-pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
-    let reads = u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES);
-    let writes = u64::from(limits.journal_bytes) + u64::from(limits.storage_writes) * ENTRY_BYTES;
-    BODY_BYTES + u64::from(limits.output_bytes) + MAX_REASON_BYTES as u64 + reads + writes
-}
-
-/// What the largest response within `limits` takes when it comes in parts, beside the parts themselves; nothing where it is
-/// so small that it comes whole.
-fn upload_bytes(limits: &ResourceLimits) -> u64 {
-    let body = max_body_bytes(limits);
-    if body <= u64::from(MIN_PART_BYTES) {
-        return 0;
-    }
-    most_parts(body) * PART_ENTRY_BYTES + UPLOAD_BYTES + MOST_FORMER as u64 * (4 + 64)
-}
-
-/// Bytes of contract state that a request can take at the most while it lives: record, input, the largest
-/// response staged (whole or in parts), held keys, commitments.
-pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
-    let limits = &request.limits;
-    let texts =
-        request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
-    let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
-    let held = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
-    RECORD_BYTES
-        + texts
-        + url
-        + request.input.len() as u64
-        + max_body_bytes(limits)
-        + upload_bytes(limits)
-        + held * HOLD_BYTES
-        + u64::from(request.approvals) * COMMITMENT_BYTES
-}
-
 /// What a request must attach: the most it can cost, and the reserve for its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
@@ -189,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Bytes, Hash32, JournalEntry, ReadEntry, config, request, response};
+    use crate::{config, request, response};
 
     fn yocto(amount: u128) -> NearToken {
         NearToken::from_yoctonear(amount)
@@ -264,26 +211,6 @@ mod tests {
             let cost = response_fee(&prices, &limits, input, &response).unwrap();
             prop_assert!(cost <= max_fee(&prices, &limits, input).unwrap());
             prop_assert!(cost >= prices.base_fee);
-        }
-
-        /// What is staged (the response's borsh) and held fits into the reserve beside the rest.
-        #[test]
-        fn the_largest_response_fits_into_the_reserve(reads in 0u32..40, writes in 0u32..40, value in 0usize..100) {
-            let mut request = request::sample();
-            let key = |n: u32| Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat());
-            let response = ExecutionResponse {
-                reads: (0..reads).map(|n| ReadEntry { key: key(n), value_hash: Some(Hash32::of(b"")) }).collect(),
-                journal: (0..writes).map(|n| JournalEntry { key: key(n), value: Some(vec![1; value].into()) }).collect(),
-                ..response::sample(7)
-            };
-            request.limits.storage_reads = reads;
-            request.limits.storage_writes = writes;
-            request.limits.journal_bytes = u32::try_from(journal_bytes(&response.journal)).unwrap();
-            request.limits.output_bytes = u32::try_from(response.output.len()).unwrap();
-            let empty = ExecutionRequest { input: Bytes::default(), ..request.clone() };
-            let staged = borsh::to_vec(&response).unwrap().len() as u64;
-            let held = u64::from(reads + writes) * HOLD_BYTES;
-            prop_assert!(staged + held <= reserved_bytes(&empty) - RECORD_BYTES + 200);
         }
     }
 }

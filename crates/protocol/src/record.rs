@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId,
-    ResourceLimits, Status, machine::LiveRequest,
+    ResourceLimits, Status, live_request::LiveRequest,
 };
+
+pub use crate::commitment::commitment;
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
 ///
@@ -88,20 +90,15 @@ impl ExecutionRecord {
     }
 }
 
-/// What a worker commits to before any body is public: `sha256(digest || worker_id)`.
-pub fn commitment(digest: &Hash32, worker_id: &AccountId) -> Hash32 {
-    Hash32::of_parts(&[&digest.0, worker_id.as_bytes()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bytes, Limit, NearToken, machine, response};
+    use crate::{Bytes, Limit, NearToken, live_request, response};
 
     /// The borsh layout and the hash are what every worker and replay must reproduce.
     #[test]
     fn the_digest_of_the_sample_does_not_move() {
-        let mut request = machine::sample();
+        let mut request = live_request::sample();
         // The defaults may change, the form of the record may not.
         (request.limits.storage_reads, request.limits.storage_writes) = (16, 16);
         let record = ExecutionRecord::new(&request, &response::sample(7));
@@ -114,7 +111,7 @@ mod tests {
 
     #[test]
     fn altering_any_bound_field_changes_the_digest() {
-        let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
+        let record = ExecutionRecord::new(&live_request::sample(), &response::sample(7));
         let mut seen = vec![record.digest()];
         let mut alter = |name: &str, change: &dyn Fn(&mut ExecutionRecord)| {
             let mut altered = record.clone();
@@ -168,7 +165,7 @@ mod tests {
 
     #[test]
     fn altering_any_field_of_a_body_changes_the_digest() {
-        let request = machine::sample();
+        let request = live_request::sample();
         let honest = response::sample(7);
         let digest =
             |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
@@ -187,12 +184,5 @@ mod tests {
             change(&mut lie);
             assert_ne!(digest(&lie), digest(&honest), "{lie:?}");
         }
-    }
-
-    #[test]
-    fn a_commitment_is_of_one_worker() {
-        let digest = Hash32::of(b"digest");
-        let [a, b] = ["a.near", "b.near"].map(|id| commitment(&digest, &id.parse().unwrap()));
-        assert_ne!(a, b);
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bytes, Config, ExecutionRequest, Hash32, RequestId,
-    machine::{LiveRequest, Phase},
+    live_request::{LiveRequest, Phase},
     pricing::Quote,
 };
 

@@ -56,7 +56,7 @@ pub enum Input<'a> {
     Commit {
         /// The worker's account.
         worker_id: &'a AccountId,
-        /// Its commitment, see [`commitment`](crate::record::commitment).
+        /// Its commitment, see [`commitment`](crate::commitment::commitment).
         hash: Hash32,
         /// The height of the current block.
         height: u64,

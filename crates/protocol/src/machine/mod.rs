@@ -16,18 +16,17 @@ mod effect;
 mod input;
 mod refusal;
 mod settle;
-mod state;
 mod step;
 mod upload;
 
+pub use crate::{
+    commitment::Commitment,
+    live_request::{LiveRequest, Phase, Terms},
+};
 #[cfg(test)]
 mod tests;
 
 pub use effect::{Effect, Step};
 pub use input::{Body, Delivery, Input};
 pub use refusal::{Reason, Refusal};
-pub use state::{Commitment, LiveRequest, Phase, Terms};
 pub use upload::{CompleteBody, PartTaken};
-
-#[cfg(test)]
-pub(crate) use state::sample;

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     ExecutionRecord, Hash32, ResumePayload,
+    commitment::commitment,
     events::{Event, ExecutionDisputed},
-    record::commitment,
     storage::StorageCheck,
 };
 

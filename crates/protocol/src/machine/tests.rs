@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
+    commitment::commitment,
     events::Event,
-    record::commitment,
+    live_request::sample,
     response,
     storage::StorageCheck,
     upload::{MIN_PART_BYTES, Upload},

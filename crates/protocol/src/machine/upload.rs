@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, step::Support};
 use crate::{
     Hash32, ResponsePart,
-    pricing::max_body_bytes,
+    reserve::max_body_bytes,
     storage::StorageCheck,
     upload::{MIN_PART_BYTES, MOST_FORMER, TURN_BLOCKS, Upload, UploadError},
 };

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind, Hash32,
     RequestId, ResourceLimits, ResponseFormat,
+    commitment::{Commitment, commitment},
     config::Prices,
     pricing::{PricingError, Quote},
-    record::commitment,
     upload::Upload,
 };
 
@@ -36,16 +36,6 @@ pub struct Terms {
     pub deadline: u64,
     /// The first height at which anyone may sweep the request.
     pub sweep_from: u64,
-}
-
-/// A worker's promise that its execution gave a certain digest, made before any body was public.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Commitment {
-    /// The worker.
-    pub worker_id: AccountId,
-    /// `sha256(digest || worker_id)`, see [`crate::record::commitment`].
-    pub hash: Hash32,
 }
 
 /// Where a live request stands.
