@@ -6,7 +6,7 @@ use outlayer_protocol::{
     machine::{Effect, Input, LiveRequest, Step},
 };
 
-use crate::{Contract, ContractError, Pot, code, holds, namespace, promises, requests, workers};
+use crate::{Contract, ContractError, Pot, code, locks, namespace, promises, requests, workers};
 
 impl Contract {
     /// Takes the step that `input` makes of a request and carries it out. Gives the settlement when
@@ -45,7 +45,7 @@ impl Contract {
             }
             Effect::Stage(response) => self.for_tenant(|_| requests::stage(response)),
             Effect::Lock { namespace, response } => {
-                self.for_tenant(|_| holds::hold(&namespace, response));
+                self.for_tenant(|_| locks::lock(&namespace, response));
             }
             Effect::Resume { request_id, data_id, payload } => {
                 if !promises::resume(&data_id, &payload) {
@@ -58,7 +58,7 @@ impl Contract {
             Effect::Delete { request_id, namespace, staged, parts, published_code } => {
                 self.for_tenant(|contract| {
                     if let Some(response) = staged {
-                        holds::release(&namespace, response);
+                        locks::unlock(&namespace, response);
                     }
                     if let Some(hash) = published_code {
                         code::release(&hash);

@@ -1,5 +1,5 @@
-//! Live requests: the record, the input and a staged response, whole or in parts, apart from each other, and the list that
-//! is paged.
+//! Live requests. The record, the input and a staged response (whole or in parts) are kept apart from
+//! each other, so that a step loads only what it needs. A list of the requests is there for paging.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
@@ -21,12 +21,12 @@ fn live() -> Slots {
     Slots::new(store::key(Prefix::LiveSlot, &[]))
 }
 
-/// The live request, if it is one.
+/// The request with this id, if it is live.
 pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
     store::read(&key(Prefix::Request, request_id))
 }
 
-/// Writes a request's new state.
+/// Writes the new state of a request.
 pub(crate) fn save(request: &LiveRequest) {
     store::write(&key(Prefix::Request, request.id()), request);
 }
@@ -40,7 +40,7 @@ pub(crate) fn input(request_id: RequestId) -> Bytes {
 pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
     match (&request.phase, &request.upload) {
         (Phase::Staged { .. }, None) => store::read(&key(Prefix::Staged, request.id())),
-        // It was decoded when it was submitted, and has not changed since.
+        // Decoding cannot fail: it succeeded when the response was submitted.
         (Phase::Staged { .. }, Some(upload)) => {
             assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
         }
@@ -49,7 +49,7 @@ pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
 }
 
 fn part_key(request_id: RequestId, number: u32) -> Vec<u8> {
-    store::key(Prefix::Part, &[&request_id.to_be_bytes(), &number.to_be_bytes()])
+    store::key(Prefix::ResponsePart, &[&request_id.to_be_bytes(), &number.to_be_bytes()])
 }
 
 /// Keeps a part of a response.
@@ -57,7 +57,7 @@ pub(crate) fn keep_part(request_id: RequestId, number: u32, bytes: &[u8]) {
     env::storage_write(&part_key(request_id, number), bytes);
 }
 
-/// Deletes the parts of a response, all that there are.
+/// Deletes all parts of a response; `parts` is how many there are.
 pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
     (0..parts).for_each(|number| {
         store::remove(&part_key(request_id, number));
@@ -102,7 +102,7 @@ impl Contract {
         })
     }
 
-    /// Adds a new request.
+    /// Keeps a new request and its input, and lists it.
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
         self.for_tenant(|contract| {
@@ -113,7 +113,7 @@ impl Contract {
         });
     }
 
-    /// Deletes everything that is kept of a request; `parts` is how many there are of a response.
+    /// Deletes everything that is kept of a request. `parts` is how many parts of a response there are.
     pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
         drop_parts(request_id, parts);
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {

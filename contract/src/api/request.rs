@@ -1,4 +1,4 @@
-//! Taking a request: check, price, yield, keep.
+//! Taking a request: it is checked, priced and kept, and the call yields.
 
 use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
@@ -13,14 +13,15 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// Asks for an execution. The call's result is the [`Settlement`](outlayer_protocol::Settlement), in JSON or borsh as
-    /// the request says, some blocks later; what of the deposit is not used goes to the payer.
+    /// Asks for an execution. The result of the call is the
+    /// [`Settlement`](outlayer_protocol::Settlement), some blocks later, in JSON or borsh as the request
+    /// says. The part of the deposit that is not used goes to the payer.
     ///
     /// # Panics
-    /// With a [`ContractError`]; the deposit goes back then.
+    /// With a [`ContractError`], when the request is not taken. The deposit goes back then.
     #[payable]
     pub fn request_execution(&mut self, request: ExecutionRequest) {
-        // A result here would be returned in the promise's place.
+        // A `Result` would be returned in place of the yield's promise.
         if let Err(error) = self.accept(&request) {
             error.panic();
         }

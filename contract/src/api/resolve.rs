@@ -1,4 +1,4 @@
-//! Answering a request: workers commit and submit, the yield's callback settles.
+//! Answering a request: workers commit and submit, and the yield's callback settles.
 
 use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
@@ -17,11 +17,12 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker's answer; the argument is the borsh of an [`ExecutionResponse`].
+    /// A registered worker submits an answer. The argument is the borsh of an [`ExecutionResponse`].
     ///
     /// # Errors
-    /// [`ContractError`]: no worker, no live request, too late, answered already, out of the request's limits, an outdated
-    /// or held key, too few commitments.
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is answered
+    /// already; the answer exceeds the request's limits; a key that it read has changed, or one that it
+    /// touches is locked; or there are too few commitments.
     #[handle_result]
     pub fn resolve_execution(
         &mut self,
@@ -37,13 +38,14 @@ impl Contract {
         Ok(())
     }
 
-    /// A part of a registered worker's answer that is too large for one transaction; the argument is the borsh of a
-    /// [`ResponsePart`]. The last part submits the whole, as [`resolve_execution`](Self::resolve_execution) does. What is
-    /// there already is taken again without effect. Whose turn it is: [`outlayer_protocol::upload`].
+    /// A registered worker sends a part of an answer that is too large for one transaction. The argument
+    /// is the borsh of a [`ResponsePart`]. The last part submits the whole, as
+    /// [`resolve_execution`](Self::resolve_execution) does. A part that is there already may come again,
+    /// without effect. [`outlayer_protocol::upload`] has the rules of whose turn it is.
     ///
     /// # Errors
-    /// [`ContractError`]: as for `resolve_execution`, out of order, another worker's turn, not the body that the first part
-    /// said.
+    /// [`ContractError`], as for `resolve_execution`; or the part is out of order, it is another
+    /// worker's turn, or the body is not the one that its first part announced.
     #[handle_result]
     pub fn stage_response(
         &mut self,
@@ -70,11 +72,12 @@ impl Contract {
         Ok(())
     }
 
-    /// A registered worker's commitment to a digest, for requests that ask for several approvals: see
-    /// [`commitment`](outlayer_protocol::record::commitment).
+    /// A registered worker commits to a digest, for a request that asks for several approvals: see
+    /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///
     /// # Errors
-    /// [`ContractError`]: no worker, no live request, too late, committed already, not or no more asked for.
+    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not live,
+    /// has expired, or takes no commitments, or no more of them.
     #[handle_result]
     pub fn commit_execution(
         &mut self,
@@ -90,10 +93,11 @@ impl Contract {
         Ok(())
     }
 
-    /// The yield's callback: settles, and returns the [`Settlement`] to the caller of `request_execution`.
+    /// The yield's callback: settles the request, and returns the [`Settlement`] to the caller of
+    /// `request_execution`.
     ///
     /// # Panics
-    /// When it is called from outside.
+    /// When another account calls it.
     pub fn on_execution_response(
         &mut self,
         request_id: RequestId,
@@ -115,12 +119,13 @@ impl Contract {
         request: &LiveRequest,
         response: &'a ExecutionResponse,
     ) -> (Body<'a>, StorageCheck) {
-        // A node hashes at less than half the cost of Wasm.
+        // The host function costs less than half of what hashing in Wasm costs.
         let output_hash = Hash32(env::sha256_array(&response.output.0));
         (Body { response, output_hash }, namespace::check(request.namespace(), response))
     }
 
-    /// Settles by the promise's result, and gives the encoded settlement. A record that is gone was swept: no money moves.
+    /// Settles a request by the promise's result, and gives the encoded settlement. A request whose
+    /// record is gone was swept, and no money moves.
     pub(crate) fn settle(&mut self, callback: &CallbackArgs) -> Result<Vec<u8>, ContractError> {
         check_private()?;
         let CallbackArgs { request_id, response_format, meter } = *callback;
@@ -151,6 +156,6 @@ fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
         ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
         ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
     };
-    // Neither fails: there is no map, and no collection longer than borsh can count.
+    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
     encoded.unwrap_or_default()
 }

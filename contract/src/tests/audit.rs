@@ -13,7 +13,8 @@ use outlayer_protocol::{
 
 use super::world::{OWN, World};
 use crate::{
-    Contract, Hold, code::Code, holds::hold_key, namespace::Account, store::Prefix, workers::Worker,
+    Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
+    workers::Worker,
 };
 
 impl World {
@@ -81,16 +82,16 @@ impl World {
         assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
         let storage: u128 = self
-            .decoded::<Account>(Prefix::Namespace)
+            .decoded::<Namespace>(Prefix::Namespace)
             .map(|(_, one)| one.deposit.as_yoctonear())
             .sum();
         assert_eq!(funds.storage.as_yoctonear(), storage);
-        let code = [Prefix::Code, Prefix::Upload]
+        let code = [Prefix::Code, Prefix::Publication]
             .into_iter()
             .flat_map(|prefix| self.decoded::<Code>(prefix));
         assert_eq!(
             funds.code.as_yoctonear(),
-            code.map(|(_, code)| code.deposit().as_yoctonear()).sum::<u128>()
+            code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
         );
         let pots = [
             funds.deposits,
@@ -127,11 +128,11 @@ impl World {
         assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
         let uploads = || live.values().filter_map(|request| request.upload.as_ref());
         let parts: u32 = uploads().map(|upload| upload.parts).sum();
-        assert_eq!(self.entries(Prefix::Part).count(), parts as usize);
+        assert_eq!(self.entries(Prefix::ResponsePart).count(), parts as usize);
         let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
-        let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
+        let kept: u64 = self.entries(Prefix::ResponsePart).map(|(_, part)| part.len() as u64).sum();
         assert_eq!(kept, staged);
-        self.audit_holds();
+        self.audit_locks();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
@@ -142,31 +143,31 @@ impl World {
         }
     }
 
-    /// The keys that are held are those that staged responses touch, by one writer or so many readers.
-    fn audit_holds(&self) {
+    /// The keys that are locked are those that staged responses touch, by one writer or so many readers.
+    fn audit_locks(&self) {
         let mut expected = BTreeMap::new();
         for (request_id, live) in self.live_requests() {
-            for (key, written) in self.held_by(&live) {
-                let hold = match expected.get(&key) {
-                    None if written => Hold::Writer(request_id),
-                    None => Hold::Readers(1),
-                    Some(Hold::Readers(count)) if !written => Hold::Readers(count + 1),
+            for (key, written) in self.locked_by(&live) {
+                let lock = match expected.get(&key) {
+                    None if written => Lock::Writer(request_id),
+                    None => Lock::Readers(1),
+                    Some(Lock::Readers(count)) if !written => Lock::Readers(count + 1),
                     Some(other) => panic!("request {request_id} shares a key with {other:?}"),
                 };
-                expected.insert(key, hold);
+                expected.insert(key, lock);
             }
         }
-        let found = self.decoded::<Hold>(Prefix::Hold);
-        let found: BTreeMap<_, _> = found.map(|(key, hold)| (key.to_vec(), hold)).collect();
+        let found = self.decoded::<Lock>(Prefix::Lock);
+        let found: BTreeMap<_, _> = found.map(|(key, lock)| (key.to_vec(), lock)).collect();
         assert_eq!(found, expected);
     }
 
-    /// The keys of the holds, after the prefix, that a request has, and whether it writes.
-    fn held_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
+    /// Where the locks of a request are kept, without the prefix, and whether it writes.
+    fn locked_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
         let Some(body) = self.body_of(live) else { return Vec::new() };
         touched_keys(&body.reads, &body.journal)
             .into_iter()
-            .map(|one| (hold_key(live.namespace(), one.key)[1..].to_vec(), one.written))
+            .map(|one| (lock_key(live.namespace(), one.key)[1..].to_vec(), one.written))
             .collect()
     }
 
@@ -180,7 +181,7 @@ impl World {
                 .map(|(_, body)| body);
         }
         let mut parts: Vec<_> =
-            self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name)).collect();
+            self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name)).collect();
         parts.sort_unstable();
         let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
         Some(ExecutionResponse::try_from_slice(&whole).unwrap())
@@ -188,7 +189,7 @@ impl World {
 
     /// What a namespace is charged for is what it takes.
     fn audit_namespaces(&self) {
-        for (account_id, account) in self.decoded::<Account>(Prefix::Namespace) {
+        for (account_id, account) in self.decoded::<Namespace>(Prefix::Namespace) {
             let account_id: AccountId = std::str::from_utf8(account_id).unwrap().parse().unwrap();
             let own = owned(&account_id);
             let entries = [Prefix::Value, Prefix::Meta, Prefix::KeySlot]
@@ -211,17 +212,17 @@ impl World {
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
-            Prefix::Part,
+            Prefix::ResponsePart,
             Prefix::LiveSlot,
             Prefix::LivePosition,
             Prefix::Namespace,
             Prefix::Value,
             Prefix::Meta,
             Prefix::KeySlot,
-            Prefix::Hold,
+            Prefix::Lock,
             Prefix::Code,
-            Prefix::Upload,
-            Prefix::Chunk,
+            Prefix::Publication,
+            Prefix::CodePart,
             Prefix::Retired,
             Prefix::Claimable,
         ];
@@ -253,13 +254,13 @@ impl World {
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
         let live = &self.live_requests()[&request_id];
-        let own: Vec<_> = self.held_by(live).into_iter().map(|(key, _)| key).collect();
-        let held = self.entries(Prefix::Hold).filter(|(key, _)| own.iter().any(|one| one == key));
-        let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
+        let own: Vec<_> = self.locked_by(live).into_iter().map(|(key, _)| key).collect();
+        let locks = self.entries(Prefix::Lock).filter(|(key, _)| own.iter().any(|one| one == key));
+        let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)
             .chain(listed)
-            .chain(held)
+            .chain(locks)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
             .sum()
     }

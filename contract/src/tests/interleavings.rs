@@ -28,7 +28,7 @@ const LARGE: u32 = 300_000;
 const ZERO: NearToken = NearToken::ZERO;
 const HEIR: &str = "heir.near";
 
-/// A module that comes in two pieces.
+/// A module that comes in two parts.
 fn large_code() -> Vec<u8> {
     vec![5; 20_000]
 }
@@ -52,7 +52,7 @@ enum Act {
     Govern { what: usize, worker: usize },
     Vanish { who: usize },
     Gift { from: usize, to: usize, only: bool },
-    Pieces { dapp: usize, second: bool, wrong: bool },
+    CodePart { dapp: usize, second: bool, wrong: bool },
     Retire { dapp: usize },
     Stranger { who: usize, what: usize },
     Handover { what: usize },
@@ -85,7 +85,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => (n(9), n(4)).prop_map(|(what, worker)| Act::Govern { what, worker }),
         1 => n(8).prop_map(|who| Act::Vanish { who }),
         1 => (n(3), n(3), any::<bool>()).prop_map(|(from, to, only)| Act::Gift { from, to, only }),
-        1 => (n(3), any::<bool>(), any::<bool>()).prop_map(|(dapp, second, wrong)| Act::Pieces { dapp, second, wrong }),
+        1 => (n(3), any::<bool>(), any::<bool>()).prop_map(|(dapp, second, wrong)| Act::CodePart { dapp, second, wrong }),
         1 => n(3).prop_map(|dapp| Act::Retire { dapp }),
         2 => (n(8), n(STRANGERS)).prop_map(|(who, what)| Act::Stranger { who, what }),
         1 => n(4).prop_map(|what| Act::Handover { what }),
@@ -194,7 +194,7 @@ impl History {
         *self.settled.entry(*request_id).or_default() += 1;
         assert_eq!(fee.saturating_add(*refund), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
-        assert_ne!(*outcome, Outcome::StorageConflict, "held keys cannot change");
+        assert_ne!(*outcome, Outcome::StorageConflict, "locked keys cannot change");
         let body = self.staged.remove(request_id);
         if let Outcome::Completed { .. } = outcome {
             let model = self.model.entry(namespace).or_default();
@@ -370,7 +370,7 @@ impl History {
                     c.storage_deposit(Some(to), Some(only)).map(drop)
                 });
             }
-            Act::Pieces { dapp, second, wrong } => self.publish_piece(DAPPS[dapp], second, wrong),
+            Act::CodePart { dapp, second, wrong } => self.publish_part(DAPPS[dapp], second, wrong),
             Act::Retire { dapp } => {
                 self.call(DAPPS[dapp], NearToken::from_millinear(2), |c| {
                     c.retire_code(Hash32::of(CODE))
@@ -453,7 +453,7 @@ impl History {
         let mut config = config();
         match what {
             0 => self.call(self.owner, ZERO, |c| c.pause()),
-            1 | 2 => self.call(self.owner, ZERO, |c| c.resume()),
+            1 | 2 => self.call(self.owner, ZERO, |c| c.unpause()),
             3 => self.call(self.owner, ZERO, |c| c.remove_worker(worker)),
             4 | 5 => self.call(self.owner, ZERO, |c| c.register_worker(worker, None)),
             6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
@@ -466,13 +466,13 @@ impl History {
         };
     }
 
-    fn publish_piece(&mut self, by: &str, second: bool, wrong: bool) {
+    fn publish_part(&mut self, by: &str, second: bool, wrong: bool) {
         let code = large_code();
         let hash = if wrong { Hash32::of(b"other") } else { Hash32::of(&code) };
         let (offset, range) = if second { (17_000, 17_000..20_000) } else { (0, 0..17_000) };
-        let chunk = code[range].to_vec();
+        let part = code[range].to_vec();
         let deposit = NearToken::from_millinear(if wrong { 172 } else { 300 });
-        self.call(by, deposit, |c| c.publish_code(hash, 20_000, offset, chunk));
+        self.call(by, deposit, |c| c.publish_code(hash, 20_000, offset, part));
     }
 
     /// What only the owner or the contract itself may do, done by somebody else, changes nothing.
@@ -492,7 +492,7 @@ impl History {
             5 => self.call(by, ZERO, |c| c.propose_owner(me)),
             6 => self.call(by, ZERO, |c| c.accept_owner()),
             7 => self.call(by, ZERO, |c| c.pause()),
-            8 => self.call(by, ZERO, |c| c.resume()),
+            8 => self.call(by, ZERO, |c| c.unpause()),
             9 => self.call(by, ZERO, |c| c.set_config(config())),
             10 => self.call(by, ZERO, |c| c.register_worker(me, None)),
             11 => self.call(by, ZERO, |c| c.suspend_worker(me, false)),

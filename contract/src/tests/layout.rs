@@ -67,9 +67,9 @@ fn every_kind() -> World {
     world.call("dapp.near", ZERO, |c| c.storage_set("key".into(), "value".into())).unwrap();
     let code = vec![7; 20_000];
     for (hash, total) in [(Hash32::of(&code), 20_000), (Hash32::of(b"part"), 30_000)] {
-        let chunk = code.clone();
+        let part = code.clone();
         world
-            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
+            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, part))
             .unwrap();
     }
     let retired = vec![8; 100];

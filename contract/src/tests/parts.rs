@@ -233,7 +233,7 @@ fn an_unfinished_body_goes_with_its_request_however_that_ends() {
             assert_eq!(end(&mut world), expected);
             world.deliver_transfers();
             world.audit();
-            assert!(world.entries(crate::store::Prefix::Part).next().is_none());
+            assert!(world.entries(crate::store::Prefix::ResponsePart).next().is_none());
         }
     }
     // And one that is complete, whose callback failed.

@@ -17,7 +17,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{CodeError, ContractError, Hold, MoneyError, NamespaceError, Pot};
+use crate::{CodeError, ContractError, Lock, MoneyError, NamespaceError, Pot};
 
 /// One error of every variant. A variant that is left out does not compile.
 macro_rules! every {
@@ -115,7 +115,7 @@ fn code_errors() -> Vec<CodeError> {
         Size { found: 0 }
         Total { found: 1, expected: 2 }
         Offset { found: 1, expected: 2 }
-        Chunk { found: 1, rest: 2 }
+        Part { found: 1, rest: 2 }
         Hash { found: Hash32::default() }
         Deposit { found: one, needed: two, bytes: 1 }
         NotThePublisher { found: id("a.near"), expected: id("p.near") }
@@ -128,7 +128,7 @@ fn namespace_errors() -> Vec<NamespaceError> {
     let (account_id, one, two) = (id("a.near"), NearToken::from_near(1), NearToken::from_near(2));
     let mut all = every! { NamespaceError:
         NotRegistered { account_id: account_id.clone() }
-        Held { key: "k".into(), by: Hold::Writer(1) }
+        Locked { key: "k".into(), by: Lock::Writer(1) }
         Unpaid { account_id: account_id.clone(), used_bytes: 2, paid_bytes: 1, deposit: one }
         Registration { found: one, needed: two }
         Withdrawal { found: two, available: one }

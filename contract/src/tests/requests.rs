@@ -288,7 +288,7 @@ fn a_pause_stops_new_requests_only() {
     world.deliver_transfers();
     world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     world.audit();
-    world.owner(|c| c.resume());
+    world.owner(|c| c.unpause());
     world.request("dapp.near", &request("new"));
 }
 

@@ -9,7 +9,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{ContractError, Hold, NamespaceError, StorageBalance, StorageBalanceBounds};
+use crate::{ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -213,8 +213,8 @@ fn two_requests_over_one_key_cannot_lose_an_update() {
     world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
     // Both were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
-    let held = refusal(second, Reason::KeyLocked { key: "count".into() });
-    assert_eq!(world.resolve(W, &stale).unwrap_err(), held);
+    let locked = refusal(second, Reason::KeyLocked { key: "count".into() });
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), locked);
     world.settle(first);
     let changed = refusal(second, Reason::ReadConflict { key: "count".into() });
     assert_eq!(world.resolve(W, &stale).unwrap_err(), changed);
@@ -251,25 +251,25 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
         world.audit();
     }
     let writer = body(c, &[], &[("config", Some("w"))]);
-    let held = refusal(c, Reason::KeyLocked { key: "config".into() });
-    let by = |by| NamespaceError::Held { key: "config".into(), by };
+    let locked = refusal(c, Reason::KeyLocked { key: "config".into() });
+    let by = |by| NamespaceError::Locked { key: "config".into(), by };
     let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
     for readers in [2, 1] {
-        assert_eq!(world.resolve(W, &writer).unwrap_err(), held);
+        assert_eq!(world.resolve(W, &writer).unwrap_err(), locked);
         let error = direct(&mut world).unwrap_err();
-        assert_eq!(error, by(Hold::Readers(readers)).into());
-        assert!(error.to_string().contains("held until"), "{error}");
+        assert_eq!(error, by(Lock::Readers(readers)).into());
+        assert!(error.to_string().contains("locked until"), "{error}");
         let settled = if readers == 2 { a } else { b };
         assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
         world.audit();
     }
     // Now it has the key alone, and a reader waits.
     world.resolve(W, &writer).unwrap();
-    assert_eq!(direct(&mut world).unwrap_err(), by(Hold::Writer(c)).into());
+    assert_eq!(direct(&mut world).unwrap_err(), by(Lock::Writer(c)).into());
     let d = world.request(DAPP, &request("d"));
     let reader = body(d, &[("config", Some("v"))], &[]);
-    let held = refusal(d, Reason::KeyLocked { key: "config".into() });
-    assert_eq!(world.resolve(W, &reader).unwrap_err(), held);
+    let locked = refusal(d, Reason::KeyLocked { key: "config".into() });
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), locked);
     world.settle(c);
     // What it read has changed: it is executed again, and no update is lost.
     let changed = refusal(d, Reason::ReadConflict { key: "config".into() });
@@ -285,8 +285,8 @@ fn of_two_that_read_what_the_other_writes_one_waits() {
     let [a, b] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
     world.resolve(W, &body(a, &[("x", None), ("y", None)], &[("x", Some("1"))])).unwrap();
     let skewed = body(b, &[("x", None), ("y", None)], &[("y", Some("1"))]);
-    let held = refusal(b, Reason::KeyLocked { key: "x".into() });
-    assert_eq!(world.resolve(W, &skewed).unwrap_err(), held);
+    let locked = refusal(b, Reason::KeyLocked { key: "x".into() });
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), locked);
     world.settle(a);
     let changed = refusal(b, Reason::ReadConflict { key: "x".into() });
     assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed);
@@ -307,24 +307,24 @@ fn the_balances_are_those_of_near_contract_standards() {
 }
 
 #[test]
-fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
+fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
     let mut world = funded();
     for swept in [false, true] {
         let request_id = world.request(DAPP, &request("x"));
         world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
             let by = match key {
-                "read" => Hold::Readers(1),
-                _ => Hold::Writer(request_id),
+                "read" => Lock::Readers(1),
+                _ => Lock::Writer(request_id),
             };
-            let held = NamespaceError::Held { key: key.into(), by };
+            let locked = NamespaceError::Locked { key: key.into(), by };
             assert_eq!(
                 set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(),
-                held.clone().into()
+                locked.clone().into()
             );
             let error =
                 world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap_err();
-            assert_eq!(error, held.into());
+            assert_eq!(error, locked.into());
         }
         set(&mut world, DAPP, NearToken::ZERO, "free", "mine").unwrap();
         if swept {
@@ -348,13 +348,13 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
 }
 
 #[test]
-fn a_namespace_with_a_held_key_is_not_closed() {
+fn a_namespace_with_a_locked_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
     let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Held { key: "k".into(), by: Hold::Readers(1) }.into());
+    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by: Lock::Readers(1) }.into());
     world.audit();
 }
 

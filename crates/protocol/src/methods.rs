@@ -76,7 +76,7 @@ methods! {
     /// The owner stops new requests.
     PAUSE = "pause",
     /// The owner lets new requests in again.
-    RESUME = "resume",
+    UNPAUSE = "unpause",
     /// The owner offers the ownership to another account.
     PROPOSE_OWNER = "propose_owner",
     /// The account that was offered the ownership takes it.

@@ -172,8 +172,8 @@ pub enum StorageCheck {
     Fits,
     /// This key was read and has changed since.
     Conflict(Bytes),
-    /// This key is held by a response that is staged for another request.
-    Held(Bytes),
+    /// This key is locked by the staged response of another request.
+    Locked(Bytes),
     /// The namespace's owner has not paid for this many more bytes, or more than [`MAX_REPLACED_BYTES`] bytes of values
     /// are to be replaced at once.
     Exhausted {

@@ -51,7 +51,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
     let body = answer.body;
     let outcome = match &answer.storage {
         StorageCheck::Fits => Outcome::of_response(body),
-        StorageCheck::Conflict(_) | StorageCheck::Held(_) => Outcome::StorageConflict,
+        StorageCheck::Conflict(_) | StorageCheck::Locked(_) => Outcome::StorageConflict,
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
     // The maximum was computed with the same prices when the request was accepted, so this cannot

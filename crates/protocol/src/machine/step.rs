@@ -123,10 +123,10 @@ impl LiveRequest {
             }
         };
         match storage {
-            StorageCheck::Held(key) if self.approvals == 1 => {
+            StorageCheck::Locked(key) if self.approvals == 1 => {
                 return Err(self.refuse(Reason::KeyLocked { key: key.clone() }));
             }
-            StorageCheck::Held(_) => {
+            StorageCheck::Locked(_) => {
                 // The body may come again. It is public now, so no other worker may commit to it.
                 if !self.public_digests.contains(&digest) {
                     self.public_digests.push(digest);

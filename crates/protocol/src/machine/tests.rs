@@ -239,15 +239,15 @@ fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
 }
 
 #[test]
-fn a_changed_or_held_key_refuses_the_answer_while_there_is_time() {
+fn a_changed_or_locked_key_refuses_the_answer_while_there_is_time() {
     let body = response::sample(7);
     let key = Bytes::from("k");
     let conflict =
         check_and_submit(sample(), "w.near", &body, StorageCheck::Conflict(key.clone()), IN_TIME);
     assert_eq!(conflict.unwrap_err(), refused(Reason::ReadConflict { key: key.clone() }));
-    let held =
-        check_and_submit(sample(), "w.near", &body, StorageCheck::Held(key.clone()), IN_TIME);
-    assert_eq!(held.unwrap_err(), refused(Reason::KeyLocked { key }));
+    let locked =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Locked(key.clone()), IN_TIME);
+    assert_eq!(locked.unwrap_err(), refused(Reason::KeyLocked { key }));
 }
 
 #[test]
@@ -383,14 +383,14 @@ fn commitments_to_an_outdated_truth_are_void() {
 }
 
 #[test]
-fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
+fn a_body_that_must_wait_for_a_locked_key_is_public_and_gets_no_more_support() {
     let body = response::sample(7);
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
-    let held = StorageCheck::Held("k".into());
+    let locked = StorageCheck::Locked("k".into());
     let mut request = request;
     for _ in 0..2 {
-        let step = check_and_submit(request, "a.near", &body, held.clone(), IN_TIME).unwrap();
+        let step = check_and_submit(request, "a.near", &body, locked.clone(), IN_TIME).unwrap();
         let (next, effects) = live(step);
         assert!(effects.is_empty() && next.phase == Phase::Pending);
         request = next;
@@ -467,7 +467,7 @@ proptest! {
         let checks = [
             StorageCheck::Fits,
             StorageCheck::Conflict("k".into()),
-            StorageCheck::Held("k".into()),
+            StorageCheck::Locked("k".into()),
             StorageCheck::Exhausted { needed: 1, available: 0 },
         ];
         let truth = response::sample(7);

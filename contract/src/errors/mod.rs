@@ -1,4 +1,8 @@
-//! Why a call is refused. Each error says what was found and what is expected; nothing has changed.
+//! Why the contract does not take a call. Each error says what was found and what is expected; nothing
+//! has changed.
+
+mod code;
+mod namespace;
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
@@ -6,123 +10,137 @@ use outlayer_protocol::{
     validation::RequestError,
 };
 
-use crate::{CodeError, LAYOUT, MoneyError, NamespaceError};
+pub use code::CodeError;
+pub use namespace::NamespaceError;
 
-/// An error of a method.
+use crate::{LAYOUT, MoneyError};
+
+/// The error of a method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
     /// A callback was called from outside.
     #[error("only {expected} itself may call this method, found {found}")]
     Private {
-        /// The caller.
+        /// The account that called.
         found: AccountId,
-        /// The contract.
+        /// The contract's own account.
         expected: AccountId,
     },
-    /// A method of the owner was called by somebody else.
+    /// A method of the owner was called by another account.
     #[error("only the owner {expected} may call this method, found {found}")]
     NotTheOwner {
-        /// The caller.
+        /// The account that called.
         found: AccountId,
         /// The owner.
         expected: AccountId,
     },
     /// The ownership was not offered to the caller.
-    #[error("{found} cannot become the owner: the ownership is offered to {}", expected.as_ref().map_or("nobody", |id| id.as_str()))]
+    #[error(
+        "{found} cannot become the owner: the ownership is offered to {}",
+        expected.as_ref().map_or("nobody", |id| id.as_str())
+    )]
     NotTheProposedOwner {
-        /// The caller.
+        /// The account that called.
         found: AccountId,
-        /// To whom it is offered.
+        /// The account to which the ownership is offered, if it is offered.
         expected: Option<AccountId>,
     },
-    /// New requests are refused.
+    /// The contract takes no new requests.
     #[error(
         "the contract is paused: no new request is taken; those that live are settled as always"
     )]
     Paused,
     /// The contract's own money does not cover its own storage.
     #[error(
-        "the contract takes nothing on: its own money is {} yoctoNEAR, its own storage needs {}; send it the difference",
-        found.as_yoctonear(), needed.as_yoctonear()
+        "the contract takes nothing on: its own money is {} yoctoNEAR, its own storage needs {}; \
+         send it the difference",
+        found.as_yoctonear(),
+        needed.as_yoctonear()
     )]
     Stake {
-        /// What belongs to nobody else.
+        /// The part of the balance that belongs to no pot.
         found: NearToken,
-        /// What its own bytes cost.
+        /// What the contract's own bytes cost.
         needed: NearToken,
     },
-    /// The configuration is out of bounds.
+    /// A number of the configuration is out of bounds.
     #[error("{what} is {found}, expected {least} to {most}")]
     Config {
-        /// Which number.
+        /// The name of the number.
         what: &'static str,
         /// Its value.
         found: u128,
-        /// The least that is allowed.
+        /// The least value that is allowed.
         least: u128,
-        /// The most that is allowed.
+        /// The largest value that is allowed.
         most: u128,
     },
     /// No upgrade is announced.
     #[error("no upgrade is announced: call propose_upgrade first")]
     NoUpgrade,
-    /// The code is not the one announced.
+    /// The code is not the announced code.
     #[error("the code has the SHA-256 {found}, announced is {expected}")]
     UpgradeCode {
-        /// Of the code.
+        /// The SHA-256 of the code.
         found: Hash32,
-        /// Announced.
+        /// The SHA-256 that was announced.
         expected: Hash32,
     },
-    /// Requests may be live that were made before the upgrade was announced.
+    /// Requests may still live that were made before the upgrade was announced.
     #[error("the upgrade may be made from block {from_height} on, this is block {height}")]
     UpgradeTooEarly {
-        /// Now.
+        /// The height of the current block.
         height: u64,
-        /// From when on.
+        /// The first height at which the upgrade may be made.
         from_height: u64,
     },
     /// The state has a layout that this code cannot migrate.
     #[error("the state has the layout {found:?}, this code knows {LAYOUT}")]
     Layout {
-        /// Its number, if there is one.
+        /// The number of the layout; `None` when the state is too short to have one.
         found: Option<u16>,
     },
-    /// Requests are live whose records the code cannot read.
+    /// Requests are live whose records the new code cannot read.
     #[error(
-        "{found} requests are live, and this code reads their records no more: pause, wait until they have ended, upgrade then"
+        "{found} requests are live, and this code reads their records no more: pause, wait until \
+         they have ended, upgrade then"
     )]
     LiveRequests {
-        /// How many.
+        /// How many requests are live.
         found: u32,
     },
-    /// There are no more ids.
+    /// All request ids have been given.
     #[error("there have been 2^64 requests: no id is left")]
     NoMoreIds,
     /// The request is out of bounds.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// An amount does not fit.
+    /// An amount does not fit into 128 bits.
     #[error(transparent)]
     Pricing(#[from] PricingError),
     /// Too little was attached to a request.
     #[error(
-        "{} yoctoNEAR attached, {} needed: {} for the execution at the most, and {} for its storage, which is returned",
-        found.as_yoctonear(), needed.as_yoctonear(), max_fee.as_yoctonear(), storage_reserve.as_yoctonear()
+        "{} yoctoNEAR attached, {} needed: {} for the execution at the most, and {} for its \
+         storage, which is returned",
+        found.as_yoctonear(),
+        needed.as_yoctonear(),
+        max_fee.as_yoctonear(),
+        storage_reserve.as_yoctonear()
     )]
     Deposit {
         /// What was attached.
         found: NearToken,
         /// What is needed.
         needed: NearToken,
-        /// For the execution.
+        /// The most that the execution can cost, which is part of it.
         max_fee: NearToken,
-        /// For its storage.
+        /// The reserve for the request's storage, which is the rest of it.
         storage_reserve: NearToken,
     },
     /// Too little gas was attached to a request.
     #[error(
-        "{found} attached, {needed} needed: the settlement's gas is set aside when the request is made"
+        "{found} attached, {needed} needed: the settlement's gas is set aside when the request is \
+         made"
     )]
     Gas {
         /// What was attached.
@@ -130,83 +148,85 @@ pub enum ContractError {
         /// What is needed.
         needed: Gas,
     },
-    /// The node gave no identity of the yield.
+    /// The node's name for the yield does not have 32 bytes.
     #[error("the node's data id of the yield has {found} bytes, expected 32")]
     DataId {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
     },
     /// The request was never made.
     #[error("request {request_id} does not exist: the next one will be {next}")]
     UnknownRequest {
-        /// The request.
+        /// The id that was asked for.
         request_id: RequestId,
-        /// The id of the next request.
+        /// The id that the next request will have.
         next: RequestId,
     },
-    /// The request was made, and is over.
+    /// The request was settled before.
     #[error("request {request_id} is settled already")]
     Settled {
-        /// The request.
+        /// The id of the request.
         request_id: RequestId,
     },
-    /// The machine refuses the step.
+    /// The request does not take the step.
     #[error(transparent)]
     Refusal(#[from] Refusal),
-    /// The yield cannot be resumed any more.
+    /// There is no yield to resume any more.
     #[error(
-        "request {request_id} came to its end before this: the yield is gone, its callback settles the request"
+        "request {request_id} came to its end before this: the yield is gone, its callback settles \
+         the request"
     )]
     YieldGone {
-        /// The request.
+        /// The id of the request.
         request_id: RequestId,
     },
-    /// What has come in parts is no body.
+    /// The parts together are not a response.
     #[error("request {request_id}: the body that came in parts is no response: {reason}")]
     Body {
-        /// The request.
+        /// The id of the request.
         request_id: RequestId,
-        /// What the decoder says.
+        /// The error of the borsh decoder.
         reason: String,
     },
-    /// The caller is no worker.
+    /// The caller is not a worker.
     #[error("{found} is not a registered worker")]
     NotAWorker {
-        /// The account.
+        /// The account that is not registered.
         found: AccountId,
     },
     /// The worker is suspended.
     #[error("the worker {found} is suspended by the owner")]
     Suspended {
-        /// The worker.
+        /// The worker's account.
         found: AccountId,
     },
     /// A worker's metadata is too long.
     #[error("the metadata has {found} bytes, expected at most {max}")]
     Metadata {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
-        /// What is allowed.
+        /// The most that is allowed, bytes.
         max: usize,
     },
-    /// Nothing is due to the caller.
+    /// The contract owes the caller nothing.
     #[error("nothing is due to {account_id}")]
     NothingDue {
-        /// The caller.
+        /// The account that called.
         account_id: AccountId,
     },
-    /// An error of published code.
+    /// Something is wrong with published code.
     #[error("code {hash}: {error}")]
     Code {
-        /// The code.
+        /// The SHA-256 of the code.
         hash: Hash32,
-        /// The error.
+        /// What is wrong.
+        #[source]
         error: CodeError,
     },
-    /// An error of a storage namespace.
+    /// Something is wrong with a change to a storage namespace.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
-    /// The books do not allow it.
+    /// The books do not allow a movement of money.
     #[error(transparent)]
     Money(#[from] MoneyError),
 }
