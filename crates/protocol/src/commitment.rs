@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Hash32;
 
+/// How many commitments a request takes for each approval that it asks for.
+pub(crate) const COMMITMENTS_PER_APPROVAL: u8 = 3;
+
 /// A worker's promise that its execution gave a certain digest, made before any body was public.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -16,8 +19,8 @@ pub struct Commitment {
     pub hash: Hash32,
 }
 
-/// What a worker commits to before any body is public: `sha256(digest || worker_id)`. The account in
-/// it makes a copied commitment worthless.
+/// What a worker commits to before any body is public: `sha256(digest || worker_id)`. The account
+/// in it makes a copied commitment worthless.
 pub fn commitment(digest: &Hash32, worker_id: &AccountId) -> Hash32 {
     Hash32::of_parts(&[&digest.0, worker_id.as_bytes()])
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     ExecutionRequest, ResourceLimits,
+    commitment::COMMITMENTS_PER_APPROVAL,
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
     upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
@@ -10,21 +11,22 @@ use crate::{
 /// Bytes of contract state that the lock of one key takes: a hash as the trie key, its prefix, the
 /// request's id, and the 40 bytes that NEAR adds to every entry.
 const LOCK_BYTES: u64 = 32 + 16 + 8 + 40;
-/// Bytes of commitments for each approval asked for. Three are kept, each of them a worker's account
-/// id with its length and a hash. Every one of those workers can be among the winners of a staged
-/// response, and have a disputed digest.
-const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64) + 32);
-/// Bytes of a live request's record apart from its texts, with what NEAR adds to its entries (record,
-/// input, staged response, place in the list of live requests), for the longest account ids.
+/// Bytes of commitments for each approval asked for. Each is a worker's account id with its length
+/// and a hash. Every one of those workers can be among the winners of a staged response, and have a
+/// disputed digest.
+const COMMITMENT_BYTES: u64 = COMMITMENTS_PER_APPROVAL as u64 * ((4 + 64 + 32) + (4 + 64) + 32);
+/// Bytes of a live request's record apart from its texts, with what NEAR adds to its entries
+/// (record, input, staged response, place in the list of live requests), for the longest account
+/// ids.
 const RECORD_BYTES: u64 = 1_500;
-/// Bytes of the encoding of one read or journal entry in a staged response, apart from key and value:
-/// lengths, tags, a hash.
+/// Bytes of the encoding of one read or journal entry in a staged response, apart from key and
+/// value: lengths, tags, a hash.
 const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
 /// Bytes of the encoding of a response apart from its output, reason, reads and journal: ids, tags,
 /// lengths, a hash.
 const BODY_BYTES: u64 = 128;
-/// Bytes of one part of a response apart from its content: its key and the 40 bytes that NEAR adds to
-/// every entry.
+/// Bytes of one part of a response apart from its content: its key and the 40 bytes that NEAR adds
+/// to every entry.
 const PART_ENTRY_BYTES: u64 = 16 + 40;
 
 /// Bytes of the encoding of the largest response within `limits`.
@@ -34,8 +36,8 @@ pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
     BODY_BYTES + u64::from(limits.output_bytes) + MAX_REASON_BYTES as u64 + reads + writes
 }
 
-/// Bytes that the largest response within `limits` takes besides its content when it comes in parts;
-/// 0 where it is so small that it comes whole.
+/// Bytes that the largest response within `limits` takes besides its content when it comes in
+/// parts; 0 where it is so small that it comes whole.
 fn upload_bytes(limits: &ResourceLimits) -> u64 {
     let body = max_body_bytes(limits);
     if body <= u64::from(MIN_PART_BYTES) {
@@ -44,8 +46,8 @@ fn upload_bytes(limits: &ResourceLimits) -> u64 {
     most_parts(body) * PART_ENTRY_BYTES + UPLOAD_BYTES + MOST_FORMER as u64 * (4 + 64)
 }
 
-/// The most bytes of contract state that a request can take while it lives: record, input, the largest
-/// response (whole or in parts), locks, commitments.
+/// The most bytes of contract state that a request can take while it lives: record, input, the
+/// largest response (whole or in parts), locks, commitments.
 pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
     let limits = &request.limits;
     let texts =
@@ -73,7 +75,8 @@ mod tests {
     };
 
     proptest! {
-        /// The staged response (in borsh) and its locks fit into the reserve besides everything else.
+        /// The staged response (in borsh) and its locks fit into the reserve besides everything
+        /// else.
         #[test]
         fn the_largest_response_fits_into_the_reserve(
             reads in 0u32..40,

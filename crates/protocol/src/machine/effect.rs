@@ -54,8 +54,8 @@ pub enum Effect<'a> {
         /// The writes and removals.
         journal: &'a [JournalEntry],
     },
-    /// Delete the request's record and input, and the staged response, whole or in parts; unlock its
-    /// keys; and note that the request no longer needs its code.
+    /// Delete the request's record and input, and the staged response, whole or in parts; unlock
+    /// its keys; and note that the request no longer needs its code.
     Delete {
         /// The request that has ended.
         request_id: RequestId,

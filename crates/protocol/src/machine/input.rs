@@ -9,8 +9,8 @@ use crate::{ExecutionResponse, Hash32, storage::StorageCheck};
 pub struct Body<'a> {
     /// The response itself.
     pub response: &'a ExecutionResponse,
-    /// SHA-256 of the response's output. The caller computes it: on chain, a host function does that
-    /// at a fraction of the cost of Wasm.
+    /// SHA-256 of the response's output. The caller computes it: on chain, a host function does
+    /// that at a fraction of the cost of Wasm.
     pub output_hash: Hash32,
 }
 

@@ -1,17 +1,20 @@
 //! The life of a request as a pure transition function.
 //!
 //! ```text
-//! Pending -> Staged -> settled          a worker answered (Resolve, after a Part or more if it is large; then Deliver)
-//! Pending -> Cancelling -> settled      the requester took it back (Cancel, then Deliver)
-//! Pending -> settled                    nobody answered (Deliver of a timeout)
-//! Staged or Cancelling -> settled       as TimedOut, where a network lets a timeout overtake a resume
-//! any -> settled                        as TimedOut, by Sweep, when the callback failed
+//! Pending -> Staged -> settled       a worker answered (Resolve, or the last part of a body; then
+//!                                    Deliver)
+//! Pending -> Cancelling -> settled   the request was cancelled (Cancel, then Deliver)
+//! Pending -> settled                 nobody answered (Deliver of a timeout)
+//! Staged, Cancelling -> settled      as TimedOut, where a network lets a timeout overtake a resume
+//! any -> settled                     as TimedOut, by Sweep, when the callback failed
 //! ```
 //!
-//! "Settled" means that the record is deleted and only events remain. [`LiveRequest::step`] says what may
-//! happen and what follows from it; the contract carries the effects out and decides nothing itself. Nothing is paid,
-//! written or refunded before `Deliver` or `Sweep`.
+//! "Settled" means that the record is deleted and only events remain. [`LiveRequest::step`] and
+//! [`LiveRequest::take_part`] say which steps a request takes and what follows. The contract
+//! carries the effects out and decides nothing itself. Nothing is paid, written or refunded before
+//! `Deliver` or `Sweep`.
 
+mod agreement;
 mod effect;
 mod input;
 mod refusal;

@@ -2,6 +2,7 @@
 
 use near_account_id::AccountId;
 
+use super::{LiveRequest, Phase};
 use crate::{Bytes, Hash32, RefusalCode, RequestId, response::ResponseError, upload::UploadError};
 
 /// The machine does not take a step. The request stays as it was.
@@ -170,5 +171,27 @@ impl Reason {
             Self::NotTheRequester { .. } => RefusalCode::NotTheRequester,
             Self::TooEarlyToSweep { .. } => RefusalCode::TooEarlyToSweep,
         }
+    }
+}
+
+impl LiveRequest {
+    /// The refusal of a step for this reason.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>) -> Refusal {
+        Refusal { request_id: self.id(), reason: reason.into() }
+    }
+
+    /// Checks that the request still waits for an answer at this height.
+    pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
+        let reason = match &self.phase {
+            Phase::Staged { digest, worker_id, .. } => {
+                Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
+            }
+            Phase::Cancelling => Reason::AlreadyCancelled,
+            Phase::Pending if self.is_expired(height) => {
+                Reason::Expired { deadline: self.terms.deadline, height }
+            }
+            Phase::Pending => return Ok(()),
+        };
+        Err(self.refuse(reason))
     }
 }

@@ -109,8 +109,8 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
     }
 }
 
-/// Divides the fee. What does not divide evenly goes to `preferred` if it is one of the workers, and
-/// to the first of them otherwise.
+/// Divides the fee. What does not divide evenly goes to `preferred` if it is one of the workers,
+/// and to the first of them otherwise.
 fn pay<'a>(
     request: &LiveRequest,
     fee: NearToken,

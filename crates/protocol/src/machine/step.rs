@@ -3,27 +3,17 @@
 use near_account_id::AccountId;
 
 use super::{
-    Body, Commitment, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, settle,
-    upload::LastPart,
+    Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, agreement::Support, settle,
 };
-use crate::{
-    ExecutionRecord, Hash32, ResumePayload,
-    commitment::commitment,
-    events::{Event, ExecutionDisputed},
-    storage::StorageCheck,
-};
+use crate::{ExecutionRecord, Hash32, ResumePayload, storage::StorageCheck};
 
-/// Commitments kept for a request of `approvals`: enough that some may lie.
-pub(super) fn most_commitments(approvals: u8) -> usize {
-    usize::from(approvals).saturating_mul(3)
-}
-
-/// How many commitments support a digest.
-pub(super) enum Support {
-    /// These workers are enough, or none are asked for and this one submits.
-    Enough(Vec<AccountId>),
-    /// These are too few.
-    TooFew(Vec<AccountId>),
+/// What the last part of a body brings to its submission.
+#[derive(Clone, Debug)]
+pub(super) struct LastPart<'a> {
+    /// The digest that the parts announced.
+    pub(super) digest: Hash32,
+    /// What follows from taking the part.
+    pub(super) effects: Vec<Effect<'a>>,
 }
 
 impl LiveRequest {
@@ -48,52 +38,6 @@ impl LiveRequest {
                 Ok(settle::timed_out(self, staged))
             }
         }
-    }
-
-    /// The refusal of a step for this reason.
-    pub(super) fn refuse(&self, reason: impl Into<Reason>) -> Refusal {
-        Refusal { request_id: self.id(), reason: reason.into() }
-    }
-
-    /// Checks that the request still waits for an answer at this height.
-    pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
-        let reason = match &self.phase {
-            Phase::Staged { digest, worker_id, .. } => {
-                Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
-            }
-            Phase::Cancelling => Reason::AlreadyCancelled,
-            Phase::Pending if self.is_expired(height) => {
-                Reason::Expired { deadline: self.terms.deadline, height }
-            }
-            Phase::Pending => return Ok(()),
-        };
-        Err(self.refuse(reason))
-    }
-
-    fn commit<'a>(
-        mut self,
-        worker_id: &AccountId,
-        hash: Hash32,
-        height: u64,
-    ) -> Result<Step<'a>, Refusal> {
-        self.open(height)?;
-        let (found, most) = (self.commitments.len(), most_commitments(self.approvals));
-        if self.approvals < 2 {
-            return Err(self.refuse(Reason::CommitmentNotNeeded));
-        }
-        if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
-            return Err(self.refuse(Reason::AlreadyCommitted { worker_id: worker_id.clone() }));
-        }
-        let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
-        if let Some(digest) = self.public_digests.iter().find(copied) {
-            let (worker_id, digest) = (worker_id.clone(), *digest);
-            return Err(self.refuse(Reason::CommitmentToPublicBody { worker_id, digest }));
-        }
-        if found >= most {
-            return Err(self.refuse(Reason::CommitmentsClosed { found, most }));
-        }
-        self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
-        Ok(Step::Live(Box::new(self), Vec::new()))
     }
 
     /// Submits a body to an open request: whole, or completed by its last part.
@@ -157,60 +101,14 @@ impl LiveRequest {
         Ok(Step::Live(Box::new(self), effects))
     }
 
+    /// Forgets the body that comes in parts.
+    pub(super) fn drop_upload<'a>(&mut self) -> Option<Effect<'a>> {
+        let request_id = self.id();
+        self.upload.take().map(|upload| Effect::DropParts { request_id, parts: upload.parts })
+    }
+
     fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {
         Effect::Resume { request_id: self.id(), data_id: self.data_id, payload }
-    }
-
-    /// How many commitments support a body with this digest.
-    pub(super) fn support(
-        &self,
-        digest: Hash32,
-        worker_id: &AccountId,
-    ) -> Result<Support, Refusal> {
-        let (needed, found) = (self.approvals, self.commitments.len());
-        if needed > 1 && found < usize::from(needed) {
-            return Err(self.refuse(Reason::TooFewCommitments { needed, found }));
-        }
-        let winners = self.winners(&digest, worker_id);
-        if winners.is_empty() {
-            return Err(self.refuse(Reason::NobodyCommitted { digest }));
-        }
-        if winners.len() >= usize::from(needed) {
-            return Ok(Support::Enough(winners));
-        }
-        if self.public_digests.contains(&digest) {
-            return Err(self.refuse(Reason::AlreadyDisputed { digest }));
-        }
-        Ok(Support::TooFew(winners))
-    }
-
-    /// The workers that are paid for `digest`: those whose commitments match it, or the submitter
-    /// where no commitments are asked for.
-    fn winners(&self, digest: &Hash32, submitter: &AccountId) -> Vec<AccountId> {
-        if self.approvals < 2 {
-            return vec![submitter.clone()];
-        }
-        self.supporters(digest).into_iter().cloned().collect()
-    }
-
-    /// Drops a body that too few commitments support. The others may still agree on another one: a
-    /// single liar cannot keep a request from being settled.
-    pub(super) fn dispute<'a>(
-        &mut self,
-        digest: Hash32,
-        worker_id: &AccountId,
-        supporters: &[AccountId],
-    ) -> Effect<'a> {
-        self.public_digests.push(digest);
-        let committed = self.commitments.iter().map(|one| one.worker_id.clone());
-        Effect::Emit(Event::ExecutionDisputed(ExecutionDisputed {
-            request_id: self.id(),
-            digest,
-            worker_id: worker_id.clone(),
-            supporters: supporters.to_vec(),
-            opponents: committed.filter(|id| !supporters.contains(id)).collect(),
-            approvals: self.approvals,
-        }))
     }
 
     fn cancel<'a>(mut self, by: &AccountId, height: u64) -> Result<Step<'a>, Refusal> {

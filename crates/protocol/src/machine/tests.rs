@@ -69,7 +69,7 @@ fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
     }
 }
 
-/// Runs the callback with what the phase says was resumed.
+/// Runs the callback with the payload that the phase says the yield was resumed with.
 fn deliver(
     request: LiveRequest,
     body: Option<&ExecutionResponse>,
@@ -98,7 +98,7 @@ fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
     Effect::Resume { request_id: 7, data_id: request.data_id, payload }
 }
 
-/// What deletes the sample with this staged response.
+/// The effect that deletes the sample with this staged response.
 fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
     let published_code = Some(Hash32::of(b"code"));
     Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
@@ -139,9 +139,10 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let applied = Effect::ApplyJournal { namespace: id("dapp.near"), journal: &body.journal };
     assert_eq!(effects[..2], [applied, delete(Some(&body))]);
     assert!(effects.contains(&Effect::CountSettled(id("worker.near"))));
-    assert!(
-        matches!(effects.last(), Some(Effect::Emit(Event::ExecutionCompleted(event))) if event.digest == digest)
-    );
+    let Some(Effect::Emit(Event::ExecutionCompleted(event))) = effects.last() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(event.digest, digest);
 }
 
 #[test]
@@ -172,9 +173,8 @@ fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
     let body = response::sample(7);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
     let error = submit(request.clone(), "other.near", &body, IN_TIME).unwrap_err();
-    assert!(
-        matches!(error.reason, Reason::AlreadyStaged { worker_id, .. } if worker_id == "worker.near")
-    );
+    let Reason::AlreadyStaged { worker_id, .. } = error.reason else { panic!("{error}") };
+    assert_eq!(worker_id, "worker.near");
     let requester = request.context.predecessor_id.clone();
     let error = request.step(Input::Cancel { by: &requester, height: IN_TIME }).unwrap_err();
     assert!(matches!(error.reason, Reason::AlreadyStaged { .. }));
@@ -295,7 +295,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     assert_eq!(error, refused(Reason::TooFewCommitments { needed: 2, found: 1 }));
     let request = commit(request, "liar.near", Hash32::of(b"lie"));
     let request = commit(request, "b.near", truth);
-    // Anyone registered may carry the body: who is paid follows from the commitments.
+    // Any registered worker may submit the body. The commitments decide who is paid.
     let (request, _) = live(submit(request, "carrier.near", &body, IN_TIME).unwrap());
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -328,7 +328,7 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
         (&dispute.supporters[..], &dispute.opponents[..]),
         (&[id("liar.near")][..], &[id("a.near")][..])
     );
-    // What is public may be copied, so it has no more support than it had.
+    // What is public may be copied, so it gets no more support.
     let copycat = id("copycat.near");
     let hash = commitment(&false_digest, &copycat);
     let copied = Input::Commit { worker_id: &copycat, hash, height: IN_TIME };
@@ -340,7 +340,7 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
         submit(request.clone(), "liar.near", &lie, IN_TIME).unwrap_err(),
         refused(Reason::AlreadyDisputed { digest: false_digest })
     );
-    // One liar keeps nobody from agreeing on the truth.
+    // One liar cannot keep the others from agreeing on the truth.
     let request = commit(request, "b.near", truth);
     let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -403,7 +403,7 @@ fn a_body_that_must_wait_for_a_locked_key_is_public_and_gets_no_more_support() {
         request.clone().step(copied).unwrap_err().reason,
         Reason::CommitmentToPublicBody { .. }
     ));
-    // When the key is free it is taken, for those who stood behind it before.
+    // When the key is unlocked the body is taken, for those who had committed to it before.
     let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
     let Phase::Staged { winners, .. } = &request.phase else { panic!("{:?}", request.phase) };
     assert_eq!(*winners, ["a.near", "b.near"].map(id));
@@ -435,7 +435,8 @@ fn at_the_last_height_a_deadline_saturates() {
 enum Act {
     Commit(usize, bool),
     Resolve(usize, bool, usize),
-    /// A part: by whom, whether of the truth, whether the first, and how the namespace stands should it be the last.
+    /// A part: who sends it, whether it is of the truth, whether it is the first, and how it fits
+    /// into the namespace should it be the last.
     Part(usize, bool, bool, usize),
     Cancel(usize),
     Deliver(bool, usize),
@@ -459,116 +460,127 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: a request settles once, every yocto of its deposit goes somewhere, and only
-    /// when it settles; and in the end it can always be settled.
+    /// Whatever happens, and in whatever order, a request settles once, every yocto of its deposit
+    /// goes somewhere, and only when it settles; and in the end it can always be settled.
     #[test]
-    fn every_history_settles_once_and_conserves_the_deposit(acts in acts(), approvals in 1u8..4) {
-        let names = ["dapp.near", "a.near", "b.near", "c.near"].map(id);
-        let checks = [
-            StorageCheck::Fits,
-            StorageCheck::Conflict("k".into()),
-            StorageCheck::Locked("k".into()),
-            StorageCheck::Exhausted { needed: 1, available: 0 },
-        ];
-        let truth = response::sample(7);
-        let mut lie = truth.clone();
-        lie.output = "lie".into();
-        let mut request = LiveRequest { approvals, ..sample() };
-        request.limits.output_bytes = 2 * MIN_PART_BYTES;
-        let deposit = request.deposit().as_yoctonear();
-        let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
-        let mut done = false;
-        for act in acts {
-            let (part, body);
-            let step = match &act {
-                Act::Wait(blocks) => { height += blocks; continue }
-                Act::Commit(who, honest) => {
-                    let digest = digest_of(&request, if *honest { &truth } else { &lie });
-                    let hash = commitment(&digest, &names[*who]);
-                    request.clone().step(Input::Commit { worker_id: &names[*who], hash, height })
-                }
-                Act::Resolve(who, honest, storage) => {
-                    let response = if *honest { &truth } else { &lie };
-                    let storage = checks[*storage].clone();
-                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], body: Body::of(response), storage, height });
-                    if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
-                        staged = Some(response.clone());
+    fn every_history_settles_once_and_conserves_the_deposit(
+        acts in acts(),
+        approvals in 1u8..4,
+    ) {
+        check_history(acts, approvals)?;
+    }
+}
+
+fn check_history(acts: Vec<Act>, approvals: u8) -> Result<(), TestCaseError> {
+    let names = ["dapp.near", "a.near", "b.near", "c.near"].map(id);
+    let checks = [
+        StorageCheck::Fits,
+        StorageCheck::Conflict("k".into()),
+        StorageCheck::Locked("k".into()),
+        StorageCheck::Exhausted { needed: 1, available: 0 },
+    ];
+    let truth = response::sample(7);
+    let mut lie = truth.clone();
+    lie.output = "lie".into();
+    let mut request = LiveRequest { approvals, ..sample() };
+    request.limits.output_bytes = 2 * MIN_PART_BYTES;
+    let deposit = request.deposit().as_yoctonear();
+    let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
+    for act in acts {
+        let (part, body);
+        let mut submitted = None;
+        let step = match &act {
+            Act::Wait(blocks) => {
+                height += blocks;
+                continue;
+            }
+            Act::Commit(who, honest) => {
+                let digest = digest_of(&request, if *honest { &truth } else { &lie });
+                let hash = commitment(&digest, &names[*who]);
+                request.clone().step(Input::Commit { worker_id: &names[*who], hash, height })
+            }
+            Act::Resolve(who, honest, storage) => {
+                let response = if *honest { &truth } else { &lie };
+                submitted = Some(response);
+                let (body, storage) = (Body::of(response), checks[*storage].clone());
+                let input = Input::Resolve { worker_id: &names[*who], body, storage, height };
+                request.clone().step(input)
+            }
+            Act::Part(who, honest, first, storage) => {
+                let response = if *honest { &truth } else { &lie };
+                // What the bytes of the parts are does not matter here.
+                let (offset, length) =
+                    if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
+                part = ResponsePart {
+                    request_id: 7,
+                    digest: digest_of(&request, response),
+                    total_bytes: MIN_PART_BYTES + 1,
+                    offset,
+                    bytes: vec![0; length as usize].into(),
+                };
+                match request.clone().take_part(&names[*who], &part, height) {
+                    Ok(PartTaken::Complete(complete)) => {
+                        let upload = complete.request().upload.as_ref();
+                        prop_assert!(upload.is_some_and(Upload::is_complete));
+                        // A part that is there already submits the whole again.
+                        let kept = if complete.last_bytes().is_empty() { 2 } else { 1 };
+                        prop_assert_eq!(complete.kept_parts(), kept);
+                        submitted = Some(response);
+                        complete.submit(Body::of(response), &checks[*storage])
                     }
-                    step
-                }
-                Act::Part(who, honest, first, storage) => {
-                    let response = if *honest { &truth } else { &lie };
-                    // What the parts hold is the shell's business.
-                    let (offset, length) = if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
-                    part = ResponsePart {
-                        request_id: 7,
-                        digest: digest_of(&request, response),
-                        total_bytes: MIN_PART_BYTES + 1,
-                        offset,
-                        bytes: vec![0; length as usize].into(),
-                    };
-                    match request.clone().take_part(&names[*who], &part, height) {
-                        Ok(PartTaken::Complete(complete)) => {
-                            prop_assert!(complete.request().upload.as_ref().is_some_and(Upload::is_complete));
-                            // A part that is there already submits the whole again.
-                            let kept = if complete.last_bytes().is_empty() { 2 } else { 1 };
-                            prop_assert_eq!(complete.kept_parts(), kept);
-                            let step = complete.submit(Body::of(response), &checks[*storage]);
-                            if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
-                                staged = Some(response.clone());
-                            }
-                            step
-                        }
-                        Ok(PartTaken::Step(step)) => Ok(step),
-                        Err(refusal) => Err(refusal),
-                    }
-                }
-                Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
-                Act::Deliver(resumed, storage) => {
-                    let payload = match &request.phase {
-                        Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
-                        Phase::Cancelling => ResumePayload::Cancel.encode(),
-                        // A yield is delivered once: resumed, or at its deadline.
-                        Phase::Pending if *resumed || height <= request.terms.deadline => continue,
-                        Phase::Pending => [9; 33],
-                    };
-                    body = staged.clone();
-                    let delivery = if *resumed {
-                        let staged = body.as_ref().map(|body| (body, checks[*storage].clone()));
-                        Delivery::Resumed { payload: payload.into(), staged }
-                    } else {
-                        Delivery::TimedOut { staged: body.as_ref() }
-                    };
-                    request.clone().step(Input::Deliver(delivery))
-                }
-                Act::Sweep => request.clone().step(Input::Sweep { staged: None, height }),
-            };
-            match step {
-                Err(_) => {}
-                Ok(Step::Live(next, effects)) => {
-                    prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
-                    // Parts are only ever there of one body, and never beside one that came whole.
-                    let dropped = effects.iter().any(|effect| matches!(effect, Effect::DropParts { .. }));
-                    let whole = effects.iter().any(|effect| matches!(effect, Effect::Stage(_)));
-                    prop_assert!(!whole || next.upload.is_none());
-                    prop_assert!(!whole || dropped == request.upload.is_some());
-                    prop_assert!(next.former_uploaders.len() <= names.len());
-                    request = *next;
-                }
-                Ok(Step::Settled(settlement, effects)) => {
-                    prop_assert_eq!(total_of(&effects), deposit);
-                    prop_assert_eq!(settlement.fee.as_yoctonear() + settlement.refund.as_yoctonear(), deposit);
-                    prop_assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Delete { .. })).count(), 1);
-                    prop_assert!(settlement.outcome != Outcome::TimedOut || settlement.fee.as_yoctonear() == 0);
-                    done = true;
-                    break;
+                    Ok(PartTaken::Step(step)) => Ok(step),
+                    Err(refusal) => Err(refusal),
                 }
             }
-        }
-        if !done {
-            let height = request.terms.sweep_from;
-            let step = request.step(Input::Sweep { staged: staged.as_ref(), height }).unwrap();
-            prop_assert_eq!(total_of(&settled(step).1), deposit);
+            Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
+            Act::Deliver(resumed, storage) => {
+                let payload = match &request.phase {
+                    Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
+                    Phase::Cancelling => ResumePayload::Cancel.encode(),
+                    // A yield is delivered once: resumed, or after its deadline.
+                    Phase::Pending if *resumed || height <= request.terms.deadline => continue,
+                    Phase::Pending => [9; 33],
+                };
+                body = staged.clone();
+                let delivery = if *resumed {
+                    let staged = body.as_ref().map(|body| (body, checks[*storage].clone()));
+                    Delivery::Resumed { payload: payload.into(), staged }
+                } else {
+                    Delivery::TimedOut { staged: body.as_ref() }
+                };
+                request.clone().step(Input::Deliver(delivery))
+            }
+            Act::Sweep => request.clone().step(Input::Sweep { staged: None, height }),
+        };
+        match step {
+            Err(_) => {}
+            Ok(Step::Live(next, effects)) => {
+                prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
+                // There are parts of one body at most, and none besides a body that came whole.
+                let dropped = effects.iter().any(|one| matches!(one, Effect::DropParts { .. }));
+                let whole = effects.iter().any(|one| matches!(one, Effect::Stage(_)));
+                prop_assert!(!whole || next.upload.is_none());
+                prop_assert!(!whole || dropped == request.upload.is_some());
+                prop_assert!(next.former_uploaders.len() <= names.len());
+                if matches!(next.phase, Phase::Staged { .. }) {
+                    staged = submitted.cloned().or(staged);
+                }
+                request = *next;
+            }
+            Ok(Step::Settled(settlement, effects)) => {
+                let (fee, refund) = (settlement.fee, settlement.refund);
+                prop_assert_eq!(total_of(&effects), deposit);
+                prop_assert_eq!(fee.as_yoctonear() + refund.as_yoctonear(), deposit);
+                let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
+                prop_assert_eq!(deleted.count(), 1);
+                let timed_out = settlement.outcome == Outcome::TimedOut;
+                prop_assert!(!timed_out || fee.as_yoctonear() == 0);
+                return Ok(());
+            }
         }
     }
+    let height = request.terms.sweep_from;
+    let step = request.step(Input::Sweep { staged: staged.as_ref(), height }).unwrap();
+    prop_assert_eq!(total_of(&settled(step).1), deposit);
+    Ok(())
 }

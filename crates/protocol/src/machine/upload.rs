@@ -2,9 +2,9 @@
 
 use near_account_id::AccountId;
 
-use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, step::Support};
+use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, agreement::Support, step::LastPart};
 use crate::{
-    Hash32, ResponsePart,
+    ResponsePart,
     reserve::max_body_bytes,
     storage::StorageCheck,
     upload::{MIN_PART_BYTES, MOST_FORMER, TURN_BLOCKS, Upload, UploadError},
@@ -29,15 +29,6 @@ pub struct CompleteBody<'a> {
     kept_parts: u32,
     bytes: &'a [u8],
     last_part: LastPart<'a>,
-}
-
-/// What the last part of a body brings to its submission.
-#[derive(Clone, Debug)]
-pub(super) struct LastPart<'a> {
-    /// The digest that the parts announced.
-    pub(super) digest: Hash32,
-    /// What follows from taking the part.
-    pub(super) effects: Vec<Effect<'a>>,
 }
 
 impl<'a> CompleteBody<'a> {
@@ -160,11 +151,5 @@ impl LiveRequest {
             self.former_uploaders.remove(0);
         }
         self.former_uploaders.push(worker_id);
-    }
-
-    /// Forgets the body that comes in parts.
-    pub(super) fn drop_upload<'a>(&mut self) -> Option<Effect<'a>> {
-        let request_id = self.id();
-        self.upload.take().map(|upload| Effect::DropParts { request_id, parts: upload.parts })
     }
 }
