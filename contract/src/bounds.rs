@@ -2,11 +2,11 @@
 
 use near_sdk::NearToken;
 
-/// The largest published module, bytes. A receipt may read 4,000,000 bytes of state, and the receipt
-/// of the last part reads the whole module.
+/// The largest published module, bytes. A receipt may read 4,000,000 bytes of state, and the
+/// receipt of the last part reads the whole module.
 pub(crate) const MAX_CODE_BYTES: u32 = 3 << 20;
-/// The smallest part of a module, bytes; only the last one may be smaller. Deleting a module handles
-/// all its parts in one receipt.
+/// The smallest part of a module, bytes; only the last one may be smaller. Deleting a module
+/// handles all its parts in one receipt.
 pub(crate) const MIN_CODE_PART_BYTES: u32 = 16 << 10;
 
 /// The longest metadata of a worker, bytes.
@@ -23,12 +23,13 @@ pub(crate) const MAX_INPUT_BYTES: u32 = 1 << 20;
 /// The most bytes of arguments and environment that a configuration may allow: they are part of the
 /// record, which every step writes again.
 pub(crate) const MAX_ARGS_ENV_BYTES: u32 = 32 << 10;
-/// The longest URL that a configuration may allow, bytes: the event repeats it, escaped to six times
-/// its length at worst, and a receipt may log 16,384 bytes.
+/// The longest URL that a configuration may allow, bytes: the event repeats it, escaped to six
+/// times its length at worst, and a receipt may log 16,384 bytes.
 pub(crate) const MAX_URL_BYTES: u32 = 2_048;
 /// The most approvals that a configuration may allow.
 pub(crate) const MAX_APPROVALS: u8 = 16;
-/// The largest share of a fee that the protocol may keep, in basis points: workers get at least half.
+/// The largest share of a fee that the protocol may keep, in basis points: workers get at least
+/// half.
 pub(crate) const MAX_PROTOCOL_SHARE_BPS: u16 = 5_000;
 /// The largest base fee that a configuration may ask for. Anything above is a typing error.
 pub(crate) const MAX_BASE_FEE: NearToken = NearToken::from_near(10);

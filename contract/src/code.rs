@@ -1,8 +1,8 @@
 //! Published code: modules that are kept in contract state, by their SHA-256.
 //!
-//! A module that is larger than a transaction comes in parts. While parts are missing, a module belongs
-//! to its publisher alone, so that two accounts can publish one hash without affecting each other. It
-//! becomes available to everybody when it is complete and its hash is right.
+//! A module that is larger than a transaction comes in parts. While parts are missing, a module
+//! belongs to its publisher alone, so that two accounts can publish one hash without affecting each
+//! other. It becomes available to everybody when it is complete and its hash is right.
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{Hash32, views::CodeInfoView};

@@ -1,9 +1,9 @@
 //! How much gas a call needs.
 //!
 //! The settlement's gas is set aside when the request is made, and a callback that runs out of gas
-//! settles nothing. So every number here is an upper bound. `tests/gas` measures the largest settlements
-//! in a node's VM, with longer trie paths than any network has; each number is what such a settlement
-//! spends on one thing, with some room.
+//! settles nothing. So every number here is an upper bound. `tests/gas` measures the largest
+//! settlements in a node's VM, with longer trie paths than any network has; each number is what
+//! such a settlement spends on one thing, with some room.
 
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
@@ -23,8 +23,8 @@ pub(crate) const ON_REFUND: Gas = Gas::from_tgas(3);
 /// For `migrate`, which writes the contract's own state anew.
 pub(crate) const MIGRATE: Gas = Gas::from_tgas(50);
 
-/// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is emitted,
-/// and the refund is made with its callback.
+/// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
+/// emitted, and the refund is made with its callback.
 const SETTLEMENT: Gas = Gas::from_ggas(8_500);
 /// For a payer whose id means that the refund may have to create the account.
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
@@ -32,7 +32,8 @@ const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
 const PER_APPROVAL: Gas = Gas::from_ggas(1_600);
 /// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
-/// For each byte of arguments, environment and URL, which are read, decoded one by one, and deleted.
+/// For each byte of arguments, environment and URL, which are read, decoded one by one, and
+/// deleted.
 const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
 /// For each byte of output in borsh, which is read, decoded, returned to one receiver, and deleted.
 const PER_BORSH_OUTPUT_BYTE: Gas = Gas::from_gas(112_000_000);
@@ -42,17 +43,19 @@ const PER_JSON_OUTPUT_BYTE: Gas = Gas::from_gas(188_000_000);
 const PER_JOURNAL_BYTE: Gas = Gas::from_gas(150_000_000);
 /// For each key that was read: its metadata is read, its lock checked and removed.
 const PER_READ: Gas = Gas::from_ggas(460);
-/// For each key that is written or removed, in addition: its own three entries, and those of the key that
-/// moves into its place.
+/// For each key that is written or removed, in addition: its own three entries, and those of the
+/// key that moves into its place.
 const PER_WRITE: Gas = Gas::from_ggas(1_200);
 /// For each byte of a value that is overwritten or removed.
 const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 
-/// A request of nothing: it is checked, written and listed, the event is emitted, and the yield made.
+/// A request of nothing: it is checked, written and listed, the event is emitted, and the yield
+/// made.
 const REQUEST: Gas = Gas::from_tgas(4);
 /// For each byte of input, which is decoded from base64, hashed, and written.
 const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
-/// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and written.
+/// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and
+/// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
 fn texts(request: &ExecutionRequest) -> u64 {
@@ -64,8 +67,8 @@ fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
 
-/// An answer with nothing: the request is loaded, the answer checked, hashed and staged, and the yield
-/// resumed.
+/// An answer with nothing: the request is loaded, the answer checked, hashed and staged, and the
+/// yield resumed.
 const ANSWER: Gas = Gas::from_ggas(3_200);
 /// For each byte of arguments, environment and URL.
 const PER_ANSWER_TEXT_BYTE: Gas = Gas::from_gas(520_000_000);
@@ -78,8 +81,8 @@ const PER_ANSWER_WRITE: Gas = Gas::from_ggas(400);
 /// For each byte of output and journal, which is decoded, hashed, and staged.
 pub(crate) const PER_ANSWER_BYTE: Gas = Gas::from_gas(150_000_000);
 
-/// The gas that the dearest answer within `bounds` costs all its workers together, without the gas for
-/// the bytes of output and journal.
+/// The gas that the dearest answer within `bounds` costs all its workers together, without the gas
+/// for the bytes of output and journal.
 pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
     let texts = u64::from(bounds.args_env_bytes).saturating_add(bounds.url_bytes.into());
     let parts = [
@@ -91,8 +94,8 @@ pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
     sum(ANSWER, &parts)
 }
 
-/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is not
-/// known yet, so it may.
+/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
+/// not known yet, so it may.
 fn is_implicit(payer: Option<&AccountId>) -> bool {
     payer.is_none_or(|id| id.get_account_type() != AccountType::NamedAccount)
 }

@@ -1,5 +1,5 @@
-//! Locks of storage keys. The keys that a staged response reads or writes are locked from the resume
-//! to the settlement, so that nothing changes them in between.
+//! Locks of storage keys. The keys that a staged response reads or writes are locked from the
+//! resume to the settlement, so that nothing changes them in between.
 //!
 //! Readers share a key: none of them changes it, so they do not affect each other. A writer has it
 //! alone.
@@ -34,7 +34,8 @@ impl fmt::Display for Lock {
     }
 }
 
-/// Where the lock of a key is kept: under a hash, so that a lock has the same size whatever the key.
+/// Where the lock of a key is kept: under a hash, so that a lock has the same size whatever the
+/// key.
 pub(crate) fn lock_key(account_id: &AccountId, key: &[u8]) -> Vec<u8> {
     let hash = Hash32::of_parts(&[&account_length(account_id), account_id.as_bytes(), key]);
     store::key(Prefix::Lock, &[&hash.0])

@@ -2,8 +2,8 @@
 //! [`Contract::pay_out`].
 //!
 //! The contract's balance is the sum of all pots ([`Funds`](crate::Funds)), the stake for the bytes
-//! that no pot pays for (its code, its own state, the registry of workers), and a surplus (donations,
-//! gas rewards).
+//! that no pot pays for (its code, its own state, the registry of workers), and a surplus
+//! (donations, gas rewards).
 
 use near_sdk::{AccountId, NearToken};
 

@@ -1,8 +1,8 @@
 //! Storage namespaces: an account's keys and values, and the payment for their bytes (NEP-145).
 //!
-//! A key takes three entries: the value as it is; a [`Meta`], which is enough where the value itself is
-//! not needed, so that comparing a read set costs the same for values of any size; and the key's place
-//! in the list that is paged.
+//! A key takes three entries: the value as it is; a [`Meta`], which is enough where the value
+//! itself is not needed, so that comparing a read set costs the same for values of any size; and
+//! the key's place in the list that is paged.
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
@@ -72,8 +72,8 @@ const META_BYTES: u64 = 4 + 4 + 32;
 const POSITION_BYTES: u64 = 4;
 
 /// The longest value that is overwritten, bytes; a longer one is removed first. Overwriting a value
-/// costs 32,117,307 gas for each of its bytes, removing it costs 11,531,556 and the price of a removal,
-/// which is less for longer values than this.
+/// costs 32,117,307 gas for each of its bytes, removing it costs 11,531,556 and the price of a
+/// removal, which is less for longer values than this.
 const CHEAP_TO_OVERWRITE: u32 = 8 << 10;
 
 /// What this many bytes of state cost.
@@ -205,8 +205,8 @@ pub(crate) fn remove(account_id: &AccountId, namespace: &mut Namespace, key: &[u
 
 /// Applies a journal that [`check`] found to fit.
 pub(crate) fn apply(account_id: &AccountId, journal: &[JournalEntry]) {
-    // An account without a namespace stores nothing, and the only journals that fit there remove keys
-    // that do not exist.
+    // An account without a namespace stores nothing, and the only journals that fit there remove
+    // keys that do not exist.
     let Some(mut namespace) = find(account_id) else {
         return;
     };
@@ -244,8 +244,8 @@ fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalCh
     change
 }
 
-/// Whether a response fits into the namespace as it is now. The locks of the response's own request do
-/// not count.
+/// Whether a response fits into the namespace as it is now. The locks of the response's own request
+/// do not count.
 pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
     let locked = |touched: &Touched<'_>| locks::excludes(account_id, touched, response.request_id);
     let touched = touched_keys(&response.reads, &response.journal);

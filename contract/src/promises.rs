@@ -1,5 +1,5 @@
-//! Promises. They are made with the functions of `env` alone, because `near_sdk::Promise` imports host
-//! functions that networks before protocol version 85 do not have.
+//! Promises. They are made with the functions of `env` alone, because `near_sdk::Promise` imports
+//! host functions that networks before protocol version 85 do not have.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
 use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, methods};
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
 
-/// The arguments of `on_execution_response`: what it needs to return a result when the request's record
-/// is gone.
+/// The arguments of `on_execution_response`: what it needs to return a result when the request's
+/// record is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CallbackArgs {
     pub(crate) request_id: RequestId,
@@ -28,8 +28,8 @@ fn arguments(value: &impl Serialize) -> Vec<u8> {
         .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
 }
 
-/// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's name
-/// for the yield.
+/// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's
+/// name for the yield.
 pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash32, ContractError> {
     let (promise, data_id) =
         node::yield_create(methods::ON_EXECUTION_RESPONSE, &arguments(callback), gas);
@@ -48,12 +48,14 @@ pub(crate) fn resumed_with() -> Option<Vec<u8>> {
     match env::promise_result_checked(0, ResumePayload::BYTES) {
         Ok(payload) => Some(payload),
         Err(PromiseError::Failed) => None,
-        // This contract resumes with no longer payload. The machine takes an empty one for a timeout.
+        // This contract resumes with no longer payload. The machine takes an empty one for a
+        // timeout.
         Err(_) => Some(Vec::new()),
     }
 }
 
-/// Sends money, and does not wait for the outcome. If the payment bounces, `on_refund` takes care of it.
+/// Sends money, and does not wait for the outcome. If the payment bounces, `on_refund` takes care
+/// of it.
 pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
@@ -68,8 +70,8 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     );
 }
 
-/// Deploys new code and migrates the state, both or neither. The result of the current call is that of
-/// the migration.
+/// Deploys new code and migrates the state, both or neither. The result of the current call is that
+/// of the migration.
 pub(crate) fn deploy(code: &[u8]) {
     let promise = env::promise_batch_create(&env::current_account_id());
     env::promise_batch_action_deploy_contract(promise, code);
@@ -88,8 +90,8 @@ pub(crate) fn arrived() -> bool {
     !matches!(env::promise_result_checked(0, 0), Err(PromiseError::Failed))
 }
 
-/// The two host functions of yields. near-sdk's mock forgets a yield at the end of the receipt, so tests
-/// have functions of their own.
+/// The two host functions of yields. near-sdk's mock forgets a yield at the end of the receipt, so
+/// tests have functions of their own.
 #[cfg(not(test))]
 mod node {
     use near_sdk::{Gas, GasWeight, PromiseIndex, env};

@@ -1,5 +1,5 @@
-//! What a publisher does with code: publishes it part by part, retires it, deletes it. The publisher
-//! pays for the bytes, and gets the deposit back when the code is deleted.
+//! What a publisher does with code: publishes it part by part, retires it, deletes it. The
+//! publisher pays for the bytes, and gets the deposit back when the code is deleted.
 
 use near_sdk::{AccountId, NearToken, env};
 use outlayer_protocol::Hash32;
@@ -59,9 +59,9 @@ impl Contract {
         self.charge(&hash, &key, code, before)
     }
 
-    /// Withdraws the caller's code from new requests, so that it can be deleted when those that live
-    /// have ended. Otherwise anyone could keep the publisher from its deposit, by requesting the code
-    /// again and again.
+    /// Withdraws the caller's code from new requests, so that it can be deleted when those that
+    /// live have ended. Otherwise anyone could keep the publisher from its deposit, by requesting
+    /// the code again and again.
     pub(crate) fn retire(&mut self, hash: &Hash32) -> Result<(), ContractError> {
         let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
         check_publisher(hash, &code, env::predecessor_account_id())?;
@@ -70,8 +70,8 @@ impl Contract {
         self.charge(hash, &code_key(hash), code, before)
     }
 
-    /// Charges the caller for the bytes that state has grown by since `before`, and keeps `code`. What
-    /// is attached beyond their price goes back.
+    /// Charges the caller for the bytes that state has grown by since `before`, and keeps `code`.
+    /// What is attached beyond their price goes back.
     fn charge(
         &mut self,
         hash: &Hash32,

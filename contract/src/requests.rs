@@ -1,5 +1,6 @@
-//! Live requests. The record, the input and a staged response (whole or in parts) are kept apart from
-//! each other, so that a step loads only what it needs. A list of the requests is there for paging.
+//! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
+//! from each other, so that a step loads only what it needs. A list of the requests is there for
+//! paging.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
@@ -113,7 +114,8 @@ impl Contract {
         });
     }
 
-    /// Deletes everything that is kept of a request. `parts` is how many parts of a response there are.
+    /// Deletes everything that is kept of a request. `parts` is how many parts of a response there
+    /// are.
     pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
         drop_parts(request_id, parts);
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {

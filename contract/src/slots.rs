@@ -1,9 +1,9 @@
 //! A list of byte strings that is paged by position. When an element is removed, the last one moves
-//! into its place, so that adding and removing cost the same at any length. The owner of the list keeps
-//! its length and the position of each element.
+//! into its place, so that adding and removing cost the same at any length. The owner of the list
+//! keeps its length and the position of each element.
 //!
-//! A reader that reads all pages at one block height sees each element once. Between blocks an element
-//! may move to a place that was read already; a reader that polls finds it the next time.
+//! A reader that reads all pages at one block height sees each element once. Between blocks an
+//! element may move to a place that was read already; a reader that polls finds it the next time.
 
 use near_sdk::env;
 
@@ -31,8 +31,8 @@ impl Slots {
         position
     }
 
-    /// Removes the element at `position`. If another element has moved there, gives that element: the
-    /// caller notes its new position.
+    /// Removes the element at `position`. If another element has moved there, gives that element:
+    /// the caller notes its new position.
     pub(crate) fn remove(&self, length: &mut u32, position: u32) -> Option<Vec<u8>> {
         let last = length.checked_sub(1)?;
         *length = last;

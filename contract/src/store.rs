@@ -57,8 +57,8 @@ pub(crate) fn key(prefix: Prefix, segments: &[&[u8]]) -> Vec<u8> {
     key
 }
 
-/// The length of an account id (at most 64 bytes), as one byte that stands in front of the id in a key
-/// where more follows.
+/// The length of an account id (at most 64 bytes), as one byte that stands in front of the id in a
+/// key where more follows.
 pub(crate) fn account_length(account_id: &AccountId) -> [u8; 1] {
     [u8::try_from(account_id.as_bytes().len()).unwrap_or(u8::MAX)]
 }
@@ -68,8 +68,8 @@ pub(crate) fn account_key(prefix: Prefix, account_id: &AccountId, rest: &[u8]) -
     key(prefix, &[&account_length(account_id), account_id.as_bytes(), rest])
 }
 
-/// Reads an entry. State that cannot be decoded is the bug of an upgrade: the call fails, and nothing
-/// is written.
+/// Reads an entry. State that cannot be decoded is the bug of an upgrade: the call fails, and
+/// nothing is written.
 pub(crate) fn read<T: BorshDeserialize>(key: &[u8]) -> Option<T> {
     env::storage_read(key).map(|bytes| match T::try_from_slice(&bytes) {
         Ok(value) => value,
@@ -96,7 +96,8 @@ pub(crate) fn remove(key: &[u8]) -> bool {
     env::storage_remove(key)
 }
 
-/// A position as the end of a key: big-endian, so that the order of the keys is that of the positions.
+/// A position as the end of a key: big-endian, so that the order of the keys is that of the
+/// positions.
 pub(crate) fn position_bytes(position: u32) -> [u8; 4] {
     position.to_be_bytes()
 }

@@ -7,10 +7,9 @@ use crate::{Contract, ContractError, ContractExt, code};
 
 #[near]
 impl Contract {
-    /// Publishes a module, or its next part. The argument is the borsh of
-    /// `{hash, total_bytes: u32, offset: u32, part}`. Parts come in order, and the last one completes
-    /// the module if its SHA-256 is right. The caller pays for the bytes; what is attached beyond that
-    /// goes back.
+    /// Publishes a module, or its next part. The argument is the borsh of `{hash, total_bytes: u32,
+    /// offset: u32, part}`. Parts come in order, and the last one completes the module if its
+    /// SHA-256 is right. The caller pays for the bytes; what is attached beyond that goes back.
     ///
     /// # Errors
     /// [`ContractError::Code`].
@@ -26,13 +25,14 @@ impl Contract {
         self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &part))
     }
 
-    /// The publisher withdraws a module from new requests. Live requests still have it, and when they
-    /// have ended it can be deleted. The caller pays for the bytes of the note that this leaves; what is
-    /// attached beyond that goes back. The only way back is to delete the module and publish it again.
+    /// The publisher withdraws a module from new requests. Live requests still have it, and when
+    /// they have ended it can be deleted. The caller pays for the bytes of the note that this
+    /// leaves; what is attached beyond that goes back. The only way back is to delete the module
+    /// and publish it again.
     ///
     /// # Errors
-    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or too little is
-    /// attached.
+    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or too
+    /// little is attached.
     #[payable]
     #[handle_result]
     pub fn retire_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
@@ -42,8 +42,8 @@ impl Contract {
     /// The publisher deletes a module, complete or not, and gets the deposit back.
     ///
     /// # Errors
-    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or live requests
-    /// need it.
+    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or live
+    /// requests need it.
     #[handle_result]
     pub fn delete_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
         self.for_tenant(|contract| contract.unpublish(&hash))
@@ -55,8 +55,8 @@ impl Contract {
         code::read(&hash, offset, limit).map(Bytes)
     }
 
-    /// What is known of a published module; with `publisher_id`, also of one that this account has not
-    /// completed yet.
+    /// What is known of a published module; with `publisher_id`, also of one that this account has
+    /// not completed yet.
     pub fn get_code_info(
         &self,
         hash: Hash32,

@@ -55,7 +55,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Stops new requests. Live ones are settled, cancelled and swept, and money is paid out, as always.
+    /// Stops new requests. Live ones are settled, cancelled and swept, and money is paid out, as
+    /// always.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
@@ -125,8 +126,8 @@ fn check(what: &'static str, found: u128, least: u128, most: u128) -> Result<(),
     Err(ContractError::Config { what, found, least, most })
 }
 
-/// Checks that every request within the configuration's bounds can be priced, kept and settled, and pays
-/// for its workers' gas.
+/// Checks that every request within the configuration's bounds can be priced, kept and settled, and
+/// pays for its workers' gas.
 fn check_config(config: &Config) -> Result<(), ContractError> {
     let bounds = &config.bounds;
     let limits = &bounds.limits;

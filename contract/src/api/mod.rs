@@ -1,7 +1,8 @@
-//! The contract's methods, one file for each concern. A method checks who calls, and leaves the work to
-//! the module that owns it.
+//! The contract's methods, one file for each concern. A method checks who calls, and leaves the
+//! work to the module that owns it.
 
-// near-sdk generates promise builders for other contracts besides the methods, without documentation.
+// near-sdk generates promise builders for other contracts besides the methods, without
+// documentation.
 #![allow(missing_docs)]
 
 mod cancel;

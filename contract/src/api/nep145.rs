@@ -1,8 +1,8 @@
 //! NEP-145: paying for the bytes of a namespace.
 //!
-//! The two types are the contract's own. Those of `near-contract-standards` come with near-sdk's old
-//! collections and its `Promise`, and have neither `Debug` nor equality; its trait has no place for a
-//! typed error. A test compares the types' JSON.
+//! The two types are the contract's own. Those of `near-contract-standards` come with near-sdk's
+//! old collections and its `Promise`, and have neither `Debug` nor equality; its trait has no place
+//! for a typed error. A test compares the types' JSON.
 
 use near_sdk::{AccountId, NearToken, env, near};
 
@@ -111,8 +111,8 @@ impl Contract {
     /// namespace. With `force`, its keys are removed first (as many as one call's gas allows).
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR is attached, keys are left and `force`
-    /// is not given, or a key is locked.
+    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR is attached, keys are left and
+    /// `force` is not given, or a key is locked.
     #[payable]
     #[handle_result]
     pub fn storage_unregister(&mut self, force: Option<bool>) -> Result<bool, ContractError> {

@@ -14,8 +14,8 @@ use crate::{
 #[near]
 impl Contract {
     /// Asks for an execution. The result of the call is the
-    /// [`Settlement`](outlayer_protocol::Settlement), some blocks later, in JSON or borsh as the request
-    /// says. The part of the deposit that is not used goes to the payer.
+    /// [`Settlement`](outlayer_protocol::Settlement), some blocks later, in JSON or borsh as the
+    /// request says. The part of the deposit that is not used goes to the payer.
     ///
     /// # Panics
     /// With a [`ContractError`], when the request is not taken. The deposit goes back then.

@@ -17,12 +17,13 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker submits an answer. The argument is the borsh of an [`ExecutionResponse`].
+    /// A registered worker submits an answer. The argument is the borsh of an
+    /// [`ExecutionResponse`].
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is answered
-    /// already; the answer exceeds the request's limits; a key that it read has changed, or one that it
-    /// touches is locked; or there are too few commitments.
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
+    /// answered already; the answer exceeds the request's limits; a key that it read has changed,
+    /// or one that it touches is locked; or there are too few commitments.
     #[handle_result]
     pub fn resolve_execution(
         &mut self,
@@ -38,10 +39,10 @@ impl Contract {
         Ok(())
     }
 
-    /// A registered worker sends a part of an answer that is too large for one transaction. The argument
-    /// is the borsh of a [`ResponsePart`]. The last part submits the whole, as
-    /// [`resolve_execution`](Self::resolve_execution) does. A part that is there already may come again,
-    /// without effect. [`outlayer_protocol::upload`] has the rules of whose turn it is.
+    /// A registered worker sends a part of an answer that is too large for one transaction. The
+    /// argument is the borsh of a [`ResponsePart`]. The last part submits the whole, as
+    /// [`resolve_execution`](Self::resolve_execution) does. A part that is there already may come
+    /// again, without effect. [`outlayer_protocol::upload`] has the rules of whose turn it is.
     ///
     /// # Errors
     /// [`ContractError`], as for `resolve_execution`; or the part is out of order, it is another
@@ -76,8 +77,8 @@ impl Contract {
     /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not live,
-    /// has expired, or takes no commitments, or no more of them.
+    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not
+    /// live, has expired, or takes no commitments, or no more of them.
     #[handle_result]
     pub fn commit_execution(
         &mut self,

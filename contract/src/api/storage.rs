@@ -13,11 +13,12 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// Sets a key of the caller's namespace. What is attached is added to the caller's storage deposit.
+    /// Sets a key of the caller's namespace. What is attached is added to the caller's storage
+    /// deposit.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, or the deposit
-    /// does not pay for the bytes.
+    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, or the
+    /// deposit does not pay for the bytes.
     #[payable]
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
@@ -32,7 +33,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was there.
+    /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was
+    /// there.
     ///
     /// # Errors
     /// [`ContractError::Namespace`]: the key is locked, or the caller is not registered.

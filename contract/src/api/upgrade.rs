@@ -1,10 +1,11 @@
 //! Upgrading the contract's code and state.
 //!
 //! The owner can replace the code, and with it every rule: whoever has the owner's key controls the
-//! contract. Time limits that power. An upgrade is announced by the hash of its code, and can only be
-//! made when every request that was live at the announcement has ended. So no request is settled by code
-//! that was not announced when the request was made. Deployment and [`migrate`](Contract::migrate) are
-//! one batch: if the new code cannot read the state, the old code stays.
+//! contract. Time limits that power. An upgrade is announced by the hash of its code, and can only
+//! be made when every request that was live at the announcement has ended. So no request is settled
+//! by code that was not announced when the request was made. Deployment and
+//! [`migrate`](Contract::migrate) are one batch: if the new code cannot read the state, the old
+//! code stays.
 
 use near_sdk::{env, near, state::ContractState};
 use outlayer_protocol::Hash32;
@@ -17,7 +18,8 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// Announces an upgrade to the code with this SHA-256. Without a hash, takes the announcement back.
+    /// Announces an upgrade to the code with this SHA-256. Without a hash, takes the announcement
+    /// back.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
@@ -30,8 +32,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Deploys the announced code and migrates the state. The argument is the code itself, without any
-    /// encoding.
+    /// Deploys the announced code and migrates the state. The argument is the code itself, without
+    /// any encoding.
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not the owner, nothing is announced, the code is not the
@@ -54,11 +56,12 @@ impl Contract {
         Ok(())
     }
 
-    /// Called on new code by the contract itself: brings the state to the layout that the code reads.
+    /// Called on new code by the contract itself: brings the state to the layout that the code
+    /// reads.
     ///
     /// # Errors
-    /// [`ContractError`]: another account calls, requests are live that the new code could not read, or
-    /// the code does not know the layout.
+    /// [`ContractError`]: another account calls, requests are live that the new code could not
+    /// read, or the code does not know the layout.
     #[init(ignore_state)]
     #[handle_result]
     pub fn migrate() -> Result<Self, ContractError> {

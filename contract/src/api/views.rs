@@ -21,8 +21,8 @@ impl Contract {
         Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
     }
 
-    /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to` it is
-    /// what a caller with an implicit account needs; others need less.
+    /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
+    /// it is what a caller with an implicit account needs; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
         gas::request(&request, request.refund_to.as_ref())
     }

@@ -9,8 +9,8 @@ impl Contract {
     /// Registers a worker, or replaces the metadata of one that is registered.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, the metadata is too long, or the contract's own
-    /// money does not pay for the bytes.
+    /// [`ContractError`]: the caller is not the owner, the metadata is too long, or the contract's
+    /// own money does not pay for the bytes.
     #[handle_result]
     pub fn register_worker(
         &mut self,

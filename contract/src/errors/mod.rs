@@ -1,5 +1,5 @@
-//! Why the contract does not take a call. Each error says what was found and what is expected; nothing
-//! has changed.
+//! Why the contract does not take a call. Each error says what was found and what is expected;
+//! nothing has changed.
 
 mod code;
 mod namespace;
@@ -10,10 +10,10 @@ use outlayer_protocol::{
     validation::RequestError,
 };
 
+use crate::{LAYOUT, MoneyError};
+
 pub use code::CodeError;
 pub use namespace::NamespaceError;
-
-use crate::{LAYOUT, MoneyError};
 
 /// The error of a method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

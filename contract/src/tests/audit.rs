@@ -1,4 +1,5 @@
-//! What must hold after every receipt, read from the raw state rather than from the contract's own methods.
+//! What must be true after every receipt. It is read from the raw state, not through the contract's
+//! own methods.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +19,10 @@ use crate::{
 };
 
 impl World {
-    /// Entries under a prefix: what follows it in the key, and the value.
+    /// The entries under a prefix: the rest of the key, and the value.
     pub(crate) fn entries(&self, prefix: Prefix) -> impl Iterator<Item = (&[u8], &[u8])> {
         let wanted = prefix as u8;
-        // `STATE` is near-sdk's.
+        // The entry `STATE` is near-sdk's.
         self.storage
             .iter()
             .filter(move |(key, _)| key[0] == wanted && *key != b"STATE")
@@ -40,14 +41,14 @@ impl World {
         Contract::try_from_slice(&self.storage[Contract::state_key()]).unwrap()
     }
 
-    /// The live requests, by id.
+    /// The live requests by their ids.
     pub(crate) fn live_requests(&self) -> BTreeMap<RequestId, LiveRequest> {
         self.decoded::<LiveRequest>(Prefix::Request)
             .map(|(_, request)| (request.id(), request))
             .collect()
     }
 
-    /// The namespace of an account as it is stored.
+    /// The keys and values of an account's namespace, as the state has them.
     pub(crate) fn namespace(&self, account_id: &AccountId) -> BTreeMap<Bytes, Bytes> {
         let start = owned(account_id);
         let values = self.entries(Prefix::Value);
@@ -56,7 +57,7 @@ impl World {
             .collect()
     }
 
-    /// Checks everything.
+    /// Checks everything in this file.
     pub(crate) fn audit(&self) {
         self.audit_usage();
         self.audit_money();
@@ -66,14 +67,15 @@ impl World {
         self.audit_tenants();
     }
 
-    /// The mock's count of bytes is the state's.
+    /// The mock counts the bytes that the state has.
     fn audit_usage(&self) {
         let bytes: u64 =
             self.storage.iter().map(|(key, value)| bytes_of(key.len(), value.len())).sum();
         assert_eq!(self.usage, 100_000 + bytes);
     }
 
-    /// Every pot is the sum of its parts, and the balance the sum of all pots and what the contract had for itself.
+    /// Every pot is the sum of its parts, and the balance is the sum of all pots and of what the
+    /// contract had for itself.
     fn audit_money(&self) {
         let funds = self.contract().funds.view();
         let deposits: u128 =
@@ -121,7 +123,7 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        // A body stands whole, or in the parts that its request counts.
+        // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
             matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
         };
@@ -143,7 +145,8 @@ impl World {
         }
     }
 
-    /// The keys that are locked are those that staged responses touch, by one writer or so many readers.
+    /// The locked keys are those that staged responses touch, each with one writer or the right
+    /// number of readers.
     fn audit_locks(&self) {
         let mut expected = BTreeMap::new();
         for (request_id, live) in self.live_requests() {
@@ -162,7 +165,8 @@ impl World {
         assert_eq!(found, expected);
     }
 
-    /// Where the locks of a request are kept, without the prefix, and whether it writes.
+    /// Where the locks of a request are kept, without the prefix, and whether the request writes
+    /// the key.
     fn locked_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
         let Some(body) = self.body_of(live) else { return Vec::new() };
         touched_keys(&body.reads, &body.journal)
@@ -171,7 +175,7 @@ impl World {
             .collect()
     }
 
-    /// The body that is staged for a request.
+    /// The response that is staged for a request.
     fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
         let name = live.id().to_be_bytes();
         if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
@@ -187,7 +191,7 @@ impl World {
         Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
-    /// What a namespace is charged for is what it takes.
+    /// A namespace is charged for the bytes that it takes.
     fn audit_namespaces(&self) {
         for (account_id, account) in self.decoded::<Namespace>(Prefix::Namespace) {
             let account_id: AccountId = std::str::from_utf8(account_id).unwrap().parse().unwrap();
@@ -206,7 +210,7 @@ impl World {
         }
     }
 
-    /// What is counted as paid for by a pot is what stands under those prefixes.
+    /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
         const TENANTS: [Prefix; 16] = [
             Prefix::Request,
@@ -245,7 +249,7 @@ impl World {
         }
     }
 
-    /// Bytes of state that are there because of a request.
+    /// Bytes of state that a request takes.
     pub(crate) fn bytes_of_request(&self, request_id: RequestId) -> u64 {
         let name = request_id.to_be_bytes();
         let named = [Prefix::Request, Prefix::Input, Prefix::Staged, Prefix::LivePosition]
@@ -265,7 +269,7 @@ impl World {
             .sum()
     }
 
-    /// The request that a live one came from, as far as the reserve depends on it.
+    /// The request that a live one came from, as far as its reserve depends on it.
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
         let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
@@ -280,7 +284,7 @@ impl World {
     }
 }
 
-/// How keys of an account's namespace start, after the prefix.
+/// The start of the keys of an account's namespace, after the prefix.
 fn owned(account_id: &AccountId) -> Vec<u8> {
     [&[u8::try_from(account_id.len()).unwrap()], account_id.as_bytes()].concat()
 }

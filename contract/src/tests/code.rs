@@ -222,7 +222,7 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     let info = world.view(|c| c.get_code_info(hash, None)).unwrap();
     assert!(info.retired && info.published_bytes == 100);
 
-    // What lives still has it; nobody else gets it any more.
+    // The live request still has the code; new requests do not get it any more.
     let again = world.call("pest.near", NEAR, |c| c.accept(&request));
     assert_eq!(again, refused(CodeError::Retired));
     assert_eq!(world.view(|c| c.get_code(hash, 0, 100)), Some(code.clone().into()));
@@ -235,7 +235,7 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     world.audit();
     assert_eq!(world.purse(&id(P)), PURSE);
 
-    // Published again it is new.
+    // When it is published again, it is new.
     publish(&mut world, P, &code, 0, 100).unwrap();
     world.request("dapp.near", &request);
 }

@@ -58,7 +58,7 @@ fn the_ownership_passes_in_two_steps() {
 fn a_configuration_out_of_bounds_is_refused() {
     let changes: [fn(&mut Config); 16] = [
         |c| c.protocol_share_bps = 5_001,
-        // An answer would cost its worker more gas than it brings.
+        // An answer would cost its worker more gas than it earns.
         |c| c.prices.base_fee = NearToken::from_millinear(8),
         |c| c.prices.base_fee = NearToken::from_near(20),
         |c| c.bounds.limits.storage_reads = 200,

@@ -1,5 +1,5 @@
-//! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances, receipts, yields), [`audit`]
-//! checks the books and the state against it.
+//! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances,
+//! receipts, yields), [`audit`] checks the books and the state against it.
 
 mod audit;
 mod code;

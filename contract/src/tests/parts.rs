@@ -83,7 +83,7 @@ fn the_last_part_submits_the_whole_and_nothing_of_it_stays() {
     send(&mut world, "a.near", &body, 0..2).unwrap();
     assert_eq!(world.live(0).phase.name(), "pending");
     assert_eq!(world.live(0).upload.unwrap().staged_bytes as usize, 2 * PART);
-    // What is there already is taken again without effect.
+    // A part that is there already may come again, without effect.
     let usage = world.usage;
     send(&mut world, "a.near", &body, 0..2).unwrap();
     assert_eq!(world.usage, usage);
@@ -140,7 +140,7 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
     }
     let refused = world.send("a.near", wrong, &body, 2 * PART..3 * PART);
     assert!(matches!(reason(refused), Reason::UploadDigest { expected, .. } if expected == wrong));
-    // No borsh of a response.
+    // Bytes that are not the borsh of a response.
     let mut lie = body.clone();
     lie.request_id = 0;
     let mut garbage = outlayer_protocol::ResponsePart {
@@ -156,7 +156,7 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
     let refused = world.call("a.near", ZERO, |c| c.stage_response(garbage));
     assert!(matches!(refused, Err(ContractError::Body { request_id: 0, .. })), "{refused:?}");
     world.audit();
-    // The holder starts over within its turn.
+    // The worker starts over within its turn.
     send(&mut world, "a.near", &body, 0..3).unwrap();
     assert_eq!(world.settle(0).outcome.name(), "completed");
 }
@@ -167,14 +167,14 @@ fn whoever_sends_rubbish_or_stalls_holds_a_request_up_for_one_turn_only() {
     send(&mut world, "a.near", &rubbish, [0]).unwrap();
     let start = world.height;
     world.height = start + TURN_BLOCKS - 1;
-    // Starting over renews nothing.
+    // Starting over does not renew the turn.
     send(&mut world, "a.near", &large(b'y'), [0]).unwrap();
     let held = upload_error(send(&mut world, "b.near", &truth, [0]));
     let until = start + TURN_BLOCKS;
     assert_eq!(held, UploadError::Turn { worker_id: id("a.near"), until, height: until - 1 });
     world.height = until;
     send(&mut world, "b.near", &truth, 0..2).unwrap();
-    // The one that lost its turn does not come before those who had none.
+    // The worker that lost its turn waits for those that have had none.
     world.height += TURN_BLOCKS;
     let held = upload_error(send(&mut world, "a.near", &rubbish, [0]));
     assert!(matches!(held, UploadError::Turn { until, .. } if until == world.height + TURN_BLOCKS));
@@ -236,7 +236,7 @@ fn an_unfinished_body_goes_with_its_request_however_that_ends() {
             assert!(world.entries(crate::store::Prefix::ResponsePart).next().is_none());
         }
     }
-    // And one that is complete, whose callback failed.
+    // And the same for a complete body whose callback failed.
     let mut world = world(1);
     send(&mut world, "a.near", &large(b'o'), 0..3).unwrap();
     let data_id = world.live(0).data_id.0;
@@ -323,7 +323,7 @@ fn more_than_can_be_settled_is_refused_when_it_is_asked_for() {
         let error = ask(format, max + 1, 0).unwrap_err().to_string();
         assert!(error.contains(&format!("{}, more than the {max} ", max + 1)), "{error}");
     }
-    // A journal may replace values, which are read as well.
+    // A journal may replace values, which are read too.
     let both = ask(ResponseFormat::Borsh, MAX_OUTPUT_BYTES, 1).unwrap_err();
     assert!(matches!(
         both,

@@ -1,4 +1,4 @@
-//! The life of a request, and every way to be refused on it.
+//! The life of a request, and every way in which a call for it can be refused.
 
 use std::collections::BTreeSet;
 
@@ -71,16 +71,17 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
     assert_eq!(world.view(|c| c.get_request(0)), None);
-    assert!(
-        matches!(world.events.last(), Some(Event::ExecutionCompleted(event)) if event.digest == digest)
-    );
+    let Some(Event::ExecutionCompleted(event)) = world.events.last() else {
+        panic!("{:?}", world.events)
+    };
+    assert_eq!(event.digest, digest);
 }
 
 #[test]
 fn nothing_is_left_of_ten_thousand_settled_requests_but_events_and_counters() {
     let mut world = world();
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    // What the first of them leave is the entry of what the worker has earned.
+    // The first round leaves one entry: what the worker has earned.
     let round = |world: &mut World| {
         for ending in ["answered", "cancelled", "timed out", "swept"] {
             let request_id = world.request("dapp.near", &request(ending));
@@ -361,7 +362,7 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
     world.audit();
 }
 
-/// Where a network lets a timeout overtake a resume, and where it does not.
+/// Some networks let a timeout overtake a resume, others do not.
 #[test]
 fn a_race_of_resume_and_timeout_settles_once_in_either_order() {
     for overtaken in [false, true] {
@@ -395,7 +396,8 @@ fn a_race_of_resume_and_timeout_settles_once_in_either_order() {
             assert_eq!(value, Some("v".into()));
         }
         assert_eq!(world.purse(&id("dapp.near")), before.saturating_add(settled.refund));
-        // The other one comes too late: as an answer, a cancellation, a sweep, or a second callback.
+        // Whatever comes second is too late: an answer, a cancellation, a sweep, or another
+        // callback.
         let gone = ContractError::Settled { request_id };
         assert_eq!(world.resolve(W, &body).unwrap_err(), gone);
         world.height = 2_000;
@@ -455,7 +457,7 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
     commit(&mut world, "b.near", &truth).unwrap();
     world.audit();
 
-    // The next request: the liar commits and keeps quiet.
+    // In the next request the liar commits and stays silent.
     world.request("dapp.near", &request);
     let live = world.live(1);
     let body = answer(1, "truth");
@@ -569,7 +571,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");
-    // JSON escapes each of these to six bytes.
+    // JSON escapes each of these characters to six bytes.
     request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
     request.approvals = 16;
     request.refund_to = Some(id(&longest("payer")));

@@ -211,7 +211,7 @@ fn two_requests_over_one_key_cannot_lose_an_update() {
     set(&mut world, DAPP, NearToken::ZERO, "count", "0").unwrap();
     let (first, second) = (world.request(DAPP, &request("a")), world.request(DAPP, &request("b")));
     world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
-    // Both were executed on the same snapshot.
+    // Both requests were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
     let locked = refusal(second, Reason::KeyLocked { key: "count".into() });
     assert_eq!(world.resolve(W, &stale).unwrap_err(), locked);
@@ -244,7 +244,7 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
     let [a, b, c] = ["a", "b", "c"].map(|input| world.request(DAPP, &request(input)));
-    // Two read the key, and each writes one of its own.
+    // Both requests read the key, and each writes a key of its own.
     for (request_id, own) in [(a, "a"), (b, "b")] {
         let body = body(request_id, &[("config", Some("v"))], &[(own, Some("done"))]);
         world.resolve(W, &body).unwrap();
@@ -263,7 +263,7 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
         assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
         world.audit();
     }
-    // Now it has the key alone, and a reader waits.
+    // Now the writer has the key alone, and a reader has to wait.
     world.resolve(W, &writer).unwrap();
     assert_eq!(direct(&mut world).unwrap_err(), by(Lock::Writer(c)).into());
     let d = world.request(DAPP, &request("d"));
@@ -271,7 +271,7 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     let locked = refusal(d, Reason::KeyLocked { key: "config".into() });
     assert_eq!(world.resolve(W, &reader).unwrap_err(), locked);
     world.settle(c);
-    // What it read has changed: it is executed again, and no update is lost.
+    // What the reader read has changed. It is executed again, and no update is lost.
     let changed = refusal(d, Reason::ReadConflict { key: "config".into() });
     assert_eq!(world.resolve(W, &reader).unwrap_err(), changed);
     world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
@@ -361,7 +361,7 @@ fn a_namespace_with_a_locked_key_is_not_closed() {
 #[test]
 fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     let mut world = world();
-    // Enough for one key, not for two.
+    // This pays for one key, not for two.
     set(&mut world, DAPP, NearToken::from_millinear(4), "old", "v").unwrap();
     let before = world.namespace(&id(DAPP));
     let request_id = world.request(DAPP, &request("x"));
@@ -373,7 +373,7 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     assert!(settlement.fee >= config().prices.base_fee);
     assert_eq!(world.namespace(&id(DAPP)), before);
     world.audit();
-    // What is freed counts.
+    // Bytes that the journal frees count.
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[], &[("new", Some("v")), ("old", None)])).unwrap();
     assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
@@ -411,7 +411,7 @@ fn bytes_are_counted_to_the_last_one_before_they_are_written() {
     let price = before.saturating_sub(balance(&mut world, DAPP).unwrap().available);
     world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap();
 
-    // Just enough for the key, then a yocto too little.
+    // First just enough for the key, then one yoctoNEAR too little.
     let keep = |world: &mut World, left: NearToken| {
         let free = balance(world, DAPP).unwrap().available;
         world.call(DAPP, ONE, |c| c.storage_withdraw(Some(free.saturating_sub(left)))).unwrap();

@@ -1,8 +1,10 @@
-//! The gas of the contract's calls, measured on its Wasm in a node's VM: what a request sets aside for its settlement is
-//! enough for the largest one, nothing becomes dearer unnoticed, and the Wasm stays small.
+//! The gas of the contract's calls, measured on its Wasm in a node's VM. What a request sets aside
+//! for its settlement must be enough for the largest one, no call may become dearer unnoticed, and
+//! the Wasm must stay small.
 //!
-//! `gas.txt` has the numbers of the last accepted measurement. When one has moved by more than 5%, the test prints the new
-//! table; if the change is wanted, `UPDATE_SNAPSHOTS=1 cargo test --workspace --test gas` writes the file anew.
+//! `gas.txt` has the numbers of the last accepted measurement. When one has moved by more than 5%,
+//! the test prints the new table. If the change is wanted, `UPDATE_SNAPSHOTS=1 cargo test
+//! --workspace --test gas` writes the file anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -17,17 +19,18 @@ use outlayer_protocol::{
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
 };
-use scenario::*;
 
-/// The largest Wasm that is accepted, bytes: each costs every call 1,089,295 gas.
+use crate::scenario::*;
+
+/// The largest Wasm that is accepted, bytes. Each byte costs every call 1,089,295 gas.
 const MAX_WASM_BYTES: usize = 540_000;
-/// How far a number may move, in percent.
+/// How far a number may move, percent.
 const TOLERANCE: u64 = 5;
-/// How much of what is set aside may be needed at the most, in percent.
+/// How much of the gas set aside may be needed at most, percent.
 const MOST_USED: u64 = 95;
 const GIGA: u64 = 1_000_000_000;
 
-/// Settlements, the largest of every kind among them.
+/// Settlements of every kind, among them the largest.
 fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut all = Vec::new();
     let mut vm = contract(&config());
@@ -107,7 +110,7 @@ fn numbers(line: &str) -> Vec<u64> {
     numbers
 }
 
-/// The numbers as `gas.txt` has them, in Ggas.
+/// The measured numbers in the form of `gas.txt`, Ggas.
 fn row(measured: &Measured) -> [u64; 4] {
     let Measured { request, resolve, settle, refund, .. } = *measured;
     [request, resolve, settle, refund].map(|gas| gas / GIGA)
@@ -152,7 +155,7 @@ fn the_wasm_is_small() {
     assert!(found <= MAX_WASM_BYTES, "the Wasm has {found} bytes, allowed are {MAX_WASM_BYTES}");
 }
 
-/// What `list_pending` burns for a page of `limit`.
+/// The gas that `list_pending` burns for a page of `limit`.
 fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
     let args = serde_json::json!({ "from_index": 0, "limit": limit });
     vm.call(call("anyone.near", methods::LIST_PENDING, args)).burnt_gas.as_gas()

@@ -25,23 +25,25 @@ pub(crate) const DAPP: &str = "dapp.near";
 pub(crate) const NEAR: u128 = 10u128.pow(24);
 const PUBLISHED: &[u8] = b"a published module";
 
-/// Gas, by call.
+/// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// What `estimate_gas` says that a request must attach.
+    /// The gas that `estimate_gas` says a request needs.
     pub(crate) estimated: u64,
-    /// What `request_execution` took, the callback's gas included.
+    /// The gas that `request_execution` used, including what is set aside for the callback.
     pub(crate) requested: u64,
-    /// What it burned itself.
+    /// The gas that `request_execution` burned itself.
     pub(crate) request: u64,
+    /// The gas that the call burned which submitted the answer.
     pub(crate) resolve: u64,
-    /// What was set aside for the callback.
+    /// The gas that was set aside for the callback.
     pub(crate) reserved: u64,
-    /// What the callback took, with the promises that it made.
+    /// The gas that the callback used, including the promises that it made.
     pub(crate) settle: u64,
-    /// What the refund's own callback burned.
+    /// The gas that the refund's own callback burned.
     pub(crate) refund: u64,
-    /// What the workers have won together, less the gas of their calls at 10^8 yoctoNEAR.
+    /// What the workers have earned together, less the price of their gas at 10^8 yoctoNEAR,
+    /// yoctoNEAR.
     pub(crate) won: i128,
 }
 
@@ -57,7 +59,7 @@ fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
     serde_json::from_slice(&value).unwrap()
 }
 
-/// Names of workers, as long as they can be.
+/// The account of worker `n`, with the longest possible name.
 fn worker(n: u32) -> String {
     format!("{n:02}{}.near", "w".repeat(57))
 }
@@ -80,7 +82,7 @@ pub(crate) fn contract(config: &Config) -> Vm {
     vm
 }
 
-/// More keys than the default configuration allows, and so a higher fee.
+/// A configuration that allows more keys than the default one, and so needs a higher base fee.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(EngineVersion(1), 84);
     config.bounds.limits.storage_reads = KEYS;
@@ -90,7 +92,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-/// A request that may use nothing but its input; what a scenario needs, it allows.
+/// A request that allows nothing but its input. A scenario allows what it needs.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
     let url = Some("https://code.example/guest.wasm".to_owned());
     let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
@@ -102,7 +104,7 @@ pub(crate) fn request(input: usize) -> ExecutionRequest {
     request
 }
 
-/// A request that may use exactly what an answer does.
+/// A request that allows exactly what an answer uses.
 pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
     let count = |count: usize| u32::try_from(count).unwrap();
     let mut request = request(0);
@@ -125,7 +127,7 @@ pub(crate) fn answer(output: usize) -> ExecutionResponse {
     }
 }
 
-/// Keys that fit into the largest journal together.
+/// A key of a length with which all keys fit into the largest journal together.
 fn key(n: u32) -> Bytes {
     Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat())
 }
@@ -134,14 +136,14 @@ fn value(bytes: u32) -> Bytes {
     Bytes(vec![1; bytes as usize])
 }
 
-/// An answer that reads keys and finds values of these sizes.
+/// An answer that reads keys and finds values of these lengths.
 pub(crate) fn reads(count: u32, found: impl Fn(u32) -> Option<u32>) -> ExecutionResponse {
     let hash = |n| found(n).map(|bytes| Hash32::of(&value(bytes)));
     let reads = (0..count).map(|n| ReadEntry { key: key(n), value_hash: hash(n) }).collect();
     ExecutionResponse { reads, ..answer(0) }
 }
 
-/// An answer that writes values of these sizes, or removes keys.
+/// An answer that writes values of these lengths, or removes keys.
 pub(crate) fn writes(
     keys: impl IntoIterator<Item = u32>,
     written: impl Fn(u32) -> Option<u32>,
@@ -162,7 +164,7 @@ fn promised(vm: &Vm, method: &str) -> (Vec<u8>, u64) {
     (call.args.clone(), call.gas)
 }
 
-/// Request, answer and settlement; where several must agree, they do.
+/// Makes, answers and settles a request. Where several workers must agree, all of them do.
 pub(crate) fn settle(
     vm: &mut Vm,
     request: &ExecutionRequest,
@@ -171,7 +173,7 @@ pub(crate) fn settle(
     run(vm, request, body, 21)
 }
 
-/// As [`settle`], with no more commitments to the truth than are needed; the other workers lie.
+/// Does the same, but only as many workers as are needed commit to the truth; the others lie.
 pub(crate) fn settle_disputed(
     vm: &mut Vm,
     request: &ExecutionRequest,
@@ -180,11 +182,11 @@ pub(crate) fn settle_disputed(
     run(vm, request, body, request.approvals.into())
 }
 
-/// The smallest parts are the dearest to settle.
+/// Parts of the smallest size are the dearest to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
-/// Submits a body, in parts where it is too large to come whole. Gives what came of the call that submitted it, and the gas
-/// that the others burned.
+/// Submits a response, in parts where it is too large to come whole. Gives the outcome of the call
+/// that submitted it, and the gas that the calls before it burned.
 fn submit(
     vm: &mut Vm,
     request_id: RequestId,
@@ -246,9 +248,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         }
     }
     let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);
-    own_gas += parts_gas;
-
-    own_gas += resolved.burnt_gas.as_gas();
+    own_gas += parts_gas + resolved.burnt_gas.as_gas();
 
     let payload = vm.chain.resumed.last().unwrap().clone();
     let settled = vm.call(Call {
@@ -269,7 +269,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let price = i128::from(own_gas) * 100_000_000;
     let won = i128::try_from(earnings(vm) - before).unwrap() - price;
 
-    // The dearer way: the refund bounces, to an account that nothing has bounced to before.
+    // The dearer case: the refund bounces, to an account that has nothing to claim yet.
     let (args, gas) = promised(vm, methods::ON_REFUND);
     let result = Some(PromiseResult::Failed);
     let refund =

@@ -1,7 +1,7 @@
 //! What one receipt of NEAR can carry, and so the largest answer that can be settled.
 //!
-//! A settlement runs in one receipt: it reads the answer, and the state that the answer touches, and
-//! returns the outcome to the caller. NEAR limits both, so the contract refuses a request whose
+//! A settlement runs in one receipt: it reads the answer, and the state that the answer touches,
+//! and returns the outcome to the caller. NEAR limits both, so the contract refuses a request whose
 //! largest answer could not be settled.
 
 use crate::{
@@ -15,30 +15,30 @@ pub const MAX_PROOF_BYTES: u64 = 4_000_000;
 /// Bytes that a receipt may return: `max_length_returned_data`.
 pub const MAX_RETURNED_BYTES: u64 = 4_194_304;
 
-/// The largest output of a request that takes its outcome in borsh, bytes. The limit is what a receipt
-/// can read: on a small chain an output of 3,970,000 bytes was settled and one of 3,980,000 was not,
-/// and in a larger trie the paths to the entries are longer.
+/// The largest output of a request that takes its outcome in borsh, bytes. The limit is what a
+/// receipt can read: on a small chain an output of 3,970,000 bytes was settled and one of 3,980,000
+/// was not, and in a larger trie the paths to the entries are longer.
 /// `integration-tests/tests/suite/outputs.rs` settles an output of this size.
 pub const MAX_OUTPUT_BYTES: u32 = 3_940_000;
 
-/// The largest output of a request that takes its outcome in JSON, bytes. The limit is what a receipt
-/// can return, since base64 adds a third: an output of 3,145,500 bytes was settled and one of
-/// 3,145,600 was not, and the numbers around it in a settlement can be longer
+/// The largest output of a request that takes its outcome in JSON, bytes. The limit is what a
+/// receipt can return, since base64 adds a third: an output of 3,145,500 bytes was settled and one
+/// of 3,145,600 was not, and the numbers around it in a settlement can be longer
 /// ([`SETTLEMENT_BYTES`]). The same test settles an output of this size.
 pub const MAX_JSON_OUTPUT_BYTES: u32 = 3_145_000;
 
 /// Bytes of a settlement in JSON apart from its output: names, numbers, a digest.
 pub const SETTLEMENT_BYTES: u64 = 900;
 
-/// Bytes that NEAR records for one entry apart from its key and value: the trie nodes that lie on the
-/// path to this entry alone.
+/// Bytes that NEAR records for one entry apart from its key and value: the trie nodes that lie on
+/// the path to this entry alone.
 const PATH_BYTES: u64 = 1_024;
 /// Bytes recorded for a key that is read: its metadata and its lock.
 const READ_PROOF_BYTES: u64 = 2 * PATH_BYTES;
 /// Bytes recorded for a key that is written: its value, metadata, place in the list and lock.
 const WRITE_PROOF_BYTES: u64 = 4 * PATH_BYTES;
-/// Bytes recorded for everything else: the contract's state, the request's entries, the workers that
-/// are paid, and their paths.
+/// Bytes recorded for everything else: the contract's state, the request's entries, the workers
+/// that are paid, and their paths.
 const BASE_PROOF_BYTES: u64 = 48 * PATH_BYTES;
 
 /// The largest output, bytes, that a request can allow when it takes its outcome in this format.

@@ -1,4 +1,5 @@
-//! What a request costs. Checked arithmetic on yoctoNEAR throughout: an amount that does not fit is an error, never a wrap.
+//! What a request costs. All arithmetic on yoctoNEAR is checked: an amount that does not fit is an
+//! error, and never wraps.
 
 use near_token::NearToken;
 
@@ -9,11 +10,11 @@ use crate::{
     storage::journal_bytes,
 };
 
-/// An amount above 2^128 yoctoNEAR.
+/// An amount is 2^128 yoctoNEAR or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} does not fit into 128 bits of yoctoNEAR")]
 pub struct PricingError {
-    /// Which amount.
+    /// The name of the amount.
     pub what: &'static str,
 }
 
@@ -28,7 +29,8 @@ fn overflow(what: &'static str) -> PricingError {
     PricingError { what }
 }
 
-/// `base fee + used x unit price + bytes x byte price`, bytes being those of input, output and journal.
+/// The fee: `base fee + used x unit price + bytes x byte price`, where bytes are those of input,
+/// output and journal.
 ///
 /// # Errors
 /// [`PricingError`] when the sum does not fit.
@@ -48,7 +50,7 @@ pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, Pric
 /// The most that an execution within `limits` can cost.
 ///
 /// # Errors
-/// [`PricingError`] when it does not fit.
+/// [`PricingError`] when the fee does not fit.
 pub fn max_fee(
     prices: &Prices,
     limits: &ResourceLimits,
@@ -59,10 +61,11 @@ pub fn max_fee(
     fee(prices, limits.compute, bytes)
 }
 
-/// What `response` costs. What it reports is clamped to the limits, so the fee is never above [`max_fee`].
+/// What `response` costs. What the response reports is cut to the limits, so that the fee is never
+/// above [`max_fee`].
 ///
 /// # Errors
-/// [`PricingError`] when it does not fit; not for limits whose [`max_fee`] fits.
+/// [`PricingError`] when the fee does not fit, which cannot happen where [`max_fee`] fits.
 pub fn response_fee(
     prices: &Prices,
     limits: &ResourceLimits,
@@ -79,20 +82,22 @@ pub fn response_fee(
 /// How a fee is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeeShares {
-    /// Kept by the protocol.
+    /// The protocol's share.
     pub protocol: NearToken,
-    /// For each of the workers.
+    /// The share of each worker.
     pub each: NearToken,
-    /// Besides, for the worker that submitted: what does not divide evenly.
+    /// What does not divide evenly. It goes to the worker that submitted, in addition to its share.
     pub remainder: NearToken,
 }
 
-/// Divides `fee` into the protocol's share (rounded down) and equal parts for `workers` workers (at least one).
+/// Divides `fee` into the protocol's share (rounded down) and equal shares for `workers` workers
+/// (at least one).
 pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeShares {
     const WHOLE_BPS: u128 = 10_000;
     let bps = u128::from(protocol_share_bps).min(WHOLE_BPS);
     let total = fee.as_yoctonear();
-    // total * bps / 10,000 without a wider integer: quotient and remainder apart.
+    // total * bps / 10,000, computed from quotient and remainder so that no wider integer is
+    // needed.
     let protocol = total / WHOLE_BPS * bps + total % WHOLE_BPS * bps / WHOLE_BPS;
     let rest = total - protocol;
     let workers = u128::from(workers.max(1));
@@ -103,18 +108,19 @@ pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeSh
     }
 }
 
-/// What a request must attach: the most it can cost, and the reserve for its storage.
+/// The deposit that a request needs: the most that it can cost, and the reserve for its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// The most that the execution can cost.
     pub max_fee: NearToken,
-    /// Held for the request's storage while it lives; always returned.
+    /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
-    /// The sum: the least deposit that is accepted.
+    /// The sum of the two, which is the least deposit that is accepted.
     pub total: NearToken,
 }
 
-/// The quote for `request`; `byte_cost` is the price of a byte of contract storage (`env::storage_byte_cost()`).
+/// The quote for `request`. `byte_cost` is the price of a byte of contract storage
+/// (`env::storage_byte_cost()`).
 ///
 /// # Errors
 /// [`PricingError`] when an amount does not fit.
@@ -187,7 +193,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_add_up_to_the_fee(total in any::<u128>(), bps in any::<u16>(), workers in 0u32..20) {
+        fn shares_add_up_to_the_fee(
+            total in any::<u128>(),
+            bps in any::<u16>(),
+            workers in 0u32..20,
+        ) {
             let shares = split_fee(yocto(total), bps, workers);
             let paid = shares.protocol.as_yoctonear()
                 + shares.each.as_yoctonear() * u128::from(workers.max(1))
@@ -198,7 +208,10 @@ mod tests {
 
         #[test]
         fn no_response_costs_more_than_the_quote(
-            used in any::<u64>(), limit in 1..u64::MAX, output in 0usize..9_000, allowed in 0u32..5_000,
+            used in any::<u64>(),
+            limit in 1..u64::MAX,
+            output in 0usize..9_000,
+            allowed in 0u32..5_000,
             input in any::<u32>(),
         ) {
             let prices = config::sample().prices;

@@ -1,4 +1,5 @@
-//! The record that binds an execution: what was asked, under which rules, what was read, and what came out.
+//! The record that binds an execution: what was asked for, under which rules, what was read, and
+//! what came out.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -13,30 +14,30 @@ pub use crate::commitment::commitment;
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
 ///
-/// The contract builds it from its own request and the submitted body; a replay builds it from chain data
-/// and its own execution. It binds *what* was read, not *when*: two honest workers on different snapshots agree
-/// whenever they read the same values.
+/// The contract builds it from its own request and the submitted body. A replay builds it from
+/// chain data and its own execution. It binds *what* was read, not *when*: two honest workers with
+/// different snapshots agree whenever they read the same values.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionRecord {
-    /// The engine.
+    /// The version of the engine that executes the request.
     pub engine_version: EngineVersion,
-    /// The protocol version whose fees the gas meter uses.
+    /// The NEAR protocol version whose fees the gas meter uses.
     pub near_config_version: u32,
-    /// The OutLayer contract.
+    /// The account of the OutLayer contract.
     pub contract_id: AccountId,
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
     /// SHA-256 of the code.
     pub code_hash: Hash32,
-    /// The kind that the request requires, if any.
+    /// The kind of guest that the request demands; `None` when it demands none.
     pub kind: Option<GuestKind>,
     /// SHA-256 over the borsh of arguments and environment.
     pub args_env_hash: Hash32,
     /// SHA-256 of the input.
     pub input_hash: Hash32,
-    /// The limits, among them the meter.
+    /// The limits of the request, among them its meter.
     pub limits: ResourceLimits,
-    /// What the guest was told.
+    /// What the guest was told about its block and caller.
     pub context: ExecutionContext,
     /// SHA-256 over the borsh of the read set.
     pub read_set_hash: Hash32,
@@ -46,7 +47,7 @@ pub struct ExecutionRecord {
     pub output_hash: Hash32,
     /// SHA-256 of the logs.
     pub log_hash: Hash32,
-    /// What was used.
+    /// What the guest used, in the request's meter.
     pub used: Compute,
     /// SHA-256 over the borsh of the journal.
     pub journal_hash: Hash32,
@@ -58,7 +59,7 @@ impl ExecutionRecord {
         Self::with_output_hash(request, response, Hash32::of(&response.output))
     }
 
-    /// The same where the SHA-256 of the response's output is known already.
+    /// The record of `response`, where the SHA-256 of its output is known already.
     pub fn with_output_hash(
         request: &LiveRequest,
         response: &ExecutionResponse,

@@ -120,7 +120,8 @@ pub struct ExecutionRequest {
     /// The guest's arguments. Everybody can read them.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Environment variables of the guest, after those that the system sets. Everybody can read them.
+    /// Environment variables of the guest, after those that the system sets. Everybody can read
+    /// them.
     #[serde(default)]
     pub env: Vec<(String, String)>,
     /// What the guest reads from its standard input.

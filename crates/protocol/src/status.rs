@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Limit;
 
-/// How an execution ended: the engine's verdict, the same on every machine.
+/// How an execution ended: the engine's verdict, which is the same on every machine.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The guest returned, or exited with 0.
     Completed,
-    /// The guest exited with another code.
+    /// The guest exited with a code other than 0.
     Exited {
-        /// The code.
+        /// The exit code.
         code: i32,
     },
     /// The guest trapped.
     Trapped {
-        /// Which trap, from a fixed vocabulary; for `near` guests the panic's message.
+        /// The trap, from a fixed vocabulary; for a `near` guest the message of its panic.
         reason: String,
     },
     /// The fuel limit was reached.
@@ -28,22 +28,22 @@ pub enum Status {
     OutOfGas,
     /// The guest's stack reached its deterministic bound.
     StackOverflow,
-    /// Another limit was reached.
+    /// Another limit was exceeded.
     LimitExceeded {
-        /// Which limit.
+        /// The limit that was exceeded.
         which: Limit,
-        /// Its value.
+        /// Its value in the request.
         limit: u64,
     },
-    /// The bytes are no module that can be run.
+    /// The bytes are not a module that can be run.
     InvalidModule {
-        /// Why.
+        /// What is wrong with the bytes.
         reason: String,
     },
 }
 
 impl Status {
-    /// The variant's name, as in JSON.
+    /// The name of the status, as in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Completed => "completed",
