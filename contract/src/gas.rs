@@ -1,8 +1,9 @@
 //! How much gas a call needs.
 //!
-//! The settlement's gas is set aside when the request is made, and a callback that runs out of it settles nothing. So
-//! every number here is an upper bound: the parts of the largest settlements as `tests/gas` measures them in a node's
-//! VM, with trie paths deeper than any network's, and some room.
+//! The settlement's gas is set aside when the request is made, and a callback that runs out of gas
+//! settles nothing. So every number here is an upper bound. `tests/gas` measures the largest
+//! settlements in a node's VM, with longer trie paths than any network has; each number is what
+//! such a settlement spends on one thing, with some room.
 
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
@@ -13,40 +14,48 @@ use outlayer_protocol::{
 
 use crate::ContractError;
 
-/// For `on_refund`: it reads and writes the contract's state and one entry.
+/// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` in mainnet's genesis.
+pub(crate) const GAS_PRICE: u128 = 100_000_000;
+
+/// For `on_refund`, which reads and writes the contract's state and one entry.
 pub(crate) const ON_REFUND: Gas = Gas::from_tgas(3);
 
-/// For `migrate`: it rewrites the contract's own state.
+/// For `migrate`, which writes the contract's own state anew.
 pub(crate) const MIGRATE: Gas = Gas::from_tgas(50);
 
-/// A settlement of nothing: loading and deleting the request, one worker paid, the event, the refund and its callback.
+/// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
+/// emitted, and the refund is made with its callback.
 const SETTLEMENT: Gas = Gas::from_ggas(8_500);
-/// For a payer whose id says that a transfer may have to create the account.
+/// For a payer whose id means that the refund may have to create the account.
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
-/// For each approval asked for: three workers, who are paid or have lost.
+/// For each approval asked for: three workers, each of them paid or counted as a loser.
 const PER_APPROVAL: Gas = Gas::from_ggas(1_600);
-/// For one byte of input: deleted.
+/// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
-/// For one byte of arguments, environment and URL: read, decoded one by one, deleted.
+/// For each byte of arguments, environment and URL, which are read, decoded one by one, and
+/// deleted.
 const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
-/// For one byte of output in borsh: read, decoded, returned to one receiver, deleted.
+/// For each byte of output in borsh, which is read, decoded, returned to one receiver, and deleted.
 const PER_BORSH_OUTPUT_BYTE: Gas = Gas::from_gas(112_000_000);
-/// For one byte of output in JSON: besides, encoded in base64, which makes it a third longer.
+/// For each byte of output in JSON, which is also encoded in base64 and a third longer then.
 const PER_JSON_OUTPUT_BYTE: Gas = Gas::from_gas(188_000_000);
-/// For one byte of journal: read, hashed, written, deleted.
+/// For each byte of journal, which is read, hashed, written, and deleted.
 const PER_JOURNAL_BYTE: Gas = Gas::from_gas(150_000_000);
-/// For one key that was read: its entry read, its hold checked and released.
+/// For each key that was read: its metadata is read, its lock checked and removed.
 const PER_READ: Gas = Gas::from_ggas(460);
-/// For one key that is written or removed, besides: its own three entries and those of the key that moves.
+/// For each key that is written or removed, in addition: its own three entries, and those of the
+/// key that moves into its place.
 const PER_WRITE: Gas = Gas::from_ggas(1_200);
-/// For one byte of a value that is overwritten or removed.
+/// For each byte of a value that is overwritten or removed.
 const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 
-/// A request of nothing: checked, written, listed, the event, the yield.
+/// A request of nothing: it is checked, written and listed, the event is emitted, and the yield
+/// made.
 const REQUEST: Gas = Gas::from_tgas(4);
-/// For one byte of input: decoded from base64, hashed, written.
+/// For each byte of input, which is decoded from base64, hashed, and written.
 const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
-/// For one byte of arguments, environment and URL: decoded, checked, hashed, written.
+/// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and
+/// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
 fn texts(request: &ExecutionRequest) -> u64 {
@@ -58,20 +67,22 @@ fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
 
-/// Answering a request: loaded, checked, hashed, the body staged, the yield resumed.
+/// An answer with nothing: the request is loaded, the answer checked, hashed and staged, and the
+/// yield resumed.
 const ANSWER: Gas = Gas::from_ggas(3_200);
-/// For one byte of arguments, environment and URL.
+/// For each byte of arguments, environment and URL.
 const PER_ANSWER_TEXT_BYTE: Gas = Gas::from_gas(520_000_000);
-/// For each approval asked for: three workers commit, each in a call of its own.
+/// For each approval asked for: three workers, each of which commits in a call of its own.
 const PER_ANSWER_APPROVAL: Gas = Gas::from_ggas(8_500);
-/// For one key that was read: compared, held.
+/// For each key that was read, which is compared and locked.
 const PER_ANSWER_READ: Gas = Gas::from_ggas(450);
-/// For one key that is written: looked up, held.
+/// For each key that is written, which is looked up and locked.
 const PER_ANSWER_WRITE: Gas = Gas::from_ggas(400);
-/// For one byte of output and journal: decoded, hashed, staged.
+/// For each byte of output and journal, which is decoded, hashed, and staged.
 pub(crate) const PER_ANSWER_BYTE: Gas = Gas::from_gas(150_000_000);
 
-/// What the dearest answer within `bounds` costs its workers together, but for the bytes of output and journal.
+/// The gas that the dearest answer within `bounds` costs all its workers together, without the gas
+/// for the bytes of output and journal.
 pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
     let texts = u64::from(bounds.args_env_bytes).saturating_add(bounds.url_bytes.into());
     let parts = [
@@ -83,12 +94,13 @@ pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
     sum(ANSWER, &parts)
 }
 
-/// Whether a transfer may create its receiver, and so costs more; where it is not known yet, it may.
+/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
+/// not known yet, so it may.
 fn is_implicit(payer: Option<&AccountId>) -> bool {
     payer.is_none_or(|id| id.get_account_type() != AccountType::NamedAccount)
 }
 
-/// The callback's gas: enough to settle the largest response to `request`.
+/// The gas of the callback: enough to settle the largest response to `request`.
 pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
     let limits = &request.limits;
     let writes = u64::from(limits.storage_writes);
@@ -110,7 +122,7 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
     sum(SETTLEMENT, &parts)
 }
 
-/// What must be attached to `request_execution`, the callback's gas included.
+/// The gas that must be attached to `request_execution`, the callback's gas included.
 pub(crate) fn request(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
@@ -119,7 +131,7 @@ pub(crate) fn request(request: &ExecutionRequest, payer: Option<&AccountId>) -> 
     sum(REQUEST, &parts).saturating_add(settlement(request, payer))
 }
 
-/// Checks that enough gas is attached, so that a caller with too little gets an explanation.
+/// Checks that enough gas is attached, so that a caller with too little gas gets an explanation.
 pub(crate) fn check_attached(needed: Gas) -> Result<(), ContractError> {
     let found = env::prepaid_gas();
     if found < needed {

@@ -1,8 +1,10 @@
-//! Layouts of state that there were, and how each becomes the one that the code reads.
+//! Former layouts of the state, and how each becomes the one that the code reads.
 //!
-//! A layout is raised when anything that is stored changes its form. What a live request has stored (its record, a staged
-//! response, holds) is not migrated: it would have to be found and rewritten within the gas of one call. Where its form has changed,
-//! the migration is refused while any request lives; all have ended a while after the owner has paused the contract.
+//! The number of the layout is raised when anything that is stored changes its form. What a live
+//! request has stored (its record, a staged response, locks) is not migrated: it would have to be
+//! found and rewritten within the gas of one call. Where that form has changed, the migration is
+//! refused while any request lives. All requests have ended some time after the owner has paused
+//! the contract.
 
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, env};
@@ -26,9 +28,13 @@ struct Layout1 {
     upgrade: Option<Upgrade>,
 }
 
-/// Layout 1 did not know until when requests live (none does, so the next announcement is free to say), had holds without
-/// readers, and did not count claimable payments among the bytes that pay for themselves: those that are there stay
-/// uncounted, so that the contract asks for a little more money of its own than it needs.
+/// Migrates layout 1. It differs in three things:
+///
+/// * It did not know how long requests live. None lives now, so the next announced upgrade need not
+///   wait for any.
+/// * Its locks had no readers. There are no locks without live requests.
+/// * It did not count claimable payments among the bytes that a pot pays for. The ones that are
+///   there stay uncounted, so the contract needs a little more money of its own than it should.
 pub(crate) fn from_layout_1(state: &[u8]) -> Result<Contract, ContractError> {
     let Ok(old) = Layout1::try_from_slice(state) else {
         return Err(ContractError::Layout { found: Some(1) });

@@ -1,145 +1,29 @@
-//! Where the contract's money belongs. Every movement goes through [`Funds`], which adds and subtracts with checks, and
-//! every payment out through [`Contract::pay_out`].
+//! Payments: what accounts have due, and how it gets to them. Every payment goes out through
+//! [`Contract::pay_out`].
 //!
-//! The contract's balance is the sum of all pots, the stake of the bytes that no pot pays for (its code, its own
-//! state, the registry), and a surplus (donations, gas rewards).
+//! The contract's balance is the sum of all pots ([`Funds`](crate::Funds)), the stake for the bytes
+//! that no pot pays for (its code, its own state, the registry of workers), and a surplus
+//! (donations, gas rewards).
 
-use near_sdk::{AccountId, NearToken, near};
-use outlayer_protocol::views::FundsView;
+use near_sdk::{AccountId, NearToken};
 
 use crate::{
-    Contract, promises, stake,
+    Contract, MoneyError, Pot,
+    funds::add,
+    promises, stake,
     store::{self, Prefix},
 };
 
-/// A purpose for which money is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pot {
-    /// Deposits of live requests.
-    Deposits,
-    /// Workers' earnings.
-    Earnings,
-    /// The protocol's share.
-    Protocol,
-    /// Payments that bounced.
-    Claimable,
-    /// Namespaces' storage deposits.
-    Storage,
-    /// Deposits for published code.
-    Code,
-}
-
-/// A movement that the books do not allow. Reaching one is a bug: the call fails, and nothing has moved.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MoneyError {
-    /// A pot or ledger holds less than is taken from it.
-    #[error("{pot:?} holds {found}, less than the {needed} that is due")]
-    Short {
-        /// The pot.
-        pot: Pot,
-        /// What it holds.
-        found: NearToken,
-        /// What is due.
-        needed: NearToken,
-    },
-    /// More than 2^128 yoctoNEAR.
-    #[error("{pot:?} holds {found}; {added} more does not fit into 128 bits")]
-    Overflow {
-        /// The pot.
-        pot: Pot,
-        /// What it holds.
-        found: NearToken,
-        /// What was to be added.
-        added: NearToken,
-    },
-}
-
-/// The pots, yoctoNEAR.
-#[near(serializers = [borsh])]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Funds {
-    deposits: NearToken,
-    earnings: NearToken,
-    protocol: NearToken,
-    claimable: NearToken,
-    storage: NearToken,
-    code: NearToken,
-}
-
-fn add(pot: Pot, found: NearToken, added: NearToken) -> Result<NearToken, MoneyError> {
-    found.checked_add(added).ok_or(MoneyError::Overflow { pot, found, added })
-}
-
-fn subtract(pot: Pot, found: NearToken, needed: NearToken) -> Result<NearToken, MoneyError> {
-    found.checked_sub(needed).ok_or(MoneyError::Short { pot, found, needed })
-}
-
-impl Funds {
-    fn pot(&mut self, pot: Pot) -> &mut NearToken {
-        match pot {
-            Pot::Deposits => &mut self.deposits,
-            Pot::Earnings => &mut self.earnings,
-            Pot::Protocol => &mut self.protocol,
-            Pot::Claimable => &mut self.claimable,
-            Pot::Storage => &mut self.storage,
-            Pot::Code => &mut self.code,
-        }
-    }
-
-    /// Money that has come in.
-    ///
-    /// # Errors
-    /// [`MoneyError::Overflow`].
-    pub fn take_in(&mut self, to: Pot, amount: NearToken) -> Result<(), MoneyError> {
-        let pot = self.pot(to);
-        *pot = add(to, *pot, amount)?;
-        Ok(())
-    }
-
-    /// Money that goes out.
-    ///
-    /// # Errors
-    /// [`MoneyError::Short`].
-    pub fn take_out(&mut self, from: Pot, amount: NearToken) -> Result<(), MoneyError> {
-        let pot = self.pot(from);
-        *pot = subtract(from, *pot, amount)?;
-        Ok(())
-    }
-
-    /// Money that changes its purpose.
-    ///
-    /// # Errors
-    /// [`MoneyError`].
-    pub fn shift(&mut self, from: Pot, to: Pot, amount: NearToken) -> Result<(), MoneyError> {
-        self.take_out(from, amount)?;
-        self.take_in(to, amount)
-    }
-
-    /// All pots together.
-    pub fn total(&self) -> NearToken {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        [deposits, earnings, protocol, claimable, storage, code]
-            .into_iter()
-            .fold(NearToken::ZERO, NearToken::saturating_add)
-    }
-
-    /// The pots as a view.
-    pub fn view(&self) -> FundsView {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        FundsView { deposits, earnings, protocol, claimable, storage, code }
-    }
-}
-
-/// Who has a part of which size in a pot.
+/// How much of a pot belongs to which account.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ledger {
     pot: Pot,
     prefix: Prefix,
 }
 
-/// Parts of [`Pot::Earnings`].
+/// What each worker has in [`Pot::Earnings`].
 pub(crate) const EARNINGS: Ledger = Ledger { pot: Pot::Earnings, prefix: Prefix::Earnings };
-/// Parts of [`Pot::Claimable`].
+/// What each account has in [`Pot::Claimable`].
 pub(crate) const CLAIMABLE: Ledger = Ledger { pot: Pot::Claimable, prefix: Prefix::Claimable };
 
 impl Ledger {
@@ -147,7 +31,7 @@ impl Ledger {
         store::key(self.prefix, &[account_id.as_bytes()])
     }
 
-    /// An account's part.
+    /// What an account has in the pot.
     pub(crate) fn of(self, account_id: &AccountId) -> NearToken {
         store::read(&self.key(account_id)).unwrap_or_default()
     }
@@ -161,7 +45,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes the whole part.
+    /// Takes out all that an account has in the pot.
     fn empty(self, account_id: &AccountId) -> NearToken {
         let amount = self.of(account_id);
         store::remove(&self.key(account_id));
@@ -170,7 +54,8 @@ impl Ledger {
 }
 
 impl Contract {
-    /// Pays `amount` from a pot to an account. What bounces comes back through [`Contract::bounced`].
+    /// Pays `amount` from a pot to an account. A payment that bounces comes back through
+    /// [`Contract::bounced`].
     pub(crate) fn pay_out(
         &mut self,
         from: Pot,
@@ -185,8 +70,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Pays out the whole part of an account in a ledger, and says how much it was.
-    pub(crate) fn pay_out_part(
+    /// Pays out all that an account has in a ledger. Gives the amount.
+    pub(crate) fn pay_out_all(
         &mut self,
         ledger: Ledger,
         to: &AccountId,
@@ -199,7 +84,7 @@ impl Contract {
         Ok(amount)
     }
 
-    /// Moves a part of a live request's deposit to what an account has earned.
+    /// Moves a part of a live request's deposit to what a worker has earned.
     pub(crate) fn earn(
         &mut self,
         account_id: &AccountId,
@@ -209,11 +94,13 @@ impl Contract {
         EARNINGS.credit(account_id, amount)
     }
 
-    /// A payment came back because its receiver is no more. The money has returned to the balance before.
+    /// A payment came back because its receiver does not exist any more. By now the money is in the
+    /// contract's balance again.
     ///
-    /// What is kept for the receiver pays for its own entry while it is there. An amount below what a new entry costs cannot,
-    /// and goes to the protocol: otherwise accounts that come and go could fill the contract's state at its own expense. A
-    /// request's refund is never so small, the reserve comes back with it.
+    /// The money that is kept for the receiver pays for its own entry of state. An amount below the
+    /// price of a new entry cannot do that, and goes to the protocol; otherwise accounts that come
+    /// and go could fill the contract's state at its expense. A request's refund is never so small,
+    /// because the reserve comes back with it.
     pub(crate) fn bounced(
         &mut self,
         account_id: &AccountId,

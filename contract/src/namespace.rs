@@ -1,95 +1,27 @@
-//! Storage namespaces: an account's keys and values, and who pays for their bytes (NEP-145).
+//! Storage namespaces: an account's keys and values, and the payment for their bytes (NEP-145).
 //!
-//! A key takes three entries: the value as it is, a [`Meta`] that answers for it where the value itself is not needed
-//! (so that comparing a read set costs the same for values of any size), and its place in the list that is paged.
+//! A key takes three entries: the value as it is; a [`Meta`], which is enough where the value
+//! itself is not needed, so that comparing a read set costs the same for values of any size; and
+//! the key's place in the list that is paged.
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, JournalEntry,
     limits::MAX_KEY_BYTES,
-    storage::{
-        MAX_REPLACED_BYTES, StorageCheck, StorageError, Touched, first_conflict, touched_keys,
-    },
+    storage::{MAX_REPLACED_BYTES, StorageCheck, Touched, first_conflict, touched_keys},
 };
 
 use crate::{
-    holds::{self, Hold},
+    NamespaceError, locks,
     slots::Slots,
     store::{self, Prefix, account_key},
 };
 
-/// Why a namespace cannot be changed so.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NamespaceError {
-    /// The account has no namespace.
-    #[error("{account_id} is not registered: call storage_deposit first")]
-    NotRegistered {
-        /// The account.
-        account_id: AccountId,
-    },
-    /// A key or value is out of bounds.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// A live request holds the key.
-    #[error("the key {key:?} is held until {by}")]
-    Held {
-        /// The key.
-        key: Bytes,
-        /// By whom.
-        by: Hold,
-    },
-    /// The bytes are not paid for.
-    #[error(
-        "{account_id} has {used_bytes} bytes stored and a deposit of {} yoctoNEAR, which pays for {paid_bytes}",
-        deposit.as_yoctonear()
-    )]
-    Unpaid {
-        /// The account.
-        account_id: AccountId,
-        /// Bytes stored.
-        used_bytes: u64,
-        /// Bytes paid for.
-        paid_bytes: u64,
-        /// Its deposit.
-        deposit: NearToken,
-    },
-    /// Less than registering costs was attached.
-    #[error("{} yoctoNEAR attached, registering takes {}", found.as_yoctonear(), needed.as_yoctonear())]
-    Registration {
-        /// What was attached.
-        found: NearToken,
-        /// What is needed.
-        needed: NearToken,
-    },
-    /// More is asked for than is free.
-    #[error("{} yoctoNEAR asked for, {} free", found.as_yoctonear(), available.as_yoctonear())]
-    Withdrawal {
-        /// What was asked for.
-        found: NearToken,
-        /// What no byte needs.
-        available: NearToken,
-    },
-    /// Exactly one yoctoNEAR must be attached, so that only a full-access key can sign this.
-    #[error("{} yoctoNEAR attached, expected exactly 1", found.as_yoctonear())]
-    OneYocto {
-        /// What was attached.
-        found: NearToken,
-    },
-    /// The namespace still has keys.
-    #[error("{account_id} still stores {keys} keys: remove them, or unregister with force")]
-    NotEmpty {
-        /// The account.
-        account_id: AccountId,
-        /// How many keys.
-        keys: u32,
-    },
-}
-
-/// What an account has stored and paid for. Its encoding has a fixed size.
+/// What an account stores and has paid for. Its encoding has a fixed size.
 #[near(serializers = [borsh])]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Account {
-    /// Paid in.
+pub(crate) struct Namespace {
+    /// The storage deposit.
     pub(crate) deposit: NearToken,
     /// Bytes of state that this record, the values and the list take.
     pub(crate) used_bytes: u64,
@@ -97,18 +29,19 @@ pub(crate) struct Account {
     pub(crate) keys: u32,
 }
 
-impl Account {
-    /// What no byte needs.
+impl Namespace {
+    /// The part of the deposit that no stored byte needs.
     pub(crate) fn available(&self) -> NearToken {
         self.deposit.saturating_sub(cost(self.used_bytes))
     }
 
+    /// How many bytes the deposit pays for.
     fn paid_bytes(&self) -> u64 {
         let bytes = self.deposit.as_yoctonear() / env::storage_byte_cost().as_yoctonear();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// Checks that the deposit pays for the bytes.
+    /// Checks that the deposit pays for the stored bytes.
     pub(crate) fn check_paid(&self, account_id: &AccountId) -> Result<(), NamespaceError> {
         let (used_bytes, paid_bytes, deposit) = (self.used_bytes, self.paid_bytes(), self.deposit);
         if used_bytes > paid_bytes {
@@ -119,7 +52,7 @@ impl Account {
     }
 }
 
-/// What is known of a value. Its encoding has a fixed size.
+/// What is known of a value without reading it. Its encoding has a fixed size.
 #[near(serializers = [borsh])]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Meta {
@@ -133,21 +66,22 @@ struct Meta {
 
 /// Bytes that NEAR counts for an entry besides key and value (`num_extra_bytes_record`).
 const ENTRY_BYTES: u64 = 40;
-/// Encoded size of [`Meta`].
+/// Bytes of an encoded [`Meta`].
 const META_BYTES: u64 = 4 + 4 + 32;
 /// Bytes of a list position in a key.
 const POSITION_BYTES: u64 = 4;
 
-/// Overwriting a value costs 32,117,307 gas for each of its bytes, removing it first 11,531,556 and a removal: above this
-/// many bytes removing is cheaper.
+/// The longest value that is overwritten, bytes; a longer one is removed first. Overwriting a value
+/// costs 32,117,307 gas for each of its bytes, removing it costs 11,531,556 and the price of a
+/// removal, which is less for longer values than this.
 const CHEAP_TO_OVERWRITE: u32 = 8 << 10;
 
-/// What an amount of state costs.
+/// What this many bytes of state cost.
 pub(crate) fn cost(bytes: u64) -> NearToken {
     env::storage_byte_cost().saturating_mul(bytes.into())
 }
 
-/// Bytes of state that one key with its value takes.
+/// Bytes of state that one key takes with its value.
 fn key_bytes(account_id: &AccountId, key: &[u8], value_bytes: u64) -> u64 {
     let (prefix, key) = (2 + account_id.as_bytes().len() as u64, key.len() as u64);
     let value = ENTRY_BYTES + prefix + key + value_bytes;
@@ -156,15 +90,15 @@ fn key_bytes(account_id: &AccountId, key: &[u8], value_bytes: u64) -> u64 {
     value + meta + slot
 }
 
-/// Bytes of an account's record, for the longest account id.
-pub(crate) const MAX_ACCOUNT_BYTES: u64 = ENTRY_BYTES + 1 + 64 + (16 + 8 + 4);
+/// Bytes of state that an empty namespace takes, for the longest account id.
+pub(crate) const MAX_EMPTY_BYTES: u64 = ENTRY_BYTES + 1 + 64 + (16 + 8 + 4);
 
 fn record_key(account_id: &AccountId) -> Vec<u8> {
     store::key(Prefix::Namespace, &[account_id.as_bytes()])
 }
 
 fn meta(account_id: &AccountId, key: &[u8]) -> Option<Meta> {
-    // NEAR refuses to look up a longer key than it would store; there is nothing under it.
+    // NEAR fails on a lookup of a key that is too long to be stored. There is nothing under it.
     if key.len() > MAX_KEY_BYTES as usize {
         return None;
     }
@@ -185,62 +119,63 @@ pub(crate) fn get(account_id: &AccountId, key: &[u8]) -> Option<Vec<u8>> {
 
 /// A page of keys.
 pub(crate) fn keys(account_id: &AccountId, from_index: u64, limit: u64) -> Vec<Bytes> {
-    let length = find(account_id).map_or(0, |account| account.keys);
+    let length = find(account_id).map_or(0, |namespace| namespace.keys);
     slots(account_id).page(length, from_index, limit).into_iter().map(Bytes).collect()
 }
 
-/// The account's record.
-pub(crate) fn find(account_id: &AccountId) -> Option<Account> {
+/// The account's namespace, if it has one.
+pub(crate) fn find(account_id: &AccountId) -> Option<Namespace> {
     store::read(&record_key(account_id))
 }
 
-/// The account's record, or an error that says how to get one.
-pub(crate) fn load(account_id: &AccountId) -> Result<Account, NamespaceError> {
+/// The account's namespace, or an error that says how to get one.
+pub(crate) fn load(account_id: &AccountId) -> Result<Namespace, NamespaceError> {
     find(account_id).ok_or_else(|| NamespaceError::NotRegistered { account_id: account_id.clone() })
 }
 
-/// Writes the record back.
-pub(crate) fn save(account_id: &AccountId, account: &Account) {
-    store::write(&record_key(account_id), account);
+/// Writes the account's namespace back.
+pub(crate) fn save(account_id: &AccountId, namespace: &Namespace) {
+    store::write(&record_key(account_id), namespace);
 }
 
-/// Deletes the record of an account that stores nothing.
+/// Deletes the namespace of an account that stores nothing.
 pub(crate) fn delete(account_id: &AccountId) {
     store::remove(&record_key(account_id));
 }
 
-/// The account's record, created when there is none.
-pub(crate) fn open(account_id: &AccountId) -> Account {
+/// The account's namespace, which is created when there is none.
+pub(crate) fn open(account_id: &AccountId) -> Namespace {
     find(account_id).unwrap_or_else(|| {
-        let mut account = Account::default();
-        measured(&mut account, |account| save(account_id, account));
-        account
+        let mut namespace = Namespace::default();
+        measured(&mut namespace, |namespace| save(account_id, namespace));
+        namespace
     })
 }
 
-/// Does something to state and charges the account for the bytes that it took, or frees those that it gave back.
-fn measured(account: &mut Account, change: impl FnOnce(&mut Account)) {
+/// Changes state and counts the bytes that the change takes or frees to the namespace.
+fn measured(namespace: &mut Namespace, change: impl FnOnce(&mut Namespace)) {
     let before = env::storage_usage();
-    change(account);
+    change(namespace);
     let after = env::storage_usage();
-    account.used_bytes = account.used_bytes.saturating_add(after).saturating_sub(before);
+    namespace.used_bytes = namespace.used_bytes.saturating_add(after).saturating_sub(before);
 }
 
-/// Refuses to touch a key that a staged response read or writes.
-pub(crate) fn check_free(account_id: &AccountId, key: &[u8]) -> Result<(), NamespaceError> {
-    match holds::find(account_id, key) {
-        Some(by) => Err(NamespaceError::Held { key: key.into(), by }),
+/// Checks that no staged response has locked a key.
+pub(crate) fn check_unlocked(account_id: &AccountId, key: &[u8]) -> Result<(), NamespaceError> {
+    match locks::find(account_id, key) {
+        Some(by) => Err(NamespaceError::Locked { key: key.into(), by }),
         None => Ok(()),
     }
 }
 
-/// Sets a value. The caller has checked key, value, holds and payment, and saves the record.
-pub(crate) fn set(account_id: &AccountId, account: &mut Account, key: &[u8], value: &[u8]) {
-    measured(account, |account| {
+/// Sets a value. The caller has checked the key, the value, the lock and the payment, and saves the
+/// namespace.
+pub(crate) fn set(account_id: &AccountId, namespace: &mut Namespace, key: &[u8], value: &[u8]) {
+    measured(namespace, |namespace| {
         let earlier = meta(account_id, key);
         let position = match earlier {
             Some(meta) => meta.position,
-            None => slots(account_id).push(&mut account.keys, key),
+            None => slots(account_id).push(&mut namespace.keys, key),
         };
         if earlier.is_some_and(|earlier| earlier.bytes > CHEAP_TO_OVERWRITE) {
             store::remove(&account_key(Prefix::Value, account_id, key));
@@ -252,15 +187,15 @@ pub(crate) fn set(account_id: &AccountId, account: &mut Account, key: &[u8], val
     });
 }
 
-/// Removes a key, if it is there.
-pub(crate) fn remove(account_id: &AccountId, account: &mut Account, key: &[u8]) {
+/// Removes a key, if it is there. The caller has checked the lock, and saves the namespace.
+pub(crate) fn remove(account_id: &AccountId, namespace: &mut Namespace, key: &[u8]) {
     let Some(removed) = meta(account_id, key) else {
         return;
     };
-    measured(account, |account| {
+    measured(namespace, |namespace| {
         store::remove(&account_key(Prefix::Value, account_id, key));
         store::remove(&account_key(Prefix::Meta, account_id, key));
-        let moved = slots(account_id).remove(&mut account.keys, removed.position);
+        let moved = slots(account_id).remove(&mut namespace.keys, removed.position);
         if let Some((moved, other)) = moved.and_then(|key| Some((meta(account_id, &key)?, key))) {
             let meta = Meta { position: removed.position, ..moved };
             store::write(&account_key(Prefix::Meta, account_id, &other), &meta);
@@ -270,27 +205,28 @@ pub(crate) fn remove(account_id: &AccountId, account: &mut Account, key: &[u8]) 
 
 /// Applies a journal that [`check`] found to fit.
 pub(crate) fn apply(account_id: &AccountId, journal: &[JournalEntry]) {
-    // Without a record nothing is stored, and the only journals that fit remove keys that are not there.
-    let Some(mut account) = find(account_id) else {
+    // An account without a namespace stores nothing, and the only journals that fit there remove
+    // keys that do not exist.
+    let Some(mut namespace) = find(account_id) else {
         return;
     };
     for JournalEntry { key, value } in journal {
         match value {
-            Some(value) => set(account_id, &mut account, key, value),
-            None => remove(account_id, &mut account, key),
+            Some(value) => set(account_id, &mut namespace, key, value),
+            None => remove(account_id, &mut namespace, key),
         }
     }
-    save(account_id, &account);
+    save(account_id, &namespace);
 }
 
 /// What applying a journal does to state.
 #[derive(Default)]
 struct JournalChange {
-    /// Bytes added.
+    /// Bytes of state added.
     added: u64,
-    /// Bytes freed.
+    /// Bytes of state freed.
     freed: u64,
-    /// Of the freed ones those of values.
+    /// Bytes of values that are replaced or removed.
     replaced: u64,
 }
 
@@ -308,11 +244,13 @@ fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalCh
     change
 }
 
-/// Where a namespace stands towards a response. Holds of the response's own request do not count.
+/// Whether a response fits into the namespace as it is now. The locks of the response's own request
+/// do not count.
 pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
-    let held = |touched: &Touched<'_>| holds::excludes(account_id, touched, response.request_id);
-    if let Some(touched) = touched_keys(&response.reads, &response.journal).into_iter().find(held) {
-        return StorageCheck::Held(touched.key.clone());
+    let locked = |touched: &Touched<'_>| locks::excludes(account_id, touched, response.request_id);
+    let touched = touched_keys(&response.reads, &response.journal);
+    if let Some(touched) = touched.into_iter().find(locked) {
+        return StorageCheck::Locked(touched.key.clone());
     }
     let hash = |key: &[u8]| meta(account_id, key).map(|meta| meta.hash);
     if let Some(key) = first_conflict(&response.reads, hash) {
@@ -321,10 +259,10 @@ pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> Sto
     if response.journal.is_empty() {
         return StorageCheck::Fits;
     }
-    let account = find(account_id).unwrap_or_default();
+    let namespace = find(account_id).unwrap_or_default();
     let JournalChange { added, freed, replaced } = journal_change(account_id, &response.journal);
     let needed = added.saturating_sub(freed);
-    let available = account.paid_bytes().saturating_sub(account.used_bytes);
+    let available = namespace.paid_bytes().saturating_sub(namespace.used_bytes);
     if needed > available {
         return StorageCheck::Exhausted { needed, available };
     }

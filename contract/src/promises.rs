@@ -1,15 +1,14 @@
-//! Promises, made with the functions of `env` alone: `near_sdk::Promise` imports host functions that networks before
-//! protocol 85 do not have.
+//! Promises. They are made with the functions of `env` alone, because `near_sdk::Promise` imports
+//! host functions that networks before protocol version 85 do not have.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
-use outlayer_protocol::{
-    Hash32, Meter, RequestId, ResponseFormat, ResumePayload, machine::Delivery,
-};
+use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, methods};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
 
-/// The arguments of `on_execution_response`: what it needs to answer when the record is gone.
+/// The arguments of `on_execution_response`: what it needs to return a result when the request's
+/// record is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CallbackArgs {
     pub(crate) request_id: RequestId,
@@ -29,15 +28,17 @@ fn arguments(value: &impl Serialize) -> Vec<u8> {
         .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
 }
 
-/// Yields: the current call's result will be that of `on_execution_response`. Gives what identifies the yield.
+/// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's
+/// name for the yield.
 pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash32, ContractError> {
-    let (promise, data_id) = node::yield_create("on_execution_response", &arguments(callback), gas);
+    let (promise, data_id) =
+        node::yield_create(methods::ON_EXECUTION_RESPONSE, &arguments(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
     data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
 }
 
-/// Resumes a yield; false when there is none to resume.
+/// Resumes a yield. False when there is no such yield to resume.
 pub(crate) fn resume(data_id: &Hash32, payload: &ResumePayload) -> bool {
     node::yield_resume(&data_id.0, &payload.encode())
 }
@@ -47,17 +48,14 @@ pub(crate) fn resumed_with() -> Option<Vec<u8>> {
     match env::promise_result_checked(0, ResumePayload::BYTES) {
         Ok(payload) => Some(payload),
         Err(PromiseError::Failed) => None,
-        // No payload of this contract is longer; the machine refuses what is none.
+        // This contract resumes with no longer payload. The machine takes an empty one for a
+        // timeout.
         Err(_) => Some(Vec::new()),
     }
 }
 
-/// The delivery as the machine names it.
-pub(crate) fn delivery(payload: Option<&Vec<u8>>) -> Delivery<'_> {
-    payload.map_or(Delivery::TimedOut, |payload| Delivery::Resumed(payload))
-}
-
-/// Sends money without waiting for it; `on_refund` sees to it when it bounces.
+/// Sends money, and does not wait for the outcome. If the payment bounces, `on_refund` takes care
+/// of it.
 pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
@@ -65,27 +63,35 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let args = arguments(&RefundArgs { account_id: to.clone(), amount });
     env::promise_batch_action_function_call(
         then,
-        "on_refund",
+        methods::ON_REFUND,
         &args,
         NearToken::ZERO,
         gas::ON_REFUND,
     );
 }
 
-/// Deploys new code and migrates the state, both or neither; the current call's result is that of the migration.
+/// Deploys new code and migrates the state, both or neither. The result of the current call is that
+/// of the migration.
 pub(crate) fn deploy(code: &[u8]) {
     let promise = env::promise_batch_create(&env::current_account_id());
     env::promise_batch_action_deploy_contract(promise, code);
-    env::promise_batch_action_function_call(promise, "migrate", &[], NearToken::ZERO, gas::MIGRATE);
+    env::promise_batch_action_function_call(
+        promise,
+        methods::MIGRATE,
+        &[],
+        NearToken::ZERO,
+        gas::MIGRATE,
+    );
     env::promise_return(promise);
 }
 
-/// Whether the payment before this callback arrived.
+/// In a callback of a payment: whether the payment arrived.
 pub(crate) fn arrived() -> bool {
     !matches!(env::promise_result_checked(0, 0), Err(PromiseError::Failed))
 }
 
-/// The two host functions that near-sdk's mock knows within one receipt only.
+/// The two host functions of yields. near-sdk's mock forgets a yield at the end of the receipt, so
+/// tests have functions of their own.
 #[cfg(not(test))]
 mod node {
     use near_sdk::{Gas, GasWeight, PromiseIndex, env};

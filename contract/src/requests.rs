@@ -1,11 +1,11 @@
-//! Live requests: the record, the input and a staged response, whole or in parts, apart from each other, and the list that
-//! is paged.
+//! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
+//! from each other, so that a step loads only what it needs. A list of the requests is there for
+//! paging.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
-    machine::{LiveRequest, Phase},
-    upload::Upload,
+    machine::{CompleteBody, LiveRequest, Phase},
 };
 
 use crate::{
@@ -22,12 +22,12 @@ fn live() -> Slots {
     Slots::new(store::key(Prefix::LiveSlot, &[]))
 }
 
-/// The live request, if it is one.
+/// The request with this id, if it is live.
 pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
     store::read(&key(Prefix::Request, request_id))
 }
 
-/// Writes a request's new state.
+/// Writes the new state of a request.
 pub(crate) fn save(request: &LiveRequest) {
     store::write(&key(Prefix::Request, request.id()), request);
 }
@@ -41,14 +41,16 @@ pub(crate) fn input(request_id: RequestId) -> Bytes {
 pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
     match (&request.phase, &request.upload) {
         (Phase::Staged { .. }, None) => store::read(&key(Prefix::Staged, request.id())),
-        // It was decoded when it was submitted, and has not changed since.
-        (Phase::Staged { .. }, Some(upload)) => assembled(request.id(), upload).ok(),
+        // Decoding cannot fail: it succeeded when the response was submitted.
+        (Phase::Staged { .. }, Some(upload)) => {
+            assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
+        }
         (Phase::Pending | Phase::Cancelling, _) => None,
     }
 }
 
 fn part_key(request_id: RequestId, number: u32) -> Vec<u8> {
-    store::key(Prefix::Part, &[&request_id.to_be_bytes(), &number.to_be_bytes()])
+    store::key(Prefix::ResponsePart, &[&request_id.to_be_bytes(), &number.to_be_bytes()])
 }
 
 /// Keeps a part of a response.
@@ -56,22 +58,32 @@ pub(crate) fn keep_part(request_id: RequestId, number: u32, bytes: &[u8]) {
     env::storage_write(&part_key(request_id, number), bytes);
 }
 
-/// Deletes the parts of a response, all that there are.
+/// Deletes all parts of a response; `parts` is how many there are.
 pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
     (0..parts).for_each(|number| {
         store::remove(&part_key(request_id, number));
     });
 }
 
-/// The response that has come in parts.
-pub(crate) fn assembled(
+/// The response whose last part has come.
+pub(crate) fn complete(body: &CompleteBody<'_>) -> std::io::Result<ExecutionResponse> {
+    let request = body.request();
+    let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
+    assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes())
+}
+
+/// Decodes the response whose encoding is `parts` parts of state and then `rest`.
+fn assemble(
     request_id: RequestId,
-    upload: &Upload,
+    total_bytes: u32,
+    parts: u32,
+    rest: &[u8],
 ) -> std::io::Result<ExecutionResponse> {
-    let mut body = Vec::with_capacity(upload.total_bytes as usize);
-    for number in 0..upload.parts {
+    let mut body = Vec::with_capacity(total_bytes as usize);
+    for number in 0..parts {
         body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
     }
+    body.extend_from_slice(rest);
     ExecutionResponse::try_from_slice(&body)
 }
 
@@ -91,7 +103,7 @@ impl Contract {
         })
     }
 
-    /// Adds a new request.
+    /// Keeps a new request and its input, and lists it.
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
         self.for_tenant(|contract| {
@@ -102,7 +114,8 @@ impl Contract {
         });
     }
 
-    /// Deletes everything that is kept of a request; `parts` is how many there are of a response.
+    /// Deletes everything that is kept of a request. `parts` is how many parts of a response there
+    /// are.
     pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
         drop_parts(request_id, parts);
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {

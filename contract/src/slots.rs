@@ -1,14 +1,15 @@
-//! A list of byte strings that is paged by position: the last element moves into the place of a removed one, so
-//! that adding and removing cost the same at any length. Its owner keeps the length and each element's position.
+//! A list of byte strings that is paged by position. When an element is removed, the last one moves
+//! into its place, so that adding and removing cost the same at any length. The owner of the list
+//! keeps its length and the position of each element.
 //!
-//! A reader that pages at one block height sees each element once. Across blocks an element may move to a place that
-//! was read already; a poller finds it the next time round.
+//! A reader that reads all pages at one block height sees each element once. Between blocks an
+//! element may move to a place that was read already; a reader that polls finds it the next time.
 
 use near_sdk::env;
 
 use crate::store::{position_bytes, remove};
 
-/// The list whose slots have keys that start with `prefix`.
+/// A list. The keys of its entries in state start with `prefix`.
 pub(crate) struct Slots {
     prefix: Vec<u8>,
 }
@@ -22,7 +23,7 @@ impl Slots {
         [&self.prefix[..], &position_bytes(position)].concat()
     }
 
-    /// Appends `item` and gives its position.
+    /// Appends `item`, and gives its position.
     pub(crate) fn push(&self, length: &mut u32, item: &[u8]) -> u32 {
         let position = *length;
         *length = position.saturating_add(1);
@@ -30,7 +31,8 @@ impl Slots {
         position
     }
 
-    /// Removes the element at `position`. What is given back has moved there; its owner notes the new position.
+    /// Removes the element at `position`. If another element has moved there, gives that element:
+    /// the caller notes its new position.
     pub(crate) fn remove(&self, length: &mut u32, position: u32) -> Option<Vec<u8>> {
         let last = length.checked_sub(1)?;
         *length = last;
@@ -42,7 +44,7 @@ impl Slots {
         moved
     }
 
-    /// Up to `limit` elements from `from` on.
+    /// Up to `limit` elements, from position `from` on.
     pub(crate) fn page(&self, length: u32, from: u64, limit: u64) -> Vec<Vec<u8>> {
         let end = from.saturating_add(limit).min(length.into());
         (from..end)

@@ -1,19 +1,22 @@
-//! The contract's storage stake: NEAR lets no account hold less than its bytes cost.
+//! The contract's storage stake. NEAR demands that an account's balance covers the cost of its
+//! bytes.
 //!
-//! Most bytes are there for somebody who has paid for them: live requests, namespaces, published code and claimable payments,
-//! each backed by its pot for as long as it lives. Those are counted ([`Contract::for_tenant`]); every other byte, the contract's
-//! code, registry and earnings, must be backed by money that belongs to no pot.
+//! Most bytes are there for somebody who has paid for them: live requests, namespaces, published
+//! code and claimable payments, each backed by its pot for as long as it lives.
+//! [`Contract::for_tenant`] counts those bytes. Every other byte (the contract's code, the registry
+//! of workers, their earnings) must be backed by money that belongs to no pot.
 
 use near_sdk::{NearToken, env};
 
 use crate::{Contract, ContractError, namespace};
 
-/// Bytes of one entry of a ledger, for the longest account id: the trie's own, the key, the amount.
+/// Bytes of one entry of a ledger, for the longest account id: what NEAR adds, the key, the amount.
 const LEDGER_ENTRY_BYTES: u64 = 40 + (1 + 64) + 16;
-/// By how much the contract's own state can grow: the account to which the ownership is offered, an announced upgrade.
+/// Bytes by which the contract's own state can grow: the account to which the ownership is offered,
+/// and an announced upgrade.
 const STATE_GROWTH_BYTES: u64 = (4 + 64) + (32 + 8);
 
-/// What a new entry of a ledger costs.
+/// What the bytes of a new entry of a ledger cost.
 pub(crate) fn ledger_entry_cost() -> NearToken {
     namespace::cost(LEDGER_ENTRY_BYTES)
 }
@@ -28,8 +31,9 @@ impl Contract {
         result
     }
 
-    /// What belongs to no pot, and what it must be at least: the cost of the contract's own bytes, with those that can come
-    /// while it takes nothing on (an entry for each worker that is paid).
+    /// The part of the balance that belongs to no pot, and the least that it must be: the cost of
+    /// the contract's own bytes, including those that can still come while it takes nothing new on
+    /// (an entry for each worker that is paid).
     fn own_stake(&self) -> (NearToken, NearToken) {
         let own = env::account_balance().saturating_sub(self.funds.total());
         let bytes = env::storage_usage()
@@ -39,8 +43,8 @@ impl Contract {
         (own, namespace::cost(bytes))
     }
 
-    /// Refuses what would let the contract take on more while its own money falls short of its stake. What lives already is
-    /// settled all the same.
+    /// Checks that the contract's own money covers its own bytes. A call that would have the
+    /// contract take on something new fails otherwise; requests that live are settled all the same.
     pub(crate) fn check_stake(&self) -> Result<(), ContractError> {
         let (found, needed) = self.own_stake();
         if found < needed {

@@ -1,4 +1,5 @@
-//! The contract's own state; everything else stands in entries of its own, see [`Prefix`](crate::store::Prefix).
+//! The contract's own state. Everything else is kept in entries of its own, see
+//! [`Prefix`](crate::store::Prefix).
 
 // near-sdk generates promise builders for other contracts beside the struct, without documentation.
 #![allow(missing_docs)]
@@ -8,16 +9,16 @@ use outlayer_protocol::{Config, Hash32, RequestId};
 
 use crate::Funds;
 
-/// The layout of state that this code reads and writes.
+/// The layout of all state that this code reads and writes.
 pub const LAYOUT: u16 = 2;
 
-/// An upgrade that is announced.
+/// An announced upgrade.
 #[near(serializers = [borsh, json])]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
-    /// SHA-256 of the new code.
+    /// SHA-256 of the code to deploy.
     pub code_hash: Hash32,
-    /// The first height at which it may be deployed.
+    /// The first height at which the code may be deployed.
     pub from_height: u64,
 }
 
@@ -25,28 +26,29 @@ pub struct Upgrade {
 #[near(contract_state)]
 #[derive(PanicOnDefault)]
 pub struct Contract {
-    /// The layout of all state, [`LAYOUT`]; a migration starts from it.
+    /// The layout of all state, [`LAYOUT`]. It tells a migration what it finds.
     pub(crate) layout: u16,
-    /// Who governs.
+    /// The account that governs.
     pub(crate) owner_id: AccountId,
-    /// Who becomes the owner on accepting.
+    /// The account that becomes the owner when it accepts.
     pub(crate) proposed_owner_id: Option<AccountId>,
     /// Whether new requests are refused.
     pub(crate) paused: bool,
-    /// Terms of new requests.
+    /// The terms of new requests.
     pub(crate) config: Config,
-    /// The next request's id.
+    /// The id of the next request.
     pub(crate) next_request_id: RequestId,
     /// How many requests are live.
     pub(crate) live_requests: u32,
     /// How many workers are registered.
     pub(crate) registered_workers: u32,
-    /// Bytes of state that are there for live requests, namespaces and published code.
+    /// Bytes of state that a pot pays for: those of live requests, namespaces, published code and
+    /// claimable payments.
     pub(crate) tenant_bytes: u64,
-    /// Money held, by purpose.
+    /// The money that the contract holds, by purpose.
     pub(crate) funds: Funds,
-    /// The upgrade that is announced.
+    /// The announced upgrade, if there is one.
     pub(crate) upgrade: Option<Upgrade>,
-    /// The height from which on every request that was ever accepted has ended or can be swept.
+    /// The first height at which every request accepted so far has ended or can be swept.
     pub(crate) live_until: u64,
 }

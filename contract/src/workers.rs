@@ -1,32 +1,30 @@
-//! The registry of workers. What they earned stands apart from it ([`crate::money`]), so that nobody loses it by being
-//! removed.
+//! The registry of workers. What they have earned is kept apart from it ([`crate::money`]), so that
+//! nobody loses it by being removed.
 
 use near_sdk::{AccountId, near};
 use outlayer_protocol::views::WorkerView;
 
 use crate::{
     Contract, ContractError,
+    bounds::MAX_METADATA_BYTES,
     money::EARNINGS,
     slots::Slots,
     store::{self, Prefix},
 };
 
-/// The longest metadata, bytes.
-pub(crate) const MAX_METADATA_BYTES: usize = 1_024;
-
 /// A registered worker.
 #[near(serializers = [borsh])]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Worker {
-    /// Place in the list.
+    /// Place in the list that is paged.
     pub(crate) position: u32,
-    /// Answers settled.
+    /// How many of its answers were settled.
     pub(crate) settled: u64,
-    /// Commitments to digests that lost.
+    /// How many of its commitments were to digests that lost.
     pub(crate) lost: u64,
-    /// Whether it may not answer.
+    /// Whether the owner has suspended it, so that it may not answer.
     pub(crate) suspended: bool,
-    /// What it publishes about itself.
+    /// What the owner has noted about it.
     pub(crate) metadata: String,
 }
 
@@ -46,7 +44,7 @@ fn not_a_worker(worker_id: &AccountId) -> ContractError {
     ContractError::NotAWorker { found: worker_id.clone() }
 }
 
-/// Checks that an account may answer.
+/// Checks that an account may answer: it is registered and not suspended.
 pub(crate) fn check_active(worker_id: &AccountId) -> Result<(), ContractError> {
     match find(worker_id) {
         None => Err(not_a_worker(worker_id)),
@@ -57,7 +55,7 @@ pub(crate) fn check_active(worker_id: &AccountId) -> Result<(), ContractError> {
     }
 }
 
-/// Changes a worker, if it is still registered.
+/// Changes the record of a registered worker.
 pub(crate) fn update(
     worker_id: &AccountId,
     change: impl FnOnce(&mut Worker),
@@ -68,7 +66,7 @@ pub(crate) fn update(
     Ok(())
 }
 
-/// A worker as views show it.
+/// A registered worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
     let Worker { settled, lost, suspended, metadata, .. } = find(worker_id)?;
     let earnings = EARNINGS.of(worker_id);
@@ -94,7 +92,7 @@ impl Contract {
         Ok(())
     }
 
-    /// Removes a worker; its earnings stay its own.
+    /// Removes a worker. It keeps what it has earned.
     pub(crate) fn delete_worker(&mut self, worker_id: &AccountId) -> Result<(), ContractError> {
         let worker = find(worker_id).ok_or_else(|| not_a_worker(worker_id))?;
         store::remove(&key(worker_id.as_bytes()));

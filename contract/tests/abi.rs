@@ -1,24 +1,26 @@
-//! The contract's ABI, as near-sdk describes every method, against the committed `abi.json`: nobody's arguments or results
-//! change unnoticed. JSON where callers are met, borsh between worker and contract.
+//! The contract's ABI, as near-sdk describes every method, compared with the committed `abi.json`,
+//! so that no arguments or results change unnoticed. Callers see JSON; workers and the contract
+//! speak borsh.
 //!
-//! When it has changed on purpose, `UPDATE_SNAPSHOTS=1 cargo test --workspace --test abi` writes the file anew.
+//! When the ABI has changed on purpose, `UPDATE_SNAPSHOTS=1 cargo test --workspace --test abi`
+//! writes the file anew.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use near_abi::{AbiFunction, AbiMetadata, AbiRoot, AbiType};
 use near_sdk::{__private::ChunkedAbiEntry, borsh, schemars::r#gen::SchemaGenerator};
-// Linked for the functions below.
+// Linked for the functions that it exports.
 use outlayer_contract as _;
-use outlayer_protocol::Settlement;
+use outlayer_protocol::{Settlement, methods};
 
-/// What near-sdk makes of each `#[near] impl`: a function with the name of its first method, which gives the JSON of the
-/// description of all its methods. `links.rs` of the integration tests compares the methods with what the Wasm exports, so that none
-/// is forgotten here.
+/// near-sdk makes a function of each `#[near] impl`, named after its first method, which gives the
+/// JSON of the description of all its methods. An integration test compares the methods in
+/// `abi.json` with those that the Wasm exports, so that no `impl` is forgotten here.
 macro_rules! described {
     ($($name:ident)*) => {{
-        // Both sides are compiled by one compiler.
+        // One compiler compiles both sides.
         #[allow(improper_ctypes)]
         unsafe extern "C" {
             $(fn $name() -> (*const u8, usize);)*
@@ -46,13 +48,15 @@ fn parts() -> Vec<ChunkedAbiEntry> {
     parts.into_iter().map(|json| serde_json::from_slice(json).unwrap()).collect()
 }
 
-/// Two methods give their result through `env`, where near-sdk does not see it: the settlement, which is JSON unless the
-/// request asks for borsh.
+/// Two methods give their result through `env`, where near-sdk does not see it. It is the
+/// settlement, in JSON unless the request asks for borsh.
 fn add_settlement(mut entries: Vec<ChunkedAbiEntry>) -> Vec<ChunkedAbiEntry> {
     let mut generator = SchemaGenerator::default();
     let json = AbiType::Json { type_schema: generator.subschema_for::<Settlement>() };
     let borsh = AbiType::Borsh { type_schema: borsh::schema_container_of::<Settlement>() };
-    for (name, result) in [("request_execution", json), ("on_execution_response", borsh)] {
+    for (name, result) in
+        [(methods::REQUEST_EXECUTION, json), (methods::ON_EXECUTION_RESPONSE, borsh)]
+    {
         let mut functions = entries.iter_mut().flat_map(|entry| &mut entry.body.functions);
         let function: &mut AbiFunction = functions.find(|one| one.name == name).unwrap();
         assert_eq!(function.result.replace(result), None, "{name} says its result itself");
@@ -85,4 +89,13 @@ fn the_abi_is_the_committed_one() {
         file.display(),
         line.map(|line| line + 1)
     );
+}
+
+#[test]
+fn the_protocol_names_the_methods_that_the_contract_has() {
+    let abi = abi();
+    let found: BTreeSet<_> = abi.body.functions.iter().map(|one| one.name.as_str()).collect();
+    let expected: BTreeSet<_> = methods::ALL.iter().copied().collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), methods::ALL.len(), "a name is there twice");
 }

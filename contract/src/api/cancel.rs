@@ -1,4 +1,4 @@
-//! Taking a request back.
+//! Cancelling a request.
 
 use near_sdk::{env, near};
 use outlayer_protocol::{RequestId, machine::Input};
@@ -7,16 +7,18 @@ use crate::{Contract, ContractError, ContractExt};
 
 #[near]
 impl Contract {
-    /// The requester or payer takes a request back that nobody has answered: its callback settles it as `Cancelled`.
-    /// Free while no worker has committed, the base fee after that.
+    /// The requester or the payer cancels a request that nobody has answered. Its callback settles
+    /// it as `Cancelled`: free of charge while no worker has committed, for the base fee after
+    /// that.
     ///
     /// # Errors
-    /// [`ContractError`]: not live, somebody else's, answered, too late.
+    /// [`ContractError`]: the request is not live, belongs to another account, is answered, or has
+    /// expired.
     #[handle_result]
     pub fn cancel_execution(&mut self, request_id: RequestId) -> Result<(), ContractError> {
         let by = env::predecessor_account_id();
         let request = self.load_request(request_id)?;
-        self.advance(request, None, Input::Cancel { by: &by, height: env::block_height() })?;
+        self.advance(request, Input::Cancel { by: &by, height: env::block_height() })?;
         Ok(())
     }
 }

@@ -7,9 +7,9 @@ use crate::{Contract, ContractError, ContractExt, code};
 
 #[near]
 impl Contract {
-    /// Publishes a module, or its next piece. The argument is the borsh of `{hash, total_bytes: u32, offset: u32, chunk}`;
-    /// pieces come in order, and the last one completes the module when its SHA-256 is right. Pays for the bytes; what is
-    /// attached beyond that goes back.
+    /// Publishes a module, or its next part. The argument is the borsh of `{hash, total_bytes: u32,
+    /// offset: u32, part}`. Parts come in order, and the last one completes the module if its
+    /// SHA-256 is right. The caller pays for the bytes; what is attached beyond that goes back.
     ///
     /// # Errors
     /// [`ContractError::Code`].
@@ -20,38 +20,43 @@ impl Contract {
         #[serializer(borsh)] hash: Hash32,
         #[serializer(borsh)] total_bytes: u32,
         #[serializer(borsh)] offset: u32,
-        #[serializer(borsh)] chunk: Vec<u8>,
+        #[serializer(borsh)] part: Vec<u8>,
     ) -> Result<(), ContractError> {
-        self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &chunk))
+        self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &part))
     }
 
-    /// Its publisher withdraws a module from new requests; those that live still have it, and when they have ended it can be
-    /// deleted. Pays for the note that this leaves; what is attached beyond that goes back. There is no way back but to
-    /// delete and publish again.
+    /// The publisher withdraws a module from new requests. Live requests still have it, and when
+    /// they have ended it can be deleted. The caller pays for the bytes of the note that this
+    /// leaves; what is attached beyond that goes back. The only way back is to delete the module
+    /// and publish it again.
     ///
     /// # Errors
-    /// [`ContractError::Code`]: unknown, somebody else's, too little attached.
+    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or too
+    /// little is attached.
     #[payable]
     #[handle_result]
     pub fn retire_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
         self.for_tenant(|contract| contract.retire(&hash))
     }
 
-    /// Its publisher deletes a module, complete or not, and gets the deposit back.
+    /// The publisher deletes a module, complete or not, and gets the deposit back.
     ///
     /// # Errors
-    /// [`ContractError::Code`]: unknown, somebody else's, needed by live requests.
+    /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or live
+    /// requests need it.
     #[handle_result]
     pub fn delete_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
         self.for_tenant(|contract| contract.unpublish(&hash))
     }
 
-    /// Up to `limit` bytes of a published module from `offset` on; `None` when it is not published in full.
+    /// Up to `limit` bytes of a published module, from `offset` on. `None` when the module is not
+    /// published in full.
     pub fn get_code(&self, hash: Hash32, offset: u32, limit: u32) -> Option<Bytes> {
         code::read(&hash, offset, limit).map(Bytes)
     }
 
-    /// What is known of a published module; with `publisher_id`, also of one that this account is publishing.
+    /// What is known of a published module; with `publisher_id`, also of one that this account has
+    /// not completed yet.
     pub fn get_code_info(
         &self,
         hash: Hash32,

@@ -1,38 +1,21 @@
-//! The owner's methods. None of them touches a live request: it keeps the terms it was accepted on, and pausing stops new
-//! requests only.
+//! The owner's methods. None of them touches a live request: a request keeps the terms that it was
+//! accepted on, and pausing stops only new ones.
 
-use near_sdk::{AccountId, NearToken, env, near};
+use near_sdk::{AccountId, env, near};
 use outlayer_protocol::{
     Compute, Config, ResourceLimits,
     capacity::MAX_OUTPUT_BYTES,
     pricing::{max_fee, split_fee},
 };
 
-use crate::{Contract, ContractError, ContractExt, Funds, LAYOUT, gas};
-
-/// The largest journal that may be allowed, bytes.
-const MAX_JOURNAL_BYTES: u32 = 256 << 10;
-/// The most keys that may be allowed, read or written: their gas must fit into a callback.
-const MAX_KEYS: u32 = 256;
-/// The largest input that may be allowed, bytes: a transaction has 1,572,864, and base64 adds a third.
-const MAX_INPUT_BYTES: u32 = 1 << 20;
-/// The most bytes of arguments and environment that may be allowed: they stand in the record, which every step rewrites.
-const MAX_ARGS_ENV_BYTES: u32 = 32 << 10;
-/// The longest URL that may be allowed, bytes: the event repeats it, escaped to six times its length at the worst, and a
-/// receipt may log 16,384 bytes.
-const MAX_URL_BYTES: u32 = 2_048;
-/// The most approvals that may be allowed.
-const MAX_APPROVALS: u8 = 16;
-/// The most of a fee that the protocol may keep, in basis points: workers keep half of it at least.
-const MAX_PROTOCOL_SHARE_BPS: u16 = 5_000;
-/// The largest base fee that may be asked for: a slip of the hand is larger.
-const MAX_BASE_FEE: NearToken = NearToken::from_near(10);
-/// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` of mainnet's genesis.
-const GAS_PRICE: u128 = 100_000_000;
-/// The shortest delay of a sweep, blocks: under load a callback may come this much after its deadline.
-const MIN_SWEEP_DELAY_BLOCKS: u64 = 50;
-/// The longest time that may be configured, blocks; about a week.
-const MAX_BLOCKS: u64 = 1_000_000;
+use crate::{
+    Contract, ContractError, ContractExt, Funds, LAYOUT,
+    bounds::{
+        MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BASE_FEE, MAX_BLOCKS, MAX_INPUT_BYTES,
+        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MIN_SWEEP_DELAY_BLOCKS,
+    },
+    gas::{self, GAS_PRICE},
+};
 
 #[near]
 impl Contract {
@@ -63,7 +46,7 @@ impl Contract {
     /// Sets the terms of later requests.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, out of bounds.
+    /// [`ContractError`]: the caller is not the owner, or a number is out of bounds.
     #[handle_result]
     pub fn set_config(&mut self, config: Config) -> Result<(), ContractError> {
         self.check_owner()?;
@@ -72,7 +55,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Stops new requests; those that live are settled, cancelled and swept, and money is paid out, as always.
+    /// Stops new requests. Live ones are settled, cancelled and swept, and money is paid out, as
+    /// always.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
@@ -83,18 +67,19 @@ impl Contract {
         Ok(())
     }
 
-    /// Takes new requests again.
+    /// Takes new requests again after a pause.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
     #[handle_result]
-    pub fn resume(&mut self) -> Result<(), ContractError> {
+    pub fn unpause(&mut self) -> Result<(), ContractError> {
         self.check_owner()?;
         self.paused = false;
         Ok(())
     }
 
-    /// Offers the ownership to an account, which must accept it; to the owner itself, the offer is taken back.
+    /// Offers the ownership to an account, which must accept it. Offering it to the owner takes an
+    /// earlier offer back.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
@@ -141,13 +126,14 @@ fn check(what: &'static str, found: u128, least: u128, most: u128) -> Result<(),
     Err(ContractError::Config { what, found, least, most })
 }
 
-/// Checks that every request within the configuration's bounds can be priced, kept and settled, and is worth its workers' gas.
+/// Checks that every request within the configuration's bounds can be priced, kept and settled, and
+/// pays for its workers' gas.
 fn check_config(config: &Config) -> Result<(), ContractError> {
     let bounds = &config.bounds;
     let limits = &bounds.limits;
     let share = config.protocol_share_bps;
     check("protocol_share_bps", share.into(), 0, MAX_PROTOCOL_SHARE_BPS.into())?;
-    // No answer costs its workers more gas than it brings them.
+    // No answer may cost its workers more gas than it earns them.
     let least = u128::from(gas::answer(bounds).as_gas()) * GAS_PRICE;
     let base_fee = split_fee(config.prices.base_fee, share, 1).each.as_yoctonear();
     let most = MAX_BASE_FEE.as_yoctonear();

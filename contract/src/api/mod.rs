@@ -1,6 +1,8 @@
-//! The contract's methods, one file a concern. Each checks who calls, and hands on to the module that does the work.
+//! The contract's methods, one file for each concern. A method checks who calls, and leaves the
+//! work to the module that owns it.
 
-// near-sdk generates promise builders for other contracts beside the methods, without documentation.
+// near-sdk generates promise builders for other contracts besides the methods, without
+// documentation.
 #![allow(missing_docs)]
 
 mod cancel;
@@ -20,7 +22,7 @@ use near_sdk::env;
 
 use crate::ContractError;
 
-/// Checks that the contract calls itself: a callback.
+/// Checks that the contract itself calls, as it does in a callback.
 fn check_private() -> Result<(), ContractError> {
     let (found, expected) = (env::predecessor_account_id(), env::current_account_id());
     if found != expected {

@@ -1,4 +1,4 @@
-//! Taking out what one has earned or is owed.
+//! Taking out what one has earned, or what one is owed.
 
 use near_sdk::{AccountId, NearToken, env, near};
 
@@ -11,7 +11,7 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// Pays the caller what bounced, and says how much.
+    /// Pays the caller the payments to it that bounced. Returns the amount.
     ///
     /// # Errors
     /// [`ContractError::NothingDue`].
@@ -20,7 +20,7 @@ impl Contract {
         self.pay_caller(CLAIMABLE)
     }
 
-    /// Pays the caller what it has earned as a worker, and says how much.
+    /// Pays the caller what it has earned as a worker. Returns the amount.
     ///
     /// # Errors
     /// [`ContractError::NothingDue`].
@@ -29,10 +29,10 @@ impl Contract {
         self.pay_caller(EARNINGS)
     }
 
-    /// Pays the owner the protocol's share, and says how much.
+    /// Pays the owner the protocol's share of the fees. Returns the amount.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, nothing due.
+    /// [`ContractError`]: the caller is not the owner, or nothing is due.
     #[handle_result]
     pub fn withdraw_protocol_share(&mut self) -> Result<NearToken, ContractError> {
         self.check_owner()?;
@@ -44,7 +44,7 @@ impl Contract {
         Ok(amount)
     }
 
-    /// The callback of every payment: what bounced becomes claimable.
+    /// The callback of every payment. A payment that bounced becomes claimable.
     ///
     /// # Errors
     /// [`ContractError::Private`] when it is called from outside.
@@ -65,7 +65,7 @@ impl Contract {
 impl Contract {
     fn pay_caller(&mut self, ledger: Ledger) -> Result<NearToken, ContractError> {
         let caller = env::predecessor_account_id();
-        let amount = self.pay_out_part(ledger, &caller)?;
+        let amount = self.pay_out_all(ledger, &caller)?;
         if amount.is_zero() {
             return Err(ContractError::NothingDue { account_id: caller });
         }

@@ -1,38 +1,39 @@
-//! NEP-145: paying for a namespace's bytes.
+//! NEP-145: paying for the bytes of a namespace.
 //!
-//! The two types are our own. Those of `near-contract-standards` come with near-sdk's old collections and its `Promise`, have
-//! neither `Debug` nor equality, and its trait has no place for a typed error; a test holds ours against them.
+//! The two types are the contract's own. Those of `near-contract-standards` come with near-sdk's
+//! old collections and its `Promise`, and have neither `Debug` nor equality; its trait has no place
+//! for a typed error. A test compares the types' JSON.
 
 use near_sdk::{AccountId, NearToken, env, near};
 
 use crate::{
     Contract, ContractError, ContractExt, NamespaceError, Pot,
-    namespace::{self, Account, MAX_ACCOUNT_BYTES},
+    namespace::{self, MAX_EMPTY_BYTES, Namespace},
 };
 
 /// NEP-145's balance of an account, yoctoNEAR.
 #[near(serializers = [json])]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageBalance {
-    /// Paid in.
+    /// The whole storage deposit.
     pub total: NearToken,
-    /// Of it, what no stored byte needs.
+    /// The part of it that no stored byte needs.
     pub available: NearToken,
 }
 
-impl From<&Account> for StorageBalance {
-    fn from(account: &Account) -> Self {
-        Self { total: account.deposit, available: account.available() }
+impl From<&Namespace> for StorageBalance {
+    fn from(namespace: &Namespace) -> Self {
+        Self { total: namespace.deposit, available: namespace.available() }
     }
 }
 
-/// NEP-145's bounds, yoctoNEAR.
+/// NEP-145's bounds of a storage deposit, yoctoNEAR.
 #[near(serializers = [json])]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageBalanceBounds {
-    /// What registering takes.
+    /// What registering costs.
     pub min: NearToken,
-    /// There is no maximum.
+    /// Always `None`: there is no maximum.
     pub max: Option<NearToken>,
 }
 
@@ -48,8 +49,8 @@ fn check_one_yocto() -> Result<(), NamespaceError> {
 
 #[near]
 impl Contract {
-    /// Registers an account (the caller, unless one is named) or adds to its deposit. With `registration_only`, what goes
-    /// beyond the minimum goes back.
+    /// Registers an account (the caller, unless another is named), or adds to its deposit. With
+    /// `registration_only`, what is attached beyond the minimum goes back.
     ///
     /// # Errors
     /// [`NamespaceError::Registration`].
@@ -72,19 +73,20 @@ impl Contract {
             (true, None) => needed,
             (true, Some(_)) => NearToken::ZERO,
         };
-        let mut account = self.for_tenant(|_| namespace::open(&account_id));
-        self.add_storage_deposit(&mut account, kept)?;
-        namespace::save(&account_id, &account);
+        let mut namespace = self.for_tenant(|_| namespace::open(&account_id));
+        self.add_storage_deposit(&mut namespace, kept)?;
+        namespace::save(&account_id, &namespace);
         let excess = attached.saturating_sub(kept);
         self.funds.take_in(Pot::Storage, excess)?;
         self.pay_out(Pot::Storage, &caller, excess)?;
-        Ok((&account).into())
+        Ok((&namespace).into())
     }
 
-    /// Pays out what no stored byte needs, or `amount` of it.
+    /// Pays out the part of the caller's deposit that no stored byte needs, or `amount` of it.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR attached, not registered, more than is free.
+    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR is attached, the caller is not
+    /// registered, or `amount` is more than is free.
     #[payable]
     #[handle_result]
     pub fn storage_withdraw(
@@ -93,45 +95,45 @@ impl Contract {
     ) -> Result<StorageBalance, ContractError> {
         check_one_yocto()?;
         let caller = env::predecessor_account_id();
-        let mut account = namespace::load(&caller)?;
-        let available = account.available();
+        let mut namespace = namespace::load(&caller)?;
+        let available = namespace.available();
         let amount = amount.unwrap_or(available);
         if amount > available {
             return Err(NamespaceError::Withdrawal { found: amount, available }.into());
         }
-        account.deposit = account.deposit.saturating_sub(amount);
-        namespace::save(&caller, &account);
+        namespace.deposit = namespace.deposit.saturating_sub(amount);
+        namespace::save(&caller, &namespace);
         self.return_with_yocto(&caller, amount)?;
-        Ok((&account).into())
+        Ok((&namespace).into())
     }
 
-    /// Closes the caller's namespace and pays its whole deposit out; false when there is none. With `force`, its keys are
-    /// removed first (as many as one call's gas allows).
+    /// Closes the caller's namespace and pays out its whole deposit. Returns false when there is no
+    /// namespace. With `force`, its keys are removed first (as many as one call's gas allows).
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR attached, keys left without `force`, a key that is held.
+    /// [`ContractError::Namespace`]: not exactly one yoctoNEAR is attached, keys are left and
+    /// `force` is not given, or a key is locked.
     #[payable]
     #[handle_result]
     pub fn storage_unregister(&mut self, force: Option<bool>) -> Result<bool, ContractError> {
         check_one_yocto()?;
         let caller = env::predecessor_account_id();
-        let Some(mut account) = namespace::find(&caller) else {
+        let Some(mut namespace) = namespace::find(&caller) else {
             self.return_with_yocto(&caller, NearToken::ZERO)?;
             return Ok(false);
         };
-        if account.keys > 0 {
+        let keys = namespace.keys;
+        if keys > 0 {
             if !force.unwrap_or(false) {
-                return Err(
-                    NamespaceError::NotEmpty { account_id: caller, keys: account.keys }.into()
-                );
+                return Err(NamespaceError::NotEmpty { account_id: caller, keys }.into());
             }
-            for key in namespace::keys(&caller, 0, account.keys.into()) {
-                namespace::check_free(&caller, &key)?;
-                self.for_tenant(|_| namespace::remove(&caller, &mut account, &key));
+            for key in namespace::keys(&caller, 0, keys.into()) {
+                namespace::check_unlocked(&caller, &key)?;
+                self.for_tenant(|_| namespace::remove(&caller, &mut namespace, &key));
             }
         }
         self.for_tenant(|_| namespace::delete(&caller));
-        self.return_with_yocto(&caller, account.deposit)?;
+        self.return_with_yocto(&caller, namespace.deposit)?;
         Ok(true)
     }
 
@@ -140,14 +142,14 @@ impl Contract {
         namespace::find(&account_id).as_ref().map(Into::into)
     }
 
-    /// What registering takes.
+    /// The bounds of a storage deposit: what registering costs, and no maximum.
     pub fn storage_balance_bounds(&self) -> StorageBalanceBounds {
-        StorageBalanceBounds { min: namespace::cost(MAX_ACCOUNT_BYTES), max: None }
+        StorageBalanceBounds { min: namespace::cost(MAX_EMPTY_BYTES), max: None }
     }
 }
 
 impl Contract {
-    /// Pays from the storage pot, and returns the yoctoNEAR that was attached to ask for it.
+    /// Pays from the storage pot, and returns the yoctoNEAR that was attached to the call.
     fn return_with_yocto(
         &mut self,
         to: &AccountId,

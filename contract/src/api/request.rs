@@ -1,4 +1,4 @@
-//! Taking a request: check, price, yield, keep.
+//! Taking a request: it is checked, priced and kept, and the call yields.
 
 use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
@@ -13,14 +13,15 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// Asks for an execution. The call's result is the [`Settlement`](outlayer_protocol::Settlement), in JSON or borsh as
-    /// the request says, some blocks later; what of the deposit is not used goes to the payer.
+    /// Asks for an execution. The result of the call is the
+    /// [`Settlement`](outlayer_protocol::Settlement), some blocks later, in JSON or borsh as the
+    /// request says. The part of the deposit that is not used goes to the payer.
     ///
     /// # Panics
-    /// With a [`ContractError`]; the deposit goes back then.
+    /// With a [`ContractError`], when the request is not taken. The deposit goes back then.
     #[payable]
     pub fn request_execution(&mut self, request: ExecutionRequest) {
-        // A result here would be returned in the promise's place.
+        // A `Result` would be returned in place of the yield's promise.
         if let Err(error) = self.accept(&request) {
             error.panic();
         }
@@ -32,8 +33,9 @@ impl Contract {
         if self.paused {
             return Err(ContractError::Paused);
         }
-        let payer = request.refund_to.clone().unwrap_or_else(env::predecessor_account_id);
-        gas::check_attached(gas::request(request, Some(&payer)))?;
+        let requester = env::predecessor_account_id();
+        let payer = request.payer(&requester);
+        gas::check_attached(gas::request(request, Some(payer)))?;
         request.validate(&self.config)?;
         let quote = quote(&self.config, request, env::storage_byte_cost())?;
         let attached = env::attached_deposit();
@@ -56,7 +58,7 @@ impl Contract {
             response_format: request.response_format,
             meter: request.limits.compute.meter(),
         };
-        let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(&payer)))?;
+        let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(payer)))?;
         let context = ExecutionContext {
             request_id,
             contract_id: env::current_account_id(),
@@ -65,7 +67,7 @@ impl Contract {
             epoch_height: env::epoch_height(),
             random_seed: random_seed(request_id, &env::random_seed_array()),
             signer_id: env::signer_account_id(),
-            predecessor_id: env::predecessor_account_id(),
+            predecessor_id: requester.clone(),
             attached_deposit: attached,
         };
         let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;

@@ -1,10 +1,11 @@
-//! Answering a request: workers commit and submit, the yield's callback settles.
+//! Answering a request: workers commit and submit, and the yield's callback settles.
 
-use near_sdk::{AccountId, FunctionError, env, near};
+use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
     ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     limits::Meter,
-    machine::{Body, Input, LiveRequest},
+    machine::{Body, Delivery, Input, LiveRequest, PartTaken},
+    storage::StorageCheck,
 };
 
 use super::check_private;
@@ -16,11 +17,13 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker's answer; the argument is the borsh of an [`ExecutionResponse`].
+    /// A registered worker submits an answer. The argument is the borsh of an
+    /// [`ExecutionResponse`].
     ///
     /// # Errors
-    /// [`ContractError`]: no worker, no live request, too late, answered already, out of the request's limits, an outdated
-    /// or held key, too few commitments.
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
+    /// answered already; the answer exceeds the request's limits; a key that it read has changed,
+    /// or one that it touches is locked; or there are too few commitments.
     #[handle_result]
     pub fn resolve_execution(
         &mut self,
@@ -29,16 +32,21 @@ impl Contract {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(response.request_id)?;
-        self.submit(request, &worker_id, &response, false)
+        let (body, storage) = self.checked(&request, &response);
+        let height = env::block_height();
+        let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
+        self.advance(request, input)?;
+        Ok(())
     }
 
-    /// A part of a registered worker's answer that is too large for one transaction; the argument is the borsh of a
-    /// [`ResponsePart`]. The last part submits the whole, as [`resolve_execution`](Self::resolve_execution) does. What is
-    /// there already is taken again without effect. Whose turn it is: [`outlayer_protocol::upload`].
+    /// A registered worker sends a part of an answer that is too large for one transaction. The
+    /// argument is the borsh of a [`ResponsePart`]. The last part submits the whole, as
+    /// [`resolve_execution`](Self::resolve_execution) does. A part that is there already may come
+    /// again, without effect. [`outlayer_protocol::upload`] has the rules of whose turn it is.
     ///
     /// # Errors
-    /// [`ContractError`]: as for `resolve_execution`, out of order, another worker's turn, not the body that the first part
-    /// said.
+    /// [`ContractError`], as for `resolve_execution`; or the part is out of order, it is another
+    /// worker's turn, or the body is not the one that its first part announced.
     #[handle_result]
     pub fn stage_response(
         &mut self,
@@ -48,23 +56,29 @@ impl Contract {
         workers::check_active(&worker_id)?;
         let request_id = part.request_id;
         let request = self.load_request(request_id)?;
-        let height = env::block_height();
-        let input = Input::Part { worker_id: &worker_id, part: &part, height };
-        self.advance(request, None, input)?;
-        let request = self.load_request(request_id)?;
-        let Some(upload) = request.upload.as_ref().filter(|upload| upload.is_complete()) else {
-            return Ok(());
+        let taken = request.take_part(&worker_id, &part, env::block_height())?;
+        let response;
+        let step = match taken {
+            PartTaken::Step(step) => step,
+            PartTaken::Complete(complete) => {
+                response = requests::complete(&complete).map_err(|error| ContractError::Body {
+                    request_id,
+                    reason: error.to_string(),
+                })?;
+                let (body, storage) = self.checked(complete.request(), &response);
+                complete.submit(body, &storage)?
+            }
         };
-        let response = requests::assembled(request_id, upload)
-            .map_err(|error| ContractError::Body { request_id, reason: error.to_string() })?;
-        self.submit(request, &worker_id, &response, true)
+        self.carry_out(step)?;
+        Ok(())
     }
 
-    /// A registered worker's commitment to a digest, for requests that ask for several approvals: see
-    /// [`commitment`](outlayer_protocol::record::commitment).
+    /// A registered worker commits to a digest, for a request that asks for several approvals: see
+    /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///
     /// # Errors
-    /// [`ContractError`]: no worker, no live request, too late, committed already, not or no more asked for.
+    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not
+    /// live, has expired, or takes no commitments, or no more of them.
     #[handle_result]
     pub fn commit_execution(
         &mut self,
@@ -76,14 +90,15 @@ impl Contract {
         let request = self.load_request(request_id)?;
         let input =
             Input::Commit { worker_id: &worker_id, hash: commitment, height: env::block_height() };
-        self.advance(request, None, input)?;
+        self.advance(request, input)?;
         Ok(())
     }
 
-    /// The yield's callback: settles, and returns the [`Settlement`] to the caller of `request_execution`.
+    /// The yield's callback: settles the request, and returns the [`Settlement`] to the caller of
+    /// `request_execution`.
     ///
     /// # Panics
-    /// When it is called from outside.
+    /// When another account calls it.
     pub fn on_execution_response(
         &mut self,
         request_id: RequestId,
@@ -99,23 +114,19 @@ impl Contract {
 }
 
 impl Contract {
-    fn submit(
-        &mut self,
-        request: LiveRequest,
-        worker_id: &AccountId,
-        response: &ExecutionResponse,
-        in_parts: bool,
-    ) -> Result<(), ContractError> {
-        let storage = namespace::check(request.namespace(), response);
-        // A node hashes at less than half the cost of Wasm.
+    /// The body that a response is, and whether it fits into the namespace now.
+    fn checked<'a>(
+        &self,
+        request: &LiveRequest,
+        response: &'a ExecutionResponse,
+    ) -> (Body<'a>, StorageCheck) {
+        // The host function costs less than half of what hashing in Wasm costs.
         let output_hash = Hash32(env::sha256_array(&response.output.0));
-        let body = Body { response, output_hash, in_parts };
-        let input = Input::Resolve { worker_id, body, storage, height: env::block_height() };
-        self.advance(request, Some(response), input)?;
-        Ok(())
+        (Body { response, output_hash }, namespace::check(request.namespace(), response))
     }
 
-    /// Settles by the promise's result, and gives the encoded settlement. A record that is gone was swept: no money moves.
+    /// Settles a request by the promise's result, and gives the encoded settlement. A request whose
+    /// record is gone was swept, and no money moves.
     pub(crate) fn settle(&mut self, callback: &CallbackArgs) -> Result<Vec<u8>, ContractError> {
         check_private()?;
         let CallbackArgs { request_id, response_format, meter } = *callback;
@@ -123,16 +134,15 @@ impl Contract {
             None => None,
             Some(request) => {
                 let staged = requests::staged(&request);
-                let payload = promises::resumed_with();
-                // After a timeout nothing is applied.
-                let applied = staged.as_ref().filter(|_| payload.is_some());
-                let checked =
-                    applied.map(|body| (body, namespace::check(request.namespace(), body)));
-                let input = Input::Deliver {
-                    delivery: promises::delivery(payload.as_ref()),
-                    staged: checked,
+                let delivery = match promises::resumed_with() {
+                    Some(payload) => {
+                        let check = |response| namespace::check(request.namespace(), response);
+                        let staged = staged.as_ref().map(|response| (response, check(response)));
+                        Delivery::Resumed { payload, staged }
+                    }
+                    None => Delivery::TimedOut { staged: staged.as_ref() },
                 };
-                self.advance(request, staged.as_ref(), input)?
+                self.advance(request, Input::Deliver(delivery))?
             }
         };
         Ok(encode(
@@ -147,6 +157,6 @@ fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
         ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
         ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
     };
-    // Neither fails: there is no map, and no collection longer than borsh can count.
+    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
     encoded.unwrap_or_default()
 }

@@ -1,47 +1,53 @@
-//! An account's own hand on its namespace.
+//! What an account does with its own namespace, and views of namespaces.
 
-use near_sdk::{AccountId, env, near};
+use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Bytes,
     storage::{check_key, check_value},
 };
 
-use crate::{Contract, ContractError, ContractExt, NamespaceError, Pot, namespace};
+use crate::{
+    Contract, ContractError, ContractExt, NamespaceError, Pot,
+    namespace::{self, Namespace},
+};
 
 #[near]
 impl Contract {
-    /// Sets a key of the caller's namespace; what is attached is added to its storage deposit.
+    /// Sets a key of the caller's namespace. What is attached is added to the caller's storage
+    /// deposit.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: a key or value out of bounds, a key that is held, bytes that are not paid for.
+    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, or the
+    /// deposit does not pay for the bytes.
     #[payable]
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
         let caller = env::predecessor_account_id();
         check_key(&key).and_then(|()| check_value(&value)).map_err(NamespaceError::from)?;
-        namespace::check_free(&caller, &key)?;
-        let mut account = self.for_tenant(|_| namespace::open(&caller));
-        self.add_storage_deposit(&mut account, env::attached_deposit())?;
-        self.for_tenant(|_| namespace::set(&caller, &mut account, &key, &value));
-        account.check_paid(&caller)?;
-        namespace::save(&caller, &account);
+        namespace::check_unlocked(&caller, &key)?;
+        let mut namespace = self.for_tenant(|_| namespace::open(&caller));
+        self.add_storage_deposit(&mut namespace, env::attached_deposit())?;
+        self.for_tenant(|_| namespace::set(&caller, &mut namespace, &key, &value));
+        namespace.check_paid(&caller)?;
+        namespace::save(&caller, &namespace);
         Ok(())
     }
 
-    /// Removes a key of the caller's namespace, and says whether it was there. Its bytes are free again.
+    /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was
+    /// there.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: a key that is held, an account that is not registered.
+    /// [`ContractError::Namespace`]: the key is locked, or the caller is not registered.
     #[handle_result]
     pub fn storage_remove(&mut self, key: Bytes) -> Result<bool, ContractError> {
         let caller = env::predecessor_account_id();
         check_key(&key).map_err(NamespaceError::from)?;
-        namespace::check_free(&caller, &key)?;
-        let mut account = namespace::load(&caller)?;
-        let keys = account.keys;
-        self.for_tenant(|_| namespace::remove(&caller, &mut account, &key));
-        namespace::save(&caller, &account);
-        Ok(account.keys < keys)
+        namespace::check_unlocked(&caller, &key)?;
+        let mut namespace = namespace::load(&caller)?;
+        let keys = namespace.keys;
+        self.for_tenant(|_| namespace::remove(&caller, &mut namespace, &key));
+        namespace::save(&caller, &namespace);
+        Ok(namespace.keys < keys)
     }
 
     /// The value of a key in an account's namespace.
@@ -49,7 +55,7 @@ impl Contract {
         namespace::get(&account_id, &key).map(Bytes)
     }
 
-    /// The values of several keys, in one view: asked for at a block, they are that block's.
+    /// The values of several keys as of one block.
     pub fn storage_get_many(&self, account_id: AccountId, keys: Vec<Bytes>) -> Vec<Option<Bytes>> {
         keys.iter().map(|key| namespace::get(&account_id, key).map(Bytes)).collect()
     }
@@ -61,15 +67,15 @@ impl Contract {
 }
 
 impl Contract {
-    /// Adds what came in to a namespace's deposit; the caller saves the record.
+    /// Adds money that came in to a namespace's deposit. The caller saves the namespace.
     pub(crate) fn add_storage_deposit(
         &mut self,
-        account: &mut namespace::Account,
-        amount: near_sdk::NearToken,
+        namespace: &mut Namespace,
+        amount: NearToken,
     ) -> Result<(), ContractError> {
         self.funds.take_in(Pot::Storage, amount)?;
-        // A part of the pot, which did not overflow.
-        account.deposit = account.deposit.saturating_add(amount);
+        // It is a part of the pot, which did not overflow.
+        namespace.deposit = namespace.deposit.saturating_add(amount);
         Ok(())
     }
 }

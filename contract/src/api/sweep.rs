@@ -1,4 +1,4 @@
-//! Clearing a request whose callback failed.
+//! Refunding a request whose callback failed.
 
 use near_sdk::{env, near};
 use outlayer_protocol::{RequestId, Settlement, machine::Input};
@@ -7,16 +7,16 @@ use crate::{Contract, ContractError, ContractExt, requests};
 
 #[near]
 impl Contract {
-    /// Anyone refunds a request that is still there well after its deadline.
+    /// Anyone refunds a request that is still live long after its deadline.
     ///
     /// # Errors
-    /// [`ContractError`]: not live, too early.
+    /// [`ContractError`]: the request is not live, or it is too early.
     #[handle_result]
     pub fn sweep_expired(&mut self, request_id: RequestId) -> Result<Settlement, ContractError> {
         let request = self.load_request(request_id)?;
         let staged = requests::staged(&request);
-        let settlement =
-            self.advance(request, staged.as_ref(), Input::Sweep { height: env::block_height() })?;
+        let input = Input::Sweep { staged: staged.as_ref(), height: env::block_height() };
+        let settlement = self.advance(request, input)?;
         settlement.ok_or(ContractError::Settled { request_id })
     }
 }

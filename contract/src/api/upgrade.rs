@@ -1,38 +1,43 @@
 //! Upgrading the contract's code and state.
 //!
-//! The owner can replace the code, and with it every rule: whoever holds the owner's key holds the contract. What
-//! limits that is time. An upgrade is proposed by the hash of its code, and can be made only after everything that was live
-//! when it was proposed has ended, so that nobody's request is settled by code that was not announced when it was
-//! made. Deployment and [`migrate`](Contract::migrate) are one batch: if the new code cannot read the state, the old code stays.
+//! The owner can replace the code, and with it every rule: whoever has the owner's key controls the
+//! contract. Time limits that power. An upgrade is announced by the hash of its code, and can only
+//! be made when every request that was live at the announcement has ended. So no request is settled
+//! by code that was not announced when the request was made. Deployment and
+//! [`migrate`](Contract::migrate) are one batch: if the new code cannot read the state, the old
+//! code stays.
 
 use near_sdk::{env, near, state::ContractState};
 use outlayer_protocol::Hash32;
 
 use super::check_private;
-use crate::{Contract, ContractError, ContractExt, LAYOUT, migration, promises, state::Upgrade};
-
-/// The least delay, blocks; a longer one follows from the requests that live.
-const MIN_DELAY_BLOCKS: u64 = 400;
+use crate::{
+    Contract, ContractError, ContractExt, LAYOUT, bounds::MIN_UPGRADE_DELAY_BLOCKS, migration,
+    promises, state::Upgrade,
+};
 
 #[near]
 impl Contract {
-    /// Announces an upgrade to the code of this SHA-256; without one, takes the announcement back.
+    /// Announces an upgrade to the code with this SHA-256. Without a hash, takes the announcement
+    /// back.
     ///
     /// # Errors
     /// [`ContractError::NotTheOwner`].
     #[handle_result]
     pub fn propose_upgrade(&mut self, code_hash: Option<Hash32>) -> Result<(), ContractError> {
         self.check_owner()?;
-        let soonest = env::block_height().saturating_add(MIN_DELAY_BLOCKS);
+        let soonest = env::block_height().saturating_add(MIN_UPGRADE_DELAY_BLOCKS);
         let from_height = soonest.max(self.live_until);
         self.upgrade = code_hash.map(|code_hash| Upgrade { code_hash, from_height });
         Ok(())
     }
 
-    /// Deploys the code that was announced and migrates the state. The argument is the code itself, nothing around it.
+    /// Deploys the announced code and migrates the state. The argument is the code itself, without
+    /// any encoding.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, nothing announced, other code, too early.
+    /// [`ContractError`]: the caller is not the owner, nothing is announced, the code is not the
+    /// announced one, or it is too early.
     #[handle_result]
     pub fn upgrade(&mut self) -> Result<(), ContractError> {
         self.check_owner()?;
@@ -51,10 +56,12 @@ impl Contract {
         Ok(())
     }
 
-    /// Called on new code, by the contract itself: brings the state to the layout that the code reads.
+    /// Called on new code by the contract itself: brings the state to the layout that the code
+    /// reads.
     ///
     /// # Errors
-    /// [`ContractError`]: called from outside, a layout that this code does not know.
+    /// [`ContractError`]: another account calls, requests are live that the new code could not
+    /// read, or the code does not know the layout.
     #[init(ignore_state)]
     #[handle_result]
     pub fn migrate() -> Result<Self, ContractError> {
@@ -68,7 +75,7 @@ impl Contract {
         }
     }
 
-    /// The upgrade that is announced.
+    /// The announced upgrade, if there is one.
     pub fn get_upgrade(&self) -> Option<Upgrade> {
         self.upgrade.clone()
     }

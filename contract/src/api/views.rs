@@ -1,4 +1,4 @@
-//! What anyone may ask.
+//! Views of requests, workers, configuration and money.
 
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
@@ -11,39 +11,40 @@ use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, request
 
 #[near]
 impl Contract {
-    /// What a request must attach, to the yocto.
+    /// The exact deposit that a request needs.
     ///
     /// # Errors
-    /// [`ContractError`], as the request itself would give it.
+    /// The [`ContractError`] that the request itself would meet.
     #[handle_result]
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
         request.validate(&self.config)?;
         Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
     }
 
-    /// The gas that a request must attach: its settlement's gas is set aside when it is made. Without `refund_to` it is that of
-    /// a caller with an implicit account; others need less.
+    /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
+    /// it is what a caller with an implicit account needs; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
         gas::request(&request, request.refund_to.as_ref())
     }
 
-    /// A live request with its input; `None` when it was never made, or is settled.
+    /// A live request with its input. `None` when it was never made, or is settled.
     pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
         requests::find(request_id)
             .map(|request| RequestView { request, input: requests::input(request_id) })
     }
 
-    /// A page of the live requests. The order is not that of the requests: a settled one's place is taken by the last.
+    /// A page of the live requests. They are not in the order in which they were made: the last one
+    /// takes the place of one that is settled.
     pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingView> {
         self.page_requests(from_index, limit).map(|request| (&request).into()).collect()
     }
 
-    /// The configuration, and who governs it.
+    /// The configuration, the owner, and whether the contract is paused.
     pub fn get_config(&self) -> ConfigView {
         ConfigView { owner_id: self.owner_id.clone(), paused: self.paused, config: self.config }
     }
 
-    /// A registered worker.
+    /// A registered worker; `None` when the account is not registered.
     pub fn get_worker(&self, worker_id: AccountId) -> Option<WorkerView> {
         workers::view(&worker_id)
     }
@@ -58,7 +59,7 @@ impl Contract {
         self.funds.view()
     }
 
-    /// What an account may [`claim`](Self::claim): payments to it that bounced.
+    /// What an account may [`claim`](Self::claim): the payments to it that bounced.
     pub fn get_claimable(&self, account_id: AccountId) -> NearToken {
         CLAIMABLE.of(&account_id)
     }

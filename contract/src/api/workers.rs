@@ -1,4 +1,4 @@
-//! The owner's registry of workers.
+//! The registry of workers, which the owner keeps.
 
 use near_sdk::{AccountId, near};
 
@@ -9,7 +9,8 @@ impl Contract {
     /// Registers a worker, or replaces the metadata of one that is registered.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, metadata too long, no money of the contract's own for the bytes.
+    /// [`ContractError`]: the caller is not the owner, the metadata is too long, or the contract's
+    /// own money does not pay for the bytes.
     #[handle_result]
     pub fn register_worker(
         &mut self,
@@ -21,10 +22,10 @@ impl Contract {
         self.check_stake()
     }
 
-    /// Removes a worker. What it has earned, and what a staged answer will earn it, stays its own.
+    /// Removes a worker. It keeps what it has earned, and what its staged answers will earn.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, not registered.
+    /// [`ContractError`]: the caller is not the owner, or the worker is not registered.
     #[handle_result]
     pub fn remove_worker(&mut self, worker_id: AccountId) -> Result<(), ContractError> {
         self.check_owner()?;
@@ -34,7 +35,7 @@ impl Contract {
     /// Suspends a worker, or lets it work again. Its staged answers are settled as always.
     ///
     /// # Errors
-    /// [`ContractError`]: not the owner, not registered.
+    /// [`ContractError`]: the caller is not the owner, or the worker is not registered.
     #[handle_result]
     pub fn suspend_worker(
         &mut self,

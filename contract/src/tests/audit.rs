@@ -1,4 +1,5 @@
-//! What must hold after every receipt, read from the raw state rather than from the contract's own methods.
+//! What must be true after every receipt. It is read from the raw state, not through the contract's
+//! own methods.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +8,21 @@ use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, RequestId,
     machine::{LiveRequest, Phase},
-    pricing::reserved_bytes,
+    reserve::reserved_bytes,
     storage::touched_keys,
 };
 
 use super::world::{OWN, World};
 use crate::{
-    Contract, Hold, code::Code, holds::hold_key, namespace::Account, store::Prefix, workers::Worker,
+    Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
+    workers::Worker,
 };
 
 impl World {
-    /// Entries under a prefix: what follows it in the key, and the value.
+    /// The entries under a prefix: the rest of the key, and the value.
     pub(crate) fn entries(&self, prefix: Prefix) -> impl Iterator<Item = (&[u8], &[u8])> {
         let wanted = prefix as u8;
-        // `STATE` is near-sdk's.
+        // The entry `STATE` is near-sdk's.
         self.storage
             .iter()
             .filter(move |(key, _)| key[0] == wanted && *key != b"STATE")
@@ -39,14 +41,14 @@ impl World {
         Contract::try_from_slice(&self.storage[Contract::state_key()]).unwrap()
     }
 
-    /// The live requests, by id.
+    /// The live requests by their ids.
     pub(crate) fn live_requests(&self) -> BTreeMap<RequestId, LiveRequest> {
         self.decoded::<LiveRequest>(Prefix::Request)
             .map(|(_, request)| (request.id(), request))
             .collect()
     }
 
-    /// The namespace of an account as it is stored.
+    /// The keys and values of an account's namespace, as the state has them.
     pub(crate) fn namespace(&self, account_id: &AccountId) -> BTreeMap<Bytes, Bytes> {
         let start = owned(account_id);
         let values = self.entries(Prefix::Value);
@@ -55,7 +57,7 @@ impl World {
             .collect()
     }
 
-    /// Checks everything.
+    /// Checks everything in this file.
     pub(crate) fn audit(&self) {
         self.audit_usage();
         self.audit_money();
@@ -65,14 +67,15 @@ impl World {
         self.audit_tenants();
     }
 
-    /// The mock's count of bytes is the state's.
+    /// The mock counts the bytes that the state has.
     fn audit_usage(&self) {
         let bytes: u64 =
             self.storage.iter().map(|(key, value)| bytes_of(key.len(), value.len())).sum();
         assert_eq!(self.usage, 100_000 + bytes);
     }
 
-    /// Every pot is the sum of its parts, and the balance the sum of all pots and what the contract had for itself.
+    /// Every pot is the sum of its parts, and the balance is the sum of all pots and of what the
+    /// contract had for itself.
     fn audit_money(&self) {
         let funds = self.contract().funds.view();
         let deposits: u128 =
@@ -81,16 +84,16 @@ impl World {
         assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
         let storage: u128 = self
-            .decoded::<Account>(Prefix::Namespace)
+            .decoded::<Namespace>(Prefix::Namespace)
             .map(|(_, one)| one.deposit.as_yoctonear())
             .sum();
         assert_eq!(funds.storage.as_yoctonear(), storage);
-        let code = [Prefix::Code, Prefix::Upload]
+        let code = [Prefix::Code, Prefix::Publication]
             .into_iter()
             .flat_map(|prefix| self.decoded::<Code>(prefix));
         assert_eq!(
             funds.code.as_yoctonear(),
-            code.map(|(_, code)| code.deposit().as_yoctonear()).sum::<u128>()
+            code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
         );
         let pots = [
             funds.deposits,
@@ -120,18 +123,18 @@ impl World {
                 .unwrap();
             assert_eq!(request_id, listed);
         }
-        // A body stands whole, or in the parts that its request counts.
+        // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
             matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
         };
         assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
         let uploads = || live.values().filter_map(|request| request.upload.as_ref());
         let parts: u32 = uploads().map(|upload| upload.parts).sum();
-        assert_eq!(self.entries(Prefix::Part).count(), parts as usize);
+        assert_eq!(self.entries(Prefix::ResponsePart).count(), parts as usize);
         let staged: u64 = uploads().map(|upload| u64::from(upload.staged_bytes)).sum();
-        let kept: u64 = self.entries(Prefix::Part).map(|(_, part)| part.len() as u64).sum();
+        let kept: u64 = self.entries(Prefix::ResponsePart).map(|(_, part)| part.len() as u64).sum();
         assert_eq!(kept, staged);
-        self.audit_holds();
+        self.audit_locks();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
         assert_eq!(contract.registered_workers as usize, workers.len());
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
@@ -142,35 +145,37 @@ impl World {
         }
     }
 
-    /// The keys that are held are those that staged responses touch, by one writer or so many readers.
-    fn audit_holds(&self) {
+    /// The locked keys are those that staged responses touch, each with one writer or the right
+    /// number of readers.
+    fn audit_locks(&self) {
         let mut expected = BTreeMap::new();
         for (request_id, live) in self.live_requests() {
-            for (key, written) in self.held_by(&live) {
-                let hold = match expected.get(&key) {
-                    None if written => Hold::Writer(request_id),
-                    None => Hold::Readers(1),
-                    Some(Hold::Readers(count)) if !written => Hold::Readers(count + 1),
+            for (key, written) in self.locked_by(&live) {
+                let lock = match expected.get(&key) {
+                    None if written => Lock::Writer(request_id),
+                    None => Lock::Readers(1),
+                    Some(Lock::Readers(count)) if !written => Lock::Readers(count + 1),
                     Some(other) => panic!("request {request_id} shares a key with {other:?}"),
                 };
-                expected.insert(key, hold);
+                expected.insert(key, lock);
             }
         }
-        let found = self.decoded::<Hold>(Prefix::Hold);
-        let found: BTreeMap<_, _> = found.map(|(key, hold)| (key.to_vec(), hold)).collect();
+        let found = self.decoded::<Lock>(Prefix::Lock);
+        let found: BTreeMap<_, _> = found.map(|(key, lock)| (key.to_vec(), lock)).collect();
         assert_eq!(found, expected);
     }
 
-    /// The keys of the holds, after the prefix, that a request has, and whether it writes.
-    fn held_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
+    /// Where the locks of a request are kept, without the prefix, and whether the request writes
+    /// the key.
+    fn locked_by(&self, live: &LiveRequest) -> Vec<(Vec<u8>, bool)> {
         let Some(body) = self.body_of(live) else { return Vec::new() };
         touched_keys(&body.reads, &body.journal)
             .into_iter()
-            .map(|one| (hold_key(live.namespace(), one.key)[1..].to_vec(), one.written))
+            .map(|one| (lock_key(live.namespace(), one.key)[1..].to_vec(), one.written))
             .collect()
     }
 
-    /// The body that is staged for a request.
+    /// The response that is staged for a request.
     fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
         let name = live.id().to_be_bytes();
         if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
@@ -180,15 +185,15 @@ impl World {
                 .map(|(_, body)| body);
         }
         let mut parts: Vec<_> =
-            self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name)).collect();
+            self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name)).collect();
         parts.sort_unstable();
         let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
         Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
-    /// What a namespace is charged for is what it takes.
+    /// A namespace is charged for the bytes that it takes.
     fn audit_namespaces(&self) {
-        for (account_id, account) in self.decoded::<Account>(Prefix::Namespace) {
+        for (account_id, account) in self.decoded::<Namespace>(Prefix::Namespace) {
             let account_id: AccountId = std::str::from_utf8(account_id).unwrap().parse().unwrap();
             let own = owned(&account_id);
             let entries = [Prefix::Value, Prefix::Meta, Prefix::KeySlot]
@@ -205,23 +210,23 @@ impl World {
         }
     }
 
-    /// What is counted as paid for by a pot is what stands under those prefixes.
+    /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
         const TENANTS: [Prefix; 16] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
-            Prefix::Part,
+            Prefix::ResponsePart,
             Prefix::LiveSlot,
             Prefix::LivePosition,
             Prefix::Namespace,
             Prefix::Value,
             Prefix::Meta,
             Prefix::KeySlot,
-            Prefix::Hold,
+            Prefix::Lock,
             Prefix::Code,
-            Prefix::Upload,
-            Prefix::Chunk,
+            Prefix::Publication,
+            Prefix::CodePart,
             Prefix::Retired,
             Prefix::Claimable,
         ];
@@ -244,7 +249,7 @@ impl World {
         }
     }
 
-    /// Bytes of state that are there because of a request.
+    /// Bytes of state that a request takes.
     pub(crate) fn bytes_of_request(&self, request_id: RequestId) -> u64 {
         let name = request_id.to_be_bytes();
         let named = [Prefix::Request, Prefix::Input, Prefix::Staged, Prefix::LivePosition]
@@ -253,18 +258,18 @@ impl World {
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
         let live = &self.live_requests()[&request_id];
-        let own: Vec<_> = self.held_by(live).into_iter().map(|(key, _)| key).collect();
-        let held = self.entries(Prefix::Hold).filter(|(key, _)| own.iter().any(|one| one == key));
-        let parts = self.entries(Prefix::Part).filter(|(key, _)| key.starts_with(&name));
+        let own: Vec<_> = self.locked_by(live).into_iter().map(|(key, _)| key).collect();
+        let locks = self.entries(Prefix::Lock).filter(|(key, _)| own.iter().any(|one| one == key));
+        let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)
             .chain(listed)
-            .chain(held)
+            .chain(locks)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
             .sum()
     }
 
-    /// The request that a live one came from, as far as the reserve depends on it.
+    /// The request that a live one came from, as far as its reserve depends on it.
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
         let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
@@ -279,7 +284,7 @@ impl World {
     }
 }
 
-/// How keys of an account's namespace start, after the prefix.
+/// The start of the keys of an account's namespace, after the prefix.
 fn owned(account_id: &AccountId) -> Vec<u8> {
     [&[u8::try_from(account_id.len()).unwrap()], account_id.as_bytes()].concat()
 }

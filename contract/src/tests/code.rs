@@ -4,7 +4,7 @@ use near_sdk::NearToken;
 use outlayer_protocol::{Bytes, Hash32, request::CodeRef, views::CodeInfoView};
 
 use super::world::*;
-use crate::{CodeError, ContractError, code::MIN_CHUNK_BYTES};
+use crate::{CodeError, ContractError, bounds::MIN_CODE_PART_BYTES};
 
 const P: &str = "publisher.near";
 const NEAR: NearToken = NearToken::from_near(1);
@@ -21,8 +21,8 @@ fn publish(
     to: usize,
 ) -> Result<(), CodeError> {
     let (hash, total) = (Hash32::of(code), u32::try_from(code.len()).unwrap());
-    let (offset, chunk) = (u32::try_from(from).unwrap(), code[from..to].to_vec());
-    let result = world.call(by, NEAR, |c| c.publish_code(hash, total, offset, chunk));
+    let (offset, part) = (u32::try_from(from).unwrap(), code[from..to].to_vec());
+    let result = world.call(by, NEAR, |c| c.publish_code(hash, total, offset, part));
     world.deliver_transfers();
     world.audit();
     result.map_err(|error| match error {
@@ -32,7 +32,7 @@ fn publish(
 }
 
 #[test]
-fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
+fn a_module_comes_in_parts_is_read_in_ranges_and_its_deposit_comes_back() {
     let mut world = World::new();
     let empty = world.usage;
     let code = module(50_000);
@@ -78,14 +78,14 @@ fn a_module_comes_in_pieces_is_read_in_ranges_and_its_deposit_comes_back() {
 }
 
 #[test]
-fn pieces_out_of_order_or_size_are_refused() {
+fn parts_out_of_order_or_size_are_refused() {
     let mut world = World::new();
     let code = module(60_000);
     let hash = Hash32::of(&code);
     let offset = CodeError::Offset { found: 20_000, expected: 0 };
     assert_eq!(publish(&mut world, P, &code, 20_000, 40_000), Err(offset));
-    let small = MIN_CHUNK_BYTES as usize - 1;
-    let error = CodeError::Chunk { found: small, rest: 60_000 };
+    let small = MIN_CODE_PART_BYTES as usize - 1;
+    let error = CodeError::Part { found: small, rest: 60_000 };
     assert_eq!(publish(&mut world, P, &code, 0, small), Err(error));
     publish(&mut world, P, &code, 0, 30_000).unwrap();
     let error = CodeError::Offset { found: 0, expected: 30_000 };
@@ -100,7 +100,7 @@ fn pieces_out_of_order_or_size_are_refused() {
         world.call(P, NEAR, |c| c.publish_code(hash, 60_000, 30_000, vec![0; 30_001])).unwrap_err();
     assert_eq!(
         over,
-        ContractError::Code { hash, error: CodeError::Chunk { found: 30_001, rest: 30_000 } }
+        ContractError::Code { hash, error: CodeError::Part { found: 30_001, rest: 30_000 } }
     );
     for total in [0, u32::MAX] {
         let error = world
@@ -222,7 +222,7 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     let info = world.view(|c| c.get_code_info(hash, None)).unwrap();
     assert!(info.retired && info.published_bytes == 100);
 
-    // What lives still has it; nobody else gets it any more.
+    // The live request still has the code; new requests do not get it any more.
     let again = world.call("pest.near", NEAR, |c| c.accept(&request));
     assert_eq!(again, refused(CodeError::Retired));
     assert_eq!(world.view(|c| c.get_code(hash, 0, 100)), Some(code.clone().into()));
@@ -235,7 +235,7 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     world.audit();
     assert_eq!(world.purse(&id(P)), PURSE);
 
-    // Published again it is new.
+    // When it is published again, it is new.
     publish(&mut world, P, &code, 0, 100).unwrap();
     world.request("dapp.near", &request);
 }

@@ -13,7 +13,7 @@ fn only_the_owner_governs() {
     type Call = fn(&mut Contract) -> Result<(), ContractError>;
     let calls: [Call; 7] = [
         |c| c.pause(),
-        |c| c.resume(),
+        |c| c.unpause(),
         |c| c.set_config(config()),
         |c| c.propose_owner(id("eve.near")),
         |c| c.register_worker(id("eve.near"), None),
@@ -49,8 +49,8 @@ fn the_ownership_passes_in_two_steps() {
     world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
     world.owner(|c| c.propose_owner(id("new.near")));
     world.call("new.near", ZERO, |c| c.accept_owner()).unwrap();
-    world.call(OWNER, ZERO, |c| c.resume()).unwrap_err();
-    world.call("new.near", ZERO, |c| c.resume()).unwrap();
+    world.call(OWNER, ZERO, |c| c.unpause()).unwrap_err();
+    world.call("new.near", ZERO, |c| c.unpause()).unwrap();
     assert_eq!(world.view(|c| c.get_config()).owner_id, "new.near");
 }
 
@@ -58,7 +58,7 @@ fn the_ownership_passes_in_two_steps() {
 fn a_configuration_out_of_bounds_is_refused() {
     let changes: [fn(&mut Config); 16] = [
         |c| c.protocol_share_bps = 5_001,
-        // An answer would cost its worker more gas than it brings.
+        // An answer would cost its worker more gas than it earns.
         |c| c.prices.base_fee = NearToken::from_millinear(8),
         |c| c.prices.base_fee = NearToken::from_near(20),
         |c| c.bounds.limits.storage_reads = 200,

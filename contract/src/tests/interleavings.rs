@@ -1,5 +1,6 @@
-//! The invariants over random histories: several dApps, workers and publishers, an owner, accounts that vanish, callbacks
-//! that fail. After every receipt the books and the state are audited; in the end nothing is stuck.
+//! The invariants over random histories with several dApps, workers and publishers, an owner,
+//! accounts that vanish, and callbacks that fail. The books and the state are audited after every
+//! receipt. In the end no money is stuck.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +24,12 @@ const WORKERS: [&str; 4] = ["one.near", "two.near", "three.near", "four.near"];
 const KEYS: [&str; 3] = ["a", "b", "c"];
 const PAYER: &str = "payer.near";
 const CODE: &[u8] = b"a module that is published";
-/// Bytes of output that come in two parts.
+/// Bytes of an output that comes in two parts.
 const LARGE: u32 = 300_000;
 const ZERO: NearToken = NearToken::ZERO;
 const HEIR: &str = "heir.near";
 
-/// A module that comes in two pieces.
+/// A module that is published in two parts.
 fn large_code() -> Vec<u8> {
     vec![5; 20_000]
 }
@@ -52,7 +53,7 @@ enum Act {
     Govern { what: usize, worker: usize },
     Vanish { who: usize },
     Gift { from: usize, to: usize, only: bool },
-    Pieces { dapp: usize, second: bool, wrong: bool },
+    CodePart { dapp: usize, second: bool, wrong: bool },
     Retire { dapp: usize },
     Stranger { who: usize, what: usize },
     Handover { what: usize },
@@ -65,27 +66,32 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => (n(3), 1u8..4, any::<bool>(), any::<bool>(), any::<bool>(), 0u64..1_000)
             .prop_map(|(dapp, approvals, published, payer, large, excess)| {
-                Act::Request { dapp, approvals: if approvals == 3 { 2 } else { 1 }, published, payer, large, excess }
+                let approvals = if approvals == 3 { 2 } else { 1 };
+                Act::Request { dapp, approvals, published, payer, large, excess }
             }),
-        3 => (n(4), pick(), any::<bool>()).prop_map(|(worker, pick, lie)| Act::Commit { worker, pick, lie }),
+        3 => (n(4), pick(), any::<bool>())
+            .prop_map(|(worker, pick, lie)| Act::Commit { worker, pick, lie }),
         8 => (n(4), pick(), n(6), n(8), n(27)).prop_map(|(worker, pick, kind, read, write)| {
             Act::Resolve { worker, pick, kind, read, write }
         }),
-        8 => (n(4), pick(), n(3), n(6)).prop_map(|(worker, pick, kind, what)| Act::Part { worker, pick, kind, what }),
+        8 => (n(4), pick(), n(3), n(6))
+            .prop_map(|(worker, pick, kind, what)| Act::Part { worker, pick, kind, what }),
         1 => (n(3), pick()).prop_map(|(dapp, pick)| Act::Cancel { dapp, pick }),
         5 => pick().prop_map(|pick| Act::Deliver { pick }),
         1 => pick().prop_map(|pick| Act::Lose { pick }),
         1 => pick().prop_map(|pick| Act::Sweep { pick }),
         2 => prop_oneof![1u64..10, 100u64..300].prop_map(|blocks| Act::Wait { blocks }),
         3 => Just(Act::Transfers),
-        4 => (n(3), n(7), n(3), 0u64..30).prop_map(|(dapp, what, key, amount)| Act::Storage { dapp, what, key, amount }),
+        4 => (n(3), n(7), n(3), 0u64..30)
+            .prop_map(|(dapp, what, key, amount)| Act::Storage { dapp, what, key, amount }),
         1 => n(3).prop_map(|dapp| Act::Publish { dapp }),
         1 => n(3).prop_map(|dapp| Act::Unpublish { dapp }),
         2 => n(9).prop_map(|who| Act::Withdraw { who }),
         2 => (n(9), n(4)).prop_map(|(what, worker)| Act::Govern { what, worker }),
         1 => n(8).prop_map(|who| Act::Vanish { who }),
         1 => (n(3), n(3), any::<bool>()).prop_map(|(from, to, only)| Act::Gift { from, to, only }),
-        1 => (n(3), any::<bool>(), any::<bool>()).prop_map(|(dapp, second, wrong)| Act::Pieces { dapp, second, wrong }),
+        1 => (n(3), any::<bool>(), any::<bool>())
+            .prop_map(|(dapp, second, wrong)| Act::CodePart { dapp, second, wrong }),
         1 => n(3).prop_map(|dapp| Act::Retire { dapp }),
         2 => (n(8), n(STRANGERS)).prop_map(|(who, what)| Act::Stranger { who, what }),
         1 => n(4).prop_map(|what| Act::Handover { what }),
@@ -95,23 +101,23 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 0..60)
 }
 
-/// Everybody but the owner.
+/// All accounts but the owner's.
 fn people() -> Vec<&'static str> {
     [&DAPPS[..], &WORKERS[..], &[PAYER]].concat()
 }
 
-/// How many calls there are that only the owner or the contract itself may make.
+/// How many calls only the owner or the contract itself may make.
 const STRANGERS: usize = 13;
 
 struct History {
     world: World,
-    /// Who governs.
+    /// The account that governs.
     owner: &'static str,
-    /// What the namespaces must hold, kept by other means.
+    /// What the namespaces must contain, worked out independently.
     model: BTreeMap<&'static str, BTreeMap<Bytes, Bytes>>,
     /// How often each request was settled.
     settled: BTreeMap<RequestId, u32>,
-    /// The bodies that were staged.
+    /// The responses that were staged.
     staged: BTreeMap<RequestId, ExecutionResponse>,
 }
 
@@ -149,7 +155,7 @@ impl History {
         DAPPS.into_iter().find(|name| live[&request_id].namespace() == name).unwrap()
     }
 
-    /// What an honest worker answers now; `read` and `write` say which keys.
+    /// What an honest worker answers now. `read` and `write` say which keys it reads and writes.
     fn body(
         &self,
         request_id: RequestId,
@@ -172,7 +178,7 @@ impl History {
         for (bit, key) in KEYS.iter().enumerate() {
             if read >> bit & 1 == 1 {
                 let value = values.get(&Bytes::from(*key)).map(|value| Hash32::of(value));
-                // Kind 4 has executed on a snapshot that is not true.
+                // Kind 4 executed on a snapshot that is not true.
                 let value_hash =
                     if kind == 4 { Some(Hash32::of(b"of another time")) } else { value };
                 body.reads.push(ReadEntry { key: (*key).into(), value_hash });
@@ -194,7 +200,7 @@ impl History {
         *self.settled.entry(*request_id).or_default() += 1;
         assert_eq!(fee.saturating_add(*refund), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
-        assert_ne!(*outcome, Outcome::StorageConflict, "held keys cannot change");
+        assert_ne!(*outcome, Outcome::StorageConflict, "locked keys cannot change");
         let body = self.staged.remove(request_id);
         if let Outcome::Completed { .. } = outcome {
             let model = self.model.entry(namespace).or_default();
@@ -234,7 +240,7 @@ impl History {
         }
     }
 
-    /// Yields that the node would deliver now: resumed, or timed out.
+    /// The yields that the node would deliver now, because they were resumed or have timed out.
     fn due(&self) -> Vec<[u8; 32]> {
         let live = self.world.live_requests();
         let deadline = |data_id: &[u8; 32]| {
@@ -264,7 +270,7 @@ impl History {
                     request.code = CodeRef { hash: Hash32::of(CODE), url: None };
                 }
                 let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
-                // Now and then a little too little.
+                // Sometimes a little less than is needed.
                 let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
                 let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
                 assert!(!accepted || deposit >= cost);
@@ -370,7 +376,7 @@ impl History {
                     c.storage_deposit(Some(to), Some(only)).map(drop)
                 });
             }
-            Act::Pieces { dapp, second, wrong } => self.publish_piece(DAPPS[dapp], second, wrong),
+            Act::CodePart { dapp, second, wrong } => self.publish_part(DAPPS[dapp], second, wrong),
             Act::Retire { dapp } => {
                 self.call(DAPPS[dapp], NearToken::from_millinear(2), |c| {
                     c.retire_code(Hash32::of(CODE))
@@ -380,7 +386,7 @@ impl History {
             Act::Handover { what } => self.hand_over(what),
             Act::Upgrade { what } => self.upgrade(what),
             Act::Race { pick } => {
-                // A timeout overtakes whatever was resumed.
+                // The timeout overtakes the resume.
                 let due = self.due();
                 if !due.is_empty() {
                     let data_id = due[pick % due.len()];
@@ -453,7 +459,7 @@ impl History {
         let mut config = config();
         match what {
             0 => self.call(self.owner, ZERO, |c| c.pause()),
-            1 | 2 => self.call(self.owner, ZERO, |c| c.resume()),
+            1 | 2 => self.call(self.owner, ZERO, |c| c.unpause()),
             3 => self.call(self.owner, ZERO, |c| c.remove_worker(worker)),
             4 | 5 => self.call(self.owner, ZERO, |c| c.register_worker(worker, None)),
             6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
@@ -466,16 +472,17 @@ impl History {
         };
     }
 
-    fn publish_piece(&mut self, by: &str, second: bool, wrong: bool) {
+    fn publish_part(&mut self, by: &str, second: bool, wrong: bool) {
         let code = large_code();
         let hash = if wrong { Hash32::of(b"other") } else { Hash32::of(&code) };
         let (offset, range) = if second { (17_000, 17_000..20_000) } else { (0, 0..17_000) };
-        let chunk = code[range].to_vec();
+        let part = code[range].to_vec();
         let deposit = NearToken::from_millinear(if wrong { 172 } else { 300 });
-        self.call(by, deposit, |c| c.publish_code(hash, 20_000, offset, chunk));
+        self.call(by, deposit, |c| c.publish_code(hash, 20_000, offset, part));
     }
 
-    /// What only the owner or the contract itself may do, done by somebody else, changes nothing.
+    /// What only the owner or the contract itself may do changes nothing when another account
+    /// tries.
     fn stranger(&mut self, by: &str, what: usize) {
         let (me, before) = (id(by), self.world.storage.clone());
         let settled = CallbackArgs {
@@ -492,7 +499,7 @@ impl History {
             5 => self.call(by, ZERO, |c| c.propose_owner(me)),
             6 => self.call(by, ZERO, |c| c.accept_owner()),
             7 => self.call(by, ZERO, |c| c.pause()),
-            8 => self.call(by, ZERO, |c| c.resume()),
+            8 => self.call(by, ZERO, |c| c.unpause()),
             9 => self.call(by, ZERO, |c| c.set_config(config())),
             10 => self.call(by, ZERO, |c| c.register_worker(me, None)),
             11 => self.call(by, ZERO, |c| c.suspend_worker(me, false)),
@@ -502,7 +509,7 @@ impl History {
         assert_eq!(self.world.storage, before);
     }
 
-    /// The ownership goes back and forth, in two steps.
+    /// Hands the ownership over and back, in two steps.
     fn hand_over(&mut self, what: usize) {
         let other = if self.owner == OWNER { HEIR } else { OWNER };
         match what {
@@ -518,7 +525,7 @@ impl History {
         };
     }
 
-    /// An upgrade to code of the same layout.
+    /// Upgrades to code of the same layout.
     fn upgrade(&mut self, what: usize) {
         let code = b"new code".to_vec();
         match what {
@@ -530,7 +537,7 @@ impl History {
                 let live: Vec<_> = self.world.live_requests().into_values().collect();
                 let announced = self.world.contract().upgrade.clone();
                 if self.call(self.owner, ZERO, |c| c.upgrade()) {
-                    // Nothing lives that was there when it was announced.
+                    // No request is live that was live when the upgrade was announced.
                     let earliest = announced.unwrap().from_height - 400;
                     assert!(live.iter().all(|one| one.context.block_height >= earliest));
                 }
@@ -552,7 +559,7 @@ impl History {
         }
     }
 
-    /// Everybody's money together.
+    /// The money of all accounts together.
     fn total(&self) -> u128 {
         let everybody = people().into_iter().chain([OWNER, HEIR, "anyone.near"]);
         let purses: u128 = everybody.map(|name| self.world.purse(&id(name)).as_yoctonear()).sum();
@@ -561,7 +568,7 @@ impl History {
         purses + moving + self.world.balance.as_yoctonear()
     }
 
-    /// Brings everything to its end and everybody's money home.
+    /// Brings everything to its end, and everybody's money home.
     fn finish(&mut self) {
         self.world.height += 1_000;
         for data_id in self.due() {
@@ -574,7 +581,7 @@ impl History {
         assert!(self.world.live_requests().is_empty());
         let made = self.world.view(|c| c.next_request_id);
         assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
-        // First what is on its way, bouncing or not; then what bounced.
+        // First the payments that are on their way, which may bounce; then those that have bounced.
         self.world.deliver_transfers();
         self.world.deleted.clear();
         for dapp in DAPPS {

@@ -1,5 +1,5 @@
-//! The layout of state: one entry of every kind, byte for byte, for each layout that there was (`layouts/`), and what becomes of
-//! the previous one.
+//! The layout of the state. `layouts/` has one entry of every kind, byte for byte, for each layout
+//! that there ever was. A migration must carry the previous one over.
 
 use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
@@ -18,7 +18,8 @@ const WORKER: &str = "worker.near";
 
 type Entries = HashMap<Vec<u8>, Vec<u8>>;
 
-/// Every number is its own, so that two that change places are noticed.
+/// A configuration in which every number is different, so that the test notices two that change
+/// places.
 fn distinct() -> Config {
     Config {
         engine_version: EngineVersion(1),
@@ -55,7 +56,7 @@ fn distinct() -> Config {
     }
 }
 
-/// A contract with an entry of every kind.
+/// A contract whose state has an entry of every kind.
 fn every_kind() -> World {
     let mut world = World::with(distinct());
     for name in [WORKER, "other.near"] {
@@ -67,9 +68,9 @@ fn every_kind() -> World {
     world.call("dapp.near", ZERO, |c| c.storage_set("key".into(), "value".into())).unwrap();
     let code = vec![7; 20_000];
     for (hash, total) in [(Hash32::of(&code), 20_000), (Hash32::of(b"part"), 30_000)] {
-        let chunk = code.clone();
+        let part = code.clone();
         world
-            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, chunk))
+            .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, total, 0, part))
             .unwrap();
     }
     let retired = vec![8; 100];
@@ -109,7 +110,8 @@ fn every_kind() -> World {
     world
 }
 
-/// A line for each entry, in the order of the keys: key and value in hex, a long run of one byte as that byte and its length.
+/// One line for each entry, in the order of the keys, with key and value in hex. A long run of one
+/// byte is written as that byte and its length.
 fn dump(entries: &Entries) -> String {
     let mut entries: Vec<_> = entries.iter().collect();
     entries.sort();
@@ -147,8 +149,9 @@ fn file(layout: u16) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), &name].iter().collect()
 }
 
-/// When this fails on purpose, raise [`LAYOUT`], teach [`Contract::migrate`](crate::Contract::migrate) the layout that was,
-/// and have `UPDATE_SNAPSHOTS=1 cargo test --workspace --lib -- layout` write the file of the new one.
+/// When the layout has changed on purpose, raise [`LAYOUT`], teach
+/// [`Contract::migrate`](crate::Contract::migrate) the previous one, and run `UPDATE_SNAPSHOTS=1
+/// cargo test --workspace --lib -- layout`, which writes the file of the new one.
 #[test]
 fn the_layout_of_state_does_not_move() {
     let found = dump(&every_kind().storage);
@@ -162,7 +165,7 @@ fn the_layout_of_state_does_not_move() {
     assert!(found == expected, "the state differs from {}", file(LAYOUT).display());
 }
 
-/// Layout 1, from before the contract counted what bounced, with no request live.
+/// State in layout 1, from before the contract counted bounced payments, with no live request.
 fn layout_1() -> World {
     let mut world = World::new();
     world.storage = parse(&std::fs::read_to_string(file(1)).unwrap());
@@ -174,7 +177,7 @@ fn layout_1() -> World {
 
 fn migrate(world: &mut World) -> Result<(), ContractError> {
     let (storage, usage) = (world.storage.clone(), world.usage);
-    // The method reads the raw state; what the mock would write back is the new one.
+    // The method reads the raw state. The mock writes the new one.
     world.enter(&id(CONTRACT), ZERO, Vec::new());
     let migrated = Contract::migrate();
     if let Ok(contract) = &migrated {
@@ -218,7 +221,7 @@ fn the_state_of_the_previous_layout_is_migrated_and_nobody_loses_anything() {
     world.deliver_transfers();
     assert_eq!((world.contract().funds.total(), world.balance), (ZERO, OWN));
 
-    // And life goes on.
+    // The contract works as before.
     world.owner(|c| c.set_config(config()));
     let request_id = world.request("dapp.near", &request("after"));
     world.resolve(WORKER, &answer(request_id, "x")).unwrap();
@@ -231,7 +234,7 @@ fn a_migration_that_cannot_carry_live_requests_is_refused_while_there_are_any() 
     let mut world = layout_1();
     let key = b"STATE".to_vec();
     let mut state = world.storage[&key].clone();
-    // The number of live requests stands after the number of the next one, which is 2.
+    // The number of live requests is stored after the id of the next request, which is 2.
     let next = state.windows(12).position(|w| w == [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
     state[next + 8] = 3;
     world.storage.insert(key.clone(), state.clone());

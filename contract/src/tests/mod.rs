@@ -1,14 +1,15 @@
-//! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances, receipts, yields), [`audit`]
-//! checks the books and the state against it.
+//! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances,
+//! receipts, yields), [`audit`] checks the books and the state against it.
 
 mod audit;
-mod chunks;
 mod code;
 mod governance;
 mod interleavings;
 mod layout;
 mod money;
 pub(crate) mod node;
+mod parts;
+mod refusal_codes;
 mod requests;
 mod reserve;
 mod stake;

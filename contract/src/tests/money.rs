@@ -20,7 +20,7 @@ fn a_refund_that_bounces_becomes_claimable_and_is_claimed_once() {
     world.audit();
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
 
-    // Somebody who is not there yet when it is claimed, and then is.
+    // The account does not exist when it claims, so the payment bounces again. Then it does.
     assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
     world.deliver_transfers();
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
@@ -122,7 +122,7 @@ fn pots_neither_wrap_nor_go_below_zero() {
 fn accounts_that_come_and_go_cannot_fill_the_contracts_state_at_its_expense() {
     let mut world = World::new();
     let (usage, own) = (world.usage, world.balance);
-    // Each attaches a yoctoNEAR, which bounces.
+    // Each account attaches a yoctoNEAR, which bounces.
     for n in 0..50 {
         let gone = format!("gone{n}.near");
         world.deleted.insert(id(&gone));
@@ -133,7 +133,7 @@ fn accounts_that_come_and_go_cannot_fill_the_contracts_state_at_its_expense() {
     }
     assert_eq!((world.usage, world.view(|c| c.get_funds()).protocol), (usage, yocto(50)));
 
-    // What is kept is worth its entry, and stands on its own money.
+    // What is kept pays for its own entry.
     let deposit = NearToken::from_millinear(10);
     for n in 0..50 {
         let gone = format!("gone{n}.near");
@@ -164,7 +164,8 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
         let rest = yocto(u128::MAX).saturating_sub(yocto(5));
         world.call("rich.near", NearToken::ZERO, |c| Ok(c.funds.take_in(pot, rest)?)).unwrap();
     };
-    // Each pot but for five yoctoNEAR full: what comes in beyond that is refused, and nothing has changed.
+    // Each pot is full but for five yoctoNEAR. What comes in beyond that is refused, and nothing
+    // has changed.
     for pot in [Pot::Deposits, Pot::Storage, Pot::Code] {
         let mut world = World::new();
         funded(pot, &mut world);
@@ -186,7 +187,8 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
         assert_eq!(world.storage, before);
     }
 
-    // The dearest request that a configuration allows is priced, or the configuration is not taken.
+    // If the dearest request that a configuration allows cannot be priced, the configuration is not
+    // taken.
     let mut dear = config();
     dear.max_fuel = u64::MAX;
     dear.prices.per_fuel = yocto(u128::MAX / u128::from(u64::MAX) + 1);
@@ -201,7 +203,7 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
     let error = world.call("dapp.near", PURSE, |c| c.accept(&most)).unwrap_err();
     assert!(matches!(error, ContractError::Deposit { .. }), "{error}");
 
-    // The last id is given once; then there is none.
+    // The last id is given once. After it there is none.
     world.owner(|c| c.set_config(config()));
     world.owner(|c| {
         c.next_request_id = u64::MAX - 1;

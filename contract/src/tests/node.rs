@@ -1,4 +1,4 @@
-//! Yields as a node keeps them: near-sdk's mock forgets them at the end of each receipt.
+//! Yields as a node keeps them. near-sdk's mock forgets them at the end of each receipt.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -10,7 +10,7 @@ use outlayer_protocol::Hash32;
 pub(crate) struct Yield {
     pub(crate) arguments: Vec<u8>,
     pub(crate) gas: Gas,
-    /// What it was resumed with first.
+    /// The payload of the first resume, if there was one.
     pub(crate) payload: Option<Vec<u8>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (Promise
 pub(crate) fn yield_resume(data_id: &[u8; 32], payload: &[u8]) -> bool {
     YIELDS.with_borrow_mut(|yields| match yields.open.get_mut(data_id) {
         Some(open) => {
-            // The first payload wins, and every resume until delivery answers true.
+            // The first payload wins, and every resume until the delivery returns true.
             open.payload.get_or_insert_with(|| payload.to_vec());
             true
         }

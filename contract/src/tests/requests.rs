@@ -1,4 +1,4 @@
-//! The life of a request, and every way to be refused on it.
+//! The life of a request, and every way in which a call for it can be refused.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,10 @@ use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
-    machine::Refusal,
+    machine::Reason,
     record::{ExecutionRecord, commitment},
-    request::{RequestError, ResponseFormat},
+    request::ResponseFormat,
+    validation::RequestError,
 };
 
 use super::world::*;
@@ -70,16 +71,17 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
     assert_eq!(world.view(|c| c.get_request(0)), None);
-    assert!(
-        matches!(world.events.last(), Some(Event::ExecutionCompleted(event)) if event.digest == digest)
-    );
+    let Some(Event::ExecutionCompleted(event)) = world.events.last() else {
+        panic!("{:?}", world.events)
+    };
+    assert_eq!(event.digest, digest);
 }
 
 #[test]
 fn nothing_is_left_of_ten_thousand_settled_requests_but_events_and_counters() {
     let mut world = world();
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    // What the first of them leave is the entry of what the worker has earned.
+    // The first round leaves one entry: what the worker has earned.
     let round = |world: &mut World| {
         for ending in ["answered", "cancelled", "timed out", "swept"] {
             let request_id = world.request("dapp.near", &request(ending));
@@ -160,16 +162,14 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
     );
     assert_eq!(refused(&mut world, W, 9), ContractError::UnknownRequest { request_id: 9, next: 1 });
     world.height = 1_201;
-    let expired = Refusal::Expired { request_id: 0, deadline: 1_200, height: 1_201 };
-    assert_eq!(refused(&mut world, W, 0), expired.into());
+    let expired = refusal(0, Reason::Expired { deadline: 1_200, height: 1_201 });
+    assert_eq!(refused(&mut world, W, 0), expired);
     assert_eq!(world.storage, before);
     world.height = 1_100;
     world.resolve(W, &answer(0, "first")).unwrap();
     let staged = world.storage.clone();
-    assert!(matches!(
-        refused(&mut world, W, 0),
-        ContractError::Refusal(Refusal::AlreadyStaged { .. })
-    ));
+    let second = refused(&mut world, W, 0);
+    assert!(matches!(reason(Err(second)), Reason::AlreadyStaged { .. }));
     assert_eq!(world.storage, staged);
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
     assert_eq!(refused(&mut world, W, 0), ContractError::Settled { request_id: 0 });
@@ -289,7 +289,7 @@ fn a_pause_stops_new_requests_only() {
     world.deliver_transfers();
     world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
     world.audit();
-    world.owner(|c| c.resume());
+    world.owner(|c| c.unpause());
     world.request("dapp.near", &request("new"));
 }
 
@@ -297,18 +297,18 @@ fn a_pause_stops_new_requests_only() {
 fn the_requester_takes_a_request_back_until_it_is_answered() {
     let mut world = world();
     world.request("dapp.near", &request("a"));
-    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap_err();
-    assert!(matches!(eve, ContractError::Refusal(Refusal::NotTheRequester { .. })));
+    let eve = world.call("eve.near", NearToken::ZERO, |c| c.cancel_execution(0));
+    assert!(matches!(reason(eve), Reason::NotTheRequester { .. }));
     world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let late = world.resolve(W, &answer(0, "x")).unwrap_err();
-    assert_eq!(late, Refusal::AlreadyCancelled { request_id: 0 }.into());
+    assert_eq!(late, refusal(0, Reason::AlreadyCancelled));
     assert_eq!(world.settle(0).outcome, Outcome::Cancelled);
     assert_eq!(world.purse(&id("dapp.near")), PURSE);
 
     world.request("dapp.near", &request("b"));
     world.resolve(W, &answer(1, "x")).unwrap();
-    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1)).unwrap_err();
-    assert!(matches!(late, ContractError::Refusal(Refusal::AlreadyStaged { .. })));
+    let late = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(1));
+    assert!(matches!(reason(late), Reason::AlreadyStaged { .. }));
     let unknown = world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(5)).unwrap_err();
     assert_eq!(unknown, ContractError::UnknownRequest { request_id: 5, next: 2 });
     world.audit();
@@ -335,10 +335,7 @@ fn what_a_failed_callback_left_anyone_sweeps_once() {
     world.lose(&data_id);
     world.height = 1_399;
     let early = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap_err();
-    assert_eq!(
-        early,
-        Refusal::TooEarlyToSweep { request_id: 0, from: 1_400, height: 1_399 }.into()
-    );
+    assert_eq!(early, refusal(0, Reason::TooEarlyToSweep { from: 1_400, height: 1_399 }));
     world.height = 1_400;
     let settlement = world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(0)).unwrap();
     assert_eq!(settlement.outcome, Outcome::TimedOut);
@@ -365,7 +362,7 @@ fn a_callback_after_a_sweep_moves_no_money_and_says_timed_out_in_the_callers_for
     world.audit();
 }
 
-/// Where a network lets a timeout overtake a resume, and where it does not.
+/// Some networks let a timeout overtake a resume, others do not.
 #[test]
 fn a_race_of_resume_and_timeout_settles_once_in_either_order() {
     for overtaken in [false, true] {
@@ -399,7 +396,8 @@ fn a_race_of_resume_and_timeout_settles_once_in_either_order() {
             assert_eq!(value, Some("v".into()));
         }
         assert_eq!(world.purse(&id("dapp.near")), before.saturating_add(settled.refund));
-        // The other one comes too late: as an answer, a cancellation, a sweep, or a second callback.
+        // Whatever comes second is too late: an answer, a cancellation, a sweep, or another
+        // callback.
         let gone = ContractError::Settled { request_id };
         assert_eq!(world.resolve(W, &body).unwrap_err(), gone);
         world.height = 2_000;
@@ -449,17 +447,17 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         ContractError::NotAWorker { .. }
     ));
     let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(early, Refusal::TooFewCommitments { request_id: 0, needed: 2, found: 1 }.into());
+    assert_eq!(early, refusal(0, Reason::TooFewCommitments { needed: 2, found: 1 }));
     commit(&mut world, "liar.near", &lie).unwrap();
     world.resolve("liar.near", &lie).unwrap();
     assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
     world.audit();
-    let copied = commit(&mut world, "b.near", &lie).unwrap_err();
-    assert!(matches!(copied, ContractError::Refusal(Refusal::CommitmentToPublicBody { .. })));
+    let copied = commit(&mut world, "b.near", &lie);
+    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
     commit(&mut world, "b.near", &truth).unwrap();
     world.audit();
 
-    // The next request: the liar commits and keeps quiet.
+    // In the next request the liar commits and stays silent.
     world.request("dapp.near", &request);
     let live = world.live(1);
     let body = answer(1, "truth");
@@ -557,8 +555,8 @@ fn a_body_that_no_execution_gives_is_refused() {
     for change in changes {
         let mut body = answer(0, "x");
         change(&mut body);
-        let error = world.resolve(W, &body).unwrap_err();
-        assert!(matches!(error, ContractError::Refusal(Refusal::Response { .. })), "{error}");
+        let reason = reason(world.resolve(W, &body));
+        assert!(matches!(reason, Reason::Response(_)), "{reason}");
         world.audit();
     }
 }
@@ -573,7 +571,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");
-    // JSON escapes each of these to six bytes.
+    // JSON escapes each of these characters to six bytes.
     request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
     request.approvals = 16;
     request.refund_to = Some(id(&longest("payer")));

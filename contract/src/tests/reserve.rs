@@ -1,4 +1,4 @@
-//! The reserve of a request covers what it makes the contract store, at its largest.
+//! The reserve of a request covers the most that the request can make the contract store.
 
 use near_sdk::NearToken;
 use outlayer_protocol::{
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::world::*;
 
-/// The longest account id there is, ending in `tag`.
+/// The longest account id, ending in `tag`.
 fn longest(tag: &str) -> String {
     format!("{}{tag}", "x".repeat(64 - tag.len()))
 }
@@ -21,7 +21,7 @@ fn key(n: u32) -> Bytes {
     Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat())
 }
 
-/// Takes a request and its response through all states and checks the bytes after each.
+/// Takes a request and its response through all states, and checks the bytes after each step.
 fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: u8) {
     request.limits.journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
     request.limits.output_bytes = u32::try_from(body.output.len()).unwrap();
@@ -127,9 +127,11 @@ proptest! {
         request.refund_to = far.then(|| id(&longest("payer")));
         let body = ExecutionResponse {
             output: vec![b'o'; output].into(),
-            // Keys that are read and written are held once, others twice.
+            // A key that is both read and written has one lock.
             reads: (0..reads).map(|n| ReadEntry { key: key(n * 2), value_hash: None }).collect(),
-            journal: (0..writes).map(|n| JournalEntry { key: key(n), value: Some(vec![1; value].into()) }).collect(),
+            journal: (0..writes)
+                .map(|n| JournalEntry { key: key(n), value: Some(vec![1; value].into()) })
+                .collect(),
             ..answer(0, "")
         };
         run(request, body, (approvals + spare).min(approvals * 3));

@@ -1,4 +1,4 @@
-//! The contract's own money and its storage stake, at the edge.
+//! The contract's own money and its storage stake, at the limit.
 
 use near_sdk::{NearToken, env};
 use outlayer_protocol::Outcome;
@@ -8,13 +8,13 @@ use crate::ContractError;
 
 const ZERO: NearToken = NearToken::ZERO;
 
-/// What a node checks after every receipt.
+/// The check that a node makes after every receipt.
 fn assert_staked(world: &World) {
     let stake = env::storage_byte_cost().saturating_mul(world.usage.into());
     assert!(world.balance >= stake, "{} of {stake}, {} bytes", world.balance, world.usage);
 }
 
-/// Leaves the contract with `own` beside its pots.
+/// Leaves the contract with `own` besides the money in its pots.
 fn set_own(world: &mut World, own: NearToken) {
     world.balance = world.contract().funds.total().saturating_add(own);
 }
@@ -24,7 +24,7 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     let mut world = World::new();
     world.owner(|c| c.register_worker(id("w.near"), None));
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    // What others have paid for never counts: neither its bytes nor its money.
+    // Neither the bytes that others have paid for nor their money count.
     world.request("dapp.near", &request(&"x".repeat(20_000)));
     let total = world.view(|c| c.estimate_cost(request("next"))).unwrap().total;
     let generous = total.saturating_add(NearToken::from_near(500));
@@ -35,7 +35,8 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
         panic!("must be refused")
     };
     assert_eq!(found, ZERO);
-    // Its own bytes: what there was at first, the worker, an entry of a ledger for it, and what its own state may grow by.
+    // The contract's own bytes: those from the start, the worker, an entry of a ledger for the
+    // worker, and what the contract's own state may grow by.
     let own_bytes = world.usage - world.contract().tenant_bytes;
     let cost = env::storage_byte_cost();
     assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + (40 + 65 + 16) + 68 + 40));

@@ -4,12 +4,12 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
-    machine::Refusal,
+    machine::Reason,
     storage::StorageError,
 };
 
 use super::world::*;
-use crate::{ContractError, Hold, NamespaceError, StorageBalance, StorageBalanceBounds};
+use crate::{ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -211,13 +211,13 @@ fn two_requests_over_one_key_cannot_lose_an_update() {
     set(&mut world, DAPP, NearToken::ZERO, "count", "0").unwrap();
     let (first, second) = (world.request(DAPP, &request("a")), world.request(DAPP, &request("b")));
     world.resolve(W, &body(first, &[("count", Some("0"))], &[("count", Some("1"))])).unwrap();
-    // Both were executed on the same snapshot.
+    // Both requests were executed on the same snapshot.
     let stale = body(second, &[("count", Some("0"))], &[("count", Some("1"))]);
-    let held = Refusal::KeyHeld { request_id: second, key: "count".into() };
-    assert_eq!(world.resolve(W, &stale).unwrap_err(), held.into());
+    let locked = refusal(second, Reason::KeyLocked { key: "count".into() });
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), locked);
     world.settle(first);
-    let changed = Refusal::ReadConflict { request_id: second, key: "count".into() };
-    assert_eq!(world.resolve(W, &stale).unwrap_err(), changed.into());
+    let changed = refusal(second, Reason::ReadConflict { key: "count".into() });
+    assert_eq!(world.resolve(W, &stale).unwrap_err(), changed);
     world.resolve(W, &body(second, &[("count", Some("1"))], &[("count", Some("2"))])).unwrap();
     assert!(matches!(world.settle(second).outcome, Outcome::Completed { .. }));
     assert_eq!(get(&mut world, "count"), Some("2".into()));
@@ -244,36 +244,36 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
     let [a, b, c] = ["a", "b", "c"].map(|input| world.request(DAPP, &request(input)));
-    // Two read the key, and each writes one of its own.
+    // Both requests read the key, and each writes a key of its own.
     for (request_id, own) in [(a, "a"), (b, "b")] {
         let body = body(request_id, &[("config", Some("v"))], &[(own, Some("done"))]);
         world.resolve(W, &body).unwrap();
         world.audit();
     }
     let writer = body(c, &[], &[("config", Some("w"))]);
-    let held = Refusal::KeyHeld { request_id: c, key: "config".into() };
-    let by = |by| NamespaceError::Held { key: "config".into(), by };
+    let locked = refusal(c, Reason::KeyLocked { key: "config".into() });
+    let by = |by| NamespaceError::Locked { key: "config".into(), by };
     let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
     for readers in [2, 1] {
-        assert_eq!(world.resolve(W, &writer).unwrap_err(), held.clone().into());
+        assert_eq!(world.resolve(W, &writer).unwrap_err(), locked);
         let error = direct(&mut world).unwrap_err();
-        assert_eq!(error, by(Hold::Readers(readers)).into());
-        assert!(error.to_string().contains("held until"), "{error}");
+        assert_eq!(error, by(Lock::Readers(readers)).into());
+        assert!(error.to_string().contains("locked until"), "{error}");
         let settled = if readers == 2 { a } else { b };
         assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
         world.audit();
     }
-    // Now it has the key alone, and a reader waits.
+    // Now the writer has the key alone, and a reader has to wait.
     world.resolve(W, &writer).unwrap();
-    assert_eq!(direct(&mut world).unwrap_err(), by(Hold::Writer(c)).into());
+    assert_eq!(direct(&mut world).unwrap_err(), by(Lock::Writer(c)).into());
     let d = world.request(DAPP, &request("d"));
     let reader = body(d, &[("config", Some("v"))], &[]);
-    let held = Refusal::KeyHeld { request_id: d, key: "config".into() };
-    assert_eq!(world.resolve(W, &reader).unwrap_err(), held.into());
+    let locked = refusal(d, Reason::KeyLocked { key: "config".into() });
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), locked);
     world.settle(c);
-    // What it read has changed: it is executed again, and no update is lost.
-    let changed = Refusal::ReadConflict { request_id: d, key: "config".into() };
-    assert_eq!(world.resolve(W, &reader).unwrap_err(), changed.into());
+    // What the reader read has changed. It is executed again, and no update is lost.
+    let changed = refusal(d, Reason::ReadConflict { key: "config".into() });
+    assert_eq!(world.resolve(W, &reader).unwrap_err(), changed);
     world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
     assert!(matches!(world.settle(d).outcome, Outcome::Completed { .. }));
     world.audit();
@@ -285,11 +285,11 @@ fn of_two_that_read_what_the_other_writes_one_waits() {
     let [a, b] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
     world.resolve(W, &body(a, &[("x", None), ("y", None)], &[("x", Some("1"))])).unwrap();
     let skewed = body(b, &[("x", None), ("y", None)], &[("y", Some("1"))]);
-    let held = Refusal::KeyHeld { request_id: b, key: "x".into() };
-    assert_eq!(world.resolve(W, &skewed).unwrap_err(), held.into());
+    let locked = refusal(b, Reason::KeyLocked { key: "x".into() });
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), locked);
     world.settle(a);
-    let changed = Refusal::ReadConflict { request_id: b, key: "x".into() };
-    assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed.into());
+    let changed = refusal(b, Reason::ReadConflict { key: "x".into() });
+    assert_eq!(world.resolve(W, &skewed).unwrap_err(), changed);
 }
 
 #[test]
@@ -307,24 +307,24 @@ fn the_balances_are_those_of_near_contract_standards() {
 }
 
 #[test]
-fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
+fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
     let mut world = funded();
     for swept in [false, true] {
         let request_id = world.request(DAPP, &request("x"));
         world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
             let by = match key {
-                "read" => Hold::Readers(1),
-                _ => Hold::Writer(request_id),
+                "read" => Lock::Readers(1),
+                _ => Lock::Writer(request_id),
             };
-            let held = NamespaceError::Held { key: key.into(), by };
+            let locked = NamespaceError::Locked { key: key.into(), by };
             assert_eq!(
                 set(&mut world, DAPP, NearToken::ZERO, key, "mine").unwrap_err(),
-                held.clone().into()
+                locked.clone().into()
             );
             let error =
                 world.call(DAPP, NearToken::ZERO, |c| c.storage_remove(key.into())).unwrap_err();
-            assert_eq!(error, held.into());
+            assert_eq!(error, locked.into());
         }
         set(&mut world, DAPP, NearToken::ZERO, "free", "mine").unwrap();
         if swept {
@@ -348,20 +348,20 @@ fn a_held_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
 }
 
 #[test]
-fn a_namespace_with_a_held_key_is_not_closed() {
+fn a_namespace_with_a_locked_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
     let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Held { key: "k".into(), by: Hold::Readers(1) }.into());
+    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by: Lock::Readers(1) }.into());
     world.audit();
 }
 
 #[test]
 fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     let mut world = world();
-    // Enough for one key, not for two.
+    // This pays for one key, not for two.
     set(&mut world, DAPP, NearToken::from_millinear(4), "old", "v").unwrap();
     let before = world.namespace(&id(DAPP));
     let request_id = world.request(DAPP, &request("x"));
@@ -373,7 +373,7 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
     assert!(settlement.fee >= config().prices.base_fee);
     assert_eq!(world.namespace(&id(DAPP)), before);
     world.audit();
-    // What is freed counts.
+    // Bytes that the journal frees count.
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[], &[("new", Some("v")), ("old", None)])).unwrap();
     assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
@@ -411,7 +411,7 @@ fn bytes_are_counted_to_the_last_one_before_they_are_written() {
     let price = before.saturating_sub(balance(&mut world, DAPP).unwrap().available);
     world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("key".into())).unwrap();
 
-    // Just enough for the key, then a yocto too little.
+    // First just enough for the key, then one yoctoNEAR too little.
     let keep = |world: &mut World, left: NearToken| {
         let free = balance(world, DAPP).unwrap().available;
         world.call(DAPP, ONE, |c| c.storage_withdraw(Some(free.saturating_sub(left)))).unwrap();

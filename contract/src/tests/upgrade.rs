@@ -1,7 +1,7 @@
 //! Upgrades.
 
 use near_sdk::{NearToken, env, mock::MockAction, state::ContractState};
-use outlayer_protocol::Hash32;
+use outlayer_protocol::{Hash32, methods};
 
 use super::world::*;
 use crate::{Contract, ContractError, state::Upgrade};
@@ -46,7 +46,7 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
     else {
         panic!("{receipt:?}")
     };
-    assert_eq!((&deployed[..], &method_name[..]), (&code[..], &b"migrate"[..]));
+    assert_eq!((&deployed[..], &method_name[..]), (&code[..], methods::MIGRATE.as_bytes()));
     assert_eq!(deploy(&mut world, OWNER, &code), Err(ContractError::NoUpgrade));
 
     world.owner(|c| c.propose_upgrade(Some(code_hash)));

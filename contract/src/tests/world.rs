@@ -17,7 +17,8 @@ use outlayer_protocol::{
     Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
     ReadEntry, RequestId, ResponsePart, Settlement, Status,
     events::Event,
-    machine::LiveRequest,
+    machine::{LiveRequest, Reason, Refusal},
+    methods,
     request::{CodeRef, ResponseFormat},
 };
 
@@ -29,7 +30,7 @@ use crate::{
 
 pub(crate) const CONTRACT: &str = "outlayer.near";
 pub(crate) const OWNER: &str = "owner.near";
-/// What the contract's account holds for itself at first.
+/// What the contract has for itself at first.
 pub(crate) const OWN: NearToken = NearToken::from_near(10);
 /// What everybody else has at first.
 pub(crate) const PURSE: NearToken = NearToken::from_near(1_000);
@@ -42,7 +43,7 @@ pub(crate) fn yocto(amount: u128) -> NearToken {
     NearToken::from_yoctonear(amount)
 }
 
-/// The limits and fees of a node of the last protocol version.
+/// The limits and fees of a node with the latest protocol version.
 fn node_config() -> &'static RuntimeConfig {
     static CONFIG: OnceLock<Arc<RuntimeConfig>> = OnceLock::new();
     CONFIG.get_or_init(|| Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)))
@@ -56,7 +57,7 @@ pub(crate) struct Transfer {
     pub(crate) then: RefundArgs,
 }
 
-/// The chain.
+/// The whole chain.
 pub(crate) struct World {
     pub(crate) storage: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) usage: u64,
@@ -64,15 +65,15 @@ pub(crate) struct World {
     pub(crate) gas: Gas,
     pub(crate) balance: NearToken,
     pub(crate) purses: BTreeMap<AccountId, NearToken>,
-    /// Accounts that were deleted: transfers to them bounce.
+    /// Accounts that were deleted. Transfers to them bounce.
     pub(crate) deleted: BTreeSet<AccountId>,
     pub(crate) transfers: Vec<Transfer>,
     /// Receipts that deploy code.
     pub(crate) deployments: Vec<Receipt>,
-    /// Raw input, for the method that reads it.
+    /// The raw input of the next call, for the method that reads it.
     pub(crate) input: Vec<u8>,
     pub(crate) events: Vec<Event>,
-    /// What the last call that succeeded logged and burned in host functions.
+    /// What the last successful call logged.
     pub(crate) logs: Vec<String>,
     /// Bytes of claimable payments from a layout that did not count them.
     pub(crate) uncounted: u64,
@@ -171,7 +172,7 @@ impl World {
                 Ok(value)
             }
             Err(error) => {
-                // The node undoes what a receipt did that panics.
+                // The node undoes what a receipt did that panicked.
                 (self.storage, self.usage) = (storage, usage);
                 YIELDS.set(yields);
                 Err(error)
@@ -197,7 +198,7 @@ impl World {
             };
             assert_eq!(
                 (then.receiver_id.as_str(), &method_name[..]),
-                (CONTRACT, &b"on_refund"[..])
+                (CONTRACT, methods::ON_REFUND.as_bytes())
             );
             assert!(attached_deposit.is_zero());
             self.balance = self.balance.checked_sub(*deposit).unwrap();
@@ -210,7 +211,7 @@ impl World {
         }
     }
 
-    /// An account calls the contract; when that fails, nothing has changed.
+    /// An account calls the contract. If the call fails, nothing has changed.
     pub(crate) fn call<R>(
         &mut self,
         by: &str,
@@ -224,7 +225,7 @@ impl World {
         Ok(value)
     }
 
-    /// The owner calls.
+    /// The owner calls the contract, which must succeed.
     pub(crate) fn owner<R>(
         &mut self,
         call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
@@ -232,7 +233,7 @@ impl World {
         self.call(OWNER, NearToken::ZERO, call).unwrap()
     }
 
-    /// Anyone looks.
+    /// Calls a view.
     pub(crate) fn view<R>(&mut self, view: impl FnOnce(&Contract) -> R) -> R {
         let usage = self.usage;
         let value = self
@@ -268,7 +269,7 @@ impl World {
         }
     }
 
-    /// The yields that wait: those resumed, then the others.
+    /// The yields that are not delivered yet.
     pub(crate) fn yields(&self) -> Vec<([u8; 32], Yield)> {
         YIELDS.with_borrow(|yields| yields.open.clone().into_iter().collect())
     }
@@ -289,24 +290,24 @@ impl World {
         (args, bytes)
     }
 
-    /// Runs the callback with what the yield was resumed with, or for its timeout.
+    /// Runs the callback with the payload of a resume, or without one for a timeout.
     pub(crate) fn call_back(&mut self, args: &CallbackArgs, payload: Option<Vec<u8>>) -> Vec<u8> {
         let result = payload.map_or(PromiseResult::Failed, PromiseResult::Successful);
         self.run(&id(CONTRACT), NearToken::ZERO, vec![result], |c| c.settle(args)).unwrap()
     }
 
-    /// A timeout that overtakes what the yield was resumed with.
+    /// Delivers a timeout that overtakes the resume.
     pub(crate) fn time_out(&mut self, data_id: &[u8; 32]) -> Settlement {
         YIELDS.with_borrow_mut(|yields| yields.open.get_mut(data_id).unwrap().payload = None);
         self.deliver(data_id)
     }
 
-    /// A yield's callback fails: out of gas, say. It is not run again.
+    /// Has the callback of a yield fail (out of gas, say). It is not run again.
     pub(crate) fn lose(&mut self, data_id: &[u8; 32]) {
         YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
     }
 
-    /// Makes a request with what it must attach, and gives its id.
+    /// Makes a request with the exact deposit that it needs. Gives its id.
     pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
         let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
         self.call(by, total, |c| c.accept(request)).unwrap();
@@ -325,7 +326,7 @@ impl World {
         self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
     }
 
-    /// Sends a part of a body that gives `digest`.
+    /// Sends a part of a response that gives `digest`.
     pub(crate) fn send(
         &mut self,
         by: &str,
@@ -352,10 +353,23 @@ impl World {
         settlement
     }
 
-    /// Registers and funds a namespace.
+    /// Registers a namespace and pays for its bytes.
     pub(crate) fn deposit_storage(&mut self, by: &str, amount: NearToken) {
         self.call(by, amount, |c| c.storage_deposit(None, None)).unwrap();
     }
+}
+
+/// Why a request did not take the step of a call, which must have failed.
+pub(crate) fn reason(result: Result<(), ContractError>) -> Reason {
+    match result {
+        Err(ContractError::Refusal(Refusal { reason, .. })) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The error of a call whose step a request does not take.
+pub(crate) fn refusal(request_id: RequestId, reason: Reason) -> ContractError {
+    Refusal { request_id, reason }.into()
 }
 
 pub(crate) fn config() -> Config {

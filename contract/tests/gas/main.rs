@@ -17,12 +17,14 @@ use std::path::Path;
 use outlayer_protocol::{
     ExecutionRequest, ExecutionResponse, ResponseFormat,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
+    methods,
 };
-use scenario::*;
+
+use crate::scenario::*;
 
 /// The largest Wasm that is accepted, bytes. Each byte costs every call 1,089,295 gas.
 const MAX_WASM_BYTES: usize = 540_000;
-/// How far a number may move, in percent.
+/// How far a number may move, percent.
 const TOLERANCE: u64 = 5;
 /// How much of the gas that is set aside may be needed, in percent.
 const MOST_USED: u64 = 95;
@@ -153,10 +155,10 @@ fn the_wasm_is_small() {
     assert!(found <= MAX_WASM_BYTES, "the Wasm has {found} bytes, allowed are {MAX_WASM_BYTES}");
 }
 
-/// What `list_pending` burns for a page of `limit`.
+/// The gas that `list_pending` burns for a page of `limit`.
 fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
     let args = serde_json::json!({ "from_index": 0, "limit": limit });
-    vm.call(call("anyone.near", "list_pending", args)).burnt_gas.as_gas()
+    vm.call(call("anyone.near", methods::LIST_PENDING, args)).burnt_gas.as_gas()
 }
 
 #[test]
@@ -165,7 +167,7 @@ fn a_page_of_the_pending_list_costs_what_it_returns_and_not_what_there_is_or_was
     let ask = |vm: &mut vm::Vm, count: u32| {
         for _ in 0..count {
             let args = serde_json::json!({ "request": request(10) });
-            vm.call(vm::Call { deposit: NEAR, ..call(DAPP, "request_execution", args) });
+            vm.call(vm::Call { deposit: NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
         }
     };
     ask(&mut vm, 10);

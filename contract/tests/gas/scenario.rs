@@ -8,6 +8,7 @@ use outlayer_protocol::{
     Settlement, Status,
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
+    methods,
     record::{ExecutionRecord, commitment},
     request::CodeRef,
     storage::journal_bytes,
@@ -27,7 +28,7 @@ const PUBLISHED: &[u8] = b"a published module";
 /// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// What `estimate_gas` says that a request must attach.
+    /// The gas that `estimate_gas` says a request needs.
     pub(crate) estimated: u64,
     /// What `request_execution` used, the callback's gas included.
     pub(crate) requested: u64,
@@ -35,11 +36,11 @@ pub(crate) struct Measured {
     pub(crate) request: u64,
     /// What the call burned that submitted the response, or its last part.
     pub(crate) resolve: u64,
-    /// What was set aside for the callback.
+    /// The gas that was set aside for the callback.
     pub(crate) reserved: u64,
     /// What the callback used, its promises included.
     pub(crate) settle: u64,
-    /// What the refund's own callback burned.
+    /// The gas that the refund's own callback burned.
     pub(crate) refund: u64,
     /// What all workers have earned together, in yoctoNEAR, less the price of the gas of their
     /// calls at 10^8 yoctoNEAR for a unit.
@@ -66,18 +67,22 @@ fn worker(n: u32) -> String {
 /// A contract with 21 workers, a funded namespace and a published module.
 pub(crate) fn contract(config: &Config) -> Vm {
     let mut vm = Vm::new();
-    vm.call(call("owner.near", "new", json!({ "owner_id": "owner.near", "config": config })));
+    vm.call(call(
+        "owner.near",
+        methods::NEW,
+        json!({ "owner_id": "owner.near", "config": config }),
+    ));
     for n in 0..21 {
-        vm.call(call("owner.near", "register_worker", json!({ "worker_id": worker(n) })));
+        vm.call(call("owner.near", methods::REGISTER_WORKER, json!({ "worker_id": worker(n) })));
     }
-    vm.call(Call { deposit: 100 * NEAR, ..call(DAPP, "storage_deposit", json!({})) });
+    vm.call(Call { deposit: 100 * NEAR, ..call(DAPP, methods::STORAGE_DEPOSIT, json!({})) });
     let total = u32::try_from(PUBLISHED.len()).unwrap();
     let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
-    vm.call(Call { input, deposit: NEAR, ..call(DAPP, "publish_code", json!({})) });
+    vm.call(Call { input, deposit: NEAR, ..call(DAPP, methods::PUBLISH_CODE, json!({})) });
     vm
 }
 
-/// More keys than the default configuration allows, and so a higher fee.
+/// A configuration that allows more keys than the default one, and so needs a higher base fee.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(EngineVersion(1), 84);
     config.bounds.limits.storage_reads = KEYS;
@@ -196,9 +201,12 @@ fn submit(
 ) -> (VMOutcome, u64) {
     let input = borsh::to_vec(body).unwrap();
     if input.len() <= PART {
-        return (vm.call(Call { input, ..call(submitter, "resolve_execution", json!({})) }), 0);
+        return (
+            vm.call(Call { input, ..call(submitter, methods::RESOLVE_EXECUTION, json!({})) }),
+            0,
+        );
     }
-    let live = view(vm, "get_request", json!({ "request_id": request_id }));
+    let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
     let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
     let digest = ExecutionRecord::new(&live, body).digest();
     let (mut offset, mut burned) = (0, Vec::new());
@@ -207,7 +215,7 @@ fn submit(
         let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
         offset += u32::try_from(bytes.len()).unwrap();
         let input = borsh::to_vec(&part).unwrap();
-        burned.push(vm.call(Call { input, ..call(submitter, "stage_response", json!({})) }));
+        burned.push(vm.call(Call { input, ..call(submitter, methods::STAGE_RESPONSE, json!({})) }));
     }
     let last = burned.pop().unwrap();
     (last, burned.iter().map(|part| part.burnt_gas.as_gas()).sum())
@@ -215,24 +223,25 @@ fn submit(
 
 fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
     let args = json!({ "request": request });
-    let estimated = view(vm, "estimate_gas", args.clone());
+    let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
         .as_str()
         .map_or_else(|| estimated.as_u64().unwrap(), |text| text.parse().unwrap());
-    let made = vm.call(Call { deposit: 1_000 * NEAR, ..call(DAPP, "request_execution", args) });
-    let (args, reserved) = promised(vm, "on_execution_response");
+    let made =
+        vm.call(Call { deposit: 1_000 * NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
+    let (args, reserved) = promised(vm, methods::ON_EXECUTION_RESPONSE);
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
     let (submitter, mut own_gas) = (worker(0), 0);
     let earnings = |vm: &mut Vm| -> u128 {
-        let found = view(vm, "get_funds", json!({}));
+        let found = view(vm, methods::GET_FUNDS, json!({}));
         found["earnings"].as_str().unwrap().parse().unwrap()
     };
     let before = earnings(vm);
 
     if request.approvals > 1 {
-        let live = view(vm, "get_request", json!({ "request_id": request_id }));
+        let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
         let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
         let digest = ExecutionRecord::new(&live, &body).digest();
         for n in 0..u32::from(request.approvals) * 3 {
@@ -240,7 +249,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             let worker = worker(n);
             let commitment = commitment(&digest, &worker.parse().unwrap());
             let args = json!({ "request_id": request_id, "commitment": commitment });
-            let committed = vm.call(call(&worker, "commit_execution", args));
+            let committed = vm.call(call(&worker, methods::COMMIT_EXECUTION, args));
             own_gas += committed.burnt_gas.as_gas();
         }
     }
@@ -254,7 +263,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         gas: reserved,
         result: Some(PromiseResult::Successful(payload.into())),
         receivers: &[DAPP],
-        ..call(CONTRACT, "on_execution_response", json!({}))
+        ..call(CONTRACT, methods::ON_EXECUTION_RESPONSE, json!({}))
     });
     let ReturnData::Value(returned) = &settled.return_data else {
         panic!("{:?}", settled.return_data)
@@ -268,12 +277,12 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let won = i128::try_from(earnings(vm) - before).unwrap() - price;
 
     // The more expensive way: the refund bounces, and its payer has no bounced refund yet.
-    let (args, gas) = promised(vm, "on_refund");
+    let (args, gas) = promised(vm, methods::ON_REFUND);
     let result = Some(PromiseResult::Failed);
     let refund =
-        vm.call(Call { input: args, gas, result, ..call(CONTRACT, "on_refund", json!({})) });
+        vm.call(Call { input: args, gas, result, ..call(CONTRACT, methods::ON_REFUND, json!({})) });
     let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
-    vm.call(call(payer, "claim", json!({})));
+    vm.call(call(payer, methods::CLAIM, json!({})));
     Measured {
         estimated,
         requested: made.used_gas.as_gas(),

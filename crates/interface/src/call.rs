@@ -1,17 +1,18 @@
-//! Calls to OutLayer and what is chained to them.
+//! Calls to OutLayer, and the callbacks that are chained to them.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseIndex, env};
-use outlayer_protocol::{ExecutionRequest, RequestId};
+use outlayer_protocol::{ExecutionRequest, RequestId, methods};
 use serde::Serialize;
 
-/// Gas for `request_execution` when the caller names none: the call itself, and the settlement's callback, which is
-/// reserved when the request is made. Twice what a request with the default limits takes; OutLayer's view `estimate_gas` says
-/// what another one needs.
+/// Gas for `request_execution` when the caller names none. It pays for the call itself and for the
+/// settlement's callback, whose gas is set aside when the request is made. It is twice what a
+/// request with the default limits needs; OutLayer's view `estimate_gas` says what another one
+/// needs.
 const REQUEST_GAS: Gas = Gas::from_tgas(60);
-/// Gas for the other calls when the caller names none.
+/// Gas for any other call when the caller names none.
 const OTHER_GAS: Gas = Gas::from_tgas(20);
 
-/// An OutLayer contract about to be called, with the deposit and gas of that call.
+/// An OutLayer contract that is about to be called, with the deposit and gas of the call.
 #[derive(Clone, Debug)]
 pub struct Outlayer {
     account_id: AccountId,
@@ -24,35 +25,38 @@ impl Outlayer {
         Self { account_id, deposit: NearToken::from_yoctonear(0), gas: None }
     }
 
-    /// Attaches a deposit, yoctoNEAR; a request needs what `estimate_cost` says.
+    /// Attaches a deposit. OutLayer's view `estimate_cost` says what a request needs.
     #[must_use]
     pub fn with_attached_deposit(self, deposit: NearToken) -> Self {
         Self { deposit, ..self }
     }
 
-    /// Sets the call's gas. Requests with large limits need more than the default: the view `estimate_gas` says how much, for
-    /// the largest outputs 456 Tgas in borsh and 606 in JSON, and the caller's own callback has to decode what comes back.
+    /// Sets the gas of the call. A request with large limits needs more than the default;
+    /// OutLayer's view `estimate_gas` says how much. For the largest outputs it is 456 Tgas in
+    /// borsh and 606 Tgas in JSON, and the caller's own callback needs gas to decode the
+    /// settlement.
     #[must_use]
     pub fn with_static_gas(self, gas: Gas) -> Self {
         Self { gas: Some(gas), ..self }
     }
 
-    /// Asks for an execution. The promise resolves with the [`Settlement`](crate::Settlement), some blocks later.
+    /// Asks for an execution. The result of the call is the [`Settlement`](crate::Settlement), some
+    /// blocks later.
     pub fn request_execution(self, request: &ExecutionRequest) -> Call {
         #[derive(Serialize)]
         struct Args<'a> {
             request: &'a ExecutionRequest,
         }
-        self.call("request_execution", &Args { request }, REQUEST_GAS)
+        self.call(methods::REQUEST_EXECUTION, &Args { request }, REQUEST_GAS)
     }
 
-    /// Takes a request back that nobody has answered yet.
+    /// Cancels a request that nobody has answered yet.
     pub fn cancel_execution(self, request_id: RequestId) -> Call {
         #[derive(Serialize)]
         struct Args {
             request_id: RequestId,
         }
-        self.call("cancel_execution", &Args { request_id }, OTHER_GAS)
+        self.call(methods::CANCEL_EXECUTION, &Args { request_id }, OTHER_GAS)
     }
 
     fn call(self, method: &str, args: &impl Serialize, default_gas: Gas) -> Call {
@@ -61,30 +65,30 @@ impl Outlayer {
     }
 }
 
-/// A call that will be made when the current function returns.
+/// A call that is made when the current function returns.
 #[derive(Debug)]
 #[must_use]
 pub struct Call(PromiseIndex);
 
 impl Call {
-    /// Calls `method` of the current contract with what this call gave, `args` as JSON and no deposit. The
-    /// method should be private.
+    /// Chains a callback: `method` of the current contract, which gets the result of this call as
+    /// its promise result, `args` in JSON, and no deposit. The method should be private.
     pub fn then(self, method: &str, args: &impl Serialize, gas: Gas) -> Self {
         let (account, nothing) = (env::current_account_id(), NearToken::from_yoctonear(0));
         Self(env::promise_then(self.0, account, method, to_json(args), nothing, gas))
     }
 
-    /// Makes this call's result the current function's result: its caller waits for it.
+    /// Makes the result of this call that of the current function, whose caller then waits for it.
     pub fn return_to_caller(self) {
         env::promise_return(self.0);
     }
 
-    /// Lets the call go: it is made, and nobody waits for its result here.
+    /// Makes the call without waiting for its result.
     pub fn detach(self) {}
 }
 
-/// Joins calls: [`Call::then`] on the result runs when all of them have resolved, each with a promise
-/// result of its own, in order.
+/// Joins calls. A [callback](Call::then) chained to the result runs when all of them have ended,
+/// and finds their results in the order of the calls.
 pub fn join(calls: impl IntoIterator<Item = Call>) -> Call {
     let promises: Vec<_> = calls.into_iter().map(|call| call.0).collect();
     Call(env::promise_and(&promises))

@@ -1,4 +1,4 @@
-//! What a callback finds.
+//! What a callback finds: the settlement of its request.
 
 use near_sdk::{PromiseError, env};
 use outlayer_protocol::{ResponseFormat, Settlement};
@@ -6,34 +6,47 @@ use outlayer_protocol::{ResponseFormat, Settlement};
 /// Why a callback has no settlement.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
-    /// `request_execution` failed: it refused the request (the transaction shows why) and NEAR returned the deposit.
+    /// `request_execution` failed: OutLayer did not take the request (the transaction shows why),
+    /// and NEAR returned the deposit.
     #[error("the request was refused, or its settlement failed; see the receipt's error")]
     Failed,
     /// The result is too long to be read.
     #[error("the settlement has {found} bytes, expected at most {MAX_BYTES}")]
     TooLong {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
     },
-    /// The result is no settlement in that format.
-    #[error("expected a settlement in {format:?}, found {bytes} other bytes: {error}")]
+    /// The result is not a settlement in the expected format.
+    #[error("expected a settlement in {format:?}, found {bytes} other bytes: {source}")]
     Malformed {
-        /// The format.
+        /// The expected format.
         format: ResponseFormat,
-        /// How many bytes.
+        /// The length of the result, bytes.
         bytes: usize,
-        /// The decoder's word.
-        error: String,
+        /// The error of the decoder.
+        source: DecodeError,
     },
 }
 
-/// NEAR's own bound on a returned value.
+/// Why bytes are not a settlement.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes are not a settlement in JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The bytes are not a settlement in borsh.
+    #[error(transparent)]
+    Borsh(#[from] std::io::Error),
+}
+
+/// The most bytes that NEAR lets a receipt return.
 const MAX_BYTES: usize = 4 << 20;
 
-/// The settlement of the one request that this callback was chained to, as JSON (the default format).
+/// The settlement of the one request that this callback is chained to, which asked for JSON (the
+/// default format).
 ///
 /// # Errors
-/// [`CallbackError`]; a callback should handle it rather than panic, or its caller learns nothing.
+/// [`CallbackError`]. A callback should handle it and not panic, or else its caller learns nothing.
 pub fn settlement() -> Result<Settlement, CallbackError> {
     settlement_at(0, ResponseFormat::Json)
 }
@@ -48,10 +61,10 @@ pub fn settlement_at(index: u64, format: ResponseFormat) -> Result<Settlement, C
         _ => CallbackError::Failed,
     })?;
     let decoded = match format {
-        ResponseFormat::Json => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-        ResponseFormat::Borsh => borsh::from_slice(&bytes).map_err(|error| error.to_string()),
+        ResponseFormat::Json => serde_json::from_slice(&bytes).map_err(DecodeError::from),
+        ResponseFormat::Borsh => borsh::from_slice(&bytes).map_err(DecodeError::from),
     };
-    decoded.map_err(|error| CallbackError::Malformed { format, bytes: bytes.len(), error })
+    decoded.map_err(|source| CallbackError::Malformed { format, bytes: bytes.len(), source })
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@
 //!
 //! and, in the callback, `outlayer_interface::settlement()`.
 //!
-//! Everything goes through near-sdk's env-level promise functions, so that a dApp links on every network from
-//! protocol version 84 on; near-sdk's own `Promise` needs host functions that only newer networks have.
+//! All calls are made with near-sdk's promise functions in `env`, so that a dApp links on every
+//! network from protocol version 84 on. near-sdk's own `Promise` needs host functions that only
+//! newer networks have.
 
 #![deny(missing_docs)]
 
@@ -19,7 +20,7 @@ mod call;
 mod callback;
 
 pub use call::{Call, Outlayer, join};
-pub use callback::{CallbackError, settlement, settlement_at};
+pub use callback::{CallbackError, DecodeError, settlement, settlement_at};
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
     Bytes, CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, Outcome, ResourceLimits,
@@ -32,7 +33,7 @@ pub mod ext_outlayer {
 
     use crate::Outlayer;
 
-    /// Names the OutLayer contract to call.
+    /// The OutLayer contract with this account id, to be called.
     pub fn ext(account_id: AccountId) -> Outlayer {
         Outlayer::new(account_id)
     }

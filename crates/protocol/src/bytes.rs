@@ -1,4 +1,4 @@
-//! Byte strings: base64 in JSON, length-prefixed in borsh.
+//! Byte strings: in base64 in JSON, with a length prefix in borsh.
 
 use std::{fmt, ops::Deref};
 

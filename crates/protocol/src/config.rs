@@ -1,4 +1,4 @@
-//! What the contract's owner sets, and every request pins when it is accepted.
+//! What the contract's owner sets, and what every request keeps as its terms when it is accepted.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
@@ -6,26 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EngineVersion, ResourceLimits, capacity::MAX_OUTPUT_BYTES};
 
-/// Prices, in yoctoNEAR.
+/// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct Prices {
-    /// Paid for every outcome that a worker resolves; above the worker's own gas.
+    /// Paid for every outcome that carries a worker's answer. It covers the worker's own gas.
     pub base_fee: NearToken,
-    /// For one unit of fuel.
+    /// Price of one unit of fuel.
     pub per_fuel: NearToken,
-    /// For one unit of gas burned by the guest.
+    /// Price of one unit of gas that the guest burns.
     pub per_gas: NearToken,
-    /// For one byte of input, output or journal.
+    /// Price of one byte of input, output or journal.
     pub per_byte: NearToken,
 }
 
 impl Default for Prices {
     fn default() -> Self {
         Self {
-            // The contract refuses less than the dearest answer's gas costs its workers at 10^8 yoctoNEAR a gas.
+            // The contract refuses a base fee that does not pay for the gas of the dearest answer,
+            // at 10^8 yoctoNEAR a gas.
             base_fee: NearToken::from_yoctonear(10_000_000_000_000_000_000_000),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
@@ -35,22 +36,23 @@ impl Default for Prices {
     }
 }
 
-/// The most that a request may ask for. What is asked for together is bounded besides by what one receipt can carry, see
-/// [`capacity`](crate::capacity).
+/// The most that a request may ask for. Besides, everything together must fit into what one receipt
+/// can carry, see [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct RequestBounds {
-    /// Bounds on each of a request's limits; for `compute` see [`Config::max_fuel`] and [`Config::max_gas`].
+    /// The largest value of each limit; for `compute` see [`Config::max_fuel`] and
+    /// [`Config::max_gas`].
     pub limits: ResourceLimits,
-    /// Input, bytes.
+    /// The largest input, bytes.
     pub input_bytes: u32,
-    /// Arguments and environment, bytes.
+    /// The most bytes of arguments and environment together.
     pub args_env_bytes: u32,
-    /// The code's URL, bytes.
+    /// The longest URL of the code, bytes.
     pub url_bytes: u32,
-    /// Approvals.
+    /// The most approvals.
     pub approvals: u8,
 }
 
@@ -77,34 +79,35 @@ impl Default for RequestBounds {
     }
 }
 
-/// The contract's configuration. A request keeps the terms under which it was accepted.
+/// The contract's configuration. A request keeps the terms on which it was accepted.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct Config {
-    /// The engine that new requests are executed with.
+    /// The version of the engine that new requests are executed with.
     pub engine_version: EngineVersion,
-    /// NEAR's protocol version whose fee table the gas meter uses.
+    /// The NEAR protocol version whose fees the gas meter uses.
     pub near_config_version: u32,
-    /// Prices.
+    /// The prices of new requests.
     pub prices: Prices,
     /// The protocol's share of each fee, in basis points (1/10,000).
     pub protocol_share_bps: u16,
-    /// The most fuel a request may ask for.
+    /// The most fuel that a request may ask for.
     pub max_fuel: u64,
-    /// The most gas a request may ask for.
+    /// The most gas that a request may ask for.
     pub max_gas: u64,
-    /// Bounds on everything else.
+    /// Bounds on everything else that a request asks for.
     pub bounds: RequestBounds,
-    /// Blocks from a yield's creation to its timeout: `yield_timeout_length_in_blocks` of NEAR's runtime configuration.
+    /// Blocks between the creation of a yield and its timeout: `yield_timeout_length_in_blocks` in
+    /// NEAR's runtime configuration.
     pub yield_timeout_blocks: u64,
-    /// Blocks after the deadline from which anyone may sweep a request whose callback failed.
+    /// Blocks after the deadline before anyone may sweep a request whose callback failed.
     pub sweep_delay_blocks: u64,
 }
 
 impl Config {
-    /// The configuration of a new deployment for the engine named.
+    /// The configuration of a new deployment, for this engine.
     pub fn new(engine_version: EngineVersion, near_config_version: u32) -> Self {
         Self {
             engine_version,

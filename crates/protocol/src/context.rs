@@ -1,4 +1,4 @@
-//! What a guest is told about the block and the call that asked for it.
+//! What a guest is told about the block and the call that asked for its execution.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -7,45 +7,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Hash32, RequestId, json};
 
-/// Where and by whom an execution was requested. It comes from the requesting receipt alone, so every worker
-/// and every replay sees the same.
+/// Where and by whom an execution was requested. All of it comes from the requesting receipt, so
+/// every worker and every replay sees the same.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionContext {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// The OutLayer contract.
+    /// The account of the OutLayer contract.
     pub contract_id: AccountId,
-    /// Height of the block that took the request.
+    /// Height of the block that accepted the request.
     pub block_height: u64,
     /// Timestamp of that block, nanoseconds since the Unix epoch (a decimal string in JSON).
     #[serde(with = "json::u64_string")]
     #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub block_timestamp: u64,
-    /// Height of its epoch.
+    /// Height of the epoch of that block.
     pub epoch_height: u64,
-    /// The execution's seed, see [`random_seed`].
+    /// The seed of the guest's randomness, see [`random_seed`].
     pub random_seed: Hash32,
-    /// Who signed the transaction.
+    /// The account that signed the transaction.
     pub signer_id: AccountId,
-    /// Who called `request_execution`; owner of the storage namespace.
+    /// The account that called `request_execution`, which owns the storage namespace.
     pub predecessor_id: AccountId,
     /// What was attached to the call, yoctoNEAR.
     pub attached_deposit: NearToken,
 }
 
-/// `sha256(request_id as u64 little-endian || block_seed)`, where `block_seed` is what `env::random_seed()` gives in
-/// the requesting receipt.
+/// `sha256(request_id as u64 little-endian || block_seed)`, where `block_seed` is what
+/// `env::random_seed()` gives in the requesting receipt.
 ///
-/// This is nearcore's `create_random_seed(action_hash, block_seed)` with the request in the action's place.
-/// The seed is public once requested: a worker can withhold an answer, but cannot choose one.
+/// This is nearcore's `create_random_seed(action_hash, block_seed)` with the request in place of
+/// the action. The seed is public as soon as the request is made: a worker can withhold an answer,
+/// but cannot choose one.
 pub fn random_seed(request_id: RequestId, block_seed: &[u8; 32]) -> Hash32 {
     Hash32::of_parts(&[&request_id.to_le_bytes(), block_seed])
 }
 
 impl ExecutionContext {
-    /// The environment variables that every WASI guest finds, in this order. A request's own variables
-    /// come after them and cannot have these names.
+    /// The environment variables that the system sets for every WASI guest, in this order. A
+    /// request's own variables come after them and cannot have the same names.
     pub fn env(&self) -> Vec<(String, String)> {
         let values = [
             self.request_id.to_string(),
@@ -79,7 +80,8 @@ pub const CONTEXT_VARIABLES: [&str; 9] = [
     "OUTLAYER_ATTACHED_DEPOSIT",
 ];
 
-/// Whether the system keeps this environment variable for itself: `TZ`, `LANG` and every name that starts with `OUTLAYER_`.
+/// Whether the system sets this environment variable itself: `TZ`, `LANG`, and every name that
+/// starts with `OUTLAYER_`.
 pub fn is_reserved_variable(name: &str) -> bool {
     name == "TZ" || name == "LANG" || name.starts_with("OUTLAYER_")
 }

@@ -1,4 +1,4 @@
-//! The contract's NEP-297 events.
+//! The contract's events, in the form of NEP-297.
 
 use near_account_id::AccountId;
 use near_token::NearToken;
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
-    ResourceLimits, machine::LiveRequest,
+    ResourceLimits, live_request::LiveRequest,
 };
 
-/// The `standard` of every event.
+/// The `standard` that every event names.
 pub const STANDARD: &str = "outlayer";
-/// Its `version`.
+/// The `version` that every event names.
 pub const VERSION: &str = "1.0.0";
 
-/// An event. In a log it stands as `EVENT_JSON:` and the JSON of [`Event::to_log`].
+/// An event. A log has it as `EVENT_JSON:` followed by JSON, see [`Event::to_log`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum Event {
@@ -27,40 +27,40 @@ pub enum Event {
     /// Nobody answered in time.
     #[serde(with = "single")]
     ExecutionTimedOut(ExecutionTimedOut),
-    /// The requester took the request back.
+    /// A request was cancelled.
     #[serde(with = "single")]
     ExecutionCancelled(ExecutionCancelled),
-    /// A body was dropped that too few commitments supported.
+    /// A body was dropped because too few commitments supported it.
     #[serde(with = "single")]
     ExecutionDisputed(ExecutionDisputed),
 }
 
-/// A request was accepted. The input is not repeated; its hash is.
+/// A request was accepted. The event has the hash of the input, not the input itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionRequested {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// What to run.
+    /// The code to run.
     pub code: CodeRef,
-    /// The kind that is required.
+    /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// SHA-256 of the input.
     pub input_hash: Hash32,
-    /// Its length.
+    /// Length of the input, bytes.
     pub input_bytes: u32,
-    /// What the execution may use.
+    /// The most that the execution may use.
     pub limits: ResourceLimits,
     /// How many workers must agree.
     pub approvals: u8,
-    /// What the guest is told.
+    /// What the guest is told about its block and caller.
     pub context: ExecutionContext,
-    /// The engine.
+    /// The version of the engine that must execute the request.
     pub engine_version: EngineVersion,
     /// The last height at which an answer is accepted.
     pub deadline: u64,
-    /// The most that it can cost.
+    /// The most that the execution can cost, yoctoNEAR.
     pub max_fee: NearToken,
-    /// Held for its storage.
+    /// What is set aside for the request's storage, yoctoNEAR.
     pub storage_reserve: NearToken,
 }
 
@@ -86,64 +86,64 @@ impl From<&LiveRequest> for ExecutionRequested {
 /// A worker's answer was settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionCompleted {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// The outcome's name.
+    /// The name of the outcome, see [`Outcome::name`](crate::Outcome::name).
     pub outcome: String,
     /// Digest of the record, computed by the contract.
     pub digest: Hash32,
-    /// Who submitted the body.
+    /// The worker that submitted the body.
     pub worker_id: AccountId,
-    /// Who is paid.
+    /// The workers that are paid.
     pub workers: Vec<AccountId>,
     /// SHA-256 of the output.
     pub output_hash: Hash32,
-    /// Its length.
+    /// Length of the output, bytes.
     pub output_bytes: u64,
-    /// What was used.
+    /// What the guest used, in the request's meter.
     pub used: Compute,
-    /// What it cost.
+    /// What the execution cost, yoctoNEAR.
     pub fee: NearToken,
-    /// What goes back to the payer.
+    /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
 }
 
 /// Nobody answered in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionTimedOut {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
     /// The last height at which an answer was accepted.
     pub deadline: u64,
-    /// What goes back to the payer: everything.
+    /// What goes back to the payer, yoctoNEAR: the whole deposit.
     pub refund: NearToken,
 }
 
-/// The requester took the request back.
+/// A request was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionCancelled {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// What it cost.
+    /// What the cancelled request cost, yoctoNEAR: 0 while no worker had committed.
     pub fee: NearToken,
-    /// What goes back to the payer.
+    /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
 }
 
-/// A body was dropped that too few commitments supported.
+/// A body was dropped because too few commitments supported it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionDisputed {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// Digest of the body's record.
+    /// Digest of the record that the body gives.
     pub digest: Hash32,
-    /// Who submitted it.
+    /// The worker that submitted the body.
     pub worker_id: AccountId,
-    /// Whose commitments match.
+    /// The workers whose commitments match the digest.
     pub supporters: Vec<AccountId>,
-    /// Whose do not.
+    /// The workers whose commitments do not match it.
     pub opponents: Vec<AccountId>,
-    /// How many matches are needed.
+    /// How many commitments must match.
     pub approvals: u8,
 }
 
@@ -165,22 +165,23 @@ struct Received {
 }
 
 impl Event {
-    /// The log line, as NEP-297 asks.
+    /// The event as a log line, in the form of NEP-297.
     pub fn to_log(&self) -> String {
         let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
-        // No type of this crate has a serialiser that fails or a map with keys that are no strings.
+        // This cannot fail: no type of this crate has a serialiser that fails, or a map whose keys
+        // are not strings.
         let json = serde_json::to_string(&envelope).unwrap_or_default();
         format!("{PREFIX}{json}")
     }
 
-    /// The event in a log line; `None` when the line is none of this contract's.
+    /// The event in a log line. `None` when the line is not an event of this contract.
     pub fn from_log(line: &str) -> Option<Self> {
         let received: Received = serde_json::from_str(line.strip_prefix(PREFIX)?).ok()?;
         (received.standard == STANDARD).then_some(received.event)
     }
 }
 
-/// NEP-297's `data` is an array; ours always holds one element.
+/// NEP-297's `data` is an array. Ours always has one element.
 mod single {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -202,11 +203,11 @@ mod single {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine;
+    use crate::live_request;
 
     #[test]
     fn a_log_line_is_nep_297_and_reads_back() {
-        let event = Event::ExecutionRequested(Box::new((&machine::sample()).into()));
+        let event = Event::ExecutionRequested(Box::new((&live_request::sample()).into()));
         let line = event.to_log();
         let json: serde_json::Value =
             serde_json::from_str(line.strip_prefix("EVENT_JSON:").unwrap()).unwrap();

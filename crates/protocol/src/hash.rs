@@ -1,4 +1,4 @@
-//! SHA-256 values: of code, input, output, records.
+//! SHA-256 hashes: of code, input, output, records.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 hash, 32 bytes; 64 lower-case hex digits in text and JSON.
+/// A SHA-256 hash: 32 bytes, written as 64 lower-case hex digits in text and JSON.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
@@ -19,7 +19,7 @@ impl Hash32 {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The SHA-256 of the concatenation of `parts`.
+    /// The SHA-256 of several byte strings, one after the other.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -41,14 +41,14 @@ impl Hash32 {
             }
         }
         let mut sink = Sink(Sha256::new());
-        // Serialising into a hasher cannot fail: the sink accepts every byte, and the types of this crate
-        // hold no collection longer than borsh's u32 length prefix.
+        // Serialising into a hasher cannot fail: it accepts every byte, and no collection of this
+        // crate's types is longer than borsh's u32 length prefix can say.
         let written = value.serialize(&mut sink);
         debug_assert!(written.is_ok());
         Self(sink.0.finalize().into())
     }
 
-    /// The bytes.
+    /// The hash as an array.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,6 +1,6 @@
-//! How integers that JavaScript's numbers cannot hold are written in JSON: as decimal strings.
+//! Integers that are too large for JavaScript's numbers: JSON has them as decimal strings.
 
-/// `u64` as a decimal string.
+/// A `u64` as a decimal string.
 pub(crate) mod u64_string {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -1,4 +1,5 @@
-//! What one execution may use: a metered budget and fixed bounds, each with a name that an outcome can carry.
+//! What one execution may use: a metered budget, and fixed bounds. Each has a name, which outcomes
+//! and errors use.
 
 use std::fmt;
 
@@ -21,9 +22,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
-    /// wasmtime's fuel: one unit an operator, bulk operators by length.
+    /// wasmtime's fuel: one unit for each operator, and for bulk operators as many as their length.
     Fuel,
-    /// NEAR gas, exactly as a node of the pinned config version would burn it.
+    /// NEAR gas: exactly what a node of the pinned config version would burn.
     Gas,
 }
 
@@ -54,7 +55,7 @@ impl fmt::Display for Meter {
 pub enum Compute {
     /// Units of fuel.
     Fuel(u64),
-    /// Units of NEAR gas.
+    /// Units of NEAR gas, as a node counts them.
     Gas(u64),
 }
 
@@ -74,7 +75,7 @@ impl Compute {
         }
     }
 
-    /// `amount` units of `meter`.
+    /// An amount of `amount` units in `meter`.
     pub const fn new(meter: Meter, amount: u64) -> Self {
         match meter {
             Meter::Fuel => Self::Fuel(amount),
@@ -89,10 +90,11 @@ impl fmt::Display for Compute {
     }
 }
 
-/// The most that one execution may use. Fields left out of JSON take [`ResourceLimits::default`].
+/// The most that one execution may use. A field that is missing in JSON has its value from
+/// [`ResourceLimits::default`].
 ///
-/// The storage for `output_bytes`, `journal_bytes`, `storage_reads` and `storage_writes` is reserved from the
-/// deposit, so a request that needs little should ask for little.
+/// The deposit reserves storage for `output_bytes`, `journal_bytes`, `storage_reads` and
+/// `storage_writes`, so a request that needs little should ask for little.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -101,23 +103,23 @@ impl fmt::Display for Compute {
 pub struct ResourceLimits {
     /// Computation, in the meter in which the request is billed.
     pub compute: Compute,
-    /// Linear memory in all, in bytes.
+    /// All linear memories together, bytes.
     pub memory_bytes: u64,
     /// Elements of all tables together.
     pub table_elements: u32,
-    /// Instances (a component may hold several).
+    /// Module instances. A component may have several.
     pub instances: u32,
-    /// The guest's output, in bytes.
+    /// The guest's output, bytes.
     pub output_bytes: u32,
-    /// The guest's logs, in bytes.
+    /// The guest's logs, bytes.
     pub log_bytes: u32,
-    /// Keys and values written, in bytes.
+    /// Keys and values that the guest writes, bytes.
     pub journal_bytes: u32,
-    /// Distinct storage keys read.
+    /// Distinct storage keys that the guest reads.
     pub storage_reads: u32,
-    /// Distinct storage keys written or removed.
+    /// Distinct storage keys that the guest writes or removes.
     pub storage_writes: u32,
-    /// Calls from the guest into the host.
+    /// Calls of the guest to the host.
     pub host_calls: u64,
 }
 
@@ -138,7 +140,7 @@ impl Default for ResourceLimits {
     }
 }
 
-/// Names a bound, in `LimitExceeded` outcomes and in errors.
+/// The name of a limit, in `LimitExceeded` outcomes and in errors.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
@@ -156,37 +158,37 @@ impl Default for ResourceLimits {
 pub enum Limit {
     /// Computation in the request's meter.
     Compute,
-    /// Linear memory in all, bytes.
+    /// All linear memories together, bytes.
     MemoryBytes,
-    /// Table elements in all.
+    /// Elements of all tables together.
     TableElements,
-    /// Instances.
+    /// Module instances.
     Instances,
-    /// Output, bytes.
+    /// The guest's output, bytes.
     OutputBytes,
-    /// Logs, bytes.
+    /// The guest's logs, bytes.
     LogBytes,
-    /// Journal, bytes.
+    /// Keys and values written, bytes.
     JournalBytes,
     /// Distinct storage keys read.
     StorageReads,
     /// Distinct storage keys written or removed.
     StorageWrites,
-    /// Calls into the host.
+    /// Calls of the guest to the host.
     HostCalls,
-    /// One storage key, bytes.
+    /// A single storage key, bytes.
     KeyBytes,
-    /// One storage value, bytes.
+    /// A single storage value, bytes.
     ValueBytes,
-    /// Input, bytes.
+    /// The request's input, bytes.
     InputBytes,
     /// Arguments and environment together, bytes.
     ArgsEnvBytes,
-    /// The module, bytes.
+    /// The code, bytes.
     ModuleBytes,
-    /// Functions of a module.
+    /// Functions of the module.
     ModuleFunctions,
-    /// The URL of a module, bytes.
+    /// The URL of the code, bytes.
     UrlBytes,
     /// Approvals asked for.
     Approvals,
@@ -217,8 +219,8 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A storage key has at most this many bytes. The reserve of a request is priced for keys of this length, so
-/// it is small; NEAR's own bound on a trie key is 2,048.
+/// The longest storage key, bytes. It is short because a request's reserve is priced for keys of
+/// this length. NEAR itself allows keys of 2,048 bytes.
 pub const MAX_KEY_BYTES: u32 = 256;
-/// A storage value has at most this many bytes.
+/// The longest storage value, bytes.
 pub const MAX_VALUE_BYTES: u32 = 64 << 10;

@@ -1,26 +1,30 @@
-//! How executions and requests end.
+//! How requests end.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Compute, ExecutionResponse, Hash32, Limit, RequestId};
+use crate::{Bytes, Compute, ExecutionResponse, Hash32, Limit, RequestId, Status};
 
-/// How an execution ended: the engine's verdict, the same on every machine.
+/// How a request ended, for its caller. In JSON: `{"completed": {"output": "…"}}`, `"timed_out"`,
+/// and so on.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum Outcome {
     /// The guest returned, or exited with 0.
-    Completed,
-    /// The guest exited with another code.
+    Completed {
+        /// What the guest wrote to its standard output.
+        output: Bytes,
+    },
+    /// The guest exited with a code other than 0.
     Exited {
-        /// The code.
+        /// The exit code.
         code: i32,
     },
     /// The guest trapped.
     Trapped {
-        /// Which trap, from a fixed vocabulary; for `near` guests the panic's message.
+        /// The trap, from a fixed vocabulary; for a `near` guest the message of its panic.
         reason: String,
     },
     /// The fuel limit was reached.
@@ -29,87 +33,33 @@ pub enum Status {
     OutOfGas,
     /// The guest's stack reached its deterministic bound.
     StackOverflow,
-    /// Another limit was reached.
+    /// Another limit was exceeded.
     LimitExceeded {
-        /// Which limit.
+        /// The limit that was exceeded.
         which: Limit,
-        /// Its value.
+        /// Its value in the request.
         limit: u64,
     },
-    /// The bytes are no module that can be run.
+    /// The code is not a module that can be run.
     InvalidModule {
-        /// Why.
+        /// What is wrong with the code.
         reason: String,
     },
-}
-
-impl Status {
-    /// The variant's name, as in JSON.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Exited { .. } => "exited",
-            Self::Trapped { .. } => "trapped",
-            Self::OutOfFuel => "out_of_fuel",
-            Self::OutOfGas => "out_of_gas",
-            Self::StackOverflow => "stack_overflow",
-            Self::LimitExceeded { .. } => "limit_exceeded",
-            Self::InvalidModule { .. } => "invalid_module",
-        }
-    }
-}
-
-/// How a request ended, for its caller. JSON: `{"completed": {"output": "…"}}`, `"timed_out"`, and so on.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The guest returned, or exited with 0.
-    Completed {
-        /// What it wrote to its standard output.
-        output: Bytes,
-    },
-    /// The guest exited with another code.
-    Exited {
-        /// The code.
-        code: i32,
-    },
-    /// The guest trapped.
-    Trapped {
-        /// Why.
-        reason: String,
-    },
-    /// The fuel limit was reached.
-    OutOfFuel,
-    /// The gas limit was reached.
-    OutOfGas,
-    /// The guest's stack reached its bound.
-    StackOverflow,
-    /// Another limit was reached.
-    LimitExceeded {
-        /// Which limit.
-        which: Limit,
-        /// Its value.
-        limit: u64,
-    },
-    /// The code is no module that can be run.
-    InvalidModule {
-        /// Why.
-        reason: String,
-    },
-    /// A key that the execution read had changed when it was settled, and no time was left to execute again.
+    /// A key that the execution read had another value when the request was settled, and no time
+    /// was left to execute again.
     StorageConflict,
-    /// The namespace's owner had not paid for the bytes that the execution wrote, or they were to replace more than
+    /// The owner of the namespace had not paid for the bytes that the execution wrote, or the
+    /// journal would have replaced more than
     /// [`MAX_REPLACED_BYTES`](crate::storage::MAX_REPLACED_BYTES) at once.
     StorageExhausted,
     /// Nobody answered in time.
     TimedOut,
-    /// The requester took the request back.
+    /// The request was cancelled.
     Cancelled,
 }
 
 impl Outcome {
-    /// The outcome of a response whose journal was applied (or was empty).
+    /// The outcome of a response whose journal was applied or is empty.
     pub fn of_response(response: &ExecutionResponse) -> Self {
         match response.status.clone() {
             Status::Completed => Self::Completed { output: response.output.clone() },
@@ -123,7 +73,7 @@ impl Outcome {
         }
     }
 
-    /// The variant's name, as in JSON and in events.
+    /// The name of the outcome, as in JSON and in events.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Completed { .. } => "completed",
@@ -142,26 +92,26 @@ impl Outcome {
     }
 }
 
-/// What `request_execution` finally returns to its caller.
+/// What `request_execution` returns to its caller in the end.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// How it ended.
+    /// How the request ended.
     pub outcome: Outcome,
-    /// What the guest used, in the request's meter; zero when nobody answered.
+    /// What the guest used, in the request's meter; 0 when nobody answered.
     pub used: Compute,
-    /// What it cost, yoctoNEAR.
+    /// What the request cost, yoctoNEAR.
     pub fee: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
-    /// The record's digest; absent when no execution was settled.
+    /// Digest of the execution's record; `None` when no execution was settled.
     pub digest: Option<Hash32>,
 }
 
 impl Settlement {
-    /// What a callback that finds no record returns: nobody answered, and no money moves.
+    /// What a callback returns that finds no record: nobody answered, and no money moves.
     pub fn gone(request_id: RequestId, meter: crate::Meter) -> Self {
         Self {
             request_id,

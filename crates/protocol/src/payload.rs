@@ -1,13 +1,14 @@
-//! What a resume carries through the yield: a fixed-size commitment, never the response itself.
+//! What a resume carries through the yield: a commitment of fixed size, never the response itself.
 
 use crate::Hash32;
 
-/// The payload of `promise_yield_resume`, always [`ResumePayload::BYTES`] long (NEAR allows 1,024).
+/// The payload of `promise_yield_resume`. It always has [`ResumePayload::BYTES`] bytes (NEAR allows
+/// 1,024).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResumePayload {
     /// The digest of the staged response's record.
     Digest(Hash32),
-    /// The requester cancelled.
+    /// The request was cancelled.
     Cancel,
 }
 
@@ -15,10 +16,10 @@ const DIGEST: u8 = 0;
 const CANCEL: u8 = 1;
 
 impl ResumePayload {
-    /// Length of an encoded payload: a tag and 32 bytes.
+    /// Length of an encoded payload, bytes: a tag and 32 more.
     pub const BYTES: usize = 33;
 
-    /// The payload's bytes.
+    /// The encoded payload.
     pub fn encode(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         let (tag, body) = match self {
@@ -30,7 +31,7 @@ impl ResumePayload {
         bytes
     }
 
-    /// Reads a payload; `None` when the bytes are none.
+    /// Decodes a payload; `None` when the bytes are not one.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (tag, body) = bytes.split_first()?;
         let body: [u8; 32] = body.try_into().ok()?;

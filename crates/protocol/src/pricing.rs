@@ -1,29 +1,36 @@
-//! What a request costs. Checked arithmetic on yoctoNEAR throughout: an amount that does not fit is an error, never a wrap.
+//! What a request costs. All arithmetic on yoctoNEAR is checked: an amount that does not fit is an
+//! error, and never wraps.
 
 use near_token::NearToken;
 
 use crate::{
-    Compute, ExecutionRequest, ExecutionResponse, ResourceLimits,
+    Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
     config::{Config, Prices},
-    limits::MAX_KEY_BYTES,
-    response::MAX_REASON_BYTES,
+    reserve::reserved_bytes,
     storage::journal_bytes,
-    upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
 };
 
-/// An amount above 2^128 yoctoNEAR.
+/// An amount is 2^128 yoctoNEAR or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {what} does not fit into 128 bits of yoctoNEAR")]
 pub struct PricingError {
-    /// Which amount.
+    /// The name of the amount.
     pub what: &'static str,
+}
+
+impl PricingError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        RefusalCode::AmountOverflow
+    }
 }
 
 fn overflow(what: &'static str) -> PricingError {
     PricingError { what }
 }
 
-/// `base fee + used x unit price + bytes x byte price`, bytes being those of input, output and journal.
+/// The fee: `base fee + used x unit price + bytes x byte price`, where bytes are those of input,
+/// output and journal.
 ///
 /// # Errors
 /// [`PricingError`] when the sum does not fit.
@@ -43,7 +50,7 @@ pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, Pric
 /// The most that an execution within `limits` can cost.
 ///
 /// # Errors
-/// [`PricingError`] when it does not fit.
+/// [`PricingError`] when the fee does not fit.
 pub fn max_fee(
     prices: &Prices,
     limits: &ResourceLimits,
@@ -54,10 +61,11 @@ pub fn max_fee(
     fee(prices, limits.compute, bytes)
 }
 
-/// What `response` costs. What it reports is clamped to the limits, so the fee is never above [`max_fee`].
+/// What `response` costs. What the response reports is cut to the limits, so that the fee is never
+/// above [`max_fee`].
 ///
 /// # Errors
-/// [`PricingError`] when it does not fit; not for limits whose [`max_fee`] fits.
+/// [`PricingError`] when the fee does not fit, which cannot happen where [`max_fee`] fits.
 pub fn response_fee(
     prices: &Prices,
     limits: &ResourceLimits,
@@ -74,20 +82,22 @@ pub fn response_fee(
 /// How a fee is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeeShares {
-    /// Kept by the protocol.
+    /// The protocol's share.
     pub protocol: NearToken,
-    /// For each of the workers.
+    /// The share of each worker.
     pub each: NearToken,
-    /// Besides, for the worker that submitted: what does not divide evenly.
+    /// What does not divide evenly. It goes to the worker that submitted, in addition to its share.
     pub remainder: NearToken,
 }
 
-/// Divides `fee` into the protocol's share (rounded down) and equal parts for `workers` workers (at least one).
+/// Divides `fee` into the protocol's share (rounded down) and equal shares for `workers` workers
+/// (at least one).
 pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeShares {
     const WHOLE_BPS: u128 = 10_000;
     let bps = u128::from(protocol_share_bps).min(WHOLE_BPS);
     let total = fee.as_yoctonear();
-    // total * bps / 10,000 without a wider integer: quotient and remainder apart.
+    // total * bps / 10,000, computed from quotient and remainder so that no wider integer is
+    // needed.
     let protocol = total / WHOLE_BPS * bps + total % WHOLE_BPS * bps / WHOLE_BPS;
     let rest = total - protocol;
     let workers = u128::from(workers.max(1));
@@ -98,69 +108,19 @@ pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeSh
     }
 }
 
-/// Bytes of contract state that holding one key takes: a hash as the trie key, its prefix, the request's id, and
-/// the trie's own 40 bytes an entry.
-const HOLD_BYTES: u64 = 32 + 16 + 8 + 40;
-/// Bytes of commitments for each approval asked for: three are kept, each a worker's account id with its length and a
-/// hash; every one of those workers can be among the winners of a staged response, and have a disputed digest.
-const COMMITMENT_BYTES: u64 = 3 * ((4 + 64 + 32) + (4 + 64) + 32);
-/// Bytes of a live request's record apart from its texts, with the trie overhead of its entries (record, input,
-/// staged response, place in the list of live requests); account ids at their longest.
-const RECORD_BYTES: u64 = 1_500;
-/// Encoding of one read or journal entry in a staged response, apart from key and value: lengths, tags, a hash.
-const ENTRY_BYTES: u64 = 4 + 1 + 32 + 4;
-/// Encoding of a response apart from its output, reason, reads and journal: ids, tags, lengths, a hash.
-const BODY_BYTES: u64 = 128;
-/// One part of a response that comes in parts: its key and the trie's own 40 bytes.
-const PART_ENTRY_BYTES: u64 = 16 + 40;
-
-/// Encoding of the largest response within `limits`, bytes.
-pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
-    let reads = u64::from(limits.storage_reads) * (u64::from(MAX_KEY_BYTES) + ENTRY_BYTES);
-    let writes = u64::from(limits.journal_bytes) + u64::from(limits.storage_writes) * ENTRY_BYTES;
-    BODY_BYTES + u64::from(limits.output_bytes) + MAX_REASON_BYTES as u64 + reads + writes
-}
-
-/// What the largest response within `limits` takes when it comes in parts, beside the parts themselves; nothing where it is
-/// so small that it comes whole.
-fn upload_bytes(limits: &ResourceLimits) -> u64 {
-    let body = max_body_bytes(limits);
-    if body <= u64::from(MIN_PART_BYTES) {
-        return 0;
-    }
-    most_parts(body) * PART_ENTRY_BYTES + UPLOAD_BYTES + MOST_FORMER as u64 * (4 + 64)
-}
-
-/// Bytes of contract state that a request can take at the most while it lives: record, input, the largest
-/// response staged (whole or in parts), held keys, commitments.
-pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
-    let limits = &request.limits;
-    let texts =
-        request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
-    let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
-    let held = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
-    RECORD_BYTES
-        + texts
-        + url
-        + request.input.len() as u64
-        + max_body_bytes(limits)
-        + upload_bytes(limits)
-        + held * HOLD_BYTES
-        + u64::from(request.approvals) * COMMITMENT_BYTES
-}
-
-/// What a request must attach: the most it can cost, and the reserve for its storage.
+/// The deposit that a request needs: the most that it can cost, and the reserve for its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// The most that the execution can cost.
     pub max_fee: NearToken,
-    /// Held for the request's storage while it lives; always returned.
+    /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
-    /// The sum: the least deposit that is accepted.
+    /// The sum of the two, which is the least deposit that is accepted.
     pub total: NearToken,
 }
 
-/// The quote for `request`; `byte_cost` is the price of a byte of contract storage (`env::storage_byte_cost()`).
+/// The quote for `request`. `byte_cost` is the price of a byte of contract storage
+/// (`env::storage_byte_cost()`).
 ///
 /// # Errors
 /// [`PricingError`] when an amount does not fit.
@@ -182,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Bytes, Hash32, JournalEntry, ReadEntry, config, request, response};
+    use crate::{config, request, response};
 
     fn yocto(amount: u128) -> NearToken {
         NearToken::from_yoctonear(amount)
@@ -233,7 +193,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_add_up_to_the_fee(total in any::<u128>(), bps in any::<u16>(), workers in 0u32..20) {
+        fn shares_add_up_to_the_fee(
+            total in any::<u128>(),
+            bps in any::<u16>(),
+            workers in 0u32..20,
+        ) {
             let shares = split_fee(yocto(total), bps, workers);
             let paid = shares.protocol.as_yoctonear()
                 + shares.each.as_yoctonear() * u128::from(workers.max(1))
@@ -244,7 +208,10 @@ mod tests {
 
         #[test]
         fn no_response_costs_more_than_the_quote(
-            used in any::<u64>(), limit in 1..u64::MAX, output in 0usize..9_000, allowed in 0u32..5_000,
+            used in any::<u64>(),
+            limit in 1..u64::MAX,
+            output in 0usize..9_000,
+            allowed in 0u32..5_000,
             input in any::<u32>(),
         ) {
             let prices = config::sample().prices;
@@ -257,26 +224,6 @@ mod tests {
             let cost = response_fee(&prices, &limits, input, &response).unwrap();
             prop_assert!(cost <= max_fee(&prices, &limits, input).unwrap());
             prop_assert!(cost >= prices.base_fee);
-        }
-
-        /// What is staged (the response's borsh) and held fits into the reserve beside the rest.
-        #[test]
-        fn the_largest_response_fits_into_the_reserve(reads in 0u32..40, writes in 0u32..40, value in 0usize..100) {
-            let mut request = request::sample();
-            let key = |n: u32| Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat());
-            let response = ExecutionResponse {
-                reads: (0..reads).map(|n| ReadEntry { key: key(n), value_hash: Some(Hash32::of(b"")) }).collect(),
-                journal: (0..writes).map(|n| JournalEntry { key: key(n), value: Some(vec![1; value].into()) }).collect(),
-                ..response::sample(7)
-            };
-            request.limits.storage_reads = reads;
-            request.limits.storage_writes = writes;
-            request.limits.journal_bytes = u32::try_from(journal_bytes(&response.journal)).unwrap();
-            request.limits.output_bytes = u32::try_from(response.output.len()).unwrap();
-            let empty = ExecutionRequest { input: Bytes::default(), ..request.clone() };
-            let staged = borsh::to_vec(&response).unwrap().len() as u64;
-            let held = u64::from(reads + writes) * HOLD_BYTES;
-            prop_assert!(staged + held <= reserved_bytes(&empty) - RECORD_BYTES + 200);
         }
     }
 }

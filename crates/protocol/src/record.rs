@@ -1,4 +1,5 @@
-//! The record that binds an execution: what was asked, under which rules, what was read, and what came out.
+//! The record that binds an execution: what was asked for, under which rules, what was read, and
+//! what came out.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -6,35 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId,
-    ResourceLimits, Status, machine::LiveRequest,
+    ResourceLimits, Status, live_request::LiveRequest,
 };
+
+pub use crate::commitment::commitment;
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
 ///
-/// The contract builds it from its own request and the submitted body; a replay builds it from chain data
-/// and its own execution. It binds *what* was read, not *when*: two honest workers on different snapshots agree
-/// whenever they read the same values.
+/// The contract builds it from its own request and the submitted body. A replay builds it from
+/// chain data and its own execution. It binds *what* was read, not *when*: two honest workers with
+/// different snapshots agree whenever they read the same values.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionRecord {
-    /// The engine.
+    /// The version of the engine that executes the request.
     pub engine_version: EngineVersion,
-    /// The protocol version whose fees the gas meter uses.
+    /// The NEAR protocol version whose fees the gas meter uses.
     pub near_config_version: u32,
-    /// The OutLayer contract.
+    /// The account of the OutLayer contract.
     pub contract_id: AccountId,
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
     /// SHA-256 of the code.
     pub code_hash: Hash32,
-    /// The kind that the request requires, if any.
+    /// The kind of guest that the request demands; `None` when it demands none.
     pub kind: Option<GuestKind>,
     /// SHA-256 over the borsh of arguments and environment.
     pub args_env_hash: Hash32,
     /// SHA-256 of the input.
     pub input_hash: Hash32,
-    /// The limits, among them the meter.
+    /// The limits of the request, among them its meter.
     pub limits: ResourceLimits,
-    /// What the guest was told.
+    /// What the guest was told about its block and caller.
     pub context: ExecutionContext,
     /// SHA-256 over the borsh of the read set.
     pub read_set_hash: Hash32,
@@ -44,7 +47,7 @@ pub struct ExecutionRecord {
     pub output_hash: Hash32,
     /// SHA-256 of the logs.
     pub log_hash: Hash32,
-    /// What was used.
+    /// What the guest used, in the request's meter.
     pub used: Compute,
     /// SHA-256 over the borsh of the journal.
     pub journal_hash: Hash32,
@@ -56,7 +59,7 @@ impl ExecutionRecord {
         Self::with_output_hash(request, response, Hash32::of(&response.output))
     }
 
-    /// The same where the SHA-256 of the response's output is known already.
+    /// The record of `response`, where the SHA-256 of its output is known already.
     pub fn with_output_hash(
         request: &LiveRequest,
         response: &ExecutionResponse,
@@ -88,20 +91,15 @@ impl ExecutionRecord {
     }
 }
 
-/// What a worker commits to before any body is public: `sha256(digest || worker_id)`.
-pub fn commitment(digest: &Hash32, worker_id: &AccountId) -> Hash32 {
-    Hash32::of_parts(&[&digest.0, worker_id.as_bytes()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bytes, Limit, NearToken, machine, response};
+    use crate::{Bytes, Limit, NearToken, live_request, response};
 
     /// The borsh layout and the hash are what every worker and replay must reproduce.
     #[test]
     fn the_digest_of_the_sample_does_not_move() {
-        let mut request = machine::sample();
+        let mut request = live_request::sample();
         // The defaults may change, the form of the record may not.
         (request.limits.storage_reads, request.limits.storage_writes) = (16, 16);
         let record = ExecutionRecord::new(&request, &response::sample(7));
@@ -114,7 +112,7 @@ mod tests {
 
     #[test]
     fn altering_any_bound_field_changes_the_digest() {
-        let record = ExecutionRecord::new(&machine::sample(), &response::sample(7));
+        let record = ExecutionRecord::new(&live_request::sample(), &response::sample(7));
         let mut seen = vec![record.digest()];
         let mut alter = |name: &str, change: &dyn Fn(&mut ExecutionRecord)| {
             let mut altered = record.clone();
@@ -168,7 +166,7 @@ mod tests {
 
     #[test]
     fn altering_any_field_of_a_body_changes_the_digest() {
-        let request = machine::sample();
+        let request = live_request::sample();
         let honest = response::sample(7);
         let digest =
             |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
@@ -187,12 +185,5 @@ mod tests {
             change(&mut lie);
             assert_ne!(digest(&lie), digest(&honest), "{lie:?}");
         }
-    }
-
-    #[test]
-    fn a_commitment_is_of_one_worker() {
-        let digest = Hash32::of(b"digest");
-        let [a, b] = ["a.near", "b.near"].map(|id| commitment(&digest, &id.parse().unwrap()));
-        assert_ne!(a, b);
     }
 }

@@ -4,85 +4,99 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RequestId, ResourceLimits,
-    Status,
+    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RefusalCode, RequestId,
+    ResourceLimits, Status,
     storage::{self, StorageError, journal_bytes},
 };
 
-/// The longest reason of a `Trapped` or `InvalidModule` status, in bytes.
+/// The longest reason of a `Trapped` or `InvalidModule` status, bytes.
 pub const MAX_REASON_BYTES: usize = 256;
 
-/// The body of `resolve_execution`: everything about the execution that the contract does not know itself.
-/// It carries no digest; the contract computes that.
+/// The argument of `resolve_execution`: everything about the execution that the contract does not
+/// know itself. It has no digest, because the contract computes that.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionResponse {
-    /// The request.
+    /// The id of the request that it answers.
     pub request_id: RequestId,
     /// How the execution ended.
     pub status: Status,
-    /// The guest's output; empty unless it completed.
+    /// The guest's output; empty unless the guest completed.
     pub output: Bytes,
-    /// What it used, in the request's meter.
+    /// What the guest used, in the request's meter.
     pub used: Compute,
-    /// What it read from storage, by ascending key.
+    /// What the guest read from storage, by ascending key.
     pub reads: Vec<ReadEntry>,
-    /// What it wants to write, by ascending key; empty unless it completed.
+    /// What the guest wants to write, by ascending key; empty unless the guest completed.
     pub journal: Vec<JournalEntry>,
     /// SHA-256 of the guest's logs, which stay off chain.
     pub log_hash: Hash32,
 }
 
-/// A response that cannot be the honest one for its request.
+/// Why a response cannot be the answer of an honest worker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
-    /// The body is for another request.
+    /// The response answers another request.
     #[error("the response is for request {found}, expected {expected}")]
     Request {
-        /// In the body.
+        /// The request that the response names.
         found: RequestId,
-        /// Submitted to.
+        /// The request that it was submitted to.
         expected: RequestId,
     },
-    /// Counted in the wrong meter.
+    /// The response counts computation in the wrong meter.
     #[error("the response counts {found}, the request is billed in {expected}")]
     Meter {
-        /// In the body.
+        /// The meter of the response.
         found: Meter,
-        /// Of the request.
+        /// The meter of the request.
         expected: Meter,
     },
-    /// More than the request allows.
+    /// The response exceeds a limit of the request.
     #[error("the response has {which} of {found}, the request allows {limit}")]
     AboveLimit {
-        /// Which limit.
+        /// The limit that is exceeded.
         which: Limit,
-        /// In the body.
+        /// What the response has.
         found: u64,
-        /// Of the request.
+        /// What the request allows.
         limit: u64,
     },
-    /// A status that does not go with the rest of the body.
+    /// The status contradicts the rest of the response.
     #[error("status {status} does not go with {what}")]
     Inconsistent {
-        /// The status' name.
+        /// The name of the status.
         status: &'static str,
         /// What contradicts it.
         what: &'static str,
     },
-    /// A reason longer than [`MAX_REASON_BYTES`].
+    /// The reason is longer than [`MAX_REASON_BYTES`].
     #[error("the reason has {found} bytes, expected at most {MAX_REASON_BYTES}")]
     ReasonBytes {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
     },
-    /// A malformed read set or journal.
+    /// The read set or the journal is malformed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
+impl ResponseError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Request { .. } => RefusalCode::WrongRequest,
+            Self::Meter { .. } => RefusalCode::WrongMeter,
+            Self::AboveLimit { .. } => RefusalCode::ResponseAboveLimit,
+            Self::Inconsistent { .. } => RefusalCode::InconsistentStatus,
+            Self::ReasonBytes { .. } => RefusalCode::ReasonTooLong,
+            Self::Storage(error) => error.code(),
+        }
+    }
+}
+
 impl ExecutionResponse {
-    /// Checks that the body is one that an execution of `request_id` within `limits` can produce.
+    /// Checks that an execution of request `request_id` within `limits` can give this response.
     ///
     /// # Errors
     /// The first [`ResponseError`] found.

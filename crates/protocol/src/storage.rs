@@ -1,71 +1,83 @@
-//! A namespace's keys and values: what an execution read, what it wants to write, and whether that still fits.
+//! The keys and values of a namespace: what an execution read, what it wants to write, and whether
+//! that still fits.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Hash32,
+    Bytes, Hash32, RefusalCode,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
 
-/// A key that the execution read from its snapshot, and what it found there.
+/// A key that the execution read, and what it found in its snapshot.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ReadEntry {
-    /// The key.
+    /// The key that was read.
     pub key: Bytes,
     /// SHA-256 of the value; `None` when the key was absent.
     pub value_hash: Option<Hash32>,
 }
 
-/// A key's new value, or its removal.
+/// A new value of a key, or its removal.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// The key.
+    /// The key that is written or removed.
     pub key: Bytes,
-    /// The value; `None` removes the key.
+    /// The new value; `None` removes the key.
     pub value: Option<Bytes>,
 }
 
 impl JournalEntry {
-    /// Bytes of key and value, the measure of `journal_bytes`.
+    /// Bytes of key and value together, which is what `journal_bytes` counts.
     pub fn bytes(&self) -> u64 {
         self.key.len() as u64 + self.value.as_ref().map_or(0, |value| value.len() as u64)
     }
 }
 
-/// Bytes of a whole journal.
+/// Bytes of all keys and values of a journal.
 pub fn journal_bytes(journal: &[JournalEntry]) -> u64 {
     journal.iter().map(JournalEntry::bytes).sum()
 }
 
-/// A read set or journal that no execution produces.
+/// Why a read set or journal is not one that an execution gives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
     /// A key is empty or too long.
     #[error("a storage key has {found} bytes, expected 1 to {MAX_KEY_BYTES}")]
     KeyBytes {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
     },
     /// A value is too long.
     #[error("a storage value has {found} bytes, expected at most {MAX_VALUE_BYTES}")]
     ValueBytes {
-        /// Its length.
+        /// Its length, bytes.
         found: usize,
     },
-    /// Keys must ascend strictly, so that one set has one encoding.
+    /// The keys do not ascend. They must, so that one set has one encoding.
     #[error("the keys of the {list} must ascend without repetition, found {found:?} out of place")]
     Order {
-        /// "read set" or "journal".
+        /// The list with the wrong order: "read set" or "journal".
         list: &'static str,
-        /// The key.
+        /// The first key that is out of place.
         found: Bytes,
     },
 }
 
-/// Checks one key.
+impl StorageError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::KeyBytes { .. } => RefusalCode::StorageKeyBytes,
+            Self::ValueBytes { .. } => RefusalCode::StorageValueBytes,
+            Self::Order { .. } => RefusalCode::StorageKeyOrder,
+        }
+    }
+}
+
+/// Checks the length of a key.
 ///
 /// # Errors
 /// [`StorageError::KeyBytes`].
@@ -76,7 +88,7 @@ pub fn check_key(key: &[u8]) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Checks one value.
+/// Checks the length of a value.
 ///
 /// # Errors
 /// [`StorageError::ValueBytes`].
@@ -119,19 +131,21 @@ pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
     journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
 }
 
-/// The most bytes of values that one journal may replace or remove: a settlement reads them all in one receipt.
+/// The most bytes of values that one journal may replace or remove, since a settlement reads them
+/// all in one receipt.
 pub const MAX_REPLACED_BYTES: u64 = 1 << 20;
 
-/// A key that a response touches.
+/// A key that a response reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touched<'a> {
-    /// The key.
+    /// The key itself.
     pub key: &'a Bytes,
-    /// Whether it is written or removed; otherwise it is only read.
+    /// Whether the response writes or removes the key. If not, it only reads it.
     pub written: bool,
 }
 
-/// The keys that a response reads or writes, each once, in order. Both lists must ascend, as those of a valid response do.
+/// The keys that a response reads or writes, each once, in ascending order. Both lists must ascend,
+/// as those of a valid response do.
 pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> Vec<Touched<'a>> {
     let mut keys = Vec::with_capacity(reads.len().saturating_add(journal.len()));
     let mut reads = reads.iter().map(|read| &read.key).peekable();
@@ -146,7 +160,8 @@ pub fn touched_keys<'a>(reads: &'a [ReadEntry], journal: &'a [JournalEntry]) -> 
     keys
 }
 
-/// The first key whose value is no longer what was read; `current` gives the SHA-256 of a key's value now.
+/// The first key that was read and has another value now. `current` gives the SHA-256 of a key's
+/// value now.
 pub fn first_conflict(
     reads: &[ReadEntry],
     mut current: impl FnMut(&[u8]) -> Option<Hash32>,
@@ -154,21 +169,21 @@ pub fn first_conflict(
     reads.iter().find(|read| current(&read.key) != read.value_hash).map(|read| &read.key)
 }
 
-/// Where a namespace stands towards a response, as the contract's shell found it.
+/// Whether a response fits into its namespace, as the contract has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageCheck {
-    /// Every key that was read is as it was, none is held, and the journal fits.
+    /// Every key that was read is unchanged, no key is locked, and the journal fits.
     Fits,
     /// This key was read and has changed since.
     Conflict(Bytes),
-    /// This key is held by a response that is staged for another request.
-    Held(Bytes),
-    /// The namespace's owner has not paid for this many more bytes, or more than [`MAX_REPLACED_BYTES`] bytes of values
-    /// are to be replaced at once.
+    /// This key is locked by the staged response of another request.
+    Locked(Bytes),
+    /// The owner of the namespace has not paid for all bytes that the journal adds, or the journal
+    /// replaces more than [`MAX_REPLACED_BYTES`] bytes of values.
     Exhausted {
-        /// Bytes that the journal adds, or replaces.
+        /// Bytes that the journal adds, or bytes of values that it replaces.
         needed: u64,
-        /// Bytes that are paid for and free, or may be replaced.
+        /// Bytes that are paid for and free, or that may be replaced.
         available: u64,
     },
 }

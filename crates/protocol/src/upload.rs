@@ -1,115 +1,137 @@
-//! A body that comes in parts: what a worker sends, what is kept of it, and who may send.
+//! Bodies that come in parts: what a worker sends, what is kept of it, and who may send.
 //!
-//! At most one body is in the making for a request, and it has a holder. Its first part says the digest that the whole
-//! will have; the parts follow in order; with the last one it is submitted like any other. So that nobody blocks a request
-//! by sending rubbish, or by sending nothing more:
+//! A request keeps the parts of at most one body at a time, of one worker. The first part announces
+//! the digest that the whole body will have. The parts come in order, and with the last one the
+//! body is submitted like any other. These rules keep a worker from blocking a request by sending
+//! rubbish, or by stopping halfway:
 //!
-//! * The holder has [`TURN_BLOCKS`] blocks from its first part on. Starting over does not renew them.
-//! * After that anyone who may answer replaces it with a first part of their own. Who has lost a turn before waits
-//!   twice as long, so that whoever has not had one goes first.
-//! * Where several must agree, only those may send whose commitments match the digest, and only once enough of them do.
-//! * A body that is submitted whole goes ahead of any that is in the making.
+//! * A worker has its turn for [`TURN_BLOCKS`] blocks from its first part on. Starting over does
+//!   not renew its turn.
+//! * After that, any other worker may send a first part of its own, which replaces what is there. A
+//!   worker that has lost a turn before waits twice as long, so that one that has not had a turn
+//!   goes first.
+//! * Where several workers must agree, only those may send whose commitments match the digest, and
+//!   only once enough commitments match.
+//! * A body that is submitted whole goes ahead of one that is coming in parts.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Hash32, RequestId};
+use crate::{Bytes, Hash32, RefusalCode, RequestId};
 
-/// The smallest part but for the last, bytes. A body that is no longer comes whole.
+/// The smallest part, bytes; only the last one may be smaller. A body that is no longer than this
+/// comes whole.
 pub const MIN_PART_BYTES: u32 = 256 << 10;
 
-/// How long a holder keeps its turn, blocks. The largest body comes in 4 transactions of 1 MiB, each of which takes 2 or 3
-/// blocks when the next one waits for it; a yield lives for 200.
+/// How long a worker has its turn, blocks. The largest body comes in 4 transactions of 1 MiB. Each
+/// takes 2 or 3 blocks if the next one waits for it. A yield lives for 200.
 pub const TURN_BLOCKS: u64 = 20;
 
-/// How many of those who lost a turn are remembered; the yield's 200 blocks have room for 9 turns to be lost.
+/// How many workers that have lost a turn are remembered. The 200 blocks of a yield have room for 9
+/// lost turns.
 pub const MOST_FORMER: usize = 8;
 
-/// Bytes that are kept of an upload beside its parts: an account id, a hash, numbers.
+/// Bytes that an upload takes besides its parts: an account id, a hash, numbers.
 pub(crate) const UPLOAD_BYTES: u64 = (4 + 64) + 32 + 4 + 4 + 4 + 8;
 
-/// The argument of `stage_response`, in borsh: a part of the borsh of an [`ExecutionResponse`](crate::ExecutionResponse).
+/// The argument of `stage_response`, in borsh: a part of an
+/// [`ExecutionResponse`](crate::ExecutionResponse) in borsh.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 pub struct ResponsePart {
-    /// The request.
+    /// The id of the request that the response answers.
     pub request_id: RequestId,
     /// Digest of the record that the whole body gives.
     pub digest: Hash32,
-    /// Length of the whole body.
+    /// Length of the whole body, bytes.
     pub total_bytes: u32,
-    /// Where this part starts.
+    /// Where this part starts, bytes from the start of the body.
     pub offset: u32,
-    /// The part.
+    /// The bytes of this part.
     pub bytes: Bytes,
 }
 
-/// What is kept of a body that comes in parts, beside the parts.
+/// What is kept of a body that comes in parts, besides the parts.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 pub struct Upload {
-    /// Its holder.
+    /// The worker that sends it.
     pub worker_id: AccountId,
-    /// The digest that the whole must have.
+    /// Digest of the record that the whole body must give.
     pub digest: Hash32,
-    /// Length of the whole.
+    /// Length of the whole body, bytes.
     pub total_bytes: u32,
-    /// How much of it is there.
+    /// How many of its bytes have come.
     pub staged_bytes: u32,
-    /// In how many parts.
+    /// How many parts have come.
     pub parts: u32,
-    /// The height at which the holder's turn began.
+    /// The height at which the worker's turn began.
     pub since: u64,
 }
 
-/// A part that is not taken.
+/// Why a part is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
-    /// The whole is out of bounds.
+    /// The body is too short to come in parts, or exceeds the request's limits.
     #[error(
-        "a body of {found} bytes cannot come in parts: expected more than {MIN_PART_BYTES}, at most the {max} of the request's limits"
+        "a body of {found} bytes cannot come in parts: expected more than {MIN_PART_BYTES}, at \
+         most the {max} of the request's limits"
     )]
     Total {
-        /// Its length.
+        /// The length of the whole body, bytes.
         found: u32,
-        /// The most that the request's limits allow.
+        /// The longest body that the request's limits allow, bytes.
         max: u64,
     },
-    /// Parts come in order.
+    /// The part does not start where the one before it ended.
     #[error("this part starts at byte {found}, expected {expected}")]
     Offset {
-        /// Where it starts.
+        /// Where the part starts.
         found: u32,
-        /// Where the next one must start.
+        /// Where it must start.
         expected: u32,
     },
-    /// A part is too small or reaches over the end.
+    /// The part is too small, or reaches beyond the end of the body.
     #[error(
-        "this part has {found} bytes, expected at least {MIN_PART_BYTES} or the rest, and at most the rest of {rest}"
+        "this part has {found} bytes, expected at least {MIN_PART_BYTES} or the rest, and at most \
+         the rest of {rest}"
     )]
     Length {
-        /// Its length.
+        /// The length of the part, bytes.
         found: usize,
-        /// What is missing.
+        /// How many bytes are missing.
         rest: u32,
     },
-    /// Somebody else's turn.
+    /// It is another worker's turn.
     #[error(
-        "{worker_id} sends a body in parts and has its turn until block {until}, this is block {height}"
+        "{worker_id} sends a body in parts and has its turn until block {until}, this is block \
+         {height}"
     )]
-    Held {
-        /// The holder.
+    Turn {
+        /// The worker whose turn it is.
         worker_id: AccountId,
-        /// The first height at which the one who asks may replace it.
+        /// The first height at which the worker that asks may send a first part.
         until: u64,
-        /// Now.
+        /// The height of the current block.
         height: u64,
     },
 }
 
+impl UploadError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Total { .. } => RefusalCode::UploadTotalBytes,
+            Self::Offset { .. } => RefusalCode::PartOffset,
+            Self::Length { .. } => RefusalCode::PartLength,
+            Self::Turn { .. } => RefusalCode::UploadTurn,
+        }
+    }
+}
+
 impl Upload {
-    /// An upload whose first part is to come.
+    /// An upload of which no part has come yet.
     pub(crate) fn begin(worker_id: &AccountId, part: &ResponsePart, since: u64) -> Self {
         Self {
             worker_id: worker_id.clone(),
@@ -126,12 +148,12 @@ impl Upload {
         (self.digest, self.total_bytes) == (part.digest, part.total_bytes)
     }
 
-    /// Whether all of it is there.
+    /// Whether the whole body has come.
     pub fn is_complete(&self) -> bool {
         self.staged_bytes == self.total_bytes
     }
 
-    /// Counts the next part; false when it is there already.
+    /// Counts the next part. Gives false when the part is there already.
     ///
     /// # Errors
     /// [`UploadError`].

@@ -1,4 +1,4 @@
-//! What the contract's views answer, beyond types used elsewhere.
+//! What the contract's views return, where no type of another module says it.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -6,36 +6,38 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Config, ExecutionRequest, Hash32, RequestId, machine::LiveRequest, pricing::Quote,
+    Bytes, Config, ExecutionRequest, Hash32, RequestId,
+    live_request::{LiveRequest, Phase},
+    pricing::Quote,
 };
 
-/// `get_request`: a live request with its input.
+/// The result of `get_request`: a live request with its input.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RequestView {
-    /// The request.
+    /// The record of the request.
     pub request: LiveRequest,
-    /// Its input.
+    /// What the guest reads from its standard input.
     pub input: Bytes,
 }
 
-/// `list_pending`: one live request, enough to decide whether to serve it.
+/// A request in the result of `list_pending`: enough to decide whether to serve it.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct PendingView {
-    /// The request.
+    /// The id of the request.
     pub request_id: RequestId,
-    /// Where it stands.
+    /// The name of the request's phase, see [`Phase::name`].
     pub phase: String,
-    /// The engine that it needs.
+    /// The version of the engine that must execute the request.
     pub engine_version: crate::EngineVersion,
-    /// The block that took it.
+    /// The height of the block that accepted the request.
     pub block_height: u64,
     /// The last height at which an answer is accepted.
     pub deadline: u64,
     /// How many workers must agree.
     pub approvals: u8,
-    /// Who has committed.
+    /// The workers that have committed, in the order in which they did.
     pub committed: Vec<AccountId>,
 }
 
@@ -53,27 +55,35 @@ impl From<&LiveRequest> for PendingView {
     }
 }
 
-/// `get_config`: the configuration and who governs it.
+impl PendingView {
+    /// Whether the request takes an answer at this height, as
+    /// [`LiveRequest::is_open`] says of the request itself.
+    pub fn is_open(&self, height: u64) -> bool {
+        self.phase == Phase::Pending.name() && height <= self.deadline
+    }
+}
+
+/// The result of `get_config`: the configuration and who governs it.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ConfigView {
-    /// The owner.
+    /// The account that governs the contract.
     pub owner_id: AccountId,
-    /// Whether new requests are refused.
+    /// Whether the contract is paused and takes no new requests.
     pub paused: bool,
-    /// The configuration.
+    /// The terms of new requests.
     pub config: Config,
 }
 
-/// `estimate_cost`: what a request must attach, yoctoNEAR.
+/// The result of `estimate_cost`: the deposit that a request needs, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostView {
     /// The most that the execution can cost.
     pub max_fee: NearToken,
-    /// Held for the request's storage while it lives; always returned.
+    /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
-    /// The least deposit.
+    /// The least deposit: the sum of the two.
     pub total: NearToken,
 }
 
@@ -83,8 +93,9 @@ impl From<Quote> for CostView {
     }
 }
 
-/// Money that the contract holds by purpose, yoctoNEAR; what its balance has beyond the sum and its own
-/// storage stake is surplus (donations, gas rewards).
+/// The result of `get_funds`: the money that the contract holds, by purpose, in yoctoNEAR. What the
+/// contract's balance has beyond the sum and its own storage stake is a surplus (donations, gas
+/// rewards).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -92,57 +103,57 @@ impl From<Quote> for CostView {
 pub struct FundsView {
     /// Deposits of live requests.
     pub deposits: NearToken,
-    /// Workers' earnings, not yet withdrawn.
+    /// What workers have earned and not yet withdrawn.
     pub earnings: NearToken,
-    /// The protocol's share, not yet withdrawn.
+    /// The protocol's share of fees, not yet withdrawn.
     pub protocol: NearToken,
-    /// Refunds that bounced.
+    /// Payments that bounced and that nobody has claimed yet.
     pub claimable: NearToken,
-    /// Namespaces' storage deposits.
+    /// Storage deposits of namespaces.
     pub storage: NearToken,
     /// Deposits for published code.
     pub code: NearToken,
 }
 
-/// `get_code_info`: published code, or a publisher's pieces of it.
+/// The result of `get_code_info`: published code, or the parts that a publisher has sent so far.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeInfoView {
-    /// Its SHA-256.
+    /// SHA-256 of the code.
     pub hash: Hash32,
-    /// Whose it is.
+    /// The account that publishes the code.
     pub publisher_id: AccountId,
-    /// Its size, bytes.
+    /// The size of the whole code, bytes.
     pub total_bytes: u32,
-    /// Bytes published; the rest is to come.
+    /// How many of its bytes are published.
     pub published_bytes: u32,
-    /// Whether its publisher has withdrawn it from new requests.
+    /// Whether the publisher has withdrawn the code from new requests.
     #[serde(default)]
     pub retired: bool,
 }
 
-/// `get_worker`: a registered worker.
+/// The result of `get_worker`: a registered worker.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct WorkerView {
-    /// The account that submits.
+    /// The account with which the worker submits.
     pub worker_id: AccountId,
-    /// Earned and not yet withdrawn, yoctoNEAR.
+    /// What it has earned and not yet withdrawn, yoctoNEAR.
     pub earnings: NearToken,
-    /// Answers settled.
+    /// How many of its answers were settled.
     pub settled: u64,
-    /// Commitments to digests that lost.
+    /// How many of its commitments were to digests that lost.
     pub lost: u64,
     /// Whether the owner has suspended it.
     pub suspended: bool,
-    /// What the worker publishes about itself.
+    /// What the owner has noted about it.
     pub metadata: String,
 }
 
-/// The argument object of `request_execution` and `estimate_cost`: `{"request": …}`.
+/// The arguments of `request_execution` and `estimate_cost`, in JSON: `{"request": …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestArgs {
-    /// The request.
+    /// The request to make, or to ask about.
     pub request: ExecutionRequest,
 }
 

@@ -1,4 +1,4 @@
-//! The smallest dApp: it asks OutLayer to run a published module and keeps the answer.
+//! The smallest dApp: it asks OutLayer to run a published module, and keeps the answer.
 
 use near_sdk::{AccountId, Gas, PanicOnDefault, env, near};
 use outlayer_interface::{CodeRef, ExecutionRequest, Hash32, Outcome, ext_outlayer, settlement};
@@ -17,7 +17,7 @@ impl Ask {
         Self { outlayer, last_answer: String::new() }
     }
 
-    /// Runs the module with this hash on `input`; the caller's transaction waits for the answer.
+    /// Runs the module with this hash on `input`. The caller's transaction waits for the answer.
     #[payable]
     pub fn ask(&mut self, code: Hash32, input: String) {
         let request = ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str());

@@ -1,8 +1,9 @@
 //! Several requests in one transaction, and one callback when all of them are settled.
 //!
-//! Each is a request of its own: with its own id, seed, deposit and refund, executed by any worker. One that fails does not touch
-//! the others. What bounds their number is gas, since each request sets the gas of its settlement aside; small limits
-//! make that small (OutLayer's view `estimate_gas` says how much).
+//! Each is a request of its own, with its own id, seed, deposit and refund, and any worker may
+//! execute it. One that fails does not affect the others. Gas bounds their number, because each
+//! request sets the gas of its settlement aside. Small limits keep that amount small; OutLayer's
+//! view `estimate_gas` gives it.
 
 use near_sdk::{AccountId, Gas, PanicOnDefault, env, near, require, serde_json::json};
 use outlayer_interface::{
@@ -10,8 +11,9 @@ use outlayer_interface::{
     settlement_at,
 };
 
-/// Enough for a request within [`Batch::request`]'s limits and 100 bytes of input.
+/// Enough for a request within the limits of [`Batch::request`] and with 100 bytes of input.
 const GAS_EACH: Gas = Gas::from_tgas(20);
+/// The most requests in one transaction: 8 x [`GAS_EACH`] leaves room for the callback.
 const MOST: usize = 8;
 
 #[near(contract_state)]
@@ -27,7 +29,8 @@ impl Batch {
         Self { outlayer }
     }
 
-    /// Runs a module on each of the inputs; the result is the list of answers, in their order. The deposit is divided evenly.
+    /// Runs a module on each of the inputs. The result is the list of answers, in the order of the
+    /// inputs. The deposit is divided evenly.
     #[payable]
     pub fn ask_all(&mut self, code: Hash32, inputs: Vec<String>) {
         let count = inputs.len();
@@ -45,7 +48,7 @@ impl Batch {
             .return_to_caller();
     }
 
-    /// One of the requests, for OutLayer's views `estimate_cost` and `estimate_gas`.
+    /// One of the requests, to pass to OutLayer's views `estimate_cost` and `estimate_gas`.
     pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
         let limits = ResourceLimits {
             output_bytes: 200,
@@ -56,7 +59,7 @@ impl Batch {
         };
         ExecutionRequest {
             limits,
-            // Borsh is smaller and cheaper to read than JSON.
+            // Borsh is smaller than JSON and takes less gas to read.
             response_format: ResponseFormat::Borsh,
             refund_to: Some(payer),
             ..ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str())

@@ -1,9 +1,10 @@
-//! Heads or tails against the house: twice the stake, or nothing.
+//! Heads or tails against the house, for twice the stake or nothing.
 //!
-//! The coin is drawn by the guest `random-ark` from the request's random seed, which is public as soon as the
-//! request is made. Nobody can choose it; but a player who sees a loss coming can take the request back, and a worker can keep
-//! quiet until it times out. So **no answer is a loss**: only a coin that was drawn and shows the guess is paid. Were it
-//! otherwise, everybody would cancel what they are about to lose.
+//! The guest `random-ark` draws the coin from the request's random seed, which is public as soon as
+//! the request is made. Nobody can choose the seed. But a player who sees a loss coming can cancel
+//! the request, and a worker can stay silent until the request times out. So **a missing answer is
+//! a loss**: the house pays only for a coin that was drawn and shows the guess. Otherwise everybody
+//! would cancel the flips that they are about to lose.
 
 use near_sdk::{
     AccountId, Gas, NearToken, PanicOnDefault, env, near, require,
@@ -21,16 +22,17 @@ pub enum Coin {
     Tails,
 }
 
-/// How a flip ended.
+/// The result of a flip.
 #[near(serializers = [json])]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flip {
+    /// Whether the player gets twice the stake.
     pub won: bool,
-    /// The coin, or why there is none.
+    /// The coin that was drawn, or why there is none.
     pub shown: String,
 }
 
-/// What `random-ark` answers, as far as it matters here.
+/// The part of `random-ark`'s answer that matters here.
 #[near(serializers = [json])]
 struct Drawn {
     coin: Coin,
@@ -40,9 +42,9 @@ struct Drawn {
 #[derive(PanicOnDefault)]
 pub struct CoinFlip {
     outlayer: AccountId,
-    /// `random-ark`, published in OutLayer.
+    /// SHA-256 of `random-ark`, which is published in OutLayer.
     code: Hash32,
-    /// What open flips may win; the house never bets it twice.
+    /// The prizes of all open flips, yoctoNEAR. The house does not bet this money again.
     at_risk: NearToken,
 }
 
@@ -54,8 +56,8 @@ impl CoinFlip {
         Self { outlayer, code, at_risk }
     }
 
-    /// Flips a coin for a stake. What is attached beyond the stake pays for the request; what of that is not used goes back to the
-    /// player.
+    /// Flips a coin for a stake. What is attached beyond the stake pays for the request, and what
+    /// the request does not use goes back to the player.
     #[payable]
     pub fn flip(&mut self, guess: Coin, stake: NearToken) {
         let (player, attached) = (env::predecessor_account_id(), env::attached_deposit());
@@ -63,8 +65,8 @@ impl CoinFlip {
         let deposit = attached.saturating_sub(stake);
         let prize = stake.saturating_mul(2);
         let bound = env::storage_byte_cost().saturating_mul(env::storage_usage().into());
-        let held = bound.saturating_add(self.at_risk).saturating_add(deposit);
-        let free = env::account_balance().saturating_sub(held);
+        let taken = bound.saturating_add(self.at_risk).saturating_add(deposit);
+        let free = env::account_balance().saturating_sub(taken);
         require!(prize <= free, "the house cannot pay that");
         self.at_risk = self.at_risk.saturating_add(prize);
 
@@ -76,7 +78,7 @@ impl CoinFlip {
             .return_to_caller();
     }
 
-    /// The request that a flip makes, for OutLayer's view `estimate_cost`.
+    /// The request that a flip makes, to pass to OutLayer's view `estimate_cost`.
     pub fn request(&self, player: AccountId) -> ExecutionRequest {
         let code = CodeRef { hash: self.code, url: None };
         let limits = ResourceLimits {
@@ -106,10 +108,11 @@ impl CoinFlip {
                     ended(true, &format!("{coin:?}"))
                 }
                 Some(coin) => ended(false, &format!("{coin:?}")),
-                // Timed out, cancelled, or a guest that failed: a loss.
+                // The request timed out or was cancelled, or the guest failed: a loss.
                 None => ended(false, settled.outcome.name()),
             },
-            // Refused before any seed was drawn, and the request's deposit is back: so is the player's.
+            // The request was refused before a seed was drawn, and its deposit came back. So the
+            // player gets everything back.
             Err(error) => {
                 pay(&player, stake.saturating_add(deposit));
                 ended(false, &error.to_string())

@@ -1,8 +1,9 @@
 //! A counter that the guest `key-value` keeps in OutLayer's storage.
 //!
-//! Every contract that asks has a namespace of its own there. The guest reads the number and writes the next one; an
-//! answer over a number that has changed meanwhile is refused and executed again, so that increments in flight at once
-//! all count. The bytes are paid for once, by anyone: `storage_deposit {"account_id": "<this contract>"}` on OutLayer.
+//! Every contract that asks has a namespace of its own there. The guest reads the number and writes
+//! the next one. If the number changes in the meantime, OutLayer refuses the answer and the worker
+//! executes again, so that several increments that are under way at once all count. Somebody pays
+//! for the bytes once, by calling `storage_deposit {"account_id": "<this contract>"}` on OutLayer.
 
 use near_sdk::{
     AccountId, Gas, PanicOnDefault, env, near,
@@ -12,13 +13,15 @@ use outlayer_interface::{
     CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer, settlement,
 };
 
-/// What an increment gave.
+/// The result of an increment.
 #[near(serializers = [json])]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Counted {
+    /// The number after it.
     Number(u64),
-    /// The name of another outcome, `storage_exhausted` when nobody has paid for the bytes; or an error.
+    /// Why there is none: an error, or the name of an outcome (`storage_exhausted` when nobody has
+    /// paid for the bytes).
     Failed(String),
 }
 
@@ -26,9 +29,9 @@ pub enum Counted {
 #[derive(PanicOnDefault)]
 pub struct Counter {
     outlayer: AccountId,
-    /// `key-value`, published in OutLayer.
+    /// SHA-256 of `key-value`, which is published in OutLayer.
     code: Hash32,
-    /// The highest number that an answer has brought.
+    /// The highest number in any answer so far.
     latest: u64,
 }
 
@@ -39,7 +42,7 @@ impl Counter {
         Self { outlayer, code, latest: 0 }
     }
 
-    /// Counts one more. The result is a [`Counted`].
+    /// Adds one. The result is a [`Counted`].
     #[payable]
     pub fn increment(&mut self) {
         ext_outlayer::ext(self.outlayer.clone())
@@ -49,7 +52,7 @@ impl Counter {
             .return_to_caller();
     }
 
-    /// The request that [`Self::increment`] makes, for OutLayer's view `estimate_cost`.
+    /// The request that [`Self::increment`] makes, to pass to OutLayer's view `estimate_cost`.
     pub fn request(&self, payer: AccountId) -> ExecutionRequest {
         let code = CodeRef { hash: self.code, url: None };
         let commands = json!([{ "op": "increment", "key": "counter" }]);
@@ -71,7 +74,7 @@ impl Counter {
     pub fn on_number(&mut self) -> Counted {
         match number() {
             Ok(number) => {
-                // Answers need not arrive in the order in which they were asked for.
+                // Answers may arrive in another order than the requests were made in.
                 self.latest = self.latest.max(number);
                 Counted::Number(number)
             }

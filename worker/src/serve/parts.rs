@@ -9,7 +9,7 @@ use std::io;
 
 use outlayer_client::{At, CallOutcome};
 use outlayer_protocol::{
-    AccountId, ExecutionRecord, ExecutionResponse, NearToken, ResponsePart,
+    AccountId, ExecutionRecord, ExecutionResponse, NearToken, RefusalCode, ResponsePart,
     machine::{LiveRequest, Phase},
 };
 
@@ -90,10 +90,10 @@ pub(super) async fn send(
     }
 }
 
-/// Whether the contract expects another part, or it is somebody else's turn. These are texts of
-/// `outlayer_protocol::upload::UploadError`.
+/// Whether the contract expects another part, or a part from another worker.
 fn is_misplaced(reason: &str) -> bool {
-    reason.contains("this part starts at byte") || reason.contains("has its turn until block")
+    let code = RefusalCode::find(reason);
+    matches!(code, Some(RefusalCode::PartOffset | RefusalCode::UploadTurn))
 }
 
 /// Which part of `whole` to send next.

@@ -151,10 +151,8 @@ impl Chain {
         let request = self.live.remove(&id).unwrap().request;
         let Phase::Staged { digest, .. } = request.phase else { panic!("not staged") };
         let payload = ResumePayload::Digest(digest).encode();
-        let deliver = Input::Deliver {
-            delivery: Delivery::Resumed(&payload),
-            staged: Some((&body, StorageCheck::Fits)),
-        };
+        let staged = Some((&body, StorageCheck::Fits));
+        let deliver = Input::Deliver(Delivery::Resumed { payload: payload.into(), staged });
         let Ok(Step::Settled(settlement, _)) = request.step(deliver) else { panic!("not settled") };
         self.staged.remove(&id);
         self.settled.push(settlement);
@@ -199,9 +197,12 @@ impl Chain {
         };
         let worker_id = WORKER.parse().unwrap();
         let input =
-            Input::Resolve { worker_id: &worker_id, body: Body::whole(body), storage, height: 100 };
-        let Step::Live(request, _) =
-            view.request.clone().step(input).map_err(|refusal| refusal.to_string())?
+            Input::Resolve { worker_id: &worker_id, body: Body::of(body), storage, height: 100 };
+        let Step::Live(request, _) = view
+            .request
+            .clone()
+            .step(input)
+            .map_err(|refusal| refusal.code().panic_text(&refusal))?
         else {
             panic!("a submission settles nothing")
         };

@@ -2,191 +2,196 @@
 
 use near_account_id::AccountId;
 
-use crate::{Hash32, RequestId, response::ResponseError, upload::UploadError};
+use super::{LiveRequest, Phase};
+use crate::{Bytes, Hash32, RefusalCode, RequestId, response::ResponseError, upload::UploadError};
 
-/// Why a step is refused. Nothing changes.
+/// The machine does not take a step. The request stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+#[error("request {request_id}: {reason}")]
+pub struct Refusal {
+    /// The id of the request that does not take the step.
+    pub request_id: RequestId,
+    /// What stands against it.
+    #[source]
+    pub reason: Reason,
+}
+
+impl Refusal {
+    /// The code with which the contract reports the refusal.
+    pub fn code(&self) -> RefusalCode {
+        self.reason.code()
+    }
+}
+
+/// Why a request does not take a step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
     /// The deadline has passed.
-    #[error(
-        "request {request_id} expired: the deadline is block {deadline}, this is block {height}"
-    )]
+    #[error("it expired: the deadline is block {deadline}, this is block {height}")]
     Expired {
-        /// The request.
-        request_id: RequestId,
-        /// Its last block.
+        /// The last height at which the request took an answer.
         deadline: u64,
-        /// Now.
+        /// The height of the current block.
         height: u64,
     },
     /// A response is staged already.
-    #[error(
-        "request {request_id} is answered already: digest {digest} by {worker_id} awaits settlement"
-    )]
+    #[error("it is answered already: digest {digest} by {worker_id} awaits settlement")]
     AlreadyStaged {
-        /// The request.
-        request_id: RequestId,
-        /// The staged digest.
+        /// The digest of the staged response's record.
         digest: Hash32,
-        /// Its worker.
+        /// The worker that submitted it.
         worker_id: AccountId,
     },
-    /// It is being cancelled.
-    #[error("request {request_id} was cancelled and awaits settlement")]
-    AlreadyCancelled {
-        /// The request.
-        request_id: RequestId,
-    },
-    /// The body cannot be an honest one.
-    #[error("request {request_id}: {error}")]
-    Response {
-        /// The request.
-        request_id: RequestId,
-        /// Why.
-        error: ResponseError,
-    },
+    /// The request was cancelled.
+    #[error("it was cancelled and awaits settlement")]
+    AlreadyCancelled,
+    /// No honest execution of the request gives this body.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
     /// A key that was read has changed: execute again on a newer snapshot.
-    #[error(
-        "request {request_id}: the key {key:?} was read and has changed since; execute again on a newer block"
-    )]
+    #[error("the key {key:?} was read and has changed since; execute again on a newer block")]
     ReadConflict {
-        /// The request.
-        request_id: RequestId,
-        /// The key.
-        key: crate::Bytes,
+        /// The key that has changed.
+        key: Bytes,
     },
-    /// A key is held by another request's staged response: wait for its settlement, then execute again.
-    #[error(
-        "request {request_id}: the key {key:?} is held until another request is settled; execute again after it"
-    )]
-    KeyHeld {
-        /// The request.
-        request_id: RequestId,
-        /// The key.
-        key: crate::Bytes,
+    /// A key is locked by the staged response of another request: wait for its settlement, then
+    /// execute again.
+    #[error("the key {key:?} is locked until another request is settled; execute again after it")]
+    KeyLocked {
+        /// The locked key.
+        key: Bytes,
     },
-    /// Commitments must come first.
-    #[error("request {request_id} needs {needed} commitments before a body, {found} stand")]
+    /// Commitments must come before a body.
+    #[error("it needs {needed} commitments before a body, {found} stand")]
     TooFewCommitments {
-        /// The request.
-        request_id: RequestId,
-        /// Approvals asked for.
+        /// How many approvals the request asks for.
         needed: u8,
-        /// Commitments that stand.
+        /// How many commitments there are.
         found: usize,
     },
     /// The request asks for one approval only.
-    #[error("request {request_id} asks for one approval: submit the body, no commitment is needed")]
-    CommitmentNotNeeded {
-        /// The request.
-        request_id: RequestId,
-    },
+    #[error("it asks for one approval: submit the body, no commitment is needed")]
+    CommitmentNotNeeded,
     /// The worker has committed already.
-    #[error("{worker_id} has committed to request {request_id} already")]
+    #[error("{worker_id} has committed to it already")]
     AlreadyCommitted {
-        /// The request.
-        request_id: RequestId,
         /// The worker.
         worker_id: AccountId,
     },
-    /// The body with this digest was public before the commitment to it: it could have been copied.
-    #[error(
-        "{worker_id} commits to {digest} of request {request_id}, whose body is public: that does not count"
-    )]
+    /// The body with this digest was public before the commitment to it, which may be a copy.
+    #[error("{worker_id} commits to {digest}, whose body is public: that does not count")]
     CommitmentToPublicBody {
-        /// The request.
-        request_id: RequestId,
         /// The worker.
         worker_id: AccountId,
-        /// The digest.
+        /// The digest of the public body.
         digest: Hash32,
     },
-    /// A body to which nobody has committed.
-    #[error("request {request_id}: nobody has committed to {digest}, the digest of this body")]
+    /// Nobody has committed to the body.
+    #[error("nobody has committed to {digest}, the digest of this body")]
     NobodyCommitted {
-        /// The request.
-        request_id: RequestId,
-        /// The body's digest.
+        /// The digest of the body.
         digest: Hash32,
     },
     /// The body fell short of the approvals before.
-    #[error("request {request_id}: the body with the digest {digest} was disputed before")]
+    #[error("the body with the digest {digest} was disputed before")]
     AlreadyDisputed {
-        /// The request.
-        request_id: RequestId,
-        /// The body's digest.
+        /// The digest of the body.
         digest: Hash32,
     },
-    /// Enough commitments stand.
-    #[error("request {request_id} takes no more commitments: {found} stand of {most}")]
+    /// There are as many commitments as the request takes.
+    #[error("it takes no more commitments: {found} stand of {most}")]
     CommitmentsClosed {
-        /// The request.
-        request_id: RequestId,
-        /// Commitments that stand.
+        /// How many commitments there are.
         found: usize,
         /// The most that are kept.
         most: usize,
     },
-    /// A part of a body that is not taken.
-    #[error("request {request_id}: {error}")]
-    Upload {
-        /// The request.
-        request_id: RequestId,
-        /// Why.
-        error: UploadError,
-    },
-    /// The body that came in parts is another one than its first part said.
-    #[error(
-        "request {request_id}: the body that came in parts has the digest {found}, its parts said {expected}"
-    )]
+    /// A part of a body is not taken.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The body that came in parts has another digest than its parts announced.
+    #[error("the body that came in parts has the digest {found}, its parts said {expected}")]
     UploadDigest {
-        /// The request.
-        request_id: RequestId,
-        /// The body's digest.
+        /// The digest of the body.
         found: Hash32,
-        /// What its parts said.
+        /// The digest that the parts announced.
         expected: Hash32,
     },
-    /// Where several must agree, only those send parts who agree.
+    /// Where several workers must agree, only those who agree may send parts.
     #[error(
-        "request {request_id}: a body in parts is taken from those who committed to its digest {digest}, {worker_id} has not"
+        "a body in parts is taken from those who committed to its digest {digest}, \
+         {worker_id} has not"
     )]
     NotAmongTheAgreeing {
-        /// The request.
-        request_id: RequestId,
-        /// The worker.
+        /// The worker that sent the part.
         worker_id: AccountId,
-        /// The digest.
+        /// The digest that the part announces.
         digest: Hash32,
     },
-    /// Parts are missing.
-    #[error("request {request_id}: {worker_id} has no body in parts that is complete")]
-    Incomplete {
-        /// The request.
-        request_id: RequestId,
-        /// The worker.
-        worker_id: AccountId,
-    },
-    /// Somebody else's request.
-    #[error("request {request_id} can be cancelled by {requester} or {payer}, not by {found}")]
+    /// Only the requester and the payer may cancel.
+    #[error("it can be cancelled by {requester} or {payer}, not by {found}")]
     NotTheRequester {
-        /// The request.
-        request_id: RequestId,
-        /// Who asked.
+        /// The account that asked.
         found: AccountId,
-        /// Who requested it.
+        /// The account that made the request.
         requester: AccountId,
-        /// Who gets its refunds.
+        /// The account that gets its refunds.
         payer: AccountId,
     },
-    /// Too early to sweep.
-    #[error("request {request_id} can be swept from block {from} on, this is block {height}")]
+    /// The request cannot be swept yet.
+    #[error("it can be swept from block {from} on, this is block {height}")]
     TooEarlyToSweep {
-        /// The request.
-        request_id: RequestId,
-        /// From when on.
+        /// The first height at which it can be swept.
         from: u64,
-        /// Now.
+        /// The height of the current block.
         height: u64,
     },
+}
+
+impl Reason {
+    /// The code of a refusal for this reason.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Expired { .. } => RefusalCode::RequestExpired,
+            Self::AlreadyStaged { .. } => RefusalCode::AlreadyAnswered,
+            Self::AlreadyCancelled => RefusalCode::AlreadyCancelled,
+            Self::Response(error) => error.code(),
+            Self::ReadConflict { .. } => RefusalCode::ReadConflict,
+            Self::KeyLocked { .. } => RefusalCode::KeyLocked,
+            Self::TooFewCommitments { .. } => RefusalCode::TooFewCommitments,
+            Self::CommitmentNotNeeded => RefusalCode::CommitmentNotNeeded,
+            Self::AlreadyCommitted { .. } => RefusalCode::AlreadyCommitted,
+            Self::CommitmentToPublicBody { .. } => RefusalCode::CommitmentToPublicBody,
+            Self::NobodyCommitted { .. } => RefusalCode::NobodyCommitted,
+            Self::AlreadyDisputed { .. } => RefusalCode::AlreadyDisputed,
+            Self::CommitmentsClosed { .. } => RefusalCode::CommitmentsClosed,
+            Self::Upload(error) => error.code(),
+            Self::UploadDigest { .. } => RefusalCode::UploadDigest,
+            Self::NotAmongTheAgreeing { .. } => RefusalCode::NotAmongTheAgreeing,
+            Self::NotTheRequester { .. } => RefusalCode::NotTheRequester,
+            Self::TooEarlyToSweep { .. } => RefusalCode::TooEarlyToSweep,
+        }
+    }
+}
+
+impl LiveRequest {
+    /// The refusal of a step for this reason.
+    pub(super) fn refuse(&self, reason: impl Into<Reason>) -> Refusal {
+        Refusal { request_id: self.id(), reason: reason.into() }
+    }
+
+    /// Checks that the request still waits for an answer at this height.
+    pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
+        let reason = match &self.phase {
+            Phase::Staged { digest, worker_id, .. } => {
+                Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
+            }
+            Phase::Cancelling => Reason::AlreadyCancelled,
+            Phase::Pending if self.is_expired(height) => {
+                Reason::Expired { deadline: self.terms.deadline, height }
+            }
+            Phase::Pending => return Ok(()),
+        };
+        Err(self.refuse(reason))
+    }
 }

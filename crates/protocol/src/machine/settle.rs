@@ -14,16 +14,15 @@ use crate::{
 const NOTHING: NearToken = NearToken::from_yoctonear(0);
 
 /// The callback: settles the staged response, the cancellation, or the timeout.
-pub(super) fn deliver(
-    request: LiveRequest,
-    delivery: Delivery<'_>,
-    staged: Option<(&ExecutionResponse, StorageCheck)>,
-) -> Step {
-    let payload = match delivery {
-        Delivery::Resumed(bytes) => ResumePayload::decode(bytes),
-        Delivery::TimedOut => None,
+pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>) -> Step<'_> {
+    let response = delivery.staged();
+    let (payload, storage) = match delivery {
+        Delivery::Resumed { payload, staged } => {
+            (ResumePayload::decode(&payload), staged.map(|(_, storage)| storage))
+        }
+        Delivery::TimedOut { .. } => (None, None),
     };
-    match (payload, request.phase.clone(), staged) {
+    match (payload, request.phase.clone(), response.zip(storage)) {
         (
             Some(ResumePayload::Digest(resumed)),
             Phase::Staged { digest, worker_id, winners, output_hash },
@@ -32,12 +31,13 @@ pub(super) fn deliver(
             resolved(request, &Answer { digest, worker_id, winners, output_hash, body, storage })
         }
         (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request),
-        // A timeout. The contract is the only account that can resume its yields, and it never resumes one with
-        // anything but what the phase says; were it otherwise, the payer would still be made whole.
-        _ => timed_out(request),
+        // A timeout. Only the contract can resume its yields, and it does so with what the phase
+        // says. Were it otherwise, the payer would still get everything back.
+        _ => timed_out(request, response),
     }
 }
 
+/// A staged response and what is known about it.
 struct Answer<'a> {
     digest: Hash32,
     worker_id: AccountId,
@@ -47,23 +47,22 @@ struct Answer<'a> {
     storage: StorageCheck,
 }
 
-fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
+fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
+    let body = answer.body;
     let outcome = match &answer.storage {
-        StorageCheck::Fits => Outcome::of_response(answer.body),
-        StorageCheck::Conflict(_) | StorageCheck::Held(_) => Outcome::StorageConflict,
+        StorageCheck::Fits => Outcome::of_response(body),
+        StorageCheck::Conflict(_) | StorageCheck::Locked(_) => Outcome::StorageConflict,
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
-    // The maximum was computed with the same prices when the request was accepted, so this cannot fail; the
-    // maximum would be right if it did.
-    let fee =
-        response_fee(&request.terms.prices, &request.limits, request.input_bytes, answer.body)
-            .unwrap_or(request.terms.max_fee)
-            .min(request.terms.max_fee);
-    let applies = answer.storage == StorageCheck::Fits && !answer.body.journal.is_empty();
+    // The maximum was computed with the same prices when the request was accepted, so this cannot
+    // fail. If it did, the maximum would be right.
+    let fee = response_fee(&request.terms.prices, &request.limits, request.input_bytes, body)
+        .unwrap_or(request.terms.max_fee)
+        .min(request.terms.max_fee);
     let settlement = Settlement {
         request_id: request.id(),
         outcome,
-        used: answer.body.used,
+        used: body.used,
         fee,
         refund: request.deposit().saturating_sub(fee),
         digest: Some(answer.digest),
@@ -73,7 +72,6 @@ fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
         .iter()
         .map(|one| &one.worker_id)
         .filter(|id| !answer.winners.contains(id));
-    let losses: Vec<_> = losers.map(|id| Effect::CountLoss(id.clone())).collect();
     let event = Event::ExecutionCompleted(ExecutionCompleted {
         request_id: request.id(),
         outcome: settlement.outcome.name().to_owned(),
@@ -81,38 +79,51 @@ fn resolved(request: LiveRequest, answer: &Answer<'_>) -> Step {
         worker_id: answer.worker_id.clone(),
         workers: answer.winners.clone(),
         output_hash: answer.output_hash,
-        output_bytes: answer.body.output.len() as u64,
+        output_bytes: body.output.len() as u64,
         used: settlement.used,
         fee,
         refund: settlement.refund,
     });
 
     let mut effects = Vec::new();
-    if applies {
-        effects.push(Effect::ApplyJournal);
+    if answer.storage == StorageCheck::Fits && !body.journal.is_empty() {
+        let namespace = request.namespace().clone();
+        effects.push(Effect::ApplyJournal { namespace, journal: &body.journal });
     }
-    effects.push(Effect::Delete);
+    effects.push(delete(&request, Some(body)));
     effects.extend(pay(&request, fee, &answer.winners, &answer.worker_id));
-    effects.extend(losses);
+    effects.extend(answer.winners.iter().map(|id| Effect::CountSettled(id.clone())));
+    effects.extend(losers.map(|id| Effect::CountLoss(id.clone())));
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(event));
     Step::Settled(settlement, effects)
 }
 
-/// Divides the fee; `first` (one of the workers, or the first of them) gets what does not divide evenly.
-fn pay(
+fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> Effect<'a> {
+    Effect::Delete {
+        request_id: request.id(),
+        namespace: request.namespace().clone(),
+        staged,
+        parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
+        published_code: request.published_code(),
+    }
+}
+
+/// Divides the fee. What does not divide evenly goes to `preferred` if it is one of the workers,
+/// and to the first of them otherwise.
+fn pay<'a>(
     request: &LiveRequest,
     fee: NearToken,
     workers: &[AccountId],
-    first: &AccountId,
-) -> Vec<Effect> {
+    preferred: &AccountId,
+) -> Vec<Effect<'a>> {
     let count = u32::try_from(workers.len()).unwrap_or(u32::MAX);
     let shares = split_fee(fee, request.terms.protocol_share_bps, count);
-    let lucky = if workers.contains(first) { Some(first) } else { workers.first() };
+    let first = if workers.contains(preferred) { Some(preferred) } else { workers.first() };
     let mut effects: Vec<_> = workers
         .iter()
         .map(|id| {
-            let extra = if Some(id) == lucky { shares.remainder } else { NOTHING };
+            let extra = if Some(id) == first { shares.remainder } else { NOTHING };
             Effect::PayWorker(id.clone(), shares.each.saturating_add(extra))
         })
         .collect();
@@ -120,12 +131,13 @@ fn pay(
     effects
 }
 
-fn refund(request: &LiveRequest, amount: NearToken) -> Option<Effect> {
-    (amount > NOTHING).then(|| Effect::Refund(request.terms.payer.clone(), amount))
+fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
+    (amount > NOTHING).then(|| Effect::Refund(request.payer().clone(), amount))
 }
 
-/// The requester took it back: free while nobody has committed, the base fee once somebody has.
-fn cancelled(request: LiveRequest) -> Step {
+/// The request was cancelled: free of charge while no worker has committed, for the base fee after
+/// that.
+fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     let workers: Vec<_> = request.commitments.iter().map(|one| one.worker_id.clone()).collect();
     let fee = match workers.first() {
         Some(_) => request.terms.prices.base_fee.min(request.terms.max_fee),
@@ -139,7 +151,7 @@ fn cancelled(request: LiveRequest) -> Step {
         refund: request.deposit().saturating_sub(fee),
         digest: None,
     };
-    let mut effects = vec![Effect::Delete];
+    let mut effects = vec![delete(&request, None)];
     if let Some(first) = workers.first() {
         effects.extend(pay(&request, fee, &workers, first));
     }
@@ -152,8 +164,8 @@ fn cancelled(request: LiveRequest) -> Step {
     Step::Settled(settlement, effects)
 }
 
-/// Nobody answered: everything goes back.
-pub(super) fn timed_out(request: LiveRequest) -> Step {
+/// Nobody answered: the whole deposit goes back.
+pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>) -> Step<'_> {
     let settlement = Settlement {
         request_id: request.id(),
         outcome: Outcome::TimedOut,
@@ -162,7 +174,7 @@ pub(super) fn timed_out(request: LiveRequest) -> Step {
         refund: request.deposit(),
         digest: None,
     };
-    let mut effects = vec![Effect::Delete];
+    let mut effects = vec![delete(&request, staged)];
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {
         request_id: request.id(),

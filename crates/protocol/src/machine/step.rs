@@ -1,146 +1,19 @@
-//! What may happen to a live request, and what follows.
+//! The transition function: which steps a live request takes, and what follows.
 
 use near_account_id::AccountId;
-use near_token::NearToken;
 
-use super::{Commitment, LiveRequest, Phase, Refusal, settle};
-use crate::{
-    ExecutionRecord, ExecutionResponse, Hash32, ResponsePart, ResumePayload, Settlement,
-    events::{Event, ExecutionDisputed},
-    record::commitment,
-    storage::StorageCheck,
+use super::{
+    Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, agreement::Support, settle,
 };
+use crate::{ExecutionRecord, Hash32, ResumePayload, storage::StorageCheck};
 
-/// What the yield's callback found as its promise result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery<'a> {
-    /// The yield was resumed with this payload.
-    Resumed(&'a [u8]),
-    /// It timed out.
-    TimedOut,
-}
-
-/// A body that is submitted.
-#[derive(Clone, Copy, Debug)]
-pub struct Body<'a> {
-    /// The body.
-    pub response: &'a ExecutionResponse,
-    /// SHA-256 of its output, by whoever can take it at the least cost: a node does it for a contract.
-    pub output_hash: Hash32,
-    /// Whether it has come in parts.
-    pub in_parts: bool,
-}
-
-impl<'a> Body<'a> {
-    /// A body that comes whole.
-    pub fn whole(response: &'a ExecutionResponse) -> Self {
-        Self { response, output_hash: Hash32::of(&response.output), in_parts: false }
-    }
-}
-
-/// Something that happens to a live request.
+/// What the last part of a body brings to its submission.
 #[derive(Clone, Debug)]
-pub enum Input<'a> {
-    /// A registered worker commits to a digest (requests with several approvals).
-    Commit {
-        /// The worker.
-        worker_id: &'a AccountId,
-        /// Its commitment.
-        hash: Hash32,
-        /// The block's height.
-        height: u64,
-    },
-    /// A registered worker sends a part of a body. When the body is complete with it, a [`Resolve`](Self::Resolve) follows
-    /// at once, or the part is not taken.
-    Part {
-        /// The worker.
-        worker_id: &'a AccountId,
-        /// The part.
-        part: &'a ResponsePart,
-        /// The block's height.
-        height: u64,
-    },
-    /// A registered worker submits a body.
-    Resolve {
-        /// The worker.
-        worker_id: &'a AccountId,
-        /// The body.
-        body: Body<'a>,
-        /// Where the namespace stands towards it.
-        storage: StorageCheck,
-        /// The block's height.
-        height: u64,
-    },
-    /// Somebody asks to take the request back.
-    Cancel {
-        /// Who.
-        by: &'a AccountId,
-        /// The block's height.
-        height: u64,
-    },
-    /// The yield's callback runs.
-    Deliver {
-        /// Its promise result.
-        delivery: Delivery<'a>,
-        /// The staged body, if there is one, and where the namespace stands towards it now.
-        staged: Option<(&'a ExecutionResponse, StorageCheck)>,
-    },
-    /// Anyone clears a request whose callback failed.
-    Sweep {
-        /// The block's height.
-        height: u64,
-    },
-}
-
-/// What the contract does when a step is taken, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Keep the part that was sent, under this number.
-    KeepPart(u32),
-    /// Delete so many parts, all that there are.
-    DropParts(u32),
-    /// Keep the submitted body.
-    Stage,
-    /// Hold the keys that the submitted body reads or writes.
-    Hold,
-    /// Resume the yield. When the node answers that there is nothing to resume, the whole step is undone.
-    Resume(ResumePayload),
-    /// Apply the staged body's journal to the namespace.
-    ApplyJournal,
-    /// Delete the record, the input and a staged body, whole or in parts, and release the keys it held.
-    Delete,
-    /// Credit a worker's earnings.
-    PayWorker(AccountId, NearToken),
-    /// Credit the protocol's share.
-    PayProtocol(NearToken),
-    /// Transfer to the payer; what bounces becomes claimable.
-    Refund(AccountId, NearToken),
-    /// Count a commitment to a digest that lost.
-    CountLoss(AccountId),
-    /// Emit an event.
-    Emit(Event),
-}
-
-/// A step that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The request lives on in this state.
-    Live(Box<LiveRequest>, Vec<Effect>),
-    /// It is settled.
-    Settled(Settlement, Vec<Effect>),
-}
-
-/// Commitments kept for a request of `approvals`: enough that some may lie.
-pub(super) fn most_commitments(approvals: u8) -> usize {
-    usize::from(approvals).saturating_mul(3)
-}
-
-/// How the commitments stand towards a digest.
-pub(super) enum Standing {
-    /// These workers are enough, or none are asked for and this one submits.
-    Agreed(Vec<AccountId>),
-    /// These are too few.
-    Disputed(Vec<AccountId>),
+pub(super) struct LastPart<'a> {
+    /// The digest that the parts announced.
+    pub(super) digest: Hash32,
+    /// What follows from taking the part.
+    pub(super) effects: Vec<Effect<'a>>,
 }
 
 impl LiveRequest {
@@ -148,197 +21,107 @@ impl LiveRequest {
     ///
     /// # Errors
     /// A [`Refusal`]; the caller keeps the state it had.
-    pub fn step(self, input: Input<'_>) -> Result<Step, Refusal> {
+    pub fn step<'a>(self, input: Input<'a>) -> Result<Step<'a>, Refusal> {
         match input {
             Input::Commit { worker_id, hash, height } => self.commit(worker_id, hash, height),
-            Input::Part { worker_id, part, height } => self.take_part(worker_id, part, height),
             Input::Resolve { worker_id, body, storage, height } => {
-                self.resolve(worker_id, body, &storage, height)
+                self.open(height)?;
+                self.submit(worker_id, body, &storage, None)
             }
             Input::Cancel { by, height } => self.cancel(by, height),
-            Input::Deliver { delivery, staged } => Ok(settle::deliver(self, delivery, staged)),
-            Input::Sweep { height } => self.sweep(height),
-        }
-    }
-
-    pub(super) fn open(&self, height: u64) -> Result<(), Refusal> {
-        let request_id = self.id();
-        match &self.phase {
-            Phase::Staged { digest, worker_id, .. } => Err(Refusal::AlreadyStaged {
-                request_id,
-                digest: *digest,
-                worker_id: worker_id.clone(),
-            }),
-            Phase::Cancelling => Err(Refusal::AlreadyCancelled { request_id }),
-            Phase::Pending if height > self.terms.deadline => {
-                Err(Refusal::Expired { request_id, deadline: self.terms.deadline, height })
+            Input::Deliver(delivery) => Ok(settle::deliver(self, delivery)),
+            Input::Sweep { staged, height } => {
+                let from = self.terms.sweep_from;
+                if height < from {
+                    return Err(self.refuse(Reason::TooEarlyToSweep { from, height }));
+                }
+                Ok(settle::timed_out(self, staged))
             }
-            Phase::Pending => Ok(()),
         }
     }
 
-    fn commit(mut self, worker_id: &AccountId, hash: Hash32, height: u64) -> Result<Step, Refusal> {
-        self.open(height)?;
-        let request_id = self.id();
-        let (found, most) = (self.commitments.len(), most_commitments(self.approvals));
-        if self.approvals < 2 {
-            return Err(Refusal::CommitmentNotNeeded { request_id });
-        }
-        if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
-            return Err(Refusal::AlreadyCommitted { request_id, worker_id: worker_id.clone() });
-        }
-        let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
-        if let Some(digest) = self.public_digests.iter().find(copied) {
-            return Err(Refusal::CommitmentToPublicBody {
-                request_id,
-                worker_id: worker_id.clone(),
-                digest: *digest,
-            });
-        }
-        if found >= most {
-            return Err(Refusal::CommitmentsClosed { request_id, found, most });
-        }
-        self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
-        Ok(Step::Live(Box::new(self), Vec::new()))
-    }
-
-    fn resolve(
+    /// Submits a body to an open request: whole, or completed by its last part.
+    pub(super) fn submit<'a>(
         mut self,
         worker_id: &AccountId,
-        body: Body<'_>,
+        body: Body<'a>,
         storage: &StorageCheck,
-        height: u64,
-    ) -> Result<Step, Refusal> {
-        self.open(height)?;
-        let request_id = self.id();
-        let Body { response, output_hash, in_parts } = body;
-        let promised = self.promised(worker_id, in_parts)?;
-        response
-            .validate(request_id, &self.limits)
-            .map_err(|error| Refusal::Response { request_id, error })?;
+        last_part: Option<LastPart<'a>>,
+    ) -> Result<Step<'a>, Refusal> {
+        let Body { response, output_hash } = body;
+        response.validate(self.id(), &self.limits).map_err(|error| self.refuse(error))?;
         let digest = ExecutionRecord::with_output_hash(&self, response, output_hash).digest();
-        if let Some(expected) = promised.filter(|expected| *expected != digest) {
-            return Err(Refusal::UploadDigest { request_id, found: digest, expected });
-        }
-        let needed = self.approvals;
-        let winners = match self.standing(digest, worker_id)? {
-            Standing::Agreed(winners) => winners,
-            Standing::Disputed(supporters) => {
-                return Ok(self.dispute(digest, worker_id, &supporters));
+        let in_parts = last_part.is_some();
+        let mut effects = match last_part {
+            Some(LastPart { digest: expected, .. }) if expected != digest => {
+                return Err(self.refuse(Reason::UploadDigest { found: digest, expected }));
+            }
+            Some(last_part) => last_part.effects,
+            None => Vec::new(),
+        };
+        let winners = match self.support(digest, worker_id)? {
+            Support::Enough(winners) => winners,
+            Support::TooFew(supporters) => {
+                effects.push(self.dispute(digest, worker_id, &supporters));
+                return Ok(Step::Live(Box::new(self), effects));
             }
         };
         match storage {
-            StorageCheck::Held(key) if needed == 1 => {
-                return Err(Refusal::KeyHeld { request_id, key: key.clone() });
+            StorageCheck::Locked(key) if self.approvals == 1 => {
+                return Err(self.refuse(Reason::KeyLocked { key: key.clone() }));
             }
-            StorageCheck::Held(_) => {
-                // It may come again, but it is public now: nobody else gets behind it.
+            StorageCheck::Locked(_) => {
+                // The body may come again. It is public now, so no other worker may commit to it.
                 if !self.public_digests.contains(&digest) {
                     self.public_digests.push(digest);
                 }
-                return Ok(Step::Live(Box::new(self), Vec::new()));
+                return Ok(Step::Live(Box::new(self), effects));
             }
-            StorageCheck::Conflict(key) if needed == 1 => {
-                return Err(Refusal::ReadConflict { request_id, key: key.clone() });
+            StorageCheck::Conflict(key) if self.approvals == 1 => {
+                return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
             StorageCheck::Conflict(_) => {
-                // The truth of the time of the commitments: they are void, and may be made again.
+                // The commitments were true when they were made. They are void, and may be made
+                // again.
                 self.commitments.clear();
                 self.public_digests.clear();
-                let dropped = self.drop_upload().into_iter().collect();
-                return Ok(Step::Live(Box::new(self), dropped));
+                effects.extend(self.drop_upload());
+                return Ok(Step::Live(Box::new(self), effects));
             }
-            // Whether the namespace can pay is settled in the callback, where it is an outcome.
+            // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
-        let mut effects = Vec::new();
         if !in_parts {
             effects.extend(self.drop_upload());
-            effects.push(Effect::Stage);
+            effects.push(Effect::Stage(response));
         }
-        effects.extend([Effect::Hold, Effect::Resume(ResumePayload::Digest(digest))]);
+        effects.push(Effect::Lock { namespace: self.namespace().clone(), response });
+        effects.push(self.resume(ResumePayload::Digest(digest)));
         self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners, output_hash };
         Ok(Step::Live(Box::new(self), effects))
     }
 
-    /// How the commitments stand towards a body with this digest.
-    pub(super) fn standing(
-        &self,
-        digest: Hash32,
-        worker_id: &AccountId,
-    ) -> Result<Standing, Refusal> {
-        let (request_id, needed) = (self.id(), self.approvals);
-        let found = self.commitments.len();
-        if needed > 1 && found < usize::from(needed) {
-            return Err(Refusal::TooFewCommitments { request_id, needed, found });
-        }
-        let winners = self.winners(&digest, worker_id);
-        if winners.is_empty() {
-            return Err(Refusal::NobodyCommitted { request_id, digest });
-        }
-        if winners.len() >= usize::from(needed) {
-            return Ok(Standing::Agreed(winners));
-        }
-        if self.public_digests.contains(&digest) {
-            return Err(Refusal::AlreadyDisputed { request_id, digest });
-        }
-        Ok(Standing::Disputed(winners))
-    }
-
-    /// Who stands behind `digest`: those whose commitments match, or the submitter where none are asked for.
-    fn winners(&self, digest: &Hash32, submitter: &AccountId) -> Vec<AccountId> {
-        if self.approvals < 2 {
-            return vec![submitter.clone()];
-        }
-        let matching =
-            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
-        matching.map(|one| one.worker_id.clone()).collect()
-    }
-
-    /// Drops a body that too few commitments support. The others may still agree on another one: a single liar cannot
-    /// keep a request from being settled.
-    pub(super) fn dispute(
-        mut self,
-        digest: Hash32,
-        worker_id: &AccountId,
-        supporters: &[AccountId],
-    ) -> Step {
-        self.public_digests.push(digest);
-        let committed = self.commitments.iter().map(|one| one.worker_id.clone());
-        let event = Event::ExecutionDisputed(ExecutionDisputed {
-            request_id: self.id(),
-            digest,
-            worker_id: worker_id.clone(),
-            supporters: supporters.to_vec(),
-            opponents: committed.filter(|id| !supporters.contains(id)).collect(),
-            approvals: self.approvals,
-        });
-        Step::Live(Box::new(self), vec![Effect::Emit(event)])
-    }
-
-    fn cancel(mut self, by: &AccountId, height: u64) -> Result<Step, Refusal> {
+    /// Forgets the body that comes in parts.
+    pub(super) fn drop_upload<'a>(&mut self) -> Option<Effect<'a>> {
         let request_id = self.id();
-        if *by != self.context.predecessor_id && *by != self.terms.payer {
-            return Err(Refusal::NotTheRequester {
-                request_id,
+        self.upload.take().map(|upload| Effect::DropParts { request_id, parts: upload.parts })
+    }
+
+    fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {
+        Effect::Resume { request_id: self.id(), data_id: self.data_id, payload }
+    }
+
+    fn cancel<'a>(mut self, by: &AccountId, height: u64) -> Result<Step<'a>, Refusal> {
+        if *by != self.context.predecessor_id && by != self.payer() {
+            return Err(self.refuse(Reason::NotTheRequester {
                 found: by.clone(),
-                requester: self.context.predecessor_id,
-                payer: self.terms.payer,
-            });
+                requester: self.context.predecessor_id.clone(),
+                payer: self.payer().clone(),
+            }));
         }
         self.open(height)?;
+        let effects = vec![self.resume(ResumePayload::Cancel)];
         self.phase = Phase::Cancelling;
-        Ok(Step::Live(Box::new(self), vec![Effect::Resume(ResumePayload::Cancel)]))
-    }
-
-    fn sweep(self, height: u64) -> Result<Step, Refusal> {
-        if height < self.terms.sweep_from {
-            return Err(Refusal::TooEarlyToSweep {
-                request_id: self.id(),
-                from: self.terms.sweep_from,
-                height,
-            });
-        }
-        Ok(settle::timed_out(self))
+        Ok(Step::Live(Box::new(self), effects))
     }
 }

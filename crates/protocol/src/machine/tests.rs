@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
+    commitment::commitment,
     events::Event,
-    record::commitment,
+    live_request::sample,
     response,
     storage::StorageCheck,
     upload::{MIN_PART_BYTES, Upload},
@@ -21,52 +22,66 @@ fn id(name: &str) -> AccountId {
     name.parse().unwrap()
 }
 
-fn submit(
+/// An account that the effects of a step may borrow until the test ends.
+fn account(name: &str) -> &'static AccountId {
+    Box::leak(Box::new(id(name)))
+}
+
+fn refused(reason: Reason) -> Refusal {
+    Refusal { request_id: 7, reason }
+}
+
+fn submit<'a>(
     request: LiveRequest,
     worker: &str,
-    body: &ExecutionResponse,
+    body: &'a ExecutionResponse,
     height: u64,
-) -> Result<Step, Refusal> {
+) -> Result<Step<'a>, Refusal> {
     check_and_submit(request, worker, body, StorageCheck::Fits, height)
 }
 
-fn check_and_submit(
+fn check_and_submit<'a>(
     request: LiveRequest,
     worker: &str,
-    body: &ExecutionResponse,
+    body: &'a ExecutionResponse,
     storage: StorageCheck,
     height: u64,
-) -> Result<Step, Refusal> {
+) -> Result<Step<'a>, Refusal> {
     request.step(Input::Resolve {
-        worker_id: &id(worker),
-        body: Body::whole(body),
+        worker_id: account(worker),
+        body: Body::of(body),
         storage,
         height,
     })
 }
 
-fn live(step: Step) -> (LiveRequest, Vec<Effect>) {
+fn live(step: Step<'_>) -> (LiveRequest, Vec<Effect<'_>>) {
     match step {
         Step::Live(request, effects) => (*request, effects),
         Step::Settled(settlement, _) => panic!("settled: {settlement:?}"),
     }
 }
 
-fn settled(step: Step) -> (crate::Settlement, Vec<Effect>) {
+fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
     match step {
         Step::Settled(settlement, effects) => (settlement, effects),
         Step::Live(request, _) => panic!("still {:?}", request.phase),
     }
 }
 
-/// Runs the callback with what the phase says was resumed.
-fn deliver(request: LiveRequest, body: Option<&ExecutionResponse>, storage: StorageCheck) -> Step {
+/// Runs the callback with the payload that the phase says the yield was resumed with.
+fn deliver(
+    request: LiveRequest,
+    body: Option<&ExecutionResponse>,
+    storage: StorageCheck,
+) -> Step<'_> {
     let payload = match &request.phase {
         Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
         _ => ResumePayload::Cancel.encode(),
     };
     let staged = body.map(|body| (body, storage));
-    request.step(Input::Deliver { delivery: Delivery::Resumed(&payload), staged }).unwrap()
+    let delivery = Delivery::Resumed { payload: payload.into(), staged };
+    request.step(Input::Deliver(delivery)).unwrap()
 }
 
 fn total_of(effects: &[Effect]) -> u128 {
@@ -77,6 +92,16 @@ fn total_of(effects: &[Effect]) -> u128 {
         _ => 0,
     });
     amounts.sum()
+}
+
+fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
+    Effect::Resume { request_id: 7, data_id: request.data_id, payload }
+}
+
+/// The effect that deletes the sample with this staged response.
+fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
+    let published_code = Some(Hash32::of(b"code"));
+    Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
 }
 
 fn two_approvals() -> LiveRequest {
@@ -98,8 +123,9 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let body = response::sample(7);
     let digest = digest_of(&sample(), &body);
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
-    let resumed = Effect::Resume(ResumePayload::Digest(digest));
-    assert_eq!(effects, [Effect::Stage, Effect::Hold, resumed]);
+    let locked = Effect::Lock { namespace: id("dapp.near"), response: &body };
+    let resumed = resume(&sample(), ResumePayload::Digest(digest));
+    assert_eq!(effects, [Effect::Stage(&body), locked, resumed]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -110,16 +136,36 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
         deposit.as_yoctonear()
     );
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
-    assert_eq!(effects[..2], [Effect::ApplyJournal, Effect::Delete]);
-    assert!(
-        matches!(effects.last(), Some(Effect::Emit(Event::ExecutionCompleted(event))) if event.digest == digest)
-    );
+    let applied = Effect::ApplyJournal { namespace: id("dapp.near"), journal: &body.journal };
+    assert_eq!(effects[..2], [applied, delete(Some(&body))]);
+    assert!(effects.contains(&Effect::CountSettled(id("worker.near"))));
+    let Some(Effect::Emit(Event::ExecutionCompleted(event))) = effects.last() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(event.digest, digest);
 }
 
 #[test]
 fn a_block_after_the_deadline_is_too_late() {
     let error = submit(sample(), "worker.near", &response::sample(7), DEADLINE + 1).unwrap_err();
-    assert_eq!(error, Refusal::Expired { request_id: 7, deadline: DEADLINE, height: DEADLINE + 1 });
+    assert_eq!(error, refused(Reason::Expired { deadline: DEADLINE, height: DEADLINE + 1 }));
+}
+
+#[test]
+fn a_request_is_open_until_it_is_answered_or_cancelled_or_its_deadline_has_passed() {
+    let is_open = |request: &LiveRequest, height| {
+        let view = crate::views::PendingView::from(request);
+        assert_eq!(view.is_open(height), request.is_open(height));
+        assert_eq!(request.open(height).is_ok(), request.is_open(height));
+        request.is_open(height)
+    };
+    assert!(is_open(&sample(), DEADLINE) && !is_open(&sample(), DEADLINE + 1));
+    let body = response::sample(7);
+    let (staged, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+    assert!(!is_open(&staged, IN_TIME));
+    let cancel = Input::Cancel { by: account("dapp.near"), height: IN_TIME };
+    let (cancelling, _) = live(sample().step(cancel).unwrap());
+    assert!(!is_open(&cancelling, IN_TIME));
 }
 
 #[test]
@@ -127,12 +173,11 @@ fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
     let body = response::sample(7);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
     let error = submit(request.clone(), "other.near", &body, IN_TIME).unwrap_err();
-    assert!(
-        matches!(error, Refusal::AlreadyStaged { worker_id, .. } if worker_id == "worker.near")
-    );
+    let Reason::AlreadyStaged { worker_id, .. } = error.reason else { panic!("{error}") };
+    assert_eq!(worker_id, "worker.near");
     let requester = request.context.predecessor_id.clone();
     let error = request.step(Input::Cancel { by: &requester, height: IN_TIME }).unwrap_err();
-    assert!(matches!(error, Refusal::AlreadyStaged { .. }));
+    assert!(matches!(error.reason, Reason::AlreadyStaged { .. }));
 }
 
 #[test]
@@ -143,27 +188,25 @@ fn a_timeout_refunds_everything_from_every_phase() {
         live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap()).0;
     for request in [sample(), staged, cancelling] {
         let deposit = request.deposit();
-        let input = Input::Deliver {
-            delivery: Delivery::TimedOut,
-            staged: Some((&body, StorageCheck::Fits)),
-        };
+        let input = Input::Deliver(Delivery::TimedOut { staged: Some(&body) });
         let (settlement, effects) = settled(request.step(input).unwrap());
         assert_eq!(settlement.outcome, Outcome::TimedOut);
         assert_eq!((settlement.fee, settlement.refund), (NearToken::from_yoctonear(0), deposit));
-        assert_eq!(effects[..2], [Effect::Delete, Effect::Refund(id("dapp.near"), deposit)]);
+        let refunded = Effect::Refund(id("dapp.near"), deposit);
+        assert_eq!(effects[..2], [delete(Some(&body)), refunded]);
     }
 }
 
 #[test]
 fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
     let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
-    assert!(matches!(error, Refusal::NotTheRequester { found, .. } if found == "eve.near"));
+    assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
     let (request, effects) =
-        live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
-    assert_eq!(effects, [Effect::Resume(ResumePayload::Cancel)]);
+        live(sample().step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
+    assert_eq!(effects, [resume(&sample(), ResumePayload::Cancel)]);
     let deposit = request.deposit();
     let error = submit(request.clone(), "worker.near", &response::sample(7), IN_TIME).unwrap_err();
-    assert_eq!(error, Refusal::AlreadyCancelled { request_id: 7 });
+    assert_eq!(error, refused(Reason::AlreadyCancelled));
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!((settlement.outcome, settlement.refund), (Outcome::Cancelled, deposit));
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
@@ -173,34 +216,38 @@ fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
 fn cancelling_after_a_commitment_pays_the_base_fee() {
     let request = commit(two_approvals(), "a.near", Hash32::of(b"any"));
     let (request, _) =
-        live(request.step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap());
+        live(request.step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
     let (deposit, base) = (request.deposit(), request.terms.prices.base_fee);
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!(settlement.fee, base);
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
+    assert!(!effects.contains(&Effect::CountSettled(id("a.near"))));
 }
 
 #[test]
 fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
-    let staged = live(submit(sample(), "worker.near", &response::sample(7), IN_TIME).unwrap()).0;
+    let body = response::sample(7);
+    let staged = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap()).0;
     let from = staged.terms.sweep_from;
-    let error = staged.clone().step(Input::Sweep { height: from - 1 }).unwrap_err();
-    assert_eq!(error, Refusal::TooEarlyToSweep { request_id: 7, from, height: from - 1 });
-    let (settlement, effects) = settled(staged.step(Input::Sweep { height: from }).unwrap());
+    let error = staged.clone().step(Input::Sweep { staged: None, height: from - 1 }).unwrap_err();
+    assert_eq!(error, refused(Reason::TooEarlyToSweep { from, height: from - 1 }));
+    let sweep = Input::Sweep { staged: Some(&body), height: from };
+    let (settlement, effects) = settled(staged.step(sweep).unwrap());
+    assert!(effects.contains(&delete(Some(&body))));
     assert_eq!(settlement.outcome, Outcome::TimedOut);
     assert_eq!(total_of(&effects), settlement.refund.as_yoctonear());
 }
 
 #[test]
-fn a_changed_or_held_key_refuses_the_answer_while_there_is_time() {
+fn a_changed_or_locked_key_refuses_the_answer_while_there_is_time() {
     let body = response::sample(7);
     let key = Bytes::from("k");
     let conflict =
         check_and_submit(sample(), "w.near", &body, StorageCheck::Conflict(key.clone()), IN_TIME);
-    assert_eq!(conflict.unwrap_err(), Refusal::ReadConflict { request_id: 7, key: key.clone() });
-    let held =
-        check_and_submit(sample(), "w.near", &body, StorageCheck::Held(key.clone()), IN_TIME);
-    assert_eq!(held.unwrap_err(), Refusal::KeyHeld { request_id: 7, key });
+    assert_eq!(conflict.unwrap_err(), refused(Reason::ReadConflict { key: key.clone() }));
+    let locked =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Locked(key.clone()), IN_TIME);
+    assert_eq!(locked.unwrap_err(), refused(Reason::KeyLocked { key }));
 }
 
 #[test]
@@ -215,7 +262,7 @@ fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and
         let (settlement, effects) = settled(deliver(request, Some(&body), storage));
         assert_eq!(settlement.outcome, outcome);
         assert!(settlement.fee >= base);
-        assert!(!effects.contains(&Effect::ApplyJournal));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::ApplyJournal { .. })));
     }
 }
 
@@ -236,7 +283,7 @@ fn a_guests_fault_pays_for_what_it_burned() {
 #[test]
 fn a_body_for_another_request_is_refused() {
     let error = submit(sample(), "worker.near", &response::sample(8), IN_TIME).unwrap_err();
-    assert!(matches!(error, Refusal::Response { request_id: 7, .. }), "{error}");
+    assert!(matches!(error, Refusal { request_id: 7, reason: Reason::Response(_) }), "{error}");
 }
 
 #[test]
@@ -245,10 +292,10 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(two_approvals(), "a.near", truth);
     let error = submit(request.clone(), "a.near", &body, IN_TIME).unwrap_err();
-    assert_eq!(error, Refusal::TooFewCommitments { request_id: 7, needed: 2, found: 1 });
+    assert_eq!(error, refused(Reason::TooFewCommitments { needed: 2, found: 1 }));
     let request = commit(request, "liar.near", Hash32::of(b"lie"));
     let request = commit(request, "b.near", truth);
-    // Anyone registered may carry the body: who is paid follows from the commitments.
+    // Any registered worker may submit the body. The commitments decide who is paid.
     let (request, _) = live(submit(request, "carrier.near", &body, IN_TIME).unwrap());
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -281,19 +328,19 @@ fn a_body_that_falls_short_is_disputed_and_gets_no_more_support() {
         (&dispute.supporters[..], &dispute.opponents[..]),
         (&[id("liar.near")][..], &[id("a.near")][..])
     );
-    // What is public may be copied, so it has no more support than it had.
+    // What is public may be copied, so it gets no more support.
     let copycat = id("copycat.near");
     let hash = commitment(&false_digest, &copycat);
     let copied = Input::Commit { worker_id: &copycat, hash, height: IN_TIME };
     assert_eq!(
         request.clone().step(copied).unwrap_err(),
-        Refusal::CommitmentToPublicBody { request_id: 7, worker_id: copycat, digest: false_digest }
+        refused(Reason::CommitmentToPublicBody { worker_id: copycat, digest: false_digest })
     );
     assert_eq!(
         submit(request.clone(), "liar.near", &lie, IN_TIME).unwrap_err(),
-        Refusal::AlreadyDisputed { request_id: 7, digest: false_digest }
+        refused(Reason::AlreadyDisputed { digest: false_digest })
     );
-    // One liar keeps nobody from agreeing on the truth.
+    // One liar cannot keep the others from agreeing on the truth.
     let request = commit(request, "b.near", truth);
     let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -311,14 +358,14 @@ fn a_body_that_nobody_committed_to_and_commitments_beyond_the_most_are_refused()
     let digest = digest_of(&request, &body);
     assert_eq!(
         submit(request.clone(), "w0.near", &body, IN_TIME).unwrap_err(),
-        Refusal::NobodyCommitted { request_id: 7, digest }
+        refused(Reason::NobodyCommitted { digest })
     );
     let late = id("late.near");
     let seventh =
         Input::Commit { worker_id: &late, hash: commitment(&digest, &late), height: IN_TIME };
     assert_eq!(
         request.step(seventh).unwrap_err(),
-        Refusal::CommitmentsClosed { request_id: 7, found: 6, most: 6 }
+        refused(Reason::CommitmentsClosed { found: 6, most: 6 })
     );
 }
 
@@ -336,14 +383,14 @@ fn commitments_to_an_outdated_truth_are_void() {
 }
 
 #[test]
-fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
+fn a_body_that_must_wait_for_a_locked_key_is_public_and_gets_no_more_support() {
     let body = response::sample(7);
     let truth = digest_of(&two_approvals(), &body);
     let request = commit(commit(two_approvals(), "a.near", truth), "b.near", truth);
-    let held = StorageCheck::Held("k".into());
+    let locked = StorageCheck::Locked("k".into());
     let mut request = request;
     for _ in 0..2 {
-        let step = check_and_submit(request, "a.near", &body, held.clone(), IN_TIME).unwrap();
+        let step = check_and_submit(request, "a.near", &body, locked.clone(), IN_TIME).unwrap();
         let (next, effects) = live(step);
         assert!(effects.is_empty() && next.phase == Phase::Pending);
         request = next;
@@ -353,10 +400,10 @@ fn a_body_that_must_wait_for_a_held_key_is_public_and_gets_no_more_support() {
     let hash = commitment(&truth, &lazy);
     let copied = Input::Commit { worker_id: &lazy, hash, height: IN_TIME };
     assert!(matches!(
-        request.clone().step(copied).unwrap_err(),
-        Refusal::CommitmentToPublicBody { .. }
+        request.clone().step(copied).unwrap_err().reason,
+        Reason::CommitmentToPublicBody { .. }
     ));
-    // When the key is free it is taken, for those who stood behind it before.
+    // When the key is unlocked the body is taken, for those who had committed to it before.
     let (request, _) = live(submit(request, "b.near", &body, IN_TIME).unwrap());
     let Phase::Staged { winners, .. } = &request.phase else { panic!("{:?}", request.phase) };
     assert_eq!(*winners, ["a.near", "b.near"].map(id));
@@ -368,7 +415,7 @@ fn a_request_for_one_approval_takes_no_commitment() {
     let error = sample()
         .step(Input::Commit { worker_id: &worker, hash: Hash32::of(b""), height: IN_TIME })
         .unwrap_err();
-    assert_eq!(error, Refusal::CommitmentNotNeeded { request_id: 7 });
+    assert_eq!(error, refused(Reason::CommitmentNotNeeded));
 }
 
 #[test]
@@ -388,7 +435,8 @@ fn at_the_last_height_a_deadline_saturates() {
 enum Act {
     Commit(usize, bool),
     Resolve(usize, bool, usize),
-    /// A part: by whom, whether of the truth, whether the first, and how the namespace stands should it be the last.
+    /// A part: who sends it, whether it is of the truth, whether it is the first, and how it fits
+    /// into the namespace should it be the last.
     Part(usize, bool, bool, usize),
     Cancel(usize),
     Deliver(bool, usize),
@@ -412,110 +460,127 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: a request settles once, every yocto of its deposit goes somewhere, and only
-    /// when it settles; and in the end it can always be settled.
+    /// Whatever happens, and in whatever order, a request settles once, every yocto of its deposit
+    /// goes somewhere, and only when it settles; and in the end it can always be settled.
     #[test]
-    fn every_history_settles_once_and_conserves_the_deposit(acts in acts(), approvals in 1u8..4) {
-        let names = ["dapp.near", "a.near", "b.near", "c.near"].map(id);
-        let checks = [
-            StorageCheck::Fits,
-            StorageCheck::Conflict("k".into()),
-            StorageCheck::Held("k".into()),
-            StorageCheck::Exhausted { needed: 1, available: 0 },
-        ];
-        let truth = response::sample(7);
-        let mut lie = truth.clone();
-        lie.output = "lie".into();
-        let mut request = LiveRequest { approvals, ..sample() };
-        request.limits.output_bytes = 2 * MIN_PART_BYTES;
-        let deposit = request.deposit().as_yoctonear();
-        let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
-        let mut done = false;
-        for act in acts {
-            let step = match &act {
-                Act::Wait(blocks) => { height += blocks; continue }
-                Act::Commit(who, honest) => {
-                    let digest = digest_of(&request, if *honest { &truth } else { &lie });
-                    let hash = commitment(&digest, &names[*who]);
-                    request.clone().step(Input::Commit { worker_id: &names[*who], hash, height })
-                }
-                Act::Resolve(who, honest, storage) => {
-                    let response = if *honest { &truth } else { &lie };
-                    let storage = checks[*storage].clone();
-                    let step = request.clone().step(Input::Resolve { worker_id: &names[*who], body: Body::whole(response), storage, height });
-                    if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
-                        staged = Some(response.clone());
+    fn every_history_settles_once_and_conserves_the_deposit(
+        acts in acts(),
+        approvals in 1u8..4,
+    ) {
+        check_history(acts, approvals)?;
+    }
+}
+
+fn check_history(acts: Vec<Act>, approvals: u8) -> Result<(), TestCaseError> {
+    let names = ["dapp.near", "a.near", "b.near", "c.near"].map(id);
+    let checks = [
+        StorageCheck::Fits,
+        StorageCheck::Conflict("k".into()),
+        StorageCheck::Locked("k".into()),
+        StorageCheck::Exhausted { needed: 1, available: 0 },
+    ];
+    let truth = response::sample(7);
+    let mut lie = truth.clone();
+    lie.output = "lie".into();
+    let mut request = LiveRequest { approvals, ..sample() };
+    request.limits.output_bytes = 2 * MIN_PART_BYTES;
+    let deposit = request.deposit().as_yoctonear();
+    let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
+    for act in acts {
+        let (part, body);
+        let mut submitted = None;
+        let step = match &act {
+            Act::Wait(blocks) => {
+                height += blocks;
+                continue;
+            }
+            Act::Commit(who, honest) => {
+                let digest = digest_of(&request, if *honest { &truth } else { &lie });
+                let hash = commitment(&digest, &names[*who]);
+                request.clone().step(Input::Commit { worker_id: &names[*who], hash, height })
+            }
+            Act::Resolve(who, honest, storage) => {
+                let response = if *honest { &truth } else { &lie };
+                submitted = Some(response);
+                let (body, storage) = (Body::of(response), checks[*storage].clone());
+                let input = Input::Resolve { worker_id: &names[*who], body, storage, height };
+                request.clone().step(input)
+            }
+            Act::Part(who, honest, first, storage) => {
+                let response = if *honest { &truth } else { &lie };
+                // What the bytes of the parts are does not matter here.
+                let (offset, length) =
+                    if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
+                part = ResponsePart {
+                    request_id: 7,
+                    digest: digest_of(&request, response),
+                    total_bytes: MIN_PART_BYTES + 1,
+                    offset,
+                    bytes: vec![0; length as usize].into(),
+                };
+                match request.clone().take_part(&names[*who], &part, height) {
+                    Ok(PartTaken::Complete(complete)) => {
+                        let upload = complete.request().upload.as_ref();
+                        prop_assert!(upload.is_some_and(Upload::is_complete));
+                        // A part that is there already submits the whole again.
+                        let kept = if complete.last_bytes().is_empty() { 2 } else { 1 };
+                        prop_assert_eq!(complete.kept_parts(), kept);
+                        submitted = Some(response);
+                        complete.submit(Body::of(response), &checks[*storage])
                     }
-                    step
-                }
-                Act::Part(who, honest, first, storage) => {
-                    let response = if *honest { &truth } else { &lie };
-                    // What the parts hold is the shell's business.
-                    let (offset, length) = if *first { (0, MIN_PART_BYTES) } else { (MIN_PART_BYTES, 1) };
-                    let part = ResponsePart {
-                        request_id: 7,
-                        digest: digest_of(&request, response),
-                        total_bytes: MIN_PART_BYTES + 1,
-                        offset,
-                        bytes: vec![0; length as usize].into(),
-                    };
-                    let step = request.clone().step(Input::Part { worker_id: &names[*who], part: &part, height });
-                    match step {
-                        Ok(Step::Live(next, effects)) if next.upload.as_ref().is_some_and(Upload::is_complete) => {
-                            // A part that is there already submits the whole again.
-                            prop_assert!(effects.iter().all(|effect| *effect == Effect::KeepPart(1)));
-                            let body = Body { in_parts: true, ..Body::whole(response) };
-                            let storage = checks[*storage].clone();
-                            let step = next.step(Input::Resolve { worker_id: &names[*who], body, storage, height });
-                            if let Ok(Step::Live(next, _)) = &step && matches!(next.phase, Phase::Staged { .. }) {
-                                staged = Some(response.clone());
-                            }
-                            step
-                        }
-                        step => step,
-                    }
-                }
-                Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
-                Act::Deliver(resumed, storage) => {
-                    let payload = match &request.phase {
-                        Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
-                        Phase::Cancelling => ResumePayload::Cancel.encode(),
-                        // A yield is delivered once: resumed, or at its deadline.
-                        Phase::Pending if *resumed || height <= request.terms.deadline => continue,
-                        Phase::Pending => [9; 33],
-                    };
-                    let delivery = if *resumed { Delivery::Resumed(&payload) } else { Delivery::TimedOut };
-                    let staged = staged.as_ref().map(|body| (body, checks[*storage].clone()));
-                    request.clone().step(Input::Deliver { delivery, staged })
-                }
-                Act::Sweep => request.clone().step(Input::Sweep { height }),
-            };
-            match step {
-                Err(_) => {}
-                Ok(Step::Live(next, effects)) => {
-                    prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
-                    // Parts are only ever there of one body, and never beside one that came whole.
-                    let dropped = effects.iter().any(|effect| matches!(effect, Effect::DropParts(_)));
-                    let whole = effects.contains(&Effect::Stage);
-                    prop_assert!(!whole || next.upload.is_none());
-                    prop_assert!(!whole || dropped == request.upload.is_some());
-                    prop_assert!(next.former_uploaders.len() <= names.len());
-                    request = *next;
-                }
-                Ok(Step::Settled(settlement, effects)) => {
-                    prop_assert_eq!(total_of(&effects), deposit);
-                    prop_assert_eq!(settlement.fee.as_yoctonear() + settlement.refund.as_yoctonear(), deposit);
-                    prop_assert_eq!(effects.iter().filter(|effect| **effect == Effect::Delete).count(), 1);
-                    prop_assert!(settlement.outcome != Outcome::TimedOut || settlement.fee.as_yoctonear() == 0);
-                    done = true;
-                    break;
+                    Ok(PartTaken::Step(step)) => Ok(step),
+                    Err(refusal) => Err(refusal),
                 }
             }
-        }
-        if !done {
-            let height = request.terms.sweep_from;
-            let step = request.step(Input::Sweep { height }).unwrap();
-            prop_assert_eq!(total_of(&settled(step).1), deposit);
+            Act::Cancel(who) => request.clone().step(Input::Cancel { by: &names[*who], height }),
+            Act::Deliver(resumed, storage) => {
+                let payload = match &request.phase {
+                    Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
+                    Phase::Cancelling => ResumePayload::Cancel.encode(),
+                    // A yield is delivered once: resumed, or after its deadline.
+                    Phase::Pending if *resumed || height <= request.terms.deadline => continue,
+                    Phase::Pending => [9; 33],
+                };
+                body = staged.clone();
+                let delivery = if *resumed {
+                    let staged = body.as_ref().map(|body| (body, checks[*storage].clone()));
+                    Delivery::Resumed { payload: payload.into(), staged }
+                } else {
+                    Delivery::TimedOut { staged: body.as_ref() }
+                };
+                request.clone().step(Input::Deliver(delivery))
+            }
+            Act::Sweep => request.clone().step(Input::Sweep { staged: None, height }),
+        };
+        match step {
+            Err(_) => {}
+            Ok(Step::Live(next, effects)) => {
+                prop_assert_eq!(total_of(&effects), 0, "paid before settlement: {:?}", act);
+                // There are parts of one body at most, and none besides a body that came whole.
+                let dropped = effects.iter().any(|one| matches!(one, Effect::DropParts { .. }));
+                let whole = effects.iter().any(|one| matches!(one, Effect::Stage(_)));
+                prop_assert!(!whole || next.upload.is_none());
+                prop_assert!(!whole || dropped == request.upload.is_some());
+                prop_assert!(next.former_uploaders.len() <= names.len());
+                if matches!(next.phase, Phase::Staged { .. }) {
+                    staged = submitted.cloned().or(staged);
+                }
+                request = *next;
+            }
+            Ok(Step::Settled(settlement, effects)) => {
+                let (fee, refund) = (settlement.fee, settlement.refund);
+                prop_assert_eq!(total_of(&effects), deposit);
+                prop_assert_eq!(fee.as_yoctonear() + refund.as_yoctonear(), deposit);
+                let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
+                prop_assert_eq!(deleted.count(), 1);
+                let timed_out = settlement.outcome == Outcome::TimedOut;
+                prop_assert!(!timed_out || fee.as_yoctonear() == 0);
+                return Ok(());
+            }
         }
     }
+    let height = request.terms.sweep_from;
+    let step = request.step(Input::Sweep { staged: staged.as_ref(), height }).unwrap();
+    prop_assert_eq!(total_of(&settled(step).1), deposit);
+    Ok(())
 }

@@ -1,28 +1,80 @@
-//! A body that comes in parts: the rules of [`crate::upload`].
+//! Bodies that come in parts: the rules of [`crate::upload`], applied to a request.
 
 use near_account_id::AccountId;
 
-use super::{Effect, LiveRequest, Refusal, Step, step::Standing};
+use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, agreement::Support, step::LastPart};
 use crate::{
-    Hash32, ResponsePart,
-    pricing::max_body_bytes,
+    ResponsePart,
+    reserve::max_body_bytes,
+    storage::StorageCheck,
     upload::{MIN_PART_BYTES, MOST_FORMER, TURN_BLOCKS, Upload, UploadError},
 };
 
+/// How a part was taken.
+#[derive(Clone, Debug)]
+pub enum PartTaken<'a> {
+    /// More parts are to come, or the body was dropped because too few workers agree on it.
+    Step(Step<'a>),
+    /// The part completes the body. It is taken together with the body's submission, or not at all.
+    Complete(Box<CompleteBody<'a>>),
+}
+
+/// A body whose last part has come and that is not submitted yet. The caller puts the parts
+/// together and [submits](Self::submit) the body; there is no other way on from here.
+#[must_use]
+#[derive(Clone, Debug)]
+pub struct CompleteBody<'a> {
+    request: LiveRequest,
+    worker_id: &'a AccountId,
+    kept_parts: u32,
+    bytes: &'a [u8],
+    last_part: LastPart<'a>,
+}
+
+impl<'a> CompleteBody<'a> {
+    /// The request with the upload complete.
+    pub fn request(&self) -> &LiveRequest {
+        &self.request
+    }
+
+    /// How many parts of this body are kept already. The rest of it is [`Self::last_bytes`].
+    pub fn kept_parts(&self) -> u32 {
+        self.kept_parts
+    }
+
+    /// The end of the body, after the parts that are kept; empty when all of it is kept.
+    pub fn last_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Submits the body that the parts give, as
+    /// [`Input::Resolve`](super::Input::Resolve) does with a whole one.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; the caller keeps the state it had, and the last part is not kept.
+    pub fn submit(self, body: Body<'a>, storage: &StorageCheck) -> Result<Step<'a>, Refusal> {
+        self.request.submit(self.worker_id, body, storage, Some(self.last_part))
+    }
+}
+
 impl LiveRequest {
-    /// Takes a part: the next one of the body in the making, or the first of another.
-    pub(super) fn take_part(
+    /// A registered worker sends a part of a body: the next one of the body that it has begun to
+    /// send, or the first of another.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; the caller keeps the state it had.
+    pub fn take_part<'a>(
         mut self,
-        worker_id: &AccountId,
-        part: &ResponsePart,
+        worker_id: &'a AccountId,
+        part: &'a ResponsePart,
         height: u64,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<PartTaken<'a>, Refusal> {
         self.open(height)?;
         let request_id = self.id();
-        let refused = |error| Refusal::Upload { request_id, error };
+        let refused = |error: UploadError| Refusal { request_id, reason: error.into() };
         let mut effects = Vec::new();
         let mine = |upload: &&mut Upload| upload.worker_id == *worker_id && upload.is_of(part);
-        let next = match self.upload.as_mut().filter(mine) {
+        let upload = match self.upload.as_mut().filter(mine) {
             Some(upload) => upload,
             None => {
                 let (found, max) = (part.total_bytes, max_body_bytes(&self.limits));
@@ -33,17 +85,16 @@ impl LiveRequest {
                 let upload = Upload::begin(worker_id, part, since);
                 // Refused here, the part has no effect at all, whatever the commitments say.
                 upload.clone().add(part).map_err(refused)?;
-                match self.standing(part.digest, worker_id)? {
-                    Standing::Agreed(winners) if winners.contains(worker_id) => {}
-                    Standing::Agreed(_) => {
-                        return Err(Refusal::NotAmongTheAgreeing {
-                            request_id,
-                            worker_id: worker_id.clone(),
-                            digest: part.digest,
-                        });
+                match self.support(part.digest, worker_id)? {
+                    Support::Enough(winners) if winners.contains(worker_id) => {}
+                    Support::Enough(_) => {
+                        let (worker_id, digest) = (worker_id.clone(), part.digest);
+                        return Err(self.refuse(Reason::NotAmongTheAgreeing { worker_id, digest }));
                     }
-                    Standing::Disputed(supporters) => {
-                        return Ok(self.dispute(part.digest, worker_id, &supporters));
+                    Support::TooFew(supporters) => {
+                        let disputed = self.dispute(part.digest, worker_id, &supporters);
+                        let step = Step::Live(Box::new(self), vec![disputed]);
+                        return Ok(PartTaken::Step(step));
                     }
                 }
                 // From here on the digest can be copied.
@@ -51,7 +102,7 @@ impl LiveRequest {
                     self.public_digests.push(part.digest);
                 }
                 if let Some(former) = self.upload.take() {
-                    effects.push(Effect::DropParts(former.parts));
+                    effects.push(Effect::DropParts { request_id, parts: former.parts });
                     if former.worker_id != *worker_id {
                         self.remember(former.worker_id);
                     }
@@ -59,17 +110,25 @@ impl LiveRequest {
                 self.upload.insert(upload)
             }
         };
-        let number = next.parts;
-        if next.add(part).map_err(refused)? {
-            effects.push(Effect::KeepPart(number));
+        let kept_parts = upload.parts;
+        let mut bytes: &[u8] = &[];
+        if upload.add(part).map_err(refused)? {
+            bytes = &part.bytes;
+            effects.push(Effect::KeepPart { request_id, number: kept_parts, bytes });
         }
-        Ok(Step::Live(Box::new(self), effects))
+        if !upload.is_complete() {
+            return Ok(PartTaken::Step(Step::Live(Box::new(self), effects)));
+        }
+        let last_part = LastPart { digest: part.digest, effects };
+        let complete = CompleteBody { request: self, worker_id, kept_parts, bytes, last_part };
+        Ok(PartTaken::Complete(Box::new(complete)))
     }
 
-    /// Whether `worker_id` may begin to send a body at `height`: the height at which its turn began.
+    /// Whether `worker_id` may begin to send a body at `height`. Gives the height at which its turn
+    /// began.
     ///
     /// # Errors
-    /// [`UploadError::Held`]: somebody else has its turn.
+    /// [`UploadError::Turn`]: another worker has its turn.
     pub fn turn(&self, worker_id: &AccountId, height: u64) -> Result<u64, UploadError> {
         let Some(upload) = &self.upload else {
             return Ok(height);
@@ -80,39 +139,17 @@ impl LiveRequest {
         let turns = if self.former_uploaders.contains(worker_id) { 2 } else { 1 };
         let until = upload.since.saturating_add(TURN_BLOCKS * turns);
         if height < until {
-            return Err(UploadError::Held { worker_id: upload.worker_id.clone(), until, height });
+            return Err(UploadError::Turn { worker_id: upload.worker_id.clone(), until, height });
         }
         Ok(height)
     }
 
-    /// Notes who has lost a turn.
+    /// Notes a worker that has lost its turn.
     fn remember(&mut self, worker_id: AccountId) {
         self.former_uploaders.retain(|former| *former != worker_id);
         if self.former_uploaders.len() >= MOST_FORMER {
             self.former_uploaders.remove(0);
         }
         self.former_uploaders.push(worker_id);
-    }
-
-    /// What the parts of a body said of its digest; `None` for one that comes whole.
-    pub(super) fn promised(
-        &self,
-        worker_id: &AccountId,
-        in_parts: bool,
-    ) -> Result<Option<Hash32>, Refusal> {
-        if !in_parts {
-            return Ok(None);
-        }
-        let complete = |upload: &&Upload| upload.worker_id == *worker_id && upload.is_complete();
-        let upload = self.upload.as_ref().filter(complete).ok_or_else(|| Refusal::Incomplete {
-            request_id: self.id(),
-            worker_id: worker_id.clone(),
-        })?;
-        Ok(Some(upload.digest))
-    }
-
-    /// Forgets the body in the making.
-    pub(super) fn drop_upload(&mut self) -> Option<Effect> {
-        self.upload.take().map(|upload| Effect::DropParts(upload.parts))
     }
 }

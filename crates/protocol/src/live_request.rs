@@ -1,4 +1,4 @@
-//! What the contract keeps of a live request.
+//! Live requests: what the contract keeps of a request until it is settled.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -8,69 +8,63 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind, Hash32,
     RequestId, ResourceLimits, ResponseFormat,
+    commitment::{Commitment, commitment},
     config::Prices,
     pricing::{PricingError, Quote},
     upload::Upload,
 };
 
-/// The terms under which a request was accepted; later changes of the configuration do not touch them.
+/// The terms on which a request was accepted. Later changes of the configuration do not affect
+/// them.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Terms {
-    /// The engine that executes it.
+    /// The version of the engine that must execute the request.
     pub engine_version: EngineVersion,
-    /// The protocol version whose fees the gas meter uses.
+    /// The NEAR protocol version whose fees the gas meter uses.
     pub near_config_version: u32,
-    /// Prices.
+    /// The prices in force when the request was accepted.
     pub prices: Prices,
-    /// The protocol's share of the fee, in basis points.
+    /// The protocol's share of the fee, in basis points (1/10,000).
     pub protocol_share_bps: u16,
     /// The most that the execution can cost, yoctoNEAR.
     pub max_fee: NearToken,
-    /// Held for the request's storage, yoctoNEAR.
+    /// The part of the deposit that is set aside for the request's storage, yoctoNEAR. It always
+    /// comes back.
     pub storage_reserve: NearToken,
-    /// Who gets refunds.
+    /// The account that gets refunds.
     pub payer: AccountId,
-    /// The last height at which an answer is accepted; the yield times out in the block after it.
+    /// The last height at which an answer is accepted. The yield times out in the next block at the
+    /// earliest.
     pub deadline: u64,
     /// The first height at which anyone may sweep the request.
     pub sweep_from: u64,
 }
 
-/// A worker's promise that its execution gave a certain digest, made before any body was public.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Commitment {
-    /// The worker.
-    pub worker_id: AccountId,
-    /// `sha256(digest || worker_id)`, see [`crate::record::commitment`].
-    pub hash: Hash32,
-}
-
-/// Where a live request stands.
+/// How far a live request has come.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It waits for an answer.
+    /// The request waits for an answer.
     Pending,
-    /// A response is staged and the yield resumed; the callback settles it.
+    /// A response is staged and the yield resumed. The callback settles the request.
     Staged {
-        /// Digest of its record, as computed by the contract.
+        /// Digest of the response's record, computed by the contract.
         digest: Hash32,
-        /// Who submitted it.
+        /// The worker that submitted the response.
         worker_id: AccountId,
-        /// Who is paid: the submitter alone, or all whose commitments match.
+        /// The workers that are paid: the submitter alone, or all whose commitments match.
         winners: Vec<AccountId>,
-        /// SHA-256 of its output.
+        /// SHA-256 of the response's output.
         output_hash: Hash32,
     },
-    /// It was cancelled and the yield resumed; the callback settles it.
+    /// The request was cancelled and the yield resumed. The callback settles the request.
     Cancelling,
 }
 
 impl Phase {
-    /// The phase's name, as in JSON.
+    /// The name of the phase, as in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -80,16 +74,16 @@ impl Phase {
     }
 }
 
-/// A request that has not been settled. The input and a staged response's body, or its parts, are kept apart from it, so that
-/// a step loads only what it needs.
+/// A request that has not been settled. Its input, and the body of a staged response or the parts
+/// of it, are kept apart from this record, so that a step loads only what it needs.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct LiveRequest {
-    /// What to run.
+    /// The code to run.
     pub code: CodeRef,
-    /// The kind it must be.
+    /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
-    /// Arguments.
+    /// The guest's arguments.
     pub args: Vec<String>,
     /// The request's own environment variables.
     pub env: Vec<(String, String)>,
@@ -97,39 +91,40 @@ pub struct LiveRequest {
     pub args_env_hash: Hash32,
     /// SHA-256 of the input.
     pub input_hash: Hash32,
-    /// Length of the input.
+    /// Length of the input, bytes.
     pub input_bytes: u32,
-    /// What the execution may use.
+    /// The most that the execution may use.
     pub limits: ResourceLimits,
     /// How many workers must agree.
     pub approvals: u8,
-    /// How the settlement is encoded.
+    /// How the settlement is encoded for the caller.
     pub response_format: ResponseFormat,
-    /// What the guest is told; holds the request's id.
+    /// What the guest is told about its block and caller. It contains the request's id.
     pub context: ExecutionContext,
-    /// The terms.
+    /// The terms on which the request was accepted.
     pub terms: Terms,
-    /// Identifies the yield.
+    /// The node's name for the yield.
     pub data_id: Hash32,
-    /// Where it stands.
+    /// How far the request has come.
     pub phase: Phase,
-    /// Commitments, in the order in which they came.
+    /// The commitments to digests, in the order in which they came.
     pub commitments: Vec<Commitment>,
-    /// Digests of bodies that were submitted and fell short of the approvals, each with a commitment behind it. Nobody
-    /// may commit to one of them any more: that would be copying.
+    /// Digests of bodies that are public and not settled, each with a commitment to it. No worker
+    /// may commit to one of them any more, since it could be copying.
     pub public_digests: Vec<Hash32>,
-    /// The body that comes in parts, or that has come so and is staged.
+    /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
-    /// Who had a turn at sending parts and lost it, oldest first, at most
+    /// Workers that had a turn at sending parts and lost it, oldest first, at most
     /// [`MOST_FORMER`](crate::upload::MOST_FORMER).
     pub former_uploaders: Vec<AccountId>,
 }
 
 impl LiveRequest {
-    /// The live request that `request` becomes when it is accepted.
+    /// The live request that `request` becomes when the contract accepts it.
     ///
     /// # Errors
-    /// [`PricingError`] when the input's length does not fit into 32 bits (no valid request's does).
+    /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
+    /// request's does.
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
@@ -157,7 +152,7 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
-                payer: request.refund_to.clone().unwrap_or_else(|| context.predecessor_id.clone()),
+                payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
             },
@@ -171,19 +166,47 @@ impl LiveRequest {
         })
     }
 
-    /// The request's id.
+    /// The id of the request.
     pub fn id(&self) -> RequestId {
         self.context.request_id
     }
 
-    /// The account whose storage namespace it reads and writes.
+    /// The account whose storage namespace the execution reads and writes: the requester.
     pub fn namespace(&self) -> &AccountId {
         &self.context.predecessor_id
     }
 
-    /// The deposit that it holds.
+    /// The account that gets refunds, and that may cancel besides the requester.
+    pub fn payer(&self) -> &AccountId {
+        &self.terms.payer
+    }
+
+    /// The hash of the code, where the code is published in the contract.
+    pub fn published_code(&self) -> Option<Hash32> {
+        self.code.url.is_none().then_some(self.code.hash)
+    }
+
+    /// What was attached to the request, yoctoNEAR.
     pub fn deposit(&self) -> NearToken {
         self.context.attached_deposit
+    }
+
+    /// Whether the deadline has passed at this height. The deadline's own block is still in time.
+    pub fn is_expired(&self, height: u64) -> bool {
+        height > self.terms.deadline
+    }
+
+    /// Whether the request takes an answer at this height: nobody has answered or cancelled it, and
+    /// its deadline has not passed.
+    pub fn is_open(&self, height: u64) -> bool {
+        self.phase == Phase::Pending && !self.is_expired(height)
+    }
+
+    /// The workers whose commitments match `digest`, in the order in which they committed.
+    pub fn supporters(&self, digest: &Hash32) -> Vec<&AccountId> {
+        let matching =
+            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
+        matching.map(|one| &one.worker_id).collect()
     }
 }
 

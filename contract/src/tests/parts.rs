@@ -4,10 +4,11 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
-    machine::Refusal,
+    machine::Reason,
     record::{ExecutionRecord, commitment},
-    request::{RequestError, ResponseFormat},
+    request::ResponseFormat,
     upload::{MIN_PART_BYTES, TURN_BLOCKS, UploadError},
+    validation::RequestError,
 };
 
 use super::world::*;
@@ -64,8 +65,8 @@ fn send(
 }
 
 fn upload_error(result: Result<(), ContractError>) -> UploadError {
-    match result {
-        Err(ContractError::Refusal(Refusal::Upload { error, .. })) => error,
+    match reason(result) {
+        Reason::Upload(error) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -82,14 +83,14 @@ fn the_last_part_submits_the_whole_and_nothing_of_it_stays() {
     send(&mut world, "a.near", &body, 0..2).unwrap();
     assert_eq!(world.live(0).phase.name(), "pending");
     assert_eq!(world.live(0).upload.unwrap().staged_bytes as usize, 2 * PART);
-    // What is there already is taken again without effect.
+    // A part that is there already may come again, without effect.
     let usage = world.usage;
     send(&mut world, "a.near", &body, 0..2).unwrap();
     assert_eq!(world.usage, usage);
     send(&mut world, "a.near", &body, [2]).unwrap();
     assert_eq!(world.live(0).phase.name(), "staged");
     let again = send(&mut world, "a.near", &body, [2]);
-    assert!(matches!(again, Err(ContractError::Refusal(Refusal::AlreadyStaged { .. }))));
+    assert!(matches!(reason(again), Reason::AlreadyStaged { .. }));
 
     let digest = digest_of(&mut world, &body);
     let settled = world.settle(0);
@@ -138,10 +139,8 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
         world.send("a.near", wrong, &body, number * PART..(number + 1) * PART).unwrap();
     }
     let refused = world.send("a.near", wrong, &body, 2 * PART..3 * PART);
-    assert!(
-        matches!(refused, Err(ContractError::Refusal(Refusal::UploadDigest { expected, .. })) if expected == wrong)
-    );
-    // No borsh of a response.
+    assert!(matches!(reason(refused), Reason::UploadDigest { expected, .. } if expected == wrong));
+    // Bytes that are not the borsh of a response.
     let mut lie = body.clone();
     lie.request_id = 0;
     let mut garbage = outlayer_protocol::ResponsePart {
@@ -157,7 +156,7 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
     let refused = world.call("a.near", ZERO, |c| c.stage_response(garbage));
     assert!(matches!(refused, Err(ContractError::Body { request_id: 0, .. })), "{refused:?}");
     world.audit();
-    // The holder starts over within its turn.
+    // The worker starts over within its turn.
     send(&mut world, "a.near", &body, 0..3).unwrap();
     assert_eq!(world.settle(0).outcome.name(), "completed");
 }
@@ -168,17 +167,17 @@ fn whoever_sends_rubbish_or_stalls_holds_a_request_up_for_one_turn_only() {
     send(&mut world, "a.near", &rubbish, [0]).unwrap();
     let start = world.height;
     world.height = start + TURN_BLOCKS - 1;
-    // Starting over renews nothing.
+    // Starting over does not renew the turn.
     send(&mut world, "a.near", &large(b'y'), [0]).unwrap();
     let held = upload_error(send(&mut world, "b.near", &truth, [0]));
     let until = start + TURN_BLOCKS;
-    assert_eq!(held, UploadError::Held { worker_id: id("a.near"), until, height: until - 1 });
+    assert_eq!(held, UploadError::Turn { worker_id: id("a.near"), until, height: until - 1 });
     world.height = until;
     send(&mut world, "b.near", &truth, 0..2).unwrap();
-    // The one that lost its turn does not come before those who had none.
+    // The worker that lost its turn waits for those that have had none.
     world.height += TURN_BLOCKS;
     let held = upload_error(send(&mut world, "a.near", &rubbish, [0]));
-    assert!(matches!(held, UploadError::Held { until, .. } if until == world.height + TURN_BLOCKS));
+    assert!(matches!(held, UploadError::Turn { until, .. } if until == world.height + TURN_BLOCKS));
     send(&mut world, "c.near", &truth, 0..3).unwrap();
     world.audit();
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: truth.output });
@@ -192,7 +191,7 @@ fn a_body_that_comes_whole_goes_ahead_of_one_in_the_making() {
     world.audit();
     assert_eq!(world.live(0).upload, None);
     let late = send(&mut world, "a.near", &large(b'x'), [2]);
-    assert!(matches!(late, Err(ContractError::Refusal(Refusal::AlreadyStaged { .. }))));
+    assert!(matches!(reason(late), Reason::AlreadyStaged { .. }));
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "short".into() });
     world.audit();
 }
@@ -203,7 +202,7 @@ fn a_conflict_that_comes_up_with_the_last_part_lets_the_worker_start_over() {
     send(&mut world, "a.near", &body, 0..2).unwrap();
     world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
     let conflict = send(&mut world, "a.near", &body, [2]);
-    assert!(matches!(conflict, Err(ContractError::Refusal(Refusal::ReadConflict { .. }))));
+    assert!(matches!(reason(conflict), Reason::ReadConflict { .. }));
     let newer = ExecutionResponse { reads: vec![read("k", Some("new"))], ..body };
     send(&mut world, "a.near", &newer, 0..3).unwrap();
     assert_eq!(world.settle(0).outcome.name(), "completed");
@@ -234,10 +233,10 @@ fn an_unfinished_body_goes_with_its_request_however_that_ends() {
             assert_eq!(end(&mut world), expected);
             world.deliver_transfers();
             world.audit();
-            assert!(world.entries(crate::store::Prefix::Part).next().is_none());
+            assert!(world.entries(crate::store::Prefix::ResponsePart).next().is_none());
         }
     }
-    // And one that is complete, whose callback failed.
+    // And the same for a complete body whose callback failed.
     let mut world = world(1);
     send(&mut world, "a.near", &large(b'o'), 0..3).unwrap();
     let data_id = world.live(0).data_id.0;
@@ -253,13 +252,13 @@ fn where_several_must_agree_only_they_send_parts_and_nobody_copies_what_they_sen
     let digest = digest_of(&mut world, &body);
     commit(&mut world, "a.near", digest).unwrap();
     let early = send(&mut world, "a.near", &body, [0]);
-    assert!(matches!(early, Err(ContractError::Refusal(Refusal::TooFewCommitments { .. }))));
+    assert!(matches!(reason(early), Reason::TooFewCommitments { .. }));
     commit(&mut world, "b.near", digest).unwrap();
     let outsider = send(&mut world, "c.near", &body, [0]);
-    assert!(matches!(outsider, Err(ContractError::Refusal(Refusal::NotAmongTheAgreeing { .. }))));
+    assert!(matches!(reason(outsider), Reason::NotAmongTheAgreeing { .. }));
     send(&mut world, "a.near", &body, [0]).unwrap();
     let copied = commit(&mut world, "c.near", digest);
-    assert!(matches!(copied, Err(ContractError::Refusal(Refusal::CommitmentToPublicBody { .. }))));
+    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
     world.height += TURN_BLOCKS;
     send(&mut world, "b.near", &body, 0..3).unwrap();
     let settled = world.settle(0);
@@ -281,7 +280,7 @@ fn parts_of_a_body_with_too_few_behind_it_are_disputed_at_the_first() {
     send(&mut world, "c.near", &lie, [0]).unwrap();
     assert_eq!((world.events.len(), world.live(0).upload), (events + 1, None));
     let again = send(&mut world, "c.near", &lie, [0]);
-    assert!(matches!(again, Err(ContractError::Refusal(Refusal::AlreadyDisputed { .. }))));
+    assert!(matches!(reason(again), Reason::AlreadyDisputed { .. }));
     commit(&mut world, "b.near", digest).unwrap();
     send(&mut world, "b.near", &truth, 0..3).unwrap();
     assert_eq!(world.settle(0).digest, Some(digest));
@@ -324,7 +323,7 @@ fn more_than_can_be_settled_is_refused_when_it_is_asked_for() {
         let error = ask(format, max + 1, 0).unwrap_err().to_string();
         assert!(error.contains(&format!("{}, more than the {max} ", max + 1)), "{error}");
     }
-    // A journal may replace values, which are read as well.
+    // A journal may replace values, which are read too.
     let both = ask(ResponseFormat::Borsh, MAX_OUTPUT_BYTES, 1).unwrap_err();
     assert!(matches!(
         both,

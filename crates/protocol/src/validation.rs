@@ -1,0 +1,285 @@
+//! Whether the contract takes a request: its values against the contract's bounds, its texts, and
+//! whether its largest answer could be settled.
+
+use crate::{
+    ExecutionRequest, Limit, Meter, RefusalCode,
+    capacity::{MAX_PROOF_BYTES, max_output_bytes, proof_bytes},
+    config::{Config, RequestBounds},
+    context::is_reserved_variable,
+};
+
+/// Why a request is not taken. Each error says what was found and what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// A value is above the contract's bound.
+    #[error("{which} is {found}, more than the {max} that this contract allows")]
+    AboveBound {
+        /// The value that is too large.
+        which: Limit,
+        /// What the request asks for.
+        found: u64,
+        /// The most that the contract allows.
+        max: u64,
+    },
+    /// The largest answer could not be settled, see [`capacity`](crate::capacity).
+    #[error(
+        "settling the largest answer would read {found} bytes of state, a receipt of NEAR may read \
+         {max}: ask for less input, output or journal, or fewer keys"
+    )]
+    Settlement {
+        /// The most bytes that the settlement would read.
+        found: u64,
+        /// What NEAR allows.
+        max: u64,
+    },
+    /// A value is zero and must not be.
+    #[error("{which} is 0, at least 1 is needed")]
+    Zero {
+        /// The value that is zero.
+        which: Limit,
+    },
+    /// The URL of the code does not start with `https://` or `http://`.
+    #[error("the code's url must start with https:// or http://, found {found:?}")]
+    UrlScheme {
+        /// The first 80 characters of the URL.
+        found: String,
+    },
+    /// The name of an environment variable cannot be used.
+    #[error(
+        "{found:?} is not a valid name for an environment variable: expected characters other \
+         than '=' and NUL, at least one"
+    )]
+    VariableName {
+        /// The first 80 characters of the name.
+        found: String,
+    },
+    /// The system sets this environment variable itself.
+    #[error(
+        "the environment variable {found:?} is the system's own: TZ, LANG and OUTLAYER_* cannot \
+         be set"
+    )]
+    ReservedVariable {
+        /// The first 80 characters of the name.
+        found: String,
+    },
+    /// An environment variable is given twice.
+    #[error("the environment variable {found:?} is given twice")]
+    DuplicateVariable {
+        /// The first 80 characters of the name.
+        found: String,
+    },
+    /// An argument, name or value has a NUL byte, which WASI cannot pass.
+    #[error("arguments and environment cannot hold a NUL byte, found one in {found:?}")]
+    NulByte {
+        /// The first 80 characters of the text.
+        found: String,
+    },
+}
+
+impl RequestError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::AboveBound { .. } => RefusalCode::RequestAboveBound,
+            Self::Settlement { .. } => RefusalCode::RequestTooLarge,
+            Self::Zero { .. } => RefusalCode::RequestZero,
+            Self::UrlScheme { .. } => RefusalCode::UrlScheme,
+            Self::VariableName { .. } => RefusalCode::VariableName,
+            Self::ReservedVariable { .. } => RefusalCode::ReservedVariable,
+            Self::DuplicateVariable { .. } => RefusalCode::DuplicateVariable,
+            Self::NulByte { .. } => RefusalCode::NulByte,
+        }
+    }
+}
+
+/// The start of a text, for an error.
+fn clip(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+impl ExecutionRequest {
+    /// Checks the request against the contract's bounds, and whether its largest answer could be
+    /// settled.
+    ///
+    /// # Errors
+    /// The first [`RequestError`] found.
+    pub fn validate(&self, config: &Config) -> Result<(), RequestError> {
+        let RequestBounds { limits: max, input_bytes, args_env_bytes, url_bytes, approvals } =
+            config.bounds;
+        let asked = &self.limits;
+        let most_compute = match asked.compute.meter() {
+            Meter::Fuel => config.max_fuel,
+            Meter::Gas => config.max_gas,
+        };
+        let found_url_bytes = self.code.url.as_ref().map_or(0, |url| url.len() as u64);
+        let bounds = [
+            (Limit::Compute, asked.compute.amount(), most_compute, true),
+            (Limit::MemoryBytes, asked.memory_bytes, max.memory_bytes, true),
+            (Limit::TableElements, asked.table_elements.into(), max.table_elements.into(), false),
+            (Limit::Instances, asked.instances.into(), max.instances.into(), true),
+            (Limit::OutputBytes, asked.output_bytes.into(), max.output_bytes.into(), false),
+            (Limit::LogBytes, asked.log_bytes.into(), max.log_bytes.into(), false),
+            (Limit::JournalBytes, asked.journal_bytes.into(), max.journal_bytes.into(), false),
+            (Limit::StorageReads, asked.storage_reads.into(), max.storage_reads.into(), false),
+            (Limit::StorageWrites, asked.storage_writes.into(), max.storage_writes.into(), false),
+            (Limit::HostCalls, asked.host_calls, max.host_calls, true),
+            (Limit::InputBytes, self.input.len() as u64, input_bytes.into(), false),
+            (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
+            (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
+            (Limit::Approvals, self.approvals.into(), approvals.into(), true),
+        ];
+        for (which, found, max, nonzero) in bounds {
+            if found > max {
+                return Err(RequestError::AboveBound { which, found, max });
+            }
+            if nonzero && found == 0 {
+                return Err(RequestError::Zero { which });
+            }
+        }
+        self.validate_capacity()?;
+        if let Some(url) = &self.code.url
+            && !(url.starts_with("https://") || url.starts_with("http://"))
+        {
+            return Err(RequestError::UrlScheme { found: clip(url) });
+        }
+        self.validate_texts()
+    }
+
+    /// Checks that the largest answer can be settled within one receipt.
+    fn validate_capacity(&self) -> Result<(), RequestError> {
+        let (found, max) = (self.limits.output_bytes, max_output_bytes(self.response_format));
+        if found > max {
+            let (which, found, max) = (Limit::OutputBytes, found.into(), max.into());
+            return Err(RequestError::AboveBound { which, found, max });
+        }
+        let found = proof_bytes(self);
+        if found > MAX_PROOF_BYTES {
+            return Err(RequestError::Settlement { found, max: MAX_PROOF_BYTES });
+        }
+        Ok(())
+    }
+
+    fn validate_texts(&self) -> Result<(), RequestError> {
+        let mut names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        for (name, _) in &self.env {
+            if name.is_empty() || name.contains('=') {
+                return Err(RequestError::VariableName { found: clip(name) });
+            }
+            if is_reserved_variable(name) {
+                return Err(RequestError::ReservedVariable { found: clip(name) });
+            }
+        }
+        if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {
+            return Err(RequestError::DuplicateVariable { found: clip(name) });
+        }
+        let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+        match texts.into_iter().find(|text| text.contains('\0')) {
+            Some(text) => Err(RequestError::NulByte { found: clip(text) }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Compute, ResponseFormat,
+        capacity::{MAX_OUTPUT_BYTES, max_output_bytes},
+        config, request,
+    };
+
+    fn check(change: impl FnOnce(&mut ExecutionRequest)) -> Result<(), RequestError> {
+        let mut request = request::sample();
+        change(&mut request);
+        request.validate(&config::sample())
+    }
+
+    /// A request that allows nothing but an output.
+    fn asked(format: ResponseFormat, output_bytes: u32) -> ExecutionRequest {
+        let mut asked = request::sample();
+        asked.response_format = format;
+        asked.limits.output_bytes = output_bytes;
+        asked.limits.journal_bytes = 0;
+        asked.limits.storage_reads = 0;
+        asked.limits.storage_writes = 0;
+        asked
+    }
+
+    #[test]
+    fn the_sample_is_valid_and_bounds_name_what_was_found() {
+        assert_eq!(check(|_| ()), Ok(()));
+        let error = check(|r| r.limits.memory_bytes = u64::MAX).unwrap_err();
+        assert!(matches!(
+            error,
+            RequestError::AboveBound { which: Limit::MemoryBytes, found: u64::MAX, .. }
+        ));
+        assert!(
+            error.to_string().starts_with("memory_bytes is 18446744073709551615, more than the ")
+        );
+        assert_eq!(check(|r| r.approvals = 0), Err(RequestError::Zero { which: Limit::Approvals }));
+        assert_eq!(
+            check(|r| r.limits.compute = Compute::Gas(0)),
+            Err(RequestError::Zero { which: Limit::Compute })
+        );
+    }
+
+    #[test]
+    fn a_callers_variables_cannot_shadow_the_systems() {
+        let var = |name: &str| vec![(name.to_owned(), "x".to_owned())];
+        for name in ["TZ", "LANG", "OUTLAYER_RANDOM_SEED", "OUTLAYER_"] {
+            assert_eq!(
+                check(|r| r.env = var(name)),
+                Err(RequestError::ReservedVariable { found: name.to_owned() })
+            );
+        }
+        assert_eq!(
+            check(|r| r.env = var("A=B")),
+            Err(RequestError::VariableName { found: "A=B".to_owned() })
+        );
+        assert_eq!(
+            check(|r| r.env = var("A\0B")),
+            Err(RequestError::NulByte { found: "A\0B".to_owned() })
+        );
+        assert_eq!(
+            check(|r| r.env = [var("A"), var("A")].concat()),
+            Err(RequestError::DuplicateVariable { found: "A".to_owned() })
+        );
+    }
+
+    #[test]
+    fn only_web_addresses_name_code() {
+        let error = check(|r| r.code.url = Some("file:///etc/passwd".to_owned())).unwrap_err();
+        assert_eq!(error, RequestError::UrlScheme { found: "file:///etc/passwd".to_owned() });
+    }
+
+    #[test]
+    fn the_largest_output_is_accepted_and_one_byte_more_is_not() {
+        for format in [ResponseFormat::Json, ResponseFormat::Borsh] {
+            let max = max_output_bytes(format);
+            assert_eq!(asked(format, max).validate(&config::sample()), Ok(()));
+            let refused = RequestError::AboveBound {
+                which: Limit::OutputBytes,
+                found: u64::from(max) + 1,
+                max: max.into(),
+            };
+            assert_eq!(asked(format, max + 1).validate_capacity(), Err(refused));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_together_must_fit() {
+        let mut largest = asked(ResponseFormat::Borsh, MAX_OUTPUT_BYTES);
+        largest.input = vec![0; 100_000].into();
+        let found = proof_bytes(&largest);
+        assert_eq!(
+            largest.validate_capacity(),
+            Err(RequestError::Settlement { found, max: MAX_PROOF_BYTES })
+        );
+        largest.limits.output_bytes -= 100_000;
+        assert_eq!(largest.validate_capacity(), Ok(()));
+        largest.limits.storage_writes = 1;
+        assert!(largest.validate_capacity().is_err());
+    }
+}
