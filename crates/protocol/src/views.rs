@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_view_that_contradicts_itself_fails_its_check() {
-        let request = crate::machine::sample();
+        let request = crate::live_request::sample();
         let contract_id = request.context.contract_id.clone();
         let view = RequestView { request, input: crate::request::sample().input };
         assert_eq!(view.check(&contract_id), Ok(()));
