@@ -47,7 +47,7 @@ fn names(cell: &str) -> Names {
 struct Packages {
     /// Names of the workspace's packages, and the folder of each.
     members: BTreeMap<String, String>,
-    /// What each package depends on when it is built for use: neither its tests nor its build script.
+    /// What each package depends on when it is built for use, without its tests and build script.
     normal: BTreeMap<String, Names>,
 }
 

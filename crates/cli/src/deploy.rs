@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_client::{At, CallOutcome, Contract, KeyFile, Node, NodeConfig, SigningAccount};
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{AccountId, Config, NearToken, views::ConfigView};
+use outlayer_protocol::{AccountId, Config, NearToken, methods, views::ConfigView};
 use serde_json::json;
 
 use crate::{network::block_on, print};
@@ -53,13 +53,14 @@ impl DeployArgs {
 
         let deployed: ConfigView = block_on(async move {
             let new = serde_json::to_vec(&json!({ "owner_id": owner_id, "config": config }))?;
-            succeeded("deploy", account.deploy(code, "new", new, GAS).await?)?;
+            succeeded("deploy", account.deploy(code, methods::NEW, new, GAS).await?)?;
             for worker_id in workers {
                 let args = json!({ "worker_id": worker_id, "metadata": null });
                 let args = serde_json::to_vec(&args)?;
                 let nothing = NearToken::from_yoctonear(0);
-                let register = account.call(account.id(), "register_worker", args, GAS, nothing);
-                succeeded("register_worker", register.await?)?;
+                let register =
+                    account.call(account.id(), methods::REGISTER_WORKER, args, GAS, nothing);
+                succeeded(methods::REGISTER_WORKER, register.await?)?;
             }
             Ok(contract.config(At::Optimistic).await?)
         })?;

@@ -1,7 +1,7 @@
 //! The OutLayer contract's views, with typed results.
 
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId,
+    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId, methods,
     views::{
         CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView,
         WorkerView,
@@ -83,7 +83,7 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<RequestView>, ChainError> {
-        self.view("get_request", json!({ "request_id": request_id }), at).await
+        self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
     }
 
     /// The live requests, at most `most` of them.
@@ -91,7 +91,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn all_pending(&self, most: usize, at: At) -> Result<Vec<PendingView>, ChainError> {
-        self.list("list_pending", most, at).await
+        self.list(methods::LIST_PENDING, most, at).await
     }
 
     /// A value in an account's namespace, or `None` when the key is absent.
@@ -105,7 +105,7 @@ impl Contract {
         at: At,
     ) -> Result<Option<Vec<u8>>, ChainError> {
         let args = json!({ "account_id": account_id, "key": Bytes::from(key) });
-        let value: Option<Bytes> = self.view("storage_get", args, at).await?;
+        let value: Option<Bytes> = self.view(methods::STORAGE_GET, args, at).await?;
         Ok(value.map(|value| value.0))
     }
 
@@ -119,7 +119,7 @@ impl Contract {
         hash: &Hash32,
         at: At,
     ) -> Result<Option<CodeInfoView>, ChainError> {
-        self.view("get_code_info", json!({ "hash": hash }), at).await
+        self.view(methods::GET_CODE_INFO, json!({ "hash": hash }), at).await
     }
 
     /// At most `limit` bytes of published code from `offset` on, or `None` when it is not
@@ -135,7 +135,7 @@ impl Contract {
         at: At,
     ) -> Result<Option<Vec<u8>>, ChainError> {
         let args = json!({ "hash": hash, "offset": offset, "limit": limit });
-        let part: Option<Bytes> = self.view("get_code", args, at).await?;
+        let part: Option<Bytes> = self.view(methods::GET_CODE, args, at).await?;
         Ok(part.map(|part| part.0))
     }
 
@@ -144,7 +144,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn config(&self, at: At) -> Result<ConfigView, ChainError> {
-        self.view("get_config", json!({}), at).await
+        self.view(methods::GET_CONFIG, json!({}), at).await
     }
 
     /// The money that the contract holds, by purpose.
@@ -152,7 +152,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn funds(&self, at: At) -> Result<FundsView, ChainError> {
-        self.view("get_funds", json!({}), at).await
+        self.view(methods::GET_FUNDS, json!({}), at).await
     }
 
     /// The refunds to an account that bounced and that it can claim.
@@ -160,7 +160,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn claimable(&self, account_id: &AccountId, at: At) -> Result<NearToken, ChainError> {
-        self.view("get_claimable", json!({ "account_id": account_id }), at).await
+        self.view(methods::GET_CLAIMABLE, json!({ "account_id": account_id }), at).await
     }
 
     /// A registered worker, or `None` when the account is not registered.
@@ -172,7 +172,7 @@ impl Contract {
         worker_id: &AccountId,
         at: At,
     ) -> Result<Option<WorkerView>, ChainError> {
-        self.view("get_worker", json!({ "worker_id": worker_id }), at).await
+        self.view(methods::GET_WORKER, json!({ "worker_id": worker_id }), at).await
     }
 
     /// The registered workers, at most `most` of them.
@@ -180,7 +180,7 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn workers(&self, most: usize, at: At) -> Result<Vec<WorkerView>, ChainError> {
-        self.list("list_workers", most, at).await
+        self.list(methods::LIST_WORKERS, most, at).await
     }
 
     /// What a request must attach.
@@ -194,8 +194,11 @@ impl Contract {
     ) -> Result<CostView, ChainError> {
         let args =
             serde_json::to_value(RequestArgs { request: request.clone() }).map_err(|error| {
-                ChainError::Malformed { method: "estimate_cost".into(), reason: error.to_string() }
+                ChainError::Malformed {
+                    method: methods::ESTIMATE_COST.into(),
+                    reason: error.to_string(),
+                }
             })?;
-        self.view("estimate_cost", args, at).await
+        self.view(methods::ESTIMATE_COST, args, at).await
     }
 }

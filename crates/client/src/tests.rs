@@ -7,7 +7,7 @@ use std::sync::{
 
 use near_crypto::KeyType;
 use near_primitives::transaction::SignedTransaction;
-use outlayer_protocol::{Bytes, NearToken, RequestId};
+use outlayer_protocol::{Bytes, NearToken, RequestId, methods};
 use serde_json::{Value, json};
 
 use super::*;
@@ -162,7 +162,9 @@ fn account(node: &FakeNode) -> SigningAccount {
 async fn call(account: &SigningAccount, id: RequestId) -> Result<CallOutcome, SendError> {
     let contract = CONTRACT.parse().unwrap();
     let args = borsh::to_vec(&id).unwrap();
-    account.call(&contract, "resolve_execution", args, 1_000, NearToken::from_yoctonear(0)).await
+    account
+        .call(&contract, methods::RESOLVE_EXECUTION, args, 1_000, NearToken::from_yoctonear(0))
+        .await
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use outlayer_client::{
     At,
     testing::{Answer, FakeNode, view_result},
 };
-use outlayer_protocol::{Bytes, CodeRef, Hash32};
+use outlayer_protocol::{Bytes, CodeRef, Hash32, methods};
 use serde_json::json;
 
 use super::*;
@@ -32,14 +32,14 @@ async fn publisher(bytes: &'static [u8]) -> FakeNode {
             return Answer::Http(200, bytes.to_vec());
         }
         match params["method_name"].as_str() {
-            Some("get_code_info") => {
+            Some(methods::GET_CODE_INFO) => {
                 let length = bytes.len();
                 view_result(&json!({
                     "hash": Hash32::of(CODE), "publisher_id": "p.near",
                     "total_bytes": length, "published_bytes": length
                 }))
             }
-            Some("get_code") => view_result(&json!(Bytes::from(bytes))),
+            Some(methods::GET_CODE) => view_result(&json!(Bytes::from(bytes))),
             other => panic!("unexpected view {other:?}"),
         }
     })
@@ -124,7 +124,7 @@ async fn a_download_is_verified_bounded_and_kept_off_private_networks() {
 async fn code_that_is_not_published_completely_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let node = FakeNode::start(|_, params| match params["method_name"].as_str() {
-        Some("get_code_info") => view_result(&json!({
+        Some(methods::GET_CODE_INFO) => view_result(&json!({
             "hash": Hash32::of(CODE), "publisher_id": "p.near",
             "total_bytes": 13, "published_bytes": 5
         })),

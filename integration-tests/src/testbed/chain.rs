@@ -14,6 +14,7 @@ use near_workspaces::{
 use outlayer_protocol::{
     RequestId, Settlement,
     events::Event,
+    methods,
     views::{FundsView, PendingView, RequestView},
 };
 use serde_json::json;
@@ -65,8 +66,10 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingView>> {
-        let view =
-            self.contract.view("list_pending").args_json(json!({ "from_index": 0, "limit": 100 }));
+        let view = self
+            .contract
+            .view(methods::LIST_PENDING)
+            .args_json(json!({ "from_index": 0, "limit": 100 }));
         Ok(view.await?.json()?)
     }
 
@@ -77,7 +80,7 @@ impl Testbed {
     pub async fn live(&self, request_id: RequestId) -> Result<Option<RequestView>> {
         Ok(self
             .contract
-            .view("get_request")
+            .view(methods::GET_REQUEST)
             .args_json(json!({ "request_id": request_id }))
             .await?
             .json()?)
@@ -108,7 +111,7 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn funds(&self) -> Result<FundsView> {
-        Ok(self.contract.view("get_funds").await?.json()?)
+        Ok(self.contract.view(methods::GET_FUNDS).await?.json()?)
     }
 
     /// An account's balance, yoctoNEAR.

@@ -13,7 +13,7 @@ use near_workspaces::{
     types::{Gas, NearToken},
 };
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{Config, ExecutionRequest, Hash32, views::CostView};
+use outlayer_protocol::{Config, ExecutionRequest, Hash32, methods, views::CostView};
 use serde_json::json;
 
 use crate::{artifacts, node};
@@ -54,8 +54,9 @@ impl Testbed {
     pub async fn on(node: Worker<Sandbox>) -> Result<Self> {
         let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-        let init =
-            contract.call("new").args_json(json!({ "owner_id": contract.id(), "config": config }));
+        let init = contract
+            .call(methods::NEW)
+            .args_json(json!({ "owner_id": contract.id(), "config": config }));
         init.max_gas().transact().await?.into_result().context("new")?;
 
         let dapp = node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
@@ -78,9 +79,9 @@ impl Testbed {
     pub async fn register_worker(&self, worker_id: &AccountId) -> Result<()> {
         let call = self
             .contract
-            .call("register_worker")
+            .call(methods::REGISTER_WORKER)
             .args_json(json!({ "worker_id": worker_id, "metadata": null }));
-        call.max_gas().transact().await?.into_result().context("register_worker")?;
+        call.max_gas().transact().await?.into_result().context(methods::REGISTER_WORKER)?;
         Ok(())
     }
 
@@ -95,9 +96,9 @@ impl Testbed {
         for (index, part) in code.chunks(PART).enumerate() {
             let offset = u32::try_from(index * PART)?;
             let deposit = NearToken::from_millinear(u128::try_from(part.len())? / 90 + 100);
-            let call = self.contract.as_account().call(self.contract.id(), "publish_code");
+            let call = self.contract.as_account().call(self.contract.id(), methods::PUBLISH_CODE);
             let call = call.args_borsh((hash, total, offset, part.to_vec())).deposit(deposit);
-            call.max_gas().transact().await?.into_result().context("publish_code")?;
+            call.max_gas().transact().await?.into_result().context(methods::PUBLISH_CODE)?;
         }
         Ok(hash)
     }
@@ -115,11 +116,11 @@ impl Testbed {
     /// # Errors
     /// When the contract refuses.
     pub async fn pay_for_storage(&self) -> Result<()> {
-        let call = self.worker.call(self.contract.id(), "storage_deposit");
+        let call = self.worker.call(self.contract.id(), methods::STORAGE_DEPOSIT);
         let call = call
             .args_json(json!({ "account_id": self.dapp.id() }))
             .deposit(NearToken::from_near(1));
-        call.max_gas().transact().await?.into_result().context("storage_deposit")?;
+        call.max_gas().transact().await?.into_result().context(methods::STORAGE_DEPOSIT)?;
         Ok(())
     }
 
@@ -130,7 +131,7 @@ impl Testbed {
     pub async fn estimate(&self, request: &ExecutionRequest) -> Result<CostView> {
         Ok(self
             .contract
-            .view("estimate_cost")
+            .view(methods::ESTIMATE_COST)
             .args_json(json!({ "request": request }))
             .await?
             .json()?)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
 use outlayer_executor::{Executor, ExecutorConfig, Job, SnapshotError};
-use outlayer_protocol::{Bytes, ExecutionResponse, RequestId};
+use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, methods};
 use outlayer_worker::{Worker as Server, WorkerConfig};
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -86,7 +86,7 @@ impl Testbed {
             .with_context(|| format!("request {request_id} is not live"))?;
         let code: Option<Bytes> = self
             .contract
-            .view("get_code")
+            .view(methods::GET_CODE)
             .args_json(json!({ "hash": live.request.code.hash, "offset": 0, "limit": u32::MAX }))
             .await?
             .json()?;
@@ -115,7 +115,8 @@ impl Testbed {
         account: &Account,
         response: &ExecutionResponse,
     ) -> Result<ExecutionFinalResult> {
-        let call = account.call(self.contract.id(), "resolve_execution").args_borsh(response);
+        let call =
+            account.call(self.contract.id(), methods::RESOLVE_EXECUTION).args_borsh(response);
         Ok(call.gas(DAPP_GAS).transact().await?)
     }
 }
@@ -123,6 +124,6 @@ impl Testbed {
 /// A value of a namespace as it is now.
 async fn stored(contract: &Contract, namespace: &AccountId, key: &[u8]) -> Result<Option<Vec<u8>>> {
     let args = json!({ "account_id": namespace, "key": Bytes::from(key) });
-    let value: Option<Bytes> = contract.view("storage_get").args_json(args).await?.json()?;
+    let value: Option<Bytes> = contract.view(methods::STORAGE_GET).args_json(args).await?.json()?;
     Ok(value.map(|bytes| bytes.0))
 }

@@ -12,7 +12,7 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
-    config::Prices, events::Event, record::commitment, views::WorkerView,
+    config::Prices, events::Event, methods, record::commitment, views::WorkerView,
 };
 
 use crate::common::{NOTHING, refusal};
@@ -39,7 +39,7 @@ async fn commit(
     commitment: Hash32,
 ) -> Result<ExecutionFinalResult> {
     let args = serde_json::json!({ "request_id": request_id, "commitment": commitment });
-    let call = worker.call(testbed.contract.id(), "commit_execution");
+    let call = worker.call(testbed.contract.id(), methods::COMMIT_EXECUTION);
     Ok(call.args_json(args).gas(DAPP_GAS).transact().await?)
 }
 
@@ -60,7 +60,7 @@ fn lie(truth: &ExecutionResponse, output: &str) -> ExecutionResponse {
 async fn view(testbed: &Testbed, worker: &AccountId) -> Result<WorkerView> {
     let args = serde_json::json!({ "worker_id": worker });
     let view: Option<WorkerView> =
-        testbed.contract.view("get_worker").args_json(args).await?.json()?;
+        testbed.contract.view(methods::GET_WORKER).args_json(args).await?.json()?;
     view.context("registered")
 }
 
@@ -187,7 +187,7 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     for id in [worker.id(), other.id()] {
         assert_eq!(view(&testbed, id).await?.settled, 1);
     }
-    let withdrawn = worker.call(contract.id(), "withdraw_earnings").args_json(()).max_gas();
+    let withdrawn = worker.call(contract.id(), methods::WITHDRAW_EARNINGS).args_json(()).max_gas();
     assert!(withdrawn.transact().await?.is_success());
     Ok(())
 }

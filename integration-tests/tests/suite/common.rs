@@ -5,7 +5,7 @@ use near_workspaces::{
     Account, operations::TransactionStatus, result::ExecutionFinalResult, types::Gas,
 };
 use outlayer_integration_tests::Testbed;
-use outlayer_protocol::{CodeRef, ExecutionRequest, Hash32, NearToken, ResourceLimits};
+use outlayer_protocol::{CodeRef, ExecutionRequest, Hash32, NearToken, ResourceLimits, methods};
 use serde_json::json;
 
 pub(crate) const NOTHING: NearToken = NearToken::from_yoctonear(0);
@@ -51,7 +51,7 @@ pub(crate) async fn request_directly(
 ) -> Result<TransactionStatus> {
     let deposit = testbed.estimate(request).await?.total;
     let call = caller
-        .call(testbed.contract.id(), "request_execution")
+        .call(testbed.contract.id(), methods::REQUEST_EXECUTION)
         .args_json(json!({ "request": request }))
         .deposit(deposit);
     Ok(call.gas(Gas::from_gas(gas)).transact_async().await?)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{Account, Contract, types::NearToken};
 use outlayer_integration_tests::{Testbed, artifacts, testbed::DAPP_GAS};
-use outlayer_protocol::{Bytes, ExecutionRequest};
+use outlayer_protocol::{Bytes, ExecutionRequest, methods};
 use serde_json::{Value, json};
 
 async fn deploy(testbed: &Testbed, name: &str, init: Value) -> Result<Contract> {
@@ -23,7 +23,7 @@ async fn cost(testbed: &Testbed, dapp: &Contract, args: Value) -> Result<NearTok
 async fn cancel(testbed: &Testbed, payer: &Account) -> Result<()> {
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let call = payer
-        .call(testbed.contract.id(), "cancel_execution")
+        .call(testbed.contract.id(), methods::CANCEL_EXECUTION)
         .args_json(json!({ "request_id": request_id }))
         .max_gas();
     call.transact().await?.into_result()?;
@@ -154,7 +154,7 @@ async fn a_counter_in_outlayers_storage_counts_increments_in_flight_at_once() ->
     let unpaid = result(increment().await?).await?;
     assert_eq!(unpaid, json!({ "failed": "storage_exhausted" }));
     let pay = user
-        .call(testbed.contract.id(), "storage_deposit")
+        .call(testbed.contract.id(), methods::STORAGE_DEPOSIT)
         .args_json(json!({ "account_id": counter.id() }))
         .deposit(NearToken::from_millinear(50))
         .max_gas();
@@ -175,7 +175,7 @@ async fn a_counter_in_outlayers_storage_counts_increments_in_flight_at_once() ->
     assert_eq!(latest, 3);
     let key = json!({ "account_id": counter.id(), "key": Bytes::from("counter") });
     let stored: Option<Bytes> =
-        testbed.contract.view("storage_get").args_json(key).await?.json()?;
+        testbed.contract.view(methods::STORAGE_GET).args_json(key).await?.json()?;
     assert_eq!(stored, Some("3".into()));
     serving.stop().await
 }

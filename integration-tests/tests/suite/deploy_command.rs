@@ -4,7 +4,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::{artifacts, node};
-use outlayer_protocol::views::{ConfigView, WorkerView};
+use outlayer_protocol::{
+    methods,
+    views::{ConfigView, WorkerView},
+};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,9 +43,10 @@ async fn the_command_deploys_initialises_and_registers_workers() -> Result<()> {
     let said: Value = serde_json::from_slice(&output.stdout).context("JSON")?;
     assert_eq!(said["contract_id"], account.id().as_str());
 
-    let config: ConfigView = node.view(account.id(), "get_config").await?.json()?;
+    let config: ConfigView = node.view(account.id(), methods::GET_CONFIG).await?.json()?;
     assert_eq!((&config.owner_id, config.paused), (account.id(), false));
-    let view = node.view(account.id(), "get_worker").args_json(json!({ "worker_id": worker.id() }));
+    let view =
+        node.view(account.id(), methods::GET_WORKER).args_json(json!({ "worker_id": worker.id() }));
     let registered: Option<WorkerView> = view.await?.json()?;
     assert_eq!(registered.context("registered")?.worker_id, *worker.id());
     Ok(())

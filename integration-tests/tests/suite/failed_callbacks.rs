@@ -7,7 +7,7 @@ use outlayer_integration_tests::{
     guests::request,
     testbed::{DAPP_GAS, events, settlement},
 };
-use outlayer_protocol::{ExecutionRequest, events::Event};
+use outlayer_protocol::{ExecutionRequest, events::Event, methods};
 use serde_json::json;
 
 use crate::common::{NOTHING, refusal, unanswerable};
@@ -82,7 +82,7 @@ async fn what_a_callback_left_that_ran_out_of_gas_anyone_sweeps() -> Result<()> 
     assert_eq!(testbed.funds().await?.deposits, funds.deposits.saturating_add(deposit));
 
     let sweep = async || -> Result<ExecutionFinalResult> {
-        let call = stranger.call(testbed.contract.id(), "sweep_expired");
+        let call = stranger.call(testbed.contract.id(), methods::SWEEP_EXPIRED);
         let call = call.args_json(json!({ "request_id": request_id }));
         Ok(call.gas(DAPP_GAS).transact().await?)
     };

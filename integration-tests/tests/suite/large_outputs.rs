@@ -17,6 +17,7 @@ use outlayer_protocol::{
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES, MAX_PROOF_BYTES, proof_bytes},
     events::Event,
     limits::MAX_KEY_BYTES,
+    methods,
     upload::TURN_BLOCKS,
 };
 use outlayer_worker::{Stage, WorkerConfig};
@@ -49,7 +50,7 @@ async fn ask(
     request: &ExecutionRequest,
 ) -> Result<TransactionStatus> {
     let args = json!({ "request": request });
-    let gas: Value = testbed.contract.view("estimate_gas").args_json(args).await?.json()?;
+    let gas: Value = testbed.contract.view(methods::ESTIMATE_GAS).args_json(args).await?.json()?;
     let args = json!({ "request": request, "gas": gas, "callback_gas": CALLBACK_GAS.to_string() });
     let call = caller.call(testbed.dapp.id(), "ask_and_hash").args_json(args);
     let call = call.deposit(testbed.estimate(request).await?.total);
@@ -170,13 +171,13 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
     let testbed = Testbed::start().await?;
     let caller = testbed.node.dev_create_account().await?;
     let contract = testbed.contract.id();
-    let deposit = caller.call(contract, "storage_deposit").args_json(json!({}));
+    let deposit = caller.call(contract, methods::STORAGE_DEPOSIT).args_json(json!({}));
     deposit.deposit(NearToken::from_near(20)).max_gas().transact().await?.into_result()?;
     let value = Bytes(vec![b'v'; (1 << 20) / VALUES as usize]);
     let key = |n: u32| Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat());
     for n in 0..VALUES {
         let args = json!({ "key": key(n), "value": value });
-        let set = caller.call(contract, "storage_set").args_json(args);
+        let set = caller.call(contract, methods::STORAGE_SET).args_json(args);
         set.max_gas().transact().await?.into_result()?;
     }
 
@@ -201,7 +202,8 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
     let refused = testbed.estimate(&more).await.err().context("more than can be read")?;
     assert!(format!("{refused:?}").contains("a receipt of NEAR may read 4000000"), "{refused:?}");
 
-    let call = caller.call(contract, "request_execution").args_json(json!({ "request": request }));
+    let call =
+        caller.call(contract, methods::REQUEST_EXECUTION).args_json(json!({ "request": request }));
     let asked = call.deposit(total).gas(MAX_GAS).transact_async().await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let response = ExecutionResponse {
@@ -249,7 +251,7 @@ async fn send(
         offset: u32::try_from(range.start)?,
         bytes: whole[range].into(),
     };
-    let call = account.call(testbed.contract.id(), "stage_response").args_borsh(part);
+    let call = account.call(testbed.contract.id(), methods::STAGE_RESPONSE).args_borsh(part);
     Ok(call.gas(MAX_GAS).transact().await?)
 }
 
@@ -319,7 +321,7 @@ async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_r
     // The other worker commits first, and the one that serves commits after it.
     let hash = outlayer_protocol::record::commitment(&digest, other.id());
     let args = json!({ "request_id": request_id, "commitment": hash });
-    let commit = other.call(testbed.contract.id(), "commit_execution").args_json(args);
+    let commit = other.call(testbed.contract.id(), methods::COMMIT_EXECUTION).args_json(args);
     commit.max_gas().transact().await?.into_result()?;
     let serving = testbed.serve()?;
     // The other worker sends its first part as soon as two have committed, and nothing after that.

@@ -11,7 +11,7 @@ use outlayer_integration_tests::{
     testbed::{DAPP_GAS, MAX_GAS, events},
 };
 use outlayer_protocol::{
-    ExecutionRequest, NearToken, Outcome, ResourceLimits, Settlement, events::Event,
+    ExecutionRequest, NearToken, Outcome, ResourceLimits, Settlement, events::Event, methods,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::common::{NOTHING, refusal};
 
 async fn claimable(testbed: &Testbed, account_id: &AccountId) -> Result<NearToken> {
     let args = json!({ "account_id": account_id });
-    Ok(testbed.contract.view("get_claimable").args_json(args).await?.json()?)
+    Ok(testbed.contract.view(methods::GET_CLAIMABLE).args_json(args).await?.json()?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,16 +85,20 @@ async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<(
 
     let payer = create().await?;
     let before = testbed.balance(&payer_id).await?;
-    let claim =
-        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
+    let claim = payer
+        .call(testbed.contract.id(), methods::CLAIM)
+        .args_json(json!({}))
+        .gas(Gas::from_tgas(30));
     let claimed: NearToken = claim.transact().await?.into_result()?.json()?;
     assert_eq!((claimed, claimable(&testbed, &payer_id).await?), (settled.refund, NOTHING));
     // The claim cost far less than it brought.
     let after = testbed.balance(&payer_id).await?;
     let (won, refund) = (after.saturating_sub(before), settled.refund.as_yoctonear());
     assert!(won > refund / 2 && won < refund, "{won} of {refund}");
-    let again =
-        payer.call(testbed.contract.id(), "claim").args_json(json!({})).gas(Gas::from_tgas(30));
+    let again = payer
+        .call(testbed.contract.id(), methods::CLAIM)
+        .args_json(json!({}))
+        .gas(Gas::from_tgas(30));
     assert!(refusal(again.transact().await?).contains("nothing is due"));
     Ok(())
 }
@@ -126,13 +130,13 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     let estimate = async |request: &ExecutionRequest| -> Result<u64> {
         let args = json!({ "request": request });
         let gas: serde_json::Value =
-            testbed.contract.view("estimate_gas").args_json(args).await?.json()?;
+            testbed.contract.view(methods::ESTIMATE_GAS).args_json(args).await?.json()?;
         gas.as_u64().or_else(|| gas.as_str().and_then(|text| text.parse().ok())).context("gas")
     };
     let gas = estimate(&asked_for).await?;
     let named = ExecutionRequest { refund_to: Some(friend.id().clone()), ..asked_for.clone() };
     assert!(estimate(&named).await? + 7_000_000_000_000 < gas);
-    let call = user.call(testbed.contract.id(), "request_execution");
+    let call = user.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call
         .args_json(json!({ "request": asked_for }))
         .deposit(testbed.estimate(&asked_for).await?.total)
@@ -151,7 +155,7 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     let id: String = public.key_data().iter().map(|byte| format!("{byte:02x}")).collect();
     let payer: AccountId = id.parse()?;
     let asked_for = ExecutionRequest { refund_to: Some(payer.clone()), ..asked_for };
-    let call = friend.call(testbed.contract.id(), "request_execution");
+    let call = friend.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call
         .args_json(json!({ "request": asked_for }))
         .deposit(NearToken::from_near(1))

@@ -9,7 +9,7 @@ use outlayer_integration_tests::{
     testbed::{DAPP_GAS, MAX_GAS, events},
 };
 use outlayer_protocol::{
-    Config, ExecutionRequest, Hash32, NearToken, Outcome, Settlement, events::Event,
+    Config, ExecutionRequest, Hash32, NearToken, Outcome, Settlement, events::Event, methods,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::common::{refusal, request_directly, small, unanswerable};
 async fn estimated_gas(testbed: &Testbed, request: &ExecutionRequest) -> Result<u64> {
     let gas: Value = testbed
         .contract
-        .view("estimate_gas")
+        .view(methods::ESTIMATE_GAS)
         .args_json(json!({ "request": request }))
         .await?
         .json()?;
@@ -53,8 +53,10 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
     // A worker that attaches too little gas changes nothing, and may try again.
     let response = testbed.execute(request_id).await?;
     let submit = async |gas: Gas| -> Result<ExecutionFinalResult> {
-        let call =
-            testbed.worker.call(testbed.contract.id(), "resolve_execution").args_borsh(&response);
+        let call = testbed
+            .worker
+            .call(testbed.contract.id(), methods::RESOLVE_EXECUTION)
+            .args_borsh(&response);
         Ok(call.gas(gas).transact().await?)
     };
     let before = testbed.live(request_id).await?;
@@ -77,7 +79,8 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
     let caller = testbed.node.dev_create_account().await?;
     let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     config.bounds.input_bytes = u32::try_from(BYTES)?;
-    let set = testbed.contract.call("set_config").args_json(json!({ "config": config })).max_gas();
+    let set =
+        testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config })).max_gas();
     set.transact().await?.into_result()?;
     let serving = testbed.serve()?;
 
@@ -88,7 +91,7 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
         ..request(echo, input)
     };
     let call = caller
-        .call(testbed.contract.id(), "request_execution")
+        .call(testbed.contract.id(), methods::REQUEST_EXECUTION)
         .args_json(json!({ "request": asked_for }))
         .deposit(NearToken::from_near(30));
     let asked = call.gas(MAX_GAS).transact_async().await?;
@@ -109,7 +112,8 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     let caller = testbed.node.dev_create_account().await?;
     let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     config.bounds.url_bytes = 2_048;
-    let set = testbed.contract.call("set_config").args_json(json!({ "config": config })).max_gas();
+    let set =
+        testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config })).max_gas();
     set.transact().await?.into_result()?;
 
     // Each of these characters takes six bytes in JSON.
@@ -118,7 +122,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     asked_for.code.url = Some(url.clone());
     let asked = request_directly(&testbed, &caller, &asked_for, DAPP_GAS.as_gas()).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-    let cancel = caller.call(testbed.contract.id(), "cancel_execution");
+    let cancel = caller.call(testbed.contract.id(), methods::CANCEL_EXECUTION);
     let cancel = cancel.args_json(json!({ "request_id": request_id })).max_gas();
     cancel.transact().await?.into_result()?;
     let result = testbed.finished(asked).await?;
@@ -130,7 +134,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
 
     // A longer URL is refused, and it is the contract that refuses it, with the bound.
     asked_for.code.url = Some(format!("https://{}", "\u{1}".repeat(2_041)));
-    let call = caller.call(testbed.contract.id(), "request_execution");
+    let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call.args_json(json!({ "request": asked_for })).deposit(NearToken::from_near(1));
     let refused = refusal(call.gas(DAPP_GAS).transact().await?);
     assert!(refused.contains("url_bytes is 2049, more than the 2048"), "{refused}");

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use near_workspaces::{result::ExecutionFinalResult, types::NearToken};
 use outlayer_integration_tests::{Testbed, guests::request, testbed::DAPP_GAS};
-use outlayer_protocol::{ExecutionResponse, Outcome, views::FundsView};
+use outlayer_protocol::{ExecutionResponse, Outcome, methods, views::FundsView};
 
 /// What a refusal must not change: the contract's books, its balance, the bytes that it stores, the
 /// number of live requests.
@@ -126,7 +126,7 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         (&good, short, "attached"),
     ] {
         let before = state(&testbed).await?;
-        let call = caller.call(testbed.contract.id(), "request_execution");
+        let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
         let call = call
             .args_json(serde_json::json!({ "request": request }))
             .deposit(deposit)
@@ -134,7 +134,7 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         assert_refused(&testbed, call.transact().await?, before, expected).await?;
     }
     let before = state(&testbed).await?;
-    let call = caller.call(testbed.contract.id(), "request_execution");
+    let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call
         .args_json(serde_json::json!({ "request": { "code": 7 } }))
         .deposit(enough)

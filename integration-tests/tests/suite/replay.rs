@@ -10,7 +10,7 @@ use outlayer_integration_tests::{
     node,
     testbed::{events, settlement},
 };
-use outlayer_protocol::{ExecutionRecord, Hash32, Outcome, events::Event};
+use outlayer_protocol::{ExecutionRecord, Hash32, Outcome, events::Event, methods};
 use serde_json::{Value, json};
 
 /// Runs `outlayer replay` as a process of its own. Returns whether the digests match, and the
@@ -38,7 +38,7 @@ async fn replay(testbed: &Testbed, transaction: &str, signer: &str) -> Result<(b
 #[tokio::test(flavor = "multi_thread")]
 async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result<()> {
     let testbed = Testbed::start().await?;
-    let deposit = testbed.worker.call(testbed.contract.id(), "storage_deposit");
+    let deposit = testbed.worker.call(testbed.contract.id(), methods::STORAGE_DEPOSIT);
     let deposit = deposit
         .args_json(json!({ "account_id": testbed.dapp.id() }))
         .deposit(NearToken::from_near(1));

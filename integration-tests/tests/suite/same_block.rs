@@ -9,7 +9,7 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     Bytes, Compute, ExecutionRequest, ExecutionResponse, Hash32, Outcome, Settlement, Status,
-    events::Event,
+    events::Event, methods,
 };
 use serde_json::json;
 
@@ -24,7 +24,8 @@ async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
     for input in ["first", "second"] {
         let asked_for = ExecutionRequest { limits: small(), ..request(echo, input) };
         let deposit = testbed.estimate(&asked_for).await?.total;
-        let call = Function::new("request_execution").args_json(json!({ "request": asked_for }));
+        let call =
+            Function::new(methods::REQUEST_EXECUTION).args_json(json!({ "request": asked_for }));
         batch = batch.call(call.deposit(deposit).gas(Gas::from_tgas(100)));
     }
     let asked = batch.transact_async().await?;

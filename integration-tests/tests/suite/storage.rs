@@ -7,7 +7,7 @@ use near_workspaces::{
     types::{Gas, NearToken},
 };
 use outlayer_integration_tests::{Testbed, guests::request};
-use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome};
+use outlayer_protocol::{Bytes, ExecutionRequest, Hash32, Outcome, methods};
 use serde_json::{Value, json};
 
 use crate::common::NOTHING;
@@ -26,7 +26,7 @@ fn set(key: &str, value: &str) -> Value {
 
 async fn stored(testbed: &Testbed, key: &str) -> Result<Option<Bytes>> {
     let args = json!({ "account_id": testbed.dapp.id(), "key": Bytes::from(key) });
-    Ok(testbed.contract.view("storage_get").args_json(args).await?.json()?)
+    Ok(testbed.contract.view(methods::STORAGE_GET).args_json(args).await?.json()?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,9 +137,10 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     let view = async |method: &str, args: Value| -> Result<Value> {
         Ok(testbed.contract.view(method).args_json(args).await?.json()?)
     };
-    let balance_of = async || view("storage_balance_of", json!({ "account_id": owner.id() })).await;
+    let balance_of =
+        async || view(methods::STORAGE_BALANCE_OF, json!({ "account_id": owner.id() })).await;
     let funds = testbed.funds().await?;
-    let bounds = view("storage_balance_bounds", json!({})).await?;
+    let bounds = view(methods::STORAGE_BALANCE_BOUNDS, json!({})).await?;
     let min: u128 = bounds["min"].as_str().unwrap_or("amounts are texts").parse()?;
     assert_eq!(bounds["max"], Value::Null);
     assert_eq!(balance_of().await?, Value::Null);
@@ -147,7 +148,7 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     // Somebody else registers the account, and gets back what the registration does not cost.
     let near = NearToken::from_near(1);
     let register = json!({ "account_id": owner.id(), "registration_only": true });
-    let registered = call(&testbed, &friend, "storage_deposit", register, near).await?;
+    let registered = call(&testbed, &friend, methods::STORAGE_DEPOSIT, register, near).await?;
     let registered: Value = registered.into_result()?.json()?;
     assert_eq!(registered["total"], json!(min.to_string()));
     assert_eq!(balance_of().await?, registered);
@@ -157,31 +158,33 @@ async fn nep_145_speaks_json_as_the_standard_says() -> Result<()> {
     );
 
     let more = NearToken::from_millinear(100);
-    call(&testbed, &owner, "storage_deposit", json!({}), more).await?.into_result()?;
+    call(&testbed, &owner, methods::STORAGE_DEPOSIT, json!({}), more).await?.into_result()?;
     let set = json!({ "key": Bytes::from("k"), "value": Bytes::from("v") });
-    call(&testbed, &owner, "storage_set", set, NOTHING).await?.into_result()?;
+    call(&testbed, &owner, methods::STORAGE_SET, set, NOTHING).await?.into_result()?;
     let total = min + more.as_yoctonear();
     assert_eq!(balance_of().await?["total"], json!(total.to_string()));
 
     // These methods take money out, so they want one yoctoNEAR, which only a full-access key can
     // attach.
     for (method, args) in [
-        ("storage_withdraw", json!({ "amount": "1" })),
-        ("storage_unregister", json!({ "force": true })),
+        (methods::STORAGE_WITHDRAW, json!({ "amount": "1" })),
+        (methods::STORAGE_UNREGISTER, json!({ "force": true })),
     ] {
         let refused = call(&testbed, &owner, method, args, NOTHING).await?;
         let refused = format!("{:?}", refused.into_result().expect_err(method));
         assert!(refused.contains("expected exactly 1"), "{refused}");
     }
     let part =
-        call(&testbed, &owner, "storage_withdraw", json!({ "amount": "1000" }), ONE_YOCTO).await?;
+        call(&testbed, &owner, methods::STORAGE_WITHDRAW, json!({ "amount": "1000" }), ONE_YOCTO)
+            .await?;
     let part: Value = part.into_result()?.json()?;
     assert_eq!(part["total"], json!((total - 1_000).to_string()));
-    let refused = call(&testbed, &owner, "storage_unregister", json!({}), ONE_YOCTO).await?;
+    let refused = call(&testbed, &owner, methods::STORAGE_UNREGISTER, json!({}), ONE_YOCTO).await?;
     let refused = format!("{:?}", refused.into_result().expect_err("it has a key"));
     assert!(refused.contains("still stores 1 keys"), "{refused}");
     let closed =
-        call(&testbed, &owner, "storage_unregister", json!({ "force": true }), ONE_YOCTO).await?;
+        call(&testbed, &owner, methods::STORAGE_UNREGISTER, json!({ "force": true }), ONE_YOCTO)
+            .await?;
     assert!(closed.into_result()?.json::<bool>()?);
     assert_eq!(balance_of().await?, Value::Null);
     assert_eq!(testbed.funds().await?, funds);
@@ -196,7 +199,7 @@ async fn values_are_read_together_as_of_the_block_that_the_caller_names() -> Res
     for round in ["1", "2"] {
         for key in ["a", "b"] {
             let set = json!({ "key": Bytes::from(key), "value": Bytes::from(round) });
-            call(&testbed, &owner, "storage_set", set, NearToken::from_millinear(50))
+            call(&testbed, &owner, methods::STORAGE_SET, set, NearToken::from_millinear(50))
                 .await?
                 .into_result()?;
         }
@@ -205,12 +208,13 @@ async fn values_are_read_together_as_of_the_block_that_the_caller_names() -> Res
     let keys: Vec<Bytes> = ["a", "b", "absent"].map(Bytes::from).into();
     for (round, height) in ["1", "2"].into_iter().zip(heights) {
         let args = json!({ "account_id": owner.id(), "keys": keys });
-        let view = testbed.contract.view("storage_get_many").args_json(args);
+        let view = testbed.contract.view(methods::STORAGE_GET_MANY).args_json(args);
         let values: Vec<Option<Bytes>> = view.block_height(height).await?.json()?;
         assert_eq!(values, [Some(round.into()), Some(round.into()), None]);
     }
     let args = json!({ "account_id": owner.id(), "from_index": 0, "limit": 10 });
-    let listed: Vec<Bytes> = testbed.contract.view("storage_keys").args_json(args).await?.json()?;
+    let listed: Vec<Bytes> =
+        testbed.contract.view(methods::STORAGE_KEYS).args_json(args).await?.json()?;
     assert_eq!(listed, ["a".into(), "b".into()]);
     Ok(())
 }
@@ -226,7 +230,7 @@ async fn code_that_a_live_request_needs_stays_and_its_deposit_comes_back_afterwa
     let asked = testbed.ask(&caller, &request(echo, "stay")).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let delete = async |by: &Account| {
-        call(&testbed, by, "delete_code", json!({ "hash": echo }), NOTHING).await
+        call(&testbed, by, methods::DELETE_CODE, json!({ "hash": echo }), NOTHING).await
     };
     for (by, expected) in [(publisher, "1 live request"), (&caller, "publisher")] {
         let refused = format!("{:?}", delete(by).await?.into_result().expect_err(expected));
@@ -237,7 +241,7 @@ async fn code_that_a_live_request_needs_stays_and_its_deposit_comes_back_afterwa
     assert!(matches!(testbed.settlement(asked).await?.outcome, Outcome::Completed { .. }));
     delete(publisher).await?.into_result()?;
     assert_eq!(testbed.funds().await?.code, funds.code);
-    let info = testbed.contract.view("get_code_info").args_json(json!({ "hash": echo }));
+    let info = testbed.contract.view(methods::GET_CODE_INFO).args_json(json!({ "hash": echo }));
     assert_eq!(info.await?.json::<Value>()?, Value::Null);
     Ok(())
 }

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use near_workspaces::{Account, result::ExecutionFinalResult};
 use outlayer_integration_tests::{Testbed, guests::request, testbed::DAPP_GAS};
-use outlayer_protocol::{ExecutionRequest, NearToken, Outcome, views::FundsView};
+use outlayer_protocol::{ExecutionRequest, NearToken, Outcome, methods, views::FundsView};
 use serde_json::json;
 
 use crate::common::NOTHING;
@@ -76,7 +76,7 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     testbed.resolve(&testbed.worker, &response).await?.into_result()?;
     let settled = testbed.settlement(live).await?;
     assert_eq!(settled.outcome, Outcome::Completed { output: "poor".into() });
-    let withdraw = testbed.worker.call(testbed.contract.id(), "withdraw_earnings");
+    let withdraw = testbed.worker.call(testbed.contract.id(), methods::WITHDRAW_EARNINGS);
     withdraw.args_json(json!({})).max_gas().transact().await?.into_result()?;
     let (balance, bytes) = stake(&testbed).await?;
     assert!(balance >= bytes, "{balance} of {bytes}");
@@ -105,7 +105,7 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     let response = testbed.execute(request_id).await?;
     testbed.resolve(&testbed.worker, &response).await?.into_result()?;
     assert!(matches!(testbed.settlement(asked).await?.outcome, Outcome::Completed { .. }));
-    let withdraw = testbed.worker.call(testbed.contract.id(), "withdraw_earnings");
+    let withdraw = testbed.worker.call(testbed.contract.id(), methods::WITHDRAW_EARNINGS);
     withdraw.args_json(json!({})).max_gas().transact().await?.into_result()?;
     let funds = testbed.funds().await?;
     assert_eq!((funds.deposits, funds.earnings, funds.claimable), (NOTHING, NOTHING, NOTHING));

@@ -6,7 +6,7 @@ use outlayer_integration_tests::{
     guests::request,
     testbed::{events, settlement},
 };
-use outlayer_protocol::{Outcome, events::Event};
+use outlayer_protocol::{Outcome, events::Event, methods};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> Result<()> {
@@ -77,7 +77,7 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
 
     let cancel = serde_json::json!({ "request_id": request_id });
     let stranger = caller
-        .call(testbed.contract.id(), "cancel_execution")
+        .call(testbed.contract.id(), methods::CANCEL_EXECUTION)
         .args_json(&cancel)
         .max_gas()
         .transact()

@@ -6,7 +6,7 @@ use near_workspaces::{
     types::{AccessKey, KeyType, SecretKey},
 };
 use outlayer_integration_tests::{Testbed, guests::request};
-use outlayer_protocol::{NearToken, Outcome};
+use outlayer_protocol::{NearToken, Outcome, methods};
 use serde_json::json;
 
 use crate::common::{NOTHING, refusal};
@@ -20,7 +20,7 @@ async fn a_key_for_resolve_execution_alone_is_all_that_a_worker_needs() -> Resul
     let allowance = NearToken::from_near(1);
     let access = AccessKey::function_call_access(
         testbed.contract.id(),
-        &["resolve_execution"],
+        &[methods::RESOLVE_EXECUTION],
         Some(allowance),
     );
     let added = testbed.worker.batch(testbed.worker.id()).add_key(key.public_key(), access);
@@ -37,7 +37,7 @@ async fn a_key_for_resolve_execution_alone_is_all_that_a_worker_needs() -> Resul
 
     // Whoever steals it cannot take what the worker has earned.
     let stolen = limited
-        .call(testbed.contract.id(), "withdraw_earnings")
+        .call(testbed.contract.id(), methods::WITHDRAW_EARNINGS)
         .args_json(json!({}))
         .transact()
         .await;

@@ -10,8 +10,7 @@ use outlayer_integration_tests::{Testbed, guests::request, node, testbed::events
 use outlayer_protocol::{Outcome, events::Event};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_before_submission_and_started_again_settles_the_request_once() -> Result<()>
-{
+async fn a_worker_killed_before_it_submits_and_started_again_settles_once() -> Result<()> {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;

@@ -4,6 +4,7 @@ use outlayer_client::{At, Block, ChainError};
 use outlayer_protocol::{
     AccountId, Hash32, NearToken,
     machine::{LiveRequest, Phase},
+    methods,
     record::commitment,
 };
 use serde_json::json;
@@ -84,7 +85,7 @@ pub(super) async fn agree(
             return Ok(Agreement::Answered);
         }
         let height = services.height().await?;
-        if height > now.terms.deadline {
+        if now.is_expired(height) {
             return Ok(Agreement::Expired);
         }
         match own_commitment(&now, digest, me) {
@@ -138,12 +139,7 @@ fn own_commitment(request: &LiveRequest, digest: &Hash32, me: &AccountId) -> Own
     if !request.commitments.iter().any(|one| one.worker_id == *me) {
         return OwnCommitment::Absent;
     }
-    let agreeing: Vec<_> = request
-        .commitments
-        .iter()
-        .filter(|one| one.hash == commitment(digest, &one.worker_id))
-        .map(|one| &one.worker_id)
-        .collect();
+    let agreeing = request.supporters(digest);
     let place = agreeing.iter().position(|id| *id == me).unwrap_or(agreeing.len());
     OwnCommitment::Present { agreeing: agreeing.len(), place }
 }
@@ -161,7 +157,7 @@ async fn commit(
     let contract = services.contract.id();
     let called = services
         .account
-        .call(contract, "commit_execution", args, services.config.gas, nothing)
+        .call(contract, methods::COMMIT_EXECUTION, args, services.config.gas, nothing)
         .await?;
     match called.result {
         Ok(_) => {

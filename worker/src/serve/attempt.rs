@@ -5,6 +5,7 @@ use outlayer_executor::check_version;
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, NearToken, RequestId,
     machine::{LiveRequest, Phase},
+    methods,
     views::RequestView,
 };
 
@@ -54,7 +55,7 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
             return confirm(services, &view.request).await;
         }
         let height = services.height().await?;
-        if height > view.request.terms.deadline {
+        if view.request.is_expired(height) {
             return Ok(Done::Expired);
         }
         let response = execute(services, &view, tries).await?;
@@ -172,7 +173,9 @@ async fn submit(
         }
     } else {
         let account = &services.account;
-        account.call(contract.id(), "resolve_execution", body, services.config.gas, nothing).await?
+        account
+            .call(contract.id(), methods::RESOLVE_EXECUTION, body, services.config.gas, nothing)
+            .await?
     };
     match called.result {
         Ok(_) => {
@@ -208,7 +211,7 @@ async fn refused(
     if now.request.phase != Phase::Pending {
         return confirm(services, request).await.map(AfterExecution::Done);
     }
-    if services.height().await? > request.terms.deadline {
+    if request.is_expired(services.height().await?) {
         return Ok(AfterExecution::Done(Done::Expired));
     }
     match advice(&reason) {

@@ -29,7 +29,7 @@ pub(super) struct Me<'a> {
 
 /// Decides about a request when the chain is at `height`.
 pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decision {
-    if request.phase != "pending" || height > request.deadline {
+    if !request.is_open(height) {
         return Decision::Over;
     }
     if request.engine_version != me.engine {

@@ -10,7 +10,7 @@ use std::io;
 use outlayer_client::{At, CallOutcome};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, ExecutionResponse, NearToken, RefusalCode, ResponsePart,
-    machine::{LiveRequest, Phase},
+    machine::LiveRequest, methods,
 };
 
 use super::{Stage, error::ServeError, services::Services};
@@ -103,7 +103,7 @@ async fn next_part(services: &Services, whole: &ResponsePart) -> Result<NextPart
         return Ok(NextPart::Over);
     };
     let height = services.height().await?;
-    if request.phase != Phase::Pending || height > request.terms.deadline {
+    if !request.is_open(height) {
         return Ok(NextPart::Over);
     }
     Ok(place(&request, services.account.id(), whole, height))
@@ -125,6 +125,6 @@ async fn call(services: &Services, part: &ResponsePart) -> Result<CallOutcome, S
     let (contract, nothing) = (services.contract.id(), NearToken::from_yoctonear(0));
     Ok(services
         .account
-        .call(contract, "stage_response", args, services.config.gas, nothing)
+        .call(contract, methods::STAGE_RESPONSE, args, services.config.gas, nothing)
         .await?)
 }

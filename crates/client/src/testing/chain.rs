@@ -13,6 +13,7 @@ use near_primitives::{
 use outlayer_protocol::{
     Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
     machine::{Body, Delivery, Input, Phase, Step},
+    methods,
     storage::{StorageCheck, first_conflict},
     views::{PendingView, RequestView, WorkerView},
 };
@@ -100,7 +101,7 @@ impl Chain {
 
     fn view(&mut self, method: &str, args: &Value) -> Value {
         match method {
-            "list_pending" => {
+            methods::LIST_PENDING => {
                 json!(
                     self.live
                         .values()
@@ -108,7 +109,7 @@ impl Chain {
                         .collect::<Vec<_>>()
                 )
             }
-            "list_workers" => json!([WorkerView {
+            methods::LIST_WORKERS => json!([WorkerView {
                 worker_id: WORKER.parse().unwrap(),
                 earnings: NearToken::from_yoctonear(0),
                 settled: 0,
@@ -116,22 +117,22 @@ impl Chain {
                 suspended: false,
                 metadata: String::new(),
             }]),
-            "get_request" => {
+            methods::GET_REQUEST => {
                 let id = args["request_id"].as_u64().unwrap();
                 self.settle_when_due(id);
                 json!(self.live.get(&id))
             }
-            "get_code_info" => {
+            methods::GET_CODE_INFO => {
                 let hash = args["hash"].as_str().unwrap();
                 json!(self.codes.get(hash).map(|bytes| json!({
                     "hash": hash, "publisher_id": "p.near",
                     "total_bytes": bytes.len(), "published_bytes": bytes.len()
                 })))
             }
-            "get_code" => json!(
+            methods::GET_CODE => json!(
                 self.codes.get(args["hash"].as_str().unwrap()).map(|bytes| Bytes(bytes.clone()))
             ),
-            "storage_get" => {
+            methods::STORAGE_GET => {
                 let key: Bytes = serde_json::from_value(args["key"].clone()).unwrap();
                 json!(self.storage.get(&key.0).map(|value| Bytes(value.clone())))
             }
@@ -172,7 +173,7 @@ impl Chain {
         let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
             panic!("expected one call")
         };
-        assert_eq!(call.method_name, "resolve_execution");
+        assert_eq!(call.method_name, methods::RESOLVE_EXECUTION);
         let body: ExecutionResponse = borsh::from_slice(&call.args).unwrap();
         if let Some(hook) = self.before_resolve.take() {
             hook(self);

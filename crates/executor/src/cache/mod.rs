@@ -27,9 +27,9 @@ use outlayer_guest::Fault;
 use outlayer_protocol::{Hash32, Status};
 use wasmtime::{Engine, Module, component::Component};
 
+use self::seal::Trusted;
 use crate::error::Rejection;
 
-use self::seal::Trusted;
 pub(crate) use self::{
     disk::Disk, memory::MemoryCache, name::Names, probe::probe, touch::Touches, turns::Turns,
 };

@@ -14,7 +14,9 @@
   (func (type 1) (local f64 i64)
     (local.set 2 (f64.convert_i64_s (local.get 1)))
     (block (result i32)
-      (if (i32.eqz (local.get 0)) (then (return (i32.const 3))) (else (drop (f64.sqrt (local.get 2)))))
+      (if (i32.eqz (local.get 0))
+        (then (return (i32.const 3)))
+        (else (drop (f64.sqrt (local.get 2)))))
       (loop
         (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
         (br_if 0 (local.get 0)))

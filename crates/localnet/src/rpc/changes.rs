@@ -80,16 +80,18 @@ fn select(
         }),
         StateChangesRequestView::AllAccessKeyChanges { account_ids } => {
             each(account_ids, |wanted| {
-                StateChanges::from_access_key_changes(matching(
-                    &|key| matches!(key, TrieKey::AccessKey { account_id, .. } if account_id == wanted),
-                ))
+                StateChanges::from_access_key_changes(matching(&|key| match key {
+                    TrieKey::AccessKey { account_id, .. } => account_id == wanted,
+                    _ => false,
+                }))
             })
         }
         StateChangesRequestView::ContractCodeChanges { account_ids } => {
             each(account_ids, |wanted| {
-                StateChanges::from_contract_code_changes(matching(
-                    &|key| matches!(key, TrieKey::ContractCode { account_id } if account_id == wanted),
-                ))
+                StateChanges::from_contract_code_changes(matching(&|key| match key {
+                    TrieKey::ContractCode { account_id } => account_id == wanted,
+                    _ => false,
+                }))
             })
         }
         StateChangesRequestView::DataChanges { account_ids, key_prefix } => {
