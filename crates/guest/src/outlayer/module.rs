@@ -1,8 +1,8 @@
 //! The import module `outlayer`: what a core module has in addition to WASI.
 //!
 //! Pointers and lengths are `i32`, unsigned. A range outside of the guest's memory is a trap. A
-//! function that fills a buffer returns the full length and writes as much as fits; -1 says that the
-//! key is absent.
+//! function that fills a buffer returns the full length and writes as much as fits; -1 says that
+//! the key is absent.
 //!
 //! | function | signature | |
 //! |---|---|---|
