@@ -13,7 +13,7 @@ use crate::{
 /// How a core module's computation is counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CoreMeter {
-    /// By the engine.
+    /// By wasmtime.
     Fuel {
         /// The request's limit.
         limit: u64,
@@ -44,7 +44,7 @@ impl CoreMeter {
         }
     }
 
-    /// The engine stops a guest when nothing is left. So it gets one unit more than the limit: the
+    /// wasmtime stops a guest when nothing is left. So it gets one unit more than the limit: the
     /// guest may use exactly the limit, and nothing left means that it wanted more.
     fn supply(limit: u64) -> u64 {
         limit.saturating_add(1)

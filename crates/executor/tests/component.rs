@@ -159,7 +159,7 @@ fn limits_hold_inside_of_a_component() {
 }
 
 #[test]
-fn what_is_no_command_or_wants_more_is_refused() {
+fn what_is_no_command_or_wants_more_is_rejected() {
     assert_eq!(Run::wat("(component)").status(), invalid("there is no export wasi:cli/run@0.2"));
     assert_eq!(
         start("").limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000)).status(),
@@ -193,7 +193,7 @@ fn what_is_no_command_or_wants_more_is_refused() {
 }
 
 #[test]
-fn replays_are_identical_whatever_the_engine_is_set_to() {
+fn executions_are_identical_however_the_executor_is_configured() {
     let guest = || {
         start(
             "(drop (call $random_get (i32.const 0) (i32.const 32)))

@@ -235,7 +235,7 @@ fn a_start_function_overflows_like_any_other() {
 }
 
 #[test]
-fn the_depth_reached_is_the_accountings_alone() {
+fn the_depth_reached_depends_on_stack_metering_alone() {
     // Each frame needs 64 bytes, 4 for its parameter, and room for the most operands at one place.
     let deep = |depth: u32| {
         let items = format!(

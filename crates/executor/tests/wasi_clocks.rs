@@ -82,7 +82,7 @@ fn a_wall_clock_at_the_end_of_time_does_not_wrap() {
 }
 
 #[test]
-fn the_resolution_is_the_step_and_unknown_clocks_are_refused() {
+fn the_resolution_is_the_step_and_unknown_clocks_fail() {
     let body = "
         (call $errno (call $clock_res_get (i32.const 0) (i32.const 8)))
         (call $errno (call $clock_res_get (i32.const 4) (i32.const 8)))

@@ -187,7 +187,7 @@ fn all_46_functions_of_preview_1_are_there() {
 }
 
 #[test]
-fn each_refused_call_has_its_error_number() {
+fn each_call_that_always_fails_has_its_error_number() {
     for (name, params, descriptor, open, closed) in REFUSED {
         let params_list: Vec<_> = params.split(' ').collect();
         let call = |fd: u32| {
@@ -291,7 +291,7 @@ fn pointers_outside_of_the_memory_trap() {
 }
 
 #[test]
-fn a_guest_without_a_memory_export_is_refused() {
+fn a_guest_without_a_memory_export_is_rejected() {
     let status = Run::wat(r#"(module (func (export "_start")))"#).status();
     assert_eq!(status, common::invalid("there is no export memory"));
 }

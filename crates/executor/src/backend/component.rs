@@ -20,7 +20,7 @@ use crate::{
     wasi_p2,
 };
 
-/// Runs components, on the engine of wasmtime's that counts fuel.
+/// Runs components, with the wasmtime engine that counts fuel.
 pub(crate) struct ComponentBackend {
     pub(crate) engine: Engine,
     linker: Linker<State>,
