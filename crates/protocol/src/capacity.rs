@@ -18,7 +18,7 @@ pub const MAX_RETURNED_BYTES: u64 = 4_194_304;
 /// The largest output of a request that takes its outcome in borsh, bytes. The limit is what a
 /// receipt can read: on a small chain an output of 3,970,000 bytes was settled and one of 3,980,000
 /// was not, and in a larger trie the paths to the entries are longer.
-/// `integration-tests/tests/suite/outputs.rs` settles an output of this size.
+/// `integration-tests/tests/suite/large_outputs.rs` settles an output of this size.
 pub const MAX_OUTPUT_BYTES: u32 = 3_940_000;
 
 /// The largest output of a request that takes its outcome in JSON, bytes. The limit is what a
