@@ -192,6 +192,44 @@ fn what_is_no_command_or_wants_more_is_rejected() {
     assert!(reason.contains("wasi:sockets/instance-network"), "{reason}");
 }
 
+/// A component that exports versions of `wasi:cli/run`, each with its function's type and result.
+fn commands(versions: &[(&str, &str)]) -> Run {
+    let exports: String = versions
+        .iter()
+        .enumerate()
+        .map(|(n, (version, ty))| {
+            let params = if ty.contains("param") { "(param i32)" } else { "" };
+            format!(
+                r#"(core module $m{n}
+                    (func (export "run") {params} (result i32) (i32.const 0)))
+                (core instance $i{n} (instantiate $m{n}))
+                (func $f{n} {ty} (canon lift (core func $i{n} "run")))
+                (instance $e{n} (export "run" (func $f{n})))
+                (export "wasi:cli/run@{version}" (instance $e{n}))"#
+            )
+        })
+        .collect();
+    Run::wat(&format!("(component {exports})"))
+}
+
+#[test]
+fn a_run_of_another_type_is_a_verdict_and_hides_no_other() {
+    let wrong = || invalid("wasi:cli/run has no function run: func() -> result");
+    for ty in ["(result u32)", r#"(param "x" u32) (result (result))"#, "(result bool)"] {
+        assert_eq!(commands(&[("0.2.0", ty)]).status(), wrong(), "{ty}");
+    }
+    let no_function = r#"(component
+        (component $c) (instance $run (instantiate $c)) (instance $e (export "run" (instance $run)))
+        (export "wasi:cli/run@0.2.0" (instance $e)))"#;
+    assert_eq!(Run::wat(no_function).status(), wrong());
+    let empty = r#"(component
+        (component $c) (instance $e (instantiate $c))
+        (export "wasi:cli/run@0.2.0" (instance $e)))"#;
+    assert_eq!(Run::wat(empty).status(), wrong());
+    let both = [("0.2.0-rc-2023-11-10", "(result u32)"), ("0.2.3", "(result (result))")];
+    assert_eq!(commands(&both).status(), Status::Completed);
+}
+
 #[test]
 fn executions_are_identical_however_the_executor_is_configured() {
     let guest = || {

@@ -8,7 +8,7 @@ use outlayer_guest::{
 use outlayer_protocol::Status;
 use wasmtime::{
     Engine,
-    component::{Component, ComponentExportIndex, InstancePre, Linker},
+    component::{Component, ComponentExportIndex, InstancePre, Linker, Type, types::ComponentItem},
 };
 
 use crate::{
@@ -77,12 +77,37 @@ impl Compiler for ComponentBackend {
     }
 }
 
+/// The function that starts the command. A component may export several versions of the interface;
+/// the first whose function has the right type is taken.
 fn run_export(engine: &Engine, component: &Component) -> Result<ComponentExportIndex, Status> {
     let ty = component.component_type();
-    let name = ty.exports(engine).map(|(name, _)| name).find(|name| name.starts_with(RUN));
-    name.and_then(|name| component.get_export_index(None, name))
+    let mut versions = ty.exports(engine).filter(|(name, _)| name.starts_with(RUN)).peekable();
+    if versions.peek().is_none() {
+        return Err(invalid_module("there is no export wasi:cli/run@0.2"));
+    }
+    versions
+        .find(|(_, export)| is_command(engine, &export.ty))
+        .and_then(|(name, _)| component.get_export_index(None, name))
         .and_then(|instance| component.get_export_index(Some(&instance), "run"))
-        .ok_or_else(|| invalid_module("there is no export wasi:cli/run@0.2"))
+        .ok_or_else(|| invalid_module("wasi:cli/run has no function run: func() -> result"))
+}
+
+/// Whether this is an instance with a function `run: func() -> result`.
+fn is_command(engine: &Engine, export: &ComponentItem) -> bool {
+    let ComponentItem::ComponentInstance(interface) = export else {
+        return false;
+    };
+    let Some(ComponentItem::ComponentFunc(run)) =
+        interface.get_export(engine, "run").map(|export| export.ty)
+    else {
+        return false;
+    };
+    let mut results = run.results();
+    let result = (results.next(), results.next());
+    let is_plain = matches!(
+        result, (Some(Type::Result(ty)), None) if ty.ok().is_none() && ty.err().is_none()
+    );
+    is_plain && run.params().len() == 0 && !run.async_()
 }
 
 /// Why a component did not compile. wasmtime validates components itself, and rejects some that it

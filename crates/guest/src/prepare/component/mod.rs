@@ -1,5 +1,6 @@
 //! A component's bytes: validation, bounds, and stack metering in each of its modules.
 
+mod nesting;
 mod types;
 
 use outlayer_protocol::Status;
@@ -48,6 +49,7 @@ mod section {
     pub(super) const COMPONENT: u8 = 4;
     pub(super) const INSTANCE: u8 = 5;
     pub(super) const ALIAS: u8 = 6;
+    pub(super) const TYPE: u8 = 7;
     pub(super) const IMPORT: u8 = 10;
     pub(super) const EXPORT: u8 = 11;
 }
@@ -130,6 +132,9 @@ impl Walk {
                         return Err(invalid_module(format!(
                             "a component has more than the {MAX_ITEMS} items allowed"
                         )));
+                    }
+                    if id == section::TYPE {
+                        nesting::check(content)?;
                     }
                     made.add(instances(id, content, &defined).map_err(malformed)??);
                 }
