@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use outlayer_client::{At, Contract, NamespaceReader};
-use outlayer_executor::{
-    EngineError, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError,
-    UnsupportedVersion, check_version,
+use outlayer_guest::{
+    Engine, Execution, Fault, Job, SnapshotError, UnsupportedVersion, check_version,
 };
 use outlayer_protocol::views::{RequestView, ViewError};
 use tokio::{
@@ -37,21 +36,15 @@ pub enum ExecutionError {
 /// Executes at most so many requests at once; others wait. Clones are cheap and share the bound.
 #[derive(Clone)]
 pub(crate) struct ExecutionPool {
-    executor: Arc<Executor>,
+    engine: Arc<dyn Engine>,
     permits: Arc<Semaphore>,
 }
 
 impl ExecutionPool {
     /// A pool that executes at most `concurrency` requests at once, and at least one.
-    ///
-    /// # Errors
-    /// [`EngineError`] when this machine cannot run the engine.
-    pub(crate) fn new(config: ExecutorConfig, concurrency: usize) -> Result<Self, EngineError> {
+    pub(crate) fn new(engine: Arc<dyn Engine>, concurrency: usize) -> Self {
         let permits = concurrency.clamp(1, Semaphore::MAX_PERMITS);
-        Ok(Self {
-            executor: Arc::new(Executor::new(config)?),
-            permits: Arc::new(Semaphore::new(permits)),
-        })
+        Self { engine, permits: Arc::new(Semaphore::new(permits)) }
     }
 
     /// Executes the request of `view` with `code`, whose hash the caller has checked. The guest
@@ -69,14 +62,14 @@ impl ExecutionPool {
         check_version(&view.request)?;
         view.check(contract.id())?;
         let permit = Arc::clone(&self.permits).acquire_owned().await?;
-        let (executor, view) = (Arc::clone(&self.executor), view.clone());
+        let (engine, view) = (Arc::clone(&self.engine), view.clone());
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let run = move || -> Result<Execution, Fault> {
             let _permit = permit;
             let job = Job::of_live(&code, &view.request, &view.input);
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
-            executor.execute(&job, &mut storage)
+            engine.execute(&job, &mut storage)
         };
         // A panic of the engine ends this execution only.
         Ok(tokio::task::spawn_blocking(run).await??)

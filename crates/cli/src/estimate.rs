@@ -5,9 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use outlayer_client::At;
-use outlayer_executor::{
-    ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
-};
+use outlayer_guest::{ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
     ResourceLimits, Status, pricing::quote, views::CostView,
@@ -15,6 +13,7 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
+    engine::EngineArgs,
     network::{NetworkArgs, block_on},
     print,
     request_args::RequestOptions,
@@ -34,6 +33,8 @@ pub(crate) struct EstimateArgs {
     contract: Option<AccountId>,
     #[command(flatten)]
     request: RequestOptions,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -69,7 +70,10 @@ impl EstimateArgs {
         let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
         let request = self.request.into_request(hash)?;
         let guest = code
-            .map(|code| anyhow::Ok(Guest { code_hash: hash, refused: rejection(&code, &request)? }))
+            .map(|code| {
+                let refused = rejection(&*self.engine.engine()?, &code, &request)?;
+                anyhow::Ok(Guest { code_hash: hash, refused })
+            })
             .transpose()?;
         let cost: CostView = match (self.rpc_url, self.contract) {
             (Some(rpc_url), Some(contract)) => {
@@ -104,7 +108,11 @@ impl EstimateArgs {
 
 /// The status with which the engine rejects `code`, whatever the input. The code is prepared and
 /// compiled as a worker does it, and then has no fuel or gas to run on.
-fn rejection(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<Status>> {
+fn rejection(
+    engine: &dyn Engine,
+    code: &[u8],
+    request: &ExecutionRequest,
+) -> anyhow::Result<Option<Status>> {
     let compute = match request.limits.compute.meter() {
         Meter::Fuel => Compute::Fuel(0),
         Meter::Gas => Compute::Gas(0),
@@ -122,7 +130,7 @@ fn rejection(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<S
     };
     let limits = ResourceLimits { compute, ..request.limits };
     let job = Job { limits: &limits, ..Job::of_request(code, request, &context) };
-    let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut EmptySnapshot)?;
+    let execution = engine.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),
         _ => None,
@@ -131,6 +139,7 @@ fn rejection(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<S
 
 #[cfg(test)]
 mod tests {
+    use outlayer_executor::{Executor, ExecutorConfig};
     use outlayer_protocol::CodeRef;
 
     use super::*;
@@ -140,7 +149,8 @@ mod tests {
         let mut request =
             ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, Vec::new());
         request.limits.compute = compute;
-        rejection(code, &request).unwrap().as_ref().map(print::status)
+        let engine = Executor::new(ExecutorConfig::default()).unwrap();
+        rejection(&engine, code, &request).unwrap().as_ref().map(print::status)
     }
 
     /// A module whose `_start` has this many locals.

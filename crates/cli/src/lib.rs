@@ -9,6 +9,7 @@
 mod cache;
 mod componentize;
 mod deploy;
+mod engine;
 mod estimate;
 mod logs;
 mod network;
@@ -23,6 +24,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use outlayer_client::with_causes;
+
+pub use engine::SANDBOX_CHILD;
 
 /// Verifiable off-chain computation for NEAR contracts.
 #[derive(Debug, Parser)]
@@ -53,6 +56,9 @@ enum Command {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
+    /// Run guests for the process that started this one
+    #[command(name = engine::SANDBOX_CHILD, hide = true)]
+    SandboxChild,
 }
 
 /// The command's `main`. It exits with 0 when the answer is yes: the guest completed, the digests
@@ -76,6 +82,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Request(args) => args.execute(),
         Command::Pending(args) => args.execute(),
         Command::Worker { command } => command.execute(),
+        Command::SandboxChild => engine::serve_as_child(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,16 +1,13 @@
 //! `outlayer replay`: says whether what was settled is what the guest does.
 
-use std::{path::PathBuf, sync::Arc};
-
 use clap::Args;
 use outlayer_client::CryptoHash;
-use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_modules::{CodeConfig, CodeStore};
 use outlayer_protocol::{AccountId, RequestId};
 use outlayer_replay::{Question, Replay, Verdict, replay};
 
 use crate::{
-    cache::compiled_dir,
+    engine::EngineArgs,
     network::{NetworkArgs, block_on},
     print,
 };
@@ -28,9 +25,8 @@ pub(crate) struct ReplayArgs {
     /// The request's id; needed when the transaction made several requests
     #[arg(long)]
     request_id: Option<RequestId>,
-    /// Where code, and what it compiles to, is kept between runs
-    #[arg(long, env = "OUTLAYER_CACHE_DIR")]
-    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Fetch code also from URLs inside this machine and its private networks
     #[arg(long)]
     allow_private_urls: bool,
@@ -41,21 +37,17 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let executor = ExecutorConfig {
-            cache_dir: self.cache_dir.as_deref().map(compiled_dir),
-            ..ExecutorConfig::default()
-        };
+        let engine = self.engine.engine()?;
         let codes = CodeStore::new(CodeConfig {
-            cache_dir: self.cache_dir,
+            cache_dir: self.engine.cache_dir,
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
-        let executor = Arc::new(Executor::new(executor)?);
         let contract = self.network.contract()?;
         let question =
             Question { transaction: self.tx, signer_id: self.signer, request_id: self.request_id };
         let done =
-            block_on(async move { Ok(replay(&contract, &codes, &executor, &question).await?) })?;
+            block_on(async move { Ok(replay(&contract, &codes, &engine, &question).await?) })?;
         if self.json {
             print::json(&done)?;
         } else {

@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use outlayer_executor::{
-    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
-};
+use outlayer_guest::{ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
     NearToken, RequestId, Status,
@@ -16,7 +14,7 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
-    cache::compiled_dir,
+    engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
     print,
     request_args::{RequestOptions, pair},
@@ -49,9 +47,8 @@ pub(crate) struct RunArgs {
     /// Timestamp of the block, nanoseconds, as the guest is told
     #[arg(long, default_value_t = 1_700_000_000_000_000_000)]
     block_timestamp: u64,
-    /// Where compiled code is kept between runs
-    #[arg(long, env = "OUTLAYER_CACHE_DIR")]
-    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -92,11 +89,8 @@ impl RunArgs {
             .into_iter()
             .map(|(key, value)| (key.into_bytes(), value.into_bytes()))
             .collect();
-        let executor = ExecutorConfig {
-            cache_dir: self.cache_dir.as_deref().map(compiled_dir),
-            ..ExecutorConfig::default()
-        };
-        let report = execute(executor, &code, request, context, &storage)?;
+        let engine = self.engine.engine()?;
+        let report = execute(&*engine, &code, request, context, &storage)?;
         if json {
             print::json(&report)?;
         } else {
@@ -109,7 +103,7 @@ impl RunArgs {
 /// Executes the request as a worker would, and prices it as the contract would under the default
 /// configuration.
 fn execute(
-    executor: ExecutorConfig,
+    engine: &dyn Engine,
     code: &[u8],
     request: ExecutionRequest,
     mut context: ExecutionContext,
@@ -121,7 +115,7 @@ fn execute(
     context.attached_deposit = attach;
     let job = Job::of_request(code, &request, &context);
     let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
-    let execution = Executor::new(executor)?.execute(&job, &mut read)?;
+    let execution = engine.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
     let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;

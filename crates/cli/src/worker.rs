@@ -12,7 +12,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::cache::compiled_dir;
+use crate::engine;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
@@ -50,6 +50,14 @@ pub(crate) struct WorkerRunArgs {
     /// Where code, and what it compiles to, is kept between runs [default: in memory only]
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
+    /// MiB of this machine's memory that all executions together may take; one that does not fit
+    /// beside the others waits
+    #[arg(long, env = "OUTLAYER_MEMORY", default_value_t = 4096)]
+    memory: u64,
+    /// Where requests are noted whose guest ended its process [default: outlayer in
+    /// XDG_STATE_HOME, or in ~/.local/state]
+    #[arg(long, env = "OUTLAYER_STATE_DIR")]
+    state_dir: Option<PathBuf>,
     /// Milliseconds between an execution and its submission: a standby worker lets others answer
     /// first
     #[arg(long, env = "OUTLAYER_SUBMIT_DELAY", default_value_t = 0)]
@@ -132,12 +140,17 @@ impl WorkerRunArgs {
             .account
             .or(file_account)
             .context("give --account: the key file names no account")?;
-        let mut config = WorkerConfig::new(self.rpc_url, self.contract, account_id, secret_key);
+        let engine = engine::of_worker(
+            self.cache_dir.clone(),
+            self.concurrency,
+            self.memory.saturating_mul(1 << 20),
+        )?;
+        let mut config =
+            WorkerConfig::new(self.rpc_url, self.contract, account_id, secret_key, engine);
+        config.state_dir = self.state_dir.or_else(default_state_dir);
         config.concurrency = self.concurrency;
         config.in_flight = self.in_flight;
         config.poll_interval = Duration::from_millis(self.poll_interval.max(10));
-        config.executor.cache_dir = self.cache_dir.as_deref().map(compiled_dir);
-        config.executor.pool = u32::try_from(self.concurrency.max(1)).ok();
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
         config.submit_delay = Duration::from_millis(self.submit_delay);
@@ -148,4 +161,11 @@ impl WorkerRunArgs {
         }
         Ok(config)
     }
+}
+
+/// Where the worker keeps its notes when nobody says where; nowhere for a user without a home.
+fn default_state_dir() -> Option<PathBuf> {
+    let home = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")))?;
+    Some(state.join("outlayer"))
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outlayer_guest::{Execution, Fault, Job, Snapshot, prepare, verdict::invalid_module};
+use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot, prepare, verdict::invalid_module};
 use outlayer_protocol::{GuestKind, Limit, Meter, Status};
 
 use crate::{
@@ -113,6 +113,12 @@ impl Executor {
             }
             Err(rejection) => rejected(job, rejection),
         }
+    }
+}
+
+impl Engine for Executor {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        Self::execute(self, job, snapshot)
     }
 }
 

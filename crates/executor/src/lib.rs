@@ -62,7 +62,6 @@ mod outlayer;
 mod run;
 mod state;
 mod verdict;
-mod version;
 mod wasi_p1;
 mod wasi_p2;
 
@@ -71,7 +70,7 @@ pub use config::ExecutorConfig;
 pub use error::EngineError;
 pub use executor::Executor;
 pub use outlayer_guest::{
-    Cause, EmptySnapshot, Execution, Fault, Job, PROGRAM_NAME, Snapshot, SnapshotError, fuel,
+    Cause, ENGINE_VERSION, EmptySnapshot, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION,
+    PROGRAM_NAME, Snapshot, SnapshotError, UnsupportedVersion, check_version, fuel,
     host::CLOCK_STEP_NANOS, prepare,
 };
-pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};

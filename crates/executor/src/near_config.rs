@@ -3,8 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use near_parameters::{RuntimeConfig, RuntimeConfigStore};
-
-use crate::version::NEAR_CONFIG_VERSION;
+use outlayer_guest::NEAR_CONFIG_VERSION;
 
 /// Fees and limits of mainnet at [`NEAR_CONFIG_VERSION`].
 pub(crate) fn near_config() -> &'static RuntimeConfig {

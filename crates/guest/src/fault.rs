@@ -24,6 +24,9 @@ pub enum Fault {
     /// The job is not one that the contract accepts; the text says what is wrong with it.
     #[error("the job is not one that an accepted request gives: {0}")]
     Job(&'static str),
+    /// The process in which the guest ran ended, or broke its word. It was not this one.
+    #[error("the process of the guest failed: {0}")]
+    Process(String),
     /// The engine failed in a way that says nothing about the guest.
     #[error("the engine failed: {0}")]
     Engine(#[source] Cause),

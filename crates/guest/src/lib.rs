@@ -31,6 +31,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod call;
+mod engine;
 mod execution;
 mod fault;
 pub mod fuel;
@@ -43,12 +44,15 @@ pub mod preview1;
 mod snapshot;
 mod stop;
 pub mod verdict;
+mod version;
 mod work;
 
 pub use call::{HostCall, MemoryCall, StorageCall};
+pub use engine::Engine;
 pub use execution::Execution;
 pub use fault::{Cause, Fault};
 pub use job::{Job, PROGRAM_NAME};
 pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
+pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};
 pub use work::Work;

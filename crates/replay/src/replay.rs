@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use outlayer_client::{Contract, NamespaceReader};
-use outlayer_executor::{Executor, SnapshotError};
+use outlayer_guest::{Engine, SnapshotError};
 use outlayer_modules::CodeStore;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 pub async fn replay(
     contract: &Contract,
     codes: &CodeStore,
-    executor: &Arc<Executor>,
+    engine: &Arc<dyn Engine>,
     question: &Question,
 ) -> Result<Replay, ReplayError> {
     let (evidence, at) = match fetch::evidence(contract, question).await? {
@@ -35,11 +35,11 @@ pub async fn replay(
     let request = &evidence.view.request;
     let code = codes.load(&request.code, contract, at).await?;
     let storage = NamespaceReader::new(contract.clone(), request.namespace().clone(), at);
-    let executor = Arc::clone(executor);
+    let engine = Arc::clone(engine);
     let verified = tokio::task::spawn_blocking(move || {
         let mut storage =
             |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
-        verify(&evidence, &code, &mut storage, &executor)
+        verify(&evidence, &code, &mut storage, &*engine)
     });
     Ok(verified.await??)
 }

@@ -1,6 +1,6 @@
 //! Verifies evidence: executes the guest again, and compares.
 
-use outlayer_executor::{Executor, Fault, Job, Snapshot, check_version};
+use outlayer_guest::{Engine, Fault, Job, Snapshot, check_version};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
@@ -82,7 +82,7 @@ pub fn verify(
     evidence: &Evidence,
     code: &[u8],
     storage: &mut dyn Snapshot,
-    executor: &Executor,
+    engine: &dyn Engine,
 ) -> Result<Replay, VerifyError> {
     if let Some(replay) = evidence.verdict_without_execution() {
         return Ok(replay);
@@ -94,7 +94,7 @@ pub fn verify(
         return Err(VerifyError::Code { found, expected });
     }
     let job = Job::of_live(code, &view.request, &view.input);
-    let response = executor.execute(&job, storage)?.into_response(view.request.id());
+    let response = engine.execute(&job, storage)?.into_response(view.request.id());
     let record = ExecutionRecord::new(&view.request, &response);
     let digest = record.digest();
     Ok(Replay {

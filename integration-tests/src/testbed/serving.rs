@@ -1,16 +1,22 @@
 //! Workers that serve in the background, and answers that a test makes itself.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
-use outlayer_executor::{Executor, ExecutorConfig, Job, SnapshotError};
+use outlayer::SANDBOX_CHILD;
+use outlayer_guest::{Engine, Job, SnapshotError};
 use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, methods};
+use outlayer_sandbox::{Sandbox, SandboxConfig};
 use outlayer_worker::{Worker as Server, WorkerConfig};
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{DAPP_GAS, Testbed};
+use crate::node::testbed_binary;
 
 /// A worker that serves in the background until it is dropped or stopped.
 pub struct Serving {
@@ -45,7 +51,8 @@ impl Testbed {
     pub fn worker_config(&self, account: &Account) -> Result<WorkerConfig> {
         let key = account.secret_key().to_string().parse().context("the worker's key")?;
         let (contract_id, account_id) = (self.contract.id().clone(), account.id().clone());
-        let mut config = WorkerConfig::new(self.node.rpc_addr(), contract_id, account_id, key);
+        let (node, engine) = (self.node.rpc_addr(), sandbox()?);
+        let mut config = WorkerConfig::new(node, contract_id, account_id, key, engine);
         config.poll_interval = Duration::from_millis(200);
         Ok(config)
     }
@@ -92,15 +99,15 @@ impl Testbed {
             .json()?;
         let code = code.context("the code is not published")?;
         let handle = tokio::runtime::Handle::current();
+        let engine = sandbox()?;
         let (contract, namespace) = (self.contract.clone(), live.request.namespace().clone());
         let execution = tokio::task::spawn_blocking(move || {
-            let executor = Executor::new(ExecutorConfig::default())?;
             let job = Job::of_live(&code, &live.request, &live.input);
             let mut storage = |key: &[u8]| {
                 let value = handle.block_on(stored(&contract, &namespace, key));
                 value.map_err(|error| SnapshotError(error.to_string()))
             };
-            anyhow::Ok(executor.execute(&job, &mut storage)?)
+            anyhow::Ok(engine.execute(&job, &mut storage)?)
         });
         Ok(execution.await??.into_response(request_id))
     }
@@ -118,6 +125,24 @@ impl Testbed {
         let call =
             account.call(self.contract.id(), methods::RESOLVE_EXECUTION).args_borsh(response);
         Ok(call.gas(DAPP_GAS).transact().await?)
+    }
+}
+
+/// The engine of all workers in this process: child processes, as an operator has them.
+///
+/// # Errors
+/// When no child starts.
+pub fn sandbox() -> Result<Arc<dyn Engine>> {
+    static SANDBOX: OnceLock<std::result::Result<Arc<Sandbox>, String>> = OnceLock::new();
+    let started = SANDBOX.get_or_init(|| {
+        let program = testbed_binary().map_err(|error| format!("{error:#}"))?;
+        let mut config = SandboxConfig::new(program, [SANDBOX_CHILD.into()]);
+        config.processes = 4;
+        Sandbox::start(config).map(Arc::new).map_err(|error| error.to_string())
+    });
+    match started {
+        Ok(sandbox) => Ok(Arc::clone(sandbox) as Arc<dyn Engine>),
+        Err(error) => bail!("{error}"),
     }
 }
 

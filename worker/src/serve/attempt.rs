@@ -1,7 +1,7 @@
 //! One request, from its execution to its settlement.
 
 use outlayer_client::{At, ChainError};
-use outlayer_executor::check_version;
+use outlayer_guest::check_version;
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, NearToken, RequestId,
     machine::{LiveRequest, Phase},

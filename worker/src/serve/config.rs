@@ -1,9 +1,9 @@
 //! How a worker is configured.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use outlayer_client::{At, Backoff, NodeConfig, SecretKey};
-use outlayer_executor::ExecutorConfig;
+use outlayer_guest::Engine;
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
 
@@ -29,8 +29,12 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How code is fetched and kept.
     pub code: CodeConfig,
-    /// How the engine uses this machine.
-    pub executor: ExecutorConfig,
+    /// What runs guests. A process that holds a key should give them to others to run.
+    pub engine: Arc<dyn Engine>,
+    /// The folder in which the worker notes requests whose guest ended its process, so that a
+    /// worker that is started again does not take them up at once. It is made when it is missing.
+    /// `None` remembers them in memory only.
+    pub state_dir: Option<PathBuf>,
     /// The block at which requests are looked for. With [`At::Final`] no execution depends on a
     /// block that a reorg may replace. A chain without reorgs can be served at [`At::Optimistic`],
     /// a little sooner.
@@ -45,6 +49,8 @@ pub struct WorkerConfig {
     pub gas: u64,
     /// The waits after failures, for each request.
     pub backoff: Backoff,
+    /// The waits after an attempt whose guest ended its process, or was given up.
+    pub process_backoff: Backoff,
     /// How long the requests in flight may take to end when the worker is stopped.
     pub shutdown_grace: Duration,
     /// Is told about every step of every request.
@@ -52,12 +58,14 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// A worker that serves `contract_id` as `account_id`, through the node at `rpc_url`.
+    /// A worker that serves `contract_id` as `account_id`, through the node at `rpc_url`, with
+    /// `engine`.
     pub fn new(
         rpc_url: impl Into<String>,
         contract_id: AccountId,
         account_id: AccountId,
         secret_key: SecretKey,
+        engine: Arc<dyn Engine>,
     ) -> Self {
         Self {
             node: NodeConfig::new(rpc_url),
@@ -68,13 +76,18 @@ impl WorkerConfig {
             in_flight: 16,
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
-            executor: ExecutorConfig::default(),
+            engine,
+            state_dir: None,
             discover_at: At::Final,
             submit_delay: Duration::ZERO,
             step_in_blocks: 4,
             // The most that one call may have on every network.
             gas: 300_000_000_000_000,
             backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_secs(30) },
+            process_backoff: Backoff {
+                first: Duration::from_secs(10),
+                most: Duration::from_secs(600),
+            },
             shutdown_grace: Duration::from_secs(10),
             observer: None,
         }
@@ -96,6 +109,7 @@ impl fmt::Debug for WorkerConfig {
 #[cfg(test)]
 mod tests {
     use near_crypto::KeyType;
+    use outlayer_executor::{Executor, ExecutorConfig};
 
     use super::*;
 
@@ -103,11 +117,13 @@ mod tests {
     fn the_secret_key_does_not_show() {
         let key: SecretKey = SecretKey::from_seed(KeyType::ED25519, "worker");
         let account = |id: &str| id.parse::<AccountId>().unwrap();
+        let engine = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
         let config = WorkerConfig::new(
             "http://x",
             account("outlayer.near"),
             account("worker.near"),
             key.clone(),
+            engine,
         );
         let text = format!("{config:?}");
         assert!(text.contains("worker.near"), "{text}");

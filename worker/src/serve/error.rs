@@ -1,9 +1,8 @@
 //! Why a worker does not start, and why an attempt gives no answer.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use outlayer_client::{ChainError, SendError};
-use outlayer_executor::EngineError;
 use outlayer_modules::CodeError;
 
 use crate::pool::ExecutionError;
@@ -14,9 +13,14 @@ pub enum WorkerError {
     /// The node's URL is invalid.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The engine cannot be started on this machine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+    /// The folder for the worker's notes cannot be used.
+    #[error("the folder {} cannot be used for the worker's notes: {source}", folder.display())]
+    State {
+        /// The folder.
+        folder: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// The folder or the HTTP client of the code store cannot be made.
     #[error("the code store cannot be opened: {0}")]
     Code(#[from] io::Error),

@@ -14,6 +14,7 @@ mod observe;
 mod parts;
 mod refusal;
 mod services;
+mod set_aside;
 mod turn;
 mod worker;
 

@@ -1,9 +1,11 @@
 //! What all parts of a worker use: its configuration, the chain, the code, the engine.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use outlayer_client::{At, ChainError, Contract, Node, SigningAccount};
 use outlayer_modules::CodeStore;
 
-use super::{Stage, WorkerConfig, WorkerError};
+use super::{Stage, WorkerConfig, WorkerError, set_aside::SetAside};
 use crate::pool::ExecutionPool;
 
 pub(super) struct Services {
@@ -12,6 +14,7 @@ pub(super) struct Services {
     pub(super) account: SigningAccount,
     pub(super) codes: CodeStore,
     pub(super) pool: ExecutionPool,
+    set_aside: Mutex<SetAside>,
 }
 
 impl Services {
@@ -22,8 +25,18 @@ impl Services {
         let account =
             SigningAccount::new(node, config.account_id.clone(), config.secret_key.clone());
         let codes = CodeStore::new(config.code.clone())?;
-        let pool = ExecutionPool::new(config.executor.clone(), config.concurrency)?;
-        Ok(Self { config, contract, account, codes, pool })
+        let pool = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
+        let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
+            folder: config.state_dir.clone().unwrap_or_default(),
+            source,
+        })?;
+        let set_aside = Mutex::new(set_aside);
+        Ok(Self { config, contract, account, codes, pool, set_aside })
+    }
+
+    /// The requests whose last attempt failed.
+    pub(super) fn set_aside(&self) -> MutexGuard<'_, SetAside> {
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the observer, if there is one.

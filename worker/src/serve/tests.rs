@@ -7,7 +7,7 @@ use std::{
 
 use near_crypto::{KeyType, SecretKey};
 use outlayer_client::testing::{CONTRACT, Chain, FakeNode, WORKER};
-use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{Config, Hash32, Outcome, RequestId};
 
 use super::*;
@@ -34,7 +34,8 @@ fn hello() -> Vec<u8> {
 fn config(node: &FakeNode) -> WorkerConfig {
     let id = |text: &str| text.parse().unwrap();
     let key = SecretKey::from_seed(KeyType::ED25519, "worker");
-    let mut config = WorkerConfig::new(&node.url, id(CONTRACT), id(WORKER), key);
+    let engine = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
+    let mut config = WorkerConfig::new(&node.url, id(CONTRACT), id(WORKER), key, engine);
     config.node = node.config();
     config.poll_interval = Duration::from_millis(10);
     config.backoff.first = Duration::from_millis(10);

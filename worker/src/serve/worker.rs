@@ -8,7 +8,7 @@ use std::{
 };
 
 use outlayer_client::ChainError;
-use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId, views::PendingView};
 use tokio::{
     task::{Id, JoinError, JoinSet},
@@ -111,8 +111,6 @@ struct Round {
     services: Arc<Services>,
     tasks: JoinSet<Attempt>,
     in_flight: HashMap<Id, RequestId>,
-    /// Requests whose last attempt failed: how many failed in a row, and when to try again.
-    cooling: HashMap<RequestId, (u32, Instant)>,
     /// Requests for other engines that the observer has been told about.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
@@ -127,7 +125,6 @@ impl Round {
             services,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
-            cooling: HashMap::new(),
             told: HashSet::new(),
             roster: None,
             failed_looks: 0,
@@ -168,7 +165,7 @@ impl Round {
         };
         self.failed_looks = 0;
         let live: HashSet<_> = found.pending.iter().map(|one| one.request_id).collect();
-        self.cooling.retain(|id, _| live.contains(id));
+        self.services.set_aside().retain(&live);
         self.told.retain(|id| live.contains(id));
         if found.pending.is_empty() {
             return config.poll_interval;
@@ -210,9 +207,8 @@ impl Round {
 
     fn serve(&mut self, request_id: RequestId) {
         let busy = self.in_flight.len() >= self.services.config.in_flight.max(1);
-        let cooling =
-            self.cooling.get(&request_id).is_some_and(|(_, until)| Instant::now() < *until);
-        if busy || cooling || self.in_flight.values().any(|one| *one == request_id) {
+        let aside = self.services.set_aside().holds(request_id);
+        if busy || aside || self.in_flight.values().any(|one| *one == request_id) {
             return;
         }
         self.services.tell(Stage::Discovered { request_id });
@@ -226,8 +222,9 @@ impl Round {
 
     fn note(&mut self, joined: Result<(Id, Attempt), JoinError>) {
         let (id, result) = match joined {
-            Ok((id, result)) => (id, result.map_err(|error| error.to_string())),
-            Err(error) => (error.id(), Err(format!("the attempt was broken off: {error}"))),
+            Ok((id, Ok(done))) => (id, Ok(done)),
+            Ok((id, Err(error))) => (id, Err((error.to_string(), Some(error)))),
+            Err(error) => (error.id(), Err((format!("the attempt was broken off: {error}"), None))),
         };
         let Some(request_id) = self.in_flight.remove(&id) else {
             return;
@@ -235,24 +232,19 @@ impl Round {
         match result {
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
-                self.cooling.remove(&request_id);
+                self.services.set_aside().forget(request_id);
                 if done == Done::Settled {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });
                 }
             }
-            Err(reason) => {
-                let failures = self
-                    .cooling
-                    .get(&request_id)
-                    .map_or(0, |(failures, _)| *failures)
-                    .saturating_add(1);
-                let wait = self.services.config.backoff.wait(failures);
+            Err((reason, error)) => {
+                let (failures, wait) =
+                    self.services.set_aside().failed(request_id, error.as_ref());
                 tracing::warn!(
                     request = request_id, %reason, failures, retry_in = ?wait,
                     "no answer this time"
                 );
-                self.cooling.insert(request_id, (failures, Instant::now() + wait));
                 self.summary.failed += 1;
                 self.services.tell(Stage::Failed { request_id, reason });
             }

@@ -3,11 +3,10 @@
 
 use std::hash::{Hash as _, Hasher};
 
+use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::Hash32;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-
-use crate::version::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 
 /// The names for what one backend compiles.
 ///

@@ -1,12 +1,12 @@
-//! Which engine this crate is, and whether it is the one that a request pins.
+//! Which engine this build has, and whether it is the one that a request pins.
 
 use outlayer_protocol::{EngineVersion, machine::LiveRequest};
 
-/// The engine that this crate is. The number stands for everything that a verdict, an output or an
+/// The engine that this build has. The number stands for everything that a verdict, an output or an
 /// amount of fuel depends on: wasmtime 48 and wasmparser 0.254 with the accepted features, the
 /// bounds of [`prepare`](crate::prepare), the costs of [`fuel`](crate::fuel), the virtual clock's
 /// rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at
-/// [`NEAR_CONFIG_VERSION`], and the costs of [`gas`](crate::gas). A change to any of them needs a
+/// [`NEAR_CONFIG_VERSION`], and what gas costs a WASI guest. A change to any of them needs a
 /// new number.
 pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
 

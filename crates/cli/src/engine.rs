@@ -1,0 +1,95 @@
+//! The engine that commands use: guests run in child processes of this program.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_guest::Engine;
+use outlayer_sandbox::{EngineSettings, Sandbox, SandboxConfig, serve};
+
+use crate::cache::compiled_dir;
+
+/// The command with which this program starts itself as a child of a sandbox. It is no command for
+/// people.
+pub const SANDBOX_CHILD: &str = "sandbox-child";
+
+/// How a command runs guests.
+#[derive(Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Where code, and what it compiles to, is kept between runs [default: in memory only]
+    #[arg(long, env = "OUTLAYER_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Run the guest in this process, and not in a confined child process
+    #[arg(long, env = "OUTLAYER_IN_PROCESS")]
+    in_process: bool,
+}
+
+impl EngineArgs {
+    /// The engine for one execution at a time.
+    pub(crate) fn engine(&self) -> anyhow::Result<Arc<dyn Engine>> {
+        let settings = settings(self.cache_dir.clone())?;
+        if self.in_process {
+            return Ok(Arc::new(Executor::new(executor_config(settings, None))?));
+        }
+        let config = SandboxConfig { processes: 1, engine: settings, ..sandbox()? };
+        Ok(Arc::new(Sandbox::start(config)?))
+    }
+}
+
+/// The engine of a worker that executes `processes` requests at once, with `memory_bytes` for all
+/// of them.
+pub(crate) fn of_worker(
+    cache_dir: Option<PathBuf>,
+    processes: usize,
+    memory_bytes: u64,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    let engine = settings(cache_dir)?;
+    Ok(Arc::new(Sandbox::start(SandboxConfig { processes, memory_bytes, engine, ..sandbox()? })?))
+}
+
+/// This program as its own child. On Linux the name leads to the program that is running, even when
+/// its file has been replaced since.
+fn sandbox() -> anyhow::Result<SandboxConfig> {
+    let program = if cfg!(target_os = "linux") {
+        PathBuf::from("/proc/self/exe")
+    } else {
+        std::env::current_exe().context("the path of this program")?
+    };
+    Ok(SandboxConfig::new(program, [SANDBOX_CHILD.into()]))
+}
+
+fn settings(cache_dir: Option<PathBuf>) -> anyhow::Result<EngineSettings> {
+    let cache_dir = cache_dir
+        .map(|folder| {
+            let folder = std::path::absolute(compiled_dir(&folder))?;
+            // A child cannot make it: it may write inside of it only.
+            std::fs::create_dir_all(&folder)?;
+            anyhow::Ok(folder.to_str().context("the cache folder's name is not UTF-8")?.to_owned())
+        })
+        .transpose()
+        .context("the cache folder")?;
+    Ok(EngineSettings { cache_dir, ..EngineSettings::default() })
+}
+
+fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> ExecutorConfig {
+    ExecutorConfig {
+        deadline: settings.deadline(),
+        cache_bytes: usize::try_from(settings.cache_bytes).unwrap_or(usize::MAX),
+        cache_dir: settings.cache_dir.map(PathBuf::from),
+        cache_dir_bytes: settings.cache_dir_bytes,
+        optimize: settings.optimize,
+        parallel_compilation: settings.parallel_compilation,
+        scratch_dir,
+        ..ExecutorConfig::default()
+    }
+}
+
+/// Serves as a child, until the parent has no more requests.
+pub(crate) fn serve_as_child() -> anyhow::Result<bool> {
+    serve(|settings, scratch_dir| {
+        Executor::new(executor_config(settings, Some(scratch_dir)))
+            .map_err(|error| error.to_string())
+    })?;
+    Ok(true)
+}

@@ -1,0 +1,171 @@
+//! What executions share: a number of children, and an amount of memory.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// Room for so many executions with so much memory. Whoever does not fit waits, first come, first
+/// served: a large request is not passed by an endless row of small ones.
+pub(crate) struct Budget {
+    free: Mutex<Free>,
+    changed: Condvar,
+    memory_bytes: u64,
+}
+
+struct Free {
+    places: usize,
+    memory_bytes: u64,
+    /// Who waits, in order.
+    waiting: VecDeque<u64>,
+    next: u64,
+}
+
+/// More memory than there is in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the execution may take {needed} bytes of this host's memory, \
+     which has {budget} for all executions"
+)]
+pub(crate) struct TooLarge {
+    needed: u64,
+    budget: u64,
+}
+
+impl Budget {
+    /// Room for `places` executions with `memory_bytes` together.
+    pub(crate) fn new(places: usize, memory_bytes: u64) -> Self {
+        let free = Free { places, memory_bytes, waiting: VecDeque::new(), next: 0 };
+        Self { free: Mutex::new(free), changed: Condvar::new(), memory_bytes }
+    }
+
+    /// Waits until an execution with so much memory fits, and sets both aside for it.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when it never will.
+    pub(crate) fn reserve(&self, memory_bytes: u64) -> Result<Reserved<'_>, TooLarge> {
+        if memory_bytes > self.memory_bytes {
+            return Err(TooLarge { needed: memory_bytes, budget: self.memory_bytes });
+        }
+        let mut free = self.lock();
+        let ticket = free.next;
+        free.next += 1;
+        free.waiting.push_back(ticket);
+        while free.waiting.front() != Some(&ticket)
+            || free.places == 0
+            || free.memory_bytes < memory_bytes
+        {
+            free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        free.waiting.pop_front();
+        free.places -= 1;
+        free.memory_bytes -= memory_bytes;
+        drop(free);
+        // The next in the row may fit too.
+        self.changed.notify_all();
+        Ok(Reserved { budget: self, memory_bytes })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is set aside for one execution, until this is dropped.
+pub(crate) struct Reserved<'a> {
+    budget: &'a Budget,
+    memory_bytes: u64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut free = self.budget.lock();
+        free.places += 1;
+        free.memory_bytes += self.memory_bytes;
+        drop(free);
+        self.budget.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+            mpsc,
+        },
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn never_more_than_there_is() {
+        let budget = Arc::new(Budget::new(3, 100));
+        let (in_use, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let threads: Vec<_> = (0..16_u64)
+            .map(|n| {
+                let (budget, in_use, most) =
+                    (Arc::clone(&budget), Arc::clone(&in_use), Arc::clone(&most));
+                thread::spawn(move || {
+                    let needed = 10 + n * 5;
+                    for _ in 0..20 {
+                        let reserved = budget.reserve(needed).unwrap();
+                        let now = in_use.fetch_add(needed, Ordering::SeqCst) + needed;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        thread::yield_now();
+                        in_use.fetch_sub(needed, Ordering::SeqCst);
+                        drop(reserved);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(most.load(Ordering::SeqCst) <= 100);
+        let free = budget.lock();
+        assert_eq!((free.places, free.memory_bytes, free.waiting.len()), (3, 100, 0));
+    }
+
+    #[test]
+    fn what_can_never_fit_is_said_at_once() {
+        let budget = Budget::new(1, 100);
+        assert_eq!(budget.reserve(101).err(), Some(TooLarge { needed: 101, budget: 100 }));
+        assert!(budget.reserve(100).is_ok());
+    }
+
+    #[test]
+    fn a_large_one_is_not_passed_by_small_ones() {
+        let budget = Arc::new(Budget::new(8, 100));
+        let first = budget.reserve(60).unwrap();
+        let (served, order) = mpsc::channel();
+        let waiter = |needed: u64| {
+            let (budget, served) = (Arc::clone(&budget), served.clone());
+            let thread = thread::spawn(move || {
+                let _reserved = budget.reserve(needed).unwrap();
+                served.send(needed).unwrap();
+            });
+            // It has its place in the row before the next one comes.
+            while !thread.is_finished() && budget.lock().waiting.is_empty() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            thread
+        };
+        let large = waiter(90);
+        let budget_now = Arc::clone(&budget);
+        let small = thread::spawn(move || {
+            let _reserved = budget_now.reserve(10).unwrap();
+            served.send(10).unwrap();
+        });
+        while budget.lock().waiting.len() < 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        drop(first);
+        assert_eq!([order.recv().unwrap(), order.recv().unwrap()], [90, 10]);
+        large.join().unwrap();
+        small.join().unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+//! What a child gives up before it reads anything that a guest wrote.
+
+#[cfg(target_os = "linux")]
+mod files;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
+mod syscalls;
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+)))]
+mod syscalls {
+    //! seccomp is not used here.
+    pub(super) fn allow_only(_: bool) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+#[cfg(not(target_os = "linux"))]
+mod files {
+    //! Landlock is not used here.
+    pub(super) fn allow_only(_: &[std::path::PathBuf]) -> Result<bool, String> {
+        Ok(false)
+    }
+}
+
+use std::path::PathBuf;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// The most file descriptors that a child has.
+const MOST_DESCRIPTORS: u64 = 256;
+/// The largest file that a child writes, bytes.
+const MOST_FILE_BYTES: u64 = 1 << 30;
+
+/// Which of the kernel's means hold for this process from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Confinement {
+    /// Landlock: no file outside of the given folders.
+    pub files: bool,
+    /// seccomp: only the system calls that an engine needs.
+    pub syscalls: bool,
+}
+
+impl Confinement {
+    /// Whether everything holds that a Linux kernel offers.
+    pub fn is_full(self) -> bool {
+        self.files && self.syscalls
+    }
+}
+
+/// Confines this process for good. It may read and write in `folders`, and nowhere else.
+///
+/// Where the kernel has no Landlock, the process opens no file at all. Where it has no seccomp, or
+/// this build does not know its system calls, only the other means hold. What holds is returned.
+///
+/// This must happen while the process has one thread: Landlock confines the calling thread and
+/// those that it starts.
+///
+/// # Errors
+/// The means that failed although the kernel has it.
+pub fn confine(folders: &[PathBuf]) -> Result<Confinement, String> {
+    for (resource, most) in [
+        (Resource::Core, 0),
+        (Resource::Nofile, MOST_DESCRIPTORS),
+        (Resource::Fsize, MOST_FILE_BYTES),
+    ] {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+            .map_err(|error| format!("the limit {resource:?} cannot be set: {error}"))?;
+    }
+    let files = files::allow_only(folders)
+        .map_err(|error| format!("Landlock cannot be used: {error}"))?;
+    let syscalls =
+        syscalls::allow_only(files).map_err(|error| format!("seccomp cannot be used: {error}"))?;
+    Ok(Confinement { files, syscalls })
+}

@@ -1,0 +1,51 @@
+//! Runs guests in child processes, so that no guest comes near a key.
+//!
+//! A guest is bytes that a stranger wrote, and the engine that reads, compiles and runs them is
+//! large. So the process that holds keys and speaks to the chain hands them, unread, to a child
+//! that has nothing to lose: no key, no environment, no network, a folder of its own, few system
+//! calls, and a bound on its memory. A child that crashes, hangs or runs out of memory costs the
+//! request that it was serving, and nothing else.
+//!
+//! * [`Sandbox`] is an [`Engine`](outlayer_guest::Engine) whose executions happen in children. It
+//!   starts a few of them, gives each one request at a time, uses them again, and replaces one
+//!   after any fault. `budget` is the memory that all of them share, `process` is one child as its
+//!   parent sees it.
+//! * [`serve`] is the other side: what the child's program calls, with the engine that it brings.
+//!   `confine` is what the child gives up before it reads anything that a guest wrote.
+//! * `wire` is what the two say to each other, over one socket.
+//!
+//! # What a child may do
+//!
+//! | | how it is kept | where |
+//! |---|---|---|
+//! | no environment, no file descriptor but its socket and its standard error | it is started so | everywhere |
+//! | no core dump, few file descriptors, bounded files | resource limits | everywhere |
+//! | memory of the request that it serves | resource limit on its data, set before each request | Linux |
+//! | no file outside of its two folders (scratch, compiled code) | Landlock, and no system call that opens a file where the kernel has no Landlock | Linux |
+//! | no socket, no other program, no other process, no tracing, no new privilege | seccomp: a list of what is allowed, everything else fails with `EPERM` | Linux on x86-64, AArch64, RISC-V |
+//!
+//! The list of system calls is in `confine/syscalls.rs`. `tests/confined.rs` tries each forbidden
+//! thing from inside. On a system without these, a child is a process of its own and nothing more;
+//! [`Sandbox::start`] says so in a warning.
+//!
+//! Children of one sandbox share the folder of compiled code. A guest that takes over its child
+//! could write there what other children load, and so make this worker lie; it could not sign or
+//! send anything.
+
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod budget;
+mod codes;
+mod config;
+mod confine;
+mod memory;
+mod process;
+mod sandbox;
+mod serve;
+mod wire;
+
+pub use config::{EngineSettings, SandboxConfig};
+pub use confine::{Confinement, confine};
+pub use sandbox::{Sandbox, SandboxError};
+pub use serve::{ServeError, serve};

@@ -1,0 +1,58 @@
+//! How much of the host's memory an execution may take.
+
+use std::io;
+
+use outlayer_guest::Job;
+
+/// What a child takes beside its guest: a store, stacks, buffers of both sides.
+const FIXED_BYTES: u64 = 32 << 20;
+/// What an element of a table takes.
+const ELEMENT_BYTES: u64 = 16;
+/// What compiling takes for each byte of code: the compiler's own data, and what comes of it.
+const COMPILE_BYTES: u64 = 256;
+
+/// The most of the host's memory that an execution of `job` takes: the guest's memories and tables,
+/// what one call hands to the host (at most twice the guest's memory), input, output, logs and
+/// journal on both sides, and its code while it is compiled.
+pub(crate) fn needed(job: &Job<'_>) -> u64 {
+    let limits = job.limits;
+    let streams = [limits.output_bytes, limits.log_bytes, limits.journal_bytes]
+        .into_iter()
+        .map(u64::from)
+        .fold(job.input.len() as u64, u64::saturating_add);
+    limits
+        .memory_bytes
+        .saturating_mul(3)
+        .saturating_add(u64::from(limits.table_elements).saturating_mul(ELEMENT_BYTES))
+        .saturating_add(streams.saturating_mul(4))
+        .saturating_add((job.code.len() as u64).saturating_mul(COMPILE_BYTES))
+        .saturating_add(FIXED_BYTES)
+}
+
+/// Lets a child have `bytes` more than it has now.
+#[cfg(target_os = "linux")]
+pub(crate) fn allow(pid: u32, bytes: u64) -> io::Result<()> {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let has = data_bytes(pid)?;
+    let most = has.saturating_add(bytes);
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
+    prlimit(Some(pid), Resource::Data, Rlimit { current: Some(most), maximum: None })?;
+    Ok(())
+}
+
+/// The memory that a process may write to and shares with nobody.
+#[cfg(target_os = "linux")]
+fn data_bytes(pid: u32) -> io::Result<u64> {
+    let pages = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
+    let pages = pages.split_whitespace().nth(5).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::other("the kernel does not say what it has"))?;
+    Ok(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// This system has no bound for a process's memory that leaves its addresses alone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn allow(_: u32, _: u64) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! One child, as its parent sees it.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read, Write},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::ExitStatusExt as _},
+    },
+    path::Path,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use outlayer_guest::{
+    ENGINE_VERSION, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
+};
+use outlayer_protocol::{
+    Hash32,
+    limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+};
+use tempfile::TempDir;
+
+use crate::{
+    config::SandboxConfig,
+    confine::Confinement,
+    memory,
+    wire::{
+        Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes,
+    },
+};
+
+/// How long a child may take to set itself up.
+const START: Duration = Duration::from_secs(30);
+/// How long a child that has closed its socket may take to end.
+const END: Duration = Duration::from_secs(1);
+/// The longest answer of a child that is set up.
+const MAX_READY_BYTES: usize = 64 << 10;
+/// The most characters of a line that a child prints.
+const MAX_LINE_BYTES: u64 = 1 << 10;
+/// How many lines of a child are shown.
+const MAX_LINES: usize = 100;
+/// Folders in memory, where there are any: what lies there is gone with the child.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
+/// A child that is set up. It ends when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    socket: UnixStream,
+    confined: Confinement,
+    /// What a child took to set itself up, bytes.
+    _scratch: TempDir,
+    /// The codes that it was given last.
+    recent: Vec<Hash32>,
+}
+
+/// How many codes of a child are remembered, to give it a request whose code it has.
+const RECENT: usize = 32;
+
+impl Process {
+    /// Starts a child, and waits until it is set up.
+    pub(crate) fn start(config: &SandboxConfig) -> Result<Self, String> {
+        let scratch = tempfile::tempdir_in(MEMORY_FOLDER)
+            .or_else(|_| tempfile::tempdir())
+            .map_err(|error| format!("there is no temporary folder: {error}"))?;
+        let (socket, theirs) =
+            UnixStream::pair().map_err(|error| format!("there is no socket: {error}"))?;
+        let mut child = Command::new(&config.program)
+            .args(&config.args)
+            .env_clear()
+            .current_dir(scratch.path())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{} cannot be started: {error}", config.program.display()))?;
+        if let Some(stderr) = child.stderr.take() {
+            pass_on(stderr, child.id())?;
+        }
+        let mut process = Self {
+            child,
+            socket,
+            confined: Confinement { files: false, syscalls: false },
+            _scratch: scratch,
+            recent: Vec::new(),
+        };
+        let setup = Setup {
+            wire_version: WIRE_VERSION,
+            engine: config.engine.clone(),
+            scratch_dir: text(process._scratch.path())?,
+        };
+        let ready = Timed::new(&process.socket, START).and_then(|mut timed| {
+            send(&mut timed, &setup)?;
+            receive::<Answer>(&mut timed, MAX_READY_BYTES)
+        });
+        match ready {
+            Ok(Answer::Ready { wire_version, engine_version, near_config_version, confined }) => {
+                let theirs = (wire_version, engine_version, near_config_version);
+                let ours = (WIRE_VERSION, ENGINE_VERSION.0, NEAR_CONFIG_VERSION);
+                if theirs != ours {
+                    return Err(format!(
+                        "{} is another version: its messages, engine and NEAR configuration are \
+                         {theirs:?}, those of this program {ours:?}",
+                        config.program.display()
+                    ));
+                }
+                process.confined = confined;
+                Ok(process)
+            }
+            Ok(Answer::Failed(reason)) => Err(reason),
+            Ok(_) => Err(OUT_OF_TURN.to_owned()),
+            Err(error) => Err(format!(
+                "{} is no child of a sandbox: {}",
+                config.program.display(),
+                process.end(&error)
+            )),
+        }
+    }
+
+    /// Which of the kernel's means hold for the child.
+    pub(crate) fn confined(&self) -> Confinement {
+        self.confined
+    }
+
+    /// Whether the child has been given this code lately.
+    pub(crate) fn knows(&self, code_hash: &Hash32) -> bool {
+        self.recent.contains(code_hash)
+    }
+
+    /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
+    /// `patience`. After a fault the child cannot be used again.
+    pub(crate) fn execute(
+        &mut self,
+        job: &Job<'_>,
+        code_hash: Hash32,
+        snapshot: &mut dyn Snapshot,
+        memory_bytes: u64,
+        patience: Duration,
+    ) -> Result<Execution, Fault> {
+        memory::allow(self.child.id(), memory_bytes)
+            .map_err(|error| Fault::Process(format!("its memory cannot be bounded: {error}")))?;
+        self.converse(job, code_hash, snapshot, patience).map_err(|error| match error {
+            Talk::Fault(fault) => fault,
+            Talk::Io(error) => Fault::Process(self.end(&error)),
+        })
+    }
+
+    fn converse(
+        &mut self,
+        job: &Job<'_>,
+        code_hash: Hash32,
+        snapshot: &mut dyn Snapshot,
+        patience: Duration,
+    ) -> Result<Execution, Talk> {
+        let mut timed = Timed::new(&self.socket, patience)?;
+        let request = Request {
+            code_hash,
+            kind: job.kind,
+            args: job.args.to_vec(),
+            env: job.env.to_vec(),
+            input: job.input.to_vec(),
+            limits: *job.limits,
+            context: job.context.clone(),
+        };
+        send(&mut timed, &request)?;
+        let most = max_answer(job.limits);
+        loop {
+            match receive::<Answer>(&mut timed, most)? {
+                Answer::NeedsCode => send_bytes(&mut timed, job.code)?,
+                Answer::Reads(key) => {
+                    let value = timed.pause(|| read(snapshot, &key))?;
+                    send(&mut timed, &value)?;
+                }
+                Answer::Done(Ok(ended)) if ended.fits(job.limits) => {
+                    self.recent.retain(|known| *known != code_hash);
+                    self.recent.insert(0, code_hash);
+                    self.recent.truncate(RECENT);
+                    return Ok(ended.into());
+                }
+                Answer::Done(Err(trouble)) => return Err(Talk::Fault(trouble.into())),
+                _ => return Err(Talk::Io(io::Error::other(OUT_OF_TURN))),
+            }
+        }
+    }
+
+    /// Ends the child after `error`, and says what became of it.
+    fn end(&mut self, error: &io::Error) -> String {
+        match error.kind() {
+            // It has closed its socket, so it is ending.
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset => match self.wait() {
+                Some(status) => ended(status),
+                None => "it closed its socket".to_owned(),
+            },
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                "it kept silent for too long".to_owned()
+            }
+            _ => error.to_string(),
+        }
+    }
+
+    fn wait(&mut self) -> Option<ExitStatus> {
+        let until = Instant::now() + END;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(2)),
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const OUT_OF_TURN: &str = "it said what is not its turn to say";
+
+/// Why a conversation ended without an execution.
+enum Talk {
+    Fault(Fault),
+    Io(io::Error),
+}
+
+impl From<io::Error> for Talk {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads a key for the child. What the snapshot cannot give is told to the child, which ends the
+/// execution; a key that no guest can ask for ends the child.
+fn read(snapshot: &mut dyn Snapshot, key: &[u8]) -> io::Result<Value> {
+    if key.len() > MAX_KEY_BYTES as usize {
+        return Err(io::Error::other(format!("it read a key of {} bytes", key.len())));
+    }
+    Ok(match snapshot.read(key) {
+        Ok(Some(value)) if value.len() > MAX_VALUE_BYTES as usize => {
+            Err(SnapshotError::too_long(value.len()).0)
+        }
+        Ok(value) => Ok(value),
+        Err(SnapshotError(text)) => Err(text),
+    })
+}
+
+/// How a child ended, for the operator.
+fn ended(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("it was ended by signal {signal}{}", named(signal)),
+        (None, Some(code)) => format!("it exited with {code}"),
+        (None, None) => "it ended".to_owned(),
+    }
+}
+
+fn named(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        15 => " (SIGTERM)",
+        31 => " (SIGSYS)",
+        _ => "",
+    }
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let text = path.to_str();
+    text.map(str::to_owned).ok_or_else(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// Shows what a child prints, as warnings, within bounds: it may be whatever a guest has made of
+/// it.
+fn pass_on(stderr: ChildStderr, pid: u32) -> Result<(), String> {
+    let shown = move || {
+        let mut stderr = BufReader::new(stderr);
+        for count in 0.. {
+            let mut line = Vec::new();
+            match stderr.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line) {
+                Ok(1..) if count < MAX_LINES => {
+                    let line = String::from_utf8_lossy(&line);
+                    tracing::warn!(pid, "a child says: {}", line.trim_end().escape_debug());
+                }
+                // It is read on, so that the child does not wait for a reader.
+                Ok(1..) => {}
+                _ => return,
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("outlayer-child".to_owned())
+        .spawn(shown)
+        .map(|_| ())
+        .map_err(|error| format!("there is no thread: {error}"))
+}
+
+/// The socket, with an end to patience that does not begin anew with each byte.
+struct Timed<'a> {
+    socket: &'a UnixStream,
+    until: Instant,
+}
+
+impl<'a> Timed<'a> {
+    fn new(socket: &'a UnixStream, patience: Duration) -> io::Result<Self> {
+        let until = Instant::now().checked_add(patience);
+        let until = until.ok_or_else(|| io::Error::other("the patience is endless"))?;
+        Ok(Self { socket, until })
+    }
+
+    /// What `work` takes is not the child's time.
+    fn pause<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.until += began.elapsed();
+        done
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(self.left()?))?;
+        self.socket.read(buffer)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(self.left()?))?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The parent's side: children, and which of them executes what.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
+use outlayer_protocol::Hash32;
+
+use crate::{
+    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process,
+};
+
+/// A sandbox that cannot be set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("guests cannot be run in a child process: {0}")]
+pub struct SandboxError(String);
+
+/// Runs guests in child processes. Any number of threads may share it.
+pub struct Sandbox {
+    config: SandboxConfig,
+    budget: Budget,
+    /// Children that have nothing to do; the one used last is at the end.
+    idle: Mutex<Vec<Process>>,
+    confined: Confinement,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Starts the first child, to see that it can be done. Others are started when they are needed.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when there is no child.
+    pub fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let first = Process::start(&config).map_err(SandboxError)?;
+        let confined = first.confined();
+        if !confined.is_full() {
+            tracing::warn!(
+                files = confined.files,
+                system_calls = confined.syscalls,
+                "this system does not confine the processes of guests in every way"
+            );
+        }
+        let budget = Budget::new(config.processes.max(1), config.memory_bytes);
+        Ok(Self { config, budget, idle: Mutex::new(vec![first]), confined })
+    }
+
+    /// Which of the kernel's means hold for children.
+    pub fn confined(&self) -> Confinement {
+        self.confined
+    }
+
+    /// The child to use for code with this hash: one that has it, or else the one used last, or a
+    /// new one.
+    fn child(&self, code_hash: &Hash32) -> Result<Process, Fault> {
+        let mut idle = self.idle();
+        let place = idle.iter().rposition(|child| child.knows(code_hash));
+        let found = match place {
+            Some(place) => Some(idle.remove(place)),
+            None => idle.pop(),
+        };
+        drop(idle);
+        found.map_or_else(|| Process::start(&self.config).map_err(Fault::Process), Ok)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a child may keep silent.
+    fn patience(&self) -> Duration {
+        self.config.engine.deadline().saturating_add(self.config.patience)
+    }
+}
+
+impl Engine for Sandbox {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        job.check()?;
+        let code_hash = Hash32::of(job.code);
+        let memory_bytes = memory::needed(job);
+        let _reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
+        let mut child = self.child(&code_hash)?;
+        let execution =
+            child.execute(job, code_hash, snapshot, memory_bytes, self.patience())?;
+        self.idle().push(child);
+        Ok(execution)
+    }
+}

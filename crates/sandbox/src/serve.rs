@@ -1,0 +1,156 @@
+//! The child's side.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use outlayer_guest::{
+    ENGINE_VERSION, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
+};
+use outlayer_protocol::limits::MAX_VALUE_BYTES;
+use rustix::process::getppid;
+
+use crate::{
+    codes::Codes,
+    config::EngineSettings,
+    confine::confine,
+    wire::{
+        Answer, MAX_FROM_PARENT, Request, Setup, Value, WIRE_VERSION, receive, receive_bytes, send,
+    },
+};
+
+/// How many bytes of code a child keeps.
+const KEPT_CODE_BYTES: usize = 64 << 20;
+/// How often a child looks whether its parent still lives.
+const ORPHAN_CHECK: Duration = Duration::from_secs(1);
+
+/// A child that cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The parent is gone, or is no sandbox.
+    #[error(
+        "there is no sandbox at the other end of the standard input; this command is started by \
+         others: {0}"
+    )]
+    Parent(#[from] io::Error),
+    /// The parent speaks another version.
+    #[error("the parent speaks version {found} of the sandbox's messages, this is {WIRE_VERSION}")]
+    Version {
+        /// The parent's version.
+        found: u32,
+    },
+    /// The child cannot be confined, or has no engine. The parent has been told.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// Serves a [`Sandbox`](crate::Sandbox) as its child, over the standard input, until the parent
+/// closes it. `engine` makes the engine from its settings and from the child's own folder; this
+/// process is confined by then.
+///
+/// It must be called while the process has one thread.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve<E: Engine>(
+    engine: impl FnOnce(EngineSettings, PathBuf) -> Result<E, String>,
+) -> Result<(), ServeError> {
+    let mut parent = File::from(OwnedFd::from(io::stdin().as_fd().try_clone_to_owned()?));
+    let setup: Setup = receive(&mut parent, MAX_FROM_PARENT)?;
+    if setup.wire_version != WIRE_VERSION {
+        return Err(ServeError::Version { found: setup.wire_version });
+    }
+    let scratch = PathBuf::from(&setup.scratch_dir);
+    let folders: Vec<_> =
+        setup.engine.cache_dir.iter().map(PathBuf::from).chain([scratch.clone()]).collect();
+    let confined = confine(&folders);
+    let ready = confined.and_then(|confined| Ok((confined, engine(setup.engine, scratch)?)));
+    let (confined, engine) = match ready {
+        Ok(ready) => ready,
+        Err(reason) => {
+            send(&mut parent, &Answer::Failed(reason.clone()))?;
+            return Err(ServeError::Setup(reason));
+        }
+    };
+    end_with_parent()?;
+    send(
+        &mut parent,
+        &Answer::Ready {
+            wire_version: WIRE_VERSION,
+            engine_version: ENGINE_VERSION.0,
+            near_config_version: NEAR_CONFIG_VERSION,
+            confined,
+        },
+    )?;
+    let mut codes = Codes::new(KEPT_CODE_BYTES);
+    loop {
+        let request: Request = match receive(&mut parent, MAX_FROM_PARENT) {
+            Ok(request) => request,
+            // The parent has no more requests.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let code = match codes.get(&request.code_hash) {
+            Some(code) => code,
+            None => {
+                send(&mut parent, &Answer::NeedsCode)?;
+                let code: Arc<[u8]> = receive_bytes(&mut parent, MAX_FROM_PARENT)?.into();
+                codes.keep(request.code_hash, Arc::clone(&code));
+                code
+            }
+        };
+        let done = execute(&engine, &request, &code, &mut parent);
+        send(&mut parent, &Answer::Done(done.map(Into::into).map_err(Into::into)))?;
+    }
+}
+
+fn execute(
+    engine: &impl Engine,
+    request: &Request,
+    code: &[u8],
+    parent: &mut File,
+) -> Result<Execution, Fault> {
+    let job = Job {
+        code,
+        kind: request.kind,
+        args: &request.args,
+        env: &request.env,
+        input: &request.input,
+        limits: &request.limits,
+        context: &request.context,
+    };
+    engine.execute(&job, &mut Parent(parent))
+}
+
+/// The snapshot, which the parent reads.
+struct Parent<'a>(&'a mut File);
+
+impl Snapshot for Parent<'_> {
+    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+        let most = MAX_VALUE_BYTES as usize + 1_024;
+        let asked = send(self.0, &Answer::Reads(key.to_vec()));
+        let value = asked.and_then(|()| receive::<Value>(self.0, most));
+        value
+            .unwrap_or_else(|error| Err(format!("the parent does not answer: {error}")))
+            .map_err(SnapshotError)
+    }
+}
+
+/// Ends this process when its parent is gone. A parent that has gone closes the standard input, but
+/// nobody reads that while a guest runs.
+fn end_with_parent() -> io::Result<()> {
+    let parent = getppid();
+    thread::Builder::new().name("outlayer-orphan".to_owned()).spawn(move || {
+        while getppid() == parent {
+            thread::sleep(ORPHAN_CHECK);
+        }
+        std::process::exit(1);
+    })?;
+    Ok(())
+}

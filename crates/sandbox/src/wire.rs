@@ -1,0 +1,253 @@
+//! What parent and child say to each other.
+//!
+//! A message is its length (four bytes, little-endian) and its borsh encoding. The parent speaks
+//! first, with [`Setup`]; the child answers [`Answer::Ready`]. For each request the parent sends a
+//! [`Request`], replies to what the child asks, and has the result with [`Answer::Done`]. Code is
+//! sent only when the child asks for it: the bytes as they are, behind their length.
+//!
+//! The parent trusts nothing that it reads: a child may be whatever a guest has made of it.
+
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
+use outlayer_protocol::{
+    Compute, ExecutionContext, GuestKind, Hash32, JournalEntry, ReadEntry, ResourceLimits, Status,
+    storage::journal_bytes,
+};
+
+use crate::{config::EngineSettings, confine::Confinement};
+
+/// The version of the messages. Parent and child must have the same.
+pub(crate) const WIRE_VERSION: u32 = 1;
+
+/// The longest message that a child accepts from its parent, which it trusts: code, or a request
+/// with its input.
+pub(crate) const MAX_FROM_PARENT: usize = 256 << 20;
+
+/// What a child is told when it starts.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) struct Setup {
+    pub(crate) wire_version: u32,
+    pub(crate) engine: EngineSettings,
+    /// The child's own folder.
+    pub(crate) scratch_dir: String,
+}
+
+/// A job without its code.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) struct Request {
+    pub(crate) code_hash: Hash32,
+    pub(crate) kind: Option<GuestKind>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) input: Vec<u8>,
+    pub(crate) limits: ResourceLimits,
+    pub(crate) context: ExecutionContext,
+}
+
+/// What a child says.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) enum Answer {
+    /// It is set up.
+    Ready { wire_version: u32, engine_version: u32, near_config_version: u32, confined: Confinement },
+    /// It cannot be set up.
+    Failed(String),
+    /// It has not got the code of the request.
+    NeedsCode,
+    /// The guest reads this key. The parent replies with a [`Value`].
+    Reads(Vec<u8>),
+    /// The execution has ended.
+    Done(Result<Ended, Trouble>),
+}
+
+/// A value of the snapshot, or why it cannot be had.
+pub(crate) type Value = Result<Option<Vec<u8>>, String>;
+
+/// An [`Execution`].
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) struct Ended {
+    status: Status,
+    output: Vec<u8>,
+    used: Compute,
+    reads: Vec<ReadEntry>,
+    journal: Vec<JournalEntry>,
+    logs: Vec<u8>,
+}
+
+/// A [`Fault`].
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) enum Trouble {
+    Deadline { millis: u64 },
+    NativeStack,
+    HostMemory(String),
+    Snapshot(String),
+    Other(String),
+}
+
+impl From<Execution> for Ended {
+    fn from(execution: Execution) -> Self {
+        let Execution { status, output, used, reads, journal, logs } = execution;
+        Self { status, output, used, reads, journal, logs }
+    }
+}
+
+impl From<Ended> for Execution {
+    fn from(ended: Ended) -> Self {
+        let Ended { status, output, used, reads, journal, logs } = ended;
+        Self { status, output, used, reads, journal, logs }
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Deadline(time) => {
+                Self::Deadline { millis: u64::try_from(time.as_millis()).unwrap_or(u64::MAX) }
+            }
+            Fault::NativeStack => Self::NativeStack,
+            Fault::HostMemory(cause) => Self::HostMemory(cause.to_string()),
+            Fault::Snapshot(SnapshotError(text)) => Self::Snapshot(text),
+            Fault::Engine(cause) => Self::Other(cause.to_string()),
+            fault => Self::Other(fault.to_string()),
+        }
+    }
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Deadline { millis } => Self::Deadline(Duration::from_millis(millis)),
+            Trouble::NativeStack => Self::NativeStack,
+            Trouble::HostMemory(text) => Self::HostMemory(Cause::new(text)),
+            Trouble::Snapshot(text) => Self::Snapshot(SnapshotError(text)),
+            Trouble::Other(text) => Self::engine(text),
+        }
+    }
+}
+
+impl Ended {
+    /// Whether this can be what an execution within `limits` gives. An engine never gives anything
+    /// else; a child that a guest has taken over might.
+    pub(crate) fn fits(&self, limits: &ResourceLimits) -> bool {
+        self.used.meter() == limits.compute.meter()
+            && self.used.amount() <= limits.compute.amount()
+            && self.output.len() <= limits.output_bytes as usize
+            && journal_bytes(&self.journal) <= limits.journal_bytes.into()
+    }
+}
+
+/// The longest answer of a child that executes within `limits`: what they allow, twice over, and
+/// room for the texts of errors.
+pub(crate) fn max_answer(limits: &ResourceLimits) -> usize {
+    const ENTRY_BYTES: u64 = 512;
+    let entries = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
+    let bytes = u64::from(limits.output_bytes)
+        + u64::from(limits.log_bytes)
+        + u64::from(limits.journal_bytes)
+        + entries * ENTRY_BYTES;
+    usize::try_from(bytes.saturating_mul(2)).unwrap_or(usize::MAX).saturating_add(1 << 20)
+}
+
+/// Sends a message.
+pub(crate) fn send(to: &mut impl Write, message: &impl BorshSerialize) -> io::Result<()> {
+    let mut frame = vec![0; 4];
+    message.serialize(&mut frame)?;
+    let length = length(frame.len() - 4)?;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&frame)
+}
+
+/// Sends bytes as they are.
+pub(crate) fn send_bytes(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(&length(bytes.len())?.to_le_bytes())?;
+    to.write_all(bytes)
+}
+
+fn length(bytes: usize) -> io::Result<u32> {
+    u32::try_from(bytes).map_err(|_| invalid(format!("a message of {bytes} bytes is too long")))
+}
+
+/// Receives a message of at most `most_bytes`.
+pub(crate) fn receive<T: BorshDeserialize>(
+    from: &mut impl Read,
+    most_bytes: usize,
+) -> io::Result<T> {
+    T::try_from_slice(&receive_bytes(from, most_bytes)?)
+}
+
+/// Receives bytes as they are, at most `most_bytes`.
+pub(crate) fn receive_bytes(from: &mut impl Read, most_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > most_bytes {
+        return Err(invalid(format!(
+            "a message of {length} bytes, at most {most_bytes} are accepted"
+        )));
+    }
+    // The room is made as the bytes come, and not because a length was announced.
+    let mut bytes = Vec::with_capacity(length.min(64 << 10));
+    from.take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_as_they_were_sent() {
+        let mut channel = Vec::new();
+        send(&mut channel, &Answer::Reads(b"key".to_vec())).unwrap();
+        send_bytes(&mut channel, &[7; 100_000]).unwrap();
+        let mut from = channel.as_slice();
+        let Answer::Reads(key) = receive(&mut from, 100).unwrap() else { panic!() };
+        assert_eq!(key, b"key");
+        assert_eq!(receive_bytes(&mut from, 100_000).unwrap(), [7; 100_000]);
+        assert_eq!(receive_bytes(&mut from, 1).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_or_too_short_is_an_error() {
+        let long = [&5_u32.to_le_bytes()[..], b"12345"].concat();
+        assert_eq!(
+            receive_bytes(&mut &*long, 4).unwrap_err().to_string(),
+            "a message of 5 bytes, at most 4 are accepted"
+        );
+        assert!(receive_bytes(&mut &long[..7], 100).is_err());
+        // A huge length costs nothing before the bytes come.
+        let huge = u32::MAX.to_le_bytes();
+        assert!(receive_bytes(&mut &huge[..], usize::MAX).is_err());
+        // Trailing bytes and unknown variants.
+        let junk = [&2_u32.to_le_bytes()[..], &[2, 9]].concat();
+        assert!(receive::<Answer>(&mut &*junk, 100).is_err());
+        let junk = [&1_u32.to_le_bytes()[..], &[77]].concat();
+        assert!(receive::<Answer>(&mut &*junk, 100).is_err());
+    }
+
+    #[test]
+    fn a_fault_keeps_its_kind() {
+        for fault in [
+            Fault::Deadline(Duration::from_secs(3)),
+            Fault::NativeStack,
+            Fault::host_memory("none"),
+            Fault::Snapshot(SnapshotError("away".to_owned())),
+            Fault::engine("broken"),
+        ] {
+            assert_eq!(Fault::from(Trouble::from(fault.clone())), fault);
+        }
+        let job = Fault::from(Trouble::from(Fault::Job("a NUL")));
+        assert!(job.to_string().ends_with("a NUL"), "{job}");
+    }
+}

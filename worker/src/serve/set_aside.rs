@@ -1,0 +1,239 @@
+//! Requests whose last attempt failed, and when to try again.
+//!
+//! Most failures are remembered in memory only: what a restart forgets is tried once more. A guest
+//! that ended its process, or kept it busy until it was given up, is also noted in a file. A worker
+//! that such a guest has somehow taken down with it does not meet it again as soon as it restarts.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use outlayer_client::Backoff;
+use outlayer_guest::Fault;
+use outlayer_protocol::RequestId;
+use serde::{Deserialize, Serialize};
+
+use super::{WorkerConfig, error::ServeError};
+use crate::pool::ExecutionError;
+
+/// The failures so far, and the file that keeps some of them.
+pub(super) struct SetAside {
+    file: Option<PathBuf>,
+    failed: HashMap<RequestId, Failed>,
+    backoff: Backoff,
+    process_backoff: Backoff,
+}
+
+/// A request whose last attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failed {
+    /// How many attempts failed in a row.
+    failures: u32,
+    until: SystemTime,
+    /// Why the guest's process ended, if that is what happened.
+    process: Option<String>,
+}
+
+/// What the file holds of a request.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    request_id: RequestId,
+    failures: u32,
+    until_unix_millis: u64,
+    reason: String,
+}
+
+impl SetAside {
+    /// Reads what the worker of `config` noted before.
+    pub(super) fn open(config: &WorkerConfig) -> io::Result<Self> {
+        let mut this = Self {
+            file: None,
+            failed: HashMap::new(),
+            backoff: config.backoff.clone(),
+            process_backoff: config.process_backoff.clone(),
+        };
+        if let Some(folder) = &config.state_dir {
+            fs::create_dir_all(folder)?;
+            let name = format!("set-aside-{}-{}.json", config.contract_id, config.account_id);
+            let file = folder.join(name);
+            this.failed = read(&file)?;
+            this.file = Some(file);
+        }
+        Ok(this)
+    }
+
+    /// Whether it is too early to try the request again.
+    pub(super) fn holds(&self, request_id: RequestId) -> bool {
+        self.failed.get(&request_id).is_some_and(|failed| {
+            // A clock that was set back does not hold a request for longer than the longest wait.
+            let wait = failed.until.duration_since(SystemTime::now()).unwrap_or_default();
+            !wait.is_zero() && wait <= self.backoff.most.max(self.process_backoff.most)
+        })
+    }
+
+    /// Notes a failure. Returns how many there were in a row, and how long to wait now.
+    pub(super) fn failed(&mut self, request_id: RequestId, why: Option<&ServeError>) -> (u32, Duration) {
+        let before = self.failed.get(&request_id);
+        let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
+        let process = why.and_then(process_failure);
+        let backoff = if process.is_some() { &self.process_backoff } else { &self.backoff };
+        let wait = backoff.wait(failures);
+        let changed = process.is_some() || before.is_some_and(|failed| failed.process.is_some());
+        let until = SystemTime::now() + wait;
+        self.failed.insert(request_id, Failed { failures, until, process });
+        if changed {
+            self.keep();
+        }
+        (failures, wait)
+    }
+
+    /// Forgets a request that needs no further attempt.
+    pub(super) fn forget(&mut self, request_id: RequestId) {
+        if self.failed.remove(&request_id).is_some_and(|failed| failed.process.is_some()) {
+            self.keep();
+        }
+    }
+
+    /// Forgets the requests that are not among `live`.
+    pub(super) fn retain(&mut self, live: &HashSet<RequestId>) {
+        let mut changed = false;
+        self.failed.retain(|id, failed| {
+            let stays = live.contains(id);
+            changed |= !stays && failed.process.is_some();
+            stays
+        });
+        if changed {
+            self.keep();
+        }
+    }
+
+    /// Writes the file. What cannot be written is still known to this process.
+    fn keep(&self) {
+        let Some(file) = &self.file else {
+            return;
+        };
+        if let Err(error) = write(file, &self.failed) {
+            tracing::warn!(file = %file.display(), %error, "the requests set aside are not noted");
+        }
+    }
+}
+
+/// Why the guest's process ended or was given up, if that is what `error` says.
+fn process_failure(error: &ServeError) -> Option<String> {
+    match error {
+        ServeError::Execution(ExecutionError::Fault(
+            fault @ (Fault::Process(_) | Fault::Deadline(_)),
+        )) => Some(fault.to_string()),
+        _ => None,
+    }
+}
+
+fn read(file: &Path) -> io::Result<HashMap<RequestId, Failed>> {
+    let text = match fs::read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(error) => return Err(error),
+    };
+    let notes: Vec<Note> = serde_json::from_slice(&text).unwrap_or_else(|error| {
+        tracing::warn!(file = %file.display(), %error, "the requests set aside cannot be read");
+        Vec::new()
+    });
+    let failed = notes.into_iter().map(|note| {
+        let until = UNIX_EPOCH.checked_add(Duration::from_millis(note.until_unix_millis));
+        let until = until.unwrap_or(UNIX_EPOCH);
+        let process = Some(note.reason);
+        (note.request_id, Failed { failures: note.failures, until, process })
+    });
+    Ok(failed.collect())
+}
+
+fn write(file: &Path, failed: &HashMap<RequestId, Failed>) -> io::Result<()> {
+    let mut notes: Vec<_> = failed
+        .iter()
+        .filter_map(|(request_id, failed)| {
+            let until = failed.until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Some(Note {
+                request_id: *request_id,
+                failures: failed.failures,
+                until_unix_millis: u64::try_from(until.as_millis()).unwrap_or(u64::MAX),
+                reason: failed.process.clone()?,
+            })
+        })
+        .collect();
+    notes.sort_by_key(|note| note.request_id);
+    // Whoever reads the file finds it whole.
+    let aside = file.with_extension("new");
+    fs::write(&aside, serde_json::to_vec_pretty(&notes)?)?;
+    fs::rename(aside, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use near_crypto::{KeyType, SecretKey};
+    use outlayer_executor::{Executor, ExecutorConfig};
+
+    use super::*;
+
+    fn config(state_dir: Option<&Path>) -> WorkerConfig {
+        let id = |text: &str| text.parse().unwrap();
+        let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+        let engine = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
+        let mut config =
+            WorkerConfig::new("http://x", id("outlayer.near"), id("worker.near"), key, engine);
+        config.state_dir = state_dir.map(Path::to_owned);
+        config
+    }
+
+    fn crash() -> ServeError {
+        ServeError::Execution(ExecutionError::Fault(Fault::Process("signal 6".to_owned())))
+    }
+
+    #[test]
+    fn a_guest_that_ended_its_process_stays_aside_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let config = config(Some(&state));
+        let mut first = SetAside::open(&config).unwrap();
+        assert!(!first.holds(7));
+        let (failures, wait) = first.failed(7, Some(&crash()));
+        assert_eq!((failures, wait), (1, config.process_backoff.first));
+        first.failed(8, None);
+        assert!(first.holds(7) && first.holds(8));
+
+        let mut second = SetAside::open(&config).unwrap();
+        assert!(second.holds(7), "noted on disk");
+        assert!(!second.holds(8), "an ordinary failure is not");
+        let (failures, wait) = second.failed(7, Some(&crash()));
+        assert_eq!((failures, wait), (2, config.process_backoff.first * 2));
+        second.retain(&HashSet::from([8]));
+        assert!(!second.holds(7));
+        assert!(!SetAside::open(&config).unwrap().holds(7), "what is over is forgotten on disk");
+    }
+
+    #[test]
+    fn a_damaged_file_holds_nothing_and_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(Some(folder.path()));
+        let file = folder.path().join("set-aside-outlayer.near-worker.near.json");
+        fs::write(&file, "[{").unwrap();
+        let mut aside = SetAside::open(&config).unwrap();
+        assert!(!aside.holds(7));
+        aside.failed(7, Some(&crash()));
+        assert!(SetAside::open(&config).unwrap().holds(7));
+        // A time that no clock has reached yet holds nothing.
+        let far = format!(
+            r#"[{{"request_id":7,"failures":1,"until_unix_millis":{},"reason":""}}]"#,
+            u64::MAX
+        );
+        fs::write(&file, far).unwrap();
+        assert!(!SetAside::open(&config).unwrap().holds(7));
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(SetAside::open(&config).is_err());
+    }
+}
