@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use outlayer_client::{At, Contract, NamespaceReader};
 use outlayer_executor::{
-    EngineError, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError,
+    Code, EngineError, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError,
     UnsupportedVersion, check_version,
 };
 use outlayer_protocol::views::{RequestView, ViewError};
@@ -73,7 +73,11 @@ impl ExecutionPool {
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let run = move || -> Result<Execution, Fault> {
             let _permit = permit;
-            let job = Job::of_live(&code, &view.request, &view.input);
+            let job = Job::of_live(
+                Code::hashed(view.request.code.hash, &code),
+                &view.request,
+                &view.input,
+            );
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
             executor.execute(&job, &mut storage)

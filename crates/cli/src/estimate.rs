@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use outlayer_client::At;
 use outlayer_executor::{
-    ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
+    Code, ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
 };
 use outlayer_protocol::{
     AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
@@ -121,7 +121,10 @@ fn rejection(code: &[u8], request: &ExecutionRequest) -> anyhow::Result<Option<S
         attached_deposit: NearToken::from_yoctonear(0),
     };
     let limits = ResourceLimits { compute, ..request.limits };
-    let job = Job { limits: &limits, ..Job::of_request(code, request, &context) };
+    let job = Job {
+        limits: &limits,
+        ..Job::of_request(Code::hashed(request.code.hash, code), request, &context)
+    };
     let execution = Executor::new(ExecutorConfig::default())?.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),

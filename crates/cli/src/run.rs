@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use outlayer_executor::{
-    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
+    Code, ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
 };
 use outlayer_protocol::{
     AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
@@ -119,7 +119,7 @@ fn execute(
     request.validate(&config)?;
     let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
-    let job = Job::of_request(code, &request, &context);
+    let job = Job::of_request(Code::hashed(request.code.hash, code), &request, &context);
     let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
     let execution = Executor::new(executor)?.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();

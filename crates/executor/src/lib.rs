@@ -71,7 +71,7 @@ pub use config::ExecutorConfig;
 pub use error::EngineError;
 pub use executor::Executor;
 pub use outlayer_guest::{
-    Cause, EmptySnapshot, Execution, Fault, Job, PROGRAM_NAME, Snapshot, SnapshotError, fuel,
+    Cause, Code, EmptySnapshot, Execution, Fault, Job, PROGRAM_NAME, Snapshot, SnapshotError, fuel,
     host::CLOCK_STEP_NANOS, prepare,
 };
 pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};

@@ -48,7 +48,7 @@ mod work;
 pub use call::{HostCall, MemoryCall, StorageCall};
 pub use execution::Execution;
 pub use fault::{Cause, Fault};
-pub use job::{Job, PROGRAM_NAME};
+pub use job::{Code, Job, PROGRAM_NAME};
 pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
 pub use work::Work;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
-use outlayer_executor::{Executor, ExecutorConfig, Job, SnapshotError};
+use outlayer_executor::{Code, Executor, ExecutorConfig, Job, SnapshotError};
 use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, methods};
 use outlayer_worker::{Worker as Server, WorkerConfig};
 use serde_json::json;
@@ -95,7 +95,7 @@ impl Testbed {
         let (contract, namespace) = (self.contract.clone(), live.request.namespace().clone());
         let execution = tokio::task::spawn_blocking(move || {
             let executor = Executor::new(ExecutorConfig::default())?;
-            let job = Job::of_live(&code, &live.request, &live.input);
+            let job = Job::of_live(Code::of(&code), &live.request, &live.input);
             let mut storage = |key: &[u8]| {
                 let value = handle.block_on(stored(&contract, &namespace, key));
                 value.map_err(|error| SnapshotError(error.to_string()))
