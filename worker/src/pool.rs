@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use outlayer_client::{At, Contract, NamespaceReader};
 use outlayer_guest::{
-    Engine, Execution, Fault, Job, SnapshotError, UnsupportedVersion, check_version,
+    Code, Engine, Execution, Fault, Job, SnapshotError, UnsupportedVersion, check_version,
 };
 use outlayer_protocol::views::{RequestView, ViewError};
 use tokio::{
@@ -66,7 +66,11 @@ impl ExecutionPool {
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let run = move || -> Result<Execution, Fault> {
             let _permit = permit;
-            let job = Job::of_live(&code, &view.request, &view.input);
+            let job = Job::of_live(
+                Code::hashed(view.request.code.hash, &code),
+                &view.request,
+                &view.input,
+            );
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
             engine.execute(&job, &mut storage)

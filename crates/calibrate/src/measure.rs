@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outlayer_executor::{EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION};
+use outlayer_executor::{Code, EmptySnapshot, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION};
 use outlayer_kernels::{Kernel, node::Node};
 use outlayer_protocol::{
     Compute, ExecutionContext, Hash32, NearToken, ResourceLimits, Status, random_seed,
@@ -131,7 +131,7 @@ impl Calibration {
             attached_deposit: NearToken::from_near(0),
         };
         let job = Job {
-            code: &kernel.wasm,
+            code: Code::of(&kernel.wasm),
             kind: None,
             args: &[],
             env: &[],

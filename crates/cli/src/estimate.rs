@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use outlayer_client::At;
-use outlayer_guest::{ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
+use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
     ResourceLimits, Status, pricing::quote, views::CostView,
@@ -129,7 +129,10 @@ fn rejection(
         attached_deposit: NearToken::from_yoctonear(0),
     };
     let limits = ResourceLimits { compute, ..request.limits };
-    let job = Job { limits: &limits, ..Job::of_request(code, request, &context) };
+    let job = Job {
+        limits: &limits,
+        ..Job::of_request(Code::hashed(request.code.hash, code), request, &context)
+    };
     let execution = engine.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use outlayer_guest::{ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION};
+use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
     NearToken, RequestId, Status,
@@ -113,7 +113,7 @@ fn execute(
     request.validate(&config)?;
     let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
-    let job = Job::of_request(code, &request, &context);
+    let job = Job::of_request(Code::hashed(request.code.hash, code), &request, &context);
     let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
     let execution = engine.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();

@@ -19,6 +19,11 @@ pub struct ExecutorConfig {
     pub cache_dir: Option<PathBuf>,
     /// The most bytes that the folder holds. What was used longest ago is deleted first.
     pub cache_dir_bytes: u64,
+    /// The folder in which the executor makes a temporary folder for NEAR contracts that it loads.
+    /// It is best in memory, and must exist. `None` takes `/dev/shm` where that can be written, or
+    /// else the system's folder for temporary files. When no folder can be made, a warning says so
+    /// and contracts are loaded again for each call.
+    pub scratch_dir: Option<PathBuf>,
     /// With a number, instances, memories and stacks come from pools with this many places under
     /// each meter, made together with the executor. More executions than that at once are faults.
     /// With `None`, each execution allocates its own.
@@ -40,6 +45,7 @@ impl Default for ExecutorConfig {
             cache_bytes: 64 << 20,
             cache_dir: None,
             cache_dir_bytes: 1 << 30,
+            scratch_dir: None,
             pool: None,
             optimize: true,
             parallel_compilation: true,

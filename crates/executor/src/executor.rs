@@ -40,6 +40,7 @@ impl Executor {
             disk: disk(&config),
             counters: Arc::default(),
             memory_bytes: config.cache_bytes,
+            scratch_dir: config.scratch_dir.clone(),
         };
         let fuel = CoreBackend::new(&config, Meter::Fuel, &resources)?;
         Ok(Self {
@@ -63,7 +64,7 @@ impl Executor {
     /// A [`Fault`] when there is no verdict.
     pub fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         job.check()?;
-        let kind = match prepare::kind(job.code, job.kind) {
+        let kind = match prepare::kind(job.code.bytes(), job.kind) {
             Ok(kind) => kind,
             Err(status) => return Ok(Execution::without_running(job, status)),
         };

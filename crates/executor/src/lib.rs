@@ -70,7 +70,7 @@ pub use config::ExecutorConfig;
 pub use error::EngineError;
 pub use executor::Executor;
 pub use outlayer_guest::{
-    Cause, ENGINE_VERSION, EmptySnapshot, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION,
+    Cause, Code, ENGINE_VERSION, EmptySnapshot, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION,
     PROGRAM_NAME, Snapshot, SnapshotError, UnsupportedVersion, check_version, fuel,
     host::CLOCK_STEP_NANOS, prepare,
 };

@@ -14,8 +14,10 @@ use std::{
 };
 
 use common::{Run, invalid};
-use outlayer_executor::{CacheCounts, Execution, Executor, ExecutorConfig};
-use outlayer_protocol::{Compute, Status};
+use outlayer_executor::{
+    CacheCounts, Code, EmptySnapshot, Execution, Executor, ExecutorConfig, Fault, Job,
+};
+use outlayer_protocol::{Compute, Hash32, Status};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {
@@ -341,4 +343,46 @@ fn processes_share_the_folder() {
     let later = finish(spawn());
     assert!(later.contains(&format!("counts {:?}", counts(0, 4))), "{later}");
     assert_eq!(executions(&later), executions(&outputs[0]));
+}
+
+#[test]
+fn nothing_is_compiled_under_a_hash_that_is_not_its_own() {
+    let dir = folder();
+    let executor = start(dir.path());
+    for (name, run) in guests() {
+        let other = Hash32::of(name.as_bytes());
+        let job = Job {
+            code: Code::hashed(other, &run.code),
+            kind: None,
+            args: &run.args,
+            env: &run.env,
+            input: &run.input,
+            limits: &run.limits,
+            context: &run.context,
+        };
+        let ended = executor.execute(&job, &mut EmptySnapshot);
+        assert!(matches!(ended, Err(Fault::Job(_))), "{name}: {ended:?}");
+        assert_eq!(files(dir.path()), Vec::<PathBuf>::new(), "{name}");
+        // With the hash that the code has, the same executor runs it.
+        completed(run, &executor);
+        fs::remove_file(files(dir.path()).pop().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn contracts_are_loaded_from_below_the_scratch_folder() {
+    let scratch = folder();
+    let config = |scratch: &Path| ExecutorConfig {
+        scratch_dir: Some(scratch.to_owned()),
+        ..ExecutorConfig::default()
+    };
+    let executor = Executor::new(config(scratch.path())).unwrap();
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    let (_, near) = guests().pop().unwrap();
+    let first = completed(near.clone(), &executor);
+    drop(executor);
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "it goes with the executor");
+    // Without a folder, everything is as before, but slower.
+    let executor = Executor::new(config(&scratch.path().join("missing"))).unwrap();
+    assert_eq!(completed(near, &executor), first);
 }

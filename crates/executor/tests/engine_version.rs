@@ -1,5 +1,6 @@
 //! What [`ENGINE_VERSION`] stands for: a corpus of executions, and what came of each of them under
-//! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number.
+//! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number, and so
+//! does a change to the versions of the crates behind it (`crates`).
 //!
 //! To write the file of a new number, raise `ENGINE_VERSION` in `src/version.rs`, then run
 //!
@@ -11,6 +12,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+
+#[path = "engine_version/crates.rs"]
+mod crates;
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 

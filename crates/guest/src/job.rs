@@ -1,8 +1,10 @@
 //! What is to be executed.
 
+use std::fmt;
+
 use outlayer_protocol::{
-    ExecutionContext, ExecutionRequest, GuestKind, ResourceLimits, context::is_reserved_variable,
-    machine::LiveRequest,
+    ExecutionContext, ExecutionRequest, GuestKind, Hash32, ResourceLimits,
+    context::is_reserved_variable, machine::LiveRequest,
 };
 
 use crate::fault::Fault;
@@ -11,11 +13,65 @@ use crate::fault::Fault;
 /// arguments follow it.
 pub const PROGRAM_NAME: &str = "guest";
 
+/// A guest's bytes with their SHA-256, which is what names them.
+///
+/// Hashing a module takes longer than running a small guest, so it is done once, by whoever loads
+/// the bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code<'a> {
+    hash: Hash32,
+    bytes: &'a [u8],
+}
+
+impl<'a> Code<'a> {
+    /// Hashes `bytes`.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { hash: Hash32::of(bytes), bytes }
+    }
+
+    /// Bytes that the caller has hashed, and found to have the hash `hash`.
+    ///
+    /// What was compiled before is looked up by this hash alone. Bytes that have another one are a
+    /// [`Fault::Job`] when they have to be compiled.
+    pub const fn hashed(hash: Hash32, bytes: &'a [u8]) -> Self {
+        Self { hash, bytes }
+    }
+
+    /// The SHA-256 of the bytes.
+    pub const fn hash(&self) -> Hash32 {
+        self.hash
+    }
+
+    /// A module or component in the binary format, if the guest's author made no mistake.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Hashes the bytes again, so that nothing wrong is kept under this hash for later executions.
+    ///
+    /// # Errors
+    /// [`Fault::Job`] when [`hashed`](Self::hashed) was given another hash.
+    pub fn check(&self) -> Result<(), Fault> {
+        if Hash32::of(self.bytes) == self.hash {
+            Ok(())
+        } else {
+            Err(Fault::Job("the code does not have the hash that was given with it"))
+        }
+    }
+}
+
+/// Without the bytes, which may be many.
+impl fmt::Debug for Code<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Code({}, {} bytes)", self.hash, self.bytes.len())
+    }
+}
+
 /// One execution's inputs, except for the storage.
 #[derive(Clone, Copy, Debug)]
 pub struct Job<'a> {
-    /// The code. The caller has compared its hash with the request's.
-    pub code: &'a [u8],
+    /// The guest. The caller has compared its hash with the request's.
+    pub code: Code<'a>,
     /// The kind that the code must be of; `None` takes whatever it is.
     pub kind: Option<GuestKind>,
     /// The request's arguments. A WASI guest sees them after [`PROGRAM_NAME`]; for a `near` guest
@@ -34,7 +90,7 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// What `request` asks for, in the context that it has or would have.
     pub fn of_request(
-        code: &'a [u8],
+        code: Code<'a>,
         request: &'a ExecutionRequest,
         context: &'a ExecutionContext,
     ) -> Self {
@@ -50,7 +106,7 @@ impl<'a> Job<'a> {
     }
 
     /// What a live request asks for. The contract keeps its input apart from it.
-    pub fn of_live(code: &'a [u8], request: &'a LiveRequest, input: &'a [u8]) -> Self {
+    pub fn of_live(code: Code<'a>, request: &'a LiveRequest, input: &'a [u8]) -> Self {
         Self {
             code,
             kind: request.kind,

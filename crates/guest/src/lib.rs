@@ -51,7 +51,7 @@ pub use call::{HostCall, MemoryCall, StorageCall};
 pub use engine::Engine;
 pub use execution::Execution;
 pub use fault::{Cause, Fault};
-pub use job::{Job, PROGRAM_NAME};
+pub use job::{Code, Job, PROGRAM_NAME};
 pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
 pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use outlayer_guest::{
-    HostCall, Job, MemoryCall, Stop, StorageCall, Work, fuel,
+    Code, HostCall, Job, MemoryCall, Stop, StorageCall, Work, fuel,
     host::Host,
     outlayer::{component, module},
     preview1,
@@ -51,7 +51,7 @@ impl Guest {
             attached_deposit: NearToken::from_millinear(500),
         };
         let job = Job {
-            code: &[],
+            code: Code::of(&[]),
             kind: None,
             args: &["one".to_owned(), "two".to_owned()],
             env: &[],

@@ -1,6 +1,6 @@
 //! Verifies evidence: executes the guest again, and compares.
 
-use outlayer_guest::{Engine, Fault, Job, Snapshot, check_version};
+use outlayer_guest::{Code, Engine, Fault, Job, Snapshot, check_version};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
@@ -89,7 +89,8 @@ pub fn verify(
     }
     let view = &evidence.view;
     view.check(&evidence.contract_id)?;
-    let (found, expected) = (Hash32::of(code), view.request.code.hash);
+    let (code, expected) = (Code::of(code), view.request.code.hash);
+    let found = code.hash();
     if found != expected {
         return Err(VerifyError::Code { found, expected });
     }

@@ -142,30 +142,23 @@ mod tests {
         let budget = Arc::new(Budget::new(8, 100));
         let first = budget.reserve(60).unwrap();
         let (served, order) = mpsc::channel();
-        let waiter = |needed: u64| {
-            let (budget, served) = (Arc::clone(&budget), served.clone());
-            let thread = thread::spawn(move || {
-                let _reserved = budget.reserve(needed).unwrap();
+        // Each has its place in the row before the next one comes.
+        let mut waiters = Vec::new();
+        for (before, needed) in [90, 10].into_iter().enumerate() {
+            let (theirs, served) = (Arc::clone(&budget), served.clone());
+            waiters.push(thread::spawn(move || {
+                let reserved = theirs.reserve(needed).unwrap();
                 served.send(needed).unwrap();
-            });
-            // It has its place in the row before the next one comes.
-            while !thread.is_finished() && budget.lock().waiting.is_empty() {
+                drop(reserved);
+            }));
+            while budget.lock().waiting.len() <= before {
                 thread::sleep(Duration::from_millis(1));
             }
-            thread
-        };
-        let large = waiter(90);
-        let budget_now = Arc::clone(&budget);
-        let small = thread::spawn(move || {
-            let _reserved = budget_now.reserve(10).unwrap();
-            served.send(10).unwrap();
-        });
-        while budget.lock().waiting.len() < 2 {
-            thread::sleep(Duration::from_millis(1));
         }
         drop(first);
         assert_eq!([order.recv().unwrap(), order.recv().unwrap()], [90, 10]);
-        large.join().unwrap();
-        small.join().unwrap();
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
     }
 }

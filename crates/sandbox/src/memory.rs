@@ -25,7 +25,7 @@ pub(crate) fn needed(job: &Job<'_>) -> u64 {
         .saturating_mul(3)
         .saturating_add(u64::from(limits.table_elements).saturating_mul(ELEMENT_BYTES))
         .saturating_add(streams.saturating_mul(4))
-        .saturating_add((job.code.len() as u64).saturating_mul(COMPILE_BYTES))
+        .saturating_add((job.code.bytes().len() as u64).saturating_mul(COMPILE_BYTES))
         .saturating_add(FIXED_BYTES)
 }
 

@@ -25,9 +25,7 @@ use crate::{
     config::SandboxConfig,
     confine::Confinement,
     memory,
-    wire::{
-        Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes,
-    },
+    wire::{Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes},
 };
 
 /// How long a child may take to set itself up.
@@ -132,14 +130,13 @@ impl Process {
     pub(crate) fn execute(
         &mut self,
         job: &Job<'_>,
-        code_hash: Hash32,
         snapshot: &mut dyn Snapshot,
         memory_bytes: u64,
         patience: Duration,
     ) -> Result<Execution, Fault> {
         memory::allow(self.child.id(), memory_bytes)
             .map_err(|error| Fault::Process(format!("its memory cannot be bounded: {error}")))?;
-        self.converse(job, code_hash, snapshot, patience).map_err(|error| match error {
+        self.converse(job, snapshot, patience).map_err(|error| match error {
             Talk::Fault(fault) => fault,
             Talk::Io(error) => Fault::Process(self.end(&error)),
         })
@@ -148,11 +145,11 @@ impl Process {
     fn converse(
         &mut self,
         job: &Job<'_>,
-        code_hash: Hash32,
         snapshot: &mut dyn Snapshot,
         patience: Duration,
     ) -> Result<Execution, Talk> {
         let mut timed = Timed::new(&self.socket, patience)?;
+        let code_hash = job.code.hash();
         let request = Request {
             code_hash,
             kind: job.kind,
@@ -166,7 +163,7 @@ impl Process {
         let most = max_answer(job.limits);
         loop {
             match receive::<Answer>(&mut timed, most)? {
-                Answer::NeedsCode => send_bytes(&mut timed, job.code)?,
+                Answer::NeedsCode => send_bytes(&mut timed, job.code.bytes())?,
                 Answer::Reads(key) => {
                     let value = timed.pause(|| read(snapshot, &key))?;
                     send(&mut timed, &value)?;

@@ -82,12 +82,10 @@ impl Sandbox {
 impl Engine for Sandbox {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         job.check()?;
-        let code_hash = Hash32::of(job.code);
         let memory_bytes = memory::needed(job);
         let _reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
-        let mut child = self.child(&code_hash)?;
-        let execution =
-            child.execute(job, code_hash, snapshot, memory_bytes, self.patience())?;
+        let mut child = self.child(&job.code.hash())?;
+        let execution = child.execute(job, snapshot, memory_bytes, self.patience())?;
         self.idle().push(child);
         Ok(execution)
     }

@@ -1,17 +1,10 @@
 //! The child's side.
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Write as _},
-    os::fd::{AsFd as _, OwnedFd},
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fs::File, io, os::fd::AsFd as _, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use outlayer_guest::{
-    ENGINE_VERSION, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
+    Code, ENGINE_VERSION, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot,
+    SnapshotError,
 };
 use outlayer_protocol::limits::MAX_VALUE_BYTES;
 use rustix::process::getppid;
@@ -61,7 +54,7 @@ pub enum ServeError {
 pub fn serve<E: Engine>(
     engine: impl FnOnce(EngineSettings, PathBuf) -> Result<E, String>,
 ) -> Result<(), ServeError> {
-    let mut parent = File::from(OwnedFd::from(io::stdin().as_fd().try_clone_to_owned()?));
+    let mut parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let setup: Setup = receive(&mut parent, MAX_FROM_PARENT)?;
     if setup.wire_version != WIRE_VERSION {
         return Err(ServeError::Version { found: setup.wire_version });
@@ -117,7 +110,7 @@ fn execute(
     parent: &mut File,
 ) -> Result<Execution, Fault> {
     let job = Job {
-        code,
+        code: Code::hashed(request.code_hash, code),
         kind: request.kind,
         args: &request.args,
         env: &request.env,

@@ -53,7 +53,12 @@ pub(crate) struct Request {
 #[derive(BorshSerialize, BorshDeserialize)]
 pub(crate) enum Answer {
     /// It is set up.
-    Ready { wire_version: u32, engine_version: u32, near_config_version: u32, confined: Confinement },
+    Ready {
+        wire_version: u32,
+        engine_version: u32,
+        near_config_version: u32,
+        confined: Confinement,
+    },
     /// It cannot be set up.
     Failed(String),
     /// It has not got the code of the request.

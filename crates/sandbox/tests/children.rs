@@ -1,1 +1,299 @@
-fn main(){}
+//! Children that serve, crash, hang, take too much memory, and break their word.
+//!
+//! This program starts itself again as a child, with an engine that does what the code of a request
+//! says.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod runner;
+
+use std::{
+    collections::HashSet,
+    io::Write as _,
+    process::{self, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use outlayer_guest::{Code, EmptySnapshot, Engine, Execution, Fault, Job, Snapshot, SnapshotError};
+use outlayer_protocol::{
+    Compute, ExecutionContext, Hash32, JournalEntry, NearToken, ResourceLimits, Status,
+};
+use outlayer_sandbox::{Sandbox, SandboxConfig, serve};
+
+/// Does what the code says.
+struct Obedient;
+
+impl Engine for Obedient {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        let code = std::str::from_utf8(job.code.bytes()).unwrap();
+        let (verb, rest) = code.split_once(' ').unwrap_or((code, ""));
+        let output = match verb {
+            "pid" => process::id().to_string().into_bytes(),
+            "echo" => format!("{:?} {job:?}", job.code.hash()).into_bytes(),
+            "read" => snapshot.read(rest.as_bytes())?.unwrap_or_else(|| b"absent".to_vec()),
+            "environment" => format!("{:?}", std::env::vars_os().collect::<Vec<_>>()).into_bytes(),
+            "files" => match std::fs::read_dir("/proc/self/fd") {
+                Ok(_) => b"read".to_vec(),
+                Err(error) => error.to_string().into_bytes(),
+            },
+            "sleep" => {
+                thread::sleep(Duration::from_millis(rest.parse().unwrap()));
+                process::id().to_string().into_bytes()
+            }
+            "allocate" => {
+                let bytes = vec![1_u8; rest.parse::<usize>().unwrap() << 20];
+                bytes.len().to_string().into_bytes()
+            }
+            "abort" => process::abort(),
+            "exit" => process::exit(rest.parse().unwrap()),
+            "panic" => panic!("a guest found a defect"),
+            "overflow" => vec![recurse(0)],
+            "shout" => {
+                std::io::stderr().write_all(&vec![b'!'; 1 << 20]).unwrap();
+                b"done".to_vec()
+            }
+            "lie" => vec![0; job.limits.output_bytes as usize + 1],
+            "key" => snapshot.read(&[0; 300])?.unwrap_or_default(),
+            "fault" => return Err(Fault::NativeStack),
+            _ => unreachable!("{code}"),
+        };
+        Ok(Execution {
+            status: Status::Completed,
+            output,
+            used: Compute::Fuel(7),
+            reads: Vec::new(),
+            journal: vec![JournalEntry { key: "k".into(), value: None }],
+            logs: b"said".to_vec(),
+        })
+    }
+}
+
+#[allow(unconditional_recursion)]
+fn recurse(depth: u8) -> u8 {
+    let here = std::hint::black_box([depth; 4_096]);
+    recurse(here[7]) + here[9]
+}
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("child") {
+        serve(|_, _| Ok(Obedient)).unwrap();
+        return ExitCode::SUCCESS;
+    }
+    runner::run(&[
+        ("a job and an execution arrive as they are", arrives),
+        ("the parent reads for the child", reads),
+        ("a child has no environment and no files", nothing),
+        ("a child is used again, and has its code", used_again),
+        ("a child that ends costs its own request only", crashes),
+        ("a child that hangs is given up", hangs),
+        ("a child has the memory of its request", memory),
+        ("a child that breaks its word is replaced", lies),
+        ("children serve side by side, and no more than there may be", side_by_side),
+        ("what does not fit into the budget is said", too_large),
+        ("a child that shouts does not wait for a listener", shouts),
+        ("a program that is no child is said to be none", no_child),
+    ])
+}
+
+fn config() -> SandboxConfig {
+    let mut config = SandboxConfig::new(std::env::current_exe().unwrap(), ["child".into()]);
+    config.engine.deadline_millis = 2_000;
+    config.patience = Duration::from_secs(3);
+    config
+}
+
+fn sandbox() -> Sandbox {
+    Sandbox::start(config()).unwrap()
+}
+
+fn context() -> ExecutionContext {
+    ExecutionContext {
+        request_id: 7,
+        contract_id: "outlayer.near".parse().unwrap(),
+        block_height: 1,
+        block_timestamp: 2,
+        epoch_height: 3,
+        random_seed: Hash32([4; 32]),
+        signer_id: "alice.near".parse().unwrap(),
+        predecessor_id: "dapp.near".parse().unwrap(),
+        attached_deposit: NearToken::from_yoctonear(5),
+    }
+}
+
+fn limits() -> ResourceLimits {
+    ResourceLimits { memory_bytes: 16 << 20, ..ResourceLimits::default() }
+}
+
+/// Executes `code`, with what the snapshot gives.
+fn run_over(
+    sandbox: &Sandbox,
+    code: &str,
+    snapshot: &mut dyn Snapshot,
+) -> Result<Execution, Fault> {
+    let (limits, context) = (limits(), context());
+    let job = Job {
+        code: Code::of(code.as_bytes()),
+        kind: None,
+        args: &["an argument".to_owned()],
+        env: &[("NAME".to_owned(), "value".to_owned())],
+        input: b"the input",
+        limits: &limits,
+        context: &context,
+    };
+    sandbox.execute(&job, snapshot)
+}
+
+fn run(sandbox: &Sandbox, code: &str) -> Result<String, Fault> {
+    let execution = run_over(sandbox, code, &mut EmptySnapshot)?;
+    Ok(String::from_utf8(execution.output).unwrap())
+}
+
+fn process_fault(result: Result<String, Fault>) -> String {
+    match result {
+        Err(Fault::Process(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn arrives() {
+    let sandbox = sandbox();
+    let execution = run_over(&sandbox, "echo", &mut EmptySnapshot).unwrap();
+    let said = String::from_utf8(execution.output.clone()).unwrap();
+    for part in ["an argument", "NAME", "value", "alice.near", "16777216"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(said.starts_with(&format!("{:?}", Hash32::of(b"echo"))), "{said}");
+    assert_eq!(execution.used, Compute::Fuel(7));
+    assert_eq!(execution.logs, b"said");
+    assert_eq!(execution.journal.len(), 1);
+    // A fault arrives as what it is.
+    assert_eq!(run(&sandbox, "fault"), Err(Fault::NativeStack));
+}
+
+fn reads() {
+    let sandbox = sandbox();
+    let mut snapshot = |key: &[u8]| match key {
+        b"there" => Ok(Some(vec![b'v'; 4_000])),
+        b"away" => Err(SnapshotError("the node is away".to_owned())),
+        b"long" => Ok(Some(vec![0; 70_000])),
+        _ => Ok(None),
+    };
+    let mut read = |code: &str| run_over(&sandbox, code, &mut snapshot).map(|done| done.output);
+    assert_eq!(read("read there"), Ok(vec![b'v'; 4_000]));
+    assert_eq!(read("read nothing"), Ok(b"absent".to_vec()));
+    let away = read("read away").unwrap_err();
+    assert_eq!(away, Fault::Snapshot(SnapshotError("the node is away".to_owned())));
+    let long = read("read long").unwrap_err().to_string();
+    assert!(long.contains("70000 bytes"), "{long}");
+}
+
+fn nothing() {
+    let sandbox = sandbox();
+    // SAFETY: no other thread of this process reads the environment.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::env::set_var("OUTLAYER_SECRET_KEY", "ed25519:secret");
+    }
+    assert_eq!(run(&sandbox, "environment").unwrap(), "[]");
+    let files = run(&sandbox, "files").unwrap();
+    let confined = sandbox.confined();
+    assert!(!(confined.files || confined.syscalls) || files.contains("ermi"), "{files}");
+}
+
+fn used_again() {
+    let sandbox = sandbox();
+    let pids: HashSet<_> = (0..20).map(|_| run(&sandbox, "pid").unwrap()).collect();
+    assert_eq!(pids.len(), 1);
+    run(&sandbox, "fault").unwrap_err();
+    assert!(!pids.contains(&run(&sandbox, "pid").unwrap()), "replaced after a fault");
+}
+
+fn crashes() {
+    let sandbox = sandbox();
+    for (code, how) in [
+        ("abort", "signal 6 (SIGABRT)"),
+        ("overflow", "signal 6 (SIGABRT)"),
+        ("exit 3", "exited with 3"),
+        ("panic", "exited with 101"),
+    ] {
+        let why = process_fault(run(&sandbox, code));
+        assert!(why.contains(how), "{code}: {why}");
+        assert!(run(&sandbox, "pid").is_ok(), "after {code}");
+    }
+}
+
+fn hangs() {
+    let mut config = config();
+    config.engine.deadline_millis = 100;
+    config.patience = Duration::from_millis(200);
+    let sandbox = Sandbox::start(config).unwrap();
+    let began = Instant::now();
+    let why = process_fault(run(&sandbox, "sleep 20000"));
+    assert!(why.contains("silent"), "{why}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    // What the snapshot takes is not the child's time.
+    let mut slow = |_: &[u8]| {
+        thread::sleep(Duration::from_millis(500));
+        Ok(None)
+    };
+    assert!(run_over(&sandbox, "read key", &mut slow).is_ok());
+}
+
+fn memory() {
+    let sandbox = sandbox();
+    // Three times the guest's 16 MiB, and what the child itself needs.
+    assert_eq!(run(&sandbox, "allocate 48").unwrap(), (48 << 20).to_string());
+    let why = process_fault(run(&sandbox, "allocate 300"));
+    assert!(why.contains("SIGABRT"), "{why}");
+}
+
+fn lies() {
+    let sandbox = sandbox();
+    for code in ["lie", "key"] {
+        process_fault(run(&sandbox, code));
+        assert!(run(&sandbox, "pid").is_ok());
+    }
+}
+
+fn side_by_side() {
+    let sandbox = Arc::new(Sandbox::start(SandboxConfig { processes: 3, ..config() }).unwrap());
+    let done = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..12)
+        .map(|_| {
+            let (sandbox, done) = (Arc::clone(&sandbox), Arc::clone(&done));
+            thread::spawn(move || {
+                let pid = run(&sandbox, "sleep 30").unwrap();
+                done.fetch_add(1, Ordering::SeqCst);
+                pid
+            })
+        })
+        .collect();
+    let pids: HashSet<_> = threads.into_iter().map(|one| one.join().unwrap()).collect();
+    assert_eq!(done.load(Ordering::SeqCst), 12);
+    assert!((2..=3).contains(&pids.len()), "{pids:?}");
+}
+
+fn too_large() {
+    let sandbox = Sandbox::start(SandboxConfig { memory_bytes: 64 << 20, ..config() }).unwrap();
+    let fault = run(&sandbox, "pid").unwrap_err();
+    assert!(matches!(fault, Fault::HostMemory(_)), "{fault}");
+    assert!(fault.to_string().contains("67108864"), "{fault}");
+}
+
+fn shouts() {
+    assert_eq!(run(&sandbox(), "shout").unwrap(), "done");
+}
+
+fn no_child() {
+    for (program, says) in [
+        ("/bin/true", "/bin/true is no child of a sandbox: it exited with 0"),
+        ("/no/such/program", "/no/such/program cannot be started"),
+    ] {
+        let error = Sandbox::start(SandboxConfig::new(program, [])).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}

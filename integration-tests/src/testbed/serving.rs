@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
 use outlayer::SANDBOX_CHILD;
-use outlayer_guest::{Engine, Job, SnapshotError};
+use outlayer_guest::{Code, Engine, Job, SnapshotError};
 use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, methods};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
 use outlayer_worker::{Worker as Server, WorkerConfig};
@@ -102,7 +102,7 @@ impl Testbed {
         let engine = sandbox()?;
         let (contract, namespace) = (self.contract.clone(), live.request.namespace().clone());
         let execution = tokio::task::spawn_blocking(move || {
-            let job = Job::of_live(&code, &live.request, &live.input);
+            let job = Job::of_live(Code::of(&code), &live.request, &live.input);
             let mut storage = |key: &[u8]| {
                 let value = handle.block_on(stored(&contract, &namespace, key));
                 value.map_err(|error| SnapshotError(error.to_string()))
@@ -132,7 +132,7 @@ impl Testbed {
 ///
 /// # Errors
 /// When no child starts.
-pub fn sandbox() -> Result<Arc<dyn Engine>> {
+fn sandbox() -> Result<Arc<dyn Engine>> {
     static SANDBOX: OnceLock<std::result::Result<Arc<Sandbox>, String>> = OnceLock::new();
     let started = SANDBOX.get_or_init(|| {
         let program = testbed_binary().map_err(|error| format!("{error:#}"))?;

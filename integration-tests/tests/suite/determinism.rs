@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use outlayer_executor::{
-    ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION, SnapshotError,
+    Code, ENGINE_VERSION, Execution, Executor, ExecutorConfig, Job, NEAR_CONFIG_VERSION,
+    SnapshotError,
 };
 use outlayer_integration_tests::{
     artifacts,
@@ -102,7 +103,7 @@ impl Case {
     }
 
     fn run(&self, executor: &Executor) -> Result<Replayed> {
-        let job = Job::of_request(&self.code, &self.request, &self.live.context);
+        let job = Job::of_request(Code::of(&self.code), &self.request, &self.live.context);
         let execution = executor.execute(&job, &mut stored)?;
         let response = execution.clone().into_response(self.live.context.request_id);
         let digest = ExecutionRecord::new(&self.live, &response).digest();

@@ -1,7 +1,7 @@
 //! Every kind of guest, and both meters, through the whole round trip.
 
 use anyhow::Result;
-use outlayer_executor::{EmptySnapshot, Execution, Executor, ExecutorConfig, Job};
+use outlayer_executor::{Code, EmptySnapshot, Execution, Executor, ExecutorConfig, Job};
 use outlayer_integration_tests::{
     Testbed, artifacts,
     guests::{self, request},
@@ -111,8 +111,9 @@ async fn a_component_and_a_module_share_a_namespace() -> Result<()> {
 /// Runs a guest of `wasi-examples/` without a chain.
 fn run(executor: &Executor, guest: &str, input: &str) -> Result<Execution> {
     let context = guests::context(NearToken::from_millinear(500))?;
+    let code = artifacts::wasm(guest)?;
     let job = Job {
-        code: &artifacts::wasm(guest)?,
+        code: Code::of(&code),
         kind: None,
         args: &[],
         env: &[],

@@ -52,8 +52,8 @@ impl SetAside {
         let mut this = Self {
             file: None,
             failed: HashMap::new(),
-            backoff: config.backoff.clone(),
-            process_backoff: config.process_backoff.clone(),
+            backoff: config.backoff,
+            process_backoff: config.process_backoff,
         };
         if let Some(folder) = &config.state_dir {
             fs::create_dir_all(folder)?;
@@ -75,7 +75,11 @@ impl SetAside {
     }
 
     /// Notes a failure. Returns how many there were in a row, and how long to wait now.
-    pub(super) fn failed(&mut self, request_id: RequestId, why: Option<&ServeError>) -> (u32, Duration) {
+    pub(super) fn failed(
+        &mut self,
+        request_id: RequestId,
+        why: Option<&ServeError>,
+    ) -> (u32, Duration) {
         let before = self.failed.get(&request_id);
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
         let process = why.and_then(process_failure);

@@ -239,8 +239,7 @@ impl Round {
                 }
             }
             Err((reason, error)) => {
-                let (failures, wait) =
-                    self.services.set_aside().failed(request_id, error.as_ref());
+                let (failures, wait) = self.services.set_aside().failed(request_id, error.as_ref());
                 tracing::warn!(
                     request = request_id, %reason, failures, retry_in = ?wait,
                     "no answer this time"

@@ -1,9 +1,9 @@
 //! Guests, and a way to run them that adds nothing of its own.
 
 use outlayer_componentize::componentize;
-use outlayer_executor::{EmptySnapshot, Execution, Executor, Job};
+use outlayer_executor::{Code, EmptySnapshot, Execution, Executor, Job};
 use outlayer_protocol::{
-    Compute, ExecutionContext, NearToken, ResourceLimits, Status, random_seed,
+    Compute, ExecutionContext, Hash32, NearToken, ResourceLimits, Status, random_seed,
 };
 
 /// Enough for every guest here, and less than the engine's own bound on gas.
@@ -13,6 +13,7 @@ const GAS: Compute = Compute::Gas(15_000_000_000_000_000);
 /// Code with everything that its execution needs.
 pub(crate) struct Guest {
     code: Vec<u8>,
+    hash: Hash32,
     args: Vec<String>,
     limits: ResourceLimits,
     context: ExecutionContext,
@@ -33,7 +34,8 @@ impl Guest {
         };
         let limits =
             ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() };
-        Self { code, args: Vec::new(), limits, context }
+        let hash = Hash32::of(&code);
+        Self { code, hash, args: Vec::new(), limits, context }
     }
 
     /// A core module under the fuel meter.
@@ -63,7 +65,7 @@ impl Guest {
     /// Runs the guest, which must complete.
     pub(crate) fn run(&self, executor: &Executor) -> Execution {
         let job = Job {
-            code: &self.code,
+            code: Code::hashed(self.hash, &self.code),
             kind: None,
             args: &self.args,
             env: &[],

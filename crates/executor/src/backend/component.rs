@@ -1,7 +1,7 @@
 //! Components: their host functions, and the compiled components.
 
 use outlayer_guest::{
-    Fault,
+    Code, Fault,
     prepare::{self, stack},
     verdict::invalid_module,
 };
@@ -52,7 +52,7 @@ impl ComponentBackend {
     }
 
     /// The compiled component of `code`.
-    pub(crate) fn component(&self, code: &[u8]) -> Result<CompiledComponent, Rejection> {
+    pub(crate) fn component(&self, code: Code<'_>) -> Result<CompiledComponent, Rejection> {
         self.components.get(self, code)
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, thread, time::Duration};
 
 use outlayer_guest::{
-    Fault,
+    Code, Fault,
     prepare::{self, stack::START_EXPORT},
     verdict::invalid_module,
 };
@@ -64,7 +64,7 @@ impl CoreBackend {
     }
 
     /// The compiled module of `code`.
-    pub(crate) fn module(&self, code: &[u8]) -> Result<CompiledModule, Rejection> {
+    pub(crate) fn module(&self, code: Code<'_>) -> Result<CompiledModule, Rejection> {
         self.modules.get(self, code)
     }
 

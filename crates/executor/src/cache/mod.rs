@@ -1,8 +1,8 @@
 //! Compiled modules are kept on two levels: in memory, ready to run ([`memory`]), and in a folder,
 //! for the next start ([`disk`]).
 //!
-//! Every execution hashes its code, and only the hash leads to what was compiled from it. A file in
-//! the folder is loaded only when its seal ([`seal`]) proves that a process with this folder's key
+//! Only the hash of the code leads to what was compiled from it. Whoever loads the code computes it,
+//! and it is computed again only before something is compiled and kept under it. A file in the folder is loaded only when its seal ([`seal`]) proves that a process with this folder's key
 //! wrote it under this name. The name ([`name`]) binds the code and everything that shapes what it
 //! compiles to. Any other file is removed, and the code is compiled again. No failure here fails an
 //! execution: without the folder, modules are compiled.
@@ -18,12 +18,15 @@ mod seal;
 mod touch;
 mod turns;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use outlayer_guest::Fault;
+use outlayer_guest::{Code, Fault};
 use outlayer_protocol::{Hash32, Status};
 use wasmtime::{Engine, Module, component::Component};
 
@@ -78,6 +81,8 @@ pub(crate) struct CacheResources {
     pub(crate) counters: Arc<Counters>,
     /// How much each cache keeps in memory, in bytes of source.
     pub(crate) memory_bytes: usize,
+    /// Where temporary folders are made; `None` is the system's choice.
+    pub(crate) scratch_dir: Option<PathBuf>,
 }
 
 /// What wasmtime compiles, and can serialize and load.
@@ -154,9 +159,9 @@ impl<T: Clone> Cache<T> {
     pub(crate) fn get<C: Compiler<Linked = T>>(
         &self,
         compiler: &C,
-        code: &[u8],
+        code: Code<'_>,
     ) -> Result<T, Rejection> {
-        let hash = Hash32::of(code);
+        let hash = code.hash();
         if let Some(known) = self.remembered(&hash) {
             return Ok(known?);
         }
@@ -166,10 +171,10 @@ impl<T: Clone> Cache<T> {
             return Ok(known?);
         }
         let found = match self.load(compiler, &hash) {
-            Some(artifact) => compiler.link(&artifact, code.len()),
-            None => self.compile(compiler, hash, code)?,
+            Some(artifact) => compiler.link(&artifact, code.bytes().len()),
+            None => self.compile(compiler, code)?,
         };
-        let bytes = if found.is_ok() { code.len() } else { REJECTION_BYTES };
+        let bytes = if found.is_ok() { code.bytes().len() } else { REJECTION_BYTES };
         self.memory.insert(hash, found.clone(), bytes);
         Ok(found?)
     }
@@ -212,9 +217,10 @@ impl<T: Clone> Cache<T> {
     fn compile<C: Compiler<Linked = T>>(
         &self,
         compiler: &C,
-        hash: Hash32,
-        code: &[u8],
+        code: Code<'_>,
     ) -> Result<Result<T, Status>, Fault> {
+        code.check()?;
+        let (hash, code) = (code.hash(), code.bytes());
         self.resources.counters.compiled();
         let artifact = match compiler.compile(code) {
             Ok(artifact) => artifact,

@@ -21,6 +21,7 @@ use near_vm_runner::{
     CompiledContract, CompiledContractInfo, Contract, ContractCode, ContractRuntimeCache,
     FilesystemContractRuntimeCache, PreparedContract, logic::GasCounter, noop_background_spawner,
 };
+use outlayer_guest::Fault;
 use outlayer_near_host::Code;
 use outlayer_protocol::Hash32;
 use tempfile::TempDir;
@@ -45,7 +46,8 @@ impl Cache {
     /// A cache within the bounds of the others.
     pub(super) fn new(resources: &CacheResources) -> Self {
         let places = resources.memory_bytes.div_ceil(PLACE_BYTES);
-        let loaded = match (places > 0).then(|| Loaded::new(places)).transpose() {
+        let scratch = resources.scratch_dir.as_deref();
+        let loaded = match (places > 0).then(|| Loaded::new(places, scratch)).transpose() {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(
@@ -60,31 +62,39 @@ impl Cache {
 
     /// A contract's method, ready to run. The contract is in memory, or is loaded from the folder,
     /// or is compiled. When several threads want the same contract, one of them loads it.
+    ///
+    /// # Errors
+    /// [`Fault::Job`] when the code does not have its hash, as far as that is looked at: a contract
+    /// in memory is found by the hash alone.
     pub(super) fn prepare(
         &self,
-        code: &Code<'_>,
+        code: outlayer_guest::Code<'_>,
         config: &Arc<Config>,
         gas: GasCounter,
         method: &str,
-    ) -> Box<dyn PreparedContract> {
+    ) -> Result<Box<dyn PreparedContract>, Fault> {
+        let hash = code.hash();
+        let contract = Code { hash: CryptoHash(hash.0), bytes: code.bytes() };
         let prepare = |cache: &dyn ContractRuntimeCache| {
-            near_vm_runner::prepare(code, Arc::clone(config), Some(cache), gas, method)
+            Ok(near_vm_runner::prepare(&contract, Arc::clone(config), Some(cache), gas, method))
         };
         let Some(loaded) = &self.loaded else {
+            code.check()?;
             return prepare(&self.kept);
         };
-        let hash = Hash32(code.hash.0);
         if let Some(key) = loaded.key(&hash) {
             self.kept.touch(&key);
             return prepare(&loaded.cache);
         }
+        code.check()?;
         let turn = self.turns.of(hash);
         let _turn = Turns::wait(&turn);
         if loaded.key(&hash).is_some() {
             return prepare(&loaded.cache);
         }
         // When nothing could be handed over, near-vm-runner compiles.
-        let handed = self.kept.find(code, config).and_then(|found| loaded.hand_over(hash, found));
+        let handed =
+            self.kept.find(&contract, config).and_then(|found| loaded.hand_over(hash, found));
         let prepared = prepare(&loaded.cache);
         if let Some(file) = handed {
             // A file that cannot be removed counts against the bound, and goes with the folder.
@@ -107,8 +117,11 @@ impl Loaded {
     const BELOW: &str = "contracts";
 
     /// Up to four times as many contracts as there are places, together as large as the places.
-    fn new(places: usize) -> io::Result<Self> {
-        let folder = tempfile::tempdir_in(MEMORY_FOLDER).or_else(|_| tempfile::tempdir())?;
+    fn new(places: usize, scratch: Option<&Path>) -> io::Result<Self> {
+        let folder = match scratch {
+            Some(scratch) => tempfile::tempdir_in(scratch)?,
+            None => tempfile::tempdir_in(MEMORY_FOLDER).or_else(|_| tempfile::tempdir())?,
+        };
         let bytes = places.saturating_mul(PLACE_BYTES) as u64;
         let cache = FilesystemContractRuntimeCache::with_memory_cache(
             folder.path(),

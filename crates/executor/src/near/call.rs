@@ -8,8 +8,8 @@ use std::{
 use near_primitives_core::{hash::CryptoHash, types::Gas};
 use near_vm_runner::logic::{GasCounter, VMOutcome, errors::VMRunnerError};
 use outlayer_guest::{Fault, Job, Snapshot, SnapshotError, Stop};
-use outlayer_near_host::{Code, Host};
-use outlayer_protocol::{Hash32, JournalEntry, ReadEntry, limits::MAX_VALUE_BYTES};
+use outlayer_near_host::Host;
+use outlayer_protocol::{JournalEntry, ReadEntry, limits::MAX_VALUE_BYTES};
 
 use super::{
     cache::Cache,
@@ -59,24 +59,29 @@ pub(super) fn run(
         drop((asked, answer));
         let ended = guest.join().map_err(|_| Fault::engine("near-vm-runner panicked"))?;
         answered.map_err(Fault::Snapshot)?;
-        Ok(ended)
+        ended
     })
 }
 
-fn on_this_thread(cache: &Cache, job: &Job<'_>, method: &str, gas: u64, source: Source) -> Ended {
+fn on_this_thread(
+    cache: &Cache,
+    job: &Job<'_>,
+    method: &str,
+    gas: u64,
+    source: Source,
+) -> Result<Ended, Fault> {
     let config = near_config();
     let wasm = &config.wasm_config;
-    let code = Code { hash: CryptoHash(Hash32::of(job.code).0), bytes: job.code };
     let gas = Gas::from_gas(gas);
     let counter = GasCounter::new(wasm.ext_costs.clone(), gas, wasm.regular_op_cost, gas, false);
-    let context = context::of(job, code.hash, gas);
+    let context = context::of(job, CryptoHash(job.code.hash().0), gas);
     let mut namespace = Namespace::new(job, source);
-    let prepared = cache.prepare(&code, wasm, counter, method);
+    let prepared = cache.prepare(job.code, wasm, counter, method)?;
     let fees = Arc::clone(&config.fees);
     let outcome = near_vm_runner::run(prepared, &mut Host(&mut namespace), &context, fees);
     let (stop, storage) = namespace.into_parts();
     let (reads, journal) = storage.into_entries();
-    Ended { outcome, stop, reads, journal }
+    Ok(Ended { outcome, stop, reads, journal })
 }
 
 fn read(snapshot: &mut dyn Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {

@@ -8,7 +8,9 @@ pub(crate) mod node;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use outlayer_executor::{Execution, Executor, ExecutorConfig, Fault, Job, Snapshot, SnapshotError};
+use outlayer_executor::{
+    Code, Execution, Executor, ExecutorConfig, Fault, Job, Snapshot, SnapshotError,
+};
 use outlayer_protocol::{
     Bytes, Compute, ExecutionContext, GuestKind, JournalEntry, NearToken, ResourceLimits, Status,
     random_seed,
@@ -116,7 +118,7 @@ impl Run {
 
     pub(crate) fn on(&mut self, executor: &Executor) -> Result<Execution, Fault> {
         let Self { code, kind, args, env, input, limits, context, storage } = self;
-        let job = Job { code, kind: *kind, args, env, input, limits, context };
+        let job = Job { code: Code::of(code), kind: *kind, args, env, input, limits, context };
         let execution = executor.execute(&job, storage)?;
         // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);

@@ -1,7 +1,7 @@
 //! Evidence that was made here, without any node: true, false, contradictory and foreign.
 
 use outlayer_client::testing::{CONTRACT, request_view};
-use outlayer_executor::{ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION};
+use outlayer_executor::{Code, ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{Config, EngineVersion, ExecutionResponse, NearToken, Outcome};
 
 use super::*;
@@ -42,7 +42,7 @@ fn view(engine: EngineVersion) -> RequestView {
 /// What an honest worker answers over `storage`.
 fn answer(view: &RequestView, storage: &mut dyn Snapshot) -> ExecutionResponse {
     let code = code();
-    let job = Job::of_live(&code, &view.request, &view.input);
+    let job = Job::of_live(Code::of(&code), &view.request, &view.input);
     executor().execute(&job, storage).unwrap().into_response(7)
 }
 

@@ -70,8 +70,8 @@ pub fn confine(folders: &[PathBuf]) -> Result<Confinement, String> {
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
             .map_err(|error| format!("the limit {resource:?} cannot be set: {error}"))?;
     }
-    let files = files::allow_only(folders)
-        .map_err(|error| format!("Landlock cannot be used: {error}"))?;
+    let files =
+        files::allow_only(folders).map_err(|error| format!("Landlock cannot be used: {error}"))?;
     let syscalls =
         syscalls::allow_only(files).map_err(|error| format!("seccomp cannot be used: {error}"))?;
     Ok(Confinement { files, syscalls })

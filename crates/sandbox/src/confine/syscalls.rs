@@ -116,7 +116,8 @@ pub(super) fn allow_only(with_files: bool) -> Result<bool, Error> {
         SeccompAction::Errno(UNKNOWN),
         arch,
     )?;
-    for filter in [some, no_clone3] {
+    // The first of the two still allows to add the second.
+    for filter in [no_clone3, some] {
         apply_filter(&BpfProgram::try_from(filter)?)?;
     }
     Ok(true)
