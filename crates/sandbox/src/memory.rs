@@ -5,16 +5,18 @@ use std::io;
 use outlayer_guest::Job;
 
 /// What a child takes beside its guest: a store, stacks, buffers of both sides.
-const FIXED_BYTES: u64 = 32 << 20;
+const FIXED_BYTES: u64 = 64 << 20;
 /// What an element of a table takes.
 const ELEMENT_BYTES: u64 = 16;
-/// What compiling takes for each byte of code: the compiler's own data, and what comes of it.
-const COMPILE_BYTES: u64 = 256;
+/// What compiling takes for each byte of code: the compiler's own data, and what comes of it. Whole
+/// programs take half of it.
+const COMPILE_BYTES: u64 = 512;
 
 /// The most of the host's memory that an execution of `job` takes: the guest's memories and tables,
 /// what one call hands to the host (at most twice the guest's memory), input, output, logs and
-/// journal on both sides, and its code while it is compiled.
-pub(crate) fn needed(job: &Job<'_>) -> u64 {
+/// journal on both sides, and its code if that must be compiled.
+pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
+    let code_bytes = if must_compile { job.code.bytes().len() as u64 } else { 0 };
     let limits = job.limits;
     let streams = [limits.output_bytes, limits.log_bytes, limits.journal_bytes]
         .into_iter()
@@ -25,7 +27,7 @@ pub(crate) fn needed(job: &Job<'_>) -> u64 {
         .saturating_mul(3)
         .saturating_add(u64::from(limits.table_elements).saturating_mul(ELEMENT_BYTES))
         .saturating_add(streams.saturating_mul(4))
-        .saturating_add((job.code.bytes().len() as u64).saturating_mul(COMPILE_BYTES))
+        .saturating_add(code_bytes.saturating_mul(COMPILE_BYTES))
         .saturating_add(FIXED_BYTES)
 }
 

@@ -1,6 +1,7 @@
 //! One child, as its parent sees it.
 
 use std::{
+    collections::VecDeque,
     io::{self, BufRead as _, BufReader, Read, Write},
     os::{
         fd::OwnedFd,
@@ -46,14 +47,30 @@ pub(crate) struct Process {
     child: Child,
     socket: UnixStream,
     confined: Confinement,
-    /// What a child took to set itself up, bytes.
-    _scratch: TempDir,
+    /// The child's own folder. It goes with the child.
+    scratch: TempDir,
     /// The codes that it was given last.
-    recent: Vec<Hash32>,
+    recent: Recent,
 }
 
-/// How many codes of a child are remembered, to give it a request whose code it has.
-const RECENT: usize = 32;
+/// The codes that a child has executed last, by hash and length: no more than its engine keeps.
+#[derive(Default)]
+struct Recent(VecDeque<(Hash32, usize)>);
+
+impl Recent {
+    const MOST: usize = 64;
+    const MOST_BYTES: usize = 32 << 20;
+
+    fn note(&mut self, code_hash: Hash32, bytes: usize) {
+        self.0.retain(|(hash, _)| *hash != code_hash);
+        self.0.push_front((code_hash, bytes));
+        while self.0.len() > Self::MOST
+            || self.0.iter().map(|(_, bytes)| bytes).sum::<usize>() > Self::MOST_BYTES
+        {
+            self.0.pop_back();
+        }
+    }
+}
 
 impl Process {
     /// Starts a child, and waits until it is set up.
@@ -79,13 +96,13 @@ impl Process {
             child,
             socket,
             confined: Confinement { files: false, syscalls: false },
-            _scratch: scratch,
-            recent: Vec::new(),
+            scratch,
+            recent: Recent::default(),
         };
         let setup = Setup {
             wire_version: WIRE_VERSION,
             engine: config.engine.clone(),
-            scratch_dir: text(process._scratch.path())?,
+            scratch_dir: text(process.scratch.path())?,
         };
         let ready = Timed::new(&process.socket, START).and_then(|mut timed| {
             send(&mut timed, &setup)?;
@@ -122,7 +139,7 @@ impl Process {
 
     /// Whether the child has been given this code lately.
     pub(crate) fn knows(&self, code_hash: &Hash32) -> bool {
-        self.recent.contains(code_hash)
+        self.recent.0.iter().any(|(hash, _)| hash == code_hash)
     }
 
     /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
@@ -169,9 +186,7 @@ impl Process {
                     send(&mut timed, &value)?;
                 }
                 Answer::Done(Ok(ended)) if ended.fits(job.limits) => {
-                    self.recent.retain(|known| *known != code_hash);
-                    self.recent.insert(0, code_hash);
-                    self.recent.truncate(RECENT);
+                    self.recent.note(code_hash, job.code.bytes().len());
                     return Ok(ended.into());
                 }
                 Answer::Done(Err(trouble)) => return Err(Talk::Fault(trouble.into())),

@@ -82,11 +82,20 @@ impl Sandbox {
 impl Engine for Sandbox {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         job.check()?;
-        let memory_bytes = memory::needed(job);
-        let _reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
-        let mut child = self.child(&job.code.hash())?;
+        let code_hash = job.code.hash();
+        let is_known = self.idle().iter().any(|child| child.knows(&code_hash));
+        let mut memory_bytes = memory::needed(job, !is_known);
+        let mut reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
+        let mut child = self.child(&code_hash)?;
+        if is_known && !child.knows(&code_hash) {
+            // Somebody else has the one that knew it.
+            memory_bytes = memory::needed(job, true);
+            drop(reserved);
+            reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
+        }
         let execution = child.execute(job, snapshot, memory_bytes, self.patience())?;
         self.idle().push(child);
+        drop(reserved);
         Ok(execution)
     }
 }

@@ -32,6 +32,15 @@ const FORBIDDEN: &[(&str, Attempt)] = &[
         let _ = std::os::unix::fs::symlink("/etc/passwd", &link);
         fs::read(link).map(drop)
     }),
+    ("link a file outside into the folder", |folder| {
+        let link = folder.join("theirs");
+        let _ = fs::remove_file(&link);
+        fs::hard_link(theirs(folder), link)
+    }),
+    ("move a file outside into the folder", |folder| {
+        fs::rename(theirs(folder), folder.join("moved"))?;
+        fs::rename(folder.join("moved"), theirs(folder))
+    }),
     ("read the parent's memory", |_| fs::File::open(of_parent("mem")).map(drop)),
     ("read the parent's environment", |_| fs::read(of_parent("environ")).map(drop)),
     ("list the parent's files", |_| fs::read_dir(of_parent("fd")).map(drop)),
@@ -100,7 +109,6 @@ const SYSTEM_CALLS: &[(&str, libc::c_long, [libc::c_long; 4])] = &[
     ("keyctl", libc::SYS_keyctl, [99, 0, 0, 0]),
     ("name_to_handle_at", libc::SYS_name_to_handle_at, [-1, 0, 0, 0]),
     ("ioctl", libc::SYS_ioctl, [-1, 0, 0, 0]),
-    ("linkat", libc::SYS_linkat, [-1, 0, 0, 0]),
     ("symlinkat", libc::SYS_symlinkat, [0, 0, 0, 0]),
     ("mknodat", libc::SYS_mknodat, [-1, 0, 0, 0]),
     ("setuid", libc::SYS_setuid, [-1, 0, 0, 0]),
@@ -184,7 +192,7 @@ fn attempt(confined: bool, name: &str, folder: &Path) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             match error.raw_os_error() {
-                Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => ExitCode::from(1),
+                Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EXDEV) => ExitCode::from(1),
                 _ => ExitCode::from(2),
             }
         }
@@ -203,6 +211,7 @@ fn tried(means: &str, name: &str, folder: &Path) -> Option<Output> {
 
 fn forbidden() {
     let folder = tempfile::tempdir().unwrap();
+    fs::write(theirs(folder.path()), b"theirs").unwrap();
     for (name, _) in FORBIDDEN {
         let Some(free) = tried("free", name, folder.path()) else { return };
         assert_eq!(free.status.code(), Some(0), "free: {name}: {free:?}");
@@ -214,6 +223,7 @@ fn forbidden() {
         assert_eq!(confined.status.code(), Some(1), "confined: {name}: {confined:?}");
     }
     let _ = fs::remove_file(beside(folder.path()));
+    fs::remove_file(theirs(folder.path())).unwrap();
 }
 
 fn system_calls() {
@@ -250,6 +260,11 @@ fn abort() {
 /// A file beside `folder`, outside of it.
 fn beside(folder: &Path) -> PathBuf {
     folder.with_extension("outside")
+}
+
+/// A file that somebody else has beside `folder`.
+fn theirs(folder: &Path) -> PathBuf {
+    folder.with_extension("theirs")
 }
 
 fn of_parent(what: &str) -> String {

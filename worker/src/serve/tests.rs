@@ -2,12 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use near_crypto::{KeyType, SecretKey};
 use outlayer_client::testing::{CONTRACT, Chain, FakeNode, WORKER};
 use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, NEAR_CONFIG_VERSION};
+use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
 use outlayer_protocol::{Config, Hash32, Outcome, RequestId};
 
 use super::*;
@@ -169,4 +170,59 @@ async fn a_key_that_changed_before_the_submission_is_read_again() {
         "{told:?}"
     );
     assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
+}
+
+/// An engine whose process ends the first time that it meets a guest that spins.
+struct Fragile {
+    executor: Executor,
+    crashes: Mutex<u32>,
+}
+
+impl Engine for Fragile {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        if job.code.bytes() != hello() && *self.crashes.lock().unwrap() < 2 {
+            *self.crashes.lock().unwrap() += 1;
+            return Err(Fault::Process("it was ended by signal 6 (SIGABRT)".to_owned()));
+        }
+        self.executor.execute(job, snapshot)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &wat::parse_str(READ).unwrap());
+    for request_id in 8..12 {
+        state.ask(request_id, &hello());
+    }
+    let (node, chain) = state.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let executor = Executor::new(ExecutorConfig::default()).unwrap();
+    let mut config = config(&node);
+    config.engine = Arc::new(Fragile { executor, crashes: Mutex::new(0) });
+    config.state_dir = Some(folder.path().to_owned());
+    config.process_backoff.first = Duration::from_millis(300);
+    let began = Instant::now();
+    let told = run_until(config, &chain, |chain, _| chain.settled.len() == 5).await;
+    // Twice set aside: for 300 and for 600 milliseconds.
+    assert!(began.elapsed() >= Duration::from_millis(900));
+    let settled: Vec<_> = told
+        .iter()
+        .filter_map(|stage| match stage {
+            Stage::Settled { request_id } => Some(*request_id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(settled.last(), Some(&7), "{settled:?}");
+    let failed: Vec<_> = told
+        .iter()
+        .filter_map(|stage| match stage {
+            Stage::Failed { request_id, reason } => Some((*request_id, reason.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed.iter().all(|(id, reason)| *id == 7 && reason.contains("SIGABRT")), "{failed:?}");
+    let notes = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+    assert_eq!(std::fs::read_to_string(notes.path()).unwrap(), "[]", "it is over");
 }

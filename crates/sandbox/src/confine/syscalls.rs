@@ -71,6 +71,7 @@ const ALWAYS: &[i64] = &[
 const FILES: &[i64] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
+    libc::SYS_linkat,
     libc::SYS_mkdirat,
     libc::SYS_newfstatat,
     libc::SYS_openat,
@@ -85,6 +86,7 @@ const FILES: &[i64] = &[
 #[cfg(target_arch = "x86_64")]
 const OLD_FILES: &[i64] = &[
     libc::SYS_chmod,
+    libc::SYS_link,
     libc::SYS_lstat,
     libc::SYS_mkdir,
     libc::SYS_open,

@@ -1,0 +1,85 @@
+//! What the child process costs a request: the same warm guests in this process and in a child, and
+//! the start of a child.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_guest::{Code, EmptySnapshot, Engine, Job};
+use outlayer_protocol::{ExecutionContext, Hash32, NearToken, ResourceLimits};
+use outlayer_sandbox::{Sandbox, SandboxConfig};
+
+fn config() -> SandboxConfig {
+    SandboxConfig::new(env!("CARGO_BIN_EXE_outlayer"), [outlayer::SANDBOX_CHILD.into()])
+}
+
+fn context() -> ExecutionContext {
+    ExecutionContext {
+        request_id: 7,
+        contract_id: "outlayer.near".parse().unwrap(),
+        block_height: 1,
+        block_timestamp: 2,
+        epoch_height: 3,
+        random_seed: Hash32([4; 32]),
+        signer_id: "alice.near".parse().unwrap(),
+        predecessor_id: "dapp.near".parse().unwrap(),
+        attached_deposit: NearToken::from_yoctonear(5),
+    }
+}
+
+/// Does nothing.
+const NO_OP: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+
+/// Writes its whole input, which is at most 4 KiB, to its output.
+const COPY: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_read"
+        (func $fd_read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "\10\00\00\00\00\10\00\00")
+    (func (export "_start")
+        (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+        (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#;
+
+fn warm(c: &mut Criterion) {
+    let in_process = Executor::new(ExecutorConfig::default()).unwrap();
+    let sandbox = Sandbox::start(config()).unwrap();
+    let (limits, context) = (ResourceLimits::default(), context());
+    let mut group = c.benchmark_group("warm");
+    for (guest, text, input) in [("no-op", NO_OP, 0), ("copy of 4 KiB", COPY, 4 << 10)] {
+        let code = wat::parse_str(text).unwrap();
+        let input = vec![b'x'; input];
+        let job = Job {
+            code: Code::of(&code),
+            kind: None,
+            args: &[],
+            env: &[],
+            input: &input,
+            limits: &limits,
+            context: &context,
+        };
+        for (place, engine) in
+            [("in process", &in_process as &dyn Engine), ("in a child", &sandbox as &dyn Engine)]
+        {
+            group.bench_function(format!("{guest}, {place}"), |b| {
+                b.iter(|| engine.execute(black_box(&job), &mut EmptySnapshot).unwrap());
+            });
+        }
+    }
+    group.finish();
+}
+
+fn start(c: &mut Criterion) {
+    let mut group = c.benchmark_group("start");
+    group.sample_size(20);
+    group.bench_function("a child", |b| b.iter(|| Sandbox::start(config()).unwrap()));
+    group.bench_function("an executor", |b| {
+        b.iter(|| Executor::new(ExecutorConfig::default()).unwrap());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, warm, start);
+criterion_main!(benches);

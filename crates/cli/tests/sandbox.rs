@@ -1,0 +1,230 @@
+//! The command as the child of a sandbox, with the real engine.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::{collections::HashSet, fs, path::PathBuf, thread, time::Duration};
+
+use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
+use outlayer_protocol::{
+    Compute, ExecutionContext, GuestKind, Hash32, NearToken, ResourceLimits, Status,
+};
+use outlayer_sandbox::{Sandbox, SandboxConfig};
+
+fn config() -> SandboxConfig {
+    SandboxConfig::new(env!("CARGO_BIN_EXE_outlayer"), [outlayer::SANDBOX_CHILD.into()])
+}
+
+fn context() -> ExecutionContext {
+    ExecutionContext {
+        request_id: 7,
+        contract_id: "outlayer.near".parse().unwrap(),
+        block_height: 1,
+        block_timestamp: 2,
+        epoch_height: 3,
+        random_seed: Hash32([4; 32]),
+        signer_id: "alice.near".parse().unwrap(),
+        predecessor_id: "dapp.near".parse().unwrap(),
+        attached_deposit: NearToken::from_yoctonear(5),
+    }
+}
+
+/// Executes over a snapshot in which the key `k` is set, and others fail.
+fn execute(
+    engine: &dyn Engine,
+    text: &str,
+    compute: Compute,
+    method: &str,
+) -> Result<Execution, Fault> {
+    let code = wat::parse_str(text).unwrap();
+    let limits = ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() };
+    let (args, context) = ([method.to_owned()], context());
+    let job = Job {
+        code: Code::of(&code),
+        kind: None,
+        args: &args,
+        env: &[],
+        input: b"input",
+        limits: &limits,
+        context: &context,
+    };
+    engine.execute(&job, &mut |key: &[u8]| match key {
+        b"k" => Ok(Some(b"value".to_vec())),
+        _ => Err(SnapshotError("the node is away".to_owned())),
+    })
+}
+
+const FUEL: Compute = Compute::Fuel(10_000_000);
+const GAS: Compute = Compute::Gas(300_000_000_000_000);
+
+/// Reads the key `k`, and writes it to the log and to the output.
+const MODULE: &str = r#"(module
+    (import "outlayer" "storage_read" (func $read (param i32 i32 i32 i32) (result i64)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $fd_write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "k")
+    (data (i32.const 8) "\40\00\00\00\05\00\00\00")
+    (func (export "_start")
+        (drop (call $read (i32.const 0) (i32.const 1) (i32.const 64) (i32.const 64)))
+        (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 32)))
+        (drop (call $fd_write (i32.const 2) (i32.const 8) (i32.const 1) (i32.const 32)))))"#;
+
+/// A contract: reads a key, returns it, logs.
+const CONTRACT: &str = r#"(module
+    (import "env" "storage_read" (func $storage_read (param i64 i64 i64) (result i64)))
+    (import "env" "read_register" (func $read_register (param i64 i64)))
+    (import "env" "value_return" (func $value_return (param i64 i64)))
+    (import "env" "log_utf8" (func $log (param i64 i64)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "k")
+    (func (export "read")
+        (drop (call $storage_read (i64.const 1) (i64.const 0) (i64.const 0)))
+        (call $read_register (i64.const 0) (i64.const 64))
+        (call $log (i64.const 5) (i64.const 64))
+        (call $value_return (i64.const 5) (i64.const 64))))"#;
+
+/// A component that succeeds.
+const COMPONENT: &str = r#"(component
+    (core module $m (func (export "run") (result i32) (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (func $run (result (result)) (canon lift (core func $i "run")))
+    (instance $cli (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+
+const SPIN: &str = r#"(module (memory (export "memory") 1)
+    (func (export "_start") (loop $again (br $again))))"#;
+
+#[test]
+fn a_child_answers_as_an_executor_in_this_process_does() {
+    let sandbox = Sandbox::start(config()).unwrap();
+    let executor = Executor::new(ExecutorConfig::default()).unwrap();
+    for (what, text, compute, method) in [
+        ("a module under fuel", MODULE, FUEL, ""),
+        ("a module under gas", MODULE, GAS, ""),
+        ("a module that runs out", SPIN, FUEL, ""),
+        ("a component", COMPONENT, FUEL, ""),
+        ("a contract", CONTRACT, GAS, "read"),
+        ("a method that is not there", CONTRACT, GAS, "write"),
+        ("no module", "(component)", FUEL, ""),
+    ] {
+        // The second time, the child has the code.
+        for _ in 0..2 {
+            let there = execute(&sandbox, text, compute, method).unwrap();
+            assert_eq!(there, execute(&executor, text, compute, method).unwrap(), "{what}");
+        }
+    }
+    let read = execute(&sandbox, CONTRACT, GAS, "read").unwrap();
+    assert_eq!((read.status, read.output), (Status::Completed, b"value".to_vec()));
+    // What the host cannot read is a fault on both sides.
+    let other = MODULE.replace(r#"(i32.const 0) "k")"#, r#"(i32.const 0) "x")"#);
+    let fault = execute(&sandbox, &other, FUEL, "").unwrap_err();
+    assert_eq!(fault, execute(&executor, &other, FUEL, "").unwrap_err());
+    assert_eq!(fault, Fault::Snapshot(SnapshotError("the node is away".to_owned())));
+}
+
+#[test]
+fn a_child_that_is_killed_costs_its_own_request() {
+    let before = children();
+    let sandbox = Sandbox::start(SandboxConfig { processes: 2, ..config() }).unwrap();
+    thread::scope(|scope| {
+        let spinning =
+            scope.spawn(|| execute(&sandbox, SPIN, Compute::Fuel(1_000_000_000_000), ""));
+        // A second child serves meanwhile.
+        let other = scope.spawn(|| execute(&sandbox, MODULE, FUEL, ""));
+        assert_eq!(other.join().unwrap().unwrap().output, b"value");
+        thread::sleep(Duration::from_millis(300));
+        for pid in children().difference(&before) {
+            if status(*pid).contains("Name:\toutlayer") && busy(*pid) {
+                let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            }
+        }
+        let fault = spinning.join().unwrap().unwrap_err();
+        assert!(matches!(&fault, Fault::Process(why) if why.contains("SIGKILL")), "{fault}");
+    });
+    assert_eq!(execute(&sandbox, MODULE, FUEL, "").unwrap().output, b"value");
+}
+
+#[test]
+fn a_child_holds_nothing_but_its_socket() {
+    let before = children();
+    let sandbox = Sandbox::start(config()).unwrap();
+    execute(&sandbox, CONTRACT, GAS, "read").unwrap();
+    let mine: Vec<_> = children().difference(&before).copied().collect();
+    let confined = sandbox.confined();
+    for pid in mine.iter().filter(|pid| status(**pid).contains("Name:\toutlayer")) {
+        let status = status(*pid);
+        if confined.syscalls {
+            assert!(status.contains("Seccomp:\t2"), "{status}");
+            assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        }
+        assert_eq!(fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
+        let files: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .map(|file| fs::read_link(file.unwrap().path()).unwrap())
+            .map(|file| file.to_string_lossy().into_owned())
+            .collect();
+        let sockets: HashSet<_> = files.iter().filter(|file| file.contains("socket:")).collect();
+        assert_eq!(sockets.len(), 1, "{files:?}");
+        for file in &files {
+            let known = ["socket:", "pipe:", "/dev/null", "/memfd:", "/dev/shm/", "/tmp/"];
+            assert!(known.iter().any(|known| file.starts_with(known)), "{files:?}");
+        }
+    }
+}
+
+#[test]
+fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config();
+    let kept = folder.path().join("compiled");
+    fs::create_dir(&kept).unwrap();
+    config.engine.cache_dir = Some(kept.to_str().unwrap().to_owned());
+    let sandbox = Sandbox::start(config).unwrap();
+    execute(&sandbox, MODULE, FUEL, "").unwrap();
+    execute(&sandbox, CONTRACT, GAS, "read").unwrap();
+    let files: Vec<PathBuf> =
+        fs::read_dir(&kept).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 2, "{files:?}");
+}
+
+#[test]
+fn a_required_kind_holds_in_a_child_too() {
+    let sandbox = Sandbox::start(config()).unwrap();
+    let code = wat::parse_str(MODULE).unwrap();
+    let (limits, context) = (ResourceLimits::default(), context());
+    let job = Job {
+        code: Code::of(&code),
+        kind: Some(GuestKind::Near),
+        args: &[],
+        env: &[],
+        input: &[],
+        limits: &limits,
+        context: &context,
+    };
+    let execution = sandbox.execute(&job, &mut outlayer_guest::EmptySnapshot).unwrap();
+    assert!(matches!(execution.status, Status::InvalidModule { .. }), "{execution:?}");
+}
+
+/// The children of this process.
+fn children() -> HashSet<i32> {
+    let me = std::process::id().to_string();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.contains(&format!("PPid:\t{me}\n")).then_some(pid)
+    });
+    processes.collect()
+}
+
+fn status(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+}
+
+/// Whether a process has used a tenth of a second of processor time.
+fn busy(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().nth(11).and_then(|ticks| ticks.parse::<u64>().ok());
+    ticks.unwrap_or_default() >= 10
+}
