@@ -1,7 +1,9 @@
 //! Evidence that was made here, without any node: true, false, contradictory and foreign.
 
 use outlayer_client::testing::{CONTRACT, request_view};
-use outlayer_executor::{Code, ENGINE_VERSION, EmptySnapshot, ExecutorConfig, NEAR_CONFIG_VERSION};
+use outlayer_executor::{
+    Code, ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, NEAR_CONFIG_VERSION,
+};
 use outlayer_protocol::{Config, EngineVersion, ExecutionResponse, NearToken, Outcome};
 
 use super::*;
