@@ -11,6 +11,10 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod interfaces;
+
+use std::panic::catch_unwind;
+
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
 };
@@ -31,6 +35,17 @@ pub enum ComponentizeError {
          build it with outlayer-sdk's feature \"component\""
     )]
     CoreImports,
+    /// A custom section describes interfaces in a way that their reader could not follow.
+    #[error("the custom section {section:?}: {reason}")]
+    Interfaces {
+        /// Its name, which begins with `component-type`.
+        section: String,
+        /// What nests too deep, or which package depends on itself.
+        reason: String,
+    },
+    /// The encoder panicked, which is a defect of it. Its message is on standard error.
+    #[error("the encoder panicked over this module")]
+    Panic,
     /// Anything else that the encoder found wrong with the module, in its own words.
     #[error("{0}")]
     Encode(String),
@@ -44,11 +59,15 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     if !module.starts_with(CORE_MODULE) {
         return Err(ComponentizeError::NotACoreModule);
     }
+    interfaces::check(module)?;
     let adapter = (WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER);
-    let encoded = ComponentEncoder::default()
-        .module(module)
-        .and_then(|encoder| encoder.adapter(adapter.0, adapter.1))
-        .and_then(|mut encoder| encoder.encode());
+    let encode = || {
+        ComponentEncoder::default()
+            .module(module)
+            .and_then(|encoder| encoder.adapter(adapter.0, adapter.1))
+            .and_then(|mut encoder| encoder.encode())
+    };
+    let encoded = catch_unwind(encode).map_err(|_| ComponentizeError::Panic)?;
     encoded.map_err(|error| {
         let reason = format!("{error:#}");
         if reason.contains("`outlayer`") {

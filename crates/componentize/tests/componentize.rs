@@ -59,3 +59,83 @@ fn the_sdks_section_describes_the_hosts_package() {
         path.display()
     );
 }
+
+/// A module with this description of its interfaces.
+fn described(interfaces: &[u8]) -> Vec<u8> {
+    let mut module = wat::parse_str("(module)").unwrap();
+    let mut section = vec![14];
+    section.extend_from_slice(b"component-type");
+    section.extend_from_slice(interfaces);
+    module.push(0);
+    let mut size = section.len();
+    while size > 0x7f {
+        module.push(u8::try_from(size & 0x7f).unwrap() | 0x80);
+        size >>= 7;
+    }
+    module.push(u8::try_from(size).unwrap());
+    module.extend(section);
+    module
+}
+
+/// A description of a world with these declarations.
+fn world(declarations: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        r#"(component
+            (type (component (type (component {declarations})) (export "c:c/w" (component (type 0)))))
+            (export "w" (type 0)) (@custom "wit-component-encoding" "\04\00"))"#
+    ))
+    .unwrap()
+}
+
+fn rejected(interfaces: &[u8]) -> Option<String> {
+    match componentize(&described(interfaces)) {
+        Err(ComponentizeError::Interfaces { section, reason }) => {
+            assert_eq!(section, "component-type");
+            Some(reason)
+        }
+        // The module is no command, but the description was read to its end.
+        _ => None,
+    }
+}
+
+#[test]
+fn packages_that_depend_on_each_other_are_rejected() {
+    let declarations = |third: &str| {
+        format!(
+            r#"(import "a:a/one" (instance (export "t" (type (sub resource)))))
+            (alias export 0 "t" (type $t))
+            (import "b:b/two" (instance (alias outer 1 $t (type $s))
+                (export "t" (type (eq $s))) (export "u" (type (sub resource)))))
+            (alias export 1 "u" (type $u))
+            (import "{third}/three" (instance (alias outer 1 $u (type $s))
+                (export "u" (type (eq $s)))))"#
+        )
+    };
+    assert_eq!(rejected(&world(&declarations("d:d"))), None);
+    assert_eq!(rejected(&world(&declarations("b:b"))), None);
+    assert_eq!(
+        rejected(&world(&declarations("a:a"))).unwrap(),
+        r#"the package "a:a" depends on itself through others"#
+    );
+}
+
+#[test]
+fn descriptions_of_any_depth_are_rejected() {
+    let depths = [10, 100, 10_000, 1_000_000];
+    let small = std::thread::Builder::new().stack_size(512 << 10);
+    let rejected = small.spawn(move || {
+        for depth in depths {
+            // Types of instances inside of one another, in the form of today and the oldest.
+            let nest = [&[1][..], &[0x42, 1, 1].repeat(depth - 1), &[0x42, 0]].concat();
+            let mut code = b"\0asm\x0d\0\x01\0".to_vec();
+            outlayer_guest::prepare::encode::section(&mut code, 7, &nest);
+            for code in [code.clone(), [&[3, 0, 1, b'w'][..], &code].concat()] {
+                assert_eq!(rejected(&code).is_some(), depth > 16, "{depth}");
+            }
+        }
+        let packages: String =
+            (0..501).map(|index| format!(r#"(import "a:p{index}/i" (instance))"#)).collect();
+        assert_eq!(rejected(&world(&packages)).unwrap(), "501 packages, at most 500 are allowed");
+    });
+    rejected.unwrap().join().unwrap();
+}

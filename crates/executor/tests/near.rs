@@ -5,7 +5,7 @@ mod common;
 
 use common::{Memory, Run, context, invalid, node, trapped, written};
 use outlayer_executor::{
-    Execution, Executor, ExecutorConfig, Fault, SnapshotError, gas::TRIE_NODES,
+    Code, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError, gas::TRIE_NODES,
 };
 use outlayer_protocol::{Compute, GuestKind, Hash32, Limit, ReadEntry, Status};
 
@@ -466,4 +466,76 @@ fn a_request_may_allow_more_gas_than_a_contract_gets() {
     let mut run = contract("(call $return_word (call $prepaid_gas))");
     run.limits.compute = Compute::Gas(u64::MAX);
     assert_eq!(word(&run.run()), outlayer_executor::near::MAX_GAS);
+}
+
+/// Runs `work` on a thread with so small a stack that a contract needs another.
+fn on_a_small_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(128 << 10);
+        thread.spawn_scoped(scope, work).unwrap().join().unwrap()
+    })
+}
+
+#[test]
+fn recursion_ends_by_nears_bound_on_any_thread() {
+    let params = "i64 ".repeat(64);
+    let arguments: String = (0..64).map(|index| format!("(local.get {index})")).collect();
+    let zeros = "(i64.const 0)".repeat(64);
+    let operands = "(i64.const 1)".repeat(500);
+    let sums = "(i64.add)".repeat(500);
+    let functions = [
+        "(func $deep (call $deep))".to_owned(),
+        "(func $deep (call $deep) (call $deep))".to_owned(),
+        format!(
+            "(func $wide (param {params}) (call $wide {arguments}))
+             (func $deep (call $wide {zeros}))"
+        ),
+        format!("(func $deep (local {params}) (call $deep) (drop (local.get 63)))"),
+        format!(
+            "(func $value (result i64) {operands} (call $value) {sums})
+             (func $deep (drop (call $value)))"
+        ),
+        "(table 1 funcref) (elem (i32.const 0) $deep)
+         (func $deep (call_indirect (i32.const 0)))"
+            .to_owned(),
+    ];
+    for function in functions {
+        let guest =
+            || method(&code(&format!(r#"{function} (func (export "run") (call $deep))"#)), "run");
+        let there = guest().run();
+        assert_eq!(there.status, trapped("memory out of bounds"), "{function}");
+        assert!(there.used.amount() < PLENTY, "{function}");
+        assert_eq!(on_a_small_thread(|| guest().run()), there, "{function}");
+    }
+}
+
+#[test]
+fn host_functions_run_on_a_small_thread() {
+    let body = format!(
+        "(drop {}) (drop (call $storage_read {KEY} (i64.const 2)))
+         (call $sha256 (i64.const 4) (i64.const 0) (i64.const 1))
+         (call $log_utf8 (i64.const 9) (i64.const 0)) (call $return_register (i64.const 1))",
+        write("value")
+    );
+    let guest = || contract(&body).value("key0", "old");
+    let there = guest().run();
+    assert_eq!(there.status, Status::Completed);
+    assert_eq!(on_a_small_thread(|| guest().run()), there);
+}
+
+#[test]
+fn a_snapshot_that_panics_gives_no_verdict() {
+    let run = contract(&format!("(drop (call $storage_read {KEY} (i64.const 1)))"));
+    let job = Job {
+        code: Code::of(&run.code),
+        kind: None,
+        args: &run.args,
+        env: &run.env,
+        input: &run.input,
+        limits: &run.limits,
+        context: &run.context,
+    };
+    let mut panics = |_: &[u8]| -> Result<Option<Vec<u8>>, SnapshotError> { panic!("away") };
+    let ended = common::executor().execute(&job, &mut panics);
+    assert!(matches!(ended, Err(Fault::Engine(_))), "{ended:?}");
 }

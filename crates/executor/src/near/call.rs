@@ -1,26 +1,18 @@
-//! One call of a contract's method, on a thread with a stack of its own.
+//! One call of a contract's method, on a stack that is large enough.
 
 use std::{
-    sync::{Arc, mpsc},
-    thread,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use near_primitives_core::{hash::CryptoHash, types::Gas};
 use near_vm_runner::logic::{GasCounter, VMOutcome, errors::VMRunnerError};
-use outlayer_guest::{Fault, Job, Snapshot, SnapshotError, Stop};
+use outlayer_guest::{Fault, Job, Snapshot, Stop};
 use outlayer_near_host::Host;
-use outlayer_protocol::{JournalEntry, ReadEntry, limits::MAX_VALUE_BYTES};
+use outlayer_protocol::{JournalEntry, ReadEntry};
 
-use super::{
-    cache::Cache,
-    context,
-    namespace::{Namespace, Source},
-};
+use super::{STACK_BYTES, cache::Cache, context, namespace::Namespace};
 use crate::near_config::near_config;
-
-/// The native stack on which a contract runs. NEAR's stack metering lets frames need 256 KiB in
-/// all; the rest is for compiled frames that are larger than it counts, and for the host functions.
-const STACK_BYTES: usize = 32 << 20;
 
 /// What is known when a call has ended.
 pub(super) struct Ended {
@@ -31,9 +23,8 @@ pub(super) struct Ended {
     pub(super) journal: Vec<JournalEntry>,
 }
 
-/// Calls `method` with at most `gas`.
-///
-/// What the contract reads from the snapshot is read on the caller's thread.
+/// Calls `method` with at most `gas`. near-vm-runner runs it on this thread, on the thread's own
+/// stack where enough of it is left, and otherwise on one that is made for this call.
 pub(super) fn run(
     cache: &Cache,
     job: &Job<'_>,
@@ -41,53 +32,34 @@ pub(super) fn run(
     gas: u64,
     snapshot: &mut dyn Snapshot,
 ) -> Result<Ended, Fault> {
-    let (ask, asked) = mpsc::channel::<Vec<u8>>();
-    let (answer, answers) = mpsc::channel();
-    let source = Source::new(ask, answers);
-    thread::scope(|scope| {
-        let guest = thread::Builder::new()
-            .name("outlayer-near".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, move || on_this_thread(cache, job, method, gas, source))
-            .map_err(Fault::host_memory)?;
-        let answered = asked.iter().try_for_each(|key| {
-            let value = read(snapshot, &key)?;
-            // When nobody listens any more, the guest has ended.
-            let _ = answer.send(value);
-            Ok(())
-        });
-        drop((asked, answer));
-        let ended = guest.join().map_err(|_| Fault::engine("near-vm-runner panicked"))?;
-        answered.map_err(Fault::Snapshot)?;
-        ended
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES + SPARE_BYTES, || {
+        // Nothing that a panic leaves behind is used again: the namespace goes with it.
+        catch_unwind(AssertUnwindSafe(|| on_this_stack(cache, job, method, gas, snapshot)))
+            .unwrap_or_else(|_| Err(Fault::engine("near-vm-runner or the snapshot panicked")))
     })
 }
 
-fn on_this_thread(
+/// What a new stack has beyond [`STACK_BYTES`], so that a call inside of it needs no other.
+const SPARE_BYTES: usize = 64 << 10;
+
+fn on_this_stack(
     cache: &Cache,
     job: &Job<'_>,
     method: &str,
     gas: u64,
-    source: Source,
+    snapshot: &mut dyn Snapshot,
 ) -> Result<Ended, Fault> {
     let config = near_config();
     let wasm = &config.wasm_config;
     let gas = Gas::from_gas(gas);
     let counter = GasCounter::new(wasm.ext_costs.clone(), gas, wasm.regular_op_cost, gas, false);
     let context = context::of(job, CryptoHash(job.code.hash().0), gas);
-    let mut namespace = Namespace::new(job, source);
+    let mut namespace = Namespace::new(job, snapshot);
     let prepared = cache.prepare(job.code, wasm, counter, method)?;
     let fees = Arc::clone(&config.fees);
-    let outcome = near_vm_runner::run(prepared, &mut Host(&mut namespace), &context, fees);
+    // `near_vm_runner::run` asks for a host that may change threads, and does nothing but this.
+    let outcome = prepared.run(&mut Host(&mut namespace), &context, fees);
     let (stop, storage) = namespace.into_parts();
     let (reads, journal) = storage.into_entries();
     Ok(Ended { outcome, stop, reads, journal })
-}
-
-fn read(snapshot: &mut dyn Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
-    let value = snapshot.read(key)?;
-    match value.as_ref().map(Vec::len) {
-        Some(bytes) if bytes > MAX_VALUE_BYTES as usize => Err(SnapshotError::too_long(bytes)),
-        _ => Ok(value),
-    }
 }

@@ -30,14 +30,22 @@
 //! below 10,000, is `LimitExceeded`.
 //!
 //! A storage limit ends the method at the call that exceeds it. Output, logs and calls of host
-//! functions do not pass through the host of near-vm-runner, so the request's limits on them are
-//! checked when the method has ended (calls are counted by the base fee that each pays). Until then
-//! NEAR's own bounds hold: 4 MiB of output, 100 logs of 16,384 bytes in all, and the gas, of which
-//! each call takes its fee.
+//! functions do not pass through the host of near-vm-runner: it counts gas and logs by itself, asks
+//! nobody, and its own bounds are part of an engine's configuration, of which each reserves pools
+//! of its own and compiles each contract for itself. So the request's limits on them are checked
+//! when the method has ended (calls are counted by the base fee that each pays). Until then NEAR's
+//! own bounds hold: 4 MiB of output, 100 logs of 16,384 bytes in all, and the gas, of which each
+//! call takes its fee.
 //!
 //! NEAR reports a contract whose stack overflows as one that reached outside of its memory, and so
 //! does the verdict. The host's deadline does not interrupt a contract; its gas does, of which it
 //! gets at most [`MAX_GAS`].
+//!
+//! # Stack
+//!
+//! A contract runs on the stack of the thread that executes the job. It may need [`STACK_BYTES`]. A
+//! thread that has less gets that much for the call and gives it back afterwards, which costs some
+//! microseconds.
 //!
 //! near-vm-runner keeps an engine for the life of the process, with pools for 1,000 instances. It
 //! reserves about 130 GB of address space (not memory) when the first contract runs.
@@ -56,6 +64,11 @@ use self::cache::Cache;
 use crate::cache::CacheResources;
 
 pub use self::bounds::MAX_GAS;
+
+/// The native stack on which a contract is prepared and runs. NEAR's stack metering lets frames
+/// need 256 KiB in all; the rest is for compiled frames that are larger than it counts, and for the
+/// host functions.
+pub const STACK_BYTES: usize = 32 << 20;
 
 /// Runs NEAR contracts.
 pub(crate) struct Near {

@@ -4,19 +4,16 @@
 //! own. So the reason for which the namespace ends a call is kept here, and near-vm-runner gets an
 //! error of its own instead. What is kept here decides the verdict.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    sync::mpsc::{Receiver, Sender},
-};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use near_primitives_core::types::{AccountId, Balance};
 use near_vm_runner::logic::{HostError, VMLogicError, ValuePtr, types::ReceiptIndex};
 use outlayer_guest::{
-    Fault, Job, Stop,
+    Fault, Job, Snapshot, SnapshotError, Stop,
     host::{Storage, check_key},
 };
 use outlayer_near_host::{Chain, Charges, NodeCount, Plain, ReceiptManager, VmResult, Yields};
+use outlayer_protocol::limits::MAX_VALUE_BYTES;
 
 use crate::gas::TRIE_NODES;
 
@@ -26,38 +23,19 @@ const VALIDATORS: &str = "the stakes of validators are not known here";
 const CHAIN_ID: &str = "the chain's name is not known here";
 const UNIVERSAL_ACCOUNTS: &str = "universal accounts are not known here";
 
-/// The way to the snapshot, which stays with the thread that executes the job.
-pub(super) struct Source {
-    ask: Sender<Vec<u8>>,
-    answers: Receiver<Option<Vec<u8>>>,
-}
-
-impl Source {
-    pub(super) fn new(ask: Sender<Vec<u8>>, answers: Receiver<Option<Vec<u8>>>) -> Self {
-        Self { ask, answers }
-    }
-
-    fn fetch(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Stop> {
-        // The other side hangs up when the snapshot has failed. It reports the failure itself.
-        let gone = || Stop::Fault(Fault::engine("the snapshot has gone"));
-        self.ask.send(key.to_vec()).map_err(|_| gone())?;
-        self.answers.recv().map_err(|_| gone())
-    }
-}
-
 /// A namespace during one call.
-pub(super) struct Namespace {
-    inner: RefCell<Inner>,
+pub(super) struct Namespace<'a> {
+    inner: RefCell<Inner<'a>>,
     account: AccountId,
 }
 
-struct Inner {
+struct Inner<'a> {
     storage: Storage,
-    source: Source,
+    snapshot: &'a mut dyn Snapshot,
     stop: Option<Stop>,
 }
 
-impl Inner {
+impl Inner<'_> {
     /// Keeps the first reason for ending the call, and gives the error that ends it.
     fn stop(&mut self, stop: Stop) -> VMLogicError {
         self.stop.get_or_insert(stop);
@@ -71,7 +49,8 @@ impl Inner {
             return Ok(known.map(<[u8]>::to_vec));
         }
         self.storage.admit_read()?;
-        let value = self.source.fetch(key)?;
+        let value =
+            fetch(self.snapshot, key).map_err(|error| Stop::Fault(Fault::Snapshot(error)))?;
         self.storage.record_read(key.to_vec(), value.clone());
         Ok(value)
     }
@@ -85,10 +64,10 @@ impl Inner {
     }
 }
 
-impl Namespace {
-    pub(super) fn new(job: &Job<'_>, source: Source) -> Self {
+impl<'a> Namespace<'a> {
+    pub(super) fn new(job: &Job<'_>, snapshot: &'a mut dyn Snapshot) -> Self {
         Self {
-            inner: RefCell::new(Inner { storage: Storage::new(job.limits), source, stop: None }),
+            inner: RefCell::new(Inner { storage: Storage::new(job.limits), snapshot, stop: None }),
             account: job.context.contract_id.clone(),
         }
     }
@@ -104,7 +83,15 @@ impl Namespace {
     }
 }
 
-impl Chain for Namespace {
+fn fetch(snapshot: &mut dyn Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+    let value = snapshot.read(key)?;
+    match value.as_ref().map(Vec::len) {
+        Some(bytes) if bytes > MAX_VALUE_BYTES as usize => Err(SnapshotError::too_long(bytes)),
+        _ => Ok(value),
+    }
+}
+
+impl Chain for Namespace<'_> {
     fn read(&self, key: &[u8]) -> VmResult<Option<Box<dyn ValuePtr + '_>>> {
         let value = self.inner.borrow_mut().get(key)?;
         Ok(value.map(|value| Box::new(Plain(value)) as Box<dyn ValuePtr>))

@@ -1,6 +1,6 @@
 //! A component's bytes: validation, bounds, and stack metering in each of its modules.
 
-mod nesting;
+pub mod nesting;
 mod types;
 
 use outlayer_protocol::Status;
@@ -60,8 +60,9 @@ mod section {
 /// # Errors
 /// The verdict on a component that is invalid or out of bounds.
 pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
-    let mut walk = Walk::default();
     // The bounds come first: validation recurses into what they bound.
+    nesting::check(code)?;
+    let mut walk = Walk::default();
     let made = walk.check(code, 0)?;
     types::validate(code)?;
     rewrite(code, stack::share(made.modules))
@@ -132,9 +133,6 @@ impl Walk {
                         return Err(invalid_module(format!(
                             "a component has more than the {MAX_ITEMS} items allowed"
                         )));
-                    }
-                    if id == section::TYPE {
-                        nesting::check(content)?;
                     }
                     made.add(instances(id, content, &defined).map_err(malformed)??);
                 }
@@ -236,20 +234,23 @@ fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
 /// The sections of a component, each with its number.
 fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
     let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (id, sized) = rest.split_first()?;
-        let section = encode::split_count_checked(sized)
-            .and_then(|(bytes, content)| content.split_at_checked(bytes));
-        Some(match section {
-            Some((content, after)) => {
-                rest = after;
-                Ok((*id, content))
-            }
-            None => {
-                rest = &[];
-                Err(invalid_module("a section that does not end"))
-            }
-        })
+    std::iter::from_fn(move || next_section(&mut rest))
+}
+
+/// The first of the sections that are left, which it is taken from.
+fn next_section<'a>(rest: &mut &'a [u8]) -> Option<Result<(u8, &'a [u8]), Status>> {
+    let (id, sized) = rest.split_first()?;
+    let section = encode::split_count_checked(sized)
+        .and_then(|(bytes, content)| content.split_at_checked(bytes));
+    Some(match section {
+        Some((content, after)) => {
+            *rest = after;
+            Ok((*id, content))
+        }
+        None => {
+            *rest = &[];
+            Err(invalid_module("a section that does not end"))
+        }
     })
 }
 
