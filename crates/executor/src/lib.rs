@@ -37,7 +37,9 @@
 //! `else`, `end`, `unreachable` and `return` are free, entering a function costs one). Bulk
 //! operators cost one more for each byte or element, and growing a memory costs one for each page.
 //! Stack metering adds to each call what [`fuel`] says, and host functions charge by the constants
-//! of [`fuel`]. An execution that would need more than its limit is `OutOfFuel` and has used
+//! of [`fuel`]. What one component passes to another is charged where the receiver is asked for
+//! room, by [`fuel::REALLOC_BYTE`] for each byte: the engine's own functions, which check, copy and
+//! transcode strings, count nothing. An execution that would need more than its limit is `OutOfFuel` and has used
 //! exactly the limit. A trap inside of compiled code (a division by zero, an access out of bounds)
 //! is billed up to the last place at which the fuel was counted: a call, or
 //! [`fuel::ACCOUNTING_INTERVAL`] units, whichever came last.

@@ -18,6 +18,11 @@ pub const STORAGE_FETCH: u64 = 20_000;
 /// Each byte of a value that comes from the snapshot: it is fetched and hashed.
 pub const STORAGE_FETCH_BYTE: u64 = 10;
 
+/// Each byte for which a component is asked for room, by another component that passes it a value:
+/// the new size of each call of a `realloc`. It pays for checking, copying and transcoding strings,
+/// which the engine does not count. Charged in components that contain others.
+pub const REALLOC_BYTE: u64 = 1;
+
 /// Operators that stack metering adds to a function that calls another: a check, and the update of
 /// the bound on the way in and out.
 pub const STACK_METERING: u64 = 12;

@@ -3,11 +3,13 @@
 //!
 //! Each kernel ([`corpus`]) does one kind of work. `outlayer-calibrate` measures how gas and fuel
 //! relate on them; the executor's tests and benches run them too. [`node`] runs the same bytes
-//! through near-vm-runner, as a NEAR node would. Nothing here depends on the executor.
+//! through near-vm-runner, as a NEAR node would. [`composition`] has guests of several components,
+//! which a node does not run. Nothing here depends on the executor.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod composition;
 mod corpus;
 pub mod node;
 

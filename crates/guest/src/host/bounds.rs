@@ -81,17 +81,19 @@ impl Bounds {
     ///
     /// # Errors
     /// [`Stop::Limit`] when the request's limit forbids it. [`Stop::StackOverflow`] when the table
-    /// is the one by which stack metering tells of an overflow.
+    /// is the one by which stack metering tells of an overflow, and is to grow by one element. It
+    /// never grows by more, but the guest pays for asking.
     pub fn grow_table(
         &mut self,
         current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Stop> {
-        if maximum == Some(ALARM_TABLE) && desired > current {
+        let is_alarm = maximum == Some(ALARM_TABLE) && desired > current;
+        if is_alarm && desired - current == 1 {
             return Err(Stop::StackOverflow);
         }
-        self.beyond_maximum = maximum.is_some_and(|maximum| desired > maximum);
+        self.beyond_maximum = is_alarm || maximum.is_some_and(|maximum| desired > maximum);
         if self.beyond_maximum {
             return Ok(false);
         }

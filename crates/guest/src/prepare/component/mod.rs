@@ -1,7 +1,10 @@
-//! A component's bytes: validation, bounds, and stack metering in each of its modules.
+//! A component's bytes: validation, bounds, stack metering in each of its modules, and a charge for
+//! what components pass to each other.
 
+mod adapters;
 pub mod nesting;
 mod types;
+mod wrapper;
 
 use outlayer_protocol::Status;
 use wasmparser::{
@@ -50,12 +53,14 @@ mod section {
     pub(super) const INSTANCE: u8 = 5;
     pub(super) const ALIAS: u8 = 6;
     pub(super) const TYPE: u8 = 7;
+    pub(super) const CANONICAL: u8 = 8;
     pub(super) const IMPORT: u8 = 10;
     pub(super) const EXPORT: u8 = 11;
 }
 
 /// Validates a component, checks the shape of all its modules together, and adds stack metering to
-/// each. The result is what gets compiled.
+/// each, and to those that other components may call the charge of [`adapters`]. The result is what
+/// gets compiled.
 ///
 /// # Errors
 /// The verdict on a component that is invalid or out of bounds.
@@ -65,7 +70,8 @@ pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     let mut walk = Walk::default();
     let made = walk.check(code, 0)?;
     types::validate(code)?;
-    rewrite(code, stack::share(made.modules))
+    let composed = sections(code).any(|section| matches!(section, Ok((section::COMPONENT, _))));
+    rewrite(code, stack::share(made.modules), composed)
 }
 
 /// What one instance of a component makes.
@@ -207,9 +213,12 @@ fn instances(
     })
 }
 
-/// The component with its modules instrumented, each of whose instances has `stack_bytes`. Custom
-/// sections are left out.
-fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
+/// The component with its modules instrumented, each of whose instances has `stack_bytes`. Where
+/// the guest is `composed` of several components, each `realloc` is charged for. Custom sections
+/// are left out.
+fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Status> {
+    let reallocs = if composed { adapters::reallocs(code)? } else { adapters::Reallocs::default() };
+    let mut modules = 0;
     let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
     for section in sections(code) {
         let (id, content) = section?;
@@ -217,11 +226,16 @@ fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
         let content = match id {
             section::CUSTOM => continue,
             section::CORE_MODULE => {
-                rewritten = stack::instrument_inside(content, stack_bytes)?;
+                let metered = stack::instrument_inside(content, stack_bytes)?;
+                rewritten = match reallocs.get(&modules) {
+                    Some(exports) => wrapper::charge(&metered, exports).map_err(malformed)?,
+                    None => metered,
+                };
+                modules += 1;
                 &rewritten
             }
             section::COMPONENT => {
-                rewritten = rewrite(content, stack_bytes)?;
+                rewritten = rewrite(content, stack_bytes, composed)?;
                 &rewritten
             }
             _ => content,

@@ -6,5 +6,6 @@ pub const STACK_EXPORT: &str = "outlayer:stack";
 pub const START_EXPORT: &str = "outlayer:start";
 
 /// The maximum of the table with which a module inside of a component tells that its stack does not
-/// suffice.
+/// suffice, by growing it by one element. It stays empty. Growing it by more is how such a module
+/// pays for bytes that it receives from another component.
 pub const ALARM_TABLE: usize = 0x5ac_0f10;
