@@ -38,14 +38,15 @@ impl EngineArgs {
 }
 
 /// The engine of a worker that executes `processes` requests at once, with `memory_bytes` for all
-/// of them.
+/// of them; `None` is the sandbox's own default.
 pub(crate) fn of_worker(
     cache_dir: Option<PathBuf>,
     processes: usize,
-    memory_bytes: u64,
+    memory_bytes: Option<u64>,
 ) -> anyhow::Result<Arc<dyn Engine>> {
-    let engine = settings(cache_dir)?;
-    Ok(Arc::new(Sandbox::start(SandboxConfig { processes, memory_bytes, engine, ..sandbox()? })?))
+    let mut config = SandboxConfig { processes, engine: settings(cache_dir)?, ..sandbox()? };
+    config.memory_bytes = memory_bytes.unwrap_or(config.memory_bytes);
+    Ok(Arc::new(Sandbox::start(config)?))
 }
 
 /// This program as its own child. On Linux the name leads to the program that is running, even when
@@ -80,8 +81,8 @@ fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> Ex
         cache_dir_bytes: settings.cache_dir_bytes,
         optimize: settings.optimize,
         parallel_compilation: settings.parallel_compilation,
+        pool: Some(1),
         scratch_dir,
-        ..ExecutorConfig::default()
     }
 }
 

@@ -58,7 +58,10 @@ enum Command {
     },
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
-    SandboxChild,
+    SandboxChild {
+        /// What tells this child from others in a list of processes
+        name: Option<String>,
+    },
 }
 
 /// The command's `main`. It exits with 0 when the answer is yes: the guest completed, the digests
@@ -82,7 +85,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Request(args) => args.execute(),
         Command::Pending(args) => args.execute(),
         Command::Worker { command } => command.execute(),
-        Command::SandboxChild => engine::serve_as_child(),
+        Command::SandboxChild { .. } => engine::serve_as_child(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

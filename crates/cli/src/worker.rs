@@ -51,9 +51,9 @@ pub(crate) struct WorkerRunArgs {
     #[arg(long, env = "OUTLAYER_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
     /// MiB of this machine's memory that all executions together may take; one that does not fit
-    /// beside the others waits
-    #[arg(long, env = "OUTLAYER_MEMORY", default_value_t = 4096)]
-    memory: u64,
+    /// beside the others waits [default: half of it]
+    #[arg(long, env = "OUTLAYER_MEMORY")]
+    memory: Option<u64>,
     /// Where requests are noted whose guest ended its process [default: outlayer in
     /// XDG_STATE_HOME, or in ~/.local/state]
     #[arg(long, env = "OUTLAYER_STATE_DIR")]
@@ -96,6 +96,7 @@ impl WorkerCommand {
 impl WorkerRunArgs {
     /// Runs a worker until SIGINT or SIGTERM.
     fn execute(self) -> anyhow::Result<bool> {
+        outlayer_sandbox::hide_memory();
         let worker = Worker::new(self.into_config()?)?;
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let summary = runtime.block_on(async {
@@ -143,7 +144,7 @@ impl WorkerRunArgs {
         let engine = engine::of_worker(
             self.cache_dir.clone(),
             self.concurrency,
-            self.memory.saturating_mul(1 << 20),
+            self.memory.map(|mib| mib.saturating_mul(1 << 20)),
         )?;
         let mut config =
             WorkerConfig::new(self.rpc_url, self.contract, account_id, secret_key, engine);

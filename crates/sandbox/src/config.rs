@@ -25,16 +25,30 @@ pub struct SandboxConfig {
 }
 
 impl SandboxConfig {
-    /// Children that `program` runs when it is given `args`, two at once, with 4 GiB.
+    /// Children that `program` runs when it is given `args`, two at once, with half of this
+    /// machine's memory.
     pub fn new(program: impl Into<PathBuf>, args: impl IntoIterator<Item = OsString>) -> Self {
         Self {
             program: program.into(),
             args: args.into_iter().collect(),
             processes: 2,
-            memory_bytes: 4 << 30,
+            memory_bytes: machine_memory() / 2,
             patience: Duration::from_secs(60),
             engine: EngineSettings::default(),
         }
+    }
+}
+
+/// How much memory this machine has, bytes; 4 GiB where the system does not say.
+fn machine_memory() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let system = rustix::system::sysinfo();
+        (system.totalram as u64).saturating_mul(system.mem_unit.into())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        4 << 30
     }
 }
 

@@ -46,6 +46,6 @@ mod serve;
 mod wire;
 
 pub use config::{EngineSettings, SandboxConfig};
-pub use confine::{Confinement, confine};
+pub use confine::{Confinement, confine, hide_memory};
 pub use sandbox::{Sandbox, SandboxError};
 pub use serve::{ServeError, serve};

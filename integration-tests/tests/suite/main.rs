@@ -10,6 +10,7 @@ mod failed_callbacks;
 mod failing_guests;
 mod guest_context;
 mod guest_kinds;
+mod guest_processes;
 mod host_imports;
 mod large_outputs;
 mod load;

@@ -51,6 +51,18 @@ impl Confinement {
     }
 }
 
+/// Keeps other processes of the same user from reading this one's memory, and the system from
+/// writing it to a file when this process crashes. A process that holds keys does this first, so
+/// that not even a child that is confined in no other way can have them.
+pub fn hide_memory() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::warn!(%error, "other processes of this user can read this one's memory");
+    }
+}
+
 /// Confines this process for good. It may read and write in `folders`, and nowhere else.
 ///
 /// Where the kernel has no Landlock, the process opens no file at all. Where it has no seccomp, or
