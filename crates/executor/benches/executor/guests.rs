@@ -31,8 +31,12 @@ impl Guest {
             predecessor_id: "dapp.near".parse().unwrap(),
             attached_deposit: NearToken::from_millinear(500),
         };
-        let limits =
-            ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() };
+        let limits = ResourceLimits {
+            compute,
+            memory_bytes: 128 << 20,
+            max_module_bytes: 4 << 20,
+            ..ResourceLimits::default()
+        };
         Self { code, args: Vec::new(), limits, context }
     }
 
