@@ -31,6 +31,9 @@ pub(crate) const MAX_APPROVALS: u8 = 16;
 /// The largest share of a fee that the protocol may keep, in basis points: workers get at least
 /// half.
 pub(crate) const MAX_PROTOCOL_SHARE_BPS: u16 = 5_000;
+/// The largest share of the yield's window that a configuration may give to an execution, in basis
+/// points: all of it.
+pub(crate) const MAX_WINDOW_SHARE_BPS: u16 = 10_000;
 /// The largest base fee that a configuration may ask for. Anything above is a typing error.
 pub(crate) const MAX_BASE_FEE: NearToken = NearToken::from_near(10);
 /// The shortest delay before a sweep, blocks: under load a callback may run this long after its

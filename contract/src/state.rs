@@ -10,7 +10,7 @@ use outlayer_protocol::{Config, Hash32, RequestId};
 use crate::Funds;
 
 /// The layout of all state that this code reads and writes.
-pub const LAYOUT: u16 = 2;
+pub const LAYOUT: u16 = 3;
 
 /// An announced upgrade.
 #[near(serializers = [borsh, json])]

@@ -12,7 +12,8 @@ use crate::{
     Contract, ContractError, ContractExt, Funds, LAYOUT,
     bounds::{
         MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BASE_FEE, MAX_BLOCKS, MAX_INPUT_BYTES,
-        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MIN_SWEEP_DELAY_BLOCKS,
+        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MAX_WINDOW_SHARE_BPS,
+        MIN_SWEEP_DELAY_BLOCKS,
     },
     gas::{self, GAS_PRICE},
 };
@@ -126,6 +127,24 @@ fn check(what: &'static str, found: u128, least: u128, most: u128) -> Result<(),
     Err(ContractError::Config { what, found, least, most })
 }
 
+/// Checks that times can be computed, and that the largest code leaves time to run it.
+fn check_window(config: &Config) -> Result<(), ContractError> {
+    let window = &config.window;
+    check("share_bps", window.share_bps.into(), 1, MAX_WINDOW_SHARE_BPS.into())?;
+    check("block_nanos", window.block_nanos.into(), 1, u32::MAX.into())?;
+    let mut least = 1;
+    for row in window.speeds {
+        check("memory_bytes of a speed", row.memory_bytes.into(), least, u64::MAX.into())?;
+        least = u128::from(row.memory_bytes) + 1;
+        check("nanos_per_kilofuel", row.nanos_per_kilofuel.into(), 1, u32::MAX.into())?;
+        check("nanos_per_gigagas", row.nanos_per_gigagas.into(), 1, u32::MAX.into())?;
+    }
+    let bytes = config.bounds.limits.max_module_bytes;
+    check("max_module_bytes", bytes.into(), 1, u32::MAX.into())?;
+    let (time, most) = (window.module_nanos(bytes), config.execution_nanos());
+    check("the time for max_module_bytes, nanoseconds,", time.into(), 0, most.into())
+}
+
 /// Checks that every request within the configuration's bounds can be priced, kept and settled, and
 /// pays for its workers' gas.
 fn check_config(config: &Config) -> Result<(), ContractError> {
@@ -152,6 +171,7 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
     check("args_env_bytes", bounds.args_env_bytes.into(), 0, MAX_ARGS_ENV_BYTES.into())?;
     check("url_bytes", bounds.url_bytes.into(), 0, MAX_URL_BYTES.into())?;
     check("approvals", bounds.approvals.into(), 1, MAX_APPROVALS.into())?;
+    check_window(config)?;
     for compute in [Compute::Fuel(config.max_fuel), Compute::Gas(config.max_gas)] {
         max_fee(&config.prices, &ResourceLimits { compute, ..*limits }, bounds.input_bytes)?;
     }

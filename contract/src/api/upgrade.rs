@@ -70,7 +70,7 @@ impl Contract {
         let layout = state.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
         match layout {
             Some(LAYOUT) => Self::state_read().ok_or(ContractError::Layout { found: layout }),
-            Some(1) => migration::from_layout_1(&state),
+            Some(1 | 2) => migration::migrate(&state),
             found => Err(ContractError::Layout { found }),
         }
     }

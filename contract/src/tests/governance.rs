@@ -56,7 +56,7 @@ fn the_ownership_passes_in_two_steps() {
 
 #[test]
 fn a_configuration_out_of_bounds_is_refused() {
-    let changes: [fn(&mut Config); 16] = [
+    let changes: [fn(&mut Config); 25] = [
         |c| c.protocol_share_bps = 5_001,
         // An answer would cost its worker more gas than it earns.
         |c| c.prices.base_fee = NearToken::from_millinear(8),
@@ -74,6 +74,16 @@ fn a_configuration_out_of_bounds_is_refused() {
         |c| c.bounds.url_bytes = 4_096,
         |c| c.bounds.args_env_bytes = 1 << 20,
         |c| c.prices.per_gas = yocto(u128::MAX / 2),
+        |c| c.prices.per_module_byte = yocto(u128::MAX / 2),
+        |c| c.bounds.limits.max_module_bytes = 0,
+        // Downloading and compiling it takes longer than an execution may.
+        |c| c.bounds.limits.max_module_bytes = u32::MAX,
+        |c| c.window.share_bps = 0,
+        |c| c.window.share_bps = 10_001,
+        |c| c.window.block_nanos = 0,
+        |c| c.window.speeds[2].nanos_per_kilofuel = 0,
+        |c| c.window.speeds[2].nanos_per_gigagas = 0,
+        |c| c.window.speeds[2].memory_bytes = c.window.speeds[1].memory_bytes,
     ];
     let mut world = World::new();
     for change in changes {

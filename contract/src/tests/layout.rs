@@ -8,6 +8,7 @@ use outlayer_protocol::{
     Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits,
     config::{Prices, RequestBounds},
     upload::{MIN_PART_BYTES, TURN_BLOCKS},
+    window::{Speed, Window},
 };
 
 use super::world::*;
@@ -29,6 +30,7 @@ fn distinct() -> Config {
             per_fuel: yocto(4),
             per_gas: yocto(5),
             per_byte: yocto(20_000_000_000_000_006),
+            per_module_byte: yocto(21),
         },
         protocol_share_bps: 700,
         max_fuel: 8_000_000_000,
@@ -45,11 +47,23 @@ fn distinct() -> Config {
                 storage_reads: 31,
                 storage_writes: 32,
                 host_calls: 2_000_000,
+                max_module_bytes: 6_000,
             },
             input_bytes: 5_000,
             args_env_bytes: 5_001,
             url_bytes: 1_001,
             approvals: 5,
+        },
+        window: Window {
+            share_bps: 6_001,
+            block_nanos: 600_000_002,
+            download_nanos_per_byte: 1_003,
+            compile_nanos_per_byte: 3_004,
+            speeds: [11, 12, 13, 14, 15, 16].map(|n| Speed {
+                memory_bytes: u64::from(n) << 20,
+                nanos_per_kilofuel: n,
+                nanos_per_gigagas: 10 * n,
+            }),
         },
         yield_timeout_blocks: 200,
         sweep_delay_blocks: 201,
@@ -165,10 +179,22 @@ fn the_layout_of_state_does_not_move() {
     assert!(found == expected, "the state differs from {}", file(LAYOUT).display());
 }
 
-/// State in layout 1, from before the contract counted bounced payments, with no live request.
-fn layout_1() -> World {
+/// The key of the contract's own state.
+const STATE: &[u8] = b"STATE";
+/// [`Contract::live_until`] of [`idle`] in layout 2.
+const LIVE_UNTIL: u64 = 1_234;
+
+/// A contract without live requests, in a former layout. In both it has bounced payments from
+/// before the contract counted them.
+fn idle(layout: u16) -> World {
     let mut world = World::new();
     world.storage = parse(&std::fs::read_to_string(file(1)).unwrap());
+    if layout == 2 {
+        // This is what the code of layout 2 made of layout 1.
+        let state = world.storage.get_mut(STATE).unwrap();
+        state[..2].copy_from_slice(&layout.to_le_bytes());
+        state.extend(LIVE_UNTIL.to_le_bytes());
+    }
     let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (40 + key.len() + value.len()) as u64;
     world.usage = 100_000 + world.storage.iter().map(bytes).sum::<u64>();
     world.deleted.insert(id("gone.near"));
@@ -191,11 +217,20 @@ fn migrate(world: &mut World) -> Result<(), ContractError> {
 }
 
 #[test]
-fn the_state_of_the_previous_layout_is_migrated_and_nobody_loses_anything() {
-    let mut world = layout_1();
-    migrate(&mut world).unwrap();
+fn the_state_of_a_former_layout_is_migrated_and_nobody_loses_anything() {
+    let now = World::new().height;
+    for (layout, live_until) in [(1, now), (2, LIVE_UNTIL)] {
+        let mut world = idle(layout);
+        migrate(&mut world).unwrap();
+        let contract = world.contract();
+        assert_eq!((contract.layout, contract.live_until), (LAYOUT, live_until));
+        nobody_has_lost_anything(world);
+    }
+}
+
+/// Checks that everybody finds what they had in [`idle`], and that the contract works as before.
+fn nobody_has_lost_anything(mut world: World) {
     let contract = world.contract();
-    assert_eq!((contract.layout, contract.live_until), (LAYOUT, world.height));
     assert_eq!(contract.owner_id, OWNER);
     assert_eq!(contract.proposed_owner_id, Some(id("new.near")));
     assert_eq!(contract.next_request_id, 2);
@@ -229,18 +264,40 @@ fn the_state_of_the_previous_layout_is_migrated_and_nobody_loses_anything() {
     assert_eq!(migrate(&mut world), Ok(()), "twice is as good as once");
 }
 
+/// The state of `layouts/2.txt`, as if no request lived.
+fn layout_2_without_requests() -> Vec<u8> {
+    let entries = parse(&std::fs::read_to_string(file(2)).unwrap());
+    let mut state = entries[STATE].clone();
+    // The number of live requests is stored after the id of the next request, which is 3.
+    let next = state.windows(12).position(|w| w == [3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]).unwrap();
+    state[next + 8] = 0;
+    state
+}
+
+#[test]
+fn a_migration_keeps_the_owners_numbers_and_takes_new_ones_from_a_new_deployment() {
+    let mut world = World::new();
+    world.storage.insert(STATE.to_vec(), layout_2_without_requests());
+    migrate(&mut world).unwrap();
+    let (mut expected, new) = (distinct(), config());
+    expected.prices.per_module_byte = new.prices.per_module_byte;
+    expected.bounds.limits.max_module_bytes = new.bounds.limits.max_module_bytes;
+    expected.window = new.window;
+    assert_eq!(world.contract().config, expected);
+}
+
 #[test]
 fn a_migration_that_cannot_carry_live_requests_is_refused_while_there_are_any() {
-    let mut world = layout_1();
-    let key = b"STATE".to_vec();
-    let mut state = world.storage[&key].clone();
-    // The number of live requests is stored after the id of the next request, which is 2.
-    let next = state.windows(12).position(|w| w == [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-    state[next + 8] = 3;
-    world.storage.insert(key.clone(), state.clone());
-    assert_eq!(migrate(&mut world), Err(ContractError::LiveRequests { found: 3 }));
-    assert_eq!(world.storage[&key], state);
-    state.truncate(50);
-    world.storage.insert(key, state);
-    assert_eq!(migrate(&mut world), Err(ContractError::Layout { found: Some(1) }));
+    let mut world = World::new();
+    let entries = parse(&std::fs::read_to_string(file(2)).unwrap());
+    world.storage.clone_from(&entries);
+    assert_eq!(migrate(&mut world), Err(ContractError::LiveRequests { found: 2 }));
+    assert_eq!(world.storage, entries);
+
+    for layout in [1, 2] {
+        let mut state = idle(layout).storage[STATE].clone();
+        state.truncate(50);
+        world.storage.insert(STATE.to_vec(), state);
+        assert_eq!(migrate(&mut world), Err(ContractError::Layout { found: Some(layout) }));
+    }
 }

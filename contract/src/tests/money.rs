@@ -189,15 +189,21 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
 
     // If the dearest request that a configuration allows cannot be priced, the configuration is not
     // taken.
+    const MOST: u64 = 1 << 61;
     let mut dear = config();
-    dear.max_fuel = u64::MAX;
-    dear.prices.per_fuel = yocto(u128::MAX / u128::from(u64::MAX) + 1);
+    dear.max_fuel = MOST;
+    dear.yield_timeout_blocks = 1_000_000;
+    (dear.window.block_nanos, dear.window.share_bps) = (u32::MAX, 10_000);
+    for row in &mut dear.window.speeds {
+        row.nanos_per_kilofuel = 1;
+    }
+    dear.prices.per_fuel = yocto(u128::MAX / u128::from(MOST) + 1);
     let error = world.call(OWNER, NearToken::ZERO, |c| c.set_config(dear)).unwrap_err();
     assert!(matches!(error, ContractError::Pricing(_)), "{error}");
-    dear.prices.per_fuel = yocto(u128::MAX / u128::from(u64::MAX) - 50_000);
+    dear.prices.per_fuel = yocto(u128::MAX / u128::from(MOST) - 500_000);
     world.owner(|c| c.set_config(dear));
     let mut most = request("x");
-    most.limits.compute = outlayer_protocol::Compute::Fuel(u64::MAX);
+    most.limits.compute = outlayer_protocol::Compute::Fuel(MOST);
     let cost = world.view(|c| c.estimate_cost(most.clone())).unwrap();
     assert!(cost.max_fee > yocto(u128::MAX / 2), "{cost:?}");
     let error = world.call("dapp.near", PURSE, |c| c.accept(&most)).unwrap_err();

@@ -7,7 +7,7 @@ use std::{
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Hash32, Limit, Meter, RefusalCode,
+    Bytes, Compute, Hash32, Limit, Meter, RefusalCode,
     machine::{Reason, Refusal},
     pricing::PricingError,
     response::ResponseError,
@@ -98,6 +98,12 @@ fn request_errors() -> Vec<RequestError> {
     every! { RequestError:
         AboveBound { which: Limit::Compute, found: 2, max: 1 }
         Settlement { found: 2, max: 1 }
+        Window {
+            asked: Compute::Fuel(2),
+            memory_bytes: 1,
+            max_module_bytes: 1,
+            most: Compute::Fuel(1),
+        }
         Zero { which: Limit::Compute }
         UrlScheme { found: found() }
         VariableName { found: found() }

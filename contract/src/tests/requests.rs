@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, Settlement, Status,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
@@ -52,7 +52,13 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let settlement = world.settle(0);
     world.audit();
     let prices = config().prices;
-    let fee = outlayer_protocol::pricing::fee(&prices, Compute::Fuel(1_000), 5 + 6).unwrap();
+    let fee = outlayer_protocol::pricing::fee(
+        &prices,
+        &ResourceLimits::default(),
+        Compute::Fuel(1_000),
+        5 + 6,
+    )
+    .unwrap();
     assert_eq!(
         settlement,
         Settlement {
@@ -491,7 +497,8 @@ fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
     let hash = commitment(&Hash32::of(b"any"), &id(W));
     world.call(W, NearToken::ZERO, |c| c.commit_execution(0, hash)).unwrap();
     world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
-    assert_eq!(world.settle(0).fee, config().prices.base_fee);
+    let least = outlayer_protocol::pricing::least_fee(&config().prices, &request.limits).unwrap();
+    assert_eq!(world.settle(0).fee, least);
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!(worker.settled, 0);
     assert!(worker.earnings > NearToken::ZERO);
@@ -534,7 +541,8 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
     assert_eq!(
         settlement.fee,
-        outlayer_protocol::pricing::fee(&config().prices, body.used, 5).unwrap()
+        outlayer_protocol::pricing::fee(&config().prices, &ResourceLimits::default(), body.used, 5)
+            .unwrap()
     );
     world.audit();
 }

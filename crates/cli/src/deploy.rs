@@ -70,7 +70,9 @@ impl DeployArgs {
             print::line("contract", account_id);
             print::line("owner", deployed.owner_id);
             print::line("engine", deployed.config.engine_version.0);
-            print::line("base fee", print::near(deployed.config.prices.base_fee));
+            let prices = deployed.config.prices;
+            print::line("base fee", print::near(prices.base_fee));
+            print::line("each code byte", print::near(prices.per_module_byte));
         }
         Ok(true)
     }

@@ -40,19 +40,43 @@ pub(crate) struct EstimateArgs {
     json: bool,
 }
 
-/// What a request must attach, and what is known of its guest.
+/// What a request must attach, how long its execution may take, and what is known of its guest.
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
     cost: CostView,
+    #[serde(flatten)]
+    time: Time,
     /// `None` when no guest was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     guest: Option<Guest>,
 }
 
+/// Times at their worst on the reference machine, nanoseconds.
+#[derive(Serialize)]
+struct Time {
+    /// What downloading and compiling the declared code may take.
+    module_nanos: u64,
+    /// What the whole execution may take.
+    execution_nanos: u64,
+    /// The most compute that is accepted with the declared memory and code.
+    most_compute: Compute,
+}
+
+impl Time {
+    fn new(config: &Config, limits: &ResourceLimits) -> Self {
+        Self {
+            module_nanos: config.window.module_nanos(limits.max_module_bytes),
+            execution_nanos: config.execution_nanos(),
+            most_compute: config.most_compute(limits),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Guest {
     code_hash: Hash32,
+    code_bytes: usize,
     /// The status that every execution of it would have; `None` when the engine takes it.
     refused: Option<Status>,
 }
@@ -72,38 +96,62 @@ impl EstimateArgs {
         let guest = code
             .map(|code| {
                 let refused = rejection(&*self.engine.engine()?, &code, &request)?;
-                anyhow::Ok(Guest { code_hash: hash, refused })
+                anyhow::Ok(Guest { code_hash: hash, code_bytes: code.len(), refused })
             })
             .transpose()?;
-        let cost: CostView = match (self.rpc_url, self.contract) {
+        let limits = request.limits;
+        let (cost, config): (CostView, Config) = match (self.rpc_url, self.contract) {
             (Some(rpc_url), Some(contract)) => {
                 let contract = NetworkArgs { rpc_url, contract }.contract()?;
-                block_on(async move { Ok(contract.estimate(&request, At::Final).await?) })?
+                block_on(async move {
+                    let config = contract.config(At::Final).await?.config;
+                    Ok((contract.estimate(&request, At::Final).await?, config))
+                })?
             }
             _ => {
                 let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
                 request.validate(&config)?;
-                quote(&config, &request, STORAGE_BYTE_COST)?.into()
+                (quote(&config, &request, STORAGE_BYTE_COST)?.into(), config)
             }
         };
+        let time = Time::new(&config, &limits);
         let taken = guest.as_ref().is_none_or(|guest| guest.refused.is_none());
         if self.json {
-            print::json(&Report { cost, guest })?;
+            print::json(&Report { cost, time, guest })?;
             return Ok(taken);
         }
         print::line("max fee", print::near(cost.max_fee));
+        print::line(
+            "  for the code",
+            format!("{} (at most {} bytes)", print::near(cost.module_fee), limits.max_module_bytes),
+        );
         print::line(
             "storage reserve",
             format!("{} (always returned)", print::near(cost.storage_reserve)),
         );
         print::line("attach", print::near(cost.total));
+        print::line(
+            "time for code",
+            format!("{} of {}", seconds(time.module_nanos), seconds(time.execution_nanos)),
+        );
+        print::line(
+            "most compute",
+            format!("{} with {} bytes of memory", time.most_compute, limits.memory_bytes),
+        );
         if let Some(guest) = guest {
             print::line("code", guest.code_hash);
+            print::line("code bytes", guest.code_bytes);
             let verdict = guest.refused.as_ref().map_or("accepted".to_owned(), print::status);
             print::line("guest", verdict);
         }
         Ok(taken)
     }
+}
+
+/// A time for people.
+fn seconds(nanos: u64) -> String {
+    let tenths = nanos.div_ceil(100_000_000);
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 /// The status with which the engine rejects `code`, whatever the input. The code is prepared and
@@ -154,6 +202,30 @@ mod tests {
         request.limits.compute = compute;
         let engine = Executor::new(ExecutorConfig::default()).unwrap();
         rejection(&engine, code, &request).unwrap().as_ref().map(print::status)
+    }
+
+    #[test]
+    fn times_are_rounded_up_to_tenths_of_a_second() {
+        for (nanos, expected) in
+            [(0, "0.0 s"), (1, "0.1 s"), (72_000_000_000, "72.0 s"), (4_350_000_001, "4.4 s")]
+        {
+            assert_eq!(seconds(nanos), expected);
+        }
+    }
+
+    #[test]
+    fn a_guest_that_is_longer_than_declared_is_told_before_it_is_sent() {
+        let code = with_locals(1);
+        let mut request =
+            ExecutionRequest::new(CodeRef { hash: Hash32::of(&code), url: None }, Vec::new());
+        let bytes = u32::try_from(code.len()).unwrap();
+        request.limits.max_module_bytes = bytes;
+        let engine = Executor::new(ExecutorConfig::default()).unwrap();
+        assert_eq!(rejection(&engine, &code, &request).unwrap(), None);
+        request.limits.max_module_bytes = bytes - 1;
+        let refused = rejection(&engine, &code, &request).unwrap().as_ref().map(print::status);
+        let expected = format!("limit exceeded: module_bytes is at most {}", bytes - 1);
+        assert_eq!(refused, Some(expected));
     }
 
     /// A module whose `_start` has this many locals.

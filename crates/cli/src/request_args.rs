@@ -64,6 +64,9 @@ pub(crate) struct RequestOptions {
     /// Limit on distinct storage keys written
     #[arg(long)]
     storage_writes: Option<u32>,
+    /// The most bytes that the code may have, which the request pays for [default: 1048576]
+    #[arg(long)]
+    max_module_bytes: Option<u32>,
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
@@ -102,6 +105,7 @@ impl RequestOptions {
                 journal_bytes: self.journal_bytes.unwrap_or(default.journal_bytes),
                 storage_reads: self.storage_reads.unwrap_or(default.storage_reads),
                 storage_writes: self.storage_writes.unwrap_or(default.storage_writes),
+                max_module_bytes: self.max_module_bytes.unwrap_or(default.max_module_bytes),
                 ..default
             },
             ..ExecutionRequest::new(CodeRef { hash, url: None }, input)

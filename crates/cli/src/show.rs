@@ -46,6 +46,7 @@ fn show(view: &RequestView) {
     }
     print::line("input", print::text(&view.input));
     print::line("limit", request.limits.compute);
+    print::line("code bytes", format!("at most {}", request.limits.max_module_bytes));
     print::line("asked by", &request.context.predecessor_id);
     print::line("signed by", &request.context.signer_id);
     print::line("block", request.context.block_height);

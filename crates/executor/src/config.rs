@@ -41,7 +41,8 @@ pub struct ExecutorConfig {
 impl Default for ExecutorConfig {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_secs(60),
+            // The yield's window on mainnet. What the contract accepts ends within 60% of it.
+            deadline: Duration::from_secs(120),
             cache_bytes: 64 << 20,
             cache_dir: None,
             cache_dir_bytes: 1 << 30,

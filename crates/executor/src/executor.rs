@@ -64,7 +64,7 @@ impl Executor {
     /// A [`Fault`] when there is no verdict.
     pub fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         job.check()?;
-        let kind = match prepare::kind(job.code.bytes(), job.kind) {
+        let kind = match prepare::kind(job.code.bytes(), job.kind, job.limits.max_module_bytes) {
             Ok(kind) => kind,
             Err(status) => return Ok(Execution::without_running(job, status)),
         };

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use common::{Run, invalid, trapped};
 use outlayer_executor::{
-    Executor, ExecutorConfig, Fault, prepare::MAX_MODULE_BYTES, prepare::stack::STACK_BYTES,
+    ENGINE_VERSION, Executor, ExecutorConfig, Fault, NEAR_CONFIG_VERSION,
+    prepare::MAX_MODULE_BYTES, prepare::stack::STACK_BYTES,
 };
-use outlayer_protocol::{Compute, GuestKind, Limit, Status};
+use outlayer_protocol::{Compute, Config, GuestKind, Limit, Status, config::RequestBounds};
 
 fn exceeded(which: Limit, limit: u64) -> Status {
     Status::LimitExceeded { which, limit }
@@ -333,9 +334,59 @@ fn returning_gives_the_stack_back() {
 }
 
 #[test]
-fn a_module_of_too_many_bytes_is_not_even_parsed() {
-    let mut run = Run::bytes(vec![0; MAX_MODULE_BYTES as usize + 1]);
-    assert_eq!(run.status(), exceeded(Limit::ModuleBytes, MAX_MODULE_BYTES.into()));
+fn a_module_of_more_bytes_than_declared_is_not_even_parsed() {
+    let status = |bytes: u32, declared: u32| {
+        let bytes = vec![0; bytes as usize];
+        Run::bytes(bytes).limits(|limits| limits.max_module_bytes = declared).status()
+    };
+    let above = |limit: u32| exceeded(Limit::ModuleBytes, limit.into());
+    for declared in [1, 1_000, MAX_MODULE_BYTES] {
+        assert_eq!(status(declared + 1, declared), above(declared));
+        assert!(matches!(status(declared, declared), Status::InvalidModule { .. }));
+    }
+    // The engine has a bound of its own, which a declaration does not raise.
+    assert_eq!(status(MAX_MODULE_BYTES + 1, u32::MAX), above(MAX_MODULE_BYTES));
+    assert_eq!(RequestBounds::default().limits.max_module_bytes, MAX_MODULE_BYTES);
+}
+
+#[test]
+fn the_hosts_deadline_is_later_than_any_accepted_execution_ends() {
+    let longest = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION).execution_nanos();
+    assert!(ExecutorConfig::default().deadline.as_nanos() > longest.into());
+}
+
+#[test]
+fn the_declared_bytes_bound_every_kind_of_guest_under_either_meter() {
+    let no_op = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+    let core = wat::parse_str(no_op).unwrap();
+    let component = outlayer_componentize::componentize(&core).unwrap();
+    let contract = wat::parse_str(
+        r#"(module (import "env" "block_index" (func (result i64))) (memory 1)
+            (func (export "run")))"#,
+    )
+    .unwrap();
+    for (kind, code) in
+        [(GuestKind::WasiP1, core), (GuestKind::WasiP2, component), (GuestKind::Near, contract)]
+    {
+        let bytes = u32::try_from(code.len()).unwrap();
+        for compute in [Compute::Fuel(1_000_000), Compute::Gas(1_000_000_000_000)] {
+            let run = |declared| {
+                let mut run = Run::bytes(code.clone()).limits(|limits| {
+                    (limits.compute, limits.max_module_bytes) = (compute, declared);
+                    limits.memory_bytes = 128 << 20;
+                });
+                (run.kind, run.args) = (Some(kind), vec!["run".to_owned()]);
+                run.run()
+            };
+            let refused = run(bytes - 1);
+            assert_eq!(refused.status, exceeded(Limit::ModuleBytes, (bytes - 1).into()), "{kind}");
+            assert_eq!(refused.used, Compute::new(compute.meter(), 0), "{kind}");
+            let limit = |status: &Status| {
+                matches!(status, Status::LimitExceeded { which: Limit::ModuleBytes, .. })
+            };
+            assert!(!limit(&run(bytes).status), "{kind}");
+        }
+    }
 }
 
 #[test]

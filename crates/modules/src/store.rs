@@ -28,7 +28,10 @@ pub struct CodeConfig {
     pub memory_bytes: usize,
     /// The most that is kept in the folder, bytes.
     pub disk_bytes: u64,
-    /// The largest code that is fetched, bytes.
+    /// The largest code that is fetched, bytes. What a request declares has no part in it: only
+    /// the hash of all its bytes shows that they are the code, and only then can its length be
+    /// judged. So this should be more than the engine takes. Nothing is known of code that is
+    /// larger still, and nobody answers a request for it.
     pub max_code_bytes: usize,
     /// The longest time that a download may take.
     pub timeout: Duration,

@@ -4,7 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineVersion, ResourceLimits, capacity::MAX_OUTPUT_BYTES};
+use crate::{
+    Compute, EngineVersion, Meter, ResourceLimits, capacity::MAX_OUTPUT_BYTES, window::Window,
+};
 
 /// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
@@ -20,6 +22,9 @@ pub struct Prices {
     pub per_gas: NearToken,
     /// Price of one byte of input, output or journal.
     pub per_byte: NearToken,
+    /// Price of one byte of code that a request declares with
+    /// [`ResourceLimits::max_module_bytes`]. It covers the download and the compilation.
+    pub per_module_byte: NearToken,
 }
 
 impl Default for Prices {
@@ -27,11 +32,15 @@ impl Default for Prices {
         Self {
             // The contract refuses a base fee that does not pay for the gas of the dearest answer,
             // at 10^8 yoctoNEAR a gas.
-            base_fee: NearToken::from_yoctonear(10_000_000_000_000_000_000_000),
+            base_fee: NearToken::from_yoctonear(9_000_000_000_000_000_000_000),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
             // Submitting the largest outputs burns 135 Mgas for each of their bytes.
             per_byte: NearToken::from_yoctonear(20_000_000_000_000_000),
+            // Compiling takes about 2,500 ns a byte and core, in which a guest uses fuel for 2.5 *
+            // 10^15 yoctoNEAR. A worker compiles a module once and keeps it, so a request pays a
+            // tenth of that. contract/README.md has the argument.
+            per_module_byte: NearToken::from_yoctonear(250_000_000_000_000),
         }
     }
 }
@@ -69,6 +78,8 @@ impl Default for RequestBounds {
                 storage_reads: 32,
                 storage_writes: 32,
                 host_calls: 100_000_000,
+                // What the engine takes at the most, see `MAX_MODULE_BYTES` in `outlayer-guest`.
+                max_module_bytes: 4 << 20,
                 ..ResourceLimits::default()
             },
             input_bytes: 256 << 10,
@@ -99,6 +110,8 @@ pub struct Config {
     pub max_gas: u64,
     /// Bounds on everything else that a request asks for.
     pub bounds: RequestBounds,
+    /// How long an execution may take, which bounds what a request asks for together.
+    pub window: Window,
     /// Blocks between the creation of a yield and its timeout: `yield_timeout_length_in_blocks` in
     /// NEAR's runtime configuration.
     pub yield_timeout_blocks: u64,
@@ -117,9 +130,31 @@ impl Config {
             max_fuel: 1_000_000_000_000,
             max_gas: 1_000_000_000_000_000_000,
             bounds: RequestBounds::default(),
+            window: Window::default(),
             yield_timeout_blocks: 200,
             sweep_delay_blocks: 200,
         }
+    }
+
+    /// The most compute that a request may ask for in `meter`, whatever else it asks for.
+    pub fn max_compute(&self, meter: Meter) -> Compute {
+        match meter {
+            Meter::Fuel => Compute::Fuel(self.max_fuel),
+            Meter::Gas => Compute::Gas(self.max_gas),
+        }
+    }
+
+    /// The most compute that a request may ask for in the meter of `limits`, so that it ends in
+    /// time with the memory and the code that `limits` declare.
+    pub fn most_compute(&self, limits: &ResourceLimits) -> Compute {
+        let max = self.max_compute(limits.compute.meter());
+        let in_time = self.window.most_compute(self.yield_timeout_blocks, limits);
+        Compute::new(max.meter(), max.amount().min(in_time))
+    }
+
+    /// How long an execution may take, nanoseconds.
+    pub fn execution_nanos(&self) -> u64 {
+        self.window.execution_nanos(self.yield_timeout_blocks)
     }
 }
 

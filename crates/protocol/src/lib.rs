@@ -4,7 +4,7 @@
 //! environment, and no engine.
 //!
 //! * What a caller asks for: [`request`], [`limits`], [`config`], and whether the contract takes
-//!   it: [`validation`], [`capacity`].
+//!   it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
@@ -44,6 +44,7 @@ pub mod storage;
 pub mod upload;
 pub mod validation;
 pub mod views;
+pub mod window;
 
 #[cfg(feature = "abi")]
 mod abi;

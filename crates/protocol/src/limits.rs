@@ -121,6 +121,11 @@ pub struct ResourceLimits {
     pub storage_writes: u32,
     /// Calls of the guest to the host.
     pub host_calls: u64,
+    /// The code, bytes. Unlike the other limits this one is a declaration that is paid for in full,
+    /// however long the code turns out to be: the contract does not see code that is at a URL, and
+    /// a worker could lie about its length. Code that is longer ends as
+    /// [`LimitExceeded`](crate::Outcome::LimitExceeded), and is neither compiled nor run.
+    pub max_module_bytes: u32,
 }
 
 impl Default for ResourceLimits {
@@ -136,6 +141,7 @@ impl Default for ResourceLimits {
             storage_reads: 8,
             storage_writes: 4,
             host_calls: 1_000_000,
+            max_module_bytes: 1 << 20,
         }
     }
 }
@@ -184,7 +190,7 @@ pub enum Limit {
     InputBytes,
     /// Arguments and environment together, bytes.
     ArgsEnvBytes,
-    /// The code, bytes.
+    /// The code, bytes: [`ResourceLimits::max_module_bytes`], or the engine's own bound.
     ModuleBytes,
     /// Functions of the module.
     ModuleFunctions,

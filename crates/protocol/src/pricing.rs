@@ -29,12 +29,26 @@ fn overflow(what: &'static str) -> PricingError {
     PricingError { what }
 }
 
-/// The fee: `base fee + used x unit price + bytes x byte price`, where bytes are those of input,
-/// output and journal.
+/// What a request pays for its code: `declared bytes x module byte price`.
+///
+/// # Errors
+/// [`PricingError`] when the product does not fit.
+pub fn module_fee(prices: &Prices, limits: &ResourceLimits) -> Result<NearToken, PricingError> {
+    prices.per_module_byte.checked_mul(limits.max_module_bytes.into()).ok_or(overflow("fee"))
+}
+
+/// The fee: `base fee + declared bytes of code x module byte price + used x unit price + bytes x
+/// byte price`, where bytes are those of input, output and journal.
 ///
 /// # Errors
 /// [`PricingError`] when the sum does not fit.
-pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, PricingError> {
+pub fn fee(
+    prices: &Prices,
+    limits: &ResourceLimits,
+    used: Compute,
+    bytes: u64,
+) -> Result<NearToken, PricingError> {
+    let module = module_fee(prices, limits)?;
     let unit = match used {
         Compute::Fuel(_) => prices.per_fuel,
         Compute::Gas(_) => prices.per_gas,
@@ -43,7 +57,8 @@ pub fn fee(prices: &Prices, used: Compute, bytes: u64) -> Result<NearToken, Pric
     let data = prices.per_byte.checked_mul(bytes.into());
     compute
         .zip(data)
-        .and_then(|(compute, data)| compute.checked_add(data)?.checked_add(prices.base_fee))
+        .and_then(|(compute, data)| compute.checked_add(data)?.checked_add(module))
+        .and_then(|fee| fee.checked_add(prices.base_fee))
         .ok_or(overflow("fee"))
 }
 
@@ -58,7 +73,16 @@ pub fn max_fee(
 ) -> Result<NearToken, PricingError> {
     let bytes =
         u64::from(input_bytes) + u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
-    fee(prices, limits.compute, bytes)
+    fee(prices, limits, limits.compute, bytes)
+}
+
+/// What a request costs at the least once a worker has worked for it: the base fee, and the price
+/// of its code.
+///
+/// # Errors
+/// [`PricingError`] when the sum does not fit.
+pub fn least_fee(prices: &Prices, limits: &ResourceLimits) -> Result<NearToken, PricingError> {
+    fee(prices, limits, Compute::new(limits.compute.meter(), 0), 0)
 }
 
 /// What `response` costs. What the response reports is cut to the limits, so that the fee is never
@@ -76,7 +100,7 @@ pub fn response_fee(
         Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
     let output = (response.output.len() as u64).min(limits.output_bytes.into());
     let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
-    fee(prices, used, u64::from(input_bytes) + output + journal)
+    fee(prices, limits, used, u64::from(input_bytes) + output + journal)
 }
 
 /// How a fee is divided.
@@ -113,9 +137,11 @@ pub fn split_fee(fee: NearToken, protocol_share_bps: u16, workers: u32) -> FeeSh
 pub struct Quote {
     /// The most that the execution can cost.
     pub max_fee: NearToken,
+    /// The part of `max_fee` that pays for downloading and compiling the code.
+    pub module_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
-    /// The sum of the two, which is the least deposit that is accepted.
+    /// `max_fee` and `storage_reserve` together, which is the least deposit that is accepted.
     pub total: NearToken,
 }
 
@@ -131,10 +157,11 @@ pub fn quote(
 ) -> Result<Quote, PricingError> {
     let input_bytes = u32::try_from(request.input.len()).map_err(|_| overflow("fee"))?;
     let max_fee = max_fee(&config.prices, &request.limits, input_bytes)?;
+    let module_fee = module_fee(&config.prices, &request.limits)?;
     let storage_reserve =
         byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
     let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
-    Ok(Quote { max_fee, storage_reserve, total })
+    Ok(Quote { max_fee, module_fee, storage_reserve, total })
 }
 
 #[cfg(test)]
@@ -149,29 +176,47 @@ mod tests {
     }
 
     #[test]
-    fn a_fee_is_the_sum_of_its_three_parts() {
+    fn a_fee_is_the_sum_of_its_parts() {
         let prices = Prices {
             base_fee: yocto(1_000),
             per_fuel: yocto(3),
             per_gas: yocto(2),
             per_byte: yocto(10),
+            per_module_byte: yocto(100),
         };
-        assert_eq!(fee(&prices, Compute::Fuel(5), 7), Ok(yocto(1_000 + 15 + 70)));
-        assert_eq!(fee(&prices, Compute::Gas(5), 7), Ok(yocto(1_000 + 10 + 70)));
-        assert_eq!(fee(&prices, Compute::Fuel(0), 0), Ok(yocto(1_000)));
+        let limits = ResourceLimits { max_module_bytes: 4, ..ResourceLimits::default() };
+        let fee = |used, bytes| fee(&prices, &limits, used, bytes);
+        assert_eq!(fee(Compute::Fuel(5), 7), Ok(yocto(1_000 + 400 + 15 + 70)));
+        assert_eq!(fee(Compute::Gas(5), 7), Ok(yocto(1_000 + 400 + 10 + 70)));
+        assert_eq!(fee(Compute::Fuel(0), 0), Ok(yocto(1_000 + 400)));
+        assert_eq!(least_fee(&prices, &limits), Ok(yocto(1_000 + 400)));
+        assert_eq!(module_fee(&prices, &limits), Ok(yocto(400)));
     }
 
     #[test]
     fn amounts_that_do_not_fit_are_errors() {
         let most = yocto(u128::MAX);
-        let prices =
-            Prices { base_fee: yocto(1), per_fuel: yocto(2), per_gas: most, per_byte: yocto(0) };
-        assert_eq!(fee(&prices, Compute::Gas(2), 0), Err(PricingError { what: "fee" }));
-        assert_eq!(fee(&prices, Compute::Gas(1), 0), Err(PricingError { what: "fee" }));
+        let (nothing, too_much) = (yocto(0), Err(PricingError { what: "fee" }));
+        let prices = Prices {
+            base_fee: yocto(1),
+            per_fuel: yocto(2),
+            per_gas: most,
+            per_byte: nothing,
+            per_module_byte: nothing,
+        };
+        let limits = ResourceLimits { max_module_bytes: 2, ..ResourceLimits::default() };
+        assert_eq!(fee(&prices, &limits, Compute::Gas(2), 0), too_much);
+        assert_eq!(fee(&prices, &limits, Compute::Gas(1), 0), too_much);
         assert_eq!(
-            fee(&prices, Compute::Fuel(u64::MAX), u64::MAX),
+            fee(&prices, &limits, Compute::Fuel(u64::MAX), u64::MAX),
             Ok(yocto(2 * u128::from(u64::MAX) + 1))
         );
+        let dear_code = Prices { per_module_byte: most, ..prices };
+        assert_eq!(module_fee(&dear_code, &limits), too_much);
+        let dear_code = Prices { per_module_byte: yocto(u128::MAX / 2), ..prices };
+        assert_eq!(module_fee(&dear_code, &limits), Ok(yocto(u128::MAX - 1)));
+        assert_eq!(least_fee(&dear_code, &limits), Ok(most));
+        assert_eq!(fee(&dear_code, &limits, Compute::Fuel(1), 0), too_much);
         let request = request::sample();
         assert_eq!(
             quote(&config::sample(), &request, most),
@@ -184,6 +229,8 @@ mod tests {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, yocto(10)).unwrap();
         assert_eq!(quote.max_fee, max_fee(&config.prices, &request.limits, 5).unwrap());
+        assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
+        assert!(quote.module_fee > yocto(0) && quote.module_fee < quote.max_fee);
         assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request))));
         assert_eq!(
             quote.total,
@@ -223,7 +270,7 @@ mod tests {
             };
             let cost = response_fee(&prices, &limits, input, &response).unwrap();
             prop_assert!(cost <= max_fee(&prices, &limits, input).unwrap());
-            prop_assert!(cost >= prices.base_fee);
+            prop_assert!(cost >= least_fee(&prices, &limits).unwrap());
         }
     }
 }

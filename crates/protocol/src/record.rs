@@ -102,11 +102,12 @@ mod tests {
         let mut request = live_request::sample();
         // The defaults may change, the form of the record may not.
         (request.limits.storage_reads, request.limits.storage_writes) = (16, 16);
+        request.limits.max_module_bytes = 1 << 20;
         let record = ExecutionRecord::new(&request, &response::sample(7));
         assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
         assert_eq!(
             record.digest().to_string(),
-            "9a16e2516f65602358de5e2c213872d6eaefaf855f72748941e420de41d85409"
+            "233f878a52393e047ced1f0d908d29f562581f611964e9536e54327ae4766716"
         );
     }
 
@@ -141,6 +142,7 @@ mod tests {
         alter("limits.storage_reads", &|r| r.limits.storage_reads += 1);
         alter("limits.storage_writes", &|r| r.limits.storage_writes += 1);
         alter("limits.host_calls", &|r| r.limits.host_calls += 1);
+        alter("limits.max_module_bytes", &|r| r.limits.max_module_bytes += 1);
         alter("context.request_id", &|r| r.context.request_id += 1);
         alter("context.contract_id", &|r| r.context.contract_id = "other.near".parse().unwrap());
         alter("context.block_height", &|r| r.context.block_height += 1);

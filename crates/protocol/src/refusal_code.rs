@@ -73,6 +73,8 @@ refusal_codes! {
     RequestZero = "request_zero",
     /// The largest answer to the request could not be settled within one receipt.
     RequestTooLarge = "request_too_large",
+    /// The execution could take longer than its share of the time until the yield times out.
+    RequestTooSlow = "request_too_slow",
     /// The URL of the code does not start with `https://` or `http://`.
     UrlScheme = "url_scheme",
     /// The name of an environment variable is empty or contains `=`.

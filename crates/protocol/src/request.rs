@@ -198,5 +198,8 @@ mod tests {
             ResourceLimits { compute: Compute::Fuel(5), ..ResourceLimits::default() }
         );
         assert!(serde_json::from_str::<ResourceLimits>(r#"{"compute_units":5}"#).is_err());
+        let limits: ResourceLimits = serde_json::from_str(r#"{"max_module_bytes":5}"#).unwrap();
+        assert_eq!(limits, ResourceLimits { max_module_bytes: 5, ..ResourceLimits::default() });
+        assert!(serde_json::from_str::<ResourceLimits>(r#"{"module_bytes":5}"#).is_err());
     }
 }

@@ -1,8 +1,11 @@
-//! Whether the contract takes a request: its values against the contract's bounds, its texts, and
-//! whether its largest answer could be settled.
+//! Whether the contract takes a request: its values against the contract's bounds, its texts,
+//! whether its longest execution would end in time, and whether its largest answer could be
+//! settled.
+
+use std::collections::BinaryHeap;
 
 use crate::{
-    ExecutionRequest, Limit, Meter, RefusalCode,
+    Compute, ExecutionRequest, Limit, RefusalCode, ResourceLimits,
     capacity::{MAX_PROOF_BYTES, max_output_bytes, proof_bytes},
     config::{Config, RequestBounds},
     context::is_reserved_variable,
@@ -31,6 +34,22 @@ pub enum RequestError {
         found: u64,
         /// What NEAR allows.
         max: u64,
+    },
+    /// The execution might not end in time, see [`window`](crate::window).
+    #[error(
+        "{asked} might take longer than an execution may: with {memory_bytes} bytes of memory and \
+         code of {max_module_bytes} bytes, at most {most} is accepted; ask for less compute, or \
+         declare less memory or less code"
+    )]
+    Window {
+        /// The compute that the request asks for.
+        asked: Compute,
+        /// The memory that it declares, bytes.
+        memory_bytes: u64,
+        /// The code that it declares, bytes.
+        max_module_bytes: u32,
+        /// The most compute that is accepted with this memory and code.
+        most: Compute,
     },
     /// A value is zero and must not be.
     #[error("{which} is 0, at least 1 is needed")]
@@ -82,6 +101,7 @@ impl RequestError {
         match self {
             Self::AboveBound { .. } => RefusalCode::RequestAboveBound,
             Self::Settlement { .. } => RefusalCode::RequestTooLarge,
+            Self::Window { .. } => RefusalCode::RequestTooSlow,
             Self::Zero { .. } => RefusalCode::RequestZero,
             Self::UrlScheme { .. } => RefusalCode::UrlScheme,
             Self::VariableName { .. } => RefusalCode::VariableName,
@@ -98,8 +118,8 @@ fn clip(text: &str) -> String {
 }
 
 impl ExecutionRequest {
-    /// Checks the request against the contract's bounds, and whether its largest answer could be
-    /// settled.
+    /// Checks the request against the contract's bounds, whether its longest execution would end in
+    /// time, and whether its largest answer could be settled.
     ///
     /// # Errors
     /// The first [`RequestError`] found.
@@ -107,10 +127,7 @@ impl ExecutionRequest {
         let RequestBounds { limits: max, input_bytes, args_env_bytes, url_bytes, approvals } =
             config.bounds;
         let asked = &self.limits;
-        let most_compute = match asked.compute.meter() {
-            Meter::Fuel => config.max_fuel,
-            Meter::Gas => config.max_gas,
-        };
+        let most_compute = config.max_compute(asked.compute.meter()).amount();
         let found_url_bytes = self.code.url.as_ref().map_or(0, |url| url.len() as u64);
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
@@ -123,6 +140,7 @@ impl ExecutionRequest {
             (Limit::StorageReads, asked.storage_reads.into(), max.storage_reads.into(), false),
             (Limit::StorageWrites, asked.storage_writes.into(), max.storage_writes.into(), false),
             (Limit::HostCalls, asked.host_calls, max.host_calls, true),
+            (Limit::ModuleBytes, asked.max_module_bytes.into(), max.max_module_bytes.into(), true),
             (Limit::InputBytes, self.input.len() as u64, input_bytes.into(), false),
             (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
@@ -136,6 +154,7 @@ impl ExecutionRequest {
                 return Err(RequestError::Zero { which });
             }
         }
+        self.validate_window(config)?;
         self.validate_capacity()?;
         if let Some(url) = &self.code.url
             && !(url.starts_with("https://") || url.starts_with("http://"))
@@ -143,6 +162,16 @@ impl ExecutionRequest {
             return Err(RequestError::UrlScheme { found: clip(url) });
         }
         self.validate_texts()
+    }
+
+    /// Checks that the longest execution ends in time.
+    fn validate_window(&self, config: &Config) -> Result<(), RequestError> {
+        let ResourceLimits { compute: asked, memory_bytes, max_module_bytes, .. } = self.limits;
+        let most = config.most_compute(&self.limits);
+        if asked.amount() > most.amount() {
+            return Err(RequestError::Window { asked, memory_bytes, max_module_bytes, most });
+        }
+        Ok(())
     }
 
     /// Checks that the largest answer can be settled within one receipt.
@@ -160,8 +189,6 @@ impl ExecutionRequest {
     }
 
     fn validate_texts(&self) -> Result<(), RequestError> {
-        let mut names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
         for (name, _) in &self.env {
             if name.is_empty() || name.contains('=') {
                 return Err(RequestError::VariableName { found: clip(name) });
@@ -170,7 +197,11 @@ impl ExecutionRequest {
                 return Err(RequestError::ReservedVariable { found: clip(name) });
             }
         }
-        if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {
+        // A heap, because `sort_unstable` alone would be 9 KB of the contract's Wasm.
+        let names: BinaryHeap<_> = self.env.iter().map(|(name, _)| name).collect();
+        if let Some([name, _]) =
+            names.into_sorted_vec().array_windows().find(|[one, next]| one == next)
+        {
             return Err(RequestError::DuplicateVariable { found: clip(name) });
         }
         let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
@@ -185,7 +216,7 @@ impl ExecutionRequest {
 mod tests {
     use super::*;
     use crate::{
-        Compute, ResponseFormat,
+        ResponseFormat,
         capacity::{MAX_OUTPUT_BYTES, max_output_bytes},
         config, request,
     };
@@ -223,6 +254,70 @@ mod tests {
             check(|r| r.limits.compute = Compute::Gas(0)),
             Err(RequestError::Zero { which: Limit::Compute })
         );
+    }
+
+    #[test]
+    fn what_might_not_end_in_time_is_refused_with_the_most_that_would() {
+        let config = config::sample();
+        let most = |memory_bytes: u64, compute: Compute| {
+            let change = |r: &mut ExecutionRequest| {
+                (r.limits.memory_bytes, r.limits.compute) = (memory_bytes, compute);
+            };
+            let error = check(change).unwrap_err();
+            let RequestError::Window { asked, most, .. } = error else { panic!("{error}") };
+            assert_eq!(asked, compute);
+            assert!(error.to_string().contains(&format!("at most {most} is accepted")), "{error}");
+            let accepted = |compute| {
+                check(|r| (r.limits.memory_bytes, r.limits.compute) = (memory_bytes, compute))
+            };
+            assert_eq!(accepted(most), Ok(()));
+            let more = Compute::new(most.meter(), most.amount() + 1);
+            assert!(matches!(accepted(more), Err(RequestError::Window { .. })));
+            most.amount()
+        };
+        let fuel = Compute::Fuel(1_000_000_000_000);
+        let gas = Compute::Gas(1_000_000_000_000_000_000);
+        for compute in [fuel, gas] {
+            let rows = [1 << 20, 16 << 20, 64 << 20].map(|memory| most(memory, compute));
+            assert!(rows.is_sorted_by(|less, more| less > more), "{rows:?}");
+        }
+        // The owner's own bound comes first, and is what the message names where it is lower.
+        let low = Config { max_fuel: 1_000, ..config };
+        let mut request = request::sample();
+        request.limits.compute = Compute::Fuel(1_001);
+        let error = request.validate(&low).unwrap_err();
+        assert!(matches!(
+            error,
+            RequestError::AboveBound { which: Limit::Compute, max: 1_000, .. }
+        ));
+    }
+
+    #[test]
+    fn declared_code_takes_from_the_time_for_compute() {
+        let config = config::sample();
+        let largest = config.bounds.limits.max_module_bytes;
+        let mut request = request::sample();
+        request.limits.compute =
+            Compute::Fuel(config.window.most_compute(config.yield_timeout_blocks, &request.limits));
+        assert_eq!(request.validate(&config), Ok(()));
+        request.limits.max_module_bytes = largest;
+        assert!(matches!(request.validate(&config), Err(RequestError::Window { .. })));
+        request.limits.compute = Compute::Fuel(1);
+        assert_eq!(request.validate(&config), Ok(()));
+        let of_code = |bytes| check(|r| r.limits.max_module_bytes = bytes);
+        assert_eq!(of_code(0), Err(RequestError::Zero { which: Limit::ModuleBytes }));
+        assert_eq!(
+            of_code(largest + 1),
+            Err(RequestError::AboveBound {
+                which: Limit::ModuleBytes,
+                found: u64::from(largest) + 1,
+                max: largest.into(),
+            })
+        );
+        // A window that the code alone exceeds leaves nothing.
+        let short = Config { yield_timeout_blocks: 1, ..config };
+        let error = request.validate(&short).unwrap_err();
+        assert!(error.to_string().contains("at most 0 fuel is accepted"), "{error}");
     }
 
     #[test]

@@ -81,15 +81,19 @@ pub struct ConfigView {
 pub struct CostView {
     /// The most that the execution can cost.
     pub max_fee: NearToken,
+    /// The part of `max_fee` that pays for downloading and compiling the code, as long as the
+    /// request declares it.
+    pub module_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
-    /// The least deposit: the sum of the two.
+    /// The least deposit: `max_fee` and `storage_reserve` together.
     pub total: NearToken,
 }
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        Self { max_fee: quote.max_fee, storage_reserve: quote.storage_reserve, total: quote.total }
+        let Quote { max_fee, module_fee, storage_reserve, total } = quote;
+        Self { max_fee, module_fee, storage_reserve, total }
     }
 }
 

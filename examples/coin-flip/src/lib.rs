@@ -86,6 +86,8 @@ impl CoinFlip {
             journal_bytes: 0,
             storage_reads: 0,
             storage_writes: 0,
+            // The code has 120 KB. Every byte that is declared costs, so this is not much more.
+            max_module_bytes: 256 << 10,
             ..ResourceLimits::default()
         };
         ExecutionRequest { limits, refund_to: Some(player), ..ExecutionRequest::new(code, "") }

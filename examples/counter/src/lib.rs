@@ -61,6 +61,8 @@ impl Counter {
             journal_bytes: 100,
             storage_reads: 1,
             storage_writes: 1,
+            // The code has 150 KB. Every byte that is declared costs, so this is not much more.
+            max_module_bytes: 256 << 10,
             ..ResourceLimits::default()
         };
         ExecutionRequest {

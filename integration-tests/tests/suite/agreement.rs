@@ -12,7 +12,7 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
-    config::Prices, events::Event, methods, record::commitment, views::WorkerView,
+    config::Prices, events::Event, methods, pricing, record::commitment, views::WorkerView,
 };
 
 use crate::common::{NOTHING, refusal};
@@ -241,7 +241,7 @@ async fn three_workers_that_all_disagree_settle_nothing_and_everything_goes_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_after_a_commitment_pays_the_base_fee() -> Result<()> {
+async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     let testbed = Testbed::start().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
@@ -261,12 +261,12 @@ async fn cancelling_after_a_commitment_pays_the_base_fee() -> Result<()> {
     let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    let base_fee = Prices::default().base_fee;
-    assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, base_fee));
-    assert_eq!(settled.refund, deposit.saturating_sub(base_fee));
+    let least = pricing::least_fee(&Prices::default(), &asked_for.limits)?;
+    assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least));
+    assert_eq!(settled.refund, deposit.saturating_sub(least));
     let worker = view(&testbed, testbed.worker.id()).await?;
     let share = testbed.funds().await?.protocol;
-    assert_eq!(worker.earnings.saturating_add(share), base_fee);
+    assert_eq!(worker.earnings.saturating_add(share), least);
     assert_eq!(worker.settled, 0, "nothing was answered");
     serving.stop().await
 }

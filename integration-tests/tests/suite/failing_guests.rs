@@ -8,7 +8,8 @@ use outlayer_integration_tests::{
     guests::{request, with_fuel},
 };
 use outlayer_protocol::{
-    CodeRef, Compute, ExecutionRequest, Hash32, Outcome, config::Prices, pricing,
+    CodeRef, Compute, ExecutionRequest, Hash32, Limit, Outcome, ResourceLimits, config::Prices,
+    pricing,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,7 +29,8 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
         .settlement(testbed.ask(&caller, &with_fuel(request(spin, ""), FUEL)).await?)
         .await?;
     assert_eq!((&settled.outcome, settled.used), (&Outcome::OutOfFuel, Compute::Fuel(FUEL)));
-    assert_eq!(settled.fee, pricing::fee(&prices, Compute::Fuel(FUEL), 0)?);
+    let fee = |used, bytes| pricing::fee(&prices, &ResourceLimits::default(), used, bytes);
+    assert_eq!(settled.fee, fee(Compute::Fuel(FUEL), 0)?);
 
     let trap = testbed.publish_guest("trap").await?;
     let settled =
@@ -38,12 +40,40 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
         "{settled:?}"
     );
     assert!(settled.used.amount() > 0);
-    assert_eq!(settled.fee, pricing::fee(&prices, settled.used, "unreachable".len() as u64)?);
+    assert_eq!(settled.fee, fee(settled.used, "unreachable".len() as u64)?);
 
     let garbage = testbed.publish(b"\0asm\x01\0\0\0 this is no module").await?;
     let settled = testbed.settlement(testbed.ask(&caller, &request(garbage, "")).await?).await?;
     assert!(matches!(settled.outcome, Outcome::InvalidModule { .. }), "{:?}", settled.outcome);
-    assert!(settled.fee >= prices.base_fee);
+    assert_eq!(settled.fee, fee(settled.used, 0)?);
+    assert!(settled.fee > prices.base_fee);
+    serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_is_longer_than_declared_is_paid_for_and_not_run() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let echo = artifacts::wasm("echo")?;
+    let bytes = u32::try_from(echo.len())?;
+    let (hash, url) = (testbed.publish(&echo).await?, web_server(echo).await?);
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.code.allow_private_urls = true;
+    let serving = testbed.serve_with(config)?;
+    for url in [None, Some(url)] {
+        let mut asked_for = ExecutionRequest::new(CodeRef { hash, url }, "too long");
+        asked_for.limits.max_module_bytes = bytes - 1;
+        let settled = testbed.settlement(testbed.ask(&caller, &asked_for).await?).await?;
+        let limit = u64::from(bytes) - 1;
+        let outcome = Outcome::LimitExceeded { which: Limit::ModuleBytes, limit };
+        assert_eq!((settled.outcome, settled.used), (outcome, Compute::Fuel(0)));
+        let paid = pricing::fee(&Prices::default(), &asked_for.limits, settled.used, 8)?;
+        assert_eq!(settled.fee, paid);
+
+        asked_for.limits.max_module_bytes = bytes;
+        let settled = testbed.settlement(testbed.ask(&caller, &asked_for).await?).await?;
+        assert_eq!(settled.outcome, Outcome::Completed { output: "too long".into() });
+    }
     serving.stop().await
 }
 

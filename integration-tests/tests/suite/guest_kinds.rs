@@ -24,7 +24,10 @@ async fn a_request_with_a_gas_limit_is_metered_and_billed_in_gas() -> Result<()>
     assert_eq!(settled.outcome, Outcome::Completed { output: "in gas".into() });
     assert!(matches!(settled.used, Compute::Gas(gas) if gas > 0), "{:?}", settled.used);
     let bytes = 2 * "in gas".len() as u64;
-    assert_eq!(settled.fee, pricing::fee(&Prices::default(), settled.used, bytes)?);
+    assert_eq!(
+        settled.fee,
+        pricing::fee(&Prices::default(), &asked_for.limits, settled.used, bytes)?
+    );
     serving.stop().await
 }
 

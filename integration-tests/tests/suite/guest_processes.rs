@@ -20,15 +20,10 @@ use outlayer_worker::Stage;
 /// A component of 14 + 3 `depth` bytes: component types nested in one another.
 fn nested_types(depth: usize) -> Vec<u8> {
     fn section(id: u8, content: &[u8]) -> Vec<u8> {
-        let mut section = vec![id];
-        let mut length = content.len();
-        while length >= 0x80 {
-            section.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        section.push(length as u8);
-        section.extend(content);
-        section
+        // The length is LEB128: seven bits a byte, the lowest first.
+        let [a, b, c, _] = u32::try_from(content.len()).unwrap_or_default().to_le_bytes();
+        let length = [a & 0x7f | 0x80, (b << 1 | a >> 7) & 0x7f | 0x80, (c << 2 | b >> 6) & 0x7f];
+        [&[id][..], &length, content].concat()
     }
     const COMPONENT_TYPE: u8 = 0x41;
     const TYPE_SECTION: u8 = 7;

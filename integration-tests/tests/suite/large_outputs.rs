@@ -31,6 +31,8 @@ fn alphabet(bytes: u32) -> Vec<u8> {
 /// A request for `bytes` of output that may neither read nor write storage.
 fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
     let mut request = with_fuel(request(big, bytes.to_string().into_bytes()), 1_000_000_000);
+    // With more memory, less fuel is accepted.
+    request.limits.memory_bytes = 16 << 20;
     request.limits.output_bytes = bytes;
     request.limits.journal_bytes = 0;
     request.limits.storage_reads = 0;

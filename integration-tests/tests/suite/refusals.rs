@@ -2,8 +2,13 @@
 
 use anyhow::Result;
 use near_workspaces::{result::ExecutionFinalResult, types::NearToken};
-use outlayer_integration_tests::{Testbed, guests::request, testbed::DAPP_GAS};
-use outlayer_protocol::{ExecutionResponse, Outcome, methods, views::FundsView};
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_integration_tests::{
+    Testbed,
+    guests::{request, with_fuel},
+    testbed::DAPP_GAS,
+};
+use outlayer_protocol::{Config, ExecutionResponse, Outcome, methods, views::FundsView};
 
 /// What a refusal must not change: the contract's books, its balance, the bytes that it stores, the
 /// number of live requests.
@@ -115,12 +120,21 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     greedy.limits.memory_bytes = u64::MAX;
     let mut shadow = good.clone();
     shadow.env.push(("OUTLAYER_RANDOM_SEED".to_owned(), "7".to_owned()));
+    // It would not end before the yield times out, however fast the worker is.
+    let endless = with_fuel(good.clone(), 1_000_000_000_000);
+    let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
+    let most = config.most_compute(&good.limits);
+    assert!(most.amount() >= good.limits.compute.amount(), "the default limits are accepted");
+    let in_time = "[request_too_slow] 1000000000000 fuel might take longer";
+    let accepted = format!("at most {most} is accepted");
     let unpublished = request(outlayer_protocol::Hash32::of(b"nothing"), "");
     let enough = NearToken::from_near(5);
     let short = NearToken::from_yoctonear(cost.total.as_yoctonear() - 1);
 
     for (request, deposit, expected) in [
         (&greedy, enough, "memory_bytes is 18446744073709551615"),
+        (&endless, enough, in_time),
+        (&endless, enough, accepted.as_str()),
         (&shadow, enough, "the environment variable"),
         (&unpublished, enough, "is not published"),
         (&good, short, "attached"),

@@ -10,7 +10,7 @@ use outlayer_integration_tests::{
     node,
     testbed::{events, settlement},
 };
-use outlayer_protocol::{ExecutionRecord, Hash32, Outcome, events::Event, methods};
+use outlayer_protocol::{ExecutionRecord, Hash32, Limit, Outcome, events::Event, methods};
 use serde_json::{Value, json};
 
 /// Runs `outlayer replay` as a process of its own. Returns whether the digests match, and the
@@ -70,6 +70,23 @@ async fn two_fresh_processes_give_the_digest_of_the_completion_event() -> Result
             assert_eq!(report["digest"], completed.digest.to_string(), "{report}");
         }
     }
+    serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_confirms_that_code_was_longer_than_declared() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let mut asked_for = request(testbed.publish_guest("echo").await?, "too long");
+    asked_for.limits.max_module_bytes = 1_000;
+    let serving = testbed.serve()?;
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let (hash, signer) = (asked.hash().to_string(), asked.sender_id().to_string());
+    let settled = testbed.settlement(asked).await?;
+    let outcome = Outcome::LimitExceeded { which: Limit::ModuleBytes, limit: 1_000 };
+    assert_eq!(settled.outcome, outcome);
+    let (matches, report) = replay(&testbed, &hash, &signer).await?;
+    assert!(matches, "{report}");
     serving.stop().await
 }
 

@@ -32,8 +32,12 @@ impl Guest {
             predecessor_id: "dapp.near".parse().unwrap(),
             attached_deposit: NearToken::from_millinear(500),
         };
-        let limits =
-            ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() };
+        let limits = ResourceLimits {
+            compute,
+            memory_bytes: 128 << 20,
+            max_module_bytes: 4 << 20,
+            ..ResourceLimits::default()
+        };
         let hash = Hash32::of(&code);
         Self { code, hash, args: Vec::new(), limits, context }
     }

@@ -1,8 +1,9 @@
 //! What happens to a guest's bytes before anything is compiled.
 //!
 //! Everything here is linear in the size of the bytes, and what passes is bounded, so that a small
-//! request cannot buy a large compilation. [`MAX_MODULE_BYTES`] and the bounds of [`shape`] hold
-//! for every kind of WASI guest.
+//! request cannot buy a large compilation. The bytes that a request declares and
+//! [`MAX_MODULE_BYTES`] hold for every guest, and the bounds of [`shape`] for every kind of WASI
+//! guest.
 
 mod arity;
 mod component;
@@ -20,20 +21,22 @@ pub use features::{COMPONENT_FEATURES, FEATURES};
 
 use crate::verdict::invalid_module;
 
-/// The most bytes that a guest's code has. Compiling takes about a second for each MiB and core,
-/// which the base fee pays.
+/// The most bytes that a guest's code has, however many its request declares.
 pub const MAX_MODULE_BYTES: u32 = 4 << 20;
 
-/// The kind of `code`, which must be `required` where that is given.
+/// The kind of `code`, which must be `required` where that is given. The code may have as many
+/// bytes as its request declares and pays for, and at most [`MAX_MODULE_BYTES`].
 ///
 /// # Errors
 /// The verdict on bytes that are too many, no WebAssembly, or of another kind.
-pub fn kind(code: &[u8], required: Option<GuestKind>) -> Result<GuestKind, Status> {
-    if code.len() > MAX_MODULE_BYTES as usize {
-        return Err(Status::LimitExceeded {
-            which: Limit::ModuleBytes,
-            limit: MAX_MODULE_BYTES.into(),
-        });
+pub fn kind(
+    code: &[u8],
+    required: Option<GuestKind>,
+    max_module_bytes: u32,
+) -> Result<GuestKind, Status> {
+    let limit = u64::from(max_module_bytes.min(MAX_MODULE_BYTES));
+    if code.len() as u64 > limit {
+        return Err(Status::LimitExceeded { which: Limit::ModuleBytes, limit });
     }
     let found = detect(code)
         .ok_or_else(|| invalid_module("these bytes are no WebAssembly module or component"))?;

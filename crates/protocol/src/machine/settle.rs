@@ -7,7 +7,7 @@ use super::{Delivery, Effect, LiveRequest, Phase, Step};
 use crate::{
     Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
     events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionTimedOut},
-    pricing::{response_fee, split_fee},
+    pricing::{least_fee, response_fee, split_fee},
     storage::StorageCheck,
 };
 
@@ -135,12 +135,14 @@ fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
     (amount > NOTHING).then(|| Effect::Refund(request.payer().clone(), amount))
 }
 
-/// The request was cancelled: free of charge while no worker has committed, for the base fee after
-/// that.
+/// The request was cancelled: free of charge while no worker has committed, and for the least fee
+/// after that, because whoever has committed has downloaded, compiled and executed.
 fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     let workers: Vec<_> = request.commitments.iter().map(|one| one.worker_id.clone()).collect();
     let fee = match workers.first() {
-        Some(_) => request.terms.prices.base_fee.min(request.terms.max_fee),
+        Some(_) => least_fee(&request.terms.prices, &request.limits)
+            .unwrap_or(request.terms.max_fee)
+            .min(request.terms.max_fee),
         None => NOTHING,
     };
     let settlement = Settlement {

@@ -213,13 +213,15 @@ fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
 }
 
 #[test]
-fn cancelling_after_a_commitment_pays_the_base_fee() {
+fn cancelling_after_a_commitment_pays_the_least_fee() {
     let request = commit(two_approvals(), "a.near", Hash32::of(b"any"));
     let (request, _) =
         live(request.step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
-    let (deposit, base) = (request.deposit(), request.terms.prices.base_fee);
+    let (deposit, prices) = (request.deposit(), request.terms.prices);
+    let least = crate::pricing::least_fee(&prices, &request.limits).unwrap();
+    assert!(least > prices.base_fee);
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
-    assert_eq!(settlement.fee, base);
+    assert_eq!(settlement.fee, least);
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
     assert!(!effects.contains(&Effect::CountSettled(id("a.near"))));
 }
@@ -274,10 +276,10 @@ fn a_guests_fault_pays_for_what_it_burned() {
     body.status = Status::OutOfFuel;
     body.used = Compute::Fuel(100_000_000);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
-    let prices = request.terms.prices;
+    let (prices, limits) = (request.terms.prices, request.limits);
     let (settlement, _) = settled(deliver(request, Some(&body), StorageCheck::Fits));
     assert_eq!(settlement.outcome, Outcome::OutOfFuel);
-    assert_eq!(settlement.fee, crate::pricing::fee(&prices, body.used, 5).unwrap());
+    assert_eq!(settlement.fee, crate::pricing::fee(&prices, &limits, body.used, 5).unwrap());
 }
 
 #[test]

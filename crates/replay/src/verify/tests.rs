@@ -3,8 +3,12 @@
 use outlayer_client::testing::{CONTRACT, request_view};
 use outlayer_executor::{
     Code, ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, NEAR_CONFIG_VERSION,
+    prepare::MAX_MODULE_BYTES,
 };
-use outlayer_protocol::{Config, EngineVersion, ExecutionResponse, NearToken, Outcome};
+use outlayer_modules::CodeConfig;
+use outlayer_protocol::{
+    Config, EngineVersion, ExecutionResponse, Limit, NearToken, Outcome, Status,
+};
 
 use super::*;
 
@@ -81,6 +85,21 @@ fn an_honest_answer_matches_and_the_record_is_shown() {
     assert_eq!(replay.digest, Some(evidence.completed.digest));
     assert_eq!(replay.record.unwrap().digest(), evidence.completed.digest);
     assert_eq!((replay.snapshot_height, replay.completed), (Some(120), Some(evidence.completed)));
+}
+
+#[test]
+fn code_that_is_longer_than_declared_has_one_verdict_which_a_replay_confirms() {
+    let mut view = view(ENGINE_VERSION);
+    let limit = u32::try_from(code().len()).unwrap() - 1;
+    view.request.limits.max_module_bytes = limit;
+    let honest = answer(&view, &mut EmptySnapshot);
+    let expected = Status::LimitExceeded { which: Limit::ModuleBytes, limit: limit.into() };
+    assert_eq!((&honest.status, honest.used.amount()), (&expected, 0));
+    let evidence = evidence(view, &honest);
+    let replay = verify(&evidence, &code(), &mut EmptySnapshot, &executor()).unwrap();
+    assert!(replay.is_match(), "{replay:?}");
+    // So that there is a verdict on code which no engine takes, it is fetched all the same.
+    assert!(CodeConfig::default().max_code_bytes > MAX_MODULE_BYTES as usize);
 }
 
 #[test]

@@ -1,0 +1,225 @@
+//! How long an execution may take, and how long it can take at the most.
+//!
+//! A request's yield times out after a fixed number of blocks, and an answer that comes later is
+//! worth nothing. So the contract refuses a request whose execution might not end in time: the time
+//! to download the code that it declares, to compile it, and to use up all of its compute, each at
+//! its worst on the reference machine, must fit into a share of the yield's window. What is left of
+//! the window is for everything else: finding the request, reading storage, waiting for a place
+//! among other executions, agreeing, and submitting.
+//!
+//! Times only decide which requests are taken. They never end an execution and are never billed.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+
+use crate::{Meter, ResourceLimits};
+
+/// How many rows the table of speeds has.
+pub const SPEEDS: usize = 6;
+
+/// Units of fuel that [`Speed::nanos_per_kilofuel`] is the time of.
+const KILOFUEL: u128 = 1_000;
+/// Units of gas that [`Speed::nanos_per_gigagas`] is the time of.
+const GIGAGAS: u128 = 1_000_000_000;
+const WHOLE_BPS: u128 = 10_000;
+
+/// How long computation takes at the most, for executions that declare up to so much memory. A
+/// larger memory is slower at its worst, because fewer of its loads are answered by a cache.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+pub struct Speed {
+    /// The most memory that this row is for, bytes. The last row is also for all that is larger.
+    pub memory_bytes: u64,
+    /// Nanoseconds that 1,000 units of fuel take at the most.
+    pub nanos_per_kilofuel: u32,
+    /// Nanoseconds that 10^9 units of gas take at the most.
+    pub nanos_per_gigagas: u32,
+}
+
+/// The time that an execution may take, and what its parts take at the most.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+)]
+pub struct Window {
+    /// The share of the time until the yield times out that an execution may take, in basis points
+    /// (1/10,000).
+    pub share_bps: u16,
+    /// The time between two blocks, nanoseconds.
+    pub block_nanos: u32,
+    /// Nanoseconds that downloading one byte of code takes at the most.
+    pub download_nanos_per_byte: u32,
+    /// Nanoseconds that compiling one byte of code takes at the most, on one core.
+    pub compile_nanos_per_byte: u32,
+    /// How long computation takes at the most, by the memory that a request declares, ascending.
+    pub speeds: [Speed; SPEEDS],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            share_bps: 6_000,
+            // Mainnet and testnet produce a block in about this time.
+            block_nanos: 600_000_000,
+            // 1 MB a second.
+            download_nanos_per_byte: 1_000,
+            // Provisional: whole programs take up to 2,515 under the fuel meter and 6,452 under the
+            // gas meter. Code that is made to compile slowly takes several times as long, until the
+            // engine bounds that (`contract/README.md` has the measurements).
+            compile_nanos_per_byte: 7_000,
+            speeds: DEFAULT_SPEEDS,
+        }
+    }
+}
+
+/// The speeds of a new deployment.
+///
+/// They are provisional: the times of fuel are rounded up from single measurements (a chain of
+/// dependent loads, every one of which misses the caches, takes 126 ns a unit in 64 MiB), and the
+/// times of gas are derived from them, at 822,756 gas an operator (`wasm_regular_op_cost`). Both
+/// are to be replaced by measurements of an adversarial corpus.
+const DEFAULT_SPEEDS: [Speed; SPEEDS] = [
+    Speed::of_nanos_per_fuel(1 << 20, 10),
+    Speed::of_nanos_per_fuel(4 << 20, 10),
+    Speed::of_nanos_per_fuel(16 << 20, 30),
+    Speed::of_nanos_per_fuel(64 << 20, 130),
+    Speed::of_nanos_per_fuel(256 << 20, 130),
+    Speed::of_nanos_per_fuel(1 << 30, 130),
+];
+
+impl Speed {
+    /// A row for operators that take this long, at one unit of fuel each.
+    const fn of_nanos_per_fuel(memory_bytes: u64, nanos: u32) -> Self {
+        /// 10^9 gas in operators, rounded up.
+        const OPERATORS_PER_GIGAGAS: u32 = 1_000_000_000u32.div_ceil(822_756);
+        Self {
+            memory_bytes,
+            nanos_per_kilofuel: nanos * 1_000,
+            nanos_per_gigagas: nanos * OPERATORS_PER_GIGAGAS,
+        }
+    }
+}
+
+impl Window {
+    /// How long downloading and compiling this much code takes at the most, nanoseconds.
+    pub fn module_nanos(&self, bytes: u32) -> u64 {
+        let per_byte =
+            u64::from(self.download_nanos_per_byte) + u64::from(self.compile_nanos_per_byte);
+        per_byte.saturating_mul(bytes.into())
+    }
+
+    /// How long an execution may take, nanoseconds, where the yield times out after this many
+    /// blocks.
+    pub fn execution_nanos(&self, yield_timeout_blocks: u64) -> u64 {
+        let whole = u128::from(yield_timeout_blocks) * u128::from(self.block_nanos);
+        let share = whole * u128::from(self.share_bps) / WHOLE_BPS;
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    /// The row of the table for an execution that declares this much memory.
+    pub fn speed(&self, memory_bytes: u64) -> Speed {
+        let [.., last] = self.speeds;
+        self.speeds.into_iter().find(|row| memory_bytes <= row.memory_bytes).unwrap_or(last)
+    }
+
+    /// The most compute, in the meter of `limits`, that ends in time with the memory and the code
+    /// that `limits` declare.
+    pub fn most_compute(&self, yield_timeout_blocks: u64, limits: &ResourceLimits) -> u64 {
+        let speed = self.speed(limits.memory_bytes);
+        let (units, nanos) = match limits.compute.meter() {
+            Meter::Fuel => (KILOFUEL, speed.nanos_per_kilofuel),
+            Meter::Gas => (GIGAGAS, speed.nanos_per_gigagas),
+        };
+        let left = self
+            .execution_nanos(yield_timeout_blocks)
+            .saturating_sub(self.module_nanos(limits.max_module_bytes));
+        let most = u128::from(left) * units / u128::from(nanos.max(1));
+        u64::try_from(most).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Compute;
+
+    const BLOCKS: u64 = 200;
+
+    fn limits(compute: Compute, memory_bytes: u64, max_module_bytes: u32) -> ResourceLimits {
+        ResourceLimits { compute, memory_bytes, max_module_bytes, ..ResourceLimits::default() }
+    }
+
+    #[test]
+    fn a_row_is_for_all_memory_up_to_its_own_and_the_last_one_for_more() {
+        let window = Window::default();
+        for (index, row) in window.speeds.into_iter().enumerate() {
+            assert_eq!(window.speed(row.memory_bytes), row);
+            let next = window.speeds.get(index + 1).copied().unwrap_or(row);
+            assert_eq!(window.speed(row.memory_bytes + 1), next);
+        }
+        assert_eq!(window.speed(0), window.speeds[0]);
+        assert_eq!(window.speed(u64::MAX), window.speeds[SPEEDS - 1]);
+    }
+
+    #[test]
+    fn compute_gets_what_download_and_compilation_leave_of_the_share() {
+        let window = Window {
+            share_bps: 5_000,
+            block_nanos: 1_000,
+            download_nanos_per_byte: 3,
+            compile_nanos_per_byte: 7,
+            speeds: [Speed { memory_bytes: 1, nanos_per_kilofuel: 500, nanos_per_gigagas: 4_000 };
+                SPEEDS],
+        };
+        assert_eq!((window.execution_nanos(BLOCKS), window.module_nanos(100)), (100_000, 1_000));
+        let most = |compute, module| window.most_compute(BLOCKS, &limits(compute, 1, module));
+        assert_eq!(most(Compute::Fuel(1), 100), 99_000 * 1_000 / 500);
+        assert_eq!(most(Compute::Gas(1), 100), 99_000 / 4 * 1_000_000);
+        assert_eq!(most(Compute::Fuel(1), 10_000), 0);
+        assert_eq!(most(Compute::Fuel(1), u32::MAX), 0);
+    }
+
+    #[test]
+    fn numbers_at_their_ends_neither_wrap_nor_divide_by_zero() {
+        let slow = Speed { memory_bytes: 0, nanos_per_kilofuel: 0, nanos_per_gigagas: 0 };
+        let window = Window {
+            share_bps: u16::MAX,
+            block_nanos: u32::MAX,
+            download_nanos_per_byte: u32::MAX,
+            compile_nanos_per_byte: u32::MAX,
+            speeds: [slow; SPEEDS],
+        };
+        assert_eq!(window.execution_nanos(u64::MAX), u64::MAX);
+        assert_eq!(window.module_nanos(u32::MAX), u64::MAX);
+        assert_eq!(window.most_compute(u64::MAX, &limits(Compute::Gas(1), 0, 1)), u64::MAX);
+    }
+
+    proptest! {
+        /// What is accepted ends in time, and one unit more would not have been accepted.
+        #[test]
+        fn the_most_compute_is_the_most_that_ends_in_time(
+            memory_bytes in 1u64..2 << 30,
+            module in 1u32..16 << 20,
+            gas in any::<bool>(),
+        ) {
+            let window = Window::default();
+            let asked = if gas { Compute::Gas(1) } else { Compute::Fuel(1) };
+            let limits = limits(asked, memory_bytes, module);
+            let most = u128::from(window.most_compute(BLOCKS, &limits));
+            let speed = window.speed(memory_bytes);
+            let (units, nanos) = match gas {
+                true => (GIGAGAS, u128::from(speed.nanos_per_gigagas)),
+                false => (KILOFUEL, u128::from(speed.nanos_per_kilofuel)),
+            };
+            let left = u128::from(window.execution_nanos(BLOCKS))
+                .checked_sub(window.module_nanos(module).into());
+            prop_assert!(left.is_none_or(|left| most * nanos <= left * units));
+            prop_assert!(left.is_none_or(|left| (most + 1) * nanos > left * units));
+            prop_assert!(left.is_some() || most == 0);
+        }
+    }
+}
