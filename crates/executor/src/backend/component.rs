@@ -16,7 +16,7 @@ use crate::{
     error::{EngineError, Rejection},
     outlayer,
     state::State,
-    verdict::unknown_import,
+    verdict::{not_compiled, unknown_import},
     wasi_p2,
 };
 
@@ -67,7 +67,12 @@ impl Compiler for ComponentBackend {
 
     fn compile(&self, code: &[u8]) -> Result<Component, Rejection> {
         let prepared = prepare::component(code)?;
-        Component::from_binary(&self.engine, &prepared).map_err(not_compiled)
+        Component::from_binary(&self.engine, &prepared).map_err(|error| {
+            match not_compiled(&error) {
+                Some(status) => status.into(),
+                None => Fault::engine(error).into(),
+            }
+        })
     }
 
     fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
@@ -108,16 +113,6 @@ fn is_command(engine: &Engine, export: &ComponentItem) -> bool {
         result, (Some(Type::Result(ty)), None) if ty.ok().is_none() && ty.err().is_none()
     );
     is_plain && run.params().len() == 0 && !run.async_()
-}
-
-/// Why a component did not compile. wasmtime validates components itself, and rejects some that it
-/// cannot translate. Everything else that can fail is the host's.
-fn not_compiled(error: wasmtime::Error) -> Rejection {
-    let text = format!("{error:#}");
-    match text.strip_prefix("failed to parse WebAssembly module: ") {
-        Some(reason) => invalid_module(reason).into(),
-        None => Fault::engine(error).into(),
-    }
 }
 
 /// The verdict on a component that cannot be linked: every import must be one of the host's.

@@ -17,7 +17,7 @@ use crate::{
     error::{EngineError, Rejection},
     gas, outlayer,
     state::State,
-    verdict::unknown_import,
+    verdict::{not_compiled, unknown_import},
     wasi_p1,
 };
 
@@ -104,7 +104,10 @@ impl Compiler for CoreBackend {
 
     fn compile(&self, code: &[u8]) -> Result<Module, Rejection> {
         let prepared = prepared(self.meter, code)?;
-        Ok(Module::from_binary(&self.engine, &prepared).map_err(Fault::engine)?)
+        Module::from_binary(&self.engine, &prepared).map_err(|error| match not_compiled(&error) {
+            Some(status) => status.into(),
+            None => Fault::engine(error).into(),
+        })
     }
 
     fn link(&self, module: &Module, code_bytes: usize) -> Result<CompiledModule, Status> {

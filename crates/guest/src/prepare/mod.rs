@@ -14,7 +14,7 @@ pub mod stack;
 
 use outlayer_protocol::{GuestKind, Limit, Status};
 
-pub use component::{component, nesting};
+pub use component::{MAX_TABLES, component, nesting};
 pub use detect::detect;
 pub use features::{COMPONENT_FEATURES, FEATURES};
 
