@@ -3,7 +3,7 @@
 use outlayer_guest::{
     Code, Fault,
     prepare::{self, stack},
-    verdict::invalid_module,
+    verdict::{invalid_module, no_run},
 };
 use outlayer_protocol::Status;
 use wasmtime::{
@@ -65,13 +65,20 @@ impl Compiler for ComponentBackend {
         &self.engine
     }
 
-    fn compile(&self, code: &[u8]) -> Result<Component, Rejection> {
+    fn prepare(&self, code: &[u8]) -> Result<Vec<u8>, Rejection> {
         let prepared = prepare::component(code)?;
-        Component::from_binary(&self.engine, &prepared).map_err(|error| {
-            match not_compiled(&error) {
-                Some(status) => status.into(),
-                None => Fault::engine(error).into(),
-            }
+        let outline = prepare::outline::component(code)?;
+        // An outline that does not compile says nothing. The component itself has the last word.
+        if let Ok(outline) = Component::from_binary(&self.engine, &outline) {
+            self.link(&outline, code.len())?;
+        }
+        Ok(prepared)
+    }
+
+    fn compile(&self, prepared: &[u8]) -> Result<Component, Rejection> {
+        Component::from_binary(&self.engine, prepared).map_err(|error| match not_compiled(&error) {
+            Some(status) => status.into(),
+            None => Fault::engine(error).into(),
         })
     }
 
@@ -88,7 +95,7 @@ fn run_export(engine: &Engine, component: &Component) -> Result<ComponentExportI
     let ty = component.component_type();
     let mut versions = ty.exports(engine).filter(|(name, _)| name.starts_with(RUN)).peekable();
     if versions.peek().is_none() {
-        return Err(invalid_module("there is no export wasi:cli/run@0.2"));
+        return Err(no_run());
     }
     versions
         .find(|(_, export)| is_command(engine, &export.ty))

@@ -9,6 +9,7 @@ mod component;
 mod detect;
 pub mod encode;
 mod features;
+pub mod outline;
 pub mod shape;
 pub mod stack;
 

@@ -44,18 +44,18 @@ const MAX_INSTANTIATIONS: u64 = 150;
 /// more for stack metering included. A host that sets places aside for guests has room for them.
 pub const MAX_TABLES: u32 = 128;
 
-const HEADER_BYTES: usize = 8;
+pub(super) const HEADER_BYTES: usize = 8;
 
-mod section {
-    pub(super) const CUSTOM: u8 = 0;
-    pub(super) const CORE_MODULE: u8 = 1;
-    pub(super) const CORE_INSTANCE: u8 = 2;
-    pub(super) const COMPONENT: u8 = 4;
-    pub(super) const INSTANCE: u8 = 5;
-    pub(super) const ALIAS: u8 = 6;
-    pub(super) const TYPE: u8 = 7;
-    pub(super) const IMPORT: u8 = 10;
-    pub(super) const EXPORT: u8 = 11;
+pub(super) mod section {
+    pub(in crate::prepare) const CUSTOM: u8 = 0;
+    pub(in crate::prepare) const CORE_MODULE: u8 = 1;
+    pub(in crate::prepare) const CORE_INSTANCE: u8 = 2;
+    pub(in crate::prepare) const COMPONENT: u8 = 4;
+    pub(in crate::prepare) const INSTANCE: u8 = 5;
+    pub(in crate::prepare) const ALIAS: u8 = 6;
+    pub(in crate::prepare) const TYPE: u8 = 7;
+    pub(in crate::prepare) const IMPORT: u8 = 10;
+    pub(in crate::prepare) const EXPORT: u8 = 11;
 }
 
 /// Validates a component, checks the shape of all its modules together, and adds stack metering to
@@ -283,7 +283,7 @@ fn rewrite(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
 }
 
 /// The sections of a component, each with its number.
-fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
+pub(super) fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
     let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || next_section(&mut rest))
 }
