@@ -81,7 +81,8 @@ fn described(interfaces: &[u8]) -> Vec<u8> {
 fn world(declarations: &str) -> Vec<u8> {
     wat::parse_str(format!(
         r#"(component
-            (type (component (type (component {declarations})) (export "c:c/w" (component (type 0)))))
+            (type (component (type (component {declarations}))
+                (export "c:c/w" (component (type 0)))))
             (export "w" (type 0)) (@custom "wit-component-encoding" "\04\00"))"#
     ))
     .unwrap()

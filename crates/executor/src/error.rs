@@ -25,6 +25,16 @@ pub(crate) enum Rejection {
     Fault(Fault),
 }
 
+impl Rejection {
+    /// The verdict, or the fault as an error.
+    pub(crate) fn into_verdict(self) -> Result<Status, Fault> {
+        match self {
+            Self::Verdict(status) => Ok(status),
+            Self::Fault(fault) => Err(fault),
+        }
+    }
+}
+
 impl From<Status> for Rejection {
     fn from(status: Status) -> Self {
         Self::Verdict(status)

@@ -138,8 +138,5 @@ fn disk(config: &ExecutorConfig) -> Option<Arc<Disk>> {
 
 /// What comes of a job whose guest is not run.
 fn rejected(job: &Job<'_>, rejection: Rejection) -> Result<Execution, Fault> {
-    match rejection {
-        Rejection::Verdict(status) => Ok(Execution::without_running(job, status)),
-        Rejection::Fault(fault) => Err(fault),
-    }
+    rejection.into_verdict().map(|status| Execution::without_running(job, status))
 }

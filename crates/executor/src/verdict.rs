@@ -57,7 +57,7 @@ fn trap_reason(trap: Trap) -> Option<&'static str> {
 /// its values. wasmtime has no type for these errors, so they are known by how their texts begin.
 /// An unknown text gives no verdict.
 fn misuse_reason(text: &str) -> Option<&'static str> {
-    const TEXTS: [(&str, &str); 20] = [
+    const TEXTS: [(&str, &str); 24] = [
         ("list pointer/length out of bounds", reason::MEMORY_OUT_OF_BOUNDS),
         ("string pointer/length out of bounds", reason::MEMORY_OUT_OF_BOUNDS),
         ("pointer out of bounds", reason::MEMORY_OUT_OF_BOUNDS),
@@ -73,13 +73,35 @@ fn misuse_reason(text: &str) -> Option<&'static str> {
         ("invalid expected discriminant", reason::COMPONENT_MISUSE),
         ("unknown handle index", reason::COMPONENT_MISUSE),
         ("handle index", reason::COMPONENT_MISUSE),
+        ("index ", reason::COMPONENT_MISUSE),
+        ("unexpected discriminant", reason::COMPONENT_MISUSE),
+        ("discriminant ", reason::COMPONENT_MISUSE),
         ("cannot lift own resource from a borrow", reason::COMPONENT_MISUSE),
         ("cannot remove owned resource while borrowed", reason::COMPONENT_MISUSE),
         ("borrow handles still remain at the end of the call", reason::COMPONENT_MISUSE),
         ("cannot allocate another handle", reason::TOO_MANY_RESOURCES),
+        ("cannot lend resource", reason::TOO_MANY_RESOURCES),
         ("too much data is being copied between the host and the guest", reason::TOO_MUCH_AT_ONCE),
     ];
     TEXTS.iter().find(|(begins, _)| text.starts_with(begins)).map(|(_, reason)| *reason)
+}
+
+/// The verdict on a guest that wasmtime does not compile, if `error` is about the guest: wasmtime
+/// validates it once more, has parts of the component model that it does not translate, and has
+/// limits of its own. Everything else that can fail is the host's.
+pub(crate) fn not_compiled(error: &Error) -> Option<Status> {
+    /// How the errors of a compiler begin, which wasmtime has no public types for.
+    const COMPILER: [&str; 3] =
+        ["Compilation error: ", "Implementation limit exceeded", "Unsupported feature: "];
+    let text = format!("{error:#}");
+    if let Some(reason) = text.strip_prefix("failed to parse WebAssembly module: ") {
+        return Some(verdict::invalid_module(reason));
+    }
+    let mut causes = error.chain().map(ToString::to_string);
+    let reason = causes.find(|cause| COMPILER.iter().any(|begins| cause.starts_with(begins)))?;
+    // The rest of a long text shows the function in the compiler's own terms.
+    let line = reason.lines().next().unwrap_or_default();
+    Some(verdict::invalid_module(format!("the guest cannot be compiled: {line}")))
 }
 
 /// The verdict on a guest that imports what the host does not have, if that is what `error` says.

@@ -33,7 +33,7 @@ fn start(dir: &Path) -> Executor {
 }
 
 const fn counts(compiled: u64, loaded: u64) -> CacheCounts {
-    CacheCounts { compiled, loaded }
+    CacheCounts { compiled, rejected: 0, loaded }
 }
 
 /// A guest of each kind and meter, each with an output.
@@ -179,7 +179,8 @@ fn a_refusal_is_the_same_every_time_and_leaves_no_file() {
         );
         assert_eq!(malformed.on(&executor).unwrap(), verdict);
     }
-    assert_eq!(executor.cache_counts(), counts(2, 0), "each was looked at once");
+    let once = CacheCounts { rejected: 2, ..CacheCounts::default() };
+    assert_eq!(executor.cache_counts(), once, "each was looked at once, and neither compiled");
     assert!(files(dir.path()).is_empty());
 }
 
@@ -385,4 +386,49 @@ fn contracts_are_loaded_from_below_the_scratch_folder() {
     // Without a folder, everything is as before, but slower.
     let executor = Executor::new(config(&scratch.path().join("missing"))).unwrap();
     assert_eq!(completed(near, &executor), first);
+}
+
+#[test]
+fn what_cannot_be_linked_is_not_compiled() {
+    let memory = r#"(memory (export "memory") 1)"#;
+    let start = r#"(func (export "_start"))"#;
+    let core = [
+        format!("(module {memory})"),
+        format!("(module {start})"),
+        format!(r#"(module {memory} (func (export "_start") (param i32)))"#),
+        format!(r#"(module (import "outlayer" "log" (func (param i64))) {memory} {start})"#),
+        format!(r#"(module (import "wasi_unstable" "fd_write" (func)) {memory} {start})"#),
+        format!(r#"(module {memory} (func (export "_initialize")) (func (export "run")))"#),
+    ];
+    let command = r#"(core module $m (func (export "run") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $command (export "run" (func $run)))"#;
+    let run = r#"(export "wasi:cli/run@0.2.3" (instance $command))"#;
+    let missing = r#"(import "a:b/c" (instance (export "f" (func))))"#;
+    let other = r#"(import "wasi:random/random@0.2.3" (instance
+        (export "get-random-u64" (func (result u32)))))"#;
+    let components = [
+        format!("(component {command})"),
+        format!("(component {missing} {command} {run})"),
+        format!("(component {other} {command} {run})"),
+        format!(r#"(component {command} (export "wasi:cli/run@0.2.3" (func $run)))"#),
+    ];
+    let dir = folder();
+    let executor = Executor::new(config(dir.path())).unwrap();
+    let mut rejected = 0;
+    for text in core.iter().chain(&components) {
+        for compute in [Compute::Fuel(1_000_000), Compute::Gas(1_000_000_000_000)] {
+            let gas = compute.meter() == outlayer_protocol::Meter::Gas;
+            let mut run = Run::wat(text).limits(|limits| limits.compute = compute);
+            let status = run.on(&executor).unwrap().status;
+            assert!(matches!(status, Status::InvalidModule { .. }), "{text}: {status:?}");
+            // Under the gas meter, a component is not looked at at all.
+            rejected += u64::from(!(gas && text.starts_with("(component")));
+        }
+    }
+    let counts = CacheCounts { rejected, ..CacheCounts::default() };
+    assert_eq!(executor.cache_counts(), counts);
+    let whole = format!("(component {command} {run})");
+    assert_eq!(Run::wat(&whole).on(&executor).unwrap().status, Status::Completed);
 }

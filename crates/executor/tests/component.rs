@@ -160,7 +160,13 @@ fn limits_hold_inside_of_a_component() {
 
 #[test]
 fn what_is_no_command_or_wants_more_is_rejected() {
-    assert_eq!(Run::wat("(component)").status(), invalid("there is no export wasi:cli/run@0.2"));
+    assert_eq!(
+        Run::wat("(component)").status(),
+        invalid(
+            "there is no export wasi:cli/run@0.2: a guest exports this interface, with its \
+             function run: func() -> result"
+        )
+    );
     assert_eq!(
         start("").limits(|limits| limits.compute = Compute::Gas(1_000_000_000_000)).status(),
         invalid("a component is metered in fuel, the request states its limit in gas")

@@ -389,12 +389,22 @@ fn the_declared_bytes_bound_every_kind_of_guest_under_either_meter() {
     }
 }
 
+const NO_START: &str = "there is no export _start: a guest exports a function _start, without \
+    parameters and results, and its memory as memory";
+const NO_RUN: &str = "there is no export wasi:cli/run@0.2: a guest exports this interface, with its \
+    function run: func() -> result";
+
 #[test]
 fn modules_that_cannot_be_run_say_why() {
     let memory = r#"(memory (export "memory") 1)"#;
     let start = r#"(func (export "_start"))"#;
     for (text, reason) in [
-        (format!("(module {memory})"), "there is no export _start"),
+        (format!("(module {memory})"), NO_START),
+        (
+            format!(r#"(module (import "wasi_unstable" "fd_write" (func)) {memory} {start})"#),
+            "import wasi_unstable.fd_write: the host has no such function; \
+             it has WASI preview 1, wasi_snapshot_preview1",
+        ),
         (
             format!(r#"(module {memory} (func (export "_start") (param i32)))"#),
             "the export _start must be a function without parameters and results",
@@ -472,7 +482,7 @@ fn a_required_kind_that_is_not_found_is_a_verdict() {
         run.status(),
         invalid("the request requires a wasi-p2 guest, this is a wasi-p1 guest")
     );
-    assert_eq!(Run::wat("(component)").status(), invalid("there is no export wasi:cli/run@0.2"));
+    assert_eq!(Run::wat("(component)").status(), invalid(NO_RUN));
 }
 
 #[test]

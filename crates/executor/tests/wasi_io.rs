@@ -293,5 +293,8 @@ fn pointers_outside_of_the_memory_trap() {
 #[test]
 fn a_guest_without_a_memory_export_is_rejected() {
     let status = Run::wat(r#"(module (func (export "_start")))"#).status();
-    assert_eq!(status, common::invalid("there is no export memory"));
+    assert_eq!(
+        status,
+        common::invalid("there is no export memory: a guest exports its memory under this name")
+    );
 }

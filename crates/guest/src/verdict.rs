@@ -70,7 +70,32 @@ pub fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
 
 /// The verdict on a guest that imports a function that the host does not have.
 pub fn unknown_import(module: &str, name: &str) -> Status {
-    invalid_module(format!("import {module}.{name}: the host has no such function"))
+    let hint = match module {
+        "wasi_unstable" => "; it has WASI preview 1, wasi_snapshot_preview1",
+        _ => "",
+    };
+    invalid_module(format!("import {module}.{name}: the host has no such function{hint}"))
+}
+
+/// The verdict on a core module without the function that is run.
+pub fn no_start() -> Status {
+    invalid_module(
+        "there is no export _start: a guest exports a function _start, without parameters and \
+         results, and its memory as memory",
+    )
+}
+
+/// The verdict on a core module whose memory the host cannot find.
+pub fn no_memory() -> Status {
+    invalid_module("there is no export memory: a guest exports its memory under this name")
+}
+
+/// The verdict on a component without the interface of commands.
+pub fn no_run() -> Status {
+    invalid_module(
+        "there is no export wasi:cli/run@0.2: a guest exports this interface, with its function \
+         run: func() -> result",
+    )
 }
 
 /// `InvalidModule` with a reason of at most [`MAX_REASON_BYTES`], cut between characters.

@@ -46,15 +46,18 @@ fn chain(depth: usize, refer: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     for index in 0..depth - 1 {
         // As a type of a value, an index is signed.
         let mut ty = Vec::new();
-        encode::signed(&mut ty, index as i64);
+        encode::signed(&mut ty, i64::try_from(index).unwrap());
         types.extend(refer(&ty));
     }
     sized(TYPE_SECTION, &types)
 }
 
+/// Gives the bytes of a type that refers to the type with this index.
+type Refer = fn(&[u8]) -> Vec<u8>;
+
 /// The ways in which a type refers to another, each with the bytes for it.
 fn references() -> Vec<(&'static str, Vec<u8>)> {
-    let code: Vec<(&str, fn(&[u8]) -> Vec<u8>)> = vec![
+    let code: [(&str, Refer); 7] = [
         ("list", |ty| [&[0x70], ty].concat()),
         ("option", |ty| [&[0x6b], ty].concat()),
         ("tuple", |ty| [&[0x6f, 1], ty].concat()),
@@ -63,7 +66,7 @@ fn references() -> Vec<(&'static str, Vec<u8>)> {
         ("result", |ty| [&[0x6a, 1][..], ty, &[0]].concat()),
         ("error", |ty| [&[0x6a, 0, 1], ty].concat()),
     ];
-    let depths = |refer: fn(&[u8]) -> Vec<u8>| DEPTHS.map(|depth| chain(depth, refer));
+    let depths = |refer: Refer| DEPTHS.map(|depth| chain(depth, refer));
     code.into_iter().flat_map(|(name, refer)| depths(refer).map(|code| (name, code))).collect()
 }
 

@@ -3,7 +3,7 @@
 use outlayer_guest::{
     Code, Fault,
     prepare::{self, stack},
-    verdict::invalid_module,
+    verdict::{invalid_module, no_run},
 };
 use outlayer_protocol::Status;
 use wasmtime::{
@@ -16,7 +16,7 @@ use crate::{
     error::{EngineError, Rejection},
     outlayer,
     state::State,
-    verdict::unknown_import,
+    verdict::{not_compiled, unknown_import},
     wasi_p2,
 };
 
@@ -65,9 +65,21 @@ impl Compiler for ComponentBackend {
         &self.engine
     }
 
-    fn compile(&self, code: &[u8]) -> Result<Component, Rejection> {
+    fn prepare(&self, code: &[u8]) -> Result<Vec<u8>, Rejection> {
         let prepared = prepare::component(code)?;
-        Component::from_binary(&self.engine, &prepared).map_err(not_compiled)
+        let outline = prepare::outline::component(code)?;
+        // An outline that does not compile says nothing. The component itself has the last word.
+        if let Ok(outline) = Component::from_binary(&self.engine, &outline) {
+            self.link(&outline, code.len())?;
+        }
+        Ok(prepared)
+    }
+
+    fn compile(&self, prepared: &[u8]) -> Result<Component, Rejection> {
+        Component::from_binary(&self.engine, prepared).map_err(|error| match not_compiled(&error) {
+            Some(status) => status.into(),
+            None => Fault::engine(error).into(),
+        })
     }
 
     fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
@@ -83,7 +95,7 @@ fn run_export(engine: &Engine, component: &Component) -> Result<ComponentExportI
     let ty = component.component_type();
     let mut versions = ty.exports(engine).filter(|(name, _)| name.starts_with(RUN)).peekable();
     if versions.peek().is_none() {
-        return Err(invalid_module("there is no export wasi:cli/run@0.2"));
+        return Err(no_run());
     }
     versions
         .find(|(_, export)| is_command(engine, &export.ty))
@@ -108,16 +120,6 @@ fn is_command(engine: &Engine, export: &ComponentItem) -> bool {
         result, (Some(Type::Result(ty)), None) if ty.ok().is_none() && ty.err().is_none()
     );
     is_plain && run.params().len() == 0 && !run.async_()
-}
-
-/// Why a component did not compile. wasmtime validates components itself, and rejects some that it
-/// cannot translate. Everything else that can fail is the host's.
-fn not_compiled(error: wasmtime::Error) -> Rejection {
-    let text = format!("{error:#}");
-    match text.strip_prefix("failed to parse WebAssembly module: ") {
-        Some(reason) => invalid_module(reason).into(),
-        None => Fault::engine(error).into(),
-    }
 }
 
 /// The verdict on a component that cannot be linked: every import must be one of the host's.

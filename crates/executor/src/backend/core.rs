@@ -5,7 +5,7 @@ use std::{sync::OnceLock, thread, time::Duration};
 use outlayer_guest::{
     Code, Fault,
     prepare::{self, stack::START_EXPORT},
-    verdict::invalid_module,
+    verdict::{invalid_module, no_memory, no_start},
 };
 use outlayer_protocol::{Meter, Status};
 use wasmtime::{Engine, ExternType, InstancePre, Linker, Module};
@@ -17,7 +17,7 @@ use crate::{
     error::{EngineError, Rejection},
     gas, outlayer,
     state::State,
-    verdict::unknown_import,
+    verdict::{not_compiled, unknown_import},
     wasi_p1,
 };
 
@@ -102,9 +102,22 @@ impl Compiler for CoreBackend {
         &self.engine
     }
 
-    fn compile(&self, code: &[u8]) -> Result<Module, Rejection> {
+    fn prepare(&self, code: &[u8]) -> Result<Vec<u8>, Rejection> {
         let prepared = prepared(self.meter, code)?;
-        Ok(Module::from_binary(&self.engine, &prepared).map_err(Fault::engine)?)
+        let outline = prepare::outline::module(code)?;
+        // An outline that does not compile says nothing. The module itself has the last word.
+        if let Ok(outline) = Module::from_binary(&self.engine, &outline) {
+            check_exports(&outline, "_start")?;
+            self.linker.instantiate_pre(&outline).map_err(|error| unlinked(&error))?;
+        }
+        Ok(prepared)
+    }
+
+    fn compile(&self, prepared: &[u8]) -> Result<Module, Rejection> {
+        Module::from_binary(&self.engine, prepared).map_err(|error| match not_compiled(&error) {
+            Some(status) => status.into(),
+            None => Fault::engine(error).into(),
+        })
     }
 
     fn link(&self, module: &Module, code_bytes: usize) -> Result<CompiledModule, Status> {
@@ -142,11 +155,11 @@ fn check_exports(module: &Module, entry: &str) -> Result<(), Status> {
                 "the export _start must be a function without parameters and results",
             ));
         }
-        None => return Err(invalid_module("there is no export _start")),
+        None => return Err(no_start()),
     }
     match module.get_export("memory") {
         Some(ExternType::Memory(_)) => Ok(()),
         Some(_) => Err(invalid_module("the export memory must be a memory")),
-        None => Err(invalid_module("there is no export memory")),
+        None => Err(no_memory()),
     }
 }

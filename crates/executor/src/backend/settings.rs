@@ -15,10 +15,11 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 /// The most instances that a request may have under the contract's default bounds. Only a component
 /// has more than one.
 const MOST_INSTANCES: u32 = 64;
-/// How many tables an instance has, of which one is for stack metering.
-const TABLES_EACH: u32 = 2;
-/// The most tables that a valid module has.
-const MOST_TABLES: u32 = 100;
+/// The most tables that a valid module has, and one for stack metering.
+const MOST_TABLES_OF_ONE: u32 = 101;
+/// The most bytes that wasmtime keeps for an instance, beside its memory and tables. It is a bound
+/// and reserves nothing. The bounds on a module keep an instance below a quarter of it.
+const INSTANCE_BYTES: usize = 64 << 20;
 /// How many bytes of its memory a place of the pools keeps between two executions.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -86,7 +87,7 @@ fn pool(places: u32, meter: Meter) -> PoolingAllocationConfig {
         Meter::Gas => places,
     };
     let tables = match meter {
-        Meter::Fuel => instances.saturating_mul(TABLES_EACH).max(MOST_TABLES),
+        Meter::Fuel => places.saturating_mul(prepare::MAX_TABLES),
         // NEAR's limit for a module.
         Meter::Gas => places,
     };
@@ -99,9 +100,9 @@ fn pool(places: u32, meter: Meter) -> PoolingAllocationConfig {
         // have follows from the maximum. So these are the largest possible.
         .max_memory_size(4 << 30)
         .table_elements(u32::MAX as usize)
-        .max_tables_per_module(MOST_TABLES)
-        .max_core_instance_size(4 << 20)
-        .max_component_instance_size(4 << 20)
+        .max_tables_per_module(MOST_TABLES_OF_ONE)
+        .max_core_instance_size(INSTANCE_BYTES)
+        .max_component_instance_size(INSTANCE_BYTES)
         // Up to this many bytes are overwritten with zeros, or with the module's data, when a place
         // is used again. Pages beyond are given back to the system, which costs several times as
         // much for a small guest.

@@ -43,8 +43,11 @@ const REJECTION_BYTES: usize = 1 << 10;
 /// Where the compiled modules of an executor came from, since it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct CacheCounts {
-    /// Modules that were compiled, or rejected in the attempt.
+    /// Modules that were compiled, or that the compiler rejected.
     pub compiled: u64,
+    /// Modules that were rejected before anything was compiled, by their bytes, imports or exports.
+    /// NEAR contracts are not counted.
+    pub rejected: u64,
     /// Modules that were loaded from the folder.
     pub loaded: u64,
 }
@@ -53,12 +56,17 @@ pub struct CacheCounts {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     compiled: AtomicU64,
+    rejected: AtomicU64,
     loaded: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn compiled(&self) {
         self.compiled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn loaded(&self) {
@@ -68,6 +76,7 @@ impl Counters {
     pub(crate) fn so_far(&self) -> CacheCounts {
         CacheCounts {
             compiled: self.compiled.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
             loaded: self.loaded.load(Ordering::Relaxed),
         }
     }
@@ -120,8 +129,12 @@ pub(crate) trait Compiler {
     /// wasmtime's engine.
     fn engine(&self) -> &Engine;
 
-    /// Compiles code, which is expensive.
-    fn compile(&self, code: &[u8]) -> Result<Self::Artifact, Rejection>;
+    /// What is compiled in place of `code`. A guest whose imports or exports do not fit is rejected
+    /// here, before anything expensive.
+    fn prepare(&self, code: &[u8]) -> Result<Vec<u8>, Rejection>;
+
+    /// Compiles what was prepared, which is expensive.
+    fn compile(&self, prepared: &[u8]) -> Result<Self::Artifact, Rejection>;
 
     /// Connects an artifact to the host, which is cheap. It was compiled from `code_bytes` bytes.
     fn link(&self, artifact: &Self::Artifact, code_bytes: usize) -> Result<Self::Linked, Status>;
@@ -221,11 +234,18 @@ impl<T: Clone> Cache<T> {
     ) -> Result<Result<T, Status>, Fault> {
         code.check()?;
         let (hash, code) = (code.hash(), code.bytes());
-        self.resources.counters.compiled();
-        let artifact = match compiler.compile(code) {
+        let counters = &self.resources.counters;
+        let prepared = match compiler.prepare(code) {
+            Ok(prepared) => prepared,
+            Err(rejection) => {
+                counters.rejected();
+                return rejection.into_verdict().map(Err);
+            }
+        };
+        counters.compiled();
+        let artifact = match compiler.compile(&prepared) {
             Ok(artifact) => artifact,
-            Err(Rejection::Verdict(status)) => return Ok(Err(status)),
-            Err(Rejection::Fault(fault)) => return Err(fault),
+            Err(rejection) => return rejection.into_verdict().map(Err),
         };
         let linked = compiler.link(&artifact, code.len());
         tracing::debug!(%hash, bytes = code.len(), "compiled");

@@ -2,7 +2,12 @@
 
 use near_parameters::vm::VMKind;
 use near_vm_runner::prepare::prepare_contract;
-use outlayer_guest::{Fault, outlayer::module, prepare, preview1, verdict::invalid_module};
+use outlayer_guest::{
+    Fault,
+    outlayer::module,
+    prepare, preview1,
+    verdict::{invalid_module, no_memory},
+};
 use outlayer_protocol::Status;
 use wasmparser::{ExternalKind, Parser, Payload, WasmFeatures};
 
@@ -70,7 +75,7 @@ fn memory(code: &[u8]) -> Result<(u32, u32), Status> {
         // The memory is imported. The host has none, so the imports will be rejected.
         (Some(ExternalKind::Memory), None) => Ok((0, 0)),
         (Some(_), _) => Err(invalid_module("the export memory must be a memory")),
-        (None, _) => Err(invalid_module("there is no export memory")),
+        (None, _) => Err(no_memory()),
     }
 }
 

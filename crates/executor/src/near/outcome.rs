@@ -112,12 +112,22 @@ fn aborted(
             })
         }
         FunctionCallError::LinkError { msg } if is_import_error(msg) => invalid_module(msg),
+        FunctionCallError::CompilationError(CompilationError::WasmtimeCompileError { msg }) => {
+            invalid_module(format!("NEAR's runtime cannot compile the contract: {msg}"))
+        }
+        // With each instance, near-vm-runner keeps at most a MiB beside memory and table.
+        FunctionCallError::LoadingError { msg } if msg.starts_with(TOO_LARGE) => {
+            invalid_module("an instance of the contract is larger than NEAR's runtime takes")
+        }
         // The host lacked something. That says nothing about the guest.
         FunctionCallError::LinkError { .. }
         | FunctionCallError::LoadingError { .. }
         | FunctionCallError::CompilationError(_) => return Err(Fault::engine(error.to_string())),
     })
 }
+
+/// How near-vm-runner's wasmtime begins to say that the instances of a module are too large for it.
+const TOO_LARGE: &str = "module instance size does not fit";
 
 /// Whether an import of the guest is wrong. Other link errors are the host's: no slot, no memory.
 fn is_import_error(message: &str) -> bool {

@@ -10,12 +10,13 @@ mod component;
 mod detect;
 pub mod encode;
 mod features;
+pub mod outline;
 pub mod shape;
 pub mod stack;
 
 use outlayer_protocol::{GuestKind, Limit, Status};
 
-pub use component::{component, nesting};
+pub use component::{MAX_TABLES, component, nesting};
 pub use detect::detect;
 pub use features::{COMPONENT_FEATURES, FEATURES};
 

@@ -6,8 +6,8 @@
 
 use outlayer_protocol::{Limit, Status};
 use wasmparser::{
-    BinaryReaderError, BrTable, ElementItems, ElementSectionReader, FunctionBody, Operator, Parser,
-    Payload,
+    BinaryReaderError, BrTable, ConstExpr, DataKind, ElementItems, ElementKind,
+    ElementSectionReader, FunctionBody, Operator, Parser, Payload, TableInit,
 };
 
 use super::arity::Signatures;
@@ -36,6 +36,10 @@ const LOOP_WEIGHT: u64 = 100;
 pub const MAX_BRANCH_TARGETS: u32 = 10_000;
 /// The element segments of a module have at most this many elements in all.
 pub const MAX_SEGMENT_ELEMENTS: u64 = 100_000;
+/// A constant expression (the first value of a global or table, where a segment lies, an element)
+/// has at most this many operators. Whoever evaluates it does so for each instance, and nobody
+/// meters that. Tools write one to three.
+pub const MAX_CONSTANT_OPERATORS: u64 = 1_000;
 /// A module has at most this many globals, and as many types, data segments, element segments,
 /// imports and exports.
 pub const MAX_ITEMS: u32 = 100_000;
@@ -51,7 +55,7 @@ pub const SPARE_VALUES: u64 = 10_000;
 /// not parse.
 pub fn check(code: &[u8]) -> Result<(), Status> {
     let mut totals = Totals::default();
-    totals.add(code)
+    totals.add(code).map(|_| ())
 }
 
 /// What has been counted, in one module or in all of a component.
@@ -66,13 +70,15 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Adds one more module, and checks the totals.
-    pub(super) fn add(&mut self, code: &[u8]) -> Result<(), Status> {
+    /// Adds one more module, checks the totals, and says how many tables the module defines.
+    pub(super) fn add(&mut self, code: &[u8]) -> Result<u64, Status> {
+        let mut tables = 0;
         self.bytes += code.len() as u64;
         let (mut signatures, mut defined) = (Signatures::default(), 0);
         for payload in Parser::new(0).parse_all(code) {
             let payload = payload.map_err(malformed)?;
             signatures.read(&payload).map_err(malformed)?;
+            constants(&payload).map_err(malformed)??;
             let (what, count) = match payload {
                 Payload::CodeSectionStart { count, .. } => {
                     self.functions = self.functions.saturating_add(count);
@@ -110,6 +116,10 @@ impl Totals {
                     }
                     continue;
                 }
+                Payload::TableSection(reader) => {
+                    tables += u64::from(reader.count());
+                    ("tables", reader.count())
+                }
                 Payload::TypeSection(reader) => ("types", reader.count()),
                 Payload::ImportSection(reader) => ("imports", reader.count()),
                 Payload::GlobalSection(reader) => ("globals", reader.count()),
@@ -133,7 +143,7 @@ impl Totals {
                 )));
             }
         }
-        Ok(())
+        Ok(tables)
     }
 }
 
@@ -224,6 +234,64 @@ fn different(targets: &BrTable<'_>) -> Result<u64, Status> {
     Ok(depths.len() as u64)
 }
 
+/// Checks the constant expressions of a section.
+fn constants(payload: &Payload<'_>) -> Result<Result<(), Status>, BinaryReaderError> {
+    let mut longest = 0;
+    let mut look = |expression: &ConstExpr<'_>| {
+        let mut operators = 0;
+        for operator in expression.get_operators_reader() {
+            operator?;
+            operators += 1;
+        }
+        // The last is the end.
+        longest = longest.max(operators - 1);
+        Ok::<_, BinaryReaderError>(())
+    };
+    match payload {
+        Payload::TableSection(reader) => {
+            for table in reader.clone() {
+                if let TableInit::Expr(expression) = table?.init {
+                    look(&expression)?;
+                }
+            }
+        }
+        Payload::GlobalSection(reader) => {
+            for global in reader.clone() {
+                look(&global?.init_expr)?;
+            }
+        }
+        Payload::ElementSection(reader) => {
+            for segment in reader.clone() {
+                let segment = segment?;
+                if let ElementKind::Active { offset_expr, .. } = &segment.kind {
+                    look(offset_expr)?;
+                }
+                if let ElementItems::Expressions(_, items) = segment.items {
+                    for expression in items {
+                        look(&expression?)?;
+                    }
+                }
+            }
+        }
+        Payload::DataSection(reader) => {
+            for segment in reader.clone() {
+                if let DataKind::Active { offset_expr, .. } = &segment?.kind {
+                    look(offset_expr)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(if longest > MAX_CONSTANT_OPERATORS {
+        Err(invalid_module(format!(
+            "a constant expression of {longest} operators, at most {MAX_CONSTANT_OPERATORS} are \
+             allowed"
+        )))
+    } else {
+        Ok(())
+    })
+}
+
 /// The elements of a module's segments.
 fn elements(reader: ElementSectionReader<'_>) -> Result<u64, BinaryReaderError> {
     let mut elements = 0;
@@ -296,6 +364,23 @@ mod tests {
                 "$f ".repeat(100_001)
             );
             assert!(reason(&text).starts_with("100001 elements of segments"), "{segment}");
+        }
+    }
+
+    #[test]
+    fn long_constant_expressions_are_rejected_wherever_they_stand() {
+        let sum = |operators: usize| {
+            format!("(i32.const 0) {}", "(i32.const 1) i32.add ".repeat(operators / 2))
+        };
+        for (before, after) in [
+            ("(global i32 ", ")"),
+            ("(memory 1) (data (offset ", r#") "x")"#),
+            ("(table 1 funcref) (elem (offset ", ") funcref)"),
+            ("(table 1 funcref) (elem (i32.const 0) funcref (item (ref.null func) drop ", "))"),
+        ] {
+            let module = |operators| format!("(module {before}{}{after})", sum(operators));
+            assert_eq!(check(&wat::parse_str(module(900)).unwrap()), Ok(()), "{before}");
+            assert!(reason(&module(1_002)).starts_with("a constant expression of 100"), "{before}");
         }
     }
 

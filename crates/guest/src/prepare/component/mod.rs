@@ -43,19 +43,23 @@ const MAX_MODULES: u32 = 100;
 /// instantiate only components that it defines itself.
 const MAX_INSTANTIATIONS: u64 = 150;
 
-const HEADER_BYTES: usize = 8;
+/// All instances of modules that a component makes have at most this many tables together, each one
+/// more for stack metering included. A host that sets places aside for guests has room for them.
+pub const MAX_TABLES: u32 = 128;
 
-mod section {
-    pub(super) const CUSTOM: u8 = 0;
-    pub(super) const CORE_MODULE: u8 = 1;
-    pub(super) const CORE_INSTANCE: u8 = 2;
-    pub(super) const COMPONENT: u8 = 4;
-    pub(super) const INSTANCE: u8 = 5;
-    pub(super) const ALIAS: u8 = 6;
-    pub(super) const TYPE: u8 = 7;
-    pub(super) const CANONICAL: u8 = 8;
-    pub(super) const IMPORT: u8 = 10;
-    pub(super) const EXPORT: u8 = 11;
+pub(super) const HEADER_BYTES: usize = 8;
+
+pub(super) mod section {
+    pub(in crate::prepare) const CUSTOM: u8 = 0;
+    pub(in crate::prepare) const CORE_MODULE: u8 = 1;
+    pub(in crate::prepare) const CORE_INSTANCE: u8 = 2;
+    pub(in crate::prepare) const COMPONENT: u8 = 4;
+    pub(in crate::prepare) const INSTANCE: u8 = 5;
+    pub(in crate::prepare) const ALIAS: u8 = 6;
+    pub(in crate::prepare) const TYPE: u8 = 7;
+    pub(in crate::prepare) const CANONICAL: u8 = 8;
+    pub(in crate::prepare) const IMPORT: u8 = 10;
+    pub(in crate::prepare) const EXPORT: u8 = 11;
 }
 
 /// Validates a component, checks the shape of all its modules together, and adds stack metering to
@@ -81,15 +85,22 @@ struct Made {
     instances: u64,
     /// Those of them that are instances of modules.
     modules: u64,
+    /// The tables that these define, those for stack metering included.
+    tables: u64,
 }
 
 impl Made {
-    const NONE: Self = Self { instances: 0, modules: 0 };
-    const MODULE: Self = Self { instances: 1, modules: 1 };
+    const NONE: Self = Self { instances: 0, modules: 0, tables: 0 };
     /// An instance of a component that makes nothing.
-    const EMPTY: Self = Self { instances: 1, modules: 0 };
+    const EMPTY: Self = Self { instances: 1, modules: 0, tables: 0 };
+
+    /// An instance of a module that defines this many tables.
+    fn module(tables: u64) -> Self {
+        Self { instances: 1, modules: 1, tables: tables.saturating_add(1) }
+    }
 
     fn add(&mut self, more: Self) {
+        self.tables = self.tables.saturating_add(more.tables);
         self.instances = self.instances.saturating_add(more.instances);
         self.modules = self.modules.saturating_add(more.modules);
     }
@@ -101,7 +112,18 @@ struct Walk {
     sections: u32,
     items: u64,
     modules: u32,
+    /// The most tables that a module has.
+    most_tables: u64,
     totals: Totals,
+}
+
+/// What a component has defined so far.
+#[derive(Default)]
+struct Defined {
+    /// What an instance of each component makes.
+    components: Vec<Made>,
+    /// How many tables each module has, by its index.
+    modules: Vec<u64>,
 }
 
 impl Walk {
@@ -111,7 +133,7 @@ impl Walk {
                 "components within components, at most {MAX_DEPTH} deep are allowed"
             )));
         }
-        let (mut defined, mut made) = (Vec::new(), Made::EMPTY);
+        let (mut defined, mut made) = (Defined::default(), Made::EMPTY);
         for section in sections(code) {
             let (id, content) = section?;
             self.sections += 1;
@@ -129,9 +151,11 @@ impl Walk {
                             "a component has more than the {MAX_MODULES} modules allowed"
                         )));
                     }
-                    self.totals.add(content)?;
+                    let tables = self.totals.add(content)?;
+                    self.most_tables = self.most_tables.max(tables);
+                    defined.modules.push(tables);
                 }
-                section::COMPONENT => defined.push(self.check(content, depth + 1)?),
+                section::COMPONENT => defined.components.push(self.check(content, depth + 1)?),
                 _ => {
                     let items = encode::split_count_checked(content).map_or(0, |(count, _)| count);
                     self.items += items as u64;
@@ -140,12 +164,20 @@ impl Walk {
                             "a component has more than the {MAX_ITEMS} items allowed"
                         )));
                     }
-                    made.add(instances(id, content, &defined).map_err(malformed)??);
+                    let more = instances(id, content, &mut defined, self.most_tables);
+                    made.add(more.map_err(malformed)??);
                 }
             }
             if made.instances > MAX_INSTANTIATIONS {
                 return Err(invalid_module(format!(
                     "a component makes more than the {MAX_INSTANTIATIONS} instances allowed"
+                )));
+            }
+            if made.tables > MAX_TABLES.into() {
+                return Err(invalid_module(format!(
+                    "a component's instances have {} tables, one more in each for its stack \
+                     included; at most {MAX_TABLES} are allowed",
+                    made.tables
                 )));
             }
         }
@@ -157,35 +189,46 @@ fn malformed(error: BinaryReaderError) -> Status {
     invalid_module(error.message())
 }
 
-/// What the instantiations of a section make, given what an instance of each component `defined` so
-/// far makes. A section that brings components from elsewhere is rejected.
+/// What the instantiations of a section make, given what is `defined` so far. A section that brings
+/// components from elsewhere is rejected. A module from elsewhere counts with `most_tables`, as
+/// many as any has.
 fn instances(
     id: u8,
     content: &[u8],
-    defined: &[Made],
+    defined: &mut Defined,
+    most_tables: u64,
 ) -> Result<Result<Made, Status>, BinaryReaderError> {
     let reader = BinaryReader::new(content, 0);
     let (mut made, mut foreign) = (Made::NONE, false);
     match id {
         section::CORE_INSTANCE => {
             for instance in InstanceSectionReader::new(reader)? {
-                if let Instance::Instantiate { .. } = instance? {
-                    made.add(Made::MODULE);
+                if let Instance::Instantiate { module_index, .. } = instance? {
+                    let tables = defined.modules.get(module_index as usize).copied();
+                    made.add(Made::module(tables.unwrap_or(most_tables)));
                 }
             }
         }
         section::INSTANCE => {
             for instance in ComponentInstanceSectionReader::new(reader)? {
                 if let ComponentInstance::Instantiate { component_index, .. } = instance? {
-                    let component = defined.get(component_index as usize);
+                    let component = defined.components.get(component_index as usize);
                     made.add(component.copied().unwrap_or(Made::EMPTY));
                 }
             }
         }
         section::ALIAS => {
             for alias in ComponentAliasSectionReader::new(reader)? {
+                let alias = alias?;
+                if matches!(
+                    alias,
+                    ComponentAlias::InstanceExport { kind: ComponentExternalKind::Module, .. }
+                        | ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, .. }
+                ) {
+                    defined.modules.push(most_tables);
+                }
                 foreign |= matches!(
-                    alias?,
+                    alias,
                     ComponentAlias::InstanceExport { kind: ComponentExternalKind::Component, .. }
                         | ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, .. }
                 );
@@ -193,12 +236,20 @@ fn instances(
         }
         section::IMPORT => {
             for import in ComponentImportSectionReader::new(reader)? {
-                foreign |= matches!(import?.ty, ComponentTypeRef::Component(_));
+                let ty = import?.ty;
+                if matches!(ty, ComponentTypeRef::Module(_)) {
+                    defined.modules.push(most_tables);
+                }
+                foreign |= matches!(ty, ComponentTypeRef::Component(_));
             }
         }
         section::EXPORT => {
             for export in ComponentExportSectionReader::new(reader)? {
-                foreign |= export?.kind == ComponentExternalKind::Component;
+                let kind = export?.kind;
+                if kind == ComponentExternalKind::Module {
+                    defined.modules.push(most_tables);
+                }
+                foreign |= kind == ComponentExternalKind::Component;
             }
         }
         _ => {}
@@ -246,7 +297,7 @@ fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Sta
 }
 
 /// The sections of a component, each with its number.
-fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
+pub(super) fn sections(code: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Status>> {
     let mut rest = code.get(HEADER_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || next_section(&mut rest))
 }
@@ -319,6 +370,29 @@ mod tests {
         let rejected = invalid_module("a component has more than the 100 modules allowed");
         assert_eq!(modules(101), Err(rejected.clone()));
         assert_eq!(component(&wat::parse_str(nested).unwrap()), Err(rejected));
+    }
+
+    #[test]
+    fn tables_are_counted_in_every_instance_wherever_the_module_comes_from() {
+        let checked = |text: &str| component(&wat::parse_str(text).unwrap()).map(|_| ());
+        let rejected = |tables: u32| {
+            Err(invalid_module(format!(
+                "a component's instances have {tables} tables, one more in each for its stack \
+                 included; at most 128 are allowed"
+            )))
+        };
+        let module = format!("(core module $m {})", "(table 0 funcref)".repeat(63));
+        let make = "(core instance (instantiate $m))";
+        assert_eq!(checked(&format!("(component {module} {})", make.repeat(2))), Ok(()));
+        assert_eq!(checked(&format!("(component {module} {})", make.repeat(3))), rejected(192));
+        // An alias of a module outside, in the first and in the second of two components.
+        let inner = format!("(component $c (alias outer $o $m (core module $m)) {make})");
+        let nested = |count: usize| {
+            let instances = "(instance (instantiate $c))".repeat(count);
+            checked(&format!("(component $o {module} {inner} {instances})"))
+        };
+        assert_eq!(nested(2), Ok(()));
+        assert_eq!(nested(3), rejected(192));
     }
 
     #[test]
