@@ -5,6 +5,9 @@
 //! they execute ([`operators`]). [`Calibration`] measures, [`ratios`] compares, and [`report`]
 //! makes the table, its summary and the plot. The command `outlayer-calibrate` does all of it;
 //! `results/` holds what it wrote.
+//!
+//! [`time`] asks another question, how long a unit of fuel takes at most; the command is
+//! `outlayer-time-per-unit`.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -15,6 +18,7 @@ pub mod operators;
 mod plot;
 pub mod ratios;
 pub mod report;
+pub mod time;
 
 pub use error::CalibrationError;
 pub use measure::{Calibration, DEFAULT_RUNS, Measurement};

@@ -117,19 +117,7 @@ impl Calibration {
     fn here(&self, kernel: &Kernel, compute: Compute) -> Result<u64, CalibrationError> {
         let limits =
             ResourceLimits { compute, memory_bytes: MEMORY_BYTES, ..ResourceLimits::default() };
-        let account =
-            |name: &str| name.parse().map_err(|error| CalibrationError::kernel(kernel.name, error));
-        let context = ExecutionContext {
-            request_id: 0,
-            contract_id: account("outlayer.near")?,
-            block_height: 0,
-            block_timestamp: 0,
-            epoch_height: 0,
-            random_seed: random_seed(0, Hash32::default().as_bytes()),
-            signer_id: account("alice.near")?,
-            predecessor_id: account("alice.near")?,
-            attached_deposit: NearToken::from_near(0),
-        };
+        let context = context(kernel.name)?;
         let job = Job {
             code: Code::of(&kernel.wasm),
             kind: None,
@@ -151,6 +139,23 @@ impl Calibration {
             }
         }
     }
+}
+
+/// The context of a measured execution; `kernel` names it in an error.
+pub(crate) fn context(kernel: &str) -> Result<ExecutionContext, CalibrationError> {
+    let account =
+        |name: &str| name.parse().map_err(|error| CalibrationError::kernel(kernel, error));
+    Ok(ExecutionContext {
+        request_id: 0,
+        contract_id: account("outlayer.near")?,
+        block_height: 0,
+        block_timestamp: 0,
+        epoch_height: 0,
+        random_seed: random_seed(0, Hash32::default().as_bytes()),
+        signer_id: account("alice.near")?,
+        predecessor_id: account("alice.near")?,
+        attached_deposit: NearToken::from_near(0),
+    })
 }
 
 /// Calls `run` once untimed, then `runs` times. Returns the amount that it counts, which must be

@@ -30,6 +30,7 @@ pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) ->
 
 fn spend_fuel(mut store: StoreContextMut<'_, State>, units: u64) -> Result<(), Stop> {
     let left = store.get_fuel().map_err(Fault::engine)?;
+    let units = units.saturating_add(std::mem::take(&mut store.data_mut().owed));
     // The store has one unit more than the limit, see `meter`: a guest may use the limit, and no
     // more.
     if units >= left {

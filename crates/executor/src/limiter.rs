@@ -1,8 +1,20 @@
 //! wasmtime asks before a memory or table grows; the host's bounds answer.
 
+use outlayer_guest::{Stop, fuel};
 use wasmtime::{Error, ResourceLimiter, Result};
 
 use crate::state::State;
+
+/// How many bytes a page of a memory has.
+const PAGE_BYTES: usize = 64 << 10;
+
+impl State {
+    /// Notes that a running guest is ended by a limit on its growth.
+    fn noting_refusal(&mut self, answer: std::result::Result<bool, Stop>) -> Result<bool> {
+        self.cut_short |= self.started && matches!(answer, Err(Stop::Limit { .. }));
+        Ok(answer?)
+    }
+}
 
 impl ResourceLimiter for State {
     fn memory_growing(
@@ -11,7 +23,14 @@ impl ResourceLimiter for State {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool> {
-        Ok(self.host.bounds.grow_memory(current, desired, maximum)?)
+        let answer = self.host.bounds.grow_memory(current, desired, maximum);
+        let grows = self.noting_refusal(answer)?;
+        // What a memory has from the beginning is not growth.
+        if grows && current > 0 {
+            let pages = (desired.saturating_sub(current) / PAGE_BYTES) as u64;
+            self.owed = self.owed.saturating_add(pages.saturating_mul(fuel::MEMORY_GROW_PAGE));
+        }
+        Ok(grows)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
@@ -24,7 +43,8 @@ impl ResourceLimiter for State {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool> {
-        Ok(self.host.bounds.grow_table(current, desired, maximum)?)
+        let answer = self.host.bounds.grow_table(current, desired, maximum);
+        self.noting_refusal(answer)
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use outlayer_guest::{Fault, Stop, fuel};
 use outlayer_protocol::{Compute, Status};
-use wasmtime::{Instance, Store};
+use wasmtime::{Error, Instance, Store, Trap};
 
 use crate::{
     charge::{gas_left, set_gas},
@@ -91,9 +91,13 @@ impl CoreMeter {
         match self {
             Self::Fuel { limit } => {
                 let left = store.get_fuel().map_err(Fault::engine)?;
-                let used = Self::supply(limit).saturating_sub(left).min(limit);
+                let state = store.data();
+                let counted = Self::supply(limit).saturating_sub(left).saturating_add(state.owed);
                 // A stretch of straight code is counted only after it has run.
-                Ok((Compute::Fuel(used), left == 0))
+                let exhausted = left == 0 || counted > limit;
+                let uncounted = if state.cut_short { fuel::ACCOUNTING_INTERVAL } else { 0 };
+                let used = counted.saturating_add(uncounted).min(limit);
+                Ok((Compute::Fuel(used), exhausted))
             }
             Self::Gas { limit, loading } => {
                 let used = match store.data().counter {
@@ -114,4 +118,20 @@ impl CoreMeter {
             Self::Gas { .. } => Status::OutOfGas,
         }
     }
+}
+
+/// Whether `error` ended a guest in the middle of compiled code. wasmtime keeps the fuel that a
+/// function uses in a register, and writes it down before calls, where a function returns or
+/// reaches an `unreachable`, and every [`fuel::ACCOUNTING_INTERVAL`] units.
+pub(crate) fn ends_uncounted(error: &Error) -> bool {
+    matches!(
+        error.downcast_ref::<Trap>(),
+        Some(
+            Trap::MemoryOutOfBounds
+                | Trap::TableOutOfBounds
+                | Trap::IntegerOverflow
+                | Trap::IntegerDivisionByZero
+                | Trap::BadConversionToInteger
+        )
+    )
 }

@@ -15,7 +15,7 @@ use wasmtime::{Engine, Extern, Instance, Store, Val};
 use crate::{
     backend::{CompiledComponent, CompiledModule},
     mailbox::Mailbox,
-    meter::CoreMeter,
+    meter::{self, CoreMeter},
     state::State,
     verdict,
 };
@@ -35,6 +35,7 @@ pub(crate) fn run_module(
         match drive(guest, mailbox, snapshot, deadline)? {
             Ok(()) => Ok(Status::Completed),
             Err(error) => {
+                store.data_mut().cut_short |= meter::ends_uncounted(&error);
                 verdict::of_error(error, || stack_overflowed(store, instance), meter.exhausted())
             }
         }
@@ -55,6 +56,7 @@ pub(crate) fn run_component(
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
+        store.data_mut().started = true;
         match drive(command(store, component), mailbox, snapshot, deadline)? {
             Ok(Ok(())) => Ok(Status::Completed),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }),
@@ -62,7 +64,10 @@ pub(crate) fn run_component(
                 which: Limit::Instances,
                 limit: job.limits.instances.into(),
             }),
-            Err(error) => verdict::of_error(error, || false, meter.exhausted()),
+            Err(error) => {
+                store.data_mut().cut_short |= meter::ends_uncounted(&error);
+                verdict::of_error(error, || false, meter.exhausted())
+            }
         }
     })
 }
@@ -101,6 +106,7 @@ async fn start(
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
     *found = Some(instance);
+    store.data_mut().started = true;
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
     meter.instantiated(store, instance)?;
     for export in module.start.into_iter().chain([module.entry]) {

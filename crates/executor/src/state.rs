@@ -19,6 +19,15 @@ pub(crate) struct State {
     pub(crate) mailbox: Arc<Mailbox>,
     /// The streams and pollables that a component holds.
     pub(crate) resources: ResourceTable,
+    /// Whether code of the guest may have run: a module is instantiated before any of its functions
+    /// is called, while the modules of a component start one after the other.
+    pub(crate) started: bool,
+    /// Fuel that pages have cost by which a memory grew, and that has not been taken from the store
+    /// yet. wasmtime does not let the store's fuel be touched where it asks for growth.
+    pub(crate) owed: u64,
+    /// Whether the execution was ended inside of compiled code, which then has not counted its last
+    /// fuel.
+    pub(crate) cut_short: bool,
 }
 
 /// What counts the guest's computation.
@@ -39,6 +48,15 @@ impl State {
     ) -> Result<Self, Fault> {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(MAX_RESOURCES);
-        Ok(Self { host: Host::new(job)?, memory: None, counter, mailbox, resources })
+        Ok(Self {
+            host: Host::new(job)?,
+            memory: None,
+            counter,
+            mailbox,
+            resources,
+            started: false,
+            owed: 0,
+            cut_short: false,
+        })
     }
 }

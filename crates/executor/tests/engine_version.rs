@@ -2,7 +2,7 @@
 //! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number, and so
 //! does a change to the versions of the crates behind it (`crates`).
 //!
-//! To write the file of a new number, raise `ENGINE_VERSION` in `src/version.rs`, then run
+//! To write the file of a new number, raise `ENGINE_VERSION` in `crates/guest/src/version.rs`, then run
 //!
 //! ```text
 //! UPDATE_SNAPSHOTS=1 cargo test --workspace --test engine_version
@@ -335,7 +335,7 @@ fn nothing_moves_without_a_new_engine_version() {
     assert!(
         moved.is_empty(),
         "engine version {} gives other results than it did: raise ENGINE_VERSION in \
-         crates/executor/src/version.rs and write the new number's record with UPDATE_SNAPSHOTS=1 \
+         crates/guest/src/version.rs and write the new number's record with UPDATE_SNAPSHOTS=1 \
          (or undo what changed them)\n{moved}",
         ENGINE_VERSION.0
     );

@@ -29,8 +29,17 @@ pub const STACK_METERING: u64 = 12;
 /// Operators that stack metering adds to a function that calls no other: the check alone.
 pub const STACK_METERING_LEAF: u64 = 4;
 
+/// Each `memory.grow`, whatever it answers: the engine is asked.
+pub const MEMORY_GROW: u8 = 100;
+/// Each page that a memory grows by. A growth that fails adds none. The page has to be made
+/// accessible, filled with zeros, and brought in when it is first used.
+pub const MEMORY_GROW_PAGE: u64 = 1_000;
+/// Each `table.grow`, in addition to one unit for each element that is asked for.
+pub const TABLE_GROW: u8 = 100;
+
 /// The fuel of a running guest is counted at least this often. A guest also gives way to the host
-/// this often, which then looks at its deadline.
+/// this often, which then looks at its deadline. An execution that ends between two counts is
+/// billed for a whole interval.
 pub const ACCOUNTING_INTERVAL: u64 = 10_000;
 
 /// What `work` costs.

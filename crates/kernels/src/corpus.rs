@@ -17,9 +17,15 @@ pub struct Kernel {
 #[error("kernel {name}: its text is not valid WebAssembly")]
 pub struct KernelError {
     /// The kernel's name.
-    name: &'static str,
+    name: String,
     /// Where in the text, and what was expected there.
     source: wat::Error,
+}
+
+impl KernelError {
+    pub(crate) fn new(name: impl Into<String>, source: wat::Error) -> Self {
+        Self { name: name.into(), source }
+    }
 }
 
 /// Names and texts of the kernels that are written in WebAssembly's text format.
@@ -66,7 +72,7 @@ const BINARIES: &[(&str, &[u8])] = binaries!["sha256", "sorting", "maps-and-stri
 pub fn corpus() -> Result<Vec<Kernel>, KernelError> {
     let texts = TEXTS.iter().map(|&(name, text)| match wat::parse_str(text) {
         Ok(wasm) => Ok(Kernel { name, wasm }),
-        Err(source) => Err(KernelError { name, source }),
+        Err(source) => Err(KernelError::new(name, source)),
     });
     let binaries = BINARIES.iter().map(|&(name, wasm)| Ok(Kernel { name, wasm: wasm.to_vec() }));
     texts.chain(binaries).collect()

@@ -1,6 +1,9 @@
 //! wasmtime's configuration.
 
-use outlayer_guest::prepare::{self, stack::NATIVE_STACK_BYTES};
+use outlayer_guest::{
+    fuel,
+    prepare::{self, stack::NATIVE_STACK_BYTES},
+};
 use outlayer_protocol::Meter;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
@@ -59,7 +62,9 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
     match meter {
         Meter::Fuel => {
             let mut cost = OperatorCost::new();
-            cost.variable.memory_grow_per_page = 1;
+            // The pages are charged where it is known how many there are, in `limiter`.
+            cost.MemoryGrow = fuel::MEMORY_GROW;
+            cost.TableGrow = fuel::TABLE_GROW;
             wasmtime
                 .consume_fuel(true)
                 .operator_cost(cost)
