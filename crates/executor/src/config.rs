@@ -8,9 +8,9 @@ pub struct ExecutorConfig {
     /// A guest that runs longer than this is given up without a verdict. It is a safety net: the
     /// meter's limit should always be reached first. A `near` guest has only its gas.
     pub deadline: Duration,
-    /// Compiled modules are kept in memory up to this many bytes of their source: as much for
-    /// components, and for core modules under each of the two meters. NEAR contracts are kept up to
-    /// as many bytes of their compiled form.
+    /// Compiled modules are kept in memory up to this many bytes of compiled code, which is about
+    /// five times as large as its source: as much for components, for core modules under each of the
+    /// two meters, and for NEAR contracts.
     pub cache_bytes: usize,
     /// The folder in which compiled modules are kept between runs; several processes may share it.
     /// It is made when it is missing, for this process's user alone. When others can write in it,
@@ -43,7 +43,7 @@ impl Default for ExecutorConfig {
         Self {
             // The yield's window on mainnet. What the contract accepts ends within 60% of it.
             deadline: Duration::from_secs(120),
-            cache_bytes: 64 << 20,
+            cache_bytes: 128 << 20,
             cache_dir: None,
             cache_dir_bytes: 1 << 30,
             scratch_dir: None,

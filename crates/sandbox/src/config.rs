@@ -80,7 +80,7 @@ impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             deadline_millis: 60_000,
-            cache_bytes: 64 << 20,
+            cache_bytes: 128 << 20,
             cache_dir: None,
             cache_dir_bytes: 1 << 30,
             optimize: true,

@@ -59,7 +59,7 @@ struct Recent(VecDeque<(Hash32, usize)>);
 
 impl Recent {
     const MOST: usize = 64;
-    const MOST_BYTES: usize = 32 << 20;
+    const MOST_BYTES: usize = 12 << 20;
 
     fn note(&mut self, code_hash: Hash32, bytes: usize) {
         self.0.retain(|(hash, _)| *hash != code_hash);

@@ -2,8 +2,9 @@
 //! for the next start ([`disk`]).
 //!
 //! Only the hash of the code leads to what was compiled from it. Whoever loads the code computes it,
-//! and it is computed again only before something is compiled and kept under it. A file in the folder is loaded only when its seal ([`seal`]) proves that a process with this folder's key
-//! wrote it under this name. The name ([`name`]) binds the code and everything that shapes what it
+//! and it is computed again only before something is compiled and kept under it. A file in the folder
+//! is loaded only when its seal ([`seal`]) proves that a process with this folder's key wrote it
+//! under this name. The name ([`name`]) binds the code and everything that shapes what it
 //! compiles to. Any other file is removed, and the code is compiled again. No failure here fails an
 //! execution: without the folder, modules are compiled.
 //!
@@ -19,6 +20,7 @@ mod touch;
 mod turns;
 
 use std::{
+    ops::Range,
     path::PathBuf,
     sync::{
         Arc,
@@ -88,7 +90,7 @@ pub(crate) struct CacheResources {
     /// The folder; `None` when nothing is kept between runs.
     pub(crate) disk: Option<Arc<Disk>>,
     pub(crate) counters: Arc<Counters>,
-    /// How much each cache keeps in memory, in bytes of source.
+    /// How much each cache keeps in memory, in bytes of compiled code.
     pub(crate) memory_bytes: usize,
     /// Where temporary folders are made; `None` is the system's choice.
     pub(crate) scratch_dir: Option<PathBuf>,
@@ -101,6 +103,15 @@ pub(crate) trait Artifact: Sized {
 
     /// The bytes from which it can be loaded.
     fn serialize(&self) -> wasmtime::Result<Vec<u8>>;
+
+    /// Where in memory its code and its tables lie.
+    fn image(&self) -> Range<*const u8>;
+
+    /// How much memory it takes, bytes.
+    fn bytes(&self) -> usize {
+        let Range { start, end } = self.image();
+        (end as usize).saturating_sub(start as usize)
+    }
 }
 
 impl Artifact for Module {
@@ -109,6 +120,10 @@ impl Artifact for Module {
     fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         Self::serialize(self)
     }
+
+    fn image(&self) -> Range<*const u8> {
+        self.image_range()
+    }
 }
 
 impl Artifact for Component {
@@ -116,6 +131,10 @@ impl Artifact for Component {
 
     fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         Self::serialize(self)
+    }
+
+    fn image(&self) -> Range<*const u8> {
+        self.image_range()
     }
 }
 
@@ -183,11 +202,14 @@ impl<T: Clone> Cache<T> {
         if let Some(known) = self.remembered(&hash) {
             return Ok(known?);
         }
-        let found = match self.load(compiler, &hash) {
-            Some(artifact) => compiler.link(&artifact, code.bytes().len()),
+        let linked = match self.load(compiler, &hash) {
+            Some(artifact) => link(compiler, &artifact, code),
             None => self.compile(compiler, code)?,
         };
-        let bytes = if found.is_ok() { code.bytes().len() } else { REJECTION_BYTES };
+        let (found, bytes) = match linked {
+            Ok((linked, bytes)) => (Ok(linked), bytes),
+            Err(status) => (Err(status), REJECTION_BYTES),
+        };
         self.memory.insert(hash, found.clone(), bytes);
         Ok(found?)
     }
@@ -231,11 +253,11 @@ impl<T: Clone> Cache<T> {
         &self,
         compiler: &C,
         code: Code<'_>,
-    ) -> Result<Result<T, Status>, Fault> {
+    ) -> Result<Linked<T>, Fault> {
         code.check()?;
-        let (hash, code) = (code.hash(), code.bytes());
+        let hash = code.hash();
         let counters = &self.resources.counters;
-        let prepared = match compiler.prepare(code) {
+        let prepared = match compiler.prepare(code.bytes()) {
             Ok(prepared) => prepared,
             Err(rejection) => {
                 counters.rejected();
@@ -247,8 +269,8 @@ impl<T: Clone> Cache<T> {
             Ok(artifact) => artifact,
             Err(rejection) => return rejection.into_verdict().map(Err),
         };
-        let linked = compiler.link(&artifact, code.len());
-        tracing::debug!(%hash, bytes = code.len(), "compiled");
+        let linked = link(compiler, &artifact, code);
+        tracing::debug!(%hash, bytes = code.bytes().len(), "compiled");
         if let (Ok(_), Some(disk)) = (&linked, &self.resources.disk) {
             match artifact.serialize() {
                 Ok(bytes) => disk.put(&self.names.of(&hash), &bytes),
@@ -261,6 +283,13 @@ impl<T: Clone> Cache<T> {
         }
         Ok(linked)
     }
+}
+
+/// What can be run and how much memory it takes, or why it cannot be.
+type Linked<T> = Result<(T, usize), Status>;
+
+fn link<C: Compiler>(compiler: &C, artifact: &C::Artifact, code: Code<'_>) -> Linked<C::Linked> {
+    Ok((compiler.link(artifact, code.bytes().len())?, artifact.bytes()))
 }
 
 /// Loads an artifact that an executor with this folder's key has written.
