@@ -10,7 +10,7 @@ use outlayer_protocol::{Compute, Limit, Status};
 const INTERVAL: u64 = fuel::ACCOUNTING_INTERVAL;
 /// The operators of one turn of the loop, and of what ends it. Whether an interval is over is only
 /// looked at where a loop turns.
-const STRETCH: u64 = 40;
+const STRETCH: u64 = 200;
 
 fn used(execution: &Execution) -> u64 {
     let Compute::Fuel(used) = execution.used else { panic!("{:?}", execution.used) };

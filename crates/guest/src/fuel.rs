@@ -33,7 +33,9 @@ pub const STACK_METERING_LEAF: u64 = 4;
 pub const MEMORY_GROW: u8 = 100;
 /// Each page that a memory grows by. A growth that fails adds none. The page has to be made
 /// accessible, filled with zeros, and brought in when it is first used.
-pub const MEMORY_GROW_PAGE: u64 = 1_000;
+pub const MEMORY_GROW_PAGE: u64 = 2_000;
+/// Each `ref.func`: the engine is asked.
+pub const REF_FUNC: u8 = 50;
 /// Each `table.grow`, in addition to one unit for each element that is asked for.
 pub const TABLE_GROW: u8 = 100;
 

@@ -65,6 +65,7 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
             // The pages are charged where it is known how many there are, in `limiter`.
             cost.MemoryGrow = fuel::MEMORY_GROW;
             cost.TableGrow = fuel::TABLE_GROW;
+            cost.RefFunc = fuel::REF_FUNC;
             wasmtime
                 .consume_fuel(true)
                 .operator_cost(cost)

@@ -1,0 +1,247 @@
+//! No guest takes many instructions for a unit of fuel, whatever it does.
+//!
+//! A clock would measure the machine and what else it does. This counts instructions instead: a
+//! child process executes each guest, and this process steps through it, one instruction at a time,
+//! from where the guest has done what it does once to where its fuel ends. The host's instructions
+//! count like the guest's, so a function of the engine that works without being paid for is found,
+//! whichever it is.
+//!
+//! What it does not see is how long an instruction takes. A division or a square root takes some
+//! tens of cycles, and a load that misses every cache takes a few hundred. Both are bounded for each
+//! operator, and so for each unit: `crates/calibrate/README.md` has the times. A string instruction
+//! counts as often as it repeats.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    env,
+    ffi::{c_int, c_long},
+    process::{Command, Stdio},
+    ptr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use common::{Run, executor};
+use outlayer_executor::{Job, Snapshot, SnapshotError};
+use outlayer_kernels::{
+    composition::{
+        Encoding::{Utf8, Utf16},
+        StringPassage,
+    },
+    worst::{Worst, worst},
+};
+
+/// The most instructions that a unit of fuel may take.
+const MOST: f64 = 40.0;
+
+/// Set in the child.
+const CHILD: &str = "OUTLAYER_STEPPED";
+/// How much fuel a guest has for what it does again and again.
+const MORE: u64 = 2_000;
+/// The same for a guest of several components.
+const COMPOSITION: u64 = 6_000;
+
+const TRACEME: c_int = 0;
+const CONTINUE: c_int = 7;
+const SINGLE_STEP: c_int = 9;
+const SIGTRAP: c_int = 5;
+const SIGUSR1: c_int = 10;
+/// Wait for threads too.
+const WALL: c_int = 0x4000_0000;
+
+unsafe extern "C" {
+    fn ptrace(request: c_int, ...) -> c_long;
+    fn raise(signal: c_int) -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn sched_getcpu() -> c_int;
+    fn sched_setaffinity(pid: c_int, size: usize, mask: *const u64) -> c_int;
+}
+
+fn guests() -> Vec<Worst> {
+    let mut guests = worst(1 << 20, 1_000).unwrap();
+    // The chases need more for their setup, and differ in what they miss.
+    guests.retain(|guest| {
+        !["a load", "string", "list", "handles"].iter().any(|name| guest.name.starts_with(name))
+    });
+    guests
+}
+
+/// Values between components. Stepping begins with the execution, which takes longer.
+fn compositions() -> Vec<(String, String)> {
+    let pairs = [(Utf8, Utf8), (Utf16, Utf8)];
+    let strings = pairs.map(|(from, to)| {
+        let passage = StringPassage { times: u32::MAX, ..StringPassage::new(from, to, 1_000) };
+        (format!("string {from} to {to}"), passage.text_format())
+    });
+    strings.into_iter().collect()
+}
+
+/// Begins the stepping when a key is read.
+struct Mark(bool);
+
+impl Snapshot for Mark {
+    fn read(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+        if !std::mem::replace(&mut self.0, true) && traced() {
+            mark();
+        }
+        Ok(None)
+    }
+}
+
+/// Executes a guest. Returns what it used, and whether it has read a key.
+fn run(code: &[u8], fuel: u64) -> (u64, bool) {
+    let run = Run::bytes(code.to_vec()).fuel(fuel).limits(|limits| limits.host_calls = u64::MAX);
+    let Run { code, kind, args, env, input, limits, context, .. } = &run;
+    let job = Job { code, kind: *kind, args, env, input, limits, context };
+    let mut snapshot = Mark(false);
+    let execution = executor().execute(&job, &mut snapshot).unwrap();
+    (execution.used.amount(), snapshot.0)
+}
+
+/// How much fuel a guest needs to get to the key that it reads.
+fn setup(code: &[u8]) -> u64 {
+    let (mut less, mut enough) = (0, 1 << 20);
+    assert!(run(code, enough).1);
+    while enough - less > 1 {
+        let fuel = (less + enough) / 2;
+        if run(code, fuel).1 { enough = fuel } else { less = fuel }
+    }
+    enough
+}
+
+static TRACED: AtomicBool = AtomicBool::new(false);
+
+fn traced() -> bool {
+    TRACED.load(Ordering::Relaxed)
+}
+
+fn mark() {
+    // SAFETY: the parent takes the signal away.
+    unsafe { raise(SIGUSR1) };
+}
+
+/// The child: has itself traced, and says where each execution begins and ends.
+#[test]
+fn child() {
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
+    let guests = guests();
+    let setups: Vec<u64> = guests.iter().map(|guest| setup(&guest.wasm)).collect();
+    let compositions: Vec<Vec<u8>> =
+        compositions().iter().map(|(_, text)| wat::parse_str(text).unwrap()).collect();
+    for code in &compositions {
+        run(code, 0);
+    }
+    // SAFETY: the request takes no other arguments; the parent waits for what follows.
+    let asked = unsafe { ptrace(TRACEME, 0, ptr::null_mut::<u8>(), ptr::null_mut::<u8>()) };
+    assert_eq!(asked, 0, "this process must be allowed to have itself traced (ptrace)");
+    TRACED.store(true, Ordering::Relaxed);
+    // What follows when the fuel ends at once is the same for all.
+    let first = guests.first().zip(setups.first()).map(|(guest, setup)| (guest, *setup));
+    let all = guests.iter().zip(setups.iter().map(|setup| setup + MORE));
+    for (guest, fuel) in first.into_iter().chain(all) {
+        run(&guest.wasm, fuel);
+        mark();
+    }
+    for code in &compositions {
+        for fuel in [COMPOSITION, COMPOSITION * 2] {
+            mark();
+            run(code, fuel);
+            mark();
+        }
+    }
+}
+
+/// Waits for the traced thread. Returns its number and the signal at which it has stopped, `None`
+/// when the child has ended.
+fn wait() -> Option<(c_int, c_int)> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let thread = unsafe { waitpid(-1, &raw mut status, WALL) };
+    assert!(thread > 0, "the child is gone");
+    (status & 0xff == 0x7f).then_some((thread, status >> 8 & 0xff))
+}
+
+fn resume(request: c_int, thread: c_int, signal: c_int) {
+    // SAFETY: the thread has stopped and is traced by this one.
+    let resumed = unsafe { ptrace(request, thread, ptr::null_mut::<u8>(), c_long::from(signal)) };
+    assert_eq!(resumed, 0, "ptrace({request})");
+}
+
+/// Lets the child run to its next mark. False when it has ended instead.
+fn to_mark(thread: &mut Option<c_int>) -> bool {
+    if let Some(thread) = *thread {
+        resume(CONTINUE, thread, 0);
+    }
+    loop {
+        match wait() {
+            None => return false,
+            Some((stopped, SIGUSR1)) => {
+                *thread = Some(stopped);
+                return true;
+            }
+            Some((stopped, signal)) => resume(CONTINUE, stopped, signal),
+        }
+    }
+}
+
+/// How many instructions the child executes from one mark to the next.
+fn steps(thread: c_int) -> u64 {
+    let (mut count, mut signal) = (0, 0);
+    loop {
+        resume(SINGLE_STEP, thread, signal);
+        match wait() {
+            Some((_, SIGTRAP)) => (count, signal) = (count + 1, 0),
+            Some((_, SIGUSR1)) => return count,
+            Some((_, other)) => signal = other,
+            None => panic!("the child has ended"),
+        }
+    }
+}
+
+#[test]
+fn no_unit_of_fuel_takes_many_instructions() {
+    if env::var_os(CHILD).is_some() {
+        return;
+    }
+    // On one processor, the two take turns without waking another one up. Failing costs only time.
+    // SAFETY: the mask outlives the call and is as long as it says.
+    unsafe {
+        let mask = 1u64 << (sched_getcpu() & 63);
+        sched_setaffinity(0, size_of::<u64>(), &raw const mask);
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child);
+    let (mut thread, mut counts) = (None, Vec::new());
+    while to_mark(&mut thread) {
+        counts.push(steps(thread.unwrap()));
+    }
+    let (guests, compositions) = (guests(), compositions());
+    let expected = 1 + guests.len() + 2 * compositions.len();
+    assert_eq!(counts.len(), expected, "the child has not come to its end");
+    let (ending, counts) = counts.split_first().unwrap();
+    let (of_guests, of_compositions) = counts.split_at(guests.len());
+    let guests = guests.iter().zip(of_guests).map(|(guest, count)| {
+        (guest.name.clone(), count.saturating_sub(*ending) as f64 / MORE as f64)
+    });
+    let compositions = compositions.into_iter().zip(of_compositions.chunks(2));
+    let compositions = compositions.map(|((name, _), counts)| {
+        (name, counts[1].saturating_sub(counts[0]) as f64 / COMPOSITION as f64)
+    });
+    let mut slow = Vec::new();
+    for (name, each) in guests.chain(compositions) {
+        println!("{each:8.2} {name}");
+        if each > MOST {
+            slow.push(format!("{each:.1} instructions a unit: {name}"));
+        }
+    }
+    assert!(slow.is_empty(), "more than {MOST}:\n{}", slow.join("\n"));
+}
