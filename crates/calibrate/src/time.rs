@@ -54,8 +54,8 @@ impl Stopwatch {
         Ok(Self { executor, timing })
     }
 
-    /// The time for a unit of this guest's fuel. The shorter of the two runs has `setup` units, with
-    /// which the guest has done what it does only once.
+    /// The time for a unit of this guest's fuel. The shorter of the two runs has `setup` units,
+    /// with which the guest has done what it does only once.
     ///
     /// # Errors
     /// [`CalibrationError::Engine`] when there is no verdict.

@@ -7,9 +7,9 @@
 //! whichever it is.
 //!
 //! What it does not see is how long an instruction takes. A division or a square root takes some
-//! tens of cycles, and a load that misses every cache takes a few hundred. Both are bounded for each
-//! operator, and so for each unit: `crates/calibrate/README.md` has the times. A string instruction
-//! counts as often as it repeats.
+//! tens of cycles, and a load that misses every cache takes a few hundred. Both are bounded for
+//! each operator, and so for each unit: `crates/calibrate/README.md` has the times. A string
+//! instruction counts as often as it repeats.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(clippy::unwrap_used)]
 

@@ -38,8 +38,8 @@ pub enum Text {
     Latin,
     /// The character `中`, which Latin-1 does not have.
     Wide,
-    /// As [`Text::Ascii`], with `中` at the end, where it surprises a transcoder that took the whole
-    /// for ASCII or Latin-1.
+    /// As [`Text::Ascii`], with `中` at the end, where it surprises a transcoder that took the
+    /// whole for ASCII or Latin-1.
     Late,
 }
 
@@ -273,7 +273,8 @@ fn passage(passage: &Passage<'_>) -> String {
                 r#"(core module $m {receiver} (func (export "pass") (param i32 i32)))
         (core instance $i (instantiate $m))
         (func (export "pass") (param "value" {ty}) (canon lift (core func $i "pass")
-            (memory (core memory $i "memory")) (realloc (core func $i "realloc")) string-encoding={to}))"#
+            (memory (core memory $i "memory")) (realloc (core func $i "realloc"))
+            string-encoding={to}))"#
             ),
             format!(
                 r#"(import "pass" (func $pass (param "value" {ty})))

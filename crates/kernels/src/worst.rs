@@ -295,7 +295,8 @@ fn bulk() -> Vec<Named> {
         module(
             "",
             "",
-            &"(table.set (local.get $x) (ref.func $id)) (drop (ref.is_null (table.get (i32.const 0))))"
+            &"(table.set (local.get $x) (ref.func $id))
+                (drop (ref.is_null (table.get (i32.const 0))))"
                 .repeat(8),
         ),
     ));
@@ -407,7 +408,8 @@ fn host() -> Vec<Named> {
         p1(
             "path_open",
             "i32 i32 i32 i32 i32 i64 i64 i32 i32",
-            "(i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)",
+            "(i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 0) \
+             (i64.const 0) (i32.const 0) (i32.const 0)",
         ),
         outlayer("context_read", "(param i32 i32) (result i32)", &c(&[16, 1_000]), true),
         outlayer("random_fill", "(param i32 i32)", &c(&[16, 1]), false),

@@ -63,8 +63,8 @@ pub(super) mod section {
 }
 
 /// Validates a component, checks the shape of all its modules together, and adds stack metering to
-/// each, and to those that other components may call the charge of [`adapters`]. The result is what
-/// gets compiled.
+/// each. Where components call each other, it also adds a charge for the bytes that they receive.
+/// The result is what gets compiled.
 ///
 /// # Errors
 /// The verdict on a component that is invalid or out of bounds.
