@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_executor::{EmptySnapshot, Executor, ExecutorConfig, Job};
+use outlayer_executor::{Code, EmptySnapshot, Executor, ExecutorConfig, Job};
 use outlayer_kernels::worst::Worst;
 use outlayer_protocol::{Compute, ResourceLimits, Status};
 
@@ -110,7 +110,7 @@ impl Stopwatch {
         };
         let context = context(&guest.name)?;
         let job = Job {
-            code: &guest.wasm,
+            code: Code::of(&guest.wasm),
             kind: None,
             args: &[],
             env: &[],

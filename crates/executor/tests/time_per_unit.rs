@@ -24,7 +24,7 @@ use std::{
 };
 
 use common::{Run, executor};
-use outlayer_executor::{Job, Snapshot, SnapshotError};
+use outlayer_executor::{Code, Job, Snapshot, SnapshotError};
 use outlayer_kernels::{
     composition::{
         Encoding::{Utf8, Utf16},
@@ -94,6 +94,7 @@ impl Snapshot for Mark {
 fn run(code: &[u8], fuel: u64) -> (u64, bool) {
     let run = Run::bytes(code.to_vec()).fuel(fuel).limits(|limits| limits.host_calls = u64::MAX);
     let Run { code, kind, args, env, input, limits, context, .. } = &run;
+    let code = Code::of(code);
     let job = Job { code, kind: *kind, args, env, input, limits, context };
     let mut snapshot = Mark(false);
     let execution = executor().execute(&job, &mut snapshot).unwrap();

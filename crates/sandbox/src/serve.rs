@@ -20,6 +20,9 @@ use crate::{
 
 /// How many bytes of code a child keeps.
 const KEPT_CODE_BYTES: usize = 64 << 20;
+/// The stack of the thread that executes. A NEAR contract is given 32 MiB, and this thread has them
+/// already.
+const STACK_BYTES: usize = 40 << 20;
 /// How often a child looks whether its parent still lives.
 const ORPHAN_CHECK: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,7 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn serve<E: Engine>(
+pub fn serve<E: Engine + 'static>(
     engine: impl FnOnce(EngineSettings, PathBuf) -> Result<E, String>,
 ) -> Result<(), ServeError> {
     let mut parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -81,25 +84,32 @@ pub fn serve<E: Engine>(
             confined,
         },
     )?;
+    let serving = thread::Builder::new().name("outlayer-guests".to_owned()).stack_size(STACK_BYTES);
+    let served = serving.spawn(move || requests(&engine, &mut parent))?.join();
+    Ok(served.map_err(|_| ServeError::Setup("the engine panicked".to_owned()))??)
+}
+
+/// Serves requests until there are no more.
+fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
     let mut codes = Codes::new(KEPT_CODE_BYTES);
     loop {
-        let request: Request = match receive(&mut parent, MAX_FROM_PARENT) {
+        let request: Request = match receive(parent, MAX_FROM_PARENT) {
             Ok(request) => request,
             // The parent has no more requests.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         let code = match codes.get(&request.code_hash) {
             Some(code) => code,
             None => {
-                send(&mut parent, &Answer::NeedsCode)?;
-                let code: Arc<[u8]> = receive_bytes(&mut parent, MAX_FROM_PARENT)?.into();
+                send(parent, &Answer::NeedsCode)?;
+                let code: Arc<[u8]> = receive_bytes(parent, MAX_FROM_PARENT)?.into();
                 codes.keep(request.code_hash, Arc::clone(&code));
                 code
             }
         };
-        let done = execute(&engine, &request, &code, &mut parent);
-        send(&mut parent, &Answer::Done(done.map(Into::into).map_err(Into::into)))?;
+        let done = execute(engine, &request, &code, parent);
+        send(parent, &Answer::Done(done.map(Into::into).map_err(Into::into)))?;
     }
 }
 
