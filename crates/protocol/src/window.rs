@@ -1,9 +1,10 @@
-//! How long an execution may take, and how long it can take at the most.
+//! How long an execution may take, and how long it is expected to take at the most.
 //!
 //! A request's yield times out after a fixed number of blocks, and an answer that comes later is
-//! worth nothing. So the contract refuses a request whose execution might not end in time: the time
-//! to download the code that it declares, to compile it, and to use up all of its compute, each at
-//! its worst on the reference machine, must fit into a share of the yield's window. What is left of
+//! worth nothing. So the contract refuses a request whose execution is not expected to end in time:
+//! the time to download the code that it declares, to compile it, and to use up all of its compute,
+//! each as slow as any useful program on the reference machine, must fit into a share of the yield's
+//! window. What is left of
 //! the window is for everything else: finding the request, reading storage, waiting for a place
 //! among other executions, agreeing, and submitting.
 //!
@@ -23,8 +24,8 @@ const KILOFUEL: u128 = 1_000;
 const GIGAGAS: u128 = 1_000_000_000;
 const WHOLE_BPS: u128 = 10_000;
 
-/// How long computation takes at the most, for executions that declare up to so much memory. A
-/// larger memory is slower at its worst, because fewer of its loads are answered by a cache.
+/// How long computation is expected to take at the most, for executions that declare up to so much
+/// memory. A larger memory is slower, because fewer of its loads are answered by a cache.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -65,9 +66,9 @@ impl Default for Window {
             block_nanos: 600_000_000,
             // 1 MB a second.
             download_nanos_per_byte: 1_000,
-            // Provisional: whole programs take up to 2,515 under the fuel meter and 6,452 under the
-            // gas meter. Code that is made to compile slowly takes several times as long, until the
-            // engine bounds that (`contract/README.md` has the measurements).
+            // Whole programs take up to 2,515 under the fuel meter and 6,452 under the gas meter.
+            // Code that is made to compile slowly takes up to twice as long on one core
+            // (`contract/README.md` has the measurements).
             compile_nanos_per_byte: 7_000,
             speeds: DEFAULT_SPEEDS,
         }
@@ -76,17 +77,22 @@ impl Default for Window {
 
 /// The speeds of a new deployment.
 ///
-/// They are provisional: the times of fuel are rounded up from single measurements (a chain of
-/// dependent loads, every one of which misses the caches, takes 126 ns a unit in 64 MiB), and the
-/// times of gas are derived from them, at 822,756 gas an operator (`wasm_regular_op_cost`). Both
-/// are to be replaced by measurements of an adversarial corpus.
+/// A row is a sixteenth of what the slowest guest known takes, a chain of loads that all miss the
+/// caches (`crates/calibrate/README.md` has the measurements), and at least 6 ns. Programs take a
+/// tenth of that and less. So an execution in which fewer than one operator in sixteen waits for
+/// memory ends in time. Rows of the slowest guest itself would leave 10^9 units in 16 MiB, and so
+/// refuse most programs for the sake of one that nobody needs; what that one costs is a worker's
+/// time until its deadline, and the requester's deposit for as long.
+///
+/// The times of gas are derived from those of fuel, at 822,756 gas an operator
+/// (`wasm_regular_op_cost`).
 const DEFAULT_SPEEDS: [Speed; SPEEDS] = [
-    Speed::of_nanos_per_fuel(1 << 20, 10),
-    Speed::of_nanos_per_fuel(4 << 20, 10),
-    Speed::of_nanos_per_fuel(16 << 20, 30),
-    Speed::of_nanos_per_fuel(64 << 20, 130),
-    Speed::of_nanos_per_fuel(256 << 20, 130),
-    Speed::of_nanos_per_fuel(1 << 30, 130),
+    Speed::of_nanos_per_fuel(1 << 20, 6),
+    Speed::of_nanos_per_fuel(4 << 20, 6),
+    Speed::of_nanos_per_fuel(16 << 20, 6),
+    Speed::of_nanos_per_fuel(64 << 20, 10),
+    Speed::of_nanos_per_fuel(256 << 20, 12),
+    Speed::of_nanos_per_fuel(1 << 30, 16),
 ];
 
 impl Speed {

@@ -79,7 +79,7 @@ impl EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            deadline_millis: 60_000,
+            deadline_millis: 120_000,
             cache_bytes: 128 << 20,
             cache_dir: None,
             cache_dir_bytes: 1 << 30,

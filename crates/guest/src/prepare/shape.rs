@@ -48,6 +48,13 @@ pub const MAX_ITEMS: u32 = 100_000;
 /// more. Code in which every function and block has at most one result does not come near.
 pub const SPARE_VALUES: u64 = 10_000;
 
+/// A module has at most one call for each so many bytes, and [`SPARE_CALLS`] more. Bulk operators on
+/// memories and tables, and their growth, count as calls: they are compiled to one, which takes a
+/// compiler as long as a hundred bytes of other code. Tools write a call for each 75 bytes or more.
+pub const BYTES_PER_CALL: u64 = 20;
+/// How many calls a module may have beyond those that its bytes allow.
+pub const SPARE_CALLS: u64 = 10_000;
+
 /// Checks the bounds of this module.
 ///
 /// # Errors
@@ -67,6 +74,7 @@ pub(super) struct Totals {
     functions: u32,
     bytes: u64,
     values: u64,
+    calls: u64,
 }
 
 impl Totals {
@@ -98,6 +106,14 @@ impl Totals {
                         return Err(invalid_module(format!(
                             "branchings squared and {LOOP_WEIGHT} times loops squared, summed over \
                              all functions, are more than the {MAX_MODULE_BRANCHING} allowed"
+                        )));
+                    }
+                    self.calls += function.calls;
+                    let most_calls = self.bytes / BYTES_PER_CALL + SPARE_CALLS;
+                    if self.calls > most_calls {
+                        return Err(invalid_module(format!(
+                            "more than the {most_calls} calls and bulk operators allowed: one for \
+                             each {BYTES_PER_CALL} bytes, and {SPARE_CALLS} more"
                         )));
                     }
                     self.values += signatures.moved(&body, defined).map_err(malformed)?;
@@ -158,6 +174,8 @@ struct Function {
     blocks: u64,
     loops: u64,
     branchings: u64,
+    /// What is compiled to a call.
+    calls: u64,
 }
 
 impl Function {
@@ -168,7 +186,7 @@ impl Function {
                 "a function of {bytes} bytes, at most {MAX_BODY_BYTES} are allowed"
             )));
         }
-        let mut function = Self { locals: 0, blocks: 1, loops: 0, branchings: 0 };
+        let mut function = Self { locals: 0, blocks: 1, loops: 0, branchings: 0, calls: 0 };
         for group in body.get_locals_reader().map_err(malformed)? {
             function.locals += u64::from(group.map_err(malformed)?.0);
         }
@@ -180,6 +198,19 @@ impl Function {
                 }
                 Operator::Block { .. } | Operator::If { .. } => function.blocks += 1,
                 Operator::Br { .. } | Operator::BrIf { .. } => function.branchings += 1,
+                Operator::Call { .. }
+                | Operator::CallIndirect { .. }
+                | Operator::MemoryGrow { .. }
+                | Operator::MemoryCopy { .. }
+                | Operator::MemoryFill { .. }
+                | Operator::MemoryInit { .. }
+                | Operator::DataDrop { .. }
+                | Operator::TableGrow { .. }
+                | Operator::TableCopy { .. }
+                | Operator::TableFill { .. }
+                | Operator::TableInit { .. }
+                | Operator::ElemDrop { .. }
+                | Operator::RefFunc { .. } => function.calls += 1,
                 Operator::BrTable { targets } => function.branchings += different(&targets)?,
                 _ => {}
             }
@@ -354,6 +385,30 @@ mod tests {
         }
         let wide = format!("(br_table {} 0 (i32.const 0))", "0 ".repeat(10_001));
         assert!(reason(&module(&wide, 1)).starts_with("a br_table with 10001 targets"));
+    }
+
+    #[test]
+    fn many_calls_for_so_many_bytes_are_rejected() {
+        for call in [
+            "(call $f)",
+            "(call_indirect (i32.const 0))",
+            "(drop (memory.grow (i32.const 0)))",
+            "(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))",
+            "(table.copy (i32.const 0) (i32.const 0) (i32.const 0))",
+            "(drop (ref.func $f))",
+        ] {
+            let module = |count: usize, others: usize| {
+                format!(
+                    "(module (memory 1) (table 1 funcref) (func $f) (elem declare func $f)
+                    (func {}) (func {}))",
+                    call.repeat(count),
+                    "(drop (i64.const -1))".repeat(others)
+                )
+            };
+            assert_eq!(check(&wat::parse_str(module(10_000, 0)).unwrap()), Ok(()), "{call}");
+            assert!(reason(&module(30_000, 0)).contains("calls and bulk operators"), "{call}");
+            assert_eq!(check(&wat::parse_str(module(30_000, 130_000)).unwrap()), Ok(()), "{call}");
+        }
     }
 
     #[test]
