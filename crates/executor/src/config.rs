@@ -9,8 +9,8 @@ pub struct ExecutorConfig {
     /// meter's limit should always be reached first. A `near` guest has only its gas.
     pub deadline: Duration,
     /// Compiled modules are kept in memory up to this many bytes of compiled code, which is about
-    /// five times as large as its source: as much for components, for core modules under each of the
-    /// two meters, and for NEAR contracts.
+    /// five times as large as its source: as much for components, for core modules under each of
+    /// the two meters, and for NEAR contracts.
     pub cache_bytes: usize,
     /// The folder in which compiled modules are kept between runs; several processes may share it.
     /// It is made when it is missing, for this process's user alone. When others can write in it,

@@ -36,12 +36,12 @@
 //! Fuel is wasmtime's. One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`,
 //! `else`, `end`, `unreachable` and `return` are free, entering a function costs one). Bulk
 //! operators cost one more for each byte or element, and `ref.func` costs [`fuel::REF_FUNC`].
-//! Growing costs [`fuel::MEMORY_GROW`] and
-//! [`fuel::TABLE_GROW`], and [`fuel::MEMORY_GROW_PAGE`] for each page that a memory really gets: a
-//! growth that fails costs a constant. Stack metering adds to each call what [`fuel`] says, and
-//! host functions charge by the constants of [`fuel`]. What one component passes to another is charged
-//! where the receiver is asked for room, by [`fuel::REALLOC_BYTE`] for each byte: the engine's own
-//! functions, which check, copy and transcode strings, count nothing.
+//! Growing costs [`fuel::MEMORY_GROW`] and [`fuel::TABLE_GROW`], and [`fuel::MEMORY_GROW_PAGE`] for
+//! each page that a memory really gets: a growth that fails costs a constant. Stack metering adds
+//! to each call what [`fuel`] says, and host functions charge by the constants of [`fuel`]. What
+//! one component passes to another is charged where the receiver is asked for room, by
+//! [`fuel::REALLOC_BYTE`] for each byte: the engine's own functions, which check, copy and
+//! transcode strings, count nothing.
 //!
 //! An execution that would need more than its limit is `OutOfFuel` and has used exactly the limit.
 //!

@@ -1,8 +1,9 @@
 //! What [`ENGINE_VERSION`] stands for: a corpus of executions, and what came of each of them under
-//! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number, and so
-//! does a change to the versions of the crates behind it (`crates`).
+//! this number, recorded in `engine_version/N.txt`. A change to any of it needs a new number, and
+//! so does a change to the versions of the crates behind it (`crates`).
 //!
-//! To write the file of a new number, raise `ENGINE_VERSION` in `crates/guest/src/version.rs`, then run
+//! To write the file of a new number, raise `ENGINE_VERSION` in `crates/guest/src/version.rs`, then
+//! run
 //!
 //! ```text
 //! UPDATE_SNAPSHOTS=1 cargo test --workspace --test engine_version

@@ -379,8 +379,8 @@ fn the_declared_bytes_bound_every_kind_of_guest_under_either_meter() {
 
 const NO_START: &str = "there is no export _start: a guest exports a function _start, without \
     parameters and results, and its memory as memory";
-const NO_RUN: &str = "there is no export wasi:cli/run@0.2: a guest exports this interface, with its \
-    function run: func() -> result";
+const NO_RUN: &str = "there is no export wasi:cli/run@0.2: a guest exports this interface, with \
+    its function run: func() -> result";
 
 #[test]
 fn modules_that_cannot_be_run_say_why() {

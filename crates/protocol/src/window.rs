@@ -3,10 +3,9 @@
 //! A request's yield times out after a fixed number of blocks, and an answer that comes later is
 //! worth nothing. So the contract refuses a request whose execution is not expected to end in time:
 //! the time to download the code that it declares, to compile it, and to use up all of its compute,
-//! each as slow as any useful program on the reference machine, must fit into a share of the yield's
-//! window. What is left of
-//! the window is for everything else: finding the request, reading storage, waiting for a place
-//! among other executions, agreeing, and submitting.
+//! each as slow as any useful program on the reference machine, must fit into a share of the
+//! yield's window. What is left of the window is for everything else: finding the request, reading
+//! storage, waiting for a place among other executions, agreeing, and submitting.
 //!
 //! Times only decide which requests are taken. They never end an execution and are never billed.
 

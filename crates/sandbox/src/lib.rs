@@ -14,23 +14,7 @@
 //!   `confine` is what the child gives up before it reads anything that a guest wrote.
 //! * `wire` is what the two say to each other, over one socket.
 //!
-//! # What a child may do
-//!
-//! | | how it is kept | where |
-//! |---|---|---|
-//! | no environment, no file descriptor but its socket and its standard error | it is started so | everywhere |
-//! | no core dump, few file descriptors, bounded files | resource limits | everywhere |
-//! | memory of the request that it serves | resource limit on its data, set before each request | Linux |
-//! | no file outside of its two folders (scratch, compiled code) | Landlock, and no system call that opens a file where the kernel has no Landlock | Linux |
-//! | no socket, no other program, no other process, no tracing, no new privilege | seccomp: a list of what is allowed, everything else fails with `EPERM` | Linux on x86-64, AArch64, RISC-V |
-//!
-//! The list of system calls is in `confine/syscalls.rs`. `tests/confined.rs` tries each forbidden
-//! thing from inside. On a system without these, a child is a process of its own and nothing more;
-//! [`Sandbox::start`] says so in a warning.
-//!
-//! Children of one sandbox share the folder of compiled code. A guest that takes over its child
-//! could write there what other children load, and so make this worker lie; it could not sign or
-//! send anything.
+//! What a child may do, how that is kept, and what it does not protect against is in `SECURITY.md`.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -1,10 +1,10 @@
 //! Compiled modules are kept on two levels: in memory, ready to run ([`memory`]), and in a folder,
 //! for the next start ([`disk`]).
 //!
-//! Only the hash of the code leads to what was compiled from it. Whoever loads the code computes it,
-//! and it is computed again only before something is compiled and kept under it. A file in the folder
-//! is loaded only when its seal ([`seal`]) proves that a process with this folder's key wrote it
-//! under this name. The name ([`name`]) binds the code and everything that shapes what it
+//! Only the hash of the code leads to what was compiled from it. Whoever loads the code computes
+//! it, and it is computed again only before something is compiled and kept under it. A file in the
+//! folder is loaded only when its seal ([`seal`]) proves that a process with this folder's key
+//! wrote it under this name. The name ([`name`]) binds the code and everything that shapes what it
 //! compiles to. Any other file is removed, and the code is compiled again. No failure here fails an
 //! execution: without the folder, modules are compiled.
 //!

@@ -1,5 +1,5 @@
-//! The versions of the crates that a result depends on, as `Cargo.lock` has them, against the record
-//! of this engine version, `N.crates.txt`. It is written as the record of the corpus is.
+//! The versions of the crates that a result depends on, as `Cargo.lock` has them, against the
+//! record of this engine version, `N.crates.txt`. It is written as the record of the corpus is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,8 +1,8 @@
-//! What a guest has to do with its host, and nothing else: a guest with the same imports and exports
-//! whose functions do nothing.
+//! What a guest has to do with its host, and nothing else: a guest with the same imports and
+//! exports whose functions do nothing.
 //!
-//! It compiles in no time, however large the guest is. So an engine can see with its own eyes, before
-//! it compiles the guest, whether the guest exports what it must and imports what there is.
+//! It compiles in no time, however large the guest is. So an engine can see with its own eyes,
+//! before it compiles the guest, whether the guest exports what it must and imports what there is.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,8 @@ pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(out)
 }
 
-/// The functions of an outline: those that the module imports, and those of its own that it exports.
+/// The functions of an outline: those that the module imports, and those of its own that it
+/// exports.
 #[derive(Default)]
 struct Functions {
     imported: u32,

@@ -48,9 +48,10 @@ pub const MAX_ITEMS: u32 = 100_000;
 /// more. Code in which every function and block has at most one result does not come near.
 pub const SPARE_VALUES: u64 = 10_000;
 
-/// A module has at most one call for each so many bytes, and [`SPARE_CALLS`] more. Bulk operators on
-/// memories and tables, and their growth, count as calls: they are compiled to one, which takes a
-/// compiler as long as a hundred bytes of other code. Tools write a call for each 75 bytes or more.
+/// A module has at most one call for each so many bytes, and [`SPARE_CALLS`] more. Bulk operators
+/// on memories and tables, and their growth, count as calls: they are compiled to one, which takes
+/// a compiler as long as a hundred bytes of other code. Tools write a call for each 75 bytes or
+/// more.
 pub const BYTES_PER_CALL: u64 = 20;
 /// How many calls a module may have beyond those that its bytes allow.
 pub const SPARE_CALLS: u64 = 10_000;
