@@ -26,6 +26,7 @@ mod confine;
 mod memory;
 mod process;
 mod sandbox;
+mod scratch;
 mod serve;
 mod wire;
 

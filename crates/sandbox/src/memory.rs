@@ -34,23 +34,32 @@ pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
 /// Lets a child have `bytes` more than it has now.
 #[cfg(target_os = "linux")]
 pub(crate) fn allow(pid: u32, bytes: u64) -> io::Result<()> {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
     let has = data_bytes(pid)?;
     let most = has.saturating_add(bytes);
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
-    prlimit(Some(pid), Resource::Data, Rlimit { current: Some(most), maximum: None })?;
+    // A child has the same hard limit as its parent, which nobody may raise.
+    let maximum = getrlimit(Resource::Data).maximum;
+    let current = Some(maximum.map_or(most, |maximum| maximum.min(most)));
+    prlimit(Some(pid), Resource::Data, Rlimit { current, maximum })?;
     Ok(())
 }
 
 /// The memory that a process may write to and shares with nobody.
 #[cfg(target_os = "linux")]
-fn data_bytes(pid: u32) -> io::Result<u64> {
+pub(crate) fn data_bytes(pid: u32) -> io::Result<u64> {
     let pages = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
     let pages = pages.split_whitespace().nth(5).and_then(|pages| pages.parse::<u64>().ok());
     let pages = pages.ok_or_else(|| io::Error::other("the kernel does not say what it has"))?;
     Ok(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
+/// This system does not say.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn data_bytes(_: u32) -> io::Result<u64> {
+    Ok(0)
 }
 
 /// This system has no bound for a process's memory that leaves its addresses alone.

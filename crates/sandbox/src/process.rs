@@ -17,18 +17,25 @@ use outlayer_guest::{
     ENGINE_VERSION, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
 };
 use outlayer_protocol::{
-    Hash32,
+    GuestKind, Hash32, Meter,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
-use tempfile::TempDir;
 
 use crate::{
     config::SandboxConfig,
     confine::Confinement,
     memory,
-    wire::{Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes},
+    scratch::Scratch,
+    wire::{
+        Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes, shown,
+    },
 };
 
+/// How many caches of compiled code an engine has.
+const CACHES: u64 = 4;
+/// What a child keeps between two executions beside compiled code: code, and what its allocator does
+/// not give back.
+const IDLE_BYTES: u64 = 256 << 20;
 /// How long a child may take to set itself up.
 const START: Duration = Duration::from_secs(30);
 /// How long a child that has closed its socket may take to end.
@@ -39,8 +46,6 @@ const MAX_READY_BYTES: usize = 64 << 10;
 const MAX_LINE_BYTES: u64 = 1 << 10;
 /// How many lines of a child are shown.
 const MAX_LINES: usize = 100;
-/// Folders in memory, where there are any: what lies there is gone with the child.
-const MEMORY_FOLDER: &str = "/dev/shm";
 
 /// A child that is set up. It ends when this is dropped.
 pub(crate) struct Process {
@@ -48,22 +53,34 @@ pub(crate) struct Process {
     socket: UnixStream,
     confined: Confinement,
     /// The child's own folder. It goes with the child.
-    scratch: TempDir,
-    /// The codes that it was given last.
+    scratch: Scratch,
+    /// What it executed last.
     recent: Recent,
+    /// A child that has more when it has nothing to do is not used again.
+    most_idle_bytes: u64,
 }
 
-/// The codes that a child has executed last, by hash and length: no more than its engine keeps.
+/// What an engine compiles once: code, for one kind of guest and one meter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Run(Hash32, Option<GuestKind>, Meter);
+
+impl Run {
+    fn of(job: &Job<'_>) -> Self {
+        Self(job.code.hash(), job.kind, job.limits.compute.meter())
+    }
+}
+
+/// What a child has executed last, with the length of the code: no more than its engine keeps.
 #[derive(Default)]
-struct Recent(VecDeque<(Hash32, usize)>);
+struct Recent(VecDeque<(Run, usize)>);
 
 impl Recent {
     const MOST: usize = 64;
     const MOST_BYTES: usize = 12 << 20;
 
-    fn note(&mut self, code_hash: Hash32, bytes: usize) {
-        self.0.retain(|(hash, _)| *hash != code_hash);
-        self.0.push_front((code_hash, bytes));
+    fn note(&mut self, run: Run, bytes: usize) {
+        self.0.retain(|(known, _)| *known != run);
+        self.0.push_front((run, bytes));
         while self.0.len() > Self::MOST
             || self.0.iter().map(|(_, bytes)| bytes).sum::<usize>() > Self::MOST_BYTES
         {
@@ -75,12 +92,11 @@ impl Recent {
 impl Process {
     /// Starts a child, and waits until it is set up.
     pub(crate) fn start(config: &SandboxConfig) -> Result<Self, String> {
-        let scratch = tempfile::tempdir_in(MEMORY_FOLDER)
-            .or_else(|_| tempfile::tempdir())
-            .map_err(|error| format!("there is no temporary folder: {error}"))?;
+        let scratch =
+            Scratch::make().map_err(|error| format!("there is no temporary folder: {error}"))?;
         let (socket, theirs) =
             UnixStream::pair().map_err(|error| format!("there is no socket: {error}"))?;
-        let mut child = Command::new(&config.program)
+        let child = Command::new(&config.program)
             .args(&config.args)
             .env_clear()
             .current_dir(scratch.path())
@@ -89,16 +105,17 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", config.program.display()))?;
-        if let Some(stderr) = child.stderr.take() {
-            pass_on(stderr, child.id())?;
-        }
         let mut process = Self {
             child,
             socket,
             confined: Confinement { files: false, syscalls: false },
             scratch,
             recent: Recent::default(),
+            most_idle_bytes: u64::MAX,
         };
+        if let Some(stderr) = process.child.stderr.take() {
+            pass_on(stderr, process.child.id())?;
+        }
         let setup = Setup {
             wire_version: WIRE_VERSION,
             engine: config.engine.clone(),
@@ -120,9 +137,13 @@ impl Process {
                     ));
                 }
                 process.confined = confined;
+                let kept = config.engine.cache_bytes.saturating_mul(CACHES) + IDLE_BYTES;
+                let has = memory::data_bytes(process.child.id())
+                    .map_err(|error| format!("its memory cannot be seen: {error}"))?;
+                process.most_idle_bytes = has.saturating_add(kept);
                 Ok(process)
             }
-            Ok(Answer::Failed(reason)) => Err(reason),
+            Ok(Answer::Failed(reason)) => Err(shown(&reason)),
             Ok(_) => Err(OUT_OF_TURN.to_owned()),
             Err(error) => Err(format!(
                 "{} is no child of a sandbox: {}",
@@ -137,9 +158,15 @@ impl Process {
         self.confined
     }
 
-    /// Whether the child has been given this code lately.
-    pub(crate) fn knows(&self, code_hash: &Hash32) -> bool {
-        self.recent.0.iter().any(|(hash, _)| hash == code_hash)
+    /// Whether the child has executed this code lately, under the same meter.
+    pub(crate) fn knows(&self, job: &Job<'_>) -> bool {
+        let run = Run::of(job);
+        self.recent.0.iter().any(|(known, _)| *known == run)
+    }
+
+    /// Whether the child has no more memory than what its engine keeps between executions.
+    pub(crate) fn is_lean(&self) -> bool {
+        memory::data_bytes(self.child.id()).is_ok_and(|has| has <= self.most_idle_bytes)
     }
 
     /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
@@ -151,8 +178,9 @@ impl Process {
         memory_bytes: u64,
         patience: Duration,
     ) -> Result<Execution, Fault> {
-        memory::allow(self.child.id(), memory_bytes)
-            .map_err(|error| Fault::Process(format!("its memory cannot be bounded: {error}")))?;
+        memory::allow(self.child.id(), memory_bytes).map_err(|error| {
+            Fault::engine(format!("the memory of a child cannot be bounded: {error}"))
+        })?;
         self.converse(job, snapshot, patience).map_err(|error| match error {
             Talk::Fault(fault) => fault,
             Talk::Io(error) => Fault::Process(self.end(&error)),
@@ -178,16 +206,25 @@ impl Process {
         };
         send(&mut timed, &request)?;
         let most = max_answer(job.limits);
+        let (mut needs_code, mut reads) = (true, 0);
         loop {
             match receive::<Answer>(&mut timed, most)? {
-                Answer::NeedsCode => send_bytes(&mut timed, job.code.bytes())?,
-                Answer::Reads(key) => {
+                Answer::NeedsCode if needs_code => {
+                    needs_code = false;
+                    send_bytes(&mut timed, job.code.bytes())?;
+                }
+                // An engine reads each key once, and no more of them than the request allows.
+                Answer::Reads(key) if reads < job.limits.storage_reads => {
+                    reads += 1;
                     let value = timed.pause(|| read(snapshot, &key))?;
                     send(&mut timed, &value)?;
                 }
-                Answer::Done(Ok(ended)) if ended.fits(job.limits) => {
-                    self.recent.note(code_hash, job.code.bytes().len());
-                    return Ok(ended.into());
+                Answer::Done(Ok(ended)) => {
+                    let execution = ended.check(job.limits).map_err(io::Error::other)?;
+                    if execution.used.amount() > 0 {
+                        self.recent.note(Run::of(job), job.code.bytes().len());
+                    }
+                    return Ok(execution);
                 }
                 Answer::Done(Err(trouble)) => return Err(Talk::Fault(trouble.into())),
                 _ => return Err(Talk::Io(io::Error::other(OUT_OF_TURN))),
@@ -208,7 +245,7 @@ impl Process {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 "it kept silent for too long".to_owned()
             }
-            _ => error.to_string(),
+            _ => shown(&error.to_string()),
         }
     }
 

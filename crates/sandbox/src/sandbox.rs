@@ -6,10 +6,9 @@ use std::{
 };
 
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
-use outlayer_protocol::Hash32;
 
 use crate::{
-    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process,
+    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process, scratch,
 };
 
 /// A sandbox that cannot be set up.
@@ -38,6 +37,7 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] when there is no child.
     pub fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        scratch::sweep();
         let first = Process::start(&config).map_err(SandboxError)?;
         let confined = first.confined();
         if !confined.is_full() {
@@ -56,17 +56,16 @@ impl Sandbox {
         self.confined
     }
 
-    /// The child to use for code with this hash: one that has it, or else the one used last, or a
-    /// new one.
-    fn child(&self, code_hash: &Hash32) -> Result<Process, Fault> {
+    /// The child to use for a job: one that knows its code, or else the one used last, or a new one.
+    fn child(&self, job: &Job<'_>) -> Result<Process, Fault> {
         let mut idle = self.idle();
-        let place = idle.iter().rposition(|child| child.knows(code_hash));
+        let place = idle.iter().rposition(|child| child.knows(job));
         let found = match place {
             Some(place) => Some(idle.remove(place)),
             None => idle.pop(),
         };
         drop(idle);
-        found.map_or_else(|| Process::start(&self.config).map_err(Fault::Process), Ok)
+        found.map_or_else(|| Process::start(&self.config).map_err(Fault::engine), Ok)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
@@ -82,19 +81,20 @@ impl Sandbox {
 impl Engine for Sandbox {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         job.check()?;
-        let code_hash = job.code.hash();
-        let is_known = self.idle().iter().any(|child| child.knows(&code_hash));
+        let is_known = self.idle().iter().any(|child| child.knows(job));
         let mut memory_bytes = memory::needed(job, !is_known);
         let mut reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
-        let mut child = self.child(&code_hash)?;
-        if is_known && !child.knows(&code_hash) {
+        let mut child = self.child(job)?;
+        if is_known && !child.knows(job) {
             // Somebody else has the one that knew it.
             memory_bytes = memory::needed(job, true);
             drop(reserved);
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
         let execution = child.execute(job, snapshot, memory_bytes, self.patience())?;
-        self.idle().push(child);
+        if child.is_lean() {
+            self.idle().push(child);
+        }
         drop(reserved);
         Ok(execution)
     }

@@ -57,6 +57,7 @@ pub enum ServeError {
 pub fn serve<E: Engine + 'static>(
     engine: impl FnOnce(EngineSettings, PathBuf) -> Result<E, String>,
 ) -> Result<(), ServeError> {
+    close_inherited();
     let mut parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let setup: Setup = receive(&mut parent, MAX_FROM_PARENT)?;
     if setup.wire_version != WIRE_VERSION {
@@ -142,6 +143,17 @@ impl Snapshot for Parent<'_> {
         value
             .unwrap_or_else(|error| Err(format!("the parent does not answer: {error}")))
             .map_err(SnapshotError)
+    }
+}
+
+/// Closes what the parent had open and did not mean to hand down.
+fn close_inherited() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: this process has just started and has one thread. All that it uses is its standard
+    // input, output and error, which are below 3.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
     }
 }
 

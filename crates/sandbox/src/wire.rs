@@ -16,7 +16,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
 use outlayer_protocol::{
     Compute, ExecutionContext, GuestKind, Hash32, JournalEntry, ReadEntry, ResourceLimits, Status,
-    storage::journal_bytes,
+    response::ResponseError,
 };
 
 use crate::{config::EngineSettings, confine::Confinement};
@@ -127,22 +127,32 @@ impl From<Trouble> for Fault {
         match trouble {
             Trouble::Deadline { millis } => Self::Deadline(Duration::from_millis(millis)),
             Trouble::NativeStack => Self::NativeStack,
-            Trouble::HostMemory(text) => Self::HostMemory(Cause::new(text)),
-            Trouble::Snapshot(text) => Self::Snapshot(SnapshotError(text)),
-            Trouble::Other(text) => Self::engine(text),
+            Trouble::HostMemory(text) => Self::HostMemory(Cause::new(shown(&text))),
+            Trouble::Snapshot(text) => Self::Snapshot(SnapshotError(shown(&text))),
+            Trouble::Other(text) => Self::engine(shown(&text)),
         }
     }
 }
 
 impl Ended {
-    /// Whether this can be what an execution within `limits` gives. An engine never gives anything
-    /// else; a child that a guest has taken over might.
-    pub(crate) fn fits(&self, limits: &ResourceLimits) -> bool {
-        self.used.meter() == limits.compute.meter()
-            && self.used.amount() <= limits.compute.amount()
-            && self.output.len() <= limits.output_bytes as usize
-            && journal_bytes(&self.journal) <= limits.journal_bytes.into()
+    /// The execution, if one within `limits` can be such. An engine never gives anything else; a
+    /// child that a guest has taken over might.
+    ///
+    /// # Errors
+    /// [`ResponseError`] when the contract would not take it either.
+    pub(crate) fn check(self, limits: &ResourceLimits) -> Result<Execution, ResponseError> {
+        let execution = Execution::from(self);
+        let response = execution.clone().into_response(0);
+        response.validate(0, limits)?;
+        Ok(execution)
     }
+}
+
+/// The beginning of what a child says, fit for a log.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST_CHARACTERS: usize = 1_000;
+    let line = text.chars().take(MOST_CHARACTERS);
+    line.map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// The longest answer of a child that executes within `limits`: what they allow, twice over, and

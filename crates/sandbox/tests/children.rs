@@ -56,6 +56,12 @@ impl Engine for Obedient {
                 std::io::stderr().write_all(&vec![b'!'; 1 << 20]).unwrap();
                 b"done".to_vec()
             }
+            "ask" => {
+                for number in 0..rest.parse::<u32>().unwrap() {
+                    snapshot.read(&number.to_le_bytes())?;
+                }
+                b"asked".to_vec()
+            }
             "lie" => vec![0; job.limits.output_bytes as usize + 1],
             "key" => snapshot.read(&[0; 300])?.unwrap_or_default(),
             "fault" => return Err(Fault::NativeStack),
@@ -253,7 +259,11 @@ fn memory() {
 
 fn lies() {
     let sandbox = sandbox();
-    for code in ["lie", "key"] {
+    // As many keys as the request allows, and one more.
+    let most = limits().storage_reads;
+    assert_eq!(run(&sandbox, &format!("ask {most}")).unwrap(), "asked");
+    let more = format!("ask {}", most + 1);
+    for code in ["lie", "key", &more] {
         process_fault(run(&sandbox, code));
         assert!(run(&sandbox, "pid").is_ok());
     }

@@ -7,10 +7,14 @@
 mod runner;
 
 use std::{
+    ffi::CString,
     fs,
     io::{self, Write as _},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::PermissionsExt as _,
+        net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     process::{Command, ExitCode, Output},
 };
@@ -18,12 +22,33 @@ use std::{
 use outlayer_sandbox::confine;
 use rustix::process::{Pid, Resource, Rlimit, getppid, setrlimit, test_kill_process};
 
+/// Chooses the signal that says that something can be read.
+const F_SETSIG: libc::c_int = 10;
+
 /// An attempt, given the child's folder.
 type Attempt = fn(&Path) -> io::Result<()>;
 
 /// Everything that a child must not do.
 const FORBIDDEN: &[(&str, Attempt)] = &[
     ("read a file", |_| fs::read("/etc/passwd").map(drop)),
+    ("change a mode", |folder| fs::set_permissions(folder, fs::Permissions::from_mode(0o700))),
+    ("change a time by path", |folder| {
+        let path = CString::new(theirs(folder).as_os_str().as_encoded_bytes())?;
+        // SAFETY: the path ends with a zero, and no times are given.
+        #[allow(unsafe_code)]
+        let result = unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), std::ptr::null(), 0) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }),
+    ("have a signal sent by a socket", |_| fcntl(libc::F_SETOWN, std::process::id())),
+    ("choose the signal of a socket", |_| fcntl(F_SETSIG, 0)),
+    ("share memory that no limit counts", |_| {
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: new memory that nobody uses.
+        #[allow(unsafe_code)]
+        let memory =
+            unsafe { libc::mmap(std::ptr::null_mut(), 4_096, libc::PROT_READ, flags, -1, 0) };
+        if memory == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }),
     ("list a folder", |_| fs::read_dir("/").map(drop)),
     ("write a file outside", |folder| fs::write(beside(folder), b"x")),
     ("leave the folder by a link", |folder| {
@@ -255,6 +280,14 @@ fn abort() {
     let folder = tempfile::tempdir().unwrap();
     let Some(ended) = tried("confined", "abort", folder.path()) else { return };
     assert_eq!(ended.status.signal(), Some(libc::SIGABRT), "{ended:?}");
+}
+
+/// A command about the standard input.
+fn fcntl(command: libc::c_int, argument: u32) -> io::Result<()> {
+    // SAFETY: the commands that are tried take a number.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::fcntl(0, command, argument) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// A file beside `folder`, outside of it.

@@ -1,8 +1,8 @@
 //! Requests whose last attempt failed, and when to try again.
 //!
 //! Most failures are remembered in memory only: what a restart forgets is tried once more. A guest
-//! that ended its process, or kept it busy until it was given up, is also noted in a file. A worker
-//! that such a guest has somehow taken down with it does not meet it again as soon as it restarts.
+//! that ended its process, or kept it busy until it was given up, is also noted in a file, so that
+//! a worker that is started again does not meet it at once.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -87,6 +87,8 @@ impl SetAside {
         let wait = backoff.wait(failures);
         let changed = process.is_some() || before.is_some_and(|failed| failed.process.is_some());
         let until = SystemTime::now() + wait;
+        // It stays noted until the request is over.
+        let process = process.or_else(|| before.and_then(|failed| failed.process.clone()));
         self.failed.insert(request_id, Failed { failures, until, process });
         if changed {
             self.keep();
@@ -101,11 +103,13 @@ impl SetAside {
         }
     }
 
-    /// Forgets the requests that are not among `live`.
+    /// Forgets the requests that are not among `live`. What is noted on disk stays until its time
+    /// has come: a node that lags may not know the request yet.
     pub(super) fn retain(&mut self, live: &HashSet<RequestId>) {
         let mut changed = false;
         self.failed.retain(|id, failed| {
-            let stays = live.contains(id);
+            let is_held = failed.process.is_some() && failed.until > SystemTime::now();
+            let stays = live.contains(id) || is_held;
             changed |= !stays && failed.process.is_some();
             stays
         });
@@ -214,7 +218,11 @@ mod tests {
         assert!(!second.holds(8), "an ordinary failure is not");
         let (failures, wait) = second.failed(7, Some(&crash()));
         assert_eq!((failures, wait), (2, config.process_backoff.first * 2));
+        // A node that does not know the request yet, and a failure of another kind.
         second.retain(&HashSet::from([8]));
+        second.failed(7, None);
+        assert!(SetAside::open(&config).unwrap().holds(7));
+        second.forget(7);
         assert!(!second.holds(7));
         assert!(!SetAside::open(&config).unwrap().holds(7), "what is over is forgotten on disk");
     }

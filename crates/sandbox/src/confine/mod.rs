@@ -28,7 +28,7 @@ mod files {
 use std::path::PathBuf;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The most file descriptors that a child has.
 const MOST_DESCRIPTORS: u64 = 256;
@@ -74,11 +74,18 @@ pub fn hide_memory() {
 /// # Errors
 /// The means that failed although the kernel has it.
 pub fn confine(folders: &[PathBuf]) -> Result<Confinement, String> {
+    // When the system has no memory left, it shall end this process before any other.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
+        tracing::warn!(%error, "this process is not the first to end when memory runs out");
+    }
     for (resource, most) in [
         (Resource::Core, 0),
         (Resource::Nofile, MOST_DESCRIPTORS),
         (Resource::Fsize, MOST_FILE_BYTES),
     ] {
+        // Nobody may raise a limit that is lower already.
+        let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
         setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
             .map_err(|error| format!("the limit {resource:?} cannot be set: {error}"))?;
     }

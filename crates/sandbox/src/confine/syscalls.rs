@@ -14,7 +14,6 @@ const ALWAYS: &[i64] = &[
     libc::SYS_membarrier,
     libc::SYS_memfd_create,
     libc::SYS_mincore,
-    libc::SYS_mmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
@@ -50,7 +49,6 @@ const ALWAYS: &[i64] = &[
     //
     libc::SYS_close,
     libc::SYS_fallocate,
-    libc::SYS_fcntl,
     libc::SYS_fdatasync,
     libc::SYS_flock,
     libc::SYS_fstat,
@@ -67,10 +65,9 @@ const ALWAYS: &[i64] = &[
     libc::SYS_writev,
 ];
 
-/// Files by their path, where Landlock says which.
+/// Files by their path, where Landlock says which. It has no say in who sees that a file is there,
+/// and how large it is. Modes and times, in which it has none either, cannot be changed by path.
 const FILES: &[i64] = &[
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
     libc::SYS_linkat,
     libc::SYS_mkdirat,
     libc::SYS_newfstatat,
@@ -79,13 +76,11 @@ const FILES: &[i64] = &[
     libc::SYS_renameat2,
     libc::SYS_statx,
     libc::SYS_unlinkat,
-    libc::SYS_utimensat,
 ];
 
 /// The same by the numbers that only the oldest architecture has.
 #[cfg(target_arch = "x86_64")]
 const OLD_FILES: &[i64] = &[
-    libc::SYS_chmod,
     libc::SYS_link,
     libc::SYS_lstat,
     libc::SYS_mkdir,
@@ -130,26 +125,56 @@ fn allowed(with_files: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendE
     let plain = [ALWAYS, files[0], files[1], &[libc::SYS_clone3]].concat();
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         plain.into_iter().map(|call| (call, Vec::new())).collect();
-    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    let thread = flag(libc::CLONE_THREAD);
+    let (private, sharing) = (flag(libc::MAP_PRIVATE), flag(libc::MAP_TYPE));
+    let anonymous = flag(libc::MAP_ANONYMOUS);
     let me = u64::from(std::process::id());
-    let set_name = u64::from(libc::PR_SET_NAME.unsigned_abs());
-    for (call, conditions) in [
+    for (call, argument, operator, value) in [
         // Another thread of this process, and not another process.
-        (libc::SYS_clone, vec![(0, SeccompCmpOp::MaskedEq(thread), thread)]),
+        (libc::SYS_clone, 0, SeccompCmpOp::MaskedEq(thread), thread),
+        // Memory that counts against the limit on data, or a file.
+        (libc::SYS_mmap, 3, SeccompCmpOp::MaskedEq(sharing), private),
+        (libc::SYS_mmap, 3, SeccompCmpOp::MaskedEq(anonymous), 0),
         // `abort` sends a signal to this process.
-        (libc::SYS_tgkill, vec![(0, SeccompCmpOp::Eq, me)]),
+        (libc::SYS_tgkill, 0, SeccompCmpOp::Eq, me),
         // A thread has a name.
-        (libc::SYS_prctl, vec![(0, SeccompCmpOp::Eq, set_name)]),
-        // The limits of this process can be read.
-        (libc::SYS_prlimit64, vec![(0, SeccompCmpOp::Eq, 0), (2, SeccompCmpOp::Eq, 0)]),
+        (libc::SYS_prctl, 0, SeccompCmpOp::Eq, flag(libc::PR_SET_NAME)),
+        // The time of a file that is open.
+        (libc::SYS_utimensat, 1, SeccompCmpOp::Eq, 0),
     ] {
-        let conditions = conditions
-            .into_iter()
-            .map(|(argument, operator, value)| {
-                SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        rules.insert(call, vec![SeccompRule::new(conditions)?]);
+        allow(&mut rules, call, &[(argument, operator, value)])?;
+    }
+    // The limits of this process can be read.
+    let read_own = [(0, SeccompCmpOp::Eq, 0), (2, SeccompCmpOp::Eq, 0)];
+    allow(&mut rules, libc::SYS_prlimit64, &read_own)?;
+    // What is open, and not who is told when something arrives there.
+    for command in [
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_ADD_SEALS,
+        libc::F_GET_SEALS,
+    ] {
+        allow(&mut rules, libc::SYS_fcntl, &[(1, SeccompCmpOp::Eq, flag(command))])?;
     }
     Ok(rules)
+}
+
+/// Adds that a system call is allowed where all of these hold for its arguments.
+fn allow(
+    rules: &mut BTreeMap<i64, Vec<SeccompRule>>,
+    call: i64,
+    holds: &[(u8, SeccompCmpOp, u64)],
+) -> Result<(), BackendError> {
+    let conditions = holds.iter().map(|(argument, operator, value)| {
+        SeccompCondition::new(*argument, SeccompCmpArgLen::Qword, operator.clone(), *value)
+    });
+    let rule = SeccompRule::new(conditions.collect::<Result<_, _>>()?)?;
+    rules.entry(call).or_default().push(rule);
+    Ok(())
+}
+
+fn flag(flag: i32) -> u64 {
+    u64::from(flag.unsigned_abs())
 }
