@@ -33,8 +33,8 @@ use crate::{
 
 /// How many caches of compiled code an engine has.
 const CACHES: u64 = 4;
-/// What a child keeps between two executions beside compiled code: code, and what its allocator does
-/// not give back.
+/// What a child keeps between two executions beside compiled code: code, and what its allocator
+/// does not give back.
 const IDLE_BYTES: u64 = 256 << 20;
 /// How long a child may take to set itself up.
 const START: Duration = Duration::from_secs(30);

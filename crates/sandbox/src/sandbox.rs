@@ -56,7 +56,8 @@ impl Sandbox {
         self.confined
     }
 
-    /// The child to use for a job: one that knows its code, or else the one used last, or a new one.
+    /// The child to use for a job: one that knows its code, or else the one used last, or a new
+    /// one.
     fn child(&self, job: &Job<'_>) -> Result<Process, Fault> {
         let mut idle = self.idle();
         let place = idle.iter().rposition(|child| child.knows(job));
