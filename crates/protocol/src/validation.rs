@@ -278,7 +278,7 @@ mod tests {
         let fuel = Compute::Fuel(1_000_000_000_000);
         let gas = Compute::Gas(1_000_000_000_000_000_000);
         for compute in [fuel, gas] {
-            let rows = [1 << 20, 16 << 20, 64 << 20].map(|memory| most(memory, compute));
+            let rows = [16 << 20, 64 << 20, 256 << 20].map(|memory| most(memory, compute));
             assert!(rows.is_sorted_by(|less, more| less > more), "{rows:?}");
         }
         // The owner's own bound comes first, and is what the message names where it is lower.
