@@ -63,9 +63,8 @@ fn sandbox() -> anyhow::Result<SandboxConfig> {
 fn settings(cache_dir: Option<PathBuf>) -> anyhow::Result<EngineSettings> {
     let cache_dir = cache_dir
         .map(|folder| {
+            // A child has another current folder.
             let folder = std::path::absolute(compiled_dir(&folder))?;
-            // A child cannot make it: it may write inside of it only.
-            std::fs::create_dir_all(&folder)?;
             anyhow::Ok(folder.to_str().context("the cache folder's name is not UTF-8")?.to_owned())
         })
         .transpose()
@@ -93,4 +92,28 @@ pub(crate) fn serve_as_child() -> anyhow::Result<bool> {
             .map_err(|error| error.to_string())
     })?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_has_the_defaults_of_an_executor() {
+        let child = executor_config(EngineSettings::default(), None);
+        let ExecutorConfig {
+            deadline,
+            cache_bytes,
+            cache_dir,
+            cache_dir_bytes,
+            scratch_dir,
+            pool: _,
+            optimize,
+            parallel_compilation,
+        } = ExecutorConfig::default();
+        assert_eq!((child.deadline, child.cache_bytes), (deadline, cache_bytes));
+        assert_eq!((child.cache_dir, child.cache_dir_bytes), (cache_dir, cache_dir_bytes));
+        assert_eq!(child.scratch_dir, scratch_dir);
+        assert_eq!((child.optimize, child.parallel_compilation), (optimize, parallel_compilation));
+    }
 }

@@ -1,7 +1,10 @@
 //! The command as the child of a sandbox, with the real engine.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::{collections::HashSet, fs, path::PathBuf, thread, time::Duration};
+use std::{
+    collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, thread,
+    time::Duration,
+};
 
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
@@ -177,8 +180,8 @@ fn a_child_holds_nothing_but_its_socket() {
 fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
-    let kept = folder.path().join("compiled");
-    fs::create_dir(&kept).unwrap();
+    // It is made, for this user alone.
+    let kept = folder.path().join("cache/compiled");
     config.engine.cache_dir = Some(kept.to_str().unwrap().to_owned());
     let sandbox = Sandbox::start(config).unwrap();
     execute(&sandbox, MODULE, FUEL, "").unwrap();
@@ -186,6 +189,7 @@ fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
     let files: Vec<PathBuf> =
         fs::read_dir(&kept).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(files.len() >= 2, "{files:?}");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

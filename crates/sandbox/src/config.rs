@@ -59,7 +59,8 @@ pub struct EngineSettings {
     pub deadline_millis: u64,
     /// How much compiled code each child keeps in memory, bytes.
     pub cache_bytes: u64,
-    /// The folder in which compiled code is kept between runs; children may write there.
+    /// The folder in which compiled code is kept between runs; children may write there. It is made
+    /// when it is missing, for this process's user alone.
     pub cache_dir: Option<String>,
     /// The most bytes that this folder holds.
     pub cache_dir_bytes: u64,

@@ -31,13 +31,11 @@ pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
         .saturating_add(FIXED_BYTES)
 }
 
-/// Lets a child have `bytes` more than it has now.
+/// Lets a child have `most` bytes.
 #[cfg(target_os = "linux")]
-pub(crate) fn allow(pid: u32, bytes: u64) -> io::Result<()> {
+pub(crate) fn limit(pid: u32, most: u64) -> io::Result<()> {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-    let has = data_bytes(pid)?;
-    let most = has.saturating_add(bytes);
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("it has no process id"))?;
     // A child has the same hard limit as its parent, which nobody may raise.
@@ -64,6 +62,6 @@ pub(crate) fn data_bytes(_: u32) -> io::Result<u64> {
 
 /// This system has no bound for a process's memory that leaves its addresses alone.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn allow(_: u32, _: u64) -> io::Result<()> {
+pub(crate) fn limit(_: u32, _: u64) -> io::Result<()> {
     Ok(())
 }

@@ -56,7 +56,9 @@ pub(crate) struct Process {
     scratch: Scratch,
     /// What it executed last.
     recent: Recent,
-    /// A child that has more when it has nothing to do is not used again.
+    /// What it had when it was last seen with nothing to do, bytes.
+    idle_bytes: u64,
+    /// A child that has more than this then is not used again.
     most_idle_bytes: u64,
 }
 
@@ -111,6 +113,7 @@ impl Process {
             confined: Confinement { files: false, syscalls: false },
             scratch,
             recent: Recent::default(),
+            idle_bytes: 0,
             most_idle_bytes: u64::MAX,
         };
         if let Some(stderr) = process.child.stderr.take() {
@@ -138,9 +141,9 @@ impl Process {
                 }
                 process.confined = confined;
                 let kept = config.engine.cache_bytes.saturating_mul(CACHES) + IDLE_BYTES;
-                let has = memory::data_bytes(process.child.id())
+                process.idle_bytes = memory::data_bytes(process.child.id())
                     .map_err(|error| format!("its memory cannot be seen: {error}"))?;
-                process.most_idle_bytes = has.saturating_add(kept);
+                process.most_idle_bytes = process.idle_bytes.saturating_add(kept);
                 Ok(process)
             }
             Ok(Answer::Failed(reason)) => Err(shown(&reason)),
@@ -164,9 +167,14 @@ impl Process {
         self.recent.0.iter().any(|(known, _)| *known == run)
     }
 
-    /// Whether the child has no more memory than what its engine keeps between executions.
-    pub(crate) fn is_lean(&self) -> bool {
-        memory::data_bytes(self.child.id()).is_ok_and(|has| has <= self.most_idle_bytes)
+    /// Looks at the child's memory when it has nothing to do. True when it has no more than what
+    /// its engine keeps between executions.
+    pub(crate) fn is_lean(&mut self) -> bool {
+        let Ok(has) = memory::data_bytes(self.child.id()) else {
+            return false;
+        };
+        self.idle_bytes = has;
+        has <= self.most_idle_bytes
     }
 
     /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
@@ -178,7 +186,8 @@ impl Process {
         memory_bytes: u64,
         patience: Duration,
     ) -> Result<Execution, Fault> {
-        memory::allow(self.child.id(), memory_bytes).map_err(|error| {
+        let most = self.idle_bytes.saturating_add(memory_bytes);
+        memory::limit(self.child.id(), most).map_err(|error| {
             Fault::engine(format!("the memory of a child cannot be bounded: {error}"))
         })?;
         self.converse(job, snapshot, patience).map_err(|error| match error {

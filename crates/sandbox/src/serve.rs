@@ -1,6 +1,14 @@
 //! The child's side.
 
-use std::{fs::File, io, os::fd::AsFd as _, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::{fd::AsFd as _, unix::fs::DirBuilderExt as _},
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use outlayer_guest::{
     Code, ENGINE_VERSION, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot,
@@ -64,6 +72,10 @@ pub fn serve<E: Engine + 'static>(
         return Err(ServeError::Version { found: setup.wire_version });
     }
     let scratch = PathBuf::from(&setup.scratch_dir);
+    if let Some(folder) = &setup.engine.cache_dir {
+        // Later it may not be made. An engine that does not find it says so, and does without.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    }
     let folders: Vec<_> =
         setup.engine.cache_dir.iter().map(PathBuf::from).chain([scratch.clone()]).collect();
     let confined = confine(&folders);
