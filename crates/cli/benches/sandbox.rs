@@ -2,31 +2,17 @@
 //! the start of a child.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
 use std::hint::black_box;
 
+use common::{config, context};
 use criterion::{Criterion, criterion_group, criterion_main};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_guest::{Code, EmptySnapshot, Engine, Job};
-use outlayer_protocol::{ExecutionContext, Hash32, NearToken, ResourceLimits};
-use outlayer_sandbox::{Sandbox, SandboxConfig};
-
-fn config() -> SandboxConfig {
-    SandboxConfig::new(env!("CARGO_BIN_EXE_outlayer"), [outlayer::SANDBOX_CHILD.into()])
-}
-
-fn context() -> ExecutionContext {
-    ExecutionContext {
-        request_id: 7,
-        contract_id: "outlayer.near".parse().unwrap(),
-        block_height: 1,
-        block_timestamp: 2,
-        epoch_height: 3,
-        random_seed: Hash32([4; 32]),
-        signer_id: "alice.near".parse().unwrap(),
-        predecessor_id: "dapp.near".parse().unwrap(),
-        attached_deposit: NearToken::from_yoctonear(5),
-    }
-}
+use outlayer_protocol::ResourceLimits;
+use outlayer_sandbox::Sandbox;
 
 /// Does nothing.
 const NO_OP: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;

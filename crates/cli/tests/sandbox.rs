@@ -1,35 +1,18 @@
 //! The command as the child of a sandbox, with the real engine.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod common;
+
 use std::{
     collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, thread,
     time::Duration,
 };
 
+use common::{config, context};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
-use outlayer_protocol::{
-    Compute, ExecutionContext, GuestKind, Hash32, NearToken, ResourceLimits, Status,
-};
+use outlayer_protocol::{Compute, GuestKind, ResourceLimits, Status};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
-
-fn config() -> SandboxConfig {
-    SandboxConfig::new(env!("CARGO_BIN_EXE_outlayer"), [outlayer::SANDBOX_CHILD.into()])
-}
-
-fn context() -> ExecutionContext {
-    ExecutionContext {
-        request_id: 7,
-        contract_id: "outlayer.near".parse().unwrap(),
-        block_height: 1,
-        block_timestamp: 2,
-        epoch_height: 3,
-        random_seed: Hash32([4; 32]),
-        signer_id: "alice.near".parse().unwrap(),
-        predecessor_id: "dapp.near".parse().unwrap(),
-        attached_deposit: NearToken::from_yoctonear(5),
-    }
-}
 
 /// Executes over a snapshot in which the key `k` is set, and others fail.
 fn execute(
