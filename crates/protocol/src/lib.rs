@@ -59,7 +59,9 @@ pub use outcome::{Outcome, Settlement};
 pub use payload::ResumePayload;
 pub use record::ExecutionRecord;
 pub use refusal_code::RefusalCode;
-pub use request::{CodeRef, EngineVersion, ExecutionRequest, GuestKind, ResponseFormat};
+pub use request::{
+    CancelBy, CodeRef, EngineVersion, ExecutionRequest, GuestKind, OnRefusal, ResponseFormat,
+};
 pub use response::ExecutionResponse;
 pub use status::Status;
 pub use storage::{JournalEntry, ReadEntry};

@@ -6,8 +6,8 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind, Hash32,
-    RequestId, ResourceLimits, ResponseFormat,
+    CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind,
+    Hash32, RequestId, ResourceLimits, ResponseFormat,
     commitment::{Commitment, commitment},
     config::Prices,
     pricing::{PricingError, Quote},
@@ -97,6 +97,12 @@ pub struct LiveRequest {
     pub limits: ResourceLimits,
     /// How many workers must agree.
     pub approvals: u8,
+    /// How many more workers than that execute the request; 0 where one approval is enough.
+    pub spares: u8,
+    /// Who may cancel the request.
+    pub cancel_by: CancelBy,
+    /// How many blocks after its settlement the result is kept.
+    pub keep_result_blocks: u32,
     /// How the settlement is encoded for the caller.
     pub response_format: ResponseFormat,
     /// What the guest is told about its block and caller. It contains the request's id.
@@ -144,6 +150,9 @@ impl LiveRequest {
                 .map_err(|_| PricingError { what: "input's length" })?,
             limits: request.limits,
             approvals: request.approvals,
+            spares: request.seats().saturating_sub(request.approvals),
+            cancel_by: request.cancel_by,
+            keep_result_blocks: request.keep_result_blocks,
             response_format: request.response_format,
             terms: Terms {
                 engine_version: config.engine_version,

@@ -1,6 +1,7 @@
 //! How requests end.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,29 @@ pub enum Outcome {
     TimedOut,
     /// The request was cancelled.
     Cancelled,
+    /// Too many of the workers that had to agree disagreed or stayed away, so that no answer could
+    /// be settled any more.
+    Disputed {
+        /// The digests that were revealed, each with the workers that revealed it.
+        digests: Vec<Supported>,
+    },
+    /// The contract did not take the request, and the request asked to be told so.
+    Refused {
+        /// The code of the refusal, see [`RefusalCode`](crate::RefusalCode).
+        code: String,
+        /// What was found and what was expected.
+        reason: String,
+    },
+}
+
+/// A digest and the workers that revealed it.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct Supported {
+    /// Digest of an execution's record.
+    pub digest: Hash32,
+    /// The accounts of the workers.
+    pub workers: Vec<AccountId>,
 }
 
 impl Outcome {
@@ -88,6 +112,8 @@ impl Outcome {
             Self::StorageExhausted => "storage_exhausted",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
+            Self::Disputed { .. } => "disputed",
+            Self::Refused { .. } => "refused",
         }
     }
 }

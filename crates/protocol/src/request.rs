@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Hash32, ResourceLimits};
@@ -103,6 +104,57 @@ pub enum ResponseFormat {
     Borsh,
 }
 
+/// Who may cancel a request before it is answered.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelBy {
+    /// Nobody: the request ends with an answer, or by its deadline.
+    Nobody,
+    /// The account that made the request.
+    #[default]
+    Requester,
+    /// The account that made the request, and the one that gets its refunds. The seed of a request
+    /// is public once it is made, so that a payer who computes an outcome that does not please them
+    /// can cancel it.
+    Payer,
+}
+
+/// What becomes of a request that the contract does not take.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRefusal {
+    /// The call fails, and its deposit goes back to the account that called.
+    #[default]
+    Panic,
+    /// The call returns a settlement with [`Outcome::Refused`](crate::Outcome::Refused), and its
+    /// deposit goes to the payer.
+    Return,
+}
+
 fn one() -> u8 {
     1
 }
@@ -133,6 +185,23 @@ pub struct ExecutionRequest {
     /// How many registered workers must agree, at least 1.
     #[serde(default = "one")]
     pub approvals: u8,
+    /// How many more workers than `approvals` execute the request, so that as many of them may lie
+    /// or be away. It means nothing where one approval is enough.
+    #[serde(default = "one")]
+    pub spares: u8,
+    /// The most that the execution may cost, yoctoNEAR; `None` for whatever the configuration says
+    /// when the request is taken. A request that could cost more is refused.
+    #[serde(default)]
+    pub max_fee: Option<NearToken>,
+    /// Who may cancel the request.
+    #[serde(default)]
+    pub cancel_by: CancelBy,
+    /// What becomes of the request when the contract does not take it.
+    #[serde(default)]
+    pub on_refusal: OnRefusal,
+    /// How many blocks after its settlement the result is kept for `get_result`; 0 keeps none.
+    #[serde(default)]
+    pub keep_result_blocks: u32,
     /// The account that gets refunds; `None` for the caller.
     #[serde(default)]
     pub refund_to: Option<AccountId>,
@@ -152,9 +221,20 @@ impl ExecutionRequest {
             input: input.into(),
             limits: ResourceLimits::default(),
             approvals: 1,
+            spares: 1,
+            max_fee: None,
+            cancel_by: CancelBy::default(),
+            on_refusal: OnRefusal::default(),
+            keep_result_blocks: 0,
             refund_to: None,
             response_format: ResponseFormat::default(),
         }
+    }
+
+    /// How many workers execute the request: the approvals and the spares, or one where one approval
+    /// is enough.
+    pub fn seats(&self) -> u8 {
+        if self.approvals < 2 { 1 } else { self.approvals.saturating_add(self.spares) }
     }
 
     /// The account that gets refunds: the one that the request names, or the requester.
