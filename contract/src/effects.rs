@@ -3,7 +3,7 @@
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
     Settlement,
-    machine::{Effect, Input, LiveRequest, Step},
+    machine::{Effect, Input, LiveRequest, Purse, SharesStep, Step},
 };
 
 use crate::{Contract, ContractError, Pot, code, locks, namespace, promises, requests, workers};
@@ -33,6 +33,18 @@ impl Contract {
         };
         effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
         Ok(settlement)
+    }
+
+    /// Carries out what becomes of open shares.
+    pub(crate) fn carry_out_shares(&mut self, step: SharesStep) -> Result<(), ContractError> {
+        let effects = match step {
+            SharesStep::Open(shares, effects) => {
+                self.for_tenant(|_| requests::save_shares(&shares));
+                effects
+            }
+            SharesStep::Closed(effects) => effects,
+        };
+        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))
     }
 
     fn carry_out_one(&mut self, effect: Effect<'_>) -> Result<(), ContractError> {
@@ -66,20 +78,36 @@ impl Contract {
                     contract.delete_request(request_id, parts);
                 });
             }
-            Effect::PayWorker(worker_id, amount) => self.earn(&worker_id, amount)?,
+            Effect::PayWorker(from, worker_id, amount) => {
+                self.earn(pot(from), &worker_id, amount)?;
+            }
             Effect::CountSettled(worker_id) => {
                 count(&worker_id, |worker| worker.settled = worker.settled.saturating_add(1));
             }
             Effect::CountLoss(worker_id) => {
                 count(&worker_id, |worker| worker.lost = worker.lost.saturating_add(1));
             }
-            Effect::PayProtocol(amount) => {
-                self.funds.shift(Pot::Deposits, Pot::Protocol, amount)?;
+            Effect::PayProtocol(from, amount) => {
+                self.funds.shift(pot(from), Pot::Protocol, amount)?;
             }
-            Effect::Refund(payer, amount) => self.pay_out(Pot::Deposits, &payer, amount)?,
+            Effect::Refund(from, payer, amount) => self.pay_out(pot(from), &payer, amount)?,
+            Effect::KeepShares(shares) => {
+                self.funds.shift(Pot::Deposits, Pot::Shares, shares.held)?;
+                self.for_tenant(|_| requests::save_shares(&shares));
+            }
+            Effect::DropShares(request_id) => {
+                self.for_tenant(|_| requests::drop_shares(request_id));
+            }
             Effect::Emit(event) => env::log_str(&event.to_log()),
         }
         Ok(())
+    }
+}
+
+fn pot(purse: Purse) -> Pot {
+    match purse {
+        Purse::Deposit => Pot::Deposits,
+        Purse::Shares => Pot::Shares,
     }
 }
 

@@ -9,6 +9,8 @@ use outlayer_protocol::{RefusalCode, views::FundsView};
 pub enum Pot {
     /// Deposits of live requests.
     Deposits,
+    /// Shares of settled requests that workers may still take.
+    Shares,
     /// What workers have earned and not yet withdrawn.
     Earnings,
     /// The protocol's share of fees, not yet withdrawn.
@@ -62,6 +64,7 @@ impl MoneyError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Funds {
     deposits: NearToken,
+    shares: NearToken,
     earnings: NearToken,
     protocol: NearToken,
     claimable: NearToken,
@@ -82,6 +85,7 @@ impl Funds {
     fn pot(&mut self, pot: Pot) -> &mut NearToken {
         match pot {
             Pot::Deposits => &mut self.deposits,
+            Pot::Shares => &mut self.shares,
             Pot::Earnings => &mut self.earnings,
             Pot::Protocol => &mut self.protocol,
             Pot::Claimable => &mut self.claimable,
@@ -121,15 +125,15 @@ impl Funds {
 
     /// The sum of all pots.
     pub fn total(&self) -> NearToken {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        [deposits, earnings, protocol, claimable, storage, code]
+        let Self { deposits, shares, earnings, protocol, claimable, storage, code } = *self;
+        [deposits, shares, earnings, protocol, claimable, storage, code]
             .into_iter()
             .fold(NearToken::ZERO, NearToken::saturating_add)
     }
 
     /// The pots as the view `get_funds` shows them.
     pub fn view(&self) -> FundsView {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        FundsView { deposits, earnings, protocol, claimable, storage, code }
+        let Self { deposits, shares, earnings, protocol, claimable, storage, code } = *self;
+        FundsView { deposits, shares, earnings, protocol, claimable, storage, code }
     }
 }

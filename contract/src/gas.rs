@@ -12,7 +12,7 @@ use outlayer_protocol::{
     storage::MAX_REPLACED_BYTES,
 };
 
-use crate::ContractError;
+use crate::{ContractError, workers::draw_looks};
 
 /// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` in mainnet's genesis.
 pub(crate) const GAS_PRICE: u128 = 100_000_000;
@@ -28,8 +28,8 @@ pub(crate) const MIGRATE: Gas = Gas::from_tgas(50);
 const SETTLEMENT: Gas = Gas::from_ggas(8_500);
 /// For a payer whose id means that the refund may have to create the account.
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
-/// For each approval asked for: three workers, each of them paid or counted as a loser.
-const PER_APPROVAL: Gas = Gas::from_ggas(1_600);
+/// For each seat: a worker that is paid, or whose share stays open.
+const PER_SEAT: Gas = Gas::from_ggas(1_600);
 /// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
 /// For each byte of arguments, environment and URL, which are read, decoded one by one, and
@@ -57,6 +57,9 @@ const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
 /// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and
 /// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
+
+/// For each worker that is looked at to draw those that execute the request.
+const PER_LOOK: Gas = Gas::from_ggas(250);
 
 fn texts(request: &ExecutionRequest) -> u64 {
     let url = request.code.url.as_ref().map_or(0, String::len);
@@ -110,7 +113,7 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
     };
     let parts = [
         (IMPLICIT_PAYER, is_implicit(payer).into()),
-        (PER_APPROVAL, request.approvals.into()),
+        (PER_SEAT, request.seats().into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
         (PER_TEXT_BYTE, texts(request)),
         (per_output_byte, limits.output_bytes.into()),
@@ -123,10 +126,15 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
 }
 
 /// The gas that must be attached to `request_execution`, the callback's gas included.
-pub(crate) fn request(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
+pub(crate) fn request(
+    request: &ExecutionRequest,
+    payer: Option<&AccountId>,
+    registered_workers: u32,
+) -> Gas {
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
         (PER_REQUEST_TEXT_BYTE, texts(request)),
+        (PER_LOOK, draw_looks(request.seats(), registered_workers).into()),
     ];
     sum(REQUEST, &parts).saturating_add(settlement(request, payer))
 }

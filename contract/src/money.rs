@@ -84,13 +84,14 @@ impl Contract {
         Ok(amount)
     }
 
-    /// Moves a part of a live request's deposit to what a worker has earned.
+    /// Moves a part of a pot to what a worker has earned.
     pub(crate) fn earn(
         &mut self,
+        from: Pot,
         account_id: &AccountId,
         amount: NearToken,
     ) -> Result<(), MoneyError> {
-        self.funds.shift(Pot::Deposits, EARNINGS.pot, amount)?;
+        self.funds.shift(from, EARNINGS.pot, amount)?;
         EARNINGS.credit(account_id, amount)
     }
 

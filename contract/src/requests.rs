@@ -5,7 +5,7 @@
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
-    machine::{CompleteBody, LiveRequest, Phase},
+    machine::{CompleteBody, LiveRequest, OpenShares, Phase},
 };
 
 use crate::{
@@ -45,7 +45,7 @@ pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
         (Phase::Staged { .. }, Some(upload)) => {
             assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
         }
-        (Phase::Pending | Phase::Cancelling, _) => None,
+        (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
     }
 }
 
@@ -90,6 +90,21 @@ fn assemble(
 /// Keeps a response until the callback.
 pub(crate) fn stage(response: &ExecutionResponse) {
     store::write(&key(Prefix::Staged, response.request_id), response);
+}
+
+/// The open shares of a settled request, if it has any.
+pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
+    store::read(&key(Prefix::Shares, request_id))
+}
+
+/// Keeps open shares.
+pub(crate) fn save_shares(shares: &OpenShares) {
+    store::write(&key(Prefix::Shares, shares.request_id), shares);
+}
+
+/// Deletes the open shares of a request.
+pub(crate) fn drop_shares(request_id: RequestId) {
+    store::remove(&key(Prefix::Shares, request_id));
 }
 
 impl Contract {

@@ -16,6 +16,8 @@ pub(crate) enum Prefix {
     Staged = b's',
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
+    /// Request id -> the open shares of a settled request.
+    Shares = b'o',
     /// Position -> request id, for paging.
     LiveSlot = b'l',
     /// Request id -> position.

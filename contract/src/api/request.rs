@@ -35,7 +35,7 @@ impl Contract {
         }
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester);
-        gas::check_attached(gas::request(request, Some(payer)))?;
+        gas::check_attached(gas::request(request, Some(payer), self.registered_workers))?;
         request.validate(&self.config)?;
         let quote = quote(&self.config, request, env::storage_byte_cost())?;
         let attached = env::attached_deposit();
@@ -59,18 +59,21 @@ impl Contract {
             meter: request.limits.compute.meter(),
         };
         let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(payer)))?;
+        let random_seed = random_seed(request_id, &env::random_seed_array());
+        let seats = request.seats();
+        let drawn = if seats > 1 { self.draw_workers(&random_seed, seats)? } else { Vec::new() };
         let context = ExecutionContext {
             request_id,
             contract_id: env::current_account_id(),
             block_height: env::block_height(),
             block_timestamp: env::block_timestamp(),
             epoch_height: env::epoch_height(),
-            random_seed: random_seed(request_id, &env::random_seed_array()),
+            random_seed,
             signer_id: env::signer_account_id(),
             predecessor_id: requester.clone(),
             attached_deposit: attached,
         };
-        let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;
+        let live = LiveRequest::accept(&self.config, request, context, quote, data_id, drawn)?;
         self.live_until = self.live_until.max(live.terms.sweep_from);
         self.funds.take_in(Pot::Deposits, attached)?;
         self.add_request(&live, &request.input);

@@ -1,10 +1,12 @@
-//! Answering a request: workers commit and submit, and the yield's callback settles.
+//! Answering a request: workers commit, reveal and submit, and the yield's callback settles.
 
-use near_sdk::{FunctionError, env, near};
+use near_sdk::{AccountId, FunctionError, env, near};
 use outlayer_protocol::{
-    ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
+    Bytes, ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
+    commitment::Salt,
     limits::Meter,
     machine::{Body, Delivery, Input, LiveRequest, PartTaken},
+    response::Answer,
     storage::StorageCheck,
 };
 
@@ -17,26 +19,21 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker submits an answer. The argument is the borsh of an
-    /// [`ExecutionResponse`].
+    /// A registered worker submits an answer. The argument is the borsh of an [`Answer`].
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
-    /// answered already; the answer exceeds the request's limits; a key that it read has changed,
-    /// or one that it touches is locked; or there are too few commitments.
+    /// answered already; the answer exceeds the request's limits, or has another digest than the
+    /// worker says; a key that it touches is locked, or one that it read has changed; or too few
+    /// workers have revealed its digest.
     #[handle_result]
     pub fn resolve_execution(
         &mut self,
-        #[serializer(borsh)] response: ExecutionResponse,
+        #[serializer(borsh)] answer: Answer,
     ) -> Result<(), ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
-        let request = self.load_request(response.request_id)?;
-        let (body, storage) = self.checked(&request, &response);
-        let height = env::block_height();
-        let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
-        self.advance(request, input)?;
-        Ok(())
+        self.resolve_one(&worker_id, &answer)
     }
 
     /// A registered worker sends a part of an answer that is too large for one transaction. The
@@ -77,21 +74,68 @@ impl Contract {
     /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not
-    /// live, has expired, or takes no commitments, or no more of them.
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired, or asks
+    /// for one approval; or the caller holds none of its seats.
     #[handle_result]
     pub fn commit_execution(
         &mut self,
         request_id: RequestId,
+        round: u32,
         commitment: Hash32,
     ) -> Result<(), ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(request_id)?;
-        let input =
-            Input::Commit { worker_id: &worker_id, hash: commitment, height: env::block_height() };
-        self.advance(request, input)?;
+        let height = env::block_height();
+        self.advance(request, Input::Commit { worker_id: &worker_id, round, commitment, height })?;
         Ok(())
+    }
+
+    /// A worker reveals the digest that it has committed to. It may be settled already: then the
+    /// worker is paid for its execution at once, if the digest is the one that was settled.
+    ///
+    /// # Errors
+    /// [`ContractError`]: the caller has not committed, or reveals something else than it has
+    /// committed to; it is too early or too late.
+    #[handle_result]
+    pub fn reveal_execution(
+        &mut self,
+        request_id: RequestId,
+        digest: Hash32,
+        salt: Bytes,
+    ) -> Result<(), ContractError> {
+        let worker_id = &env::predecessor_account_id();
+        let salt: &Salt =
+            salt.0.as_slice().try_into().map_err(|_| ContractError::Salt { found: salt.len() })?;
+        let height = env::block_height();
+        match requests::shares(request_id) {
+            Some(shares) => self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?),
+            None => {
+                let request = self.load_request(request_id)?;
+                self.advance(request, Input::Reveal { worker_id, digest, salt, height })?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Anyone ends a request on which the workers cannot agree any more, or closes the open shares
+    /// of one that is settled. An active worker is paid for it.
+    ///
+    /// # Errors
+    /// [`ContractError`]: the request is neither live nor has open shares, or it is too early.
+    #[handle_result]
+    pub fn close(&mut self, request_id: RequestId) -> Result<(), ContractError> {
+        let caller = env::predecessor_account_id();
+        let closer = workers::check_active(&caller).is_ok().then_some(&caller);
+        let height = env::block_height();
+        match requests::shares(request_id) {
+            Some(shares) => self.carry_out_shares(shares.close(closer, height)?),
+            None => {
+                let request = self.load_request(request_id)?;
+                self.advance(request, Input::Close { closer, height })?;
+                Ok(())
+            }
+        }
     }
 
     /// The yield's callback: settles the request, and returns the [`Settlement`] to the caller of
@@ -114,6 +158,17 @@ impl Contract {
 }
 
 impl Contract {
+    /// Takes the answer of an active worker.
+    fn resolve_one(&mut self, worker_id: &AccountId, answer: &Answer) -> Result<(), ContractError> {
+        let Answer { response, digest, salt } = answer;
+        let request = self.load_request(response.request_id)?;
+        let (body, storage) = self.checked(&request, response);
+        let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
+        let input = Input::Resolve { worker_id, digest, salt, body, storage, height };
+        self.advance(request, input)?;
+        Ok(())
+    }
+
     /// The body that a response is, and whether it fits into the namespace now.
     fn checked<'a>(
         &self,
@@ -142,7 +197,8 @@ impl Contract {
                     }
                     None => Delivery::TimedOut { staged: staged.as_ref() },
                 };
-                self.advance(request, Input::Deliver(delivery))?
+                let height = env::block_height();
+                self.advance(request, Input::Deliver { delivery, height })?
             }
         };
         Ok(encode(

@@ -3,6 +3,7 @@
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
+    machine::OpenShares,
     pricing::quote,
     views::{ConfigView, CostView, FundsView, PendingView, RequestView, WorkerView},
 };
@@ -24,13 +25,19 @@ impl Contract {
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
     /// it is what a caller with an implicit account needs; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
-        gas::request(&request, request.refund_to.as_ref())
+        gas::request(&request, request.refund_to.as_ref(), self.registered_workers)
     }
 
     /// A live request with its input. `None` when it was never made, or is settled.
     pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
         requests::find(request_id)
             .map(|request| RequestView { request, input: requests::input(request_id) })
+    }
+
+    /// The shares of a settled request that workers may still take, or that can be closed. `None`
+    /// when there are none.
+    pub fn get_shares(&self, request_id: RequestId) -> Option<OpenShares> {
+        requests::shares(request_id)
     }
 
     /// A page of the live requests. They are not in the order in which they were made: the last one

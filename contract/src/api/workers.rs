@@ -43,6 +43,6 @@ impl Contract {
         suspended: bool,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        workers::update(&worker_id, |worker| worker.suspended = suspended)
+        workers::suspend(&worker_id, suspended)
     }
 }

@@ -6,8 +6,8 @@ mod namespace;
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
-    Hash32, RefusalCode, RequestId, machine::Refusal, pricing::PricingError,
-    validation::RequestError,
+    Hash32, RefusalCode, RequestId, commitment::SALT_BYTES, machine::Refusal,
+    pricing::PricingError, validation::RequestError,
 };
 
 use crate::{LAYOUT, MoneyError};
@@ -200,6 +200,23 @@ pub enum ContractError {
         /// The worker's account.
         found: AccountId,
     },
+    /// Fewer workers are active than the request asks for.
+    #[error(
+        "{found} workers are active that were registered before this block, the request asks for \
+         {needed}"
+    )]
+    TooFewWorkers {
+        /// How many of them there are.
+        found: usize,
+        /// How many seats the request has.
+        needed: u8,
+    },
+    /// The salt has another length than a salt has.
+    #[error("the salt has {found} bytes, expected {SALT_BYTES}")]
+    Salt {
+        /// Its length, bytes.
+        found: usize,
+    },
     /// A worker's metadata is too long.
     #[error("the metadata has {found} bytes, expected at most {max}")]
     Metadata {
@@ -259,6 +276,8 @@ impl ContractError {
             Self::Body { .. } => RefusalCode::MalformedBody,
             Self::NotAWorker { .. } => RefusalCode::NotAWorker,
             Self::Suspended { .. } => RefusalCode::WorkerSuspended,
+            Self::TooFewWorkers { .. } => RefusalCode::TooFewWorkers,
+            Self::Salt { .. } => RefusalCode::SaltBytes,
             Self::Metadata { .. } => RefusalCode::MetadataTooLong,
             Self::NothingDue { .. } => RefusalCode::NothingDue,
             Self::Code { error, .. } => error.code(),

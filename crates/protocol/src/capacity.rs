@@ -75,6 +75,7 @@ mod tests {
             outcome: Outcome::Completed { output: Bytes(vec![0; MAX_JSON_OUTPUT_BYTES as usize]) },
             used: Compute::Fuel(u64::MAX),
             fee: most,
+            held: most,
             refund: most,
             digest: Some(Hash32::of(b"")),
         };

@@ -5,7 +5,10 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, EngineVersion, Meter, ResourceLimits, capacity::MAX_OUTPUT_BYTES, window::Window,
+    Compute, EngineVersion, Meter, ResourceLimits,
+    agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
+    capacity::MAX_OUTPUT_BYTES,
+    window::Window,
 };
 
 /// Prices, yoctoNEAR.
@@ -150,6 +153,20 @@ impl Config {
         let max = self.max_compute(limits.compute.meter());
         let in_time = self.window.most_compute(self.yield_timeout_blocks, limits);
         Compute::new(max.meter(), max.amount().min(in_time))
+    }
+
+    /// How many blocks a worker has to use its seat, where several have to agree: as many as an
+    /// execution within `limits` takes at the most, and some for its commitment to land.
+    pub fn turn_blocks(&self, limits: &ResourceLimits) -> u64 {
+        let blocks = self.window.nanos(limits).div_ceil(u64::from(self.window.block_nanos).max(1));
+        blocks.saturating_add(LANDING_BLOCKS)
+    }
+
+    /// How many blocks it takes at the most that several workers agree on an execution within
+    /// `limits`: two turns, the reveals, and the body.
+    pub fn agreement_blocks(&self, limits: &ResourceLimits) -> u64 {
+        let turns = self.turn_blocks(limits).saturating_mul(2);
+        turns.saturating_add(REVEAL_BLOCKS).saturating_add(BODY_BLOCKS)
     }
 
     /// How long an execution may take, nanoseconds.

@@ -9,6 +9,7 @@
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
+//! * How several workers agree: [`seats`], [`agreement`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`].
 //! * What the contract shows and says: [`views`], [`events`], [`methods`], [`refusal_code`].
 //!
@@ -20,6 +21,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod agreement;
 pub mod bytes;
 pub mod capacity;
 pub mod commitment;
@@ -39,6 +41,7 @@ pub mod refusal_code;
 pub mod request;
 pub mod reserve;
 pub mod response;
+pub mod seats;
 pub mod status;
 pub mod storage;
 pub mod upload;
@@ -50,6 +53,7 @@ pub mod window;
 mod abi;
 mod json;
 
+pub use agreement::Agreement;
 pub use bytes::Bytes;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};

@@ -6,9 +6,8 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind,
-    Hash32, RequestId, ResourceLimits, ResponseFormat,
-    commitment::{Commitment, commitment},
+    Agreement, CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest,
+    GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
     upload::Upload,
@@ -32,6 +31,11 @@ pub struct Terms {
     /// The part of the deposit that is set aside for the request's storage, yoctoNEAR. It always
     /// comes back.
     pub storage_reserve: NearToken,
+    /// What a worker is paid for closing the request or its shares, yoctoNEAR; 0 where one approval
+    /// is enough.
+    pub close_fee: NearToken,
+    /// The price of a byte of contract storage, yoctoNEAR.
+    pub byte_cost: NearToken,
     /// The account that gets refunds.
     pub payer: AccountId,
     /// The last height at which an answer is accepted. The yield times out in the next block at the
@@ -54,13 +58,17 @@ pub enum Phase {
         digest: Hash32,
         /// The worker that submitted the response.
         worker_id: AccountId,
-        /// The workers that are paid: the submitter alone, or all whose commitments match.
-        winners: Vec<AccountId>,
         /// SHA-256 of the response's output.
         output_hash: Hash32,
     },
     /// The request was cancelled and the yield resumed. The callback settles the request.
     Cancelling,
+    /// The workers cannot agree any more and the yield was resumed. The callback settles the
+    /// request.
+    Disputing {
+        /// The worker that is paid for having closed the request, if there is one.
+        closer: Option<AccountId>,
+    },
 }
 
 impl Phase {
@@ -70,6 +78,7 @@ impl Phase {
             Self::Pending => "pending",
             Self::Staged { .. } => "staged",
             Self::Cancelling => "cancelling",
+            Self::Disputing { .. } => "disputing",
         }
     }
 }
@@ -95,10 +104,6 @@ pub struct LiveRequest {
     pub input_bytes: u32,
     /// The most that the execution may use.
     pub limits: ResourceLimits,
-    /// How many workers must agree.
-    pub approvals: u8,
-    /// How many more workers than that execute the request; 0 where one approval is enough.
-    pub spares: u8,
     /// Who may cancel the request.
     pub cancel_by: CancelBy,
     /// How many blocks after its settlement the result is kept.
@@ -113,11 +118,8 @@ pub struct LiveRequest {
     pub data_id: Hash32,
     /// How far the request has come.
     pub phase: Phase,
-    /// The commitments to digests, in the order in which they came.
-    pub commitments: Vec<Commitment>,
-    /// Digests of bodies that are public and not settled, each with a commitment to it. No worker
-    /// may commit to one of them any more, since it could be copying.
-    pub public_digests: Vec<Hash32>,
+    /// How several workers agree on the answer; `None` where one approval is enough.
+    pub agreement: Option<Agreement>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
     /// Workers that had a turn at sending parts and lost it, oldest first, at most
@@ -131,13 +133,20 @@ impl LiveRequest {
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
     /// request's does.
+    ///
+    /// `drawn` are the workers that were drawn for a request that asks for several approvals.
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
         context: ExecutionContext,
         quote: Quote,
         data_id: Hash32,
+        drawn: Vec<AccountId>,
     ) -> Result<Self, PricingError> {
+        let agreement = (request.approvals > 1).then(|| {
+            let (approvals, turn_blocks) = (request.approvals, config.turn_blocks(&request.limits));
+            Agreement::new(approvals, request.seats(), turn_blocks, drawn, context.block_height)
+        });
         let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
         Ok(Self {
             code: request.code.clone(),
@@ -149,8 +158,6 @@ impl LiveRequest {
             input_bytes: u32::try_from(request.input.len())
                 .map_err(|_| PricingError { what: "input's length" })?,
             limits: request.limits,
-            approvals: request.approvals,
-            spares: request.seats().saturating_sub(request.approvals),
             cancel_by: request.cancel_by,
             keep_result_blocks: request.keep_result_blocks,
             response_format: request.response_format,
@@ -161,6 +168,8 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
+                close_fee: quote.close_fee,
+                byte_cost: quote.byte_cost,
                 payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
@@ -168,8 +177,7 @@ impl LiveRequest {
             context,
             data_id,
             phase: Phase::Pending,
-            commitments: Vec::new(),
-            public_digests: Vec::new(),
+            agreement,
             upload: None,
             former_uploaders: Vec::new(),
         })
@@ -211,11 +219,19 @@ impl LiveRequest {
         self.phase == Phase::Pending && !self.is_expired(height)
     }
 
-    /// The workers whose commitments match `digest`, in the order in which they committed.
-    pub fn supporters(&self, digest: &Hash32) -> Vec<&AccountId> {
-        let matching =
-            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
-        matching.map(|one| &one.worker_id).collect()
+    /// How many workers must agree.
+    pub fn approvals(&self) -> u8 {
+        self.agreement.as_ref().map_or(1, |agreement| agreement.approvals)
+    }
+
+    /// How many workers execute the request.
+    pub fn seats(&self) -> u8 {
+        self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
+    }
+
+    /// The height of the block after which storage is read, where the contract fixes it.
+    pub fn snapshot_height(&self) -> Option<u64> {
+        self.agreement.as_ref().map(|agreement| agreement.snapshot_height)
     }
 }
 
@@ -228,6 +244,7 @@ pub(crate) fn sample() -> LiveRequest {
         NearToken::from_yoctonear(10_000_000_000_000_000_000),
     )
     .unwrap();
-    LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id"))
+    let context = crate::context::sample();
+    LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"data id"), Vec::new())
         .unwrap()
 }

@@ -31,6 +31,12 @@ methods! {
     STAGE_RESPONSE = "stage_response",
     /// A worker commits to a digest.
     COMMIT_EXECUTION = "commit_execution",
+    /// A worker reveals the digest that it has committed to.
+    REVEAL_EXECUTION = "reveal_execution",
+    /// Anyone ends a request on which no agreement is possible, or closes its open shares.
+    CLOSE = "close",
+    /// The open shares of a settled request.
+    GET_SHARES = "get_shares",
     /// A worker takes out what it has earned.
     WITHDRAW_EARNINGS = "withdraw_earnings",
 

@@ -130,6 +130,9 @@ pub struct Settlement {
     pub used: Compute,
     /// What the request cost, yoctoNEAR.
     pub fee: NearToken,
+    /// What is kept for now, yoctoNEAR: shares of workers that may still reveal, and what the
+    /// storage of what is kept costs. What is left of it goes to the payer later.
+    pub held: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
     /// Digest of the execution's record; `None` when no execution was settled.
@@ -144,6 +147,7 @@ impl Settlement {
             outcome: Outcome::TimedOut,
             used: Compute::new(meter, 0),
             fee: NearToken::from_yoctonear(0),
+            held: NearToken::from_yoctonear(0),
             refund: NearToken::from_yoctonear(0),
             digest: None,
         }

@@ -103,6 +103,34 @@ pub fn response_fee(
     fee(prices, limits, used, u64::from(input_bytes) + output + journal)
 }
 
+/// What an answer costs, and how it is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fee {
+    /// For the worker that sends the body.
+    pub submit: NearToken,
+    /// For each worker that executed.
+    pub share: NearToken,
+    /// How many shares there are.
+    pub shares: u8,
+    /// For whoever closes the request.
+    pub close: NearToken,
+}
+
+impl Fee {
+    /// All of it.
+    pub fn total(&self) -> NearToken {
+        self.share
+            .saturating_mul(self.shares.into())
+            .saturating_add(self.submit)
+            .saturating_add(self.close)
+    }
+}
+
+/// The protocol's share of a payment (rounded down).
+pub fn protocol_share(amount: NearToken, protocol_share_bps: u16) -> NearToken {
+    split_fee(amount, protocol_share_bps, 1).protocol
+}
+
 /// How a fee is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeeShares {
@@ -141,6 +169,10 @@ pub struct Quote {
     pub module_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
+    /// What a worker is paid for closing the request or its shares.
+    pub close_fee: NearToken,
+    /// The price of a byte of contract storage.
+    pub byte_cost: NearToken,
     /// `max_fee` and `storage_reserve` together, which is the least deposit that is accepted.
     pub total: NearToken,
 }
@@ -156,12 +188,15 @@ pub fn quote(
     byte_cost: NearToken,
 ) -> Result<Quote, PricingError> {
     let input_bytes = u32::try_from(request.input.len()).map_err(|_| overflow("fee"))?;
-    let max_fee = max_fee(&config.prices, &request.limits, input_bytes)?;
+    let share = max_fee(&config.prices, &request.limits, input_bytes)?;
+    let (shares, submit) = (request.seats(), config.prices.base_fee);
+    let close = if shares > 1 { submit } else { NearToken::from_yoctonear(0) };
+    let max_fee = Fee { submit, share, shares, close }.total();
     let module_fee = module_fee(&config.prices, &request.limits)?;
     let storage_reserve =
         byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
     let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
-    Ok(Quote { max_fee, module_fee, storage_reserve, total })
+    Ok(Quote { max_fee, module_fee, storage_reserve, close_fee: close, byte_cost, total })
 }
 
 #[cfg(test)]
@@ -228,7 +263,8 @@ mod tests {
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, yocto(10)).unwrap();
-        assert_eq!(quote.max_fee, max_fee(&config.prices, &request.limits, 5).unwrap());
+        let share = max_fee(&config.prices, &request.limits, 5).unwrap();
+        assert_eq!(quote.max_fee, config.prices.base_fee.saturating_add(share));
         assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
         assert!(quote.module_fee > yocto(0) && quote.module_fee < quote.max_fee);
         assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request))));

@@ -10,8 +10,6 @@ use crate::{
     ResourceLimits, Status, live_request::LiveRequest,
 };
 
-pub use crate::commitment::commitment;
-
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
 ///
 /// The contract builds it from its own request and the submitted body. A replay builds it from

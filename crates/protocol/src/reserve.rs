@@ -2,7 +2,6 @@
 
 use crate::{
     ExecutionRequest, ResourceLimits,
-    commitment::COMMITMENTS_PER_APPROVAL,
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
     upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
@@ -11,10 +10,9 @@ use crate::{
 /// Bytes of contract state that the lock of one key takes: a hash as the trie key, its prefix, the
 /// request's id, and the 40 bytes that NEAR adds to every entry.
 const LOCK_BYTES: u64 = 32 + 16 + 8 + 40;
-/// Bytes of commitments for each approval asked for. Each is a worker's account id with its length
-/// and a hash. Every one of those workers can be among the winners of a staged response, and have a
-/// disputed digest.
-const COMMITMENT_BYTES: u64 = COMMITMENTS_PER_APPROVAL as u64 * ((4 + 64 + 32) + (4 + 64) + 32);
+/// Bytes of an agreement for each seat: the account ids of its holder and of a successor, a
+/// commitment, a digest.
+const SEAT_BYTES: u64 = 2 * (4 + 64) + 1 + 32 + 33;
 /// Bytes of a live request's record apart from its texts, with what NEAR adds to its entries
 /// (record, input, staged response, place in the list of live requests), for the longest account
 /// ids.
@@ -61,7 +59,7 @@ pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
         + max_body_bytes(limits)
         + upload_bytes(limits)
         + locks * LOCK_BYTES
-        + u64::from(request.approvals) * COMMITMENT_BYTES
+        + u64::from(request.seats()) * SEAT_BYTES
 }
 
 #[cfg(test)]

@@ -6,14 +6,29 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RefusalCode, RequestId,
     ResourceLimits, Status,
+    commitment::Salt,
     storage::{self, StorageError, journal_bytes},
 };
 
 /// The longest reason of a `Trapped` or `InvalidModule` status, bytes.
 pub const MAX_REASON_BYTES: usize = 256;
 
-/// The argument of `resolve_execution`: everything about the execution that the contract does not
-/// know itself. It has no digest, because the contract computes that.
+/// The argument of `resolve_execution`, in borsh: a body, and what the worker says of it.
+#[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Answer {
+    /// The body.
+    pub response: ExecutionResponse,
+    /// The digest of the record that the worker's own execution gave. The contract computes the
+    /// digest itself and refuses a body that gives another one: then the worker was shown another
+    /// request than the one that it answers.
+    pub digest: Hash32,
+    /// The salt of the worker's commitment, where its reveal is still missing: body and reveal come
+    /// in one call then.
+    pub salt: Option<Salt>,
+}
+
+/// A body: everything about the execution that the contract does not know itself.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionResponse {

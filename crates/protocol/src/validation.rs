@@ -24,6 +24,17 @@ pub enum RequestError {
         /// The most that the contract allows.
         max: u64,
     },
+    /// Several workers could not agree in time.
+    #[error(
+        "several workers need {found} blocks to agree, two executions of the longest kind among \
+         them: expected at most the {max} blocks until the yield times out"
+    )]
+    Agreement {
+        /// How many blocks the workers may need.
+        found: u64,
+        /// How many there are.
+        max: u64,
+    },
     /// The largest answer could not be settled, see [`capacity`](crate::capacity).
     #[error(
         "settling the largest answer would read {found} bytes of state, a receipt of NEAR may read \
@@ -101,7 +112,7 @@ impl RequestError {
         match self {
             Self::AboveBound { .. } => RefusalCode::RequestAboveBound,
             Self::Settlement { .. } => RefusalCode::RequestTooLarge,
-            Self::Window { .. } => RefusalCode::RequestTooSlow,
+            Self::Window { .. } | Self::Agreement { .. } => RefusalCode::RequestTooSlow,
             Self::Zero { .. } => RefusalCode::RequestZero,
             Self::UrlScheme { .. } => RefusalCode::UrlScheme,
             Self::VariableName { .. } => RefusalCode::VariableName,
@@ -145,6 +156,7 @@ impl ExecutionRequest {
             (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
             (Limit::Approvals, self.approvals.into(), approvals.into(), true),
+            (Limit::Approvals, self.seats().into(), approvals.into(), true),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -170,6 +182,10 @@ impl ExecutionRequest {
         let most = config.most_compute(&self.limits);
         if asked.amount() > most.amount() {
             return Err(RequestError::Window { asked, memory_bytes, max_module_bytes, most });
+        }
+        let (found, max) = (config.agreement_blocks(&self.limits), config.yield_timeout_blocks);
+        if self.approvals > 1 && found > max {
+            return Err(RequestError::Agreement { found, max });
         }
         Ok(())
     }

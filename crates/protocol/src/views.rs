@@ -49,8 +49,11 @@ impl From<&LiveRequest> for PendingView {
             engine_version: request.terms.engine_version,
             block_height: request.context.block_height,
             deadline: request.terms.deadline,
-            approvals: request.approvals,
-            committed: request.commitments.iter().map(|one| one.worker_id.clone()).collect(),
+            approvals: request.approvals(),
+            committed: request
+                .agreement
+                .as_ref()
+                .map_or_else(Vec::new, |agreement| agreement.voters(|_| true).cloned().collect()),
         }
     }
 }
@@ -92,7 +95,7 @@ pub struct CostView {
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        let Quote { max_fee, module_fee, storage_reserve, total } = quote;
+        let Quote { max_fee, module_fee, storage_reserve, total, .. } = quote;
         Self { max_fee, module_fee, storage_reserve, total }
     }
 }
@@ -107,6 +110,8 @@ impl From<Quote> for CostView {
 pub struct FundsView {
     /// Deposits of live requests.
     pub deposits: NearToken,
+    /// Shares of settled requests that workers may still take.
+    pub shares: NearToken,
     /// What workers have earned and not yet withdrawn.
     pub earnings: NearToken,
     /// The protocol's share of fees, not yet withdrawn.

@@ -3,10 +3,19 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::LiveRequest;
+use super::{LiveRequest, OpenShares};
 use crate::{
     ExecutionResponse, Hash32, JournalEntry, RequestId, ResumePayload, Settlement, events::Event,
 };
+
+/// Which money an effect moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// The deposit of a live request.
+    Deposit,
+    /// What is kept for the open shares of a settled one.
+    Shares,
+}
 
 /// Something that the contract does because a step was taken. An effect carries all its data, so
 /// that the contract decides nothing and remembers nothing of the request.
@@ -69,15 +78,20 @@ pub enum Effect<'a> {
         published_code: Option<Hash32>,
     },
     /// Credit a worker's earnings.
-    PayWorker(AccountId, NearToken),
+    PayWorker(Purse, AccountId, NearToken),
     /// Count an answer of a worker as settled.
     CountSettled(AccountId),
-    /// Count a worker's commitment to a digest that lost.
+    /// Count a worker's commitment that was to a digest that lost, or that it did not reveal in
+    /// time.
     CountLoss(AccountId),
     /// Credit the protocol's share.
-    PayProtocol(NearToken),
+    PayProtocol(Purse, NearToken),
     /// Transfer money to the payer. When the transfer bounces, the money becomes claimable.
-    Refund(AccountId, NearToken),
+    Refund(Purse, AccountId, NearToken),
+    /// Keep open shares, and move what they hold out of the deposit.
+    KeepShares(Box<OpenShares>),
+    /// Delete the open shares of a request.
+    DropShares(RequestId),
     /// Emit an event.
     Emit(Event),
 }

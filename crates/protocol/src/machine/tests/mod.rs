@@ -1,0 +1,293 @@
+//! The rules of the machine, one by one: here what any request has, in `agreement` what several
+//! workers do, and in `history` the invariants over random histories.
+
+mod agreement;
+mod history;
+
+use near_account_id::AccountId;
+use near_token::NearToken;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
+    commitment::commitment,
+    events::Event,
+    live_request::sample,
+    response,
+    storage::StorageCheck,
+    upload::MIN_PART_BYTES,
+};
+
+const IN_TIME: u64 = 1_100;
+const DEADLINE: u64 = 1_200;
+
+fn id(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+/// An account that the effects of a step may borrow until the test ends.
+fn account(name: &str) -> &'static AccountId {
+    Box::leak(Box::new(id(name)))
+}
+
+fn refused(reason: Reason) -> Refusal {
+    Refusal { request_id: 7, reason }
+}
+
+fn submit<'a>(
+    request: LiveRequest,
+    worker: &str,
+    body: &'a ExecutionResponse,
+    height: u64,
+) -> Result<Step<'a>, Refusal> {
+    check_and_submit(request, worker, body, StorageCheck::Fits, height)
+}
+
+fn check_and_submit<'a>(
+    request: LiveRequest,
+    worker: &str,
+    body: &'a ExecutionResponse,
+    storage: StorageCheck,
+    height: u64,
+) -> Result<Step<'a>, Refusal> {
+    let digest = digest_of(&request, body);
+    request.step(Input::Resolve {
+        worker_id: account(worker),
+        digest,
+        salt: None,
+        body: Body::of(body),
+        storage,
+        height,
+    })
+}
+
+fn live(step: Step<'_>) -> (LiveRequest, Vec<Effect<'_>>) {
+    match step {
+        Step::Live(request, effects) => (*request, effects),
+        Step::Settled(settlement, _) => panic!("settled: {settlement:?}"),
+    }
+}
+
+fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
+    match step {
+        Step::Settled(settlement, effects) => (settlement, effects),
+        Step::Live(request, _) => panic!("still {:?}", request.phase),
+    }
+}
+
+/// Runs the callback with the payload that the phase says the yield was resumed with.
+fn deliver(
+    request: LiveRequest,
+    body: Option<&ExecutionResponse>,
+    storage: StorageCheck,
+    height: u64,
+) -> Step<'_> {
+    let payload = match &request.phase {
+        Phase::Staged { digest, .. } => ResumePayload::Digest(*digest).encode(),
+        Phase::Disputing { .. } => ResumePayload::Dispute.encode(),
+        _ => ResumePayload::Cancel.encode(),
+    };
+    let staged = body.map(|body| (body, storage));
+    let delivery = Delivery::Resumed { payload: payload.into(), staged };
+    request.step(Input::Deliver { delivery, height }).unwrap()
+}
+
+fn total_of(effects: &[Effect]) -> u128 {
+    let amounts = effects.iter().map(|effect| match effect {
+        Effect::PayWorker(_, _, amount)
+        | Effect::PayProtocol(_, amount)
+        | Effect::Refund(_, _, amount) => amount.as_yoctonear(),
+        Effect::KeepShares(shares) => shares.held.as_yoctonear(),
+        _ => 0,
+    });
+    amounts.sum()
+}
+
+fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
+    Effect::Resume { request_id: 7, data_id: request.data_id, payload }
+}
+
+/// The effect that deletes the sample with this staged response.
+fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
+    let published_code = Some(Hash32::of(b"code"));
+    Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
+}
+
+fn digest_of(request: &LiveRequest, body: &ExecutionResponse) -> Hash32 {
+    crate::ExecutionRecord::new(request, body).digest()
+}
+
+#[test]
+fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
+    let body = response::sample(7);
+    let digest = digest_of(&sample(), &body);
+    let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
+    let locked = Effect::Lock { namespace: id("dapp.near"), response: &body };
+    let resumed = resume(&sample(), ResumePayload::Digest(digest));
+    assert_eq!(effects, [Effect::Stage(&body), locked, resumed]);
+
+    let deposit = request.deposit();
+    let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, IN_TIME));
+    assert_eq!(settlement.outcome, Outcome::Completed { output: "output".into() });
+    assert_eq!(settlement.digest, Some(digest));
+    assert_eq!(
+        settlement.fee.as_yoctonear() + settlement.refund.as_yoctonear(),
+        deposit.as_yoctonear()
+    );
+    assert_eq!(total_of(&effects), deposit.as_yoctonear());
+    let applied = Effect::ApplyJournal { namespace: id("dapp.near"), journal: &body.journal };
+    assert_eq!(effects[..2], [applied, delete(Some(&body))]);
+    assert!(effects.contains(&Effect::CountSettled(id("worker.near"))));
+    let Some(Effect::Emit(Event::ExecutionCompleted(event))) = effects.last() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(event.digest, digest);
+}
+
+#[test]
+fn a_block_after_the_deadline_is_too_late() {
+    let error = submit(sample(), "worker.near", &response::sample(7), DEADLINE + 1).unwrap_err();
+    assert_eq!(error, refused(Reason::Expired { deadline: DEADLINE, height: DEADLINE + 1 }));
+}
+
+#[test]
+fn a_request_is_open_until_it_is_answered_or_cancelled_or_its_deadline_has_passed() {
+    let is_open = |request: &LiveRequest, height| {
+        let view = crate::views::PendingView::from(request);
+        assert_eq!(view.is_open(height), request.is_open(height));
+        assert_eq!(request.open(height).is_ok(), request.is_open(height));
+        request.is_open(height)
+    };
+    assert!(is_open(&sample(), DEADLINE) && !is_open(&sample(), DEADLINE + 1));
+    let body = response::sample(7);
+    let (staged, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+    assert!(!is_open(&staged, IN_TIME));
+    let cancel = Input::Cancel { by: account("dapp.near"), height: IN_TIME };
+    let (cancelling, _) = live(sample().step(cancel).unwrap());
+    assert!(!is_open(&cancelling, IN_TIME));
+}
+
+#[test]
+fn a_second_answer_and_a_late_cancel_are_refused_while_one_is_staged() {
+    let body = response::sample(7);
+    let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+    let error = submit(request.clone(), "other.near", &body, IN_TIME).unwrap_err();
+    let Reason::AlreadyStaged { worker_id, .. } = error.reason else { panic!("{error}") };
+    assert_eq!(worker_id, "worker.near");
+    let requester = request.context.predecessor_id.clone();
+    let error = request.step(Input::Cancel { by: &requester, height: IN_TIME }).unwrap_err();
+    assert!(matches!(error.reason, Reason::AlreadyStaged { .. }));
+}
+
+#[test]
+fn a_timeout_refunds_everything_from_every_phase() {
+    let body = response::sample(7);
+    let staged = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap()).0;
+    let cancelling =
+        live(sample().step(Input::Cancel { by: &id("dapp.near"), height: IN_TIME }).unwrap()).0;
+    for request in [sample(), staged, cancelling] {
+        let deposit = request.deposit();
+        let input = Input::Deliver {
+            delivery: Delivery::TimedOut { staged: Some(&body) },
+            height: DEADLINE + 1,
+        };
+        let (settlement, effects) = settled(request.step(input).unwrap());
+        assert_eq!(settlement.outcome, Outcome::TimedOut);
+        assert_eq!((settlement.fee, settlement.refund), (NearToken::from_yoctonear(0), deposit));
+        let refunded = Effect::Refund(Purse::Deposit, id("dapp.near"), deposit);
+        assert_eq!(effects[..2], [delete(Some(&body)), refunded]);
+    }
+}
+
+#[test]
+fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
+    let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
+    assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
+    let (request, effects) =
+        live(sample().step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
+    assert_eq!(effects, [resume(&sample(), ResumePayload::Cancel)]);
+    let deposit = request.deposit();
+    let error = submit(request.clone(), "worker.near", &response::sample(7), IN_TIME).unwrap_err();
+    assert_eq!(error, refused(Reason::AlreadyCancelled));
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, IN_TIME));
+    assert_eq!((settlement.outcome, settlement.refund), (Outcome::Cancelled, deposit));
+    assert_eq!(total_of(&effects), deposit.as_yoctonear());
+}
+
+#[test]
+fn a_sweep_waits_and_then_refunds_whatever_the_phase() {
+    let body = response::sample(7);
+    let staged = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap()).0;
+    let from = staged.terms.sweep_from;
+    let error = staged.clone().step(Input::Sweep { staged: None, height: from - 1 }).unwrap_err();
+    assert_eq!(error, refused(Reason::TooEarlyToSweep { from, height: from - 1 }));
+    let sweep = Input::Sweep { staged: Some(&body), height: from };
+    let (settlement, effects) = settled(staged.step(sweep).unwrap());
+    assert!(effects.contains(&delete(Some(&body))));
+    assert_eq!(settlement.outcome, Outcome::TimedOut);
+    assert_eq!(total_of(&effects), settlement.refund.as_yoctonear());
+}
+
+#[test]
+fn a_changed_or_locked_key_refuses_the_answer_while_there_is_time() {
+    let body = response::sample(7);
+    let key = Bytes::from("k");
+    let conflict =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Conflict(key.clone()), IN_TIME);
+    assert_eq!(conflict.unwrap_err(), refused(Reason::ReadConflict { key: key.clone() }));
+    let locked =
+        check_and_submit(sample(), "w.near", &body, StorageCheck::Locked(key.clone()), IN_TIME);
+    assert_eq!(locked.unwrap_err(), refused(Reason::KeyLocked { key }));
+}
+
+#[test]
+fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and_pays() {
+    let body = response::sample(7);
+    for (storage, outcome) in [
+        (StorageCheck::Conflict("k".into()), Outcome::StorageConflict),
+        (StorageCheck::Exhausted { needed: 9, available: 3 }, Outcome::StorageExhausted),
+    ] {
+        let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+        let base = request.terms.prices.base_fee;
+        let (settlement, effects) = settled(deliver(request, Some(&body), storage, IN_TIME));
+        assert_eq!(settlement.outcome, outcome);
+        assert!(settlement.fee >= base);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::ApplyJournal { .. })));
+    }
+}
+
+#[test]
+fn a_guests_fault_pays_for_what_it_burned() {
+    let mut body = response::sample(7);
+    body.output = Bytes::default();
+    body.journal.clear();
+    body.status = Status::OutOfFuel;
+    body.used = Compute::Fuel(100_000_000);
+    let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
+    let (prices, limits) = (request.terms.prices, request.limits);
+    let (settlement, _) = settled(deliver(request, Some(&body), StorageCheck::Fits, IN_TIME));
+    assert_eq!(settlement.outcome, Outcome::OutOfFuel);
+    let share = crate::pricing::fee(&prices, &limits, body.used, 5).unwrap();
+    assert_eq!(settlement.fee, prices.base_fee.saturating_add(share));
+}
+
+#[test]
+fn a_body_for_another_request_is_refused() {
+    let error = submit(sample(), "worker.near", &response::sample(8), IN_TIME).unwrap_err();
+    assert!(matches!(error, Refusal { request_id: 7, reason: Reason::Response(_) }), "{error}");
+}
+
+#[test]
+fn at_the_last_height_a_deadline_saturates() {
+    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let mut context = crate::context::sample();
+    context.block_height = u64::MAX - 1;
+    let live =
+        LiveRequest::accept(&config, &request, context, quote, Hash32::of(b""), vec![]).unwrap();
+    assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
+    let body = response::sample(7);
+    assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());
+}
