@@ -7,7 +7,7 @@ use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, RequestId,
-    machine::{LiveRequest, Phase},
+    machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
 };
@@ -48,6 +48,13 @@ impl World {
             .collect()
     }
 
+    /// The open shares of settled requests.
+    pub(crate) fn shares(&self) -> BTreeMap<RequestId, OpenShares> {
+        self.decoded::<OpenShares>(Prefix::Shares)
+            .map(|(_, shares)| (shares.request_id, shares))
+            .collect()
+    }
+
     /// The keys and values of an account's namespace, as the state has them.
     pub(crate) fn namespace(&self, account_id: &AccountId) -> BTreeMap<Bytes, Bytes> {
         let start = owned(account_id);
@@ -81,6 +88,9 @@ impl World {
         let deposits: u128 =
             self.live_requests().values().map(|request| request.deposit().as_yoctonear()).sum();
         assert_eq!(funds.deposits.as_yoctonear(), deposits);
+        let shares = self.shares();
+        let held: u128 = shares.values().map(|shares| shares.held.as_yoctonear()).sum();
+        assert_eq!(funds.shares.as_yoctonear(), held);
         assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
         let storage: u128 = self
@@ -97,6 +107,7 @@ impl World {
         );
         let pots = [
             funds.deposits,
+            funds.shares,
             funds.earnings,
             funds.protocol,
             funds.claimable,
@@ -212,7 +223,8 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 16] = [
+        const TENANTS: [Prefix; 17] = [
+            Prefix::Shares,
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
@@ -237,6 +249,16 @@ impl World {
 
     /// No live request takes more bytes than it has paid for.
     fn audit_reserves(&self) {
+        for (request_id, shares) in self.shares() {
+            let bytes = bytes_of(9, borsh::to_vec(&shares).unwrap().len());
+            let open = shares.agreement.votes.iter().filter(|vote| vote.digest.is_none()).count();
+            let promised = shares.share.saturating_mul(open as u128);
+            let promised = promised.saturating_add(shares.close_fee);
+            let stake = shares.held.checked_sub(promised).unwrap().as_yoctonear();
+            let needed = env::storage_byte_cost().as_yoctonear() * u128::from(bytes);
+            assert!(stake >= needed, "the shares of request {request_id} take {bytes} bytes");
+            assert!(!self.live_requests().contains_key(&request_id));
+        }
         for (request_id, live) in self.live_requests() {
             let used = self.bytes_of_request(request_id);
             let reserved = reserved_bytes(&self.request_of(&live));
@@ -277,7 +299,8 @@ impl World {
             args: live.args.clone(),
             env: live.env.clone(),
             limits: live.limits,
-            approvals: live.approvals,
+            approvals: live.approvals(),
+            spares: live.seats().saturating_sub(live.approvals()),
             response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }

@@ -1,6 +1,7 @@
 //! Tests in near-sdk's mocked VM: [`world`] plays the chain around the contract (balances,
 //! receipts, yields), [`audit`] checks the books and the state against it.
 
+mod agreement;
 mod audit;
 mod code;
 mod governance;

@@ -8,6 +8,7 @@ use std::{
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
     Bytes, Compute, Hash32, Limit, Meter, RefusalCode,
+    agreement::AgreementError,
     machine::{Reason, Refusal},
     pricing::PricingError,
     response::ResponseError,
@@ -60,6 +61,23 @@ fn upload_errors() -> Vec<UploadError> {
     }
 }
 
+fn agreement_errors() -> Vec<AgreementError> {
+    let (worker_id, digest, height) = (id("w.near"), Hash32::default(), 1);
+    every! { AgreementError:
+        NoSeat { worker_id: worker_id.clone() }
+        NotYet { worker_id: worker_id.clone(), until: 2, height }
+        PassedOn { worker_id: worker_id.clone(), since: 1, height }
+        SeatTaken { worker_id: worker_id.clone(), by: worker_id.clone() }
+        Round { found: 0, expected: 1 }
+        CommitmentsClosed { until: 1, height }
+        NotCommitted { worker_id: worker_id.clone(), round: 0 }
+        TooEarlyToReveal { seats: 3, found: 2, from: 2, height }
+        TooLateToReveal { until: 1, height }
+        AlreadyRevealed { worker_id: worker_id.clone(), digest }
+        WrongReveal { digest, found: digest, expected: digest }
+    }
+}
+
 fn reasons() -> Vec<Reason> {
     let (worker_id, digest, key) = (id("w.near"), Hash32::default(), Bytes::from("k"));
     let samples = every! { Reason:
@@ -69,15 +87,14 @@ fn reasons() -> Vec<Reason> {
         Response (ResponseError::ReasonBytes { found: 300 })
         ReadConflict { key: key.clone() }
         KeyLocked { key }
-        TooFewCommitments { needed: 2, found: 1 }
+        DigestDiffers { found: digest, expected: digest }
+        TooFewReveals { digest, needed: 2, found: 1 }
         CommitmentNotNeeded {}
-        AlreadyCommitted { worker_id: worker_id.clone() }
-        CommitmentToPublicBody { worker_id: worker_id.clone(), digest }
-        NobodyCommitted { digest }
-        AlreadyDisputed { digest }
-        CommitmentsClosed { found: 6, most: 6 }
+        Agreement (AgreementError::Round { found: 1, expected: 0 })
+        NotHopeless { approvals: 2, height: 1 }
+        SharesOpen { until: 2, height: 1 }
+        AlreadyDisputed {}
         Upload (UploadError::Offset { found: 1, expected: 0 })
-        UploadDigest { found: digest, expected: digest }
         NotAmongTheAgreeing { worker_id: worker_id.clone(), digest }
         NotTheRequester {
             found: worker_id.clone(),
@@ -86,16 +103,20 @@ fn reasons() -> Vec<Reason> {
         }
         TooEarlyToSweep { from: 2, height: 1 }
     };
-    let nested = |reason: &Reason| matches!(reason, Reason::Response(_) | Reason::Upload(_));
+    let nested = |reason: &Reason| {
+        matches!(reason, Reason::Response(_) | Reason::Upload(_) | Reason::Agreement(_))
+    };
     let mut all: Vec<_> = samples.into_iter().filter(|reason| !nested(reason)).collect();
     all.extend(response_errors().into_iter().map(Reason::Response));
     all.extend(upload_errors().into_iter().map(Reason::Upload));
+    all.extend(agreement_errors().into_iter().map(Reason::Agreement));
     all
 }
 
 fn request_errors() -> Vec<RequestError> {
     let found = || "x".to_owned();
     every! { RequestError:
+        Agreement { found: 201, max: 200 }
         AboveBound { which: Limit::Compute, found: 2, max: 1 }
         Settlement { found: 2, max: 1 }
         Window {
@@ -185,6 +206,8 @@ fn errors() -> Vec<ContractError> {
         Body { request_id: 7, reason: "too short".to_owned() }
         NotAWorker { found: found.clone() }
         Suspended { found: found.clone() }
+        TooFewWorkers { found: 2, needed: 3 }
+        Salt { found: 3 }
         Metadata { found: 1_025, max: 1_024 }
         NothingDue { account_id: found.clone() }
         Code { hash, error: CodeError::Unknown }
@@ -213,7 +236,8 @@ fn errors() -> Vec<ContractError> {
 /// Codes that two errors share because they mean the same: what is wrong with a storage key or
 /// value, and that a key is locked, does not depend on whether a worker or the owner of the
 /// namespace names it.
-const SHARED: [RefusalCode; 4] = [
+const SHARED: [RefusalCode; 5] = [
+    RefusalCode::RequestTooSlow,
     RefusalCode::KeyLocked,
     RefusalCode::StorageKeyBytes,
     RefusalCode::StorageValueBytes,

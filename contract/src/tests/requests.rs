@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement, Status,
+    Bytes, Compute, ExecutionResponse, Outcome, ResourceLimits, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
-    record::{ExecutionRecord, commitment},
     request::ResponseFormat,
     validation::RequestError,
 };
@@ -40,7 +39,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     assert_eq!(event.context.random_seed, outlayer_protocol::random_seed(0, &[9; 32]));
 
     let response = answer(0, "output");
-    let digest = ExecutionRecord::new(&world.live(0), &response).digest();
+    let digest = world.digest(&response);
     world.resolve(W, &response).unwrap();
     world.audit();
     assert_eq!(
@@ -58,7 +57,8 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
         Compute::Fuel(1_000),
         5 + 6,
     )
-    .unwrap();
+    .unwrap()
+    .saturating_add(prices.base_fee);
     assert_eq!(
         settlement,
         Settlement {
@@ -66,6 +66,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
             outcome: Outcome::Completed { output: "output".into() },
             used: Compute::Fuel(1_000),
             fee,
+            held: NearToken::ZERO,
             refund: attached.saturating_sub(fee),
             digest: Some(digest),
         }
@@ -433,79 +434,6 @@ fn only_the_contract_calls_its_callback() {
 }
 
 #[test]
-fn two_of_three_workers_settle_and_the_liar_is_counted() {
-    let mut world = world();
-    for worker in ["a.near", "b.near", "liar.near"] {
-        world.owner(|c| c.register_worker(id(worker), None));
-    }
-    let mut request = request("input");
-    request.approvals = 2;
-    world.request("dapp.near", &request);
-    let (truth, lie) = (answer(0, "truth"), answer(0, "lie"));
-    let live = world.live(0);
-    let commit = |world: &mut World, worker: &str, body: &_| {
-        let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(worker));
-        world.call(worker, NearToken::ZERO, |c| c.commit_execution(0, hash))
-    };
-    commit(&mut world, "a.near", &truth).unwrap();
-    assert!(matches!(
-        commit(&mut world, "eve.near", &truth).unwrap_err(),
-        ContractError::NotAWorker { .. }
-    ));
-    let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(early, refusal(0, Reason::TooFewCommitments { needed: 2, found: 1 }));
-    commit(&mut world, "liar.near", &lie).unwrap();
-    world.resolve("liar.near", &lie).unwrap();
-    assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
-    world.audit();
-    let copied = commit(&mut world, "b.near", &lie);
-    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
-    commit(&mut world, "b.near", &truth).unwrap();
-    world.audit();
-
-    // In the next request the liar commits and stays silent.
-    world.request("dapp.near", &request);
-    let live = world.live(1);
-    let body = answer(1, "truth");
-    let digest = ExecutionRecord::new(&live, &body).digest();
-    for (worker, digest) in
-        [("liar.near", Hash32::of(b"lie")), ("a.near", digest), ("b.near", digest)]
-    {
-        let hash = commitment(&digest, &id(worker));
-        world.call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash)).unwrap();
-    }
-    assert_eq!(world.view(|c| c.list_pending(0, 9))[1].committed.len(), 3);
-    world.resolve(W, &body).unwrap();
-    world.settle(1);
-    world.audit();
-    let worker = |world: &mut World, name: &str| world.view(|c| c.get_worker(id(name))).unwrap();
-    assert_eq!(
-        (worker(&mut world, "liar.near").lost, worker(&mut world, "liar.near").earnings),
-        (1, NearToken::ZERO)
-    );
-    assert_eq!(worker(&mut world, "a.near").earnings, worker(&mut world, "b.near").earnings);
-    assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
-    assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
-}
-
-#[test]
-fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
-    let mut world = world();
-    let mut request = request("input");
-    request.approvals = 2;
-    world.request("dapp.near", &request);
-    let hash = commitment(&Hash32::of(b"any"), &id(W));
-    world.call(W, NearToken::ZERO, |c| c.commit_execution(0, hash)).unwrap();
-    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
-    let least = outlayer_protocol::pricing::least_fee(&config().prices, &request.limits).unwrap();
-    assert_eq!(world.settle(0).fee, least);
-    let worker = world.view(|c| c.get_worker(id(W))).unwrap();
-    assert_eq!(worker.settled, 0);
-    assert!(worker.earnings > NearToken::ZERO);
-    world.audit();
-}
-
-#[test]
 fn the_pending_list_pages_and_survives_removals() {
     let mut world = world();
     for n in 0..5 {
@@ -539,11 +467,10 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    assert_eq!(
-        settlement.fee,
-        outlayer_protocol::pricing::fee(&config().prices, &ResourceLimits::default(), body.used, 5)
-            .unwrap()
-    );
+    let prices = config().prices;
+    let share =
+        outlayer_protocol::pricing::fee(&prices, &ResourceLimits::default(), body.used, 5).unwrap();
+    assert_eq!(settlement.fee, share.saturating_add(prices.base_fee));
     world.audit();
 }
 
@@ -581,30 +508,23 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut request = request("");
     // JSON escapes each of these characters to six bytes.
     request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
-    request.approvals = 16;
+    (request.approvals, request.spares) = (8, 8);
     request.refund_to = Some(id(&longest("payer")));
+    let workers: Vec<_> = (0..32).map(|n| longest(&format!("worker{n}-"))).collect();
+    world.register(&workers.iter().map(String::as_str).collect::<Vec<_>>());
     let request_id = world.request(&longest("dapp"), &request);
     let logged = |world: &World| world.logs.iter().map(String::len).sum::<usize>();
     let live = world.live(request_id);
     let requested = Event::ExecutionRequested(Box::new((&live).into())).to_log();
     assert!((12_240..=MOST).contains(&requested.len()), "{}", requested.len());
 
-    let (truth, lie) = (answer(request_id, "truth"), answer(request_id, "lie"));
-    for n in 0..48 {
-        let worker = longest(&format!("worker{n}-"));
-        world.owner(|c| c.register_worker(id(&worker), None));
-        let body = if n < 47 { &truth } else { &lie };
-        let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(&worker));
-        world.call(&worker, NearToken::ZERO, |c| c.commit_execution(request_id, hash)).unwrap();
-    }
-    world.resolve(&longest("worker47-"), &lie).unwrap();
-    let disputed = logged(&world);
-    assert!((48 * 64..=MOST).contains(&disputed), "{disputed}");
-    world.resolve(&longest("worker0-"), &truth).unwrap();
+    let body = answer(request_id, "truth");
+    world.agree(&body);
+    world.resolve(&longest("worker0-"), &body).unwrap();
     let data_id = world.live(request_id).data_id.0;
     world.deliver(&data_id);
     let completed = logged(&world);
-    assert!((47 * 64..=MOST).contains(&completed), "{completed}");
+    assert!((16 * 64..=MOST).contains(&completed), "{completed}");
     world.deliver_transfers();
     world.audit();
 }

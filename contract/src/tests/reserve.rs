@@ -3,10 +3,7 @@
 use near_sdk::NearToken;
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, JournalEntry, ReadEntry, Status,
-    limits::MAX_KEY_BYTES,
-    record::{ExecutionRecord, commitment},
-    storage::journal_bytes,
-    upload::MIN_PART_BYTES,
+    limits::MAX_KEY_BYTES, record::ExecutionRecord, storage::journal_bytes, upload::MIN_PART_BYTES,
 };
 use proptest::prelude::*;
 
@@ -22,7 +19,7 @@ fn key(n: u32) -> Bytes {
 }
 
 /// Takes a request and its response through all states, and checks the bytes after each step.
-fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: u8) {
+fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) {
     request.limits.journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
     request.limits.output_bytes = u32::try_from(body.output.len()).unwrap();
     request.limits.storage_reads = u32::try_from(body.reads.len()).unwrap();
@@ -34,21 +31,16 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
     let mut world = World::with(config);
     let dapp = longest("dapp");
     world.deposit_storage(&dapp, NearToken::from_near(100));
-    let workers: Vec<_> = (0..commitments.max(1)).map(|n| longest(&format!("worker{n}"))).collect();
-    for worker in &workers {
-        world.owner(|c| c.register_worker(id(worker), None));
-    }
+    let seats = request.seats();
+    let workers: Vec<_> = (0..2 * seats).map(|n| longest(&format!("worker{n}"))).collect();
+    world.register(&workers.iter().map(String::as_str).collect::<Vec<_>>());
     let (empty, request_id) = (world.usage, world.request(&dapp, &request));
     body.request_id = request_id;
     world.audit();
     assert_eq!(world.usage - empty, world.bytes_of_request(request_id));
-    if request.approvals > 1 {
-        let digest = ExecutionRecord::new(&world.live(request_id), &body).digest();
-        for worker in &workers {
-            let hash = commitment(&digest, &id(worker));
-            world.call(worker, NearToken::ZERO, |c| c.commit_execution(request_id, hash)).unwrap();
-            world.audit();
-        }
+    if seats > 1 {
+        world.agree(&body);
+        world.audit();
     }
     let bytes = borsh::to_vec(&body).unwrap().len();
     if bytes > MIN_PART_BYTES as usize {
@@ -74,7 +66,7 @@ fn at_every_bound_at_once() {
     request.code.url = Some(format!("https://{}", "u".repeat(1_000)));
     request.args = vec![String::new(); 1_000];
     request.env = (0..500).map(|n| (format!("{n}"), String::new())).collect();
-    request.approvals = 7;
+    (request.approvals, request.spares) = (5, 2);
     let body = ExecutionResponse {
         output: vec![b'o'; 3_000].into(),
         reads: (0..30).map(|n| ReadEntry { key: key(n), value_hash: None }).collect(),
@@ -83,23 +75,23 @@ fn at_every_bound_at_once() {
             .collect(),
         ..answer(0, "")
     };
-    run(request, body, 21);
+    run(request, body);
 }
 
 #[test]
 fn in_the_most_parts() {
     let mut request = request("input");
     request.refund_to = Some(id(&longest("payer")));
-    request.approvals = 3;
+    (request.approvals, request.spares) = (3, 2);
     let body = ExecutionResponse { output: vec![b'o'; 900_000].into(), ..answer(0, "") };
-    run(request, body, 9);
+    run(request, body);
 }
 
 #[test]
 fn with_the_longest_reason() {
     let body =
         ExecutionResponse { status: Status::Trapped { reason: "r".repeat(256) }, ..answer(0, "") };
-    run(request(""), body, 1);
+    run(request(""), body);
 }
 
 proptest! {
@@ -123,7 +115,7 @@ proptest! {
         request.args = args;
         request.env = env.into_iter().collect();
         request.code.url = Some(format!("https://{}", "u".repeat(url.unwrap_or(0))));
-        request.approvals = approvals;
+        (request.approvals, request.spares) = (approvals, spare);
         request.refund_to = far.then(|| id(&longest("payer")));
         let body = ExecutionResponse {
             output: vec![b'o'; output].into(),
@@ -134,6 +126,6 @@ proptest! {
                 .collect(),
             ..answer(0, "")
         };
-        run(request, body, (approvals + spare).min(approvals * 3));
+        run(request, body);
     }
 }

@@ -14,12 +14,14 @@ use near_sdk::{
     test_utils::VMContextBuilder,
 };
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
-    ReadEntry, RequestId, ResponsePart, Settlement, Status,
+    Bytes, Compute, Config, EngineVersion, ExecutionRecord, ExecutionRequest, ExecutionResponse,
+    Hash32, JournalEntry, ReadEntry, RequestId, ResponsePart, Settlement, Status,
+    commitment::{Salt, commitment},
     events::Event,
     machine::{LiveRequest, Reason, Refusal},
     methods,
     request::{CodeRef, ResponseFormat},
+    response::Answer,
 };
 
 use super::node::{YIELDS, Yield, Yields};
@@ -30,6 +32,8 @@ use crate::{
 
 pub(crate) const CONTRACT: &str = "outlayer.near";
 pub(crate) const OWNER: &str = "owner.near";
+/// The salt of all commitments.
+pub(crate) const SALT: Salt = [7; 16];
 /// What the contract has for itself at first.
 pub(crate) const OWN: NearToken = NearToken::from_near(10);
 /// What everybody else has at first.
@@ -318,12 +322,67 @@ impl World {
         self.view(|c| c.get_request(request_id)).unwrap().request
     }
 
+    /// Registers workers, and goes on to the next block, from which on they are drawn.
+    pub(crate) fn register(&mut self, workers: &[&str]) {
+        for worker in workers {
+            self.owner(|c| c.register_worker(id(worker), None));
+        }
+        self.height += 1;
+    }
+
+    /// The digest that a response to a live request has.
+    pub(crate) fn digest(&self, response: &ExecutionResponse) -> Hash32 {
+        let live = self.live_requests();
+        let record = |live| ExecutionRecord::new(live, response).digest();
+        live.get(&response.request_id).map(record).unwrap_or_default()
+    }
+
+    /// Commits to a digest in the round that runs.
+    pub(crate) fn commit(
+        &mut self,
+        by: &str,
+        request_id: RequestId,
+        digest: Hash32,
+    ) -> Result<(), ContractError> {
+        let live = self.live_requests();
+        let agreement = live.get(&request_id).and_then(|live| live.agreement.as_ref());
+        let round = agreement.map_or(0, |agreement| agreement.round);
+        let commitment = commitment(&digest, &id(by), round, &SALT);
+        self.call(by, NearToken::ZERO, |c| c.commit_execution(request_id, round, commitment))
+    }
+
+    pub(crate) fn reveal(
+        &mut self,
+        by: &str,
+        request_id: RequestId,
+        digest: Hash32,
+    ) -> Result<(), ContractError> {
+        let salt = Bytes::from(&SALT[..]);
+        self.call(by, NearToken::ZERO, |c| c.reveal_execution(request_id, digest, salt))
+    }
+
+    /// Has all workers that were drawn for the seats of a request commit to a response and reveal
+    /// its digest.
+    pub(crate) fn agree(&mut self, response: &ExecutionResponse) {
+        let (request_id, digest) = (response.request_id, self.digest(response));
+        let agreement = self.live(request_id).agreement.unwrap();
+        let holders = &agreement.drawn[..agreement.seats.into()];
+        for holder in holders {
+            self.commit(holder.as_str(), request_id, digest).unwrap();
+        }
+        for holder in holders {
+            self.reveal(holder.as_str(), request_id, digest).unwrap();
+        }
+    }
+
     pub(crate) fn resolve(
         &mut self,
         by: &str,
         response: &ExecutionResponse,
     ) -> Result<(), ContractError> {
-        self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
+        let (response, digest) = (response.clone(), self.digest(response));
+        let answer = Answer { response, digest, salt: None };
+        self.call(by, NearToken::ZERO, |c| c.resolve_execution(answer))
     }
 
     /// Sends a part of a response that gives `digest`.

@@ -66,9 +66,9 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     implicit.refund_to = Some("f".repeat(64).parse().unwrap());
     add("a payer that has to be created", settle(&mut vm, &implicit, &answer(0)));
     let mut agreed = request(0);
-    agreed.approvals = 7;
-    add("21 workers agree", settle(&mut vm, &agreed, &answer(0)));
-    add("7 workers agree, 14 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
+    (agreed.approvals, agreed.spares) = (4, 3);
+    add("7 workers agree", settle(&mut vm, &agreed, &answer(0)));
+    add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
 
     let mut run = |name, body: ExecutionResponse| {
         add(name, settle(&mut vm, &request_for(&body), &body));
@@ -84,7 +84,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     at_once.input = vec![b'i'; 100 << 10].into();
     at_once.args = vec!["x".repeat((4 << 10) - 1)];
     at_once.code.url = texts.code.url;
-    at_once.approvals = 7;
+    (at_once.approvals, at_once.spares) = (4, 3);
     at_once.refund_to = implicit.refund_to;
     add("much of everything at once", settle(&mut vm, &at_once, &everything));
 

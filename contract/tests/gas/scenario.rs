@@ -6,11 +6,13 @@ use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
     JournalEntry, NearToken, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart,
     Settlement, Status,
+    commitment::{Salt, commitment},
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     methods,
-    record::{ExecutionRecord, commitment},
+    record::ExecutionRecord,
     request::CodeRef,
+    response::Answer,
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
     views::RequestView,
@@ -75,6 +77,8 @@ pub(crate) fn contract(config: &Config) -> Vm {
     for n in 0..21 {
         vm.call(call("owner.near", methods::REGISTER_WORKER, json!({ "worker_id": worker(n) })));
     }
+    // Workers are drawn from the next block on.
+    vm.height += 1;
     vm.call(Call { deposit: 100 * NEAR, ..call(DAPP, methods::STORAGE_DEPOSIT, json!({})) });
     let total = u32::try_from(PUBLISHED.len()).unwrap();
     let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
@@ -176,16 +180,24 @@ pub(crate) fn settle(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, 21)
+    run(vm, request, body, u8::MAX)
 }
 
-/// As [`settle`], but only as many workers as are needed commit to the truth; the others lie.
+/// As [`settle`], but only as many workers as are needed commit to the truth. The others lie.
 pub(crate) fn settle_disputed(
     vm: &mut Vm,
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.approvals.into())
+    run(vm, request, body, request.approvals)
+}
+
+/// The salt of all commitments.
+const SALT: Salt = [7; 16];
+
+fn live(vm: &mut Vm, request_id: RequestId) -> LiveRequest {
+    let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
+    serde_json::from_value::<RequestView>(live).unwrap().request
 }
 
 /// How large each part is. The smallest parts are the most expensive to settle.
@@ -200,15 +212,15 @@ fn submit(
     body: &ExecutionResponse,
 ) -> (VMOutcome, u64) {
     let input = borsh::to_vec(body).unwrap();
+    let digest = ExecutionRecord::new(&live(vm, request_id), body).digest();
     if input.len() <= PART {
+        let answer = Answer { response: body.clone(), digest, salt: None };
+        let input = borsh::to_vec(&answer).unwrap();
         return (
             vm.call(Call { input, ..call(submitter, methods::RESOLVE_EXECUTION, json!({})) }),
             0,
         );
     }
-    let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-    let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
-    let digest = ExecutionRecord::new(&live, body).digest();
     let (mut offset, mut burned) = (0, Vec::new());
     for bytes in input.chunks(PART) {
         let total_bytes = u32::try_from(input.len()).unwrap();
@@ -221,7 +233,7 @@ fn submit(
     (last, burned.iter().map(|part| part.burnt_gas.as_gas()).sum())
 }
 
-fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
+fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u8) -> Measured {
     let args = json!({ "request": request });
     let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
@@ -233,7 +245,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
-    let (submitter, mut own_gas) = (worker(0), 0);
+    let (mut submitter, mut own_gas) = (worker(0), 0);
     let earnings = |vm: &mut Vm| -> u128 {
         let found = view(vm, methods::GET_FUNDS, json!({}));
         found["earnings"].as_str().unwrap().parse().unwrap()
@@ -241,16 +253,25 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let before = earnings(vm);
 
     if request.approvals > 1 {
-        let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-        let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+        let live = live(vm, request_id);
         let digest = ExecutionRecord::new(&live, &body).digest();
-        for n in 0..u32::from(request.approvals) * 3 {
-            let digest = if n < honest { digest } else { Hash32::of(b"a lie") };
-            let worker = worker(n);
-            let commitment = commitment(&digest, &worker.parse().unwrap());
-            let args = json!({ "request_id": request_id, "commitment": commitment });
-            let committed = vm.call(call(&worker, methods::COMMIT_EXECUTION, args));
-            own_gas += committed.burnt_gas.as_gas();
+        let seats = live.seats();
+        let drawn = live.agreement.unwrap().drawn;
+        submitter = drawn[0].to_string();
+        let digests = (0..seats).map(|n| if n < honest { digest } else { Hash32::of(b"a lie") });
+        let votes: Vec<_> = drawn.iter().zip(digests).collect();
+        let calls = votes.iter().map(|(worker, digest)| {
+            let commitment = commitment(digest, worker, 0, &SALT);
+            let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
+            (worker.as_str(), methods::COMMIT_EXECUTION, args)
+        });
+        let reveals = votes.iter().map(|(worker, digest)| {
+            let salt = Bytes::from(&SALT[..]);
+            let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
+            (worker.as_str(), methods::REVEAL_EXECUTION, args)
+        });
+        for (worker, method, args) in calls.chain(reveals) {
+            own_gas += vm.call(call(worker, method, args)).burnt_gas.as_gas();
         }
     }
     let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);

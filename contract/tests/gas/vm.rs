@@ -34,6 +34,8 @@ pub(crate) struct Vm {
     hash: CryptoHash,
     cache: MockContractRuntimeCache,
     runtime: Arc<RuntimeConfig>,
+    /// The height of the current block.
+    pub(crate) height: u64,
     /// The storage that the contract uses, bytes.
     usage: u64,
 }
@@ -73,6 +75,7 @@ impl Vm {
             wasm,
             cache: MockContractRuntimeCache::default(),
             runtime: Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)),
+            height: 1_000,
             usage: 500_000,
         }
     }
@@ -87,7 +90,7 @@ impl Vm {
             refund_to_account_id: call.by.parse().unwrap(),
             input: Rc::from(call.input),
             promise_results: call.result.into_iter().collect(),
-            block_height: 1_000,
+            block_height: self.height,
             block_timestamp: 1_763_942_400_000_000_000,
             epoch_height: 7,
             account_balance: Balance::from_near(1_000_000),

@@ -11,11 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
-    commitment::commitment,
-    events::Event,
-    live_request::sample,
-    response,
-    storage::StorageCheck,
+    commitment::commitment, events::Event, live_request::sample, response, storage::StorageCheck,
     upload::MIN_PART_BYTES,
 };
 
