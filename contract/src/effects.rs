@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
-    Settlement,
+    KeptResult, Settlement,
     machine::{Effect, Input, LiveRequest, Step},
 };
 
@@ -77,6 +77,25 @@ impl Contract {
                 self.funds.shift(Pot::Deposits, Pot::Protocol, amount)?;
             }
             Effect::Refund(payer, amount) => self.pay_out(Pot::Deposits, &payer, amount)?,
+            Effect::KeepResult {
+                request_id,
+                settlement,
+                output_hash,
+                output_is_whole,
+                payer,
+                blocks,
+            } => {
+                let settled_at = env::block_height();
+                let result = KeptResult {
+                    settlement: *settlement,
+                    output_hash,
+                    output_is_whole,
+                    payer,
+                    settled_at,
+                    kept_until: settled_at.saturating_add(blocks.into()),
+                };
+                self.keep_result(request_id, &result)?;
+            }
             Effect::Emit(event) => env::log_str(&event.to_log()),
         }
         Ok(())

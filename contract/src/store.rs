@@ -20,6 +20,8 @@ pub(crate) enum Prefix {
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',
+    /// Request id -> result that is kept.
+    Result = b'o',
     /// Account -> what its namespace stores and has paid.
     Namespace = b'n',
     /// Account, key -> value, as it is.

@@ -315,7 +315,7 @@ impl World {
     }
 
     pub(crate) fn live(&mut self, request_id: RequestId) -> LiveRequest {
-        self.view(|c| c.get_request(request_id)).unwrap().request
+        self.view(|c| c.get_request(request_id)).live().unwrap().request
     }
 
     pub(crate) fn resolve(

@@ -13,7 +13,7 @@ use outlayer_protocol::{
     request::CodeRef,
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
-    views::RequestView,
+    views::RequestState,
 };
 use serde_json::{Value, json};
 
@@ -207,7 +207,8 @@ fn submit(
         );
     }
     let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-    let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+    let live: LiveRequest =
+        serde_json::from_value::<RequestState>(live).unwrap().live().unwrap().request;
     let digest = ExecutionRecord::new(&live, body).digest();
     let (mut offset, mut burned) = (0, Vec::new());
     for bytes in input.chunks(PART) {
@@ -242,7 +243,8 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
 
     if request.approvals > 1 {
         let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-        let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
+        let live: LiveRequest =
+            serde_json::from_value::<RequestState>(live).unwrap().live().unwrap().request;
         let digest = ExecutionRecord::new(&live, &body).digest();
         for n in 0..u32::from(request.approvals) * 3 {
             let digest = if n < honest { digest } else { Hash32::of(b"a lie") };

@@ -32,6 +32,9 @@ pub struct Terms {
     /// The part of the deposit that is set aside for the request's storage, yoctoNEAR. It always
     /// comes back.
     pub storage_reserve: NearToken,
+    /// The part of `storage_reserve` that is held after settlement for a result that is kept,
+    /// yoctoNEAR.
+    pub result_reserve: NearToken,
     /// The account that gets refunds.
     pub payer: AccountId,
     /// The last height at which an answer is accepted. The yield times out in the next block at the
@@ -161,6 +164,7 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
+                result_reserve: quote.result_reserve,
                 payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),

@@ -17,6 +17,7 @@
 mod agreement;
 mod effect;
 mod input;
+mod keep;
 mod refusal;
 mod settle;
 mod step;

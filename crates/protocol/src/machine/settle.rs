@@ -3,7 +3,7 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::{Delivery, Effect, LiveRequest, Phase, Step};
+use super::{Delivery, Effect, LiveRequest, Phase, Step, keep::keep_result};
 use crate::{
     Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
     events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionTimedOut},
@@ -59,14 +59,16 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
     let fee = response_fee(&request.terms.prices, &request.limits, request.input_bytes, body)
         .unwrap_or(request.terms.max_fee)
         .min(request.terms.max_fee);
-    let settlement = Settlement {
-        request_id: request.id(),
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome,
         used: body.used,
         fee,
         refund: request.deposit().saturating_sub(fee),
+        held: NOTHING,
         digest: Some(answer.digest),
     };
+    let kept = keep_result(&request, &mut settlement, Some(answer.output_hash));
     let losers = request
         .commitments
         .iter()
@@ -91,6 +93,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
         effects.push(Effect::ApplyJournal { namespace, journal: &body.journal });
     }
     effects.push(delete(&request, Some(body)));
+    effects.extend(kept);
     effects.extend(pay(&request, fee, &answer.winners, &answer.worker_id));
     effects.extend(answer.winners.iter().map(|id| Effect::CountSettled(id.clone())));
     effects.extend(losers.map(|id| Effect::CountLoss(id.clone())));
@@ -145,15 +148,18 @@ fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
             .min(request.terms.max_fee),
         None => NOTHING,
     };
-    let settlement = Settlement {
-        request_id: request.id(),
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome: Outcome::Cancelled,
         used: Compute::new(request.limits.compute.meter(), 0),
         fee,
         refund: request.deposit().saturating_sub(fee),
+        held: NOTHING,
         digest: None,
     };
+    let kept = keep_result(&request, &mut settlement, None);
     let mut effects = vec![delete(&request, None)];
+    effects.extend(kept);
     if let Some(first) = workers.first() {
         effects.extend(pay(&request, fee, &workers, first));
     }
@@ -166,17 +172,20 @@ fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     Step::Settled(settlement, effects)
 }
 
-/// Nobody answered: the whole deposit goes back.
+/// Nobody answered: the whole deposit goes back, less what is held for a result that is kept.
 pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>) -> Step<'_> {
-    let settlement = Settlement {
-        request_id: request.id(),
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome: Outcome::TimedOut,
         used: Compute::new(request.limits.compute.meter(), 0),
         fee: NOTHING,
         refund: request.deposit(),
+        held: NOTHING,
         digest: None,
     };
+    let kept = keep_result(&request, &mut settlement, None);
     let mut effects = vec![delete(&request, staged)];
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {
         request_id: request.id(),

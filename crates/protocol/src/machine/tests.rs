@@ -6,9 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Settlement,
+    Status,
     commitment::commitment,
     events::Event,
+    kept_result::MAX_KEPT_OUTPUT_BYTES,
     live_request::sample,
     response,
     storage::StorageCheck,
@@ -17,6 +19,8 @@ use crate::{
 
 const IN_TIME: u64 = 1_100;
 const DEADLINE: u64 = 1_200;
+/// What is held for a result that is kept.
+const HELD: NearToken = NearToken::from_yoctonear(5);
 
 fn id(name: &str) -> AccountId {
     name.parse().unwrap()
@@ -62,7 +66,7 @@ fn live(step: Step<'_>) -> (LiveRequest, Vec<Effect<'_>>) {
     }
 }
 
-fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
+fn settled(step: Step<'_>) -> (Settlement, Vec<Effect<'_>>) {
     match step {
         Step::Settled(settlement, effects) => (settlement, effects),
         Step::Live(request, _) => panic!("still {:?}", request.phase),
@@ -89,6 +93,7 @@ fn total_of(effects: &[Effect]) -> u128 {
         Effect::PayWorker(_, amount) | Effect::PayProtocol(amount) | Effect::Refund(_, amount) => {
             amount.as_yoctonear()
         }
+        Effect::KeepResult { settlement, .. } => settlement.held.as_yoctonear(),
         _ => 0,
     });
     amounts.sum()
@@ -421,6 +426,31 @@ fn a_request_for_one_approval_takes_no_commitment() {
 }
 
 #[test]
+fn a_result_is_kept_with_as_much_of_its_output_as_is_allowed() {
+    let most = MAX_KEPT_OUTPUT_BYTES as usize;
+    for (bytes, kept, is_whole) in [(0, 0, true), (most, most, true), (most + 1, most, false)] {
+        let mut request = LiveRequest { keep_result_blocks: 9, ..sample() };
+        request.limits.output_bytes = MAX_KEPT_OUTPUT_BYTES + 1;
+        request.terms.result_reserve = HELD;
+        let body = ExecutionResponse { output: vec![b'o'; bytes].into(), ..response::sample(7) };
+        let (request, _) = live(submit(request, "worker.near", &body, IN_TIME).unwrap());
+        let payer = request.payer().clone();
+        let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
+        let cut = Outcome::Completed { output: vec![b'o'; kept].into() };
+        let expected = Effect::KeepResult {
+            request_id: 7,
+            settlement: Box::new(Settlement { outcome: cut, ..settlement.clone() }),
+            output_hash: Some(Hash32::of(&body.output)),
+            output_is_whole: is_whole,
+            payer,
+            blocks: 9,
+        };
+        assert!(effects.contains(&expected), "{bytes}: {effects:?}");
+        assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
+    }
+}
+
+#[test]
 fn at_the_last_height_a_deadline_saturates() {
     let (config, request) = (crate::config::sample(), crate::request::sample());
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
@@ -484,8 +514,9 @@ fn check_history(acts: Vec<Act>, approvals: u8) -> Result<(), TestCaseError> {
     let truth = response::sample(7);
     let mut lie = truth.clone();
     lie.output = "lie".into();
-    let mut request = LiveRequest { approvals, ..sample() };
+    let mut request = LiveRequest { approvals, keep_result_blocks: 9, ..sample() };
     request.limits.output_bytes = 2 * MIN_PART_BYTES;
+    request.terms.result_reserve = HELD;
     let deposit = request.deposit().as_yoctonear();
     let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
     for act in acts {
@@ -570,9 +601,13 @@ fn check_history(acts: Vec<Act>, approvals: u8) -> Result<(), TestCaseError> {
                 request = *next;
             }
             Ok(Step::Settled(settlement, effects)) => {
-                let (fee, refund) = (settlement.fee, settlement.refund);
+                let Settlement { fee, refund, held, .. } = settlement;
                 prop_assert_eq!(total_of(&effects), deposit);
-                prop_assert_eq!(fee.as_yoctonear() + refund.as_yoctonear(), deposit);
+                prop_assert_eq!(
+                    fee.as_yoctonear() + refund.as_yoctonear() + held.as_yoctonear(),
+                    deposit
+                );
+                prop_assert_eq!(held, HELD, "the result is kept, however the request ends");
                 let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
                 prop_assert_eq!(deleted.count(), 1);
                 let timed_out = settlement.outcome == Outcome::TimedOut;
