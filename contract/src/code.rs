@@ -146,15 +146,19 @@ pub(crate) fn read(hash: &Hash32, offset: u32, limit: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Counts a live request that needs the code, which must be published in full.
-pub(crate) fn require(hash: &Hash32) -> Result<(), ContractError> {
-    let mut code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
+/// The code that a new request needs, which must be published in full.
+pub(crate) fn require(hash: &Hash32) -> Result<Code, ContractError> {
+    let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
     if is_retired(hash) {
         return Err(refused(hash, CodeError::Retired));
     }
+    Ok(code)
+}
+
+/// Notes that one more live request needs the code.
+pub(crate) fn retain(hash: &Hash32, mut code: Code) {
     code.live_requests = code.live_requests.saturating_add(1);
     store::write(&code_key(hash), &code);
-    Ok(())
 }
 
 /// Notes that a request which needed the code has ended.

@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
-    Settlement,
+    KeptResult, Settlement,
     machine::{Effect, Input, LiveRequest, Purse, SharesStep, Step},
 };
 
@@ -97,6 +97,27 @@ impl Contract {
             }
             Effect::DropShares(request_id) => {
                 self.for_tenant(|_| requests::drop_shares(request_id));
+            }
+            Effect::KeepResult {
+                request_id,
+                settlement,
+                output_hash,
+                output_is_whole,
+                payer,
+                blocks,
+                held,
+            } => {
+                let settled_at = env::block_height();
+                let result = KeptResult {
+                    settlement: *settlement,
+                    output_hash,
+                    output_is_whole,
+                    payer,
+                    settled_at,
+                    kept_until: settled_at.saturating_add(blocks.into()),
+                    held,
+                };
+                self.keep_result(request_id, &result)?;
             }
             Effect::Emit(event) => env::log_str(&event.to_log()),
         }

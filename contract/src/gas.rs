@@ -46,6 +46,8 @@ const PER_READ: Gas = Gas::from_ggas(460);
 /// For each key that is written or removed, in addition: its own three entries, and those of the
 /// key that moves into its place.
 const PER_WRITE: Gas = Gas::from_ggas(1_200);
+/// For a result that is kept, which is written.
+const KEPT_RESULT: Gas = Gas::from_ggas(1_000);
 /// For each byte of a value that is overwritten or removed.
 const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 
@@ -120,6 +122,7 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
         (PER_JOURNAL_BYTE, limits.journal_bytes.into()),
         (PER_READ, limits.storage_reads.into()),
         (PER_WRITE, writes),
+        (KEPT_RESULT, (request.keep_result_blocks > 0).into()),
         (PER_OLD_BYTE, writes.saturating_mul(MAX_VALUE_BYTES.into()).min(MAX_REPLACED_BYTES)),
     ];
     sum(SETTLEMENT, &parts)

@@ -2,6 +2,7 @@
 //!
 //! It is a thin shell over [`outlayer_protocol::machine`], which decides what may happen to a
 //! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `code`,
+//! `results`,
 //! `workers`), money (`funds`, `money`) and promises (`promises`), and carries out what the machine
 //! decides (`effects`). The methods are in `api`, one file for each concern. The prefixes of all
 //! entries of state are in `store`.
@@ -26,6 +27,7 @@ mod namespace;
 mod promises;
 mod publication;
 mod requests;
+mod results;
 mod slots;
 mod stake;
 mod state;
@@ -35,7 +37,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-pub use api::nep145::{StorageBalance, StorageBalanceBounds};
+pub use api::nep145::StorageBalanceBounds;
 pub use errors::{CodeError, ContractError, NamespaceError};
 pub use funds::{Funds, MoneyError, Pot};
 pub use locks::Lock;

@@ -69,7 +69,8 @@ struct Layout1 {
     live_requests: u32,
     registered_workers: u32,
     tenant_bytes: u64,
-    funds: Funds,
+    /// Layout 3 has the pot of kept results after these.
+    funds: [NearToken; 6],
     upgrade: Option<Upgrade>,
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         live_requests: 0,
         registered_workers: old.registered_workers,
         tenant_bytes: old.tenant_bytes,
-        funds: old.funds,
+        funds: Funds::of_former_layout(old.funds),
         upgrade: old.upgrade,
         live_until,
     })

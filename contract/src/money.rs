@@ -1,11 +1,12 @@
-//! Payments: what accounts have due, and how it gets to them. Every payment goes out through
-//! [`Contract::pay_out`].
+//! Payments: what accounts have due, and how it gets to them. Payments from a pot go out
+//! through [`Contract::pay_out`], and the deposit of a refused request through
+//! [`Contract::pay_back`].
 //!
 //! The contract's balance is the sum of all pots ([`Funds`](crate::Funds)), the stake for the bytes
 //! that no pot pays for (its code, its own state, the registry of workers), and a surplus
 //! (donations, gas rewards).
 
-use near_sdk::{AccountId, NearToken};
+use near_sdk::{AccountId, NearToken, env};
 
 use crate::{
     Contract, MoneyError, Pot,
@@ -68,6 +69,14 @@ impl Contract {
         self.funds.take_out(from, amount)?;
         promises::transfer(to, amount);
         Ok(())
+    }
+
+    /// Pays back the deposit of the current call, which is in the balance and in no pot.
+    pub(crate) fn pay_back(to: &AccountId) {
+        let amount = env::attached_deposit();
+        if !amount.is_zero() {
+            promises::transfer(to, amount);
+        }
     }
 
     /// Pays out all that an account has in a ledger. Gives the amount.

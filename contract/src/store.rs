@@ -1,5 +1,7 @@
 //! Entries of contract state: their keys, and typed reading and writing without a cache.
 
+use std::io::Read;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_sdk::{AccountId, env};
 
@@ -17,11 +19,13 @@ pub(crate) enum Prefix {
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
     /// Request id -> the open shares of a settled request.
-    Shares = b'o',
+    Shares = b'a',
     /// Position -> request id, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',
+    /// Request id -> result that is kept.
+    Result = b'o',
     /// Account -> what its namespace stores and has paid.
     Namespace = b'n',
     /// Account, key -> value, as it is.
@@ -90,6 +94,17 @@ pub(crate) fn write<T: BorshSerialize>(key: &[u8], value: &T) {
         Err(error) => {
             env::panic_str(&format!("the entry {} cannot be written: {error}", key.escape_ascii()))
         }
+    }
+}
+
+/// Reads a field that entries of a former layout do not have at their end.
+pub(crate) fn or_default<T: BorshDeserialize + Default>(
+    reader: &mut impl Read,
+) -> std::io::Result<T> {
+    let mut first = [0];
+    match reader.read(&mut first)? {
+        0 => Ok(T::default()),
+        _ => T::deserialize_reader(&mut first.as_slice().chain(reader)),
     }
 }
 

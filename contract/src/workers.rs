@@ -22,12 +22,14 @@ pub(crate) struct Worker {
     pub(crate) settled: u64,
     /// How many of its commitments were to digests that lost, or were not revealed in time.
     pub(crate) lost: u64,
-    /// The height at which it was registered, or allowed to work again.
-    pub(crate) active_since: u64,
     /// Whether the owner has suspended it, so that it may not answer.
     pub(crate) suspended: bool,
     /// What the owner has noted about it.
     pub(crate) metadata: String,
+    /// The height at which it was registered, or allowed to work again. The workers of layout 2
+    /// have none, and were registered before.
+    #[borsh(deserialize_with = "store::or_default")]
+    pub(crate) active_since: u64,
 }
 
 /// The most workers that are looked at to draw those of one request: twice as many as are drawn, so
@@ -110,9 +112,9 @@ impl Contract {
             position,
             settled: 0,
             lost: 0,
-            active_since: env::block_height(),
             suspended: false,
             metadata,
+            active_since: env::block_height(),
         };
         store::write(&key(worker_id.as_bytes()), &worker);
         Ok(())

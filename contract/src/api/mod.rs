@@ -12,6 +12,7 @@ mod money;
 pub(crate) mod nep145;
 mod request;
 mod resolve;
+mod results;
 mod storage;
 mod sweep;
 mod upgrade;

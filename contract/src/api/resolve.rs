@@ -201,18 +201,9 @@ impl Contract {
                 self.advance(request, Input::Deliver { delivery, height })?
             }
         };
-        Ok(encode(
+        Ok(promises::encode(
             &settlement.unwrap_or_else(|| Settlement::gone(request_id, meter)),
             response_format,
         ))
     }
-}
-
-fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
-    let encoded = match format {
-        ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
-        ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
-    };
-    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
-    encoded.unwrap_or_default()
 }

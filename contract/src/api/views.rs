@@ -5,7 +5,7 @@ use outlayer_protocol::{
     ExecutionRequest, RequestId,
     machine::OpenShares,
     pricing::quote,
-    views::{ConfigView, CostView, FundsView, PendingView, RequestView, WorkerView},
+    views::{ConfigView, CostView, FundsView, PendingView, RequestState, RequestView, WorkerView},
 };
 
 use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, requests, workers};
@@ -28,10 +28,16 @@ impl Contract {
         gas::request(&request, request.refund_to.as_ref(), self.registered_workers)
     }
 
-    /// A live request with its input. `None` when it was never made, or is settled.
-    pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
-        requests::find(request_id)
-            .map(|request| RequestView { request, input: requests::input(request_id) })
+    /// A live request with its input, or whether it is settled or was never made.
+    pub fn get_request(&self, request_id: RequestId) -> RequestState {
+        match requests::find(request_id) {
+            Some(request) => {
+                let input = requests::input(request_id);
+                RequestState::Live(Box::new(RequestView { request, input }))
+            }
+            None if request_id < self.next_request_id => RequestState::Settled,
+            None => RequestState::NeverMade,
+        }
     }
 
     /// The shares of a settled request that workers may still take, or that can be closed. `None`

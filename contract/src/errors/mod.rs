@@ -188,6 +188,24 @@ pub enum ContractError {
         /// The error of the borsh decoder.
         reason: String,
     },
+    /// No result is kept for the request.
+    #[error("no result is kept for request {request_id}")]
+    ResultNotKept {
+        /// The id of the request.
+        request_id: RequestId,
+    },
+    /// The result's time is not over.
+    #[error(
+        "the result of request {request_id} is kept until block {until}, this is block {height}"
+    )]
+    ResultStillKept {
+        /// The id of the request.
+        request_id: RequestId,
+        /// The height of the current block.
+        height: u64,
+        /// The last height at which the result is kept.
+        until: u64,
+    },
     /// The caller is not a worker.
     #[error("{found} is not a registered worker")]
     NotAWorker {
@@ -274,6 +292,8 @@ impl ContractError {
             Self::Refusal(refusal) => refusal.code(),
             Self::YieldGone { .. } => RefusalCode::YieldGone,
             Self::Body { .. } => RefusalCode::MalformedBody,
+            Self::ResultNotKept { .. } => RefusalCode::ResultNotKept,
+            Self::ResultStillKept { .. } => RefusalCode::ResultStillKept,
             Self::NotAWorker { .. } => RefusalCode::NotAWorker,
             Self::Suspended { .. } => RefusalCode::WorkerSuspended,
             Self::TooFewWorkers { .. } => RefusalCode::TooFewWorkers,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
-    Bytes, ExecutionRequest, ExecutionResponse, RequestId,
+    Bytes, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
     machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
@@ -71,6 +71,7 @@ impl World {
         self.audit_lists();
         self.audit_namespaces();
         self.audit_reserves();
+        self.audit_results();
         self.audit_tenants();
     }
 
@@ -105,7 +106,13 @@ impl World {
             funds.code.as_yoctonear(),
             code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
         );
+        let results: u128 = self
+            .decoded::<KeptResult>(Prefix::Result)
+            .map(|(_, result)| result.held.as_yoctonear())
+            .sum();
+        assert_eq!(funds.results.as_yoctonear(), results);
         let pots = [
+            funds.results,
             funds.deposits,
             funds.shares,
             funds.earnings,
@@ -223,7 +230,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 17] = [
+        const TENANTS: [Prefix; 18] = [
             Prefix::Shares,
             Prefix::Request,
             Prefix::Input,
@@ -241,6 +248,7 @@ impl World {
             Prefix::CodePart,
             Prefix::Retired,
             Prefix::Claimable,
+            Prefix::Result,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
@@ -268,6 +276,15 @@ impl World {
             );
             let paid = env::storage_byte_cost().as_yoctonear() * u128::from(reserved);
             assert_eq!(live.terms.storage_reserve.as_yoctonear(), paid);
+        }
+    }
+
+    /// What is held for a result that is kept pays for its bytes.
+    fn audit_results(&self) {
+        for (request_id, result) in self.decoded::<KeptResult>(Prefix::Result) {
+            let bytes = bytes_of(1 + request_id.len(), borsh::to_vec(&result).unwrap().len());
+            let cost = env::storage_byte_cost().saturating_mul(bytes.into());
+            assert!(result.held >= cost, "{bytes} bytes, {}", result.held);
         }
     }
 
@@ -301,6 +318,7 @@ impl World {
             limits: live.limits,
             approvals: live.approvals(),
             spares: live.seats().saturating_sub(live.approvals()),
+            keep_result_blocks: live.keep_result_blocks,
             response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use near_sdk::NearToken;
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Hash32, Outcome, RequestId, Settlement, Status,
+    Bytes, ExecutionResponse, Hash32, OnRefusal, Outcome, RequestId, Settlement, Status,
     limits::Meter,
     record::ExecutionRecord,
     request::{CodeRef, ResponseFormat},
@@ -200,9 +200,13 @@ impl History {
     }
 
     fn settle(&mut self, settlement: &Settlement, namespace: &'static str, deposit: NearToken) {
-        let Settlement { request_id, outcome, fee, held, refund, .. } = settlement;
+        let Settlement { request_id: Some(request_id), outcome, fee, refund, held, .. } =
+            settlement
+        else {
+            panic!("{settlement:?}")
+        };
         *self.settled.entry(*request_id).or_default() += 1;
-        assert_eq!(fee.saturating_add(*held).saturating_add(*refund), deposit);
+        assert_eq!(fee.saturating_add(*refund).saturating_add(*held), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
         assert_ne!(*outcome, Outcome::StorageConflict, "locked keys cannot change");
         let body = self.staged.remove(request_id);
@@ -274,10 +278,17 @@ impl History {
                 if published {
                     request.code = CodeRef { hash: Hash32::of(CODE), url: None };
                 }
+                request.keep_result_blocks = if excess % 2 == 0 { 50 } else { 0 };
+                request.on_refusal = if large { OnRefusal::Return } else { OnRefusal::Panic };
                 let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
                 // Sometimes a little less than is needed.
                 let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
-                let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
+                let mut refused = false;
+                let called = self.call(DAPPS[dapp], deposit, |c| {
+                    refused = c.ask(&request)?.is_some();
+                    Ok(())
+                });
+                let accepted = called && !refused;
                 // Most requests are older than a block before anything happens to them.
                 self.world.height += u64::from(large);
                 assert!(!accepted || deposit >= cost);
@@ -619,6 +630,10 @@ impl History {
         assert!(self.world.live_requests().is_empty());
         let made = self.world.view(|c| c.next_request_id);
         assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
+        self.world.height += 51;
+        for request_id in 0..made {
+            self.call("anyone.near", ZERO, |c| c.remove_result(request_id));
+        }
         // First the payments that are on their way, which may bounce; then those that have bounced.
         self.world.deliver_transfers();
         self.world.deleted.clear();

@@ -204,6 +204,8 @@ fn errors() -> Vec<ContractError> {
         Refusal (Refusal { request_id: 7, reason: Reason::AlreadyCancelled })
         YieldGone { request_id: 7 }
         Body { request_id: 7, reason: "too short".to_owned() }
+        ResultNotKept { request_id: 7 }
+        ResultStillKept { request_id: 7, height: 1, until: 2 }
         NotAWorker { found: found.clone() }
         Suspended { found: found.clone() }
         TooFewWorkers { found: 2, needed: 3 }

@@ -10,6 +10,7 @@ use outlayer_protocol::{
     machine::Reason,
     request::ResponseFormat,
     validation::RequestError,
+    views::RequestState,
 };
 
 use super::world::*;
@@ -62,7 +63,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     assert_eq!(
         settlement,
         Settlement {
-            request_id: 0,
+            request_id: Some(0),
             outcome: Outcome::Completed { output: "output".into() },
             used: Compute::Fuel(1_000),
             fee,
@@ -77,7 +78,8 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     assert_eq!(funds.earnings, fee.saturating_sub(funds.protocol));
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
-    assert_eq!(world.view(|c| c.get_request(0)), None);
+    assert_eq!(world.view(|c| c.get_request(0)), RequestState::Settled);
+    assert_eq!(world.view(|c| c.get_request(1)), RequestState::NeverMade);
     let Some(Event::ExecutionCompleted(event)) = world.events.last() else {
         panic!("{:?}", world.events)
     };

@@ -6,10 +6,11 @@ use outlayer_protocol::{
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     machine::Reason,
     storage::StorageError,
+    views::StorageBalance,
 };
 
 use super::world::*;
-use crate::{ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds};
+use crate::{ContractError, Lock, NamespaceError, StorageBalanceBounds};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -443,4 +444,44 @@ fn large_values_are_overwritten_and_accounted_for_like_small_ones() {
         assert_eq!(get(&mut world, "k"), Some(value.as_str().into()));
         assert_eq!(world.view(|c| c.storage_keys(id(DAPP), 0, 9)), ["k".into()]);
     }
+}
+
+#[test]
+fn several_keys_are_set_all_or_none_with_one_deposit() {
+    let mut world = world();
+    let entries = |keys: &[(&str, &str)]| -> Vec<(Bytes, Bytes)> {
+        keys.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    };
+    let deposit = NearToken::from_millinear(50);
+    let both = entries(&[("a", "one"), ("b", "two")]);
+    world.call(DAPP, deposit, |c| c.storage_set_many(both.clone())).unwrap();
+    world.audit();
+    assert_eq!(world.namespace(&id(DAPP)), both.into_iter().collect());
+    assert_eq!(balance(&mut world, DAPP).map(|balance| balance.total), Some(deposit));
+
+    // A key that is given twice has its last value.
+    let twice = entries(&[("a", "three"), ("a", "four")]);
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(twice)).unwrap();
+    world.audit();
+
+    let before = world.storage.clone();
+    let (long, large) = ("k".repeat(257), "v".repeat(10_000));
+    for wrong in [(long.as_str(), "x"), ("", "x"), ("c", large.as_str())] {
+        let set = entries(&[("a", "five"), wrong]);
+        let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(set)).unwrap_err();
+        assert!(matches!(error, ContractError::Namespace(_)), "{error}");
+        assert_eq!(world.storage, before);
+    }
+    let expected = entries(&[("a", "four"), ("b", "two")]).into_iter().collect();
+    assert_eq!(world.namespace(&id(DAPP)), expected);
+
+    // A lock on one of them is enough.
+    let request_id = world.request(DAPP, &request("x"));
+    let body = ExecutionResponse { reads: vec![read("b", Some("two"))], ..answer(request_id, "") };
+    world.resolve(W, &body).unwrap();
+    let set = entries(&[("a", "six"), ("b", "seven")]);
+    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(set)).unwrap_err();
+    assert!(matches!(error, ContractError::Namespace(NamespaceError::Locked { .. })), "{error}");
+    world.settle(request_id);
+    assert_eq!(world.namespace(&id(DAPP)), expected);
 }

@@ -319,7 +319,7 @@ impl World {
     }
 
     pub(crate) fn live(&mut self, request_id: RequestId) -> LiveRequest {
-        self.view(|c| c.get_request(request_id)).unwrap().request
+        self.view(|c| c.get_request(request_id)).live().unwrap().request
     }
 
     /// Registers workers, and goes on to the next block, from which on they are drawn.

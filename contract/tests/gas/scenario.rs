@@ -15,7 +15,7 @@ use outlayer_protocol::{
     response::Answer,
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
-    views::RequestView,
+    views::RequestState,
 };
 use serde_json::{Value, json};
 
@@ -197,7 +197,7 @@ const SALT: Salt = [7; 16];
 
 fn live(vm: &mut Vm, request_id: RequestId) -> LiveRequest {
     let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-    serde_json::from_value::<RequestView>(live).unwrap().request
+    serde_json::from_value::<RequestState>(live).unwrap().live().unwrap().request
 }
 
 /// How large each part is. The smallest parts are the most expensive to settle.

@@ -2,7 +2,11 @@
 
 use clap::Args;
 use outlayer_client::At;
-use outlayer_protocol::{RequestId, upload::Upload, views::RequestView};
+use outlayer_protocol::{
+    KeptResult, Outcome, RequestId,
+    upload::Upload,
+    views::{RequestState, RequestView},
+};
 
 use crate::{
     network::{NetworkArgs, block_on},
@@ -24,16 +28,51 @@ impl RequestArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let contract = self.network.contract()?;
         let id = self.request_id;
-        let found = block_on(async move { Ok(contract.request(id, At::Optimistic).await?) })?;
-        match &found {
-            _ if self.json => print::json(&found)?,
-            Some(view) => show(view),
-            None => print::raw(format_args!(
-                "request {id} is not live: it was settled, or never made\n"
-            )),
+        let (state, result) = block_on(async move {
+            let state = contract.request_state(id, At::Optimistic).await?;
+            let result = match state {
+                RequestState::Settled => contract.result(id, At::Optimistic).await?,
+                RequestState::Live(_) | RequestState::NeverMade => None,
+            };
+            Ok((state, result))
+        })?;
+        match (&state, &result) {
+            (_, Some(result)) if self.json => print::json(result)?,
+            _ if self.json => print::json(&state)?,
+            (_, Some(result)) => show_result(id, result),
+            (RequestState::Live(view), None) => show(view),
+            (RequestState::Settled, None) => {
+                print::raw(format_args!("request {id} is settled, and no result is kept of it\n"));
+            }
+            (RequestState::NeverMade, None) => {
+                print::raw(format_args!("request {id} was never made\n"));
+            }
         }
-        Ok(found.is_some())
+        Ok(result.is_some() || matches!(state, RequestState::Live(_)))
     }
+}
+
+/// A result that is kept. An output that is cut says so.
+fn show_result(id: RequestId, result: &KeptResult) {
+    let settlement = &result.settlement;
+    print::line("request", id);
+    print::line("outcome", settlement.outcome.name());
+    if let Outcome::Completed { output } = &settlement.outcome {
+        let name = if result.output_is_whole { "output" } else { "output, cut" };
+        print::line(name, print::text(output));
+    }
+    if let Some(hash) = result.output_hash {
+        print::line("output hash", hash);
+    }
+    if let Some(digest) = settlement.digest {
+        print::line("digest", digest);
+    }
+    print::line("used", settlement.used);
+    print::line("fee", print::near(settlement.fee));
+    print::line("refund", print::near(settlement.refund));
+    print::line("held", format!("{} for {}", print::near(settlement.held), result.payer));
+    print::line("settled", format!("block {}", result.settled_at));
+    print::line("kept until", format!("block {}", result.kept_until));
 }
 
 fn show(view: &RequestView) {

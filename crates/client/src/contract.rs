@@ -1,10 +1,10 @@
 //! The OutLayer contract's views, with typed results.
 
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId, methods,
+    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId, methods,
     views::{
-        CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView,
-        WorkerView,
+        CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestState,
+        RequestView, WorkerView,
     },
 };
 use serde::de::DeserializeOwned;
@@ -83,7 +83,31 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<RequestView>, ChainError> {
+        Ok(self.request_state(request_id, at).await?.live())
+    }
+
+    /// A live request with its input, or whether it is settled or was never made.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn request_state(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<RequestState, ChainError> {
         self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
+    }
+
+    /// How a settled request ended, or `None` when no result is kept of it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn result(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<KeptResult>, ChainError> {
+        self.view(methods::GET_RESULT, json!({ "request_id": request_id }), at).await
     }
 
     /// The live requests, at most `most` of them.

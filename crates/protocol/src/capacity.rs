@@ -71,7 +71,7 @@ mod tests {
     fn the_largest_json_fits_into_what_a_receipt_returns_whatever_its_numbers() {
         let most = NearToken::from_yoctonear(u128::MAX);
         let settlement = Settlement {
-            request_id: u64::MAX,
+            request_id: Some(u64::MAX),
             outcome: Outcome::Completed { output: Bytes(vec![0; MAX_JSON_OUTPUT_BYTES as usize]) },
             used: Compute::Fuel(u64::MAX),
             fee: most,

@@ -10,7 +10,8 @@
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How several workers agree: [`seats`], [`agreement`].
-//! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`].
+//! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`],
+//!   [`kept_result`].
 //! * What the contract shows and says: [`views`], [`events`], [`methods`], [`refusal_code`].
 //!
 //! Amounts are in yoctoNEAR, heights in blocks, timestamps in nanoseconds since the Unix epoch,
@@ -29,6 +30,7 @@ pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
+pub mod kept_result;
 pub mod limits;
 pub mod live_request;
 pub mod machine;
@@ -58,8 +60,9 @@ pub use bytes::Bytes;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};
 pub use hash::Hash32;
+pub use kept_result::KeptResult;
 pub use limits::{Compute, Limit, Meter, ResourceLimits};
-pub use outcome::{Outcome, Settlement};
+pub use outcome::{Outcome, Settlement, Supported};
 pub use payload::ResumePayload;
 pub use record::ExecutionRecord;
 pub use refusal_code::RefusalCode;

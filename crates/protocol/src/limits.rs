@@ -198,6 +198,8 @@ pub enum Limit {
     UrlBytes,
     /// Approvals asked for.
     Approvals,
+    /// Blocks for which the result is kept.
+    KeepResultBlocks,
 }
 
 impl fmt::Display for Limit {
@@ -221,6 +223,7 @@ impl fmt::Display for Limit {
             Self::ModuleFunctions => "module_functions",
             Self::UrlBytes => "url_bytes",
             Self::Approvals => "approvals",
+            Self::KeepResultBlocks => "keep_result_blocks",
         })
     }
 }

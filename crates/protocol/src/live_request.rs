@@ -36,6 +36,9 @@ pub struct Terms {
     pub close_fee: NearToken,
     /// The price of a byte of contract storage, yoctoNEAR.
     pub byte_cost: NearToken,
+    /// The part of `storage_reserve` that is held after settlement for a result that is kept,
+    /// yoctoNEAR.
+    pub result_reserve: NearToken,
     /// The account that gets refunds.
     pub payer: AccountId,
     /// The last height at which an answer is accepted. The yield times out in the next block at the
@@ -170,6 +173,7 @@ impl LiveRequest {
                 storage_reserve: quote.storage_reserve,
                 close_fee: quote.close_fee,
                 byte_cost: quote.byte_cost,
+                result_reserve: quote.result_reserve,
                 payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),

@@ -24,6 +24,8 @@ methods! {
     SWEEP_EXPIRED = "sweep_expired",
     /// The callback of a request's yield, which settles the request.
     ON_EXECUTION_RESPONSE = "on_execution_response",
+    /// Anyone removes a result that has been kept long enough.
+    REMOVE_RESULT = "remove_result",
 
     /// A worker submits a whole response.
     RESOLVE_EXECUTION = "resolve_execution",
@@ -57,6 +59,8 @@ methods! {
     STORAGE_BALANCE_BOUNDS = "storage_balance_bounds",
     /// Sets a key of the caller's namespace.
     STORAGE_SET = "storage_set",
+    /// Sets several keys of the caller's namespace, all or none.
+    STORAGE_SET_MANY = "storage_set_many",
     /// Removes a key of the caller's namespace.
     STORAGE_REMOVE = "storage_remove",
     /// A view: the value of a key.
@@ -108,8 +112,10 @@ methods! {
     ESTIMATE_COST = "estimate_cost",
     /// A view: the gas that a request needs.
     ESTIMATE_GAS = "estimate_gas",
-    /// A view: a live request with its input.
+    /// A view: a live request with its input, or whether it is settled or was never made.
     GET_REQUEST = "get_request",
+    /// A view: a result that is kept.
+    GET_RESULT = "get_result",
     /// A view: a page of the live requests.
     LIST_PENDING = "list_pending",
     /// A view: the configuration and the owner.

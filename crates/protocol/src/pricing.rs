@@ -6,7 +6,7 @@ use near_token::NearToken;
 use crate::{
     Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
     config::{Config, Prices},
-    reserve::reserved_bytes,
+    reserve::{kept_result_bytes, reserved_bytes},
     storage::journal_bytes,
 };
 
@@ -173,6 +173,9 @@ pub struct Quote {
     pub close_fee: NearToken,
     /// The price of a byte of contract storage.
     pub byte_cost: NearToken,
+    /// The part of `storage_reserve` that is held after settlement, until the result that the
+    /// request has kept is removed.
+    pub result_reserve: NearToken,
     /// `max_fee` and `storage_reserve` together, which is the least deposit that is accepted.
     pub total: NearToken,
 }
@@ -195,8 +198,19 @@ pub fn quote(
     let module_fee = module_fee(&config.prices, &request.limits)?;
     let storage_reserve =
         byte_cost.checked_mul(reserved_bytes(request).into()).ok_or(overflow("storage reserve"))?;
+    let result_reserve = byte_cost
+        .checked_mul(kept_result_bytes(request).into())
+        .ok_or(overflow("storage reserve"))?;
     let total = max_fee.checked_add(storage_reserve).ok_or(overflow("total"))?;
-    Ok(Quote { max_fee, module_fee, storage_reserve, close_fee: close, byte_cost, total })
+    Ok(Quote {
+        max_fee,
+        module_fee,
+        storage_reserve,
+        result_reserve,
+        close_fee: close,
+        byte_cost,
+        total,
+    })
 }
 
 #[cfg(test)]

@@ -110,6 +110,10 @@ refusal_codes! {
     YieldGone = "yield_gone",
     /// Only the requester and the payer may cancel a request.
     NotTheRequester = "not_the_requester",
+    /// No result is kept for this request.
+    ResultNotKept = "result_not_kept",
+    /// The result is kept for some time yet, so it may not be removed.
+    ResultStillKept = "result_still_kept",
     /// The request may only be swept later.
     TooEarlyToSweep = "too_early_to_sweep",
 

@@ -199,7 +199,8 @@ pub struct ExecutionRequest {
     /// What becomes of the request when the contract does not take it.
     #[serde(default)]
     pub on_refusal: OnRefusal,
-    /// How many blocks after its settlement the result is kept for `get_result`; 0 keeps none.
+    /// How many blocks after its settlement the result is kept for `get_result`, at most
+    /// [`MAX_KEEP_RESULT_BLOCKS`](crate::kept_result::MAX_KEEP_RESULT_BLOCKS); 0 keeps none.
     #[serde(default)]
     pub keep_result_blocks: u32,
     /// The account that gets refunds; `None` for the caller.

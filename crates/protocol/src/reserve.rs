@@ -2,6 +2,7 @@
 
 use crate::{
     ExecutionRequest, ResourceLimits,
+    kept_result::MAX_KEPT_OUTPUT_BYTES,
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
     upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
@@ -26,6 +27,16 @@ const BODY_BYTES: u64 = 128;
 /// Bytes of one part of a response apart from its content: its key and the 40 bytes that NEAR adds
 /// to every entry.
 const PART_ENTRY_BYTES: u64 = 16 + 40;
+/// Bytes of a kept result apart from its outcome, for the longest payer: key and the 40 bytes that
+/// NEAR adds to every entry, ids, hashes, amounts, heights, tags and lengths.
+const RESULT_BYTES: u64 = (1 + 8 + 40) + 9 + 9 + 4 * 16 + 33 + 33 + 1 + (4 + 64) + 2 * 8 + 13;
+/// Bytes of the open shares of a request apart from its seats, for the longest payer.
+const SHARES_BYTES: u64 = (1 + 8 + 40) + 8 + (4 + 64) + 32 + 4 * 16 + 48;
+/// Bytes of a digest in a disputed outcome, with one worker that revealed it.
+const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
+/// Bytes whose price a refund is at the least, so that it pays for an entry of its own when it
+/// bounces and becomes claimable.
+const LEAST_REFUND_BYTES: u64 = 40 + (1 + 64) + 16;
 
 /// Bytes of the encoding of the largest response within `limits`.
 pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
@@ -44,9 +55,31 @@ fn upload_bytes(limits: &ResourceLimits) -> u64 {
     most_parts(body) * PART_ENTRY_BYTES + UPLOAD_BYTES + MOST_FORMER as u64 * (4 + 64)
 }
 
-/// The most bytes of contract state that a request can take while it lives: record, input, the
-/// largest response (whole or in parts), locks, commitments.
+/// The most bytes of contract state that a request can take: while it lives, record, input, the
+/// largest response (whole or in parts), locks, commitments; after that, shares that are open and a
+/// result that is kept.
 pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
+    live_bytes(request)
+        .max(kept_result_bytes(request) + open_shares_bytes(request) + LEAST_REFUND_BYTES)
+}
+
+/// The most bytes of contract state that the open shares of a settled request take.
+fn open_shares_bytes(request: &ExecutionRequest) -> u64 {
+    if request.seats() < 2 { 0 } else { SHARES_BYTES + u64::from(request.seats()) * SEAT_BYTES }
+}
+
+/// The most bytes of contract state that the result takes which `request` has kept; 0 if it has
+/// none kept.
+pub fn kept_result_bytes(request: &ExecutionRequest) -> u64 {
+    if request.keep_result_blocks == 0 {
+        return 0;
+    }
+    let output = request.limits.output_bytes.min(MAX_KEPT_OUTPUT_BYTES).into();
+    let digests = u64::from(request.seats()) * SUPPORTED_BYTES;
+    RESULT_BYTES + (MAX_REASON_BYTES as u64).max(output).max(digests)
+}
+
+fn live_bytes(request: &ExecutionRequest) -> u64 {
     let limits = &request.limits;
     let texts =
         request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);

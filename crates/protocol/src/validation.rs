@@ -9,6 +9,7 @@ use crate::{
     capacity::{MAX_PROOF_BYTES, max_output_bytes, proof_bytes},
     config::{Config, RequestBounds},
     context::is_reserved_variable,
+    kept_result::MAX_KEEP_RESULT_BLOCKS,
 };
 
 /// Why a request is not taken. Each error says what was found and what is allowed.
@@ -139,6 +140,7 @@ impl ExecutionRequest {
             config.bounds;
         let asked = &self.limits;
         let most_compute = config.max_compute(asked.compute.meter()).amount();
+        let keep = u64::from(self.keep_result_blocks);
         let found_url_bytes = self.code.url.as_ref().map_or(0, |url| url.len() as u64);
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
@@ -157,6 +159,7 @@ impl ExecutionRequest {
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
             (Limit::Approvals, self.approvals.into(), approvals.into(), true),
             (Limit::Approvals, self.seats().into(), approvals.into(), true),
+            (Limit::KeepResultBlocks, keep, MAX_KEEP_RESULT_BLOCKS.into(), false),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {

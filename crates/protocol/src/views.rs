@@ -11,7 +11,7 @@ use crate::{
     pricing::Quote,
 };
 
-/// The result of `get_request`: a live request with its input.
+/// A live request with its input, see [`RequestState`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RequestView {
@@ -19,6 +19,29 @@ pub struct RequestView {
     pub request: LiveRequest,
     /// What the guest reads from its standard input.
     pub input: Bytes,
+}
+
+/// The result of `get_request`. In JSON: `{"live": {…}}`, `"settled"` or `"never_made"`.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// The request is not settled yet.
+    Live(Box<RequestView>),
+    /// The request has ended. `get_result` has its result if it asked for that.
+    Settled,
+    /// There was no request with this id yet.
+    NeverMade,
+}
+
+impl RequestState {
+    /// The request, if it is live.
+    pub fn live(self) -> Option<RequestView> {
+        match self {
+            Self::Live(view) => Some(*view),
+            Self::Settled | Self::NeverMade => None,
+        }
+    }
 }
 
 /// A request in the result of `list_pending`: enough to decide whether to serve it.
@@ -89,14 +112,17 @@ pub struct CostView {
     pub module_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
+    /// The part of `storage_reserve` that comes back only when the kept result is removed; 0 when
+    /// the request has none kept.
+    pub result_reserve: NearToken,
     /// The least deposit: `max_fee` and `storage_reserve` together.
     pub total: NearToken,
 }
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        let Quote { max_fee, module_fee, storage_reserve, total, .. } = quote;
-        Self { max_fee, module_fee, storage_reserve, total }
+        let Quote { max_fee, module_fee, storage_reserve, result_reserve, total, .. } = quote;
+        Self { max_fee, module_fee, storage_reserve, result_reserve, total }
     }
 }
 
@@ -122,6 +148,18 @@ pub struct FundsView {
     pub storage: NearToken,
     /// Deposits for published code.
     pub code: NearToken,
+    /// What is held for results that are kept.
+    pub results: NearToken,
+}
+
+/// NEP-145's balance of an account, yoctoNEAR.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageBalance {
+    /// The whole storage deposit.
+    pub total: NearToken,
+    /// The part of it that no stored byte needs.
+    pub available: NearToken,
 }
 
 /// The result of `get_code_info`: published code, or the parts that a publisher has sent so far.

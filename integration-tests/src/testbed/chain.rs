@@ -15,7 +15,7 @@ use outlayer_protocol::{
     RequestId, Settlement,
     events::Event,
     methods,
-    views::{FundsView, PendingView, RequestView},
+    views::{FundsView, PendingView, RequestState, RequestView},
 };
 use serde_json::json;
 
@@ -78,12 +78,10 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn live(&self, request_id: RequestId) -> Result<Option<RequestView>> {
-        Ok(self
-            .contract
-            .view(methods::GET_REQUEST)
-            .args_json(json!({ "request_id": request_id }))
-            .await?
-            .json()?)
+        let view = self.contract.view(methods::GET_REQUEST);
+        let state: RequestState =
+            view.args_json(json!({ "request_id": request_id })).await?.json()?;
+        Ok(state.live())
     }
 
     /// Waits until `count` requests are live, and returns them.

@@ -68,7 +68,7 @@ async fn run_until(
 
 fn settled(chain: &Chain) -> Vec<(RequestId, Outcome)> {
     let mut settled: Vec<_> =
-        chain.settled.iter().map(|one| (one.request_id, one.outcome.clone())).collect();
+        chain.settled.iter().map(|one| (one.request_id.unwrap(), one.outcome.clone())).collect();
     settled.sort_by_key(|(id, _)| *id);
     settled
 }

@@ -15,7 +15,7 @@ use outlayer_protocol::{
     machine::{Body, Delivery, Input, Phase, Step},
     methods,
     storage::{StorageCheck, first_conflict},
-    views::{PendingView, RequestView, WorkerView},
+    views::{PendingView, RequestState, RequestView, WorkerView},
 };
 use serde_json::{Value, json};
 
@@ -120,7 +120,10 @@ impl Chain {
             methods::GET_REQUEST => {
                 let id = args["request_id"].as_u64().unwrap();
                 self.settle_when_due(id);
-                json!(self.live.get(&id))
+                json!(match self.live.get(&id) {
+                    Some(view) => RequestState::Live(Box::new(view.clone())),
+                    None => RequestState::Settled,
+                })
             }
             methods::GET_CODE_INFO => {
                 let hash = args["hash"].as_str().unwrap();

@@ -92,6 +92,23 @@ pub enum Effect<'a> {
     KeepShares(Box<OpenShares>),
     /// Delete the open shares of a request.
     DropShares(RequestId),
+    /// Keep the result of a settled request, and what is held for its bytes.
+    KeepResult {
+        /// The request that has ended.
+        request_id: RequestId,
+        /// How it ended, with the output cut to what is kept.
+        settlement: Box<Settlement>,
+        /// SHA-256 of the whole output; `None` when no execution was settled.
+        output_hash: Option<Hash32>,
+        /// Whether the output was not cut.
+        output_is_whole: bool,
+        /// The account that gets what is held when the result is removed.
+        payer: AccountId,
+        /// How many blocks after this one the result is kept.
+        blocks: u32,
+        /// What is held for the bytes of the result.
+        held: NearToken,
+    },
     /// Emit an event.
     Emit(Event),
 }

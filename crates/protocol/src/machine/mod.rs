@@ -21,6 +21,7 @@
 mod agreement;
 mod effect;
 mod input;
+mod keep;
 mod refusal;
 mod settle;
 mod shares;

@@ -3,7 +3,7 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::{Delivery, Effect, LiveRequest, OpenShares, Phase, Purse, Step};
+use super::{Delivery, Effect, LiveRequest, OpenShares, Phase, Purse, Step, keep::keep_result};
 use crate::{
     Agreement, Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
     agreement::Stage,
@@ -126,8 +126,8 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
     };
     let Payments { effects: payments, workers, paid, open } = payments(&request, answer, height);
     let held = open.as_ref().map_or(NOTHING, |open| open.held);
-    let settlement = Settlement {
-        request_id: request.id(),
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome,
         used: body.used,
         fee: paid,
@@ -135,6 +135,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
         refund: request.deposit().saturating_sub(paid).saturating_sub(held),
         digest: Some(answer.digest),
     };
+    let kept = keep_result(&request, &mut settlement, Some(answer.output_hash));
     let event = Event::ExecutionCompleted(ExecutionCompleted {
         request_id: request.id(),
         outcome: settlement.outcome.name().to_owned(),
@@ -145,7 +146,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
         output_bytes: body.output.len() as u64,
         used: settlement.used,
         fee: paid,
-        held,
+        held: settlement.held,
         refund: settlement.refund,
     });
 
@@ -156,6 +157,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
     }
     effects.push(delete(&request, Some(body)));
     effects.extend(payments);
+    effects.extend(kept);
     effects.extend(open.map(|open| Effect::KeepShares(Box::new(open))));
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(event));
@@ -188,17 +190,23 @@ fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
     (amount > NOTHING).then(|| Effect::Refund(Purse::Deposit, request.payer().clone(), amount))
 }
 
-/// A settlement without an answer, of which `fee` is paid.
-fn unanswered(request: &LiveRequest, outcome: Outcome, fee: NearToken) -> Settlement {
-    Settlement {
-        request_id: request.id(),
+/// A settlement without an answer, of which `fee` is paid, and the effect that keeps it.
+fn unanswered<'a>(
+    request: &LiveRequest,
+    outcome: Outcome,
+    fee: NearToken,
+) -> (Settlement, Option<Effect<'a>>) {
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome,
         used: Compute::new(request.limits.compute.meter(), 0),
         fee,
         held: NOTHING,
         refund: request.deposit().saturating_sub(fee),
         digest: None,
-    }
+    };
+    let kept = keep_result(request, &mut settlement, None);
+    (settlement, kept)
 }
 
 /// The request was cancelled: free of charge while no worker has committed. After that each that
@@ -211,7 +219,8 @@ fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
         effects.extend(pay_worker(Purse::Deposit, worker_id, share, bps));
         fee = fee.saturating_add(share);
     }
-    let settlement = unanswered(&request, Outcome::Cancelled, fee);
+    let (settlement, kept) = unanswered(&request, Outcome::Cancelled, fee);
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionCancelled(ExecutionCancelled {
         request_id: request.id(),
@@ -240,7 +249,8 @@ fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) ->
         }
     }
     let outcome = Outcome::Disputed { digests: digests.clone() };
-    let settlement = unanswered(&request, outcome, fee);
+    let (settlement, kept) = unanswered(&request, outcome, fee);
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionDisputed(ExecutionDisputed {
         request_id: request.id(),
@@ -254,8 +264,9 @@ fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) ->
 
 /// Nobody answered: the whole deposit goes back.
 pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>) -> Step<'_> {
-    let settlement = unanswered(&request, Outcome::TimedOut, NOTHING);
+    let (settlement, kept) = unanswered(&request, Outcome::TimedOut, NOTHING);
     let mut effects = vec![delete(&request, staged)];
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {
         request_id: request.id(),

@@ -63,6 +63,8 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
     lie.output = "lie".into();
     let mut request = if several { two_of_three() } else { sample() };
     request.limits.output_bytes = 2 * MIN_PART_BYTES;
+    request.keep_result_blocks = 9;
+    request.terms.result_reserve = HELD;
     let deposit = request.deposit().as_yoctonear();
     let (mut height, mut staged): (u64, Option<ExecutionResponse>) = (1_000, None);
     for act in acts {
@@ -168,6 +170,8 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
                     parts.map(|part| part.as_yoctonear()).iter().sum::<u128>(),
                     deposit
                 );
+                let kept = |one: &Effect<'_>| matches!(one, Effect::KeepResult { held, .. } if *held == HELD);
+                prop_assert!(effects.iter().any(kept), "the result is kept, however it ends");
                 check_shares(&effects, height)?;
                 let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
                 prop_assert_eq!(deleted.count(), 1);

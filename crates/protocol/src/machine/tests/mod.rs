@@ -10,13 +10,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Status,
-    commitment::commitment, events::Event, live_request::sample, response, storage::StorageCheck,
-    upload::MIN_PART_BYTES,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Settlement,
+    Status, commitment::commitment, events::Event, kept_result::MAX_KEPT_OUTPUT_BYTES,
+    live_request::sample, response, storage::StorageCheck, upload::MIN_PART_BYTES,
 };
 
 const IN_TIME: u64 = 1_100;
 const DEADLINE: u64 = 1_200;
+/// What is held for a result that is kept.
+const HELD: NearToken = NearToken::from_yoctonear(5);
 
 fn id(name: &str) -> AccountId {
     name.parse().unwrap()
@@ -65,7 +67,7 @@ fn live(step: Step<'_>) -> (LiveRequest, Vec<Effect<'_>>) {
     }
 }
 
-fn settled(step: Step<'_>) -> (crate::Settlement, Vec<Effect<'_>>) {
+fn settled(step: Step<'_>) -> (Settlement, Vec<Effect<'_>>) {
     match step {
         Step::Settled(settlement, effects) => (settlement, effects),
         Step::Live(request, _) => panic!("still {:?}", request.phase),
@@ -95,6 +97,7 @@ fn total_of(effects: &[Effect]) -> u128 {
         | Effect::PayProtocol(_, amount)
         | Effect::Refund(_, _, amount) => amount.as_yoctonear(),
         Effect::KeepShares(shares) => shares.held.as_yoctonear(),
+        Effect::KeepResult { held, .. } => held.as_yoctonear(),
         _ => 0,
     });
     amounts.sum()
@@ -272,6 +275,33 @@ fn a_guests_fault_pays_for_what_it_burned() {
 fn a_body_for_another_request_is_refused() {
     let error = submit(sample(), "worker.near", &response::sample(8), IN_TIME).unwrap_err();
     assert!(matches!(error, Refusal { request_id: 7, reason: Reason::Response(_) }), "{error}");
+}
+
+#[test]
+fn a_result_is_kept_with_as_much_of_its_output_as_is_allowed() {
+    let most = MAX_KEPT_OUTPUT_BYTES as usize;
+    for (bytes, kept, is_whole) in [(0, 0, true), (most, most, true), (most + 1, most, false)] {
+        let mut request = LiveRequest { keep_result_blocks: 9, ..sample() };
+        request.limits.output_bytes = MAX_KEPT_OUTPUT_BYTES + 1;
+        request.terms.result_reserve = HELD;
+        let body = ExecutionResponse { output: vec![b'o'; bytes].into(), ..response::sample(7) };
+        let (request, _) = live(submit(request, "worker.near", &body, IN_TIME).unwrap());
+        let payer = request.payer().clone();
+        let (settlement, effects) =
+            settled(deliver(request, Some(&body), StorageCheck::Fits, IN_TIME));
+        let cut = Outcome::Completed { output: vec![b'o'; kept].into() };
+        let expected = Effect::KeepResult {
+            request_id: 7,
+            settlement: Box::new(Settlement { outcome: cut, ..settlement.clone() }),
+            output_hash: Some(Hash32::of(&body.output)),
+            output_is_whole: is_whole,
+            payer,
+            blocks: 9,
+            held: HELD,
+        };
+        assert!(effects.contains(&expected), "{bytes}: {effects:?}");
+        assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
+    }
 }
 
 #[test]
