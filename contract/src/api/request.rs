@@ -37,7 +37,9 @@ impl Contract {
         let payer = request.payer(&requester);
         gas::check_attached(gas::request(request, Some(payer)))?;
         request.validate(&self.config)?;
-        let quote = quote(&self.config, request, env::storage_byte_cost())?;
+        let (contract, signer) = (env::current_account_id(), env::signer_account_id());
+        let ids = [&contract, &signer, &requester, payer].map(|id| id.as_bytes().len() as u64);
+        let quote = quote(&self.config, request, ids.iter().sum(), env::storage_byte_cost())?;
         let attached = env::attached_deposit();
         if attached < quote.total {
             return Err(ContractError::Deposit {
@@ -61,12 +63,12 @@ impl Contract {
         let data_id = promises::yield_execution(&callback, gas::settlement(request, Some(payer)))?;
         let context = ExecutionContext {
             request_id,
-            contract_id: env::current_account_id(),
+            contract_id: contract,
             block_height: env::block_height(),
             block_timestamp: env::block_timestamp(),
             epoch_height: env::epoch_height(),
             random_seed: random_seed(request_id, &env::random_seed_array()),
-            signer_id: env::signer_account_id(),
+            signer_id: signer,
             predecessor_id: requester.clone(),
             attached_deposit: attached,
         };

@@ -239,7 +239,14 @@ impl World {
     fn audit_reserves(&self) {
         for (request_id, live) in self.live_requests() {
             let used = self.bytes_of_request(request_id);
-            let reserved = reserved_bytes(&self.request_of(&live));
+            let ids = [
+                &live.context.contract_id,
+                &live.context.signer_id,
+                &live.context.predecessor_id,
+                live.payer(),
+            ];
+            let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
+            let reserved = reserved_bytes(&self.request_of(&live), id_bytes);
             assert!(
                 used <= reserved,
                 "request {request_id} takes {used} bytes, {reserved} are reserved"
@@ -278,6 +285,7 @@ impl World {
             env: live.env.clone(),
             limits: live.limits,
             approvals: live.approvals,
+            spares: live.spares,
             response_format: live.response_format,
             ..ExecutionRequest::new(live.code.clone(), input)
         }

@@ -269,7 +269,7 @@ impl History {
                 if published {
                     request.code = CodeRef { hash: Hash32::of(CODE), url: None };
                 }
-                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+                let cost = self.world.cost(DAPPS[dapp], &request).total;
                 // Sometimes a little less than is needed.
                 let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
                 let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
@@ -465,7 +465,6 @@ impl History {
             6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
             7 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, false)),
             _ => {
-                config.prices.base_fee = NearToken::from_millinear(20);
                 config.protocol_share_bps = 3_333;
                 self.call(self.owner, ZERO, |c| c.set_config(config))
             }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement, Status,
+    Bytes, Compute, ExecutionResponse, Hash32, Outcome, RefusalCode, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
+    pricing::{PricingError, least_fee, protocol_share, response_fee},
     record::{ExecutionRecord, commitment},
     request::ResponseFormat,
     validation::RequestError,
@@ -28,7 +29,7 @@ fn world() -> World {
 fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let mut world = world();
     let request = request("input");
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let attached = cost.total.saturating_add(yocto(7));
     world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
     world.audit();
@@ -51,14 +52,8 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 
     let settlement = world.settle(0);
     world.audit();
-    let prices = config().prices;
-    let fee = outlayer_protocol::pricing::fee(
-        &prices,
-        &ResourceLimits::default(),
-        Compute::Fuel(1_000),
-        5 + 6,
-    )
-    .unwrap();
+    let fee = response_fee(&config().prices, &(&request).into(), &response).unwrap();
+    let fee = fee.total();
     assert_eq!(
         settlement,
         Settlement {
@@ -238,13 +233,46 @@ fn a_request_out_of_bounds_says_what_is_allowed() {
 fn one_yocto_too_little_is_refused_with_both_numbers() {
     let mut world = world();
     let request = request("input");
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let found = cost.total.saturating_sub(yocto(1));
     let error = world.call("dapp.near", found, |c| c.accept(&request)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&found.as_yoctonear().to_string()), "{text}");
     assert!(text.contains(&cost.total.as_yoctonear().to_string()), "{text}");
     world.call("dapp.near", cost.total, |c| c.accept(&request)).unwrap();
+}
+
+#[test]
+fn an_estimate_is_enough_whoever_asks() {
+    let mut world = world();
+    let (longest, request) = (format!("{}.near", "d".repeat(59)), request("input"));
+    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let exact = |world: &mut World, by: &str| world.cost(by, &request).total;
+    let most = exact(&mut world, &longest);
+    // The contract's own id is shorter than the longest.
+    let spare = NearToken::from_yoctonear(51 * 10u128.pow(19));
+    assert_eq!(cost.total, most.saturating_add(spare));
+    assert!(exact(&mut world, "dapp.near") < most);
+    world.call(&longest, most, |c| c.accept(&request)).unwrap();
+    world.audit();
+}
+
+#[test]
+fn a_request_that_could_cost_more_than_its_cap_is_refused_with_both_amounts() {
+    let mut world = world();
+    let mut request = request("input");
+    let found = world.cost("dapp.near", &request).max_fee;
+    let max = found.saturating_sub(yocto(1));
+    request.max_fee = Some(max);
+    let expected = ContractError::from(PricingError::AboveMaxFee { found, max });
+    let error = world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap_err();
+    assert_eq!(error, expected);
+    assert_eq!(world.view(|c| c.estimate_cost(request.clone())).unwrap_err(), expected);
+    assert_eq!(error.code(), RefusalCode::FeeAboveMax);
+    assert_eq!(world.purse(&id("dapp.near")), PURSE);
+    request.max_fee = Some(found);
+    world.request("dapp.near", &request);
+    world.audit();
 }
 
 #[test]
@@ -485,7 +513,10 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
     );
     assert_eq!(worker(&mut world, "a.near").earnings, worker(&mut world, "b.near").earnings);
     assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
-    assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
+    // Who sends the body is paid for that, and no more.
+    let due = response_fee(&config().prices, &(&request).into(), &body).unwrap().submit;
+    let paid = due.saturating_sub(protocol_share(due, config().protocol_share_bps));
+    assert_eq!(worker(&mut world, W).earnings, paid);
 }
 
 #[test]
@@ -497,7 +528,7 @@ fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
     let hash = commitment(&Hash32::of(b"any"), &id(W));
     world.call(W, NearToken::ZERO, |c| c.commit_execution(0, hash)).unwrap();
     world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
-    let least = outlayer_protocol::pricing::least_fee(&config().prices, &request.limits).unwrap();
+    let least = least_fee(&config().prices, &(&request).into()).unwrap();
     assert_eq!(world.settle(0).fee, least);
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!(worker.settled, 0);
@@ -539,11 +570,8 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    assert_eq!(
-        settlement.fee,
-        outlayer_protocol::pricing::fee(&config().prices, &ResourceLimits::default(), body.used, 5)
-            .unwrap()
-    );
+    let fee = response_fee(&config().prices, &(&request("input")).into(), &body).unwrap();
+    assert_eq!(settlement.fee, fee.total());
     world.audit();
 }
 
@@ -575,7 +603,6 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut config = config();
     config.bounds.url_bytes = 2_048;
     config.bounds.approvals = 16;
-    config.prices.base_fee = NearToken::from_millinear(30);
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");

@@ -11,6 +11,7 @@ use crate::{
     commitment::{Commitment, commitment},
     config::Prices,
     pricing::{PricingError, Quote},
+    request::args_env_bytes,
     upload::Upload,
 };
 
@@ -147,7 +148,7 @@ impl LiveRequest {
             args_env_hash: request.args_env_hash(),
             input_hash: Hash32::of(&request.input),
             input_bytes: u32::try_from(request.input.len())
-                .map_err(|_| PricingError { what: "input's length" })?,
+                .map_err(|_| PricingError::Overflow { what: "input's length" })?,
             limits: request.limits,
             approvals: request.approvals,
             spares: request.seats().saturating_sub(request.approvals),
@@ -211,6 +212,11 @@ impl LiveRequest {
         self.phase == Phase::Pending && !self.is_expired(height)
     }
 
+    /// Bytes of arguments, environment and URL, as [`ExecutionRequest::text_bytes`] counts them.
+    pub fn text_bytes(&self) -> u64 {
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes()
+    }
+
     /// The workers whose commitments match `digest`, in the order in which they committed.
     pub fn supporters(&self, digest: &Hash32) -> Vec<&AccountId> {
         let matching =
@@ -221,13 +227,10 @@ impl LiveRequest {
 
 #[cfg(test)]
 pub(crate) fn sample() -> LiveRequest {
-    let (config, request) = (crate::config::sample(), crate::request::sample());
-    let quote = crate::pricing::quote(
-        &config,
-        &request,
-        NearToken::from_yoctonear(10_000_000_000_000_000_000),
-    )
-    .unwrap();
+    let (config, mut request) = (crate::config::sample(), crate::request::sample());
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id"))
         .unwrap()
 }

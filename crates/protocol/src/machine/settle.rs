@@ -7,7 +7,7 @@ use super::{Delivery, Effect, LiveRequest, Phase, Step};
 use crate::{
     Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
     events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionTimedOut},
-    pricing::{least_fee, response_fee, split_fee},
+    pricing::{Fee, least_fee, protocol_share, response_fee},
     storage::StorageCheck,
 };
 
@@ -55,10 +55,9 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
     // The maximum was computed with the same prices when the request was accepted, so this cannot
-    // fail. If it did, the maximum would be right.
-    let fee = response_fee(&request.terms.prices, &request.limits, request.input_bytes, body)
-        .unwrap_or(request.terms.max_fee)
-        .min(request.terms.max_fee);
+    // fail.
+    let due = response_fee(&request.terms.prices, &(&request).into(), body).unwrap_or_default();
+    let (fee, payments) = pay(&request, &due, &answer.winners, Some(&answer.worker_id));
     let settlement = Settlement {
         request_id: request.id(),
         outcome,
@@ -91,7 +90,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
         effects.push(Effect::ApplyJournal { namespace, journal: &body.journal });
     }
     effects.push(delete(&request, Some(body)));
-    effects.extend(pay(&request, fee, &answer.winners, &answer.worker_id));
+    effects.extend(payments);
     effects.extend(answer.winners.iter().map(|id| Effect::CountSettled(id.clone())));
     effects.extend(losers.map(|id| Effect::CountLoss(id.clone())));
     effects.extend(refund(&request, settlement.refund));
@@ -109,41 +108,48 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
     }
 }
 
-/// Divides the fee. What does not divide evenly goes to `preferred` if it is one of the workers,
-/// and to the first of them otherwise.
+/// Pays the workers. Each of `workers` gets a share, as far as there are shares, and the submitter
+/// the price of sending the response. Gives the sum of what is paid.
 fn pay<'a>(
     request: &LiveRequest,
-    fee: NearToken,
+    due: &Fee,
     workers: &[AccountId],
-    preferred: &AccountId,
-) -> Vec<Effect<'a>> {
-    let count = u32::try_from(workers.len()).unwrap_or(u32::MAX);
-    let shares = split_fee(fee, request.terms.protocol_share_bps, count);
-    let first = if workers.contains(preferred) { Some(preferred) } else { workers.first() };
-    let mut effects: Vec<_> = workers
-        .iter()
-        .map(|id| {
-            let extra = if Some(id) == first { shares.remainder } else { NOTHING };
-            Effect::PayWorker(id.clone(), shares.each.saturating_add(extra))
-        })
-        .collect();
-    effects.push(Effect::PayProtocol(shares.protocol));
-    effects
+    submitter: Option<&AccountId>,
+) -> (NearToken, Vec<Effect<'a>>) {
+    let mut due_to: Vec<_> =
+        workers.iter().take(due.shares.into()).map(|id| (id, due.share)).collect();
+    match (submitter, due_to.iter_mut().find(|(id, _)| Some(*id) == submitter)) {
+        (_, Some((_, amount))) => *amount = amount.saturating_add(due.submit),
+        (Some(id), None) => due_to.push((id, due.submit)),
+        (None, None) => {}
+    }
+    let (mut fee, mut protocol) = (NOTHING, NOTHING);
+    let mut effects = Vec::new();
+    for (id, amount) in due_to {
+        let share = protocol_share(amount, request.terms.protocol_share_bps);
+        fee = fee.saturating_add(amount);
+        protocol = protocol.saturating_add(share);
+        effects.push(Effect::PayWorker(id.clone(), amount.saturating_sub(share)));
+    }
+    effects.push(Effect::PayProtocol(protocol));
+    (fee, effects)
 }
 
 fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
     (amount > NOTHING).then(|| Effect::Refund(request.payer().clone(), amount))
 }
 
-/// The request was cancelled: free of charge while no worker has committed, and for the least fee
-/// after that, because whoever has committed has downloaded, compiled and executed.
+/// The request was cancelled: free of charge while no worker has committed. After that each worker
+/// that has committed is due the least fee, because it has downloaded, compiled and executed.
 fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     let workers: Vec<_> = request.commitments.iter().map(|one| one.worker_id.clone()).collect();
-    let fee = match workers.first() {
-        Some(_) => least_fee(&request.terms.prices, &request.limits)
-            .unwrap_or(request.terms.max_fee)
-            .min(request.terms.max_fee),
-        None => NOTHING,
+    let asked = (&request).into();
+    let share = least_fee(&request.terms.prices, &asked).unwrap_or_default();
+    let due = Fee { share, shares: asked.seats(), ..Fee::default() };
+    let (fee, payments) = if workers.is_empty() {
+        (NOTHING, Vec::new())
+    } else {
+        pay(&request, &due, &workers, None)
     };
     let settlement = Settlement {
         request_id: request.id(),
@@ -154,9 +160,7 @@ fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
         digest: None,
     };
     let mut effects = vec![delete(&request, None)];
-    if let Some(first) = workers.first() {
-        effects.extend(pay(&request, fee, &workers, first));
-    }
+    effects.extend(payments);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionCancelled(ExecutionCancelled {
         request_id: request.id(),

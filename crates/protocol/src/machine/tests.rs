@@ -218,8 +218,7 @@ fn cancelling_after_a_commitment_pays_the_least_fee() {
     let (request, _) =
         live(request.step(Input::Cancel { by: account("dapp.near"), height: IN_TIME }).unwrap());
     let (deposit, prices) = (request.deposit(), request.terms.prices);
-    let least = crate::pricing::least_fee(&prices, &request.limits).unwrap();
-    assert!(least > prices.base_fee);
+    let least = crate::pricing::least_fee(&prices, &(&request).into()).unwrap();
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits));
     assert_eq!(settlement.fee, least);
     assert_eq!(total_of(&effects), deposit.as_yoctonear());
@@ -260,10 +259,10 @@ fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and
         (StorageCheck::Exhausted { needed: 9, available: 3 }, Outcome::StorageExhausted),
     ] {
         let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
-        let base = request.terms.prices.base_fee;
+        let least = crate::pricing::least_fee(&request.terms.prices, &(&request).into()).unwrap();
         let (settlement, effects) = settled(deliver(request, Some(&body), storage));
         assert_eq!(settlement.outcome, outcome);
-        assert!(settlement.fee >= base);
+        assert!(settlement.fee > least);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::ApplyJournal { .. })));
     }
 }
@@ -276,10 +275,10 @@ fn a_guests_fault_pays_for_what_it_burned() {
     body.status = Status::OutOfFuel;
     body.used = Compute::Fuel(100_000_000);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
-    let (prices, limits) = (request.terms.prices, request.limits);
+    let due = crate::pricing::response_fee(&request.terms.prices, &(&request).into(), &body);
     let (settlement, _) = settled(deliver(request, Some(&body), StorageCheck::Fits));
     assert_eq!(settlement.outcome, Outcome::OutOfFuel);
-    assert_eq!(settlement.fee, crate::pricing::fee(&prices, &limits, body.used, 5).unwrap());
+    assert_eq!(settlement.fee, due.unwrap().total());
 }
 
 #[test]
@@ -297,7 +296,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
     assert_eq!(error, refused(Reason::TooFewCommitments { needed: 2, found: 1 }));
     let request = commit(request, "liar.near", Hash32::of(b"lie"));
     let request = commit(request, "b.near", truth);
-    // Any registered worker may submit the body. The commitments decide who is paid.
+    // Any registered worker may submit the body. The commitments decide who has a share.
     let (request, _) = live(submit(request, "carrier.near", &body, IN_TIME).unwrap());
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
@@ -309,7 +308,7 @@ fn two_matching_commitments_settle_and_the_liar_earns_nothing() {
                 if let Effect::PayWorker(id, _) = effect { Some(id.as_str()) } else { None }
             })
             .collect();
-    assert_eq!(paid, ["a.near", "b.near"]);
+    assert_eq!(paid, ["a.near", "b.near", "carrier.near"]);
     assert!(effects.contains(&Effect::CountLoss(id("liar.near"))));
     assert_eq!(settlement.digest, Some(truth));
 }
@@ -422,9 +421,10 @@ fn a_request_for_one_approval_takes_no_commitment() {
 
 #[test]
 fn at_the_last_height_a_deadline_saturates() {
-    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let (config, mut request) = (crate::config::sample(), crate::request::sample());
+    request.limits = request.limits.with_storage(1, 1, 100);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
-    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     let mut context = crate::context::sample();
     context.block_height = u64::MAX - 1;
     let live = LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"")).unwrap();
