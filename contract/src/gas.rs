@@ -8,14 +8,10 @@
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
-    ExecutionRequest, ResponseFormat, config::RequestBounds, limits::MAX_VALUE_BYTES,
-    storage::MAX_REPLACED_BYTES,
+    ExecutionRequest, ResponseFormat, limits::MAX_VALUE_BYTES, storage::MAX_REPLACED_BYTES,
 };
 
 use crate::{ContractError, workers::draw_looks};
-
-/// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` in mainnet's genesis.
-pub(crate) const GAS_PRICE: u128 = 100_000_000;
 
 /// For `on_refund`, which reads and writes the contract's state and one entry.
 pub(crate) const ON_REFUND: Gas = Gas::from_tgas(3);
@@ -63,40 +59,8 @@ const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 /// For each worker that is looked at to draw those that execute the request.
 const PER_LOOK: Gas = Gas::from_ggas(250);
 
-fn texts(request: &ExecutionRequest) -> u64 {
-    let url = request.code.url.as_ref().map_or(0, String::len);
-    request.args_env_bytes().saturating_add(url as u64)
-}
-
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
-}
-
-/// An answer with nothing: the request is loaded, the answer checked, hashed and staged, and the
-/// yield resumed.
-const ANSWER: Gas = Gas::from_ggas(3_200);
-/// For each byte of arguments, environment and URL.
-const PER_ANSWER_TEXT_BYTE: Gas = Gas::from_gas(520_000_000);
-/// For each approval asked for: three workers, each of which commits in a call of its own.
-const PER_ANSWER_APPROVAL: Gas = Gas::from_ggas(8_500);
-/// For each key that was read, which is compared and locked.
-const PER_ANSWER_READ: Gas = Gas::from_ggas(450);
-/// For each key that is written, which is looked up and locked.
-const PER_ANSWER_WRITE: Gas = Gas::from_ggas(400);
-/// For each byte of output and journal, which is decoded, hashed, and staged.
-pub(crate) const PER_ANSWER_BYTE: Gas = Gas::from_gas(150_000_000);
-
-/// The gas that the dearest answer within `bounds` costs all its workers together, without the gas
-/// for the bytes of output and journal.
-pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
-    let texts = u64::from(bounds.args_env_bytes).saturating_add(bounds.url_bytes.into());
-    let parts = [
-        (PER_ANSWER_TEXT_BYTE, texts),
-        (PER_ANSWER_APPROVAL, bounds.approvals.into()),
-        (PER_ANSWER_READ, bounds.limits.storage_reads.into()),
-        (PER_ANSWER_WRITE, bounds.limits.storage_writes.into()),
-    ];
-    sum(ANSWER, &parts)
 }
 
 /// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
@@ -117,7 +81,7 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
         (IMPLICIT_PAYER, is_implicit(payer).into()),
         (PER_SEAT, request.seats().into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
-        (PER_TEXT_BYTE, texts(request)),
+        (PER_TEXT_BYTE, request.text_bytes()),
         (per_output_byte, limits.output_bytes.into()),
         (PER_JOURNAL_BYTE, limits.journal_bytes.into()),
         (PER_READ, limits.storage_reads.into()),
@@ -136,7 +100,7 @@ pub(crate) fn request(
 ) -> Gas {
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
-        (PER_REQUEST_TEXT_BYTE, texts(request)),
+        (PER_REQUEST_TEXT_BYTE, request.text_bytes()),
         (PER_LOOK, draw_looks(request.seats(), registered_workers).into()),
     ];
     sum(REQUEST, &parts).saturating_add(settlement(request, payer))

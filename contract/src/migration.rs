@@ -18,6 +18,7 @@ use crate::{Contract, ContractError, Funds, LAYOUT, state::Upgrade};
 /// The prices in layouts 1 and 2.
 #[derive(BorshDeserialize)]
 struct Prices2 {
+    #[expect(dead_code, reason = "the price of gas has taken its place")]
     base_fee: NearToken,
     per_fuel: NearToken,
     per_gas: NearToken,
@@ -122,10 +123,9 @@ impl From<Config2> for Config {
         let new = Self::new(old.engine_version, old.near_config_version);
         Self {
             prices: Prices {
-                base_fee: old.prices.base_fee,
                 per_fuel: old.prices.per_fuel,
                 per_gas: old.prices.per_gas,
-                per_byte: old.prices.per_byte,
+                per_byte: old.prices.per_byte.max(new.prices.per_byte),
                 ..new.prices
             },
             protocol_share_bps: old.protocol_share_bps,

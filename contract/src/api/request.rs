@@ -128,7 +128,9 @@ impl Contract {
         let payer = request.payer(&requester);
         gas::check_attached(gas::request(request, Some(payer), self.registered_workers))?;
         request.validate(&self.config)?;
-        let quote = quote(&self.config, request, env::storage_byte_cost())?;
+        let (contract, signer) = (env::current_account_id(), env::signer_account_id());
+        let ids = [&contract, &signer, &requester, payer].map(|id| id.as_bytes().len() as u64);
+        let quote = quote(&self.config, request, ids.iter().sum(), env::storage_byte_cost())?;
         let attached = env::attached_deposit();
         if attached < quote.total {
             return Err(ContractError::Deposit {

@@ -5,6 +5,7 @@ use outlayer_protocol::{
     ExecutionRequest, RequestId,
     machine::OpenShares,
     pricing::quote,
+    reserve::MOST_ID_BYTES,
     views::{ConfigView, CostView, FundsView, PendingView, RequestState, RequestView, WorkerView},
 };
 
@@ -12,14 +13,15 @@ use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, request
 
 #[near]
 impl Contract {
-    /// The exact deposit that a request needs.
+    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the reserve
+    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.
     #[handle_result]
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
         request.validate(&self.config)?;
-        Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
+        Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
     }
 
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`

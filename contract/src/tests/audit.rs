@@ -269,7 +269,14 @@ impl World {
         }
         for (request_id, live) in self.live_requests() {
             let used = self.bytes_of_request(request_id);
-            let reserved = reserved_bytes(&self.request_of(&live));
+            let ids = [
+                &live.context.contract_id,
+                &live.context.signer_id,
+                &live.context.predecessor_id,
+                live.payer(),
+            ];
+            let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
+            let reserved = reserved_bytes(&self.request_of(&live), id_bytes);
             assert!(
                 used <= reserved,
                 "request {request_id} takes {used} bytes, {reserved} are reserved"

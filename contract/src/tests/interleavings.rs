@@ -280,7 +280,7 @@ impl History {
                 }
                 request.keep_result_blocks = if excess % 2 == 0 { 50 } else { 0 };
                 request.on_refusal = if large { OnRefusal::Return } else { OnRefusal::Panic };
-                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+                let cost = self.world.cost(DAPPS[dapp], &request).total;
                 // Sometimes a little less than is needed.
                 let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
                 let mut refused = false;
@@ -511,7 +511,6 @@ impl History {
             6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
             7 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, false)),
             _ => {
-                config.prices.base_fee = NearToken::from_millinear(20);
                 config.protocol_share_bps = 3_333;
                 self.call(self.owner, ZERO, |c| c.set_config(config))
             }

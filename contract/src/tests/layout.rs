@@ -26,10 +26,10 @@ fn distinct() -> Config {
         engine_version: EngineVersion(1),
         near_config_version: 2,
         prices: Prices {
-            base_fee: yocto(10_000_000_000_000_000_000_003),
+            gas_price: yocto(250_000_003),
             per_fuel: yocto(4),
             per_gas: yocto(5),
-            per_byte: yocto(20_000_000_000_000_006),
+            per_byte: yocto(40_000_000_000_000_006),
             per_module_byte: yocto(21),
         },
         protocol_share_bps: 700,
@@ -281,7 +281,8 @@ fn a_migration_keeps_the_owners_numbers_and_takes_new_ones_from_a_new_deployment
     world.storage.insert(STATE.to_vec(), layout_2_without_requests());
     migrate(&mut world).unwrap();
     let (mut expected, new) = (distinct(), config());
-    expected.prices.per_module_byte = new.prices.per_module_byte;
+    // The old prices of a byte do not cover its gas any more.
+    expected.prices = Prices { per_fuel: yocto(4), per_gas: yocto(5), ..new.prices };
     expected.bounds.limits.max_module_bytes = new.bounds.limits.max_module_bytes;
     expected.window = new.window;
     assert_eq!(world.contract().config, expected);

@@ -176,6 +176,14 @@ fn money_errors() -> Vec<MoneyError> {
     }
 }
 
+fn pricing_errors() -> Vec<PricingError> {
+    let (one, two) = (NearToken::from_near(1), NearToken::from_near(2));
+    every! { PricingError:
+        Overflow { what: "fee" }
+        AboveMaxFee { found: two, max: one }
+    }
+}
+
 /// Every error of the contract, nested ones in all their variants.
 fn errors() -> Vec<ContractError> {
     let (found, expected) = (id("a.near"), id("owner.near"));
@@ -195,7 +203,7 @@ fn errors() -> Vec<ContractError> {
         LiveRequests { found: 1 }
         NoMoreIds {}
         Request (RequestError::Zero { which: Limit::Compute })
-        Pricing (PricingError { what: "fee" })
+        Pricing (PricingError::Overflow { what: "fee" })
         Deposit { found: one, needed: two, max_fee: one, storage_reserve: one }
         Gas { found: Gas::from_tgas(1), needed: Gas::from_tgas(2) }
         DataId { found: 31 }
@@ -220,6 +228,7 @@ fn errors() -> Vec<ContractError> {
         matches!(
             error,
             ContractError::Request(_)
+                | ContractError::Pricing(_)
                 | ContractError::Refusal(_)
                 | ContractError::Code { .. }
                 | ContractError::Namespace(_)
@@ -231,6 +240,7 @@ fn errors() -> Vec<ContractError> {
     all.extend(reasons().into_iter().map(|reason| refusal(7, reason)));
     all.extend(code_errors().into_iter().map(|error| ContractError::Code { hash, error }));
     all.extend(namespace_errors().into_iter().map(ContractError::Namespace));
+    all.extend(pricing_errors().into_iter().map(ContractError::Pricing));
     all.extend(money_errors().into_iter().map(ContractError::Money));
     all
 }

@@ -66,6 +66,8 @@ fn cases() -> Vec<Case> {
         ),
         // The dearest output that would be taken costs more than is attached.
         asked(RefusalCode::InsufficientDeposit, |r| r.limits.output_bytes = 1_000_000),
+        asked(RefusalCode::FeeAboveMax, |r| r.max_fee = Some(yocto(1))),
+        asked(RefusalCode::TooFewWorkers, |r| r.approvals = 2),
         asked(RefusalCode::CodeNotPublished, published),
         case(
             RefusalCode::CodeRetired,

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Outcome, ResourceLimits, Settlement, Status,
+    Bytes, Compute, ExecutionResponse, Outcome, RefusalCode, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
+    pricing::{PricingError, response_fee},
     request::ResponseFormat,
     validation::RequestError,
     views::RequestState,
@@ -28,7 +29,7 @@ fn world() -> World {
 fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let mut world = world();
     let request = request("input");
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let attached = cost.total.saturating_add(yocto(7));
     world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
     world.audit();
@@ -51,15 +52,8 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 
     let settlement = world.settle(0);
     world.audit();
-    let prices = config().prices;
-    let fee = outlayer_protocol::pricing::fee(
-        &prices,
-        &ResourceLimits::default(),
-        Compute::Fuel(1_000),
-        5 + 6,
-    )
-    .unwrap()
-    .saturating_add(prices.base_fee);
+    let fee = response_fee(&config().prices, &(&request).into(), &response).unwrap();
+    let fee = fee.total();
     assert_eq!(
         settlement,
         Settlement {
@@ -241,13 +235,46 @@ fn a_request_out_of_bounds_says_what_is_allowed() {
 fn one_yocto_too_little_is_refused_with_both_numbers() {
     let mut world = world();
     let request = request("input");
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let found = cost.total.saturating_sub(yocto(1));
     let error = world.call("dapp.near", found, |c| c.accept(&request)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&found.as_yoctonear().to_string()), "{text}");
     assert!(text.contains(&cost.total.as_yoctonear().to_string()), "{text}");
     world.call("dapp.near", cost.total, |c| c.accept(&request)).unwrap();
+}
+
+#[test]
+fn an_estimate_is_enough_whoever_asks() {
+    let mut world = world();
+    let (longest, request) = (format!("{}.near", "d".repeat(59)), request("input"));
+    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let exact = |world: &mut World, by: &str| world.cost(by, &request).total;
+    let most = exact(&mut world, &longest);
+    // The contract's own id is shorter than the longest.
+    let spare = NearToken::from_yoctonear(51 * 10u128.pow(19));
+    assert_eq!(cost.total, most.saturating_add(spare));
+    assert!(exact(&mut world, "dapp.near") < most);
+    world.call(&longest, most, |c| c.accept(&request)).unwrap();
+    world.audit();
+}
+
+#[test]
+fn a_request_that_could_cost_more_than_its_cap_is_refused_with_both_amounts() {
+    let mut world = world();
+    let mut request = request("input");
+    let found = world.cost("dapp.near", &request).max_fee;
+    let max = found.saturating_sub(yocto(1));
+    request.max_fee = Some(max);
+    let expected = ContractError::from(PricingError::AboveMaxFee { found, max });
+    let error = world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap_err();
+    assert_eq!(error, expected);
+    assert_eq!(world.view(|c| c.estimate_cost(request.clone())).unwrap_err(), expected);
+    assert_eq!(error.code(), RefusalCode::FeeAboveMax);
+    assert_eq!(world.purse(&id("dapp.near")), PURSE);
+    request.max_fee = Some(found);
+    world.request("dapp.near", &request);
+    world.audit();
 }
 
 #[test]
@@ -469,10 +496,8 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    let prices = config().prices;
-    let share =
-        outlayer_protocol::pricing::fee(&prices, &ResourceLimits::default(), body.used, 5).unwrap();
-    assert_eq!(settlement.fee, share.saturating_add(prices.base_fee));
+    let fee = response_fee(&config().prices, &(&request("input")).into(), &body).unwrap();
+    assert_eq!(settlement.fee, fee.total());
     world.audit();
 }
 
@@ -504,7 +529,6 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut config = config();
     config.bounds.url_bytes = 2_048;
     config.bounds.approvals = 16;
-    config.prices.base_fee = NearToken::from_millinear(30);
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");

@@ -1,6 +1,6 @@
 //! The reserve of a request covers the most that the request can make the contract store.
 
-use near_sdk::NearToken;
+use near_sdk::{NearToken, env};
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, JournalEntry, ReadEntry, Status,
     limits::MAX_KEY_BYTES, record::ExecutionRecord, storage::journal_bytes, upload::MIN_PART_BYTES,
@@ -18,22 +18,33 @@ fn key(n: u32) -> Bytes {
     Bytes([&n.to_be_bytes()[..], &[7; MAX_KEY_BYTES as usize - 4]].concat())
 }
 
+/// How a request's bytes compare with its reserve.
+struct Peak {
+    /// The most by which the state that others pay for has grown.
+    taken: u64,
+    /// What the request has paid for.
+    reserved: u64,
+}
+
 /// Takes a request and its response through all states, and checks the bytes after each step.
-fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) {
-    request.limits.journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
-    request.limits.output_bytes = u32::try_from(body.output.len()).unwrap();
-    request.limits.storage_reads = u32::try_from(body.reads.len()).unwrap();
-    request.limits.storage_writes = u32::try_from(body.journal.len()).unwrap();
+fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) -> Peak {
+    let count = |count: usize| u32::try_from(count).unwrap();
+    request.limits.output_bytes = count(body.output.len());
+    request.limits = request.limits.with_storage(
+        count(body.reads.len()),
+        count(body.journal.len()),
+        u32::try_from(journal_bytes(&body.journal)).unwrap(),
+    );
     let mut config = config();
     config.bounds.limits.storage_writes = 64;
     config.bounds.approvals = 7;
-    config.prices.base_fee = NearToken::from_millinear(20);
     let mut world = World::with(config);
     let dapp = longest("dapp");
     world.deposit_storage(&dapp, NearToken::from_near(100));
     let seats = request.seats();
     let workers: Vec<_> = (0..2 * seats).map(|n| longest(&format!("worker{n}"))).collect();
     world.register(&workers.iter().map(String::as_str).collect::<Vec<_>>());
+    let others = world.contract().tenant_bytes;
     let (empty, request_id) = (world.usage, world.request(&dapp, &request));
     body.request_id = request_id;
     world.audit();
@@ -55,8 +66,37 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) {
         world.audit();
     }
     assert_eq!(world.usage - empty, world.bytes_of_request(request_id));
+    // The answer is staged, or all its parts are there: there is no more to come.
+    let taken = world.contract().tenant_bytes - others;
+    let paid = world.live(request_id).terms.storage_reserve.as_yoctonear();
+    let reserved = u64::try_from(paid / env::storage_byte_cost().as_yoctonear()).unwrap();
+    assert!(taken <= reserved, "{taken} of {reserved} bytes");
     world.settle(request_id);
     world.audit();
+    Peak { taken, reserved }
+}
+
+/// What is spare of the reserve, at most, when the largest answer is staged for one approval: the
+/// kind of the guest, and the 9 bytes by which a status may be longer than `completed`.
+const SPARE: u64 = 1 + 9;
+
+#[test]
+fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {
+    let mut request = request("input");
+    request.code.url = Some(format!("https://{}", "u".repeat(90)));
+    let small = run(request.clone(), answer(0, &"o".repeat(1_024)));
+    assert!(small.taken + SPARE >= small.reserved, "{} of {}", small.taken, small.reserved);
+    let body = ExecutionResponse {
+        reads: (0..8).map(|n| ReadEntry { key: key(n), value_hash: None }).collect(),
+        journal: (8..12)
+            .map(|n| JournalEntry { key: key(n), value: Some(vec![1; 50].into()) })
+            .collect(),
+        ..answer(0, &"o".repeat(1_024))
+    };
+    let large = run(request, body);
+    // A key that is absent has no hash.
+    let spare = SPARE + 8 * 32 + 8 * 4;
+    assert!(large.taken + spare >= large.reserved, "{} of {}", large.taken, large.reserved);
 }
 
 #[test]

@@ -29,11 +29,11 @@ fn longest() -> String {
 }
 
 fn kept(blocks: u32) -> ExecutionRequest {
-    ExecutionRequest {
-        keep_result_blocks: blocks,
-        refund_to: Some(id(&longest())),
-        ..request("input")
-    }
+    let mut asked = request("input");
+    asked.keep_result_blocks = blocks;
+    asked.refund_to = Some(id(&longest()));
+    asked.limits.output_bytes = 2 * MAX_KEPT_OUTPUT_BYTES;
+    asked
 }
 
 fn remove(world: &mut World, request_id: RequestId) -> Result<(), ContractError> {
@@ -62,7 +62,7 @@ fn a_result_is_kept_as_long_as_was_asked_and_then_its_reserve_comes_back() {
     ] {
         let mut world = world();
         let (usage, asked) = (world.usage, kept(50));
-        let cost = world.view(|c| c.estimate_cost(asked.clone())).unwrap();
+        let cost = world.cost("dapp.near", &asked);
         let request_id = world.request("dapp.near", &asked);
         world.audit();
         assert!(matches!(world.view(|c| c.get_request(request_id)), RequestState::Live(_)));

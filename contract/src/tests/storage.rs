@@ -5,6 +5,7 @@ use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     machine::Reason,
+    pricing::least_fee,
     storage::StorageError,
     views::StorageBalance,
 };
@@ -371,7 +372,7 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
         .unwrap();
     let settlement = world.settle(request_id);
     assert_eq!(settlement.outcome, Outcome::StorageExhausted);
-    assert!(settlement.fee >= config().prices.base_fee);
+    assert!(settlement.fee > least_fee(&config().prices, &(&request("x")).into()).unwrap());
     assert_eq!(world.namespace(&id(DAPP)), before);
     world.audit();
     // Bytes that the journal frees count.

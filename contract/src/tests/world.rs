@@ -20,6 +20,7 @@ use outlayer_protocol::{
     events::Event,
     machine::{LiveRequest, Reason, Refusal},
     methods,
+    pricing::{Quote, quote},
     request::{CodeRef, ResponseFormat},
     response::Answer,
 };
@@ -311,9 +312,17 @@ impl World {
         YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
     }
 
+    /// The exact cost of a request that this account makes and signs.
+    pub(crate) fn cost(&mut self, by: &str, request: &ExecutionRequest) -> Quote {
+        let (by, config) = (id(by), self.contract().config);
+        let ids = [&id(CONTRACT), &by, &by, request.payer(&by)];
+        let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
+        quote(&config, request, id_bytes, env::storage_byte_cost()).unwrap()
+    }
+
     /// Makes a request with the exact deposit that it needs. Gives its id.
     pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
-        let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+        let total = self.cost(by, request).total;
         self.call(by, total, |c| c.accept(request)).unwrap();
         self.view(|c| c.next_request_id) - 1
     }
@@ -435,12 +444,15 @@ pub(crate) fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
+/// A request that may use some storage.
 pub(crate) fn request(input: &str) -> ExecutionRequest {
     let code = CodeRef {
         hash: Hash32::of(b"code"),
         url: Some("https://code.example/guest.wasm".to_owned()),
     };
-    ExecutionRequest::new(code, input)
+    let mut request = ExecutionRequest::new(code, input);
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    request
 }
 
 /// What an honest worker answers when the guest writes `output` and touches no storage.

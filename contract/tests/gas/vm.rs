@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use near_parameters::{RuntimeConfig, RuntimeConfigStore};
+use near_parameters::{ActionCosts, RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
     account::AccountContract,
     gas::Gas,
@@ -78,6 +78,19 @@ impl Vm {
             height: 1_000,
             usage: 500_000,
         }
+    }
+
+    /// The gas that NEAR burns for a call that is signed by another account than the contract's,
+    /// besides what the contract burns.
+    pub(crate) fn gas_of_signing(&self, method: &str, input: &[u8]) -> u64 {
+        let gas = |cost: ActionCosts| {
+            let fee = self.runtime.fees.fee(cost);
+            fee.send_not_sir.gas().as_gas() + fee.execution.gas().as_gas()
+        };
+        let bytes = (method.len() + input.len()) as u64;
+        gas(ActionCosts::new_action_receipt)
+            + gas(ActionCosts::function_call_base)
+            + gas(ActionCosts::function_call_byte) * bytes
     }
 
     /// Calls a method, which must succeed.

@@ -8,7 +8,7 @@ use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
-    ResourceLimits, Status, pricing::quote, views::CostView,
+    ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES, views::CostView,
 };
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ impl EstimateArgs {
             _ => {
                 let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
                 request.validate(&config)?;
-                (quote(&config, &request, STORAGE_BYTE_COST)?.into(), config)
+                (quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.into(), config)
             }
         };
         let time = Time::new(&config, &limits);
@@ -121,10 +121,15 @@ impl EstimateArgs {
             return Ok(taken);
         }
         print::line("max fee", print::near(cost.max_fee));
+        print::line("  for submitting", print::near(cost.submit));
+        print::line("  for executing", format!("{} x {}", print::near(cost.share), cost.shares));
         print::line(
-            "  for the code",
+            "    of it, code",
             format!("{} (at most {} bytes)", print::near(cost.module_fee), limits.max_module_bytes),
         );
+        if cost.close > NearToken::from_yoctonear(0) {
+            print::line("  for closing", print::near(cost.close));
+        }
         print::line(
             "storage reserve",
             format!("{} (always returned)", print::near(cost.storage_reserve)),

@@ -49,19 +49,19 @@ pub(crate) struct RequestOptions {
     /// Memory limit, bytes
     #[arg(long)]
     memory_bytes: Option<u64>,
-    /// Output limit, bytes
+    /// Output limit, bytes [default: 1024]
     #[arg(long)]
     output_bytes: Option<u32>,
     /// Log limit, bytes
     #[arg(long)]
     log_bytes: Option<u32>,
-    /// Limit on keys and values written, bytes
+    /// Limit on keys and values written, bytes [default: 0]
     #[arg(long)]
     journal_bytes: Option<u32>,
-    /// Limit on distinct storage keys read
+    /// Limit on distinct storage keys read [default: 0]
     #[arg(long)]
     storage_reads: Option<u32>,
-    /// Limit on distinct storage keys written
+    /// Limit on distinct storage keys written [default: 0]
     #[arg(long)]
     storage_writes: Option<u32>,
     /// The most bytes that the code may have, which the request pays for [default: 1048576]
@@ -70,6 +70,9 @@ pub(crate) struct RequestOptions {
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
+    /// How many more workers execute the request where several must agree
+    #[arg(long, default_value_t = 1)]
+    spares: u8,
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
@@ -97,6 +100,7 @@ impl RequestOptions {
             args: self.args,
             env: self.env,
             approvals: self.approvals,
+            spares: self.spares,
             limits: ResourceLimits {
                 compute,
                 memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),

@@ -10,6 +10,7 @@ use outlayer_protocol::{
     NearToken, RequestId, Status,
     pricing::{quote, response_fee},
     random_seed,
+    reserve::MOST_ID_BYTES,
 };
 use serde::Serialize;
 
@@ -111,15 +112,14 @@ fn execute(
 ) -> anyhow::Result<Report> {
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     request.validate(&config)?;
-    let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
+    let attach = quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
     let job = Job::of_request(Code::hashed(request.code.hash, code), &request, &context);
     let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
     let execution = engine.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
-    let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;
-    let fee = response_fee(&config.prices, &request.limits, input_bytes, &response)?;
+    let fee = response_fee(&config.prices, &(&request).into(), &response)?.total();
     Ok(Report {
         status: response.status,
         output: response.output,

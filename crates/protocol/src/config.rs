@@ -17,8 +17,9 @@ use crate::{
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct Prices {
-    /// Paid for every outcome that carries a worker's answer. It covers the worker's own gas.
-    pub base_fee: NearToken,
+    /// What workers are paid for a unit of the gas that their own calls burn, as
+    /// [`answer_gas`](crate::pricing::answer_gas) models them.
+    pub gas_price: NearToken,
     /// Price of one unit of fuel.
     pub per_fuel: NearToken,
     /// Price of one unit of gas that the guest burns.
@@ -33,13 +34,12 @@ pub struct Prices {
 impl Default for Prices {
     fn default() -> Self {
         Self {
-            // The contract refuses a base fee that does not pay for the gas of the dearest answer,
-            // at 10^8 yoctoNEAR a gas.
-            base_fee: NearToken::from_yoctonear(9_000_000_000_000_000_000_000),
+            // Twice NEAR's lowest price of gas, after a protocol's share of 10%.
+            gas_price: NearToken::from_yoctonear(222_222_223),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
-            // Submitting the largest outputs burns 135 Mgas for each of their bytes.
-            per_byte: NearToken::from_yoctonear(20_000_000_000_000_000),
+            // Submitting a byte burns up to 160 Mgas (`answer_gas::PER_BYTE`), at `gas_price`.
+            per_byte: NearToken::from_yoctonear(36_000_000_000_000_000),
             // Compiling takes about 2,500 ns a byte and core, in which a guest uses fuel for 2.5 *
             // 10^15 yoctoNEAR. A worker compiles a module once and keeps it, so a request pays a
             // tenth of that. contract/README.md has the argument.

@@ -10,6 +10,7 @@ use crate::{
     GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
+    request::args_env_bytes,
     upload::Upload,
 };
 
@@ -31,9 +32,6 @@ pub struct Terms {
     /// The part of the deposit that is set aside for the request's storage, yoctoNEAR. It always
     /// comes back.
     pub storage_reserve: NearToken,
-    /// What a worker is paid for closing the request or its shares, yoctoNEAR; 0 where one approval
-    /// is enough.
-    pub close_fee: NearToken,
     /// The price of a byte of contract storage, yoctoNEAR.
     pub byte_cost: NearToken,
     /// The part of `storage_reserve` that is held after settlement for a result that is kept,
@@ -159,7 +157,7 @@ impl LiveRequest {
             args_env_hash: request.args_env_hash(),
             input_hash: Hash32::of(&request.input),
             input_bytes: u32::try_from(request.input.len())
-                .map_err(|_| PricingError { what: "input's length" })?,
+                .map_err(|_| PricingError::Overflow { what: "input's length" })?,
             limits: request.limits,
             cancel_by: request.cancel_by,
             keep_result_blocks: request.keep_result_blocks,
@@ -171,7 +169,6 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
-                close_fee: quote.close_fee,
                 byte_cost: quote.byte_cost,
                 result_reserve: quote.result_reserve,
                 payer: request.payer(&context.predecessor_id).clone(),
@@ -237,18 +234,26 @@ impl LiveRequest {
     pub fn snapshot_height(&self) -> Option<u64> {
         self.agreement.as_ref().map(|agreement| agreement.snapshot_height)
     }
+
+    /// Bytes of arguments, environment and URL, as [`ExecutionRequest::text_bytes`] counts them.
+    pub fn text_bytes(&self) -> u64 {
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes()
+    }
 }
 
 #[cfg(test)]
 pub(crate) fn sample() -> LiveRequest {
-    let (config, request) = (crate::config::sample(), crate::request::sample());
-    let quote = crate::pricing::quote(
-        &config,
-        &request,
-        NearToken::from_yoctonear(10_000_000_000_000_000_000),
-    )
-    .unwrap();
+    sample_of(1, Vec::new())
+}
+
+/// A request for this many approvals and one spare.
+#[cfg(test)]
+pub(crate) fn sample_of(approvals: u8, drawn: Vec<AccountId>) -> LiveRequest {
+    let (config, mut request) = (crate::config::sample(), crate::request::sample());
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    request.approvals = approvals;
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     let context = crate::context::sample();
-    LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"data id"), Vec::new())
-        .unwrap()
+    LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"data id"), drawn).unwrap()
 }

@@ -45,6 +45,20 @@ pub struct CodeRef {
     pub url: Option<String>,
 }
 
+impl CodeRef {
+    /// Length of the URL, bytes; 0 where there is none.
+    pub fn url_bytes(&self) -> u64 {
+        self.url.as_ref().map_or(0, |url| url.len() as u64)
+    }
+}
+
+/// Bytes of arguments and environment, with one for the terminator of each text.
+pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
+    let args = args.iter().map(|arg| arg.len() as u64 + 1);
+    let env = env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
+    args.chain(env).sum()
+}
+
 /// The kinds of guest.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
@@ -245,9 +259,12 @@ impl ExecutionRequest {
 
     /// Bytes of arguments and environment, with one for the terminator of each text.
     pub fn args_env_bytes(&self) -> u64 {
-        let args = self.args.iter().map(|arg| arg.len() as u64 + 1);
-        let env = self.env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
-        args.chain(env).sum()
+        args_env_bytes(&self.args, &self.env)
+    }
+
+    /// Bytes of arguments, environment and URL, which every step of the request reads and writes.
+    pub fn text_bytes(&self) -> u64 {
+        self.args_env_bytes() + self.code.url_bytes()
     }
 
     /// The hash that binds arguments and environment into the record.

@@ -195,7 +195,8 @@ mod tests {
     fn check(change: impl FnOnce(&mut ExecutionResponse)) -> Result<(), ResponseError> {
         let mut response = sample(3);
         change(&mut response);
-        response.validate(3, &ResourceLimits::default())
+        let limits = ResourceLimits::default().with_storage(8, 4, 4 << 10);
+        response.validate(3, &limits)
     }
 
     #[test]
@@ -222,11 +223,11 @@ mod tests {
             })
         );
         assert_eq!(
-            check(|r| r.output = vec![0; 4_097].into()),
+            check(|r| r.output = vec![0; 1_025].into()),
             Err(ResponseError::AboveLimit {
                 which: Limit::OutputBytes,
-                found: 4_097,
-                limit: 4_096
+                found: 1_025,
+                limit: 1_024
             })
         );
         assert_eq!(

@@ -141,7 +141,7 @@ impl ExecutionRequest {
         let asked = &self.limits;
         let most_compute = config.max_compute(asked.compute.meter()).amount();
         let keep = u64::from(self.keep_result_blocks);
-        let found_url_bytes = self.code.url.as_ref().map_or(0, |url| url.len() as u64);
+        let found_url_bytes = self.code.url_bytes();
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
             (Limit::MemoryBytes, asked.memory_bytes, max.memory_bytes, true),

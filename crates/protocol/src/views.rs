@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bytes, Config, ExecutionRequest, Hash32, RequestId,
     live_request::{LiveRequest, Phase},
-    pricing::Quote,
+    pricing::{Fee, Quote},
 };
 
 /// A live request with its input, see [`RequestState`].
@@ -105,11 +105,21 @@ pub struct ConfigView {
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostView {
-    /// The most that the execution can cost.
-    pub max_fee: NearToken,
-    /// The part of `max_fee` that pays for downloading and compiling the code, as long as the
+    /// The most that the worker is paid that sends the response: its gas, and the bytes of input,
+    /// output and journal.
+    pub submit: NearToken,
+    /// The most that each worker is paid that executes: the code, the compute, and for several
+    /// approvals the gas of committing and revealing.
+    pub share: NearToken,
+    /// How many such shares there are.
+    pub shares: u8,
+    /// The part of each share that pays for downloading and compiling the code, as long as the
     /// request declares it.
     pub module_fee: NearToken,
+    /// What whoever closes the request is paid; 0 for one approval.
+    pub close: NearToken,
+    /// The most that the execution can cost: `submit + share x shares + close`.
+    pub max_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
     /// The part of `storage_reserve` that comes back only when the kept result is removed; 0 when
@@ -121,8 +131,19 @@ pub struct CostView {
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        let Quote { max_fee, module_fee, storage_reserve, result_reserve, total, .. } = quote;
-        Self { max_fee, module_fee, storage_reserve, result_reserve, total }
+        let Quote { fee, max_fee, module_fee, storage_reserve, result_reserve, total, .. } = quote;
+        let Fee { submit, share, shares, close } = fee;
+        Self {
+            submit,
+            share,
+            shares,
+            module_fee,
+            close,
+            max_fee,
+            storage_reserve,
+            result_reserve,
+            total,
+        }
     }
 }
 

@@ -50,13 +50,7 @@ impl Batch {
 
     /// One of the requests, to pass to OutLayer's views `estimate_cost` and `estimate_gas`.
     pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
-        let limits = ResourceLimits {
-            output_bytes: 200,
-            journal_bytes: 0,
-            storage_reads: 0,
-            storage_writes: 0,
-            ..ResourceLimits::default()
-        };
+        let limits = ResourceLimits { output_bytes: 200, ..ResourceLimits::default() };
         ExecutionRequest {
             limits,
             // Borsh is smaller than JSON and takes less gas to read.

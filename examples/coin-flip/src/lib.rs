@@ -83,9 +83,6 @@ impl CoinFlip {
         let code = CodeRef { hash: self.code, url: None };
         let limits = ResourceLimits {
             output_bytes: 500,
-            journal_bytes: 0,
-            storage_reads: 0,
-            storage_writes: 0,
             // The code has 120 KB. Every byte that is declared costs, so this is not much more.
             max_module_bytes: 256 << 10,
             ..ResourceLimits::default()

@@ -261,7 +261,7 @@ async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    let least = pricing::least_fee(&Prices::default(), &asked_for.limits)?;
+    let least = pricing::least_fee(&Prices::default(), &(&asked_for).into())?;
     assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least));
     assert_eq!(settled.refund, deposit.saturating_sub(least));
     let worker = view(&testbed, testbed.worker.id()).await?;

@@ -20,13 +20,7 @@ pub(crate) fn refusal(result: ExecutionFinalResult) -> String {
 
 /// Limits of a request that writes little and stores nothing.
 pub(crate) fn small() -> ResourceLimits {
-    ResourceLimits {
-        output_bytes: 1_000,
-        journal_bytes: 0,
-        storage_reads: 0,
-        storage_writes: 0,
-        ..ResourceLimits::default()
-    }
+    ResourceLimits { output_bytes: 1_000, ..ResourceLimits::default() }
 }
 
 /// A request for code that no worker can fetch, so it is still live when its deadline comes.

@@ -97,7 +97,7 @@ impl Case {
         let context = guests::context(NearToken::from_near(0))?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
-            quote(&config, &request, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
+            quote(&config, &request, 100, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
         let live = LiveRequest::accept(&config, &request, context, quote, Hash32::default())?;
         Ok(Self { name, code, request, live })
     }

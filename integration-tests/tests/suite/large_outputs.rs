@@ -34,9 +34,7 @@ fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
     // With more memory, less fuel is accepted.
     request.limits.memory_bytes = 16 << 20;
     request.limits.output_bytes = bytes;
-    request.limits.journal_bytes = 0;
-    request.limits.storage_reads = 0;
-    request.limits.storage_writes = 0;
+    request.limits = request.limits.with_storage(0, 0, 0);
     request.response_format = format;
     request
 }

@@ -26,9 +26,11 @@ pub fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
-/// A live request with `input`, under the terms of `config`. Its code is the 4 bytes "code".
+/// A live request with `input` that may use some storage, under the terms of `config`. Its code is the 4 bytes "code".
 pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestView {
-    let request = ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
+    let mut request =
+        ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
     let context = ExecutionContext {
         request_id,
         contract_id: CONTRACT.parse().unwrap(),
@@ -40,7 +42,7 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
         predecessor_id: "dapp.near".parse().unwrap(),
         attached_deposit: NearToken::from_near(1),
     };
-    let quote = quote(config, &request, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let quote = quote(config, &request, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
     let live =
         LiveRequest::accept(config, &request, context, quote, Hash32::of(b"data id")).unwrap();
     RequestView { request: live, input: request.input }

@@ -8,7 +8,7 @@ use crate::{
     Agreement, Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
     agreement::Stage,
     events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionDisputed, ExecutionTimedOut},
-    pricing::{Fee, least_fee, protocol_share, response_fee},
+    pricing::{Fee, least_fee, max_fee, protocol_share, response_fee},
     storage::StorageCheck,
 };
 
@@ -62,6 +62,8 @@ struct Payments {
 impl Payments {
     fn pay(&mut self, request: &LiveRequest, worker_id: &AccountId, amount: NearToken) {
         let bps = request.terms.protocol_share_bps;
+        // No more is paid than the request can cost, whatever its terms are.
+        let amount = amount.min(request.terms.max_fee.saturating_sub(self.paid));
         self.effects.extend(pay_worker(Purse::Deposit, worker_id, amount, bps));
         self.paid = self.paid.saturating_add(amount);
     }
@@ -236,7 +238,7 @@ fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) ->
     let mut effects = vec![delete(&request, None)];
     let mut fee = NOTHING;
     if let Some(closer) = closer {
-        fee = request.terms.close_fee;
+        fee = request.close_fee();
         let bps = request.terms.protocol_share_bps;
         effects.extend(pay_worker(Purse::Deposit, &closer, fee, bps));
     }
@@ -277,17 +279,19 @@ pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>
 }
 
 impl LiveRequest {
-    /// What an answer costs. All of it was computed with the same prices when the request was
-    /// accepted, so it fits into the deposit.
+    /// What an answer costs. The most that it can cost was computed with the same prices when the
+    /// request was accepted, so this cannot fail.
     fn fee(&self, body: &ExecutionResponse) -> Fee {
-        let share = response_fee(&self.terms.prices, &self.limits, self.input_bytes, body)
-            .unwrap_or(self.terms.max_fee);
-        let submit = self.terms.prices.base_fee;
-        Fee { submit, share, shares: self.seats(), close: self.terms.close_fee }
+        response_fee(&self.terms.prices, &self.into(), body).unwrap_or_default()
+    }
+
+    /// What a worker is paid for closing the request.
+    fn close_fee(&self) -> NearToken {
+        max_fee(&self.terms.prices, &self.into()).unwrap_or_default().close
     }
 
     /// What a worker is due that has executed a request which is then cancelled.
     fn least_share(&self) -> NearToken {
-        least_fee(&self.terms.prices, &self.limits).unwrap_or(NOTHING)
+        least_fee(&self.terms.prices, &self.into()).unwrap_or_default()
     }
 }

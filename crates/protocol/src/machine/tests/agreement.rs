@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::{
-    Agreement,
     agreement::{AgreementError, REVEAL_BLOCKS},
     commitment::Salt,
+    live_request,
 };
 
 /// The height at which the sample was requested.
@@ -18,11 +18,10 @@ const SALT: Salt = [7; 16];
 /// successors are `d`, `e` and `f`.
 pub(super) fn two_of_three() -> LiveRequest {
     let drawn = ["a.near", "b.near", "c.near", "d.near", "e.near", "f.near"].map(id).to_vec();
-    let agreement = Some(Agreement::new(2, 3, TURN, drawn, REQUESTED));
-    let mut request = LiveRequest { agreement, ..sample() };
-    // What three shares, the submission and the closing cost.
-    request.context.attached_deposit = NearToken::from_near(1);
-    request.terms.close_fee = NearToken::from_millinear(1);
+    let mut request = live_request::sample_of(2, drawn);
+    if let Some(agreement) = &mut request.agreement {
+        agreement.turn_blocks = TURN;
+    }
     request
 }
 
@@ -70,6 +69,11 @@ fn error_of(refusal: Refusal) -> AgreementError {
         Reason::Agreement(error) => error,
         other => panic!("{other}"),
     }
+}
+
+/// What a worker is paid for closing a request.
+fn close_fee(request: &LiveRequest) -> NearToken {
+    crate::pricing::max_fee(&request.terms.prices, &request.into()).unwrap().close
 }
 
 fn paid<'a>(effects: &'a [Effect<'_>]) -> Vec<&'a str> {
@@ -248,7 +252,7 @@ fn anyone_closes_a_request_whose_workers_stay_away_and_a_worker_is_paid_for_it()
     // One commitment cannot become two reveals.
     let close = Input::Close { closer: Some(account("f.near")), height: over };
     let (disputing, _) = live(request.step(close).unwrap());
-    let (deposit, close_fee) = (disputing.deposit(), disputing.terms.close_fee);
+    let (deposit, close_fee) = (disputing.deposit(), close_fee(&disputing));
     let (settlement, effects) = settled(deliver(disputing, None, StorageCheck::Fits, over + 1));
     assert_eq!(settlement.fee, close_fee);
     assert_eq!(paid(&effects), ["f.near"]);

@@ -12,7 +12,8 @@ use super::*;
 use crate::{
     Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResponsePart, ResumePayload, Settlement,
     Status, commitment::commitment, events::Event, kept_result::MAX_KEPT_OUTPUT_BYTES,
-    live_request::sample, response, storage::StorageCheck, upload::MIN_PART_BYTES,
+    live_request::sample, pricing::response_fee, response, storage::StorageCheck,
+    upload::MIN_PART_BYTES,
 };
 
 const IN_TIME: u64 = 1_100;
@@ -248,10 +249,10 @@ fn storage_that_does_not_fit_at_settlement_is_an_outcome_that_writes_nothing_and
         (StorageCheck::Exhausted { needed: 9, available: 3 }, Outcome::StorageExhausted),
     ] {
         let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
-        let base = request.terms.prices.base_fee;
+        let due = response_fee(&request.terms.prices, &(&request).into(), &body).unwrap();
         let (settlement, effects) = settled(deliver(request, Some(&body), storage, IN_TIME));
         assert_eq!(settlement.outcome, outcome);
-        assert!(settlement.fee >= base);
+        assert_eq!(settlement.fee, due.total());
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::ApplyJournal { .. })));
     }
 }
@@ -264,11 +265,10 @@ fn a_guests_fault_pays_for_what_it_burned() {
     body.status = Status::OutOfFuel;
     body.used = Compute::Fuel(100_000_000);
     let (request, _) = live(submit(sample(), "worker.near", &body, IN_TIME).unwrap());
-    let (prices, limits) = (request.terms.prices, request.limits);
+    let due = response_fee(&request.terms.prices, &(&request).into(), &body).unwrap();
     let (settlement, _) = settled(deliver(request, Some(&body), StorageCheck::Fits, IN_TIME));
     assert_eq!(settlement.outcome, Outcome::OutOfFuel);
-    let share = crate::pricing::fee(&prices, &limits, body.used, 5).unwrap();
-    assert_eq!(settlement.fee, prices.base_fee.saturating_add(share));
+    assert_eq!(settlement.fee, due.total());
 }
 
 #[test]
@@ -306,9 +306,10 @@ fn a_result_is_kept_with_as_much_of_its_output_as_is_allowed() {
 
 #[test]
 fn at_the_last_height_a_deadline_saturates() {
-    let (config, request) = (crate::config::sample(), crate::request::sample());
+    let (config, mut request) = (crate::config::sample(), crate::request::sample());
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
-    let quote = crate::pricing::quote(&config, &request, byte_cost).unwrap();
+    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     let mut context = crate::context::sample();
     context.block_height = u64::MAX - 1;
     let live =
