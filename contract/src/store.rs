@@ -46,6 +46,16 @@ pub(crate) enum Prefix {
     Retired = b't',
     /// Code hash, publisher, number -> a part of the code.
     CodePart = b'b',
+    /// Code hash -> the account under which the code's parts are kept, where another has adopted it.
+    CodeOrigin = b'o',
+    /// Account -> how many names of code it has and what it has paid for them.
+    CodeNames = b'a',
+    /// Account, position -> name, for paging.
+    CodeNameSlot = b'j',
+    /// Account, name -> how many versions there are, and the latest.
+    CodeName = b'y',
+    /// Account, version, name -> what the version stands for.
+    CodeVersion = b'z',
 }
 
 /// A key: the prefix, then the segments one after the other.

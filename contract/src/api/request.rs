@@ -7,7 +7,7 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, Pot, code, gas,
+    Contract, ContractError, ContractExt, Pot, code, gas, names,
     promises::{self, CallbackArgs},
 };
 
@@ -47,8 +47,9 @@ impl Contract {
                 storage_reserve: quote.storage_reserve,
             });
         }
-        if request.code.url.is_none() {
-            code::require(&request.code.hash)?;
+        let (code, code_name) = names::pin(&request.code)?;
+        if code.url.is_none() {
+            code::require(&code.hash)?;
         }
 
         let request_id = self.next_request_id;
@@ -70,7 +71,8 @@ impl Contract {
             predecessor_id: requester.clone(),
             attached_deposit: attached,
         };
-        let live = LiveRequest::accept(&self.config, request, context, quote, data_id)?;
+        let pinned = (code, code_name);
+        let live = LiveRequest::accept(&self.config, request, pinned, context, quote, data_id)?;
         self.live_until = self.live_until.max(live.terms.sweep_from);
         self.funds.take_in(Pot::Deposits, attached)?;
         self.add_request(&live, &request.input);

@@ -7,16 +7,20 @@ use outlayer_protocol::{
     views::{ConfigView, CostView, FundsView, PendingView, RequestView, WorkerView},
 };
 
-use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, requests, workers};
+use crate::{
+    Contract, ContractError, ContractExt, gas, money::CLAIMABLE, names, requests, workers,
+};
 
 #[near]
 impl Contract {
-    /// The exact deposit that a request needs.
+    /// The exact deposit that a request needs. It is the same for all versions of a name, those to
+    /// come too.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.
     #[handle_result]
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
+        names::pin(&request.code)?;
         request.validate(&self.config)?;
         Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
     }

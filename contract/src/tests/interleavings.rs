@@ -267,7 +267,7 @@ impl History {
                     request.limits.output_bytes = LARGE;
                 }
                 if published {
-                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+                    request.code = CodeRef { hash: Hash32::of(CODE), url: None }.into();
                 }
                 let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
                 // Sometimes a little less than is needed.

@@ -7,6 +7,7 @@ mod governance;
 mod interleavings;
 mod layout;
 mod money;
+mod names;
 pub(crate) mod node;
 mod parts;
 mod refusal_codes;

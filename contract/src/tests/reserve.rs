@@ -71,7 +71,7 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse, commitments: 
 fn at_every_bound_at_once() {
     let mut request = request(&"i".repeat(2_000));
     request.refund_to = Some(id(&longest("payer")));
-    request.code.url = Some(format!("https://{}", "u".repeat(1_000)));
+    request.code = code_at(format!("https://{}", "u".repeat(1_000)));
     request.args = vec![String::new(); 1_000];
     request.env = (0..500).map(|n| (format!("{n}"), String::new())).collect();
     request.approvals = 7;
@@ -122,7 +122,7 @@ proptest! {
         let mut request = request(&"i".repeat(input));
         request.args = args;
         request.env = env.into_iter().collect();
-        request.code.url = Some(format!("https://{}", "u".repeat(url.unwrap_or(0))));
+        request.code = code_at(format!("https://{}", "u".repeat(url.unwrap_or(0))));
         request.approvals = approvals;
         request.refund_to = far.then(|| id(&longest("payer")));
         let body = ExecutionResponse {

@@ -19,7 +19,7 @@ use outlayer_protocol::{
     events::Event,
     machine::{LiveRequest, Reason, Refusal},
     methods,
-    request::{CodeRef, ResponseFormat},
+    request::{CodeRef, CodeSource, ResponseFormat},
 };
 
 use super::node::{YIELDS, Yield, Yields};
@@ -376,12 +376,13 @@ pub(crate) fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
+/// Code at a URL. Its hash is that of "code".
+pub(crate) fn code_at(url: impl Into<String>) -> CodeSource {
+    CodeRef { hash: Hash32::of(b"code"), url: Some(url.into()) }.into()
+}
+
 pub(crate) fn request(input: &str) -> ExecutionRequest {
-    let code = CodeRef {
-        hash: Hash32::of(b"code"),
-        url: Some("https://code.example/guest.wasm".to_owned()),
-    };
-    ExecutionRequest::new(code, input)
+    ExecutionRequest::new(code_at("https://code.example/guest.wasm"), input)
 }
 
 /// What an honest worker answers when the guest writes `output` and touches no storage.

@@ -15,7 +15,7 @@ mod vm;
 use std::path::Path;
 
 use outlayer_protocol::{
-    ExecutionRequest, ExecutionResponse, ResponseFormat,
+    CodeRef, ExecutionRequest, ExecutionResponse, Hash32, ResponseFormat,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
 };
@@ -50,7 +50,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     }
 
     let mut texts = request(0);
-    texts.code.url = Some(format!("https://{}", "u".repeat(1_016)));
+    texts.code = code_at(format!("https://{}", "u".repeat(1_016)));
     texts.args = vec![String::new(); 4 << 10];
     add("most arguments", settle(&mut vm, &texts, &answer(0)));
     texts.args.clear();
@@ -60,7 +60,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     texts.args = vec!["x".repeat((4 << 10) - 1)];
     add("longest argument", settle(&mut vm, &texts, &answer(0)));
     let mut published = request(0);
-    published.code.url = None;
+    published.code = CodeRef { hash: Hash32::of(PUBLISHED), url: None }.into();
     add("published code", settle(&mut vm, &published, &answer(0)));
     let mut implicit = request(0);
     implicit.refund_to = Some("f".repeat(64).parse().unwrap());
@@ -83,7 +83,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut at_once = request_for(&everything);
     at_once.input = vec![b'i'; 100 << 10].into();
     at_once.args = vec!["x".repeat((4 << 10) - 1)];
-    at_once.code.url = texts.code.url;
+    at_once.code = texts.code;
     at_once.approvals = 7;
     at_once.refund_to = implicit.refund_to;
     add("much of everything at once", settle(&mut vm, &at_once, &everything));

@@ -10,7 +10,7 @@ use outlayer_protocol::{
     machine::LiveRequest,
     methods,
     record::{ExecutionRecord, commitment},
-    request::CodeRef,
+    request::{CodeRef, CodeSource},
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
     views::RequestView,
@@ -23,7 +23,7 @@ use crate::vm::{CONTRACT, Call, MOST, Vm};
 pub(crate) const KEYS: u32 = 256;
 pub(crate) const DAPP: &str = "dapp.near";
 pub(crate) const NEAR: u128 = 10u128.pow(24);
-const PUBLISHED: &[u8] = b"a published module";
+pub(crate) const PUBLISHED: &[u8] = b"a published module";
 
 /// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,14 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// The published module at a URL.
+pub(crate) fn code_at(url: String) -> CodeSource {
+    CodeRef { hash: Hash32::of(PUBLISHED), url: Some(url) }.into()
+}
+
 /// A request that may use nothing but its input. A scenario allows what it needs.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
-    let url = Some("https://code.example/guest.wasm".to_owned());
-    let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
+    let code = code_at("https://code.example/guest.wasm".to_owned());
     let mut request = ExecutionRequest::new(code, vec![b'i'; input]);
     request.limits.output_bytes = 0;
     request.limits.journal_bytes = 0;

@@ -23,8 +23,8 @@ pub use call::{Call, Outlayer, join};
 pub use callback::{CallbackError, DecodeError, settlement, settlement_at};
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
-    Bytes, CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, Outcome, ResourceLimits,
-    ResponseFormat, Settlement,
+    Bytes, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, Outcome,
+    ResourceLimits, ResponseFormat, Settlement,
 };
 
 /// The calls to an OutLayer contract, in the style of near-sdk's `ext_contract`.

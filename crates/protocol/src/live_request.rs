@@ -81,6 +81,9 @@ impl Phase {
 pub struct LiveRequest {
     /// The code to run.
     pub code: CodeRef,
+    /// The full name with version, `owner/name@version`, of which the code is; `None` when the
+    /// request named the code by its hash.
+    pub code_name: Option<String>,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// The guest's arguments.
@@ -126,7 +129,8 @@ pub struct LiveRequest {
 }
 
 impl LiveRequest {
-    /// The live request that `request` becomes when the contract accepts it.
+    /// The live request that `request` becomes when the contract accepts it, for the code that its
+    /// [`CodeSource`](crate::CodeSource) stands for now.
     ///
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
@@ -134,13 +138,15 @@ impl LiveRequest {
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
+        (code, code_name): (CodeRef, Option<String>),
         context: ExecutionContext,
         quote: Quote,
         data_id: Hash32,
     ) -> Result<Self, PricingError> {
         let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
         Ok(Self {
-            code: request.code.clone(),
+            code,
+            code_name,
             kind: request.kind,
             args: request.args.clone(),
             env: request.env.clone(),
@@ -228,6 +234,7 @@ pub(crate) fn sample() -> LiveRequest {
         NearToken::from_yoctonear(10_000_000_000_000_000_000),
     )
     .unwrap();
-    LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id"))
-        .unwrap()
+    let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+    let (context, data_id) = (crate::context::sample(), Hash32::of(b"data id"));
+    LiveRequest::accept(&config, &request, (code, None), context, quote, data_id).unwrap()
 }

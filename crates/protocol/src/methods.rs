@@ -64,12 +64,24 @@ methods! {
     PUBLISH_CODE = "publish_code",
     /// Withdraws a module from new requests.
     RETIRE_CODE = "retire_code",
+    /// Takes over a module that its publisher has withdrawn.
+    ADOPT_CODE = "adopt_code",
     /// Deletes a module.
     DELETE_CODE = "delete_code",
     /// A view: bytes of a published module.
     GET_CODE = "get_code",
     /// A view: what is known of a published module.
     GET_CODE_INFO = "get_code_info",
+    /// Gives a name's next version to code.
+    NAME_CODE = "name_code",
+    /// Withdraws a version of a name from new requests.
+    RETIRE_NAMED_CODE = "retire_named_code",
+    /// A view: what a version of a name stands for.
+    GET_NAMED_CODE = "get_named_code",
+    /// A view: a page of a name's versions.
+    LIST_CODE_VERSIONS = "list_code_versions",
+    /// A view: a page of an account's names.
+    LIST_CODE_NAMES = "list_code_names",
 
     /// The owner sets the terms of later requests.
     SET_CONFIG = "set_config",

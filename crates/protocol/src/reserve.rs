@@ -52,11 +52,10 @@ pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
     let limits = &request.limits;
     let texts =
         request.args_env_bytes() + 8 * (request.args.len() as u64 + 2 * request.env.len() as u64);
-    let url = request.code.url.as_ref().map_or(0, |url| url.len() as u64);
     let locks = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
     RECORD_BYTES
         + texts
-        + url
+        + request.code.text_bytes()
         + request.input.len() as u64
         + max_body_bytes(limits)
         + upload_bytes(limits)

@@ -28,7 +28,8 @@ pub fn config() -> Config {
 
 /// A live request with `input`, under the terms of `config`. Its code is the 4 bytes "code".
 pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestView {
-    let request = ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
+    let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+    let request = ExecutionRequest::new(code.clone(), input);
     let context = ExecutionContext {
         request_id,
         contract_id: CONTRACT.parse().unwrap(),
@@ -41,7 +42,8 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
         attached_deposit: NearToken::from_near(1),
     };
     let quote = quote(config, &request, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let data_id = Hash32::of(b"data id");
     let live =
-        LiveRequest::accept(config, &request, context, quote, Hash32::of(b"data id")).unwrap();
+        LiveRequest::accept(config, &request, (code, None), context, quote, data_id).unwrap();
     RequestView { request: live, input: request.input }
 }
