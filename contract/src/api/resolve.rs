@@ -1,6 +1,6 @@
 //! Answering a request: workers commit and submit, and the yield's callback settles.
 
-use near_sdk::{FunctionError, env, near};
+use near_sdk::{AccountId, FunctionError, env, near};
 use outlayer_protocol::{
     ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     limits::Meter,
@@ -31,12 +31,31 @@ impl Contract {
     ) -> Result<(), ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
-        let request = self.load_request(response.request_id)?;
-        let (body, storage) = self.checked(&request, &response);
-        let height = env::block_height();
-        let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
-        self.advance(request, input)?;
-        Ok(())
+        self.resolve_one(&worker_id, &response)
+    }
+
+    /// A registered worker submits answers to several requests, in one call. The argument is the
+    /// borsh of a list of what [`resolve_execution`](Self::resolve_execution) takes. The result has
+    /// an item for each answer, in their order: null when the answer was taken, or else the code
+    /// with which `resolve_execution` would have refused it. One that is refused changes nothing,
+    /// and the others are taken all the same.
+    ///
+    /// # Errors
+    /// [`ContractError`] when the caller is not a worker or is suspended. When the call runs out of
+    /// gas, no answer is taken.
+    #[handle_result]
+    pub fn resolve_many(
+        &mut self,
+        #[serializer(borsh)] responses: Vec<ExecutionResponse>,
+    ) -> Result<Vec<Option<&'static str>>, ContractError> {
+        let worker_id = env::predecessor_account_id();
+        workers::check_active(&worker_id)?;
+        let mut codes = Vec::with_capacity(responses.len());
+        for response in &responses {
+            let refused = self.resolve_one(&worker_id, response).err();
+            codes.push(refused.map(|error| error.code().as_str()));
+        }
+        Ok(codes)
     }
 
     /// A registered worker sends a part of an answer that is too large for one transaction. The
@@ -114,6 +133,19 @@ impl Contract {
 }
 
 impl Contract {
+    /// Takes a worker's answer. When it is refused, nothing has changed.
+    fn resolve_one(
+        &mut self,
+        worker_id: &AccountId,
+        response: &ExecutionResponse,
+    ) -> Result<(), ContractError> {
+        let request = self.load_request(response.request_id)?;
+        let (body, storage) = self.checked(&request, response);
+        let input = Input::Resolve { worker_id, body, storage, height: env::block_height() };
+        self.advance(request, input)?;
+        Ok(())
+    }
+
     /// The body that a response is, and whether it fits into the namespace now.
     fn checked<'a>(
         &self,

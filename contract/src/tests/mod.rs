@@ -6,6 +6,7 @@ mod code;
 mod governance;
 mod interleavings;
 mod layout;
+mod many;
 mod money;
 mod names;
 pub(crate) mod node;

@@ -60,7 +60,7 @@ fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
 }
 
 /// A name of a worker that is as long as it can be.
-fn worker(n: u32) -> String {
+pub(crate) fn worker(n: u32) -> String {
     format!("{n:02}{}.near", "w".repeat(57))
 }
 

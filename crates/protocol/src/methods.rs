@@ -27,6 +27,8 @@ methods! {
 
     /// A worker submits a whole response.
     RESOLVE_EXECUTION = "resolve_execution",
+    /// A worker submits whole responses to several requests.
+    RESOLVE_MANY = "resolve_many",
     /// A worker sends a part of a response.
     STAGE_RESPONSE = "stage_response",
     /// A worker commits to a digest.

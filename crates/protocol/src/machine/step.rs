@@ -91,12 +91,12 @@ impl LiveRequest {
             // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
+        effects.insert(0, self.resume(ResumePayload::Digest(digest)));
         if !in_parts {
             effects.extend(self.drop_upload());
             effects.push(Effect::Stage(response));
         }
         effects.push(Effect::Lock { namespace: self.namespace().clone(), response });
-        effects.push(self.resume(ResumePayload::Digest(digest)));
         self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners, output_hash };
         Ok(Step::Live(Box::new(self), effects))
     }

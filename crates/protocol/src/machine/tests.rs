@@ -125,7 +125,8 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
     let locked = Effect::Lock { namespace: id("dapp.near"), response: &body };
     let resumed = resume(&sample(), ResumePayload::Digest(digest));
-    assert_eq!(effects, [Effect::Stage(&body), locked, resumed]);
+    // What can fail comes first.
+    assert_eq!(effects, [resumed, Effect::Stage(&body), locked]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits));
