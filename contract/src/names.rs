@@ -10,7 +10,7 @@ use outlayer_protocol::{
     CodeRef, CodeSource,
     code_name::CodeName,
     events::{CodeRetired, Event},
-    views::{CodeNameView, NamedCodeView},
+    views::NamedCodeView,
 };
 
 use crate::{
@@ -119,39 +119,34 @@ pub(crate) fn pin(source: &CodeSource) -> Result<(CodeRef, Option<String>), Name
     Ok((CodeRef { hash, url }, Some(name)))
 }
 
+fn lookup(name: CodeName<'_>) -> Option<NamedCodeView> {
+    find(&name).ok().map(|found| view(name, found))
+}
+
 /// What a name stands for; `None` when there is no such version.
 pub(crate) fn show(name: &str) -> Result<Option<NamedCodeView>, NameError> {
-    let name = CodeName::parse(name)?;
-    Ok(find(&name).ok().map(|found| view(name, found)))
+    Ok(lookup(CodeName::parse(name)?))
 }
 
-/// A page of a name's versions, in their order.
-pub(crate) fn page_versions(
-    owner_id: &AccountId,
-    name: &str,
-    from_index: u64,
-    limit: u64,
-) -> Vec<NamedCodeView> {
-    let end = from_index.saturating_add(limit).min(find_name(owner_id, name).versions.into());
-    let numbers = (from_index..end).filter_map(|index| u32::try_from(index).ok()?.checked_add(1));
-    let versions = numbers.filter_map(|number| {
-        let found = store::read(&version_key(owner_id, name, number))?;
-        let name = CodeName { owner_id: owner_id.clone(), name, version: None };
-        Some(view(name, (number, found)))
-    });
-    versions.collect()
-}
-
-/// A page of an account's names, in the order in which they were first given.
-pub(crate) fn page_names(owner_id: &AccountId, from_index: u64, limit: u64) -> Vec<CodeNameView> {
-    let page = name_slots(owner_id).page(names(owner_id).count, from_index, limit);
-    let views = page.into_iter().filter_map(|name| {
-        let name = String::from_utf8(name).ok()?;
-        let Name { versions, latest } = find_name(owner_id, &name);
-        let name = CodeName { owner_id: owner_id.clone(), name: &name, version: None }.to_string();
-        Some(CodeNameView { name, versions, latest: (latest > 0).then_some(latest) })
-    });
-    views.collect()
+/// A page of the versions of `owner/name`, or of the names of `owner`: for each the version that
+/// requests without a version get, or the newest when all are retired.
+pub(crate) fn page(of: &str, from_index: u64, limit: u64) -> Result<Vec<NamedCodeView>, NameError> {
+    if let Ok(owner_id) = of.parse() {
+        let page = name_slots(&owner_id).page(names(&owner_id).count, from_index, limit);
+        let texts = page.into_iter().filter_map(|name| String::from_utf8(name).ok());
+        let newest = texts.filter_map(|name| {
+            let Name { versions, latest } = find_name(&owner_id, &name);
+            let version = Some(if latest > 0 { latest } else { versions });
+            lookup(CodeName { owner_id: owner_id.clone(), name: &name, version })
+        });
+        return Ok(newest.collect());
+    }
+    let name = CodeName::parse(of)?;
+    let end = from_index.saturating_add(limit).min(u64::from(u32::MAX));
+    let numbers = (from_index..end).map_while(|index| u32::try_from(index + 1).ok());
+    Ok(numbers
+        .map_while(|number| lookup(CodeName { version: Some(number), ..name.clone() }))
+        .collect())
 }
 
 impl Contract {

@@ -1,10 +1,7 @@
 //! Names of published code and of code at URLs.
 
-use near_sdk::{AccountId, NearToken, env, near};
-use outlayer_protocol::{
-    CodeRef,
-    views::{CodeNameView, NamedCodeView},
-};
+use near_sdk::{NearToken, env, near};
+use outlayer_protocol::{CodeRef, views::NamedCodeView};
 
 use super::nep145::check_one_yocto;
 use crate::{Contract, ContractError, ContractExt, Pot, names};
@@ -54,24 +51,19 @@ impl Contract {
         Ok(names::show(&name)?)
     }
 
-    /// A page of the versions of a name, retired ones too, from the first to the newest.
-    pub fn list_code_versions(
+    /// A page of the versions of `owner/name`, retired ones too, from the first to the newest; or of
+    /// the names of `owner`, in the order in which they were first given. A name is listed with the
+    /// version that requests without a version get, or with its newest when all are retired.
+    ///
+    /// # Errors
+    /// [`ContractError::Name`] when `of` is neither a name nor an account id.
+    #[handle_result]
+    pub fn list_named_code(
         &self,
-        owner_id: AccountId,
-        name: String,
+        of: String,
         from_index: u64,
         limit: u64,
-    ) -> Vec<NamedCodeView> {
-        names::page_versions(&owner_id, &name, from_index, limit)
-    }
-
-    /// A page of an account's names, in the order in which they were first given.
-    pub fn list_code_names(
-        &self,
-        owner_id: AccountId,
-        from_index: u64,
-        limit: u64,
-    ) -> Vec<CodeNameView> {
-        names::page_names(&owner_id, from_index, limit)
+    ) -> Result<Vec<NamedCodeView>, ContractError> {
+        Ok(names::page(&of, from_index, limit)?)
     }
 }

@@ -6,7 +6,7 @@ use outlayer_protocol::{
     code_name::{MAX_NAME_BYTES, MAX_NAMED_URL_BYTES, MalformedName},
     events::{CodeRetired, Event},
     validation::RequestError,
-    views::{CodeNameView, NamedCodeView},
+    views::NamedCodeView,
 };
 
 use super::world::*;
@@ -161,19 +161,20 @@ fn what_is_shown_and_listed_is_what_was_named() {
     assert_eq!(shown(&mut world, "alice.near/median@3").as_ref(), Some(&versions[2]));
     assert_eq!(shown(&mut world, "alice.near/median@4"), None);
     assert_eq!(shown(&mut world, "carol.near/median"), None);
-    let page = |world: &mut World, from, limit| {
-        world.view(|c| c.list_code_versions(id(OWNER), "median".to_owned(), from, limit))
+    let page = |world: &mut World, of: &str, from, limit| {
+        world.view(|c| c.list_named_code(of.to_owned(), from, limit))
     };
-    assert_eq!(page(&mut world, 0, 100), versions);
-    assert_eq!(page(&mut world, 1, 1), versions[1..2]);
-    assert_eq!(page(&mut world, u64::MAX, u64::MAX), []);
-    let name =
-        |name: &str, versions, latest| CodeNameView { name: name.to_owned(), versions, latest };
-    let names = [name("alice.near/median", 3, Some(2)), name("alice.near/mean", 1, Some(1))];
-    let page =
-        |world: &mut World, from, limit| world.view(|c| c.list_code_names(id(OWNER), from, limit));
-    assert_eq!(page(&mut world, 0, 100), names);
-    assert_eq!(page(&mut world, 1, 1), names[1..]);
+    assert_eq!(page(&mut world, "alice.near/median", 0, 100).unwrap(), versions);
+    assert_eq!(page(&mut world, "alice.near/median", 1, 1).unwrap(), versions[1..2]);
+    for from in [3, u64::from(u32::MAX), u64::MAX] {
+        assert_eq!(page(&mut world, "alice.near/median", from, u64::MAX).unwrap(), []);
+    }
+    let names = [versions[1].clone(), view("alice.near/mean@1", "other", false)];
+    assert_eq!(page(&mut world, OWNER, 0, 100).unwrap(), names);
+    assert_eq!(page(&mut world, OWNER, 1, 1).unwrap(), names[1..]);
+    assert_eq!(page(&mut world, "carol.near", 0, 100).unwrap(), []);
+    let malformed = NameError::from(MalformedName { found: "No name".to_owned() });
+    assert_eq!(page(&mut world, "No name", 0, 100), Err(malformed.into()));
 
     let named: Vec<_> = world
         .events
@@ -195,11 +196,11 @@ fn what_is_shown_and_listed_is_what_was_named() {
 fn a_retired_version_gets_no_new_requests_and_the_latest_is_the_newest_other() {
     let mut world = World::new();
     let latest = |world: &mut World| {
-        let names = world.view(|c| c.list_code_names(id(OWNER), 0, 1));
-        let latest = names[0].latest;
-        let live = shown(world, "alice.near/median");
-        assert_eq!(live.map(|view| view.name), latest.map(|n| format!("alice.near/median@{n}")));
-        latest
+        let listed = world.view(|c| c.list_named_code(OWNER.to_owned(), 0, 1)).unwrap();
+        let latest = shown(world, "alice.near/median");
+        assert_eq!(latest.as_ref(), listed.first().filter(|newest| !newest.retired));
+        let version = |view: NamedCodeView| view.name.rsplit_once('@').unwrap().1.parse().ok();
+        latest.and_then(version)
     };
     for n in 1..=5 {
         assert_eq!(name(&mut world, OWNER, "median", code(&n.to_string())), Ok(n));
@@ -220,6 +221,8 @@ fn a_retired_version_gets_no_new_requests_and_the_latest_is_the_newest_other() {
     assert_eq!(latest(&mut world), Some(6));
     retire(&mut world, OWNER, "median", 6).unwrap();
     assert_eq!(latest(&mut world), None);
+    let listed = world.view(|c| c.list_named_code(OWNER.to_owned(), 0, 1)).unwrap();
+    assert_eq!((listed[0].name.as_str(), listed[0].retired), ("alice.near/median@6", true));
 }
 
 #[test]

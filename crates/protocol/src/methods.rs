@@ -80,10 +80,8 @@ methods! {
     RETIRE_NAMED_CODE = "retire_named_code",
     /// A view: what a version of a name stands for.
     GET_NAMED_CODE = "get_named_code",
-    /// A view: a page of a name's versions.
-    LIST_CODE_VERSIONS = "list_code_versions",
-    /// A view: a page of an account's names.
-    LIST_CODE_NAMES = "list_code_names",
+    /// A view: a page of a name's versions, or of an account's names.
+    LIST_NAMED_CODE = "list_named_code",
 
     /// The owner sets the terms of later requests.
     SET_CONFIG = "set_config",

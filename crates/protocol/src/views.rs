@@ -136,7 +136,7 @@ pub struct CodeInfoView {
     pub retired: bool,
 }
 
-/// The result of `get_named_code`, and an item of `list_code_versions`: what one version of a name
+/// The result of `get_named_code`, and an item of `list_named_code`: what one version of a name
 /// stands for.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,19 +150,6 @@ pub struct NamedCodeView {
     pub url: Option<String>,
     /// Whether the owner has withdrawn the version from new requests.
     pub retired: bool,
-}
-
-/// An item of `list_code_names`: a name with all its versions.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeNameView {
-    /// The name without version, `owner/name`.
-    pub name: String,
-    /// How many versions there are. They count from 1.
-    pub versions: u32,
-    /// The newest version that is not retired, which requests without a version get; `None` when
-    /// all are retired.
-    pub latest: Option<u32>,
 }
 
 /// The result of `get_worker`: a registered worker.
