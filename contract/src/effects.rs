@@ -20,18 +20,21 @@ impl Contract {
     }
 
     /// Carries out a step that was taken. Gives the settlement when the step settles the request.
+    ///
+    /// The effects come before the request's new state, because the first of them may fail: then
+    /// nothing has changed, and a call may go on with another request.
     pub(crate) fn carry_out(
         &mut self,
         step: Step<'_>,
     ) -> Result<Option<Settlement>, ContractError> {
-        let (settlement, effects) = match step {
-            Step::Live(next, effects) => {
-                self.for_tenant(|_| requests::save(&next));
-                (None, effects)
-            }
-            Step::Settled(settlement, effects) => (Some(settlement), effects),
+        let (next, settlement, effects) = match step {
+            Step::Live(next, effects) => (Some(next), None, effects),
+            Step::Settled(settlement, effects) => (None, Some(settlement), effects),
         };
         effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
+        if let Some(next) = next {
+            self.for_tenant(|_| requests::save(&next));
+        }
         Ok(settlement)
     }
 

@@ -28,7 +28,7 @@ const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
 const PER_SEAT: Gas = Gas::from_ggas(1_600);
 /// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
-/// For each byte of arguments, environment and URL, which are read, decoded one by one, and
+/// For each byte of arguments, environment, URL and name, which are read, decoded one by one, and
 /// deleted.
 const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
 /// For each byte of output in borsh, which is read, decoded, returned to one receiver, and deleted.
@@ -52,13 +52,12 @@ const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 const REQUEST: Gas = Gas::from_tgas(4);
 /// For each byte of input, which is decoded from base64, hashed, and written.
 const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
-/// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and
+/// For each byte of arguments, environment, URL and name, which are decoded, checked, hashed, and
 /// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
 /// For each worker that is looked at to draw those that execute the request.
 const PER_LOOK: Gas = Gas::from_ggas(250);
-
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }

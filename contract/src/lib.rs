@@ -2,8 +2,7 @@
 //!
 //! It is a thin shell over [`outlayer_protocol::machine`], which decides what may happen to a
 //! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `code`,
-//! `results`,
-//! `workers`), money (`funds`, `money`) and promises (`promises`), and carries out what the machine
+//! `names`, `results`, `workers`), money (`funds`, `money`) and promises (`promises`), and carries out what the machine
 //! decides (`effects`). The methods are in `api`, one file for each concern. The prefixes of all
 //! entries of state are in `store`.
 //!
@@ -23,6 +22,7 @@ mod gas;
 mod locks;
 mod migration;
 mod money;
+mod names;
 mod namespace;
 mod promises;
 mod publication;
@@ -38,7 +38,7 @@ mod workers;
 mod tests;
 
 pub use api::nep145::StorageBalanceBounds;
-pub use errors::{CodeError, ContractError, NamespaceError};
+pub use errors::{CodeError, ContractError, NameError, NamespaceError};
 pub use funds::{Funds, MoneyError, Pot};
 pub use locks::Lock;
 pub use state::{Contract, ContractExt, LAYOUT, Upgrade};

@@ -19,13 +19,13 @@ pub(crate) enum Prefix {
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
     /// Request id -> the open shares of a settled request.
-    Shares = b'a',
+    Shares = b'f',
     /// Position -> request id, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',
     /// Request id -> result that is kept.
-    Result = b'o',
+    Result = b'g',
     /// Account -> what its namespace stores and has paid.
     Namespace = b'n',
     /// Account, key -> value, as it is.
@@ -52,6 +52,16 @@ pub(crate) enum Prefix {
     Retired = b't',
     /// Code hash, publisher, number -> a part of the code.
     CodePart = b'b',
+    /// Code hash -> the account under which the code's parts are kept, where another has adopted it.
+    CodeOrigin = b'o',
+    /// Account -> how many names of code it has and what it has paid for them.
+    CodeNames = b'a',
+    /// Account, position -> name, for paging.
+    CodeNameSlot = b'j',
+    /// Account, name -> how many versions there are, and the latest.
+    CodeName = b'y',
+    /// Account, version, name -> what the version stands for.
+    CodeVersion = b'z',
 }
 
 /// A key: the prefix, then the segments one after the other.

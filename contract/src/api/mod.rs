@@ -9,6 +9,7 @@ mod cancel;
 mod code;
 mod governance;
 mod money;
+mod names;
 pub(crate) mod nep145;
 mod request;
 mod resolve;

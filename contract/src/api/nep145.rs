@@ -28,7 +28,7 @@ pub struct StorageBalanceBounds {
 
 const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
 
-fn check_one_yocto() -> Result<(), NamespaceError> {
+pub(super) fn check_one_yocto() -> Result<(), NamespaceError> {
     let found = env::attached_deposit();
     if found != ONE_YOCTO {
         return Err(NamespaceError::OneYocto { found });

@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, FunctionError, env, near};
 use outlayer_protocol::{
-    ExecutionContext, ExecutionRequest, Hash32, OnRefusal, RequestId, Settlement,
+    CodeRef, ExecutionContext, ExecutionRequest, Hash32, OnRefusal, RequestId, Settlement,
     context::random_seed,
     events::Event,
     machine::LiveRequest,
@@ -12,14 +12,16 @@ use outlayer_protocol::{
 use crate::{
     Contract, ContractError, ContractExt, Funds, Pot,
     code::{self, Code},
-    gas,
+    gas, names,
     promises::{self, CallbackArgs},
 };
 
 /// A request that can be taken, with everything that taking it needs.
 struct Admitted {
     quote: Quote,
-    /// The code, where it is published in the contract.
+    /// The code, and its full name where the request names it.
+    pinned: (CodeRef, Option<String>),
+    /// The published code, where it is published in the contract.
     code: Option<Code>,
     /// The workers that were drawn, where several must agree.
     drawn: Vec<AccountId>,
@@ -79,7 +81,7 @@ impl Contract {
     pub(crate) fn accept(&mut self, request: &ExecutionRequest) -> Result<(), ContractError> {
         let request_id = self.next_request_id;
         let random_seed = random_seed(request_id, &env::random_seed_array());
-        let Admitted { quote, code, drawn, funds, next_request_id } =
+        let Admitted { quote, pinned, code, drawn, funds, next_request_id } =
             self.admit(request, &random_seed)?;
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester).clone();
@@ -96,7 +98,9 @@ impl Contract {
         };
         // The yield is not made yet, because nothing may be refused after that.
         let no_yield = Hash32([0; 32]);
-        let mut live = LiveRequest::accept(&self.config, request, context, quote, no_yield, drawn)?;
+        let config = &self.config;
+        let mut live =
+            LiveRequest::accept(config, request, pinned, context, quote, no_yield, drawn)?;
         let callback = CallbackArgs {
             request_id,
             response_format: request.response_format,
@@ -108,7 +112,7 @@ impl Contract {
         self.funds = funds;
         self.live_until = self.live_until.max(live.terms.sweep_from);
         if let Some(code) = code {
-            code::retain(&request.code.hash, code);
+            code::retain(&live.code.hash, code);
         }
         self.add_request(&live, &request.input);
         env::log_str(&Event::ExecutionRequested(Box::new((&live).into())).to_log());
@@ -140,9 +144,10 @@ impl Contract {
                 storage_reserve: quote.storage_reserve,
             });
         }
-        let code = match &request.code.url {
+        let pinned = names::pin(&request.code)?;
+        let code = match &pinned.0.url {
             Some(_) => None,
-            None => Some(code::require(&request.code.hash)?),
+            None => Some(code::check(&pinned.0.hash)?),
         };
         let drawn = match request.seats() {
             1 => Vec::new(),
@@ -155,6 +160,6 @@ impl Contract {
         let mut funds = self.funds;
         funds.take_in(Pot::Deposits, attached)?;
         self.check_stake_with(&funds)?;
-        Ok(Admitted { quote, code, drawn, funds, next_request_id })
+        Ok(Admitted { quote, pinned, code, drawn, funds, next_request_id })
     }
 }

@@ -36,6 +36,30 @@ impl Contract {
         self.resolve_one(&worker_id, &answer)
     }
 
+    /// A registered worker submits answers to several requests, in one call. The argument is the
+    /// borsh of a list of what [`resolve_execution`](Self::resolve_execution) takes. The result has
+    /// an item for each answer, in their order: null when the answer was taken, or else the code
+    /// with which `resolve_execution` would have refused it. One that is refused changes nothing,
+    /// and the others are taken all the same.
+    ///
+    /// # Errors
+    /// [`ContractError`] when the caller is not a worker or is suspended. When the call runs out of
+    /// gas, no answer is taken.
+    #[handle_result]
+    pub fn resolve_many(
+        &mut self,
+        #[serializer(borsh)] answers: Vec<Answer>,
+    ) -> Result<Vec<Option<&'static str>>, ContractError> {
+        let worker_id = env::predecessor_account_id();
+        workers::check_active(&worker_id)?;
+        let mut codes = Vec::with_capacity(answers.len());
+        for answer in &answers {
+            let refused = self.resolve_one(&worker_id, answer).err();
+            codes.push(refused.map(|error| error.code().as_str()));
+        }
+        Ok(codes)
+    }
+
     /// A registered worker sends a part of an answer that is too large for one transaction. The
     /// argument is the borsh of a [`ResponsePart`]. The last part submits the whole, as
     /// [`resolve_execution`](Self::resolve_execution) does. A part that is there already may come
@@ -158,7 +182,7 @@ impl Contract {
 }
 
 impl Contract {
-    /// Takes the answer of an active worker.
+    /// Takes an active worker's answer. When it is refused, nothing has changed.
     fn resolve_one(&mut self, worker_id: &AccountId, answer: &Answer) -> Result<(), ContractError> {
         let Answer { response, digest, salt } = answer;
         let request = self.load_request(response.request_id)?;

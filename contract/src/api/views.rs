@@ -9,17 +9,21 @@ use outlayer_protocol::{
     views::{ConfigView, CostView, FundsView, PendingView, RequestState, RequestView, WorkerView},
 };
 
-use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, requests, workers};
+use crate::{
+    Contract, ContractError, ContractExt, gas, money::CLAIMABLE, names, requests, workers,
+};
 
 #[near]
 impl Contract {
     /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the reserve
-    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less.
+    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less. It is the
+    /// same for all versions of a name, those to come too.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.
     #[handle_result]
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
+        names::pin(&request.code)?;
         request.validate(&self.config)?;
         Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
     }

@@ -2,6 +2,7 @@
 //! nothing has changed.
 
 mod code;
+mod name;
 mod namespace;
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
@@ -13,6 +14,7 @@ use outlayer_protocol::{
 use crate::{LAYOUT, MoneyError};
 
 pub use code::CodeError;
+pub use name::NameError;
 pub use namespace::NamespaceError;
 
 /// The error of a method.
@@ -258,6 +260,9 @@ pub enum ContractError {
         #[source]
         error: CodeError,
     },
+    /// Something is wrong with a name of code.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Something is wrong with a change to a storage namespace.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -301,6 +306,7 @@ impl ContractError {
             Self::Metadata { .. } => RefusalCode::MetadataTooLong,
             Self::NothingDue { .. } => RefusalCode::NothingDue,
             Self::Code { error, .. } => error.code(),
+            Self::Name(error) => error.code(),
             Self::Namespace(error) => error.code(),
             Self::Money(error) => error.code(),
         }

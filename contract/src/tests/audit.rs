@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
-    Bytes, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
+    Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
     machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
@@ -14,7 +14,7 @@ use outlayer_protocol::{
 
 use super::world::{OWN, World};
 use crate::{
-    Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
+    Contract, Lock, code::Code, locks::lock_key, names::Names, namespace::Namespace, store::Prefix,
     workers::Worker,
 };
 
@@ -69,6 +69,7 @@ impl World {
         self.audit_usage();
         self.audit_money();
         self.audit_lists();
+        self.audit_code();
         self.audit_namespaces();
         self.audit_reserves();
         self.audit_results();
@@ -99,12 +100,14 @@ impl World {
             .map(|(_, one)| one.deposit.as_yoctonear())
             .sum();
         assert_eq!(funds.storage.as_yoctonear(), storage);
+        let names = self.decoded::<Names>(Prefix::CodeNames);
+        let names: u128 = names.map(|(_, own)| own.deposit.as_yoctonear()).sum();
         let code = [Prefix::Code, Prefix::Publication]
             .into_iter()
             .flat_map(|prefix| self.decoded::<Code>(prefix));
         assert_eq!(
             funds.code.as_yoctonear(),
-            code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
+            names + code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
         );
         let results: u128 = self
             .decoded::<KeptResult>(Prefix::Result)
@@ -209,6 +212,41 @@ impl World {
         Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
+    /// Every module and every account's names have paid for their bytes, names to the yocto, and
+    /// every part belongs to a module.
+    fn audit_code(&self) {
+        let cost = |bytes: u64| env::storage_byte_cost().as_yoctonear() * u128::from(bytes);
+        let entries = |prefixes: &[Prefix], start: &[u8]| -> Vec<u64> {
+            let entries = prefixes.iter().flat_map(|prefix| self.entries(*prefix));
+            let own = entries.filter(|(key, _)| key.starts_with(start));
+            own.map(|(key, value)| bytes_of(1 + key.len(), value.len())).collect()
+        };
+        for (owner_id, own) in self.decoded::<Names>(Prefix::CodeNames) {
+            let owner_id: AccountId = std::str::from_utf8(owner_id).unwrap().parse().unwrap();
+            let prefixes = [Prefix::CodeNameSlot, Prefix::CodeName, Prefix::CodeVersion];
+            let bytes: u64 = entries(&prefixes, &owned(&owner_id)).iter().sum();
+            let record = bytes_of(1 + owner_id.len(), borsh::to_vec(&own).unwrap().len());
+            assert_eq!(own.deposit.as_yoctonear(), cost(bytes + record), "{owner_id}");
+            let names = entries(&[Prefix::CodeName], &owned(&owner_id)).len();
+            assert_eq!(own.count as usize, names, "{owner_id}");
+        }
+        let mut parts = 0;
+        for (hash, code) in self.decoded::<Code>(Prefix::Code) {
+            let mut origin = self.decoded::<AccountId>(Prefix::CodeOrigin);
+            let origin = origin.find(|(key, _)| *key == hash);
+            let origin = origin.map_or(code.publisher_id.clone(), |(_, id)| id);
+            let own = entries(&[Prefix::CodePart], &[hash, &owned(&origin)].concat());
+            assert_eq!(own.len(), code.ends.len());
+            parts += own.len();
+            let other = [Prefix::Code, Prefix::CodeOrigin, Prefix::Retired];
+            let bytes: u64 = own.iter().chain(&entries(&other, hash)).sum();
+            assert!(code.deposit.as_yoctonear() >= cost(bytes), "{code:?}");
+        }
+        let publications = self.decoded::<Code>(Prefix::Publication);
+        parts += publications.map(|(_, code)| code.ends.len()).sum::<usize>();
+        assert_eq!(self.entries(Prefix::CodePart).count(), parts);
+    }
+
     /// A namespace is charged for the bytes that it takes.
     fn audit_namespaces(&self) {
         for (account_id, account) in self.decoded::<Namespace>(Prefix::Namespace) {
@@ -230,7 +268,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 18] = [
+        const TENANTS: [Prefix; 23] = [
             Prefix::Shares,
             Prefix::Request,
             Prefix::Input,
@@ -247,6 +285,11 @@ impl World {
             Prefix::Publication,
             Prefix::CodePart,
             Prefix::Retired,
+            Prefix::CodeOrigin,
+            Prefix::CodeNames,
+            Prefix::CodeNameSlot,
+            Prefix::CodeName,
+            Prefix::CodeVersion,
             Prefix::Claimable,
             Prefix::Result,
         ];
@@ -319,6 +362,10 @@ impl World {
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
         let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
+        let code = match live.code_name.clone() {
+            Some(name) => CodeSource::Named { name },
+            None => live.code.clone().into(),
+        };
         ExecutionRequest {
             args: live.args.clone(),
             env: live.env.clone(),
@@ -327,7 +374,7 @@ impl World {
             spares: live.seats().saturating_sub(live.approvals()),
             keep_result_blocks: live.keep_result_blocks,
             response_format: live.response_format,
-            ..ExecutionRequest::new(live.code.clone(), input)
+            ..ExecutionRequest::new(code, input)
         }
     }
 }

@@ -276,7 +276,7 @@ impl History {
                     request.limits.output_bytes = LARGE;
                 }
                 if published {
-                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+                    request.code = CodeRef { hash: Hash32::of(CODE), url: None }.into();
                 }
                 request.keep_result_blocks = if excess % 2 == 0 { 50 } else { 0 };
                 request.on_refusal = if large { OnRefusal::Return } else { OnRefusal::Panic };

@@ -9,6 +9,7 @@ use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
     Bytes, Compute, Hash32, Limit, Meter, RefusalCode,
     agreement::AgreementError,
+    code_name::MalformedName,
     machine::{Reason, Refusal},
     pricing::PricingError,
     response::ResponseError,
@@ -18,7 +19,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{CodeError, ContractError, Lock, MoneyError, NamespaceError, Pot};
+use crate::{CodeError, ContractError, Lock, MoneyError, NameError, NamespaceError, Pot};
 
 /// One error of every variant. A variant that is left out does not compile.
 macro_rules! every {
@@ -144,10 +145,19 @@ fn code_errors() -> Vec<CodeError> {
         Offset { found: 1, expected: 2 }
         Part { found: 1, rest: 2 }
         Hash { found: Hash32::default() }
-        Deposit { found: one, needed: two, bytes: 1 }
+        Deposit { found: one, needed: two }
         NotThePublisher { found: id("a.near"), expected: id("p.near") }
         Retired {}
         InUse { live_requests: 1 }
+    }
+}
+
+fn name_errors() -> Vec<NameError> {
+    let name = || "a.near/x".to_owned();
+    every! { NameError:
+        Malformed (MalformedName { found: name() })
+        Unknown { name: name(), versions: 0 }
+        Retired { name: name() }
     }
 }
 
@@ -221,6 +231,7 @@ fn errors() -> Vec<ContractError> {
         Metadata { found: 1_025, max: 1_024 }
         NothingDue { account_id: found.clone() }
         Code { hash, error: CodeError::Unknown }
+        Name (NameError::Retired { name: "a.near/x".to_owned() })
         Namespace (NamespaceError::OneYocto { found: two })
         Money (MoneyError::Short { pot: Pot::Code, found: one, needed: two })
     };
@@ -231,6 +242,7 @@ fn errors() -> Vec<ContractError> {
                 | ContractError::Pricing(_)
                 | ContractError::Refusal(_)
                 | ContractError::Code { .. }
+                | ContractError::Name(_)
                 | ContractError::Namespace(_)
                 | ContractError::Money(_)
         )
@@ -239,6 +251,7 @@ fn errors() -> Vec<ContractError> {
     all.extend(request_errors().into_iter().map(ContractError::Request));
     all.extend(reasons().into_iter().map(|reason| refusal(7, reason)));
     all.extend(code_errors().into_iter().map(|error| ContractError::Code { hash, error }));
+    all.extend(name_errors().into_iter().map(ContractError::Name));
     all.extend(namespace_errors().into_iter().map(ContractError::Namespace));
     all.extend(pricing_errors().into_iter().map(ContractError::Pricing));
     all.extend(money_errors().into_iter().map(ContractError::Money));

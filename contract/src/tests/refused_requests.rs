@@ -25,7 +25,7 @@ struct Case {
 }
 
 fn published(request: &mut ExecutionRequest) {
-    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+    request.code = CodeRef { hash: Hash32::of(CODE), url: None }.into();
 }
 
 /// One case for every code that `request_execution` can give.
@@ -45,7 +45,7 @@ fn cases() -> Vec<Case> {
             r.response_format = ResponseFormat::Borsh;
             r.limits.output_bytes = 3_900_000;
         }),
-        asked(RefusalCode::UrlScheme, |r| r.code.url = Some("ftp://x".to_owned())),
+        asked(RefusalCode::UrlScheme, |r| r.code = code_at("ftp://x")),
         asked(RefusalCode::VariableName, |r| r.env.push((String::new(), String::new()))),
         asked(RefusalCode::ReservedVariable, |r| {
             r.env.push(("TZ".to_owned(), String::new()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Outcome, RefusalCode, Settlement, Status,
+    Bytes, CodeRef, Compute, ExecutionResponse, Hash32, Outcome, RefusalCode, Settlement, Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
@@ -299,10 +299,11 @@ fn too_little_gas_is_explained_before_anything_happens() {
 fn code_without_an_address_must_be_published() {
     let mut world = world();
     let mut request = request("input");
-    request.code.url = None;
+    let hash = Hash32::of(b"code");
+    request.code = CodeRef { hash, url: None }.into();
     let error =
         world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap_err();
-    assert_eq!(error, ContractError::Code { hash: request.code.hash, error: CodeError::Unknown });
+    assert_eq!(error, ContractError::Code { hash, error: CodeError::Unknown });
 }
 
 #[test]
@@ -533,7 +534,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");
     // JSON escapes each of these characters to six bytes.
-    request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
+    request.code = code_at(format!("https://{}", "\u{1}".repeat(2_040)));
     (request.approvals, request.spares) = (8, 8);
     request.refund_to = Some(id(&longest("payer")));
     let workers: Vec<_> = (0..32).map(|n| longest(&format!("worker{n}-"))).collect();

@@ -83,7 +83,7 @@ const SPARE: u64 = 1 + 9;
 #[test]
 fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {
     let mut request = request("input");
-    request.code.url = Some(format!("https://{}", "u".repeat(90)));
+    request.code = code_at(format!("https://{}", "u".repeat(90)));
     let small = run(request.clone(), answer(0, &"o".repeat(1_024)));
     assert!(small.taken + SPARE >= small.reserved, "{} of {}", small.taken, small.reserved);
     let body = ExecutionResponse {
@@ -103,7 +103,7 @@ fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {
 fn at_every_bound_at_once() {
     let mut request = request(&"i".repeat(2_000));
     request.refund_to = Some(id(&longest("payer")));
-    request.code.url = Some(format!("https://{}", "u".repeat(1_000)));
+    request.code = code_at(format!("https://{}", "u".repeat(1_000)));
     request.args = vec![String::new(); 1_000];
     request.env = (0..500).map(|n| (format!("{n}"), String::new())).collect();
     (request.approvals, request.spares) = (5, 2);
@@ -154,8 +154,8 @@ proptest! {
         let mut request = request(&"i".repeat(input));
         request.args = args;
         request.env = env.into_iter().collect();
-        request.code.url = Some(format!("https://{}", "u".repeat(url.unwrap_or(0))));
         (request.approvals, request.spares) = (approvals, spare);
+        request.code = code_at(format!("https://{}", "u".repeat(url.unwrap_or(0))));
         request.refund_to = far.then(|| id(&longest("payer")));
         let body = ExecutionResponse {
             output: vec![b'o'; output].into(),

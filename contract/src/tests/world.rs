@@ -21,7 +21,7 @@ use outlayer_protocol::{
     machine::{LiveRequest, Reason, Refusal},
     methods,
     pricing::{Quote, quote},
-    request::{CodeRef, ResponseFormat},
+    request::{CodeRef, CodeSource, ResponseFormat},
     response::Answer,
 };
 
@@ -384,6 +384,15 @@ impl World {
         }
     }
 
+    /// What an honest worker submits.
+    pub(crate) fn answers(&self, bodies: &[ExecutionResponse]) -> Vec<Answer> {
+        let answer = |body: &ExecutionResponse| {
+            let (response, digest) = (body.clone(), self.digest(body));
+            Answer { response, digest, salt: None }
+        };
+        bodies.iter().map(answer).collect()
+    }
+
     pub(crate) fn resolve(
         &mut self,
         by: &str,
@@ -444,13 +453,14 @@ pub(crate) fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
+/// Code at a URL. Its hash is that of "code".
+pub(crate) fn code_at(url: impl Into<String>) -> CodeSource {
+    CodeRef { hash: Hash32::of(b"code"), url: Some(url.into()) }.into()
+}
+
 /// A request that may use some storage.
 pub(crate) fn request(input: &str) -> ExecutionRequest {
-    let code = CodeRef {
-        hash: Hash32::of(b"code"),
-        url: Some("https://code.example/guest.wasm".to_owned()),
-    };
-    let mut request = ExecutionRequest::new(code, input);
+    let mut request = ExecutionRequest::new(code_at("https://code.example/guest.wasm"), input);
     request.limits = request.limits.with_storage(8, 4, 4 << 10);
     request
 }

@@ -9,13 +9,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chain;
+mod many;
 mod scenario;
 mod vm;
 
 use std::path::Path;
 
 use outlayer_protocol::{
-    ExecutionRequest, ExecutionResponse, ResponseFormat, Status,
+    CodeRef, ExecutionRequest, ExecutionResponse, Hash32, ResponseFormat, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
     response::MAX_REASON_BYTES,
@@ -53,7 +54,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     }
 
     let mut texts = request(0);
-    texts.code.url = Some(format!("https://{}", "u".repeat(1_016)));
+    texts.code = code_at(format!("https://{}", "u".repeat(1_016)));
     texts.args = vec![String::new(); 4 << 10];
     add("most arguments", settle(&mut vm, &texts, &answer(0)));
     texts.args.clear();
@@ -66,7 +67,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let failed = ExecutionResponse { status: failed, ..answer(0) };
     add("longest reason", settle(&mut vm, &request(0), &failed));
     let mut published = request(0);
-    published.code.url = None;
+    published.code = CodeRef { hash: Hash32::of(PUBLISHED), url: None }.into();
     add("published code", settle(&mut vm, &published, &answer(0)));
     let mut implicit = request(0);
     implicit.refund_to = Some("f".repeat(64).parse().unwrap());
@@ -89,8 +90,8 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut at_once = request_for(&everything);
     at_once.input = vec![b'i'; 100 << 10].into();
     at_once.args = vec!["x".repeat((4 << 10) - 1)];
-    at_once.code.url = texts.code.url;
     (at_once.approvals, at_once.spares) = (4, 3);
+    at_once.code = texts.code;
     at_once.refund_to = implicit.refund_to;
     add("much of everything at once", settle(&mut vm, &at_once, &everything));
 

@@ -11,7 +11,7 @@ use outlayer_protocol::{
     methods,
     pricing::{Asked, LEAST_GAS_PRICE, answer_gas},
     record::ExecutionRecord,
-    request::CodeRef,
+    request::{CodeRef, CodeSource},
     response::Answer,
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
@@ -25,7 +25,7 @@ use crate::vm::{CONTRACT, Call, MOST, Vm};
 pub(crate) const KEYS: u32 = 256;
 pub(crate) const DAPP: &str = "dapp.near";
 pub(crate) const NEAR: u128 = 10u128.pow(24);
-const PUBLISHED: &[u8] = b"a published module";
+pub(crate) const PUBLISHED: &[u8] = b"a published module";
 
 /// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
 }
 
 /// A name of a worker that is as long as it can be.
-fn worker(n: u32) -> String {
+pub(crate) fn worker(n: u32) -> String {
     format!("{n:02}{}.near", "w".repeat(57))
 }
 
@@ -103,10 +103,14 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// The published module at a URL.
+pub(crate) fn code_at(url: String) -> CodeSource {
+    CodeRef { hash: Hash32::of(PUBLISHED), url: Some(url) }.into()
+}
+
 /// A request that may use nothing but its input. A scenario allows what it needs.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
-    let url = Some("https://code.example/guest.wasm".to_owned());
-    let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
+    let code = code_at("https://code.example/guest.wasm".to_owned());
     let mut request = ExecutionRequest::new(code, vec![b'i'; input]);
     request.limits = request.limits.with_storage(0, 0, 0);
     request.limits.output_bytes = 0;

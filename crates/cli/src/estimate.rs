@@ -7,8 +7,9 @@ use clap::Args;
 use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
-    AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
-    ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES, views::CostView,
+    AccountId, CodeRef, CodeSource, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
+    Meter, NearToken, ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES,
+    views::CostView,
 };
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub(crate) struct EstimateArgs {
     /// The guest's Wasm: then also say whether the engine takes it, of this kind and under this
     /// meter
     wasm: Option<PathBuf>,
+    /// The name under which the request asks for the code: OWNER/NAME or OWNER/NAME@VERSION
+    #[arg(long)]
+    name: Option<String>,
     /// URL of a NEAR node's JSON-RPC endpoint; without it, the prices are the default
     /// configuration's
     #[arg(long, env = "OUTLAYER_RPC_URL", requires = "contract")]
@@ -90,9 +94,13 @@ impl EstimateArgs {
             .wasm
             .map(|path| fs::read(&path).with_context(|| path.display().to_string()))
             .transpose()?;
-        // The code has no part in the cost, so any hash will do.
+        // The hash of the code has no part in the cost, so any will do.
         let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
-        let request = self.request.into_request(hash)?;
+        let source = match self.name {
+            Some(name) => CodeSource::Named { name },
+            None => CodeRef { hash, url: None }.into(),
+        };
+        let request = self.request.into_request(source)?;
         let guest = code
             .map(|code| {
                 let refused = rejection(&*self.engine.engine()?, &code, &request)?;
@@ -182,10 +190,7 @@ fn rejection(
         attached_deposit: NearToken::from_yoctonear(0),
     };
     let limits = ResourceLimits { compute, ..request.limits };
-    let job = Job {
-        limits: &limits,
-        ..Job::of_request(Code::hashed(request.code.hash, code), request, &context)
-    };
+    let job = Job { limits: &limits, ..Job::of_request(Code::of(code), request, &context) };
     let execution = engine.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),
@@ -195,10 +200,8 @@ fn rejection(
 
 #[cfg(test)]
 mod tests {
-    use outlayer_executor::{Executor, ExecutorConfig};
-    use outlayer_protocol::CodeRef;
-
     use super::*;
+    use outlayer_executor::{Executor, ExecutorConfig};
 
     /// How the engine rejects a guest under a limit, in the words that a person reads.
     fn said(code: &[u8], compute: Compute) -> Option<String> {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use outlayer_protocol::{CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, ResourceLimits};
+use outlayer_protocol::{CodeSource, Compute, ExecutionRequest, GuestKind, ResourceLimits};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Kind {
@@ -82,8 +82,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestOptions {
-    /// The request for the code with this hash.
-    pub(crate) fn into_request(self, hash: Hash32) -> anyhow::Result<ExecutionRequest> {
+    /// The request for this code.
+    pub(crate) fn into_request(
+        self,
+        code: impl Into<CodeSource>,
+    ) -> anyhow::Result<ExecutionRequest> {
         let input = match (self.input, self.input_file) {
             (Some(text), _) => text.into_bytes(),
             (None, Some(path)) => fs::read(&path).with_context(|| path.display().to_string())?,
@@ -112,7 +115,7 @@ impl RequestOptions {
                 max_module_bytes: self.max_module_bytes.unwrap_or(default.max_module_bytes),
                 ..default
             },
-            ..ExecutionRequest::new(CodeRef { hash, url: None }, input)
+            ..ExecutionRequest::new(code, input)
         })
     }
 }

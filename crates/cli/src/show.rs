@@ -80,6 +80,9 @@ fn show(view: &RequestView) {
     print::line("request", request.id());
     print::line("phase", request.phase.name());
     print::line("code", request.code.hash);
+    if let Some(name) = &request.code_name {
+        print::line("code name", name);
+    }
     if let Some(url) = &request.code.url {
         print::line("code url", print::text(url.as_bytes()));
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Agreement, CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
-    ResourceLimits, live_request::LiveRequest, outcome::Supported,
+    ResourceLimits, live_request::LiveRequest, outcome::Supported, views::NamedCodeView,
 };
 
 /// The `standard` that every event names.
@@ -45,6 +45,16 @@ pub enum Event {
     /// The shares that were open after a settlement are closed.
     #[serde(with = "single")]
     SharesClosed(SharesClosed),
+
+    /// Code is published in full, or another account has adopted it.
+    #[serde(with = "single")]
+    CodePublished(CodePublished),
+    /// A new version of a name stands for code.
+    #[serde(with = "single")]
+    CodeNamed(NamedCodeView),
+    /// Code, or a version of a name, is withdrawn from new requests.
+    #[serde(with = "single")]
+    CodeRetired(CodeRetired),
 }
 
 /// A request was accepted. The event has the hash of the input, not the input itself.
@@ -54,6 +64,10 @@ pub struct ExecutionRequested {
     pub request_id: RequestId,
     /// The code to run.
     pub code: CodeRef,
+    /// The full name with version of which the code is; absent when the request named the code by
+    /// its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_name: Option<String>,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// SHA-256 of the input.
@@ -81,6 +95,7 @@ impl From<&LiveRequest> for ExecutionRequested {
         Self {
             request_id: request.id(),
             code: request.code.clone(),
+            code_name: request.code_name.clone(),
             kind: request.kind,
             input_hash: request.input_hash,
             input_bytes: request.input_bytes,
@@ -201,6 +216,28 @@ pub struct SharesClosed {
     pub request_id: RequestId,
     /// What was left and goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
+}
+
+/// Code is published in full, or another account has adopted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodePublished {
+    /// SHA-256 of the code.
+    pub hash: Hash32,
+    /// The account that pays for the code's bytes.
+    pub publisher_id: AccountId,
+    /// The size of the code, bytes.
+    pub total_bytes: u32,
+}
+
+/// Code, or a version of a name, is withdrawn from new requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeRetired {
+    /// SHA-256 of the code.
+    pub hash: Hash32,
+    /// The full name with version; absent when the published code itself is retired, whatever
+    /// names it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 const PREFIX: &str = "EVENT_JSON:";

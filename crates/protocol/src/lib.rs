@@ -3,7 +3,7 @@
 //! Everything here is plain data and pure functions. There is no I/O, no clock, no blockchain
 //! environment, and no engine.
 //!
-//! * What a caller asks for: [`request`], [`limits`], [`config`], and whether the contract takes
+//! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the contract takes
 //!   it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
@@ -25,6 +25,7 @@
 pub mod agreement;
 pub mod bytes;
 pub mod capacity;
+pub mod code_name;
 pub mod commitment;
 pub mod config;
 pub mod context;
@@ -67,7 +68,8 @@ pub use payload::ResumePayload;
 pub use record::ExecutionRecord;
 pub use refusal_code::RefusalCode;
 pub use request::{
-    CancelBy, CodeRef, EngineVersion, ExecutionRequest, GuestKind, OnRefusal, ResponseFormat,
+    CancelBy, CodeRef, CodeSource, EngineVersion, ExecutionRequest, GuestKind, OnRefusal,
+    ResponseFormat,
 };
 pub use response::ExecutionResponse;
 pub use status::Status;

@@ -91,6 +91,9 @@ impl Phase {
 pub struct LiveRequest {
     /// The code to run.
     pub code: CodeRef,
+    /// The full name with version, `owner/name@version`, of which the code is; `None` when the
+    /// request named the code by its hash.
+    pub code_name: Option<String>,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// The guest's arguments.
@@ -129,7 +132,8 @@ pub struct LiveRequest {
 }
 
 impl LiveRequest {
-    /// The live request that `request` becomes when the contract accepts it.
+    /// The live request that `request` becomes when the contract accepts it, for the code that its
+    /// [`CodeSource`](crate::CodeSource) stands for now.
     ///
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
@@ -139,6 +143,7 @@ impl LiveRequest {
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
+        (code, code_name): (CodeRef, Option<String>),
         context: ExecutionContext,
         quote: Quote,
         data_id: Hash32,
@@ -150,7 +155,8 @@ impl LiveRequest {
         });
         let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
         Ok(Self {
-            code: request.code.clone(),
+            code,
+            code_name,
             kind: request.kind,
             args: request.args.clone(),
             env: request.env.clone(),
@@ -235,9 +241,10 @@ impl LiveRequest {
         self.agreement.as_ref().map(|agreement| agreement.snapshot_height)
     }
 
-    /// Bytes of arguments, environment and URL, as [`ExecutionRequest::text_bytes`] counts them.
+    /// Bytes of arguments, environment, URL and name. [`ExecutionRequest::text_bytes`] is no less.
     pub fn text_bytes(&self) -> u64 {
-        args_env_bytes(&self.args, &self.env) + self.code.url_bytes()
+        let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name
     }
 }
 
@@ -254,6 +261,7 @@ pub(crate) fn sample_of(approvals: u8, drawn: Vec<AccountId>) -> LiveRequest {
     request.approvals = approvals;
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
     let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
-    let context = crate::context::sample();
-    LiveRequest::accept(&config, &request, context, quote, Hash32::of(b"data id"), drawn).unwrap()
+    let pinned = (CodeRef { hash: Hash32::of(b"code"), url: None }, None);
+    let (context, data_id) = (crate::context::sample(), Hash32::of(b"data id"));
+    LiveRequest::accept(&config, &request, pinned, context, quote, data_id, drawn).unwrap()
 }

@@ -29,6 +29,8 @@ methods! {
 
     /// A worker submits a whole response.
     RESOLVE_EXECUTION = "resolve_execution",
+    /// A worker submits whole responses to several requests.
+    RESOLVE_MANY = "resolve_many",
     /// A worker sends a part of a response.
     STAGE_RESPONSE = "stage_response",
     /// A worker commits to a digest.
@@ -74,12 +76,22 @@ methods! {
     PUBLISH_CODE = "publish_code",
     /// Withdraws a module from new requests.
     RETIRE_CODE = "retire_code",
+    /// Takes over a module that its publisher has withdrawn.
+    ADOPT_CODE = "adopt_code",
     /// Deletes a module.
     DELETE_CODE = "delete_code",
     /// A view: bytes of a published module.
     GET_CODE = "get_code",
     /// A view: what is known of a published module.
     GET_CODE_INFO = "get_code_info",
+    /// Gives a name's next version to code.
+    NAME_CODE = "name_code",
+    /// Withdraws a version of a name from new requests.
+    RETIRE_NAMED_CODE = "retire_named_code",
+    /// A view: what a version of a name stands for.
+    GET_NAMED_CODE = "get_named_code",
+    /// A view: a page of a name's versions, or of an account's names.
+    LIST_NAMED_CODE = "list_named_code",
 
     /// The owner sets the terms of later requests.
     SET_CONFIG = "set_config",

@@ -215,6 +215,12 @@ refusal_codes! {
     CodeRetired = "code_retired",
     /// Live requests still need the code.
     CodeInUse = "code_in_use",
+    /// The text does not name code.
+    MalformedName = "malformed_name",
+    /// There is no such name, or no such version of it.
+    UnknownName = "unknown_name",
+    /// The owner has withdrawn the version, or all versions, from new requests.
+    NameRetired = "name_retired",
 
     /// The account has no storage namespace: it must call `storage_deposit` first.
     NotRegistered = "not_registered",

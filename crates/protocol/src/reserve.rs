@@ -5,7 +5,7 @@
 //! contract's state.
 
 use crate::{
-    ExecutionRequest, ResourceLimits,
+    CodeRef, CodeSource, ExecutionRequest, ResourceLimits,
     kept_result::MAX_KEPT_OUTPUT_BYTES,
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
@@ -29,7 +29,7 @@ const REQUEST_ID_BYTES: u64 = 8;
 const LOCK_BYTES: u64 = ENTRY_BYTES + 32 + 1 + 8;
 /// Bytes of a live request's record in borsh with a response staged, apart from its texts, from the
 /// ids of its context and payer, and from what an agreement or an upload adds.
-const RECORD_BYTES: u64 = 33 + 2 + 8 + 64 + 4 // code, kind, args, env, hashes, input
+const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env, hashes, input
     + LIMITS_BYTES + 6 // who may cancel, how long a result is kept, format
     + 92 // context
     + TERMS_BYTES
@@ -133,13 +133,18 @@ fn live_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
     let limits = &request.limits;
     // In borsh each text has a length of 4 bytes, and no terminator.
     let texts = request.text_bytes() + 3 * (request.args.len() + 2 * request.env.len()) as u64;
-    let url = if request.code.url.is_some() { 4 } else { 0 };
+    let code = match &request.code {
+        CodeSource::Exact(CodeRef { url: None, .. }) => 0,
+        CodeSource::Exact(_) => 4,
+        // The lengths of name and URL.
+        CodeSource::Named { .. } => 8,
+    };
     let locks = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
     RECORD_BYTES
         + ENTRIES_BYTES
         + id_bytes
         + texts
-        + url
+        + code
         + request.input.len() as u64
         + max_body_bytes(limits)
         + upload_bytes(limits)

@@ -200,6 +200,22 @@ pub struct CodeInfoView {
     pub retired: bool,
 }
 
+/// The result of `get_named_code`, and an item of `list_named_code`: what one version of a name
+/// stands for.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedCodeView {
+    /// The full name with version, `owner/name@version`.
+    pub name: String,
+    /// SHA-256 of the code that it stands for.
+    pub hash: Hash32,
+    /// The address of the code; absent when it is published in the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whether the owner has withdrawn the version from new requests.
+    pub retired: bool,
+}
+
 /// The result of `get_worker`: a registered worker.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use outlayer_integration_tests::{
     guests::{self, request},
 };
 use outlayer_protocol::{
-    Compute, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken, Status,
+    CodeRef, Compute, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken, Status,
     config::Config, machine::LiveRequest, pricing::quote,
 };
 
@@ -91,7 +91,8 @@ struct Replayed {
 
 impl Case {
     fn new(name: String, code: Vec<u8>, mut request: ExecutionRequest) -> Result<Self> {
-        request.code.hash = Hash32::of(&code);
+        let code_ref = CodeRef { hash: Hash32::of(&code), url: None };
+        request.code = code_ref.clone().into();
         request.limits.output_bytes = 64 << 10;
         // A method of a contract that is not payable fails when there is a deposit.
         let context = guests::context(NearToken::from_near(0))?;

@@ -13,7 +13,7 @@ use outlayer_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::common::{refusal, request_directly, small, unanswerable};
+use crate::common::{code_at, refusal, request_directly, small, unanswerable};
 
 async fn estimated_gas(testbed: &Testbed, request: &ExecutionRequest) -> Result<u64> {
     let gas: Value = testbed
@@ -119,7 +119,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     // Each of these characters takes six bytes in JSON.
     let url = format!("https://{}", "\u{1}".repeat(2_040));
     let mut asked_for = unanswerable(&caller);
-    asked_for.code.url = Some(url.clone());
+    asked_for.code = code_at(url.clone());
     let asked = request_directly(&testbed, &caller, &asked_for, DAPP_GAS.as_gas()).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let cancel = caller.call(testbed.contract.id(), methods::CANCEL_EXECUTION);
@@ -133,7 +133,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     assert_eq!(requested.code.url, Some(url));
 
     // A longer URL is refused, and it is the contract that refuses it, with the bound.
-    asked_for.code.url = Some(format!("https://{}", "\u{1}".repeat(2_041)));
+    asked_for.code = code_at(format!("https://{}", "\u{1}".repeat(2_041)));
     let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call.args_json(json!({ "request": asked_for })).deposit(NearToken::from_near(1));
     let refused = refusal(call.gas(DAPP_GAS).transact().await?);

@@ -28,8 +28,8 @@ pub fn config() -> Config {
 
 /// A live request with `input` that may use some storage, under the terms of `config`. Its code is the 4 bytes "code".
 pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestView {
-    let mut request =
-        ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
+    let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+    let mut request = ExecutionRequest::new(code.clone(), input);
     request.limits = request.limits.with_storage(8, 4, 4 << 10);
     let context = ExecutionContext {
         request_id,
@@ -44,6 +44,6 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
     };
     let quote = quote(config, &request, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
     let live =
-        LiveRequest::accept(config, &request, context, quote, Hash32::of(b"data id")).unwrap();
+        LiveRequest::accept(config, &request, (code, None), context, quote, data_id).unwrap();
     RequestView { request: live, input: request.input }
 }

@@ -46,8 +46,9 @@ pub enum Effect<'a> {
         /// The submitted response.
         response: &'a ExecutionResponse,
     },
-    /// Resume the yield. When the node answers that there is nothing to resume, the call fails, and
-    /// with it the whole step.
+    /// Resume the yield. When the node answers that there is nothing to resume, the step fails. It
+    /// is the only effect of an answer that can fail, and comes before all others, so that a step
+    /// which fails has changed nothing.
     Resume {
         /// The request whose yield it is.
         request_id: RequestId,

@@ -94,6 +94,7 @@ impl LiveRequest {
             // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
+        effects.insert(0, self.resume(ResumePayload::Digest(digest)));
         if !in_parts {
             effects.extend(self.drop_upload());
             effects.push(Effect::Stage(response));

@@ -389,7 +389,8 @@ mod tests {
         let config = config::sample();
         let mut request = request::sample();
         request.input = Vec::new().into();
-        request.code.url = Some(format!("https://{}", "u".repeat(52)));
+        let url = Some(format!("https://{}", "u".repeat(52)));
+        request.code = crate::CodeRef { hash: crate::Hash32::of(b"code"), url }.into();
         let asked = Asked::from(&request);
         let cost = |fuel| fee(&config.prices, &asked, Compute::Fuel(fuel), 0).unwrap().total();
         let (nothing, billion) = (cost(0).as_yoctonear(), cost(1_000_000_000).as_yoctonear());

@@ -125,7 +125,7 @@ fn an_answer_is_staged_and_nothing_is_paid_before_the_callback() {
     let (request, effects) = live(submit(sample(), "worker.near", &body, DEADLINE).unwrap());
     let locked = Effect::Lock { namespace: id("dapp.near"), response: &body };
     let resumed = resume(&sample(), ResumePayload::Digest(digest));
-    assert_eq!(effects, [Effect::Stage(&body), locked, resumed]);
+    assert_eq!(effects, [resumed, Effect::Stage(&body), locked]);
 
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, IN_TIME));
@@ -312,8 +312,10 @@ fn at_the_last_height_a_deadline_saturates() {
     let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     let mut context = crate::context::sample();
     context.block_height = u64::MAX - 1;
+    let code = (sample().code, None);
     let live =
-        LiveRequest::accept(&config, &request, context, quote, Hash32::of(b""), vec![]).unwrap();
+        LiveRequest::accept(&config, &request, code, context, quote, Hash32::of(b""), vec![])
+            .unwrap();
     assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
     let body = response::sample(7);
     assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());
