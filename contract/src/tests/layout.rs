@@ -5,7 +5,8 @@ use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
 use near_sdk::{NearToken, state::ContractState};
 use outlayer_protocol::{
-    CodeRef, CodeSource, Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits,
+    CodeRef, CodeSource, Compute, Config, EngineVersion, ExecutionRequest, Hash32, Outcome,
+    ResourceLimits,
     config::{Prices, RequestBounds},
     upload::{MIN_PART_BYTES, TURN_BLOCKS},
     window::{Speed, Window},
