@@ -224,7 +224,7 @@ fn when_no_digest_can_get_enough_reveals_the_last_reveal_ends_the_request() {
     assert_eq!(request.phase, Phase::Pending);
     let request = reveal(request, "c.near", three);
     assert_eq!(request.phase, Phase::Disputing { closer: None });
-    let error = try_reveal(&request, "a.near", one, EARLY).unwrap_err();
+    let error = submit(request.clone(), "a.near", &response::sample(7), EARLY).unwrap_err();
     assert_eq!(error, refused(Reason::AlreadyDisputed));
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, EARLY + 1));
@@ -266,6 +266,22 @@ fn anyone_closes_a_request_whose_workers_stay_away_and_a_worker_is_paid_for_it()
     // Who was silent is counted, who revealed is not.
     assert!(effects.contains(&Effect::CountLoss(id("b.near"))));
     assert!(!effects.contains(&Effect::CountLoss(id("a.near"))));
+}
+
+/// The others stayed away, so the request is closed while the one honest worker still reveals.
+#[test]
+fn who_reveals_in_time_is_not_counted_even_when_the_dispute_was_closed_before() {
+    let truth = Hash32::of(b"truth");
+    let over = REQUESTED + 2 * TURN;
+    let until = over + REVEAL_BLOCKS;
+    let request = commit(two_of_three(), "a.near", truth);
+    let (request, _) = live(request.step(Input::Close { closer: None, height: over }).unwrap());
+    assert_eq!(request.phase, Phase::Disputing { closer: None });
+    let request = try_reveal(&request, "a.near", truth, until - 1).unwrap();
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, until));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::CountLoss(_))));
+    let Outcome::Disputed { digests } = settlement.outcome else { panic!("{settlement:?}") };
+    assert_eq!(digests.len(), 1);
 }
 
 #[test]
