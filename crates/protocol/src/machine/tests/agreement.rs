@@ -284,6 +284,33 @@ fn who_reveals_in_time_is_not_counted_even_when_the_dispute_was_closed_before() 
     assert_eq!(digests.len(), 1);
 }
 
+/// Two workers send the last reveal that is needed together with the body. The second one's body
+/// comes too late, and its reveal does not.
+#[test]
+fn the_reveal_of_a_worker_whose_body_comes_second_is_taken() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let resolve = |request: LiveRequest, worker| {
+        let (step, _) = live(request.step(Input::Resolve {
+            worker_id: account(worker),
+            digest: truth,
+            salt: Some(&SALT),
+            body: Body::of(&body),
+            storage: StorageCheck::Fits,
+            height: EARLY,
+        })?);
+        Ok::<_, Refusal>(step)
+    };
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
+    let request = resolve(reveal(request, "a.near", truth), "b.near").unwrap();
+    let request = resolve(request, "c.near").unwrap();
+    assert!(matches!(&request.phase, Phase::Staged { worker_id, .. } if *worker_id == "b.near"));
+    let error = error_of(resolve(request.clone(), "c.near").unwrap_err());
+    assert!(matches!(error, AgreementError::AlreadyRevealed { .. }));
+    let (_, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, EARLY + 1));
+    assert_eq!(paid(&effects), ["b.near", "a.near", "b.near", "c.near"]);
+}
+
 #[test]
 fn only_who_holds_a_seat_commits_and_only_once() {
     let digest = Hash32::of(b"digest");
