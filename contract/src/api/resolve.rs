@@ -185,9 +185,15 @@ impl Contract {
     /// Takes an active worker's answer. When it is refused, nothing has changed.
     fn resolve_one(&mut self, worker_id: &AccountId, answer: &Answer) -> Result<(), ContractError> {
         let Answer { response, digest, salt } = answer;
+        let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
+        // Another body was quicker, and is settled already. The reveal that came with this one
+        // takes its share all the same.
+        let open = salt.and_then(|salt| Some((salt, requests::shares(response.request_id)?)));
+        if let Some((salt, shares)) = open {
+            return self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?);
+        }
         let request = self.load_request(response.request_id)?;
         let (body, storage) = self.checked(&request, response);
-        let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
         let input = Input::Resolve { worker_id, digest, salt, body, storage, height };
         self.advance(request, input)?;
         Ok(())

@@ -33,8 +33,9 @@ impl LiveRequest {
         Ok(Step::Live(Box::new(self), vec![Effect::Emit(event)]))
     }
 
-    /// Takes a worker's reveal, also while the answer that it supports waits for settlement. When
-    /// no digest can get enough reveals any more, the request ends as disputed.
+    /// Takes a worker's reveal, also while an answer or a dispute waits for settlement: who reveals
+    /// in time must not be counted as lost. When no digest can get enough reveals any more, the
+    /// request ends as disputed.
     pub(super) fn reveal<'a>(
         mut self,
         worker_id: &AccountId,
@@ -42,7 +43,7 @@ impl LiveRequest {
         salt: &Salt,
         height: u64,
     ) -> Result<Step<'a>, Refusal> {
-        if !matches!(self.phase, Phase::Staged { .. }) {
+        if !matches!(self.phase, Phase::Staged { .. } | Phase::Disputing { .. }) {
             self.open(height)?;
         }
         let mut effects = vec![self.take_reveal(worker_id, digest, salt, height)?];

@@ -31,6 +31,12 @@ impl LiveRequest {
             }
             Input::Close { closer, height } => self.close(closer, height),
             Input::Resolve { worker_id, digest, salt, body, storage, height } => {
+                // Another body was quicker, or none is wanted any more. The reveal that came with
+                // this one counts all the same.
+                let is_over = matches!(self.phase, Phase::Staged { .. } | Phase::Disputing { .. });
+                if let Some(salt) = salt.filter(|_| is_over) {
+                    return self.reveal(worker_id, digest, salt, height);
+                }
                 self.open(height)?;
                 self.resolve(worker_id, digest, salt, body, &storage, height)
             }

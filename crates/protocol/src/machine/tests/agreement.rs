@@ -228,7 +228,7 @@ fn when_no_digest_can_get_enough_reveals_the_last_reveal_ends_the_request() {
     assert_eq!(request.phase, Phase::Pending);
     let request = reveal(request, "c.near", three);
     assert_eq!(request.phase, Phase::Disputing { closer: None });
-    let error = try_reveal(&request, "a.near", one, EARLY).unwrap_err();
+    let error = submit(request.clone(), "a.near", &response::sample(7), EARLY).unwrap_err();
     assert_eq!(error, refused(Reason::AlreadyDisputed));
     let deposit = request.deposit();
     let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, EARLY + 1));
@@ -270,6 +270,49 @@ fn anyone_closes_a_request_whose_workers_stay_away_and_a_worker_is_paid_for_it()
     // Who was silent is counted, who revealed is not.
     assert!(effects.contains(&Effect::CountLoss(id("b.near"))));
     assert!(!effects.contains(&Effect::CountLoss(id("a.near"))));
+}
+
+/// The others stayed away, so the request is closed while the one honest worker still reveals.
+#[test]
+fn who_reveals_in_time_is_not_counted_even_when_the_dispute_was_closed_before() {
+    let truth = Hash32::of(b"truth");
+    let over = REQUESTED + 2 * TURN;
+    let until = over + REVEAL_BLOCKS;
+    let request = commit(two_of_three(), "a.near", truth);
+    let (request, _) = live(request.step(Input::Close { closer: None, height: over }).unwrap());
+    assert_eq!(request.phase, Phase::Disputing { closer: None });
+    let request = try_reveal(&request, "a.near", truth, until - 1).unwrap();
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, until));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::CountLoss(_))));
+    let Outcome::Disputed { digests } = settlement.outcome else { panic!("{settlement:?}") };
+    assert_eq!(digests.len(), 1);
+}
+
+/// Two workers send the last reveal that is needed together with the body. The second one's body
+/// comes too late, and its reveal does not.
+#[test]
+fn the_reveal_of_a_worker_whose_body_comes_second_is_taken() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let resolve = |request: LiveRequest, worker| {
+        let (step, _) = live(request.step(Input::Resolve {
+            worker_id: account(worker),
+            digest: truth,
+            salt: Some(&SALT),
+            body: Body::of(&body),
+            storage: StorageCheck::Fits,
+            height: EARLY,
+        })?);
+        Ok::<_, Refusal>(step)
+    };
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
+    let request = resolve(reveal(request, "a.near", truth), "b.near").unwrap();
+    let request = resolve(request, "c.near").unwrap();
+    assert!(matches!(&request.phase, Phase::Staged { worker_id, .. } if *worker_id == "b.near"));
+    let error = error_of(resolve(request.clone(), "c.near").unwrap_err());
+    assert!(matches!(error, AgreementError::AlreadyRevealed { .. }));
+    let (_, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, EARLY + 1));
+    assert_eq!(paid(&effects), ["b.near", "a.near", "b.near", "c.near"]);
 }
 
 #[test]
