@@ -9,6 +9,7 @@ mod layout;
 mod money;
 pub(crate) mod node;
 mod parts;
+mod prices;
 mod refusal_codes;
 mod requests;
 mod reserve;
