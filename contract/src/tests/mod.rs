@@ -12,6 +12,7 @@ mod money;
 mod names;
 pub(crate) mod node;
 mod parts;
+mod prices;
 mod refusal_codes;
 mod refused_requests;
 mod requests;

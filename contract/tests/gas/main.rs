@@ -19,6 +19,7 @@ use outlayer_protocol::{
     CodeRef, ExecutionRequest, ExecutionResponse, Hash32, ResponseFormat, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
+    pricing::answer_gas,
     response::MAX_REASON_BYTES,
 };
 
@@ -165,6 +166,13 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
     }
     assert!(moved.is_empty(), "{moved:?} moved; the numbers are now:\n{table}");
     assert_eq!(accepted.next(), None, "gas.txt has a line too many");
+}
+
+#[test]
+fn the_model_has_what_near_charges_for_a_signed_call() {
+    let vm = vm::Vm::new();
+    assert_eq!(vm.gas_of_signing("", b""), answer_gas::CALL);
+    assert_eq!(vm.gas_of_signing("m", b"ab"), answer_gas::CALL + 3 * answer_gas::PER_CALL_BYTE);
 }
 
 #[test]

@@ -52,6 +52,12 @@ impl CodeRef {
     }
 }
 
+/// How many workers execute a request: the approvals and the spares, or one where one approval is
+/// enough.
+pub(crate) fn seats(approvals: u8, spares: u8) -> u8 {
+    if approvals < 2 { 1 } else { approvals.saturating_add(spares) }
+}
+
 /// Bytes of arguments and environment, with one for the terminator of each text.
 pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
     let args = args.iter().map(|arg| arg.len() as u64 + 1);
@@ -305,7 +311,7 @@ impl ExecutionRequest {
     /// How many workers execute the request: the approvals and the spares, or one where one approval
     /// is enough.
     pub fn seats(&self) -> u8 {
-        if self.approvals < 2 { 1 } else { self.approvals.saturating_add(self.spares) }
+        seats(self.approvals, self.spares)
     }
 
     /// The account that gets refunds: the one that the request names, or the requester.

@@ -12,14 +12,14 @@ use crate::{
     Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
     config::{Config, Prices},
     live_request::LiveRequest,
+    request::seats,
     reserve::{kept_result_bytes, reserved_bytes},
     storage::journal_bytes,
 };
 
-/// The least that NEAR charges for a unit of gas, yoctoNEAR: `min_gas_price` in mainnet's genesis.
-pub const MIN_GAS_PRICE: NearToken = NearToken::from_yoctonear(100_000_000);
 /// What workers are paid for a unit of gas at least, the protocol's share deducted: twice NEAR's
-/// lowest price, which rises while the network is busy.
+/// lowest price (`min_gas_price` in mainnet's genesis), because the price rises while the network is
+/// busy.
 pub const LEAST_GAS_PRICE: NearToken = NearToken::from_yoctonear(200_000_000);
 
 /// Why a request has no price.
@@ -77,7 +77,7 @@ pub struct Asked {
 impl Asked {
     /// How many workers execute the request.
     pub fn seats(&self) -> u8 {
-        if self.approvals < 2 { 1 } else { self.approvals.saturating_add(self.spares) }
+        seats(self.approvals, self.spares)
     }
 }
 
