@@ -30,8 +30,8 @@ pub use callback::{
 };
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
-    Bytes, CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult, OnRefusal, Outcome,
-    ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
+    Bytes, CancelBy, CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult, OnRefusal,
+    Outcome, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
 };
 
 /// The calls to an OutLayer contract, in the style of near-sdk's `ext_contract`.
