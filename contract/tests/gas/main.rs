@@ -15,8 +15,10 @@ mod vm;
 
 use std::path::Path;
 
+use near_vm_runner::logic::ReturnData;
 use outlayer_protocol::{
-    CodeRef, ExecutionRequest, ExecutionResponse, Hash32, ResponseFormat, Status,
+    AccountId, CodeRef, ExecutionRequest, ExecutionResponse, Hash32, OnRefusal, Outcome,
+    ResponseFormat, Settlement, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
     pricing::answer_gas,
@@ -77,6 +79,9 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     (agreed.approvals, agreed.spares) = (4, 3);
     add("7 workers agree", settle(&mut vm, &agreed, &answer(0)));
     add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
+
+    let kept = ExecutionRequest { keep_result_blocks: 1, ..request_for(&answer(1_024)) };
+    add("output of 1 KB that is kept", settle(&mut vm, &kept, &answer(1_024)));
 
     let mut run = |name, body: ExecutionResponse| {
         add(name, settle(&mut vm, &request_for(&body), &body));
@@ -166,6 +171,32 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
     }
     assert!(moved.is_empty(), "{moved:?} moved; the numbers are now:\n{table}");
     assert_eq!(accepted.next(), None, "gas.txt has a line too many");
+}
+
+/// README.md states these amounts.
+#[test]
+fn a_refusal_returns_within_the_gas_that_is_promised() {
+    let mut vm = contract(&config());
+    let implicit: AccountId = "f".repeat(64).parse().unwrap();
+    for (payer, most) in [(DAPP.parse().unwrap(), 10_000), (implicit, 18_000)] {
+        let request = ExecutionRequest {
+            on_refusal: OnRefusal::Return,
+            refund_to: Some(payer),
+            ..request(0)
+        };
+        let args = serde_json::json!({ "request": request });
+        let gas = most * GIGA;
+        // The deposit is too small, and so is the gas.
+        let refused =
+            vm.call(vm::Call { deposit: 1, gas, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
+        let ReturnData::Value(returned) = &refused.return_data else {
+            panic!("{:?}", refused.return_data)
+        };
+        let settlement: Settlement = serde_json::from_slice(returned).unwrap();
+        let Outcome::Refused { code, .. } = &settlement.outcome else { panic!("{settlement:?}") };
+        assert_eq!(code, "insufficient_gas");
+        assert_eq!(settlement.refund.as_yoctonear(), 1);
+    }
 }
 
 #[test]

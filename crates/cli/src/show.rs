@@ -1,4 +1,4 @@
-//! `outlayer request` and `outlayer pending`: what the contract knows of live requests.
+//! `outlayer request` and `outlayer pending`: what the contract knows of requests.
 
 use clap::Args;
 use outlayer_client::At;

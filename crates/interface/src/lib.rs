@@ -30,7 +30,7 @@ pub use callback::{
 };
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
-    Bytes, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult,
+    Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult,
     OnRefusal, Outcome, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
 };
 

@@ -6,7 +6,7 @@ use outlayer_integration_tests::{Testbed, artifacts, testbed::DAPP_GAS};
 use outlayer_protocol::{Bytes, ExecutionRequest, methods};
 use serde_json::{Value, json};
 
-async fn deploy(testbed: &Testbed, name: &str, init: Value) -> Result<Contract> {
+pub(crate) async fn deploy(testbed: &Testbed, name: &str, init: Value) -> Result<Contract> {
     let dapp = testbed.node.dev_deploy(&artifacts::wasm(name)?).await?;
     let new = dapp.call("new").args_json(init);
     new.transact().await?.into_result().context("new")?;
@@ -14,7 +14,7 @@ async fn deploy(testbed: &Testbed, name: &str, init: Value) -> Result<Contract> 
 }
 
 /// What must be attached to the request that the dApp's view `request` describes.
-async fn cost(testbed: &Testbed, dapp: &Contract, args: Value) -> Result<NearToken> {
+pub(crate) async fn cost(testbed: &Testbed, dapp: &Contract, args: Value) -> Result<NearToken> {
     let request: ExecutionRequest = dapp.view("request").args_json(args).await?.json()?;
     Ok(testbed.estimate(&request).await?.total)
 }

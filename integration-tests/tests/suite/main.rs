@@ -2,6 +2,7 @@
 
 mod agreement;
 mod common;
+mod dapp_money;
 mod dapps;
 mod deploy_command;
 mod determinism;
