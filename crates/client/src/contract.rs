@@ -1,7 +1,9 @@
 //! The OutLayer contract's views, with typed results.
 
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId, methods,
+    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId,
+    machine::OpenShares,
+    methods,
     views::{
         CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestView,
         WorkerView,
@@ -84,6 +86,18 @@ impl Contract {
         at: At,
     ) -> Result<Option<RequestView>, ChainError> {
         self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
+    }
+
+    /// The shares of a settled request that workers may still take, or `None` when none are open.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn shares(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<OpenShares>, ChainError> {
+        self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
     }
 
     /// The live requests, at most `most` of them.
