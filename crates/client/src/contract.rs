@@ -1,7 +1,9 @@
 //! The OutLayer contract's views, with typed results.
 
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId, methods,
+    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
+    machine::OpenShares,
+    methods,
     views::{
         CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestState,
         RequestView, WorkerView,
@@ -108,6 +110,18 @@ impl Contract {
         at: At,
     ) -> Result<Option<KeptResult>, ChainError> {
         self.view(methods::GET_RESULT, json!({ "request_id": request_id }), at).await
+    }
+
+    /// The shares of a settled request that workers may still take, or `None` when none are open.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn shares(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<OpenShares>, ChainError> {
+        self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
     }
 
     /// The live requests, at most `most` of them.

@@ -35,12 +35,11 @@ pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decisio
     if request.engine_version != me.engine {
         return Decision::NeedsEngine(request.engine_version);
     }
-    // This worker has committed before, perhaps before a restart: it must see the request through.
-    if request.committed.contains(me.id) {
+    // The contract has drawn the workers, and the request itself says whom.
+    if request.approvals > 1 {
         return Decision::Serve;
     }
-    let wait =
-        blocks_to_wait(me.id, me.workers, request.request_id, request.approvals, me.step_in_blocks);
+    let wait = blocks_to_wait(me.id, me.workers, request.request_id, me.step_in_blocks);
     if height < request.block_height.saturating_add(wait) {
         Decision::OthersFirst
     } else {
@@ -100,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn who_has_committed_goes_on_with_it() {
-        let committed = PendingView { committed: workers(), ..pending() };
-        assert_eq!(both(&committed, 100), [Decision::Serve, Decision::Serve]);
+    fn where_several_must_agree_nobody_waits_for_another() {
+        let several = PendingView { approvals: 2, ..pending() };
+        assert_eq!(both(&several, 100), [Decision::Serve, Decision::Serve]);
     }
 }

@@ -22,6 +22,7 @@ use super::{
     discover::{Decision, Me, decide},
     error::ServeError,
     services::Services,
+    shares,
 };
 
 /// What a worker did while it ran.
@@ -111,6 +112,11 @@ struct Round {
     services: Arc<Services>,
     tasks: JoinSet<Attempt>,
     in_flight: HashMap<Id, RequestId>,
+    /// The heights from which to look again at requests in which this worker has no part before.
+    not_before: HashMap<RequestId, u64>,
+    /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
+    /// not even when the worker is stopped.
+    closing: JoinSet<()>,
     /// Requests for other engines that the observer has been told about.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
@@ -125,6 +131,8 @@ impl Round {
             services,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
+            not_before: HashMap::new(),
+            closing: JoinSet::new(),
             told: HashSet::new(),
             roster: None,
             failed_looks: 0,
@@ -167,6 +175,8 @@ impl Round {
         let live: HashSet<_> = found.pending.iter().map(|one| one.request_id).collect();
         self.services.set_aside().retain(&live);
         self.told.retain(|id| live.contains(id));
+        self.not_before.retain(|id, _| live.contains(id));
+        while self.closing.try_join_next().is_some() {}
         if found.pending.is_empty() {
             return config.poll_interval;
         }
@@ -186,6 +196,9 @@ impl Round {
         let mut pending = found.pending;
         pending.sort_by_key(|one| (one.deadline, one.request_id));
         for request in pending {
+            if self.not_before.get(&request.request_id).is_some_and(|from| found.height < *from) {
+                continue;
+            }
             match decide(&request, found.height, &me) {
                 Decision::Serve => self.serve(request.request_id),
                 Decision::OthersFirst | Decision::Over => {}
@@ -230,12 +243,23 @@ impl Round {
             return;
         };
         match result {
+            Ok(Done::NotNow { until }) => {
+                tracing::debug!(request = request_id, ?until, "no part in it now");
+                self.services.set_aside().forget(request_id);
+                self.not_before.insert(request_id, until.unwrap_or(u64::MAX));
+            }
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
-                if done == Done::Settled {
+                if matches!(done, Done::Settled | Done::SharesOpen) {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });
+                }
+                if done == Done::SharesOpen {
+                    let services = Arc::clone(&self.services);
+                    self.closing.spawn(async move {
+                        shares::close_when_over(&services, request_id).await;
+                    });
                 }
             }
             Err((reason, error)) => {

@@ -16,7 +16,7 @@ use outlayer_protocol::{
 
 pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
-pub use wire::{executed, header, invalid_nonce, view_result};
+pub use wire::{executed, header, header_at, invalid_nonce, view_result};
 
 /// The account of the OutLayer contract.
 pub const CONTRACT: &str = "outlayer.near";
@@ -43,7 +43,9 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
         attached_deposit: NearToken::from_near(1),
     };
     let quote = quote(config, &request, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let data_id = Hash32::of(b"data id");
+    let pinned = (code, None);
     let live =
-        LiveRequest::accept(config, &request, (code, None), context, quote, data_id).unwrap();
+        LiveRequest::accept(config, &request, pinned, context, quote, data_id, Vec::new()).unwrap();
     RequestView { request: live, input: request.input }
 }
