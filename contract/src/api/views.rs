@@ -12,8 +12,8 @@ use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, request
 
 #[near]
 impl Contract {
-    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the reserve
-    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less.
+    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the
+    /// reserve is that for the longest account ids, so a caller needs up to 0.00256 NEAR less.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.

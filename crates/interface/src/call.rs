@@ -5,10 +5,9 @@ use outlayer_protocol::{ExecutionRequest, RequestId, methods};
 use serde::Serialize;
 
 /// Gas for `request_execution` when the caller names none. It pays for the call itself and for the
-/// settlement's callback, whose gas is set aside when the request is made. It is more than
-/// twice what a request with the default limits needs, so that one that uses a few keys of storage has
-/// enough as well; OutLayer's view `estimate_gas` says what another one
-/// needs.
+/// settlement's callback, whose gas is set aside when the request is made. It is more than twice what
+/// a request with the default limits needs, so one that uses a few keys of storage has enough as
+/// well; OutLayer's view `estimate_gas` says what another one needs.
 const REQUEST_GAS: Gas = Gas::from_tgas(60);
 /// Gas for any other call when the caller names none.
 const OTHER_GAS: Gas = Gas::from_tgas(20);

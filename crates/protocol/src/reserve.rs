@@ -45,8 +45,8 @@ const ENTRIES_BYTES: u64 =
 /// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest, two
 /// flags.
 const SEAT_BYTES: u64 = 2 * ID_BYTES + 2 * (1 + 32) + 2;
-/// Bytes of commitments for each approval asked for. Each is a worker's account id and a hash. Every
-/// one of those workers can be among the winners of a staged response, and have a disputed digest.
+/// Bytes of commitments for each approval asked for. Each is a worker's account id and a hash.
+/// Every one of those workers can be among the winners of a staged response, and have a disputed digest.
 const COMMITMENT_BYTES: u64 = COMMITMENTS_PER_APPROVAL as u64 * ((ID_BYTES + 32) + ID_BYTES + 32);
 
 /// Bytes of one entry of a staged response's read set in borsh, with the longest key.
@@ -63,8 +63,8 @@ const REASON_BYTES: u64 = 1 + 4 + MAX_REASON_BYTES as u64;
 /// Bytes of one part of a response apart from its content.
 const PART_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES + 4;
 
-/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output and
-/// journal.
+/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output
+/// and journal.
 pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64) -> u64 {
     let writes = u64::from(limits.storage_writes).saturating_mul(WRITE_BYTES);
     let completed = STATUS_BYTES.saturating_add(data_bytes).saturating_add(writes);
