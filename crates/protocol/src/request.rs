@@ -308,8 +308,8 @@ impl ExecutionRequest {
         }
     }
 
-    /// How many workers execute the request: the approvals and the spares, or one where one approval
-    /// is enough.
+    /// How many workers execute the request: the approvals and the spares, or one where one
+    /// approval is enough.
     pub fn seats(&self) -> u8 {
         seats(self.approvals, self.spares)
     }

@@ -26,7 +26,8 @@ pub fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
-/// A live request with `input` that may use some storage, under the terms of `config`. Its code is the 4 bytes "code".
+/// A live request with `input` that may use some storage, under the terms of `config`. Its code is
+/// the 4 bytes "code".
 pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestView {
     let code = CodeRef { hash: Hash32::of(b"code"), url: None };
     let mut request = ExecutionRequest::new(code.clone(), input);

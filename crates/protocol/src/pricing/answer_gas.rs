@@ -17,8 +17,8 @@ pub const CALL: u64 = 2 * 108_059_500_000 + 200_000_000_000 + 780_000_000_000;
 pub const PER_CALL_BYTE: u64 = 47_683_715 + 2_235_934;
 
 /// A call that submits nothing: the Wasm and the request are loaded, the answer is checked, hashed
-/// and staged, and the yield is resumed. It includes the longest reason of a failure (42 Ggas), and account
-/// ids of any length in the record (7 Ggas for a long one).
+/// and staged, and the yield is resumed. It includes the longest reason of a failure (42 Ggas), and
+/// account ids of any length in the record (7 Ggas for a long one).
 const SUBMIT: u64 = 2_850_000_000_000;
 /// For each byte of arguments, environment and URL, which every call of a worker reads, decodes and
 /// writes again.
@@ -34,8 +34,8 @@ const PER_SEAT: u64 = 40_000_000_000;
 /// A call that commits or reveals: the Wasm and the request are loaded, and the request is written
 /// again.
 const AGREE: u64 = 1_700_000_000_000;
-/// A call that closes a request: what is left of it is loaded and deleted, and a refund is made with
-/// its callback.
+/// A call that closes a request: what is left of it is loaded and deleted, and a refund is made
+/// with its callback.
 const CLOSE: u64 = 5_500_000_000_000;
 /// Bytes of method name and arguments, at most, of every call but for what is billed by the byte.
 const ARGUMENTS: u64 = 300;

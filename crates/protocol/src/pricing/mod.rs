@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// What workers are paid for a unit of gas at least, the protocol's share deducted: twice NEAR's
-/// lowest price (`min_gas_price` in mainnet's genesis), because the price rises while the network is
-/// busy.
+/// lowest price (`min_gas_price` in mainnet's genesis), because the price rises while the network
+/// is busy.
 pub const LEAST_GAS_PRICE: NearToken = NearToken::from_yoctonear(200_000_000);
 
 /// Why a request has no price.
@@ -404,7 +404,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_protocols_share_is_its_part_rounded_down(amount in any::<u64>(), bps in any::<u16>()) {
+        fn the_protocols_share_is_its_part_rounded_down(
+            amount in any::<u64>(),
+            bps in any::<u16>(),
+        ) {
             let share = protocol_share(yocto(amount.into()), bps).as_yoctonear();
             prop_assert_eq!(share, u128::from(amount) * u128::from(bps.min(10_000)) / 10_000);
         }
@@ -433,8 +436,8 @@ mod tests {
                 used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
             };
             let asked = Asked { limits, approvals, spares, text_bytes: 9, input_bytes };
-            let (cost, most) =
-                (response_fee(&prices, &asked, &response).unwrap(), max_fee(&prices, &asked).unwrap());
+            let cost = response_fee(&prices, &asked, &response).unwrap();
+            let most = max_fee(&prices, &asked).unwrap();
             prop_assert!(cost.submit <= most.submit && cost.share <= most.share);
             prop_assert_eq!((cost.shares, cost.close), (most.shares, most.close));
             prop_assert!(cost.share >= least_fee(&prices, &asked).unwrap());
