@@ -70,6 +70,9 @@ pub(crate) struct RequestOptions {
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
+    /// How many more workers than must agree execute the request, where several must
+    #[arg(long, default_value_t = 1)]
+    spares: u8,
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
@@ -97,6 +100,7 @@ impl RequestOptions {
             args: self.args,
             env: self.env,
             approvals: self.approvals,
+            spares: self.spares,
             limits: ResourceLimits {
                 compute,
                 memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),

@@ -98,7 +98,8 @@ impl Case {
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
             quote(&config, &request, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
-        let live = LiveRequest::accept(&config, &request, context, quote, Hash32::default())?;
+        let live =
+            LiveRequest::accept(&config, &request, context, quote, Hash32::default(), Vec::new())?;
         Ok(Self { name, code, request, live })
     }
 
