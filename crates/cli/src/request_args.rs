@@ -70,7 +70,7 @@ pub(crate) struct RequestOptions {
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
-    /// How many more workers execute the request where several must agree
+    /// How many more workers than must agree execute the request, where several must
     #[arg(long, default_value_t = 1)]
     spares: u8,
 }

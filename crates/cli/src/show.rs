@@ -3,7 +3,7 @@
 use clap::Args;
 use outlayer_client::At;
 use outlayer_protocol::{
-    KeptResult, Outcome, RequestId,
+    Agreement, KeptResult, Outcome, RequestId,
     upload::Upload,
     views::{RequestState, RequestView},
 };
@@ -96,16 +96,33 @@ fn show(view: &RequestView) {
     print::line("seed", request.context.random_seed);
     print::line("engine", request.terms.engine_version.0);
     print::line("deposit", print::near(request.deposit()));
-    print::line(
-        "approvals",
-        format!("{} needed, {} commitments", request.approvals, request.commitments.len()),
-    );
+    if let Some(agreement) = &request.agreement {
+        show_agreement(agreement);
+    }
     if let Some(upload) = &request.upload {
         let Upload { worker_id, staged_bytes, total_bytes, since, .. } = upload;
         let answer = format!(
             "{staged_bytes} of {total_bytes} bytes are there, from {worker_id} since block {since}"
         );
         print::line("answer", answer);
+    }
+}
+
+fn show_agreement(agreement: &Agreement) {
+    let Agreement { approvals, seats, round, snapshot_height, .. } = agreement;
+    print::line("approvals", format!("{approvals} of {seats} workers must agree"));
+    print::line("round", format!("{round}, on the storage after block {snapshot_height}"));
+    let (from, until) = (agreement.reveal_from(), agreement.reveal_until());
+    print::line("reveals", format!("from block {from} until {until}"));
+    for vote in &agreement.votes {
+        let Some(worker_id) = agreement.voter(vote) else {
+            continue;
+        };
+        let said = match vote.digest {
+            Some(digest) => format!("has revealed {digest}"),
+            None => "has committed".to_owned(),
+        };
+        print::line("worker", format!("{worker_id} {said}"));
     }
 }
 

@@ -99,7 +99,9 @@ impl Case {
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
             quote(&config, &request, 100, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
-        let live = LiveRequest::accept(&config, &request, context, quote, Hash32::default())?;
+        let (pinned, data_id) = ((code_ref, None), Hash32::default());
+        let live =
+            LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())?;
         Ok(Self { name, code, request, live })
     }
 

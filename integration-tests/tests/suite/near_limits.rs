@@ -10,6 +10,7 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     Config, ExecutionRequest, Hash32, NearToken, Outcome, Settlement, events::Event, methods,
+    response::Answer,
 };
 use serde_json::{Value, json};
 
@@ -52,11 +53,13 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
 
     // A worker that attaches too little gas changes nothing, and may try again.
     let response = testbed.execute(request_id).await?;
+    let digest = testbed.digest(&response).await?;
+    let answer = Answer { response, digest, salt: None };
     let submit = async |gas: Gas| -> Result<ExecutionFinalResult> {
         let call = testbed
             .worker
             .call(testbed.contract.id(), methods::RESOLVE_EXECUTION)
-            .args_borsh(&response);
+            .args_borsh(&answer);
         Ok(call.gas(gas).transact().await?)
     };
     let before = testbed.live(request_id).await?;
