@@ -52,7 +52,7 @@ pub(crate) enum Prefix {
     Retired = b't',
     /// Code hash, publisher, number -> a part of the code.
     CodePart = b'b',
-    /// Code hash -> the account under which the code's parts are kept, where another has adopted it.
+    /// Code hash -> the account under which the code's parts are, where another has adopted it.
     CodeOrigin = b'o',
     /// Account -> how many names of code it has and what it has paid for them.
     CodeNames = b'a',

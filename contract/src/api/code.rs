@@ -40,8 +40,9 @@ impl Contract {
     }
 
     /// Takes over a module that its publisher has retired: new requests may name it again, and the
-    /// caller is its publisher. The caller pays for its bytes, the former publisher gets its deposit
-    /// back, and live requests are not affected. What is attached beyond the price goes back.
+    /// caller is its publisher. The caller pays for its bytes, the former publisher gets its
+    /// deposit back, and live requests are not affected. What is attached beyond the price goes
+    /// back.
     ///
     /// # Errors
     /// [`ContractError::Code`]: the module is not published in full, it is not retired, or too

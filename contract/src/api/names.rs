@@ -15,8 +15,8 @@ impl Contract {
     /// # Errors
     /// [`ContractError::Name`] when `name` has characters that a name may not have, or too many;
     /// [`ContractError::Request`] when the URL is too long or has another scheme;
-    /// [`ContractError::Code`] when code without a URL is not published or is retired, or too little
-    /// is attached.
+    /// [`ContractError::Code`] when code without a URL is not published or is retired, or too
+    /// little is attached.
     #[payable]
     #[handle_result]
     pub fn name_code(&mut self, name: String, code: CodeRef) -> Result<u32, ContractError> {
@@ -51,9 +51,9 @@ impl Contract {
         Ok(names::show(&name)?)
     }
 
-    /// A page of the versions of `owner/name`, retired ones too, from the first to the newest; or of
-    /// the names of `owner`, in the order in which they were first given. A name is listed with the
-    /// version that requests without a version get, or with its newest when all are retired.
+    /// A page of the versions of `owner/name`, retired ones too, from the first to the newest; or
+    /// of the names of `owner`, in the order in which they were first given. A name is listed with
+    /// the version that requests without a version get, or with its newest when all are retired.
     ///
     /// # Errors
     /// [`ContractError::Name`] when `of` is neither a name nor an account id.

@@ -3,8 +3,8 @@
 //! Everything here is plain data and pure functions. There is no I/O, no clock, no blockchain
 //! environment, and no engine.
 //!
-//! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the contract takes
-//!   it: [`validation`], [`window`], [`capacity`].
+//! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the
+//!   contract takes it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
