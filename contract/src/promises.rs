@@ -24,8 +24,7 @@ pub(crate) struct RefundArgs {
 }
 
 fn arguments(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value)
-        .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
+    outlayer_json::to_string(value).into_bytes()
 }
 
 /// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's

@@ -153,10 +153,9 @@ impl Contract {
 }
 
 fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
-    let encoded = match format {
-        ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
-        ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
-    };
-    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
-    encoded.unwrap_or_default()
+    match format {
+        ResponseFormat::Json => outlayer_json::to_string(settlement).into_bytes(),
+        // This cannot fail: a settlement has no collection longer than borsh can count.
+        ResponseFormat::Borsh => borsh::to_vec(settlement).unwrap_or_default(),
+    }
 }
