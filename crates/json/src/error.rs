@@ -9,13 +9,17 @@ use serde::{
 
 /// Why a value cannot be read from JSON: what was found, what was expected, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(Box<str>);
+pub struct Error(Box<Text>);
+
+/// Behind a second pointer, so that a result with an [`Error`] is no longer than one word more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Text(Box<str>);
 
 impl Error {
     #[cold]
     #[inline(never)]
     pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
-        Self(text.to_string().into())
+        Self(Box::new(Text(text.to_string().into())))
     }
 
     #[cold]
@@ -59,7 +63,7 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.0)
     }
 }
 

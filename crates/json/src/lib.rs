@@ -10,7 +10,8 @@
 //! gives the same errors, except that
 //!
 //! * there are no floating-point numbers (a value that nobody asks for may contain them),
-//! * a struct is an object, and never an array of its fields.
+//! * a struct is an object, and never an array of its fields,
+//! * an object that is read by its fields ([`Fields`]) has no field twice.
 //!
 //! A value that JSON cannot express (a floating-point number, a map whose keys are not strings)
 //! panics when it is written: it is a mistake in the program, not in what the program was given.
@@ -20,6 +21,7 @@
 
 mod access;
 mod error;
+mod fields;
 mod read;
 mod text;
 mod write;
@@ -30,6 +32,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Never};
+pub use fields::{Fields, FromObject, object_from_slice};
 pub use read::Reader;
 pub use write::Writer;
 
@@ -39,8 +42,9 @@ pub use write::Writer;
 /// An [`Error`] that says what was found, what was expected, and where.
 pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error> {
     let mut reader = Reader::new(json)?;
-    match T::deserialize(&mut reader) {
-        Ok(value) => reader.finish().map(|()| value),
+    let value = T::deserialize(&mut reader);
+    match value.and_then(|value| reader.finish().map(|()| value)) {
+        Ok(value) => Ok(value),
         Err(error) => Err(reader.locate(error)),
     }
 }

@@ -48,8 +48,18 @@ impl<'de> Reader<'de> {
     pub fn finish(&mut self) -> Result<(), Error> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.locate(Error::new(format_args!("trailing characters")))),
+            Some(_) => Err(Error::new(format_args!("trailing characters"))),
         }
+    }
+
+    /// The place that the reader has come to.
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// A reader of the same JSON at another place.
+    pub(crate) fn at(&self, at: usize) -> Self {
+        Self { json: self.json, at }
     }
 
     /// Adds the place that the reader has come to.
@@ -271,7 +281,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Skips a value, however deep others are nested in it.
-    fn skip(&mut self) -> Result<(), Error> {
+    pub(crate) fn skip(&mut self) -> Result<(), Error> {
         // The closing brackets of the arrays and objects that the reader is in.
         let mut nested = Vec::new();
         loop {
@@ -384,7 +394,7 @@ impl<'de> Reader<'de> {
 
     /// Takes the opening bracket of an array or object that is expected.
     #[inline(never)]
-    fn open(&mut self, bracket: u8, expected: &dyn Expected) -> Result<(), Error> {
+    pub(crate) fn open(&mut self, bracket: u8, expected: &dyn Expected) -> Result<(), Error> {
         if self.take(bracket) { Ok(()) } else { Err(self.mismatch(expected)) }
     }
 

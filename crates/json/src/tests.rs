@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{from_slice, to_string, to_vec};
+use crate::{Error, Fields, FromObject, from_slice, object_from_slice, to_string, to_vec};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -258,4 +258,57 @@ fn a_floating_point_number_cannot_be_written() {
 #[should_panic(expected = "the keys of a map must be strings")]
 fn a_map_with_other_keys_than_strings_cannot_be_written() {
     let _ = to_vec(&BTreeMap::from([(1, 2)]));
+}
+
+/// The arguments of a method.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Arguments {
+    a: u8,
+    b: Option<String>,
+    c: Vec<Choice>,
+}
+
+impl<'de> FromObject<'de> for Arguments {
+    fn from_fields(fields: &mut Fields<'de>) -> Result<Self, Error> {
+        Ok(Self { a: fields.take("a")?, b: fields.take("b")?, c: fields.take("c")? })
+    }
+}
+
+#[test]
+fn a_struct_is_read_from_fields_as_serde_derives_it() {
+    for json in [
+        r#"{"a":1,"b":"x","c":["nothing"]}"#,
+        r#" { "c" : [ ] , "a" : 2 } "#,
+        r#"{"c":[],"a":3,"b":null}"#,
+        r#"{"\u0061":1,"other":{"a":[1.5]},"c":[]}"#,
+        r#"{"a":1}"#,
+        r#"{"c":[]}"#,
+        "{}",
+        "",
+        "1",
+        r#"{"a":1,"a":2,"c":[]}"#,
+        r#"{"a":1,"c":[]}x"#,
+        r#"{"a":1,"c":[],}"#,
+        r#"{"a":"1","c":[]}"#,
+        r#"{"a":1,"c":["one_thing"]}"#,
+        r#"{"a":null,"c":[]}"#,
+        r#"{"a":1,"c":[]"#,
+        r#"{"a":1,"c":[}"#,
+    ] {
+        let found = object_from_slice::<Arguments>(json.as_bytes());
+        match serde_json::from_str::<Arguments>(json) {
+            Ok(expected) => assert_eq!(found.unwrap(), expected),
+            Err(_) => drop(found.unwrap_err()),
+        }
+    }
+    let error = |json: &str| object_from_slice::<Arguments>(json.as_bytes()).unwrap_err();
+    assert_eq!(error(r#"{"a":1}"#).to_string(), "missing field `c` at line 1 column 6");
+    assert_eq!(
+        error("{\n\"a\":\"x\"}").to_string(),
+        "invalid type: string \"x\", expected u8 at line 2 column 7"
+    );
+    assert_eq!(
+        error(r#"{"a":1,"c":[],"d":1,"d":2}"#).to_string(),
+        "duplicate field `d` at line 1 column 24"
+    );
 }
