@@ -273,7 +273,8 @@ impl World {
     /// The request that a live one came from, as far as its reserve depends on it.
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
-        let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
+        let input = self.entries(Prefix::Input).find(|(key, _)| *key == name);
+        let input = input.map(|(_, input)| input).unwrap_or_default();
         ExecutionRequest {
             args: live.args.clone(),
             env: live.env.clone(),

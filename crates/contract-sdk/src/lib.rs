@@ -19,5 +19,11 @@ pub mod serde {
 
 /// What the code that near-sdk and the derive macro generate calls.
 pub mod serde_json {
-    pub use outlayer_json::{Error, Fields, FromObject, object_from_slice as from_slice, to_vec};
+    /// On the host, near-sdk writes the description of every method, which has floating-point
+    /// numbers.
+    #[cfg(feature = "host")]
+    pub use near_sdk::serde_json::to_vec;
+    #[cfg(not(feature = "host"))]
+    pub use outlayer_json::to_vec;
+    pub use outlayer_json::{Error, Fields, FromObject, object_from_slice as from_slice};
 }
