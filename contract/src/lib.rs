@@ -13,6 +13,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(any(target_family = "wasm", test))]
+mod allocator;
 mod api;
 mod bounds;
 mod code;

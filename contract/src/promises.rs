@@ -26,8 +26,7 @@ pub(crate) struct RefundArgs {
 }
 
 fn arguments(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value)
-        .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
+    outlayer_json::to_string(value).into_bytes()
 }
 
 /// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's
@@ -49,12 +48,11 @@ pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Hash32 {
 
 /// What `request_execution` returns.
 pub(crate) fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
-    let encoded = match format {
-        ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
-        ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
-    };
-    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
-    encoded.unwrap_or_default()
+    match format {
+        ResponseFormat::Json => outlayer_json::to_string(settlement).into_bytes(),
+        // This cannot fail: a settlement has no collection longer than borsh can count.
+        ResponseFormat::Borsh => borsh::to_vec(settlement).unwrap_or_default(),
+    }
 }
 
 /// Resumes a yield. False when there is no such yield to resume.

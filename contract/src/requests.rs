@@ -123,7 +123,10 @@ impl Contract {
         let request_id = request.id();
         self.for_tenant(|contract| {
             save(request);
-            env::storage_write(&key(Prefix::Input, request_id), input);
+            // An empty entry would cost as much gas as any other.
+            if !input.is_empty() {
+                env::storage_write(&key(Prefix::Input, request_id), input);
+            }
             let position = live().push(&mut contract.live_requests, &request_id.to_be_bytes());
             store::write(&key(Prefix::LivePosition, request_id), &position);
         });

@@ -12,7 +12,7 @@ use near_sdk::{AccountId, env};
 pub(crate) enum Prefix {
     /// Request id -> live request.
     Request = b'r',
-    /// Request id -> the request's input.
+    /// Request id -> the request's input, unless it is empty.
     Input = b'i',
     /// Request id -> staged response.
     Staged = b's',

@@ -261,10 +261,7 @@ impl Event {
     /// The event as a log line, in the form of NEP-297.
     pub fn to_log(&self) -> String {
         let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
-        // This cannot fail: no type of this crate has a serialiser that fails, or a map whose keys
-        // are not strings.
-        let json = serde_json::to_string(&envelope).unwrap_or_default();
-        format!("{PREFIX}{json}")
+        PREFIX.to_owned() + &outlayer_json::to_string(&envelope)
     }
 
     /// The event in a log line. `None` when the line is not an event of this contract.
