@@ -113,7 +113,8 @@ async fn spend(testbed: &Testbed, user: &Account, call: &Use<'_>, end: End) -> R
     Ok(Spent { answer, fee, dapp_won, user_paid })
 }
 
-/// Before protocol version 87 a contract earned a part of the gas that it burnt, far less than this.
+/// Before protocol version 87 a contract earned a part of the gas that it burnt, far less than
+/// this.
 async fn check_dapp(testbed: &Testbed, spent: &Spent, expected: i128) -> Result<()> {
     let most = match testbed.node.status().await?.protocol_version {
         ..87 => i128::try_from(NearToken::from_millinear(20).as_yoctonear())?,
@@ -218,7 +219,8 @@ async fn a_counter_keeps_no_money_however_a_request_ends() -> Result<()> {
     check(&testbed, &user, &short, End::Refused, "refused").await
 }
 
-/// The player loses or wins the stake, and pays the fee besides. The house moves by the stake alone.
+/// The player loses or wins the stake, and pays the fee besides. The house moves by the stake
+/// alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coin_flip_moves_the_stake_and_nothing_else() -> Result<()> {
     let testbed = Testbed::start().await?;
