@@ -44,7 +44,7 @@ const PER_READ: Gas = Gas::from_ggas(460);
 /// key that moves into its place.
 const PER_WRITE: Gas = Gas::from_ggas(1_200);
 /// For a result that is kept, which is written.
-const KEPT_RESULT: Gas = Gas::from_ggas(1_000);
+const KEPT_RESULT: Gas = Gas::from_ggas(350);
 /// For each byte of a value that is overwritten or removed.
 const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 

@@ -48,10 +48,10 @@ pub enum Deposit {
     Settled,
     /// All of it comes back, but a contract cannot tell to whom:
     ///
-    /// * to this contract, from NEAR, when OutLayer could not read the request or had too little gas
-    ///   to refuse it, or there is no OutLayer at this account;
-    /// * to `refund_to`, by a sweep some blocks later, when the request was taken and its settlement
-    ///   failed, which is a bug of OutLayer.
+    /// * to this contract, from NEAR, when OutLayer could not read the request or had too little
+    ///   gas to refuse it, or there is no OutLayer at this account;
+    /// * to `refund_to`, by a sweep some blocks later, when the request was taken and its
+    ///   settlement failed, which is a bug of OutLayer.
     ///
     /// A contract that paid its user now would pay twice in the second case. It should set the
     /// amount aside until somebody has looked at the transaction.

@@ -1,5 +1,5 @@
-//! Results that the contract keeps after settlement, for a caller whose connection gave up while the
-//! call was yielding.
+//! Results that the contract keeps after settlement, for a caller whose connection gave up while
+//! the call was yielding.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;

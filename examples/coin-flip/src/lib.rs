@@ -2,9 +2,9 @@
 //!
 //! The guest `random-ark` draws the coin from the request's random seed, which is public as soon as
 //! the request is made. Nobody can choose the seed. But a player who sees a loss coming can cancel
-//! the request, and workers can disagree, or stay silent until the request times out. So **a missing
-//! answer is a loss**: the house pays only for a coin that was drawn and shows the guess. Otherwise
-//! everybody would cancel the flips that they are about to lose.
+//! the request, and workers can disagree, or stay silent until the request times out. So **a
+//! missing answer is a loss**: the house pays only for a coin that was drawn and shows the guess.
+//! Otherwise everybody would cancel the flips that they are about to lose.
 //!
 //! The house pays nothing that OutLayer pays already. What a request does not use, and the whole
 //! deposit of one that is refused, goes from OutLayer to the player, so that the house returns the
@@ -149,8 +149,8 @@ impl CoinFlip {
         self.set_aside.get(&player).copied().unwrap_or(NearToken::ZERO)
     }
 
-    /// Whoever has the house's key has looked at the player's transactions: the player gets `amount`
-    /// of what is set aside, and the rest is the house's.
+    /// Whoever has the house's key has looked at the player's transactions: the player gets
+    /// `amount` of what is set aside, and the rest is the house's.
     #[private]
     pub fn decide(&mut self, player: AccountId, amount: NearToken) {
         let due = self.set_aside.remove(&player).unwrap_or(NearToken::ZERO);

@@ -144,8 +144,9 @@ fn every_yocto_of_a_flip_is_accounted_for() {
     }
 }
 
-/// Only one of the two ways in which a call fails brings the deposit to the house. If the house paid
-/// the player now, it would pay a second time whenever OutLayer returns the deposit to the player.
+/// Only one of the two ways in which a call fails brings the deposit to the house. If the house
+/// paid the player now, it would pay a second time whenever OutLayer returns the deposit to the
+/// player.
 #[test]
 fn after_a_failed_call_the_house_pays_once_and_only_what_somebody_decides() {
     let all = STAKE.saturating_add(DEPOSIT);
