@@ -106,7 +106,6 @@ impl LiveRequest {
             effects.push(Effect::Stage(response));
         }
         effects.push(Effect::Lock { namespace: self.namespace().clone(), response });
-        effects.push(self.resume(ResumePayload::Digest(digest)));
         self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), output_hash };
         Ok(Step::Live(Box::new(self), effects))
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use outlayer_protocol::{
-    AccountId, Compute, Config, EngineVersion, ExecutionContext, ExecutionRecord, ExecutionRequest,
-    ExecutionResponse, Hash32, NearToken, ReadEntry, Status,
+    AccountId, CodeRef, Compute, Config, EngineVersion, ExecutionContext, ExecutionRecord,
+    ExecutionRequest, ExecutionResponse, Hash32, NearToken, ReadEntry, Status,
     commitment::{SALT_BYTES, Salt, commitment},
     machine::LiveRequest,
     pricing::{least_fee, protocol_share, quote, response_fee},
     random_seed,
+    reserve::MOST_ID_BYTES,
 };
 
 /// The height at which the request is made.
@@ -97,10 +98,12 @@ impl Scenario {
         let code = serde_json::json!({ "code": { "hash": Hash32::of(b"code") } });
         let mut request: ExecutionRequest = serde_json::from_value(code).unwrap();
         (request.approvals, request.spares) = (approvals, spares);
+        // The key that the execution reads.
+        request.limits = request.limits.with_storage(1, 0, 0);
         // The shortest window that such a request is taken with, for each round.
         config.yield_timeout_blocks =
             config.agreement_blocks(&request.limits) * (1 + u64::from(conflicts));
-        let quote = quote(&config, &request, BYTE_COST).unwrap();
+        let quote = quote(&config, &request, MOST_ID_BYTES, BYTE_COST).unwrap();
         let context = ExecutionContext {
             request_id: REQUEST_ID,
             contract_id: id("outlayer"),
@@ -113,8 +116,10 @@ impl Scenario {
             // Not a yocto more than is asked for.
             attached_deposit: quote.total,
         };
+        let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+        let (pinned, data_id) = ((code, None), Hash32::of(b""));
         let template =
-            LiveRequest::accept(&config, &request, context, quote, Hash32::of(b""), Vec::new())
+            LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())
                 .unwrap();
         let with_digest = |body: ExecutionResponse| {
             let digest = ExecutionRecord::new(&template, &body).digest();
@@ -123,7 +128,8 @@ impl Scenario {
         let lie = ExecutionResponse {
             request_id: REQUEST_ID,
             status: Status::Completed,
-            output: "lie".into(),
+            // As long as the truth, so that sending it costs the same.
+            output: "a lie".into(),
             used: Compute::Fuel(2_000),
             reads: Vec::new(),
             journal: Vec::new(),
@@ -219,15 +225,16 @@ impl Scenario {
     pub(crate) fn share(&self, content: Content) -> u128 {
         let (prices, request) = (&self.template.terms.prices, &self.template);
         let body = self.body(content, 0);
-        self.net(response_fee(prices, &request.limits, request.input_bytes, body).unwrap())
+        self.net(response_fee(prices, &request.into(), body).unwrap().share)
     }
 
     pub(crate) fn wages(&self) -> Wages {
-        let terms = &self.template.terms;
+        let (prices, asked) = (&self.template.terms.prices, (&self.template).into());
+        let fee = response_fee(prices, &asked, self.body(Content::Truth, 0)).unwrap();
         Wages {
-            submit: self.net(terms.prices.base_fee),
-            close: self.net(terms.close_fee),
-            cancelled: self.net(least_fee(&terms.prices, &self.template.limits).unwrap()),
+            submit: self.net(fee.submit),
+            close: self.net(fee.close),
+            cancelled: self.net(least_fee(prices, &asked).unwrap()),
         }
     }
 

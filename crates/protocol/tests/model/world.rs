@@ -287,6 +287,7 @@ impl World {
                 | Effect::ApplyJournal { .. }
                 | Effect::KeepPart { .. }
                 | Effect::DropParts { .. } => {}
+                Effect::KeepResult { .. } => panic!("the request keeps no result"),
             }
         }
     }
