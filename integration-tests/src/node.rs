@@ -1,13 +1,17 @@
 //! The NEAR node that the tests talk to through near-workspaces.
 
-use std::{path::PathBuf, sync::Once};
+use std::{
+    path::PathBuf,
+    sync::{Once, OnceLock},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{
     Worker,
     network::{Sandbox, ValidatorKey},
 };
-use outlayer_localnet::Handle;
+use outlayer_localnet::{Config, Handle, node::BlockProduction};
 
 /// The environment variable that names the node's binary, for near-workspaces and for the tests.
 const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
@@ -36,11 +40,34 @@ pub fn testbed_binary() -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it does not start or answer.
-pub async fn start_within(config: outlayer_localnet::Config) -> Result<(Handle, Worker<Sandbox>)> {
+pub async fn start_within(config: Config) -> Result<(Handle, Worker<Sandbox>)> {
     let handle = outlayer_localnet::spawn(config)?;
     let key = ValidatorKey::HomeDir(handle.home().to_path_buf());
     let node = near_workspaces::sandbox().rpc_addr(&handle.rpc_url()).validator_key(key);
     Ok((handle, node.await.context("near-workspaces could not reach the node")?))
+}
+
+/// Whether the environment names a node. Must be asked before this process names one itself.
+fn is_named() -> bool {
+    static NAMED: OnceLock<bool> = OnceLock::new();
+    *NAMED.get_or_init(|| std::env::var_os(NODE).is_some())
+}
+
+/// Starts a fresh node for a test that counts blocks while workers serve. By default it makes a
+/// block each time that `block_time` has passed, and not as fast as it can. A node that the
+/// environment names has a block time of its own, and there is no handle then.
+///
+/// # Errors
+/// When it does not start or answer.
+pub async fn start_with_block_time(
+    block_time: Duration,
+) -> Result<(Option<Handle>, Worker<Sandbox>)> {
+    if is_named() {
+        return Ok((None, start().await?));
+    }
+    let production = BlockProduction::Timer(block_time);
+    let (handle, node) = start_within(Config { production, ..Config::default() }).await?;
+    Ok((Some(handle), node))
 }
 
 /// Starts a fresh node.
@@ -49,7 +76,7 @@ pub async fn start_within(config: outlayer_localnet::Config) -> Result<(Handle, 
 /// When it does not start or answer.
 pub async fn start() -> Result<Worker<Sandbox>> {
     static CHOOSE: Once = Once::new();
-    if std::env::var_os(NODE).is_none() {
+    if !is_named() {
         let binary = testbed_binary()?;
         CHOOSE.call_once(|| {
             // SAFETY: the variable is set once, before this process starts its first node or opens

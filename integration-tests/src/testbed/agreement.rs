@@ -1,7 +1,11 @@
 //! Calls of workers that must agree, made by a test itself.
 
+use std::{task::Poll, time::Duration};
+
 use anyhow::{Context, Result};
-use near_workspaces::{Account, AccountId, result::ExecutionFinalResult};
+use near_workspaces::{
+    Account, AccountId, operations::CallTransaction, result::ExecutionFinalResult,
+};
 use outlayer_protocol::{
     Agreement, Bytes, ExecutionResponse, Hash32, RequestId,
     commitment::{Salt, commitment},
@@ -70,7 +74,7 @@ impl Testbed {
     ) -> Result<ExecutionFinalResult> {
         let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
         let call = worker.call(self.contract.id(), methods::COMMIT_EXECUTION);
-        Ok(call.args_json(args).gas(DAPP_GAS).transact().await?)
+        executed(call.args_json(args)).await
     }
 
     /// Commits to `digest` in the first round, with [`SALT`].
@@ -101,7 +105,7 @@ impl Testbed {
         let salt = Bytes::from(SALT.as_slice());
         let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
         let call = worker.call(self.contract.id(), methods::REVEAL_EXECUTION);
-        Ok(call.args_json(args).gas(DAPP_GAS).transact().await?)
+        executed(call.args_json(args)).await
     }
 
     /// Submits `response` together with the reveal of its digest.
@@ -116,7 +120,7 @@ impl Testbed {
         let digest = self.digest(response).await?;
         let answer = Answer { response: response.clone(), digest, salt: Some(SALT) };
         let call = worker.call(self.contract.id(), methods::RESOLVE_EXECUTION).args_borsh(answer);
-        Ok(call.gas(DAPP_GAS).transact().await?)
+        executed(call).await
     }
 
     /// Closes a request on which no agreement is possible, or open shares.
@@ -126,6 +130,18 @@ impl Testbed {
     pub async fn close(&self, by: &Account, request_id: RequestId) -> Result<ExecutionFinalResult> {
         let args = json!({ "request_id": request_id });
         let call = by.call(self.contract.id(), methods::CLOSE).args_json(args);
-        Ok(call.gas(DAPP_GAS).transact().await?)
+        executed(call).await
+    }
+}
+
+/// Sends a call, and waits until it is executed but not until it is final. Reveals are taken for a
+/// few blocks only.
+async fn executed(call: CallTransaction) -> Result<ExecutionFinalResult> {
+    let sent = call.gas(DAPP_GAS).transact_async().await?;
+    loop {
+        if let Poll::Ready(result) = sent.status().await? {
+            return Ok(result);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

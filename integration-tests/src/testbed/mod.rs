@@ -6,6 +6,8 @@ mod chain;
 mod results;
 mod serving;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use near_workspaces::{
     Account, AccountId, Contract, Worker,
@@ -14,6 +16,7 @@ use near_workspaces::{
     types::{Gas, NearToken},
 };
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_localnet::Handle;
 use outlayer_protocol::{Config, ExecutionRequest, Hash32, methods, views::CostView};
 use serde_json::json;
 
@@ -38,6 +41,8 @@ pub struct Testbed {
     pub dapp: Contract,
     /// The registered worker's account.
     pub worker: Account,
+    /// A node in this process, which ends with the testbed.
+    _localnet: Option<Handle>,
 }
 
 impl Testbed {
@@ -47,6 +52,15 @@ impl Testbed {
     /// When any of these fails.
     pub async fn start() -> Result<Self> {
         Self::on(node::start().await?).await
+    }
+
+    /// The same, for a test that counts blocks while workers serve.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn start_with_block_time(block_time: Duration) -> Result<Self> {
+        let (localnet, node) = node::start_with_block_time(block_time).await?;
+        Ok(Self { _localnet: localnet, ..Self::on(node).await? })
     }
 
     /// Deploys the contract and the fixture dApp on `node`, and registers a worker.
@@ -69,7 +83,7 @@ impl Testbed {
             .into_result()?;
 
         let worker = node.dev_create_account().await?;
-        let testbed = Self { node, contract, dapp, worker };
+        let testbed = Self { node, contract, dapp, worker, _localnet: None };
         testbed.register_worker(testbed.worker.id()).await?;
         Ok(testbed)
     }

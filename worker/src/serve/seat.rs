@@ -93,22 +93,20 @@ impl Seat<'_> {
     }
 
     /// Who committed first waits for the reveals that its own completes, and sends the body with
-    /// it. That is one call less, and no two workers send a body at once.
+    /// it. That is one call less, and no two workers send a body at once. In the second half of the
+    /// time for reveals it reveals in any case, as a body may be refused.
     fn reveal(&self, agreement: &Agreement, mine: &Mine, height: u64) -> Next {
         let is_first = agreement.voters(|_| true).next() == Some(self.me);
-        if !is_first || !mine.with_body {
+        let half = agreement.reveal_from().saturating_add(REVEAL_BLOCKS / 2);
+        if !is_first || !mine.with_body || height >= half {
             return Next::Reveal;
         }
         let others = agreement.supporters(mine.digest).len();
         if others.saturating_add(1) >= usize::from(agreement.approvals) {
             return Next::Submit { reveals: true };
         }
-        let wait = self.step_in_blocks.min(REVEAL_BLOCKS / 2);
-        if height < agreement.reveal_from().saturating_add(wait) {
-            Next::Wait
-        } else {
-            Next::Reveal
-        }
+        let patience = self.turn(agreement.reveal_from(), 1);
+        if height < patience { Next::Wait } else { Next::Reveal }
     }
 
     fn submit(&self, agreement: &Agreement, mine: &Mine, height: u64) -> Next {
@@ -251,6 +249,7 @@ mod tests {
         for agreement in [none, other] {
             assert_eq!(next(&agreement, "a", Some(&mine), height + STEP), Next::Reveal);
         }
+        assert_eq!(next(&one, "a", Some(&mine), height + REVEAL_BLOCKS / 2), Next::Reveal);
         // Its body is too large for that, or such a call was refused.
         let apart = Mine { with_body: false, ..mine };
         assert_eq!(next(&one, "a", Some(&apart), height), Next::Reveal);
