@@ -33,7 +33,7 @@ impl Contract {
         };
         effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
         if let Some(next) = next {
-            self.for_tenant(|_| requests::save(&next));
+            self.for_tenant(|contract| contract.save_request(&next));
         }
         Ok(settlement)
     }

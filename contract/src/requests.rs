@@ -10,6 +10,7 @@ use outlayer_protocol::{
 
 use crate::{
     Contract, ContractError,
+    migration::requests::Former,
     slots::Slots,
     store::{self, Prefix},
 };
@@ -24,12 +25,8 @@ fn live() -> Slots {
 
 /// The request with this id, if it is live.
 pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
-    store::read(&key(Prefix::Request, request_id))
-}
-
-/// Writes the new state of a request.
-pub(crate) fn save(request: &LiveRequest) {
-    store::write(&key(Prefix::Request, request.id()), request);
+    let former = || store::read::<Former>(&key(Prefix::FormerRequest, request_id)).map(Into::into);
+    store::read(&key(Prefix::Request, request_id)).or_else(former)
 }
 
 /// The input of a live request.
@@ -108,6 +105,19 @@ pub(crate) fn drop_shares(request_id: RequestId) {
 }
 
 impl Contract {
+    /// Writes the new state of a request.
+    pub(crate) fn save_request(&self, request: &LiveRequest) {
+        self.delete_former(request.id());
+        store::write(&key(Prefix::Request, request.id()), request);
+    }
+
+    /// Deletes the record of a request that is from before the last migration.
+    fn delete_former(&self, request_id: RequestId) {
+        if request_id < self.former_requests {
+            store::remove(&key(Prefix::FormerRequest, request_id));
+        }
+    }
+
     /// The live request, or an error that says whether it is over or to come.
     pub(crate) fn load_request(&self, request_id: RequestId) -> Result<LiveRequest, ContractError> {
         let next = self.next_request_id;
@@ -122,7 +132,7 @@ impl Contract {
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
         self.for_tenant(|contract| {
-            save(request);
+            contract.save_request(request);
             // An empty entry would cost as much gas as any other.
             if !input.is_empty() {
                 env::storage_write(&key(Prefix::Input, request_id), input);
@@ -136,6 +146,7 @@ impl Contract {
     /// are.
     pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
         drop_parts(request_id, parts);
+        self.delete_former(request_id);
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {
             store::remove(&key(prefix, request_id));
         }

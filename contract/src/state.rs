@@ -38,6 +38,9 @@ pub struct Contract {
     pub(crate) config: Config,
     /// The id of the next request.
     pub(crate) next_request_id: RequestId,
+    /// The id of the first request since the last migration. Those before may have records in the
+    /// former layout.
+    pub(crate) former_requests: RequestId,
     /// How many requests are live.
     pub(crate) live_requests: u32,
     /// How many workers are registered.

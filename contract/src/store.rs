@@ -11,7 +11,9 @@ use near_sdk::{AccountId, env};
 #[repr(u8)]
 pub(crate) enum Prefix {
     /// Request id -> live request.
-    Request = b'r',
+    Request = b'R',
+    /// Request id -> live request as layout 2 has it.
+    FormerRequest = b'r',
     /// Request id -> the request's input, unless it is empty.
     Input = b'i',
     /// Request id -> staged response.

@@ -34,6 +34,7 @@ impl Contract {
             paused: false,
             config,
             next_request_id: 0,
+            former_requests: 0,
             live_requests: 0,
             registered_workers: 0,
             tenant_bytes: 0,

@@ -14,8 +14,8 @@ use outlayer_protocol::{
 
 use super::world::{OWN, World};
 use crate::{
-    Contract, Lock, code::Code, locks::lock_key, names::Names, namespace::Namespace, store::Prefix,
-    workers::Worker,
+    Contract, Lock, code::Code, locks::lock_key, migration::requests::Former, names::Names,
+    namespace::Namespace, store::Prefix, workers::Worker,
 };
 
 impl World {
@@ -43,8 +43,11 @@ impl World {
 
     /// The live requests by their ids.
     pub(crate) fn live_requests(&self) -> BTreeMap<RequestId, LiveRequest> {
-        self.decoded::<LiveRequest>(Prefix::Request)
-            .map(|(_, request)| (request.id(), request))
+        let former = self.decoded::<Former>(Prefix::FormerRequest);
+        former
+            .map(|(_, request)| LiveRequest::from(request))
+            .chain(self.decoded::<LiveRequest>(Prefix::Request).map(|(_, request)| request))
+            .map(|request| (request.id(), request))
             .collect()
     }
 
@@ -269,9 +272,10 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 23] = [
+        const TENANTS: [Prefix; 24] = [
             Prefix::Shares,
             Prefix::Request,
+            Prefix::FormerRequest,
             Prefix::Input,
             Prefix::Staged,
             Prefix::ResponsePart,
@@ -313,6 +317,12 @@ impl World {
         }
         for (request_id, live) in self.live_requests() {
             let used = self.bytes_of_request(request_id);
+            if request_id < self.contract().former_requests {
+                // It has paid for what it could take by the former rules.
+                let paid = live.terms.storage_reserve.as_yoctonear();
+                assert!(env::storage_byte_cost().as_yoctonear() * u128::from(used) <= paid);
+                continue;
+            }
             let ids = [
                 &live.context.contract_id,
                 &live.context.signer_id,
@@ -342,8 +352,10 @@ impl World {
     /// Bytes of state that a request takes.
     pub(crate) fn bytes_of_request(&self, request_id: RequestId) -> u64 {
         let name = request_id.to_be_bytes();
-        let named = [Prefix::Request, Prefix::Input, Prefix::Staged, Prefix::LivePosition]
+        let records = [Prefix::Request, Prefix::FormerRequest];
+        let named = records
             .into_iter()
+            .chain([Prefix::Input, Prefix::Staged, Prefix::LivePosition])
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);

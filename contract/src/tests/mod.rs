@@ -4,6 +4,7 @@
 mod agreement;
 mod audit;
 mod code;
+mod former_requests;
 mod governance;
 mod interleavings;
 mod layout;

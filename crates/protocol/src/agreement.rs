@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many blocks reveals are taken.
-pub const REVEAL_BLOCKS: u64 = 20;
+pub const REVEAL_BLOCKS: u64 = 30;
 /// Blocks besides the time of the execution that a turn has, for finding the request and for the
 /// commitment to land.
 pub const LANDING_BLOCKS: u64 = 10;

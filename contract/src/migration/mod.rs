@@ -1,10 +1,13 @@
 //! Former layouts of the state, and how each becomes the one that the code reads.
 //!
-//! The number of the layout is raised when anything that is stored changes its form. What a live
-//! request has stored (its record, a staged response, locks) is not migrated: it would have to be
-//! found and rewritten within the gas of one call. Where that form has changed, the migration is
-//! refused while any request lives. All requests have ended some time after the owner has paused
-//! the contract.
+//! The number of the layout is raised when anything that is stored changes its form. Entries that
+//! there may be many of are not rewritten, because that would have to fit into the gas of one call:
+//! the code reads their former form where it finds it ([`requests`], `store::or_default`).
+//!
+//! Layout 1 is too old for that. Its migration is refused while any request lives. All requests have
+//! ended some time after the owner has paused the contract.
+
+pub(crate) mod requests;
 
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env};
@@ -17,27 +20,46 @@ use crate::{Contract, ContractError, Funds, LAYOUT, state::Upgrade};
 
 /// The prices in layouts 1 and 2.
 #[derive(BorshDeserialize)]
-struct Prices2 {
-    #[expect(dead_code, reason = "the price of gas has taken its place")]
-    base_fee: NearToken,
-    per_fuel: NearToken,
-    per_gas: NearToken,
-    per_byte: NearToken,
+#[cfg_attr(test, derive(borsh::BorshSerialize))]
+pub(crate) struct Prices2 {
+    pub(crate) base_fee: NearToken,
+    pub(crate) per_fuel: NearToken,
+    pub(crate) per_gas: NearToken,
+    pub(crate) per_byte: NearToken,
 }
 
-/// The largest limits in layouts 1 and 2.
+/// The limits in layouts 1 and 2.
 #[derive(BorshDeserialize)]
-struct Limits2 {
-    compute: Compute,
-    memory_bytes: u64,
-    table_elements: u32,
-    instances: u32,
-    output_bytes: u32,
-    log_bytes: u32,
-    journal_bytes: u32,
-    storage_reads: u32,
-    storage_writes: u32,
-    host_calls: u64,
+#[cfg_attr(test, derive(borsh::BorshSerialize))]
+pub(crate) struct Limits2 {
+    pub(crate) compute: Compute,
+    pub(crate) memory_bytes: u64,
+    pub(crate) table_elements: u32,
+    pub(crate) instances: u32,
+    pub(crate) output_bytes: u32,
+    pub(crate) log_bytes: u32,
+    pub(crate) journal_bytes: u32,
+    pub(crate) storage_reads: u32,
+    pub(crate) storage_writes: u32,
+    pub(crate) host_calls: u64,
+}
+
+impl Limits2 {
+    fn with_module_bytes(self, max_module_bytes: u32) -> ResourceLimits {
+        ResourceLimits {
+            compute: self.compute,
+            memory_bytes: self.memory_bytes,
+            table_elements: self.table_elements,
+            instances: self.instances,
+            output_bytes: self.output_bytes,
+            log_bytes: self.log_bytes,
+            journal_bytes: self.journal_bytes,
+            storage_reads: self.storage_reads,
+            storage_writes: self.storage_writes,
+            host_calls: self.host_calls,
+            max_module_bytes,
+        }
+    }
 }
 
 /// The configuration in layouts 1 and 2.
@@ -99,7 +121,7 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         let found = state.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
         return Err(ContractError::Layout { found });
     };
-    if old.live_requests > 0 {
+    if old.layout < 2 && old.live_requests > 0 {
         return Err(ContractError::LiveRequests { found: old.live_requests });
     }
     Ok(Contract {
@@ -109,7 +131,8 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         paused: old.paused,
         config: old.config.into(),
         next_request_id: old.next_request_id,
-        live_requests: 0,
+        live_requests: old.live_requests,
+        former_requests: old.next_request_id,
         registered_workers: old.registered_workers,
         tenant_bytes: old.tenant_bytes,
         funds: Funds::of_former_layout(old.funds),
@@ -132,19 +155,7 @@ impl From<Config2> for Config {
             max_fuel: old.max_fuel,
             max_gas: old.max_gas,
             bounds: RequestBounds {
-                limits: ResourceLimits {
-                    compute: old.limits.compute,
-                    memory_bytes: old.limits.memory_bytes,
-                    table_elements: old.limits.table_elements,
-                    instances: old.limits.instances,
-                    output_bytes: old.limits.output_bytes,
-                    log_bytes: old.limits.log_bytes,
-                    journal_bytes: old.limits.journal_bytes,
-                    storage_reads: old.limits.storage_reads,
-                    storage_writes: old.limits.storage_writes,
-                    host_calls: old.limits.host_calls,
-                    ..new.bounds.limits
-                },
+                limits: old.limits.with_module_bytes(new.bounds.limits.max_module_bytes),
                 input_bytes: old.input_bytes,
                 args_env_bytes: old.args_env_bytes,
                 url_bytes: old.url_bytes,
