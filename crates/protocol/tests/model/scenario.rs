@@ -97,6 +97,8 @@ impl Scenario {
         let code = serde_json::json!({ "code": { "hash": Hash32::of(b"code") } });
         let mut request: ExecutionRequest = serde_json::from_value(code).unwrap();
         (request.approvals, request.spares) = (approvals, spares);
+        // The truth takes all that the request allows, so it costs all that is attached.
+        (request.limits.output_bytes, request.limits.journal_bytes) = (5, 0);
         // The shortest window that such a request is taken with, for each round.
         config.yield_timeout_blocks =
             config.agreement_blocks(&request.limits) * (1 + u64::from(conflicts));
@@ -123,7 +125,7 @@ impl Scenario {
         let lie = ExecutionResponse {
             request_id: REQUEST_ID,
             status: Status::Completed,
-            output: "lie".into(),
+            output: "false".into(),
             used: Compute::Fuel(2_000),
             reads: Vec::new(),
             journal: Vec::new(),
@@ -131,7 +133,7 @@ impl Scenario {
         };
         let truth = |round| ExecutionResponse {
             output: "truth".into(),
-            used: Compute::Fuel(1_000),
+            used: request.limits.compute,
             reads: vec![ReadEntry { key: "k".into(), value_hash: Some(Hash32::of(&[round])) }],
             ..lie.clone()
         };
