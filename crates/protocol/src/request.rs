@@ -87,7 +87,7 @@ pub enum CodeSource {
 impl<'de> Deserialize<'de> for CodeSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(rename = "CodeSource", deny_unknown_fields)]
+        #[serde(rename = "CodeSource", expecting = "struct CodeSource", deny_unknown_fields)]
         struct Fields {
             hash: Option<Hash32>,
             url: Option<String>,

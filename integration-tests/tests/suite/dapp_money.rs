@@ -15,6 +15,10 @@ use crate::{
     dapps::{cost, deploy},
 };
 
+/// By how much a deposit is too small. What OutLayer estimates is enough for the longest account
+/// ids, and so up to 0.00256 NEAR more than a request needs.
+const SHORT: NearToken = NearToken::from_millinear(3);
+
 /// How the requests of a call end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -214,8 +218,7 @@ async fn a_counter_keeps_no_money_however_a_request_ends() -> Result<()> {
     check(&testbed, &user, &increment, End::Served, r#""number":1"#).await?;
     check(&testbed, &user, &increment, End::TimedOut, "timed_out").await?;
     check(&testbed, &user, &increment, End::Cancelled, "cancelled").await?;
-    let one = NearToken::from_yoctonear(1);
-    let short = Use { deposit: deposit.saturating_sub(one), ..increment };
+    let short = Use { deposit: deposit.saturating_sub(SHORT), ..increment };
     check(&testbed, &user, &short, End::Refused, "refused").await
 }
 
@@ -238,7 +241,7 @@ async fn a_coin_flip_moves_the_stake_and_nothing_else() -> Result<()> {
         let house = deploy(&testbed, "example_coin_flip", init).await?;
         let needed = cost(&testbed, &house, json!({ "player": player.id() })).await?;
         for end in ends {
-            let short = NearToken::from_yoctonear(u128::from(*end == End::Refused));
+            let short = if *end == End::Refused { SHORT } else { NearToken::default() };
             let flip = Use {
                 dapp: &house,
                 method: "flip",

@@ -64,7 +64,7 @@ async fn what_a_callback_left_that_ran_out_of_gas_anyone_sweeps() -> Result<()> 
     // record larger, until reading it takes more gas than that.
     let mut live = testbed.live(request_id).await?.context("live")?.request;
     live.args = vec![String::new(); 20_000];
-    let key = [&b"r"[..], &request_id.to_be_bytes()].concat();
+    let key = [&b"R"[..], &request_id.to_be_bytes()].concat();
     testbed.node.patch_state(testbed.contract.id(), &key, &borsh::to_vec(&live)?).await?;
     let patched = testbed.live(request_id).await?.context("patched")?.request;
     assert_eq!(patched, live, "the record's key or encoding has changed");

@@ -9,7 +9,7 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     CodeRef, CodeSource, ExecutionRequest, Hash32, NearToken, Outcome, events::Event, methods,
-    views::NamedCodeView,
+    response::Answer, views::NamedCodeView,
 };
 use serde_json::json;
 
@@ -92,7 +92,11 @@ async fn several_answers_come_in_one_call_and_each_has_its_own_result() -> Resul
     let (one, two) = (testbed.execute(0).await?, testbed.execute(1).await?);
     let mut unknown = one.clone();
     unknown.request_id = 99;
-    let answers = vec![one.clone(), unknown, two, one];
+    let mut answers = Vec::new();
+    for response in [one.clone(), unknown, two, one] {
+        let digest = testbed.digest(&response).await?;
+        answers.push(Answer { response, digest, salt: None });
+    }
     let call = testbed.worker.call(testbed.contract.id(), methods::RESOLVE_MANY);
     let result = call.args_borsh(answers).max_gas().transact().await?.into_result()?;
     let codes: Vec<Option<String>> = result.json()?;

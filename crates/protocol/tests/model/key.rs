@@ -1,6 +1,8 @@
 //! What tells two states apart. States with the same key have the same future, but for which of two
 //! like seats does what, so only one of them is visited.
 
+use std::fmt;
+
 use outlayer_protocol::{
     agreement::{BODY_BLOCKS, Stage},
     machine::{LiveRequest, Phase},
@@ -8,12 +10,12 @@ use outlayer_protocol::{
 
 use crate::{
     scenario::{Content, Seat},
-    world::{Decoded, End, Flaw, Money, Worker, World},
+    world::{Decoded, End, Flaw, Intent, Money, Worker, World},
 };
 
 /// The key of a state. It leaves out the order of the commitments, which decides only in which
 /// order workers are paid, and which of the seats of one kind is in which state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     phase: u8,
     round: u32,
@@ -46,6 +48,12 @@ struct Clock {
     body_outlasts: bool,
     expired: bool,
     sweepable: bool,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.clock)
+    }
 }
 
 impl Key {
@@ -106,8 +114,13 @@ impl Clock {
         if request.phase == Phase::Pending {
             clock.body_due = height < until + BODY_BLOCKS;
             clock.body_outlasts = until + BODY_BLOCKS > deadline + 1;
-            // The last commitment and a void set boundaries by the height at which they happen.
-            let may_set = stage == Stage::Committing || world.conflicts > 0;
+            // The last commitment and a void set boundaries by the height at which they happen. A
+            // round is only void when enough have revealed the truth, which reads a key.
+            let truth = Some(Content::Truth);
+            let is_true = |worker: &&Worker| worker.intent.and_then(Intent::content) == truth;
+            let truths = world.workers.iter().filter(is_true).count();
+            let may_be_void = world.conflicts > 0 && truths >= agreement.approvals.into();
+            let may_set = stage == Stage::Committing || may_be_void;
             clock.heights = may_set.then_some((height, agreement.since, until));
         }
         clock

@@ -2,6 +2,7 @@
 
 use outlayer_protocol::{
     Hash32,
+    agreement::Stage,
     machine::{Body, Delivery, Input, LiveRequest, OpenShares, Phase, Refusal, SharesStep, Step},
     storage::StorageCheck,
 };
@@ -126,6 +127,19 @@ fn take_of_shares(
 fn note_taken(world: &World, next: &mut World, step: Move) {
     // A void has wiped all notes of the round.
     let same_round = world.round == next.round;
+    let stage = match world.decode() {
+        Decoded::Live(request) => request.agreement.map(|one| one.stage(world.height)),
+        Decoded::Shares(shares) => Some(shares.agreement.stage(world.height)),
+        Decoded::Nothing => None,
+    };
+    let reveals = |n: usize| next.workers[n].revealed && !world.workers[n].revealed;
+    let allowed = match step {
+        Move::Commit(..) => stage == Some(Stage::Committing),
+        _ => stage == Some(Stage::Revealing) || !(0..next.workers.len()).any(reveals),
+    };
+    if !allowed {
+        next.blame(Flaw::OutOfPhase);
+    }
     match step {
         Move::Commit(worker, intent) => next.workers[worker].intent = Some(intent),
         Move::Reveal(worker, ..) => next.workers[worker].landed = true,

@@ -2,6 +2,7 @@
 //! what the model notes of the workers to judge that by.
 
 use std::{
+    fmt,
     hash::{Hash, Hasher},
     sync::Arc,
 };
@@ -20,11 +21,22 @@ use crate::{
 
 /// What the contract stores, encoded. Every step decodes it and encodes what it leaves, so that the
 /// contract's code may be exchanged between any two.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Stored {
     Live(Arc<[u8]>),
     Shares(Arc<[u8]>),
     Nothing,
+}
+
+/// A counterexample is read by people, and its moves say how it came about.
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live(_) => "Live",
+            Self::Shares(_) => "Shares",
+            Self::Nothing => "Nothing",
+        })
+    }
 }
 
 /// What is stored, decoded.
@@ -112,6 +124,8 @@ pub(crate) enum Flaw {
     SettledTwice,
     /// A receipt of an honest worker was refused in its phase.
     HonestRefused,
+    /// A commitment or a reveal was taken when its time was not, or over.
+    OutOfPhase,
 }
 
 #[derive(Clone, Debug)]
