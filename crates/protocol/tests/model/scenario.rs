@@ -98,13 +98,10 @@ impl Scenario {
         let code = serde_json::json!({ "code": { "hash": Hash32::of(b"code") } });
         let mut request: ExecutionRequest = serde_json::from_value(code).unwrap();
         (request.approvals, request.spares) = (approvals, spares);
-<<<<<<< HEAD
         // The key that the execution reads.
         request.limits = request.limits.with_storage(1, 0, 0);
-=======
         // The truth takes all that the request allows, so it costs all that is attached.
         (request.limits.output_bytes, request.limits.journal_bytes) = (5, 0);
->>>>>>> model
         // The shortest window that such a request is taken with, for each round.
         config.yield_timeout_blocks =
             config.agreement_blocks(&request.limits) * (1 + u64::from(conflicts));
@@ -133,12 +130,8 @@ impl Scenario {
         let lie = ExecutionResponse {
             request_id: REQUEST_ID,
             status: Status::Completed,
-<<<<<<< HEAD
             // As long as the truth, so that sending it costs the same.
             output: "a lie".into(),
-=======
-            output: "false".into(),
->>>>>>> model
             used: Compute::Fuel(2_000),
             reads: Vec::new(),
             journal: Vec::new(),
