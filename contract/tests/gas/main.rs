@@ -78,6 +78,7 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut agreed = request(0);
     (agreed.approvals, agreed.spares) = (4, 3);
     add("7 workers agree", settle(&mut vm, &agreed, &answer(0)));
+    add("4 workers agree, 3 reveal late", settle_early(&mut vm, &agreed, &answer(0)));
     add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
 
     let kept = ExecutionRequest { keep_result_blocks: 1, ..request_for(&answer(1_024)) };
@@ -132,7 +133,9 @@ fn row(measured: &Measured) -> [u64; 4] {
 /// Checks that workers are paid for at least the gas that they burned, at twice NEAR's lowest price
 /// and after the protocol's share, and that a small request does not pay for much more.
 fn check_pay(name: &str, measured: &Measured) {
-    let Measured { submit, submit_model, commit, commit_model, won, .. } = *measured;
+    let Measured { submit, submit_model, commit, commit_model, close, close_model, won, .. } =
+        *measured;
+    assert!(close <= close_model, "{name}: {close} to close, the model says {close_model}");
     assert!(submit <= submit_model, "{name}: {submit} to submit, the model says {submit_model}");
     assert!(commit <= commit_model, "{name}: {commit} to commit, the model says {commit_model}");
     assert!(won >= 0, "{name}: a worker loses {won} yoctoNEAR");

@@ -1,7 +1,7 @@
 //! What an answer costs when several come in one call.
 
 use near_vm_runner::logic::ReturnData;
-use outlayer_protocol::{ExecutionResponse, methods};
+use outlayer_protocol::{ExecutionRecord, ExecutionResponse, methods, response::Answer};
 use serde_json::json;
 
 use crate::{
@@ -18,14 +18,18 @@ fn burned(vm: &mut Vm, first: u64, count: u64) -> u64 {
         let args = json!({ "request": request(0) });
         vm.call(Call { deposit: NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
     }
-    let bodies: Vec<_> = (first..first + count)
-        .map(|request_id| ExecutionResponse { request_id, ..answer(0) })
+    let answers: Vec<_> = (first..first + count)
+        .map(|request_id| {
+            let response = ExecutionResponse { request_id, ..answer(0) };
+            let digest = ExecutionRecord::new(&live(vm, request_id), &response).digest();
+            Answer { response, digest, salt: None }
+        })
         .collect();
-    let input = borsh::to_vec(&bodies).unwrap();
+    let input = borsh::to_vec(&answers).unwrap();
     let by = worker(0);
     let outcome = vm.call(Call { input, ..call(&by, methods::RESOLVE_MANY, json!({})) });
     let ReturnData::Value(codes) = &outcome.return_data else { panic!("no codes") };
-    let expected = serde_json::to_vec(&vec![None::<String>; bodies.len()]).unwrap();
+    let expected = serde_json::to_vec(&vec![None::<String>; answers.len()]).unwrap();
     assert_eq!(*codes, expected, "every answer is taken");
     outcome.burnt_gas.as_gas()
 }

@@ -5,6 +5,7 @@ use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
     JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    agreement::REVEAL_BLOCKS,
     commitment::{Salt, commitment},
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
@@ -48,10 +49,15 @@ pub(crate) struct Measured {
     pub(crate) submit: u64,
     /// What the model says of that at most.
     pub(crate) submit_model: u64,
-    /// What the dearest commitment burned, what NEAR charges for it included.
+    /// What the dearest commitment or reveal burned, what NEAR charges for it included.
     pub(crate) commit: u64,
     /// What the model says of that at most.
     pub(crate) commit_model: u64,
+    /// What the call burned that closed the shares, what NEAR charges for it included; 0 where there
+    /// was none.
+    pub(crate) close: u64,
+    /// What [`answer_gas`] says of it.
+    pub(crate) close_model: u64,
     /// The least that an honest worker has won, in yoctoNEAR: what it was paid, less its gas at
     /// twice NEAR's lowest price.
     pub(crate) won: i128,
@@ -189,7 +195,7 @@ pub(crate) fn settle(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.seats())
+    run(vm, request, body, request.seats(), false)
 }
 
 /// As [`settle`], but only as many workers as are needed commit to the truth. The others lie.
@@ -198,7 +204,17 @@ pub(crate) fn settle_disputed(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.approvals)
+    run(vm, request, body, request.approvals, false)
+}
+
+/// As [`settle`], but only as many workers as are needed reveal before the settlement. The others
+/// do it afterwards, all but one, and then the shares are closed.
+pub(crate) fn settle_early(
+    vm: &mut Vm,
+    request: &ExecutionRequest,
+    body: &ExecutionResponse,
+) -> Measured {
+    run(vm, request, body, request.seats(), true)
 }
 
 /// The salt of all commitments.
@@ -215,7 +231,7 @@ fn signed(vm: &mut Vm, worker: &str, method: &str, input: Vec<u8>) -> (VMOutcome
     (outcome, gas)
 }
 
-fn live(vm: &mut Vm, request_id: RequestId) -> LiveRequest {
+pub(crate) fn live(vm: &mut Vm, request_id: RequestId) -> LiveRequest {
     let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
     serde_json::from_value::<RequestState>(live).unwrap().live().unwrap().request
 }
@@ -254,7 +270,13 @@ fn earnings(vm: &mut Vm, worker: &str) -> u128 {
     found["earnings"].as_str().unwrap().parse().unwrap()
 }
 
-fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u8) -> Measured {
+fn run(
+    vm: &mut Vm,
+    request: &ExecutionRequest,
+    body: &ExecutionResponse,
+    honest: u8,
+    early: bool,
+) -> Measured {
     let args = json!({ "request": request });
     let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
@@ -274,7 +296,7 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let before: Vec<_> = honest.iter().map(|id| earnings(vm, id)).collect();
     let mut burned = vec![0; honest.len()];
 
-    let mut commit = 0;
+    let (mut commit, mut close, mut late) = (0, 0, Vec::new());
     if request.approvals > 1 {
         let digest = ExecutionRecord::new(&live(vm, request_id), &body).digest();
         let digest_of = |n| if n < honest.len() { digest } else { Hash32::of(b"a lie") };
@@ -289,7 +311,11 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
             let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
             (n, methods::REVEAL_EXECUTION, args)
         });
-        for (n, method, args) in commits.chain(reveals) {
+        let mut all: Vec<_> = commits.chain(reveals).collect();
+        if early {
+            late = all.split_off(usize::from(request.seats() + request.approvals));
+        }
+        for (n, method, args) in all {
             let (_, gas) = signed(vm, &drawn[n], method, args.to_string().into_bytes());
             commit = commit.max(gas);
             if let Some(own) = burned.get_mut(n) {
@@ -316,6 +342,21 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
     assert_eq!(settlement.outcome, Outcome::of_response(&body));
+    if late.pop().is_some() {
+        for (n, method, args) in late {
+            let (_, gas) = signed(vm, &drawn[n], method, args.to_string().into_bytes());
+            (commit, burned[n]) = (commit.max(gas), burned[n] + gas);
+        }
+        // The last worker has committed, and earns nothing for it.
+        burned.pop();
+        vm.height += REVEAL_BLOCKS;
+        let closer = worker(20);
+        let before = earnings(vm, &closer);
+        let input = json!({ "request_id": request_id }).to_string().into_bytes();
+        close = signed(vm, &closer, methods::CLOSE, input).1;
+        let price = u128::from(close) * LEAST_GAS_PRICE.as_yoctonear();
+        assert!(earnings(vm, &closer) - before >= price, "closing costs {close}");
+    }
     let won = honest.iter().zip(before).zip(burned).map(|((id, before), gas)| {
         let price = u128::from(gas) * LEAST_GAS_PRICE.as_yoctonear();
         i128::try_from(earnings(vm, id) - before).unwrap() - i128::try_from(price).unwrap()
@@ -344,6 +385,8 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         submit_model,
         commit,
         commit_model: answer_gas::agree(&asked) / 2,
+        close,
+        close_model: answer_gas::close(&asked),
         won,
     }
 }
