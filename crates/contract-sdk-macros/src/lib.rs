@@ -4,21 +4,19 @@
 
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
-/// Derives `outlayer_json::FromObject` for a struct with named fields, where near-sdk asks for
-/// serde's `Deserialize`: for the arguments of a method.
+/// Derives `FromArguments` of `outlayer-contract-sdk` for a struct with named fields, where near-sdk
+/// asks for serde's `Deserialize`: for the arguments of a method.
 ///
 /// # Panics
 /// At compile time, when the type is not a struct with named fields and without parameters.
 #[proc_macro_derive(Deserialize, attributes(serde))]
-pub fn derive_from_object(item: TokenStream) -> TokenStream {
+pub fn derive_from_arguments(item: TokenStream) -> TokenStream {
     let (name, fields) = parse(item);
-    let fields: String = fields.iter().map(|it| format!("{it}: fields.take({it:?})?,")).collect();
+    let fields: String = fields.iter().map(|it| format!("{it}: arguments.take({it:?}),")).collect();
     let code = format!(
-        "impl<'de> ::near_sdk::serde_json::FromObject<'de> for {name} {{
-            fn from_fields(
-                fields: &mut ::near_sdk::serde_json::Fields<'de>,
-            ) -> ::core::result::Result<Self, ::near_sdk::serde_json::Error> {{
-                ::core::result::Result::Ok(Self {{ {fields} }})
+        "impl<'de> ::near_sdk::serde_json::FromArguments<'de> for {name} {{
+            fn from_arguments(arguments: &mut ::near_sdk::serde_json::Arguments<'de>) -> Self {{
+                Self {{ {fields} }}
             }}
         }}"
     );

@@ -12,15 +12,6 @@ use serde::{Deserialize, de::Error as _};
 
 use crate::{Error, Reader};
 
-/// A struct that is read from the fields of an object. Other fields of the object are ignored.
-pub trait FromObject<'de>: Sized {
-    /// Reads the struct.
-    ///
-    /// # Errors
-    /// When a field is missing or cannot be read.
-    fn from_fields(fields: &mut Fields<'de>) -> Result<Self, Error>;
-}
-
 /// The fields of an object.
 #[derive(Debug)]
 pub struct Fields<'de> {
@@ -138,15 +129,4 @@ impl<'de> Fields<'de> {
             Found::Next | Found::Before => self.value.locate(error),
         }
     }
-}
-
-/// Reads a struct from JSON, which must be one object.
-///
-/// # Errors
-/// An [`Error`] that says what was found, what was expected, and where.
-pub fn object_from_slice<'de, T: FromObject<'de>>(json: &'de [u8]) -> Result<T, Error> {
-    let mut fields = Fields::new(json)?;
-    let value = T::from_fields(&mut fields)?;
-    fields.finish()?;
-    Ok(value)
 }

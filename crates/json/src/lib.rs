@@ -32,7 +32,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Never};
-pub use fields::{Fields, FromObject, object_from_slice};
+pub use fields::Fields;
 pub use read::Reader;
 pub use write::Writer;
 
@@ -56,6 +56,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error>
 ///
 /// # Panics
 /// When JSON cannot express the value.
+#[inline(never)]
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Never> {
     let mut writer = Writer::default();
     value.serialize(&mut writer)?;

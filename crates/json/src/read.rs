@@ -189,6 +189,8 @@ impl<'de> Reader<'de> {
         });
         Ok(match natural {
             Some(natural) if !negative => Number::Natural(natural),
+            // Negative zero is a floating-point number.
+            Some(0) => Number::Other,
             Some(natural) => match 0i64.checked_sub_unsigned(natural) {
                 Some(found) => Number::Negative(found),
                 None => Number::Other,

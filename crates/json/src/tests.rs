@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Error, Fields, FromObject, from_slice, object_from_slice, to_string, to_vec};
+use crate::{Error, Fields, from_slice, to_string, to_vec};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -268,10 +268,11 @@ struct Arguments {
     c: Vec<Choice>,
 }
 
-impl<'de> FromObject<'de> for Arguments {
-    fn from_fields(fields: &mut Fields<'de>) -> Result<Self, Error> {
-        Ok(Self { a: fields.take("a")?, b: fields.take("b")?, c: fields.take("c")? })
-    }
+fn arguments(json: &str) -> Result<Arguments, Error> {
+    let mut fields = Fields::new(json.as_bytes())?;
+    let read = Arguments { a: fields.take("a")?, b: fields.take("b")?, c: fields.take("c")? };
+    fields.finish()?;
+    Ok(read)
 }
 
 #[test]
@@ -295,13 +296,13 @@ fn a_struct_is_read_from_fields_as_serde_derives_it() {
         r#"{"a":1,"c":[]"#,
         r#"{"a":1,"c":[}"#,
     ] {
-        let found = object_from_slice::<Arguments>(json.as_bytes());
+        let found = arguments(json);
         match serde_json::from_str::<Arguments>(json) {
             Ok(expected) => assert_eq!(found.unwrap(), expected),
             Err(_) => drop(found.unwrap_err()),
         }
     }
-    let error = |json: &str| object_from_slice::<Arguments>(json.as_bytes()).unwrap_err();
+    let error = |json: &str| arguments(json).unwrap_err();
     assert_eq!(error(r#"{"a":1}"#).to_string(), "missing field `c` at line 1 column 6");
     assert_eq!(
         error("{\n\"a\":\"x\"}").to_string(),

@@ -2,20 +2,19 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     Compute, EngineVersion, Meter, ResourceLimits,
     agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
     capacity::MAX_OUTPUT_BYTES,
+    object::read_by_fields,
     window::Window,
 };
 
 /// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct Prices {
     /// What workers are paid for a unit of the gas that their own calls burn, as
     /// [`answer_gas`](crate::pricing::answer_gas) models them.
@@ -29,6 +28,19 @@ pub struct Prices {
     /// Price of one byte of code that a request declares with
     /// [`ResourceLimits::max_module_bytes`]. It covers the download and the compilation.
     pub per_module_byte: NearToken,
+}
+
+read_by_fields! {
+    Prices = Self::default(),
+    only: false,
+    required: {
+        gas_price: Token,
+        per_fuel: Token,
+        per_gas: Token,
+        per_byte: Token,
+        per_module_byte: Token,
+    },
+    optional: {}
 }
 
 impl Default for Prices {
@@ -51,9 +63,7 @@ impl Default for Prices {
 /// The most that a request may ask for. Besides, everything together must fit into what one receipt
 /// can carry, see [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct RequestBounds {
     /// The largest value of each limit; for `compute` see [`Config::max_fuel`] and
     /// [`Config::max_gas`].
@@ -66,6 +76,19 @@ pub struct RequestBounds {
     pub url_bytes: u32,
     /// The most approvals.
     pub approvals: u8,
+}
+
+read_by_fields! {
+    RequestBounds = Self::default(),
+    only: false,
+    required: {
+        limits: Limits,
+        input_bytes: U32,
+        args_env_bytes: U32,
+        url_bytes: U32,
+        approvals: U8,
+    },
+    optional: {}
 }
 
 impl Default for RequestBounds {
@@ -95,9 +118,7 @@ impl Default for RequestBounds {
 
 /// The contract's configuration. A request keeps the terms on which it was accepted.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct Config {
     /// The version of the engine that new requests are executed with.
     pub engine_version: EngineVersion,
@@ -120,6 +141,24 @@ pub struct Config {
     pub yield_timeout_blocks: u64,
     /// Blocks after the deadline before anyone may sweep a request whose callback failed.
     pub sweep_delay_blocks: u64,
+}
+
+read_by_fields! {
+    Config = Self::new(EngineVersion(0), 0),
+    only: false,
+    required: {
+        engine_version: Engine,
+        near_config_version: U32,
+        prices: Prices,
+        protocol_share_bps: U16,
+        max_fuel: U64,
+        max_gas: U64,
+        bounds: Bounds,
+        window: Window,
+        yield_timeout_blocks: U64,
+        sweep_delay_blocks: U64,
+    },
+    optional: {}
 }
 
 impl Config {

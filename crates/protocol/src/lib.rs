@@ -36,6 +36,7 @@ pub mod limits;
 pub mod live_request;
 pub mod machine;
 pub mod methods;
+mod object;
 pub mod outcome;
 pub mod payload;
 pub mod pricing;

@@ -6,6 +6,8 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+use crate::object::read_by_fields;
+
 /// The unit in which computation is metered and billed.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
@@ -98,9 +100,7 @@ impl fmt::Display for Compute {
 /// should ask for what it needs. By default a guest may give 1 KiB of output and use no storage,
 /// see [`ResourceLimits::with_storage`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
     /// Computation, in the meter in which the request is billed.
@@ -128,6 +128,25 @@ pub struct ResourceLimits {
     /// a worker could lie about its length. Code that is longer ends as
     /// [`LimitExceeded`](crate::Outcome::LimitExceeded), and is neither compiled nor run.
     pub max_module_bytes: u32,
+}
+
+read_by_fields! {
+    ResourceLimits = Self::default(),
+    only: true,
+    required: {},
+    optional: {
+        compute: Compute,
+        memory_bytes: U64,
+        table_elements: U32,
+        instances: U32,
+        output_bytes: U32,
+        log_bytes: U32,
+        journal_bytes: U32,
+        storage_reads: U32,
+        storage_writes: U32,
+        host_calls: U64,
+        max_module_bytes: U32,
+    }
 }
 
 impl Default for ResourceLimits {

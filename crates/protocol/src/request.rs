@@ -5,7 +5,11 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::{Bytes, Hash32, ResourceLimits, code_name::MAX_NAMED_BYTES};
+use crate::{
+    Bytes, Hash32, ResourceLimits,
+    code_name::MAX_NAMED_BYTES,
+    object::{self, Place, Shape, read_by_fields},
+};
 
 /// Names the deterministic engine with its features, cost tables and NEAR config version. Two
 /// executions of one request under one engine version are bit for bit the same.
@@ -35,7 +39,7 @@ impl std::fmt::Display for EngineVersion {
 
 /// Where the bytes of the code are, and the hash that they must have.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
     /// SHA-256 of the code.
@@ -43,6 +47,13 @@ pub struct CodeRef {
     /// The `https:` or `http:` address of the code; `None` when it is published in the contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+}
+
+read_by_fields! {
+    CodeRef = Self { hash: Hash32::default(), url: None },
+    only: true,
+    required: { hash: Hash, },
+    optional: { url: MaybeText, }
 }
 
 impl CodeRef {
@@ -86,14 +97,15 @@ pub enum CodeSource {
 // Serde's untagged enums buffer what they read, which is many KB of the contract's Wasm.
 impl<'de> Deserialize<'de> for CodeSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename = "CodeSource", expecting = "struct CodeSource", deny_unknown_fields)]
-        struct Fields {
-            hash: Option<Hash32>,
-            url: Option<String>,
-            name: Option<String>,
-        }
-        let Fields { hash, url, name } = Fields::deserialize(deserializer)?;
+        const SHAPE: Shape =
+            Shape { name: "CodeSource", fields: &["hash", "url", "name"], required: 0, only: true };
+        let (mut hash, mut url, mut name) = (None, None, None);
+        let mut places = [
+            Some(Place::MaybeHash(&mut hash)),
+            Some(Place::MaybeText(&mut url)),
+            Some(Place::MaybeText(&mut name)),
+        ];
+        object::fill(deserializer, &SHAPE, &mut places)?;
         match (hash, url, name) {
             (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
             (None, None, Some(name)) => Ok(Self::Named { name }),
@@ -237,7 +249,7 @@ fn one() -> u8 {
 
 /// The argument of `request_execution`. In JSON, only `code` must be given.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// The code to run.
@@ -287,6 +299,27 @@ pub struct ExecutionRequest {
     pub response_format: ResponseFormat,
 }
 
+read_by_fields! {
+    ExecutionRequest = Self::new(CodeSource::Named { name: String::new() }, Bytes::default()),
+    only: true,
+    required: { code: Code, },
+    optional: {
+        kind: Kind,
+        args: Texts,
+        env: Variables,
+        input: Bytes,
+        limits: Limits,
+        approvals: U8,
+        spares: U8,
+        max_fee: MaybeToken,
+        cancel_by: CancelBy,
+        on_refusal: OnRefusal,
+        keep_result_blocks: U32,
+        refund_to: MaybeAccount,
+        response_format: Format,
+    }
+}
+
 impl ExecutionRequest {
     /// A request with defaults for everything but the code and the input.
     pub fn new(code: impl Into<CodeSource>, input: impl Into<Bytes>) -> Self {
@@ -297,8 +330,8 @@ impl ExecutionRequest {
             env: Vec::new(),
             input: input.into(),
             limits: ResourceLimits::default(),
-            approvals: 1,
-            spares: 1,
+            approvals: one(),
+            spares: one(),
             max_fee: None,
             cancel_by: CancelBy::default(),
             on_refusal: OnRefusal::default(),

@@ -10,9 +10,9 @@
 //! Times only decide which requests are taken. They never end an execution and are never billed.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{Meter, ResourceLimits};
+use crate::{Meter, ResourceLimits, object::read_by_fields};
 
 /// How many rows the table of speeds has.
 pub const SPEEDS: usize = 6;
@@ -26,9 +26,7 @@ const WHOLE_BPS: u128 = 10_000;
 /// How long computation is expected to take at the most, for executions that declare up to so much
 /// memory. A larger memory is slower, because fewer of its loads are answered by a cache.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct Speed {
     /// The most memory that this row is for, bytes. The last row is also for all that is larger.
     pub memory_bytes: u64,
@@ -40,9 +38,7 @@ pub struct Speed {
 
 /// The time that an execution may take, and what its parts take at the most.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct Window {
     /// The share of the time until the yield times out that an execution may take, in basis points
     /// (1/10,000).
@@ -55,6 +51,26 @@ pub struct Window {
     pub compile_nanos_per_byte: u32,
     /// How long computation takes at the most, by the memory that a request declares, ascending.
     pub speeds: [Speed; SPEEDS],
+}
+
+read_by_fields! {
+    Speed = Self { memory_bytes: 0, nanos_per_kilofuel: 0, nanos_per_gigagas: 0 },
+    only: false,
+    required: { memory_bytes: U64, nanos_per_kilofuel: U32, nanos_per_gigagas: U32, },
+    optional: {}
+}
+
+read_by_fields! {
+    Window = Self::default(),
+    only: false,
+    required: {
+        share_bps: U16,
+        block_nanos: U32,
+        download_nanos_per_byte: U32,
+        compile_nanos_per_byte: U32,
+        speeds: Speeds,
+    },
+    optional: {}
 }
 
 impl Default for Window {
