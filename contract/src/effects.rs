@@ -6,7 +6,9 @@ use outlayer_protocol::{
     machine::{Effect, Input, LiveRequest, Step},
 };
 
-use crate::{Contract, ContractError, Pot, code, locks, namespace, promises, requests, workers};
+use crate::{
+    Contract, ContractError, Pot, change_fee, code, locks, namespace, promises, requests, workers,
+};
 
 impl Contract {
     /// Takes the step that `input` makes of a request and carries it out. Gives the settlement when
@@ -55,7 +57,7 @@ impl Contract {
             Effect::ApplyJournal { namespace, journal } => {
                 self.for_tenant(|_| namespace::apply(&namespace, journal));
             }
-            Effect::Delete { request_id, namespace, staged, parts, published_code } => {
+            Effect::Delete { request_id, namespace, staged, parts, published_code, change_fee } => {
                 self.for_tenant(|contract| {
                     if let Some(response) = staged {
                         locks::unlock(&namespace, response);
@@ -63,6 +65,7 @@ impl Contract {
                     if let Some(hash) = published_code {
                         code::release(&hash);
                     }
+                    change_fee::lower(&namespace, change_fee);
                     contract.delete_request(request_id, parts);
                 });
             }

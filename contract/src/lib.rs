@@ -1,7 +1,7 @@
 //! The OutLayer contract: it takes requests, yields, lets registered workers answer, and settles.
 //!
 //! It is a thin shell over [`outlayer_protocol::machine`], which decides what may happen to a
-//! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `code`,
+//! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `change_fee`, `code`,
 //! `workers`), money (`funds`, `money`) and promises (`promises`), and carries out what the machine
 //! decides (`effects`). The methods are in `api`, one file for each concern. The prefixes of all
 //! entries of state are in `store`.
@@ -14,6 +14,7 @@
 
 mod api;
 mod bounds;
+mod change_fee;
 mod code;
 mod effects;
 mod errors;

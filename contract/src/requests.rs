@@ -9,7 +9,7 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError,
+    Contract, ContractError, change_fee,
     slots::Slots,
     store::{self, Prefix},
 };
@@ -108,6 +108,7 @@ impl Contract {
         let request_id = request.id();
         self.for_tenant(|contract| {
             save(request);
+            change_fee::raise(request.namespace(), request.change_fee());
             env::storage_write(&key(Prefix::Input, request_id), input);
             let position = live().push(&mut contract.live_requests, &request_id.to_be_bytes());
             store::write(&key(Prefix::LivePosition, request_id), &position);

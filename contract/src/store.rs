@@ -28,6 +28,8 @@ pub(crate) enum Prefix {
     Meta = b'm',
     /// Account, position -> key, for paging.
     KeySlot = b'k',
+    /// Account -> what changing its namespace costs while requests are live that may read it.
+    ChangeFee = b'f',
     /// Hash of account and key -> the key's lock.
     Lock = b'h',
     /// Account -> registered worker.

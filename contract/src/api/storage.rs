@@ -7,26 +7,29 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, NamespaceError, Pot,
+    Contract, ContractError, ContractExt, NamespaceError, Pot, change_fee,
     namespace::{self, Namespace},
 };
 
 #[near]
 impl Contract {
     /// Sets a key of the caller's namespace. What is attached is added to the caller's storage
-    /// deposit.
+    /// deposit. While requests of the caller are live that may read storage, their fees are taken
+    /// from it first, because workers execute again after the change
+    /// ([`get_change_fee`](Self::get_change_fee)).
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, or the
-    /// deposit does not pay for the bytes.
+    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, too
+    /// little is attached, or the deposit does not pay for the bytes.
     #[payable]
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
         let caller = env::predecessor_account_id();
         check_key(&key).and_then(|()| check_value(&value)).map_err(NamespaceError::from)?;
         namespace::check_unlocked(&caller, &key)?;
+        let added = self.charge_change(&caller)?;
         let mut namespace = self.for_tenant(|_| namespace::open(&caller));
-        self.add_storage_deposit(&mut namespace, env::attached_deposit())?;
+        self.add_storage_deposit(&mut namespace, added)?;
         self.for_tenant(|_| namespace::set(&caller, &mut namespace, &key, &value));
         namespace.check_paid(&caller)?;
         namespace::save(&caller, &namespace);
@@ -34,20 +37,31 @@ impl Contract {
     }
 
     /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was
-    /// there.
+    /// there. It costs the same fees as [`storage_set`](Self::storage_set), and the rest of what is
+    /// attached is added to the caller's storage deposit too.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: the key is locked, or the caller is not registered.
+    /// [`ContractError::Namespace`]: the key is locked, the caller is not registered, or too little
+    /// is attached.
+    #[payable]
     #[handle_result]
     pub fn storage_remove(&mut self, key: Bytes) -> Result<bool, ContractError> {
         let caller = env::predecessor_account_id();
         check_key(&key).map_err(NamespaceError::from)?;
         namespace::check_unlocked(&caller, &key)?;
         let mut namespace = namespace::load(&caller)?;
+        let added = self.charge_change(&caller)?;
+        self.add_storage_deposit(&mut namespace, added)?;
         let keys = namespace.keys;
         self.for_tenant(|_| namespace::remove(&caller, &mut namespace, &key));
         namespace::save(&caller, &namespace);
         Ok(namespace.keys < keys)
+    }
+
+    /// What must be attached to a change of an account's namespace now: the fees of the live
+    /// requests that may read it.
+    pub fn get_change_fee(&self, account_id: AccountId) -> NearToken {
+        change_fee::of(&account_id)
     }
 
     /// The value of a key in an account's namespace.

@@ -67,6 +67,20 @@ pub enum NamespaceError {
         /// What was attached.
         found: NearToken,
     },
+    /// Requests are live that may read the namespace.
+    #[error(
+        "requests are live that may read the namespace: changing it has workers execute them \
+         again, which costs {} yoctoNEAR, {} attached; attach that much, or wait until they are \
+         settled",
+        needed.as_yoctonear(),
+        found.as_yoctonear()
+    )]
+    LiveReaders {
+        /// What was attached.
+        found: NearToken,
+        /// The fees of all those requests.
+        needed: NearToken,
+    },
     /// The namespace still has keys.
     #[error("{account_id} still stores {keys} keys: remove them, or unregister with force")]
     NotEmpty {
@@ -88,6 +102,7 @@ impl NamespaceError {
             Self::Registration { .. } => RefusalCode::RegistrationDeposit,
             Self::Withdrawal { .. } => RefusalCode::WithdrawalTooLarge,
             Self::OneYocto { .. } => RefusalCode::OneYocto,
+            Self::LiveReaders { .. } => RefusalCode::LiveReaders,
             Self::NotEmpty { .. } => RefusalCode::NamespaceNotEmpty,
         }
     }

@@ -64,6 +64,7 @@ impl World {
         self.audit_lists();
         self.audit_namespaces();
         self.audit_reserves();
+        self.audit_change_fees();
         self.audit_tenants();
     }
 
@@ -212,7 +213,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 16] = [
+        const TENANTS: [Prefix; 17] = [
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
@@ -224,6 +225,7 @@ impl World {
             Prefix::Meta,
             Prefix::KeySlot,
             Prefix::Lock,
+            Prefix::ChangeFee,
             Prefix::Code,
             Prefix::Publication,
             Prefix::CodePart,
@@ -233,6 +235,19 @@ impl World {
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
         assert_eq!(self.contract().tenant_bytes + self.uncounted, bytes);
+    }
+
+    /// Changing a namespace costs the fees of the live requests that may read it.
+    fn audit_change_fees(&self) {
+        let mut expected = BTreeMap::new();
+        for live in self.live_requests().values().filter(|live| live.limits.storage_reads > 0) {
+            let name = live.namespace().as_bytes().to_vec();
+            *expected.entry(name).or_insert(0) += live.terms.max_fee.as_yoctonear();
+        }
+        let found = self.decoded::<NearToken>(Prefix::ChangeFee);
+        let found: BTreeMap<_, _> =
+            found.map(|(name, fee)| (name.to_vec(), fee.as_yoctonear())).collect();
+        assert_eq!(found, expected);
     }
 
     /// No live request takes more bytes than it has paid for.
@@ -258,12 +273,15 @@ impl World {
             .filter(|(key, _)| *key == name);
         let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
         let live = &self.live_requests()[&request_id];
+        let owner = live.namespace().as_bytes();
+        let fee = self.entries(Prefix::ChangeFee).filter(|(key, _)| *key == owner);
         let own: Vec<_> = self.locked_by(live).into_iter().map(|(key, _)| key).collect();
         let locks = self.entries(Prefix::Lock).filter(|(key, _)| own.iter().any(|one| one == key));
         let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)
             .chain(listed)
+            .chain(fee)
             .chain(locks)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
             .sum()

@@ -418,14 +418,18 @@ impl History {
     fn storage(&mut self, by: &'static str, what: usize, key: &str, amount: u64) {
         let deposit = NearToken::from_micronear(u128::from(amount) * 200);
         let one = yocto(1);
+        // What the live requests cost that may read the namespace. Without it the change is
+        // refused while there are any.
+        let fee = self.world.view(|c| c.get_change_fee(id(by)));
         match what {
             0 | 1 => {
-                if self.call(by, deposit, |c| c.storage_set(key.into(), "directly".into())) {
+                let paid = if what == 0 { deposit.saturating_add(fee) } else { deposit };
+                if self.call(by, paid, |c| c.storage_set(key.into(), "directly".into())) {
                     self.model.entry(by).or_default().insert(key.into(), "directly".into());
                 }
             }
             2 => {
-                if self.call(by, ZERO, |c| c.storage_remove(key.into()).map(drop)) {
+                if self.call(by, fee, |c| c.storage_remove(key.into()).map(drop)) {
                     self.model.entry(by).or_default().remove(&Bytes::from(key));
                 }
             }

@@ -200,7 +200,8 @@ fn a_body_that_comes_whole_goes_ahead_of_one_in_the_making() {
 fn a_conflict_that_comes_up_with_the_last_part_lets_the_worker_start_over() {
     let (mut world, body) = (world(1), large(b'o'));
     send(&mut world, "a.near", &body, 0..2).unwrap();
-    world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+    world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
     let conflict = send(&mut world, "a.near", &body, [2]);
     assert!(matches!(reason(conflict), Reason::ReadConflict { .. }));
     let newer = ExecutionResponse { reads: vec![read("k", Some("new"))], ..body };
@@ -294,7 +295,8 @@ fn commitments_that_a_conflict_makes_void_take_the_parts_with_them() {
         commit(&mut world, worker, digest).unwrap();
     }
     send(&mut world, "a.near", &body, 0..2).unwrap();
-    world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+    world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
     send(&mut world, "a.near", &body, [2]).unwrap();
     let live = world.live(0);
     assert_eq!((live.commitments.len(), live.upload, live.phase.name()), (0, None, "pending"));

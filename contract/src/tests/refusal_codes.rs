@@ -79,11 +79,8 @@ fn reasons() -> Vec<Reason> {
         Upload (UploadError::Offset { found: 1, expected: 0 })
         UploadDigest { found: digest, expected: digest }
         NotAmongTheAgreeing { worker_id: worker_id.clone(), digest }
-        NotTheRequester {
-            found: worker_id.clone(),
-            requester: worker_id.clone(),
-            payer: worker_id.clone(),
-        }
+        NotCancellable {}
+        NotTheRequester { found: worker_id.clone(), requester: worker_id.clone(), payer: None }
         TooEarlyToSweep { from: 2, height: 1 }
     };
     let nested = |reason: &Reason| matches!(reason, Reason::Response(_) | Reason::Upload(_));
@@ -140,6 +137,7 @@ fn namespace_errors() -> Vec<NamespaceError> {
         Withdrawal { found: two, available: one }
         OneYocto { found: two }
         NotEmpty { account_id, keys: 1 }
+        LiveReaders { found: one, needed: two }
         Storage (StorageError::KeyBytes { found: 0 })
     };
     all.pop();

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement, Status,
+    Bytes, CancelBy, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement,
+    Status,
     events::Event,
     limits::{Limit, Meter},
     machine::Reason,
@@ -325,6 +326,7 @@ fn refunds_go_where_the_request_says() {
     let mut world = world();
     let mut request = request("a");
     request.refund_to = Some(id("treasury.near"));
+    request.cancel_by = CancelBy::Payer;
     world.request("dapp.near", &request);
     world.call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let refund = world.settle(0).refund;

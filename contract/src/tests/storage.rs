@@ -2,7 +2,7 @@
 
 use near_sdk::NearToken;
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Outcome, RequestId,
+    Bytes, ExecutionResponse, Outcome, RefusalCode, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     machine::Reason,
     storage::StorageError,
@@ -34,6 +34,8 @@ fn set(
     key: &str,
     value: &str,
 ) -> Result<(), ContractError> {
+    // What the requests cost that may read the namespace comes on top.
+    let deposit = deposit.saturating_add(world.view(|c| c.get_change_fee(id(by))));
     let result = world.call(by, deposit, |c| c.storage_set(key.into(), value.into()));
     world.audit();
     result
@@ -348,13 +350,71 @@ fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
 }
 
 #[test]
+fn a_change_pays_for_the_live_requests_that_may_read_it_or_waits() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
+    let fee = |world: &mut World| world.view(|c| c.get_change_fee(id(DAPP)));
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    let mut blind = request("reads nothing");
+    blind.limits.storage_reads = 0;
+    world.request(DAPP, &blind);
+    world.request("other.near", &request("of another namespace"));
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("none".into())).unwrap();
+
+    let readers = ["x", "y"].map(|input| world.request(DAPP, &request(input)));
+    let needed = readers
+        .map(|one| world.live(one).terms.max_fee)
+        .into_iter()
+        .fold(NearToken::ZERO, NearToken::saturating_add);
+    assert_eq!(fee(&mut world), needed);
+    let found = needed.saturating_sub(ONE);
+    let refused = NamespaceError::LiveReaders { found, needed };
+    let error = world.call(DAPP, found, |c| c.storage_set("k".into(), "new".into())).unwrap_err();
+    assert_eq!(error, refused.clone().into());
+    let error = world.call(DAPP, found, |c| c.storage_remove("k".into())).unwrap_err();
+    assert_eq!(error, refused.into());
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found: ONE, needed }.into());
+    assert_eq!(get(&mut world, "k"), Some("v".into()));
+
+    // The fee goes to the protocol, and what is attached beyond it to the deposit.
+    let before = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP).unwrap().total);
+    let deposit = needed.saturating_add(yocto(5));
+    world.call(DAPP, deposit, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    assert_eq!(world.call(DAPP, deposit, |c| c.storage_remove("k".into())), Ok(true));
+    world.audit();
+    let twice = |amount: NearToken| amount.saturating_add(amount);
+    let after = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP).unwrap().total);
+    assert_eq!(after.0.saturating_sub(before.0), twice(needed));
+    assert_eq!(after.1.saturating_sub(before.1), yocto(10));
+
+    // However the readers end, the price goes with them.
+    world.call(DAPP, NearToken::ZERO, |c| c.cancel_execution(readers[0])).unwrap();
+    world.settle(readers[0]);
+    assert_eq!(fee(&mut world), world.live(readers[1]).terms.max_fee);
+    world.resolve(W, &answer(readers[1], "done")).unwrap();
+    world.settle(readers[1]);
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    world.audit();
+}
+
+#[test]
 fn a_namespace_with_a_locked_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
     let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by: Lock::Readers(1) }.into());
+    assert_eq!(error.code(), RefusalCode::LiveReaders);
+    let mut blind = request("reads nothing");
+    blind.limits.storage_reads = 0;
+    world.settle(request_id);
+    let request_id = world.request(DAPP, &blind);
+    world.resolve(W, &body(request_id, &[], &[("k", None)])).unwrap();
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    let by = Lock::Writer(request_id);
+    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by }.into());
     world.audit();
 }
 

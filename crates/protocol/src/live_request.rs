@@ -195,6 +195,16 @@ impl LiveRequest {
         self.code.url.is_none().then_some(self.code.hash)
     }
 
+    /// What the namespace's owner pays to change a key directly while this request is live,
+    /// yoctoNEAR: the most that an answer costs, since the change may have a worker execute once
+    /// more. A request that reads no storage is not affected by a change.
+    pub fn change_fee(&self) -> NearToken {
+        if self.limits.storage_reads == 0 {
+            return NearToken::from_yoctonear(0);
+        }
+        self.terms.max_fee
+    }
+
     /// What was attached to the request, yoctoNEAR.
     pub fn deposit(&self) -> NearToken {
         self.context.attached_deposit

@@ -53,6 +53,8 @@ methods! {
     STORAGE_SET = "storage_set",
     /// Removes a key of the caller's namespace.
     STORAGE_REMOVE = "storage_remove",
+    /// A view: what a change of a namespace costs while live requests may read it.
+    GET_CHANGE_FEE = "get_change_fee",
     /// A view: the value of a key.
     STORAGE_GET = "storage_get",
     /// A view: the values of several keys.

@@ -108,7 +108,10 @@ refusal_codes! {
     AlreadyCancelled = "already_cancelled",
     /// The yield is gone: its callback is about to settle the request.
     YieldGone = "yield_gone",
-    /// Only the requester and the payer may cancel a request.
+    /// The request says that nobody may cancel it.
+    NotCancellable = "not_cancellable",
+    /// The caller may not cancel the request: it is neither the requester, nor a payer that the
+    /// request lets cancel it.
     NotTheRequester = "not_the_requester",
     /// The request may only be swept later.
     TooEarlyToSweep = "too_early_to_sweep",
@@ -197,6 +200,9 @@ refusal_codes! {
     WithdrawalTooLarge = "withdrawal_too_large",
     /// Exactly one yoctoNEAR must be attached.
     OneYocto = "one_yocto",
+    /// Requests are live that may read the namespace: a change of it makes workers execute them
+    /// again, and what is attached does not pay for that.
+    LiveReaders = "live_readers",
     /// The namespace still has keys.
     NamespaceNotEmpty = "namespace_not_empty",
 

@@ -1,10 +1,10 @@
 //! Heads or tails against the house, for twice the stake or nothing.
 //!
 //! The guest `random-ark` draws the coin from the request's random seed, which is public as soon as
-//! the request is made. Nobody can choose the seed. But a player who sees a loss coming can cancel
-//! the request, and a worker can stay silent until the request times out. So **a missing answer is
-//! a loss**: the house pays only for a coin that was drawn and shows the guess. Otherwise everybody
-//! would cancel the flips that they are about to lose.
+//! the request is made. Nobody can choose the seed, and the player cannot cancel the request when
+//! the seed shows a loss. But a worker can stay silent until the request times out. So **a missing
+//! answer is a loss**: the house pays only for a coin that was drawn and shows the guess. Otherwise
+//! a player who is also a worker would let those flips time out that they are about to lose.
 
 use near_sdk::{
     AccountId, Gas, NearToken, PanicOnDefault, env, near, require,

@@ -67,6 +67,9 @@ pub enum Effect<'a> {
         parts: u32,
         /// The code, where it is published in the contract.
         published_code: Option<Hash32>,
+        /// What the request added to the price of a direct change of its namespace, see
+        /// [`LiveRequest::change_fee`].
+        change_fee: NearToken,
     },
     /// Credit a worker's earnings.
     PayWorker(AccountId, NearToken),

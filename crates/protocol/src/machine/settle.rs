@@ -106,6 +106,7 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
         staged,
         parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
         published_code: request.published_code(),
+        change_fee: request.change_fee(),
     }
 }
 

@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use super::{
     Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, agreement::Support, settle,
 };
-use crate::{ExecutionRecord, Hash32, ResumePayload, storage::StorageCheck};
+use crate::{CancelBy, ExecutionRecord, Hash32, ResumePayload, storage::StorageCheck};
 
 /// What the last part of a body brings to its submission.
 #[derive(Clone, Debug)]
@@ -112,11 +112,17 @@ impl LiveRequest {
     }
 
     fn cancel<'a>(mut self, by: &AccountId, height: u64) -> Result<Step<'a>, Refusal> {
-        if *by != self.context.predecessor_id && by != self.payer() {
+        let requester = &self.context.predecessor_id;
+        let payer = match self.cancel_by {
+            CancelBy::Nobody => return Err(self.refuse(Reason::NotCancellable)),
+            CancelBy::Requester => None,
+            CancelBy::Payer => Some(self.payer()),
+        };
+        if by != requester && Some(by) != payer {
             return Err(self.refuse(Reason::NotTheRequester {
                 found: by.clone(),
-                requester: self.context.predecessor_id.clone(),
-                payer: self.payer().clone(),
+                requester: requester.clone(),
+                payer: payer.cloned(),
             }));
         }
         self.open(height)?;

@@ -101,7 +101,14 @@ fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
 /// The effect that deletes the sample with this staged response.
 fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
     let published_code = Some(Hash32::of(b"code"));
-    Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
+    Effect::Delete {
+        request_id: 7,
+        namespace: id("dapp.near"),
+        staged,
+        parts: 0,
+        published_code,
+        change_fee: sample().terms.max_fee,
+    }
 }
 
 fn two_approvals() -> LiveRequest {
@@ -198,7 +205,37 @@ fn a_timeout_refunds_everything_from_every_phase() {
 }
 
 #[test]
-fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
+fn a_request_says_who_may_cancel_it() {
+    use crate::CancelBy;
+    let may = |cancel_by, by: &str| {
+        let mut request = LiveRequest { cancel_by, ..sample() };
+        request.terms.payer = id("payer.near");
+        request.step(Input::Cancel { by: account(by), height: IN_TIME }).map(|_| ())
+    };
+    for by in ["dapp.near", "payer.near", "eve.near"] {
+        let nobody = may(CancelBy::Nobody, by).unwrap_err();
+        assert_eq!(nobody, refused(Reason::NotCancellable));
+    }
+    let refused = |by: &str, payer: Option<&str>| {
+        refused(Reason::NotTheRequester {
+            found: id(by),
+            requester: id("dapp.near"),
+            payer: payer.map(id),
+        })
+    };
+    assert_eq!(may(CancelBy::Requester, "dapp.near"), Ok(()));
+    let error = may(CancelBy::Requester, "payer.near").unwrap_err();
+    assert_eq!(error, refused("payer.near", None));
+    assert_eq!(error.to_string(), "request 7: it can be cancelled by dapp.near, not by payer.near");
+    assert_eq!(may(CancelBy::Payer, "dapp.near"), Ok(()));
+    assert_eq!(may(CancelBy::Payer, "payer.near"), Ok(()));
+    let error = may(CancelBy::Payer, "eve.near").unwrap_err();
+    assert_eq!(error, refused("eve.near", Some("payer.near")));
+    assert!(error.to_string().contains("by dapp.near or payer.near, not by eve.near"));
+}
+
+#[test]
+fn a_cancellation_is_free_while_nobody_committed() {
     let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
     assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
     let (request, effects) =
