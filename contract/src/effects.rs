@@ -49,6 +49,9 @@ impl Contract {
             Effect::Lock { namespace, response } => {
                 self.for_tenant(|_| locks::lock(&namespace, response));
             }
+            Effect::CloseToReaders { request_id, locks } => {
+                self.for_tenant(|_| locks::close(request_id, &locks));
+            }
             Effect::Resume { request_id, data_id, payload } => {
                 if !promises::resume(&data_id, &payload) {
                     return Err(ContractError::YieldGone { request_id });
@@ -57,11 +60,20 @@ impl Contract {
             Effect::ApplyJournal { namespace, journal } => {
                 self.for_tenant(|_| namespace::apply(&namespace, journal));
             }
-            Effect::Delete { request_id, namespace, staged, parts, published_code, change_fee } => {
+            Effect::Delete {
+                request_id,
+                namespace,
+                staged,
+                closed_locks,
+                parts,
+                published_code,
+                change_fee,
+            } => {
                 self.for_tenant(|contract| {
                     if let Some(response) = staged {
                         locks::unlock(&namespace, response);
                     }
+                    locks::reopen(request_id, &closed_locks);
                     if let Some(hash) = published_code {
                         code::release(&hash);
                     }

@@ -39,5 +39,5 @@ mod tests;
 pub use api::nep145::{StorageBalance, StorageBalanceBounds};
 pub use errors::{CodeError, ContractError, NamespaceError};
 pub use funds::{Funds, MoneyError, Pot};
-pub use locks::Lock;
+pub use locks::{Closed, Lock};
 pub use state::{Contract, ContractExt, LAYOUT, Upgrade};

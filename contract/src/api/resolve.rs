@@ -4,7 +4,7 @@ use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
     ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     limits::Meter,
-    machine::{Body, Delivery, Input, LiveRequest, PartTaken},
+    machine::{Body, Delivery, Input, LiveRequest, PartTaken, Taken},
     storage::StorageCheck,
 };
 
@@ -18,7 +18,8 @@ use crate::{
 #[near]
 impl Contract {
     /// A registered worker submits an answer. The argument is the borsh of an
-    /// [`ExecutionResponse`].
+    /// [`ExecutionResponse`]. An answer that writes a key that others read is told to wait, and
+    /// should come again when they are settled.
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
@@ -28,15 +29,17 @@ impl Contract {
     pub fn resolve_execution(
         &mut self,
         #[serializer(borsh)] response: ExecutionResponse,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(response.request_id)?;
         let (body, storage) = self.checked(&request, &response);
         let height = env::block_height();
         let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
-        self.advance(request, input)?;
-        Ok(())
+        let step = request.step(input)?;
+        let taken = step.taken();
+        self.carry_out(step)?;
+        Ok(taken)
     }
 
     /// A registered worker sends a part of an answer that is too large for one transaction. The
@@ -51,7 +54,7 @@ impl Contract {
     pub fn stage_response(
         &mut self,
         #[serializer(borsh)] part: ResponsePart,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request_id = part.request_id;
@@ -69,8 +72,9 @@ impl Contract {
                 complete.submit(body, &storage)?
             }
         };
+        let taken = step.taken();
         self.carry_out(step)?;
-        Ok(())
+        Ok(taken)
     }
 
     /// A registered worker commits to a digest, for a request that asks for several approvals: see
@@ -122,7 +126,10 @@ impl Contract {
     ) -> (Body<'a>, StorageCheck) {
         // The host function costs less than half of what hashing in Wasm costs.
         let output_hash = Hash32(env::sha256_array(&response.output.0));
-        (Body { response, output_hash }, namespace::check(request.namespace(), response))
+        (
+            Body { response, output_hash },
+            namespace::check(request.namespace(), response, Some(env::block_height())),
+        )
     }
 
     /// Settles a request by the promise's result, and gives the encoded settlement. A request whose
@@ -136,7 +143,8 @@ impl Contract {
                 let staged = requests::staged(&request);
                 let delivery = match promises::resumed_with() {
                     Some(payload) => {
-                        let check = |response| namespace::check(request.namespace(), response);
+                        let check =
+                            |response| namespace::check(request.namespace(), response, None);
                         let staged = staged.as_ref().map(|response| (response, check(response)));
                         Delivery::Resumed { payload, staged }
                     }

@@ -14,7 +14,7 @@ use outlayer_protocol::{
 
 use super::world::{OWN, World};
 use crate::{
-    Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
+    Closed, Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
     workers::Worker,
 };
 
@@ -149,20 +149,33 @@ impl World {
     /// The locked keys are those that staged responses touch, each with one writer or the right
     /// number of readers.
     fn audit_locks(&self) {
-        let mut expected = BTreeMap::new();
+        let mut expected: BTreeMap<Vec<u8>, Lock> = BTreeMap::new();
         for (request_id, live) in self.live_requests() {
             for (key, written) in self.locked_by(&live) {
                 let lock = match expected.get(&key) {
                     None if written => Lock::Writer(request_id),
-                    None => Lock::Readers(1),
-                    Some(Lock::Readers(count)) if !written => Lock::Readers(count + 1),
+                    None => Lock::Readers { count: 1, closed: None },
+                    Some(Lock::Readers { count, .. }) if !written => {
+                        Lock::Readers { count: count + 1, closed: None }
+                    }
                     Some(other) => panic!("request {request_id} shares a key with {other:?}"),
                 };
                 expected.insert(key, lock);
             }
         }
         let found = self.decoded::<Lock>(Prefix::Lock);
-        let found: BTreeMap<_, _> = found.map(|(key, lock)| (key.to_vec(), lock)).collect();
+        let mut found: BTreeMap<Vec<u8>, Lock> =
+            found.map(|(key, lock)| (key.to_vec(), lock)).collect();
+        // Besides, a lock may be closed to new readers, by a live request that knows this.
+        found.retain(|key, lock| {
+            let Lock::Readers { count, closed } = lock else { return true };
+            if let Some(Closed { by, .. }) = closed.take() {
+                let live = &self.live_requests()[&by];
+                assert!(live.closed_locks.iter().any(|lock| lock.0[..] == key[..]));
+                return *count > 0;
+            }
+            true
+        });
         assert_eq!(found, expected);
     }
 
@@ -275,7 +288,9 @@ impl World {
         let live = &self.live_requests()[&request_id];
         let owner = live.namespace().as_bytes();
         let fee = self.entries(Prefix::ChangeFee).filter(|(key, _)| *key == owner);
-        let own: Vec<_> = self.locked_by(live).into_iter().map(|(key, _)| key).collect();
+        let closed = live.closed_locks.iter().map(|lock| lock.0.to_vec());
+        let own: Vec<Vec<u8>> =
+            self.locked_by(live).into_iter().map(|(key, _)| key).chain(closed).collect();
         let locks = self.entries(Prefix::Lock).filter(|(key, _)| own.iter().any(|one| one == key));
         let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named

@@ -64,7 +64,7 @@ fn send(
     Ok(())
 }
 
-fn upload_error(result: Result<(), ContractError>) -> UploadError {
+fn upload_error<T: std::fmt::Debug>(result: Result<T, ContractError>) -> UploadError {
     match reason(result) {
         Reason::Upload(error) => error,
         other => panic!("{other:?}"),

@@ -176,7 +176,7 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
     world.resolve(W, &answer(0, "first")).unwrap();
     let staged = world.storage.clone();
     let second = refused(&mut world, W, 0);
-    assert!(matches!(reason(Err(second)), Reason::AlreadyStaged { .. }));
+    assert!(matches!(reason(Err::<(), _>(second)), Reason::AlreadyStaged { .. }));
     assert_eq!(world.storage, staged);
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
     assert_eq!(refused(&mut world, W, 0), ContractError::Settled { request_id: 0 });

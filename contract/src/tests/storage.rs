@@ -4,12 +4,15 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RefusalCode, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
-    machine::Reason,
-    storage::StorageError,
+    machine::{Reason, Taken},
+    storage::{CLOSED_BLOCKS, StorageError},
 };
 
 use super::world::*;
-use crate::{ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds};
+use crate::{
+    Closed, ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds,
+    store::Prefix,
+};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -253,13 +256,13 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
         world.audit();
     }
     let writer = body(c, &[], &[("config", Some("w"))]);
-    let locked = refusal(c, Reason::KeyLocked { key: "config".into() });
     let by = |by| NamespaceError::Locked { key: "config".into(), by };
     let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
     for readers in [2, 1] {
-        assert_eq!(world.resolve(W, &writer).unwrap_err(), locked);
+        assert_eq!(world.resolve(W, &writer), Ok(Taken::Wait));
+        let closed = Some(Closed { by: c, until: world.height + CLOSED_BLOCKS });
         let error = direct(&mut world).unwrap_err();
-        assert_eq!(error, by(Lock::Readers(readers)).into());
+        assert_eq!(error, by(Lock::Readers { count: readers, closed }).into());
         assert!(error.to_string().contains("locked until"), "{error}");
         let settled = if readers == 2 { a } else { b };
         assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
@@ -278,6 +281,94 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     assert_eq!(world.resolve(W, &reader).unwrap_err(), changed);
     world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
     assert!(matches!(world.settle(d).outcome, Outcome::Completed { .. }));
+    world.audit();
+}
+
+#[test]
+fn one_reader_a_block_does_not_keep_a_writer_out() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
+    let writer = world.request(DAPP, &request("writer"));
+    let write = body(writer, &[("config", Some("v"))], &[("config", Some("w"))]);
+    // In each block a new reader is staged before the one of the block before is settled, so the
+    // key is never free of readers by itself.
+    let read = |world: &mut World| {
+        let reader = world.request(DAPP, &request("reader"));
+        let result = world.resolve(W, &body(reader, &[("config", Some("v"))], &[]));
+        world.audit();
+        (reader, result)
+    };
+    let (mut last, result) = read(&mut world);
+    assert_eq!(result, Ok(Taken::Staged));
+    assert_eq!(world.resolve(W, &write), Ok(Taken::Wait));
+    let mut refused = Vec::new();
+    for block in 1.. {
+        assert!(block < 5, "the writer starves");
+        world.height += 1;
+        let (reader, result) = read(&mut world);
+        let locked = refusal(reader, Reason::KeyLocked { key: "config".into() });
+        assert_eq!(result.unwrap_err(), locked, "a new reader waits for the writer");
+        refused.push(reader);
+        if last != writer {
+            assert!(matches!(world.settle(last).outcome, Outcome::Completed { .. }));
+            world.audit();
+            last = writer;
+        }
+        if world.resolve(W, &write).unwrap() == Taken::Staged {
+            break;
+        }
+    }
+    assert!(matches!(world.settle(writer).outcome, Outcome::Completed { .. }));
+    world.audit();
+    assert_eq!(world.entries(Prefix::Lock).count(), 0);
+    for reader in refused {
+        world.resolve(W, &body(reader, &[("config", Some("w"))], &[])).unwrap();
+        world.settle(reader);
+    }
+    world.audit();
+}
+
+#[test]
+fn a_key_is_closed_to_readers_for_a_bounded_time_and_then_open_as_long() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
+    let [writer, other] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
+    let write = |request_id| body(request_id, &[], &[("k", Some("w"))]);
+    let read = |world: &mut World| {
+        let reader = world.request(DAPP, &request("reader"));
+        (reader, world.resolve(W, &body(reader, &[("k", Some("v"))], &[])))
+    };
+    let (first, result) = read(&mut world);
+    result.unwrap();
+    assert_eq!(world.resolve(W, &write(writer)), Ok(Taken::Wait));
+    let until = world.height + CLOSED_BLOCKS;
+    world.settle(first);
+    world.audit();
+    assert_eq!(world.entries(Prefix::Lock).count(), 1, "the key stays closed without readers");
+    world.height = until - 1;
+    assert!(matches!(reason(read(&mut world).1), Reason::KeyLocked { .. }));
+    world.height = until;
+    let (reader, result) = read(&mut world);
+    assert_eq!(result, Ok(Taken::Staged), "the writer has not come");
+    // Now the readers have their time, whichever writer asks.
+    for request_id in [writer, other] {
+        world.height = until + CLOSED_BLOCKS - 1;
+        assert_eq!(world.resolve(W, &write(request_id)), Ok(Taken::Wait));
+        read(&mut world).1.unwrap();
+        world.audit();
+    }
+    world.height += 1;
+    assert_eq!(world.resolve(W, &write(other)), Ok(Taken::Wait));
+    assert!(matches!(reason(read(&mut world).1), Reason::KeyLocked { .. }));
+    // A reader that was there before is settled as ever. Whoever waits opens the key when it ends.
+    assert!(matches!(world.settle(reader).outcome, Outcome::Completed { .. }));
+    world.audit();
+    for request_id in [writer, other] {
+        world.call(DAPP, NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
+        world.settle(request_id);
+        world.audit();
+    }
+    read(&mut world).1.unwrap();
     world.audit();
 }
 
@@ -316,7 +407,7 @@ fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
         world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
             let by = match key {
-                "read" => Lock::Readers(1),
+                "read" => Lock::Readers { count: 1, closed: None },
                 _ => Lock::Writer(request_id),
             };
             let locked = NamespaceError::Locked { key: key.into(), by };

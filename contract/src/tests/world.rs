@@ -17,7 +17,7 @@ use outlayer_protocol::{
     Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
     ReadEntry, RequestId, ResponsePart, Settlement, Status,
     events::Event,
-    machine::{LiveRequest, Reason, Refusal},
+    machine::{LiveRequest, Reason, Refusal, Taken},
     methods,
     request::{CodeRef, ResponseFormat},
 };
@@ -322,7 +322,7 @@ impl World {
         &mut self,
         by: &str,
         response: &ExecutionResponse,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
     }
 
@@ -333,7 +333,7 @@ impl World {
         digest: Hash32,
         body: &ExecutionResponse,
         range: std::ops::Range<usize>,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let whole = borsh::to_vec(body).unwrap();
         let part = ResponsePart {
             request_id: body.request_id,
@@ -360,7 +360,7 @@ impl World {
 }
 
 /// Why a request did not take the step of a call, which must have failed.
-pub(crate) fn reason(result: Result<(), ContractError>) -> Reason {
+pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, ContractError>) -> Reason {
     match result {
         Err(ContractError::Refusal(Refusal { reason, .. })) => reason,
         other => panic!("{other:?}"),

@@ -120,6 +120,10 @@ pub struct LiveRequest {
     pub public_digests: Vec<Hash32>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
+    /// The locks that are closed to new readers because an answer to this request was told to wait,
+    /// by the hashes under which the contract keeps them. At most as many as the request may write
+    /// keys.
+    pub closed_locks: Vec<Hash32>,
     /// Workers that had a turn at sending parts and lost it, oldest first, at most
     /// [`MOST_FORMER`](crate::upload::MOST_FORMER).
     pub former_uploaders: Vec<AccountId>,
@@ -171,6 +175,7 @@ impl LiveRequest {
             commitments: Vec::new(),
             public_digests: Vec::new(),
             upload: None,
+            closed_locks: Vec::new(),
             former_uploaders: Vec::new(),
         })
     }

@@ -8,9 +8,12 @@ use crate::{
     upload::{MIN_PART_BYTES, MOST_FORMER, UPLOAD_BYTES, most_parts},
 };
 
-/// Bytes of contract state that the lock of one key takes: a hash as the trie key, its prefix, the
-/// request's id, and the 40 bytes that NEAR adds to every entry.
-const LOCK_BYTES: u64 = 32 + 16 + 8 + 40;
+/// Bytes of contract state that the lock of one key takes: a prefix and a hash as the trie key, the
+/// lock (its tag, the number of readers, and for which request and until when it is closed to new
+/// ones), and the 40 bytes that NEAR adds to every entry.
+const LOCK_BYTES: u64 = (1 + 32) + (1 + 4 + 1 + 8 + 8) + 40;
+/// Bytes of the name of a lock that is closed to readers, in the request's record.
+const CLOSED_LOCK_BYTES: u64 = 32;
 /// Bytes of commitments for each approval asked for. Each is a worker's account id with its length
 /// and a hash. Every one of those workers can be among the winners of a staged response, and have a
 /// disputed digest.
@@ -61,6 +64,7 @@ pub fn reserved_bytes(request: &ExecutionRequest) -> u64 {
         + max_body_bytes(limits)
         + upload_bytes(limits)
         + locks * LOCK_BYTES
+        + u64::from(limits.storage_writes) * CLOSED_LOCK_BYTES
         + u64::from(request.approvals) * COMMITMENT_BYTES
 }
 

@@ -1,10 +1,10 @@
 //! One request, from its execution to its settlement.
 
-use outlayer_client::{At, ChainError};
+use outlayer_client::{At, CallOutcome, ChainError};
 use outlayer_guest::check_version;
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, NearToken, RequestId,
-    machine::{LiveRequest, Phase},
+    machine::{LiveRequest, Phase, Taken},
     methods,
     views::RequestView,
 };
@@ -157,25 +157,54 @@ async fn answer(
 /// be pending after all.
 const OVERTAKEN: &str = "the request was answered while its body was sent";
 
+/// How many times a body is sent again that waits for the readers of a key that it writes. The key
+/// is closed to new readers for a few blocks only.
+const MOST_WAITS: u32 = 20;
+
+/// Sends the body once.
+async fn send(
+    services: &Services,
+    request: &LiveRequest,
+    response: &ExecutionResponse,
+) -> Result<Sent, ServeError> {
+    let body = borsh::to_vec(response)?;
+    if body.len() > parts::PART_BYTES {
+        return parts::send(services, request, response, &body).await;
+    }
+    let (account, contract) = (&services.account, services.contract.id());
+    let (gas, nothing) = (services.config.gas, NearToken::from_yoctonear(0));
+    Ok(Sent::Answered(
+        account.call(contract, methods::RESOLVE_EXECUTION, body, gas, nothing).await?,
+    ))
+}
+
+/// Whether the contract has said that the same body should come again.
+fn must_wait(called: &CallOutcome) -> bool {
+    let said = |value: &Vec<u8>| serde_json::from_slice(value).ok();
+    called.result.as_ref().ok().and_then(said) == Some(Taken::Wait)
+}
+
 async fn submit(
     services: &Services,
     request: &LiveRequest,
     response: &ExecutionResponse,
 ) -> Result<AfterExecution, ServeError> {
     let request_id = request.id();
-    let body = borsh::to_vec(response)?;
     let contract = &services.contract;
-    let nothing = NearToken::from_yoctonear(0);
-    let called = if body.len() > parts::PART_BYTES {
-        match parts::send(services, request, response, &body).await? {
-            Sent::Answered(called) => called,
+    let mut waits = 0;
+    let called = loop {
+        match send(services, request, response).await? {
             Sent::Over => return refused(services, request, OVERTAKEN.to_owned()).await,
+            Sent::Answered(called) if !must_wait(&called) => break called,
+            Sent::Answered(_) if waits >= MOST_WAITS => {
+                return Ok(AfterExecution::Again("others read a key that it writes".to_owned()));
+            }
+            Sent::Answered(called) => {
+                waits += 1;
+                tracing::info!(transaction = %called.transaction, waits, "waiting for readers");
+                tokio::time::sleep(services.config.poll_interval).await;
+            }
         }
-    } else {
-        let account = &services.account;
-        account
-            .call(contract.id(), methods::RESOLVE_EXECUTION, body, services.config.gas, nothing)
-            .await?
     };
     match called.result {
         Ok(_) => {

@@ -12,7 +12,7 @@ use near_primitives::{
 };
 use outlayer_protocol::{
     Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
-    machine::{Body, Delivery, Input, Phase, Step},
+    machine::{Body, Delivery, Input, Phase, Step, Taken},
     methods,
     storage::{StorageCheck, first_conflict},
     views::{PendingView, RequestView, WorkerView},
@@ -42,6 +42,8 @@ pub struct Chain {
     pub codes: HashMap<String, Vec<u8>>,
     /// Runs once, before the next submission is looked at.
     pub before_resolve: Option<fn(&mut Chain)>,
+    /// How many submissions are told to wait for readers.
+    pub waits: u32,
     /// The messages of refused submissions.
     pub refused: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Chain {
             storage: BTreeMap::new(),
             codes: HashMap::new(),
             before_resolve: None,
+            waits: 0,
             refused: Vec::new(),
         }
     }
@@ -179,7 +182,7 @@ impl Chain {
             hook(self);
         }
         match self.resolve(&body) {
-            Ok(()) => executed(&hash, Ok(b"")),
+            Ok(taken) => executed(&hash, Ok(&serde_json::to_vec(&taken).unwrap())),
             Err(message) => {
                 self.refused.push(message.clone());
                 executed(&hash, Err(&message))
@@ -187,28 +190,30 @@ impl Chain {
         }
     }
 
-    fn resolve(&mut self, body: &ExecutionResponse) -> Result<(), String> {
+    fn resolve(&mut self, body: &ExecutionResponse) -> Result<Taken, String> {
         let id = body.request_id;
         let view = self.live.get(&id).ok_or("no such request")?;
         let storage = match first_conflict(&body.reads, |key| {
             self.storage.get(key).map(|value| Hash32::of(value))
         }) {
             Some(key) => StorageCheck::Conflict(key.clone()),
+            None if self.waits > 0 => {
+                self.waits -= 1;
+                StorageCheck::ReadLocked { closable: Vec::new() }
+            }
             None => StorageCheck::Fits,
         };
         let worker_id = WORKER.parse().unwrap();
         let input =
             Input::Resolve { worker_id: &worker_id, body: Body::of(body), storage, height: 100 };
-        let Step::Live(request, _) = view
-            .request
-            .clone()
-            .step(input)
-            .map_err(|refusal| refusal.code().panic_text(&refusal))?
-        else {
-            panic!("a submission settles nothing")
-        };
+        let step = view.request.clone().step(input);
+        let step = step.map_err(|refusal| refusal.code().panic_text(&refusal))?;
+        let taken = step.taken();
+        let Step::Live(request, _) = step else { panic!("a submission settles nothing") };
         self.live.insert(id, RequestView { request: *request, input: view.input.clone() });
-        self.staged.insert(id, (body.clone(), 0));
-        Ok(())
+        if taken == Taken::Staged {
+            self.staged.insert(id, (body.clone(), 0));
+        }
+        Ok(taken)
     }
 }

@@ -29,7 +29,7 @@ pub use crate::{
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, Step};
+pub use effect::{Effect, Step, Taken};
 pub use input::{Body, Delivery, Input};
 pub use refusal::{Reason, Refusal};
 pub use upload::{CompleteBody, PartTaken};

@@ -51,7 +51,9 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
     let body = answer.body;
     let outcome = match &answer.storage {
         StorageCheck::Fits => Outcome::of_response(body),
-        StorageCheck::Conflict(_) | StorageCheck::Locked(_) => Outcome::StorageConflict,
+        StorageCheck::Conflict(_) | StorageCheck::Locked(_) | StorageCheck::ReadLocked { .. } => {
+            Outcome::StorageConflict
+        }
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
     // The maximum was computed with the same prices when the request was accepted, so this cannot
@@ -104,6 +106,7 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
         request_id: request.id(),
         namespace: request.namespace().clone(),
         staged,
+        closed_locks: request.closed_locks.clone(),
         parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
         published_code: request.published_code(),
         change_fee: request.change_fee(),

@@ -77,6 +77,13 @@ impl LiveRequest {
                 }
                 return Ok(Step::Live(Box::new(self), effects));
             }
+            StorageCheck::ReadLocked { closable } => {
+                if self.approvals > 1 && !self.public_digests.contains(&digest) {
+                    self.public_digests.push(digest);
+                }
+                effects.push(self.close_to_readers(closable));
+                return Ok(Step::Live(Box::new(self), effects));
+            }
             StorageCheck::Conflict(key) if self.approvals == 1 => {
                 return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
@@ -105,6 +112,21 @@ impl LiveRequest {
     pub(super) fn drop_upload<'a>(&mut self) -> Option<Effect<'a>> {
         let request_id = self.id();
         self.upload.take().map(|upload| Effect::DropParts { request_id, parts: upload.parts })
+    }
+
+    /// Closes keys to new readers while an answer waits for the present ones.
+    fn close_to_readers<'a>(&mut self, closable: &[Hash32]) -> Effect<'a> {
+        let mut locks = closable.to_vec();
+        locks.retain(|lock| {
+            let known = self.closed_locks.contains(lock);
+            // An answer writes no more keys. Another one of the same request may write others.
+            let room = self.closed_locks.len() < self.limits.storage_writes as usize;
+            if !known && room {
+                self.closed_locks.push(*lock);
+            }
+            known || room
+        });
+        Effect::CloseToReaders { request_id: self.id(), locks }
     }
 
     fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {

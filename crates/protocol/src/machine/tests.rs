@@ -105,6 +105,7 @@ fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
         request_id: 7,
         namespace: id("dapp.near"),
         staged,
+        closed_locks: Vec::new(),
         parts: 0,
         published_code,
         change_fee: sample().terms.max_fee,
@@ -202,6 +203,36 @@ fn a_timeout_refunds_everything_from_every_phase() {
         let refunded = Effect::Refund(id("dapp.near"), deposit);
         assert_eq!(effects[..2], [delete(Some(&body)), refunded]);
     }
+}
+
+#[test]
+fn a_writer_that_meets_readers_waits_and_closes_no_more_keys_than_it_may_write() {
+    let body = response::sample(7);
+    let locks: Vec<_> = (0..6u8).map(|n| Hash32::of(&[n])).collect();
+    let read_locked = |range: std::ops::Range<usize>| StorageCheck::ReadLocked {
+        closable: locks[range].to_vec(),
+    };
+    assert_eq!(sample().limits.storage_writes, 4);
+    let first = check_and_submit(sample(), "w.near", &body, read_locked(0..2), IN_TIME).unwrap();
+    assert_eq!(first.taken(), Taken::Wait);
+    let (request, effects) = live(first);
+    assert!(request.is_open(IN_TIME));
+    let closing = |locks: &[Hash32]| Effect::CloseToReaders { request_id: 7, locks: locks.into() };
+    assert_eq!(effects, [closing(&locks[..2])]);
+    // A worker that lies about what is written closes no more than that either.
+    let second = check_and_submit(request, "w.near", &body, read_locked(1..6), IN_TIME).unwrap();
+    assert_eq!(second.taken(), Taken::Wait);
+    let (request, effects) = live(second);
+    assert_eq!(effects, [closing(&locks[1..4])]);
+    assert_eq!(request.closed_locks, locks[..4]);
+    let staged = submit(request, "w.near", &body, IN_TIME).unwrap();
+    assert_eq!(staged.taken(), Taken::Staged);
+    let (_, effects) = settled(deliver(live(staged).0, Some(&body), StorageCheck::Fits));
+    let opened = |effect: &Effect| match effect {
+        Effect::Delete { closed_locks, .. } => closed_locks == &locks[..4],
+        _ => false,
+    };
+    assert!(effects.iter().any(opened));
 }
 
 #[test]
@@ -486,12 +517,12 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Commit(who, honest)),
-        (0..4usize, any::<bool>(), 0..4usize)
+        (0..4usize, any::<bool>(), 0..5usize)
             .prop_map(|(who, honest, storage)| Act::Resolve(who, honest, storage)),
-        (0..4usize, any::<bool>(), any::<bool>(), 0..4usize)
+        (0..4usize, any::<bool>(), any::<bool>(), 0..5usize)
             .prop_map(|(who, honest, first, storage)| Act::Part(who, honest, first, storage)),
         (0..4usize).prop_map(Act::Cancel),
-        (any::<bool>(), 0..4usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
+        (any::<bool>(), 0..5usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
         Just(Act::Sweep),
         (0..150u64).prop_map(Act::Wait),
     ];
@@ -516,6 +547,7 @@ fn check_history(acts: Vec<Act>, approvals: u8) -> Result<(), TestCaseError> {
         StorageCheck::Fits,
         StorageCheck::Conflict("k".into()),
         StorageCheck::Locked("k".into()),
+        StorageCheck::ReadLocked { closable: vec![Hash32::of(b"lock")] },
         StorageCheck::Exhausted { needed: 1, available: 0 },
     ];
     let truth = response::sample(7);
