@@ -1,10 +1,11 @@
 //! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
-//! from each other, so that a step loads only what it needs. A list of the requests is there for
+//! from each other, so that a step loads only what it needs. The index of the requests is there for
 //! paging.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
+    index::PendingEntry,
     machine::{CompleteBody, LiveRequest, Phase},
 };
 
@@ -110,7 +111,8 @@ impl Contract {
             save(request);
             change_fee::raise(request.namespace(), request.change_fee());
             env::storage_write(&key(Prefix::Input, request_id), input);
-            let position = live().push(&mut contract.live_requests, &request_id.to_be_bytes());
+            let entry = borsh::to_vec(&PendingEntry::from(request)).unwrap_or_default();
+            let position = live().push(&mut contract.live_requests, &entry);
             store::write(&key(Prefix::LivePosition, request_id), &position);
         });
     }
@@ -125,19 +127,15 @@ impl Contract {
         let position_key = key(Prefix::LivePosition, request_id);
         if let Some(position) = store::read(&position_key) {
             store::remove(&position_key);
-            if let Some(moved) = live().remove(&mut self.live_requests, position) {
-                store::write(&store::key(Prefix::LivePosition, &[&moved]), &position);
+            let moved = live().remove(&mut self.live_requests, position);
+            if let Some(moved) = moved.as_deref().and_then(PendingEntry::id_of) {
+                store::write(&key(Prefix::LivePosition, moved), &position);
             }
         }
     }
 
-    /// A page of live requests.
-    pub(crate) fn page_requests(
-        &self,
-        from_index: u64,
-        limit: u64,
-    ) -> impl Iterator<Item = LiveRequest> {
-        let ids = live().page(self.live_requests, from_index, limit);
-        ids.into_iter().filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
+    /// A page of the index of live requests: encoded [`PendingEntry`]s.
+    pub(crate) fn page_pending(&self, from_index: u64, limit: u64) -> Vec<Vec<u8>> {
+        live().page(self.live_requests, from_index, limit)
     }
 }

@@ -16,7 +16,7 @@ pub(crate) enum Prefix {
     Staged = b's',
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
-    /// Position -> request id, for paging.
+    /// Position -> a live request's entry in the index, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',

@@ -7,6 +7,7 @@ use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
     Bytes, ExecutionRequest, ExecutionResponse, RequestId,
+    index::PendingEntry,
     machine::{LiveRequest, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
@@ -122,7 +123,9 @@ impl World {
                 .entries(Prefix::LiveSlot)
                 .find(|(key, _)| *key == position.to_be_bytes())
                 .unwrap();
-            assert_eq!(request_id, listed);
+            let request_id = RequestId::from_be_bytes(request_id.try_into().unwrap());
+            let entry = PendingEntry::from(&live[&request_id]);
+            assert_eq!(PendingEntry::try_from_slice(listed).unwrap(), entry);
         }
         // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
@@ -284,7 +287,9 @@ impl World {
             .into_iter()
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
-        let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
+        let listed = self
+            .entries(Prefix::LiveSlot)
+            .filter(|(_, entry)| PendingEntry::id_of(entry) == Some(request_id));
         let live = &self.live_requests()[&request_id];
         let owner = live.namespace().as_bytes();
         let fee = self.entries(Prefix::ChangeFee).filter(|(key, _)| *key == owner);

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, CancelBy, Compute, ExecutionResponse, Hash32, Outcome, ResourceLimits, Settlement,
-    Status,
+    Bytes, CancelBy, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, ResourceLimits,
+    Settlement, Status,
     events::Event,
+    index::PendingEntry,
     limits::{Limit, Meter},
     machine::Reason,
     record::{ExecutionRecord, commitment},
@@ -476,7 +477,7 @@ fn two_of_three_workers_settle_and_the_liar_is_counted() {
         let hash = commitment(&digest, &id(worker));
         world.call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash)).unwrap();
     }
-    assert_eq!(world.view(|c| c.list_pending(0, 9))[1].committed.len(), 3);
+    assert_eq!(world.live(1).commitments.len(), 3);
     world.resolve(W, &body).unwrap();
     world.settle(1);
     world.audit();
@@ -528,6 +529,37 @@ fn the_pending_list_pages_and_survives_removals() {
         world.audit();
         assert_eq!(ids(&mut world, 0, 10), rest);
     }
+}
+
+#[test]
+fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
+    let mut world = world();
+    let mut other = request("b");
+    other.refund_to = Some(id("payer.near"));
+    other.kind = Some(GuestKind::WasiP1);
+    other.limits.compute = Compute::Gas(5_000_000_000_000);
+    for request in [request("a"), other] {
+        world.request("dapp.near", &request);
+    }
+    let entries = world.view(|c| c.list_pending(0, 9));
+    let terms = world.live(1).terms;
+    assert_eq!(
+        entries[1],
+        PendingEntry {
+            request_id: 1,
+            block_height: 1_000,
+            deadline: 1_200,
+            engine_version: terms.engine_version,
+            near_config_version: terms.near_config_version,
+            approvals: 1,
+            published_code: false,
+            kind: Some(GuestKind::WasiP1),
+            compute: Compute::Gas(5_000_000_000_000),
+            payer: id("payer.near"),
+        }
+    );
+    let page = world.view(|c| PendingEntry::join(&c.page_pending(0, 9)));
+    assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&page).unwrap(), entries);
 }
 
 #[test]

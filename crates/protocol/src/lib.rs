@@ -10,7 +10,7 @@
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`].
-//! * What the contract shows and says: [`views`], [`events`], [`methods`], [`refusal_code`].
+//! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`], [`refusal_code`].
 //!
 //! Amounts are in yoctoNEAR, heights in blocks, timestamps in nanoseconds since the Unix epoch,
 //! sizes in bytes. Borsh is the wire format between workers and the contract, and what every hash
@@ -27,6 +27,7 @@ pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
+pub mod index;
 pub mod limits;
 pub mod live_request;
 pub mod machine;

@@ -106,7 +106,9 @@ methods! {
     ESTIMATE_GAS = "estimate_gas",
     /// A view: a live request with its input.
     GET_REQUEST = "get_request",
-    /// A view: a page of the live requests.
+    /// A view: a page of the index of live requests, in borsh.
+    PENDING_INDEX = "pending_index",
+    /// A view: the same in JSON, for people.
     LIST_PENDING = "list_pending",
     /// A view: the configuration and the owner.
     GET_CONFIG = "get_config",

@@ -46,7 +46,7 @@ pub struct CodeRef {
 }
 
 /// The kinds of guest.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
     Copy,

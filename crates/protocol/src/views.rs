@@ -5,11 +5,7 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Bytes, Config, ExecutionRequest, Hash32, RequestId,
-    live_request::{LiveRequest, Phase},
-    pricing::Quote,
-};
+use crate::{Bytes, Config, ExecutionRequest, Hash32, live_request::LiveRequest, pricing::Quote};
 
 /// The result of `get_request`: a live request with its input.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
@@ -19,48 +15,6 @@ pub struct RequestView {
     pub request: LiveRequest,
     /// What the guest reads from its standard input.
     pub input: Bytes,
-}
-
-/// A request in the result of `list_pending`: enough to decide whether to serve it.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct PendingView {
-    /// The id of the request.
-    pub request_id: RequestId,
-    /// The name of the request's phase, see [`Phase::name`].
-    pub phase: String,
-    /// The version of the engine that must execute the request.
-    pub engine_version: crate::EngineVersion,
-    /// The height of the block that accepted the request.
-    pub block_height: u64,
-    /// The last height at which an answer is accepted.
-    pub deadline: u64,
-    /// How many workers must agree.
-    pub approvals: u8,
-    /// The workers that have committed, in the order in which they did.
-    pub committed: Vec<AccountId>,
-}
-
-impl From<&LiveRequest> for PendingView {
-    fn from(request: &LiveRequest) -> Self {
-        Self {
-            request_id: request.id(),
-            phase: request.phase.name().to_owned(),
-            engine_version: request.terms.engine_version,
-            block_height: request.context.block_height,
-            deadline: request.terms.deadline,
-            approvals: request.approvals,
-            committed: request.commitments.iter().map(|one| one.worker_id.clone()).collect(),
-        }
-    }
-}
-
-impl PendingView {
-    /// Whether the request takes an answer at this height, as
-    /// [`LiveRequest::is_open`] says of the request itself.
-    pub fn is_open(&self, height: u64) -> bool {
-        self.phase == Phase::Pending.name() && height <= self.deadline
-    }
 }
 
 /// The result of `get_config`: the configuration and who governs it.

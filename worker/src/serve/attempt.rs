@@ -51,6 +51,10 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
         let Some(view) = look(services, request_id).await? else {
             return Ok(Done::Over);
         };
+        if view.request.phase != Phase::Pending && tries == 0 {
+            // Somebody has answered or cancelled it before this attempt.
+            return Ok(Done::Over);
+        }
         if view.request.phase != Phase::Pending {
             return confirm(services, &view.request).await;
         }

@@ -12,14 +12,17 @@ use near_primitives::{
 };
 use outlayer_protocol::{
     Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
+    index::PendingEntry,
     machine::{Body, Delivery, Input, Phase, Step, Taken},
     methods,
     storage::{StorageCheck, first_conflict},
-    views::{PendingView, RequestView, WorkerView},
+    views::{RequestView, WorkerView},
 };
 use serde_json::{Value, json};
 
-use super::{Answer, FakeNode, executed, header, invalid_nonce, request_view, view_result};
+use super::{
+    Answer, FakeNode, executed, header, invalid_nonce, request_view, view_bytes, view_result,
+};
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
@@ -95,6 +98,10 @@ impl Chain {
             ("query", Some("call_function")) => {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
                 let args: Value = serde_json::from_slice(&args).unwrap();
+                if params["method_name"] == methods::PENDING_INDEX {
+                    let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
+                    return view_bytes(&borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap());
+                }
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),
@@ -104,14 +111,6 @@ impl Chain {
 
     fn view(&mut self, method: &str, args: &Value) -> Value {
         match method {
-            methods::LIST_PENDING => {
-                json!(
-                    self.live
-                        .values()
-                        .map(|view| PendingView::from(&view.request))
-                        .collect::<Vec<_>>()
-                )
-            }
             methods::LIST_WORKERS => json!([WorkerView {
                 worker_id: WORKER.parse().unwrap(),
                 earnings: NearToken::from_yoctonear(0),

@@ -162,8 +162,8 @@ fn a_block_after_the_deadline_is_too_late() {
 #[test]
 fn a_request_is_open_until_it_is_answered_or_cancelled_or_its_deadline_has_passed() {
     let is_open = |request: &LiveRequest, height| {
-        let view = crate::views::PendingView::from(request);
-        assert_eq!(view.is_open(height), request.is_open(height));
+        let entry = crate::index::PendingEntry::from(request);
+        assert_eq!(entry.is_in_time(height), !request.is_expired(height));
         assert_eq!(request.open(height).is_ok(), request.is_open(height));
         request.is_open(height)
     };
