@@ -5,7 +5,7 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, EngineVersion, Meter, ResourceLimits, capacity::MAX_OUTPUT_BYTES, window::Window,
+    Compute, EngineVersion, Meter, ResourceLimits, capacity::MAX_OUTPUT_BYTES, json, window::Window,
 };
 
 /// Prices, yoctoNEAR.
@@ -104,9 +104,13 @@ pub struct Config {
     pub prices: Prices,
     /// The protocol's share of each fee, in basis points (1/10,000).
     pub protocol_share_bps: u16,
-    /// The most fuel that a request may ask for.
+    /// The most fuel that a request may ask for (a decimal string in JSON, like `max_gas`).
+    #[serde(with = "json::u64_string")]
+    #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub max_fuel: u64,
     /// The most gas that a request may ask for.
+    #[serde(with = "json::u64_string")]
+    #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub max_gas: u64,
     /// Bounds on everything else that a request asks for.
     pub bounds: RequestBounds,
