@@ -3,6 +3,7 @@
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
     Settlement,
+    events::Event,
     machine::{Effect, Input, LiveRequest, Step},
 };
 
@@ -92,10 +93,15 @@ impl Contract {
                 self.funds.shift(Pot::Deposits, Pot::Protocol, amount)?;
             }
             Effect::Refund(payer, amount) => self.pay_out(Pot::Deposits, &payer, amount)?,
-            Effect::Emit(event) => env::log_str(&event.to_log()),
+            Effect::Emit(event) => emit(&event),
         }
         Ok(())
     }
+}
+
+/// Emits an event.
+pub(crate) fn emit(event: &Event) {
+    env::log_str(&event.to_log());
 }
 
 /// Changes a worker's counters. A worker that was removed while its answer waited is paid all the

@@ -2,12 +2,16 @@
 //! publisher pays for the bytes, and gets the deposit back when the code is deleted.
 
 use near_sdk::{AccountId, NearToken, env};
-use outlayer_protocol::Hash32;
+use outlayer_protocol::{
+    Hash32,
+    events::{CodePublished, CodeRetired, Event},
+};
 
 use crate::{
     CodeError, Contract, ContractError, MoneyError, Pot,
     bounds::MAX_CODE_BYTES,
     code::{Code, code_key, find, part_key, publication_key, refused, retired_key},
+    effects::emit,
     namespace, store,
 };
 
@@ -56,7 +60,11 @@ impl Contract {
             publication_key
         };
         store::write(&key, &code);
-        self.charge(&hash, &key, code, before)
+        self.charge(&hash, &key, code, before)?;
+        if end == total_bytes {
+            emit(&Event::CodePublished(CodePublished { hash, publisher_id, total_bytes }));
+        }
+        Ok(())
     }
 
     /// Withdraws the caller's code from new requests, so that it can be deleted when those that
@@ -67,7 +75,10 @@ impl Contract {
         check_publisher(hash, &code, env::predecessor_account_id())?;
         let before = env::storage_usage();
         env::storage_write(&retired_key(hash), &[]);
-        self.charge(hash, &code_key(hash), code, before)
+        let publisher_id = code.publisher_id.clone();
+        self.charge(hash, &code_key(hash), code, before)?;
+        emit(&Event::CodeRetired(CodeRetired { hash: *hash, publisher_id }));
+        Ok(())
     }
 
     /// Charges the caller for the bytes that state has grown by since `before`, and keeps `code`.

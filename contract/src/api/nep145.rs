@@ -6,6 +6,7 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 
+use super::{ONE_YOCTO, check_one_yocto};
 use crate::{
     Contract, ContractError, ContractExt, NamespaceError, Pot, change_fee,
     namespace::{self, MAX_EMPTY_BYTES, Namespace},
@@ -35,16 +36,6 @@ pub struct StorageBalanceBounds {
     pub min: NearToken,
     /// Always `None`: there is no maximum.
     pub max: Option<NearToken>,
-}
-
-const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
-
-fn check_one_yocto() -> Result<(), NamespaceError> {
-    let found = env::attached_deposit();
-    if found != ONE_YOCTO {
-        return Err(NamespaceError::OneYocto { found });
-    }
-    Ok(())
 }
 
 #[near]

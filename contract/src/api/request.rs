@@ -7,7 +7,9 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, Pot, code, gas,
+    Contract, ContractError, ContractExt, Pot, code,
+    effects::emit,
+    gas,
     promises::{self, CallbackArgs},
 };
 
@@ -35,6 +37,9 @@ impl Contract {
         }
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester);
+        if *payer == env::current_account_id() {
+            return Err(ContractError::RefundToContract { found: payer.clone() });
+        }
         gas::check_attached(gas::request(request, Some(payer)))?;
         request.validate(&self.config)?;
         let quote = quote(&self.config, request, env::storage_byte_cost())?;
@@ -75,7 +80,7 @@ impl Contract {
         self.funds.take_in(Pot::Deposits, attached)?;
         self.add_request(&live, &request.input);
         self.check_stake()?;
-        env::log_str(&Event::ExecutionRequested(Box::new((&live).into())).to_log());
+        emit(&Event::ExecutionRequested(Box::new((&live).into())));
         Ok(())
     }
 }

@@ -58,6 +58,30 @@ impl Contract {
         Ok(namespace.keys < keys)
     }
 
+    /// Removes up to `limit` keys of the caller's namespace, the last of the list first. Returns how
+    /// many are left, so that a namespace of any size can be emptied in several calls. It costs the
+    /// same fees as [`storage_remove`](Self::storage_remove).
+    ///
+    /// # Errors
+    /// [`ContractError::Namespace`]: one of the keys is locked, the caller is not registered, or too
+    /// little is attached.
+    #[payable]
+    #[handle_result]
+    pub fn storage_clear(&mut self, limit: u32) -> Result<u32, ContractError> {
+        let caller = env::predecessor_account_id();
+        let mut namespace = namespace::load(&caller)?;
+        let added = self.charge_change(&caller)?;
+        self.add_storage_deposit(&mut namespace, added)?;
+        let left = namespace.keys.saturating_sub(limit);
+        // From the end, no other key moves into the place of one that is removed.
+        for key in namespace::keys(&caller, left.into(), limit.into()).iter().rev() {
+            namespace::check_unlocked(&caller, key)?;
+            self.for_tenant(|_| namespace::remove(&caller, &mut namespace, key));
+        }
+        namespace::save(&caller, &namespace);
+        Ok(namespace.keys)
+    }
+
     /// What must be attached to a change of an account's namespace now: the fees of the live
     /// requests that may read it.
     pub fn get_change_fee(&self, account_id: AccountId) -> NearToken {

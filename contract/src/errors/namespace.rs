@@ -61,12 +61,6 @@ pub enum NamespaceError {
         /// What no stored byte needs.
         available: NearToken,
     },
-    /// Exactly one yoctoNEAR must be attached, so that only a full-access key can sign the call.
-    #[error("{} yoctoNEAR attached, expected exactly 1", found.as_yoctonear())]
-    OneYocto {
-        /// What was attached.
-        found: NearToken,
-    },
     /// Requests are live that may read the namespace.
     #[error(
         "requests are live that may read the namespace: changing it has workers execute them \
@@ -101,7 +95,6 @@ impl NamespaceError {
             Self::Unpaid { .. } => RefusalCode::BytesNotPaid,
             Self::Registration { .. } => RefusalCode::RegistrationDeposit,
             Self::Withdrawal { .. } => RefusalCode::WithdrawalTooLarge,
-            Self::OneYocto { .. } => RefusalCode::OneYocto,
             Self::LiveReaders { .. } => RefusalCode::LiveReaders,
             Self::NotEmpty { .. } => RefusalCode::NamespaceNotEmpty,
         }

@@ -13,7 +13,7 @@ use outlayer_protocol::{
     storage::touched_keys,
 };
 
-use super::world::{OWN, World};
+use super::world::World;
 use crate::{
     Closed, Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
     workers::Worker,
@@ -106,7 +106,7 @@ impl World {
             funds.code,
         ];
         let sum: u128 = pots.iter().map(NearToken::as_yoctonear).sum();
-        assert_eq!(self.balance.as_yoctonear(), OWN.as_yoctonear() + sum);
+        assert_eq!(self.balance.as_yoctonear(), self.own.as_yoctonear() + sum);
         let stake = env::storage_byte_cost().as_yoctonear() * u128::from(self.usage);
         assert!(self.balance.as_yoctonear() >= stake, "the storage stake is not covered");
     }

@@ -135,7 +135,6 @@ fn namespace_errors() -> Vec<NamespaceError> {
         Unpaid { account_id: account_id.clone(), used_bytes: 2, paid_bytes: 1, deposit: one }
         Registration { found: one, needed: two }
         Withdrawal { found: two, available: one }
-        OneYocto { found: two }
         NotEmpty { account_id, keys: 1 }
         LiveReaders { found: one, needed: two }
         Storage (StorageError::KeyBytes { found: 0 })
@@ -184,9 +183,11 @@ fn errors() -> Vec<ContractError> {
         NotAWorker { found: found.clone() }
         Suspended { found: found.clone() }
         Metadata { found: 1_025, max: 1_024 }
+        OneYocto { found: two }
+        RefundToContract { found: found.clone() }
         NothingDue { account_id: found.clone() }
         Code { hash, error: CodeError::Unknown }
-        Namespace (NamespaceError::OneYocto { found: two })
+        Namespace (NamespaceError::NotEmpty { account_id: found.clone(), keys: 1 })
         Money (MoneyError::Short { pot: Pot::Code, found: one, needed: two })
     };
     let nested = |error: &ContractError| {

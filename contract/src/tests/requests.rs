@@ -30,6 +30,7 @@ fn world() -> World {
 fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let mut world = world();
     let request = request("input");
+    world.events.clear();
     let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
     let attached = cost.total.saturating_add(yocto(7));
     world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
@@ -74,8 +75,10 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     );
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(fee));
     let funds = world.view(|c| c.get_funds());
-    assert_eq!(funds.protocol, fee.saturating_div(10));
-    assert_eq!(funds.earnings, fee.saturating_sub(funds.protocol));
+    // The owner attached one yoctoNEAR when it registered the worker.
+    let share = fee.saturating_div(10);
+    assert_eq!(funds.protocol, share.saturating_add(yocto(1)));
+    assert_eq!(funds.earnings, fee.saturating_sub(share));
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
     assert_eq!(world.view(|c| c.get_request(0)), None);
@@ -213,7 +216,7 @@ fn a_suspended_worker_may_not_answer_but_what_it_has_staged_is_settled() {
     let fee = world.settle(0).fee;
     world.audit();
     assert_eq!(world.view(|c| c.get_worker(id(W))), None);
-    let paid = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    let paid = world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     assert_eq!(paid, fee.saturating_sub(fee.saturating_div(10)));
 }
 
@@ -295,7 +298,7 @@ fn a_pause_stops_new_requests_only() {
     world.height = 1_400;
     world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2)).unwrap();
     world.deliver_transfers();
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     world.audit();
     world.owner(|c| c.unpause());
     world.request("dapp.near", &request("new"));
@@ -333,6 +336,16 @@ fn refunds_go_where_the_request_says() {
     let refund = world.settle(0).refund;
     assert_eq!(world.purse(&id("treasury.near")), PURSE.saturating_add(refund));
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(refund));
+}
+
+#[test]
+fn a_refund_does_not_go_to_the_contract_itself() {
+    let mut world = world();
+    let mut request = request("a");
+    request.refund_to = Some(id(CONTRACT));
+    let refused = world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request));
+    assert_eq!(refused, Err(ContractError::RefundToContract { found: id(CONTRACT) }));
+    world.audit();
 }
 
 #[test]

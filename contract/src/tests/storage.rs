@@ -147,7 +147,7 @@ fn what_no_byte_needs_is_withdrawn() {
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
     let StorageBalance { total, available } = balance(&mut world, DAPP).unwrap();
     let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None)).unwrap_err();
-    assert_eq!(error, NamespaceError::OneYocto { found: NearToken::ZERO }.into());
+    assert_eq!(error, ContractError::OneYocto { found: NearToken::ZERO });
     let above = available.saturating_add(ONE);
     let error = world.call(DAPP, ONE, |c| c.storage_withdraw(Some(above))).unwrap_err();
     assert_eq!(error, NamespaceError::Withdrawal { found: above, available }.into());
@@ -192,6 +192,37 @@ fn a_namespace_with_keys_is_closed_by_force_only() {
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE);
     assert!(world.namespace(&id(DAPP)).is_empty());
+}
+
+#[test]
+fn a_namespace_is_emptied_in_steps() {
+    let mut world = funded();
+    let names: Vec<_> = (0..7).map(|n| format!("key {n}")).collect();
+    for name in &names {
+        set(&mut world, DAPP, NearToken::ZERO, name, "x").unwrap();
+    }
+    for (limit, left) in [(3, 4), (0, 4), (1, 3)] {
+        let cleared = world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(limit));
+        assert_eq!(cleared, Ok(left));
+        world.audit();
+        assert_eq!(world.namespace(&id(DAPP)).len(), left as usize);
+    }
+    // A key that is locked stays, and so do all others of the call.
+    let reader = world.request(DAPP, &request("a"));
+    world.resolve(W, &body(reader, &[("key 0", Some("x"))], &[])).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id(DAPP)));
+    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(9)).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found: NearToken::ZERO, needed: fee }.into());
+    let error = world.call(DAPP, fee, |c| c.storage_clear(9)).unwrap_err();
+    assert_eq!(error.code(), RefusalCode::KeyLocked);
+    assert_eq!(world.namespace(&id(DAPP)).len(), 3);
+    world.settle(reader);
+    assert_eq!(world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(u32::MAX)), Ok(0));
+    world.audit();
+    let StorageBalance { total, .. } = balance(&mut world, DAPP).unwrap();
+    assert_eq!(total, NearToken::from_near(1));
+    let error = world.call("other.near", NearToken::ZERO, |c| c.storage_clear(1)).unwrap_err();
+    assert_eq!(error.code(), RefusalCode::NotRegistered);
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) height: u64,
     pub(crate) gas: Gas,
     pub(crate) balance: NearToken,
+    /// What the contract has for itself besides its pots.
+    pub(crate) own: NearToken,
     pub(crate) purses: BTreeMap<AccountId, NearToken>,
     /// Accounts that were deleted. Transfers to them bounce.
     pub(crate) deleted: BTreeSet<AccountId>,
@@ -93,6 +95,7 @@ impl World {
             height: 1_000,
             gas: Gas::from_tgas(1_000),
             balance: OWN,
+            own: OWN,
             purses: BTreeMap::new(),
             deleted: BTreeSet::new(),
             transfers: Vec::new(),
@@ -225,12 +228,12 @@ impl World {
         Ok(value)
     }
 
-    /// The owner calls the contract, which must succeed.
+    /// The owner calls the contract, with the one yoctoNEAR that it must attach, and succeeds.
     pub(crate) fn owner<R>(
         &mut self,
         call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
     ) -> R {
-        self.call(OWNER, NearToken::ZERO, call).unwrap()
+        self.call(OWNER, yocto(1), call).unwrap()
     }
 
     /// Calls a view.

@@ -53,6 +53,8 @@ methods! {
     STORAGE_SET = "storage_set",
     /// Removes a key of the caller's namespace.
     STORAGE_REMOVE = "storage_remove",
+    /// Removes keys of the caller's namespace, so many at once.
+    STORAGE_CLEAR = "storage_clear",
     /// A view: what a change of a namespace costs while live requests may read it.
     GET_CHANGE_FEE = "get_change_fee",
     /// A view: the value of a key.
@@ -91,6 +93,8 @@ methods! {
     REMOVE_WORKER = "remove_worker",
     /// The owner takes out the protocol's share of the fees.
     WITHDRAW_PROTOCOL_SHARE = "withdraw_protocol_share",
+    /// The owner takes out what the contract has beyond all pots and its own stake.
+    WITHDRAW_SURPLUS = "withdraw_surplus",
     /// The owner announces an upgrade.
     PROPOSE_UPGRADE = "propose_upgrade",
     /// The owner makes the announced upgrade.

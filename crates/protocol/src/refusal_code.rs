@@ -87,6 +87,8 @@ refusal_codes! {
     NulByte = "nul_byte",
     /// An amount of money does not fit into 128 bits of yoctoNEAR.
     AmountOverflow = "amount_overflow",
+    /// The request would have its refund go to the contract itself.
+    RefundToContract = "refund_to_contract",
     /// The attached deposit is less than the request may cost.
     InsufficientDeposit = "insufficient_deposit",
     /// The attached gas does not suffice for the request and its settlement.

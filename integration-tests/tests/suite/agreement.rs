@@ -11,7 +11,7 @@ use outlayer_integration_tests::{
     testbed::{DAPP_GAS, events, settlement},
 };
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
+    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, NearToken, Outcome, RequestId,
     config::Prices, events::Event, methods, pricing, record::commitment, views::WorkerView,
 };
 
@@ -187,7 +187,8 @@ async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> 
     for id in [worker.id(), other.id()] {
         assert_eq!(view(&testbed, id).await?.settled, 1);
     }
-    let withdrawn = worker.call(contract.id(), methods::WITHDRAW_EARNINGS).args_json(()).max_gas();
+    let withdrawn = worker.call(contract.id(), methods::WITHDRAW_EARNINGS).args_json(());
+    let withdrawn = withdrawn.deposit(NearToken::from_yoctonear(1)).max_gas();
     assert!(withdrawn.transact().await?.is_success());
     Ok(())
 }

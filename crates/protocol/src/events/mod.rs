@@ -1,4 +1,6 @@
-//! The contract's events, in the form of NEP-297.
+//! The contract's events, in the form of NEP-297: those of requests here, the others in [`notices`].
+
+pub mod notices;
 
 use near_account_id::AccountId;
 use near_token::NearToken;
@@ -7,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
     ResourceLimits, live_request::LiveRequest,
+};
+
+pub use notices::{
+    CodeNamed, CodePublished, CodeRetired, CommitmentMade, ConfigSet, DigestRevealed, OwnerChanged,
+    OwnerProposed, PauseChanged, RefundBounced, UpgradeMade, UpgradeProposed, WorkerRegistered,
+    WorkerRemoved, WorkerSuspended,
 };
 
 /// The `standard` that every event names.
@@ -33,6 +41,51 @@ pub enum Event {
     /// A body was dropped because too few commitments supported it.
     #[serde(with = "single")]
     ExecutionDisputed(ExecutionDisputed),
+    /// The owner has set the terms of later requests.
+    #[serde(with = "single")]
+    ConfigSet(Box<ConfigSet>),
+    /// The ownership was offered, or the offer taken back.
+    #[serde(with = "single")]
+    OwnerProposed(OwnerProposed),
+    /// The ownership has passed to another account.
+    #[serde(with = "single")]
+    OwnerChanged(OwnerChanged),
+    /// The contract was paused or unpaused.
+    #[serde(with = "single")]
+    PauseChanged(PauseChanged),
+    /// An upgrade was announced, or the announcement taken back.
+    #[serde(with = "single")]
+    UpgradeProposed(UpgradeProposed),
+    /// An upgrade was made.
+    #[serde(with = "single")]
+    UpgradeMade(UpgradeMade),
+    /// A worker was registered, or its metadata changed.
+    #[serde(with = "single")]
+    WorkerRegistered(WorkerRegistered),
+    /// A worker was suspended, or may work again.
+    #[serde(with = "single")]
+    WorkerSuspended(WorkerSuspended),
+    /// A worker was removed.
+    #[serde(with = "single")]
+    WorkerRemoved(WorkerRemoved),
+    /// A worker has committed to a digest.
+    #[serde(with = "single")]
+    CommitmentMade(CommitmentMade),
+    /// A worker has revealed its digest.
+    #[serde(with = "single")]
+    DigestRevealed(DigestRevealed),
+    /// A payment came back.
+    #[serde(with = "single")]
+    RefundBounced(RefundBounced),
+    /// Code is published in full.
+    #[serde(with = "single")]
+    CodePublished(CodePublished),
+    /// Published code has a name and a version.
+    #[serde(with = "single")]
+    CodeNamed(CodeNamed),
+    /// Code was withdrawn from new requests.
+    #[serde(with = "single")]
+    CodeRetired(CodeRetired),
 }
 
 /// A request was accepted. The event has the hash of the input, not the input itself.
