@@ -72,8 +72,8 @@ impl Contract {
         Ok(())
     }
 
-    /// Pays out all that an account has in a ledger, and returns what it has `attached` to the call.
-    /// Gives the amount without that.
+    /// Pays out all that an account has in a ledger, and returns what it has `attached` to the
+    /// call. Gives the amount without that.
     pub(crate) fn pay_out_all(
         &mut self,
         ledger: Ledger,

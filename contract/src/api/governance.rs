@@ -1,5 +1,6 @@
-//! The owner's methods. Each wants one yoctoNEAR and says in an event what has changed. None of them touches a live request: a request keeps the terms that it was
-//! accepted on, and pausing stops only new ones.
+//! The owner's methods. Each wants one yoctoNEAR and says in an event what has changed. None of
+//! them touches a live request: a request keeps the terms that it was accepted on, and pausing
+//! stops only new ones.
 
 use near_sdk::{AccountId, env, near};
 use outlayer_protocol::{
@@ -105,8 +106,8 @@ impl Contract {
     /// The account to which the ownership is offered becomes the owner.
     ///
     /// # Errors
-    /// [`ContractError`]: the ownership is not offered to the caller, or not exactly one yoctoNEAR is
-    /// attached.
+    /// [`ContractError`]: the ownership is not offered to the caller, or not exactly one yoctoNEAR
+    /// is attached.
     #[payable]
     #[handle_result]
     pub fn accept_owner(&mut self) -> Result<(), ContractError> {

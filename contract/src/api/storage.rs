@@ -58,13 +58,13 @@ impl Contract {
         Ok(namespace.keys < keys)
     }
 
-    /// Removes up to `limit` keys of the caller's namespace, the last of the list first. Returns how
-    /// many are left, so that a namespace of any size can be emptied in several calls. It costs the
-    /// same fees as [`storage_remove`](Self::storage_remove).
+    /// Removes up to `limit` keys of the caller's namespace, the last of the list first. Returns
+    /// how many are left, so that a namespace of any size can be emptied in several calls. It costs
+    /// the same fees as [`storage_remove`](Self::storage_remove).
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: one of the keys is locked, the caller is not registered, or too
-    /// little is attached.
+    /// [`ContractError::Namespace`]: one of the keys is locked, the caller is not registered, or
+    /// too little is attached.
     #[payable]
     #[handle_result]
     pub fn storage_clear(&mut self, limit: u32) -> Result<u32, ContractError> {

@@ -10,8 +10,8 @@ impl Contract {
     /// Registers a worker, or replaces the metadata of one that is registered.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, the metadata is too long, or the contract's
-    /// own money does not pay for the bytes.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, the
+    /// metadata is too long, or the contract's own money does not pay for the bytes.
     #[payable]
     #[handle_result]
     pub fn register_worker(
@@ -30,7 +30,8 @@ impl Contract {
     /// Removes a worker. It keeps what it has earned, and what its staged answers will earn.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or the worker is not registered.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// the worker is not registered.
     #[payable]
     #[handle_result]
     pub fn remove_worker(&mut self, worker_id: AccountId) -> Result<(), ContractError> {
@@ -43,7 +44,8 @@ impl Contract {
     /// Suspends a worker, or lets it work again. Its staged answers are settled as always.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or the worker is not registered.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// the worker is not registered.
     #[payable]
     #[handle_result]
     pub fn suspend_worker(

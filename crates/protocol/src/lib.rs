@@ -10,7 +10,8 @@
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`].
-//! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`], [`refusal_code`].
+//! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`],
+//!   [`refusal_code`].
 //!
 //! Amounts are in yoctoNEAR, heights in blocks, timestamps in nanoseconds since the Unix epoch,
 //! sizes in bytes. Borsh is the wire format between workers and the contract, and what every hash

@@ -231,8 +231,8 @@ impl ExecutionRequest {
         }
     }
 
-    /// How many workers execute the request: the approvals and the spares, or one where one approval
-    /// is enough.
+    /// How many workers execute the request: the approvals and the spares, or one where one
+    /// approval is enough.
     pub fn seats(&self) -> u8 {
         if self.approvals < 2 { 1 } else { self.approvals.saturating_add(self.spares) }
     }

@@ -1,4 +1,5 @@
-//! The contract's events, in the form of NEP-297: those of requests here, the others in [`notices`].
+//! The contract's events, in the form of NEP-297: those of requests here, the others in
+//! [`notices`].
 
 pub mod notices;
 

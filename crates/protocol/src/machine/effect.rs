@@ -64,7 +64,8 @@ pub enum Effect<'a> {
         journal: &'a [JournalEntry],
     },
     /// Delete the request's record and input, and the staged response, whole or in parts; unlock
-    /// its keys, and open those that were closed to readers for it; and note that the request no longer needs its code.
+    /// its keys, and open those that were closed to readers for it; and note that the request no
+    /// longer needs its code.
     Delete {
         /// The request that has ended.
         request_id: RequestId,
