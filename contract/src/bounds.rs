@@ -34,8 +34,9 @@ pub(crate) const MAX_PROTOCOL_SHARE_BPS: u16 = 5_000;
 /// The largest share of the yield's window that a configuration may give to an execution, in basis
 /// points: all of it.
 pub(crate) const MAX_WINDOW_SHARE_BPS: u16 = 10_000;
-/// The largest base fee that a configuration may ask for. Anything above is a typing error.
-pub(crate) const MAX_BASE_FEE: NearToken = NearToken::from_near(10);
+/// The highest price of gas that a configuration may ask for, 10,000 times NEAR's lowest. Anything
+/// above is a typing error.
+pub(crate) const MAX_GAS_PRICE: NearToken = NearToken::from_yoctonear(1_000_000_000_000);
 /// The shortest delay before a sweep, blocks: under load a callback may run this long after its
 /// request's deadline.
 pub(crate) const MIN_SWEEP_DELAY_BLOCKS: u64 = 50;

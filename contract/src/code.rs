@@ -17,7 +17,7 @@ use crate::{
 #[near(serializers = [borsh])]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Code {
-    /// The account that publishes it.
+    /// The account that pays for it: the one that publishes it, or that has adopted it.
     pub(crate) publisher_id: AccountId,
     /// The size of the whole module, bytes.
     pub(crate) total_bytes: u32,
@@ -44,8 +44,13 @@ pub(crate) fn retired_key(hash: &Hash32) -> Vec<u8> {
     store::key(Prefix::Retired, &[&hash.0])
 }
 
-fn is_retired(hash: &Hash32) -> bool {
+pub(crate) fn is_retired(hash: &Hash32) -> bool {
     env::storage_has_key(&retired_key(hash))
+}
+
+/// Where the account is kept under which the parts of adopted code are.
+pub(crate) fn origin_key(hash: &Hash32) -> Vec<u8> {
+    store::key(Prefix::CodeOrigin, &[&hash.0])
 }
 
 /// Where a part of the code is kept.
@@ -62,8 +67,10 @@ impl Code {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    fn part(&self, hash: &Hash32, number: usize) -> Vec<u8> {
-        env::storage_read(&part_key(hash, &self.publisher_id, number)).unwrap_or_default()
+    /// The account under which the parts of code that is published in full are kept. When an
+    /// account adopts code, the parts stay where they are.
+    pub(crate) fn origin(&self, hash: &Hash32) -> AccountId {
+        store::read(&origin_key(hash)).unwrap_or_else(|| self.publisher_id.clone())
     }
 
     /// Checks that a part is the next one. Gives where it ends.
@@ -91,7 +98,9 @@ impl Code {
 
     /// Checks the hash of a module whose parts are all there.
     pub(crate) fn check_hash(&self, hash: &Hash32) -> Result<(), CodeError> {
-        let parts: Vec<_> = (0..self.ends.len()).map(|number| self.part(hash, number)).collect();
+        let publisher = &self.publisher_id;
+        let parts: Vec<_> =
+            (0..self.ends.len()).map(|number| part(hash, publisher, number)).collect();
         let parts: Vec<_> = parts.iter().map(Vec::as_slice).collect();
         let found = Hash32::of_parts(&parts);
         if found != *hash {
@@ -109,6 +118,10 @@ impl Code {
             retired: is_retired(hash),
         }
     }
+}
+
+fn part(hash: &Hash32, publisher_id: &AccountId, number: usize) -> Vec<u8> {
+    env::storage_read(&part_key(hash, publisher_id, number)).unwrap_or_default()
 }
 
 /// The code with this hash, if it is published in full.
@@ -131,12 +144,13 @@ pub(crate) fn info(hash: &Hash32, publisher_id: Option<&AccountId>) -> Option<Co
 /// Up to `limit` bytes of published code from `offset` on.
 pub(crate) fn read(hash: &Hash32, offset: u32, limit: u32) -> Option<Vec<u8>> {
     let code = find(hash)?;
+    let origin = code.origin(hash);
     let end = offset.saturating_add(limit).min(code.total_bytes);
     let mut bytes = Vec::new();
     let mut start = 0;
     for (number, &part_end) in code.ends.iter().enumerate() {
         if start < end && offset < part_end {
-            let part = code.part(hash, number);
+            let part = part(hash, &origin, number);
             let from = offset.saturating_sub(start) as usize;
             let to = (end.min(part_end) - start) as usize;
             bytes.extend_from_slice(part.get(from..to).unwrap_or_default());
@@ -146,15 +160,19 @@ pub(crate) fn read(hash: &Hash32, offset: u32, limit: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Counts a live request that needs the code, which must be published in full.
-pub(crate) fn require(hash: &Hash32) -> Result<(), ContractError> {
-    let mut code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
+/// The code with this hash, which must be published in full and not retired.
+pub(crate) fn check(hash: &Hash32) -> Result<Code, ContractError> {
+    let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
     if is_retired(hash) {
         return Err(refused(hash, CodeError::Retired));
     }
+    Ok(code)
+}
+
+/// Notes that one more live request needs the code.
+pub(crate) fn retain(hash: &Hash32, mut code: Code) {
     code.live_requests = code.live_requests.saturating_add(1);
     store::write(&code_key(hash), &code);
-    Ok(())
 }
 
 /// Notes that a request which needed the code has ended.

@@ -2,9 +2,9 @@
 
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
-    Settlement,
+    KeptResult, Settlement,
     events::Event,
-    machine::{Effect, Input, LiveRequest, Step},
+    machine::{Effect, Input, LiveRequest, Purse, SharesStep, Step},
 };
 
 use crate::{
@@ -23,19 +23,34 @@ impl Contract {
     }
 
     /// Carries out a step that was taken. Gives the settlement when the step settles the request.
+    ///
+    /// The effects come before the request's new state, because the first of them may fail: then
+    /// nothing has changed, and a call may go on with another request.
     pub(crate) fn carry_out(
         &mut self,
         step: Step<'_>,
     ) -> Result<Option<Settlement>, ContractError> {
-        let (settlement, effects) = match step {
-            Step::Live(next, effects) => {
-                self.for_tenant(|_| requests::save(&next));
-                (None, effects)
-            }
-            Step::Settled(settlement, effects) => (Some(settlement), effects),
+        let (next, settlement, effects) = match step {
+            Step::Live(next, effects) => (Some(next), None, effects),
+            Step::Settled(settlement, effects) => (None, Some(settlement), effects),
         };
         effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
+        if let Some(next) = next {
+            self.for_tenant(|_| requests::save(&next));
+        }
         Ok(settlement)
+    }
+
+    /// Carries out what becomes of open shares.
+    pub(crate) fn carry_out_shares(&mut self, step: SharesStep) -> Result<(), ContractError> {
+        let effects = match step {
+            SharesStep::Open(shares, effects) => {
+                self.for_tenant(|_| requests::save_shares(&shares));
+                effects
+            }
+            SharesStep::Closed(effects) => effects,
+        };
+        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))
     }
 
     fn carry_out_one(&mut self, effect: Effect<'_>) -> Result<(), ContractError> {
@@ -82,17 +97,47 @@ impl Contract {
                     contract.delete_request(request_id, parts);
                 });
             }
-            Effect::PayWorker(worker_id, amount) => self.earn(&worker_id, amount)?,
+            Effect::PayWorker(from, worker_id, amount) => {
+                self.earn(pot(from), &worker_id, amount)?;
+            }
             Effect::CountSettled(worker_id) => {
                 count(&worker_id, |worker| worker.settled = worker.settled.saturating_add(1));
             }
             Effect::CountLoss(worker_id) => {
                 count(&worker_id, |worker| worker.lost = worker.lost.saturating_add(1));
             }
-            Effect::PayProtocol(amount) => {
-                self.funds.shift(Pot::Deposits, Pot::Protocol, amount)?;
+            Effect::PayProtocol(from, amount) => {
+                self.funds.shift(pot(from), Pot::Protocol, amount)?;
             }
-            Effect::Refund(payer, amount) => self.pay_out(Pot::Deposits, &payer, amount)?,
+            Effect::Refund(from, payer, amount) => self.pay_out(pot(from), &payer, amount)?,
+            Effect::KeepShares(shares) => {
+                self.funds.shift(Pot::Deposits, Pot::Shares, shares.held)?;
+                self.for_tenant(|_| requests::save_shares(&shares));
+            }
+            Effect::DropShares(request_id) => {
+                self.for_tenant(|_| requests::drop_shares(request_id));
+            }
+            Effect::KeepResult {
+                request_id,
+                settlement,
+                output_hash,
+                output_is_whole,
+                payer,
+                blocks,
+                held,
+            } => {
+                let settled_at = env::block_height();
+                let result = KeptResult {
+                    settlement: *settlement,
+                    output_hash,
+                    output_is_whole,
+                    payer,
+                    settled_at,
+                    kept_until: settled_at.saturating_add(blocks.into()),
+                    held,
+                };
+                self.keep_result(request_id, &result)?;
+            }
             Effect::Emit(event) => emit(&event),
         }
         Ok(())
@@ -102,6 +147,13 @@ impl Contract {
 /// Emits an event.
 pub(crate) fn emit(event: &Event) {
     env::log_str(&event.to_log());
+}
+
+fn pot(purse: Purse) -> Pot {
+    match purse {
+        Purse::Deposit => Pot::Deposits,
+        Purse::Shares => Pot::Shares,
+    }
 }
 
 /// Changes a worker's counters. A worker that was removed while its answer waited is paid all the

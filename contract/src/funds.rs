@@ -9,6 +9,8 @@ use outlayer_protocol::{RefusalCode, views::FundsView};
 pub enum Pot {
     /// Deposits of live requests.
     Deposits,
+    /// Shares of settled requests that workers may still take.
+    Shares,
     /// What workers have earned and not yet withdrawn.
     Earnings,
     /// The protocol's share of fees, not yet withdrawn.
@@ -19,6 +21,8 @@ pub enum Pot {
     Storage,
     /// Deposits for published code.
     Code,
+    /// What is held for results that are kept.
+    Results,
 }
 
 /// A movement that the books do not allow. It takes a bug to get here. The call fails, and no money
@@ -62,11 +66,13 @@ impl MoneyError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Funds {
     deposits: NearToken,
+    shares: NearToken,
     earnings: NearToken,
     protocol: NearToken,
     claimable: NearToken,
     storage: NearToken,
     code: NearToken,
+    results: NearToken,
 }
 
 /// What `pot` holds when `added` is added to the `found` that it holds now.
@@ -79,14 +85,22 @@ fn subtract(pot: Pot, found: NearToken, needed: NearToken) -> Result<NearToken, 
 }
 
 impl Funds {
+    /// The books of a layout that had neither shares nor results.
+    pub(crate) fn of_former_layout(pots: [NearToken; 6]) -> Self {
+        let [deposits, earnings, protocol, claimable, storage, code] = pots;
+        Self { deposits, earnings, protocol, claimable, storage, code, ..Self::default() }
+    }
+
     fn pot(&mut self, pot: Pot) -> &mut NearToken {
         match pot {
             Pot::Deposits => &mut self.deposits,
+            Pot::Shares => &mut self.shares,
             Pot::Earnings => &mut self.earnings,
             Pot::Protocol => &mut self.protocol,
             Pot::Claimable => &mut self.claimable,
             Pot::Storage => &mut self.storage,
             Pot::Code => &mut self.code,
+            Pot::Results => &mut self.results,
         }
     }
 
@@ -121,15 +135,17 @@ impl Funds {
 
     /// The sum of all pots.
     pub fn total(&self) -> NearToken {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        [deposits, earnings, protocol, claimable, storage, code]
+        let Self { deposits, shares, earnings, protocol, claimable, storage, code, results } =
+            *self;
+        [deposits, shares, earnings, protocol, claimable, storage, code, results]
             .into_iter()
             .fold(NearToken::ZERO, NearToken::saturating_add)
     }
 
     /// The pots as the view `get_funds` shows them.
     pub fn view(&self) -> FundsView {
-        let Self { deposits, earnings, protocol, claimable, storage, code } = *self;
-        FundsView { deposits, earnings, protocol, claimable, storage, code }
+        let Self { deposits, shares, earnings, protocol, claimable, storage, code, results } =
+            *self;
+        FundsView { deposits, shares, earnings, protocol, claimable, storage, code, results }
     }
 }

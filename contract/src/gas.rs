@@ -8,31 +8,28 @@
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
-    ExecutionRequest, ResponseFormat, config::RequestBounds, limits::MAX_VALUE_BYTES,
-    storage::MAX_REPLACED_BYTES,
+    ExecutionRequest, ResponseFormat, limits::MAX_VALUE_BYTES, storage::MAX_REPLACED_BYTES,
 };
 
-use crate::ContractError;
+use crate::{ContractError, workers::draw_looks};
 
-/// The least that a unit of gas costs, yoctoNEAR: `min_gas_price` in mainnet's genesis.
-pub(crate) const GAS_PRICE: u128 = 100_000_000;
-
-/// For `on_refund`, which reads and writes the contract's state and one entry.
-pub(crate) const ON_REFUND: Gas = Gas::from_tgas(3);
+/// For `on_refund`, which reads and writes the contract's state and one entry. It burns 1 Tgas
+/// (`gas.txt`); what is set aside for it counts as used by every settlement.
+pub(crate) const ON_REFUND: Gas = Gas::from_ggas(1_500);
 
 /// For `migrate`, which writes the contract's own state anew.
 pub(crate) const MIGRATE: Gas = Gas::from_tgas(50);
 
 /// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
 /// emitted, and the refund is made with its callback.
-const SETTLEMENT: Gas = Gas::from_ggas(8_500);
+const SETTLEMENT: Gas = Gas::from_ggas(7_000);
 /// For a payer whose id means that the refund may have to create the account.
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
-/// For each approval asked for: three workers, each of them paid or counted as a loser.
-const PER_APPROVAL: Gas = Gas::from_ggas(1_600);
+/// For each seat: a worker that is paid, or whose share stays open.
+const PER_SEAT: Gas = Gas::from_ggas(1_600);
 /// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
-/// For each byte of arguments, environment and URL, which are read, decoded one by one, and
+/// For each byte of arguments, environment, URL and name, which are read, decoded one by one, and
 /// deleted.
 const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
 /// For each byte of output in borsh, which is read, decoded, returned to one receiver, and deleted.
@@ -46,6 +43,8 @@ const PER_READ: Gas = Gas::from_ggas(460);
 /// For each key that is written or removed, in addition: its own three entries, and those of the
 /// key that moves into its place.
 const PER_WRITE: Gas = Gas::from_ggas(1_200);
+/// For a result that is kept, which is written.
+const KEPT_RESULT: Gas = Gas::from_ggas(350);
 /// For each byte of a value that is overwritten or removed.
 const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 
@@ -54,44 +53,14 @@ const PER_OLD_BYTE: Gas = Gas::from_gas(20_000_000);
 const REQUEST: Gas = Gas::from_tgas(4);
 /// For each byte of input, which is decoded from base64, hashed, and written.
 const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
-/// For each byte of arguments, environment and URL, which are decoded, checked, hashed, and
+/// For each byte of arguments, environment, URL and name, which are decoded, checked, hashed, and
 /// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
-fn texts(request: &ExecutionRequest) -> u64 {
-    let url = request.code.url.as_ref().map_or(0, String::len);
-    request.args_env_bytes().saturating_add(url as u64)
-}
-
+/// For each worker that is looked at to draw those that execute the request.
+const PER_LOOK: Gas = Gas::from_ggas(250);
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
-}
-
-/// An answer with nothing: the request is loaded, the answer checked, hashed and staged, and the
-/// yield resumed.
-const ANSWER: Gas = Gas::from_ggas(3_200);
-/// For each byte of arguments, environment and URL.
-const PER_ANSWER_TEXT_BYTE: Gas = Gas::from_gas(520_000_000);
-/// For each approval asked for: three workers, each of which commits in a call of its own.
-const PER_ANSWER_APPROVAL: Gas = Gas::from_ggas(8_500);
-/// For each key that was read, which is compared and locked.
-const PER_ANSWER_READ: Gas = Gas::from_ggas(450);
-/// For each key that is written, which is looked up and locked.
-const PER_ANSWER_WRITE: Gas = Gas::from_ggas(400);
-/// For each byte of output and journal, which is decoded, hashed, and staged.
-pub(crate) const PER_ANSWER_BYTE: Gas = Gas::from_gas(150_000_000);
-
-/// The gas that the dearest answer within `bounds` costs all its workers together, without the gas
-/// for the bytes of output and journal.
-pub(crate) fn answer(bounds: &RequestBounds) -> Gas {
-    let texts = u64::from(bounds.args_env_bytes).saturating_add(bounds.url_bytes.into());
-    let parts = [
-        (PER_ANSWER_TEXT_BYTE, texts),
-        (PER_ANSWER_APPROVAL, bounds.approvals.into()),
-        (PER_ANSWER_READ, bounds.limits.storage_reads.into()),
-        (PER_ANSWER_WRITE, bounds.limits.storage_writes.into()),
-    ];
-    sum(ANSWER, &parts)
 }
 
 /// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
@@ -110,23 +79,29 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
     };
     let parts = [
         (IMPLICIT_PAYER, is_implicit(payer).into()),
-        (PER_APPROVAL, request.approvals.into()),
+        (PER_SEAT, request.seats().into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
-        (PER_TEXT_BYTE, texts(request)),
+        (PER_TEXT_BYTE, request.text_bytes()),
         (per_output_byte, limits.output_bytes.into()),
         (PER_JOURNAL_BYTE, limits.journal_bytes.into()),
         (PER_READ, limits.storage_reads.into()),
         (PER_WRITE, writes),
+        (KEPT_RESULT, (request.keep_result_blocks > 0).into()),
         (PER_OLD_BYTE, writes.saturating_mul(MAX_VALUE_BYTES.into()).min(MAX_REPLACED_BYTES)),
     ];
     sum(SETTLEMENT, &parts)
 }
 
 /// The gas that must be attached to `request_execution`, the callback's gas included.
-pub(crate) fn request(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
+pub(crate) fn request(
+    request: &ExecutionRequest,
+    payer: Option<&AccountId>,
+    registered_workers: u32,
+) -> Gas {
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
-        (PER_REQUEST_TEXT_BYTE, texts(request)),
+        (PER_REQUEST_TEXT_BYTE, request.text_bytes()),
+        (PER_LOOK, draw_looks(request.seats(), registered_workers).into()),
     ];
     sum(REQUEST, &parts).saturating_add(settlement(request, payer))
 }

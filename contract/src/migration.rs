@@ -18,6 +18,7 @@ use crate::{Contract, ContractError, Funds, LAYOUT, state::Upgrade};
 /// The prices in layouts 1 and 2.
 #[derive(BorshDeserialize)]
 struct Prices2 {
+    #[expect(dead_code, reason = "the price of gas has taken its place")]
     base_fee: NearToken,
     per_fuel: NearToken,
     per_gas: NearToken,
@@ -69,7 +70,8 @@ struct Layout1 {
     live_requests: u32,
     registered_workers: u32,
     tenant_bytes: u64,
-    funds: Funds,
+    /// Layout 3 has the pot of kept results after these.
+    funds: [NearToken; 6],
     upgrade: Option<Upgrade>,
 }
 
@@ -110,7 +112,7 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         live_requests: 0,
         registered_workers: old.registered_workers,
         tenant_bytes: old.tenant_bytes,
-        funds: old.funds,
+        funds: Funds::of_former_layout(old.funds),
         upgrade: old.upgrade,
         live_until,
     })
@@ -121,10 +123,9 @@ impl From<Config2> for Config {
         let new = Self::new(old.engine_version, old.near_config_version);
         Self {
             prices: Prices {
-                base_fee: old.prices.base_fee,
                 per_fuel: old.prices.per_fuel,
                 per_gas: old.prices.per_gas,
-                per_byte: old.prices.per_byte,
+                per_byte: old.prices.per_byte.max(new.prices.per_byte),
                 ..new.prices
             },
             protocol_share_bps: old.protocol_share_bps,

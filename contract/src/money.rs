@@ -1,11 +1,12 @@
-//! Payments: what accounts have due, and how it gets to them. Every payment goes out through
-//! [`Contract::pay_out`].
+//! Payments: what accounts have due, and how it gets to them. Payments from a pot go out
+//! through [`Contract::pay_out`], and the deposit of a refused request through
+//! [`Contract::pay_back`].
 //!
 //! The contract's balance is the sum of all pots ([`Funds`](crate::Funds)), the stake for the bytes
 //! that no pot pays for (its code, its own state, the registry of workers), and a surplus
 //! (donations, gas rewards).
 
-use near_sdk::{AccountId, NearToken};
+use near_sdk::{AccountId, NearToken, env};
 use outlayer_protocol::events::{Event, RefundBounced};
 
 use crate::{
@@ -72,6 +73,14 @@ impl Contract {
         Ok(())
     }
 
+    /// Pays back the deposit of the current call, which is in the balance and in no pot.
+    pub(crate) fn pay_back(to: &AccountId) {
+        let amount = env::attached_deposit();
+        if !amount.is_zero() {
+            promises::transfer(to, amount);
+        }
+    }
+
     /// Pays out all that an account has in a ledger, and returns what it has `attached` to the
     /// call. Gives the amount without that.
     pub(crate) fn pay_out_all(
@@ -89,13 +98,14 @@ impl Contract {
         Ok(amount)
     }
 
-    /// Moves a part of a live request's deposit to what a worker has earned.
+    /// Moves a part of a pot to what a worker has earned.
     pub(crate) fn earn(
         &mut self,
+        from: Pot,
         account_id: &AccountId,
         amount: NearToken,
     ) -> Result<(), MoneyError> {
-        self.funds.shift(Pot::Deposits, EARNINGS.pot, amount)?;
+        self.funds.shift(from, EARNINGS.pot, amount)?;
         EARNINGS.credit(account_id, amount)
     }
 

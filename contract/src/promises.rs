@@ -1,8 +1,10 @@
 //! Promises. They are made with the functions of `env` alone, because `near_sdk::Promise` imports
 //! host functions that networks before protocol version 85 do not have.
 
-use near_sdk::{AccountId, Gas, NearToken, PromiseError, env};
-use outlayer_protocol::{Hash32, Meter, RequestId, ResponseFormat, ResumePayload, methods};
+use near_sdk::{AccountId, FunctionError, Gas, NearToken, PromiseError, env};
+use outlayer_protocol::{
+    Hash32, Meter, RequestId, ResponseFormat, ResumePayload, Settlement, methods,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
@@ -24,18 +26,33 @@ pub(crate) struct RefundArgs {
 }
 
 fn arguments(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value)
-        .unwrap_or_else(|error| env::panic_str(&format!("arguments do not serialise: {error}")))
+    outlayer_json::to_string(value).into_bytes()
 }
 
 /// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's
 /// name for the yield.
-pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Result<Hash32, ContractError> {
+///
+/// # Panics
+/// When that name does not have 32 bytes: the promise is made already, and only a failing call
+/// takes it back.
+pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Hash32 {
     let (promise, data_id) =
         node::yield_create(methods::ON_EXECUTION_RESPONSE, &arguments(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
-    data_id.try_into().map(Hash32).map_err(|_| ContractError::DataId { found })
+    match data_id.try_into() {
+        Ok(data_id) => Hash32(data_id),
+        Err(_) => ContractError::DataId { found }.panic(),
+    }
+}
+
+/// What `request_execution` returns.
+pub(crate) fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
+    match format {
+        ResponseFormat::Json => outlayer_json::to_string(settlement).into_bytes(),
+        // This cannot fail: a settlement has no collection longer than borsh can count.
+        ResponseFormat::Borsh => borsh::to_vec(settlement).unwrap_or_default(),
+    }
 }
 
 /// Resumes a yield. False when there is no such yield to resume.

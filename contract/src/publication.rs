@@ -1,5 +1,9 @@
 //! What a publisher does with code: publishes it part by part, retires it, deletes it. The
 //! publisher pays for the bytes, and gets the deposit back when the code is deleted.
+//!
+//! There is one copy of the code with a hash. So that a publisher who has retired it does not keep
+//! it from everybody, any account can adopt it then. The new publisher pays for the bytes from then
+//! on, the former one has its deposit back at once, and live requests notice nothing.
 
 use near_sdk::{AccountId, NearToken, env};
 use outlayer_protocol::{
@@ -8,10 +12,14 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    CodeError, Contract, ContractError, MoneyError, Pot,
+    CodeError, Contract, ContractError, Pot,
     bounds::MAX_CODE_BYTES,
-    code::{Code, code_key, find, part_key, publication_key, refused, retired_key},
+    code::{
+        Code, code_key, find, is_retired, origin_key, part_key, publication_key, refused,
+        retired_key,
+    },
     effects::emit,
+    funds::add,
     namespace, store,
 };
 
@@ -21,6 +29,12 @@ fn check_publisher(hash: &Hash32, code: &Code, found: AccountId) -> Result<(), C
         return Err(refused(hash, CodeError::NotThePublisher { found, expected }));
     }
     Ok(())
+}
+
+fn emit_published(hash: &Hash32, code: &Code) {
+    let Code { publisher_id, total_bytes, .. } = code.clone();
+    let event = CodePublished { hash: *hash, publisher_id, total_bytes };
+    emit(&Event::CodePublished(event));
 }
 
 impl Contract {
@@ -55,16 +69,13 @@ impl Contract {
         let key = if end == total_bytes {
             code.check_hash(&hash).map_err(|error| refused(&hash, error))?;
             store::remove(&publication_key);
+            emit_published(&hash, &code);
             code_key(&hash)
         } else {
             publication_key
         };
         store::write(&key, &code);
-        self.charge(&hash, &key, code, before)?;
-        if end == total_bytes {
-            emit(&Event::CodePublished(CodePublished { hash, publisher_id, total_bytes }));
-        }
-        Ok(())
+        self.charge(&hash, &key, code, before)
     }
 
     /// Withdraws the caller's code from new requests, so that it can be deleted when those that
@@ -74,15 +85,45 @@ impl Contract {
         let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
         check_publisher(hash, &code, env::predecessor_account_id())?;
         let before = env::storage_usage();
-        env::storage_write(&retired_key(hash), &[]);
-        let publisher_id = code.publisher_id.clone();
-        self.charge(hash, &code_key(hash), code, before)?;
-        emit(&Event::CodeRetired(CodeRetired { hash: *hash, publisher_id }));
+        if !env::storage_write(&retired_key(hash), &[]) {
+            let event = CodeRetired { hash: *hash, name: None };
+            emit(&Event::CodeRetired(event));
+        }
+        self.charge(hash, &code_key(hash), code, before)
+    }
+
+    /// Makes the caller the publisher of retired code, which new requests may name again then.
+    pub(crate) fn adopt(&mut self, hash: &Hash32) -> Result<(), ContractError> {
+        let mut code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
+        if !is_retired(hash) {
+            let publisher_id = code.publisher_id;
+            return Err(refused(hash, CodeError::Published { publisher_id }));
+        }
+        let before = env::storage_usage();
+        let (caller, origin) = (env::predecessor_account_id(), code.origin(hash));
+        if origin == caller {
+            store::remove(&origin_key(hash));
+        } else {
+            store::write(&origin_key(hash), &origin);
+        }
+        store::remove(&retired_key(hash));
+        let former = std::mem::replace(&mut code.publisher_id, caller);
+        store::write(&code_key(hash), &code);
+
+        // What the code costs now: what it did cost, and the difference in the bytes around it.
+        let after = env::storage_usage();
+        let saved = namespace::cost(before.saturating_sub(after));
+        let added = namespace::cost(after.saturating_sub(before));
+        let needed = code.deposit.saturating_add(added).saturating_sub(saved);
+        let returned = std::mem::replace(&mut code.deposit, needed);
+        self.collect(hash, needed)?;
+        store::write(&code_key(hash), &code);
+        self.pay_out(Pot::Code, &former, returned)?;
+        emit_published(hash, &code);
         Ok(())
     }
 
     /// Charges the caller for the bytes that state has grown by since `before`, and keeps `code`.
-    /// What is attached beyond their price goes back.
     fn charge(
         &mut self,
         hash: &Hash32,
@@ -90,20 +131,32 @@ impl Contract {
         mut code: Code,
         before: u64,
     ) -> Result<(), ContractError> {
+        code.deposit = self.charge_bytes(hash, code.deposit, before)?;
+        store::write(key, &code);
+        Ok(())
+    }
+
+    /// Charges the caller for the bytes that state has grown by since `before`, on account of the
+    /// code with this hash. Gives the sum of that and an earlier `deposit`.
+    pub(crate) fn charge_bytes(
+        &mut self,
+        hash: &Hash32,
+        deposit: NearToken,
+        before: u64,
+    ) -> Result<NearToken, ContractError> {
+        let needed = namespace::cost(env::storage_usage().saturating_sub(before));
+        self.collect(hash, needed)?;
+        Ok(add(Pot::Code, deposit, needed)?)
+    }
+
+    /// Takes what the caller owes for bytes. What is attached beyond that goes back.
+    fn collect(&mut self, hash: &Hash32, needed: NearToken) -> Result<(), ContractError> {
         let attached = env::attached_deposit();
-        let bytes = env::storage_usage().saturating_sub(before);
-        let needed = namespace::cost(bytes);
         let Some(excess) = attached.checked_sub(needed) else {
-            return Err(refused(hash, CodeError::Deposit { found: attached, needed, bytes }));
+            return Err(refused(hash, CodeError::Deposit { found: attached, needed }));
         };
         self.funds.take_in(Pot::Code, attached)?;
-        code.deposit = code.deposit.checked_add(needed).ok_or(MoneyError::Overflow {
-            pot: Pot::Code,
-            found: code.deposit,
-            added: needed,
-        })?;
-        store::write(key, &code);
-        self.pay_out(Pot::Code, &code.publisher_id, excess)?;
+        self.pay_out(Pot::Code, &env::predecessor_account_id(), excess)?;
         Ok(())
     }
 
@@ -120,11 +173,14 @@ impl Contract {
         if code.live_requests > 0 {
             return Err(refused(hash, CodeError::InUse { live_requests: code.live_requests }));
         }
+        let complete = key == code_key(hash);
+        let origin = if complete { code.origin(hash) } else { caller.clone() };
         (0..code.ends.len()).for_each(|number| {
-            store::remove(&part_key(hash, &caller, number));
+            store::remove(&part_key(hash, &origin, number));
         });
-        if key == code_key(hash) {
+        if complete {
             store::remove(&retired_key(hash));
+            store::remove(&origin_key(hash));
         }
         store::remove(&key);
         self.pay_out(Pot::Code, &caller, code.deposit)?;

@@ -6,7 +6,7 @@ use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
     index::PendingEntry,
-    machine::{CompleteBody, LiveRequest, Phase},
+    machine::{CompleteBody, LiveRequest, OpenShares, Phase},
 };
 
 use crate::{
@@ -46,7 +46,7 @@ pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
         (Phase::Staged { .. }, Some(upload)) => {
             assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
         }
-        (Phase::Pending | Phase::Cancelling, _) => None,
+        (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
     }
 }
 
@@ -93,6 +93,21 @@ pub(crate) fn stage(response: &ExecutionResponse) {
     store::write(&key(Prefix::Staged, response.request_id), response);
 }
 
+/// The open shares of a settled request, if it has any.
+pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
+    store::read(&key(Prefix::Shares, request_id))
+}
+
+/// Keeps open shares.
+pub(crate) fn save_shares(shares: &OpenShares) {
+    store::write(&key(Prefix::Shares, shares.request_id), shares);
+}
+
+/// Deletes the open shares of a request.
+pub(crate) fn drop_shares(request_id: RequestId) {
+    store::remove(&key(Prefix::Shares, request_id));
+}
+
 impl Contract {
     /// The live request, or an error that says whether it is over or to come.
     pub(crate) fn load_request(&self, request_id: RequestId) -> Result<LiveRequest, ContractError> {
@@ -110,7 +125,10 @@ impl Contract {
         self.for_tenant(|contract| {
             save(request);
             change_fee::raise(request.namespace(), request.change_fee());
-            env::storage_write(&key(Prefix::Input, request_id), input);
+            // An empty entry would cost as much gas as any other.
+            if !input.is_empty() {
+                env::storage_write(&key(Prefix::Input, request_id), input);
+            }
             let entry = borsh::to_vec(&PendingEntry::from(request)).unwrap_or_default();
             let position = live().push(&mut contract.live_requests, &entry);
             store::write(&key(Prefix::LivePosition, request_id), &position);

@@ -44,11 +44,14 @@ impl Slots {
         moved
     }
 
+    /// The element at `position`.
+    pub(crate) fn get(&self, position: u32) -> Option<Vec<u8>> {
+        env::storage_read(&self.key(position))
+    }
+
     /// Up to `limit` elements, from position `from` on.
     pub(crate) fn page(&self, length: u32, from: u64, limit: u64) -> Vec<Vec<u8>> {
         let end = from.saturating_add(limit).min(length.into());
-        (from..end)
-            .filter_map(|index| env::storage_read(&self.key(u32::try_from(index).ok()?)))
-            .collect()
+        (from..end).filter_map(|index| self.get(u32::try_from(index).ok()?)).collect()
     }
 }

@@ -8,7 +8,7 @@
 
 use near_sdk::{NearToken, env};
 
-use crate::{Contract, ContractError, namespace};
+use crate::{Contract, ContractError, Funds, namespace};
 
 /// Bytes of one entry of a ledger, for the longest account id: what NEAR adds, the key, the amount.
 const LEDGER_ENTRY_BYTES: u64 = 40 + (1 + 64) + 16;
@@ -34,8 +34,8 @@ impl Contract {
     /// The part of the balance that belongs to no pot, and the least that it must be: the cost of
     /// the contract's own bytes, including those that can still come while it takes nothing new on
     /// (an entry for each worker that is paid).
-    fn own_stake(&self) -> (NearToken, NearToken) {
-        let own = env::account_balance().saturating_sub(self.funds.total());
+    fn own_stake(&self, funds: &Funds) -> (NearToken, NearToken) {
+        let own = env::account_balance().saturating_sub(funds.total());
         let bytes = env::storage_usage()
             .saturating_sub(self.tenant_bytes)
             .saturating_add(u64::from(self.registered_workers).saturating_mul(LEDGER_ENTRY_BYTES))
@@ -45,14 +45,20 @@ impl Contract {
 
     /// What the contract has beyond all pots and what its own bytes cost.
     pub(crate) fn surplus(&self) -> NearToken {
-        let (own, needed) = self.own_stake();
+        let (own, needed) = self.own_stake(&self.funds);
         own.saturating_sub(needed)
     }
 
     /// Checks that the contract's own money covers its own bytes. A call that would have the
     /// contract take on something new fails otherwise; requests that live are settled all the same.
     pub(crate) fn check_stake(&self) -> Result<(), ContractError> {
-        let (found, needed) = self.own_stake();
+        self.check_stake_with(&self.funds)
+    }
+
+    /// Makes the check of [`Self::check_stake`] before `funds` become the contract's, so that
+    /// nothing has changed when it fails.
+    pub(crate) fn check_stake_with(&self, funds: &Funds) -> Result<(), ContractError> {
+        let (found, needed) = self.own_stake(funds);
         if found < needed {
             return Err(ContractError::Stake { found, needed });
         }

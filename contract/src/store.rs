@@ -1,5 +1,7 @@
 //! Entries of contract state: their keys, and typed reading and writing without a cache.
 
+use std::io::Read;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_sdk::{AccountId, env};
 
@@ -10,16 +12,20 @@ use near_sdk::{AccountId, env};
 pub(crate) enum Prefix {
     /// Request id -> live request.
     Request = b'r',
-    /// Request id -> the request's input.
+    /// Request id -> the request's input, unless it is empty.
     Input = b'i',
     /// Request id -> staged response.
     Staged = b's',
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
+    /// Request id -> the open shares of a settled request.
+    Shares = b'f',
     /// Position -> a live request's entry in the index, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',
+    /// Request id -> result that is kept.
+    Result = b'g',
     /// Account -> what its namespace stores and has paid.
     Namespace = b'n',
     /// Account, key -> value, as it is.
@@ -29,7 +35,7 @@ pub(crate) enum Prefix {
     /// Account, position -> key, for paging.
     KeySlot = b'k',
     /// Account -> what changing its namespace costs while requests are live that may read it.
-    ChangeFee = b'f',
+    ChangeFee = b'F',
     /// Hash of account and key -> the key's lock.
     Lock = b'h',
     /// Account -> registered worker.
@@ -48,6 +54,16 @@ pub(crate) enum Prefix {
     Retired = b't',
     /// Code hash, publisher, number -> a part of the code.
     CodePart = b'b',
+    /// Code hash -> the account under which the code's parts are, where another has adopted it.
+    CodeOrigin = b'o',
+    /// Account -> how many names of code it has and what it has paid for them.
+    CodeNames = b'a',
+    /// Account, position -> name, for paging.
+    CodeNameSlot = b'j',
+    /// Account, name -> how many versions there are, and the latest.
+    CodeName = b'y',
+    /// Account, version, name -> what the version stands for.
+    CodeVersion = b'z',
 }
 
 /// A key: the prefix, then the segments one after the other.
@@ -90,6 +106,17 @@ pub(crate) fn write<T: BorshSerialize>(key: &[u8], value: &T) {
         Err(error) => {
             env::panic_str(&format!("the entry {} cannot be written: {error}", key.escape_ascii()))
         }
+    }
+}
+
+/// Reads a field that entries of a former layout do not have at their end.
+pub(crate) fn or_default<T: BorshDeserialize + Default>(
+    reader: &mut impl Read,
+) -> std::io::Result<T> {
+    let mut first = [0];
+    match reader.read(&mut first)? {
+        0 => Ok(T::default()),
+        _ => T::deserialize_reader(&mut first.as_slice().chain(reader)),
     }
 }
 

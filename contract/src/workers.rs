@@ -1,8 +1,8 @@
 //! The registry of workers. What they have earned is kept apart from it ([`crate::money`]), so that
 //! nobody loses it by being removed.
 
-use near_sdk::{AccountId, near};
-use outlayer_protocol::views::WorkerView;
+use near_sdk::{AccountId, env, near};
+use outlayer_protocol::{Hash32, seats::Draw, views::WorkerView};
 
 use crate::{
     Contract, ContractError,
@@ -20,12 +20,22 @@ pub(crate) struct Worker {
     pub(crate) position: u32,
     /// How many of its answers were settled.
     pub(crate) settled: u64,
-    /// How many of its commitments were to digests that lost.
+    /// How many of its commitments were to digests that lost, or were not revealed in time.
     pub(crate) lost: u64,
     /// Whether the owner has suspended it, so that it may not answer.
     pub(crate) suspended: bool,
     /// What the owner has noted about it.
     pub(crate) metadata: String,
+    /// The height at which it was registered, or allowed to work again. The workers of layout 2
+    /// have none, and were registered before.
+    #[borsh(deserialize_with = "store::or_default")]
+    pub(crate) active_since: u64,
+}
+
+/// The most workers that are looked at to draw those of one request: twice as many as are drawn, so
+/// that half of all workers may be suspended, and some.
+pub(crate) fn draw_looks(seats: u8, registered: u32) -> u32 {
+    if seats < 2 { 0 } else { u32::from(seats).saturating_mul(4).saturating_add(8).min(registered) }
 }
 
 fn key(worker_id: &[u8]) -> Vec<u8> {
@@ -66,6 +76,17 @@ pub(crate) fn update(
     Ok(())
 }
 
+/// Suspends a worker, or lets it work again. One that may work again is drawn only for requests
+/// that are made later.
+pub(crate) fn suspend(worker_id: &AccountId, suspended: bool) -> Result<(), ContractError> {
+    update(worker_id, |worker| {
+        if worker.suspended && !suspended {
+            worker.active_since = env::block_height();
+        }
+        worker.suspended = suspended;
+    })
+}
+
 /// A registered worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
     let Worker { settled, lost, suspended, metadata, .. } = find(worker_id)?;
@@ -87,9 +108,41 @@ impl Contract {
             return update(worker_id, |worker| worker.metadata = metadata);
         }
         let position = slots().push(&mut self.registered_workers, worker_id.as_bytes());
-        let worker = Worker { position, settled: 0, lost: 0, suspended: false, metadata };
+        let worker = Worker {
+            position,
+            settled: 0,
+            lost: 0,
+            suspended: false,
+            metadata,
+            active_since: env::block_height(),
+        };
         store::write(&key(worker_id.as_bytes()), &worker);
         Ok(())
+    }
+
+    /// Draws workers for the seats of a request, and as far as there are enough, a successor for
+    /// each. Only those are drawn that were active before this block, so that nobody registers
+    /// workers for a request that they have seen.
+    pub(crate) fn draw_workers(
+        &self,
+        random_seed: &Hash32,
+        seats: u8,
+    ) -> Result<Vec<AccountId>, ContractError> {
+        let height = env::block_height();
+        let looks = usize::try_from(draw_looks(seats, self.registered_workers)).unwrap_or(0);
+        let drawn: Vec<AccountId> = Draw::new(random_seed, self.registered_workers)
+            .take(looks)
+            .filter_map(|position| slots().get(position))
+            .filter_map(|id| String::from_utf8(id).ok()?.parse().ok())
+            .filter(|id| {
+                find(id).is_some_and(|worker| !worker.suspended && worker.active_since < height)
+            })
+            .take(2 * usize::from(seats))
+            .collect();
+        if drawn.len() < usize::from(seats) {
+            return Err(ContractError::TooFewWorkers { found: drawn.len(), needed: seats });
+        }
+        Ok(drawn)
     }
 
     /// Removes a worker. It keeps what it has earned.

@@ -35,6 +35,8 @@ fn parts() -> Vec<ChunkedAbiEntry> {
         __near_abi_cancel_execution
         __near_abi_claim
         __near_abi_estimate_cost
+        __near_abi_get_result
+        __near_abi_name_code
         __near_abi_new
         __near_abi_propose_upgrade
         __near_abi_publish_code

@@ -7,7 +7,10 @@ use outlayer_protocol::{
 
 /// A request to execute the published `code` on `input`.
 pub fn request(code: Hash32, input: impl Into<Bytes>) -> ExecutionRequest {
-    ExecutionRequest::new(CodeRef { hash: code, url: None }, input)
+    let mut request = ExecutionRequest::new(CodeRef { hash: code, url: None }, input);
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    request.limits.output_bytes = 4 << 10;
+    request
 }
 
 /// The same request with another fuel limit.

@@ -27,8 +27,8 @@ impl Contract {
 
     /// The publisher withdraws a module from new requests. Live requests still have it, and when
     /// they have ended it can be deleted. The caller pays for the bytes of the note that this
-    /// leaves; what is attached beyond that goes back. The only way back is to delete the module
-    /// and publish it again.
+    /// leaves; what is attached beyond that goes back. [`adopt_code`](Self::adopt_code) is the way
+    /// back, which every account has.
     ///
     /// # Errors
     /// [`ContractError::Code`]: the module is unknown, the caller is not its publisher, or too
@@ -37,6 +37,20 @@ impl Contract {
     #[handle_result]
     pub fn retire_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
         self.for_tenant(|contract| contract.retire(&hash))
+    }
+
+    /// Takes over a module that its publisher has retired: new requests may name it again, and the
+    /// caller is its publisher. The caller pays for its bytes, the former publisher gets its
+    /// deposit back, and live requests are not affected. What is attached beyond the price goes
+    /// back.
+    ///
+    /// # Errors
+    /// [`ContractError::Code`]: the module is not published in full, it is not retired, or too
+    /// little is attached.
+    #[payable]
+    #[handle_result]
+    pub fn adopt_code(&mut self, hash: Hash32) -> Result<(), ContractError> {
+        self.for_tenant(|contract| contract.adopt(&hash))
     }
 
     /// The publisher deletes a module, complete or not, and gets the deposit back.

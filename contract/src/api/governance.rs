@@ -2,23 +2,22 @@
 //! them touches a live request: a request keeps the terms that it was accepted on, and pausing
 //! stops only new ones.
 
-use near_sdk::{AccountId, env, near};
+use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Compute, Config, ResourceLimits,
     capacity::MAX_OUTPUT_BYTES,
     events::{ConfigSet, Event, OwnerChanged, OwnerProposed, PauseChanged},
-    pricing::{max_fee, split_fee},
+    pricing::{Asked, LEAST_GAS_PRICE, answer_gas, max_fee, protocol_share},
 };
 
 use crate::{
     Contract, ContractError, ContractExt, Funds, LAYOUT, Pot,
     bounds::{
-        MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BASE_FEE, MAX_BLOCKS, MAX_INPUT_BYTES,
+        MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BLOCKS, MAX_GAS_PRICE, MAX_INPUT_BYTES,
         MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MAX_WINDOW_SHARE_BPS,
         MIN_SWEEP_DELAY_BLOCKS,
     },
     effects::emit,
-    gas::{self, GAS_PRICE},
 };
 
 #[near]
@@ -159,13 +158,12 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
     let share = config.protocol_share_bps;
     check("protocol_share_bps", share.into(), 0, MAX_PROTOCOL_SHARE_BPS.into())?;
     // No answer may cost its workers more gas than it earns them.
-    let least = u128::from(gas::answer(bounds).as_gas()) * GAS_PRICE;
-    let base_fee = split_fee(config.prices.base_fee, share, 1).each.as_yoctonear();
-    let most = MAX_BASE_FEE.as_yoctonear();
-    check("base_fee less the protocol's share", base_fee, least, most)?;
-    let least = u128::from(gas::PER_ANSWER_BYTE.as_gas()) * GAS_PRICE;
-    let per_byte = split_fee(config.prices.per_byte, share, 1).each.as_yoctonear();
-    check("per_byte less the protocol's share", per_byte, least, u128::MAX)?;
+    let (prices, least) = (&config.prices, LEAST_GAS_PRICE.as_yoctonear());
+    let paid = |price: NearToken| price.saturating_sub(protocol_share(price, share)).as_yoctonear();
+    let most = MAX_GAS_PRICE.as_yoctonear();
+    check("gas_price less the protocol's share", paid(prices.gas_price), least, most)?;
+    let least = least.saturating_mul(answer_gas::PER_BYTE.into());
+    check("per_byte less the protocol's share", paid(prices.per_byte), least, u128::MAX)?;
     let (timeout, delay) = (config.yield_timeout_blocks, config.sweep_delay_blocks);
     check("yield_timeout_blocks", timeout.into(), 1, MAX_BLOCKS.into())?;
     check("sweep_delay_blocks", delay.into(), MIN_SWEEP_DELAY_BLOCKS.into(), MAX_BLOCKS.into())?;
@@ -179,7 +177,14 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
     check("approvals", bounds.approvals.into(), 1, MAX_APPROVALS.into())?;
     check_window(config)?;
     for compute in [Compute::Fuel(config.max_fuel), Compute::Gas(config.max_gas)] {
-        max_fee(&config.prices, &ResourceLimits { compute, ..*limits }, bounds.input_bytes)?;
+        let asked = Asked {
+            limits: ResourceLimits { compute, ..*limits },
+            approvals: bounds.approvals,
+            spares: u8::MAX,
+            text_bytes: bounds.args_env_bytes.saturating_add(bounds.url_bytes),
+            input_bytes: bounds.input_bytes,
+        };
+        max_fee(prices, &asked)?;
     }
     Ok(())
 }

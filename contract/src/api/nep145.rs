@@ -5,6 +5,7 @@
 //! for a typed error. A test compares the types' JSON.
 
 use near_sdk::{AccountId, NearToken, env, near};
+use outlayer_protocol::views::StorageBalance;
 
 use super::{ONE_YOCTO, check_one_yocto};
 use crate::{
@@ -12,20 +13,8 @@ use crate::{
     namespace::{self, MAX_EMPTY_BYTES, Namespace},
 };
 
-/// NEP-145's balance of an account, yoctoNEAR.
-#[near(serializers = [json])]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StorageBalance {
-    /// The whole storage deposit.
-    pub total: NearToken,
-    /// The part of it that no stored byte needs.
-    pub available: NearToken,
-}
-
-impl From<&Namespace> for StorageBalance {
-    fn from(namespace: &Namespace) -> Self {
-        Self { total: namespace.deposit, available: namespace.available() }
-    }
+fn balance(namespace: &Namespace) -> StorageBalance {
+    StorageBalance { total: namespace.deposit, available: namespace.available() }
 }
 
 /// NEP-145's bounds of a storage deposit, yoctoNEAR.
@@ -70,7 +59,7 @@ impl Contract {
         let excess = attached.saturating_sub(kept);
         self.funds.take_in(Pot::Storage, excess)?;
         self.pay_out(Pot::Storage, &caller, excess)?;
-        Ok((&namespace).into())
+        Ok(balance(&namespace))
     }
 
     /// Pays out the part of the caller's deposit that no stored byte needs, or `amount` of it.
@@ -95,7 +84,7 @@ impl Contract {
         namespace.deposit = namespace.deposit.saturating_sub(amount);
         namespace::save(&caller, &namespace);
         self.return_with_yocto(&caller, amount)?;
-        Ok((&namespace).into())
+        Ok(balance(&namespace))
     }
 
     /// Closes the caller's namespace and pays out its whole deposit. Returns false when there is no
@@ -135,7 +124,7 @@ impl Contract {
 
     /// The balance of an account; `None` when it is not registered.
     pub fn storage_balance_of(&self, account_id: AccountId) -> Option<StorageBalance> {
-        namespace::find(&account_id).as_ref().map(Into::into)
+        namespace::find(&account_id).as_ref().map(balance)
     }
 
     /// The bounds of a storage deposit: what registering costs, and no maximum.

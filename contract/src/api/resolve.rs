@@ -1,10 +1,12 @@
-//! Answering a request: workers commit and submit, and the yield's callback settles.
+//! Answering a request: workers commit, reveal and submit, and the yield's callback settles.
 
-use near_sdk::{FunctionError, env, near};
+use near_sdk::{AccountId, FunctionError, env, near};
 use outlayer_protocol::{
-    ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
+    Bytes, ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
+    commitment::Salt,
     limits::Meter,
     machine::{Body, Delivery, Input, LiveRequest, PartTaken, Taken},
+    response::Answer,
     storage::StorageCheck,
 };
 
@@ -17,29 +19,50 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker submits an answer. The argument is the borsh of an
-    /// [`ExecutionResponse`]. An answer that writes a key that others read is told to wait, and
-    /// should come again when they are settled.
+    /// A registered worker submits an answer. The argument is the borsh of an [`Answer`]. An answer
+    /// that writes a key that others read is told to wait, and should come again when they are
+    /// settled.
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
-    /// answered already; the answer exceeds the request's limits; a key that it read has changed,
-    /// or one that it touches is locked; or there are too few commitments.
+    /// answered already; the answer exceeds the request's limits, or has another digest than the
+    /// worker says; a key that it touches is locked, or one that it read has changed; or too few
+    /// workers have revealed its digest.
     #[handle_result]
     pub fn resolve_execution(
         &mut self,
-        #[serializer(borsh)] response: ExecutionResponse,
+        #[serializer(borsh)] answer: Answer,
     ) -> Result<Taken, ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
-        let request = self.load_request(response.request_id)?;
-        let (body, storage) = self.checked(&request, &response);
-        let height = env::block_height();
-        let input = Input::Resolve { worker_id: &worker_id, body, storage, height };
-        let step = request.step(input)?;
-        let taken = step.taken();
-        self.carry_out(step)?;
-        Ok(taken)
+        self.resolve_one(&worker_id, &answer)
+    }
+
+    /// A registered worker submits answers to several requests, in one call. The argument is the
+    /// borsh of a list of what [`resolve_execution`](Self::resolve_execution) takes. The result has
+    /// an item for each answer, in their order: null when the answer was taken; `"wait"` when it is
+    /// told to wait and should come again; or else the code with which `resolve_execution` would
+    /// have refused it. One that is refused changes nothing, and the others are taken all the same.
+    ///
+    /// # Errors
+    /// [`ContractError`] when the caller is not a worker or is suspended. When the call runs out of
+    /// gas, no answer is taken.
+    #[handle_result]
+    pub fn resolve_many(
+        &mut self,
+        #[serializer(borsh)] answers: Vec<Answer>,
+    ) -> Result<Vec<Option<&'static str>>, ContractError> {
+        let worker_id = env::predecessor_account_id();
+        workers::check_active(&worker_id)?;
+        let mut codes = Vec::with_capacity(answers.len());
+        for answer in &answers {
+            codes.push(match self.resolve_one(&worker_id, answer) {
+                Ok(Taken::Staged | Taken::Pending) => None,
+                Ok(Taken::Wait) => Some(Taken::WAIT),
+                Err(error) => Some(error.code().as_str()),
+            });
+        }
+        Ok(codes)
     }
 
     /// A registered worker sends a part of an answer that is too large for one transaction. The
@@ -81,21 +104,68 @@ impl Contract {
     /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not a worker or has committed already; the request is not
-    /// live, has expired, or takes no commitments, or no more of them.
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired, or asks
+    /// for one approval; or the caller holds none of its seats.
     #[handle_result]
     pub fn commit_execution(
         &mut self,
         request_id: RequestId,
+        round: u32,
         commitment: Hash32,
     ) -> Result<(), ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request = self.load_request(request_id)?;
-        let input =
-            Input::Commit { worker_id: &worker_id, hash: commitment, height: env::block_height() };
-        self.advance(request, input)?;
+        let height = env::block_height();
+        self.advance(request, Input::Commit { worker_id: &worker_id, round, commitment, height })?;
         Ok(())
+    }
+
+    /// A worker reveals the digest that it has committed to. It may be settled already: then the
+    /// worker is paid for its execution at once, if the digest is the one that was settled.
+    ///
+    /// # Errors
+    /// [`ContractError`]: the caller has not committed, or reveals something else than it has
+    /// committed to; it is too early or too late.
+    #[handle_result]
+    pub fn reveal_execution(
+        &mut self,
+        request_id: RequestId,
+        digest: Hash32,
+        salt: Bytes,
+    ) -> Result<(), ContractError> {
+        let worker_id = &env::predecessor_account_id();
+        let salt: &Salt =
+            salt.0.as_slice().try_into().map_err(|_| ContractError::Salt { found: salt.len() })?;
+        let height = env::block_height();
+        match requests::shares(request_id) {
+            Some(shares) => self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?),
+            None => {
+                let request = self.load_request(request_id)?;
+                self.advance(request, Input::Reveal { worker_id, digest, salt, height })?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Anyone ends a request on which the workers cannot agree any more, or closes the open shares
+    /// of one that is settled. An active worker is paid for it.
+    ///
+    /// # Errors
+    /// [`ContractError`]: the request is neither live nor has open shares, or it is too early.
+    #[handle_result]
+    pub fn close(&mut self, request_id: RequestId) -> Result<(), ContractError> {
+        let caller = env::predecessor_account_id();
+        let closer = workers::check_active(&caller).is_ok().then_some(&caller);
+        let height = env::block_height();
+        match requests::shares(request_id) {
+            Some(shares) => self.carry_out_shares(shares.close(closer, height)?),
+            None => {
+                let request = self.load_request(request_id)?;
+                self.advance(request, Input::Close { closer, height })?;
+                Ok(())
+            }
+        }
     }
 
     /// The yield's callback: settles the request, and returns the [`Settlement`] to the caller of
@@ -118,6 +188,30 @@ impl Contract {
 }
 
 impl Contract {
+    /// Takes an active worker's answer. When it is refused, nothing has changed.
+    fn resolve_one(
+        &mut self,
+        worker_id: &AccountId,
+        answer: &Answer,
+    ) -> Result<Taken, ContractError> {
+        let Answer { response, digest, salt } = answer;
+        let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
+        // Another body was quicker, and is settled already. The reveal that came with this one
+        // takes its share all the same.
+        let open = salt.and_then(|salt| Some((salt, requests::shares(response.request_id)?)));
+        if let Some((salt, shares)) = open {
+            self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?)?;
+            return Ok(Taken::Staged);
+        }
+        let request = self.load_request(response.request_id)?;
+        let (body, storage) = self.checked(&request, response);
+        let input = Input::Resolve { worker_id, digest, salt, body, storage, height };
+        let step = request.step(input)?;
+        let taken = step.taken();
+        self.carry_out(step)?;
+        Ok(taken)
+    }
+
     /// The body that a response is, and whether it fits into the namespace now.
     fn checked<'a>(
         &self,
@@ -150,21 +244,13 @@ impl Contract {
                     }
                     None => Delivery::TimedOut { staged: staged.as_ref() },
                 };
-                self.advance(request, Input::Deliver(delivery))?
+                let height = env::block_height();
+                self.advance(request, Input::Deliver { delivery, height })?
             }
         };
-        Ok(encode(
+        Ok(promises::encode(
             &settlement.unwrap_or_else(|| Settlement::gone(request_id, meter)),
             response_format,
         ))
     }
-}
-
-fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
-    let encoded = match format {
-        ResponseFormat::Json => serde_json::to_vec(settlement).ok(),
-        ResponseFormat::Borsh => borsh::to_vec(settlement).ok(),
-    };
-    // Neither can fail: a settlement has no map, and no collection longer than borsh can count.
-    encoded.unwrap_or_default()
 }

@@ -24,16 +24,18 @@ impl Contract {
     #[payable]
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
-        let caller = env::predecessor_account_id();
-        check_key(&key).and_then(|()| check_value(&value)).map_err(NamespaceError::from)?;
-        namespace::check_unlocked(&caller, &key)?;
-        let added = self.charge_change(&caller)?;
-        let mut namespace = self.for_tenant(|_| namespace::open(&caller));
-        self.add_storage_deposit(&mut namespace, added)?;
-        self.for_tenant(|_| namespace::set(&caller, &mut namespace, &key, &value));
-        namespace.check_paid(&caller)?;
-        namespace::save(&caller, &namespace);
-        Ok(())
+        self.set_all(&[(key, value)])
+    }
+
+    /// Sets several keys of the caller's namespace, all of them or none, for the same fees as a
+    /// single one. What is attached beyond them is added to the caller's storage deposit.
+    ///
+    /// # Errors
+    /// As for [`storage_set`](Self::storage_set), if any of the keys cannot be set.
+    #[payable]
+    #[handle_result]
+    pub fn storage_set_many(&mut self, entries: Vec<(Bytes, Bytes)>) -> Result<(), ContractError> {
+        self.set_all(&entries)
     }
 
     /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was
@@ -105,6 +107,23 @@ impl Contract {
 }
 
 impl Contract {
+    fn set_all(&mut self, entries: &[(Bytes, Bytes)]) -> Result<(), ContractError> {
+        let caller = env::predecessor_account_id();
+        for (key, value) in entries {
+            check_key(key).and_then(|()| check_value(value)).map_err(NamespaceError::from)?;
+            namespace::check_unlocked(&caller, key)?;
+        }
+        let added = self.charge_change(&caller)?;
+        let mut namespace = self.for_tenant(|_| namespace::open(&caller));
+        self.add_storage_deposit(&mut namespace, added)?;
+        for (key, value) in entries {
+            self.for_tenant(|_| namespace::set(&caller, &mut namespace, key, value));
+        }
+        namespace.check_paid(&caller)?;
+        namespace::save(&caller, &namespace);
+        Ok(())
+    }
+
     /// Adds money that came in to a namespace's deposit. The caller saves the namespace.
     pub(crate) fn add_storage_deposit(
         &mut self,

@@ -4,34 +4,53 @@ use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
     index::PendingEntry,
+    machine::OpenShares,
     pricing::quote,
-    views::{ConfigView, CostView, FundsView, RequestView, WorkerView},
+    reserve::MOST_ID_BYTES,
+    views::{ConfigView, CostView, FundsView, RequestState, RequestView, WorkerView},
 };
 
-use crate::{Contract, ContractError, ContractExt, gas, money::CLAIMABLE, requests, workers};
+use crate::{
+    Contract, ContractError, ContractExt, gas, money::CLAIMABLE, names, requests, workers,
+};
 
 #[near]
 impl Contract {
-    /// The exact deposit that a request needs.
+    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the reserve
+    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less. It is the
+    /// same for all versions of a name, those to come too.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.
     #[handle_result]
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
+        names::pin(&request.code)?;
         request.validate(&self.config)?;
-        Ok(quote(&self.config, &request, env::storage_byte_cost())?.into())
+        Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
     }
 
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
     /// it is what a caller with an implicit account needs; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
-        gas::request(&request, request.refund_to.as_ref())
+        gas::request(&request, request.refund_to.as_ref(), self.registered_workers)
     }
 
-    /// A live request with its input. `None` when it was never made, or is settled.
-    pub fn get_request(&self, request_id: RequestId) -> Option<RequestView> {
-        requests::find(request_id)
-            .map(|request| RequestView { request, input: requests::input(request_id) })
+    /// A live request with its input, or whether it is settled or was never made.
+    pub fn get_request(&self, request_id: RequestId) -> RequestState {
+        match requests::find(request_id) {
+            Some(request) => {
+                let input = requests::input(request_id);
+                RequestState::Live(Box::new(RequestView { request, input }))
+            }
+            None if request_id < self.next_request_id => RequestState::Settled,
+            None => RequestState::NeverMade,
+        }
+    }
+
+    /// The shares of a settled request that workers may still take, or that can be closed. `None`
+    /// when there are none.
+    pub fn get_shares(&self, request_id: RequestId) -> Option<OpenShares> {
+        requests::shares(request_id)
     }
 
     /// A page of the index of live requests: the borsh of a list of [`PendingEntry`], which is read

@@ -54,7 +54,7 @@ impl Contract {
         suspended: bool,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        workers::update(&worker_id, |worker| worker.suspended = suspended)?;
+        workers::suspend(&worker_id, suspended)?;
         emit(&Event::WorkerSuspended(WorkerSuspended { worker_id, suspended }));
         Ok(())
     }

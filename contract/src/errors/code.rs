@@ -5,14 +5,14 @@ use outlayer_protocol::{Hash32, RefusalCode};
 
 use crate::bounds::{MAX_CODE_BYTES, MIN_CODE_PART_BYTES};
 
-/// Why code cannot be used, published, retired or deleted.
+/// Why code cannot be used, published, retired, adopted or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
     /// The code is not published in full.
     #[error("it is not published in full")]
     Unknown,
     /// The code is published already.
-    #[error("{publisher_id} has published it")]
+    #[error("{publisher_id} has published it; once it is retired, adopt_code takes it over")]
     Published {
         /// The account that published it.
         publisher_id: AccountId,
@@ -58,7 +58,7 @@ pub enum CodeError {
     },
     /// The attached deposit does not pay for the bytes.
     #[error(
-        "{} yoctoNEAR attached, {} needed for {bytes} bytes of state",
+        "{} yoctoNEAR attached, {} needed for the bytes of state",
         found.as_yoctonear(),
         needed.as_yoctonear()
     )]
@@ -67,11 +67,9 @@ pub enum CodeError {
         found: NearToken,
         /// What the bytes cost.
         needed: NearToken,
-        /// How many bytes of state the call adds.
-        bytes: u64,
     },
     /// The code belongs to another account.
-    #[error("only its publisher {expected} may delete it, found {found}")]
+    #[error("only its publisher {expected} may retire or delete it, found {found}")]
     NotThePublisher {
         /// The account that called.
         found: AccountId,
@@ -79,7 +77,7 @@ pub enum CodeError {
         expected: AccountId,
     },
     /// The publisher has withdrawn the code from new requests.
-    #[error("its publisher has withdrawn it from new requests")]
+    #[error("its publisher has withdrawn it from new requests; adopt_code brings it back")]
     Retired,
     /// Live requests need the code.
     #[error("{live_requests} live requests need it; retire_code refuses new ones")]

@@ -2,17 +2,19 @@
 //! nothing has changed.
 
 mod code;
+mod name;
 mod namespace;
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
-    Hash32, RefusalCode, RequestId, machine::Refusal, pricing::PricingError,
-    validation::RequestError,
+    Hash32, RefusalCode, RequestId, commitment::SALT_BYTES, machine::Refusal,
+    pricing::PricingError, validation::RequestError,
 };
 
 use crate::{LAYOUT, MoneyError};
 
 pub use code::CodeError;
+pub use name::NameError;
 pub use namespace::NamespaceError;
 
 /// The error of a method.
@@ -188,6 +190,24 @@ pub enum ContractError {
         /// The error of the borsh decoder.
         reason: String,
     },
+    /// No result is kept for the request.
+    #[error("no result is kept for request {request_id}")]
+    ResultNotKept {
+        /// The id of the request.
+        request_id: RequestId,
+    },
+    /// The result's time is not over.
+    #[error(
+        "the result of request {request_id} is kept until block {until}, this is block {height}"
+    )]
+    ResultStillKept {
+        /// The id of the request.
+        request_id: RequestId,
+        /// The height of the current block.
+        height: u64,
+        /// The last height at which the result is kept.
+        until: u64,
+    },
     /// The caller is not a worker.
     #[error("{found} is not a registered worker")]
     NotAWorker {
@@ -199,6 +219,23 @@ pub enum ContractError {
     Suspended {
         /// The worker's account.
         found: AccountId,
+    },
+    /// Fewer workers are active than the request asks for.
+    #[error(
+        "{found} workers are active that were registered before this block, the request asks for \
+         {needed}"
+    )]
+    TooFewWorkers {
+        /// How many of them there are.
+        found: usize,
+        /// How many seats the request has.
+        needed: u8,
+    },
+    /// The salt has another length than a salt has.
+    #[error("the salt has {found} bytes, expected {SALT_BYTES}")]
+    Salt {
+        /// Its length, bytes.
+        found: usize,
     },
     /// A worker's metadata is too long.
     #[error("the metadata has {found} bytes, expected at most {max}")]
@@ -235,6 +272,9 @@ pub enum ContractError {
         #[source]
         error: CodeError,
     },
+    /// Something is wrong with a name of code.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Something is wrong with a change to a storage namespace.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
@@ -269,13 +309,18 @@ impl ContractError {
             Self::Refusal(refusal) => refusal.code(),
             Self::YieldGone { .. } => RefusalCode::YieldGone,
             Self::Body { .. } => RefusalCode::MalformedBody,
+            Self::ResultNotKept { .. } => RefusalCode::ResultNotKept,
+            Self::ResultStillKept { .. } => RefusalCode::ResultStillKept,
             Self::NotAWorker { .. } => RefusalCode::NotAWorker,
             Self::Suspended { .. } => RefusalCode::WorkerSuspended,
+            Self::TooFewWorkers { .. } => RefusalCode::TooFewWorkers,
+            Self::Salt { .. } => RefusalCode::SaltBytes,
             Self::Metadata { .. } => RefusalCode::MetadataTooLong,
             Self::OneYocto { .. } => RefusalCode::OneYocto,
             Self::RefundToContract { .. } => RefusalCode::RefundToContract,
             Self::NothingDue { .. } => RefusalCode::NothingDue,
             Self::Code { error, .. } => error.code(),
+            Self::Name(error) => error.code(),
             Self::Namespace(error) => error.code(),
             Self::Money(error) => error.code(),
         }

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
-    Bytes, ExecutionRequest, ExecutionResponse, RequestId,
+    Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
     index::PendingEntry,
-    machine::{LiveRequest, Phase},
+    machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
 };
 
 use super::world::World;
 use crate::{
-    Closed, Contract, Lock, code::Code, locks::lock_key, namespace::Namespace, store::Prefix,
-    workers::Worker,
+    Closed, Contract, Lock, code::Code, locks::lock_key, names::Names, namespace::Namespace,
+    store::Prefix, workers::Worker,
 };
 
 impl World {
@@ -49,6 +49,13 @@ impl World {
             .collect()
     }
 
+    /// The open shares of settled requests.
+    pub(crate) fn shares(&self) -> BTreeMap<RequestId, OpenShares> {
+        self.decoded::<OpenShares>(Prefix::Shares)
+            .map(|(_, shares)| (shares.request_id, shares))
+            .collect()
+    }
+
     /// The keys and values of an account's namespace, as the state has them.
     pub(crate) fn namespace(&self, account_id: &AccountId) -> BTreeMap<Bytes, Bytes> {
         let start = owned(account_id);
@@ -63,9 +70,11 @@ impl World {
         self.audit_usage();
         self.audit_money();
         self.audit_lists();
+        self.audit_code();
         self.audit_namespaces();
         self.audit_reserves();
         self.audit_change_fees();
+        self.audit_results();
         self.audit_tenants();
     }
 
@@ -83,6 +92,9 @@ impl World {
         let deposits: u128 =
             self.live_requests().values().map(|request| request.deposit().as_yoctonear()).sum();
         assert_eq!(funds.deposits.as_yoctonear(), deposits);
+        let shares = self.shares();
+        let held: u128 = shares.values().map(|shares| shares.held.as_yoctonear()).sum();
+        assert_eq!(funds.shares.as_yoctonear(), held);
         assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
         let storage: u128 = self
@@ -90,15 +102,24 @@ impl World {
             .map(|(_, one)| one.deposit.as_yoctonear())
             .sum();
         assert_eq!(funds.storage.as_yoctonear(), storage);
+        let names = self.decoded::<Names>(Prefix::CodeNames);
+        let names: u128 = names.map(|(_, own)| own.deposit.as_yoctonear()).sum();
         let code = [Prefix::Code, Prefix::Publication]
             .into_iter()
             .flat_map(|prefix| self.decoded::<Code>(prefix));
         assert_eq!(
             funds.code.as_yoctonear(),
-            code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
+            names + code.map(|(_, code)| code.deposit.as_yoctonear()).sum::<u128>()
         );
+        let results: u128 = self
+            .decoded::<KeptResult>(Prefix::Result)
+            .map(|(_, result)| result.held.as_yoctonear())
+            .sum();
+        assert_eq!(funds.results.as_yoctonear(), results);
         let pots = [
+            funds.results,
             funds.deposits,
+            funds.shares,
             funds.earnings,
             funds.protocol,
             funds.claimable,
@@ -117,7 +138,8 @@ impl World {
         let live = self.live_requests();
         assert_eq!(contract.live_requests as usize, live.len());
         assert_eq!(self.entries(Prefix::LiveSlot).count(), live.len());
-        assert_eq!(self.entries(Prefix::Input).count(), live.len());
+        let with_input = live.values().filter(|request| request.input_bytes > 0).count();
+        assert_eq!(self.entries(Prefix::Input).count(), with_input);
         for (request_id, position) in self.decoded::<u32>(Prefix::LivePosition) {
             let (_, listed) = self
                 .entries(Prefix::LiveSlot)
@@ -208,6 +230,41 @@ impl World {
         Some(ExecutionResponse::try_from_slice(&whole).unwrap())
     }
 
+    /// Every module and every account's names have paid for their bytes, names to the yocto, and
+    /// every part belongs to a module.
+    fn audit_code(&self) {
+        let cost = |bytes: u64| env::storage_byte_cost().as_yoctonear() * u128::from(bytes);
+        let entries = |prefixes: &[Prefix], start: &[u8]| -> Vec<u64> {
+            let entries = prefixes.iter().flat_map(|prefix| self.entries(*prefix));
+            let own = entries.filter(|(key, _)| key.starts_with(start));
+            own.map(|(key, value)| bytes_of(1 + key.len(), value.len())).collect()
+        };
+        for (owner_id, own) in self.decoded::<Names>(Prefix::CodeNames) {
+            let owner_id: AccountId = std::str::from_utf8(owner_id).unwrap().parse().unwrap();
+            let prefixes = [Prefix::CodeNameSlot, Prefix::CodeName, Prefix::CodeVersion];
+            let bytes: u64 = entries(&prefixes, &owned(&owner_id)).iter().sum();
+            let record = bytes_of(1 + owner_id.len(), borsh::to_vec(&own).unwrap().len());
+            assert_eq!(own.deposit.as_yoctonear(), cost(bytes + record), "{owner_id}");
+            let names = entries(&[Prefix::CodeName], &owned(&owner_id)).len();
+            assert_eq!(own.count as usize, names, "{owner_id}");
+        }
+        let mut parts = 0;
+        for (hash, code) in self.decoded::<Code>(Prefix::Code) {
+            let mut origin = self.decoded::<AccountId>(Prefix::CodeOrigin);
+            let origin = origin.find(|(key, _)| *key == hash);
+            let origin = origin.map_or(code.publisher_id.clone(), |(_, id)| id);
+            let own = entries(&[Prefix::CodePart], &[hash, &owned(&origin)].concat());
+            assert_eq!(own.len(), code.ends.len());
+            parts += own.len();
+            let other = [Prefix::Code, Prefix::CodeOrigin, Prefix::Retired];
+            let bytes: u64 = own.iter().chain(&entries(&other, hash)).sum();
+            assert!(code.deposit.as_yoctonear() >= cost(bytes), "{code:?}");
+        }
+        let publications = self.decoded::<Code>(Prefix::Publication);
+        parts += publications.map(|(_, code)| code.ends.len()).sum::<usize>();
+        assert_eq!(self.entries(Prefix::CodePart).count(), parts);
+    }
+
     /// A namespace is charged for the bytes that it takes.
     fn audit_namespaces(&self) {
         for (account_id, account) in self.decoded::<Namespace>(Prefix::Namespace) {
@@ -229,7 +286,8 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 17] = [
+        const TENANTS: [Prefix; 24] = [
+            Prefix::Shares,
             Prefix::Request,
             Prefix::Input,
             Prefix::Staged,
@@ -246,7 +304,13 @@ impl World {
             Prefix::Publication,
             Prefix::CodePart,
             Prefix::Retired,
+            Prefix::CodeOrigin,
+            Prefix::CodeNames,
+            Prefix::CodeNameSlot,
+            Prefix::CodeName,
+            Prefix::CodeVersion,
             Prefix::Claimable,
+            Prefix::Result,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
@@ -268,15 +332,41 @@ impl World {
 
     /// No live request takes more bytes than it has paid for.
     fn audit_reserves(&self) {
+        for (request_id, shares) in self.shares() {
+            let bytes = bytes_of(9, borsh::to_vec(&shares).unwrap().len());
+            let open = shares.agreement.votes.iter().filter(|vote| vote.digest.is_none()).count();
+            let promised = shares.share.saturating_mul(open as u128);
+            let promised = promised.saturating_add(shares.close_fee);
+            let stake = shares.held.checked_sub(promised).unwrap().as_yoctonear();
+            let needed = env::storage_byte_cost().as_yoctonear() * u128::from(bytes);
+            assert!(stake >= needed, "the shares of request {request_id} take {bytes} bytes");
+            assert!(!self.live_requests().contains_key(&request_id));
+        }
         for (request_id, live) in self.live_requests() {
             let used = self.bytes_of_request(request_id);
-            let reserved = reserved_bytes(&self.request_of(&live));
+            let ids = [
+                &live.context.contract_id,
+                &live.context.signer_id,
+                &live.context.predecessor_id,
+                live.payer(),
+            ];
+            let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
+            let reserved = reserved_bytes(&self.request_of(&live), id_bytes);
             assert!(
                 used <= reserved,
                 "request {request_id} takes {used} bytes, {reserved} are reserved"
             );
             let paid = env::storage_byte_cost().as_yoctonear() * u128::from(reserved);
             assert_eq!(live.terms.storage_reserve.as_yoctonear(), paid);
+        }
+    }
+
+    /// What is held for a result that is kept pays for its bytes.
+    fn audit_results(&self) {
+        for (request_id, result) in self.decoded::<KeptResult>(Prefix::Result) {
+            let bytes = bytes_of(1 + request_id.len(), borsh::to_vec(&result).unwrap().len());
+            let cost = env::storage_byte_cost().saturating_mul(bytes.into());
+            assert!(result.held >= cost, "{bytes} bytes, {}", result.held);
         }
     }
 
@@ -310,14 +400,21 @@ impl World {
     /// The request that a live one came from, as far as its reserve depends on it.
     fn request_of(&self, live: &LiveRequest) -> ExecutionRequest {
         let name = live.id().to_be_bytes();
-        let (_, input) = self.entries(Prefix::Input).find(|(key, _)| *key == name).unwrap();
+        let input = self.entries(Prefix::Input).find(|(key, _)| *key == name);
+        let input = input.map(|(_, input)| input).unwrap_or_default();
+        let code = match live.code_name.clone() {
+            Some(name) => CodeSource::Named { name },
+            None => live.code.clone().into(),
+        };
         ExecutionRequest {
             args: live.args.clone(),
             env: live.env.clone(),
             limits: live.limits,
-            approvals: live.approvals,
+            approvals: live.approvals(),
+            spares: live.seats().saturating_sub(live.approvals()),
+            keep_result_blocks: live.keep_result_blocks,
             response_format: live.response_format,
-            ..ExecutionRequest::new(live.code.clone(), input)
+            ..ExecutionRequest::new(code, input)
         }
     }
 }

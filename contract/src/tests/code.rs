@@ -1,7 +1,12 @@
 //! Published code.
 
 use near_sdk::NearToken;
-use outlayer_protocol::{Bytes, Hash32, request::CodeRef, views::CodeInfoView};
+use outlayer_protocol::{
+    Bytes, Hash32,
+    events::{CodePublished, CodeRetired, Event},
+    request::CodeRef,
+    views::CodeInfoView,
+};
 
 use super::world::*;
 use crate::{CodeError, ContractError, bounds::MIN_CODE_PART_BYTES};
@@ -140,11 +145,10 @@ fn too_little_for_the_bytes_is_refused_with_both_numbers() {
         world.call(P, deposit, |c| c.publish_code(hash, 1_000, 0, code.clone()))
     };
     let error = attempt(&mut world, NearToken::ZERO).unwrap_err();
-    let ContractError::Code { error: CodeError::Deposit { found, needed, bytes }, .. } = error
-    else {
+    let ContractError::Code { error: CodeError::Deposit { found, needed }, .. } = error else {
         panic!("{error}")
     };
-    assert_eq!((found, needed), (NearToken::ZERO, crate::namespace::cost(bytes)));
+    assert_eq!(found, NearToken::ZERO);
     attempt(&mut world, needed.saturating_sub(yocto(1))).unwrap_err();
     attempt(&mut world, needed).unwrap();
     assert!(world.transfers.is_empty());
@@ -180,7 +184,7 @@ fn code_is_not_deleted_while_a_live_request_needs_it() {
     let hash = Hash32::of(&code);
     publish(&mut world, P, &code, 0, 100).unwrap();
     let mut request = request("x");
-    request.code = CodeRef { hash, url: None };
+    request.code = CodeRef { hash, url: None }.into();
     let (first, second) =
         (world.request("dapp.near", &request), world.request("dapp.near", &request));
     for (request_id, live_requests) in [(first, 2), (second, 1)] {
@@ -202,7 +206,7 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     let hash = Hash32::of(&code);
     publish(&mut world, P, &code, 0, 100).unwrap();
     let mut request = request("x");
-    request.code = CodeRef { hash, url: None };
+    request.code = CodeRef { hash, url: None }.into();
     let last = world.request("pest.near", &request);
     let retire = |world: &mut World, by: &str, deposit| {
         let result = world.call(by, deposit, |c| c.retire_code(hash));
@@ -238,4 +242,110 @@ fn a_publisher_gets_its_deposit_back_however_often_others_ask_for_its_code() {
     // When it is published again, it is new.
     publish(&mut world, P, &code, 0, 100).unwrap();
     world.request("dapp.near", &request);
+}
+
+#[test]
+fn another_account_adopts_retired_code_and_everybody_has_their_deposit() {
+    const A: &str = "adopter.near";
+    let mut world = World::new();
+    let empty = world.usage;
+    let code = module(50_000);
+    let hash = Hash32::of(&code);
+    let refused = |error| Err(ContractError::Code { hash, error });
+    let adopt = |world: &mut World, by: &str, deposit| {
+        let result = world.call(by, deposit, |c| c.adopt_code(hash));
+        world.deliver_transfers();
+        world.audit();
+        result
+    };
+    let retire = |world: &mut World, by: &str| {
+        world.call(by, NEAR, |c| c.retire_code(hash)).unwrap();
+        world.deliver_transfers();
+        world.audit();
+    };
+    assert_eq!(adopt(&mut world, A, NEAR), refused(CodeError::Unknown));
+    // The parts of another account, which has not finished, do not get in the way.
+    publish(&mut world, "slow.near", &code, 0, 20_000).unwrap();
+    publish(&mut world, A, &code, 0, 20_000).unwrap();
+    publish(&mut world, P, &code, 0, 20_000).unwrap();
+    publish(&mut world, P, &code, 20_000, 50_000).unwrap();
+    let published = || CodeError::Published { publisher_id: id(P) };
+    assert_eq!(adopt(&mut world, A, NEAR), refused(published()));
+    let mut request = request("x");
+    request.code = CodeRef { hash, url: None }.into();
+    let live = world.request("dapp.near", &request);
+    retire(&mut world, P);
+
+    let price = PURSE.saturating_sub(world.purse(&id(P)));
+    let Err(ContractError::Code { error: CodeError::Deposit { found, needed }, .. }) =
+        adopt(&mut world, A, yocto(7))
+    else {
+        panic!()
+    };
+    assert_eq!(found, yocto(7));
+    assert!(needed.saturating_add(NearToken::from_millinear(5)) > price, "{needed} for {price}");
+    let before = world.purse(&id(A));
+    adopt(&mut world, A, needed).unwrap();
+    assert_eq!(world.purse(&id(P)), PURSE, "the former publisher has everything back");
+    assert_eq!(world.purse(&id(A)), before.checked_sub(needed).unwrap());
+    let info = world.view(|c| c.get_code_info(hash, None)).unwrap();
+    assert_eq!((info.publisher_id, info.retired), (id(A), false));
+    assert_eq!(world.view(|c| c.get_code(hash, 19_999, 40_000)), Some(code[19_999..].into()));
+
+    // The live request still has the code, new ones get it, and only the adopter may end that.
+    let next = world.request("dapp.near", &request);
+    let not_the_publisher = CodeError::NotThePublisher { found: id(P), expected: id(A) };
+    let delete = |world: &mut World, by: &str| {
+        let result = world.call(by, NearToken::ZERO, |c| c.delete_code(hash));
+        world.deliver_transfers();
+        world.audit();
+        result
+    };
+    assert_eq!(delete(&mut world, P), refused(not_the_publisher.clone()));
+    assert_eq!(world.call(P, NEAR, |c| c.retire_code(hash)), refused(not_the_publisher));
+    let published = CodeError::Published { publisher_id: id(A) };
+    assert_eq!(publish(&mut world, P, &code, 0, 20_000), Err(published));
+    delete(&mut world, A).unwrap();
+    assert_eq!(world.view(|c| c.get_code(hash, 0, 50_000)), Some(code.clone().into()));
+    assert_eq!(delete(&mut world, A), refused(CodeError::InUse { live_requests: 2 }));
+
+    // It goes back to the first publisher, under whom the parts are, and on to a third.
+    retire(&mut world, A);
+    adopt(&mut world, P, NEAR).unwrap();
+    assert_eq!(world.purse(&id(A)), PURSE);
+    retire(&mut world, P);
+    adopt(&mut world, P, NEAR).unwrap();
+    retire(&mut world, P);
+    adopt(&mut world, "slow.near", NEAR).unwrap();
+    assert_eq!(world.purse(&id(P)), PURSE);
+    for request_id in [live, next] {
+        world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
+        world.settle(request_id);
+        world.audit();
+    }
+    delete(&mut world, "slow.near").unwrap();
+    assert_eq!(world.view(|c| c.get_code(hash, 0, 50_000)), Some(code.into()), "the parts first");
+    delete(&mut world, "slow.near").unwrap();
+    for by in [P, A, "slow.near", "dapp.near"] {
+        assert_eq!(world.purse(&id(by)), PURSE, "{by}");
+    }
+    assert_eq!(world.usage, empty);
+}
+
+#[test]
+fn observers_see_who_publishes_and_who_retires() {
+    let mut world = World::new();
+    let code = module(40_000);
+    let hash = Hash32::of(&code);
+    publish(&mut world, P, &code, 0, 20_000).unwrap();
+    publish(&mut world, P, &code, 20_000, 40_000).unwrap();
+    for _ in 0..2 {
+        world.call(P, NEAR, |c| c.retire_code(hash)).unwrap();
+    }
+    world.call("adopter.near", NEAR, |c| c.adopt_code(hash)).unwrap();
+    let published = |by: &str| {
+        Event::CodePublished(CodePublished { hash, publisher_id: id(by), total_bytes: 40_000 })
+    };
+    let retired = Event::CodeRetired(CodeRetired { hash, name: None });
+    assert_eq!(world.events, [published(P), retired, published("adopter.near")]);
 }

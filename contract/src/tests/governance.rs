@@ -111,12 +111,8 @@ fn an_observer_sees_every_change_of_rules_people_and_code() {
         Event::UpgradeMade(UpgradeMade { code_hash: Some(code_hash), layout: LAYOUT }),
         Event::OwnerProposed(OwnerProposed { account_id: Some(id("new.near")) }),
         Event::OwnerChanged(OwnerChanged { from: id(OWNER), to: id("new.near") }),
-        Event::CodePublished(CodePublished {
-            hash,
-            publisher_id: publisher_id.clone(),
-            total_bytes: 8,
-        }),
-        Event::CodeRetired(CodeRetired { hash, publisher_id }),
+        Event::CodePublished(CodePublished { hash, publisher_id, total_bytes: 8 }),
+        Event::CodeRetired(CodeRetired { hash, name: None }),
     ];
     assert_eq!(world.events, expected);
 
@@ -165,10 +161,10 @@ fn a_configuration_out_of_bounds_is_refused() {
     let changes: [fn(&mut Config); 25] = [
         |c| c.protocol_share_bps = 5_001,
         // An answer would cost its worker more gas than it earns.
-        |c| c.prices.base_fee = NearToken::from_millinear(8),
-        |c| c.prices.base_fee = NearToken::from_near(20),
-        |c| c.bounds.limits.storage_reads = 200,
-        |c| c.prices.per_byte = yocto(10_000_000_000_000_000),
+        |c| c.prices.gas_price = yocto(222_222_221),
+        |c| c.prices.gas_price = NearToken::from_near(1),
+        |c| c.protocol_share_bps = 1_001,
+        |c| c.prices.per_byte = yocto(35_000_000_000_000_000),
         |c| c.yield_timeout_blocks = 0,
         |c| c.sweep_delay_blocks = 49,
         |c| c.bounds.limits.output_bytes = u32::MAX,
@@ -212,7 +208,7 @@ fn a_live_request_keeps_the_terms_it_was_accepted_on() {
     let request_id = world.request("dapp.near", &request("x"));
     let before = world.live(request_id);
     let mut dear = config();
-    dear.prices.base_fee = NearToken::from_near(5);
+    dear.prices.gas_price = yocto(900_000_000_000);
     dear.protocol_share_bps = 4_999;
     dear.prices.per_byte = NearToken::from_millinear(1);
     dear.engine_version = outlayer_protocol::EngineVersion(2);

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use near_sdk::NearToken;
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Hash32, Outcome, RequestId, Settlement, Status,
-    events::Event,
+    Bytes, ExecutionResponse, Hash32, OnRefusal, Outcome, RequestId, Settlement, Status,
     limits::Meter,
-    record::{ExecutionRecord, commitment},
+    record::ExecutionRecord,
     request::{CodeRef, ResponseFormat},
+    response::Answer,
     storage::ReadEntry,
     upload::MIN_PART_BYTES,
 };
@@ -38,6 +38,8 @@ fn large_code() -> Vec<u8> {
 enum Act {
     Request { dapp: usize, approvals: u8, published: bool, payer: bool, large: bool, excess: u64 },
     Commit { worker: usize, pick: usize, lie: bool },
+    Reveal { worker: usize, pick: usize, lie: bool, with_body: bool },
+    Close { who: usize, pick: usize },
     Resolve { worker: usize, pick: usize, kind: usize, read: usize, write: usize },
     Part { worker: usize, pick: usize, kind: usize, what: usize },
     Cancel { dapp: usize, pick: usize },
@@ -71,6 +73,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
             }),
         3 => (n(4), pick(), any::<bool>())
             .prop_map(|(worker, pick, lie)| Act::Commit { worker, pick, lie }),
+        3 => (n(4), pick(), any::<bool>(), any::<bool>()).prop_map(
+            |(worker, pick, lie, with_body)| Act::Reveal { worker, pick, lie, with_body }
+        ),
+        1 => (n(8), pick()).prop_map(|(who, pick)| Act::Close { who, pick }),
         8 => (n(4), pick(), n(6), n(8), n(27)).prop_map(|(worker, pick, kind, read, write)| {
             Act::Resolve { worker, pick, kind, read, write }
         }),
@@ -124,9 +130,7 @@ struct History {
 impl History {
     fn new() -> Self {
         let mut world = World::new();
-        for worker in WORKERS {
-            world.owner(|c| c.register_worker(id(worker), None));
-        }
+        world.register(&WORKERS);
         Self {
             world,
             owner: OWNER,
@@ -196,9 +200,13 @@ impl History {
     }
 
     fn settle(&mut self, settlement: &Settlement, namespace: &'static str, deposit: NearToken) {
-        let Settlement { request_id, outcome, fee, refund, .. } = settlement;
+        let Settlement { request_id: Some(request_id), outcome, fee, refund, held, .. } =
+            settlement
+        else {
+            panic!("{settlement:?}")
+        };
         *self.settled.entry(*request_id).or_default() += 1;
-        assert_eq!(fee.saturating_add(*refund), deposit);
+        assert_eq!(fee.saturating_add(*refund).saturating_add(*held), deposit);
         assert!(*outcome != Outcome::TimedOut || fee.is_zero());
         assert_ne!(*outcome, Outcome::StorageConflict, "locked keys cannot change");
         let body = self.staged.remove(request_id);
@@ -259,7 +267,8 @@ impl History {
         match *act {
             Act::Request { dapp, approvals, published, payer, large, excess } => {
                 let mut request = request("some input");
-                request.approvals = approvals;
+                // Two seats, or three, for four workers.
+                (request.approvals, request.spares) = (approvals, u8::from(payer));
                 request.refund_to = payer.then(|| id(PAYER));
                 request.response_format =
                     if payer { ResponseFormat::Borsh } else { ResponseFormat::Json };
@@ -267,12 +276,21 @@ impl History {
                     request.limits.output_bytes = LARGE;
                 }
                 if published {
-                    request.code = CodeRef { hash: Hash32::of(CODE), url: None };
+                    request.code = CodeRef { hash: Hash32::of(CODE), url: None }.into();
                 }
-                let cost = self.world.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+                request.keep_result_blocks = if excess % 2 == 0 { 50 } else { 0 };
+                request.on_refusal = if large { OnRefusal::Return } else { OnRefusal::Panic };
+                let cost = self.world.cost(DAPPS[dapp], &request).total;
                 // Sometimes a little less than is needed.
                 let deposit = cost.saturating_add(yocto(excess.into())).saturating_sub(yocto(100));
-                let accepted = self.call(DAPPS[dapp], deposit, |c| c.accept(&request));
+                let mut refused = false;
+                let called = self.call(DAPPS[dapp], deposit, |c| {
+                    refused = c.ask(&request)?.is_some();
+                    Ok(())
+                });
+                let accepted = called && !refused;
+                // Most requests are older than a block before anything happens to them.
+                self.world.height += u64::from(large);
                 assert!(!accepted || deposit >= cost);
             }
             Act::Commit { worker, pick, lie } => {
@@ -285,25 +303,54 @@ impl History {
                     let live = &self.world.live_requests()[&request_id];
                     ExecutionRecord::new(live, &self.body(request_id, 0, 1, 2)).digest()
                 };
-                let hash = commitment(&digest, &id(WORKERS[worker]));
-                self.call(WORKERS[worker], ZERO, |c| c.commit_execution(request_id, hash));
+                let _ = self.world.commit(WORKERS[worker], request_id, digest);
+            }
+            Act::Reveal { worker, pick, lie, with_body } => {
+                let open: Vec<_> = self.world.shares().into_keys().collect();
+                let Some(request_id) = self.pick(pick).into_iter().chain(open).last() else {
+                    return;
+                };
+                let worker = WORKERS[worker];
+                let Some(live) = self.world.live_requests().remove(&request_id) else {
+                    let digest = self.world.shares()[&request_id].digest;
+                    let digest = if lie { Hash32::of(b"lie") } else { digest };
+                    let _ = self.world.reveal(worker, request_id, digest);
+                    return;
+                };
+                let body = self.body(request_id, 0, 1, 2);
+                let digest = ExecutionRecord::new(&live, &body).digest();
+                if with_body {
+                    let answer = Answer { response: body.clone(), digest, salt: Some(SALT) };
+                    let taken =
+                        self.call(worker, ZERO, |c| c.resolve_execution(answer).map(|_| ()));
+                    if taken && self.world.live(request_id).phase.name() == "staged" {
+                        self.staged.insert(request_id, body);
+                    }
+                } else {
+                    let digest = if lie { Hash32::of(b"lie") } else { digest };
+                    let _ = self.world.reveal(worker, request_id, digest);
+                }
+            }
+            Act::Close { who, pick } => {
+                let open = self.world.shares().into_keys();
+                let Some(request_id) = open.chain(self.pick(pick)).next() else {
+                    return;
+                };
+                self.call(people()[who], ZERO, |c| c.close(request_id));
             }
             Act::Resolve { worker, pick, kind, read, write } => {
                 let Some(request_id) = self.pick(pick) else {
                     return;
                 };
-                let several = self.world.live_requests()[&request_id].approvals > 1;
+                let several = self.world.live_requests()[&request_id].approvals() > 1;
                 let body = if several {
                     self.body(request_id, 0, 1, 2)
                 } else {
                     self.body(request_id, kind, read, write)
                 };
-                let events = self.world.events.len();
                 let taken = self.world.resolve(WORKERS[worker], &body).is_ok();
-                let refused =
-                    matches!(self.world.events.get(events), Some(Event::ExecutionDisputed(_)));
                 let live = &self.world.live_requests()[&request_id];
-                if taken && !refused && live.phase.name() == "staged" {
+                if taken && live.phase.name() == "staged" {
                     self.staged.insert(request_id, body);
                 }
             }
@@ -312,7 +359,7 @@ impl History {
                     return;
                 };
                 let live = &self.world.live_requests()[&request_id];
-                let kind = if live.approvals > 1 { 0 } else { kind };
+                let kind = if live.approvals() > 1 { 0 } else { kind };
                 let body = self.body(request_id, kind, 1, 2);
                 let part = MIN_PART_BYTES as usize;
                 let next = match (what, &live.upload) {
@@ -469,7 +516,6 @@ impl History {
             6 => self.call(self.owner, yocto(1), |c| c.suspend_worker(worker, true)),
             7 => self.call(self.owner, yocto(1), |c| c.suspend_worker(worker, false)),
             _ => {
-                config.prices.base_fee = NearToken::from_millinear(20);
                 config.protocol_share_bps = 3_333;
                 self.call(self.owner, yocto(1), |c| c.set_config(config))
             }
@@ -583,10 +629,17 @@ impl History {
         for request_id in self.world.live_requests().into_keys() {
             self.sweep(request_id);
         }
+        for request_id in self.world.shares().into_keys() {
+            assert!(self.call("anyone.near", ZERO, |c| c.close(request_id)));
+        }
         self.check();
         assert!(self.world.live_requests().is_empty());
         let made = self.world.view(|c| c.next_request_id);
         assert_eq!(self.settled, (0..made).map(|request_id| (request_id, 1)).collect());
+        self.world.height += 51;
+        for request_id in 0..made {
+            self.call("anyone.near", ZERO, |c| c.remove_result(request_id));
+        }
         // First the payments that are on their way, which may bounce; then those that have bounced.
         self.world.deliver_transfers();
         self.world.deleted.clear();

@@ -5,7 +5,8 @@ use std::{collections::HashMap, fmt::Write as _, path::PathBuf};
 
 use near_sdk::{NearToken, state::ContractState};
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, Hash32, Outcome, ResourceLimits,
+    CodeRef, CodeSource, Compute, Config, EngineVersion, ExecutionRequest, Hash32, Outcome,
+    ResourceLimits,
     config::{Prices, RequestBounds},
     upload::{MIN_PART_BYTES, TURN_BLOCKS},
     window::{Speed, Window},
@@ -26,10 +27,10 @@ fn distinct() -> Config {
         engine_version: EngineVersion(1),
         near_config_version: 2,
         prices: Prices {
-            base_fee: yocto(10_000_000_000_000_000_000_003),
+            gas_price: yocto(250_000_003),
             per_fuel: yocto(4),
             per_gas: yocto(5),
-            per_byte: yocto(20_000_000_000_000_006),
+            per_byte: yocto(40_000_000_000_000_006),
             per_module_byte: yocto(21),
         },
         protocol_share_bps: 700,
@@ -93,15 +94,30 @@ fn every_kind() -> World {
         .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, 100, 0, retired))
         .unwrap();
     world.call("pub.near", NearToken::from_near(1), |c| c.retire_code(hash)).unwrap();
+    let adopted = vec![9; 100];
+    let hash = Hash32::of(&adopted);
+    world
+        .call("pub.near", NearToken::from_near(1), |c| c.publish_code(hash, 100, 0, adopted))
+        .unwrap();
+    world.call("pub.near", NearToken::from_near(1), |c| c.retire_code(hash)).unwrap();
+    world.call("new.near", NearToken::from_near(1), |c| c.adopt_code(hash)).unwrap();
+    for url in [None, Some("https://code.example".to_owned())] {
+        let named = CodeRef { hash, url };
+        world
+            .call("pub.near", NearToken::from_near(1), |c| c.name_code("name".to_owned(), named))
+            .unwrap();
+    }
+    world.call("pub.near", yocto(1), |c| c.retire_named_code("name".to_owned(), 2)).unwrap();
     world.deliver_transfers();
     world.deleted.insert(id("gone.near"));
     let mut gone = request("bounces");
     gone.limits = ResourceLimits { compute: Compute::Fuel(9), ..distinct().bounds.limits };
     gone.limits.output_bytes = 100;
     let mut staged = gone.clone();
-    staged.code.hash = Hash32::of(&code);
-    staged.code.url = None;
+    staged.code = CodeRef { hash: Hash32::of(&code), url: None }.into();
+    gone.code = CodeSource::Named { name: "pub.near/name".to_owned() };
     gone.refund_to = Some(id("gone.near"));
+    gone.keep_result_blocks = 5;
     let first = world.request("dapp.near", &gone);
     let mut body = answer(first, "x");
     body.used = Compute::Fuel(9);
@@ -120,8 +136,26 @@ fn every_kind() -> World {
     world.send("other.near", Hash32::of(b"other"), &body, 0..part).unwrap();
     world.height += TURN_BLOCKS;
     world.send(WORKER, Hash32::of(b"digest"), &body, 0..part).unwrap();
+    agree(&mut world, &gone);
     world.audit();
     world
+}
+
+/// Has a request settled whose shares are open, and one made to which a worker has committed.
+fn agree(world: &mut World, asked: &ExecutionRequest) {
+    world.register(&["third.near"]);
+    let asked = ExecutionRequest { approvals: 2, spares: 1, refund_to: None, ..asked.clone() };
+    let request_id = world.request("dapp.near", &asked);
+    let mut body = answer(request_id, "x");
+    body.used = Compute::Fuel(9);
+    let digest = world.digest(&body);
+    let holders = world.live(request_id).agreement.unwrap().drawn;
+    holders.iter().for_each(|id| world.commit(id.as_str(), request_id, digest).unwrap());
+    holders[..2].iter().for_each(|id| world.reveal(id.as_str(), request_id, digest).unwrap());
+    world.resolve(WORKER, &body).unwrap();
+    world.settle(request_id);
+    let request_id = world.request("dapp.near", &asked);
+    world.commit(WORKER, request_id, digest).unwrap();
 }
 
 /// One line for each entry, in the order of the keys, with key and value in hex. A long run of one
@@ -171,7 +205,7 @@ fn the_layout_of_state_does_not_move() {
     let found = dump(&every_kind().storage);
     let mut prefixes: Vec<_> = found.lines().map(|line| line[..2].to_owned()).collect();
     prefixes.dedup();
-    assert_eq!(prefixes.concat(), hex(b"Sbcdefhiklmnpqrstuvwx"), "an entry of every kind");
+    assert_eq!(prefixes.concat(), hex(b"FSabcdefghijklmnopqrstuvwxyz"), "an entry of every kind");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(file(LAYOUT), &found).unwrap();
     }
@@ -280,7 +314,8 @@ fn a_migration_keeps_the_owners_numbers_and_takes_new_ones_from_a_new_deployment
     world.storage.insert(STATE.to_vec(), layout_2_without_requests());
     migrate(&mut world).unwrap();
     let (mut expected, new) = (distinct(), config());
-    expected.prices.per_module_byte = new.prices.per_module_byte;
+    // The old prices of a byte do not cover its gas any more.
+    expected.prices = Prices { per_fuel: yocto(4), per_gas: yocto(5), ..new.prices };
     expected.bounds.limits.max_module_bytes = new.bounds.limits.max_module_bytes;
     expected.window = new.window;
     assert_eq!(world.contract().config, expected);

@@ -1,6 +1,9 @@
 //! Yields as a node keeps them. near-sdk's mock forgets them at the end of each receipt.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
 
 use near_sdk::{Gas, GasWeight, PromiseIndex, env};
 use outlayer_protocol::Hash32;
@@ -22,6 +25,8 @@ pub(crate) struct Yields {
 
 thread_local! {
     pub(crate) static YIELDS: RefCell<Yields> = RefCell::default();
+    /// Whether the node is broken, and names yields by 31 bytes.
+    pub(crate) static SHORT_NAMES: Cell<bool> = const { Cell::new(false) };
 }
 
 pub(crate) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (PromiseIndex, Vec<u8>) {
@@ -31,7 +36,7 @@ pub(crate) fn yield_create(method: &str, arguments: &[u8], gas: Gas) -> (Promise
         yields.created += 1;
         let data_id = Hash32::of(&yields.created.to_le_bytes()).0;
         yields.open.insert(data_id, Yield { arguments: arguments.to_vec(), gas, payload: None });
-        (promise, data_id.to_vec())
+        (promise, data_id[usize::from(SHORT_NAMES.get())..].to_vec())
     })
 }
 

@@ -5,7 +5,7 @@ use outlayer_protocol::{
     ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     machine::Reason,
-    record::{ExecutionRecord, commitment},
+    record::ExecutionRecord,
     request::ResponseFormat,
     upload::{MIN_PART_BYTES, TURN_BLOCKS, UploadError},
     validation::RequestError,
@@ -37,9 +37,7 @@ fn large_request(approvals: u8) -> ExecutionRequest {
 /// A world with three workers and a request for a large output.
 fn world(approvals: u8) -> World {
     let mut world = World::new();
-    for worker in ["a.near", "b.near", "c.near"] {
-        world.owner(|c| c.register_worker(id(worker), None));
-    }
+    world.register(&["a.near", "b.near", "c.near"]);
     world.deposit_storage("dapp.near", NearToken::from_near(1));
     world.request("dapp.near", &large_request(approvals));
     world
@@ -69,11 +67,6 @@ fn upload_error<T: std::fmt::Debug>(result: Result<T, ContractError>) -> UploadE
         Reason::Upload(error) => error,
         other => panic!("{other:?}"),
     }
-}
-
-fn commit(world: &mut World, by: &str, digest: Hash32) -> Result<(), ContractError> {
-    let hash = commitment(&digest, &id(by));
-    world.call(by, ZERO, |c| c.commit_execution(0, hash))
 }
 
 #[test]
@@ -139,7 +132,7 @@ fn a_whole_that_is_not_what_the_first_part_said_is_refused_with_its_last_part() 
         world.send("a.near", wrong, &body, number * PART..(number + 1) * PART).unwrap();
     }
     let refused = world.send("a.near", wrong, &body, 2 * PART..3 * PART);
-    assert!(matches!(reason(refused), Reason::UploadDigest { expected, .. } if expected == wrong));
+    assert!(matches!(reason(refused), Reason::DigestDiffers { found, .. } if found == wrong));
     // Bytes that are not the borsh of a response.
     let mut lie = body.clone();
     lie.request_id = 0;
@@ -248,18 +241,20 @@ fn an_unfinished_body_goes_with_its_request_however_that_ends() {
 }
 
 #[test]
-fn where_several_must_agree_only_they_send_parts_and_nobody_copies_what_they_send() {
+fn where_several_must_agree_only_they_send_parts_and_only_once_they_have_revealed() {
     let (mut world, body) = (world(2), large(b'o'));
-    let digest = digest_of(&mut world, &body);
-    commit(&mut world, "a.near", digest).unwrap();
+    let digest = world.digest(&body);
+    for worker in ["a.near", "b.near"] {
+        world.commit(worker, 0, digest).unwrap();
+    }
+    world.commit("c.near", 0, Hash32::of(b"lie")).unwrap();
+    world.reveal("a.near", 0, digest).unwrap();
     let early = send(&mut world, "a.near", &body, [0]);
-    assert!(matches!(reason(early), Reason::TooFewCommitments { .. }));
-    commit(&mut world, "b.near", digest).unwrap();
+    assert!(matches!(reason(early), Reason::TooFewReveals { found: 1, .. }));
+    world.reveal("b.near", 0, digest).unwrap();
     let outsider = send(&mut world, "c.near", &body, [0]);
     assert!(matches!(reason(outsider), Reason::NotAmongTheAgreeing { .. }));
     send(&mut world, "a.near", &body, [0]).unwrap();
-    let copied = commit(&mut world, "c.near", digest);
-    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
     world.height += TURN_BLOCKS;
     send(&mut world, "b.near", &body, 0..3).unwrap();
     let settled = world.settle(0);
@@ -272,35 +267,18 @@ fn where_several_must_agree_only_they_send_parts_and_nobody_copies_what_they_sen
 }
 
 #[test]
-fn parts_of_a_body_with_too_few_behind_it_are_disputed_at_the_first() {
-    let (mut world, truth, lie) = (world(2), large(b'o'), large(b'x'));
-    let (digest, false_digest) = (digest_of(&mut world, &truth), digest_of(&mut world, &lie));
-    commit(&mut world, "c.near", false_digest).unwrap();
-    commit(&mut world, "a.near", digest).unwrap();
-    let events = world.events.len();
-    send(&mut world, "c.near", &lie, [0]).unwrap();
-    assert_eq!((world.events.len(), world.live(0).upload), (events + 1, None));
-    let again = send(&mut world, "c.near", &lie, [0]);
-    assert!(matches!(reason(again), Reason::AlreadyDisputed { .. }));
-    commit(&mut world, "b.near", digest).unwrap();
-    send(&mut world, "b.near", &truth, 0..3).unwrap();
-    assert_eq!(world.settle(0).digest, Some(digest));
-}
-
-#[test]
-fn commitments_that_a_conflict_makes_void_take_the_parts_with_them() {
+fn a_round_that_a_conflict_voids_takes_the_parts_with_it() {
     let (mut world, body) = (world(2), large(b'o'));
-    let digest = digest_of(&mut world, &body);
-    for worker in ["a.near", "b.near"] {
-        commit(&mut world, worker, digest).unwrap();
-    }
+    world.agree(&body);
     send(&mut world, "a.near", &body, 0..2).unwrap();
     let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
     world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
     send(&mut world, "a.near", &body, [2]).unwrap();
     let live = world.live(0);
-    assert_eq!((live.commitments.len(), live.upload, live.phase.name()), (0, None, "pending"));
-    commit(&mut world, "c.near", digest).unwrap();
+    assert_eq!((live.upload, live.phase.name()), (None, "pending"));
+    let agreement = live.agreement.unwrap();
+    assert_eq!((agreement.round, agreement.votes.len()), (1, 0));
+    assert_eq!(agreement.snapshot_height, world.height);
     world.audit();
 }
 

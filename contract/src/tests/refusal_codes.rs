@@ -8,6 +8,8 @@ use std::{
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
     Bytes, Compute, Hash32, Limit, Meter, RefusalCode,
+    agreement::AgreementError,
+    code_name::MalformedName,
     machine::{Reason, Refusal},
     pricing::PricingError,
     response::ResponseError,
@@ -17,7 +19,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{CodeError, ContractError, Lock, MoneyError, NamespaceError, Pot};
+use crate::{CodeError, ContractError, Lock, MoneyError, NameError, NamespaceError, Pot};
 
 /// One error of every variant. A variant that is left out does not compile.
 macro_rules! every {
@@ -60,6 +62,23 @@ fn upload_errors() -> Vec<UploadError> {
     }
 }
 
+fn agreement_errors() -> Vec<AgreementError> {
+    let (worker_id, digest, height) = (id("w.near"), Hash32::default(), 1);
+    every! { AgreementError:
+        NoSeat { worker_id: worker_id.clone() }
+        NotYet { worker_id: worker_id.clone(), until: 2, height }
+        PassedOn { worker_id: worker_id.clone(), since: 1, height }
+        SeatTaken { worker_id: worker_id.clone(), by: worker_id.clone() }
+        Round { found: 0, expected: 1 }
+        CommitmentsClosed { until: 1, height }
+        NotCommitted { worker_id: worker_id.clone(), round: 0 }
+        TooEarlyToReveal { seats: 3, found: 2, from: 2, height }
+        TooLateToReveal { until: 1, height }
+        AlreadyRevealed { worker_id: worker_id.clone(), digest }
+        WrongReveal { digest, found: digest, expected: digest }
+    }
+}
+
 fn reasons() -> Vec<Reason> {
     let (worker_id, digest, key) = (id("w.near"), Hash32::default(), Bytes::from("k"));
     let samples = every! { Reason:
@@ -69,30 +88,33 @@ fn reasons() -> Vec<Reason> {
         Response (ResponseError::ReasonBytes { found: 300 })
         ReadConflict { key: key.clone() }
         KeyLocked { key }
-        TooFewCommitments { needed: 2, found: 1 }
+        DigestDiffers { found: digest, expected: digest }
+        TooFewReveals { digest, needed: 2, found: 1 }
         CommitmentNotNeeded {}
-        AlreadyCommitted { worker_id: worker_id.clone() }
-        CommitmentToPublicBody { worker_id: worker_id.clone(), digest }
-        NobodyCommitted { digest }
-        AlreadyDisputed { digest }
-        CommitmentsClosed { found: 6, most: 6 }
+        Agreement (AgreementError::Round { found: 1, expected: 0 })
+        NotHopeless { approvals: 2, height: 1 }
+        SharesOpen { until: 2, height: 1 }
+        AlreadyDisputed {}
         Upload (UploadError::Offset { found: 1, expected: 0 })
-        UploadDigest { found: digest, expected: digest }
         NotAmongTheAgreeing { worker_id: worker_id.clone(), digest }
         NotCancellable {}
         NotTheRequester { found: worker_id.clone(), requester: worker_id.clone(), payer: None }
         TooEarlyToSweep { from: 2, height: 1 }
     };
-    let nested = |reason: &Reason| matches!(reason, Reason::Response(_) | Reason::Upload(_));
+    let nested = |reason: &Reason| {
+        matches!(reason, Reason::Response(_) | Reason::Upload(_) | Reason::Agreement(_))
+    };
     let mut all: Vec<_> = samples.into_iter().filter(|reason| !nested(reason)).collect();
     all.extend(response_errors().into_iter().map(Reason::Response));
     all.extend(upload_errors().into_iter().map(Reason::Upload));
+    all.extend(agreement_errors().into_iter().map(Reason::Agreement));
     all
 }
 
 fn request_errors() -> Vec<RequestError> {
     let found = || "x".to_owned();
     every! { RequestError:
+        Agreement { found: 201, max: 200 }
         AboveBound { which: Limit::Compute, found: 2, max: 1 }
         Settlement { found: 2, max: 1 }
         Window {
@@ -120,10 +142,19 @@ fn code_errors() -> Vec<CodeError> {
         Offset { found: 1, expected: 2 }
         Part { found: 1, rest: 2 }
         Hash { found: Hash32::default() }
-        Deposit { found: one, needed: two, bytes: 1 }
+        Deposit { found: one, needed: two }
         NotThePublisher { found: id("a.near"), expected: id("p.near") }
         Retired {}
         InUse { live_requests: 1 }
+    }
+}
+
+fn name_errors() -> Vec<NameError> {
+    let name = || "a.near/x".to_owned();
+    every! { NameError:
+        Malformed (MalformedName { found: name() })
+        Unknown { name: name(), versions: 0 }
+        Retired { name: name() }
     }
 }
 
@@ -152,6 +183,14 @@ fn money_errors() -> Vec<MoneyError> {
     }
 }
 
+fn pricing_errors() -> Vec<PricingError> {
+    let (one, two) = (NearToken::from_near(1), NearToken::from_near(2));
+    every! { PricingError:
+        Overflow { what: "fee" }
+        AboveMaxFee { found: two, max: one }
+    }
+}
+
 /// Every error of the contract, nested ones in all their variants.
 fn errors() -> Vec<ContractError> {
     let (found, expected) = (id("a.near"), id("owner.near"));
@@ -171,7 +210,7 @@ fn errors() -> Vec<ContractError> {
         LiveRequests { found: 1 }
         NoMoreIds {}
         Request (RequestError::Zero { which: Limit::Compute })
-        Pricing (PricingError { what: "fee" })
+        Pricing (PricingError::Overflow { what: "fee" })
         Deposit { found: one, needed: two, max_fee: one, storage_reserve: one }
         Gas { found: Gas::from_tgas(1), needed: Gas::from_tgas(2) }
         DataId { found: 31 }
@@ -180,13 +219,18 @@ fn errors() -> Vec<ContractError> {
         Refusal (Refusal { request_id: 7, reason: Reason::AlreadyCancelled })
         YieldGone { request_id: 7 }
         Body { request_id: 7, reason: "too short".to_owned() }
+        ResultNotKept { request_id: 7 }
+        ResultStillKept { request_id: 7, height: 1, until: 2 }
         NotAWorker { found: found.clone() }
         Suspended { found: found.clone() }
+        TooFewWorkers { found: 2, needed: 3 }
+        Salt { found: 3 }
         Metadata { found: 1_025, max: 1_024 }
         OneYocto { found: two }
         RefundToContract { found: found.clone() }
         NothingDue { account_id: found.clone() }
         Code { hash, error: CodeError::Unknown }
+        Name (NameError::Retired { name: "a.near/x".to_owned() })
         Namespace (NamespaceError::NotEmpty { account_id: found.clone(), keys: 1 })
         Money (MoneyError::Short { pot: Pot::Code, found: one, needed: two })
     };
@@ -194,8 +238,10 @@ fn errors() -> Vec<ContractError> {
         matches!(
             error,
             ContractError::Request(_)
+                | ContractError::Pricing(_)
                 | ContractError::Refusal(_)
                 | ContractError::Code { .. }
+                | ContractError::Name(_)
                 | ContractError::Namespace(_)
                 | ContractError::Money(_)
         )
@@ -204,7 +250,9 @@ fn errors() -> Vec<ContractError> {
     all.extend(request_errors().into_iter().map(ContractError::Request));
     all.extend(reasons().into_iter().map(|reason| refusal(7, reason)));
     all.extend(code_errors().into_iter().map(|error| ContractError::Code { hash, error }));
+    all.extend(name_errors().into_iter().map(ContractError::Name));
     all.extend(namespace_errors().into_iter().map(ContractError::Namespace));
+    all.extend(pricing_errors().into_iter().map(ContractError::Pricing));
     all.extend(money_errors().into_iter().map(ContractError::Money));
     all
 }
@@ -212,7 +260,8 @@ fn errors() -> Vec<ContractError> {
 /// Codes that two errors share because they mean the same: what is wrong with a storage key or
 /// value, and that a key is locked, does not depend on whether a worker or the owner of the
 /// namespace names it.
-const SHARED: [RefusalCode; 4] = [
+const SHARED: [RefusalCode; 5] = [
+    RefusalCode::RequestTooSlow,
     RefusalCode::KeyLocked,
     RefusalCode::StorageKeyBytes,
     RefusalCode::StorageValueBytes,

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, CancelBy, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, ResourceLimits,
+    Bytes, CancelBy, CodeRef, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, RefusalCode,
     Settlement, Status,
     events::Event,
     index::PendingEntry,
     limits::{Limit, Meter},
     machine::Reason,
-    record::{ExecutionRecord, commitment},
+    pricing::{PricingError, response_fee},
     request::ResponseFormat,
     validation::RequestError,
+    views::RequestState,
 };
 
 use super::world::*;
@@ -31,7 +32,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let mut world = world();
     let request = request("input");
     world.events.clear();
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let attached = cost.total.saturating_add(yocto(7));
     world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
     world.audit();
@@ -43,7 +44,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     assert_eq!(event.context.random_seed, outlayer_protocol::random_seed(0, &[9; 32]));
 
     let response = answer(0, "output");
-    let digest = ExecutionRecord::new(&world.live(0), &response).digest();
+    let digest = world.digest(&response);
     world.resolve(W, &response).unwrap();
     world.audit();
     assert_eq!(
@@ -54,21 +55,16 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 
     let settlement = world.settle(0);
     world.audit();
-    let prices = config().prices;
-    let fee = outlayer_protocol::pricing::fee(
-        &prices,
-        &ResourceLimits::default(),
-        Compute::Fuel(1_000),
-        5 + 6,
-    )
-    .unwrap();
+    let fee = response_fee(&config().prices, &(&request).into(), &response).unwrap();
+    let fee = fee.total();
     assert_eq!(
         settlement,
         Settlement {
-            request_id: 0,
+            request_id: Some(0),
             outcome: Outcome::Completed { output: "output".into() },
             used: Compute::Fuel(1_000),
             fee,
+            held: NearToken::ZERO,
             refund: attached.saturating_sub(fee),
             digest: Some(digest),
         }
@@ -81,7 +77,8 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     assert_eq!(funds.earnings, fee.saturating_sub(share));
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
-    assert_eq!(world.view(|c| c.get_request(0)), None);
+    assert_eq!(world.view(|c| c.get_request(0)), RequestState::Settled);
+    assert_eq!(world.view(|c| c.get_request(1)), RequestState::NeverMade);
     let Some(Event::ExecutionCompleted(event)) = world.events.last() else {
         panic!("{:?}", world.events)
     };
@@ -243,13 +240,46 @@ fn a_request_out_of_bounds_says_what_is_allowed() {
 fn one_yocto_too_little_is_refused_with_both_numbers() {
     let mut world = world();
     let request = request("input");
-    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let cost = world.cost("dapp.near", &request);
     let found = cost.total.saturating_sub(yocto(1));
     let error = world.call("dapp.near", found, |c| c.accept(&request)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&found.as_yoctonear().to_string()), "{text}");
     assert!(text.contains(&cost.total.as_yoctonear().to_string()), "{text}");
     world.call("dapp.near", cost.total, |c| c.accept(&request)).unwrap();
+}
+
+#[test]
+fn an_estimate_is_enough_whoever_asks() {
+    let mut world = world();
+    let (longest, request) = (format!("{}.near", "d".repeat(59)), request("input"));
+    let cost = world.view(|c| c.estimate_cost(request.clone())).unwrap();
+    let exact = |world: &mut World, by: &str| world.cost(by, &request).total;
+    let most = exact(&mut world, &longest);
+    // The contract's own id is shorter than the longest.
+    let spare = NearToken::from_yoctonear(51 * 10u128.pow(19));
+    assert_eq!(cost.total, most.saturating_add(spare));
+    assert!(exact(&mut world, "dapp.near") < most);
+    world.call(&longest, most, |c| c.accept(&request)).unwrap();
+    world.audit();
+}
+
+#[test]
+fn a_request_that_could_cost_more_than_its_cap_is_refused_with_both_amounts() {
+    let mut world = world();
+    let mut request = request("input");
+    let found = world.cost("dapp.near", &request).max_fee;
+    let max = found.saturating_sub(yocto(1));
+    request.max_fee = Some(max);
+    let expected = ContractError::from(PricingError::AboveMaxFee { found, max });
+    let error = world.call("dapp.near", PURSE, |c| c.accept(&request)).unwrap_err();
+    assert_eq!(error, expected);
+    assert_eq!(world.view(|c| c.estimate_cost(request.clone())).unwrap_err(), expected);
+    assert_eq!(error.code(), RefusalCode::FeeAboveMax);
+    assert_eq!(world.purse(&id("dapp.near")), PURSE);
+    request.max_fee = Some(found);
+    world.request("dapp.near", &request);
+    world.audit();
 }
 
 #[test]
@@ -274,10 +304,11 @@ fn too_little_gas_is_explained_before_anything_happens() {
 fn code_without_an_address_must_be_published() {
     let mut world = world();
     let mut request = request("input");
-    request.code.url = None;
+    let hash = Hash32::of(b"code");
+    request.code = CodeRef { hash, url: None }.into();
     let error =
         world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap_err();
-    assert_eq!(error, ContractError::Code { hash: request.code.hash, error: CodeError::Unknown });
+    assert_eq!(error, ContractError::Code { hash, error: CodeError::Unknown });
 }
 
 #[test]
@@ -449,79 +480,6 @@ fn only_the_contract_calls_its_callback() {
 }
 
 #[test]
-fn two_of_three_workers_settle_and_the_liar_is_counted() {
-    let mut world = world();
-    for worker in ["a.near", "b.near", "liar.near"] {
-        world.owner(|c| c.register_worker(id(worker), None));
-    }
-    let mut request = request("input");
-    request.approvals = 2;
-    world.request("dapp.near", &request);
-    let (truth, lie) = (answer(0, "truth"), answer(0, "lie"));
-    let live = world.live(0);
-    let commit = |world: &mut World, worker: &str, body: &_| {
-        let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(worker));
-        world.call(worker, NearToken::ZERO, |c| c.commit_execution(0, hash))
-    };
-    commit(&mut world, "a.near", &truth).unwrap();
-    assert!(matches!(
-        commit(&mut world, "eve.near", &truth).unwrap_err(),
-        ContractError::NotAWorker { .. }
-    ));
-    let early = world.resolve("a.near", &truth).unwrap_err();
-    assert_eq!(early, refusal(0, Reason::TooFewCommitments { needed: 2, found: 1 }));
-    commit(&mut world, "liar.near", &lie).unwrap();
-    world.resolve("liar.near", &lie).unwrap();
-    assert!(matches!(world.events.last(), Some(Event::ExecutionDisputed(_))));
-    world.audit();
-    let copied = commit(&mut world, "b.near", &lie);
-    assert!(matches!(reason(copied), Reason::CommitmentToPublicBody { .. }));
-    commit(&mut world, "b.near", &truth).unwrap();
-    world.audit();
-
-    // In the next request the liar commits and stays silent.
-    world.request("dapp.near", &request);
-    let live = world.live(1);
-    let body = answer(1, "truth");
-    let digest = ExecutionRecord::new(&live, &body).digest();
-    for (worker, digest) in
-        [("liar.near", Hash32::of(b"lie")), ("a.near", digest), ("b.near", digest)]
-    {
-        let hash = commitment(&digest, &id(worker));
-        world.call(worker, NearToken::ZERO, |c| c.commit_execution(1, hash)).unwrap();
-    }
-    assert_eq!(world.live(1).commitments.len(), 3);
-    world.resolve(W, &body).unwrap();
-    world.settle(1);
-    world.audit();
-    let worker = |world: &mut World, name: &str| world.view(|c| c.get_worker(id(name))).unwrap();
-    assert_eq!(
-        (worker(&mut world, "liar.near").lost, worker(&mut world, "liar.near").earnings),
-        (1, NearToken::ZERO)
-    );
-    assert_eq!(worker(&mut world, "a.near").earnings, worker(&mut world, "b.near").earnings);
-    assert!(worker(&mut world, "a.near").earnings > NearToken::ZERO);
-    assert_eq!(worker(&mut world, W).earnings, NearToken::ZERO);
-}
-
-#[test]
-fn cancelling_after_a_commitment_pays_its_worker_and_counts_no_answer() {
-    let mut world = world();
-    let mut request = request("input");
-    request.approvals = 2;
-    world.request("dapp.near", &request);
-    let hash = commitment(&Hash32::of(b"any"), &id(W));
-    world.call(W, NearToken::ZERO, |c| c.commit_execution(0, hash)).unwrap();
-    world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
-    let least = outlayer_protocol::pricing::least_fee(&config().prices, &request.limits).unwrap();
-    assert_eq!(world.settle(0).fee, least);
-    let worker = world.view(|c| c.get_worker(id(W))).unwrap();
-    assert_eq!(worker.settled, 0);
-    assert!(worker.earnings > NearToken::ZERO);
-    world.audit();
-}
-
-#[test]
 fn the_pending_list_pages_and_survives_removals() {
     let mut world = world();
     for n in 0..5 {
@@ -586,11 +544,8 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    assert_eq!(
-        settlement.fee,
-        outlayer_protocol::pricing::fee(&config().prices, &ResourceLimits::default(), body.used, 5)
-            .unwrap()
-    );
+    let fee = response_fee(&config().prices, &(&request("input")).into(), &body).unwrap();
+    assert_eq!(settlement.fee, fee.total());
     world.audit();
 }
 
@@ -622,36 +577,28 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut config = config();
     config.bounds.url_bytes = 2_048;
     config.bounds.approvals = 16;
-    config.prices.base_fee = NearToken::from_millinear(30);
     let mut world = World::with(config);
     let longest = |name: &str| format!("{name}{}.near", "x".repeat(59 - name.len()));
     let mut request = request("");
     // JSON escapes each of these characters to six bytes.
-    request.code.url = Some(format!("https://{}", "\u{1}".repeat(2_040)));
-    request.approvals = 16;
+    request.code = code_at(format!("https://{}", "\u{1}".repeat(2_040)));
+    (request.approvals, request.spares) = (8, 8);
     request.refund_to = Some(id(&longest("payer")));
+    let workers: Vec<_> = (0..32).map(|n| longest(&format!("worker{n}-"))).collect();
+    world.register(&workers.iter().map(String::as_str).collect::<Vec<_>>());
     let request_id = world.request(&longest("dapp"), &request);
     let logged = |world: &World| world.logs.iter().map(String::len).sum::<usize>();
     let live = world.live(request_id);
     let requested = Event::ExecutionRequested(Box::new((&live).into())).to_log();
     assert!((12_240..=MOST).contains(&requested.len()), "{}", requested.len());
 
-    let (truth, lie) = (answer(request_id, "truth"), answer(request_id, "lie"));
-    for n in 0..48 {
-        let worker = longest(&format!("worker{n}-"));
-        world.owner(|c| c.register_worker(id(&worker), None));
-        let body = if n < 47 { &truth } else { &lie };
-        let hash = commitment(&ExecutionRecord::new(&live, body).digest(), &id(&worker));
-        world.call(&worker, NearToken::ZERO, |c| c.commit_execution(request_id, hash)).unwrap();
-    }
-    world.resolve(&longest("worker47-"), &lie).unwrap();
-    let disputed = logged(&world);
-    assert!((48 * 64..=MOST).contains(&disputed), "{disputed}");
-    world.resolve(&longest("worker0-"), &truth).unwrap();
+    let body = answer(request_id, "truth");
+    world.agree(&body);
+    world.resolve(&longest("worker0-"), &body).unwrap();
     let data_id = world.live(request_id).data_id.0;
     world.deliver(&data_id);
     let completed = logged(&world);
-    assert!((47 * 64..=MOST).contains(&completed), "{completed}");
+    assert!((16 * 64..=MOST).contains(&completed), "{completed}");
     world.deliver_transfers();
     world.audit();
 }

@@ -26,7 +26,7 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     world.deposit_storage("dapp.near", NearToken::from_near(1));
     // Neither the bytes that others have paid for nor their money count.
     world.request("dapp.near", &request(&"x".repeat(20_000)));
-    let total = world.view(|c| c.estimate_cost(request("next"))).unwrap().total;
+    let total = world.cost("dapp.near", &request("next")).total;
     let generous = total.saturating_add(NearToken::from_near(500));
     let ask = |world: &mut World| world.call("dapp.near", generous, |c| c.accept(&request("next")));
 

@@ -5,14 +5,13 @@ use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RefusalCode, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     machine::{Reason, Taken},
+    pricing::least_fee,
     storage::{CLOSED_BLOCKS, StorageError},
+    views::StorageBalance,
 };
 
 use super::world::*;
-use crate::{
-    Closed, ContractError, Lock, NamespaceError, StorageBalance, StorageBalanceBounds,
-    store::Prefix,
-};
+use crate::{Closed, ContractError, Lock, NamespaceError, StorageBalanceBounds, store::Prefix};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -552,7 +551,7 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
         .unwrap();
     let settlement = world.settle(request_id);
     assert_eq!(settlement.outcome, Outcome::StorageExhausted);
-    assert!(settlement.fee >= config().prices.base_fee);
+    assert!(settlement.fee > least_fee(&config().prices, &(&request("x")).into()).unwrap());
     assert_eq!(world.namespace(&id(DAPP)), before);
     world.audit();
     // Bytes that the journal frees count.
@@ -625,4 +624,59 @@ fn large_values_are_overwritten_and_accounted_for_like_small_ones() {
         assert_eq!(get(&mut world, "k"), Some(value.as_str().into()));
         assert_eq!(world.view(|c| c.storage_keys(id(DAPP), 0, 9)), ["k".into()]);
     }
+}
+
+#[test]
+fn several_keys_are_set_all_or_none_with_one_deposit() {
+    let mut world = world();
+    let entries = |keys: &[(&str, &str)]| -> Vec<(Bytes, Bytes)> {
+        keys.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+    };
+    let deposit = NearToken::from_millinear(50);
+    let both = entries(&[("a", "one"), ("b", "two")]);
+    world.call(DAPP, deposit, |c| c.storage_set_many(both.clone())).unwrap();
+    world.audit();
+    assert_eq!(world.namespace(&id(DAPP)), both.into_iter().collect());
+    assert_eq!(balance(&mut world, DAPP).map(|balance| balance.total), Some(deposit));
+
+    // A key that is given twice has its last value.
+    let twice = entries(&[("a", "three"), ("a", "four")]);
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(twice)).unwrap();
+    world.audit();
+
+    let before = world.storage.clone();
+    let (long, large) = ("k".repeat(257), "v".repeat(10_000));
+    for wrong in [(long.as_str(), "x"), ("", "x"), ("c", large.as_str())] {
+        let set = entries(&[("a", "five"), wrong]);
+        let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(set)).unwrap_err();
+        assert!(matches!(error, ContractError::Namespace(_)), "{error}");
+        assert_eq!(world.storage, before);
+    }
+    let expected = entries(&[("a", "four"), ("b", "two")]).into_iter().collect();
+    assert_eq!(world.namespace(&id(DAPP)), expected);
+
+    // A lock on one of them is enough.
+    let request_id = world.request(DAPP, &request("x"));
+    let body = ExecutionResponse { reads: vec![read("b", Some("two"))], ..answer(request_id, "") };
+    world.resolve(W, &body).unwrap();
+    let set = entries(&[("a", "six"), ("b", "seven")]);
+    let fee = world.view(|c| c.get_change_fee(id(DAPP)));
+    let error = world.call(DAPP, fee, |c| c.storage_set_many(set.clone())).unwrap_err();
+    assert!(matches!(error, ContractError::Namespace(NamespaceError::Locked { .. })), "{error}");
+    world.settle(request_id);
+    assert_eq!(world.namespace(&id(DAPP)), expected);
+
+    // The fee is due once, however many keys are set, and all of it.
+    world.request(DAPP, &request("x"));
+    let needed = world.view(|c| c.get_change_fee(id(DAPP)));
+    assert!(!needed.is_zero());
+    let found = needed.saturating_sub(ONE);
+    let error = world.call(DAPP, found, |c| c.storage_set_many(set.clone())).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found, needed }.into());
+    let (before, total) = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP));
+    world.call(DAPP, needed, |c| c.storage_set_many(set.clone())).unwrap();
+    world.audit();
+    assert_eq!(world.view(|c| c.get_funds()).protocol, before.saturating_add(needed));
+    assert_eq!(balance(&mut world, DAPP).map(|one| one.total), total.map(|one| one.total));
+    assert_eq!(world.namespace(&id(DAPP)), set.into_iter().collect());
 }

@@ -14,12 +14,15 @@ use near_sdk::{
     test_utils::VMContextBuilder,
 };
 use outlayer_protocol::{
-    Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry,
-    ReadEntry, RequestId, ResponsePart, Settlement, Status,
+    Bytes, Compute, Config, EngineVersion, ExecutionRecord, ExecutionRequest, ExecutionResponse,
+    Hash32, JournalEntry, ReadEntry, RequestId, ResponsePart, Settlement, Status,
+    commitment::{Salt, commitment},
     events::Event,
     machine::{LiveRequest, Reason, Refusal, Taken},
     methods,
-    request::{CodeRef, ResponseFormat},
+    pricing::{Quote, quote},
+    request::{CodeRef, CodeSource, ResponseFormat},
+    response::Answer,
 };
 
 use super::node::{YIELDS, Yield, Yields};
@@ -30,6 +33,8 @@ use crate::{
 
 pub(crate) const CONTRACT: &str = "outlayer.near";
 pub(crate) const OWNER: &str = "owner.near";
+/// The salt of all commitments.
+pub(crate) const SALT: Salt = [7; 16];
 /// What the contract has for itself at first.
 pub(crate) const OWN: NearToken = NearToken::from_near(10);
 /// What everybody else has at first.
@@ -310,15 +315,85 @@ impl World {
         YIELDS.with_borrow_mut(|yields| yields.open.remove(data_id)).unwrap();
     }
 
+    /// The exact cost of a request that this account makes and signs.
+    pub(crate) fn cost(&mut self, by: &str, request: &ExecutionRequest) -> Quote {
+        let (by, config) = (id(by), self.contract().config);
+        let ids = [&id(CONTRACT), &by, &by, request.payer(&by)];
+        let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
+        quote(&config, request, id_bytes, env::storage_byte_cost()).unwrap()
+    }
+
     /// Makes a request with the exact deposit that it needs. Gives its id.
     pub(crate) fn request(&mut self, by: &str, request: &ExecutionRequest) -> RequestId {
-        let total = self.view(|c| c.estimate_cost(request.clone())).unwrap().total;
+        let total = self.cost(by, request).total;
         self.call(by, total, |c| c.accept(request)).unwrap();
         self.view(|c| c.next_request_id) - 1
     }
 
     pub(crate) fn live(&mut self, request_id: RequestId) -> LiveRequest {
-        self.view(|c| c.get_request(request_id)).unwrap().request
+        self.view(|c| c.get_request(request_id)).live().unwrap().request
+    }
+
+    /// Registers workers, and goes on to the next block, from which on they are drawn.
+    pub(crate) fn register(&mut self, workers: &[&str]) {
+        for worker in workers {
+            self.owner(|c| c.register_worker(id(worker), None));
+        }
+        self.height += 1;
+    }
+
+    /// The digest that a response to a live request has.
+    pub(crate) fn digest(&self, response: &ExecutionResponse) -> Hash32 {
+        let live = self.live_requests();
+        let record = |live| ExecutionRecord::new(live, response).digest();
+        live.get(&response.request_id).map(record).unwrap_or_default()
+    }
+
+    /// Commits to a digest in the round that runs.
+    pub(crate) fn commit(
+        &mut self,
+        by: &str,
+        request_id: RequestId,
+        digest: Hash32,
+    ) -> Result<(), ContractError> {
+        let live = self.live_requests();
+        let agreement = live.get(&request_id).and_then(|live| live.agreement.as_ref());
+        let round = agreement.map_or(0, |agreement| agreement.round);
+        let commitment = commitment(&digest, &id(by), round, &SALT);
+        self.call(by, NearToken::ZERO, |c| c.commit_execution(request_id, round, commitment))
+    }
+
+    pub(crate) fn reveal(
+        &mut self,
+        by: &str,
+        request_id: RequestId,
+        digest: Hash32,
+    ) -> Result<(), ContractError> {
+        let salt = Bytes::from(&SALT[..]);
+        self.call(by, NearToken::ZERO, |c| c.reveal_execution(request_id, digest, salt))
+    }
+
+    /// Has all workers that were drawn for the seats of a request commit to a response and reveal
+    /// its digest.
+    pub(crate) fn agree(&mut self, response: &ExecutionResponse) {
+        let (request_id, digest) = (response.request_id, self.digest(response));
+        let agreement = self.live(request_id).agreement.unwrap();
+        let holders = &agreement.drawn[..agreement.seats.into()];
+        for holder in holders {
+            self.commit(holder.as_str(), request_id, digest).unwrap();
+        }
+        for holder in holders {
+            self.reveal(holder.as_str(), request_id, digest).unwrap();
+        }
+    }
+
+    /// What an honest worker submits.
+    pub(crate) fn answers(&self, bodies: &[ExecutionResponse]) -> Vec<Answer> {
+        let answer = |body: &ExecutionResponse| {
+            let (response, digest) = (body.clone(), self.digest(body));
+            Answer { response, digest, salt: None }
+        };
+        bodies.iter().map(answer).collect()
     }
 
     pub(crate) fn resolve(
@@ -326,7 +401,9 @@ impl World {
         by: &str,
         response: &ExecutionResponse,
     ) -> Result<Taken, ContractError> {
-        self.call(by, NearToken::ZERO, |c| c.resolve_execution(response.clone()))
+        let (response, digest) = (response.clone(), self.digest(response));
+        let answer = Answer { response, digest, salt: None };
+        self.call(by, NearToken::ZERO, |c| c.resolve_execution(answer))
     }
 
     /// Sends a part of a response that gives `digest`.
@@ -379,12 +456,16 @@ pub(crate) fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
+/// Code at a URL. Its hash is that of "code".
+pub(crate) fn code_at(url: impl Into<String>) -> CodeSource {
+    CodeRef { hash: Hash32::of(b"code"), url: Some(url.into()) }.into()
+}
+
+/// A request that may use some storage.
 pub(crate) fn request(input: &str) -> ExecutionRequest {
-    let code = CodeRef {
-        hash: Hash32::of(b"code"),
-        url: Some("https://code.example/guest.wasm".to_owned()),
-    };
-    ExecutionRequest::new(code, input)
+    let mut request = ExecutionRequest::new(code_at("https://code.example/guest.wasm"), input);
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    request
 }
 
 /// What an honest worker answers when the guest writes `output` and touches no storage.

@@ -4,16 +4,18 @@ use near_primitives::action::Action;
 use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, NearToken, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart,
-    Settlement, Status,
+    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    commitment::{Salt, commitment},
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     methods,
-    record::{ExecutionRecord, commitment},
-    request::CodeRef,
+    pricing::{Asked, LEAST_GAS_PRICE, answer_gas},
+    record::ExecutionRecord,
+    request::{CodeRef, CodeSource},
+    response::Answer,
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
-    views::RequestView,
+    views::RequestState,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +25,7 @@ use crate::vm::{CONTRACT, Call, MOST, Vm};
 pub(crate) const KEYS: u32 = 256;
 pub(crate) const DAPP: &str = "dapp.near";
 pub(crate) const NEAR: u128 = 10u128.pow(24);
-const PUBLISHED: &[u8] = b"a published module";
+pub(crate) const PUBLISHED: &[u8] = b"a published module";
 
 /// The gas of the calls of one request.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +44,16 @@ pub(crate) struct Measured {
     pub(crate) settle: u64,
     /// The gas that the refund's own callback burned.
     pub(crate) refund: u64,
-    /// What all workers have earned together, in yoctoNEAR, less the price of the gas of their
-    /// calls at 10^8 yoctoNEAR for a unit.
+    /// What sending the response burned in all its calls, what NEAR charges for them included.
+    pub(crate) submit: u64,
+    /// What the model says of that at most.
+    pub(crate) submit_model: u64,
+    /// What the dearest commitment burned, what NEAR charges for it included.
+    pub(crate) commit: u64,
+    /// What the model says of that at most.
+    pub(crate) commit_model: u64,
+    /// The least that an honest worker has won, in yoctoNEAR: what it was paid, less its gas at
+    /// twice NEAR's lowest price.
     pub(crate) won: i128,
 }
 
@@ -60,7 +70,7 @@ fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
 }
 
 /// A name of a worker that is as long as it can be.
-fn worker(n: u32) -> String {
+pub(crate) fn worker(n: u32) -> String {
     format!("{n:02}{}.near", "w".repeat(57))
 }
 
@@ -76,6 +86,8 @@ pub(crate) fn contract(config: &Config) -> Vm {
         let args = json!({ "worker_id": worker(n) });
         vm.call(Call { deposit: 1, ..call("owner.near", methods::REGISTER_WORKER, args) });
     }
+    // Workers are drawn from the next block on.
+    vm.height += 1;
     vm.call(Call { deposit: 100 * NEAR, ..call(DAPP, methods::STORAGE_DEPOSIT, json!({})) });
     let total = u32::try_from(PUBLISHED.len()).unwrap();
     let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
@@ -83,25 +95,26 @@ pub(crate) fn contract(config: &Config) -> Vm {
     vm
 }
 
-/// A configuration that allows more keys than the default one, and so needs a higher base fee.
+/// A configuration that allows more keys than the default one.
 pub(crate) fn config() -> Config {
     let mut config = Config::new(EngineVersion(1), 84);
     config.bounds.limits.storage_reads = KEYS;
     config.bounds.limits.storage_writes = KEYS;
     config.bounds.approvals = 7;
-    config.prices.base_fee = NearToken::from_millinear(35);
     config
+}
+
+/// The published module at a URL.
+pub(crate) fn code_at(url: String) -> CodeSource {
+    CodeRef { hash: Hash32::of(PUBLISHED), url: Some(url) }.into()
 }
 
 /// A request that may use nothing but its input. A scenario allows what it needs.
 pub(crate) fn request(input: usize) -> ExecutionRequest {
-    let url = Some("https://code.example/guest.wasm".to_owned());
-    let code = CodeRef { hash: Hash32::of(PUBLISHED), url };
+    let code = code_at("https://code.example/guest.wasm".to_owned());
     let mut request = ExecutionRequest::new(code, vec![b'i'; input]);
+    request.limits = request.limits.with_storage(0, 0, 0);
     request.limits.output_bytes = 0;
-    request.limits.journal_bytes = 0;
-    request.limits.storage_reads = 0;
-    request.limits.storage_writes = 0;
     request
 }
 
@@ -110,9 +123,9 @@ pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
     let count = |count: usize| u32::try_from(count).unwrap();
     let mut request = request(0);
     request.limits.output_bytes = count(body.output.len());
-    request.limits.journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
-    request.limits.storage_reads = count(body.reads.len());
-    request.limits.storage_writes = count(body.journal.len());
+    let journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
+    let (reads, writes) = (count(body.reads.len()), count(body.journal.len()));
+    request.limits = request.limits.with_storage(reads, writes, journal_bytes);
     request
 }
 
@@ -177,23 +190,39 @@ pub(crate) fn settle(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, 21)
+    run(vm, request, body, request.seats())
 }
 
-/// As [`settle`], but only as many workers as are needed commit to the truth; the others lie.
+/// As [`settle`], but only as many workers as are needed commit to the truth. The others lie.
 pub(crate) fn settle_disputed(
     vm: &mut Vm,
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.approvals.into())
+    run(vm, request, body, request.approvals)
 }
+
+/// The salt of all commitments.
+const SALT: Salt = [7; 16];
 
 /// How large each part is. The smallest parts are the most expensive to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
+/// A call that a worker signs. Gives its outcome, and all the gas that it burned.
+fn signed(vm: &mut Vm, worker: &str, method: &str, input: Vec<u8>) -> (VMOutcome, u64) {
+    let gas = vm.gas_of_signing(method, &input);
+    let outcome = vm.call(Call { input, ..call(worker, method, json!({})) });
+    let gas = gas + outcome.burnt_gas.as_gas();
+    (outcome, gas)
+}
+
+fn live(vm: &mut Vm, request_id: RequestId) -> LiveRequest {
+    let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
+    serde_json::from_value::<RequestState>(live).unwrap().live().unwrap().request
+}
+
 /// Submits a response, in parts where it is too large for one call. Gives the outcome of the last
-/// call, which submits it, and the gas that the other calls burned.
+/// call, which submits it, and the gas that all calls burned.
 fn submit(
     vm: &mut Vm,
     request_id: RequestId,
@@ -201,28 +230,32 @@ fn submit(
     body: &ExecutionResponse,
 ) -> (VMOutcome, u64) {
     let input = borsh::to_vec(body).unwrap();
+    let digest = ExecutionRecord::new(&live(vm, request_id), body).digest();
     if input.len() <= PART {
-        return (
-            vm.call(Call { input, ..call(submitter, methods::RESOLVE_EXECUTION, json!({})) }),
-            0,
-        );
+        let answer = Answer { response: body.clone(), digest, salt: None };
+        let input = borsh::to_vec(&answer).unwrap();
+        return signed(vm, submitter, methods::RESOLVE_EXECUTION, input);
     }
-    let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-    let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
-    let digest = ExecutionRecord::new(&live, body).digest();
-    let (mut offset, mut burned) = (0, Vec::new());
+    let total_bytes = u32::try_from(input.len()).unwrap();
+    let (mut offset, mut burned, mut last) = (0, 0, None);
     for bytes in input.chunks(PART) {
-        let total_bytes = u32::try_from(input.len()).unwrap();
         let part = ResponsePart { request_id, digest, total_bytes, offset, bytes: bytes.into() };
         offset += u32::try_from(bytes.len()).unwrap();
         let input = borsh::to_vec(&part).unwrap();
-        burned.push(vm.call(Call { input, ..call(submitter, methods::STAGE_RESPONSE, json!({})) }));
+        let (outcome, gas) = signed(vm, submitter, methods::STAGE_RESPONSE, input);
+        burned += gas;
+        last = Some(outcome);
     }
-    let last = burned.pop().unwrap();
-    (last, burned.iter().map(|part| part.burnt_gas.as_gas()).sum())
+    (last.unwrap(), burned)
 }
 
-fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u32) -> Measured {
+/// What a worker has earned so far.
+fn earnings(vm: &mut Vm, worker: &str) -> u128 {
+    let found = view(vm, methods::GET_WORKER, json!({ "worker_id": worker }));
+    found["earnings"].as_str().unwrap().parse().unwrap()
+}
+
+fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest: u8) -> Measured {
     let args = json!({ "request": request });
     let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
@@ -234,29 +267,39 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
-    let (submitter, mut own_gas) = (worker(0), 0);
-    let earnings = |vm: &mut Vm| -> u128 {
-        let found = view(vm, methods::GET_FUNDS, json!({}));
-        found["earnings"].as_str().unwrap().parse().unwrap()
+    let drawn: Vec<_> = match live(vm, request_id).agreement {
+        Some(agreement) => agreement.drawn.iter().map(ToString::to_string).collect(),
+        None => vec![worker(0)],
     };
-    let before = earnings(vm);
+    let honest = &drawn[..honest.into()];
+    let before: Vec<_> = honest.iter().map(|id| earnings(vm, id)).collect();
+    let mut burned = vec![0; honest.len()];
 
+    let mut commit = 0;
     if request.approvals > 1 {
-        let live = view(vm, methods::GET_REQUEST, json!({ "request_id": request_id }));
-        let live: LiveRequest = serde_json::from_value::<RequestView>(live).unwrap().request;
-        let digest = ExecutionRecord::new(&live, &body).digest();
-        for n in 0..u32::from(request.approvals) * 3 {
-            let digest = if n < honest { digest } else { Hash32::of(b"a lie") };
-            let worker = worker(n);
-            let commitment = commitment(&digest, &worker.parse().unwrap());
-            let args = json!({ "request_id": request_id, "commitment": commitment });
-            let committed = vm.call(call(&worker, methods::COMMIT_EXECUTION, args));
-            own_gas += committed.burnt_gas.as_gas();
+        let digest = ExecutionRecord::new(&live(vm, request_id), &body).digest();
+        let digest_of = |n| if n < honest.len() { digest } else { Hash32::of(b"a lie") };
+        let seats = || drawn.iter().take(request.seats().into()).enumerate();
+        let commits = seats().map(|(n, worker)| {
+            let commitment = commitment(&digest_of(n), &worker.parse().unwrap(), 0, &SALT);
+            let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
+            (n, methods::COMMIT_EXECUTION, args)
+        });
+        let reveals = seats().map(|(n, _)| {
+            let (digest, salt) = (digest_of(n), Bytes::from(&SALT[..]));
+            let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
+            (n, methods::REVEAL_EXECUTION, args)
+        });
+        for (n, method, args) in commits.chain(reveals) {
+            let (_, gas) = signed(vm, &drawn[n], method, args.to_string().into_bytes());
+            commit = commit.max(gas);
+            if let Some(own) = burned.get_mut(n) {
+                *own += gas;
+            }
         }
     }
-    let (resolved, parts_gas) = submit(vm, request_id, &submitter, &body);
-    own_gas += parts_gas;
-    own_gas += resolved.burnt_gas.as_gas();
+    let (resolved, submit) = submit(vm, request_id, &honest[0], &body);
+    burned[0] += submit;
 
     let payload = vm.chain.made.resumes.last().unwrap().data.clone();
     let settled = vm.call(Call {
@@ -273,9 +316,15 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         ResponseFormat::Json => serde_json::from_slice(returned).unwrap(),
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
-    assert_eq!(settlement.outcome, Outcome::Completed { output: body.output });
-    let price = i128::from(own_gas) * 100_000_000;
-    let won = i128::try_from(earnings(vm) - before).unwrap() - price;
+    assert_eq!(settlement.outcome, Outcome::of_response(&body));
+    let won = honest.iter().zip(before).zip(burned).map(|((id, before), gas)| {
+        let price = u128::from(gas) * LEAST_GAS_PRICE.as_yoctonear();
+        i128::try_from(earnings(vm, id) - before).unwrap() - i128::try_from(price).unwrap()
+    });
+    let won = won.min().unwrap();
+    let asked = Asked::from(request);
+    let data_bytes = body.output.len() as u64 + journal_bytes(&body.journal);
+    let submit_model = answer_gas::submit(&asked, data_bytes) + answer_gas::PER_BYTE * data_bytes;
 
     // The more expensive way: the refund bounces, and its payer has no bounced refund yet.
     let (args, gas) = promised(vm, methods::ON_REFUND);
@@ -292,6 +341,10 @@ fn run(vm: &mut Vm, request: &ExecutionRequest, body: &ExecutionResponse, honest
         reserved,
         settle: settled.used_gas.as_gas(),
         refund: refund.burnt_gas.as_gas(),
+        submit,
+        submit_model,
+        commit,
+        commit_model: answer_gas::agree(&asked) / 2,
         won,
     }
 }

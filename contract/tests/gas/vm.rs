@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use near_parameters::{RuntimeConfig, RuntimeConfigStore};
+use near_parameters::{ActionCosts, RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
     account::AccountContract,
     gas::Gas,
@@ -34,6 +34,8 @@ pub(crate) struct Vm {
     hash: CryptoHash,
     cache: MockContractRuntimeCache,
     runtime: Arc<RuntimeConfig>,
+    /// The height of the current block.
+    pub(crate) height: u64,
     /// The storage that the contract uses, bytes.
     usage: u64,
 }
@@ -73,8 +75,22 @@ impl Vm {
             wasm,
             cache: MockContractRuntimeCache::default(),
             runtime: Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)),
+            height: 1_000,
             usage: 500_000,
         }
+    }
+
+    /// The gas that NEAR burns for a call that is signed by another account than the contract's,
+    /// besides what the contract burns.
+    pub(crate) fn gas_of_signing(&self, method: &str, input: &[u8]) -> u64 {
+        let gas = |cost: ActionCosts| {
+            let fee = self.runtime.fees.fee(cost);
+            fee.send_not_sir.gas().as_gas() + fee.execution.gas().as_gas()
+        };
+        let bytes = (method.len() + input.len()) as u64;
+        gas(ActionCosts::new_action_receipt)
+            + gas(ActionCosts::function_call_base)
+            + gas(ActionCosts::function_call_byte) * bytes
     }
 
     /// Calls a method, which must succeed.
@@ -87,7 +103,7 @@ impl Vm {
             refund_to_account_id: call.by.parse().unwrap(),
             input: Rc::from(call.input),
             promise_results: call.result.into_iter().collect(),
-            block_height: 1_000,
+            block_height: self.height,
             block_timestamp: 1_763_942_400_000_000_000,
             epoch_height: 7,
             account_balance: Balance::from_near(1_000_000),

@@ -12,6 +12,8 @@ use serde_json::json;
 
 use crate::{network::block_on, print};
 
+/// A Tgas, in units of gas.
+const TERA: u128 = 1_000_000_000_000;
 /// Gas attached to `new`, and to each `register_worker`.
 const GAS: u64 = 50_000_000_000_000;
 
@@ -70,7 +72,7 @@ impl DeployArgs {
             print::line("owner", deployed.owner_id);
             print::line("engine", deployed.config.engine_version.0);
             let prices = deployed.config.prices;
-            print::line("base fee", print::near(prices.base_fee));
+            print::line("each Tgas", print::near(prices.gas_price.saturating_mul(TERA)));
             print::line("each code byte", print::near(prices.per_module_byte));
         }
         Ok(true)

@@ -7,8 +7,9 @@ use clap::Args;
 use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
-    AccountId, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, Meter, NearToken,
-    ResourceLimits, Status, pricing::quote, views::CostView,
+    AccountId, CodeRef, CodeSource, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
+    Meter, NearToken, ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES,
+    views::CostView,
 };
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ pub(crate) struct EstimateArgs {
     /// The guest's Wasm: then also say whether the engine takes it, of this kind and under this
     /// meter
     wasm: Option<PathBuf>,
+    /// The name under which the request asks for the code: OWNER/NAME or OWNER/NAME@VERSION
+    #[arg(long)]
+    name: Option<String>,
     /// URL of a NEAR node's JSON-RPC endpoint; without it, the prices are the default
     /// configuration's
     #[arg(long, env = "OUTLAYER_RPC_URL", requires = "contract")]
@@ -90,9 +94,13 @@ impl EstimateArgs {
             .wasm
             .map(|path| fs::read(&path).with_context(|| path.display().to_string()))
             .transpose()?;
-        // The code has no part in the cost, so any hash will do.
+        // The hash of the code has no part in the cost, so any will do.
         let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
-        let request = self.request.into_request(hash)?;
+        let source = match self.name {
+            Some(name) => CodeSource::Named { name },
+            None => CodeRef { hash, url: None }.into(),
+        };
+        let request = self.request.into_request(source)?;
         let guest = code
             .map(|code| {
                 let refused = rejection(&*self.engine.engine()?, &code, &request)?;
@@ -111,7 +119,7 @@ impl EstimateArgs {
             _ => {
                 let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
                 request.validate(&config)?;
-                (quote(&config, &request, STORAGE_BYTE_COST)?.into(), config)
+                (quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.into(), config)
             }
         };
         let time = Time::new(&config, &limits);
@@ -121,10 +129,15 @@ impl EstimateArgs {
             return Ok(taken);
         }
         print::line("max fee", print::near(cost.max_fee));
+        print::line("  for submitting", print::near(cost.submit));
+        print::line("  for executing", format!("{} x {}", print::near(cost.share), cost.shares));
         print::line(
-            "  for the code",
+            "    of it, code",
             format!("{} (at most {} bytes)", print::near(cost.module_fee), limits.max_module_bytes),
         );
+        if cost.close > NearToken::from_yoctonear(0) {
+            print::line("  for closing", print::near(cost.close));
+        }
         print::line(
             "storage reserve",
             format!("{} (always returned)", print::near(cost.storage_reserve)),
@@ -177,10 +190,7 @@ fn rejection(
         attached_deposit: NearToken::from_yoctonear(0),
     };
     let limits = ResourceLimits { compute, ..request.limits };
-    let job = Job {
-        limits: &limits,
-        ..Job::of_request(Code::hashed(request.code.hash, code), request, &context)
-    };
+    let job = Job { limits: &limits, ..Job::of_request(Code::of(code), request, &context) };
     let execution = engine.execute(&job, &mut EmptySnapshot)?;
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),
@@ -190,10 +200,8 @@ fn rejection(
 
 #[cfg(test)]
 mod tests {
-    use outlayer_executor::{Executor, ExecutorConfig};
-    use outlayer_protocol::CodeRef;
-
     use super::*;
+    use outlayer_executor::{Executor, ExecutorConfig};
 
     /// How the engine rejects a guest under a limit, in the words that a person reads.
     fn said(code: &[u8], compute: Compute) -> Option<String> {

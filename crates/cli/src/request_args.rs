@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use outlayer_protocol::{CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, ResourceLimits};
+use outlayer_protocol::{CodeSource, Compute, ExecutionRequest, GuestKind, ResourceLimits};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Kind {
@@ -49,19 +49,19 @@ pub(crate) struct RequestOptions {
     /// Memory limit, bytes
     #[arg(long)]
     memory_bytes: Option<u64>,
-    /// Output limit, bytes
+    /// Output limit, bytes [default: 1024]
     #[arg(long)]
     output_bytes: Option<u32>,
     /// Log limit, bytes
     #[arg(long)]
     log_bytes: Option<u32>,
-    /// Limit on keys and values written, bytes
+    /// Limit on keys and values written, bytes [default: 0]
     #[arg(long)]
     journal_bytes: Option<u32>,
-    /// Limit on distinct storage keys read
+    /// Limit on distinct storage keys read [default: 0]
     #[arg(long)]
     storage_reads: Option<u32>,
-    /// Limit on distinct storage keys written
+    /// Limit on distinct storage keys written [default: 0]
     #[arg(long)]
     storage_writes: Option<u32>,
     /// The most bytes that the code may have, which the request pays for [default: 1048576]
@@ -70,6 +70,9 @@ pub(crate) struct RequestOptions {
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
+    /// How many more workers than must agree execute the request, where several must
+    #[arg(long, default_value_t = 1)]
+    spares: u8,
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
@@ -79,8 +82,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestOptions {
-    /// The request for the code with this hash.
-    pub(crate) fn into_request(self, hash: Hash32) -> anyhow::Result<ExecutionRequest> {
+    /// The request for this code.
+    pub(crate) fn into_request(
+        self,
+        code: impl Into<CodeSource>,
+    ) -> anyhow::Result<ExecutionRequest> {
         let input = match (self.input, self.input_file) {
             (Some(text), _) => text.into_bytes(),
             (None, Some(path)) => fs::read(&path).with_context(|| path.display().to_string())?,
@@ -97,6 +103,7 @@ impl RequestOptions {
             args: self.args,
             env: self.env,
             approvals: self.approvals,
+            spares: self.spares,
             limits: ResourceLimits {
                 compute,
                 memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
@@ -108,7 +115,7 @@ impl RequestOptions {
                 max_module_bytes: self.max_module_bytes.unwrap_or(default.max_module_bytes),
                 ..default
             },
-            ..ExecutionRequest::new(CodeRef { hash, url: None }, input)
+            ..ExecutionRequest::new(code, input)
         })
     }
 }

@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use clap::Args;
 use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
-    AccountId, Bytes, Compute, Config, ExecutionContext, ExecutionRequest, Hash32, JournalEntry,
-    NearToken, RequestId, Status,
+    AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
+    JournalEntry, NearToken, RequestId, Status,
     pricing::{quote, response_fee},
     random_seed,
+    reserve::MOST_ID_BYTES,
 };
 use serde::Serialize;
 
@@ -83,7 +84,7 @@ impl RunArgs {
             predecessor_id: self.predecessor,
             attached_deposit: NearToken::from_near(1),
         };
-        let request = self.request.into_request(Hash32::of(&code))?;
+        let request = self.request.into_request(CodeRef { hash: Hash32::of(&code), url: None })?;
         let storage = self
             .storage
             .into_iter()
@@ -111,21 +112,22 @@ fn execute(
 ) -> anyhow::Result<Report> {
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     request.validate(&config)?;
-    let attach = quote(&config, &request, STORAGE_BYTE_COST)?.total;
+    let attach = quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
-    let job = Job::of_request(Code::hashed(request.code.hash, code), &request, &context);
+    let code = Code::of(code);
+    let code_hash = code.hash();
+    let job = Job::of_request(code, &request, &context);
     let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
     let execution = engine.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
-    let input_bytes = u32::try_from(request.input.len()).context("the input's length")?;
-    let fee = response_fee(&config.prices, &request.limits, input_bytes, &response)?;
+    let fee = response_fee(&config.prices, &(&request).into(), &response)?.total();
     Ok(Report {
         status: response.status,
         output: response.output,
         logs: logs.into(),
         used: response.used,
-        code_hash: request.code.hash,
+        code_hash,
         reads: response.reads.into_iter().map(|read| read.key).collect(),
         journal: response.journal,
         fee,

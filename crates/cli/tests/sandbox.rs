@@ -22,7 +22,8 @@ fn execute(
     method: &str,
 ) -> Result<Execution, Fault> {
     let code = wat::parse_str(text).unwrap();
-    let limits = ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() };
+    let limits = ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() }
+        .with_storage(8, 4, 4 << 10);
     let (args, context) = ([method.to_owned()], context());
     let job = Job {
         code: Code::of(&code),

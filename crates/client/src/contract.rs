@@ -1,10 +1,14 @@
 //! The OutLayer contract's views, with typed results.
 
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, NearToken, RequestId,
+    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
     index::PendingEntry,
+    machine::OpenShares,
     methods,
-    views::{CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestView, WorkerView},
+    views::{
+        CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestState, RequestView,
+        WorkerView,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -86,7 +90,43 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<RequestView>, ChainError> {
+        Ok(self.request_state(request_id, at).await?.live())
+    }
+
+    /// A live request with its input, or whether it is settled or was never made.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn request_state(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<RequestState, ChainError> {
         self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
+    }
+
+    /// How a settled request ended, or `None` when no result is kept of it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn result(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<KeptResult>, ChainError> {
+        self.view(methods::GET_RESULT, json!({ "request_id": request_id }), at).await
+    }
+
+    /// The shares of a settled request that workers may still take, or `None` when none are open.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn shares(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<OpenShares>, ChainError> {
+        self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
     }
 
     /// The index of live requests as of one block, at most `most` of them, with the block's height.

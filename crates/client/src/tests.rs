@@ -7,7 +7,7 @@ use std::sync::{
 
 use near_crypto::KeyType;
 use near_primitives::transaction::SignedTransaction;
-use outlayer_protocol::{Bytes, NearToken, RequestId, methods};
+use outlayer_protocol::{Bytes, NearToken, RequestId, methods, views::RequestState};
 use serde_json::{Value, json};
 
 use super::*;
@@ -21,7 +21,8 @@ async fn a_view_is_typed_and_asks_at_the_block_named() {
     let seen = Arc::clone(&asked);
     let node = FakeNode::start(move |_, params| {
         seen.lock().unwrap().push(params.clone());
-        view_result(&serde_json::to_value(Some(request_view(&config(), 7, "hi"))).unwrap())
+        let live = RequestState::Live(Box::new(request_view(&config(), 7, "hi")));
+        view_result(&serde_json::to_value(live).unwrap())
     })
     .await;
     let hash = CryptoHash([5; 32]);
@@ -42,7 +43,7 @@ async fn failures_that_pass_are_tried_again_and_others_are_not() {
     let answers: Vec<fn() -> Answer> = vec![
         || Answer::Http(503, Vec::new()),
         || Answer::Http(429, Vec::new()),
-        || view_result(&Value::Null),
+        || view_result(&json!("settled")),
         || Answer::Http(200, b"not json".to_vec()),
         || Answer::Http(200, vec![b' '; 200_000]),
         || {

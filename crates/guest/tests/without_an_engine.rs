@@ -37,7 +37,7 @@ impl Guest {
     }
 
     fn limited(change: impl FnOnce(&mut ResourceLimits)) -> Self {
-        let mut limits = ResourceLimits::default();
+        let mut limits = ResourceLimits::default().with_storage(8, 4, 4 << 10);
         change(&mut limits);
         let context = ExecutionContext {
             request_id: 7,

@@ -1,23 +1,25 @@
-//! What a callback finds: the settlement of its request.
+//! What a callback finds: the settlement of its request, or the result of another call.
 
 use near_sdk::{PromiseError, env};
 use outlayer_protocol::{ResponseFormat, Settlement};
+use serde::de::DeserializeOwned;
 
-/// Why a callback has no settlement.
+/// Why a callback has no settlement, or no other result that it can read.
+///
+/// Money may be in doubt then. [`deposit`](Self::deposit) says what is known.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
-    /// `request_execution` failed: OutLayer did not take the request (the transaction shows why),
-    /// and NEAR returned the deposit.
-    #[error("the request was refused, or its settlement failed; see the receipt's error")]
+    /// The call failed.
+    #[error("the call failed; see the error of its receipt")]
     Failed,
     /// The result is too long to be read.
-    #[error("the settlement has {found} bytes, expected at most {MAX_BYTES}")]
+    #[error("the result has {found} bytes, expected at most {MAX_BYTES}")]
     TooLong {
         /// Its length, bytes.
         found: usize,
     },
-    /// The result is not a settlement in the expected format.
-    #[error("expected a settlement in {format:?}, found {bytes} other bytes: {source}")]
+    /// The result is not what was expected, or not in the expected format.
+    #[error("expected another result in {format:?} than these {bytes} bytes: {source}")]
     Malformed {
         /// The expected format.
         format: ResponseFormat,
@@ -28,13 +30,41 @@ pub enum CallbackError {
     },
 }
 
-/// Why bytes are not a settlement.
+impl CallbackError {
+    /// Who has the deposit of a request that has no settlement.
+    pub fn deposit(&self) -> Deposit {
+        match self {
+            Self::Failed => Deposit::Unclear,
+            Self::TooLong { .. } | Self::Malformed { .. } => Deposit::Settled,
+        }
+    }
+}
+
+/// Who has the deposit of a request for which a callback has no settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deposit {
+    /// The request was settled or refused, and what was left of the deposit has gone to
+    /// `refund_to`. This contract owes nothing; whatever it paid would be paid twice.
+    Settled,
+    /// All of it comes back, but a contract cannot tell to whom:
+    ///
+    /// * to this contract, from NEAR, when OutLayer could not read the request or had too little
+    ///   gas to refuse it, or there is no OutLayer at this account;
+    /// * to `refund_to`, by a sweep some blocks later, when the request was taken and its
+    ///   settlement failed, which is a bug of OutLayer.
+    ///
+    /// A contract that paid its user now would pay twice in the second case. It should set the
+    /// amount aside until somebody has looked at the transaction.
+    Unclear,
+}
+
+/// Why bytes are not the expected result.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are not a settlement in JSON.
+    /// The bytes are not such a result in JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// The bytes are not a settlement in borsh.
+    /// The bytes are not such a result in borsh.
     #[error(transparent)]
     Borsh(#[from] std::io::Error),
 }
@@ -43,7 +73,8 @@ pub enum DecodeError {
 const MAX_BYTES: usize = 4 << 20;
 
 /// The settlement of the one request that this callback is chained to, which asked for JSON (the
-/// default format).
+/// default format). It says what happened (`outcome`) and what came back: `fee`, `refund` and
+/// `held` are together the deposit, and `refund` has gone to the request's `refund_to`.
 ///
 /// # Errors
 /// [`CallbackError`]. A callback should handle it and not panic, or else its caller learns nothing.
@@ -56,21 +87,48 @@ pub fn settlement() -> Result<Settlement, CallbackError> {
 /// # Errors
 /// [`CallbackError`].
 pub fn settlement_at(index: u64, format: ResponseFormat) -> Result<Settlement, CallbackError> {
-    let bytes = env::promise_result_checked(index, MAX_BYTES).map_err(|error| match error {
+    match format {
+        ResponseFormat::Json => result_at(index),
+        ResponseFormat::Borsh => {
+            let bytes = bytes_at(index)?;
+            borsh::from_slice(&bytes).map_err(|error| malformed(format, &bytes, error.into()))
+        }
+    }
+}
+
+/// The result of the one call that this callback is chained to, in JSON.
+///
+/// # Errors
+/// [`CallbackError`].
+pub fn result<T: DeserializeOwned>() -> Result<T, CallbackError> {
+    result_at(0)
+}
+
+/// The result at `index` of several joined calls, in JSON.
+///
+/// # Errors
+/// [`CallbackError`].
+pub fn result_at<T: DeserializeOwned>(index: u64) -> Result<T, CallbackError> {
+    let bytes = bytes_at(index)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| malformed(ResponseFormat::Json, &bytes, error.into()))
+}
+
+fn bytes_at(index: u64) -> Result<Vec<u8>, CallbackError> {
+    env::promise_result_checked(index, MAX_BYTES).map_err(|error| match error {
         PromiseError::TooLong(found) => CallbackError::TooLong { found },
         _ => CallbackError::Failed,
-    })?;
-    let decoded = match format {
-        ResponseFormat::Json => serde_json::from_slice(&bytes).map_err(DecodeError::from),
-        ResponseFormat::Borsh => borsh::from_slice(&bytes).map_err(DecodeError::from),
-    };
-    decoded.map_err(|source| CallbackError::Malformed { format, bytes: bytes.len(), source })
+    })
+}
+
+fn malformed(format: ResponseFormat, bytes: &[u8], source: DecodeError) -> CallbackError {
+    CallbackError::Malformed { format, bytes: bytes.len(), source }
 }
 
 #[cfg(test)]
 mod tests {
     use near_sdk::{PromiseResult, test_utils::VMContextBuilder, test_vm_config, testing_env};
-    use outlayer_protocol::{Meter, Outcome};
+    use outlayer_protocol::{Meter, NearToken, Outcome, RefusalCode, views::StorageBalance};
 
     use super::*;
 
@@ -95,10 +153,34 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_and_a_foreign_value_are_told_apart() {
+    fn a_refusal_is_a_settlement_that_says_what_came_back() {
+        let deposit = NearToken::from_near(1);
+        let reason = "paused".to_owned();
+        let refused = Settlement::refused(RefusalCode::Paused, reason, Meter::Gas, deposit);
+        callback(PromiseResult::Successful(serde_json::to_vec(&refused).unwrap_or_default()));
+        let read = settlement().ok();
+        assert_eq!(read.as_ref().map(|one| (one.request_id, one.refund)), Some((None, deposit)));
+        assert_eq!(read.map(|one| one.outcome), Some(refused.outcome));
+    }
+
+    #[test]
+    fn a_failure_and_a_foreign_value_are_told_apart_and_so_is_where_the_deposit_is() {
         callback(PromiseResult::Failed);
-        assert!(matches!(settlement(), Err(CallbackError::Failed)));
+        let failed = settlement().err();
+        assert!(matches!(failed, Some(CallbackError::Failed)), "{failed:?}");
+        assert_eq!(failed.map(|error| error.deposit()), Some(Deposit::Unclear));
         callback(PromiseResult::Successful(b"17".to_vec()));
-        assert!(matches!(settlement(), Err(CallbackError::Malformed { bytes: 2, .. })));
+        let foreign = settlement().err();
+        assert!(matches!(foreign, Some(CallbackError::Malformed { bytes: 2, .. })), "{foreign:?}");
+        assert_eq!(foreign.map(|error| error.deposit()), Some(Deposit::Settled));
+    }
+
+    #[test]
+    fn the_result_of_a_view_is_read() {
+        callback(PromiseResult::Successful(br#"{"total":"5","available":"2"}"#.to_vec()));
+        let [total, available] = [5, 2].map(NearToken::from_yoctonear);
+        assert_eq!(result().ok(), Some(Some(StorageBalance { total, available })));
+        callback(PromiseResult::Successful(b"null".to_vec()));
+        assert_eq!(result::<Option<StorageBalance>>().ok(), Some(None));
     }
 }

@@ -1,14 +1,16 @@
 //! What a dApp contract imports to call OutLayer.
 //!
 //! ```ignore
+//! let payer = env::predecessor_account_id();
 //! ext_outlayer::ext(self.outlayer.clone())
 //!     .with_attached_deposit(env::attached_deposit())
-//!     .request_execution(&request)
+//!     .request_execution(&request_for(payer, code, "input"))
 //!     .then("on_answer", &(), Gas::from_tgas(10))
 //!     .return_to_caller();
 //! ```
 //!
-//! and, in the callback, `outlayer_interface::settlement()`.
+//! and, in the callback, `outlayer_interface::settlement()`. The README of this crate has a table
+//! of where every yoctoNEAR goes.
 //!
 //! All calls are made with near-sdk's promise functions in `env`, so that a dApp links on every
 //! network from protocol version 84 on. near-sdk's own `Promise` needs host functions that only
@@ -18,13 +20,18 @@
 
 mod call;
 mod callback;
+mod storage;
+#[cfg(test)]
+mod tests;
 
-pub use call::{Call, Outlayer, join};
-pub use callback::{CallbackError, DecodeError, settlement, settlement_at};
+pub use call::{Call, Outlayer, join, request_for};
+pub use callback::{
+    CallbackError, DecodeError, Deposit, result, result_at, settlement, settlement_at,
+};
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
-    Bytes, CodeRef, Compute, ExecutionRequest, GuestKind, Hash32, Outcome, ResourceLimits,
-    ResponseFormat, Settlement,
+    Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult,
+    OnRefusal, Outcome, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
 };
 
 /// The calls to an OutLayer contract, in the style of near-sdk's `ext_contract`.

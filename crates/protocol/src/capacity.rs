@@ -5,7 +5,9 @@
 //! largest answer could not be settled.
 
 use crate::{
-    ExecutionRequest, ResponseFormat, reserve::reserved_bytes, storage::MAX_REPLACED_BYTES,
+    ExecutionRequest, ResponseFormat,
+    reserve::{MOST_ID_BYTES, reserved_bytes},
+    storage::MAX_REPLACED_BYTES,
 };
 
 /// Bytes of state that a receipt may read: `per_receipt_storage_proof_size_limit`, since protocol
@@ -56,7 +58,7 @@ pub fn proof_bytes(request: &ExecutionRequest) -> u64 {
     // A value that is replaced or removed is read.
     let replaced = if writes == 0 { 0 } else { MAX_REPLACED_BYTES };
     BASE_PROOF_BYTES
-        .saturating_add(reserved_bytes(request))
+        .saturating_add(reserved_bytes(request, MOST_ID_BYTES))
         .saturating_add(reads.saturating_mul(READ_PROOF_BYTES))
         .saturating_add(writes.saturating_mul(WRITE_PROOF_BYTES))
         .saturating_add(replaced)
@@ -71,10 +73,11 @@ mod tests {
     fn the_largest_json_fits_into_what_a_receipt_returns_whatever_its_numbers() {
         let most = NearToken::from_yoctonear(u128::MAX);
         let settlement = Settlement {
-            request_id: u64::MAX,
+            request_id: Some(u64::MAX),
             outcome: Outcome::Completed { output: Bytes(vec![0; MAX_JSON_OUTPUT_BYTES as usize]) },
             used: Compute::Fuel(u64::MAX),
             fee: most,
+            held: most,
             refund: most,
             digest: Some(Hash32::of(b"")),
         };

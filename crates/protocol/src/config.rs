@@ -5,7 +5,11 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, EngineVersion, Meter, ResourceLimits, capacity::MAX_OUTPUT_BYTES, json, window::Window,
+    Compute, EngineVersion, Meter, ResourceLimits,
+    agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
+    capacity::MAX_OUTPUT_BYTES,
+    json,
+    window::Window,
 };
 
 /// Prices, yoctoNEAR.
@@ -14,8 +18,9 @@ use crate::{
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
 )]
 pub struct Prices {
-    /// Paid for every outcome that carries a worker's answer. It covers the worker's own gas.
-    pub base_fee: NearToken,
+    /// What workers are paid for a unit of the gas that their own calls burn, as
+    /// [`answer_gas`](crate::pricing::answer_gas) models them.
+    pub gas_price: NearToken,
     /// Price of one unit of fuel.
     pub per_fuel: NearToken,
     /// Price of one unit of gas that the guest burns.
@@ -30,13 +35,12 @@ pub struct Prices {
 impl Default for Prices {
     fn default() -> Self {
         Self {
-            // The contract refuses a base fee that does not pay for the gas of the dearest answer,
-            // at 10^8 yoctoNEAR a gas.
-            base_fee: NearToken::from_yoctonear(9_000_000_000_000_000_000_000),
+            // Twice NEAR's lowest price of gas, after a protocol's share of 10%.
+            gas_price: NearToken::from_yoctonear(222_222_223),
             per_fuel: NearToken::from_yoctonear(1_000_000_000_000),
             per_gas: NearToken::from_yoctonear(1_000_000),
-            // Submitting the largest outputs burns 135 Mgas for each of their bytes.
-            per_byte: NearToken::from_yoctonear(20_000_000_000_000_000),
+            // Submitting a byte burns up to 160 Mgas (`answer_gas::PER_BYTE`), at `gas_price`.
+            per_byte: NearToken::from_yoctonear(36_000_000_000_000_000),
             // Compiling takes about 2,500 ns a byte and core, in which a guest uses fuel for 2.5 *
             // 10^15 yoctoNEAR. A worker compiles a module once and keeps it, so a request pays a
             // tenth of that. contract/README.md has the argument.
@@ -154,6 +158,20 @@ impl Config {
         let max = self.max_compute(limits.compute.meter());
         let in_time = self.window.most_compute(self.yield_timeout_blocks, limits);
         Compute::new(max.meter(), max.amount().min(in_time))
+    }
+
+    /// How many blocks a worker has to use its seat, where several have to agree: as many as an
+    /// execution within `limits` takes at the most, and some for its commitment to land.
+    pub fn turn_blocks(&self, limits: &ResourceLimits) -> u64 {
+        let blocks = self.window.nanos(limits).div_ceil(u64::from(self.window.block_nanos).max(1));
+        blocks.saturating_add(LANDING_BLOCKS)
+    }
+
+    /// How many blocks it takes at the most that several workers agree on an execution within
+    /// `limits`: two turns, the reveals, and the body.
+    pub fn agreement_blocks(&self, limits: &ResourceLimits) -> u64 {
+        let turns = self.turn_blocks(limits).saturating_mul(2);
+        turns.saturating_add(REVEAL_BLOCKS).saturating_add(BODY_BLOCKS)
     }
 
     /// How long an execution may take, nanoseconds.

@@ -44,7 +44,7 @@ impl From<&LiveRequest> for PendingEntry {
             deadline: request.terms.deadline,
             engine_version: request.terms.engine_version,
             near_config_version: request.terms.near_config_version,
-            approvals: request.approvals,
+            approvals: request.approvals(),
             published_code: request.code.url.is_none(),
             kind: request.kind,
             compute: request.limits.compute,

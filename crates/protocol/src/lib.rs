@@ -3,13 +3,15 @@
 //! Everything here is plain data and pure functions. There is no I/O, no clock, no blockchain
 //! environment, and no engine.
 //!
-//! * What a caller asks for: [`request`], [`limits`], [`config`], and whether the contract takes
-//!   it: [`validation`], [`window`], [`capacity`].
+//! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the
+//!   contract takes it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
-//! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`].
+//! * How several workers agree: [`seats`], [`agreement`].
+//! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`],
+//!   [`kept_result`].
 //! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`],
 //!   [`refusal_code`].
 //!
@@ -21,14 +23,17 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod agreement;
 pub mod bytes;
 pub mod capacity;
+pub mod code_name;
 pub mod commitment;
 pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
 pub mod index;
+pub mod kept_result;
 pub mod limits;
 pub mod live_request;
 pub mod machine;
@@ -41,6 +46,7 @@ pub mod refusal_code;
 pub mod request;
 pub mod reserve;
 pub mod response;
+pub mod seats;
 pub mod status;
 pub mod storage;
 pub mod upload;
@@ -52,17 +58,20 @@ pub mod window;
 mod abi;
 mod json;
 
+pub use agreement::Agreement;
 pub use bytes::Bytes;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};
 pub use hash::Hash32;
+pub use kept_result::KeptResult;
 pub use limits::{Compute, Limit, Meter, ResourceLimits};
-pub use outcome::{Outcome, Settlement};
+pub use outcome::{Outcome, Settlement, Supported};
 pub use payload::ResumePayload;
 pub use record::ExecutionRecord;
 pub use refusal_code::RefusalCode;
 pub use request::{
-    CancelBy, CodeRef, EngineVersion, ExecutionRequest, GuestKind, OnRefusal, ResponseFormat,
+    CancelBy, CodeRef, CodeSource, EngineVersion, ExecutionRequest, GuestKind, OnRefusal,
+    ResponseFormat,
 };
 pub use response::ExecutionResponse;
 pub use status::Status;

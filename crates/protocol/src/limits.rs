@@ -106,7 +106,9 @@ impl fmt::Display for Compute {
 /// [`ResourceLimits::default`].
 ///
 /// The deposit reserves storage for `output_bytes`, `journal_bytes`, `storage_reads` and
-/// `storage_writes`, so a request that needs little should ask for little.
+/// `storage_writes`, and the fee has the gas of every key that may be read or written, so a request
+/// should ask for what it needs. By default a guest may give 1 KiB of output and use no storage,
+/// see [`ResourceLimits::with_storage`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -147,14 +149,23 @@ impl Default for ResourceLimits {
             memory_bytes: 64 << 20,
             table_elements: 10_000,
             instances: 16,
-            output_bytes: 4 << 10,
+            output_bytes: 1 << 10,
             log_bytes: 64 << 10,
-            journal_bytes: 4 << 10,
-            storage_reads: 8,
-            storage_writes: 4,
+            journal_bytes: 0,
+            storage_reads: 0,
+            storage_writes: 0,
             host_calls: 1_000_000,
             max_module_bytes: 1 << 20,
         }
+    }
+}
+
+impl ResourceLimits {
+    /// These limits for a guest that uses storage: how many keys it may read, how many it may write
+    /// or remove, and the bytes of keys and values that it may write.
+    #[must_use]
+    pub const fn with_storage(self, reads: u32, writes: u32, journal_bytes: u32) -> Self {
+        Self { storage_reads: reads, storage_writes: writes, journal_bytes, ..self }
     }
 }
 
@@ -210,6 +221,8 @@ pub enum Limit {
     UrlBytes,
     /// Approvals asked for.
     Approvals,
+    /// Blocks for which the result is kept.
+    KeepResultBlocks,
 }
 
 impl fmt::Display for Limit {
@@ -233,6 +246,7 @@ impl fmt::Display for Limit {
             Self::ModuleFunctions => "module_functions",
             Self::UrlBytes => "url_bytes",
             Self::Approvals => "approvals",
+            Self::KeepResultBlocks => "keep_result_blocks",
         })
     }
 }

@@ -6,11 +6,11 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest, GuestKind,
-    Hash32, RequestId, ResourceLimits, ResponseFormat,
-    commitment::{Commitment, commitment},
+    Agreement, CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest,
+    GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
+    request::args_env_bytes,
     upload::Upload,
 };
 
@@ -32,6 +32,11 @@ pub struct Terms {
     /// The part of the deposit that is set aside for the request's storage, yoctoNEAR. It always
     /// comes back.
     pub storage_reserve: NearToken,
+    /// The price of a byte of contract storage, yoctoNEAR.
+    pub byte_cost: NearToken,
+    /// The part of `storage_reserve` that is held after settlement for a result that is kept,
+    /// yoctoNEAR.
+    pub result_reserve: NearToken,
     /// The account that gets refunds.
     pub payer: AccountId,
     /// The last height at which an answer is accepted. The yield times out in the next block at the
@@ -54,13 +59,17 @@ pub enum Phase {
         digest: Hash32,
         /// The worker that submitted the response.
         worker_id: AccountId,
-        /// The workers that are paid: the submitter alone, or all whose commitments match.
-        winners: Vec<AccountId>,
         /// SHA-256 of the response's output.
         output_hash: Hash32,
     },
     /// The request was cancelled and the yield resumed. The callback settles the request.
     Cancelling,
+    /// The workers cannot agree any more and the yield was resumed. The callback settles the
+    /// request.
+    Disputing {
+        /// The worker that is paid for having closed the request, if there is one.
+        closer: Option<AccountId>,
+    },
 }
 
 impl Phase {
@@ -70,6 +79,7 @@ impl Phase {
             Self::Pending => "pending",
             Self::Staged { .. } => "staged",
             Self::Cancelling => "cancelling",
+            Self::Disputing { .. } => "disputing",
         }
     }
 }
@@ -81,6 +91,9 @@ impl Phase {
 pub struct LiveRequest {
     /// The code to run.
     pub code: CodeRef,
+    /// The full name with version, `owner/name@version`, of which the code is; `None` when the
+    /// request named the code by its hash.
+    pub code_name: Option<String>,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// The guest's arguments.
@@ -95,10 +108,6 @@ pub struct LiveRequest {
     pub input_bytes: u32,
     /// The most that the execution may use.
     pub limits: ResourceLimits,
-    /// How many workers must agree.
-    pub approvals: u8,
-    /// How many more workers than that execute the request; 0 where one approval is enough.
-    pub spares: u8,
     /// Who may cancel the request.
     pub cancel_by: CancelBy,
     /// How many blocks after its settlement the result is kept.
@@ -113,11 +122,8 @@ pub struct LiveRequest {
     pub data_id: Hash32,
     /// How far the request has come.
     pub phase: Phase,
-    /// The commitments to digests, in the order in which they came.
-    pub commitments: Vec<Commitment>,
-    /// Digests of bodies that are public and not settled, each with a commitment to it. No worker
-    /// may commit to one of them any more, since it could be copying.
-    pub public_digests: Vec<Hash32>,
+    /// How several workers agree on the answer; `None` where one approval is enough.
+    pub agreement: Option<Agreement>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
     /// The locks that are closed to new readers because an answer to this request was told to wait,
@@ -130,31 +136,39 @@ pub struct LiveRequest {
 }
 
 impl LiveRequest {
-    /// The live request that `request` becomes when the contract accepts it.
+    /// The live request that `request` becomes when the contract accepts it, for the code that its
+    /// [`CodeSource`](crate::CodeSource) stands for now.
     ///
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
     /// request's does.
+    ///
+    /// `drawn` are the workers that were drawn for a request that asks for several approvals.
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
+        (code, code_name): (CodeRef, Option<String>),
         context: ExecutionContext,
         quote: Quote,
         data_id: Hash32,
+        drawn: Vec<AccountId>,
     ) -> Result<Self, PricingError> {
+        let agreement = (request.approvals > 1).then(|| {
+            let (approvals, turn_blocks) = (request.approvals, config.turn_blocks(&request.limits));
+            Agreement::new(approvals, request.seats(), turn_blocks, drawn, context.block_height)
+        });
         let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
         Ok(Self {
-            code: request.code.clone(),
+            code,
+            code_name,
             kind: request.kind,
             args: request.args.clone(),
             env: request.env.clone(),
             args_env_hash: request.args_env_hash(),
             input_hash: Hash32::of(&request.input),
             input_bytes: u32::try_from(request.input.len())
-                .map_err(|_| PricingError { what: "input's length" })?,
+                .map_err(|_| PricingError::Overflow { what: "input's length" })?,
             limits: request.limits,
-            approvals: request.approvals,
-            spares: request.seats().saturating_sub(request.approvals),
             cancel_by: request.cancel_by,
             keep_result_blocks: request.keep_result_blocks,
             response_format: request.response_format,
@@ -165,6 +179,8 @@ impl LiveRequest {
                 protocol_share_bps: config.protocol_share_bps,
                 max_fee: quote.max_fee,
                 storage_reserve: quote.storage_reserve,
+                byte_cost: quote.byte_cost,
+                result_reserve: quote.result_reserve,
                 payer: request.payer(&context.predecessor_id).clone(),
                 deadline,
                 sweep_from: deadline.saturating_add(config.sweep_delay_blocks),
@@ -172,8 +188,7 @@ impl LiveRequest {
             context,
             data_id,
             phase: Phase::Pending,
-            commitments: Vec::new(),
-            public_digests: Vec::new(),
+            agreement,
             upload: None,
             closed_locks: Vec::new(),
             former_uploaders: Vec::new(),
@@ -190,7 +205,7 @@ impl LiveRequest {
         &self.context.predecessor_id
     }
 
-    /// The account that gets refunds, and that may cancel besides the requester.
+    /// The account that gets refunds, and that may cancel where the request lets it.
     pub fn payer(&self) -> &AccountId {
         &self.terms.payer
     }
@@ -226,23 +241,42 @@ impl LiveRequest {
         self.phase == Phase::Pending && !self.is_expired(height)
     }
 
-    /// The workers whose commitments match `digest`, in the order in which they committed.
-    pub fn supporters(&self, digest: &Hash32) -> Vec<&AccountId> {
-        let matching =
-            self.commitments.iter().filter(|one| one.hash == commitment(digest, &one.worker_id));
-        matching.map(|one| &one.worker_id).collect()
+    /// How many workers must agree.
+    pub fn approvals(&self) -> u8 {
+        self.agreement.as_ref().map_or(1, |agreement| agreement.approvals)
+    }
+
+    /// How many workers execute the request.
+    pub fn seats(&self) -> u8 {
+        self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
+    }
+
+    /// The height of the block after which storage is read, where the contract fixes it.
+    pub fn snapshot_height(&self) -> Option<u64> {
+        self.agreement.as_ref().map(|agreement| agreement.snapshot_height)
+    }
+
+    /// Bytes of arguments, environment, URL and name. [`ExecutionRequest::text_bytes`] is no less.
+    pub fn text_bytes(&self) -> u64 {
+        let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name
     }
 }
 
 #[cfg(test)]
 pub(crate) fn sample() -> LiveRequest {
-    let (config, request) = (crate::config::sample(), crate::request::sample());
-    let quote = crate::pricing::quote(
-        &config,
-        &request,
-        NearToken::from_yoctonear(10_000_000_000_000_000_000),
-    )
-    .unwrap();
-    LiveRequest::accept(&config, &request, crate::context::sample(), quote, Hash32::of(b"data id"))
-        .unwrap()
+    sample_of(1, Vec::new())
+}
+
+/// A request for this many approvals and one spare.
+#[cfg(test)]
+pub(crate) fn sample_of(approvals: u8, drawn: Vec<AccountId>) -> LiveRequest {
+    let (config, mut request) = (crate::config::sample(), crate::request::sample());
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
+    request.approvals = approvals;
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
+    let pinned = (CodeRef { hash: Hash32::of(b"code"), url: None }, None);
+    let (context, data_id) = (crate::context::sample(), Hash32::of(b"data id"));
+    LiveRequest::accept(&config, &request, pinned, context, quote, data_id, drawn).unwrap()
 }

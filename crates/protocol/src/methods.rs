@@ -24,13 +24,23 @@ methods! {
     SWEEP_EXPIRED = "sweep_expired",
     /// The callback of a request's yield, which settles the request.
     ON_EXECUTION_RESPONSE = "on_execution_response",
+    /// Anyone removes a result that has been kept long enough.
+    REMOVE_RESULT = "remove_result",
 
     /// A worker submits a whole response.
     RESOLVE_EXECUTION = "resolve_execution",
+    /// A worker submits whole responses to several requests.
+    RESOLVE_MANY = "resolve_many",
     /// A worker sends a part of a response.
     STAGE_RESPONSE = "stage_response",
     /// A worker commits to a digest.
     COMMIT_EXECUTION = "commit_execution",
+    /// A worker reveals the digest that it has committed to.
+    REVEAL_EXECUTION = "reveal_execution",
+    /// Anyone ends a request on which no agreement is possible, or closes its open shares.
+    CLOSE = "close",
+    /// The open shares of a settled request.
+    GET_SHARES = "get_shares",
     /// A worker takes out what it has earned.
     WITHDRAW_EARNINGS = "withdraw_earnings",
 
@@ -51,6 +61,8 @@ methods! {
     STORAGE_BALANCE_BOUNDS = "storage_balance_bounds",
     /// Sets a key of the caller's namespace.
     STORAGE_SET = "storage_set",
+    /// Sets several keys of the caller's namespace, all or none.
+    STORAGE_SET_MANY = "storage_set_many",
     /// Removes a key of the caller's namespace.
     STORAGE_REMOVE = "storage_remove",
     /// Removes keys of the caller's namespace, so many at once.
@@ -68,12 +80,22 @@ methods! {
     PUBLISH_CODE = "publish_code",
     /// Withdraws a module from new requests.
     RETIRE_CODE = "retire_code",
+    /// Takes over a module that its publisher has withdrawn.
+    ADOPT_CODE = "adopt_code",
     /// Deletes a module.
     DELETE_CODE = "delete_code",
     /// A view: bytes of a published module.
     GET_CODE = "get_code",
     /// A view: what is known of a published module.
     GET_CODE_INFO = "get_code_info",
+    /// Gives a name's next version to code.
+    NAME_CODE = "name_code",
+    /// Withdraws a version of a name from new requests.
+    RETIRE_NAMED_CODE = "retire_named_code",
+    /// A view: what a version of a name stands for.
+    GET_NAMED_CODE = "get_named_code",
+    /// A view: a page of a name's versions, or of an account's names.
+    LIST_NAMED_CODE = "list_named_code",
 
     /// The owner sets the terms of later requests.
     SET_CONFIG = "set_config",
@@ -108,8 +130,10 @@ methods! {
     ESTIMATE_COST = "estimate_cost",
     /// A view: the gas that a request needs.
     ESTIMATE_GAS = "estimate_gas",
-    /// A view: a live request with its input.
+    /// A view: a live request with its input, or whether it is settled or was never made.
     GET_REQUEST = "get_request",
+    /// A view: a result that is kept.
+    GET_RESULT = "get_result",
     /// A view: a page of the index of live requests, in borsh.
     PENDING_INDEX = "pending_index",
     /// A view: the same in JSON, for people.

@@ -5,7 +5,9 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Compute, ExecutionResponse, Hash32, Limit, RequestId, Status};
+use crate::{
+    Bytes, Compute, ExecutionResponse, Hash32, Limit, Meter, RefusalCode, RequestId, Status,
+};
 
 /// How a request ended, for its caller. In JSON: `{"completed": {"output": "…"}}`, `"timed_out"`,
 /// and so on.
@@ -122,15 +124,19 @@ impl Outcome {
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The id of the request.
-    pub request_id: RequestId,
+    /// The id of the request; `None` when it was refused, and so never became one.
+    pub request_id: Option<RequestId>,
     /// How the request ended.
     pub outcome: Outcome,
     /// What the guest used, in the request's meter; 0 when nobody answered.
     pub used: Compute,
     /// What the request cost, yoctoNEAR.
     pub fee: NearToken,
-    /// What goes back to the payer, yoctoNEAR.
+    /// What is held for now, yoctoNEAR: the shares of workers that may still reveal, and what the
+    /// bytes of these and of a result that is kept cost. What is left of it goes to the payer later.
+    /// Fee, refund and this are the deposit.
+    pub held: NearToken,
+    /// What goes back to the payer at once, yoctoNEAR.
     pub refund: NearToken,
     /// Digest of the execution's record; `None` when no execution was settled.
     pub digest: Option<Hash32>,
@@ -138,13 +144,27 @@ pub struct Settlement {
 
 impl Settlement {
     /// What a callback returns that finds no record: nobody answered, and no money moves.
-    pub fn gone(request_id: RequestId, meter: crate::Meter) -> Self {
+    pub fn gone(request_id: RequestId, meter: Meter) -> Self {
         Self {
-            request_id,
-            outcome: Outcome::TimedOut,
+            request_id: Some(request_id),
+            ..Self::without_execution(Outcome::TimedOut, meter, NearToken::from_yoctonear(0))
+        }
+    }
+
+    /// What a call returns whose request was not taken: all of `deposit` goes back.
+    pub fn refused(code: RefusalCode, reason: String, meter: Meter, deposit: NearToken) -> Self {
+        let outcome = Outcome::Refused { code: code.as_str().to_owned(), reason };
+        Self::without_execution(outcome, meter, deposit)
+    }
+
+    fn without_execution(outcome: Outcome, meter: Meter, refund: NearToken) -> Self {
+        Self {
+            request_id: None,
+            outcome,
             used: Compute::new(meter, 0),
             fee: NearToken::from_yoctonear(0),
-            refund: NearToken::from_yoctonear(0),
+            held: NearToken::from_yoctonear(0),
+            refund,
             digest: None,
         }
     }

@@ -10,10 +10,13 @@ pub enum ResumePayload {
     Digest(Hash32),
     /// The request was cancelled.
     Cancel,
+    /// The workers cannot agree any more.
+    Dispute,
 }
 
 const DIGEST: u8 = 0;
 const CANCEL: u8 = 1;
+const DISPUTE: u8 = 2;
 
 impl ResumePayload {
     /// Length of an encoded payload, bytes: a tag and 32 more.
@@ -25,6 +28,7 @@ impl ResumePayload {
         let (tag, body) = match self {
             Self::Digest(digest) => (DIGEST, digest.0),
             Self::Cancel => (CANCEL, [0; 32]),
+            Self::Dispute => (DISPUTE, [0; 32]),
         };
         bytes[0] = tag;
         bytes[1..].copy_from_slice(&body);
@@ -38,6 +42,7 @@ impl ResumePayload {
         match *tag {
             DIGEST => Some(Self::Digest(Hash32(body))),
             CANCEL if body == [0; 32] => Some(Self::Cancel),
+            DISPUTE if body == [0; 32] => Some(Self::Dispute),
             _ => None,
         }
     }
@@ -49,12 +54,14 @@ mod tests {
 
     #[test]
     fn encoding_round_trips_and_nothing_else_decodes() {
-        for payload in [ResumePayload::Digest(Hash32::of(b"x")), ResumePayload::Cancel] {
+        use ResumePayload::{Cancel, Digest, Dispute};
+        for payload in [Digest(Hash32::of(b"x")), Cancel, Dispute] {
             assert_eq!(ResumePayload::decode(&payload.encode()), Some(payload));
         }
         assert_eq!(ResumePayload::decode(b""), None);
         assert_eq!(ResumePayload::decode(&[0; 32]), None);
         assert_eq!(ResumePayload::decode(&[1; 33]), None);
         assert_eq!(ResumePayload::decode(&[2; 33]), None);
+        assert_eq!(ResumePayload::decode(&[3; 33]), None);
     }
 }

@@ -10,8 +10,6 @@ use crate::{
     ResourceLimits, Status, live_request::LiveRequest,
 };
 
-pub use crate::commitment::commitment;
-
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
 ///
 /// The contract builds it from its own request and the submitted body. A replay builds it from
@@ -101,7 +99,8 @@ mod tests {
     fn the_digest_of_the_sample_does_not_move() {
         let mut request = live_request::sample();
         // The defaults may change, the form of the record may not.
-        (request.limits.storage_reads, request.limits.storage_writes) = (16, 16);
+        request.limits = request.limits.with_storage(16, 16, 4 << 10);
+        request.limits.output_bytes = 4 << 10;
         request.limits.max_module_bytes = 1 << 20;
         let record = ExecutionRecord::new(&request, &response::sample(7));
         assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));

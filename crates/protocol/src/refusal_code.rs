@@ -89,6 +89,8 @@ refusal_codes! {
     AmountOverflow = "amount_overflow",
     /// The request would have its refund go to the contract itself.
     RefundToContract = "refund_to_contract",
+    /// The execution could cost more than the request's `max_fee`.
+    FeeAboveMax = "fee_above_max",
     /// The attached deposit is less than the request may cost.
     InsufficientDeposit = "insufficient_deposit",
     /// The attached gas does not suffice for the request and its settlement.
@@ -115,6 +117,10 @@ refusal_codes! {
     /// The caller may not cancel the request: it is neither the requester, nor a payer that the
     /// request lets cancel it.
     NotTheRequester = "not_the_requester",
+    /// No result is kept for this request.
+    ResultNotKept = "result_not_kept",
+    /// The result is kept for some time yet, so it may not be removed.
+    ResultStillKept = "result_still_kept",
     /// The request may only be swept later.
     TooEarlyToSweep = "too_early_to_sweep",
 
@@ -139,20 +145,45 @@ refusal_codes! {
     /// The keys of a read set or journal do not ascend.
     StorageKeyOrder = "storage_key_order",
 
-    /// Too few workers have committed for a body to be submitted.
-    TooFewCommitments = "too_few_commitments",
-    /// The request asks for one approval, so it takes no commitments.
+    /// The worker has computed another digest for its body than the contract: they do not see the
+    /// same request.
+    DigestDiffers = "digest_differs",
+    /// Too few workers have revealed the digest of this body.
+    TooFewReveals = "too_few_reveals",
+    /// The request asks for one approval, so it takes no commitments and no reveals.
     CommitmentNotNeeded = "commitment_not_needed",
-    /// The worker has committed to this request already.
-    AlreadyCommitted = "already_committed",
-    /// The body was public before this commitment to it, so it could have been copied.
-    CommitmentToPublicBody = "commitment_to_public_body",
-    /// No worker has committed to the digest of this body.
-    NobodyCommitted = "nobody_committed",
-    /// The body fell short of the approvals before.
-    AlreadyDisputed = "already_disputed",
-    /// The request has all the commitments that it takes.
+    /// The worker was not drawn for this request.
+    NoSeat = "no_seat",
+    /// The worker succeeds another one, who still has time to commit.
+    SeatNotYet = "seat_not_yet",
+    /// The worker did not commit in its time, and its seat has passed on.
+    SeatPassedOn = "seat_passed_on",
+    /// The worker, or the other one of the same seat, has committed already.
+    SeatTaken = "seat_taken",
+    /// The commitment is to another round than the one that runs.
+    WrongRound = "wrong_round",
+    /// Commitments are no longer taken.
     CommitmentsClosed = "commitments_closed",
+    /// The worker has not committed in this round.
+    NotCommitted = "not_committed",
+    /// Reveals are taken only when no commitment is taken any more.
+    TooEarlyToReveal = "too_early_to_reveal",
+    /// Reveals are no longer taken.
+    TooLateToReveal = "too_late_to_reveal",
+    /// The worker has revealed its digest already.
+    AlreadyRevealed = "already_revealed",
+    /// The digest and the salt do not give the worker's commitment.
+    WrongReveal = "wrong_reveal",
+    /// The salt does not have 16 bytes.
+    SaltBytes = "salt_bytes",
+    /// The workers may still agree, so the request cannot be closed.
+    NotHopeless = "not_hopeless",
+    /// The request's shares may still be taken, so they cannot be closed.
+    SharesOpen = "shares_open",
+    /// The request is disputed and awaits settlement.
+    AlreadyDisputed = "already_disputed",
+    /// Fewer workers are active than the request asks for.
+    TooFewWorkers = "too_few_workers",
 
     /// A body of this length cannot come in parts: it is too short, or above the request's limits.
     UploadTotalBytes = "upload_total_bytes",
@@ -162,9 +193,7 @@ refusal_codes! {
     PartOffset = "part_offset",
     /// The part is too short, or reaches beyond the end of the body.
     PartLength = "part_length",
-    /// The body has another digest than its parts announced.
-    UploadDigest = "upload_digest",
-    /// The worker that sends parts has not committed to their digest.
+    /// The worker that sends parts has not revealed their digest.
     NotAmongTheAgreeing = "not_among_the_agreeing",
     /// The parts together are not the borsh encoding of a response.
     MalformedBody = "malformed_body",
@@ -191,6 +220,12 @@ refusal_codes! {
     CodeRetired = "code_retired",
     /// Live requests still need the code.
     CodeInUse = "code_in_use",
+    /// The text does not name code.
+    MalformedName = "malformed_name",
+    /// There is no such name, or no such version of it.
+    UnknownName = "unknown_name",
+    /// The owner has withdrawn the version, or all versions, from new requests.
+    NameRetired = "name_retired",
 
     /// The account has no storage namespace: it must call `storage_deposit` first.
     NotRegistered = "not_registered",

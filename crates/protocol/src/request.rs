@@ -3,9 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::{Bytes, Hash32, ResourceLimits};
+use crate::{Bytes, Hash32, ResourceLimits, code_name::MAX_NAMED_BYTES};
 
 /// Names the deterministic engine with its features, cost tables and NEAR config version. Two
 /// executions of one request under one engine version are bit for bit the same.
@@ -34,7 +34,7 @@ impl std::fmt::Display for EngineVersion {
 }
 
 /// Where the bytes of the code are, and the hash that they must have.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
@@ -43,6 +43,82 @@ pub struct CodeRef {
     /// The `https:` or `http:` address of the code; `None` when it is published in the contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+}
+
+impl CodeRef {
+    /// Length of the URL, bytes; 0 where there is none.
+    pub fn url_bytes(&self) -> u64 {
+        self.url.as_ref().map_or(0, |url| url.len() as u64)
+    }
+}
+
+/// How many workers execute a request: the approvals and the spares, or one where one approval is
+/// enough.
+pub(crate) fn seats(approvals: u8, spares: u8) -> u8 {
+    if approvals < 2 { 1 } else { approvals.saturating_add(spares) }
+}
+
+/// Bytes of arguments and environment, with one for the terminator of each text.
+pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
+    let args = args.iter().map(|arg| arg.len() as u64 + 1);
+    let env = env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
+    args.chain(env).sum()
+}
+
+/// How a request names its code: by the hash, or by a name that its owner has given to it.
+///
+/// In JSON it is `{"hash": …}`, `{"hash": …, "url": …}` or `{"name": …}`.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[serde(untagged)]
+pub enum CodeSource {
+    /// The code with this hash.
+    Exact(CodeRef),
+    /// The code that a name stands for when the request is taken.
+    Named {
+        /// `owner/name@version`, or `owner/name` for the latest version: see
+        /// [`CodeName`](crate::code_name::CodeName). The contract checks it, so that a name which
+        /// is none gets a refusal with a code.
+        name: String,
+    },
+}
+
+// Serde's untagged enums buffer what they read, which is many KB of the contract's Wasm.
+impl<'de> Deserialize<'de> for CodeSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "CodeSource", deny_unknown_fields)]
+        struct Fields {
+            hash: Option<Hash32>,
+            url: Option<String>,
+            name: Option<String>,
+        }
+        let Fields { hash, url, name } = Fields::deserialize(deserializer)?;
+        match (hash, url, name) {
+            (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
+            (None, None, Some(name)) => Ok(Self::Named { name }),
+            _ => Err(D::Error::custom("expected a hash and perhaps a url, or a name alone")),
+        }
+    }
+}
+
+impl From<CodeRef> for CodeSource {
+    fn from(code: CodeRef) -> Self {
+        Self::Exact(code)
+    }
+}
+
+impl CodeSource {
+    /// Bytes that URL and name can take in the record of a live request.
+    ///
+    /// A name takes as many as the longest name and URL, whatever it stands for. So the deposit and
+    /// gas that a request needs do not change when the owner of the name publishes a new version.
+    pub fn text_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(code) => code.url_bytes(),
+            Self::Named { .. } => MAX_NAMED_BYTES,
+        }
+    }
 }
 
 /// The kinds of guest.
@@ -165,7 +241,7 @@ fn one() -> u8 {
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// The code to run.
-    pub code: CodeRef,
+    pub code: CodeSource,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     #[serde(default)]
     pub kind: Option<GuestKind>,
@@ -199,7 +275,8 @@ pub struct ExecutionRequest {
     /// What becomes of the request when the contract does not take it.
     #[serde(default)]
     pub on_refusal: OnRefusal,
-    /// How many blocks after its settlement the result is kept for `get_result`; 0 keeps none.
+    /// How many blocks after its settlement the result is kept for `get_result`, at most
+    /// [`MAX_KEEP_RESULT_BLOCKS`](crate::kept_result::MAX_KEEP_RESULT_BLOCKS); 0 keeps none.
     #[serde(default)]
     pub keep_result_blocks: u32,
     /// The account that gets refunds; `None` for the caller.
@@ -212,9 +289,9 @@ pub struct ExecutionRequest {
 
 impl ExecutionRequest {
     /// A request with defaults for everything but the code and the input.
-    pub fn new(code: CodeRef, input: impl Into<Bytes>) -> Self {
+    pub fn new(code: impl Into<CodeSource>, input: impl Into<Bytes>) -> Self {
         Self {
-            code,
+            code: code.into(),
             kind: None,
             args: Vec::new(),
             env: Vec::new(),
@@ -234,7 +311,7 @@ impl ExecutionRequest {
     /// How many workers execute the request: the approvals and the spares, or one where one
     /// approval is enough.
     pub fn seats(&self) -> u8 {
-        if self.approvals < 2 { 1 } else { self.approvals.saturating_add(self.spares) }
+        seats(self.approvals, self.spares)
     }
 
     /// The account that gets refunds: the one that the request names, or the requester.
@@ -244,9 +321,12 @@ impl ExecutionRequest {
 
     /// Bytes of arguments and environment, with one for the terminator of each text.
     pub fn args_env_bytes(&self) -> u64 {
-        let args = self.args.iter().map(|arg| arg.len() as u64 + 1);
-        let env = self.env.iter().map(|(name, value)| name.len() as u64 + value.len() as u64 + 2);
-        args.chain(env).sum()
+        args_env_bytes(&self.args, &self.env)
+    }
+
+    /// Bytes of arguments, environment, URL and name, which every step of the request reads and writes.
+    pub fn text_bytes(&self) -> u64 {
+        self.args_env_bytes() + self.code.text_bytes()
     }
 
     /// The hash that binds arguments and environment into the record.
@@ -281,5 +361,30 @@ mod tests {
         let limits: ResourceLimits = serde_json::from_str(r#"{"max_module_bytes":5}"#).unwrap();
         assert_eq!(limits, ResourceLimits { max_module_bytes: 5, ..ResourceLimits::default() });
         assert!(serde_json::from_str::<ResourceLimits>(r#"{"module_bytes":5}"#).is_err());
+    }
+
+    #[test]
+    fn code_is_named_by_its_hash_or_by_its_name() {
+        let hash = Hash32::of(b"code");
+        let url = || Some("https://code.example".to_owned());
+        let by_hash = |url| CodeSource::Exact(CodeRef { hash, url });
+        let by_name = CodeSource::Named { name: "alice.near/median@3".to_owned() };
+        for (source, json) in [
+            (by_hash(None), format!(r#"{{"hash":"{hash}"}}"#)),
+            (by_hash(url()), format!(r#"{{"hash":"{hash}","url":"https://code.example"}}"#)),
+            (by_name, r#"{"name":"alice.near/median@3"}"#.to_owned()),
+        ] {
+            assert_eq!(serde_json::to_string(&source).unwrap(), json);
+            assert_eq!(serde_json::from_str::<CodeSource>(&json).unwrap(), source);
+        }
+        for json in [
+            "{}".to_owned(),
+            r#"{"url":"https://code.example"}"#.to_owned(),
+            format!(r#"{{"hash":"{hash}","name":"alice.near/median"}}"#),
+            r#"{"url":"https://code.example","name":"alice.near/median"}"#.to_owned(),
+            r#"{"name":"alice.near/median","version":3}"#.to_owned(),
+        ] {
+            assert!(serde_json::from_str::<CodeSource>(&json).is_err(), "{json}");
+        }
     }
 }

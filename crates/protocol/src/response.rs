@@ -6,14 +6,29 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RefusalCode, RequestId,
     ResourceLimits, Status,
+    commitment::Salt,
     storage::{self, StorageError, journal_bytes},
 };
 
 /// The longest reason of a `Trapped` or `InvalidModule` status, bytes.
 pub const MAX_REASON_BYTES: usize = 256;
 
-/// The argument of `resolve_execution`: everything about the execution that the contract does not
-/// know itself. It has no digest, because the contract computes that.
+/// The argument of `resolve_execution`, in borsh: a body, and what the worker says of it.
+#[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Answer {
+    /// The body.
+    pub response: ExecutionResponse,
+    /// The digest of the record that the worker's own execution gave. The contract computes the
+    /// digest itself and refuses a body that gives another one: then the worker was shown another
+    /// request than the one that it answers.
+    pub digest: Hash32,
+    /// The salt of the worker's commitment, where its reveal is still missing: body and reveal come
+    /// in one call then.
+    pub salt: Option<Salt>,
+}
+
+/// A body: everything about the execution that the contract does not know itself.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct ExecutionResponse {
@@ -180,7 +195,8 @@ mod tests {
     fn check(change: impl FnOnce(&mut ExecutionResponse)) -> Result<(), ResponseError> {
         let mut response = sample(3);
         change(&mut response);
-        response.validate(3, &ResourceLimits::default())
+        let limits = ResourceLimits::default().with_storage(8, 4, 4 << 10);
+        response.validate(3, &limits)
     }
 
     #[test]
@@ -207,11 +223,11 @@ mod tests {
             })
         );
         assert_eq!(
-            check(|r| r.output = vec![0; 4_097].into()),
+            check(|r| r.output = vec![0; 1_025].into()),
             Err(ResponseError::AboveLimit {
                 which: Limit::OutputBytes,
-                found: 4_097,
-                limit: 4_096
+                found: 1_025,
+                limit: 1_024
             })
         );
         assert_eq!(

@@ -10,8 +10,8 @@
 //! * After that, any other worker may send a first part of its own, which replaces what is there. A
 //!   worker that has lost a turn before waits twice as long, so that one that has not had a turn
 //!   goes first.
-//! * Where several workers must agree, only those may send whose commitments match the digest, and
-//!   only once enough commitments match.
+//! * Where several workers must agree, only those may send who have revealed the digest, and only
+//!   once enough of them have.
 //! * A body that is submitted whole goes ahead of one that is coming in parts.
 
 use borsh::{BorshDeserialize, BorshSerialize};

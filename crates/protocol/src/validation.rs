@@ -5,10 +5,12 @@
 use std::collections::BinaryHeap;
 
 use crate::{
-    Compute, ExecutionRequest, Limit, RefusalCode, ResourceLimits,
+    CodeRef, CodeSource, Compute, ExecutionRequest, Limit, RefusalCode, ResourceLimits,
     capacity::{MAX_PROOF_BYTES, max_output_bytes, proof_bytes},
+    code_name::MAX_NAMED_URL_BYTES,
     config::{Config, RequestBounds},
     context::is_reserved_variable,
+    kept_result::MAX_KEEP_RESULT_BLOCKS,
 };
 
 /// Why a request is not taken. Each error says what was found and what is allowed.
@@ -22,6 +24,17 @@ pub enum RequestError {
         /// What the request asks for.
         found: u64,
         /// The most that the contract allows.
+        max: u64,
+    },
+    /// Several workers could not agree in time.
+    #[error(
+        "several workers need {found} blocks to agree, two executions of the longest kind among \
+         them: expected at most the {max} blocks until the yield times out"
+    )]
+    Agreement {
+        /// How many blocks the workers may need.
+        found: u64,
+        /// How many there are.
         max: u64,
     },
     /// The largest answer could not be settled, see [`capacity`](crate::capacity).
@@ -101,7 +114,7 @@ impl RequestError {
         match self {
             Self::AboveBound { .. } => RefusalCode::RequestAboveBound,
             Self::Settlement { .. } => RefusalCode::RequestTooLarge,
-            Self::Window { .. } => RefusalCode::RequestTooSlow,
+            Self::Window { .. } | Self::Agreement { .. } => RefusalCode::RequestTooSlow,
             Self::Zero { .. } => RefusalCode::RequestZero,
             Self::UrlScheme { .. } => RefusalCode::UrlScheme,
             Self::VariableName { .. } => RefusalCode::VariableName,
@@ -117,6 +130,31 @@ fn clip(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
+impl CodeRef {
+    /// Checks what a version of named code stands for.
+    ///
+    /// # Errors
+    /// [`RequestError::AboveBound`] when the URL is longer than [`MAX_NAMED_URL_BYTES`], or
+    /// [`RequestError::UrlScheme`].
+    pub fn validate_named(&self) -> Result<(), RequestError> {
+        let found = self.url.as_ref().map_or(0, |url| url.len() as u64);
+        let max = MAX_NAMED_URL_BYTES.into();
+        if found > max {
+            return Err(RequestError::AboveBound { which: Limit::UrlBytes, found, max });
+        }
+        self.validate_scheme()
+    }
+
+    fn validate_scheme(&self) -> Result<(), RequestError> {
+        match &self.url {
+            Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
+                Err(RequestError::UrlScheme { found: clip(url) })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl ExecutionRequest {
     /// Checks the request against the contract's bounds, whether its longest execution would end in
     /// time, and whether its largest answer could be settled.
@@ -128,7 +166,8 @@ impl ExecutionRequest {
             config.bounds;
         let asked = &self.limits;
         let most_compute = config.max_compute(asked.compute.meter()).amount();
-        let found_url_bytes = self.code.url.as_ref().map_or(0, |url| url.len() as u64);
+        let keep = u64::from(self.keep_result_blocks);
+        let found_url_bytes = self.code.text_bytes();
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
             (Limit::MemoryBytes, asked.memory_bytes, max.memory_bytes, true),
@@ -145,6 +184,8 @@ impl ExecutionRequest {
             (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
             (Limit::Approvals, self.approvals.into(), approvals.into(), true),
+            (Limit::Approvals, self.seats().into(), approvals.into(), true),
+            (Limit::KeepResultBlocks, keep, MAX_KEEP_RESULT_BLOCKS.into(), false),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -156,10 +197,8 @@ impl ExecutionRequest {
         }
         self.validate_window(config)?;
         self.validate_capacity()?;
-        if let Some(url) = &self.code.url
-            && !(url.starts_with("https://") || url.starts_with("http://"))
-        {
-            return Err(RequestError::UrlScheme { found: clip(url) });
+        if let CodeSource::Exact(code) = &self.code {
+            code.validate_scheme()?;
         }
         self.validate_texts()
     }
@@ -170,6 +209,10 @@ impl ExecutionRequest {
         let most = config.most_compute(&self.limits);
         if asked.amount() > most.amount() {
             return Err(RequestError::Window { asked, memory_bytes, max_module_bytes, most });
+        }
+        let (found, max) = (config.agreement_blocks(&self.limits), config.yield_timeout_blocks);
+        if self.approvals > 1 && found > max {
+            return Err(RequestError::Agreement { found, max });
         }
         Ok(())
     }
@@ -216,7 +259,7 @@ impl ExecutionRequest {
 mod tests {
     use super::*;
     use crate::{
-        ResponseFormat,
+        Hash32, ResponseFormat,
         capacity::{MAX_OUTPUT_BYTES, max_output_bytes},
         config, request,
     };
@@ -345,8 +388,32 @@ mod tests {
 
     #[test]
     fn only_web_addresses_name_code() {
-        let error = check(|r| r.code.url = Some("file:///etc/passwd".to_owned())).unwrap_err();
-        assert_eq!(error, RequestError::UrlScheme { found: "file:///etc/passwd".to_owned() });
+        let at = |url: &str| CodeRef { hash: Hash32::default(), url: Some(url.to_owned()) };
+        let found = || "file:///etc/passwd".to_owned();
+        let error = check(|r| r.code = at(&found()).into()).unwrap_err();
+        assert_eq!(error, RequestError::UrlScheme { found: found() });
+        assert_eq!(at(&found()).validate_named(), Err(RequestError::UrlScheme { found: found() }));
+    }
+
+    #[test]
+    fn a_name_counts_as_the_longest_url_that_it_may_stand_for() {
+        let url = |bytes: u32| CodeRef {
+            hash: Hash32::default(),
+            url: Some(format!("https://{}", "u".repeat(bytes as usize - 8))),
+        };
+        let max = u64::from(MAX_NAMED_URL_BYTES);
+        assert_eq!(url(MAX_NAMED_URL_BYTES).validate_named(), Ok(()));
+        let refused = |found, max| RequestError::AboveBound { which: Limit::UrlBytes, found, max };
+        let long = url(MAX_NAMED_URL_BYTES + 1);
+        assert_eq!(long.validate_named(), Err(refused(max + 1, max)));
+
+        let mut request = request::sample();
+        request.code = CodeSource::Named { name: "alice.near/median".to_owned() };
+        let mut config = config::sample();
+        config.bounds.url_bytes = 400;
+        assert_eq!(request.validate(&config), Ok(()));
+        config.bounds.url_bytes = 399;
+        assert_eq!(request.validate(&config), Err(refused(400, 399)));
     }
 
     #[test]

@@ -5,9 +5,13 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Config, ExecutionRequest, Hash32, live_request::LiveRequest, pricing::Quote};
+use crate::{
+    Bytes, Config, ExecutionRequest, Hash32,
+    live_request::LiveRequest,
+    pricing::{Fee, Quote},
+};
 
-/// The result of `get_request`: a live request with its input.
+/// A live request with its input, see [`RequestState`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct RequestView {
@@ -15,6 +19,29 @@ pub struct RequestView {
     pub request: LiveRequest,
     /// What the guest reads from its standard input.
     pub input: Bytes,
+}
+
+/// The result of `get_request`. In JSON: `{"live": {…}}`, `"settled"` or `"never_made"`.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// The request is not settled yet.
+    Live(Box<RequestView>),
+    /// The request has ended. `get_result` has its result if it asked for that.
+    Settled,
+    /// There was no request with this id yet.
+    NeverMade,
+}
+
+impl RequestState {
+    /// The request, if it is live.
+    pub fn live(self) -> Option<RequestView> {
+        match self {
+            Self::Live(view) => Some(*view),
+            Self::Settled | Self::NeverMade => None,
+        }
+    }
 }
 
 /// The result of `get_config`: the configuration and who governs it.
@@ -33,21 +60,45 @@ pub struct ConfigView {
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CostView {
-    /// The most that the execution can cost.
-    pub max_fee: NearToken,
-    /// The part of `max_fee` that pays for downloading and compiling the code, as long as the
+    /// The most that the worker is paid that sends the response: its gas, and the bytes of input,
+    /// output and journal.
+    pub submit: NearToken,
+    /// The most that each worker is paid that executes: the code, the compute, and for several
+    /// approvals the gas of committing and revealing.
+    pub share: NearToken,
+    /// How many such shares there are.
+    pub shares: u8,
+    /// The part of each share that pays for downloading and compiling the code, as long as the
     /// request declares it.
     pub module_fee: NearToken,
+    /// What whoever closes the request is paid; 0 for one approval.
+    pub close: NearToken,
+    /// The most that the execution can cost: `submit + share x shares + close`.
+    pub max_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
+    /// The part of `storage_reserve` that comes back only when the kept result is removed; 0 when
+    /// the request has none kept.
+    pub result_reserve: NearToken,
     /// The least deposit: `max_fee` and `storage_reserve` together.
     pub total: NearToken,
 }
 
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
-        let Quote { max_fee, module_fee, storage_reserve, total } = quote;
-        Self { max_fee, module_fee, storage_reserve, total }
+        let Quote { fee, max_fee, module_fee, storage_reserve, result_reserve, total, .. } = quote;
+        let Fee { submit, share, shares, close } = fee;
+        Self {
+            submit,
+            share,
+            shares,
+            module_fee,
+            close,
+            max_fee,
+            storage_reserve,
+            result_reserve,
+            total,
+        }
     }
 }
 
@@ -61,6 +112,8 @@ impl From<Quote> for CostView {
 pub struct FundsView {
     /// Deposits of live requests.
     pub deposits: NearToken,
+    /// Shares of settled requests that workers may still take.
+    pub shares: NearToken,
     /// What workers have earned and not yet withdrawn.
     pub earnings: NearToken,
     /// The protocol's share of fees, not yet withdrawn.
@@ -71,6 +124,18 @@ pub struct FundsView {
     pub storage: NearToken,
     /// Deposits for published code.
     pub code: NearToken,
+    /// What is held for results that are kept.
+    pub results: NearToken,
+}
+
+/// NEP-145's balance of an account, yoctoNEAR.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageBalance {
+    /// The whole storage deposit.
+    pub total: NearToken,
+    /// The part of it that no stored byte needs.
+    pub available: NearToken,
 }
 
 /// The result of `get_code_info`: published code, or the parts that a publisher has sent so far.
@@ -87,6 +152,22 @@ pub struct CodeInfoView {
     pub published_bytes: u32,
     /// Whether the publisher has withdrawn the code from new requests.
     #[serde(default)]
+    pub retired: bool,
+}
+
+/// The result of `get_named_code`, and an item of `list_named_code`: what one version of a name
+/// stands for.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedCodeView {
+    /// The full name with version, `owner/name@version`.
+    pub name: String,
+    /// SHA-256 of the code that it stands for.
+    pub hash: Hash32,
+    /// The address of the code; absent when it is published in the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whether the owner has withdrawn the version from new requests.
     pub retired: bool,
 }
 

@@ -129,14 +129,27 @@ impl Window {
         self.speeds.into_iter().find(|row| memory_bytes <= row.memory_bytes).unwrap_or(last)
     }
 
+    fn speed_of(&self, limits: &ResourceLimits) -> (u128, u32) {
+        let speed = self.speed(limits.memory_bytes);
+        match limits.compute.meter() {
+            Meter::Fuel => (KILOFUEL, speed.nanos_per_kilofuel),
+            Meter::Gas => (GIGAGAS, speed.nanos_per_gigagas),
+        }
+    }
+
+    /// How long an execution that uses all that `limits` allow takes at the most, nanoseconds.
+    pub fn nanos(&self, limits: &ResourceLimits) -> u64 {
+        let (units, nanos) = self.speed_of(limits);
+        let compute = u128::from(limits.compute.amount()) * u128::from(nanos) / units;
+        u64::try_from(compute)
+            .unwrap_or(u64::MAX)
+            .saturating_add(self.module_nanos(limits.max_module_bytes))
+    }
+
     /// The most compute, in the meter of `limits`, that ends in time with the memory and the code
     /// that `limits` declare.
     pub fn most_compute(&self, yield_timeout_blocks: u64, limits: &ResourceLimits) -> u64 {
-        let speed = self.speed(limits.memory_bytes);
-        let (units, nanos) = match limits.compute.meter() {
-            Meter::Fuel => (KILOFUEL, speed.nanos_per_kilofuel),
-            Meter::Gas => (GIGAGAS, speed.nanos_per_gigagas),
-        };
+        let (units, nanos) = self.speed_of(limits);
         let left = self
             .execution_nanos(yield_timeout_blocks)
             .saturating_sub(self.module_nanos(limits.max_module_bytes));

@@ -131,7 +131,8 @@ fn context() -> ExecutionContext {
 }
 
 fn limits() -> ResourceLimits {
-    ResourceLimits { memory_bytes: 16 << 20, ..ResourceLimits::default() }
+    ResourceLimits { memory_bytes: 16 << 20, output_bytes: 4 << 10, ..ResourceLimits::default() }
+        .with_storage(8, 4, 4 << 10)
 }
 
 /// Executes `code`, with what the snapshot gives.

@@ -1,7 +1,9 @@
 //! The smallest dApp: it asks OutLayer to run a published module, and keeps the answer.
 
 use near_sdk::{AccountId, Gas, PanicOnDefault, env, near};
-use outlayer_interface::{CodeRef, ExecutionRequest, Hash32, Outcome, ext_outlayer, settlement};
+use outlayer_interface::{
+    CancelBy, CodeRef, ExecutionRequest, Hash32, Outcome, ext_outlayer, request_for, settlement,
+};
 
 #[near(contract_state)]
 #[derive(PanicOnDefault)]
@@ -20,21 +22,25 @@ impl Ask {
     /// Runs the module with this hash on `input`. The caller's transaction waits for the answer.
     #[payable]
     pub fn ask(&mut self, code: Hash32, input: String) {
-        let request = ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str());
         ext_outlayer::ext(self.outlayer.clone())
             .with_attached_deposit(env::attached_deposit())
-            .request_execution(&ExecutionRequest {
-                refund_to: Some(env::predecessor_account_id()),
-                ..request
-            })
+            .request_execution(&self.request(code, input, env::predecessor_account_id()))
             .then("on_answer", &(), Gas::from_tgas(10))
             .return_to_caller();
+    }
+
+    /// The request for that, to pass to OutLayer's view `estimate_cost`. The payer may cancel it.
+    pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
+        let code = CodeRef { hash: code, url: None };
+        let request = request_for(payer, code, input.as_str());
+        ExecutionRequest { cancel_by: CancelBy::Payer, ..request }
     }
 
     #[private]
     pub fn on_answer(&mut self) -> String {
         self.last_answer = match settlement().map(|settled| settled.outcome) {
             Ok(Outcome::Completed { output }) => String::from_utf8_lossy(&output).into_owned(),
+            Ok(Outcome::Refused { reason, .. }) => format!("refused: {reason}"),
             Ok(other) => format!("no answer: {}", other.name()),
             Err(error) => format!("no answer: {error}"),
         };

@@ -7,8 +7,8 @@
 
 use near_sdk::{AccountId, Gas, PanicOnDefault, env, near, require, serde_json::json};
 use outlayer_interface::{
-    CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ResponseFormat, ext_outlayer, join,
-    settlement_at,
+    CancelBy, CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ResponseFormat,
+    ext_outlayer, join, request_for, settlement_at,
 };
 
 /// Enough for a request within the limits of [`Batch::request`] and with 100 bytes of input.
@@ -30,13 +30,18 @@ impl Batch {
     }
 
     /// Runs a module on each of the inputs. The result is the list of answers, in the order of the
-    /// inputs. The deposit is divided evenly.
+    /// inputs. The deposit is divided evenly; what does not divide goes back to the caller.
     #[payable]
     pub fn ask_all(&mut self, code: Hash32, inputs: Vec<String>) {
         let count = inputs.len();
         require!((1..=MOST).contains(&count), "give 1 to 8 inputs");
-        let each = env::attached_deposit().saturating_div(count as u128);
-        let caller = env::predecessor_account_id();
+        let (attached, caller) = (env::attached_deposit(), env::predecessor_account_id());
+        let each = attached.saturating_div(count as u128);
+        let rest = attached.saturating_sub(each.saturating_mul(count as u128));
+        if !rest.is_zero() {
+            let promise = env::promise_batch_create(&caller);
+            env::promise_batch_action_transfer(promise, rest);
+        }
         let calls = inputs.into_iter().map(|input| {
             ext_outlayer::ext(self.outlayer.clone())
                 .with_attached_deposit(each)
@@ -50,19 +55,13 @@ impl Batch {
 
     /// One of the requests, to pass to OutLayer's views `estimate_cost` and `estimate_gas`.
     pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
-        let limits = ResourceLimits {
-            output_bytes: 200,
-            journal_bytes: 0,
-            storage_reads: 0,
-            storage_writes: 0,
-            ..ResourceLimits::default()
-        };
+        let limits = ResourceLimits { output_bytes: 200, ..ResourceLimits::default() };
         ExecutionRequest {
             limits,
             // Borsh is smaller than JSON and takes less gas to read.
             response_format: ResponseFormat::Borsh,
-            refund_to: Some(payer),
-            ..ExecutionRequest::new(CodeRef { hash: code, url: None }, input.as_str())
+            cancel_by: CancelBy::Payer,
+            ..request_for(payer, CodeRef { hash: code, url: None }, input.as_str())
         }
     }
 
@@ -75,6 +74,7 @@ impl Batch {
 fn answer(index: u64) -> String {
     match settlement_at(index, ResponseFormat::Borsh).map(|settled| settled.outcome) {
         Ok(Outcome::Completed { output }) => String::from_utf8_lossy(&output).into_owned(),
+        Ok(Outcome::Refused { reason, .. }) => format!("refused: {reason}"),
         Ok(other) => format!("no answer: {}", other.name()),
         Err(error) => format!("no answer: {error}"),
     }

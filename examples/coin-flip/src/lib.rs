@@ -1,17 +1,23 @@
 //! Heads or tails against the house, for twice the stake or nothing.
 //!
 //! The guest `random-ark` draws the coin from the request's random seed, which is public as soon as
-//! the request is made. Nobody can choose the seed, and the player cannot cancel the request when
-//! the seed shows a loss. But a worker can stay silent until the request times out. So **a missing
-//! answer is a loss**: the house pays only for a coin that was drawn and shows the guess. Otherwise
-//! a player who is also a worker would let those flips time out that they are about to lose.
+//! the request is made. Nobody can choose the seed. But a player who sees a loss coming can cancel
+//! the request, and workers can disagree, or stay silent until the request times out. So **a
+//! missing answer is a loss**: the house pays only for a coin that was drawn and shows the guess.
+//! Otherwise everybody would cancel the flips that they are about to lose.
+//!
+//! The house pays nothing that OutLayer pays already. What a request does not use, and the whole
+//! deposit of one that is refused, goes from OutLayer to the player, so that the house returns the
+//! stake of a refused flip and no more.
 
 use near_sdk::{
     AccountId, Gas, NearToken, PanicOnDefault, env, near, require,
     serde_json::{self, json},
+    store::LookupMap,
 };
 use outlayer_interface::{
-    CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer, settlement,
+    CancelBy, CodeRef, Deposit, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer,
+    request_for, settlement,
 };
 
 #[near(serializers = [json])]
@@ -30,6 +36,10 @@ pub struct Flip {
     pub won: bool,
     /// The coin that was drawn, or why there is none.
     pub shown: String,
+    /// What the house pays the player: the prize, the stake of a refused flip, or nothing.
+    pub paid: NearToken,
+    /// What OutLayer returns of the rest of the deposit to the player.
+    pub refund: NearToken,
 }
 
 /// The part of `random-ark`'s answer that matters here.
@@ -44,16 +54,18 @@ pub struct CoinFlip {
     outlayer: AccountId,
     /// SHA-256 of `random-ark`, which is published in OutLayer.
     code: Hash32,
-    /// The prizes of all open flips, yoctoNEAR. The house does not bet this money again.
+    /// The prizes of all open flips and what is set aside, yoctoNEAR. The house does not bet this
+    /// money again.
     at_risk: NearToken,
+    /// What players may have due, and the house cannot tell.
+    set_aside: LookupMap<AccountId, NearToken>,
 }
 
 #[near]
 impl CoinFlip {
     #[init]
     pub fn new(outlayer: AccountId, code: Hash32) -> Self {
-        let at_risk = NearToken::ZERO;
-        Self { outlayer, code, at_risk }
+        Self { outlayer, code, at_risk: NearToken::ZERO, set_aside: LookupMap::new(b"a") }
     }
 
     /// Flips a coin for a stake. What is attached beyond the stake pays for the request, and what
@@ -83,14 +95,13 @@ impl CoinFlip {
         let code = CodeRef { hash: self.code, url: None };
         let limits = ResourceLimits {
             output_bytes: 500,
-            journal_bytes: 0,
-            storage_reads: 0,
-            storage_writes: 0,
             // The code has 120 KB. Every byte that is declared costs, so this is not much more.
             max_module_bytes: 256 << 10,
             ..ResourceLimits::default()
         };
-        ExecutionRequest { limits, refund_to: Some(player), ..ExecutionRequest::new(code, "") }
+        // A player may give up. That is a loss, like any other flip without a coin.
+        let cancel_by = CancelBy::Payer;
+        ExecutionRequest { limits, cancel_by, ..request_for(player, code, "") }
     }
 
     #[private]
@@ -103,23 +114,57 @@ impl CoinFlip {
     ) -> Flip {
         let prize = stake.saturating_mul(2);
         self.at_risk = self.at_risk.saturating_sub(prize);
-        match settlement() {
-            Ok(settled) => match coin(&settled.outcome) {
-                Some(coin) if coin == guess => {
-                    pay(&player, prize);
-                    ended(true, &format!("{coin:?}"))
-                }
-                Some(coin) => ended(false, &format!("{coin:?}")),
-                // The request timed out or was cancelled, or the guest failed: a loss.
-                None => ended(false, settled.outcome.name()),
-            },
-            // The request was refused before a seed was drawn, and its deposit came back. So the
-            // player gets everything back.
+        let settled = match settlement() {
+            Ok(settled) => settled,
             Err(error) => {
-                pay(&player, stake.saturating_add(deposit));
-                ended(false, &error.to_string())
+                let due = match error.deposit() {
+                    Deposit::Settled => stake,
+                    Deposit::Unclear => stake.saturating_add(deposit),
+                };
+                self.keep_aside(player, due);
+                return Flip {
+                    won: false,
+                    shown: error.to_string(),
+                    paid: NearToken::ZERO,
+                    refund: NearToken::ZERO,
+                };
             }
-        }
+        };
+        let (won, shown, paid) = match (coin(&settled.outcome), settled.outcome) {
+            (Some(coin), _) if coin == guess => (true, format!("{coin:?}").to_lowercase(), prize),
+            (Some(coin), _) => (false, format!("{coin:?}").to_lowercase(), NearToken::ZERO),
+            // No seed was drawn, so there was no flip.
+            (None, Outcome::Refused { reason, .. }) => (false, format!("refused: {reason}"), stake),
+            // The request timed out, was cancelled or disputed, or the guest failed: a loss.
+            (None, other) => (false, other.name().to_owned(), NearToken::ZERO),
+        };
+        pay(&player, paid);
+        Flip { won, shown, paid, refund: settled.refund }
+    }
+
+    /// What a player may have due since a call to OutLayer failed. OutLayer returns the deposit to
+    /// the house when it could not look at the call, and to the player when it could. The house
+    /// cannot tell, and would pay twice if it paid.
+    pub fn set_aside(&self, player: AccountId) -> NearToken {
+        self.set_aside.get(&player).copied().unwrap_or(NearToken::ZERO)
+    }
+
+    /// Whoever has the house's key has looked at the player's transactions: the player gets
+    /// `amount` of what is set aside, and the rest is the house's.
+    #[private]
+    pub fn decide(&mut self, player: AccountId, amount: NearToken) {
+        let due = self.set_aside.remove(&player).unwrap_or(NearToken::ZERO);
+        require!(amount <= due, "that is more than is set aside");
+        self.at_risk = self.at_risk.saturating_sub(due);
+        pay(&player, amount);
+    }
+}
+
+impl CoinFlip {
+    fn keep_aside(&mut self, player: AccountId, due: NearToken) {
+        self.at_risk = self.at_risk.saturating_add(due);
+        let sum = self.set_aside(player.clone()).saturating_add(due);
+        self.set_aside.insert(player, sum);
     }
 }
 
@@ -130,12 +175,10 @@ fn coin(outcome: &Outcome) -> Option<Coin> {
     serde_json::from_slice::<Drawn>(output).ok().map(|drawn| drawn.coin)
 }
 
-fn ended(won: bool, shown: &str) -> Flip {
-    let shown = shown.to_lowercase();
-    Flip { won, shown }
-}
-
 fn pay(to: &AccountId, amount: NearToken) {
+    if amount.is_zero() {
+        return;
+    }
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
 }

@@ -10,7 +10,8 @@ use near_sdk::{
     serde_json::{self, json},
 };
 use outlayer_interface::{
-    CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer, settlement,
+    CancelBy, CodeRef, ExecutionRequest, Hash32, Outcome, ResourceLimits, ext_outlayer,
+    request_for, settlement,
 };
 
 /// The result of an increment.
@@ -67,8 +68,8 @@ impl Counter {
         };
         ExecutionRequest {
             limits,
-            refund_to: Some(payer),
-            ..ExecutionRequest::new(code, commands.to_string().as_str())
+            cancel_by: CancelBy::Payer,
+            ..request_for(payer, code, commands.to_string().as_str())
         }
     }
 
@@ -90,9 +91,10 @@ impl Counter {
 }
 
 fn number() -> Result<u64, String> {
-    let outcome = settlement().map_err(|error| error.to_string())?.outcome;
-    let Outcome::Completed { output } = outcome else {
-        return Err(outcome.name().to_owned());
+    let output = match settlement().map_err(|error| error.to_string())?.outcome {
+        Outcome::Completed { output } => output,
+        Outcome::Refused { reason, .. } => return Err(format!("refused: {reason}")),
+        other => return Err(other.name().to_owned()),
     };
     let [number] = serde_json::from_slice(&output).map_err(|error| error.to_string())?;
     Ok(number)

@@ -16,7 +16,7 @@ use outlayer_protocol::{
     events::Event,
     index::PendingEntry,
     methods,
-    views::{FundsView, RequestView},
+    views::{FundsView, RequestState, RequestView},
 };
 use serde_json::json;
 
@@ -79,12 +79,10 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn live(&self, request_id: RequestId) -> Result<Option<RequestView>> {
-        Ok(self
-            .contract
-            .view(methods::GET_REQUEST)
-            .args_json(json!({ "request_id": request_id }))
-            .await?
-            .json()?)
+        let view = self.contract.view(methods::GET_REQUEST);
+        let state: RequestState =
+            view.args_json(json!({ "request_id": request_id })).await?.json()?;
+        Ok(state.live())
     }
 
     /// Waits until `count` requests are live, and returns them.

@@ -1,6 +1,7 @@
 //! A deployed OutLayer: the contract, the account of a registered worker, a dApp, and what a test
 //! does with them.
 
+mod agreement;
 mod chain;
 mod results;
 mod serving;
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use crate::{artifacts, node};
 
+pub use agreement::SALT;
 pub use results::{burnt, events, settlement};
 pub use serving::Serving;
 

@@ -1,272 +1,462 @@
 //! Requests on which several workers must agree: no caller has to trust a single worker, and a
 //! single worker cannot stop a request.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
-use near_workspaces::{Account, AccountId, result::ExecutionFinalResult};
+use anyhow::{Context, Result, ensure};
+use near_workspaces::{Account, types::NearToken};
 use outlayer_integration_tests::{
     Testbed,
-    guests::request,
-    testbed::{DAPP_GAS, events, settlement},
+    guests::{request, with_fuel},
+    testbed::{Serving, events, settlement},
 };
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32, NearToken, Outcome, RequestId,
-    config::Prices, events::Event, methods, pricing, record::commitment, views::WorkerView,
+    Agreement, Bytes, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
+    agreement::Stage as AgreementStage,
+    commitment::commitment,
+    config::Prices,
+    events::{Event, ExecutionCompleted},
+    methods, pricing,
 };
+use outlayer_worker::Stage;
+use serde_json::json;
 
-use crate::common::{NOTHING, refusal};
+use crate::common::{NOTHING, refusal, request_directly};
 
-async fn registered(testbed: &Testbed) -> Result<Account> {
-    let worker = testbed.node.dev_create_account().await?;
-    testbed.register_worker(worker.id()).await?;
-    Ok(worker)
+/// A request that `approvals` of `approvals + spares` workers must agree on, and whose seats pass
+/// on soon.
+fn for_several(code: Hash32, input: &str, (approvals, spares): (u8, u8)) -> ExecutionRequest {
+    let mut request = with_fuel(request(code, input), 100_000_000);
+    request.limits.max_module_bytes = 300_000;
+    ExecutionRequest { approvals, spares, ..request }
 }
 
 fn for_two(code: Hash32, input: &str) -> ExecutionRequest {
-    ExecutionRequest { approvals: 2, ..request(code, input) }
+    for_several(code, input, (2, 1))
 }
 
-async fn digest(testbed: &Testbed, response: &ExecutionResponse) -> Result<Hash32> {
-    let live = testbed.live(response.request_id).await?.context("live")?;
-    Ok(ExecutionRecord::new(&live.request, response).digest())
-}
-
-async fn commit(
-    testbed: &Testbed,
-    worker: &Account,
-    request_id: RequestId,
-    commitment: Hash32,
-) -> Result<ExecutionFinalResult> {
-    let args = serde_json::json!({ "request_id": request_id, "commitment": commitment });
-    let call = worker.call(testbed.contract.id(), methods::COMMIT_EXECUTION);
-    Ok(call.args_json(args).gas(DAPP_GAS).transact().await?)
-}
-
-/// Commits to the digest of the record that `response` gives.
-async fn commit_to(
-    testbed: &Testbed,
-    worker: &Account,
-    response: &ExecutionResponse,
-) -> Result<ExecutionFinalResult> {
-    let digest = digest(testbed, response).await?;
-    commit(testbed, worker, response.request_id, commitment(&digest, worker.id())).await
-}
-
-fn lie(truth: &ExecutionResponse, output: &str) -> ExecutionResponse {
-    ExecutionResponse { output: output.into(), ..truth.clone() }
-}
-
-async fn view(testbed: &Testbed, worker: &AccountId) -> Result<WorkerView> {
-    let args = serde_json::json!({ "worker_id": worker });
-    let view: Option<WorkerView> =
-        testbed.contract.view(methods::GET_WORKER).args_json(args).await?.json()?;
-    view.context("registered")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_honest_workers_settle_with_the_truth_while_one_lies_and_one_is_dead() -> Result<()> {
+/// A testbed with three workers, which are all drawn for a request of three seats.
+async fn three_workers() -> Result<(Testbed, [Account; 3])> {
     let testbed = Testbed::start().await?;
-    let echo = testbed.publish_guest("echo").await?;
-    let caller = testbed.node.dev_create_account().await?;
-    let other = registered(&testbed).await?;
-    let liar = registered(&testbed).await?;
-    let dead = registered(&testbed).await?;
+    let workers =
+        [testbed.worker.clone(), testbed.new_worker().await?, testbed.new_worker().await?];
+    Ok((testbed, workers))
+}
 
-    let asked = testbed.ask(&caller, &for_two(echo, "the truth")).await?;
-    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-    let truth = testbed.execute(request_id).await?;
-    let digest_of_truth = digest(&testbed, &truth).await?;
-    // The liar is the first to commit, and submits its body as soon as there is a second
-    // commitment.
-    let lie = lie(&truth, "a lie");
-    assert!(commit_to(&testbed, &liar, &lie).await?.is_success());
-    let early = testbed.resolve(&liar, &lie).await?;
-    assert!(
-        refusal(early).contains("needs 2 commitments before a body, 1 stand"),
-        "a body alone settles nothing"
-    );
-    let serving = [testbed.serve()?, testbed.serve_with(testbed.worker_config(&other)?)?];
-    // Views make no blocks. Submitting again and again would make many, and use up the time until
-    // the deadline.
-    while let Some(live) = testbed.live(request_id).await? {
-        if live.request.commitments.len() > 1 {
-            // The body is disputed, or it comes too late.
-            let _ = testbed.resolve(&liar, &lie).await?;
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Starts these workers.
+fn serve(testbed: &Testbed, workers: &[Account]) -> Result<Vec<Serving>> {
+    workers.iter().map(|one| testbed.serve_with(testbed.worker_config(one)?)).collect()
+}
 
-    let result = testbed.finished(asked).await?;
-    let events = events(&result);
-    let settled = settlement(result)?;
-    assert_eq!(settled.outcome, Outcome::Completed { output: "the truth".into() });
-    assert_eq!(settled.digest, Some(digest_of_truth));
-    let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{events:?}") };
-    let mut paid = completed.workers.clone();
-    paid.sort();
-    let mut honest = vec![testbed.worker.id().clone(), other.id().clone()];
-    honest.sort();
-    assert_eq!(paid, honest);
-
-    // The fee is split evenly, and the liar is counted.
-    let (one, two) = (view(&testbed, &honest[0]).await?, view(&testbed, &honest[1]).await?);
-    assert_eq!((one.settled, two.settled), (1, 1));
-    let difference = one.earnings.as_yoctonear().abs_diff(two.earnings.as_yoctonear());
-    assert!(one.earnings > NOTHING && difference <= 1, "{one:?} {two:?}");
-    let funds = testbed.funds().await?;
-    assert_eq!(
-        one.earnings.as_yoctonear() + two.earnings.as_yoctonear(),
-        funds.earnings.as_yoctonear()
-    );
-    assert_eq!(
-        funds.earnings.as_yoctonear() + funds.protocol.as_yoctonear(),
-        settled.fee.as_yoctonear()
-    );
-    let liar = view(&testbed, liar.id()).await?;
-    assert_eq!((liar.lost, liar.earnings), (1, NOTHING));
-    let dead = view(&testbed, dead.id()).await?;
-    assert_eq!((dead.lost, dead.settled, dead.earnings), (0, 0, NOTHING));
+async fn stop(serving: Vec<Serving>) -> Result<()> {
     for one in serving {
         one.stop().await?;
     }
     Ok(())
 }
 
+fn lie(truth: &ExecutionResponse, output: &str) -> ExecutionResponse {
+    ExecutionResponse { output: output.into(), ..truth.clone() }
+}
+
+/// Waits until the agreement is what `enough` wants, or the request is settled. Views make no
+/// blocks, so this takes nothing from the time until the deadline.
+async fn wait_for(
+    testbed: &Testbed,
+    request_id: RequestId,
+    enough: impl Fn(&Agreement, u64) -> bool,
+) -> Result<()> {
+    let begun = Instant::now();
+    while let Some(live) = testbed.live(request_id).await? {
+        let agreement = live.request.agreement.context("one approval is enough")?;
+        if enough(&agreement, testbed.height().await?) {
+            break;
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(90), "too few votes: {agreement:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+async fn wait_for_reveals(testbed: &Testbed, request_id: RequestId) -> Result<()> {
+    let revealing =
+        |agreement: &Agreement, height| agreement.stage(height) == AgreementStage::Revealing;
+    wait_for(testbed, request_id, revealing).await
+}
+
+/// Waits until nothing is left of a settled request.
+async fn wait_until_closed(testbed: &Testbed, request_id: RequestId) -> Result<()> {
+    let begun = Instant::now();
+    while let Some(shares) = testbed.shares(request_id).await? {
+        ensure!(begun.elapsed() < Duration::from_secs(90), "still open: {shares:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+fn completed(events: &[Event]) -> &ExecutionCompleted {
+    match events.last() {
+        Some(Event::ExecutionCompleted(completed)) => completed,
+        _ => panic!("{events:?}"),
+    }
+}
+
+/// How many answers of a worker were settled, and how many of its commitments lost.
+async fn record(testbed: &Testbed, worker: &Account) -> Result<(u64, u64)> {
+    let view = testbed.worker_view(worker.id()).await?;
+    Ok((view.settled, view.lost))
+}
+
+async fn earnings(testbed: &Testbed, worker: &Account) -> Result<NearToken> {
+    Ok(testbed.worker_view(worker.id()).await?.earnings)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lazy_worker_that_copies_what_is_public_earns_nothing() -> Result<()> {
-    let testbed = Testbed::start().await?;
+async fn three_honest_workers_agree_and_each_of_them_is_paid() -> Result<()> {
+    let (testbed, workers) = three_workers().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let other = registered(&testbed).await?;
-    let lazy = registered(&testbed).await?;
-    let (worker, contract) = (&testbed.worker, &testbed.contract);
+    let serving = serve(&testbed, &workers)?;
+    let asked_for = for_two(echo, "the truth");
+    let deposit = testbed.estimate(&asked_for).await?.total;
+    let result = testbed.finished(testbed.ask(&caller, &asked_for).await?).await?;
+    let events = events(&result);
+    let completed = completed(&events);
+    assert!((2..=3).contains(&completed.workers.len()), "{completed:?}");
+    let settled = settlement(result)?;
+    assert_eq!(settled.outcome, Outcome::Completed { output: "the truth".into() });
+    let parts = [settled.fee, settled.held, settled.refund];
+    assert_eq!(parts.into_iter().fold(NOTHING, NearToken::saturating_add), deposit);
 
-    // The lazy worker repeats another's commitment. But a commitment is bound to its author.
-    let asked = testbed.ask(&caller, &for_two(echo, "work")).await?;
-    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-    let truth = testbed.execute(request_id).await?;
-    assert!(commit_to(&testbed, worker, &truth).await?.is_success());
-    let live = testbed.live(request_id).await?.context("live")?.request;
-    let copied = live.commitments[0].hash;
-    assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
-    // A body with less support than the request asks for settles nothing, and nobody can commit to
-    // its digest any more.
-    let disputed = testbed.resolve(worker, &truth).await?;
-    let events_of = events(&disputed);
-    let [Event::ExecutionDisputed(dispute)] = &events_of[..] else { panic!("{events_of:?}") };
-    assert_eq!(
-        (&dispute.supporters[..], &dispute.opponents[..]),
-        (&[worker.id().clone()][..], &[lazy.id().clone()][..])
-    );
-    let late = commit_to(&testbed, &other, &truth).await?;
-    assert!(refusal(late).contains("whose body is public"));
-    let cancel = serde_json::json!({ "request_id": request_id });
-    let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(cancel).max_gas();
-    assert!(cancelled.transact().await?.is_success());
-    let settled = testbed.settlement(asked).await?;
-    assert_eq!(settled.outcome, Outcome::Cancelled);
-    let before = view(&testbed, lazy.id()).await?;
-
-    // There are two honest commitments, and between them a copy of the first: only work is paid.
-    let asked = testbed.ask(&caller, &for_two(echo, "more work")).await?;
-    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-    let truth = testbed.execute(request_id).await?;
-    assert!(commit_to(&testbed, worker, &truth).await?.is_success());
-    let live = testbed.live(request_id).await?.context("live")?.request;
-    let copied = live.commitments[0].hash;
-    assert!(commit(&testbed, &lazy, request_id, copied).await?.is_success());
-    assert!(commit_to(&testbed, &other, &truth).await?.is_success());
-    // The lazy worker may even submit the body. Who is paid follows from the commitments.
-    assert!(testbed.resolve(&lazy, &truth).await?.is_success());
-    let settled = testbed.settlement(asked).await?;
-    assert!(matches!(settled.outcome, Outcome::Completed { .. }));
-    let after = view(&testbed, lazy.id()).await?;
-    assert_eq!((after.earnings, after.settled, after.lost), (before.earnings, 0, 1));
-    for id in [worker.id(), other.id()] {
-        assert_eq!(view(&testbed, id).await?.settled, 1);
+    wait_until_closed(&testbed, settled.request_id.expect("an id")).await?;
+    let mut earned = Vec::new();
+    for worker in &workers {
+        assert_eq!(record(&testbed, worker).await?, (1, 0));
+        earned.push(earnings(&testbed, worker).await?);
     }
-    let withdrawn = worker.call(contract.id(), methods::WITHDRAW_EARNINGS).args_json(());
-    let withdrawn = withdrawn.deposit(NearToken::from_yoctonear(1)).max_gas();
-    assert!(withdrawn.transact().await?.is_success());
+    // Each has a share, and one of them is also paid for the gas of the body.
+    earned.sort_unstable();
+    assert!(earned[0] > NOTHING && earned[0] == earned[1] && earned[1] < earned[2], "{earned:?}");
+    let funds = testbed.funds().await?;
+    assert_eq!((funds.deposits, funds.shares), (NOTHING, NOTHING));
+    let all = earned.into_iter().fold(NOTHING, NearToken::saturating_add);
+    assert_eq!(all, funds.earnings);
+    stop(serving).await
+}
+
+/// What a liar does to a request of which it has a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lie {
+    /// It commits to nothing that can be revealed, and sends the true body at once.
+    Junk,
+    /// It commits to a lie, reveals it, and sends its body.
+    Told,
+    /// It commits to nothing, and sends the true body again and again.
+    Silent,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liar_cannot_end_a_request() -> Result<()> {
+    let (testbed, [one, other, liar]) = three_workers().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let serving = serve(&testbed, &[one.clone(), other.clone()])?;
+    let mut lost = 0;
+    for (lies, told) in (1..).zip([Lie::Junk, Lie::Told, Lie::Silent]) {
+        let asked = testbed.ask(&caller, &for_two(echo, "the truth")).await?;
+        let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+        let truth = testbed.execute(request_id).await?;
+        let digest = testbed.digest(&truth).await?;
+        match told {
+            Lie::Junk => {
+                let junk = testbed.commit(&liar, request_id, Hash32::of(b"junk")).await?;
+                assert!(junk.is_success(), "{junk:?}");
+                // There are too few reveals, or the others have been faster.
+                let early = refusal(testbed.resolve(&liar, &truth).await?);
+                let expected = ["[too_few_reveals]", "[already_answered]", "[request_settled]"];
+                assert!(expected.iter().any(|code| early.contains(code)), "{early}");
+                lost += 1;
+            }
+            Lie::Told => {
+                let lie = lie(&truth, "a lie");
+                let digest = testbed.digest(&lie).await?;
+                testbed.commit_to(&liar, request_id, digest).await?;
+                wait_for_reveals(&testbed, request_id).await?;
+                let revealed = testbed.reveal(&liar, request_id, digest).await?;
+                assert!(revealed.is_success(), "{revealed:?}");
+                let body = refusal(testbed.resolve(&liar, &lie).await?);
+                assert!(!body.is_empty(), "a lie is taken");
+                lost += 1;
+            }
+            Lie::Silent => {
+                while testbed.live(request_id).await?.is_some() {
+                    // The last one may be taken: it is the body that the others agree on.
+                    let _ = testbed.resolve(&liar, &truth).await?;
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            }
+        }
+        let result = testbed.finished(asked).await?;
+        let mut paid = completed(&events(&result)).workers.clone();
+        let settled = settlement(result)?;
+        assert_eq!(settled.outcome, Outcome::Completed { output: "the truth".into() }, "{told:?}");
+        assert_eq!(settled.digest, Some(digest), "{told:?}");
+        paid.sort();
+        let mut honest = vec![one.id().clone(), other.id().clone()];
+        honest.sort();
+        assert_eq!(paid, honest, "{told:?}");
+        // The workers close what the liar has left open.
+        wait_until_closed(&testbed, request_id).await?;
+        assert_eq!(testbed.funds().await?.shares, NOTHING, "{told:?}");
+        assert_eq!(record(&testbed, &liar).await?, (0, lost), "{told:?}");
+        for worker in [&one, &other] {
+            assert_eq!(record(&testbed, worker).await?, (lies, 0), "{told:?}");
+        }
+    }
+    stop(serving).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_three_that_lie_differently_end_a_request_at_once_and_everything_goes_back()
+-> Result<()> {
+    let (testbed, [honest, liar, other]) = three_workers().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let (funds, usage) =
+        (testbed.funds().await?, testbed.contract.view_account().await?.storage_usage);
+    let serving = testbed.serve_with(testbed.worker_config(&honest)?)?;
+    let asked_for = for_two(echo, "who is right?");
+    let deposit = testbed.estimate(&asked_for).await?.total;
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let pending = testbed.wait_for_pending(1).await?[0].clone();
+    let request_id = pending.request_id;
+    let truth = testbed.execute(request_id).await?;
+    for (worker, text) in [(&liar, "one lie"), (&other, "another")] {
+        let digest = testbed.digest(&lie(&truth, text)).await?;
+        testbed.commit_to(worker, request_id, digest).await?;
+    }
+    let digests = [
+        testbed.digest(&lie(&truth, "one lie")).await?,
+        testbed.digest(&lie(&truth, "another")).await?,
+    ];
+    wait_for_reveals(&testbed, request_id).await?;
+    for (worker, digest) in [&liar, &other].into_iter().zip(digests) {
+        let revealed = testbed.reveal(worker, request_id, digest).await?;
+        assert!(revealed.is_success(), "{revealed:?}");
+    }
+    let result = testbed.finished(asked).await?;
+    let settled_at = testbed.settled_at(&result).await?;
+    assert!(settled_at < pending.deadline - 100, "settled at {settled_at}: {pending:?}");
+    let settled = settlement(result)?;
+    let Outcome::Disputed { digests } = settled.outcome else { panic!("{settled:?}") };
+    assert_eq!(digests.len(), 3);
+    assert!(digests.iter().all(|one| one.workers.len() == 1), "{digests:?}");
+    assert_eq!((settled.fee, settled.held, settled.refund), (NOTHING, NOTHING, deposit));
+    serving.stop().await?;
+    assert_eq!(testbed.funds().await?, funds);
+    let usage_after = testbed.contract.view_account().await?.storage_usage;
+    assert_eq!(usage_after, usage, "every byte is free again");
+    for worker in [&honest, &liar, &other] {
+        // Nobody knows who of them is right.
+        assert_eq!(record(&testbed, worker).await?, (0, 0));
+        assert_eq!(earnings(&testbed, worker).await?, NOTHING);
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_workers_that_all_disagree_settle_nothing_and_everything_goes_back() -> Result<()> {
-    let testbed = Testbed::start().await?;
+async fn a_request_that_nobody_serves_is_closed_by_anyone_long_before_its_deadline() -> Result<()> {
+    let (testbed, _) = three_workers().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let workers =
-        [testbed.worker.clone(), registered(&testbed).await?, registered(&testbed).await?];
-    let (funds, usage) =
-        (testbed.funds().await?, testbed.contract.view_account().await?.storage_usage);
-
-    let asked_for = for_two(echo, "who is right?");
+    let asked_for = for_two(echo, "is anybody there?");
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = testbed.ask(&caller, &asked_for).await?;
-    let pending = testbed.wait_for_pending(1).await?;
-    let truth = testbed.execute(pending[0].request_id).await?;
-    let bodies = [truth.clone(), lie(&truth, "one lie"), lie(&truth, "another")];
-    for (worker, body) in workers.iter().zip(&bodies) {
-        assert!(commit_to(&testbed, worker, body).await?.is_success());
-    }
-    for (worker, body) in workers.iter().zip(&bodies) {
-        let resolved = testbed.resolve(worker, body).await?;
-        let disputed = events(&resolved);
-        assert!(
-            matches!(
-                &disputed[..],
-                [Event::ExecutionDisputed(one)]
-                    if one.supporters == [worker.id().clone()] && one.opponents.len() == 2
-            ),
-            "{resolved:?}"
-        );
-        let again = testbed.resolve(worker, body).await?;
-        assert!(refusal(again).contains("was disputed before"));
-    }
-
-    testbed.advance_to(pending[0].deadline + 3).await?;
+    let pending = testbed.wait_for_pending(1).await?[0].clone();
+    let request_id = pending.request_id;
+    let early = refusal(testbed.close(&caller, request_id).await?);
+    assert!(early.contains("[not_hopeless]"), "{early}");
+    let from = testbed.agreement(request_id).await?.reveal_from();
+    assert!(from < pending.deadline - 100, "{from} {pending:?}");
+    testbed.advance_to(from).await?;
+    assert!(testbed.close(&caller, request_id).await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    assert_eq!(settled.outcome, Outcome::TimedOut);
+    assert_eq!(settled.outcome, Outcome::Disputed { digests: Vec::new() });
     assert_eq!((settled.fee, settled.refund), (NOTHING, deposit));
-    assert_eq!(testbed.funds().await?, funds);
-    let usage_after = testbed.contract.view_account().await?.storage_usage;
-    assert_eq!(usage_after, usage, "every byte is free again");
-    for worker in &workers {
-        let view = view(&testbed, worker.id()).await?;
-        assert_eq!((view.settled, view.lost, view.earnings), (0, 0, NOTHING));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reveals_after_the_settlement_is_paid_and_what_nobody_takes_goes_back() -> Result<()> {
+    let (testbed, [first, second, late]) = three_workers().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    for is_silent in [false, true] {
+        let mut asked_for = for_two(echo, "who is late?");
+        asked_for.refund_to = Some(caller.id().clone());
+        let asked = testbed.ask(&caller, &asked_for).await?;
+        let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+        let truth = testbed.execute(request_id).await?;
+        let digest = testbed.digest(&truth).await?;
+        for worker in [&first, &second, &late] {
+            testbed.commit_to(worker, request_id, digest).await?;
+        }
+        assert!(testbed.reveal(&first, request_id, digest).await?.is_success());
+        let resolved = testbed.reveal_and_resolve(&second, &truth).await?;
+        assert!(resolved.is_success(), "{resolved:?}");
+        let settled = testbed.settlement(asked).await?;
+        assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{settled:?}");
+        assert!(settled.held > NOTHING, "{settled:?}");
+        let shares = testbed.shares(request_id).await?.context("shares are open")?;
+        assert_eq!(shares.held, settled.held);
+        assert_eq!(testbed.funds().await?.shares, settled.held);
+        let early = refusal(testbed.close(&caller, request_id).await?);
+        assert!(early.contains("[shares_open]"), "{early}");
+
+        let before = earnings(&testbed, &late).await?;
+        let closed = if is_silent {
+            testbed.advance_to(shares.agreement.reveal_until()).await?;
+            let reveal = refusal(testbed.reveal(&late, request_id, digest).await?);
+            assert!(reveal.contains("[too_late_to_reveal]"), "{reveal}");
+            let closed = testbed.close(&caller, request_id).await?;
+            assert_eq!(earnings(&testbed, &late).await?, before);
+            assert_eq!(record(&testbed, &late).await?, (1, 1));
+            closed
+        } else {
+            let revealed = testbed.reveal(&late, request_id, digest).await?;
+            assert!(earnings(&testbed, &late).await? > before, "{revealed:?}");
+            assert_eq!(record(&testbed, &late).await?, (1, 0));
+            revealed
+        };
+        assert!(closed.is_success(), "{closed:?}");
+        let events = events(&closed);
+        let Some(Event::SharesClosed(event)) = events.last() else { panic!("{events:?}") };
+        let taken = if is_silent { NOTHING } else { shares.share };
+        assert_eq!(event.refund, shares.held.saturating_sub(taken));
+        assert_eq!(testbed.shares(request_id).await?, None);
+        assert_eq!(testbed.funds().await?.shares, NOTHING);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_commitment_cannot_be_revealed() -> Result<()> {
+    let (testbed, [first, second, lazy]) = three_workers().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let asked = testbed.ask(&caller, &for_two(echo, "work")).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let truth = testbed.execute(request_id).await?;
+    let digest = testbed.digest(&truth).await?;
+    testbed.commit_to(&first, request_id, digest).await?;
+    let copied = testbed.agreement(request_id).await?.votes[0].commitment;
+    // Whoever guesses the digest cannot tell without the salt.
+    assert_ne!(copied, commitment(&digest, first.id(), 0, &[0; 16]));
+    assert!(testbed.commit(&lazy, request_id, copied).await?.is_success());
+    testbed.commit_to(&second, request_id, digest).await?;
+    assert!(testbed.reveal(&first, request_id, digest).await?.is_success());
+    // Digest and salt are public now, and of no use to another account.
+    let revealed = refusal(testbed.reveal(&lazy, request_id, digest).await?);
+    assert!(revealed.contains("[wrong_reveal]"), "{revealed}");
+    let body = refusal(testbed.reveal_and_resolve(&lazy, &truth).await?);
+    assert!(body.contains("[wrong_reveal]"), "{body}");
+    assert!(testbed.reveal_and_resolve(&second, &truth).await?.is_success());
+    let settled = testbed.settlement(asked).await?;
+    assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{settled:?}");
+    let until = testbed.shares(request_id).await?.context("open")?.agreement.reveal_until();
+    testbed.advance_to(until).await?;
+    assert!(testbed.close(&caller, request_id).await?.is_success());
+    assert_eq!(record(&testbed, &lazy).await?, (0, 1));
+    assert_eq!(earnings(&testbed, &lazy).await?, NOTHING);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_has_changed_voids_the_round_and_the_next_one_settles() -> Result<()> {
+    let (testbed, workers) = three_workers().await?;
+    testbed.pay_for_storage().await?;
+    let guest = testbed.publish_guest("key-value").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let increment = json!([{ "op": "increment", "key": "counter" }]).to_string();
+    let again: Arc<Mutex<Vec<String>>> = Arc::default();
+    let mut serving = Vec::new();
+    for worker in &workers {
+        let mut config = testbed.worker_config(worker)?;
+        let listener = Arc::clone(&again);
+        config.observer = Some(Arc::new(move |stage: &Stage| {
+            if let (Stage::Again { reason, .. }, Ok(mut again)) = (stage, listener.lock()) {
+                again.push(reason.clone());
+            }
+        }));
+        serving.push(testbed.serve_with(config)?);
+    }
+    // Both read the counter as it stood when they were made, so one of them is outdated when the
+    // other is settled.
+    let asked = [
+        testbed.ask(&caller, &for_two(guest, &increment)).await?,
+        testbed.ask(&caller, &for_two(guest, &increment)).await?,
+    ];
+    for one in asked {
+        let settled = testbed.settlement(one).await?;
+        assert!(matches!(settled.outcome, Outcome::Completed { .. }), "{settled:?}");
+    }
+    let args = json!({ "account_id": testbed.dapp.id(), "key": Bytes::from("counter") });
+    let counter: Option<Bytes> =
+        testbed.contract.view(methods::STORAGE_GET).args_json(args).await?.json()?;
+    assert_eq!(counter, Some("2".into()), "no update is lost");
+    stop(serving).await?;
+    let again = again.lock().map_err(|_| anyhow::anyhow!("an observer panicked"))?;
+    assert!(again.iter().any(|reason| reason.contains("round 1")), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_more_seats_than_workers_is_refused() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    testbed.new_worker().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let asked =
+        request_directly(&testbed, &caller, &for_two(echo, ""), 300_000_000_000_000).await?;
+    let refused = refusal(testbed.finished(asked).await?);
+    assert!(refused.contains("[too_few_workers]"), "{refused}");
+    assert_eq!(testbed.funds().await?.deposits, NOTHING);
+    // Without a spare there are enough.
+    let asked_for = for_several(echo, "enough", (2, 0));
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let drawn = testbed.agreement(testbed.wait_for_pending(1).await?[0].request_id).await?.drawn;
+    assert_eq!(drawn.len(), 2);
+    drop(asked);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
-    let testbed = Testbed::start().await?;
+    let (testbed, workers) = three_workers().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
-    // Only one worker is running: it commits, and waits for a second one.
-    registered(&testbed).await?;
+    // Only one worker is running: it commits, and waits for the others.
     let serving = testbed.serve()?;
     let asked_for = for_two(echo, "never mind");
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = testbed.ask(&caller, &asked_for).await?;
     let request_id = loop {
         let request_id = testbed.wait_for_pending(1).await?[0].request_id;
-        let live = testbed.live(request_id).await?.context("the request is live")?.request;
-        if !live.commitments.is_empty() {
+        if !testbed.agreement(request_id).await?.votes.is_empty() {
             break request_id;
         }
     };
-    let cancel = serde_json::json!({ "request_id": request_id });
+    let cancel = json!({ "request_id": request_id });
     let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    let least = pricing::least_fee(&Prices::default(), &asked_for.limits)?;
+    let least = pricing::least_fee(&Prices::default(), &(&asked_for).into())?;
     assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least));
     assert_eq!(settled.refund, deposit.saturating_sub(least));
-    let worker = view(&testbed, testbed.worker.id()).await?;
+    let worker = testbed.worker_view(workers[0].id()).await?;
     let share = testbed.funds().await?.protocol;
     assert_eq!(worker.earnings.saturating_add(share), least);
     assert_eq!(worker.settled, 0, "nothing was answered");

@@ -5,7 +5,9 @@ use near_workspaces::{
     Account, operations::TransactionStatus, result::ExecutionFinalResult, types::Gas,
 };
 use outlayer_integration_tests::Testbed;
-use outlayer_protocol::{CodeRef, ExecutionRequest, Hash32, NearToken, ResourceLimits, methods};
+use outlayer_protocol::{
+    CodeRef, CodeSource, ExecutionRequest, Hash32, NearToken, ResourceLimits, methods,
+};
 use serde_json::json;
 
 pub(crate) const NOTHING: NearToken = NearToken::from_yoctonear(0);
@@ -20,21 +22,17 @@ pub(crate) fn refusal(result: ExecutionFinalResult) -> String {
 
 /// Limits of a request that writes little and stores nothing.
 pub(crate) fn small() -> ResourceLimits {
-    ResourceLimits {
-        output_bytes: 1_000,
-        journal_bytes: 0,
-        storage_reads: 0,
-        storage_writes: 0,
-        ..ResourceLimits::default()
-    }
+    ResourceLimits { output_bytes: 1_000, ..ResourceLimits::default() }
+}
+
+/// Code at a URL where it is not.
+pub(crate) fn code_at(url: String) -> CodeSource {
+    CodeRef { hash: Hash32::of(b"nowhere"), url: Some(url) }.into()
 }
 
 /// A request for code that no worker can fetch, so it is still live when its deadline comes.
 pub(crate) fn unanswerable(caller: &Account) -> ExecutionRequest {
-    let code = CodeRef {
-        hash: Hash32::of(b"nowhere"),
-        url: Some("https://nowhere.example/guest.wasm".to_owned()),
-    };
+    let code = code_at("https://nowhere.example/guest.wasm".to_owned());
     ExecutionRequest {
         limits: small(),
         refund_to: Some(caller.id().clone()),

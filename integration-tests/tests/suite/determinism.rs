@@ -17,7 +17,7 @@ use outlayer_integration_tests::{
     guests::{self, request},
 };
 use outlayer_protocol::{
-    Compute, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken, Status,
+    CodeRef, Compute, ExecutionRecord, ExecutionRequest, GuestKind, Hash32, NearToken, Status,
     config::Config, machine::LiveRequest, pricing::quote,
 };
 
@@ -91,14 +91,17 @@ struct Replayed {
 
 impl Case {
     fn new(name: String, code: Vec<u8>, mut request: ExecutionRequest) -> Result<Self> {
-        request.code.hash = Hash32::of(&code);
+        let code_ref = CodeRef { hash: Hash32::of(&code), url: None };
+        request.code = code_ref.clone().into();
         request.limits.output_bytes = 64 << 10;
         // A method of a contract that is not payable fails when there is a deposit.
         let context = guests::context(NearToken::from_near(0))?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let quote =
-            quote(&config, &request, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
-        let live = LiveRequest::accept(&config, &request, context, quote, Hash32::default())?;
+            quote(&config, &request, 100, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
+        let (pinned, data_id) = ((code_ref, None), Hash32::default());
+        let live =
+            LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())?;
         Ok(Self { name, code, request, live })
     }
 

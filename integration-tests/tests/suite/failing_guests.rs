@@ -8,8 +8,7 @@ use outlayer_integration_tests::{
     guests::{request, with_fuel},
 };
 use outlayer_protocol::{
-    CodeRef, Compute, ExecutionRequest, Hash32, Limit, Outcome, ResourceLimits, config::Prices,
-    pricing,
+    CodeRef, Compute, ExecutionRequest, Hash32, Limit, NearToken, Outcome, config::Prices, pricing,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,8 +28,10 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
         .settlement(testbed.ask(&caller, &with_fuel(request(spin, ""), FUEL)).await?)
         .await?;
     assert_eq!((&settled.outcome, settled.used), (&Outcome::OutOfFuel, Compute::Fuel(FUEL)));
-    let fee = |used, bytes| pricing::fee(&prices, &ResourceLimits::default(), used, bytes);
-    assert_eq!(settled.fee, fee(Compute::Fuel(FUEL), 0)?);
+    let fee = |input: &str, used| -> Result<NearToken> {
+        Ok(pricing::fee(&prices, &(&request(spin, input)).into(), used, 0)?.total())
+    };
+    assert_eq!(settled.fee, fee("", Compute::Fuel(FUEL))?);
 
     let trap = testbed.publish_guest("trap").await?;
     let settled =
@@ -40,13 +41,12 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
         "{settled:?}"
     );
     assert!(settled.used.amount() > 0);
-    assert_eq!(settled.fee, fee(settled.used, "unreachable".len() as u64)?);
+    assert_eq!(settled.fee, fee("unreachable", settled.used)?);
 
     let garbage = testbed.publish(b"\0asm\x01\0\0\0 this is no module").await?;
     let settled = testbed.settlement(testbed.ask(&caller, &request(garbage, "")).await?).await?;
     assert!(matches!(settled.outcome, Outcome::InvalidModule { .. }), "{:?}", settled.outcome);
-    assert_eq!(settled.fee, fee(settled.used, 0)?);
-    assert!(settled.fee > prices.base_fee);
+    assert_eq!(settled.fee, fee("", settled.used)?);
     serving.stop().await
 }
 
@@ -67,8 +67,8 @@ async fn code_that_is_longer_than_declared_is_paid_for_and_not_run() -> Result<(
         let limit = u64::from(bytes) - 1;
         let outcome = Outcome::LimitExceeded { which: Limit::ModuleBytes, limit };
         assert_eq!((settled.outcome, settled.used), (outcome, Compute::Fuel(0)));
-        let paid = pricing::fee(&Prices::default(), &asked_for.limits, settled.used, 8)?;
-        assert_eq!(settled.fee, paid);
+        let paid = pricing::fee(&Prices::default(), &(&asked_for).into(), settled.used, 0)?;
+        assert_eq!(settled.fee, paid.total());
 
         asked_for.limits.max_module_bytes = bytes;
         let settled = testbed.settlement(testbed.ask(&caller, &asked_for).await?).await?;

@@ -23,11 +23,9 @@ async fn a_request_with_a_gas_limit_is_metered_and_billed_in_gas() -> Result<()>
     let settled = testbed.settlement(testbed.ask(&caller, &asked_for).await?).await?;
     assert_eq!(settled.outcome, Outcome::Completed { output: "in gas".into() });
     assert!(matches!(settled.used, Compute::Gas(gas) if gas > 0), "{:?}", settled.used);
-    let bytes = 2 * "in gas".len() as u64;
-    assert_eq!(
-        settled.fee,
-        pricing::fee(&Prices::default(), &asked_for.limits, settled.used, bytes)?
-    );
+    let output_bytes = "in gas".len() as u64;
+    let due = pricing::fee(&Prices::default(), &(&asked_for).into(), settled.used, output_bytes)?;
+    assert_eq!(settled.fee, due.total());
     serving.stop().await
 }
 
@@ -121,7 +119,7 @@ fn run(executor: &Executor, guest: &str, input: &str) -> Result<Execution> {
         args: &[],
         env: &[],
         input: input.as_bytes(),
-        limits: &ResourceLimits::default(),
+        limits: &ResourceLimits::default().with_storage(8, 4, 4 << 10),
         context: &context,
     };
     Ok(executor.execute(&job, &mut EmptySnapshot)?)

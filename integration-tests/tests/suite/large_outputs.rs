@@ -12,8 +12,8 @@ use outlayer_integration_tests::{
     testbed::{MAX_GAS, events},
 };
 use outlayer_protocol::{
-    Bytes, CodeRef, Compute, ExecutionRecord, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    Bytes, CodeRef, Compute, ExecutionRequest, ExecutionResponse, Hash32, JournalEntry, Outcome,
+    ReadEntry, ResponseFormat, ResponsePart, Settlement, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES, MAX_PROOF_BYTES, proof_bytes},
     events::Event,
     limits::MAX_KEY_BYTES,
@@ -34,9 +34,7 @@ fn large(big: Hash32, bytes: u32, format: ResponseFormat) -> ExecutionRequest {
     // With more memory, less fuel is accepted.
     request.limits.memory_bytes = 16 << 20;
     request.limits.output_bytes = bytes;
-    request.limits.journal_bytes = 0;
-    request.limits.storage_reads = 0;
-    request.limits.storage_writes = 0;
+    request.limits = request.limits.with_storage(0, 0, 0);
     request.response_format = format;
     request
 }
@@ -224,8 +222,7 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
             .collect(),
         log_hash: Hash32::of(b""),
     };
-    let (digest, whole) =
-        (digest(&testbed, request_id, &response).await?, borsh::to_vec(&response)?.len());
+    let (digest, whole) = (testbed.digest(&response).await?, borsh::to_vec(&response)?.len());
     for start in (0..whole).step_by(1 << 20) {
         let range = start..whole.min(start + (1 << 20));
         let sent = send(&testbed, &testbed.worker, &response, digest, range).await?;
@@ -257,15 +254,6 @@ async fn send(
     Ok(call.gas(MAX_GAS).transact().await?)
 }
 
-async fn digest(
-    testbed: &Testbed,
-    request_id: RequestId,
-    response: &ExecutionResponse,
-) -> Result<Hash32> {
-    let live = testbed.live(request_id).await?.context("live")?.request;
-    Ok(ExecutionRecord::new(&live, response).digest())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rubbish_in_parts_holds_a_request_up_for_no_longer_than_a_turn() -> Result<()> {
     let testbed = Testbed::start().await?;
@@ -278,7 +266,7 @@ async fn rubbish_in_parts_holds_a_request_up_for_no_longer_than_a_turn() -> Resu
     let pending = testbed.wait_for_pending(1).await?[0].clone();
     let request_id = pending.request_id;
     let mut rubbish = testbed.execute(request_id).await?;
-    let truth = digest(&testbed, request_id, &rubbish).await?;
+    let truth = testbed.digest(&rubbish).await?;
     rubbish.output = vec![b'?'; bytes as usize].into();
     let first = send(&testbed, &griefer, &rubbish, truth, 0..1_000_000).await?;
     assert!(first.is_success(), "{first:?}");
@@ -311,35 +299,33 @@ async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_r
     let testbed = Testbed::start().await?;
     let big = testbed.publish_guest("big").await?;
     let caller = testbed.node.dev_create_account().await?;
-    let other = testbed.node.dev_create_account().await?;
-    testbed.register_worker(other.id()).await?;
+    let other = testbed.new_worker().await?;
     let bytes = 1_200_000;
     let mut request = large(big, bytes, ResponseFormat::Borsh);
-    request.approvals = 2;
+    (request.approvals, request.spares) = (2, 0);
     let asked = ask(&testbed, &caller, &request).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let response = testbed.execute(request_id).await?;
-    let digest = digest(&testbed, request_id, &response).await?;
+    let digest = testbed.digest(&response).await?;
     // The other worker commits first, and the one that serves commits after it.
-    let hash = outlayer_protocol::record::commitment(&digest, other.id());
-    let args = json!({ "request_id": request_id, "commitment": hash });
-    let commit = other.call(testbed.contract.id(), methods::COMMIT_EXECUTION).args_json(args);
-    commit.max_gas().transact().await?.into_result()?;
+    testbed.commit_to(&other, request_id, digest).await?;
     let serving = testbed.serve()?;
-    // The other worker sends its first part as soon as two have committed, and nothing after that.
+    // The other worker sends its first part as soon as both have revealed, and nothing after that.
     loop {
+        let agreement = testbed.agreement(request_id).await?;
+        if agreement.votes.len() == 2 && agreement.supporters(digest).is_empty() {
+            let revealed = testbed.reveal(&other, request_id, digest).await?;
+            ensure!(revealed.is_success(), "{revealed:?}");
+        }
         let sent = send(&testbed, &other, &response, digest, 0..1_000_000).await?;
         if sent.is_success() {
             break;
         }
         let text = format!("{:?}", sent.into_result().err());
-        ensure!(
-            text.contains("commitments before a body") || text.contains("has its turn"),
-            "{text}"
-        );
         if text.contains("has its turn") {
             break;
         }
+        ensure!(text.contains("[too_few_reveals]"), "{text}");
     }
     let result = testbed.finished(asked).await?;
     let workers = events(&result).into_iter().find_map(|event| match event {

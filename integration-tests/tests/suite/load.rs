@@ -26,7 +26,7 @@ async fn twenty_requests_of_several_callers_settle_each_to_its_own_caller() -> R
     for (input, transaction) in asked {
         let settled = testbed.settlement(transaction).await?;
         assert_eq!(settled.outcome, Outcome::Completed { output: input.as_str().into() });
-        ids.push(settled.request_id);
+        ids.extend(settled.request_id);
     }
     ids.sort_unstable();
     ids.dedup();

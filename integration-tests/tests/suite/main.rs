@@ -2,6 +2,7 @@
 
 mod agreement;
 mod common;
+mod dapp_money;
 mod dapps;
 mod deploy_command;
 mod determinism;
@@ -15,6 +16,7 @@ mod host_imports;
 mod large_outputs;
 mod load;
 mod missing_accounts;
+mod named_code;
 mod near_limits;
 mod network_faults;
 mod readme;

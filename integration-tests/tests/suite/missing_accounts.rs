@@ -121,13 +121,7 @@ async fn an_account_with_an_implicit_id_asks_with_exactly_the_gas_that_the_estim
     let user = Account::from_secret_key(id.clone(), key, &testbed.node);
 
     // The request does as little as possible, so that the refund decides how much gas it needs.
-    let limits = ResourceLimits {
-        output_bytes: 100,
-        journal_bytes: 0,
-        storage_reads: 0,
-        storage_writes: 0,
-        ..ResourceLimits::default()
-    };
+    let limits = ResourceLimits { output_bytes: 100, ..ResourceLimits::default() };
     let asked_for = ExecutionRequest { limits, ..request(echo, "implicit") };
     let estimate = async |request: &ExecutionRequest| -> Result<u64> {
         let args = json!({ "request": request });

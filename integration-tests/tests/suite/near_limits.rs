@@ -10,10 +10,11 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     Config, ExecutionRequest, Hash32, NearToken, Outcome, Settlement, events::Event, methods,
+    response::Answer,
 };
 use serde_json::{Value, json};
 
-use crate::common::{refusal, request_directly, small, unanswerable};
+use crate::common::{code_at, refusal, request_directly, small, unanswerable};
 
 async fn estimated_gas(testbed: &Testbed, request: &ExecutionRequest) -> Result<u64> {
     let gas: Value = testbed
@@ -52,11 +53,13 @@ async fn too_little_gas_changes_nothing_at_any_stage_and_the_estimate_is_enough(
 
     // A worker that attaches too little gas changes nothing, and may try again.
     let response = testbed.execute(request_id).await?;
+    let digest = testbed.digest(&response).await?;
+    let answer = Answer { response, digest, salt: None };
     let submit = async |gas: Gas| -> Result<ExecutionFinalResult> {
         let call = testbed
             .worker
             .call(testbed.contract.id(), methods::RESOLVE_EXECUTION)
-            .args_borsh(&response);
+            .args_borsh(&answer);
         Ok(call.gas(gas).transact().await?)
     };
     let before = testbed.live(request_id).await?;
@@ -117,7 +120,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     // Each of these characters takes six bytes in JSON.
     let url = format!("https://{}", "\u{1}".repeat(2_040));
     let mut asked_for = unanswerable(&caller);
-    asked_for.code.url = Some(url.clone());
+    asked_for.code = code_at(url.clone());
     let asked = request_directly(&testbed, &caller, &asked_for, DAPP_GAS.as_gas()).await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
     let cancel = caller.call(testbed.contract.id(), methods::CANCEL_EXECUTION);
@@ -131,7 +134,7 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     assert_eq!(requested.code.url, Some(url));
 
     // A longer URL is refused, and it is the contract that refuses it, with the bound.
-    asked_for.code.url = Some(format!("https://{}", "\u{1}".repeat(2_041)));
+    asked_for.code = code_at(format!("https://{}", "\u{1}".repeat(2_041)));
     let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
     let call = call.args_json(json!({ "request": asked_for })).deposit(NearToken::from_near(1));
     let refused = refusal(call.gas(DAPP_GAS).transact().await?);

@@ -80,7 +80,7 @@ impl Scene {
             let settled = settlement(result)?;
             assert_eq!(settled.outcome, Outcome::Completed { output: input.as_str().into() });
             fees += settled.fee.as_yoctonear();
-            ids.push(settled.request_id);
+            ids.extend(settled.request_id);
         }
         ids.sort_unstable();
         ids.dedup();

@@ -8,7 +8,9 @@ use outlayer_integration_tests::{
     guests::{request, with_fuel},
     testbed::DAPP_GAS,
 };
-use outlayer_protocol::{Config, ExecutionResponse, Outcome, methods, views::FundsView};
+use outlayer_protocol::{
+    Config, ExecutionResponse, Outcome, methods, pricing::quote, views::FundsView,
+};
 
 /// What a refusal must not change: the contract's books, its balance, the bytes that it stores, the
 /// number of live requests.
@@ -129,7 +131,15 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     let accepted = format!("at most {most} is accepted");
     let unpublished = request(outlayer_protocol::Hash32::of(b"nothing"), "");
     let enough = NearToken::from_near(5);
-    let short = NearToken::from_yoctonear(cost.total.as_yoctonear() - 1);
+    let ids = [testbed.contract.id(), caller.id(), caller.id(), caller.id()];
+    let id_bytes = ids.iter().map(|id| id.as_str().len() as u64).sum();
+    let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+    let exact = quote(&config, &good, id_bytes, byte_cost)?.total;
+    let short = NearToken::from_yoctonear(exact.as_yoctonear() - 1);
+    let needed = format!("{} needed", exact.as_yoctonear());
+    let mut capped = good.clone();
+    let max_fee = cost.max_fee.as_yoctonear() - 1;
+    capped.max_fee = Some(NearToken::from_yoctonear(max_fee));
 
     for (request, deposit, expected) in [
         (&greedy, enough, "memory_bytes is 18446744073709551615"),
@@ -137,7 +147,8 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         (&endless, enough, accepted.as_str()),
         (&shadow, enough, "the environment variable"),
         (&unpublished, enough, "is not published"),
-        (&good, short, "attached"),
+        (&good, short, needed.as_str()),
+        (&capped, enough, "[fee_above_max] "),
     ] {
         let before = state(&testbed).await?;
         let call = caller.call(testbed.contract.id(), methods::REQUEST_EXECUTION);
@@ -153,5 +164,5 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         .args_json(serde_json::json!({ "request": { "code": 7 } }))
         .deposit(enough)
         .gas(DAPP_GAS);
-    assert_refused(&testbed, call.transact().await?, before, "expected struct CodeRef").await
+    assert_refused(&testbed, call.transact().await?, before, "expected struct CodeSource").await
 }

@@ -9,11 +9,11 @@ use outlayer_integration_tests::{
 };
 use outlayer_protocol::{
     Bytes, Compute, ExecutionRequest, ExecutionResponse, Hash32, Outcome, Settlement, Status,
-    events::Event, methods,
+    events::Event, machine::Phase, methods, response::Answer,
 };
 use serde_json::json;
 
-use crate::common::{NOTHING, small, unanswerable};
+use crate::common::{NOTHING, small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
@@ -60,12 +60,13 @@ async fn requests_from_one_batch_of_actions_are_two_requests() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_answered_in_its_own_block_settles() -> Result<()> {
+async fn an_answer_in_the_requests_own_block_cannot_know_its_digest() -> Result<()> {
     let testbed = Testbed::start().await?;
+    let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
     testbed.register_worker(testbed.dapp.id()).await?;
-    let asked_for = unanswerable(&caller);
-    let answer = ExecutionResponse {
+    let asked_for = ExecutionRequest { limits: small(), ..request(echo, "at once") };
+    let response = ExecutionResponse {
         request_id: 0,
         status: Status::Completed,
         output: "at once".into(),
@@ -74,6 +75,7 @@ async fn a_request_that_is_answered_in_its_own_block_settles() -> Result<()> {
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
     };
+    let answer = Answer { response, digest: Hash32::of(b"a guess"), salt: None };
     let args = json!({ "request": asked_for, "answer": Bytes(borsh::to_vec(&answer)?) });
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = caller
@@ -83,17 +85,16 @@ async fn a_request_that_is_answered_in_its_own_block_settles() -> Result<()> {
         .gas(DAPP_GAS)
         .transact_async()
         .await?;
+    // The digest contains the block's random seed, which nobody has seen before the block.
+    let pending = testbed.wait_for_pending(1).await?;
+    assert_eq!(pending[0].request_id, 0);
+    let live = testbed.live(0).await?.context("the request is live")?.request;
+    assert_eq!(live.phase, Phase::Pending);
+    let honest = testbed.execute(0).await?;
+    assert!(testbed.resolve(&testbed.worker, &honest).await?.is_success());
     let result = testbed.finished(asked).await?;
-    let Some(Event::ExecutionRequested(requested)) = events(&result).into_iter().next() else {
-        panic!("{result:?}")
-    };
-    assert_eq!(requested.request_id, 0);
-    let settled_at = testbed.settled_at(&result).await?;
-    assert!(
-        settled_at <= requested.context.block_height + 2,
-        "asked at {}, settled at {settled_at}",
-        requested.context.block_height
-    );
+    let failures = format!("{:?}", result.receipt_failures());
+    assert!(failures.contains("[digest_differs]"), "{failures}");
     assert_eq!(settlement(result)?.outcome, Outcome::Completed { output: "at once".into() });
     Ok(())
 }

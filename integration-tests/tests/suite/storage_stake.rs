@@ -20,9 +20,9 @@ async fn stake(testbed: &Testbed) -> Result<(u128, u128)> {
 
 /// The sum of what the contract holds for others, yoctoNEAR.
 async fn pots(testbed: &Testbed) -> Result<u128> {
-    let FundsView { deposits, earnings, protocol, claimable, storage, code } =
+    let FundsView { deposits, shares, earnings, protocol, claimable, storage, code, results } =
         testbed.funds().await?;
-    let pots = [deposits, earnings, protocol, claimable, storage, code];
+    let pots = [deposits, shares, earnings, protocol, claimable, storage, code, results];
     Ok(pots.iter().map(NearToken::as_yoctonear).sum())
 }
 

@@ -23,7 +23,7 @@ pub struct WorkerConfig {
     /// The most executions at once.
     pub concurrency: usize,
     /// The most requests that are served at once: those that execute, those that are submitted, and
-    /// those that wait for other workers to commit.
+    /// those that wait for other workers to agree. Only the first of them count for `concurrency`.
     pub in_flight: usize,
     /// The time between two looks at the pending requests.
     pub poll_interval: Duration,
@@ -42,8 +42,9 @@ pub struct WorkerConfig {
     /// The wait between an execution and its submission. With it a standby worker lets others
     /// answer first.
     pub submit_delay: Duration,
-    /// How many blocks each worker further down a request's order waits before it steps in. With 0
-    /// the worker serves every request at once.
+    /// How many blocks each worker further down a request's order waits before it steps in: to
+    /// serve it, or where several must agree, to send the body or to close it. With 0 the worker
+    /// does so at once.
     pub step_in_blocks: u64,
     /// The gas attached to a submission, in units of gas.
     pub gas: u64,

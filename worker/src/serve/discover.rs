@@ -35,8 +35,11 @@ pub(super) fn decide(request: &PendingEntry, height: u64, me: &Me<'_>) -> Decisi
     if request.engine_version != me.engine {
         return Decision::NeedsEngine(request.engine_version);
     }
-    let wait =
-        blocks_to_wait(me.id, me.workers, request.request_id, request.approvals, me.step_in_blocks);
+    // The contract has drawn the workers, and the request itself says whom.
+    if request.approvals > 1 {
+        return Decision::Serve;
+    }
+    let wait = blocks_to_wait(me.id, me.workers, request.request_id, me.step_in_blocks);
     if height < request.block_height.saturating_add(wait) {
         Decision::OthersFirst
     } else {
@@ -96,5 +99,11 @@ mod tests {
     fn what_needs_another_engine_is_left_alone() {
         let other = PendingEntry { engine_version: EngineVersion(4), ..pending() };
         assert_eq!(both(&other, 200), [Decision::NeedsEngine(EngineVersion(4)); 2]);
+    }
+
+    #[test]
+    fn where_several_must_agree_nobody_waits_for_another() {
+        let several = PendingEntry { approvals: 2, ..pending() };
+        assert_eq!(both(&several, 100), [Decision::Serve, Decision::Serve]);
     }
 }

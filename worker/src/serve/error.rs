@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use outlayer_client::{ChainError, SendError};
 use outlayer_modules::CodeError;
+use outlayer_protocol::Hash32;
 
 use crate::pool::ExecutionError;
 
@@ -41,6 +42,11 @@ pub(super) enum ServeError {
     Encode(#[from] io::Error),
     #[error("the contract refuses the answer: {reason}")]
     Refused { reason: String },
+    #[error(
+        "the account's commitment is {found}, this worker's execution gives {expected}: another \
+         worker uses the account, or its key has changed since"
+    )]
+    OtherCommitment { found: Hash32, expected: Hash32 },
     #[error("the request is still {phase} after {polls} looks")]
     Unsettled { phase: &'static str, polls: u32 },
 }

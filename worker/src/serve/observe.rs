@@ -38,6 +38,13 @@ pub enum Stage {
         /// Hash of the transaction that committed.
         transaction: CryptoHash,
     },
+    /// The contract took a reveal of the digest.
+    Revealed {
+        /// Which request.
+        request_id: RequestId,
+        /// Hash of the transaction that revealed.
+        transaction: CryptoHash,
+    },
     /// The contract took one part of an answer that is too large for one transaction.
     Sent {
         /// Which request.

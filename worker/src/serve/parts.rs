@@ -9,11 +9,10 @@ use std::io;
 
 use outlayer_client::{At, CallOutcome};
 use outlayer_protocol::{
-    AccountId, ExecutionRecord, ExecutionResponse, NearToken, RefusalCode, ResponsePart,
-    machine::LiveRequest, methods,
+    AccountId, Hash32, RefusalCode, RequestId, ResponsePart, machine::LiveRequest, methods,
 };
 
-use super::{Stage, error::ServeError, services::Services};
+use super::{Stage, error::ServeError, services::Services, submit::Sent};
 
 /// The most that is sent in one transaction, bytes. A transaction may have 1,572,864 bytes, and it
 /// reaches the node in base64, in a JSON-RPC call of at most about 2,000,000 bytes.
@@ -21,14 +20,6 @@ pub(super) const PART_BYTES: usize = 1 << 20;
 
 /// How many times a part may be refused for its place before the refusal ends the sending.
 const MOST_MISPLACED: u32 = 5;
-
-/// How the sending of a body in parts ended.
-pub(super) enum Sent {
-    /// With this answer of the contract, to the last part or to one that it did not take.
-    Answered(CallOutcome),
-    /// The request was answered, cancelled or settled meanwhile, or its deadline has passed.
-    Over,
-}
 
 /// Which part to send next.
 enum NextPart {
@@ -40,15 +31,13 @@ enum NextPart {
     Over,
 }
 
-/// Sends `body`, the borsh of `response`, part by part.
+/// Sends `body`, the borsh of the response whose record has this digest, part by part.
 pub(super) async fn send(
     services: &Services,
-    request: &LiveRequest,
-    response: &ExecutionResponse,
+    request_id: RequestId,
+    digest: Hash32,
     body: &[u8],
 ) -> Result<Sent, ServeError> {
-    let request_id = request.id();
-    let digest = ExecutionRecord::new(request, response).digest();
     let total_bytes = u32::try_from(body.len()).map_err(io::Error::other)?;
     let whole =
         ResponsePart { request_id, digest, total_bytes, offset: 0, bytes: Vec::new().into() };
@@ -121,10 +110,5 @@ fn place(request: &LiveRequest, me: &AccountId, whole: &ResponsePart, height: u6
 }
 
 async fn call(services: &Services, part: &ResponsePart) -> Result<CallOutcome, ServeError> {
-    let args = borsh::to_vec(part)?;
-    let (contract, nothing) = (services.contract.id(), NearToken::from_yoctonear(0));
-    Ok(services
-        .account
-        .call(contract, methods::STAGE_RESPONSE, args, services.config.gas, nothing)
-        .await?)
+    Ok(services.call(methods::STAGE_RESPONSE, borsh::to_vec(part)?).await?)
 }

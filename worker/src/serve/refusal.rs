@@ -10,7 +10,7 @@ use outlayer_protocol::RefusalCode;
 pub(super) enum Advice {
     /// The storage that was read has moved, or is about to: execute again on a newer block.
     ExecuteAgain,
-    /// Others must commit first, or have committed: look at the request again.
+    /// The request stands otherwise than was thought: look at it again.
     LookAgain,
     /// The request is answered, settled or expired.
     Over,
@@ -23,12 +23,18 @@ pub(super) fn advice(message: &str) -> Advice {
     match RefusalCode::find(message) {
         Some(RefusalCode::ReadConflict | RefusalCode::KeyLocked) => Advice::ExecuteAgain,
         Some(
-            RefusalCode::TooFewCommitments
-            | RefusalCode::AlreadyCommitted
+            RefusalCode::SeatNotYet
+            | RefusalCode::SeatPassedOn
+            | RefusalCode::SeatTaken
+            | RefusalCode::WrongRound
             | RefusalCode::CommitmentsClosed
-            | RefusalCode::CommitmentToPublicBody
-            | RefusalCode::NobodyCommitted
-            | RefusalCode::AlreadyDisputed
+            | RefusalCode::NotCommitted
+            | RefusalCode::TooEarlyToReveal
+            | RefusalCode::TooLateToReveal
+            | RefusalCode::AlreadyRevealed
+            | RefusalCode::TooFewReveals
+            | RefusalCode::NotHopeless
+            | RefusalCode::SharesOpen
             | RefusalCode::NotAmongTheAgreeing
             | RefusalCode::UploadTurn
             | RefusalCode::PartOffset,
@@ -36,6 +42,7 @@ pub(super) fn advice(message: &str) -> Advice {
         Some(
             RefusalCode::AlreadyAnswered
             | RefusalCode::AlreadyCancelled
+            | RefusalCode::AlreadyDisputed
             | RefusalCode::RequestExpired
             | RefusalCode::RequestSettled
             | RefusalCode::UnknownRequest
@@ -49,6 +56,7 @@ pub(super) fn advice(message: &str) -> Advice {
 mod tests {
     use outlayer_protocol::{
         Hash32,
+        agreement::AgreementError,
         machine::{Reason, Refusal},
         response::ResponseError,
         upload::UploadError,
@@ -61,6 +69,7 @@ mod tests {
         let worker_id = "worker.near".parse::<outlayer_protocol::AccountId>().unwrap();
         let id = || worker_id.clone();
         let digest = Hash32::default();
+        let look_again = Advice::LookAgain;
         let turn = UploadError::Turn { worker_id: id(), until: 9, height: 8 };
         let cases = [
             (Reason::Expired { deadline: 1, height: 2 }, Advice::Over),
@@ -68,12 +77,20 @@ mod tests {
             (Reason::AlreadyCancelled, Advice::Over),
             (Reason::ReadConflict { key: "k".into() }, Advice::ExecuteAgain),
             (Reason::KeyLocked { key: "k".into() }, Advice::ExecuteAgain),
-            (Reason::TooFewCommitments { needed: 2, found: 1 }, Advice::LookAgain),
-            (Reason::AlreadyCommitted { worker_id: id() }, Advice::LookAgain),
-            (Reason::CommitmentsClosed { found: 6, most: 6 }, Advice::LookAgain),
-            (Reason::CommitmentToPublicBody { worker_id: id(), digest }, Advice::LookAgain),
-            (Reason::NobodyCommitted { digest }, Advice::LookAgain),
-            (Reason::AlreadyDisputed { digest }, Advice::LookAgain),
+            (Reason::AlreadyDisputed, Advice::Over),
+            (AgreementError::NotYet { worker_id: id(), until: 9, height: 8 }.into(), look_again),
+            (AgreementError::PassedOn { worker_id: id(), since: 8, height: 8 }.into(), look_again),
+            (AgreementError::SeatTaken { worker_id: id(), by: id() }.into(), look_again),
+            (AgreementError::Round { found: 0, expected: 1 }.into(), look_again),
+            (AgreementError::CommitmentsClosed { until: 8, height: 8 }.into(), look_again),
+            (AgreementError::NotCommitted { worker_id: id(), round: 1 }.into(), look_again),
+            (AgreementError::TooLateToReveal { until: 8, height: 8 }.into(), look_again),
+            (AgreementError::AlreadyRevealed { worker_id: id(), digest }.into(), look_again),
+            (Reason::TooFewReveals { digest, needed: 2, found: 1 }, look_again),
+            (Reason::NotHopeless { approvals: 2, height: 8 }, look_again),
+            (Reason::SharesOpen { until: 9, height: 8 }, look_again),
+            (Reason::DigestDiffers { found: digest, expected: digest }, Advice::Report),
+            (AgreementError::NoSeat { worker_id: id() }.into(), Advice::Report),
             (Reason::NotAmongTheAgreeing { worker_id: id(), digest }, Advice::LookAgain),
             (turn.into(), Advice::LookAgain),
             (UploadError::Offset { found: 1, expected: 2 }.into(), Advice::LookAgain),

@@ -2,16 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outlayer_client::{At, ChainError, Contract, Node, SigningAccount};
+use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
 use outlayer_modules::CodeStore;
+use outlayer_protocol::{NearToken, RequestId, methods};
+use serde_json::json;
 
-use super::{Stage, WorkerConfig, WorkerError, set_aside::SetAside};
+use super::{Stage, WorkerConfig, WorkerError, salt::Salts, set_aside::SetAside};
 use crate::pool::ExecutionPool;
 
 pub(super) struct Services {
     pub(super) config: WorkerConfig,
     pub(super) contract: Contract,
     pub(super) account: SigningAccount,
+    pub(super) salts: Salts,
     pub(super) codes: CodeStore,
     pub(super) pool: ExecutionPool,
     set_aside: Mutex<SetAside>,
@@ -24,6 +27,7 @@ impl Services {
         let contract = Contract::new(node.clone(), config.contract_id.clone());
         let account =
             SigningAccount::new(node, config.account_id.clone(), config.secret_key.clone());
+        let salts = Salts::new(&config.secret_key, config.contract_id.clone());
         let codes = CodeStore::new(config.code.clone())?;
         let pool = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
@@ -31,7 +35,7 @@ impl Services {
             source,
         })?;
         let set_aside = Mutex::new(set_aside);
-        Ok(Self { config, contract, account, codes, pool, set_aside })
+        Ok(Self { config, contract, account, salts, codes, pool, set_aside })
     }
 
     /// The requests whose last attempt failed.
@@ -44,6 +48,18 @@ impl Services {
         if let Some(observer) = &self.config.observer {
             observer(&stage);
         }
+    }
+
+    /// Calls a method of the contract as this worker, and attaches nothing but gas.
+    pub(super) async fn call(&self, method: &str, args: Vec<u8>) -> Result<CallOutcome, SendError> {
+        let nothing = NearToken::from_yoctonear(0);
+        self.account.call(self.contract.id(), method, args, self.config.gas, nothing).await
+    }
+
+    /// Closes a request on which no agreement is possible, or the open shares of a settled one.
+    pub(super) async fn close(&self, request_id: RequestId) -> Result<CallOutcome, SendError> {
+        let args = json!({ "request_id": request_id }).to_string().into_bytes();
+        self.call(methods::CLOSE, args).await
     }
 
     /// The height of the newest block.

@@ -1,9 +1,10 @@
 //! Whose turn a request is: an order of the workers that each of them can compute alone.
 //!
 //! This is rendezvous hashing. For each request, every registered worker has a rank, so a worker
-//! that comes or goes moves only its own requests. As many workers as must agree serve the request
-//! at once, those first in the order. Each one after them steps in when the request has waited a
-//! few blocks longer.
+//! that comes or goes moves only its own requests. The first in the order serves the request at
+//! once. Each one after it steps in when the request has waited a few blocks longer.
+//!
+//! Where several workers must agree, the contract has drawn them, and there is no such order.
 
 use outlayer_protocol::{AccountId, Hash32, RequestId};
 
@@ -26,12 +27,9 @@ pub(super) fn blocks_to_wait(
     me: &AccountId,
     workers: &[AccountId],
     request_id: RequestId,
-    approvals: u8,
     step_in_blocks: u64,
 ) -> u64 {
-    let first = usize::from(approvals.max(1));
-    let behind = (place(me, workers, request_id) + 1).saturating_sub(first);
-    u64::try_from(behind).unwrap_or(u64::MAX).saturating_mul(step_in_blocks)
+    u64::try_from(place(me, workers, request_id)).unwrap_or(u64::MAX).saturating_mul(step_in_blocks)
 }
 
 #[cfg(test)]
@@ -70,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_must_agree_serve_at_once_and_the_next_step_in_later() {
+    fn one_serves_at_once_and_the_next_step_in_later() {
         let all = workers(4);
-        let mut waits: Vec<_> = all.iter().map(|me| blocks_to_wait(me, &all, 7, 2, 5)).collect();
+        let mut waits: Vec<_> = all.iter().map(|me| blocks_to_wait(me, &all, 7, 5)).collect();
         waits.sort_unstable();
-        assert_eq!(waits, [0, 0, 5, 10]);
-        assert_eq!(blocks_to_wait(&all[0], &all[..1], 7, 1, 5), 0);
-        assert_eq!(blocks_to_wait(&all[3], &all[..1], 7, 1, 5), 0);
+        assert_eq!(waits, [0, 5, 10, 15]);
+        assert_eq!(blocks_to_wait(&all[0], &all[..1], 7, 5), 0);
+        assert_eq!(blocks_to_wait(&all[3], &all[..1], 7, 5), 0);
     }
 }

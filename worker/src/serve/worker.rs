@@ -22,6 +22,7 @@ use super::{
     discover::{Decision, Me, decide},
     error::ServeError,
     services::Services,
+    shares,
 };
 
 /// What a worker did while it ran.
@@ -116,6 +117,11 @@ struct Round {
     in_flight: HashMap<Id, RequestId>,
     /// Requests that were found answered, and when.
     answered: HashMap<RequestId, Instant>,
+    /// The heights from which to look again at requests in which this worker has no part before.
+    not_before: HashMap<RequestId, u64>,
+    /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
+    /// not even when the worker is stopped.
+    closing: JoinSet<()>,
     /// Requests for other engines that the observer has been told about.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
@@ -131,6 +137,8 @@ impl Round {
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
             answered: HashMap::new(),
+            not_before: HashMap::new(),
+            closing: JoinSet::new(),
             told: HashSet::new(),
             roster: None,
             failed_looks: 0,
@@ -174,6 +182,8 @@ impl Round {
         self.services.set_aside().retain(&live);
         self.told.retain(|id| live.contains(id));
         self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
+        self.not_before.retain(|id, _| live.contains(id));
+        while self.closing.try_join_next().is_some() {}
         if found.pending.is_empty() {
             return config.poll_interval;
         }
@@ -193,6 +203,9 @@ impl Round {
         let mut pending = found.pending;
         pending.sort_by_key(|one| (one.deadline, one.request_id));
         for request in pending {
+            if self.not_before.get(&request.request_id).is_some_and(|from| found.height < *from) {
+                continue;
+            }
             match decide(&request, found.height, &me) {
                 Decision::Serve => self.serve(request.request_id),
                 Decision::OthersFirst | Decision::Over => {}
@@ -238,15 +251,26 @@ impl Round {
             return;
         };
         match result {
+            Ok(Done::NotNow { until }) => {
+                tracing::debug!(request = request_id, ?until, "no part in it now");
+                self.services.set_aside().forget(request_id);
+                self.not_before.insert(request_id, until.unwrap_or(u64::MAX));
+            }
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
                 if done == Done::Over {
                     self.answered.insert(request_id, Instant::now());
                 }
-                if done == Done::Settled {
+                if matches!(done, Done::Settled | Done::SharesOpen) {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });
+                }
+                if done == Done::SharesOpen {
+                    let services = Arc::clone(&self.services);
+                    self.closing.spawn(async move {
+                        shares::close_when_over(&services, request_id).await;
+                    });
                 }
             }
             Err((reason, error)) => {

@@ -11,34 +11,47 @@ use near_primitives::{
     transaction::{SignedTransaction, Transaction},
 };
 use outlayer_protocol::{
-    Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId, ResumePayload, Settlement,
+    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId,
+    ResumePayload, Settlement,
     index::PendingEntry,
-    machine::{Body, Delivery, Input, Phase, Step, Taken},
-    methods,
+    machine::{
+        Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
+    },
+    methods, response,
     storage::{StorageCheck, first_conflict},
-    views::{RequestView, WorkerView},
+    views::{RequestState, RequestView, WorkerView},
 };
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header, invalid_nonce, request_view, view_bytes, view_result,
+    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes, view_result,
 };
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
 
-/// The chain's state. A staged response is settled when its request is looked at for the third
-/// time.
+/// The chain's state. A request whose yield was resumed is settled when it is looked at for the
+/// third time.
 pub struct Chain {
     /// The terms under which requests are accepted.
     config: Config,
     /// The nonce of the worker's access key.
     nonce: u64,
+    /// The height of the newest block. Every transaction makes a block.
+    pub height: u64,
+    /// Whether every look at the newest block makes one, so that time passes for who waits.
+    pub time_passes: bool,
     /// Requests that are not settled yet, with their inputs.
     pub live: BTreeMap<RequestId, RequestView>,
-    staged: HashMap<RequestId, (ExecutionResponse, u32)>,
+    /// The requests whose yields were resumed, and how often each was looked at since.
+    resumed: HashMap<RequestId, (Option<ExecutionResponse>, u32)>,
+    /// The open shares of settled requests.
+    pub shares: BTreeMap<RequestId, OpenShares>,
     /// What the callers received, in the order of settlement.
     pub settled: Vec<Settlement>,
+    /// Who was paid, in the order of payment.
+    pub paid: Vec<AccountId>,
     /// The requester's namespace.
     pub storage: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Published code, by the hash under which it is found. A test may publish other bytes.
@@ -47,8 +60,35 @@ pub struct Chain {
     pub before_resolve: Option<fn(&mut Chain)>,
     /// How many submissions are told to wait for readers.
     pub waits: u32,
-    /// The messages of refused submissions.
+    /// What the node makes of a request before it shows it: a node may lie.
+    pub shown: Option<fn(&mut RequestView)>,
+    /// The methods that the contract was called with, by the account that called.
+    pub calls: Vec<(AccountId, String)>,
+    /// The messages of refused calls.
     pub refused: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct CommitArgs {
+    request_id: RequestId,
+    round: u32,
+    commitment: Hash32,
+}
+
+#[derive(Deserialize)]
+struct RevealArgs {
+    request_id: RequestId,
+    digest: Hash32,
+    salt: Bytes,
+}
+
+#[derive(Deserialize)]
+struct CloseArgs {
+    request_id: RequestId,
+}
+
+fn json_args<T: DeserializeOwned>(args: &[u8]) -> T {
+    serde_json::from_slice(args).unwrap()
 }
 
 impl Chain {
@@ -57,13 +97,19 @@ impl Chain {
         Self {
             config,
             nonce: 0,
+            height: 100,
+            time_passes: false,
             live: BTreeMap::new(),
-            staged: HashMap::new(),
+            resumed: HashMap::new(),
+            shares: BTreeMap::new(),
             settled: Vec::new(),
+            paid: Vec::new(),
             storage: BTreeMap::new(),
             codes: HashMap::new(),
             before_resolve: None,
             waits: 0,
+            shown: None,
+            calls: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -86,10 +132,33 @@ impl Chain {
         self.live.insert(id, view);
     }
 
+    /// Adds a request for `code` on whose answer `approvals` of these workers must agree, the
+    /// holders of the seats and then their successors.
+    pub fn ask_several(
+        &mut self,
+        id: RequestId,
+        code: &[u8],
+        (approvals, seats): (u8, u8),
+        drawn: &[&str],
+    ) {
+        self.ask(id, code);
+        let request = &mut self.live.get_mut(&id).unwrap().request;
+        let drawn = drawn.iter().map(|id| id.parse().unwrap()).collect();
+        let turn_blocks = self.config.turn_blocks(&request.limits);
+        request.agreement = Some(Agreement::new(approvals, seats, turn_blocks, drawn, self.height));
+        // Every seat is paid a share.
+        request.terms.max_fee = request.deposit();
+    }
+
     fn answer(&mut self, method: &str, params: &Value) -> Answer {
         match (method, params["request_type"].as_str()) {
             ("block", _) => {
-                Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
+                let height = params["block_id"].as_u64().unwrap_or_else(|| {
+                    self.height += u64::from(self.time_passes);
+                    self.height
+                });
+                let header = header_at(height);
+                Answer::Result(json!({ "author": "v.near", "header": header, "chunks": [] }))
             }
             ("query", Some("view_access_key")) => Answer::Result(json!({
                 "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
@@ -122,8 +191,16 @@ impl Chain {
             methods::GET_REQUEST => {
                 let id = args["request_id"].as_u64().unwrap();
                 self.settle_when_due(id);
-                json!(self.live.get(&id))
+                let mut view = self.live.get(&id).cloned();
+                if let (Some(view), Some(lie)) = (&mut view, self.shown) {
+                    lie(view);
+                }
+                json!(match view {
+                    Some(view) => RequestState::Live(Box::new(view)),
+                    None => RequestState::Settled,
+                })
             }
+            methods::GET_SHARES => json!(self.shares.get(&args["request_id"].as_u64().unwrap())),
             methods::GET_CODE_INFO => {
                 let hash = args["hash"].as_str().unwrap();
                 json!(self.codes.get(hash).map(|bytes| json!({
@@ -143,22 +220,47 @@ impl Chain {
     }
 
     fn settle_when_due(&mut self, id: RequestId) {
-        let Some((body, looks)) = self.staged.get_mut(&id) else {
+        let Some((_, looks)) = self.resumed.get_mut(&id) else {
             return;
         };
         *looks += 1;
-        if *looks < 3 {
-            return;
+        if *looks == 3 {
+            self.settle(id);
         }
-        let body = body.clone();
+    }
+
+    /// Settles a request whose yield was resumed.
+    pub fn settle(&mut self, id: RequestId) {
+        let (body, _) = self.resumed.remove(&id).unwrap();
         let request = self.live.remove(&id).unwrap().request;
-        let Phase::Staged { digest, .. } = request.phase else { panic!("not staged") };
-        let payload = ResumePayload::Digest(digest).encode();
-        let staged = Some((&body, StorageCheck::Fits));
-        let deliver = Input::Deliver(Delivery::Resumed { payload: payload.into(), staged });
-        let Ok(Step::Settled(settlement, _)) = request.step(deliver) else { panic!("not settled") };
-        self.staged.remove(&id);
+        let payload = match request.phase {
+            Phase::Staged { digest, .. } => ResumePayload::Digest(digest),
+            Phase::Disputing { .. } => ResumePayload::Dispute,
+            _ => panic!("not resumed"),
+        };
+        let staged = body.as_ref().map(|body| (body, StorageCheck::Fits));
+        let delivery = Delivery::Resumed { payload: payload.encode().into(), staged };
+        let deliver = Input::Deliver { delivery, height: self.height };
+        let Ok(Step::Settled(settlement, effects)) = request.step(deliver) else {
+            panic!("not settled")
+        };
+        self.carry_out(&effects);
         self.settled.push(settlement);
+    }
+
+    fn carry_out(&mut self, effects: &[Effect<'_>]) {
+        for effect in effects {
+            match effect {
+                Effect::PayWorker(_, worker_id, _) => self.paid.push(worker_id.clone()),
+                Effect::KeepShares(shares) => {
+                    self.shares.insert(shares.request_id, (**shares).clone());
+                }
+                Effect::DropShares(id) => {
+                    self.shares.remove(id);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn send(&mut self, params: &Value) -> Answer {
@@ -175,24 +277,78 @@ impl Chain {
         let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
             panic!("expected one call")
         };
-        assert_eq!(call.method_name, methods::RESOLVE_EXECUTION);
-        let body: ExecutionResponse = borsh::from_slice(&call.args).unwrap();
-        if let Some(hook) = self.before_resolve.take() {
-            hook(self);
-        }
-        match self.resolve(&body) {
-            Ok(taken) => executed(&hash, Ok(&serde_json::to_vec(&taken).unwrap())),
-            Err(message) => {
-                self.refused.push(message.clone());
-                executed(&hash, Err(&message))
-            }
+        match self.call(transaction.signer_id.as_str(), &call.method_name, &call.args) {
+            Ok(value) => executed(&hash, Ok(&value)),
+            Err(message) => executed(&hash, Err(&message)),
         }
     }
 
-    fn resolve(&mut self, body: &ExecutionResponse) -> Result<Taken, String> {
-        let id = body.request_id;
-        let view = self.live.get(&id).ok_or("no such request")?;
-        let storage = match first_conflict(&body.reads, |key| {
+    /// Calls a method of the contract as the worker `by`, in a block of its own. Gives what the
+    /// method returns.
+    ///
+    /// # Errors
+    /// The text of the refusal.
+    pub fn call(&mut self, by: &str, method: &str, args: &[u8]) -> Result<Vec<u8>, String> {
+        self.height += 1;
+        let by: AccountId = by.parse().unwrap();
+        self.calls.push((by.clone(), method.to_owned()));
+        let called = match method {
+            methods::RESOLVE_EXECUTION => {
+                let answer = borsh::from_slice(args).unwrap();
+                let taken = self.resolve(&by, &answer);
+                taken.map(|taken| serde_json::to_vec(&taken).unwrap())
+            }
+            methods::COMMIT_EXECUTION => {
+                let CommitArgs { request_id, round, commitment } = json_args(args);
+                let height = self.height;
+                let input = Input::Commit { worker_id: &by, round, commitment, height };
+                self.step(request_id, input).map(|_| Vec::new())
+            }
+            methods::REVEAL_EXECUTION => self.reveal(&by, json_args(args)).map(|()| Vec::new()),
+            methods::CLOSE => self.close(&by, json_args(args)).map(|()| Vec::new()),
+            other => panic!("unexpected call of {other}"),
+        };
+        called.inspect_err(|message| self.refused.push(message.clone()))
+    }
+
+    fn reveal(&mut self, by: &AccountId, args: RevealArgs) -> Result<(), String> {
+        let RevealArgs { request_id, digest, salt } = args;
+        let salt = &salt.0.try_into().unwrap();
+        if let Some(shares) = self.shares.get(&request_id).cloned() {
+            let step = shares.reveal(by, digest, salt, self.height);
+            return self.take_shares(step.map_err(|refusal| refusal.code().panic_text(&refusal))?);
+        }
+        let height = self.height;
+        self.step(request_id, Input::Reveal { worker_id: by, digest, salt, height }).map(|_| ())
+    }
+
+    fn close(&mut self, by: &AccountId, args: CloseArgs) -> Result<(), String> {
+        let CloseArgs { request_id } = args;
+        if let Some(shares) = self.shares.get(&request_id).cloned() {
+            let step = shares.close(Some(by), self.height);
+            return self.take_shares(step.map_err(|refusal| refusal.code().panic_text(&refusal))?);
+        }
+        let height = self.height;
+        self.step(request_id, Input::Close { closer: Some(by), height }).map(|_| ())
+    }
+
+    fn take_shares(&mut self, step: SharesStep) -> Result<(), String> {
+        match step {
+            SharesStep::Open(shares, effects) => {
+                self.shares.insert(shares.request_id, *shares);
+                self.carry_out(&effects);
+            }
+            SharesStep::Closed(effects) => self.carry_out(&effects),
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, by: &AccountId, answer: &response::Answer) -> Result<Taken, String> {
+        if let Some(hook) = self.before_resolve.take() {
+            hook(self);
+        }
+        let response::Answer { response, digest, salt } = answer;
+        let storage = match first_conflict(&response.reads, |key| {
             self.storage.get(key).map(|value| Hash32::of(value))
         }) {
             Some(key) => StorageCheck::Conflict(key.clone()),
@@ -202,16 +358,29 @@ impl Chain {
             }
             None => StorageCheck::Fits,
         };
-        let worker_id = WORKER.parse().unwrap();
-        let input =
-            Input::Resolve { worker_id: &worker_id, body: Body::of(body), storage, height: 100 };
+        let (worker_id, digest, salt, height) = (by, *digest, salt.as_ref(), self.height);
+        let body = Body::of(response);
+        let input = Input::Resolve { worker_id, digest, salt, body, storage, height };
+        self.step(response.request_id, input)
+    }
+
+    /// Takes a step of a live request that settles nothing.
+    fn step(&mut self, id: RequestId, input: Input<'_>) -> Result<Taken, String> {
+        let view = self.live.get(&id).ok_or("no such request")?;
+        let body = match &input {
+            Input::Resolve { body, .. } => Some(body.response.clone()),
+            _ => None,
+        };
         let step = view.request.clone().step(input);
         let step = step.map_err(|refusal| refusal.code().panic_text(&refusal))?;
         let taken = step.taken();
-        let Step::Live(request, _) = step else { panic!("a submission settles nothing") };
-        self.live.insert(id, RequestView { request: *request, input: view.input.clone() });
-        if taken == Taken::Staged {
-            self.staged.insert(id, (body.clone(), 0));
+        let Step::Live(request, effects) = step else { panic!("such a step settles nothing") };
+        let resumes = effects.iter().any(|effect| matches!(effect, Effect::Resume { .. }));
+        let request: LiveRequest = *request;
+        let input = view.input.clone();
+        self.live.insert(id, RequestView { request, input });
+        if resumes {
+            self.resumed.insert(id, (body, 0));
         }
         Ok(taken)
     }

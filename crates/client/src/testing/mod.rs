@@ -16,7 +16,7 @@ use outlayer_protocol::{
 
 pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
-pub use wire::{executed, header, invalid_nonce, view_bytes, view_result};
+pub use wire::{executed, header, header_at, invalid_nonce, view_bytes, view_result};
 
 /// The account of the OutLayer contract.
 pub const CONTRACT: &str = "outlayer.near";
@@ -26,9 +26,12 @@ pub fn config() -> Config {
     Config::new(EngineVersion(1), 84)
 }
 
-/// A live request with `input`, under the terms of `config`. Its code is the 4 bytes "code".
+/// A live request with `input` that may use some storage, under the terms of `config`. Its code is
+/// the 4 bytes "code".
 pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestView {
-    let request = ExecutionRequest::new(CodeRef { hash: Hash32::of(b"code"), url: None }, input);
+    let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+    let mut request = ExecutionRequest::new(code.clone(), input);
+    request.limits = request.limits.with_storage(8, 4, 4 << 10);
     let context = ExecutionContext {
         request_id,
         contract_id: CONTRACT.parse().unwrap(),
@@ -40,8 +43,10 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
         predecessor_id: "dapp.near".parse().unwrap(),
         attached_deposit: NearToken::from_near(1),
     };
-    let quote = quote(config, &request, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let quote = quote(config, &request, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let data_id = Hash32::of(b"data id");
+    let pinned = (code, None);
     let live =
-        LiveRequest::accept(config, &request, context, quote, Hash32::of(b"data id")).unwrap();
+        LiveRequest::accept(config, &request, pinned, context, quote, data_id, Vec::new()).unwrap();
     RequestView { request: live, input: request.input }
 }

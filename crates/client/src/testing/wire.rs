@@ -22,10 +22,15 @@ pub fn view_bytes(bytes: &[u8]) -> Answer {
     }))
 }
 
-/// The header of a block, of which only the fields that are read here have a meaning.
+/// The header of the block at height 100, see [`header_at`].
 pub fn header() -> Value {
+    header_at(100)
+}
+
+/// The header of a block, of which only the fields that are read here have a meaning.
+pub fn header_at(height: u64) -> Value {
     json!({
-        "height": 100, "prev_height": 99, "hash": NO_HASH, "prev_hash": NO_HASH,
+        "height": height, "prev_height": height - 1, "hash": NO_HASH, "prev_hash": NO_HASH,
         "epoch_id": NO_HASH, "next_epoch_id": NO_HASH, "prev_state_root": NO_HASH,
         "block_body_hash": null, "chunk_receipts_root": NO_HASH, "chunk_headers_root": NO_HASH,
         "chunk_tx_root": NO_HASH, "outcome_root": NO_HASH, "chunks_included": 1,

@@ -74,7 +74,8 @@ impl Run {
             args: Vec::new(),
             env: Vec::new(),
             input: Vec::new(),
-            limits: ResourceLimits::default(),
+            limits: ResourceLimits { output_bytes: 4 << 10, ..ResourceLimits::default() }
+                .with_storage(8, 4, 4 << 10),
             context: context(),
             storage: Memory::default(),
         }

@@ -8,14 +8,13 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
-    ResourceLimits, live_request::LiveRequest,
+    Agreement, CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
+    ResourceLimits, live_request::LiveRequest, outcome::Supported, views::NamedCodeView,
 };
 
 pub use notices::{
-    CodeNamed, CodePublished, CodeRetired, CommitmentMade, ConfigSet, DigestRevealed, OwnerChanged,
-    OwnerProposed, PauseChanged, RefundBounced, UpgradeMade, UpgradeProposed, WorkerRegistered,
-    WorkerRemoved, WorkerSuspended,
+    CodePublished, CodeRetired, ConfigSet, OwnerChanged, OwnerProposed, PauseChanged,
+    RefundBounced, UpgradeMade, UpgradeProposed, WorkerRegistered, WorkerRemoved, WorkerSuspended,
 };
 
 /// The `standard` that every event names.
@@ -39,9 +38,21 @@ pub enum Event {
     /// A request was cancelled.
     #[serde(with = "single")]
     ExecutionCancelled(ExecutionCancelled),
-    /// A body was dropped because too few commitments supported it.
+    /// Too many of the workers that had to agree disagreed or stayed away.
     #[serde(with = "single")]
     ExecutionDisputed(ExecutionDisputed),
+    /// A worker has committed to a digest.
+    #[serde(with = "single")]
+    CommitmentMade(CommitmentMade),
+    /// A worker has revealed the digest that it had committed to.
+    #[serde(with = "single")]
+    DigestRevealed(DigestRevealed),
+    /// What the workers agreed on is outdated, and another round begins.
+    #[serde(with = "single")]
+    RoundVoided(RoundVoided),
+    /// The shares that were open after a settlement are closed.
+    #[serde(with = "single")]
+    SharesClosed(SharesClosed),
     /// The owner has set the terms of later requests.
     #[serde(with = "single")]
     ConfigSet(Box<ConfigSet>),
@@ -69,22 +80,16 @@ pub enum Event {
     /// A worker was removed.
     #[serde(with = "single")]
     WorkerRemoved(WorkerRemoved),
-    /// A worker has committed to a digest.
-    #[serde(with = "single")]
-    CommitmentMade(CommitmentMade),
-    /// A worker has revealed its digest.
-    #[serde(with = "single")]
-    DigestRevealed(DigestRevealed),
     /// A payment came back.
     #[serde(with = "single")]
     RefundBounced(RefundBounced),
-    /// Code is published in full.
+    /// Code is published in full, or another account has adopted it.
     #[serde(with = "single")]
     CodePublished(CodePublished),
-    /// Published code has a name and a version.
+    /// A new version of a name stands for code.
     #[serde(with = "single")]
-    CodeNamed(CodeNamed),
-    /// Code was withdrawn from new requests.
+    CodeNamed(NamedCodeView),
+    /// Code, or a version of a name, is withdrawn from new requests.
     #[serde(with = "single")]
     CodeRetired(CodeRetired),
 }
@@ -96,6 +101,10 @@ pub struct ExecutionRequested {
     pub request_id: RequestId,
     /// The code to run.
     pub code: CodeRef,
+    /// The full name with version of which the code is; absent when the request named the code by
+    /// its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_name: Option<String>,
     /// The kind of guest that the code must be; `None` has the kind detected from its bytes.
     pub kind: Option<GuestKind>,
     /// SHA-256 of the input.
@@ -104,8 +113,8 @@ pub struct ExecutionRequested {
     pub input_bytes: u32,
     /// The most that the execution may use.
     pub limits: ResourceLimits,
-    /// How many workers must agree.
-    pub approvals: u8,
+    /// How several workers agree on the answer; `None` where one approval is enough.
+    pub agreement: Option<Agreement>,
     /// What the guest is told about its block and caller.
     pub context: ExecutionContext,
     /// The version of the engine that must execute the request.
@@ -123,11 +132,12 @@ impl From<&LiveRequest> for ExecutionRequested {
         Self {
             request_id: request.id(),
             code: request.code.clone(),
+            code_name: request.code_name.clone(),
             kind: request.kind,
             input_hash: request.input_hash,
             input_bytes: request.input_bytes,
             limits: request.limits,
-            approvals: request.approvals,
+            agreement: request.agreement.clone(),
             context: request.context.clone(),
             engine_version: request.terms.engine_version,
             deadline: request.terms.deadline,
@@ -148,7 +158,7 @@ pub struct ExecutionCompleted {
     pub digest: Hash32,
     /// The worker that submitted the body.
     pub worker_id: AccountId,
-    /// The workers that are paid.
+    /// The workers that are paid: those that have revealed the digest so far.
     pub workers: Vec<AccountId>,
     /// SHA-256 of the output.
     pub output_hash: Hash32,
@@ -158,6 +168,8 @@ pub struct ExecutionCompleted {
     pub used: Compute,
     /// What the execution cost, yoctoNEAR.
     pub fee: NearToken,
+    /// What is kept for shares that are open, yoctoNEAR.
+    pub held: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
 }
@@ -184,21 +196,63 @@ pub struct ExecutionCancelled {
     pub refund: NearToken,
 }
 
-/// A body was dropped because too few commitments supported it.
+/// Too many of the workers that had to agree disagreed or stayed away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionDisputed {
     /// The id of the request.
     pub request_id: RequestId,
-    /// Digest of the record that the body gives.
-    pub digest: Hash32,
-    /// The worker that submitted the body.
-    pub worker_id: AccountId,
-    /// The workers whose commitments match the digest.
-    pub supporters: Vec<AccountId>,
-    /// The workers whose commitments do not match it.
-    pub opponents: Vec<AccountId>,
-    /// How many commitments must match.
+    /// The digests that were revealed, each with the workers that revealed it.
+    pub digests: Vec<Supported>,
+    /// How many workers had to agree.
     pub approvals: u8,
+    /// What closing the request cost, yoctoNEAR.
+    pub fee: NearToken,
+    /// What goes back to the payer, yoctoNEAR.
+    pub refund: NearToken,
+}
+
+/// A worker has committed to a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitmentMade {
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// The worker.
+    pub worker_id: AccountId,
+    /// The round that it takes part in.
+    pub round: u32,
+}
+
+/// A worker has revealed the digest that it had committed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestRevealed {
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// The worker.
+    pub worker_id: AccountId,
+    /// The digest.
+    pub digest: Hash32,
+    /// The round that it takes part in.
+    pub round: u32,
+}
+
+/// What the workers agreed on is outdated, because a key that the execution read has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundVoided {
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// The round that begins.
+    pub round: u32,
+    /// In this round storage is read as it stood after the block of this height.
+    pub snapshot_height: u64,
+}
+
+/// The shares that were open after a settlement are closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharesClosed {
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// What was left and goes back to the payer, yoctoNEAR.
+    pub refund: NearToken,
 }
 
 const PREFIX: &str = "EVENT_JSON:";
@@ -222,10 +276,7 @@ impl Event {
     /// The event as a log line, in the form of NEP-297.
     pub fn to_log(&self) -> String {
         let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
-        // This cannot fail: no type of this crate has a serialiser that fails, or a map whose keys
-        // are not strings.
-        let json = serde_json::to_string(&envelope).unwrap_or_default();
-        format!("{PREFIX}{json}")
+        PREFIX.to_owned() + &outlayer_json::to_string(&envelope)
     }
 
     /// The event in a log line. `None` when the line is not an event of this contract.

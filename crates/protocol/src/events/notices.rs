@@ -5,7 +5,7 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Hash32, RequestId};
+use crate::{Config, Hash32};
 
 /// The owner has set the terms of later requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,30 +80,6 @@ pub struct WorkerRemoved {
     pub worker_id: AccountId,
 }
 
-/// A worker has committed to a digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitmentMade {
-    /// The request that it has executed.
-    pub request_id: RequestId,
-    /// The worker's account.
-    pub worker_id: AccountId,
-    /// The round of commitments, from 0. A conflict on a key that was read begins another one.
-    pub round: u32,
-}
-
-/// A worker has revealed the digest that it had committed to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DigestRevealed {
-    /// The request that it has executed.
-    pub request_id: RequestId,
-    /// The worker's account.
-    pub worker_id: AccountId,
-    /// The digest of the record that its execution gave.
-    pub digest: Hash32,
-    /// The round of commitments, from 0.
-    pub round: u32,
-}
-
 /// A payment came back because its receiver does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundBounced {
@@ -116,35 +92,24 @@ pub struct RefundBounced {
     pub claimable: bool,
 }
 
-/// Code is published in full, and can be requested.
+/// Code is published in full, or another account has adopted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodePublished {
     /// SHA-256 of the code.
     pub hash: Hash32,
-    /// The account that published it.
+    /// The account that pays for the code's bytes.
     pub publisher_id: AccountId,
-    /// Its length, bytes.
+    /// The size of the code, bytes.
     pub total_bytes: u32,
 }
 
-/// Published code has a name and a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeNamed {
-    /// The account to which the name belongs.
-    pub owner_id: AccountId,
-    /// The name, without the account.
-    pub name: String,
-    /// The version, from 1.
-    pub version: u32,
-    /// SHA-256 of the code.
-    pub hash: Hash32,
-}
-
-/// The publisher has withdrawn code from new requests.
+/// Code, or a version of a name, is withdrawn from new requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeRetired {
     /// SHA-256 of the code.
     pub hash: Hash32,
-    /// The account that had published it.
-    pub publisher_id: AccountId,
+    /// The full name with version; absent when the published code itself is retired, whatever
+    /// names it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }

@@ -1,104 +1,121 @@
-//! Agreement of several workers: commitments, and the bodies that they support.
+//! Agreement of several workers: the rules of [`crate::agreement`], applied to a live request.
 
 use near_account_id::AccountId;
 
-use super::{Commitment, Effect, LiveRequest, Reason, Refusal, Step};
+use super::{Effect, LiveRequest, Phase, Reason, Refusal, Step};
 use crate::{
-    Hash32,
-    commitment::{COMMITMENTS_PER_APPROVAL, commitment},
-    events::{Event, ExecutionDisputed},
+    Agreement, Hash32, ResumePayload,
+    commitment::Salt,
+    events::{CommitmentMade, DigestRevealed, Event, RoundVoided},
 };
 
-/// The most commitments that are kept for a request of `approvals`: enough that some may lie.
-fn most_commitments(approvals: u8) -> usize {
-    usize::from(approvals).saturating_mul(COMMITMENTS_PER_APPROVAL.into())
-}
-
-/// How many commitments support a digest.
-pub(super) enum Support {
-    /// These workers are enough, or none are asked for and this one submits.
-    Enough(Vec<AccountId>),
-    /// These are too few.
-    TooFew(Vec<AccountId>),
-}
-
 impl LiveRequest {
+    fn agreement(&mut self) -> Result<&mut Agreement, Refusal> {
+        let request_id = self.id();
+        let none = Refusal { request_id, reason: Reason::CommitmentNotNeeded };
+        self.agreement.as_mut().ok_or(none)
+    }
+
     /// Takes a worker's commitment to a digest.
     pub(super) fn commit<'a>(
         mut self,
         worker_id: &AccountId,
-        hash: Hash32,
+        round: u32,
+        commitment: Hash32,
         height: u64,
     ) -> Result<Step<'a>, Refusal> {
         self.open(height)?;
-        let (found, most) = (self.commitments.len(), most_commitments(self.approvals));
-        if self.approvals < 2 {
-            return Err(self.refuse(Reason::CommitmentNotNeeded));
-        }
-        if self.commitments.iter().any(|earlier| earlier.worker_id == *worker_id) {
-            return Err(self.refuse(Reason::AlreadyCommitted { worker_id: worker_id.clone() }));
-        }
-        let copied = |digest: &&Hash32| commitment(digest, worker_id) == hash;
-        if let Some(digest) = self.public_digests.iter().find(copied) {
-            let (worker_id, digest) = (worker_id.clone(), *digest);
-            return Err(self.refuse(Reason::CommitmentToPublicBody { worker_id, digest }));
-        }
-        if found >= most {
-            return Err(self.refuse(Reason::CommitmentsClosed { found, most }));
-        }
-        self.commitments.push(Commitment { worker_id: worker_id.clone(), hash });
-        Ok(Step::Live(Box::new(self), Vec::new()))
+        let request_id = self.id();
+        let taken = self.agreement()?.commit(worker_id, round, commitment, height);
+        taken.map_err(|error| Refusal { request_id, reason: error.into() })?;
+        let worker_id = worker_id.clone();
+        let event = Event::CommitmentMade(CommitmentMade { request_id, worker_id, round });
+        Ok(Step::Live(Box::new(self), vec![Effect::Emit(event)]))
     }
 
-    /// How many commitments support a body with this digest.
-    pub(super) fn support(
-        &self,
-        digest: Hash32,
+    /// Takes a worker's reveal, also while an answer or a dispute waits for settlement: who reveals
+    /// in time must not be counted as lost. When no digest can get enough reveals any more, the
+    /// request ends as disputed.
+    pub(super) fn reveal<'a>(
+        mut self,
         worker_id: &AccountId,
-    ) -> Result<Support, Refusal> {
-        let (needed, found) = (self.approvals, self.commitments.len());
-        if needed > 1 && found < usize::from(needed) {
-            return Err(self.refuse(Reason::TooFewCommitments { needed, found }));
+        digest: Hash32,
+        salt: &Salt,
+        height: u64,
+    ) -> Result<Step<'a>, Refusal> {
+        if !matches!(self.phase, Phase::Staged { .. } | Phase::Disputing { .. }) {
+            self.open(height)?;
         }
-        let winners = self.winners(&digest, worker_id);
-        if winners.is_empty() {
-            return Err(self.refuse(Reason::NobodyCommitted { digest }));
+        let mut effects = vec![self.take_reveal(worker_id, digest, salt, height)?];
+        if self.phase == Phase::Pending && self.is_hopeless(height) {
+            effects.push(self.dispute(None));
         }
-        if winners.len() >= usize::from(needed) {
-            return Ok(Support::Enough(winners));
-        }
-        if self.public_digests.contains(&digest) {
-            return Err(self.refuse(Reason::AlreadyDisputed { digest }));
-        }
-        Ok(Support::TooFew(winners))
+        Ok(Step::Live(Box::new(self), effects))
     }
 
-    /// The workers that are paid for `digest`: those whose commitments match it, or the submitter
-    /// where no commitments are asked for.
-    fn winners(&self, digest: &Hash32, submitter: &AccountId) -> Vec<AccountId> {
-        if self.approvals < 2 {
-            return vec![submitter.clone()];
-        }
-        self.supporters(digest).into_iter().cloned().collect()
-    }
-
-    /// Drops a body that too few commitments support. The others may still agree on another one: a
-    /// single liar cannot keep a request from being settled.
-    pub(super) fn dispute<'a>(
+    /// Notes a reveal.
+    pub(super) fn take_reveal<'a>(
         &mut self,
-        digest: Hash32,
         worker_id: &AccountId,
-        supporters: &[AccountId],
-    ) -> Effect<'a> {
-        self.public_digests.push(digest);
-        let committed = self.commitments.iter().map(|one| one.worker_id.clone());
-        Effect::Emit(Event::ExecutionDisputed(ExecutionDisputed {
-            request_id: self.id(),
-            digest,
-            worker_id: worker_id.clone(),
-            supporters: supporters.to_vec(),
-            opponents: committed.filter(|id| !supporters.contains(id)).collect(),
-            approvals: self.approvals,
-        }))
+        digest: Hash32,
+        salt: &Salt,
+        height: u64,
+    ) -> Result<Effect<'a>, Refusal> {
+        let request_id = self.id();
+        let agreement = self.agreement()?;
+        let round = agreement.round;
+        let taken = agreement.reveal(worker_id, digest, salt, height);
+        taken.map_err(|error| Refusal { request_id, reason: error.into() })?;
+        let worker_id = worker_id.clone();
+        let event = DigestRevealed { request_id, worker_id, digest, round };
+        Ok(Effect::Emit(Event::DigestRevealed(event)))
+    }
+
+    /// Ends a request on which no agreement is possible any more.
+    pub(super) fn close<'a>(
+        mut self,
+        closer: Option<&AccountId>,
+        height: u64,
+    ) -> Result<Step<'a>, Refusal> {
+        self.open(height)?;
+        let Agreement { approvals, .. } = *self.agreement()?;
+        if !self.is_hopeless(height) {
+            return Err(self.refuse(Reason::NotHopeless { approvals, height }));
+        }
+        let effects = vec![self.dispute(closer.cloned())];
+        Ok(Step::Live(Box::new(self), effects))
+    }
+
+    fn is_hopeless(&self, height: u64) -> bool {
+        self.agreement.as_ref().is_some_and(|agreement| agreement.is_hopeless(height))
+    }
+
+    fn dispute<'a>(&mut self, closer: Option<AccountId>) -> Effect<'a> {
+        self.phase = Phase::Disputing { closer };
+        self.resume(ResumePayload::Dispute)
+    }
+
+    /// Checks that enough workers have revealed the digest of a body.
+    pub(super) fn check_support(&self, digest: Hash32) -> Result<(), Refusal> {
+        let Some(agreement) = &self.agreement else {
+            return Ok(());
+        };
+        let (needed, found) = (agreement.approvals, agreement.supporters(digest).len());
+        if found < usize::from(needed) {
+            return Err(self.refuse(Reason::TooFewReveals { digest, needed, found }));
+        }
+        Ok(())
+    }
+
+    /// Voids the round: what was agreed on is outdated, and may be agreed on again.
+    pub(super) fn void_round<'a>(mut self, height: u64) -> Result<Step<'a>, Refusal> {
+        let request_id = self.id();
+        let mut effects: Vec<_> = self.drop_upload().into_iter().collect();
+        let agreement = self.agreement()?;
+        agreement.void(height);
+        let Agreement { round, snapshot_height, .. } = *agreement;
+        let event = RoundVoided { request_id, round, snapshot_height };
+        effects.push(Effect::Emit(Event::RoundVoided(event)));
+        Ok(Step::Live(Box::new(self), effects))
     }
 }

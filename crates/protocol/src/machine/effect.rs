@@ -4,10 +4,19 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
-use super::{LiveRequest, Phase};
+use super::{LiveRequest, OpenShares, Phase};
 use crate::{
     ExecutionResponse, Hash32, JournalEntry, RequestId, ResumePayload, Settlement, events::Event,
 };
+
+/// Which money an effect moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// The deposit of a live request.
+    Deposit,
+    /// What is kept for the open shares of a settled one.
+    Shares,
+}
 
 /// Something that the contract does because a step was taken. An effect carries all its data, so
 /// that the contract decides nothing and remembers nothing of the request.
@@ -46,8 +55,9 @@ pub enum Effect<'a> {
         /// The keys' locks, by the hashes under which the contract keeps them.
         locks: Vec<Hash32>,
     },
-    /// Resume the yield. When the node answers that there is nothing to resume, the call fails, and
-    /// with it the whole step.
+    /// Resume the yield. When the node answers that there is nothing to resume, the step fails. It
+    /// is the only effect of an answer that can fail, and comes before all others, so that a step
+    /// which fails has changed nothing.
     Resume {
         /// The request whose yield it is.
         request_id: RequestId,
@@ -84,15 +94,37 @@ pub enum Effect<'a> {
         change_fee: NearToken,
     },
     /// Credit a worker's earnings.
-    PayWorker(AccountId, NearToken),
+    PayWorker(Purse, AccountId, NearToken),
     /// Count an answer of a worker as settled.
     CountSettled(AccountId),
-    /// Count a worker's commitment to a digest that lost.
+    /// Count a worker's commitment that was to a digest that lost, or that it did not reveal in
+    /// time.
     CountLoss(AccountId),
     /// Credit the protocol's share.
-    PayProtocol(NearToken),
+    PayProtocol(Purse, NearToken),
     /// Transfer money to the payer. When the transfer bounces, the money becomes claimable.
-    Refund(AccountId, NearToken),
+    Refund(Purse, AccountId, NearToken),
+    /// Keep open shares, and move what they hold out of the deposit.
+    KeepShares(Box<OpenShares>),
+    /// Delete the open shares of a request.
+    DropShares(RequestId),
+    /// Keep the result of a settled request, and what is held for its bytes.
+    KeepResult {
+        /// The request that has ended.
+        request_id: RequestId,
+        /// How it ended, with the output cut to what is kept.
+        settlement: Box<Settlement>,
+        /// SHA-256 of the whole output; `None` when no execution was settled.
+        output_hash: Option<Hash32>,
+        /// Whether the output was not cut.
+        output_is_whole: bool,
+        /// The account that gets what is held when the result is removed.
+        payer: AccountId,
+        /// How many blocks after this one the result is kept.
+        blocks: u32,
+        /// What is held for the bytes of the result.
+        held: NearToken,
+    },
     /// Emit an event.
     Emit(Event),
 }
@@ -112,14 +144,21 @@ pub enum Step<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Taken {
-    /// The body is staged, and the callback settles the request.
+    /// A body is staged, and the callback settles the request. Where another worker's body was
+    /// quicker, the reveal that came with this one counts.
     Staged,
     /// The body writes a key that others read. The key is closed to new readers, so the same body
     /// should come again as soon as the present ones are settled. A refusal would have undone the
     /// closing.
     Wait,
-    /// The request still waits for an answer.
+    /// No body is staged: the request waits for more parts, for another round, or for the callback
+    /// that settles it as disputed.
     Pending,
+}
+
+impl Taken {
+    /// What stands for [`Self::Wait`] in the result of `resolve_many`. It is no refusal code.
+    pub const WAIT: &'static str = "wait";
 }
 
 impl Step<'_> {

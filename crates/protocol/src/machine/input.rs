@@ -2,7 +2,7 @@
 
 use near_account_id::AccountId;
 
-use crate::{ExecutionResponse, Hash32, storage::StorageCheck};
+use crate::{ExecutionResponse, Hash32, commitment::Salt, storage::StorageCheck};
 
 /// A body that is submitted.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,28 @@ pub enum Input<'a> {
     Commit {
         /// The worker's account.
         worker_id: &'a AccountId,
+        /// The round that it takes part in.
+        round: u32,
         /// Its commitment, see [`commitment`](crate::commitment::commitment).
-        hash: Hash32,
+        commitment: Hash32,
+        /// The height of the current block.
+        height: u64,
+    },
+    /// A registered worker reveals the digest that it has committed to.
+    Reveal {
+        /// The worker's account.
+        worker_id: &'a AccountId,
+        /// The digest.
+        digest: Hash32,
+        /// The salt of its commitment.
+        salt: &'a Salt,
+        /// The height of the current block.
+        height: u64,
+    },
+    /// Somebody ends a request on which the workers cannot agree any more.
+    Close {
+        /// The registered worker that is paid for it, if it is one.
+        closer: Option<&'a AccountId>,
         /// The height of the current block.
         height: u64,
     },
@@ -65,6 +85,10 @@ pub enum Input<'a> {
     Resolve {
         /// The worker's account.
         worker_id: &'a AccountId,
+        /// The digest that the worker has computed.
+        digest: Hash32,
+        /// The salt of the worker's commitment to the digest, if it has not revealed it yet.
+        salt: Option<&'a Salt>,
         /// The body that it submits.
         body: Body<'a>,
         /// Whether the body fits into the namespace.
@@ -80,7 +104,12 @@ pub enum Input<'a> {
         height: u64,
     },
     /// The yield's callback runs.
-    Deliver(Delivery<'a>),
+    Deliver {
+        /// What it finds as its promise result.
+        delivery: Delivery<'a>,
+        /// The height of the current block.
+        height: u64,
+    },
     /// Anyone refunds a request whose callback failed.
     Sweep {
         /// The staged response, if there is one. It is not applied.

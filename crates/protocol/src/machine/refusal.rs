@@ -3,7 +3,10 @@
 use near_account_id::AccountId;
 
 use super::{LiveRequest, Phase};
-use crate::{Bytes, Hash32, RefusalCode, RequestId, response::ResponseError, upload::UploadError};
+use crate::{
+    Bytes, Hash32, RefusalCode, RequestId, agreement::AgreementError, response::ResponseError,
+    upload::UploadError,
+};
 
 /// The machine does not take a step. The request stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum Reason {
     /// The request was cancelled.
     #[error("it was cancelled and awaits settlement")]
     AlreadyCancelled,
+    /// The workers could not agree.
+    #[error("it is disputed and awaits settlement")]
+    AlreadyDisputed,
     /// No honest execution of the request gives this body.
     #[error(transparent)]
     Response(#[from] ResponseError),
@@ -61,66 +67,54 @@ pub enum Reason {
         /// The locked key.
         key: Bytes,
     },
-    /// Commitments must come before a body.
-    #[error("it needs {needed} commitments before a body, {found} stand")]
-    TooFewCommitments {
+    /// The body is not the one that the worker means: they do not see the same request.
+    #[error(
+        "the worker has computed the digest {found}, this body answers the request with {expected}"
+    )]
+    DigestDiffers {
+        /// The digest that the worker has computed.
+        found: Hash32,
+        /// The digest that the contract has computed.
+        expected: Hash32,
+    },
+    /// Too few workers have revealed the digest of the body.
+    #[error("{found} workers have revealed the digest {digest}, expected {needed} before its body")]
+    TooFewReveals {
+        /// The digest of the body.
+        digest: Hash32,
         /// How many approvals the request asks for.
         needed: u8,
-        /// How many commitments there are.
+        /// How many workers have revealed the digest.
         found: usize,
     },
     /// The request asks for one approval only.
-    #[error("it asks for one approval: submit the body, no commitment is needed")]
+    #[error("it asks for one approval: submit the body, no agreement is needed")]
     CommitmentNotNeeded,
-    /// The worker has committed already.
-    #[error("{worker_id} has committed to it already")]
-    AlreadyCommitted {
-        /// The worker.
-        worker_id: AccountId,
+    /// A commitment or a reveal is not taken.
+    #[error(transparent)]
+    Agreement(#[from] AgreementError),
+    /// The workers may still agree.
+    #[error("{approvals} workers may still agree on it, this is block {height}")]
+    NotHopeless {
+        /// How many workers must agree.
+        approvals: u8,
+        /// The height of the current block.
+        height: u64,
     },
-    /// The body with this digest was public before the commitment to it, which may be a copy.
-    #[error("{worker_id} commits to {digest}, whose body is public: that does not count")]
-    CommitmentToPublicBody {
-        /// The worker.
-        worker_id: AccountId,
-        /// The digest of the public body.
-        digest: Hash32,
-    },
-    /// Nobody has committed to the body.
-    #[error("nobody has committed to {digest}, the digest of this body")]
-    NobodyCommitted {
-        /// The digest of the body.
-        digest: Hash32,
-    },
-    /// The body fell short of the approvals before.
-    #[error("the body with the digest {digest} was disputed before")]
-    AlreadyDisputed {
-        /// The digest of the body.
-        digest: Hash32,
-    },
-    /// There are as many commitments as the request takes.
-    #[error("it takes no more commitments: {found} stand of {most}")]
-    CommitmentsClosed {
-        /// How many commitments there are.
-        found: usize,
-        /// The most that are kept.
-        most: usize,
+    /// Its shares are open still.
+    #[error("its shares are open until block {until}, this is block {height}")]
+    SharesOpen {
+        /// The first height at which they can be closed.
+        until: u64,
+        /// The height of the current block.
+        height: u64,
     },
     /// A part of a body is not taken.
     #[error(transparent)]
     Upload(#[from] UploadError),
-    /// The body that came in parts has another digest than its parts announced.
-    #[error("the body that came in parts has the digest {found}, its parts said {expected}")]
-    UploadDigest {
-        /// The digest of the body.
-        found: Hash32,
-        /// The digest that the parts announced.
-        expected: Hash32,
-    },
     /// Where several workers must agree, only those who agree may send parts.
     #[error(
-        "a body in parts is taken from those who committed to its digest {digest}, \
-         {worker_id} has not"
+        "a body in parts is taken from those who revealed its digest {digest}, {worker_id} has not"
     )]
     NotAmongTheAgreeing {
         /// The worker that sent the part.
@@ -161,18 +155,17 @@ impl Reason {
             Self::Expired { .. } => RefusalCode::RequestExpired,
             Self::AlreadyStaged { .. } => RefusalCode::AlreadyAnswered,
             Self::AlreadyCancelled => RefusalCode::AlreadyCancelled,
+            Self::AlreadyDisputed => RefusalCode::AlreadyDisputed,
             Self::Response(error) => error.code(),
             Self::ReadConflict { .. } => RefusalCode::ReadConflict,
             Self::KeyLocked { .. } => RefusalCode::KeyLocked,
-            Self::TooFewCommitments { .. } => RefusalCode::TooFewCommitments,
+            Self::DigestDiffers { .. } => RefusalCode::DigestDiffers,
+            Self::TooFewReveals { .. } => RefusalCode::TooFewReveals,
             Self::CommitmentNotNeeded => RefusalCode::CommitmentNotNeeded,
-            Self::AlreadyCommitted { .. } => RefusalCode::AlreadyCommitted,
-            Self::CommitmentToPublicBody { .. } => RefusalCode::CommitmentToPublicBody,
-            Self::NobodyCommitted { .. } => RefusalCode::NobodyCommitted,
-            Self::AlreadyDisputed { .. } => RefusalCode::AlreadyDisputed,
-            Self::CommitmentsClosed { .. } => RefusalCode::CommitmentsClosed,
+            Self::Agreement(error) => error.code(),
+            Self::NotHopeless { .. } => RefusalCode::NotHopeless,
+            Self::SharesOpen { .. } => RefusalCode::SharesOpen,
             Self::Upload(error) => error.code(),
-            Self::UploadDigest { .. } => RefusalCode::UploadDigest,
             Self::NotAmongTheAgreeing { .. } => RefusalCode::NotAmongTheAgreeing,
             Self::NotCancellable => RefusalCode::NotCancellable,
             Self::NotTheRequester { .. } => RefusalCode::NotTheRequester,
@@ -194,6 +187,7 @@ impl LiveRequest {
                 Reason::AlreadyStaged { digest: *digest, worker_id: worker_id.clone() }
             }
             Phase::Cancelling => Reason::AlreadyCancelled,
+            Phase::Disputing { .. } => Reason::AlreadyDisputed,
             Phase::Pending if self.is_expired(height) => {
                 Reason::Expired { deadline: self.terms.deadline, height }
             }

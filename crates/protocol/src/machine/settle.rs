@@ -3,18 +3,19 @@
 use near_account_id::AccountId;
 use near_token::NearToken;
 
-use super::{Delivery, Effect, LiveRequest, Phase, Step};
+use super::{Delivery, Effect, LiveRequest, OpenShares, Phase, Purse, Step, keep::keep_result};
 use crate::{
-    Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
-    events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionTimedOut},
-    pricing::{least_fee, response_fee, split_fee},
+    Agreement, Compute, ExecutionResponse, Hash32, Outcome, ResumePayload, Settlement,
+    agreement::Stage,
+    events::{Event, ExecutionCancelled, ExecutionCompleted, ExecutionDisputed, ExecutionTimedOut},
+    pricing::{Fee, least_fee, max_fee, protocol_share, response_fee},
     storage::StorageCheck,
 };
 
 const NOTHING: NearToken = NearToken::from_yoctonear(0);
 
-/// The callback: settles the staged response, the cancellation, or the timeout.
-pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>) -> Step<'_> {
+/// The callback: settles the staged response, the cancellation, the dispute, or the timeout.
+pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>, height: u64) -> Step<'_> {
     let response = delivery.staged();
     let (payload, storage) = match delivery {
         Delivery::Resumed { payload, staged } => {
@@ -25,12 +26,15 @@ pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>) -> Step<'_> 
     match (payload, request.phase.clone(), response.zip(storage)) {
         (
             Some(ResumePayload::Digest(resumed)),
-            Phase::Staged { digest, worker_id, winners, output_hash },
+            Phase::Staged { digest, worker_id, output_hash },
             Some((body, storage)),
         ) if resumed == digest => {
-            resolved(request, &Answer { digest, worker_id, winners, output_hash, body, storage })
+            resolved(request, &Answer { digest, worker_id, output_hash, body, storage }, height)
         }
         (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request),
+        (Some(ResumePayload::Dispute), Phase::Disputing { closer }, _) => {
+            disputed(request, closer, height)
+        }
         // A timeout. Only the contract can resume its yields, and it does so with what the phase
         // says. Were it otherwise, the payer would still get everything back.
         _ => timed_out(request, response),
@@ -41,13 +45,81 @@ pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>) -> Step<'_> 
 struct Answer<'a> {
     digest: Hash32,
     worker_id: AccountId,
-    winners: Vec<AccountId>,
     output_hash: Hash32,
     body: &'a ExecutionResponse,
     storage: StorageCheck,
 }
 
-fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
+/// What settling an answer pays, and to whom.
+struct Payments {
+    effects: Vec<Effect<'static>>,
+    workers: Vec<AccountId>,
+    /// What is paid now.
+    paid: NearToken,
+    open: Option<OpenShares>,
+}
+
+impl Payments {
+    fn pay(&mut self, request: &LiveRequest, worker_id: &AccountId, amount: NearToken) {
+        let bps = request.terms.protocol_share_bps;
+        // No more is paid than the request can cost, whatever its terms are.
+        let amount = amount.min(request.terms.max_fee.saturating_sub(self.paid));
+        self.effects.extend(pay_worker(Purse::Deposit, worker_id, amount, bps));
+        self.paid = self.paid.saturating_add(amount);
+    }
+}
+
+/// Pays the worker that sent the body, and a share to each that executed. Where workers that have
+/// not revealed yet may still do so, their shares stay open.
+fn payments(request: &LiveRequest, answer: &Answer<'_>, height: u64) -> Payments {
+    let fee = request.fee(answer.body);
+    let mut all = Payments { effects: Vec::new(), workers: Vec::new(), paid: NOTHING, open: None };
+    let Some(agreement) = &request.agreement else {
+        all.workers.push(answer.worker_id.clone());
+        all.pay(request, &answer.worker_id, fee.submit.saturating_add(fee.share));
+        all.effects.push(Effect::CountSettled(answer.worker_id.clone()));
+        return all;
+    };
+    all.pay(request, &answer.worker_id, fee.submit);
+    all.workers = agreement.supporters(answer.digest).into_iter().cloned().collect();
+    for worker_id in all.workers.clone() {
+        all.pay(request, &worker_id, fee.share);
+        all.effects.push(Effect::CountSettled(worker_id));
+    }
+    match agreement.unrevealed(height) {
+        0 => {
+            let lost = agreement.voters(|vote| vote.digest != Some(answer.digest));
+            all.effects.extend(lost.map(|worker_id| Effect::CountLoss(worker_id.clone())));
+        }
+        open => all.open = Some(open_shares(request, agreement, answer.digest, fee, open)),
+    }
+    all
+}
+
+fn open_shares(
+    request: &LiveRequest,
+    agreement: &Agreement,
+    digest: Hash32,
+    fee: Fee,
+    open: usize,
+) -> OpenShares {
+    let mut shares = OpenShares {
+        request_id: request.id(),
+        payer: request.payer().clone(),
+        digest,
+        agreement: agreement.clone(),
+        share: fee.share,
+        protocol_share_bps: request.terms.protocol_share_bps,
+        close_fee: fee.close,
+        held: NOTHING,
+    };
+    let stake = request.terms.byte_cost.saturating_mul(shares.stored_bytes().into());
+    let open = u128::try_from(open).unwrap_or(u128::MAX);
+    shares.held = fee.share.saturating_mul(open).saturating_add(fee.close).saturating_add(stake);
+    shares
+}
+
+fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<'a> {
     let body = answer.body;
     let outcome = match &answer.storage {
         StorageCheck::Fits => Outcome::of_response(body),
@@ -56,34 +128,29 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
         }
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
-    // The maximum was computed with the same prices when the request was accepted, so this cannot
-    // fail. If it did, the maximum would be right.
-    let fee = response_fee(&request.terms.prices, &request.limits, request.input_bytes, body)
-        .unwrap_or(request.terms.max_fee)
-        .min(request.terms.max_fee);
-    let settlement = Settlement {
-        request_id: request.id(),
+    let Payments { effects: payments, workers, paid, open } = payments(&request, answer, height);
+    let held = open.as_ref().map_or(NOTHING, |open| open.held);
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
         outcome,
         used: body.used,
-        fee,
-        refund: request.deposit().saturating_sub(fee),
+        fee: paid,
+        held,
+        refund: request.deposit().saturating_sub(paid).saturating_sub(held),
         digest: Some(answer.digest),
     };
-    let losers = request
-        .commitments
-        .iter()
-        .map(|one| &one.worker_id)
-        .filter(|id| !answer.winners.contains(id));
+    let kept = keep_result(&request, &mut settlement, Some(answer.output_hash));
     let event = Event::ExecutionCompleted(ExecutionCompleted {
         request_id: request.id(),
         outcome: settlement.outcome.name().to_owned(),
         digest: answer.digest,
         worker_id: answer.worker_id.clone(),
-        workers: answer.winners.clone(),
+        workers,
         output_hash: answer.output_hash,
         output_bytes: body.output.len() as u64,
         used: settlement.used,
-        fee,
+        fee: paid,
+        held: settlement.held,
         refund: settlement.refund,
     });
 
@@ -93,9 +160,9 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>) -> Step<'a> {
         effects.push(Effect::ApplyJournal { namespace, journal: &body.journal });
     }
     effects.push(delete(&request, Some(body)));
-    effects.extend(pay(&request, fee, &answer.winners, &answer.worker_id));
-    effects.extend(answer.winners.iter().map(|id| Effect::CountSettled(id.clone())));
-    effects.extend(losers.map(|id| Effect::CountLoss(id.clone())));
+    effects.extend(payments);
+    effects.extend(kept);
+    effects.extend(open.map(|open| Effect::KeepShares(Box::new(open))));
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(event));
     Step::Settled(settlement, effects)
@@ -113,54 +180,53 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
     }
 }
 
-/// Divides the fee. What does not divide evenly goes to `preferred` if it is one of the workers,
-/// and to the first of them otherwise.
-fn pay<'a>(
-    request: &LiveRequest,
-    fee: NearToken,
-    workers: &[AccountId],
-    preferred: &AccountId,
-) -> Vec<Effect<'a>> {
-    let count = u32::try_from(workers.len()).unwrap_or(u32::MAX);
-    let shares = split_fee(fee, request.terms.protocol_share_bps, count);
-    let first = if workers.contains(preferred) { Some(preferred) } else { workers.first() };
-    let mut effects: Vec<_> = workers
-        .iter()
-        .map(|id| {
-            let extra = if Some(id) == first { shares.remainder } else { NOTHING };
-            Effect::PayWorker(id.clone(), shares.each.saturating_add(extra))
-        })
-        .collect();
-    effects.push(Effect::PayProtocol(shares.protocol));
-    effects
+/// Pays a worker: the protocol gets its share of the amount, and the worker the rest.
+pub(super) fn pay_worker(
+    from: Purse,
+    worker_id: &AccountId,
+    amount: NearToken,
+    protocol_share_bps: u16,
+) -> Vec<Effect<'static>> {
+    let protocol = protocol_share(amount, protocol_share_bps);
+    let rest = amount.saturating_sub(protocol);
+    vec![Effect::PayWorker(from, worker_id.clone(), rest), Effect::PayProtocol(from, protocol)]
 }
 
 fn refund<'a>(request: &LiveRequest, amount: NearToken) -> Option<Effect<'a>> {
-    (amount > NOTHING).then(|| Effect::Refund(request.payer().clone(), amount))
+    (amount > NOTHING).then(|| Effect::Refund(Purse::Deposit, request.payer().clone(), amount))
 }
 
-/// The request was cancelled: free of charge while no worker has committed, and for the least fee
-/// after that, because whoever has committed has downloaded, compiled and executed.
-fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
-    let workers: Vec<_> = request.commitments.iter().map(|one| one.worker_id.clone()).collect();
-    let fee = match workers.first() {
-        Some(_) => least_fee(&request.terms.prices, &request.limits)
-            .unwrap_or(request.terms.max_fee)
-            .min(request.terms.max_fee),
-        None => NOTHING,
-    };
-    let settlement = Settlement {
-        request_id: request.id(),
-        outcome: Outcome::Cancelled,
+/// A settlement without an answer, of which `fee` is paid, and the effect that keeps it.
+fn unanswered<'a>(
+    request: &LiveRequest,
+    outcome: Outcome,
+    fee: NearToken,
+) -> (Settlement, Option<Effect<'a>>) {
+    let mut settlement = Settlement {
+        request_id: Some(request.id()),
+        outcome,
         used: Compute::new(request.limits.compute.meter(), 0),
         fee,
+        held: NOTHING,
         refund: request.deposit().saturating_sub(fee),
         digest: None,
     };
+    let kept = keep_result(request, &mut settlement, None);
+    (settlement, kept)
+}
+
+/// The request was cancelled: free of charge while no worker has committed. After that each that
+/// has is paid the least share, because it has downloaded, compiled and executed.
+fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     let mut effects = vec![delete(&request, None)];
-    if let Some(first) = workers.first() {
-        effects.extend(pay(&request, fee, &workers, first));
+    let (mut fee, share) = (NOTHING, request.least_share());
+    for worker_id in request.agreement.iter().flat_map(|agreement| agreement.voters(|_| true)) {
+        let bps = request.terms.protocol_share_bps;
+        effects.extend(pay_worker(Purse::Deposit, worker_id, share, bps));
+        fee = fee.saturating_add(share);
     }
+    let (settlement, kept) = unanswered(&request, Outcome::Cancelled, fee);
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionCancelled(ExecutionCancelled {
         request_id: request.id(),
@@ -170,17 +236,43 @@ fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
     Step::Settled(settlement, effects)
 }
 
+/// The workers could not agree: everything goes back, but for the gas of the worker that closed the
+/// request. Who has not revealed in time is counted; who of the others lied is not known.
+fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) -> Step<'a> {
+    let mut effects = vec![delete(&request, None)];
+    let mut fee = NOTHING;
+    if let Some(closer) = closer {
+        fee = request.close_fee();
+        let bps = request.terms.protocol_share_bps;
+        effects.extend(pay_worker(Purse::Deposit, &closer, fee, bps));
+    }
+    let mut digests = Vec::new();
+    if let Some(agreement) = &request.agreement {
+        digests = agreement.supported();
+        if agreement.stage(height) == Stage::Over {
+            let late = agreement.voters(|vote| vote.digest.is_none());
+            effects.extend(late.map(|worker_id| Effect::CountLoss(worker_id.clone())));
+        }
+    }
+    let outcome = Outcome::Disputed { digests: digests.clone() };
+    let (settlement, kept) = unanswered(&request, outcome, fee);
+    effects.extend(kept);
+    effects.extend(refund(&request, settlement.refund));
+    effects.push(Effect::Emit(Event::ExecutionDisputed(ExecutionDisputed {
+        request_id: request.id(),
+        digests,
+        approvals: request.approvals(),
+        fee,
+        refund: settlement.refund,
+    })));
+    Step::Settled(settlement, effects)
+}
+
 /// Nobody answered: the whole deposit goes back.
 pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>) -> Step<'_> {
-    let settlement = Settlement {
-        request_id: request.id(),
-        outcome: Outcome::TimedOut,
-        used: Compute::new(request.limits.compute.meter(), 0),
-        fee: NOTHING,
-        refund: request.deposit(),
-        digest: None,
-    };
+    let (settlement, kept) = unanswered(&request, Outcome::TimedOut, NOTHING);
     let mut effects = vec![delete(&request, staged)];
+    effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {
         request_id: request.id(),
@@ -188,4 +280,22 @@ pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>
         refund: settlement.refund,
     })));
     Step::Settled(settlement, effects)
+}
+
+impl LiveRequest {
+    /// What an answer costs. The most that it can cost was computed with the same prices when the
+    /// request was accepted, so this cannot fail.
+    fn fee(&self, body: &ExecutionResponse) -> Fee {
+        response_fee(&self.terms.prices, &self.into(), body).unwrap_or_default()
+    }
+
+    /// What a worker is paid for closing the request.
+    fn close_fee(&self) -> NearToken {
+        max_fee(&self.terms.prices, &self.into()).unwrap_or_default().close
+    }
+
+    /// What a worker is due that has executed a request which is then cancelled.
+    fn least_share(&self) -> NearToken {
+        least_fee(&self.terms.prices, &self.into()).unwrap_or_default()
+    }
 }

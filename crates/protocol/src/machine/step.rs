@@ -2,17 +2,19 @@
 
 use near_account_id::AccountId;
 
-use super::{
-    Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, agreement::Support, settle,
+use super::{Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, settle};
+use crate::{
+    CancelBy, ExecutionRecord, Hash32, ResumePayload, commitment::Salt, storage::StorageCheck,
 };
-use crate::{CancelBy, ExecutionRecord, Hash32, ResumePayload, storage::StorageCheck};
 
-/// What the last part of a body brings to its submission.
+/// What is known of a body before it is looked at.
 #[derive(Clone, Debug)]
-pub(super) struct LastPart<'a> {
-    /// The digest that the parts announced.
+pub(super) struct Announced<'a> {
+    /// The digest that the worker has computed.
     pub(super) digest: Hash32,
-    /// What follows from taking the part.
+    /// Whether the body came in parts.
+    pub(super) in_parts: bool,
+    /// What follows from what came with the body: a reveal, or the last part.
     pub(super) effects: Vec<Effect<'a>>,
 }
 
@@ -23,13 +25,25 @@ impl LiveRequest {
     /// A [`Refusal`]; the caller keeps the state it had.
     pub fn step<'a>(self, input: Input<'a>) -> Result<Step<'a>, Refusal> {
         match input {
-            Input::Commit { worker_id, hash, height } => self.commit(worker_id, hash, height),
-            Input::Resolve { worker_id, body, storage, height } => {
+            Input::Commit { worker_id, round, commitment, height } => {
+                self.commit(worker_id, round, commitment, height)
+            }
+            Input::Reveal { worker_id, digest, salt, height } => {
+                self.reveal(worker_id, digest, salt, height)
+            }
+            Input::Close { closer, height } => self.close(closer, height),
+            Input::Resolve { worker_id, digest, salt, body, storage, height } => {
+                // Another body was quicker, or none is wanted any more. The reveal that came with
+                // this one counts all the same.
+                let is_over = matches!(self.phase, Phase::Staged { .. } | Phase::Disputing { .. });
+                if let Some(salt) = salt.filter(|_| is_over) {
+                    return self.reveal(worker_id, digest, salt, height);
+                }
                 self.open(height)?;
-                self.submit(worker_id, body, &storage, None)
+                self.resolve(worker_id, digest, salt, body, &storage, height)
             }
             Input::Cancel { by, height } => self.cancel(by, height),
-            Input::Deliver(delivery) => Ok(settle::deliver(self, delivery)),
+            Input::Deliver { delivery, height } => Ok(settle::deliver(self, delivery, height)),
             Input::Sweep { staged, height } => {
                 let from = self.terms.sweep_from;
                 if height < from {
@@ -40,71 +54,66 @@ impl LiveRequest {
         }
     }
 
+    /// Submits a whole body, and where the worker gives its salt, reveals its digest first.
+    fn resolve<'a>(
+        mut self,
+        worker_id: &AccountId,
+        digest: Hash32,
+        salt: Option<&Salt>,
+        body: Body<'a>,
+        storage: &StorageCheck,
+        height: u64,
+    ) -> Result<Step<'a>, Refusal> {
+        let effects = match salt {
+            Some(salt) => vec![self.take_reveal(worker_id, digest, salt, height)?],
+            None => Vec::new(),
+        };
+        let announced = Announced { digest, in_parts: false, effects };
+        self.submit(worker_id, body, storage, announced, height)
+    }
+
     /// Submits a body to an open request: whole, or completed by its last part.
     pub(super) fn submit<'a>(
         mut self,
         worker_id: &AccountId,
         body: Body<'a>,
         storage: &StorageCheck,
-        last_part: Option<LastPart<'a>>,
+        announced: Announced<'a>,
+        height: u64,
     ) -> Result<Step<'a>, Refusal> {
         let Body { response, output_hash } = body;
         response.validate(self.id(), &self.limits).map_err(|error| self.refuse(error))?;
         let digest = ExecutionRecord::with_output_hash(&self, response, output_hash).digest();
-        let in_parts = last_part.is_some();
-        let mut effects = match last_part {
-            Some(LastPart { digest: expected, .. }) if expected != digest => {
-                return Err(self.refuse(Reason::UploadDigest { found: digest, expected }));
-            }
-            Some(last_part) => last_part.effects,
-            None => Vec::new(),
-        };
-        let winners = match self.support(digest, worker_id)? {
-            Support::Enough(winners) => winners,
-            Support::TooFew(supporters) => {
-                effects.push(self.dispute(digest, worker_id, &supporters));
-                return Ok(Step::Live(Box::new(self), effects));
-            }
-        };
+        let Announced { digest: found, in_parts, mut effects } = announced;
+        if found != digest {
+            let expected = digest;
+            return Err(self.refuse(Reason::DigestDiffers { found, expected }));
+        }
+        self.check_support(digest)?;
         match storage {
-            StorageCheck::Locked(key) if self.approvals == 1 => {
+            StorageCheck::Locked(key) => {
                 return Err(self.refuse(Reason::KeyLocked { key: key.clone() }));
             }
-            StorageCheck::Locked(_) => {
-                // The body may come again. It is public now, so no other worker may commit to it.
-                if !self.public_digests.contains(&digest) {
-                    self.public_digests.push(digest);
-                }
-                return Ok(Step::Live(Box::new(self), effects));
-            }
             StorageCheck::ReadLocked { closable } => {
-                if self.approvals > 1 && !self.public_digests.contains(&digest) {
-                    self.public_digests.push(digest);
-                }
+                // What came with the body counts: a reveal, or the last part.
                 effects.push(self.close_to_readers(closable));
                 return Ok(Step::Live(Box::new(self), effects));
             }
-            StorageCheck::Conflict(key) if self.approvals == 1 => {
+            StorageCheck::Conflict(key) if self.agreement.is_none() => {
                 return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
-            StorageCheck::Conflict(_) => {
-                // The commitments were true when they were made. They are void, and may be made
-                // again.
-                self.commitments.clear();
-                self.public_digests.clear();
-                effects.extend(self.drop_upload());
-                return Ok(Step::Live(Box::new(self), effects));
-            }
+            // What the workers agree on was true when they executed.
+            StorageCheck::Conflict(_) => return self.void_round(height),
             // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }
+        effects.insert(0, self.resume(ResumePayload::Digest(digest)));
         if !in_parts {
             effects.extend(self.drop_upload());
             effects.push(Effect::Stage(response));
         }
         effects.push(Effect::Lock { namespace: self.namespace().clone(), response });
-        effects.push(self.resume(ResumePayload::Digest(digest)));
-        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), winners, output_hash };
+        self.phase = Phase::Staged { digest, worker_id: worker_id.clone(), output_hash };
         Ok(Step::Live(Box::new(self), effects))
     }
 
@@ -129,7 +138,7 @@ impl LiveRequest {
         Effect::CloseToReaders { request_id: self.id(), locks }
     }
 
-    fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {
+    pub(super) fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {
         Effect::Resume { request_id: self.id(), data_id: self.data_id, payload }
     }
 

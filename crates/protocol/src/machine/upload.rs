@@ -2,9 +2,9 @@
 
 use near_account_id::AccountId;
 
-use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, agreement::Support, step::LastPart};
+use super::{Body, Effect, LiveRequest, Reason, Refusal, Step, step::Announced};
 use crate::{
-    ResponsePart,
+    Agreement, ResponsePart,
     reserve::max_body_bytes,
     storage::StorageCheck,
     upload::{MIN_PART_BYTES, MOST_FORMER, TURN_BLOCKS, Upload, UploadError},
@@ -13,7 +13,7 @@ use crate::{
 /// How a part was taken.
 #[derive(Clone, Debug)]
 pub enum PartTaken<'a> {
-    /// More parts are to come, or the body was dropped because too few workers agree on it.
+    /// More parts are to come.
     Step(Step<'a>),
     /// The part completes the body. It is taken together with the body's submission, or not at all.
     Complete(Box<CompleteBody<'a>>),
@@ -26,9 +26,10 @@ pub enum PartTaken<'a> {
 pub struct CompleteBody<'a> {
     request: LiveRequest,
     worker_id: &'a AccountId,
+    height: u64,
     kept_parts: u32,
     bytes: &'a [u8],
-    last_part: LastPart<'a>,
+    last_part: Announced<'a>,
 }
 
 impl<'a> CompleteBody<'a> {
@@ -53,7 +54,8 @@ impl<'a> CompleteBody<'a> {
     /// # Errors
     /// A [`Refusal`]; the caller keeps the state it had, and the last part is not kept.
     pub fn submit(self, body: Body<'a>, storage: &StorageCheck) -> Result<Step<'a>, Refusal> {
-        self.request.submit(self.worker_id, body, storage, Some(self.last_part))
+        let Self { request, worker_id, height, last_part, .. } = self;
+        request.submit(worker_id, body, storage, last_part, height)
     }
 }
 
@@ -83,23 +85,13 @@ impl LiveRequest {
                 }
                 let since = self.turn(worker_id, height).map_err(refused)?;
                 let upload = Upload::begin(worker_id, part, since);
-                // Refused here, the part has no effect at all, whatever the commitments say.
                 upload.clone().add(part).map_err(refused)?;
-                match self.support(part.digest, worker_id)? {
-                    Support::Enough(winners) if winners.contains(worker_id) => {}
-                    Support::Enough(_) => {
-                        let (worker_id, digest) = (worker_id.clone(), part.digest);
-                        return Err(self.refuse(Reason::NotAmongTheAgreeing { worker_id, digest }));
-                    }
-                    Support::TooFew(supporters) => {
-                        let disputed = self.dispute(part.digest, worker_id, &supporters);
-                        let step = Step::Live(Box::new(self), vec![disputed]);
-                        return Ok(PartTaken::Step(step));
-                    }
-                }
-                // From here on the digest can be copied.
-                if self.approvals > 1 && !self.public_digests.contains(&part.digest) {
-                    self.public_digests.push(part.digest);
+                self.check_support(part.digest)?;
+                let agrees =
+                    |agreement: &Agreement| agreement.supporters(part.digest).contains(&worker_id);
+                if !self.agreement.as_ref().is_none_or(agrees) {
+                    let (worker_id, digest) = (worker_id.clone(), part.digest);
+                    return Err(self.refuse(Reason::NotAmongTheAgreeing { worker_id, digest }));
                 }
                 if let Some(former) = self.upload.take() {
                     effects.push(Effect::DropParts { request_id, parts: former.parts });
@@ -119,8 +111,9 @@ impl LiveRequest {
         if !upload.is_complete() {
             return Ok(PartTaken::Step(Step::Live(Box::new(self), effects)));
         }
-        let last_part = LastPart { digest: part.digest, effects };
-        let complete = CompleteBody { request: self, worker_id, kept_parts, bytes, last_part };
+        let last_part = Announced { digest: part.digest, in_parts: true, effects };
+        let request = self;
+        let complete = CompleteBody { request, worker_id, height, kept_parts, bytes, last_part };
         Ok(PartTaken::Complete(Box::new(complete)))
     }
 

@@ -30,6 +30,7 @@ fn settled(response: &ExecutionResponse) -> ExecutionCompleted {
         output_bytes: response.output.len() as u64,
         used: response.used,
         fee: NearToken::from_yoctonear(0),
+        held: NearToken::from_yoctonear(0),
         refund: NearToken::from_yoctonear(0),
     }
 }

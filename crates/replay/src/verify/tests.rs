@@ -67,6 +67,7 @@ fn evidence(view: RequestView, response: &ExecutionResponse) -> Evidence {
             output_bytes: response.output.len() as u64,
             used: response.used,
             fee: NearToken::from_yoctonear(0),
+            held: NearToken::from_yoctonear(0),
             refund: NearToken::from_yoctonear(0),
         },
         view,

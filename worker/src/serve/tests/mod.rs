@@ -1,5 +1,7 @@
 //! A worker on a chain of its own, from discovery to settlement.
 
+mod agreement;
+
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -48,7 +50,7 @@ fn config(node: &FakeNode) -> WorkerConfig {
 async fn run_until(
     mut config: WorkerConfig,
     chain: &Arc<Mutex<Chain>>,
-    enough: impl Fn(&Chain, &[Stage]) -> bool,
+    mut enough: impl FnMut(&mut Chain, &[Stage]) -> bool,
 ) -> Vec<Stage> {
     let told: Arc<Mutex<Vec<Stage>>> = Arc::default();
     let listener = Arc::clone(&told);
@@ -56,7 +58,7 @@ async fn run_until(
         Some(Arc::new(move |stage: &Stage| listener.lock().unwrap().push(stage.clone())));
     let worker = Worker::new(config).unwrap();
     let stop = async {
-        while !enough(&chain.lock().unwrap(), &told.lock().unwrap()) {
+        while !enough(&mut chain.lock().unwrap(), &told.lock().unwrap()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -68,7 +70,7 @@ async fn run_until(
 
 fn settled(chain: &Chain) -> Vec<(RequestId, Outcome)> {
     let mut settled: Vec<_> =
-        chain.settled.iter().map(|one| (one.request_id, one.outcome.clone())).collect();
+        chain.settled.iter().map(|one| (one.request_id.unwrap(), one.outcome.clone())).collect();
     settled.sort_by_key(|(id, _)| *id);
     settled
 }
@@ -137,6 +139,39 @@ async fn an_answer_that_somebody_else_gave_first_is_no_failure() {
     let (node, chain) = state.start().await;
     let told = run_until(config(&node), &chain, |chain, _| !chain.refused.is_empty()).await;
     assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_request_that_the_node_made_up_is_refused_and_reported() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    state.shown = Some(|view| {
+        view.input = "another input".into();
+        view.request.input_hash = Hash32::of(&view.input);
+    });
+    let (node, chain) = state.start().await;
+    let mut worker = config(&node);
+    worker.backoff.first = Duration::from_secs(60);
+    worker.backoff.most = Duration::from_secs(60);
+    let failed = |told: &[Stage]| told.iter().any(|stage| matches!(stage, Stage::Failed { .. }));
+    let told = run_until(worker, &chain, |_, told| failed(told)).await;
+    let reason = told.iter().find_map(|stage| match stage {
+        Stage::Failed { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    });
+    let reason = reason.unwrap();
+    assert!(reason.contains("[digest_differs]"), "{reason}");
+    let executed = told.iter().find_map(|stage| match stage {
+        Stage::Executed { digest, .. } => Some(digest.to_string()),
+        _ => None,
+    });
+    assert!(reason.contains(&executed.unwrap()), "{reason}");
+    assert_eq!(settled(&chain.lock().unwrap()), []);
+
+    // Another node tells the truth, and the same worker answers.
+    chain.lock().unwrap().shown = None;
+    run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
 }
 
 /// Reads the key "k" and writes its value to its standard output.

@@ -1,0 +1,446 @@
+//! What a request costs. All arithmetic on yoctoNEAR is checked: an amount that does not fit is an
+//! error, and never wraps.
+//!
+//! Workers are paid for two things: the gas of the calls that they sign, which
+//! [`answer_gas`] models from what the request asks for, and their work.
+
+pub mod answer_gas;
+
+use near_token::NearToken;
+
+use crate::{
+    Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
+    config::{Config, Prices},
+    live_request::LiveRequest,
+    request::seats,
+    reserve::{kept_result_bytes, reserved_bytes},
+    storage::journal_bytes,
+};
+
+/// What workers are paid for a unit of gas at least, the protocol's share deducted: twice NEAR's
+/// lowest price (`min_gas_price` in mainnet's genesis), because the price rises while the network
+/// is busy.
+pub const LEAST_GAS_PRICE: NearToken = NearToken::from_yoctonear(200_000_000);
+
+/// Why a request has no price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PricingError {
+    /// An amount is 2^128 yoctoNEAR or more.
+    #[error("the {what} does not fit into 128 bits of yoctoNEAR")]
+    Overflow {
+        /// The name of the amount.
+        what: &'static str,
+    },
+    /// The execution could cost more than the request allows.
+    #[error(
+        "the execution could cost {} yoctoNEAR, more than the max_fee of {} that the request \
+         allows",
+        found.as_yoctonear(),
+        max.as_yoctonear()
+    )]
+    AboveMaxFee {
+        /// The most that the execution could cost.
+        found: NearToken,
+        /// [`ExecutionRequest::max_fee`].
+        max: NearToken,
+    },
+}
+
+impl PricingError {
+    /// The code with which the contract reports the error.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Overflow { .. } => RefusalCode::AmountOverflow,
+            Self::AboveMaxFee { .. } => RefusalCode::FeeAboveMax,
+        }
+    }
+}
+
+const OVERFLOW: PricingError = PricingError::Overflow { what: "fee" };
+
+/// What the price of a request depends on, besides what its execution uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The most that the execution may use.
+    pub limits: ResourceLimits,
+    /// How many workers must agree.
+    pub approvals: u8,
+    /// How many more workers than that execute the request; not counted where one approval is
+    /// enough.
+    pub spares: u8,
+    /// Bytes of arguments, environment and URL.
+    pub text_bytes: u32,
+    /// Length of the input, bytes.
+    pub input_bytes: u32,
+}
+
+impl Asked {
+    /// How many workers execute the request.
+    pub fn seats(&self) -> u8 {
+        seats(self.approvals, self.spares)
+    }
+}
+
+fn length(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+impl From<&ExecutionRequest> for Asked {
+    fn from(request: &ExecutionRequest) -> Self {
+        Self {
+            limits: request.limits,
+            approvals: request.approvals,
+            spares: request.spares,
+            text_bytes: length(request.text_bytes()),
+            input_bytes: length(request.input.len() as u64),
+        }
+    }
+}
+
+impl From<&LiveRequest> for Asked {
+    fn from(request: &LiveRequest) -> Self {
+        Self {
+            limits: request.limits,
+            approvals: request.approvals(),
+            spares: request.seats().saturating_sub(request.approvals()),
+            text_bytes: length(request.text_bytes()),
+            input_bytes: request.input_bytes,
+        }
+    }
+}
+
+/// What an answer costs, and how it is divided. The protocol's share is deducted from each amount
+/// when it is paid, see [`protocol_share`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fee {
+    /// For the worker that sends the response: the gas of sending it, and the price of the bytes of
+    /// input, output and journal.
+    pub submit: NearToken,
+    /// For each worker that executed: the price of the code and of the compute that was used, and
+    /// where several workers must agree the gas of committing and revealing.
+    pub share: NearToken,
+    /// How many shares there are: 1 where one approval is enough, else approvals and spares.
+    pub shares: u8,
+    /// For whoever closes the request: the gas of `close`; 0 where one approval is enough.
+    pub close: NearToken,
+}
+
+impl Fee {
+    /// The whole fee, if every share of it is paid.
+    pub fn total(&self) -> NearToken {
+        self.checked_total().unwrap_or(NearToken::from_yoctonear(u128::MAX))
+    }
+
+    fn checked_total(&self) -> Option<NearToken> {
+        let shares = self.share.checked_mul(self.shares.into())?;
+        self.submit.checked_add(shares)?.checked_add(self.close)
+    }
+}
+
+/// What one worker is paid for its code: `declared bytes x module byte price`.
+///
+/// # Errors
+/// [`PricingError::Overflow`].
+pub fn module_fee(prices: &Prices, limits: &ResourceLimits) -> Result<NearToken, PricingError> {
+    prices.per_module_byte.checked_mul(limits.max_module_bytes.into()).ok_or(OVERFLOW)
+}
+
+/// The fee for an execution that used `used` and gave `data_bytes` of output and journal.
+///
+/// # Errors
+/// [`PricingError::Overflow`]. An amount that does not fit is found here, so that
+/// [`Fee::total`] fits.
+pub fn fee(
+    prices: &Prices,
+    asked: &Asked,
+    used: Compute,
+    data_bytes: u64,
+) -> Result<Fee, PricingError> {
+    let module = module_fee(prices, &asked.limits)?;
+    let gas = |gas: u64| prices.gas_price.checked_mul(gas.into());
+    let unit = match used {
+        Compute::Fuel(_) => prices.per_fuel,
+        Compute::Gas(_) => prices.per_gas,
+    };
+    let bytes = data_bytes.saturating_add(asked.input_bytes.into());
+    let parts = || {
+        let compute = unit.checked_mul(used.amount().into())?;
+        let data = prices.per_byte.checked_mul(bytes.into())?;
+        let fee = Fee {
+            submit: gas(answer_gas::submit(asked, data_bytes))?.checked_add(data)?,
+            share: gas(answer_gas::agree(asked))?.checked_add(compute)?.checked_add(module)?,
+            shares: asked.seats(),
+            close: gas(answer_gas::close(asked))?,
+        };
+        fee.checked_total().map(|_| fee)
+    };
+    parts().ok_or(OVERFLOW)
+}
+
+/// The most that an execution within the limits can cost.
+///
+/// # Errors
+/// [`PricingError::Overflow`].
+pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
+    let limits = &asked.limits;
+    let data_bytes = u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
+    fee(prices, asked, limits.compute, data_bytes)
+}
+
+/// What each worker is due that has committed to a request which is then cancelled: a share with no
+/// compute in it.
+///
+/// # Errors
+/// [`PricingError::Overflow`].
+pub fn least_fee(prices: &Prices, asked: &Asked) -> Result<NearToken, PricingError> {
+    let nothing = Compute::new(asked.limits.compute.meter(), 0);
+    fee(prices, asked, nothing, 0).map(|fee| fee.share)
+}
+
+/// What `response` costs. What the response reports is cut to the limits, so that no part of the
+/// fee is above that of [`max_fee`].
+///
+/// # Errors
+/// [`PricingError::Overflow`], which cannot happen where [`max_fee`] fits.
+pub fn response_fee(
+    prices: &Prices,
+    asked: &Asked,
+    response: &ExecutionResponse,
+) -> Result<Fee, PricingError> {
+    let limits = &asked.limits;
+    let used =
+        Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
+    let output = (response.output.len() as u64).min(limits.output_bytes.into());
+    let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
+    fee(prices, asked, used, output + journal)
+}
+
+/// The protocol's share of an amount that a worker is paid, rounded down.
+pub fn protocol_share(amount: NearToken, bps: u16) -> NearToken {
+    const WHOLE_BPS: u128 = 10_000;
+    let bps = u128::from(bps).min(WHOLE_BPS);
+    let amount = amount.as_yoctonear();
+    // Computed from quotient and remainder so that no wider integer is needed.
+    NearToken::from_yoctonear(amount / WHOLE_BPS * bps + amount % WHOLE_BPS * bps / WHOLE_BPS)
+}
+
+/// The deposit that a request needs: the most that it can cost, and the reserve for its storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The most that the execution can cost, and how that would be divided.
+    pub fee: Fee,
+    /// [`Fee::total`] of `fee`.
+    pub max_fee: NearToken,
+    /// The part of each share that pays for downloading and compiling the code.
+    pub module_fee: NearToken,
+    /// What is set aside for the request's storage while it lives. It always comes back.
+    pub storage_reserve: NearToken,
+    /// The part of `storage_reserve` that is held after settlement, until the result that the
+    /// request has kept is removed.
+    pub result_reserve: NearToken,
+    /// The price of a byte of contract storage.
+    pub byte_cost: NearToken,
+    /// `max_fee` and `storage_reserve` together, which is the least deposit that is accepted.
+    pub total: NearToken,
+}
+
+/// The quote for `request`. `id_bytes` is the length of the account ids of contract, requester,
+/// signer and payer together ([`MOST_ID_BYTES`](crate::reserve::MOST_ID_BYTES) where they are not
+/// known), and `byte_cost` the price of a byte of contract storage (`env::storage_byte_cost()`).
+///
+/// # Errors
+/// [`PricingError`]: an amount does not fit, or the execution could cost more than the request
+/// allows.
+pub fn quote(
+    config: &Config,
+    request: &ExecutionRequest,
+    id_bytes: u64,
+    byte_cost: NearToken,
+) -> Result<Quote, PricingError> {
+    let fee = max_fee(&config.prices, &request.into())?;
+    let max_fee = fee.total();
+    if let Some(max) = request.max_fee.filter(|max| max_fee > *max) {
+        return Err(PricingError::AboveMaxFee { found: max_fee, max });
+    }
+    let module_fee = module_fee(&config.prices, &request.limits)?;
+    let cost = |bytes: u64| {
+        let cost = byte_cost.checked_mul(bytes.into());
+        cost.ok_or(PricingError::Overflow { what: "storage reserve" })
+    };
+    let storage_reserve = cost(reserved_bytes(request, id_bytes))?;
+    let result_reserve = cost(kept_result_bytes(request))?;
+    let total =
+        max_fee.checked_add(storage_reserve).ok_or(PricingError::Overflow { what: "total" })?;
+    Ok(Quote { fee, max_fee, module_fee, storage_reserve, result_reserve, byte_cost, total })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{config, request, reserve::MOST_ID_BYTES, response};
+
+    const PRICES: Prices = Prices {
+        gas_price: NearToken::from_yoctonear(1_000),
+        per_fuel: NearToken::from_yoctonear(3),
+        per_gas: NearToken::from_yoctonear(2),
+        per_byte: NearToken::from_yoctonear(10),
+        per_module_byte: NearToken::from_yoctonear(100),
+    };
+
+    fn yocto(amount: u128) -> NearToken {
+        NearToken::from_yoctonear(amount)
+    }
+
+    fn asked(approvals: u8, spares: u8) -> Asked {
+        let limits = ResourceLimits { max_module_bytes: 4, ..ResourceLimits::default() };
+        Asked { limits, approvals, spares, text_bytes: 0, input_bytes: 7 }
+    }
+
+    #[test]
+    fn a_fee_is_the_gas_of_the_answer_and_the_work() {
+        let one = asked(1, 9);
+        let gas = |gas: u64| 1_000 * u128::from(gas);
+        let submit = gas(answer_gas::submit(&one, 5));
+        let expected =
+            |share| Fee { submit: yocto(submit + 120), share: yocto(share), ..Fee::default() };
+        for (used, share) in
+            [(Compute::Fuel(5), 415), (Compute::Gas(5), 410), (Compute::Fuel(0), 400)]
+        {
+            let found = fee(&PRICES, &one, used, 5).unwrap();
+            assert_eq!(found, Fee { shares: 1, ..expected(share) });
+            assert_eq!(found.total(), yocto(submit + 120 + share));
+        }
+        assert_eq!(least_fee(&PRICES, &one), Ok(yocto(400)));
+        assert_eq!(module_fee(&PRICES, &one.limits), Ok(yocto(400)));
+    }
+
+    #[test]
+    fn an_agreement_has_a_share_for_every_seat_and_a_price_for_its_close() {
+        let three = asked(2, 1);
+        let found = fee(&PRICES, &three, Compute::Fuel(5), 5).unwrap();
+        let gas = |gas: u64| 1_000 * u128::from(gas);
+        assert_eq!(found.share, yocto(gas(answer_gas::agree(&three)) + 415));
+        assert_eq!(found.close, yocto(gas(answer_gas::close(&three))));
+        assert_eq!(found.shares, 3);
+        let whole = found.submit.as_yoctonear() + found.close.as_yoctonear();
+        assert_eq!(found.total(), yocto(whole + 3 * found.share.as_yoctonear()));
+        let without_compute = found.share.as_yoctonear() - 15;
+        assert_eq!(least_fee(&PRICES, &three), Ok(yocto(without_compute)));
+    }
+
+    #[test]
+    fn amounts_that_do_not_fit_are_errors() {
+        let most = yocto(u128::MAX);
+        let one = asked(1, 0);
+        let of = |prices: Prices, used| fee(&prices, &one, used, 0);
+        assert_eq!(of(Prices { per_fuel: most, ..PRICES }, Compute::Fuel(1)), Err(OVERFLOW));
+        assert_eq!(of(Prices { per_gas: most, ..PRICES }, Compute::Gas(2)), Err(OVERFLOW));
+        assert_eq!(of(Prices { per_byte: most, ..PRICES }, Compute::Gas(0)), Err(OVERFLOW));
+        assert_eq!(of(Prices { gas_price: most, ..PRICES }, Compute::Gas(0)), Err(OVERFLOW));
+        assert!(of(PRICES, Compute::Fuel(u64::MAX)).is_ok());
+        let half = Prices { per_module_byte: yocto(u128::MAX / 5), ..PRICES };
+        assert_eq!(module_fee(&half, &one.limits).unwrap(), yocto(u128::MAX / 5 * 4));
+        // One share fits, three do not.
+        assert!(of(half, Compute::Fuel(1)).is_ok());
+        assert_eq!(fee(&half, &asked(2, 1), Compute::Fuel(1), 0), Err(OVERFLOW));
+        let overflow = |what| Err(PricingError::Overflow { what });
+        assert_eq!(
+            quote(&config::sample(), &request::sample(), 0, most),
+            overflow("storage reserve")
+        );
+    }
+
+    #[test]
+    fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
+        let (config, request) = (config::sample(), request::sample());
+        let quote = quote(&config, &request, 99, yocto(10)).unwrap();
+        assert_eq!(quote.fee, max_fee(&config.prices, &(&request).into()).unwrap());
+        assert_eq!(quote.max_fee, quote.fee.total());
+        assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
+        assert!(quote.module_fee > yocto(0) && quote.module_fee < quote.fee.share);
+        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request, 99))));
+        assert_eq!(
+            quote.total,
+            yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear())
+        );
+    }
+
+    #[test]
+    fn a_request_that_could_cost_more_than_its_cap_has_no_price() {
+        let (config, mut request) = (config::sample(), request::sample());
+        let found = quote(&config, &request, 0, yocto(1)).unwrap().max_fee;
+        request.max_fee = Some(found);
+        assert_eq!(quote(&config, &request, 0, yocto(1)).unwrap().max_fee, found);
+        let max = yocto(found.as_yoctonear() - 1);
+        request.max_fee = Some(max);
+        let error = quote(&config, &request, 0, yocto(1)).unwrap_err();
+        assert_eq!(error, PricingError::AboveMaxFee { found, max });
+        for amount in [found, max] {
+            assert!(error.to_string().contains(&amount.as_yoctonear().to_string()), "{error}");
+        }
+    }
+
+    /// What the README promises under the default configuration and limits.
+    #[test]
+    fn a_small_request_is_cheap() {
+        const BYTE_COST: u128 = 10_000_000_000_000_000_000;
+        let config = config::sample();
+        let mut request = request::sample();
+        request.input = Vec::new().into();
+        let url = Some(format!("https://{}", "u".repeat(52)));
+        request.code = crate::CodeRef { hash: crate::Hash32::of(b"code"), url }.into();
+        let asked = Asked::from(&request);
+        let cost = |fuel| fee(&config.prices, &asked, Compute::Fuel(fuel), 0).unwrap().total();
+        let (nothing, billion) = (cost(0).as_yoctonear(), cost(1_000_000_000).as_yoctonear());
+        let milli = 10u128.pow(21);
+        assert!(nothing <= 12 * milli / 10, "{nothing}");
+        assert!(billion - nothing <= milli, "{billion}");
+        request.limits.compute = Compute::Fuel(1_000_000_000);
+        let quote = quote(&config, &request, MOST_ID_BYTES, yocto(BYTE_COST)).unwrap();
+        assert!(quote.total.as_yoctonear() <= 30 * milli, "{quote:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_protocols_share_is_its_part_rounded_down(
+            amount in any::<u64>(),
+            bps in any::<u16>(),
+        ) {
+            let share = protocol_share(yocto(amount.into()), bps).as_yoctonear();
+            prop_assert_eq!(share, u128::from(amount) * u128::from(bps.min(10_000)) / 10_000);
+        }
+
+        #[test]
+        fn no_share_exceeds_what_it_is_a_share_of(amount in any::<u128>(), bps in any::<u16>()) {
+            let share = protocol_share(yocto(amount), bps).as_yoctonear();
+            prop_assert!(share <= amount);
+            prop_assert!(bps < 10_000 || share == amount);
+        }
+
+        #[test]
+        fn no_response_costs_more_than_the_quote(
+            used in any::<u64>(),
+            limit in 1..u64::MAX,
+            output in 0usize..9_000,
+            allowed in 0u32..5_000,
+            input_bytes in any::<u32>(),
+            (approvals, spares) in (1u8..6, any::<u8>()),
+        ) {
+            let prices = config::sample().prices;
+            let limits = ResourceLimits {
+                compute: Compute::Fuel(limit), output_bytes: allowed, ..ResourceLimits::default()
+            };
+            let response = ExecutionResponse {
+                used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
+            };
+            let asked = Asked { limits, approvals, spares, text_bytes: 9, input_bytes };
+            let cost = response_fee(&prices, &asked, &response).unwrap();
+            let most = max_fee(&prices, &asked).unwrap();
+            prop_assert!(cost.submit <= most.submit && cost.share <= most.share);
+            prop_assert_eq!((cost.shares, cost.close), (most.shares, most.close));
+            prop_assert!(cost.share >= least_fee(&prices, &asked).unwrap());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What tells two states apart. States with the same key have the same future, but for which of two
+//! like seats does what, so only one of them is visited.
+
+use outlayer_protocol::{
+    agreement::{BODY_BLOCKS, Stage},
+    machine::{LiveRequest, Phase},
+};
+
+use crate::{
+    scenario::{Content, Seat},
+    world::{Decoded, End, Flaw, Money, Worker, World},
+};
+
+/// The key of a state. It leaves out the order of the commitments, which decides only in which
+/// order workers are paid, and which of the seats of one kind is in which state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    phase: u8,
+    round: u32,
+    clock: Clock,
+    conflicts: u8,
+    staged: Option<Content>,
+    locked: bool,
+    /// The kind of what the yield was resumed with.
+    resumed: Option<u8>,
+    money: Money,
+    end: Option<End>,
+    flaw: Option<Flaw>,
+    outsider: Worker,
+    seats: Vec<(Seat, Worker, Option<Worker>)>,
+}
+
+/// What the height still decides. Where no round can begin any more, that is only which boundaries
+/// lie behind, and in which order the others come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Clock {
+    /// The height, that at which the round began, and that at which reveals end.
+    heights: Option<(u64, u64, u64)>,
+    /// Whether reveals are taken.
+    open: bool,
+    /// Whether they are still taken after the deadline.
+    outlasts: bool,
+    /// Whether the time for the body is not over yet.
+    body_due: bool,
+    /// Whether it ends after the deadline.
+    body_outlasts: bool,
+    expired: bool,
+    sweepable: bool,
+}
+
+impl Key {
+    pub(crate) fn of(world: &World) -> Self {
+        let (phase, clock) = match world.decode() {
+            Decoded::Nothing => (0, Clock::default()),
+            Decoded::Shares(shares) => {
+                let open = shares.agreement.stage(world.height) == Stage::Revealing;
+                (1, Clock { open, ..Clock::default() })
+            }
+            Decoded::Live(request) => (
+                match request.phase {
+                    Phase::Pending => 2,
+                    Phase::Staged { .. } => 3,
+                    Phase::Disputing { .. } => 4,
+                    Phase::Cancelling => 5,
+                },
+                Clock::of(world, &request),
+            ),
+        };
+        let seat = |(n, seat): (usize, &Seat)| {
+            let successor = world.successor(n).map(|n| world.workers[n]);
+            (*seat, world.workers[n], successor)
+        };
+        let mut seats: Vec<_> = world.seats.iter().enumerate().map(seat).collect();
+        seats.sort_unstable();
+        Self {
+            phase,
+            round: world.round,
+            clock,
+            conflicts: world.conflicts,
+            staged: world.staged,
+            locked: world.locked,
+            resumed: world.resumed.map(|payload| payload.encode()[0]),
+            money: world.money,
+            end: world.end,
+            flaw: world.flaw,
+            outsider: world.workers[world.workers.len() - 1],
+            seats,
+        }
+    }
+}
+
+impl Clock {
+    fn of(world: &World, request: &LiveRequest) -> Self {
+        let agreement = request.agreement.as_ref().unwrap();
+        let (deadline, until) = (request.terms.deadline, agreement.reveal_until());
+        let (height, stage) = (world.height, agreement.stage(world.height));
+        let mut clock = Self {
+            expired: request.is_expired(height),
+            sweepable: height >= request.terms.sweep_from,
+            ..Self::default()
+        };
+        if request.phase != Phase::Cancelling {
+            clock.open = stage == Stage::Revealing;
+            clock.outlasts = until > deadline;
+        }
+        if request.phase == Phase::Pending {
+            clock.body_due = height < until + BODY_BLOCKS;
+            clock.body_outlasts = until + BODY_BLOCKS > deadline + 1;
+            // The last commitment and a void set boundaries by the height at which they happen.
+            let may_set = stage == Stage::Committing || world.conflicts > 0;
+            clock.heights = may_set.then_some((height, agreement.since, until));
+        }
+        clock
+    }
+}
