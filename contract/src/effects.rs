@@ -3,10 +3,13 @@
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
     KeptResult, Settlement,
+    events::Event,
     machine::{Effect, Input, LiveRequest, Purse, SharesStep, Step},
 };
 
-use crate::{Contract, ContractError, Pot, code, locks, namespace, promises, requests, workers};
+use crate::{
+    Contract, ContractError, Pot, change_fee, code, locks, namespace, promises, requests, workers,
+};
 
 impl Contract {
     /// Takes the step that `input` makes of a request and carries it out. Gives the settlement when
@@ -62,6 +65,9 @@ impl Contract {
             Effect::Lock { namespace, response } => {
                 self.for_tenant(|_| locks::lock(&namespace, response));
             }
+            Effect::CloseToReaders { request_id, locks } => {
+                self.for_tenant(|_| locks::close(request_id, &locks));
+            }
             Effect::Resume { request_id, data_id, payload } => {
                 if !promises::resume(&data_id, &payload) {
                     return Err(ContractError::YieldGone { request_id });
@@ -70,13 +76,26 @@ impl Contract {
             Effect::ApplyJournal { namespace, journal } => {
                 self.for_tenant(|_| namespace::apply(&namespace, journal));
             }
-            Effect::Delete { request_id, namespace, staged, parts, published_code } => {
+            Effect::Delete {
+                request_id,
+                namespace,
+                staged,
+                closed_locks,
+                parts,
+                published_code,
+                change_fee,
+            } => {
                 self.for_tenant(|contract| {
                     if let Some(response) = staged {
                         locks::unlock(&namespace, response);
                     }
+                    locks::reopen(request_id, &closed_locks);
                     if let Some(hash) = published_code {
                         code::release(&hash);
+                    }
+                    // In layout 2 a request did not raise it.
+                    if request_id >= contract.former_requests {
+                        change_fee::lower(&namespace, change_fee);
                     }
                     contract.delete_request(request_id, parts);
                 });
@@ -122,10 +141,15 @@ impl Contract {
                 };
                 self.keep_result(request_id, &result)?;
             }
-            Effect::Emit(event) => env::log_str(&event.to_log()),
+            Effect::Emit(event) => emit(&event),
         }
         Ok(())
     }
+}
+
+/// Emits an event.
+pub(crate) fn emit(event: &Event) {
+    env::log_str(&event.to_log());
 }
 
 fn pot(purse: Purse) -> Pot {

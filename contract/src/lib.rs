@@ -1,10 +1,10 @@
 //! The OutLayer contract: it takes requests, yields, lets registered workers answer, and settles.
 //!
 //! It is a thin shell over [`outlayer_protocol::machine`], which decides what may happen to a
-//! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `code`,
-//! `names`, `results`, `workers`), money (`funds`, `money`) and promises (`promises`), and carries
-//! out what the machine decides (`effects`). The methods are in `api`, one file for each concern.
-//! The prefixes of all entries of state are in `store`.
+//! request and what follows. The shell keeps state (`requests`, `namespace`, `locks`, `change_fee`,
+//! `code`, `names`, `results`, `workers`), money (`funds`, `money`) and promises (`promises`), and
+//! carries out what the machine decides (`effects`). The methods are in `api`, one file for each
+//! concern. The prefixes of all entries of state are in `store`.
 //!
 //! Every entry is written when it changes (no collection caches), so `env::storage_usage` is exact
 //! at any moment. An error is a panic: the receipt's changes are undone, and its deposit goes back.
@@ -17,6 +17,7 @@
 mod allocator;
 mod api;
 mod bounds;
+mod change_fee;
 mod code;
 mod effects;
 mod errors;
@@ -43,5 +44,5 @@ mod tests;
 pub use api::nep145::StorageBalanceBounds;
 pub use errors::{CodeError, ContractError, NameError, NamespaceError};
 pub use funds::{Funds, MoneyError, Pot};
-pub use locks::Lock;
+pub use locks::{Closed, Lock};
 pub use state::{Contract, ContractExt, LAYOUT, Upgrade};

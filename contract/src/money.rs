@@ -7,9 +7,11 @@
 //! (donations, gas rewards).
 
 use near_sdk::{AccountId, NearToken, env};
+use outlayer_protocol::events::{Event, RefundBounced};
 
 use crate::{
     Contract, MoneyError, Pot,
+    effects::emit,
     funds::add,
     promises, stake,
     store::{self, Prefix},
@@ -79,17 +81,20 @@ impl Contract {
         }
     }
 
-    /// Pays out all that an account has in a ledger. Gives the amount.
+    /// Pays out all that an account has in a ledger, and returns what it has `attached` to the
+    /// call. Gives the amount without that.
     pub(crate) fn pay_out_all(
         &mut self,
         ledger: Ledger,
         to: &AccountId,
+        attached: NearToken,
     ) -> Result<NearToken, MoneyError> {
         let amount = match ledger.pot {
             Pot::Claimable => self.for_tenant(|_| ledger.empty(to)),
             _ => ledger.empty(to),
         };
-        self.pay_out(ledger.pot, to, amount)?;
+        self.funds.take_in(ledger.pot, attached)?;
+        self.pay_out(ledger.pot, to, add(ledger.pot, amount, attached)?)?;
         Ok(amount)
     }
 
@@ -116,7 +121,10 @@ impl Contract {
         account_id: &AccountId,
         amount: NearToken,
     ) -> Result<(), MoneyError> {
-        if CLAIMABLE.of(account_id).is_zero() && amount < stake::ledger_entry_cost() {
+        let claimable = !CLAIMABLE.of(account_id).is_zero() || amount >= stake::ledger_entry_cost();
+        let account = account_id.clone();
+        emit(&Event::RefundBounced(RefundBounced { account_id: account, amount, claimable }));
+        if !claimable {
             return self.funds.take_in(Pot::Protocol, amount);
         }
         self.funds.take_in(CLAIMABLE.pot, amount)?;

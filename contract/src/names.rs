@@ -15,6 +15,7 @@ use outlayer_protocol::{
 
 use crate::{
     Contract, ContractError, NameError, code,
+    effects::emit,
     slots::Slots,
     store::{self, Prefix, account_key},
 };
@@ -176,7 +177,7 @@ impl Contract {
         own.deposit = self.charge_bytes(&version.code.hash, own.deposit, before)?;
         store::write(&names_key(&owner_id), &own);
         let name = CodeName { owner_id, name, version: None };
-        env::log_str(&Event::CodeNamed(view(name, (number, version))).to_log());
+        emit(&Event::CodeNamed(view(name, (number, version))));
         Ok(number)
     }
 
@@ -199,7 +200,7 @@ impl Contract {
             change_version(&version_key(&owner_id, name, newer), |newer| newer.older = older);
         }
         let event = CodeRetired { hash: version.code.hash, name: Some(asked.to_string()) };
-        env::log_str(&Event::CodeRetired(event).to_log());
+        emit(&Event::CodeRetired(event));
         Ok(())
     }
 }

@@ -8,11 +8,12 @@ use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, JournalEntry,
     limits::MAX_KEY_BYTES,
-    storage::{MAX_REPLACED_BYTES, StorageCheck, Touched, first_conflict, touched_keys},
+    storage::{MAX_REPLACED_BYTES, StorageCheck, first_conflict, touched_keys},
 };
 
 use crate::{
-    NamespaceError, locks,
+    NamespaceError,
+    locks::{self, Standing},
     slots::Slots,
     store::{self, Prefix, account_key},
 };
@@ -245,16 +246,30 @@ fn journal_change(account_id: &AccountId, journal: &[JournalEntry]) -> JournalCh
 }
 
 /// Whether a response fits into the namespace as it is now. The locks of the response's own request
-/// do not count.
-pub(crate) fn check(account_id: &AccountId, response: &ExecutionResponse) -> StorageCheck {
-    let locked = |touched: &Touched<'_>| locks::excludes(account_id, touched, response.request_id);
-    let touched = touched_keys(&response.reads, &response.journal);
-    if let Some(touched) = touched.into_iter().find(locked) {
-        return StorageCheck::Locked(touched.key.clone());
+/// do not count. `height` is that of the submission, and `None` in the callback.
+pub(crate) fn check(
+    account_id: &AccountId,
+    response: &ExecutionResponse,
+    height: Option<u64>,
+) -> StorageCheck {
+    let mut read_locked = false;
+    let mut closable: Vec<Hash32> = Vec::new();
+    for touched in touched_keys(&response.reads, &response.journal) {
+        match locks::standing(account_id, &touched, response.request_id, height) {
+            Standing::Free => {}
+            Standing::Excluded => return StorageCheck::Locked(touched.key.clone()),
+            Standing::Readers { closable: lock } => {
+                read_locked = true;
+                closable.extend(lock);
+            }
+        }
     }
     let hash = |key: &[u8]| meta(account_id, key).map(|meta| meta.hash);
     if let Some(key) = first_conflict(&response.reads, hash) {
         return StorageCheck::Conflict(key.clone());
+    }
+    if read_locked {
+        return StorageCheck::ReadLocked { closable };
     }
     if response.journal.is_empty() {
         return StorageCheck::Fits;

@@ -89,13 +89,13 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
 
 /// Deploys new code and migrates the state, both or neither. The result of the current call is that
 /// of the migration.
-pub(crate) fn deploy(code: &[u8]) {
+pub(crate) fn deploy(code: &[u8], code_hash: &Hash32) {
     let promise = env::promise_batch_create(&env::current_account_id());
     env::promise_batch_action_deploy_contract(promise, code);
     env::promise_batch_action_function_call(
         promise,
         methods::MIGRATE,
-        &[],
+        &code_hash.0,
         NearToken::ZERO,
         gas::MIGRATE,
     );

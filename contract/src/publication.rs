@@ -18,6 +18,7 @@ use crate::{
         Code, code_key, find, is_retired, origin_key, part_key, publication_key, refused,
         retired_key,
     },
+    effects::emit,
     funds::add,
     namespace, store,
 };
@@ -33,7 +34,7 @@ fn check_publisher(hash: &Hash32, code: &Code, found: AccountId) -> Result<(), C
 fn emit_published(hash: &Hash32, code: &Code) {
     let Code { publisher_id, total_bytes, .. } = code.clone();
     let event = CodePublished { hash: *hash, publisher_id, total_bytes };
-    env::log_str(&Event::CodePublished(event).to_log());
+    emit(&Event::CodePublished(event));
 }
 
 impl Contract {
@@ -86,7 +87,7 @@ impl Contract {
         let before = env::storage_usage();
         if !env::storage_write(&retired_key(hash), &[]) {
             let event = CodeRetired { hash: *hash, name: None };
-            env::log_str(&Event::CodeRetired(event).to_log());
+            emit(&Event::CodeRetired(event));
         }
         self.charge(hash, &code_key(hash), code, before)
     }

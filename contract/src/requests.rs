@@ -1,15 +1,16 @@
 //! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
-//! from each other, so that a step loads only what it needs. A list of the requests is there for
+//! from each other, so that a step loads only what it needs. The index of the requests is there for
 //! paging.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
+    index::PendingEntry,
     machine::{CompleteBody, LiveRequest, OpenShares, Phase},
 };
 
 use crate::{
-    Contract, ContractError,
+    Contract, ContractError, change_fee,
     migration::requests::Former,
     slots::Slots,
     store::{self, Prefix},
@@ -44,6 +45,16 @@ pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
         }
         (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
     }
+}
+
+/// The id in an entry of the index of layout 2, which has nothing else.
+fn former_id(entry: &[u8]) -> Option<RequestId> {
+    entry.try_into().ok().map(RequestId::from_be_bytes)
+}
+
+/// The id of the request whose entry in the index this is.
+pub(crate) fn listed_id(entry: &[u8]) -> Option<RequestId> {
+    former_id(entry).or_else(|| PendingEntry::id_of(entry))
 }
 
 fn part_key(request_id: RequestId, number: u32) -> Vec<u8> {
@@ -133,11 +144,13 @@ impl Contract {
         let request_id = request.id();
         self.for_tenant(|contract| {
             contract.save_request(request);
+            change_fee::raise(request.namespace(), request.change_fee());
             // An empty entry would cost as much gas as any other.
             if !input.is_empty() {
                 env::storage_write(&key(Prefix::Input, request_id), input);
             }
-            let position = live().push(&mut contract.live_requests, &request_id.to_be_bytes());
+            let entry = borsh::to_vec(&PendingEntry::from(request)).unwrap_or_default();
+            let position = live().push(&mut contract.live_requests, &entry);
             store::write(&key(Prefix::LivePosition, request_id), &position);
         });
     }
@@ -153,19 +166,21 @@ impl Contract {
         let position_key = key(Prefix::LivePosition, request_id);
         if let Some(position) = store::read(&position_key) {
             store::remove(&position_key);
-            if let Some(moved) = live().remove(&mut self.live_requests, position) {
-                store::write(&store::key(Prefix::LivePosition, &[&moved]), &position);
+            let moved = live().remove(&mut self.live_requests, position);
+            if let Some(moved) = moved.as_deref().and_then(listed_id) {
+                store::write(&key(Prefix::LivePosition, moved), &position);
             }
         }
     }
 
-    /// A page of live requests.
-    pub(crate) fn page_requests(
-        &self,
-        from_index: u64,
-        limit: u64,
-    ) -> impl Iterator<Item = LiveRequest> {
-        let ids = live().page(self.live_requests, from_index, limit);
-        ids.into_iter().filter_map(|id| find(RequestId::from_be_bytes(id.try_into().ok()?)))
+    /// A page of the index of live requests: encoded [`PendingEntry`]s.
+    pub(crate) fn page_pending(&self, from_index: u64, limit: u64) -> Vec<Vec<u8>> {
+        let entries = live().page(self.live_requests, from_index, limit).into_iter();
+        entries
+            .filter_map(|entry| match former_id(&entry) {
+                Some(request_id) => borsh::to_vec(&PendingEntry::from(&find(request_id)?)).ok(),
+                None => Some(entry),
+            })
+            .collect()
     }
 }

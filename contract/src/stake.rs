@@ -43,6 +43,12 @@ impl Contract {
         (own, namespace::cost(bytes))
     }
 
+    /// What the contract has beyond all pots and what its own bytes cost.
+    pub(crate) fn surplus(&self) -> NearToken {
+        let (own, needed) = self.own_stake(&self.funds);
+        own.saturating_sub(needed)
+    }
+
     /// Checks that the contract's own money covers its own bytes. A call that would have the
     /// contract take on something new fails otherwise; requests that live are settled all the same.
     pub(crate) fn check_stake(&self) -> Result<(), ContractError> {

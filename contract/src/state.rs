@@ -22,8 +22,17 @@ pub struct Upgrade {
     pub from_height: u64,
 }
 
-/// The OutLayer contract.
-#[near(contract_state)]
+/// The OutLayer contract. Its metadata (NEP-330) has the version and the repository of the package;
+/// a build that sets `NEP330_LINK`, `NEP330_VERSION` and `NEP330_BUILD_INFO_*` says where it comes
+/// from and how it can be reproduced.
+#[near(
+    contract_state,
+    contract_metadata(
+        standard(standard = "nep145", version = "1.0.0"),
+        standard(standard = "nep297", version = "1.0.0"),
+        standard(standard = "nep330", version = "1.3.0")
+    )
+)]
 #[derive(PanicOnDefault)]
 pub struct Contract {
     /// The layout of all state, [`LAYOUT`]. It tells a migration what it finds.
@@ -54,4 +63,19 @@ pub struct Contract {
     pub(crate) upgrade: Option<Upgrade>,
     /// The first height at which every request accepted so far has ended or can be swept.
     pub(crate) live_until: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metadata_names_version_source_and_standards() {
+        let found: serde_json::Value = serde_json::from_str(CONTRACT_SOURCE_METADATA).unwrap();
+        assert_eq!(found["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(found["link"], env!("CARGO_PKG_REPOSITORY"));
+        let standards = found["standards"].as_array().unwrap();
+        let names: Vec<_> = standards.iter().map(|one| one["standard"].as_str().unwrap()).collect();
+        assert_eq!(names, ["nep145", "nep297", "nep330"]);
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) enum Prefix {
     ResponsePart = b'q',
     /// Request id -> the open shares of a settled request.
     Shares = b'f',
-    /// Position -> request id, for paging.
+    /// Position -> a live request's entry in the index, for paging.
     LiveSlot = b'l',
     /// Request id -> position.
     LivePosition = b'p',
@@ -36,6 +36,8 @@ pub(crate) enum Prefix {
     Meta = b'm',
     /// Account, position -> key, for paging.
     KeySlot = b'k',
+    /// Account -> what changing its namespace costs while requests are live that may read it.
+    ChangeFee = b'F',
     /// Hash of account and key -> the key's lock.
     Lock = b'h',
     /// Account -> registered worker.

@@ -13,7 +13,7 @@ use near_abi::{AbiFunction, AbiMetadata, AbiRoot, AbiType};
 use near_sdk::{__private::ChunkedAbiEntry, borsh, schemars::r#gen::SchemaGenerator};
 // Linked for the functions that it exports.
 use outlayer_contract as _;
-use outlayer_protocol::{Settlement, methods};
+use outlayer_protocol::{Settlement, index::PendingEntry, methods};
 
 /// near-sdk makes a function of each `#[near] impl`, named after its first method, which gives the
 /// JSON of the description of all its methods. An integration test compares the methods in
@@ -50,15 +50,18 @@ fn parts() -> Vec<ChunkedAbiEntry> {
     parts.into_iter().map(|json| serde_json::from_slice(json).unwrap()).collect()
 }
 
-/// Two methods give their result through `env`, where near-sdk does not see it. It is the
-/// settlement, in JSON unless the request asks for borsh.
+/// Three methods give their result through `env`, where near-sdk does not see it. It is the
+/// settlement, in JSON unless the request asks for borsh, or a page of the index.
 fn add_settlement(mut entries: Vec<ChunkedAbiEntry>) -> Vec<ChunkedAbiEntry> {
     let mut generator = SchemaGenerator::default();
     let json = AbiType::Json { type_schema: generator.subschema_for::<Settlement>() };
     let borsh = AbiType::Borsh { type_schema: borsh::schema_container_of::<Settlement>() };
-    for (name, result) in
-        [(methods::REQUEST_EXECUTION, json), (methods::ON_EXECUTION_RESPONSE, borsh)]
-    {
+    let index = AbiType::Borsh { type_schema: borsh::schema_container_of::<Vec<PendingEntry>>() };
+    for (name, result) in [
+        (methods::REQUEST_EXECUTION, json),
+        (methods::ON_EXECUTION_RESPONSE, borsh),
+        (methods::PENDING_INDEX, index),
+    ] {
         let mut functions = entries.iter_mut().flat_map(|entry| &mut entry.body.functions);
         let function: &mut AbiFunction = functions.find(|one| one.name == name).unwrap();
         assert_eq!(function.result.replace(result), None, "{name} says its result itself");

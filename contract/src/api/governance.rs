@@ -1,20 +1,23 @@
-//! The owner's methods. None of them touches a live request: a request keeps the terms that it was
-//! accepted on, and pausing stops only new ones.
+//! The owner's methods. Each wants one yoctoNEAR and says in an event what has changed. None of
+//! them touches a live request: a request keeps the terms that it was accepted on, and pausing
+//! stops only new ones.
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Compute, Config, ResourceLimits,
     capacity::MAX_OUTPUT_BYTES,
+    events::{ConfigSet, Event, OwnerChanged, OwnerProposed, PauseChanged},
     pricing::{Asked, LEAST_GAS_PRICE, answer_gas, max_fee, protocol_share},
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, Funds, LAYOUT,
+    Contract, ContractError, ContractExt, Funds, LAYOUT, Pot,
     bounds::{
         MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BLOCKS, MAX_GAS_PRICE, MAX_INPUT_BYTES,
         MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MAX_WINDOW_SHARE_BPS,
         MIN_SWEEP_DELAY_BLOCKS,
     },
+    effects::emit,
 };
 
 #[near]
@@ -48,11 +51,13 @@ impl Contract {
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not the owner, or a number is out of bounds.
+    #[payable]
     #[handle_result]
     pub fn set_config(&mut self, config: Config) -> Result<(), ContractError> {
         self.check_owner()?;
         check_config(&config)?;
         self.config = config;
+        emit(&Event::ConfigSet(Box::new(ConfigSet { config })));
         Ok(())
     }
 
@@ -60,22 +65,26 @@ impl Contract {
     /// always.
     ///
     /// # Errors
-    /// [`ContractError::NotTheOwner`].
+    /// [`ContractError`]: the caller is not the owner, or not exactly one yoctoNEAR is attached.
+    #[payable]
     #[handle_result]
     pub fn pause(&mut self) -> Result<(), ContractError> {
         self.check_owner()?;
         self.paused = true;
+        emit(&Event::PauseChanged(PauseChanged { paused: true }));
         Ok(())
     }
 
     /// Takes new requests again after a pause.
     ///
     /// # Errors
-    /// [`ContractError::NotTheOwner`].
+    /// [`ContractError`]: the caller is not the owner, or not exactly one yoctoNEAR is attached.
+    #[payable]
     #[handle_result]
     pub fn unpause(&mut self) -> Result<(), ContractError> {
         self.check_owner()?;
         self.paused = false;
+        emit(&Event::PauseChanged(PauseChanged { paused: false }));
         Ok(())
     }
 
@@ -83,18 +92,23 @@ impl Contract {
     /// earlier offer back.
     ///
     /// # Errors
-    /// [`ContractError::NotTheOwner`].
+    /// [`ContractError`]: the caller is not the owner, or not exactly one yoctoNEAR is attached.
+    #[payable]
     #[handle_result]
     pub fn propose_owner(&mut self, account_id: AccountId) -> Result<(), ContractError> {
         self.check_owner()?;
         self.proposed_owner_id = (account_id != self.owner_id).then_some(account_id);
+        let account_id = self.proposed_owner_id.clone();
+        emit(&Event::OwnerProposed(OwnerProposed { account_id }));
         Ok(())
     }
 
     /// The account to which the ownership is offered becomes the owner.
     ///
     /// # Errors
-    /// [`ContractError::NotTheProposedOwner`].
+    /// [`ContractError`]: the ownership is not offered to the caller, or not exactly one yoctoNEAR
+    /// is attached.
+    #[payable]
     #[handle_result]
     pub fn accept_owner(&mut self) -> Result<(), ContractError> {
         let found = env::predecessor_account_id();
@@ -104,18 +118,10 @@ impl Contract {
                 expected: self.proposed_owner_id.clone(),
             });
         }
+        self.take_yocto(Pot::Protocol)?;
         self.proposed_owner_id = None;
-        self.owner_id = found;
-        Ok(())
-    }
-}
-
-impl Contract {
-    pub(crate) fn check_owner(&self) -> Result<(), ContractError> {
-        let found = env::predecessor_account_id();
-        if found != self.owner_id {
-            return Err(ContractError::NotTheOwner { found, expected: self.owner_id.clone() });
-        }
+        let from = std::mem::replace(&mut self.owner_id, found.clone());
+        emit(&Event::OwnerChanged(OwnerChanged { from, to: found }));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 
-use super::check_private;
+use super::{ONE_YOCTO, check_one_yocto, check_private};
 use crate::{
     Contract, ContractError, ContractExt, Pot,
     money::{CLAIMABLE, EARNINGS, Ledger},
@@ -14,7 +14,8 @@ impl Contract {
     /// Pays the caller the payments to it that bounced. Returns the amount.
     ///
     /// # Errors
-    /// [`ContractError::NothingDue`].
+    /// [`ContractError`]: not exactly one yoctoNEAR is attached, or nothing is due.
+    #[payable]
     #[handle_result]
     pub fn claim(&mut self) -> Result<NearToken, ContractError> {
         self.pay_caller(CLAIMABLE)
@@ -23,7 +24,8 @@ impl Contract {
     /// Pays the caller what it has earned as a worker. Returns the amount.
     ///
     /// # Errors
-    /// [`ContractError::NothingDue`].
+    /// [`ContractError`]: not exactly one yoctoNEAR is attached, or nothing is due.
+    #[payable]
     #[handle_result]
     pub fn withdraw_earnings(&mut self) -> Result<NearToken, ContractError> {
         self.pay_caller(EARNINGS)
@@ -32,15 +34,37 @@ impl Contract {
     /// Pays the owner the protocol's share of the fees. Returns the amount.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, or nothing is due.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// nothing is due.
+    #[payable]
     #[handle_result]
     pub fn withdraw_protocol_share(&mut self) -> Result<NearToken, ContractError> {
         self.check_owner()?;
-        let (owner, amount) = (self.owner_id.clone(), self.get_funds().protocol);
+        let (owner, held) = (self.owner_id.clone(), self.funds.view().protocol);
+        // What is attached to this call goes back with the share.
+        let amount = held.saturating_sub(ONE_YOCTO);
         if amount.is_zero() {
             return Err(ContractError::NothingDue { account_id: owner });
         }
-        self.pay_out(Pot::Protocol, &owner, amount)?;
+        self.pay_out(Pot::Protocol, &owner, held)?;
+        Ok(amount)
+    }
+
+    /// Pays the owner what the contract has beyond all pots and what its own bytes cost: gifts, and
+    /// before protocol version 87 a part of the gas. Returns the amount.
+    ///
+    /// # Errors
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// there is no surplus.
+    #[payable]
+    #[handle_result]
+    pub fn withdraw_surplus(&mut self) -> Result<NearToken, ContractError> {
+        self.check_owner()?;
+        let (owner, amount) = (self.owner_id.clone(), self.surplus());
+        if amount.is_zero() {
+            return Err(ContractError::NothingDue { account_id: owner });
+        }
+        promises::transfer(&owner, amount);
         Ok(amount)
     }
 
@@ -64,8 +88,9 @@ impl Contract {
 
 impl Contract {
     fn pay_caller(&mut self, ledger: Ledger) -> Result<NearToken, ContractError> {
+        check_one_yocto()?;
         let caller = env::predecessor_account_id();
-        let amount = self.pay_out_all(ledger, &caller)?;
+        let amount = self.pay_out_all(ledger, &caller, ONE_YOCTO)?;
         if amount.is_zero() {
             return Err(ContractError::NothingDue { account_id: caller });
         }

@@ -1,9 +1,9 @@
 //! Names of published code and of code at URLs.
 
-use near_sdk::{NearToken, env, near};
+use near_sdk::{env, near};
 use outlayer_protocol::{CodeRef, views::NamedCodeView};
 
-use super::nep145::check_one_yocto;
+use super::ONE_YOCTO;
 use crate::{Contract, ContractError, ContractExt, Pot, names};
 
 #[near]
@@ -29,15 +29,13 @@ impl Contract {
     ///
     /// # Errors
     /// [`ContractError::Name`] when there is no such version, or it is retired already;
-    /// [`ContractError::Namespace`] when not exactly one yoctoNEAR is attached.
+    /// [`ContractError::OneYocto`] when not exactly one yoctoNEAR is attached.
     #[payable]
     #[handle_result]
     pub fn retire_named_code(&mut self, name: String, version: u32) -> Result<(), ContractError> {
-        check_one_yocto()?;
+        self.take_yocto(Pot::Code)?;
         self.retire_version(&name, version)?;
-        let one = NearToken::from_yoctonear(1);
-        self.funds.take_in(Pot::Code, one)?;
-        self.pay_out(Pot::Code, &env::predecessor_account_id(), one)?;
+        self.pay_out(Pot::Code, &env::predecessor_account_id(), ONE_YOCTO)?;
         Ok(())
     }
 

@@ -7,8 +7,9 @@
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::views::StorageBalance;
 
+use super::{ONE_YOCTO, check_one_yocto};
 use crate::{
-    Contract, ContractError, ContractExt, NamespaceError, Pot,
+    Contract, ContractError, ContractExt, NamespaceError, Pot, change_fee,
     namespace::{self, MAX_EMPTY_BYTES, Namespace},
 };
 
@@ -24,16 +25,6 @@ pub struct StorageBalanceBounds {
     pub min: NearToken,
     /// Always `None`: there is no maximum.
     pub max: Option<NearToken>,
-}
-
-const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
-
-pub(super) fn check_one_yocto() -> Result<(), NamespaceError> {
-    let found = env::attached_deposit();
-    if found != ONE_YOCTO {
-        return Err(NamespaceError::OneYocto { found });
-    }
-    Ok(())
 }
 
 #[near]
@@ -101,7 +92,7 @@ impl Contract {
     ///
     /// # Errors
     /// [`ContractError::Namespace`]: not exactly one yoctoNEAR is attached, keys are left and
-    /// `force` is not given, or a key is locked.
+    /// `force` is not given, a key is locked, or keys are left that live requests may read.
     #[payable]
     #[handle_result]
     pub fn storage_unregister(&mut self, force: Option<bool>) -> Result<bool, ContractError> {
@@ -115,6 +106,11 @@ impl Contract {
         if keys > 0 {
             if !force.unwrap_or(false) {
                 return Err(NamespaceError::NotEmpty { account_id: caller, keys }.into());
+            }
+            // One yoctoNEAR is attached, which pays for nobody's execution.
+            let needed = change_fee::of(&caller);
+            if !needed.is_zero() {
+                return Err(NamespaceError::LiveReaders { found: ONE_YOCTO, needed }.into());
             }
             for key in namespace::keys(&caller, 0, keys.into()) {
                 namespace::check_unlocked(&caller, &key)?;

@@ -12,6 +12,7 @@ use outlayer_protocol::{
 use crate::{
     Contract, ContractError, ContractExt, Funds, Pot,
     code::{self, Code},
+    effects::emit,
     gas, names,
     promises::{self, CallbackArgs},
 };
@@ -66,7 +67,13 @@ impl Contract {
             (Ok(()), _) => Ok(None),
             (Err(error), OnRefusal::Panic) => Err(error),
             (Err(error), OnRefusal::Return) => {
-                Self::pay_back(request.payer(&env::predecessor_account_id()));
+                let requester = env::predecessor_account_id();
+                let payer = match request.payer(&requester) {
+                    // It could not spend the money.
+                    payer if *payer == env::current_account_id() => &requester,
+                    payer => payer,
+                };
+                Self::pay_back(payer);
                 Ok(Some(Settlement::refused(
                     error.code(),
                     error.to_string(),
@@ -115,7 +122,7 @@ impl Contract {
             code::retain(&live.code.hash, code);
         }
         self.add_request(&live, &request.input);
-        env::log_str(&Event::ExecutionRequested(Box::new((&live).into())).to_log());
+        emit(&Event::ExecutionRequested(Box::new((&live).into())));
         Ok(())
     }
 
@@ -130,6 +137,9 @@ impl Contract {
         }
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester);
+        if *payer == env::current_account_id() {
+            return Err(ContractError::RefundToContract { found: payer.clone() });
+        }
         gas::check_attached(gas::request(request, Some(payer), self.registered_workers))?;
         request.validate(&self.config)?;
         let (contract, signer) = (env::current_account_id(), env::signer_account_id());

@@ -5,7 +5,7 @@ use outlayer_protocol::{
     Bytes, ExecutionResponse, Hash32, RequestId, ResponseFormat, ResponsePart, Settlement,
     commitment::Salt,
     limits::Meter,
-    machine::{Body, Delivery, Input, LiveRequest, PartTaken},
+    machine::{Body, Delivery, Input, LiveRequest, PartTaken, Taken},
     response::Answer,
     storage::StorageCheck,
 };
@@ -19,7 +19,9 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// A registered worker submits an answer. The argument is the borsh of an [`Answer`].
+    /// A registered worker submits an answer. The argument is the borsh of an [`Answer`]. An answer
+    /// that writes a key that others read is told to wait, and should come again when they are
+    /// settled.
     ///
     /// # Errors
     /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
@@ -30,7 +32,7 @@ impl Contract {
     pub fn resolve_execution(
         &mut self,
         #[serializer(borsh)] answer: Answer,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         self.resolve_one(&worker_id, &answer)
@@ -38,9 +40,9 @@ impl Contract {
 
     /// A registered worker submits answers to several requests, in one call. The argument is the
     /// borsh of a list of what [`resolve_execution`](Self::resolve_execution) takes. The result has
-    /// an item for each answer, in their order: null when the answer was taken, or else the code
-    /// with which `resolve_execution` would have refused it. One that is refused changes nothing,
-    /// and the others are taken all the same.
+    /// an item for each answer, in their order: null when the answer was taken; `"wait"` when it is
+    /// told to wait and should come again; or else the code with which `resolve_execution` would
+    /// have refused it. One that is refused changes nothing, and the others are taken all the same.
     ///
     /// # Errors
     /// [`ContractError`] when the caller is not a worker or is suspended. When the call runs out of
@@ -54,8 +56,11 @@ impl Contract {
         workers::check_active(&worker_id)?;
         let mut codes = Vec::with_capacity(answers.len());
         for answer in &answers {
-            let refused = self.resolve_one(&worker_id, answer).err();
-            codes.push(refused.map(|error| error.code().as_str()));
+            codes.push(match self.resolve_one(&worker_id, answer) {
+                Ok(Taken::Staged | Taken::Pending) => None,
+                Ok(Taken::Wait) => Some(Taken::WAIT),
+                Err(error) => Some(error.code().as_str()),
+            });
         }
         Ok(codes)
     }
@@ -72,7 +77,7 @@ impl Contract {
     pub fn stage_response(
         &mut self,
         #[serializer(borsh)] part: ResponsePart,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let worker_id = env::predecessor_account_id();
         workers::check_active(&worker_id)?;
         let request_id = part.request_id;
@@ -90,8 +95,9 @@ impl Contract {
                 complete.submit(body, &storage)?
             }
         };
+        let taken = step.taken();
         self.carry_out(step)?;
-        Ok(())
+        Ok(taken)
     }
 
     /// A registered worker commits to a digest, for a request that asks for several approvals: see
@@ -183,20 +189,27 @@ impl Contract {
 
 impl Contract {
     /// Takes an active worker's answer. When it is refused, nothing has changed.
-    fn resolve_one(&mut self, worker_id: &AccountId, answer: &Answer) -> Result<(), ContractError> {
+    fn resolve_one(
+        &mut self,
+        worker_id: &AccountId,
+        answer: &Answer,
+    ) -> Result<Taken, ContractError> {
         let Answer { response, digest, salt } = answer;
         let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
         // Another body was quicker, and is settled already. The reveal that came with this one
         // takes its share all the same.
         let open = salt.and_then(|salt| Some((salt, requests::shares(response.request_id)?)));
         if let Some((salt, shares)) = open {
-            return self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?);
+            self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?)?;
+            return Ok(Taken::Staged);
         }
         let request = self.load_request(response.request_id)?;
         let (body, storage) = self.checked(&request, response);
         let input = Input::Resolve { worker_id, digest, salt, body, storage, height };
-        self.advance(request, input)?;
-        Ok(())
+        let step = request.step(input)?;
+        let taken = step.taken();
+        self.carry_out(step)?;
+        Ok(taken)
     }
 
     /// The body that a response is, and whether it fits into the namespace now.
@@ -207,7 +220,10 @@ impl Contract {
     ) -> (Body<'a>, StorageCheck) {
         // The host function costs less than half of what hashing in Wasm costs.
         let output_hash = Hash32(env::sha256_array(&response.output.0));
-        (Body { response, output_hash }, namespace::check(request.namespace(), response))
+        (
+            Body { response, output_hash },
+            namespace::check(request.namespace(), response, Some(env::block_height())),
+        )
     }
 
     /// Settles a request by the promise's result, and gives the encoded settlement. A request whose
@@ -221,7 +237,8 @@ impl Contract {
                 let staged = requests::staged(&request);
                 let delivery = match promises::resumed_with() {
                     Some(payload) => {
-                        let check = |response| namespace::check(request.namespace(), response);
+                        let check =
+                            |response| namespace::check(request.namespace(), response, None);
                         let staged = staged.as_ref().map(|response| (response, check(response)));
                         Delivery::Resumed { payload, staged }
                     }

@@ -7,26 +7,28 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, NamespaceError, Pot,
+    Contract, ContractError, ContractExt, NamespaceError, Pot, change_fee,
     namespace::{self, Namespace},
 };
 
 #[near]
 impl Contract {
     /// Sets a key of the caller's namespace. What is attached is added to the caller's storage
-    /// deposit.
+    /// deposit. While requests of the caller are live that may read storage, their fees are taken
+    /// from it first, because workers execute again after the change
+    /// ([`get_change_fee`](Self::get_change_fee)).
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, or the
-    /// deposit does not pay for the bytes.
+    /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, too
+    /// little is attached, or the deposit does not pay for the bytes.
     #[payable]
     #[handle_result]
     pub fn storage_set(&mut self, key: Bytes, value: Bytes) -> Result<(), ContractError> {
         self.set_all(&[(key, value)])
     }
 
-    /// Sets several keys of the caller's namespace, all of them or none. What is attached is added
-    /// to the caller's storage deposit.
+    /// Sets several keys of the caller's namespace, all of them or none, for the same fees as a
+    /// single one. What is attached beyond them is added to the caller's storage deposit.
     ///
     /// # Errors
     /// As for [`storage_set`](Self::storage_set), if any of the keys cannot be set.
@@ -37,20 +39,55 @@ impl Contract {
     }
 
     /// Removes a key of the caller's namespace, which frees its bytes. Returns whether it was
-    /// there.
+    /// there. It costs the same fees as [`storage_set`](Self::storage_set), and the rest of what is
+    /// attached is added to the caller's storage deposit too.
     ///
     /// # Errors
-    /// [`ContractError::Namespace`]: the key is locked, or the caller is not registered.
+    /// [`ContractError::Namespace`]: the key is locked, the caller is not registered, or too little
+    /// is attached.
+    #[payable]
     #[handle_result]
     pub fn storage_remove(&mut self, key: Bytes) -> Result<bool, ContractError> {
         let caller = env::predecessor_account_id();
         check_key(&key).map_err(NamespaceError::from)?;
         namespace::check_unlocked(&caller, &key)?;
         let mut namespace = namespace::load(&caller)?;
+        let added = self.charge_change(&caller)?;
+        self.add_storage_deposit(&mut namespace, added)?;
         let keys = namespace.keys;
         self.for_tenant(|_| namespace::remove(&caller, &mut namespace, &key));
         namespace::save(&caller, &namespace);
         Ok(namespace.keys < keys)
+    }
+
+    /// Removes up to `limit` keys of the caller's namespace, the last of the list first. Returns
+    /// how many are left, so that a namespace of any size can be emptied in several calls. It costs
+    /// the same fees as [`storage_remove`](Self::storage_remove).
+    ///
+    /// # Errors
+    /// [`ContractError::Namespace`]: one of the keys is locked, the caller is not registered, or
+    /// too little is attached.
+    #[payable]
+    #[handle_result]
+    pub fn storage_clear(&mut self, limit: u32) -> Result<u32, ContractError> {
+        let caller = env::predecessor_account_id();
+        let mut namespace = namespace::load(&caller)?;
+        let added = self.charge_change(&caller)?;
+        self.add_storage_deposit(&mut namespace, added)?;
+        let left = namespace.keys.saturating_sub(limit);
+        // From the end, no other key moves into the place of one that is removed.
+        for key in namespace::keys(&caller, left.into(), limit.into()).iter().rev() {
+            namespace::check_unlocked(&caller, key)?;
+            self.for_tenant(|_| namespace::remove(&caller, &mut namespace, key));
+        }
+        namespace::save(&caller, &namespace);
+        Ok(namespace.keys)
+    }
+
+    /// What must be attached to a change of an account's namespace now: the fees of the live
+    /// requests that may read it.
+    pub fn get_change_fee(&self, account_id: AccountId) -> NearToken {
+        change_fee::of(&account_id)
     }
 
     /// The value of a key in an account's namespace.
@@ -76,8 +113,9 @@ impl Contract {
             check_key(key).and_then(|()| check_value(value)).map_err(NamespaceError::from)?;
             namespace::check_unlocked(&caller, key)?;
         }
+        let added = self.charge_change(&caller)?;
         let mut namespace = self.for_tenant(|_| namespace::open(&caller));
-        self.add_storage_deposit(&mut namespace, env::attached_deposit())?;
+        self.add_storage_deposit(&mut namespace, added)?;
         for (key, value) in entries {
             self.for_tenant(|_| namespace::set(&caller, &mut namespace, key, value));
         }

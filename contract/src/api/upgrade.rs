@@ -8,12 +8,15 @@
 //! code stays.
 
 use near_sdk::{env, near, state::ContractState};
-use outlayer_protocol::Hash32;
+use outlayer_protocol::{
+    Hash32,
+    events::{Event, UpgradeMade, UpgradeProposed},
+};
 
 use super::check_private;
 use crate::{
-    Contract, ContractError, ContractExt, LAYOUT, bounds::MIN_UPGRADE_DELAY_BLOCKS, migration,
-    promises, state::Upgrade,
+    Contract, ContractError, ContractExt, LAYOUT, bounds::MIN_UPGRADE_DELAY_BLOCKS, effects::emit,
+    migration, promises, state::Upgrade,
 };
 
 #[near]
@@ -22,13 +25,15 @@ impl Contract {
     /// back.
     ///
     /// # Errors
-    /// [`ContractError::NotTheOwner`].
+    /// [`ContractError`]: the caller is not the owner, or not exactly one yoctoNEAR is attached.
+    #[payable]
     #[handle_result]
     pub fn propose_upgrade(&mut self, code_hash: Option<Hash32>) -> Result<(), ContractError> {
         self.check_owner()?;
         let soonest = env::block_height().saturating_add(MIN_UPGRADE_DELAY_BLOCKS);
         let from_height = soonest.max(self.live_until);
         self.upgrade = code_hash.map(|code_hash| Upgrade { code_hash, from_height });
+        emit(&Event::UpgradeProposed(UpgradeProposed { code_hash, from_height }));
         Ok(())
     }
 
@@ -38,6 +43,7 @@ impl Contract {
     /// # Errors
     /// [`ContractError`]: the caller is not the owner, nothing is announced, the code is not the
     /// announced one, or it is too early.
+    #[payable]
     #[handle_result]
     pub fn upgrade(&mut self) -> Result<(), ContractError> {
         self.check_owner()?;
@@ -52,12 +58,12 @@ impl Contract {
         if height < from_height {
             return Err(ContractError::UpgradeTooEarly { height, from_height });
         }
-        promises::deploy(&code);
+        promises::deploy(&code, &code_hash);
         Ok(())
     }
 
     /// Called on new code by the contract itself: brings the state to the layout that the code
-    /// reads.
+    /// reads. The argument is the SHA-256 of the code, 32 bytes.
     ///
     /// # Errors
     /// [`ContractError`]: another account calls, requests are live that the new code could not
@@ -68,11 +74,15 @@ impl Contract {
         check_private()?;
         let state = env::storage_read(Self::state_key()).unwrap_or_default();
         let layout = state.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
-        match layout {
+        let contract = match layout {
             Some(LAYOUT) => Self::state_read().ok_or(ContractError::Layout { found: layout }),
             Some(1 | 2) => migration::migrate(&state),
             found => Err(ContractError::Layout { found }),
-        }
+        }?;
+        // The code that deployed this one says which it is. Layouts 1 and 2 did not.
+        let code_hash = env::input().and_then(|hash| hash.try_into().ok()).map(Hash32);
+        emit(&Event::UpgradeMade(UpgradeMade { code_hash, layout: LAYOUT }));
+        Ok(contract)
     }
 
     /// The announced upgrade, if there is one.

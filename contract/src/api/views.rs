@@ -3,10 +3,11 @@
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
+    index::PendingEntry,
     machine::OpenShares,
     pricing::quote,
     reserve::MOST_ID_BYTES,
-    views::{ConfigView, CostView, FundsView, PendingView, RequestState, RequestView, WorkerView},
+    views::{ConfigView, CostView, FundsView, RequestState, RequestView, WorkerView},
 };
 
 use crate::{
@@ -52,10 +53,19 @@ impl Contract {
         requests::shares(request_id)
     }
 
-    /// A page of the live requests. They are not in the order in which they were made: the last one
-    /// takes the place of one that is settled.
-    pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingView> {
-        self.page_requests(from_index, limit).map(|request| (&request).into()).collect()
+    /// A page of the index of live requests: the borsh of a list of [`PendingEntry`], which is read
+    /// and not decoded, so that thousands of requests fit into one view. Whoever reads several
+    /// pages asks all of them at one block, since the last entry takes the place of one that is
+    /// settled.
+    pub fn pending_index(&self, from_index: u64, limit: u64) {
+        env::value_return(PendingEntry::join(&self.page_pending(from_index, limit)));
+    }
+
+    /// A page of the index of live requests, in JSON.
+    pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingEntry> {
+        let entries = self.page_pending(from_index, limit).into_iter();
+        // Decoding cannot fail: this contract has written the entries.
+        entries.filter_map(|entry| borsh::from_slice(&entry).ok()).collect()
     }
 
     /// The configuration, the owner, and whether the contract is paused.

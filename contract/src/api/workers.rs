@@ -1,16 +1,18 @@
 //! The registry of workers, which the owner keeps.
 
 use near_sdk::{AccountId, near};
+use outlayer_protocol::events::{Event, WorkerRegistered, WorkerRemoved, WorkerSuspended};
 
-use crate::{Contract, ContractError, ContractExt, workers};
+use crate::{Contract, ContractError, ContractExt, effects::emit, workers};
 
 #[near]
 impl Contract {
     /// Registers a worker, or replaces the metadata of one that is registered.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, the metadata is too long, or the contract's
-    /// own money does not pay for the bytes.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, the
+    /// metadata is too long, or the contract's own money does not pay for the bytes.
+    #[payable]
     #[handle_result]
     pub fn register_worker(
         &mut self,
@@ -18,24 +20,33 @@ impl Contract {
         metadata: Option<String>,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        self.add_worker(&worker_id, metadata.unwrap_or_default())?;
-        self.check_stake()
+        let metadata = metadata.unwrap_or_default();
+        self.add_worker(&worker_id, metadata.clone())?;
+        self.check_stake()?;
+        emit(&Event::WorkerRegistered(WorkerRegistered { worker_id, metadata }));
+        Ok(())
     }
 
     /// Removes a worker. It keeps what it has earned, and what its staged answers will earn.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, or the worker is not registered.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// the worker is not registered.
+    #[payable]
     #[handle_result]
     pub fn remove_worker(&mut self, worker_id: AccountId) -> Result<(), ContractError> {
         self.check_owner()?;
-        self.delete_worker(&worker_id)
+        self.delete_worker(&worker_id)?;
+        emit(&Event::WorkerRemoved(WorkerRemoved { worker_id }));
+        Ok(())
     }
 
     /// Suspends a worker, or lets it work again. Its staged answers are settled as always.
     ///
     /// # Errors
-    /// [`ContractError`]: the caller is not the owner, or the worker is not registered.
+    /// [`ContractError`]: the caller is not the owner, not exactly one yoctoNEAR is attached, or
+    /// the worker is not registered.
+    #[payable]
     #[handle_result]
     pub fn suspend_worker(
         &mut self,
@@ -43,6 +54,8 @@ impl Contract {
         suspended: bool,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        workers::suspend(&worker_id, suspended)
+        workers::suspend(&worker_id, suspended)?;
+        emit(&Event::WorkerSuspended(WorkerSuspended { worker_id, suspended }));
+        Ok(())
     }
 }

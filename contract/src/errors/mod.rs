@@ -245,6 +245,18 @@ pub enum ContractError {
         /// The most that is allowed, bytes.
         max: usize,
     },
+    /// Exactly one yoctoNEAR must be attached, which only a full-access key can do.
+    #[error("{} yoctoNEAR attached, expected exactly 1", found.as_yoctonear())]
+    OneYocto {
+        /// What was attached.
+        found: NearToken,
+    },
+    /// The contract would be the payer of a request.
+    #[error("refund_to is {found}, this contract: name an account that can spend a refund")]
+    RefundToContract {
+        /// The contract's own account.
+        found: AccountId,
+    },
     /// The contract owes the caller nothing.
     #[error("nothing is due to {account_id}")]
     NothingDue {
@@ -304,6 +316,8 @@ impl ContractError {
             Self::TooFewWorkers { .. } => RefusalCode::TooFewWorkers,
             Self::Salt { .. } => RefusalCode::SaltBytes,
             Self::Metadata { .. } => RefusalCode::MetadataTooLong,
+            Self::OneYocto { .. } => RefusalCode::OneYocto,
+            Self::RefundToContract { .. } => RefusalCode::RefundToContract,
             Self::NothingDue { .. } => RefusalCode::NothingDue,
             Self::Code { error, .. } => error.code(),
             Self::Name(error) => error.code(),

@@ -61,11 +61,19 @@ pub enum NamespaceError {
         /// What no stored byte needs.
         available: NearToken,
     },
-    /// Exactly one yoctoNEAR must be attached, so that only a full-access key can sign the call.
-    #[error("{} yoctoNEAR attached, expected exactly 1", found.as_yoctonear())]
-    OneYocto {
+    /// Requests are live that may read the namespace.
+    #[error(
+        "requests are live that may read the namespace: changing it has workers execute them \
+         again, which costs {} yoctoNEAR, {} attached; attach that much, or wait until they are \
+         settled",
+        needed.as_yoctonear(),
+        found.as_yoctonear()
+    )]
+    LiveReaders {
         /// What was attached.
         found: NearToken,
+        /// The fees of all those requests.
+        needed: NearToken,
     },
     /// The namespace still has keys.
     #[error("{account_id} still stores {keys} keys: remove them, or unregister with force")]
@@ -87,7 +95,7 @@ impl NamespaceError {
             Self::Unpaid { .. } => RefusalCode::BytesNotPaid,
             Self::Registration { .. } => RefusalCode::RegistrationDeposit,
             Self::Withdrawal { .. } => RefusalCode::WithdrawalTooLarge,
-            Self::OneYocto { .. } => RefusalCode::OneYocto,
+            Self::LiveReaders { .. } => RefusalCode::LiveReaders,
             Self::NotEmpty { .. } => RefusalCode::NamespaceNotEmpty,
         }
     }

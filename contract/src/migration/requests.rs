@@ -117,6 +117,7 @@ impl From<Former> for LiveRequest {
             agreement,
             upload: old.upload,
             former_uploaders: old.former_uploaders,
+            closed_locks: Vec::new(),
         }
     }
 }

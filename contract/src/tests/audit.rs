@@ -7,15 +7,16 @@ use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_protocol::{
     Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
+    index::PendingEntry,
     machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
 };
 
-use super::world::{OWN, World};
+use super::world::World;
 use crate::{
-    Contract, Lock, code::Code, locks::lock_key, migration::requests::Former, names::Names,
-    namespace::Namespace, store::Prefix, workers::Worker,
+    Closed, Contract, Lock, code::Code, locks::lock_key, migration::requests::Former, names::Names,
+    namespace::Namespace, requests::listed_id, store::Prefix, workers::Worker,
 };
 
 impl World {
@@ -75,6 +76,7 @@ impl World {
         self.audit_code();
         self.audit_namespaces();
         self.audit_reserves();
+        self.audit_change_fees();
         self.audit_results();
         self.audit_tenants();
     }
@@ -128,7 +130,7 @@ impl World {
             funds.code,
         ];
         let sum: u128 = pots.iter().map(NearToken::as_yoctonear).sum();
-        assert_eq!(self.balance.as_yoctonear(), OWN.as_yoctonear() + sum);
+        assert_eq!(self.balance.as_yoctonear(), self.own.as_yoctonear() + sum);
         let stake = env::storage_byte_cost().as_yoctonear() * u128::from(self.usage);
         assert!(self.balance.as_yoctonear() >= stake, "the storage stake is not covered");
     }
@@ -146,7 +148,13 @@ impl World {
                 .entries(Prefix::LiveSlot)
                 .find(|(key, _)| *key == position.to_be_bytes())
                 .unwrap();
-            assert_eq!(request_id, listed);
+            let request_id = RequestId::from_be_bytes(request_id.try_into().unwrap());
+            let entry = PendingEntry::from(&live[&request_id]);
+            match <[u8; 8]>::try_from(listed) {
+                // As layout 2 has it.
+                Ok(former) => assert_eq!(RequestId::from_be_bytes(former), request_id),
+                Err(_) => assert_eq!(PendingEntry::try_from_slice(listed).unwrap(), entry),
+            }
         }
         // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
@@ -173,20 +181,33 @@ impl World {
     /// The locked keys are those that staged responses touch, each with one writer or the right
     /// number of readers.
     fn audit_locks(&self) {
-        let mut expected = BTreeMap::new();
+        let mut expected: BTreeMap<Vec<u8>, Lock> = BTreeMap::new();
         for (request_id, live) in self.live_requests() {
             for (key, written) in self.locked_by(&live) {
                 let lock = match expected.get(&key) {
                     None if written => Lock::Writer(request_id),
-                    None => Lock::Readers(1),
-                    Some(Lock::Readers(count)) if !written => Lock::Readers(count + 1),
+                    None => Lock::Readers { count: 1, closed: None },
+                    Some(Lock::Readers { count, .. }) if !written => {
+                        Lock::Readers { count: count + 1, closed: None }
+                    }
                     Some(other) => panic!("request {request_id} shares a key with {other:?}"),
                 };
                 expected.insert(key, lock);
             }
         }
         let found = self.decoded::<Lock>(Prefix::Lock);
-        let found: BTreeMap<_, _> = found.map(|(key, lock)| (key.to_vec(), lock)).collect();
+        let mut found: BTreeMap<Vec<u8>, Lock> =
+            found.map(|(key, lock)| (key.to_vec(), lock)).collect();
+        // Besides, a lock may be closed to new readers, by a live request that knows this.
+        found.retain(|key, lock| {
+            let Lock::Readers { count, closed } = lock else { return true };
+            if let Some(Closed { by, .. }) = closed.take() {
+                let live = &self.live_requests()[&by];
+                assert!(live.closed_locks.iter().any(|lock| lock.0[..] == key[..]));
+                return *count > 0;
+            }
+            true
+        });
         assert_eq!(found, expected);
     }
 
@@ -272,7 +293,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 24] = [
+        const TENANTS: [Prefix; 25] = [
             Prefix::Shares,
             Prefix::Request,
             Prefix::FormerRequest,
@@ -286,6 +307,7 @@ impl World {
             Prefix::Meta,
             Prefix::KeySlot,
             Prefix::Lock,
+            Prefix::ChangeFee,
             Prefix::Code,
             Prefix::Publication,
             Prefix::CodePart,
@@ -301,6 +323,21 @@ impl World {
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();
         assert_eq!(self.contract().tenant_bytes + self.uncounted, bytes);
+    }
+
+    /// Changing a namespace costs the fees of the live requests that may read it.
+    fn audit_change_fees(&self) {
+        let mut expected = BTreeMap::new();
+        let first = self.contract().former_requests;
+        let raised = |live: &&LiveRequest| live.limits.storage_reads > 0 && live.id() >= first;
+        for live in self.live_requests().values().filter(raised) {
+            let name = live.namespace().as_bytes().to_vec();
+            *expected.entry(name).or_insert(0) += live.terms.max_fee.as_yoctonear();
+        }
+        let found = self.decoded::<NearToken>(Prefix::ChangeFee);
+        let found: BTreeMap<_, _> =
+            found.map(|(name, fee)| (name.to_vec(), fee.as_yoctonear())).collect();
+        assert_eq!(found, expected);
     }
 
     /// No live request takes more bytes than it has paid for.
@@ -358,14 +395,21 @@ impl World {
             .chain([Prefix::Input, Prefix::Staged, Prefix::LivePosition])
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
-        let listed = self.entries(Prefix::LiveSlot).filter(|(_, value)| *value == name);
+        let listed = self
+            .entries(Prefix::LiveSlot)
+            .filter(|(_, entry)| listed_id(entry) == Some(request_id));
         let live = &self.live_requests()[&request_id];
-        let own: Vec<_> = self.locked_by(live).into_iter().map(|(key, _)| key).collect();
+        let owner = live.namespace().as_bytes();
+        let fee = self.entries(Prefix::ChangeFee).filter(|(key, _)| *key == owner);
+        let closed = live.closed_locks.iter().map(|lock| lock.0.to_vec());
+        let own: Vec<Vec<u8>> =
+            self.locked_by(live).into_iter().map(|(key, _)| key).chain(closed).collect();
         let locks = self.entries(Prefix::Lock).filter(|(key, _)| own.iter().any(|one| one == key));
         let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)
             .chain(listed)
+            .chain(fee)
             .chain(locks)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
             .sum()

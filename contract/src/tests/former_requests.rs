@@ -7,6 +7,7 @@ use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
     Compute, Hash32, Meter, NearToken as Amount, Outcome, ResponseFormat, ResumePayload,
     agreement::Stage,
+    index::PendingEntry,
     machine::{Body, Delivery, Effect, Input, LiveRequest, Phase, Step},
     storage::{StorageCheck, journal_bytes},
     upload::MIN_PART_BYTES,
@@ -64,6 +65,23 @@ fn world() -> World {
         YIELDS.with_borrow_mut(|yields| yields.open.insert(live.data_id.0, open));
     }
     world
+}
+
+#[test]
+fn the_index_shows_former_requests_as_it_shows_others() {
+    let mut world = world();
+    world.owner(|c| c.set_config(config()));
+    let new = world.request("dapp.near", &request("new"));
+    let listed = world.view(|c| c.list_pending(0, 9));
+    let entries: Vec<_> =
+        [STAGED, SENDING, new].map(|id| PendingEntry::from(&world.live(id))).to_vec();
+    assert_eq!(listed, entries);
+    // The last one takes the place of the first, whatever the form of either.
+    world.settle(STAGED);
+    world.audit();
+    let ids: Vec<_> =
+        world.view(|c| c.list_pending(0, 9)).iter().map(|entry| entry.request_id).collect();
+    assert_eq!(ids, [new, SENDING]);
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! The owner's methods.
 
 use near_sdk::NearToken;
-use outlayer_protocol::Config;
+use outlayer_protocol::{
+    Config, Hash32,
+    events::{
+        CodePublished, CodeRetired, ConfigSet, Event, OwnerChanged, OwnerProposed, PauseChanged,
+        RefundBounced, UpgradeMade, UpgradeProposed, WorkerRegistered, WorkerRemoved,
+        WorkerSuspended,
+    },
+};
 
 use super::world::*;
-use crate::{Contract, ContractError};
+use crate::{Contract, ContractError, LAYOUT, Pot};
 
 const ZERO: NearToken = NearToken::ZERO;
 
@@ -30,14 +37,109 @@ fn only_the_owner_governs() {
     }
 }
 
+/// A key that may only call functions cannot attach money.
+#[test]
+fn whoever_governs_or_takes_money_out_attaches_one_yocto() {
+    type Call = fn(&mut Contract) -> Result<(), ContractError>;
+    let calls: [(&str, Call); 15] = [
+        (OWNER, |c| c.pause()),
+        (OWNER, |c| c.unpause()),
+        (OWNER, |c| c.set_config(config())),
+        (OWNER, |c| c.propose_owner(id("eve.near"))),
+        (OWNER, |c| c.register_worker(id("eve.near"), None)),
+        (OWNER, |c| c.remove_worker(id("w.near"))),
+        (OWNER, |c| c.suspend_worker(id("w.near"), true)),
+        (OWNER, |c| c.withdraw_protocol_share().map(drop)),
+        (OWNER, |c| c.withdraw_surplus().map(drop)),
+        (OWNER, |c| c.propose_upgrade(None)),
+        (OWNER, |c| c.upgrade()),
+        ("new.near", |c| c.accept_owner()),
+        ("w.near", |c| c.withdraw_earnings().map(drop)),
+        ("w.near", |c| c.claim().map(drop)),
+        ("w.near", |c| c.storage_withdraw(None).map(drop)),
+    ];
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id("w.near"), None));
+    world.owner(|c| c.propose_owner(id("new.near")));
+    let before = world.storage.clone();
+    for (number, (by, call)) in calls.into_iter().enumerate() {
+        for found in [ZERO, yocto(2)] {
+            let error = world.call(by, found, call).unwrap_err();
+            assert_eq!(error, ContractError::OneYocto { found }, "call {number}");
+        }
+    }
+    assert_eq!(world.storage, before);
+    // What the owner has attached is in the books.
+    assert_eq!(world.view(|c| c.get_funds()).protocol, yocto(2));
+    world.audit();
+}
+
+#[test]
+fn an_observer_sees_every_change_of_rules_people_and_code() {
+    let mut world = World::new();
+    let code_hash = Hash32::of(b"new code");
+    world.owner(|c| c.set_config(config()));
+    world.owner(|c| c.pause());
+    world.owner(|c| c.unpause());
+    world.owner(|c| c.register_worker(id("w.near"), Some("about".to_owned())));
+    world.owner(|c| c.suspend_worker(id("w.near"), true));
+    world.owner(|c| c.remove_worker(id("w.near")));
+    world.owner(|c| c.propose_upgrade(Some(code_hash)));
+    world.owner(|c| c.propose_upgrade(None));
+    world.input = code_hash.0.to_vec();
+    world.call(CONTRACT, ZERO, |c| Contract::migrate().map(|new| *c = new)).unwrap();
+    world.input.clear();
+    world.owner(|c| c.propose_owner(id("new.near")));
+    world.call("new.near", yocto(1), |c| c.accept_owner()).unwrap();
+    let code = b"a module".to_vec();
+    let (hash, near) = (Hash32::of(&code), NearToken::from_near(1));
+    world.call("pub.near", near, |c| c.publish_code(hash, 8, 0, code)).unwrap();
+    world.call("pub.near", near, |c| c.retire_code(hash)).unwrap();
+    let (worker_id, publisher_id) = (id("w.near"), id("pub.near"));
+    let expected = [
+        Event::ConfigSet(Box::new(ConfigSet { config: config() })),
+        Event::PauseChanged(PauseChanged { paused: true }),
+        Event::PauseChanged(PauseChanged { paused: false }),
+        Event::WorkerRegistered(WorkerRegistered {
+            worker_id: worker_id.clone(),
+            metadata: "about".to_owned(),
+        }),
+        Event::WorkerSuspended(WorkerSuspended { worker_id: worker_id.clone(), suspended: true }),
+        Event::WorkerRemoved(WorkerRemoved { worker_id }),
+        Event::UpgradeProposed(UpgradeProposed { code_hash: Some(code_hash), from_height: 1_400 }),
+        Event::UpgradeProposed(UpgradeProposed { code_hash: None, from_height: 1_400 }),
+        Event::UpgradeMade(UpgradeMade { code_hash: Some(code_hash), layout: LAYOUT }),
+        Event::OwnerProposed(OwnerProposed { account_id: Some(id("new.near")) }),
+        Event::OwnerChanged(OwnerChanged { from: id(OWNER), to: id("new.near") }),
+        Event::CodePublished(CodePublished { hash, publisher_id, total_bytes: 8 }),
+        Event::CodeRetired(CodeRetired { hash, name: None }),
+    ];
+    assert_eq!(world.events, expected);
+
+    // Payments that bounce: one that is kept, and one that is too small to be.
+    world.events.clear();
+    let account_id = id("gone.near");
+    world.deleted.insert(account_id.clone());
+    for (amount, claimable) in [(NearToken::from_near(1), true), (yocto(5), false)] {
+        world.deleted.insert(id("small.near"));
+        let to = if claimable { account_id.clone() } else { id("small.near") };
+        world.call("pub.near", amount, |c| Ok(c.funds.take_in(Pot::Code, amount)?)).unwrap();
+        world.call("pub.near", ZERO, |c| Ok(c.pay_out(Pot::Code, &to, amount)?)).unwrap();
+        world.deliver_transfers();
+        let bounced = RefundBounced { account_id: to, amount, claimable };
+        assert_eq!(world.events.pop(), Some(Event::RefundBounced(bounced)));
+    }
+    world.audit();
+}
+
 #[test]
 fn the_ownership_passes_in_two_steps() {
     let mut world = World::new();
-    let error = world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    let error = world.call("new.near", yocto(1), |c| c.accept_owner()).unwrap_err();
     assert_eq!(error, ContractError::NotTheProposedOwner { found: id("new.near"), expected: None });
     world.owner(|c| c.propose_owner(id("new.near")));
     world.owner(|c| c.pause());
-    let error = world.call("eve.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    let error = world.call("eve.near", yocto(1), |c| c.accept_owner()).unwrap_err();
     assert_eq!(
         error,
         ContractError::NotTheProposedOwner {
@@ -46,11 +148,11 @@ fn the_ownership_passes_in_two_steps() {
         }
     );
     world.owner(|c| c.propose_owner(id(OWNER)));
-    world.call("new.near", ZERO, |c| c.accept_owner()).unwrap_err();
+    world.call("new.near", yocto(1), |c| c.accept_owner()).unwrap_err();
     world.owner(|c| c.propose_owner(id("new.near")));
-    world.call("new.near", ZERO, |c| c.accept_owner()).unwrap();
-    world.call(OWNER, ZERO, |c| c.unpause()).unwrap_err();
-    world.call("new.near", ZERO, |c| c.unpause()).unwrap();
+    world.call("new.near", yocto(1), |c| c.accept_owner()).unwrap();
+    world.call(OWNER, yocto(1), |c| c.unpause()).unwrap_err();
+    world.call("new.near", yocto(1), |c| c.unpause()).unwrap();
     assert_eq!(world.view(|c| c.get_config()).owner_id, "new.near");
 }
 
@@ -89,7 +191,7 @@ fn a_configuration_out_of_bounds_is_refused() {
     for change in changes {
         let mut changed = config();
         change(&mut changed);
-        let error = world.call(OWNER, ZERO, |c| c.set_config(changed)).unwrap_err();
+        let error = world.call(OWNER, yocto(1), |c| c.set_config(changed)).unwrap_err();
         assert!(
             matches!(error, ContractError::Config { .. } | ContractError::Pricing(_)),
             "{error}"
@@ -136,11 +238,11 @@ fn workers_are_listed_and_described() {
         world.view(|c| c.list_workers(0, 10)).into_iter().map(|one| one.worker_id).collect();
     assert_eq!(listed, ["c.near", "b.near"].map(id));
     assert_eq!(world.view(|c| c.list_workers(1, 1)).len(), 1);
-    let error = world.call(OWNER, ZERO, |c| c.remove_worker(id("a.near"))).unwrap_err();
+    let error = world.call(OWNER, yocto(1), |c| c.remove_worker(id("a.near"))).unwrap_err();
     assert_eq!(error, ContractError::NotAWorker { found: id("a.near") });
     let long = "x".repeat(1_025);
     let error =
-        world.call(OWNER, ZERO, |c| c.register_worker(id("d.near"), Some(long))).unwrap_err();
+        world.call(OWNER, yocto(1), |c| c.register_worker(id("d.near"), Some(long))).unwrap_err();
     assert_eq!(error, ContractError::Metadata { found: 1_025, max: 1_024 });
 }
 
@@ -149,7 +251,7 @@ fn a_worker_that_the_contracts_own_money_cannot_keep_is_not_registered() {
     let mut world = World::new();
     world.deposit_storage("dapp.near", NearToken::from_near(1));
     let register = |world: &mut World| {
-        world.call(OWNER, ZERO, |c| c.register_worker(id("w.near"), Some("x".repeat(1_000))))
+        world.call(OWNER, yocto(1), |c| c.register_worker(id("w.near"), Some("x".repeat(1_000))))
     };
     let pots = world.contract().funds.total();
     world.balance = pots;

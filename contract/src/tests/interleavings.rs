@@ -321,7 +321,8 @@ impl History {
                 let digest = ExecutionRecord::new(&live, &body).digest();
                 if with_body {
                     let answer = Answer { response: body.clone(), digest, salt: Some(SALT) };
-                    let taken = self.call(worker, ZERO, |c| c.resolve_execution(answer));
+                    let taken =
+                        self.call(worker, ZERO, |c| c.resolve_execution(answer).map(|_| ()));
                     if taken && self.world.live(request_id).phase.name() == "staged" {
                         self.staged.insert(request_id, body);
                     }
@@ -464,14 +465,18 @@ impl History {
     fn storage(&mut self, by: &'static str, what: usize, key: &str, amount: u64) {
         let deposit = NearToken::from_micronear(u128::from(amount) * 200);
         let one = yocto(1);
+        // What the live requests cost that may read the namespace. Without it the change is
+        // refused while there are any.
+        let fee = self.world.view(|c| c.get_change_fee(id(by)));
         match what {
             0 | 1 => {
-                if self.call(by, deposit, |c| c.storage_set(key.into(), "directly".into())) {
+                let paid = if what == 0 { deposit.saturating_add(fee) } else { deposit };
+                if self.call(by, paid, |c| c.storage_set(key.into(), "directly".into())) {
                     self.model.entry(by).or_default().insert(key.into(), "directly".into());
                 }
             }
             2 => {
-                if self.call(by, ZERO, |c| c.storage_remove(key.into()).map(drop)) {
+                if self.call(by, fee, |c| c.storage_remove(key.into()).map(drop)) {
                     self.model.entry(by).or_default().remove(&Bytes::from(key));
                 }
             }
@@ -493,26 +498,26 @@ impl History {
 
     fn withdraw(&mut self, who: usize) {
         let Some(who) = people().get(who).copied() else {
-            self.call(self.owner, ZERO, |c| c.withdraw_protocol_share().map(drop));
+            self.call(self.owner, yocto(1), |c| c.withdraw_protocol_share().map(drop));
             return;
         };
-        self.call(who, ZERO, |c| c.claim().map(drop));
-        self.call(who, ZERO, |c| c.withdraw_earnings().map(drop));
+        self.call(who, yocto(1), |c| c.claim().map(drop));
+        self.call(who, yocto(1), |c| c.withdraw_earnings().map(drop));
     }
 
     fn govern(&mut self, what: usize, worker: &str) {
         let worker = id(worker);
         let mut config = config();
         match what {
-            0 => self.call(self.owner, ZERO, |c| c.pause()),
-            1 | 2 => self.call(self.owner, ZERO, |c| c.unpause()),
-            3 => self.call(self.owner, ZERO, |c| c.remove_worker(worker)),
-            4 | 5 => self.call(self.owner, ZERO, |c| c.register_worker(worker, None)),
-            6 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, true)),
-            7 => self.call(self.owner, ZERO, |c| c.suspend_worker(worker, false)),
+            0 => self.call(self.owner, yocto(1), |c| c.pause()),
+            1 | 2 => self.call(self.owner, yocto(1), |c| c.unpause()),
+            3 => self.call(self.owner, yocto(1), |c| c.remove_worker(worker)),
+            4 | 5 => self.call(self.owner, yocto(1), |c| c.register_worker(worker, None)),
+            6 => self.call(self.owner, yocto(1), |c| c.suspend_worker(worker, true)),
+            7 => self.call(self.owner, yocto(1), |c| c.suspend_worker(worker, false)),
             _ => {
                 config.protocol_share_bps = 3_333;
-                self.call(self.owner, ZERO, |c| c.set_config(config))
+                self.call(self.owner, yocto(1), |c| c.set_config(config))
             }
         };
     }
@@ -539,16 +544,16 @@ impl History {
             0 => self.call(by, ZERO, |c| c.on_refund(me, NearToken::from_near(5))),
             1 => self.call(by, ZERO, |c| c.settle(&settled).map(drop)),
             2 => self.call(by, ZERO, |_| Contract::migrate().map(drop)),
-            3 => self.call(by, ZERO, |c| c.upgrade()),
-            4 => self.call(by, ZERO, |c| c.propose_upgrade(None)),
-            5 => self.call(by, ZERO, |c| c.propose_owner(me)),
-            6 => self.call(by, ZERO, |c| c.accept_owner()),
-            7 => self.call(by, ZERO, |c| c.pause()),
-            8 => self.call(by, ZERO, |c| c.unpause()),
-            9 => self.call(by, ZERO, |c| c.set_config(config())),
-            10 => self.call(by, ZERO, |c| c.register_worker(me, None)),
-            11 => self.call(by, ZERO, |c| c.suspend_worker(me, false)),
-            _ => self.call(by, ZERO, |c| c.withdraw_protocol_share().map(drop)),
+            3 => self.call(by, yocto(1), |c| c.upgrade()),
+            4 => self.call(by, yocto(1), |c| c.propose_upgrade(None)),
+            5 => self.call(by, yocto(1), |c| c.propose_owner(me)),
+            6 => self.call(by, yocto(1), |c| c.accept_owner()),
+            7 => self.call(by, yocto(1), |c| c.pause()),
+            8 => self.call(by, yocto(1), |c| c.unpause()),
+            9 => self.call(by, yocto(1), |c| c.set_config(config())),
+            10 => self.call(by, yocto(1), |c| c.register_worker(me, None)),
+            11 => self.call(by, yocto(1), |c| c.suspend_worker(me, false)),
+            _ => self.call(by, yocto(1), |c| c.withdraw_protocol_share().map(drop)),
         };
         assert!(!taken, "{what} by {by}");
         assert_eq!(self.world.storage, before);
@@ -558,10 +563,10 @@ impl History {
     fn hand_over(&mut self, what: usize) {
         let other = if self.owner == OWNER { HEIR } else { OWNER };
         match what {
-            0 => self.call(self.owner, ZERO, |c| c.propose_owner(id(other))),
-            1 => self.call(self.owner, ZERO, |c| c.propose_owner(id(self.owner))),
+            0 => self.call(self.owner, yocto(1), |c| c.propose_owner(id(other))),
+            1 => self.call(self.owner, yocto(1), |c| c.propose_owner(id(self.owner))),
             _ => {
-                let taken = self.call(other, ZERO, |c| c.accept_owner());
+                let taken = self.call(other, yocto(1), |c| c.accept_owner());
                 if taken {
                     self.owner = other;
                 }
@@ -575,13 +580,15 @@ impl History {
         let code = b"new code".to_vec();
         match what {
             0 => {
-                self.call(self.owner, ZERO, |c| c.propose_upgrade(Some(Hash32::of(b"new code"))));
+                self.call(self.owner, yocto(1), |c| {
+                    c.propose_upgrade(Some(Hash32::of(b"new code")))
+                });
             }
             1 => {
                 self.world.input = code;
                 let live: Vec<_> = self.world.live_requests().into_values().collect();
                 let announced = self.world.contract().upgrade.clone();
-                if self.call(self.owner, ZERO, |c| c.upgrade()) {
+                if self.call(self.owner, yocto(1), |c| c.upgrade()) {
                     // No request is live that was live when the upgrade was announced.
                     let earliest = announced.unwrap().from_height - 400;
                     assert!(live.iter().all(|one| one.context.block_height >= earliest));

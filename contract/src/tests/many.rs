@@ -1,7 +1,10 @@
 //! Several answers in one call.
 
 use near_sdk::NearToken;
-use outlayer_protocol::{ExecutionResponse, Outcome, RefusalCode, RequestId, machine::Phase};
+use outlayer_protocol::{
+    ExecutionResponse, Outcome, RefusalCode, RequestId,
+    machine::{Phase, Taken},
+};
 
 use super::world::*;
 use crate::ContractError;
@@ -109,4 +112,30 @@ fn a_call_with_nothing_to_take_changes_nothing() {
     world.owner(|c| c.suspend_worker(id(W), true));
     let suspended = ContractError::Suspended { found: id(W) };
     assert_eq!(many(&mut world, W, &[answer(0, "x")]), Err(suspended));
+}
+
+#[test]
+fn an_answer_that_must_wait_says_so_among_the_others() {
+    let mut world = world();
+    let with = |request_id, change: &dyn Fn(&mut ExecutionResponse)| {
+        let mut body = answer(request_id, "output");
+        change(&mut body);
+        body
+    };
+    let bodies = [
+        with(0, &|body| body.reads = vec![read("k", Some("now"))]),
+        with(1, &|body| body.journal = vec![write("k", Some("next"))]),
+        answer(GONE, "x"),
+        // Request 1 has closed the key to it, in the same call.
+        with(5, &|body| body.reads = vec![read("k", Some("now"))]),
+        answer(6, "output"),
+    ];
+    let answers = world.answers(&bodies);
+    let codes = world.call(W, ZERO, |c| c.resolve_many(answers)).unwrap();
+    assert_eq!(codes, [None, Some("wait"), Some("yield_gone"), Some("key_locked"), None]);
+    assert_eq!(RefusalCode::ALL.iter().find(|code| code.as_str() == "wait"), None);
+    world.audit();
+    world.settle(0);
+    assert_eq!(world.resolve(W, &bodies[1]), Ok(Taken::Staged));
+    world.audit();
 }

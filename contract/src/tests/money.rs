@@ -21,14 +21,17 @@ fn a_refund_that_bounces_becomes_claimable_and_is_claimed_once() {
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
 
     // The account does not exist when it claims, so the payment bounces again. Then it does.
-    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
+    assert_eq!(world.call("gone.near", yocto(1), |c| c.claim()), Ok(refund));
     world.deliver_transfers();
+    // The yoctoNEAR that was attached went with it.
+    let refund = refund.saturating_add(yocto(1));
     assert_eq!(world.view(|c| c.get_claimable(id("gone.near"))), refund);
     world.deleted.clear();
-    assert_eq!(world.call("gone.near", NearToken::ZERO, |c| c.claim()), Ok(refund));
+    assert_eq!(world.call("gone.near", yocto(1), |c| c.claim()), Ok(refund));
     world.deliver_transfers();
-    assert_eq!(world.purse(&id("gone.near")), PURSE.saturating_add(refund));
-    let error = world.call("gone.near", NearToken::ZERO, |c| c.claim()).unwrap_err();
+    let expected = PURSE.saturating_add(refund).saturating_sub(yocto(1));
+    assert_eq!(world.purse(&id("gone.near")), expected);
+    let error = world.call("gone.near", yocto(1), |c| c.claim()).unwrap_err();
     assert_eq!(error, ContractError::NothingDue { account_id: id("gone.near") });
     world.audit();
 }
@@ -66,15 +69,17 @@ fn earnings_and_the_protocols_share_are_paid_out_once() {
     world.resolve(W, &answer(request_id, "x")).unwrap();
     let fee = world.settle(request_id).fee;
     let share = fee.saturating_div(10);
-    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    // What the owner had to attach to register the worker is part of the protocol's share.
+    let owners = share.saturating_add(yocto(1));
+    let earned = world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     assert_eq!(earned, fee.saturating_sub(share));
-    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap_err();
+    let error = world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap_err();
     assert_eq!(error, ContractError::NothingDue { account_id: id(W) });
 
-    let error = world.call(W, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    let error = world.call(W, yocto(1), |c| c.withdraw_protocol_share()).unwrap_err();
     assert_eq!(error, ContractError::NotTheOwner { found: id(W), expected: id(OWNER) });
-    assert_eq!(world.owner(|c| c.withdraw_protocol_share()), share);
-    let error = world.call(OWNER, NearToken::ZERO, |c| c.withdraw_protocol_share()).unwrap_err();
+    assert_eq!(world.owner(|c| c.withdraw_protocol_share()), owners);
+    let error = world.call(OWNER, yocto(1), |c| c.withdraw_protocol_share()).unwrap_err();
     assert_eq!(error, ContractError::NothingDue { account_id: id(OWNER) });
     world.deliver_transfers();
     world.audit();
@@ -90,9 +95,9 @@ fn earnings_that_bounce_are_claimable() {
     world.resolve(W, &answer(request_id, "x")).unwrap();
     world.settle(request_id);
     world.deleted.insert(id(W));
-    let earned = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    let earned = world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     world.deliver_transfers();
-    assert_eq!(world.view(|c| c.get_claimable(id(W))), earned);
+    assert_eq!(world.view(|c| c.get_claimable(id(W))), earned.saturating_add(yocto(1)));
     world.audit();
 }
 
@@ -198,7 +203,7 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
         row.nanos_per_kilofuel = 1;
     }
     dear.prices.per_fuel = yocto(u128::MAX / 255 / u128::from(MOST) + 1);
-    let error = world.call(OWNER, NearToken::ZERO, |c| c.set_config(dear)).unwrap_err();
+    let error = world.call(OWNER, yocto(1), |c| c.set_config(dear)).unwrap_err();
     assert!(matches!(error, ContractError::Pricing(_)), "{error}");
     dear.prices.per_fuel = yocto(u128::MAX / 255 / u128::from(MOST) - 500_000);
     world.owner(|c| c.set_config(dear));
@@ -211,15 +216,51 @@ fn amounts_and_ids_at_their_limits_are_refused_and_never_wrap() {
 
     // The last id is given once. After it there is none.
     world.owner(|c| c.set_config(config()));
-    world.owner(|c| {
+    let set = |c: &mut crate::Contract| {
         c.next_request_id = u64::MAX - 1;
         Ok(())
-    });
+    };
+    world.call(OWNER, NearToken::ZERO, set).unwrap();
     let last = world.request("dapp.near", &request("last"));
     assert_eq!(last, u64::MAX - 1);
     let error = world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request("x")));
     assert_eq!(error, Err(ContractError::NoMoreIds));
     world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(last)).unwrap();
     assert_eq!(world.settle(last).outcome, Outcome::Cancelled);
+    world.audit();
+}
+
+#[test]
+fn the_surplus_is_the_owners_and_the_stake_stays() {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id(W), None));
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    let request_id = world.request("dapp.near", &request("a"));
+    let stranger = world.call("eve.near", yocto(1), |c| c.withdraw_surplus()).unwrap_err();
+    assert_eq!(stranger, ContractError::NotTheOwner { found: id("eve.near"), expected: id(OWNER) });
+
+    let (purse, pots) = (world.purse(&id(OWNER)), world.contract().funds.total());
+    let surplus = world.owner(|c| c.withdraw_surplus());
+    world.own = world.own.saturating_sub(surplus);
+    world.deliver_transfers();
+    world.audit();
+    let own_bytes = world.usage - world.contract().tenant_bytes;
+    let cost = near_sdk::env::storage_byte_cost();
+    assert!(world.own > cost.saturating_mul(own_bytes.into()), "{} is left", world.own);
+    assert_eq!(world.purse(&id(OWNER)), purse.saturating_add(surplus).saturating_sub(yocto(1)));
+    assert_eq!(world.contract().funds.total(), pots.saturating_add(yocto(1)));
+    let nothing = world.call(OWNER, yocto(1), |c| c.withdraw_surplus()).unwrap_err();
+    assert_eq!(nothing, ContractError::NothingDue { account_id: id(OWNER) });
+
+    // A gift is surplus, and whatever else the contract has goes on.
+    world.balance = world.balance.saturating_add(yocto(7));
+    world.own = world.own.saturating_add(yocto(7));
+    world.deleted.insert(id(OWNER));
+    assert_eq!(world.owner(|c| c.withdraw_surplus()), yocto(7));
+    world.own = world.own.saturating_sub(yocto(7));
+    world.deliver_transfers();
+    world.audit();
+    world.resolve(W, &answer(request_id, "x")).unwrap();
+    assert!(matches!(world.settle(request_id).outcome, Outcome::Completed { .. }));
     world.audit();
 }

@@ -10,7 +10,7 @@ use outlayer_protocol::{
 };
 
 use super::world::*;
-use crate::{CodeError, ContractError, NameError, NamespaceError};
+use crate::{CodeError, ContractError, NameError};
 
 const OWNER: &str = "alice.near";
 const NEAR: NearToken = NearToken::from_near(1);
@@ -237,10 +237,7 @@ fn only_its_owner_touches_a_name() {
         assert_eq!(retire(&mut world, OWNER, "median", version), Err(error));
     }
     let call = |c: &mut crate::Contract| c.retire_named_code("median".to_owned(), 1);
-    assert_eq!(
-        world.call(OWNER, NOTHING, call),
-        Err(NamespaceError::OneYocto { found: NOTHING }.into())
-    );
+    assert_eq!(world.call(OWNER, NOTHING, call), Err(ContractError::OneYocto { found: NOTHING }));
 }
 
 #[test]

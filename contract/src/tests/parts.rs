@@ -62,7 +62,7 @@ fn send(
     Ok(())
 }
 
-fn upload_error(result: Result<(), ContractError>) -> UploadError {
+fn upload_error<T: std::fmt::Debug>(result: Result<T, ContractError>) -> UploadError {
     match reason(result) {
         Reason::Upload(error) => error,
         other => panic!("{other:?}"),
@@ -193,7 +193,8 @@ fn a_body_that_comes_whole_goes_ahead_of_one_in_the_making() {
 fn a_conflict_that_comes_up_with_the_last_part_lets_the_worker_start_over() {
     let (mut world, body) = (world(1), large(b'o'));
     send(&mut world, "a.near", &body, 0..2).unwrap();
-    world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+    world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
     let conflict = send(&mut world, "a.near", &body, [2]);
     assert!(matches!(reason(conflict), Reason::ReadConflict { .. }));
     let newer = ExecutionResponse { reads: vec![read("k", Some("new"))], ..body };
@@ -270,7 +271,8 @@ fn a_round_that_a_conflict_voids_takes_the_parts_with_it() {
     let (mut world, body) = (world(2), large(b'o'));
     world.agree(&body);
     send(&mut world, "a.near", &body, 0..2).unwrap();
-    world.call("dapp.near", ZERO, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+    world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
     send(&mut world, "a.near", &body, [2]).unwrap();
     let live = world.live(0);
     assert_eq!((live.upload, live.phase.name()), (None, "pending"));

@@ -97,11 +97,8 @@ fn reasons() -> Vec<Reason> {
         AlreadyDisputed {}
         Upload (UploadError::Offset { found: 1, expected: 0 })
         NotAmongTheAgreeing { worker_id: worker_id.clone(), digest }
-        NotTheRequester {
-            found: worker_id.clone(),
-            requester: worker_id.clone(),
-            payer: worker_id.clone(),
-        }
+        NotCancellable {}
+        NotTheRequester { found: worker_id.clone(), requester: worker_id.clone(), payer: None }
         TooEarlyToSweep { from: 2, height: 1 }
     };
     let nested = |reason: &Reason| {
@@ -169,8 +166,8 @@ fn namespace_errors() -> Vec<NamespaceError> {
         Unpaid { account_id: account_id.clone(), used_bytes: 2, paid_bytes: 1, deposit: one }
         Registration { found: one, needed: two }
         Withdrawal { found: two, available: one }
-        OneYocto { found: two }
         NotEmpty { account_id, keys: 1 }
+        LiveReaders { found: one, needed: two }
         Storage (StorageError::KeyBytes { found: 0 })
     };
     all.pop();
@@ -229,10 +226,12 @@ fn errors() -> Vec<ContractError> {
         TooFewWorkers { found: 2, needed: 3 }
         Salt { found: 3 }
         Metadata { found: 1_025, max: 1_024 }
+        OneYocto { found: two }
+        RefundToContract { found: found.clone() }
         NothingDue { account_id: found.clone() }
         Code { hash, error: CodeError::Unknown }
         Name (NameError::Retired { name: "a.near/x".to_owned() })
-        Namespace (NamespaceError::OneYocto { found: two })
+        Namespace (NamespaceError::NotEmpty { account_id: found.clone(), keys: 1 })
         Money (MoneyError::Short { pot: Pot::Code, found: one, needed: two })
     };
     let nested = |error: &ContractError| {

@@ -66,6 +66,7 @@ fn cases() -> Vec<Case> {
         ),
         // The dearest output that would be taken costs more than is attached.
         asked(RefusalCode::InsufficientDeposit, |r| r.limits.output_bytes = 1_000_000),
+        asked(RefusalCode::RefundToContract, |r| r.refund_to = Some(id(CONTRACT))),
         asked(RefusalCode::FeeAboveMax, |r| r.max_fee = Some(yocto(1))),
         asked(RefusalCode::TooFewWorkers, |r| r.approvals = 2),
         asked(RefusalCode::CodeNotPublished, published),
@@ -123,6 +124,8 @@ fn a_refused_request_leaves_nothing_and_its_deposit_goes_back_in_either_mode() {
             let mut asked = request("input");
             (asked.refund_to, asked.response_format) = (payer.clone(), format);
             change(&mut asked);
+            // The contract itself is nobody to pay: the deposit goes to the requester then.
+            let payer = asked.refund_to.clone().filter(|payer| *payer != CONTRACT);
             let mut world = World::new();
             prepare(&mut world);
             let before = everything(&world);

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Bytes, CodeRef, Compute, ExecutionResponse, Hash32, Outcome, RefusalCode, Settlement, Status,
+    Bytes, CancelBy, CodeRef, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, RefusalCode,
+    Settlement, Status,
     events::Event,
+    index::PendingEntry,
     limits::{Limit, Meter},
     machine::Reason,
     pricing::{PricingError, response_fee},
@@ -29,6 +31,7 @@ fn world() -> World {
 fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     let mut world = world();
     let request = request("input");
+    world.events.clear();
     let cost = world.cost("dapp.near", &request);
     let attached = cost.total.saturating_add(yocto(7));
     world.call("dapp.near", attached, |c| c.accept(&request)).unwrap();
@@ -68,8 +71,10 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
     );
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(fee));
     let funds = world.view(|c| c.get_funds());
-    assert_eq!(funds.protocol, fee.saturating_div(10));
-    assert_eq!(funds.earnings, fee.saturating_sub(funds.protocol));
+    // The owner attached one yoctoNEAR when it registered the worker.
+    let share = fee.saturating_div(10);
+    assert_eq!(funds.protocol, share.saturating_add(yocto(1)));
+    assert_eq!(funds.earnings, fee.saturating_sub(share));
     let worker = world.view(|c| c.get_worker(id(W))).unwrap();
     assert_eq!((worker.earnings, worker.settled), (funds.earnings, 1));
     assert_eq!(world.view(|c| c.get_request(0)), RequestState::Settled);
@@ -172,7 +177,7 @@ fn an_answer_by_a_stranger_of_an_unknown_request_late_or_second_is_refused_and_c
     world.resolve(W, &answer(0, "first")).unwrap();
     let staged = world.storage.clone();
     let second = refused(&mut world, W, 0);
-    assert!(matches!(reason(Err(second)), Reason::AlreadyStaged { .. }));
+    assert!(matches!(reason(Err::<(), _>(second)), Reason::AlreadyStaged { .. }));
     assert_eq!(world.storage, staged);
     assert_eq!(world.settle(0).outcome, Outcome::Completed { output: "first".into() });
     assert_eq!(refused(&mut world, W, 0), ContractError::Settled { request_id: 0 });
@@ -208,7 +213,7 @@ fn a_suspended_worker_may_not_answer_but_what_it_has_staged_is_settled() {
     let fee = world.settle(0).fee;
     world.audit();
     assert_eq!(world.view(|c| c.get_worker(id(W))), None);
-    let paid = world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    let paid = world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     assert_eq!(paid, fee.saturating_sub(fee.saturating_div(10)));
 }
 
@@ -324,7 +329,7 @@ fn a_pause_stops_new_requests_only() {
     world.height = 1_400;
     world.call("anyone.near", NearToken::ZERO, |c| c.sweep_expired(2)).unwrap();
     world.deliver_transfers();
-    world.call(W, NearToken::ZERO, |c| c.withdraw_earnings()).unwrap();
+    world.call(W, yocto(1), |c| c.withdraw_earnings()).unwrap();
     world.audit();
     world.owner(|c| c.unpause());
     world.request("dapp.near", &request("new"));
@@ -356,11 +361,22 @@ fn refunds_go_where_the_request_says() {
     let mut world = world();
     let mut request = request("a");
     request.refund_to = Some(id("treasury.near"));
+    request.cancel_by = CancelBy::Payer;
     world.request("dapp.near", &request);
     world.call("treasury.near", NearToken::ZERO, |c| c.cancel_execution(0)).unwrap();
     let refund = world.settle(0).refund;
     assert_eq!(world.purse(&id("treasury.near")), PURSE.saturating_add(refund));
     assert_eq!(world.purse(&id("dapp.near")), PURSE.saturating_sub(refund));
+}
+
+#[test]
+fn a_refund_does_not_go_to_the_contract_itself() {
+    let mut world = world();
+    let mut request = request("a");
+    request.refund_to = Some(id(CONTRACT));
+    let refused = world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request));
+    assert_eq!(refused, Err(ContractError::RefundToContract { found: id(CONTRACT) }));
+    world.audit();
 }
 
 #[test]
@@ -484,6 +500,37 @@ fn the_pending_list_pages_and_survives_removals() {
         world.audit();
         assert_eq!(ids(&mut world, 0, 10), rest);
     }
+}
+
+#[test]
+fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
+    let mut world = world();
+    let mut other = request("b");
+    other.refund_to = Some(id("payer.near"));
+    other.kind = Some(GuestKind::WasiP1);
+    other.limits.compute = Compute::Gas(5_000_000_000_000);
+    for request in [request("a"), other] {
+        world.request("dapp.near", &request);
+    }
+    let entries = world.view(|c| c.list_pending(0, 9));
+    let terms = world.live(1).terms;
+    assert_eq!(
+        entries[1],
+        PendingEntry {
+            request_id: 1,
+            block_height: 1_000,
+            deadline: 1_200,
+            engine_version: terms.engine_version,
+            near_config_version: terms.near_config_version,
+            approvals: 1,
+            published_code: false,
+            kind: Some(GuestKind::WasiP1),
+            compute: Compute::Gas(5_000_000_000_000),
+            payer: id("payer.near"),
+        }
+    );
+    let page = world.view(|c| PendingEntry::join(&c.page_pending(0, 9)));
+    assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&page).unwrap(), entries);
 }
 
 #[test]

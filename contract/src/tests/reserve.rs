@@ -77,8 +77,9 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) -> Peak {
 }
 
 /// What is spare of the reserve, at most, when the largest answer is staged for one approval: the
-/// kind of the guest, and the 9 bytes by which a status may be longer than `completed`.
-const SPARE: u64 = 1 + 9;
+/// kind of the guest, in the record and in the index, and the 9 bytes by which a status may be
+/// longer than `completed`.
+const SPARE: u64 = 2 + 9;
 
 #[test]
 fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {
@@ -94,8 +95,9 @@ fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {
         ..answer(0, &"o".repeat(1_024))
     };
     let large = run(request, body);
-    // A key that is absent has no hash.
-    let spare = SPARE + 8 * 32 + 8 * 4;
+    // A key that is absent has no hash. No key is closed to readers, neither in its lock nor in the
+    // record, and the lock of a writer has no number of readers.
+    let spare = SPARE + 8 * 32 + 8 * 16 + 4 * (13 + 32);
     assert!(large.taken + spare >= large.reserved, "{} of {}", large.taken, large.reserved);
 }
 

@@ -43,7 +43,9 @@ fn remove(world: &mut World, request_id: RequestId) -> Result<(), ContractError>
 /// Settles a request with `body`, or without one by its timeout.
 fn settle(world: &mut World, request_id: RequestId, body: Option<ExecutionResponse>) -> Settlement {
     match body {
-        Some(body) => world.resolve(W, &ExecutionResponse { request_id, ..body }).unwrap(),
+        Some(body) => {
+            world.resolve(W, &ExecutionResponse { request_id, ..body }).unwrap();
+        }
         None => world.height += 201,
     }
     world.settle(request_id)
@@ -115,7 +117,7 @@ fn a_result_is_kept_as_long_as_was_asked_and_then_its_reserve_comes_back() {
         );
         assert_eq!(world.view(|c| c.get_result(request_id)), None);
         world.owner(|c| c.withdraw_protocol_share().map(drop).or(Ok(())));
-        let _ = world.call(W, ZERO, |c| c.withdraw_earnings());
+        let _ = world.call(W, yocto(1), |c| c.withdraw_earnings());
         assert_eq!(world.usage, usage, "no byte is left");
     }
 }

@@ -88,8 +88,8 @@ fn at_the_edge_everything_still_settles_and_everybody_takes_what_is_theirs() {
     world.deliver_transfers();
     assert_staked(&world);
     world.deleted.clear();
-    world.call(&worker, ZERO, |c| c.withdraw_earnings()).unwrap();
-    world.call(&payer, ZERO, |c| c.claim()).unwrap();
+    world.call(&worker, yocto(1), |c| c.withdraw_earnings()).unwrap();
+    world.call(&payer, yocto(1), |c| c.claim()).unwrap();
     world.deliver_transfers();
     assert_staked(&world);
     assert_eq!(world.contract().funds.total(), ZERO);

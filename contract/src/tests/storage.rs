@@ -2,16 +2,16 @@
 
 use near_sdk::NearToken;
 use outlayer_protocol::{
-    Bytes, ExecutionResponse, Outcome, RequestId,
+    Bytes, ExecutionResponse, Outcome, RefusalCode, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
-    machine::Reason,
+    machine::{Reason, Taken},
     pricing::least_fee,
-    storage::StorageError,
+    storage::{CLOSED_BLOCKS, StorageError},
     views::StorageBalance,
 };
 
 use super::world::*;
-use crate::{ContractError, Lock, NamespaceError, StorageBalanceBounds};
+use crate::{Closed, ContractError, Lock, NamespaceError, StorageBalanceBounds, store::Prefix};
 
 const W: &str = "worker.near";
 const DAPP: &str = "dapp.near";
@@ -36,6 +36,8 @@ fn set(
     key: &str,
     value: &str,
 ) -> Result<(), ContractError> {
+    // What the requests cost that may read the namespace comes on top.
+    let deposit = deposit.saturating_add(world.view(|c| c.get_change_fee(id(by))));
     let result = world.call(by, deposit, |c| c.storage_set(key.into(), value.into()));
     world.audit();
     result
@@ -144,7 +146,7 @@ fn what_no_byte_needs_is_withdrawn() {
     set(&mut world, DAPP, NearToken::ZERO, "key", "value").unwrap();
     let StorageBalance { total, available } = balance(&mut world, DAPP).unwrap();
     let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_withdraw(None)).unwrap_err();
-    assert_eq!(error, NamespaceError::OneYocto { found: NearToken::ZERO }.into());
+    assert_eq!(error, ContractError::OneYocto { found: NearToken::ZERO });
     let above = available.saturating_add(ONE);
     let error = world.call(DAPP, ONE, |c| c.storage_withdraw(Some(above))).unwrap_err();
     assert_eq!(error, NamespaceError::Withdrawal { found: above, available }.into());
@@ -189,6 +191,37 @@ fn a_namespace_with_keys_is_closed_by_force_only() {
     world.audit();
     assert_eq!(world.purse(&id(DAPP)), PURSE);
     assert!(world.namespace(&id(DAPP)).is_empty());
+}
+
+#[test]
+fn a_namespace_is_emptied_in_steps() {
+    let mut world = funded();
+    let names: Vec<_> = (0..7).map(|n| format!("key {n}")).collect();
+    for name in &names {
+        set(&mut world, DAPP, NearToken::ZERO, name, "x").unwrap();
+    }
+    for (limit, left) in [(3, 4), (0, 4), (1, 3)] {
+        let cleared = world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(limit));
+        assert_eq!(cleared, Ok(left));
+        world.audit();
+        assert_eq!(world.namespace(&id(DAPP)).len(), left as usize);
+    }
+    // A key that is locked stays, and so do all others of the call.
+    let reader = world.request(DAPP, &request("a"));
+    world.resolve(W, &body(reader, &[("key 0", Some("x"))], &[])).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id(DAPP)));
+    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(9)).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found: NearToken::ZERO, needed: fee }.into());
+    let error = world.call(DAPP, fee, |c| c.storage_clear(9)).unwrap_err();
+    assert_eq!(error.code(), RefusalCode::KeyLocked);
+    assert_eq!(world.namespace(&id(DAPP)).len(), 3);
+    world.settle(reader);
+    assert_eq!(world.call(DAPP, NearToken::ZERO, |c| c.storage_clear(u32::MAX)), Ok(0));
+    world.audit();
+    let StorageBalance { total, .. } = balance(&mut world, DAPP).unwrap();
+    assert_eq!(total, NearToken::from_near(1));
+    let error = world.call("other.near", NearToken::ZERO, |c| c.storage_clear(1)).unwrap_err();
+    assert_eq!(error.code(), RefusalCode::NotRegistered);
 }
 
 #[test]
@@ -253,13 +286,13 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
         world.audit();
     }
     let writer = body(c, &[], &[("config", Some("w"))]);
-    let locked = refusal(c, Reason::KeyLocked { key: "config".into() });
     let by = |by| NamespaceError::Locked { key: "config".into(), by };
     let direct = |world: &mut World| set(world, DAPP, NearToken::ZERO, "config", "x");
     for readers in [2, 1] {
-        assert_eq!(world.resolve(W, &writer).unwrap_err(), locked);
+        assert_eq!(world.resolve(W, &writer), Ok(Taken::Wait));
+        let closed = Some(Closed { by: c, until: world.height + CLOSED_BLOCKS });
         let error = direct(&mut world).unwrap_err();
-        assert_eq!(error, by(Lock::Readers(readers)).into());
+        assert_eq!(error, by(Lock::Readers { count: readers, closed }).into());
         assert!(error.to_string().contains("locked until"), "{error}");
         let settled = if readers == 2 { a } else { b };
         assert!(matches!(world.settle(settled).outcome, Outcome::Completed { .. }));
@@ -278,6 +311,94 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     assert_eq!(world.resolve(W, &reader).unwrap_err(), changed);
     world.resolve(W, &body(d, &[("config", Some("w"))], &[])).unwrap();
     assert!(matches!(world.settle(d).outcome, Outcome::Completed { .. }));
+    world.audit();
+}
+
+#[test]
+fn one_reader_a_block_does_not_keep_a_writer_out() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
+    let writer = world.request(DAPP, &request("writer"));
+    let write = body(writer, &[("config", Some("v"))], &[("config", Some("w"))]);
+    // In each block a new reader is staged before the one of the block before is settled, so the
+    // key is never free of readers by itself.
+    let read = |world: &mut World| {
+        let reader = world.request(DAPP, &request("reader"));
+        let result = world.resolve(W, &body(reader, &[("config", Some("v"))], &[]));
+        world.audit();
+        (reader, result)
+    };
+    let (mut last, result) = read(&mut world);
+    assert_eq!(result, Ok(Taken::Staged));
+    assert_eq!(world.resolve(W, &write), Ok(Taken::Wait));
+    let mut refused = Vec::new();
+    for block in 1.. {
+        assert!(block < 5, "the writer starves");
+        world.height += 1;
+        let (reader, result) = read(&mut world);
+        let locked = refusal(reader, Reason::KeyLocked { key: "config".into() });
+        assert_eq!(result.unwrap_err(), locked, "a new reader waits for the writer");
+        refused.push(reader);
+        if last != writer {
+            assert!(matches!(world.settle(last).outcome, Outcome::Completed { .. }));
+            world.audit();
+            last = writer;
+        }
+        if world.resolve(W, &write).unwrap() == Taken::Staged {
+            break;
+        }
+    }
+    assert!(matches!(world.settle(writer).outcome, Outcome::Completed { .. }));
+    world.audit();
+    assert_eq!(world.entries(Prefix::Lock).count(), 0);
+    for reader in refused {
+        world.resolve(W, &body(reader, &[("config", Some("w"))], &[])).unwrap();
+        world.settle(reader);
+    }
+    world.audit();
+}
+
+#[test]
+fn a_key_is_closed_to_readers_for_a_bounded_time_and_then_open_as_long() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
+    let [writer, other] = ["a", "b"].map(|input| world.request(DAPP, &request(input)));
+    let write = |request_id| body(request_id, &[], &[("k", Some("w"))]);
+    let read = |world: &mut World| {
+        let reader = world.request(DAPP, &request("reader"));
+        (reader, world.resolve(W, &body(reader, &[("k", Some("v"))], &[])))
+    };
+    let (first, result) = read(&mut world);
+    result.unwrap();
+    assert_eq!(world.resolve(W, &write(writer)), Ok(Taken::Wait));
+    let until = world.height + CLOSED_BLOCKS;
+    world.settle(first);
+    world.audit();
+    assert_eq!(world.entries(Prefix::Lock).count(), 1, "the key stays closed without readers");
+    world.height = until - 1;
+    assert!(matches!(reason(read(&mut world).1), Reason::KeyLocked { .. }));
+    world.height = until;
+    let (reader, result) = read(&mut world);
+    assert_eq!(result, Ok(Taken::Staged), "the writer has not come");
+    // Now the readers have their time, whichever writer asks.
+    for request_id in [writer, other] {
+        world.height = until + CLOSED_BLOCKS - 1;
+        assert_eq!(world.resolve(W, &write(request_id)), Ok(Taken::Wait));
+        read(&mut world).1.unwrap();
+        world.audit();
+    }
+    world.height += 1;
+    assert_eq!(world.resolve(W, &write(other)), Ok(Taken::Wait));
+    assert!(matches!(reason(read(&mut world).1), Reason::KeyLocked { .. }));
+    // A reader that was there before is settled as ever. Whoever waits opens the key when it ends.
+    assert!(matches!(world.settle(reader).outcome, Outcome::Completed { .. }));
+    world.audit();
+    for request_id in [writer, other] {
+        world.call(DAPP, NearToken::ZERO, |c| c.cancel_execution(request_id)).unwrap();
+        world.settle(request_id);
+        world.audit();
+    }
+    read(&mut world).1.unwrap();
     world.audit();
 }
 
@@ -316,7 +437,7 @@ fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
         world.resolve(W, &body(request_id, &[("read", None)], &[("written", Some("v"))])).unwrap();
         for key in ["read", "written"] {
             let by = match key {
-                "read" => Lock::Readers(1),
+                "read" => Lock::Readers { count: 1, closed: None },
                 _ => Lock::Writer(request_id),
             };
             let locked = NamespaceError::Locked { key: key.into(), by };
@@ -350,13 +471,71 @@ fn a_locked_key_is_not_written_directly_and_free_after_settlement_and_sweep() {
 }
 
 #[test]
+fn a_change_pays_for_the_live_requests_that_may_read_it_or_waits() {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
+    let fee = |world: &mut World| world.view(|c| c.get_change_fee(id(DAPP)));
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    let mut blind = request("reads nothing");
+    blind.limits.storage_reads = 0;
+    world.request(DAPP, &blind);
+    world.request("other.near", &request("of another namespace"));
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    world.call(DAPP, NearToken::ZERO, |c| c.storage_remove("none".into())).unwrap();
+
+    let readers = ["x", "y"].map(|input| world.request(DAPP, &request(input)));
+    let needed = readers
+        .map(|one| world.live(one).terms.max_fee)
+        .into_iter()
+        .fold(NearToken::ZERO, NearToken::saturating_add);
+    assert_eq!(fee(&mut world), needed);
+    let found = needed.saturating_sub(ONE);
+    let refused = NamespaceError::LiveReaders { found, needed };
+    let error = world.call(DAPP, found, |c| c.storage_set("k".into(), "new".into())).unwrap_err();
+    assert_eq!(error, refused.clone().into());
+    let error = world.call(DAPP, found, |c| c.storage_remove("k".into())).unwrap_err();
+    assert_eq!(error, refused.into());
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found: ONE, needed }.into());
+    assert_eq!(get(&mut world, "k"), Some("v".into()));
+
+    // The fee goes to the protocol, and what is attached beyond it to the deposit.
+    let before = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP).unwrap().total);
+    let deposit = needed.saturating_add(yocto(5));
+    world.call(DAPP, deposit, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    assert_eq!(world.call(DAPP, deposit, |c| c.storage_remove("k".into())), Ok(true));
+    world.audit();
+    let twice = |amount: NearToken| amount.saturating_add(amount);
+    let after = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP).unwrap().total);
+    assert_eq!(after.0.saturating_sub(before.0), twice(needed));
+    assert_eq!(after.1.saturating_sub(before.1), yocto(10));
+
+    // However the readers end, the price goes with them.
+    world.call(DAPP, NearToken::ZERO, |c| c.cancel_execution(readers[0])).unwrap();
+    world.settle(readers[0]);
+    assert_eq!(fee(&mut world), world.live(readers[1]).terms.max_fee);
+    world.resolve(W, &answer(readers[1], "done")).unwrap();
+    world.settle(readers[1]);
+    assert_eq!(fee(&mut world), NearToken::ZERO);
+    world.audit();
+}
+
+#[test]
 fn a_namespace_with_a_locked_key_is_not_closed() {
     let mut world = funded();
     set(&mut world, DAPP, NearToken::ZERO, "k", "v").unwrap();
     let request_id = world.request(DAPP, &request("x"));
     world.resolve(W, &body(request_id, &[("k", Some("v"))], &[])).unwrap();
     let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
-    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by: Lock::Readers(1) }.into());
+    assert_eq!(error.code(), RefusalCode::LiveReaders);
+    let mut blind = request("reads nothing");
+    blind.limits.storage_reads = 0;
+    world.settle(request_id);
+    let request_id = world.request(DAPP, &blind);
+    world.resolve(W, &body(request_id, &[], &[("k", None)])).unwrap();
+    let error = world.call(DAPP, ONE, |c| c.storage_unregister(Some(true))).unwrap_err();
+    let by = Lock::Writer(request_id);
+    assert_eq!(error, NamespaceError::Locked { key: "k".into(), by }.into());
     world.audit();
 }
 
@@ -481,8 +660,23 @@ fn several_keys_are_set_all_or_none_with_one_deposit() {
     let body = ExecutionResponse { reads: vec![read("b", Some("two"))], ..answer(request_id, "") };
     world.resolve(W, &body).unwrap();
     let set = entries(&[("a", "six"), ("b", "seven")]);
-    let error = world.call(DAPP, NearToken::ZERO, |c| c.storage_set_many(set)).unwrap_err();
+    let fee = world.view(|c| c.get_change_fee(id(DAPP)));
+    let error = world.call(DAPP, fee, |c| c.storage_set_many(set.clone())).unwrap_err();
     assert!(matches!(error, ContractError::Namespace(NamespaceError::Locked { .. })), "{error}");
     world.settle(request_id);
     assert_eq!(world.namespace(&id(DAPP)), expected);
+
+    // The fee is due once, however many keys are set, and all of it.
+    world.request(DAPP, &request("x"));
+    let needed = world.view(|c| c.get_change_fee(id(DAPP)));
+    assert!(!needed.is_zero());
+    let found = needed.saturating_sub(ONE);
+    let error = world.call(DAPP, found, |c| c.storage_set_many(set.clone())).unwrap_err();
+    assert_eq!(error, NamespaceError::LiveReaders { found, needed }.into());
+    let (before, total) = (world.view(|c| c.get_funds()).protocol, balance(&mut world, DAPP));
+    world.call(DAPP, needed, |c| c.storage_set_many(set.clone())).unwrap();
+    world.audit();
+    assert_eq!(world.view(|c| c.get_funds()).protocol, before.saturating_add(needed));
+    assert_eq!(balance(&mut world, DAPP).map(|one| one.total), total.map(|one| one.total));
+    assert_eq!(world.namespace(&id(DAPP)), set.into_iter().collect());
 }

@@ -15,7 +15,7 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
     let code_hash = Hash32::of(&code);
     let deploy = |world: &mut World, by: &str, code: &[u8]| {
         world.input = code.to_vec();
-        let result = world.call(by, ZERO, |c| c.upgrade());
+        let result = world.call(by, yocto(1), |c| c.upgrade());
         world.input.clear();
         result
     };
@@ -41,12 +41,13 @@ fn only_announced_code_is_deployed_and_not_before_live_requests_have_ended() {
     assert_eq!(receipt.receiver_id, CONTRACT);
     let [
         MockAction::DeployContract { code: deployed, .. },
-        MockAction::FunctionCallWeight { method_name, .. },
+        MockAction::FunctionCallWeight { method_name, args, .. },
     ] = &receipt.actions[..]
     else {
         panic!("{receipt:?}")
     };
     assert_eq!((&deployed[..], &method_name[..]), (&code[..], methods::MIGRATE.as_bytes()));
+    assert_eq!(args[..], code_hash.0);
     assert_eq!(deploy(&mut world, OWNER, &code), Err(ContractError::NoUpgrade));
 
     world.owner(|c| c.propose_upgrade(Some(code_hash)));

@@ -18,7 +18,7 @@ use outlayer_protocol::{
     Hash32, JournalEntry, ReadEntry, RequestId, ResponsePart, Settlement, Status,
     commitment::{Salt, commitment},
     events::Event,
-    machine::{LiveRequest, Reason, Refusal},
+    machine::{LiveRequest, Reason, Refusal, Taken},
     methods,
     pricing::{Quote, quote},
     request::{CodeRef, CodeSource, ResponseFormat},
@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) height: u64,
     pub(crate) gas: Gas,
     pub(crate) balance: NearToken,
+    /// What the contract has for itself besides its pots.
+    pub(crate) own: NearToken,
     pub(crate) purses: BTreeMap<AccountId, NearToken>,
     /// Accounts that were deleted. Transfers to them bounce.
     pub(crate) deleted: BTreeSet<AccountId>,
@@ -98,6 +100,7 @@ impl World {
             height: 1_000,
             gas: Gas::from_tgas(1_000),
             balance: OWN,
+            own: OWN,
             purses: BTreeMap::new(),
             deleted: BTreeSet::new(),
             transfers: Vec::new(),
@@ -230,12 +233,12 @@ impl World {
         Ok(value)
     }
 
-    /// The owner calls the contract, which must succeed.
+    /// The owner calls the contract, with the one yoctoNEAR that it must attach, and succeeds.
     pub(crate) fn owner<R>(
         &mut self,
         call: impl FnOnce(&mut Contract) -> Result<R, ContractError>,
     ) -> R {
-        self.call(OWNER, NearToken::ZERO, call).unwrap()
+        self.call(OWNER, yocto(1), call).unwrap()
     }
 
     /// Calls a view.
@@ -397,7 +400,7 @@ impl World {
         &mut self,
         by: &str,
         response: &ExecutionResponse,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let (response, digest) = (response.clone(), self.digest(response));
         let answer = Answer { response, digest, salt: None };
         self.call(by, NearToken::ZERO, |c| c.resolve_execution(answer))
@@ -410,7 +413,7 @@ impl World {
         digest: Hash32,
         body: &ExecutionResponse,
         range: std::ops::Range<usize>,
-    ) -> Result<(), ContractError> {
+    ) -> Result<Taken, ContractError> {
         let whole = borsh::to_vec(body).unwrap();
         let part = ResponsePart {
             request_id: body.request_id,
@@ -437,7 +440,7 @@ impl World {
 }
 
 /// Why a request did not take the step of a call, which must have failed.
-pub(crate) fn reason(result: Result<(), ContractError>) -> Reason {
+pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T, ContractError>) -> Reason {
     match result {
         Err(ContractError::Refusal(Refusal { reason, .. })) => reason,
         other => panic!("{other:?}"),

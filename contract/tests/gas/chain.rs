@@ -26,6 +26,24 @@ impl Default for TestChain {
     }
 }
 
+impl TestChain {
+    /// Fills the index of live requests, which has `count` entries, up to `most`, with copies of
+    /// its first entry. Making so many requests would take minutes.
+    pub(crate) fn repeat_index(&mut self, count: u32, most: u32) {
+        let slot = |position: u32| [&b"l"[..], &position.to_be_bytes()].concat();
+        let entry = self.trie[&slot(0)].clone();
+        self.trie.extend((count..most).map(|position| (slot(position), entry.clone())));
+        // In the contract's own state, the number of live requests follows the next request's id.
+        let state = self.trie.get_mut(&b"STATE"[..]).unwrap();
+        let counts =
+            |count: u32| [&u64::from(count).to_le_bytes()[..], &count.to_le_bytes()].concat();
+        let places: Vec<_> =
+            state.windows(12).enumerate().filter(|(_, bytes)| *bytes == counts(count)).collect();
+        let [(place, _)] = places[..] else { panic!("{places:?}") };
+        state[place..place + 12].copy_from_slice(&counts(most));
+    }
+}
+
 impl Chain for TestChain {
     fn read(&self, key: &[u8]) -> VmResult<Option<Box<dyn ValuePtr + '_>>> {
         Ok(self.trie.get(key).map(|value| Box::new(Plain(value)) as Box<dyn ValuePtr>))

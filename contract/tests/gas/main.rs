@@ -215,10 +215,37 @@ fn the_wasm_is_small() {
     assert!(found <= MAX_WASM_BYTES, "the Wasm has {found} bytes, allowed are {MAX_WASM_BYTES}");
 }
 
+/// The gas that a view burns for a page of `limit`.
+fn page_of(vm: &mut vm::Vm, view: &str, limit: u64) -> u64 {
+    let args = serde_json::json!({ "from_index": 0, "limit": limit });
+    vm.call(call("anyone.near", view, args)).burnt_gas.as_gas()
+}
+
 /// The gas that `list_pending` burns for a page of `limit`.
 fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
-    let args = serde_json::json!({ "from_index": 0, "limit": limit });
-    vm.call(call("anyone.near", methods::LIST_PENDING, args)).burnt_gas.as_gas()
+    page_of(vm, methods::LIST_PENDING, limit)
+}
+
+/// The gas that a node lets a view burn.
+const VIEW: u64 = 300_000_000_000_000;
+
+#[test]
+fn a_view_holds_two_thousand_requests_of_the_index() {
+    let mut vm = contract(&config());
+    let mut asked = request(10);
+    asked.refund_to = Some("p".repeat(64).parse().unwrap());
+    for _ in 0..13 {
+        let args = serde_json::json!({ "request": asked });
+        vm.call(vm::Call { deposit: NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
+    }
+    vm.chain.repeat_index(13, 2_000);
+    let [none, many] = [0, 2_000].map(|limit| page_of(&mut vm, methods::PENDING_INDEX, limit));
+    let each = (many - none) / 2_000;
+    println!("{none} gas for none, {each} for each: {} fit", (VIEW - none) / each);
+    assert!(many <= VIEW, "{many} for 2,000");
+    let [none, some] = [0, 200].map(|limit| page(&mut vm, limit));
+    let each = (some - none) / 200;
+    println!("in JSON {none} gas for none, {each} for each: {} fit", (VIEW - none) / each);
 }
 
 #[test]

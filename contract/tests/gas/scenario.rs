@@ -89,7 +89,8 @@ pub(crate) fn contract(config: &Config) -> Vm {
         json!({ "owner_id": "owner.near", "config": config }),
     ));
     for n in 0..21 {
-        vm.call(call("owner.near", methods::REGISTER_WORKER, json!({ "worker_id": worker(n) })));
+        let args = json!({ "worker_id": worker(n) });
+        vm.call(Call { deposit: 1, ..call("owner.near", methods::REGISTER_WORKER, args) });
     }
     // Workers are drawn from the next block on.
     vm.height += 1;
@@ -372,7 +373,7 @@ fn run(
     let refund =
         vm.call(Call { input: args, gas, result, ..call(CONTRACT, methods::ON_REFUND, json!({})) });
     let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
-    vm.call(call(payer, methods::CLAIM, json!({})));
+    vm.call(Call { deposit: 1, ..call(payer, methods::CLAIM, json!({})) });
     Measured {
         estimated,
         requested: made.used_gas.as_gas(),

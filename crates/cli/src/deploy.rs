@@ -59,9 +59,8 @@ impl DeployArgs {
             for worker_id in workers {
                 let args = json!({ "worker_id": worker_id, "metadata": null });
                 let args = serde_json::to_vec(&args)?;
-                let nothing = NearToken::from_yoctonear(0);
-                let register =
-                    account.call(account.id(), methods::REGISTER_WORKER, args, GAS, nothing);
+                let one = NearToken::from_yoctonear(1);
+                let register = account.call(account.id(), methods::REGISTER_WORKER, args, GAS, one);
                 succeeded(methods::REGISTER_WORKER, register.await?)?;
             }
             Ok(contract.config(At::Optimistic).await?)

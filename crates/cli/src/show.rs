@@ -142,26 +142,28 @@ impl PendingArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let contract = self.network.contract()?;
         let limit = self.limit;
-        let pending =
-            block_on(async move { Ok(contract.all_pending(limit, At::Optimistic).await?) })?;
+        let (_, pending) =
+            block_on(async move { Ok(contract.pending(limit, At::Optimistic).await?) })?;
         if self.json {
             print::json(&pending)?;
             return Ok(true);
         }
         print::raw(format_args!(
-            "{:>10}  {:<10} {:>12} {:>12} {:>6}  commitments\n",
-            "request", "phase", "block", "deadline", "engine"
+            "{:>10} {:>12} {:>12} {:>6} {:>9}  {:<9} {:<8} {:>20}  payer\n",
+            "request", "block", "deadline", "engine", "approvals", "code", "kind", "limit"
         ));
         for one in &pending {
             print::raw(format_args!(
-                "{:>10}  {:<10} {:>12} {:>12} {:>6}  {} of {}\n",
+                "{:>10} {:>12} {:>12} {:>6} {:>9}  {:<9} {:<8} {:>20}  {}\n",
                 one.request_id,
-                print::text(one.phase.as_bytes()),
                 one.block_height,
                 one.deadline,
                 one.engine_version.0,
-                one.committed.len(),
-                one.approvals
+                one.approvals,
+                if one.published_code { "published" } else { "url" },
+                one.kind.map_or_else(|| "detected".to_owned(), |kind| kind.to_string()),
+                one.compute.to_string(),
+                one.payer
             ));
         }
         Ok(true)

@@ -2,17 +2,22 @@
 
 use outlayer_protocol::{
     AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
+    index::PendingEntry,
     machine::OpenShares,
     methods,
     views::{
-        CodeInfoView, ConfigView, CostView, FundsView, PendingView, RequestArgs, RequestState,
-        RequestView, WorkerView,
+        CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestState, RequestView,
+        WorkerView,
     },
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{At, ChainError, Node, text::clip};
+
+/// How many requests are asked for in one view of the index. The contract's gas tests show that a
+/// node executes a view of so many.
+const INDEX_PAGE: usize = 2_000;
 
 /// An OutLayer contract on a node. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -124,12 +129,36 @@ impl Contract {
         self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
     }
 
-    /// The live requests, at most `most` of them.
+    /// The index of live requests as of one block, at most `most` of them, with the block's height.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn all_pending(&self, most: usize, at: At) -> Result<Vec<PendingView>, ChainError> {
-        self.list(methods::LIST_PENDING, most, at).await
+    pub async fn pending(
+        &self,
+        most: usize,
+        at: At,
+    ) -> Result<(u64, Vec<PendingEntry>), ChainError> {
+        // A settlement moves entries, so all pages are of one block.
+        let block = self.node.block(at).await?;
+        let mut all: Vec<PendingEntry> = Vec::new();
+        while all.len() < most {
+            let limit = INDEX_PAGE.min(most.saturating_sub(all.len()));
+            let args = json!({ "from_index": all.len(), "limit": limit }).to_string().into_bytes();
+            let (method, at) = (methods::PENDING_INDEX, At::Hash(block.hash));
+            let result = self.node.view(&self.id, method, args, at).await?;
+            let page: Vec<PendingEntry> =
+                borsh::from_slice(&result).map_err(|error| ChainError::Malformed {
+                    method: format!("{}.{method}", self.id),
+                    reason: clip(&error.to_string()),
+                })?;
+            let last = page.len() < limit;
+            all.extend(page);
+            if last {
+                break;
+            }
+        }
+        all.truncate(most);
+        Ok((block.height, all))
     }
 
     /// A value in an account's namespace, or `None` when the key is absent.

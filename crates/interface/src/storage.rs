@@ -22,7 +22,8 @@ impl Outlayer {
         self.call_other(methods::STORAGE_DEPOSIT, &Args { account_id })
     }
 
-    /// Sets a key. What is attached is added to the storage deposit.
+    /// Sets a key. What is attached beyond the [change fee](Self::get_change_fee) is added to the
+    /// storage deposit.
     pub fn storage_set(self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Call {
         #[derive(Serialize)]
         struct Args {
@@ -33,7 +34,8 @@ impl Outlayer {
         self.call_other(methods::STORAGE_SET, &args)
     }
 
-    /// Sets several keys, all of them or none. What is attached is added to the storage deposit.
+    /// Sets several keys, all of them or none. What is attached beyond the
+    /// [change fee](Self::get_change_fee), which is due once, is added to the storage deposit.
     pub fn storage_set_many(self, entries: &[(Bytes, Bytes)]) -> Call {
         #[derive(Serialize)]
         struct Args<'a> {
@@ -42,14 +44,36 @@ impl Outlayer {
         self.call_other(methods::STORAGE_SET_MANY, &Args { entries })
     }
 
-    /// Removes a key, which frees its bytes. The callback reads a `bool`, whether it was there,
-    /// with [`result`](crate::result()).
+    /// Removes a key, which frees its bytes. What is attached beyond the
+    /// [change fee](Self::get_change_fee) is added to the storage deposit. The callback reads a
+    /// `bool`, whether the key was there, with [`result`](crate::result()).
     pub fn storage_remove(self, key: impl Into<Bytes>) -> Call {
         #[derive(Serialize)]
         struct Args {
             key: Bytes,
         }
         self.call_other(methods::STORAGE_REMOVE, &Args { key: key.into() })
+    }
+
+    /// Removes up to `limit` keys, for the same [change fee](Self::get_change_fee) as one. The
+    /// callback reads a `u32`, how many keys are left, with [`result`](crate::result()).
+    pub fn storage_clear(self, limit: u32) -> Call {
+        #[derive(Serialize)]
+        struct Args {
+            limit: u32,
+        }
+        self.call_other(methods::STORAGE_CLEAR, &Args { limit })
+    }
+
+    /// Asks what a call that sets or removes keys of an account's namespace must attach now. It is
+    /// 0 unless requests of the account are live that may read storage. The callback reads a
+    /// `NearToken` with [`result`](crate::result()).
+    pub fn get_change_fee(self, account_id: &AccountId) -> Call {
+        #[derive(Serialize)]
+        struct Args<'a> {
+            account_id: &'a AccountId,
+        }
+        self.call_other(methods::GET_CHANGE_FEE, &Args { account_id })
     }
 
     /// Takes out `amount` of the storage deposit, or all of it that no stored byte needs. It comes

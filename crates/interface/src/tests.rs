@@ -82,6 +82,8 @@ fn calls_have_the_arguments_that_the_contract_takes() {
     let set = check(methods::STORAGE_SET_MANY, DEPOSIT, |c| c.storage_set_many(&entries));
     assert_eq!(set["entries"], serde_json::json!([["aw==", "dg=="]]));
     check(methods::STORAGE_REMOVE, DEPOSIT, |c| c.storage_remove("k"));
+    check(methods::STORAGE_CLEAR, DEPOSIT, |c| c.storage_clear(7));
+    check(methods::GET_CHANGE_FEE, DEPOSIT, |c| c.get_change_fee(&me));
     check(methods::STORAGE_WITHDRAW, ONE_YOCTO, |c| c.storage_withdraw(Some(DEPOSIT)));
     check(methods::STORAGE_UNREGISTER, ONE_YOCTO, |c| c.storage_unregister(true));
     check(methods::STORAGE_BALANCE_OF, DEPOSIT, |c| c.storage_balance_of(&me));

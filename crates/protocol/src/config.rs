@@ -8,6 +8,7 @@ use crate::{
     Compute, EngineVersion, Meter, ResourceLimits,
     agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
     capacity::MAX_OUTPUT_BYTES,
+    json,
     object::read_by_fields,
     window::Window,
 };
@@ -128,9 +129,13 @@ pub struct Config {
     pub prices: Prices,
     /// The protocol's share of each fee, in basis points (1/10,000).
     pub protocol_share_bps: u16,
-    /// The most fuel that a request may ask for.
+    /// The most fuel that a request may ask for (a decimal string in JSON, like `max_gas`).
+    #[serde(with = "json::u64_string")]
+    #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub max_fuel: u64,
     /// The most gas that a request may ask for.
+    #[serde(with = "json::u64_string")]
+    #[cfg_attr(feature = "abi", schemars(with = "String"))]
     pub max_gas: u64,
     /// Bounds on everything else that a request asks for.
     pub bounds: RequestBounds,
@@ -151,8 +156,8 @@ read_by_fields! {
         near_config_version: U32,
         prices: Prices,
         protocol_share_bps: U16,
-        max_fuel: U64,
-        max_gas: U64,
+        max_fuel: Decimal,
+        max_gas: Decimal,
         bounds: Bounds,
         window: Window,
         yield_timeout_blocks: U64,

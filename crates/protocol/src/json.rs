@@ -1,17 +1,39 @@
 //! Integers that are too large for JavaScript's numbers: JSON has them as decimal strings.
 
-/// A `u64` as a decimal string.
+/// A `u64` as a decimal string. A number is read as well.
 pub(crate) mod u64_string {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::fmt;
+
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Visitor},
+    };
 
     pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error| {
-            D::Error::custom(format!("expected a u64 in decimal, found {text:?}: {error}"))
-        })
+        deserializer.deserialize_any(Decimal)
+    }
+
+    struct Decimal;
+
+    impl Visitor<'_> for Decimal {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a u64 in decimal, as a string or a number")
+        }
+
+        fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(|error| {
+                E::custom(format_args!("expected a u64 in decimal, found {text:?}: {error}"))
+            })
+        }
     }
 }

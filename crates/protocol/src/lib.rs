@@ -12,7 +12,8 @@
 //! * How several workers agree: [`seats`], [`agreement`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`],
 //!   [`kept_result`].
-//! * What the contract shows and says: [`views`], [`events`], [`methods`], [`refusal_code`].
+//! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`],
+//!   [`refusal_code`].
 //!
 //! Amounts are in yoctoNEAR, heights in blocks, timestamps in nanoseconds since the Unix epoch,
 //! sizes in bytes. Borsh is the wire format between workers and the contract, and what every hash
@@ -31,6 +32,7 @@ pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
+pub mod index;
 pub mod kept_result;
 pub mod limits;
 pub mod live_request;

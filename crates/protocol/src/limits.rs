@@ -6,7 +6,7 @@ use std::fmt;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::object::read_by_fields;
+use crate::{json, object::read_by_fields};
 
 /// The unit in which computation is metered and billed.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
@@ -39,7 +39,9 @@ impl fmt::Display for Meter {
     }
 }
 
-/// An amount of computation in one of the two meters. JSON: `{"fuel": 1000}` or `{"gas": 1000}`.
+/// An amount of computation in one of the two meters. JSON: `{"fuel": "1000"}` or `{"gas":
+/// "1000"}`. The amounts are strings, because JavaScript has no integers above 2^53; numbers are
+/// read as well.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
@@ -56,9 +58,17 @@ impl fmt::Display for Meter {
 #[serde(rename_all = "snake_case")]
 pub enum Compute {
     /// Units of fuel.
-    Fuel(u64),
+    Fuel(
+        #[serde(with = "json::u64_string")]
+        #[cfg_attr(feature = "abi", schemars(with = "String"))]
+        u64,
+    ),
     /// Units of NEAR gas, as a node counts them.
-    Gas(u64),
+    Gas(
+        #[serde(with = "json::u64_string")]
+        #[cfg_attr(feature = "abi", schemars(with = "String"))]
+        u64,
+    ),
 }
 
 impl Compute {
@@ -263,3 +273,28 @@ impl fmt::Display for Limit {
 pub const MAX_KEY_BYTES: u32 = 256;
 /// The longest storage value, bytes.
 pub const MAX_VALUE_BYTES: u32 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_strings_in_json_and_numbers_are_read_too() {
+        let most = Compute::Gas(u64::MAX);
+        let json = serde_json::to_string(&most).unwrap();
+        assert_eq!(json, r#"{"gas":"18446744073709551615"}"#);
+        assert_eq!(serde_json::from_str::<Compute>(&json).unwrap(), most);
+        let numbers = [
+            (r#"{"fuel":5}"#, Compute::Fuel(5)),
+            (r#"{"fuel":"5"}"#, Compute::Fuel(5)),
+            (r#"{"gas":9007199254740993}"#, Compute::Gas((1 << 53) + 1)),
+        ];
+        for (json, expected) in numbers {
+            assert_eq!(serde_json::from_str::<Compute>(json).unwrap(), expected);
+        }
+        for json in [r#"{"fuel":-1}"#, r#"{"fuel":1.5}"#, r#"{"fuel":"1e3"}"#, r#"{"fuel":""}"#] {
+            let error = serde_json::from_str::<Compute>(json).unwrap_err().to_string();
+            assert!(error.contains("decimal"), "{json}: {error}");
+        }
+    }
+}

@@ -126,6 +126,10 @@ pub struct LiveRequest {
     pub agreement: Option<Agreement>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
+    /// The locks that are closed to new readers because an answer to this request was told to wait,
+    /// by the hashes under which the contract keeps them. At most as many as the request may write
+    /// keys.
+    pub closed_locks: Vec<Hash32>,
     /// Workers that had a turn at sending parts and lost it, oldest first, at most
     /// [`MOST_FORMER`](crate::upload::MOST_FORMER).
     pub former_uploaders: Vec<AccountId>,
@@ -186,6 +190,7 @@ impl LiveRequest {
             phase: Phase::Pending,
             agreement,
             upload: None,
+            closed_locks: Vec::new(),
             former_uploaders: Vec::new(),
         })
     }
@@ -200,7 +205,7 @@ impl LiveRequest {
         &self.context.predecessor_id
     }
 
-    /// The account that gets refunds, and that may cancel besides the requester.
+    /// The account that gets refunds, and that may cancel where the request lets it.
     pub fn payer(&self) -> &AccountId {
         &self.terms.payer
     }
@@ -208,6 +213,16 @@ impl LiveRequest {
     /// The hash of the code, where the code is published in the contract.
     pub fn published_code(&self) -> Option<Hash32> {
         self.code.url.is_none().then_some(self.code.hash)
+    }
+
+    /// What the namespace's owner pays to change a key directly while this request is live,
+    /// yoctoNEAR: the most that an answer costs, since the change may have a worker execute once
+    /// more. A request that reads no storage is not affected by a change.
+    pub fn change_fee(&self) -> NearToken {
+        if self.limits.storage_reads == 0 {
+            return NearToken::from_yoctonear(0);
+        }
+        self.terms.max_fee
     }
 
     /// What was attached to the request, yoctoNEAR.

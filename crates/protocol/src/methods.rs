@@ -65,6 +65,10 @@ methods! {
     STORAGE_SET_MANY = "storage_set_many",
     /// Removes a key of the caller's namespace.
     STORAGE_REMOVE = "storage_remove",
+    /// Removes keys of the caller's namespace, so many at once.
+    STORAGE_CLEAR = "storage_clear",
+    /// A view: what a change of a namespace costs while live requests may read it.
+    GET_CHANGE_FEE = "get_change_fee",
     /// A view: the value of a key.
     STORAGE_GET = "storage_get",
     /// A view: the values of several keys.
@@ -111,6 +115,8 @@ methods! {
     REMOVE_WORKER = "remove_worker",
     /// The owner takes out the protocol's share of the fees.
     WITHDRAW_PROTOCOL_SHARE = "withdraw_protocol_share",
+    /// The owner takes out what the contract has beyond all pots and its own stake.
+    WITHDRAW_SURPLUS = "withdraw_surplus",
     /// The owner announces an upgrade.
     PROPOSE_UPGRADE = "propose_upgrade",
     /// The owner makes the announced upgrade.
@@ -128,7 +134,9 @@ methods! {
     GET_REQUEST = "get_request",
     /// A view: a result that is kept.
     GET_RESULT = "get_result",
-    /// A view: a page of the live requests.
+    /// A view: a page of the index of live requests, in borsh.
+    PENDING_INDEX = "pending_index",
+    /// A view: the same in JSON, for people.
     LIST_PENDING = "list_pending",
     /// A view: the configuration and the owner.
     GET_CONFIG = "get_config",

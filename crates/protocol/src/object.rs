@@ -16,6 +16,7 @@ use crate::{
     Bytes, CancelBy, CodeSource, Compute, EngineVersion, GuestKind, Hash32, OnRefusal,
     ResourceLimits, ResponseFormat,
     config::{Prices, RequestBounds},
+    json::u64_string,
     window::{SPEEDS, Speed, Window},
 };
 
@@ -25,6 +26,8 @@ pub(crate) enum Place<'a> {
     U16(&'a mut u16),
     U32(&'a mut u32),
     U64(&'a mut u64),
+    /// A number, or its decimal digits as a string.
+    Decimal(&'a mut u64),
     Hash(&'a mut Hash32),
     MaybeHash(&'a mut Option<Hash32>),
     MaybeText(&'a mut Option<String>),
@@ -64,6 +67,10 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
             Self::U16(place) => fill(place, deserializer),
             Self::U32(place) => fill(place, deserializer),
             Self::U64(place) => fill(place, deserializer),
+            Self::Decimal(place) => {
+                *place = u64_string::deserialize(deserializer)?;
+                Ok(())
+            }
             Self::Hash(place) => fill(place, deserializer),
             Self::MaybeHash(place) => fill(place, deserializer),
             Self::MaybeText(place) => fill(place, deserializer),

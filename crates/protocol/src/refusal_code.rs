@@ -87,6 +87,8 @@ refusal_codes! {
     NulByte = "nul_byte",
     /// An amount of money does not fit into 128 bits of yoctoNEAR.
     AmountOverflow = "amount_overflow",
+    /// The request would have its refund go to the contract itself.
+    RefundToContract = "refund_to_contract",
     /// The execution could cost more than the request's `max_fee`.
     FeeAboveMax = "fee_above_max",
     /// The attached deposit is less than the request may cost.
@@ -110,7 +112,10 @@ refusal_codes! {
     AlreadyCancelled = "already_cancelled",
     /// The yield is gone: its callback is about to settle the request.
     YieldGone = "yield_gone",
-    /// Only the requester and the payer may cancel a request.
+    /// The request says that nobody may cancel it.
+    NotCancellable = "not_cancellable",
+    /// The caller may not cancel the request: it is neither the requester, nor a payer that the
+    /// request lets cancel it.
     NotTheRequester = "not_the_requester",
     /// No result is kept for this request.
     ResultNotKept = "result_not_kept",
@@ -232,6 +237,9 @@ refusal_codes! {
     WithdrawalTooLarge = "withdrawal_too_large",
     /// Exactly one yoctoNEAR must be attached.
     OneYocto = "one_yocto",
+    /// Requests are live that may read the namespace: a change of it makes workers execute them
+    /// again, and what is attached does not pay for that.
+    LiveReaders = "live_readers",
     /// The namespace still has keys.
     NamespaceNotEmpty = "namespace_not_empty",
 

@@ -134,7 +134,7 @@ impl CodeSource {
 }
 
 /// The kinds of guest.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
     Copy,

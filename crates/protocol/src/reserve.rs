@@ -25,8 +25,11 @@ const ENTRY_BYTES: u64 = 40 + 1;
 /// Bytes of a request's id, which is the rest of the key of each of its entries.
 const REQUEST_ID_BYTES: u64 = 8;
 
-/// Bytes of the lock of one key: an entry under a hash with the tag of the lock and a request's id.
-const LOCK_BYTES: u64 = ENTRY_BYTES + 32 + 1 + 8;
+/// Bytes of the lock of one key: an entry under a hash with the tag of the lock, the number of
+/// readers, and for which request and until when it is closed to new ones.
+const LOCK_BYTES: u64 = ENTRY_BYTES + 32 + 1 + 4 + (1 + 8 + 8);
+/// Bytes of the name of a lock that is closed to readers, in the request's record.
+const CLOSED_LOCK_BYTES: u64 = 32;
 /// Bytes of a live request's record in borsh with a response staged, apart from its texts, from the
 /// ids of its context and payer, and from what an agreement or an upload adds.
 const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env, hashes, input
@@ -34,13 +37,17 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + 92 // context
     + TERMS_BYTES
     + 32 + 1 + 32 + ID_BYTES + 32 // yield's name, phase
-    + 1 + 1 + 4; // agreement, upload, former uploaders
+    + 1 + 1 + 4 + 4; // agreement, upload, closed locks, former uploaders
 const LIMITS_BYTES: u64 = 9 + 8 + 4 * 7 + 8 + 4;
 const TERMS_BYTES: u64 = 8 + 5 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
+/// Bytes of a request's place in the index, apart from the payer's id.
+const INDEX_BYTES: u64 = 8 + 8 + 8 + 4 + 4 + 1 + 1 + 2 + 9 + 4;
 /// Bytes of a request's five entries apart from what they keep: its record, input, staged response,
-/// place in the list of live requests, and position in that list.
+/// place in the index, and position there.
 const ENTRIES_BYTES: u64 =
-    3 * (ENTRY_BYTES + REQUEST_ID_BYTES) + (ENTRY_BYTES + 4 + 8) + (ENTRY_BYTES + 8 + 4);
+    3 * (ENTRY_BYTES + REQUEST_ID_BYTES) + (ENTRY_BYTES + 4 + INDEX_BYTES) + (ENTRY_BYTES + 8 + 4);
+/// Bytes of the entry with the price of changing a namespace, apart from the account's id.
+const CHANGE_FEE_BYTES: u64 = ENTRY_BYTES + 16;
 
 /// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest.
 const SEAT_BYTES: u64 = 2 * ID_BYTES + 1 + 32 + (1 + 32);
@@ -140,15 +147,21 @@ fn live_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
         CodeSource::Named { .. } => 8,
     };
     let locks = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
+    // Each of the ids is as long as this at the most.
+    let longest_id = id_bytes.min(MAX_ID_BYTES);
+    let change_fee = if limits.storage_reads == 0 { 0 } else { CHANGE_FEE_BYTES + longest_id };
     RECORD_BYTES
         + ENTRIES_BYTES
         + id_bytes
+        + longest_id
+        + change_fee
         + texts
         + code
         + request.input.len() as u64
         + max_body_bytes(limits)
         + upload_bytes(limits)
         + locks * LOCK_BYTES
+        + u64::from(limits.storage_writes) * CLOSED_LOCK_BYTES
         + agreement_bytes(request)
 }
 

@@ -135,6 +135,12 @@ pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
 /// all in one receipt.
 pub const MAX_REPLACED_BYTES: u64 = 1 << 20;
 
+/// How many blocks a key stays closed to new readers after a writer was told to wait for the
+/// present ones. These are settled one or two blocks later, so the writer has time to come again.
+/// Afterwards the key is open to readers for as long at least, so that writers do not starve them
+/// in turn.
+pub const CLOSED_BLOCKS: u64 = 20;
+
 /// A key that a response reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touched<'a> {
@@ -176,8 +182,16 @@ pub enum StorageCheck {
     Fits,
     /// This key was read and has changed since.
     Conflict(Bytes),
-    /// This key is locked by the staged response of another request.
+    /// This key is locked by the staged response of another request, or closed to new readers
+    /// because a writer waits for it.
     Locked(Bytes),
+    /// The response writes keys that staged responses of other requests read. Nothing else stands
+    /// against it.
+    ReadLocked {
+        /// The locks of those keys that can be closed to new readers now, each named by the hash
+        /// under which the contract keeps it.
+        closable: Vec<Hash32>,
+    },
     /// The owner of the namespace has not paid for all bytes that the journal adds, or the journal
     /// replaces more than [`MAX_REPLACED_BYTES`] bytes of values.
     Exhausted {

@@ -6,8 +6,8 @@ use near_token::NearToken;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Config, ExecutionRequest, Hash32, RequestId,
-    live_request::{LiveRequest, Phase},
+    Bytes, Config, ExecutionRequest, Hash32,
+    live_request::LiveRequest,
     pricing::{Fee, Quote},
 };
 
@@ -41,51 +41,6 @@ impl RequestState {
             Self::Live(view) => Some(*view),
             Self::Settled | Self::NeverMade => None,
         }
-    }
-}
-
-/// A request in the result of `list_pending`: enough to decide whether to serve it.
-#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct PendingView {
-    /// The id of the request.
-    pub request_id: RequestId,
-    /// The name of the request's phase, see [`Phase::name`].
-    pub phase: String,
-    /// The version of the engine that must execute the request.
-    pub engine_version: crate::EngineVersion,
-    /// The height of the block that accepted the request.
-    pub block_height: u64,
-    /// The last height at which an answer is accepted.
-    pub deadline: u64,
-    /// How many workers must agree.
-    pub approvals: u8,
-    /// The workers that have committed, in the order in which they did.
-    pub committed: Vec<AccountId>,
-}
-
-impl From<&LiveRequest> for PendingView {
-    fn from(request: &LiveRequest) -> Self {
-        Self {
-            request_id: request.id(),
-            phase: request.phase.name().to_owned(),
-            engine_version: request.terms.engine_version,
-            block_height: request.context.block_height,
-            deadline: request.terms.deadline,
-            approvals: request.approvals(),
-            committed: request
-                .agreement
-                .as_ref()
-                .map_or_else(Vec::new, |agreement| agreement.voters(|_| true).cloned().collect()),
-        }
-    }
-}
-
-impl PendingView {
-    /// Whether the request takes an answer at this height, as
-    /// [`LiveRequest::is_open`] says of the request itself.
-    pub fn is_open(&self, height: u64) -> bool {
-        self.phase == Phase::Pending.name() && height <= self.deadline
     }
 }
 

@@ -14,8 +14,9 @@ use near_workspaces::{
 use outlayer_protocol::{
     RequestId, Settlement,
     events::Event,
+    index::PendingEntry,
     methods,
-    views::{FundsView, PendingView, RequestState, RequestView},
+    views::{FundsView, RequestState, RequestView},
 };
 use serde_json::json;
 
@@ -65,7 +66,7 @@ impl Testbed {
     ///
     /// # Errors
     /// When the view fails.
-    pub async fn pending(&self) -> Result<Vec<PendingView>> {
+    pub async fn pending(&self) -> Result<Vec<PendingEntry>> {
         let view = self
             .contract
             .view(methods::LIST_PENDING)
@@ -88,7 +89,7 @@ impl Testbed {
     ///
     /// # Errors
     /// When they do not become live in time.
-    pub async fn wait_for_pending(&self, count: usize) -> Result<Vec<PendingView>> {
+    pub async fn wait_for_pending(&self, count: usize) -> Result<Vec<PendingEntry>> {
         let begun = Instant::now();
         loop {
             let pending = self.pending().await?;

@@ -96,7 +96,8 @@ impl Testbed {
         let call = self
             .contract
             .call(methods::REGISTER_WORKER)
-            .args_json(json!({ "worker_id": worker_id, "metadata": null }));
+            .args_json(json!({ "worker_id": worker_id, "metadata": null }))
+            .deposit(NearToken::from_yoctonear(1));
         call.max_gas().transact().await?.into_result().context(methods::REGISTER_WORKER)?;
         Ok(())
     }

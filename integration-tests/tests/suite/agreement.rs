@@ -454,9 +454,9 @@ async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     let deposit = testbed.estimate(&asked_for).await?.total;
     let asked = testbed.ask(&caller, &asked_for).await?;
     let request_id = loop {
-        let pending = testbed.wait_for_pending(1).await?;
-        if !pending[0].committed.is_empty() {
-            break pending[0].request_id;
+        let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+        if !testbed.agreement(request_id).await?.votes.is_empty() {
+            break request_id;
         }
     };
     let cancel = json!({ "request_id": request_id });

@@ -88,6 +88,7 @@ async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<(
     let claim = payer
         .call(testbed.contract.id(), methods::CLAIM)
         .args_json(json!({}))
+        .deposit(NearToken::from_yoctonear(1))
         .gas(Gas::from_tgas(30));
     let claimed: NearToken = claim.transact().await?.into_result()?.json()?;
     assert_eq!((claimed, claimable(&testbed, &payer_id).await?), (settled.refund, NOTHING));
@@ -98,6 +99,7 @@ async fn the_refund_of_a_payer_that_is_gone_waits_until_it_is_back() -> Result<(
     let again = payer
         .call(testbed.contract.id(), methods::CLAIM)
         .args_json(json!({}))
+        .deposit(NearToken::from_yoctonear(1))
         .gas(Gas::from_tgas(30));
     assert!(refusal(again.transact().await?).contains("nothing is due"));
     Ok(())

@@ -82,9 +82,8 @@ async fn an_input_near_the_limit_of_a_transaction_makes_the_round_trip() -> Resu
     let caller = testbed.node.dev_create_account().await?;
     let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     config.bounds.input_bytes = u32::try_from(BYTES)?;
-    let set =
-        testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config })).max_gas();
-    set.transact().await?.into_result()?;
+    let set = testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config }));
+    set.deposit(NearToken::from_yoctonear(1)).max_gas().transact().await?.into_result()?;
     let serving = testbed.serve()?;
 
     let input: Vec<u8> = (0..=255).cycle().take(BYTES).collect();
@@ -115,9 +114,8 @@ async fn the_largest_event_stays_below_the_16_384_bytes_that_a_receipt_may_log()
     let caller = testbed.node.dev_create_account().await?;
     let mut config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     config.bounds.url_bytes = 2_048;
-    let set =
-        testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config })).max_gas();
-    set.transact().await?.into_result()?;
+    let set = testbed.contract.call(methods::SET_CONFIG).args_json(json!({ "config": config }));
+    set.deposit(NearToken::from_yoctonear(1)).max_gas().transact().await?.into_result()?;
 
     // Each of these characters takes six bytes in JSON.
     let url = format!("https://{}", "\u{1}".repeat(2_040));

@@ -77,7 +77,8 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     let settled = testbed.settlement(live).await?;
     assert_eq!(settled.outcome, Outcome::Completed { output: "poor".into() });
     let withdraw = testbed.worker.call(testbed.contract.id(), methods::WITHDRAW_EARNINGS);
-    withdraw.args_json(json!({})).max_gas().transact().await?.into_result()?;
+    let one = NearToken::from_yoctonear(1);
+    withdraw.args_json(json!({})).deposit(one).max_gas().transact().await?.into_result()?;
     let (balance, bytes) = stake(&testbed).await?;
     assert!(balance >= bytes, "{balance} of {bytes}");
 
@@ -106,7 +107,8 @@ async fn at_the_edge_of_its_stake_the_contract_takes_nothing_on_and_settles_what
     testbed.resolve(&testbed.worker, &response).await?.into_result()?;
     assert!(matches!(testbed.settlement(asked).await?.outcome, Outcome::Completed { .. }));
     let withdraw = testbed.worker.call(testbed.contract.id(), methods::WITHDRAW_EARNINGS);
-    withdraw.args_json(json!({})).max_gas().transact().await?.into_result()?;
+    let one = NearToken::from_yoctonear(1);
+    withdraw.args_json(json!({})).deposit(one).max_gas().transact().await?.into_result()?;
     let funds = testbed.funds().await?;
     assert_eq!((funds.deposits, funds.earnings, funds.claimable), (NOTHING, NOTHING, NOTHING));
     Ok(())

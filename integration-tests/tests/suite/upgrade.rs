@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use near_workspaces::result::ExecutionFinalResult;
 use outlayer_integration_tests::{Testbed, artifacts, guests::request, testbed::MAX_GAS};
-use outlayer_protocol::{Hash32, Outcome, methods};
+use outlayer_protocol::{Hash32, NearToken, Outcome, methods};
 use serde_json::{Value, json};
 
 use crate::common::{NOTHING, refusal, unanswerable};
@@ -25,12 +25,12 @@ async fn requests_that_are_live_across_an_upgrade_settle() -> Result<()> {
     let propose = owner
         .call(testbed.contract.id(), methods::PROPOSE_UPGRADE)
         .args_json(json!({ "code_hash": Hash32::of(&code) }));
-    propose.max_gas().transact().await?.into_result()?;
+    propose.deposit(NearToken::from_yoctonear(1)).max_gas().transact().await?.into_result()?;
     let announced: Value = testbed.contract.view(methods::GET_UPGRADE).await?.json()?;
     let from_height = announced["from_height"].as_u64().context("from_height")?;
     let upgrade = async || -> Result<ExecutionFinalResult> {
         let call = owner.call(testbed.contract.id(), methods::UPGRADE).args(code.clone());
-        Ok(call.gas(MAX_GAS).transact().await?)
+        Ok(call.deposit(NearToken::from_yoctonear(1)).gas(MAX_GAS).transact().await?)
     };
     assert!(refusal(upgrade().await?).contains("the upgrade may be made from block"));
 

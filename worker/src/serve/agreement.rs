@@ -62,6 +62,8 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
                     // The chain has moved: look at once.
                     _ => continue,
                 },
+                // Somebody has answered, cancelled or closed it, and there is nothing to reveal.
+                _ if !took_part => return Ok(Done::Over),
                 Phase::Staged { digest, .. } => {
                     serving.reveal_settled(agreement, digest, height).await?;
                     settling += 1;
@@ -76,7 +78,10 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
                 continue;
             }
             took_part |= shares.agreement.vote_of(services.account.id()).is_some();
-            done = Some(if took_part { Done::SharesOpen } else { Done::Over });
+            // At an earlier height no reveal is taken yet: the shares are newer than it.
+            if height >= shares.agreement.reveal_from() {
+                done = Some(if took_part { Done::SharesOpen } else { Done::Over });
+            }
         } else {
             done = Some(if took_part { Done::Settled } else { Done::Over });
         }
@@ -130,7 +135,9 @@ impl Serving<'_> {
                             mine.with_body = false;
                         }
                     }
-                    Sent::Answered(_) | Sent::Over => {}
+                    // A body that must wait comes again, and then without the salt: its reveal
+                    // counts.
+                    Sent::Answered(_) | Sent::Wait | Sent::Over => {}
                 }
             }
             (Next::Close, _) => {

@@ -35,6 +35,10 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
         let Some(view) = look(services, request_id).await? else {
             return Ok(Done::Over);
         };
+        if view.request.phase != Phase::Pending && tries == 0 {
+            // Somebody has answered or cancelled it before this attempt.
+            return Ok(Done::Over);
+        }
         if view.request.phase != Phase::Pending {
             return confirm(services, &view.request).await;
         }
@@ -81,19 +85,31 @@ async fn look(
 /// be pending after all.
 const OVERTAKEN: &str = "the request was answered while its body was sent";
 
-/// Submits the answer, and waits for the settlement.
+/// How many times a body is sent again that waits for the readers of a key that it writes. The key
+/// is closed to new readers for a few blocks only.
+const MOST_WAITS: u32 = 20;
+
+/// Submits the answer, as often as it is told to wait, and waits for the settlement.
 async fn submit(
     services: &Services,
     request: &LiveRequest,
     executed: &Executed,
 ) -> Result<AfterExecution, ServeError> {
-    match submit::send(services, request, executed, None).await? {
-        Sent::Over => refused(services, request, OVERTAKEN.to_owned()).await,
-        Sent::Answered(called) => match called.result {
+    for _ in 0..=MOST_WAITS {
+        let called = match submit::send(services, request, executed, None).await? {
+            Sent::Over => return refused(services, request, OVERTAKEN.to_owned()).await,
+            Sent::Wait => {
+                tokio::time::sleep(services.config.poll_interval).await;
+                continue;
+            }
+            Sent::Answered(called) => called,
+        };
+        return match called.result {
             Ok(_) => confirm(services, request).await.map(AfterExecution::Done),
             Err(reason) => refused(services, request, reason).await,
-        },
+        };
     }
+    Ok(AfterExecution::Again("others read a key that it writes".to_owned()))
 }
 
 /// What follows when the contract did not take the answer. How the request stands is read from the

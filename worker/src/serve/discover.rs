@@ -1,19 +1,19 @@
-//! Which of the pending requests to serve now.
+//! Which of the live requests to serve now, by their entries in the index.
 
-use outlayer_protocol::{AccountId, EngineVersion, views::PendingView};
+use outlayer_protocol::{AccountId, EngineVersion, index::PendingEntry};
 
 use super::turn::blocks_to_wait;
 
-/// What to do about a pending request.
+/// What to do about a live request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Serve it now.
+    /// Load its record, and serve it if it still waits for an answer.
     Serve,
     /// It is the turn of other workers: look again later.
     OthersFirst,
     /// It needs this engine, which is not the worker's.
     NeedsEngine(EngineVersion),
-    /// It has been answered or cancelled, or its deadline has passed.
+    /// Its deadline has passed.
     Over,
 }
 
@@ -28,8 +28,8 @@ pub(super) struct Me<'a> {
 }
 
 /// Decides about a request when the chain is at `height`.
-pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decision {
-    if !request.is_open(height) {
+pub(super) fn decide(request: &PendingEntry, height: u64, me: &Me<'_>) -> Decision {
+    if !request.is_in_time(height) {
         return Decision::Over;
     }
     if request.engine_version != me.engine {
@@ -49,19 +49,24 @@ pub(super) fn decide(request: &PendingView, height: u64, me: &Me<'_>) -> Decisio
 
 #[cfg(test)]
 mod tests {
+    use outlayer_protocol::Compute;
+
     use super::*;
 
     const ENGINE: EngineVersion = EngineVersion(3);
 
-    fn pending() -> PendingView {
-        PendingView {
+    fn pending() -> PendingEntry {
+        PendingEntry {
             request_id: 7,
-            phase: "pending".into(),
-            engine_version: ENGINE,
             block_height: 100,
             deadline: 300,
+            engine_version: ENGINE,
+            near_config_version: 84,
             approvals: 1,
-            committed: Vec::new(),
+            published_code: true,
+            kind: None,
+            compute: Compute::Fuel(1),
+            payer: "dapp.near".parse().unwrap(),
         }
     }
 
@@ -70,7 +75,7 @@ mod tests {
     }
 
     /// The decisions of both workers.
-    fn both(request: &PendingView, height: u64) -> Vec<Decision> {
+    fn both(request: &PendingEntry, height: u64) -> Vec<Decision> {
         let workers = workers();
         let me = |id| Me { id, workers: &workers, engine: ENGINE, step_in_blocks: 4 };
         workers.iter().map(|id| decide(request, height, &me(id))).collect()
@@ -91,16 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_answered_or_needs_another_engine_is_left_alone() {
-        let staged = PendingView { phase: "staged".into(), ..pending() };
-        assert_eq!(both(&staged, 200), [Decision::Over, Decision::Over]);
-        let other = PendingView { engine_version: EngineVersion(4), ..pending() };
+    fn what_needs_another_engine_is_left_alone() {
+        let other = PendingEntry { engine_version: EngineVersion(4), ..pending() };
         assert_eq!(both(&other, 200), [Decision::NeedsEngine(EngineVersion(4)); 2]);
     }
 
     #[test]
     fn where_several_must_agree_nobody_waits_for_another() {
-        let several = PendingView { approvals: 2, ..pending() };
+        let several = PendingEntry { approvals: 2, ..pending() };
         assert_eq!(both(&several, 100), [Decision::Serve, Decision::Serve]);
     }
 }

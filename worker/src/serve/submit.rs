@@ -3,7 +3,12 @@
 use std::io;
 
 use outlayer_client::CallOutcome;
-use outlayer_protocol::{commitment::Salt, machine::LiveRequest, methods, response::Answer};
+use outlayer_protocol::{
+    commitment::Salt,
+    machine::{LiveRequest, Taken},
+    methods,
+    response::Answer,
+};
 
 use super::{
     Stage,
@@ -18,6 +23,9 @@ pub(super) enum Sent {
     /// With this answer of the contract: to the whole body, to its last part, or to a part that it
     /// did not take.
     Answered(CallOutcome),
+    /// The contract has taken note of the body, which writes a key that others read: the same body
+    /// should come again soon. A reveal that came with it counts.
+    Wait,
     /// The request was answered, cancelled or settled meanwhile, or its deadline has passed.
     Over,
 }
@@ -42,7 +50,11 @@ pub(super) async fn send(
     } else {
         parts::send(services, request.id(), *digest, &borsh::to_vec(response)?).await?
     };
-    if let Sent::Answered(CallOutcome { transaction, result: Ok(_), gas_burnt }) = &sent {
+    if let Sent::Answered(CallOutcome { transaction, result: Ok(taken), gas_burnt }) = &sent {
+        if serde_json::from_slice(taken).ok() == Some(Taken::Wait) {
+            tracing::info!(%transaction, gas = gas_burnt, "waiting for readers");
+            return Ok(Sent::Wait);
+        }
         tracing::info!(%transaction, gas = gas_burnt, "submitted");
         services.tell(Stage::Submitted {
             request_id: request.id(),

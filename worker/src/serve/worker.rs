@@ -9,7 +9,7 @@ use std::{
 
 use outlayer_client::ChainError;
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{AccountId, RequestId, views::PendingView};
+use outlayer_protocol::{AccountId, RequestId, index::PendingEntry};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::Instant,
@@ -44,6 +44,9 @@ pub struct Worker {
 const MOST_PENDING: usize = 10_000;
 /// The most registered workers that are read.
 const MOST_WORKERS: usize = 1_000;
+/// How long a request is left alone that was found answered. It is settled in a block or two, or
+/// else its callback has failed.
+const ANSWERED: Duration = Duration::from_secs(10);
 /// How old the list of registered workers may be.
 const ROSTER_AGE: Duration = Duration::from_secs(10);
 
@@ -102,7 +105,7 @@ impl Worker {
 /// What one look at the chain found.
 struct Found {
     height: u64,
-    pending: Vec<PendingView>,
+    pending: Vec<PendingEntry>,
 }
 
 type Attempt = Result<Done, ServeError>;
@@ -112,6 +115,8 @@ struct Round {
     services: Arc<Services>,
     tasks: JoinSet<Attempt>,
     in_flight: HashMap<Id, RequestId>,
+    /// Requests that were found answered, and when.
+    answered: HashMap<RequestId, Instant>,
     /// The heights from which to look again at requests in which this worker has no part before.
     not_before: HashMap<RequestId, u64>,
     /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
@@ -131,6 +136,7 @@ impl Round {
             services,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
+            answered: HashMap::new(),
             not_before: HashMap::new(),
             closing: JoinSet::new(),
             told: HashSet::new(),
@@ -142,7 +148,7 @@ impl Round {
 
     async fn discover(&mut self) -> Result<Found, ChainError> {
         let config = &self.services.config;
-        let pending = self.services.contract.all_pending(MOST_PENDING, config.discover_at).await?;
+        let (_, pending) = self.services.contract.pending(MOST_PENDING, config.discover_at).await?;
         if pending.is_empty() {
             return Ok(Found { height: 0, pending });
         }
@@ -175,6 +181,7 @@ impl Round {
         let live: HashSet<_> = found.pending.iter().map(|one| one.request_id).collect();
         self.services.set_aside().retain(&live);
         self.told.retain(|id| live.contains(id));
+        self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
         self.not_before.retain(|id, _| live.contains(id));
         while self.closing.try_join_next().is_some() {}
         if found.pending.is_empty() {
@@ -220,7 +227,8 @@ impl Round {
 
     fn serve(&mut self, request_id: RequestId) {
         let busy = self.in_flight.len() >= self.services.config.in_flight.max(1);
-        let aside = self.services.set_aside().holds(request_id);
+        let aside =
+            self.services.set_aside().holds(request_id) || self.answered.contains_key(&request_id);
         if busy || aside || self.in_flight.values().any(|one| *one == request_id) {
             return;
         }
@@ -251,6 +259,9 @@ impl Round {
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
+                if done == Done::Over {
+                    self.answered.insert(request_id, Instant::now());
+                }
                 if matches!(done, Done::Settled | Done::SharesOpen) {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });

@@ -13,15 +13,20 @@ use near_primitives::{
 use outlayer_protocol::{
     AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId,
     ResumePayload, Settlement,
-    machine::{Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step},
+    index::PendingEntry,
+    machine::{
+        Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
+    },
     methods, response,
     storage::{StorageCheck, first_conflict},
-    views::{PendingView, RequestState, RequestView, WorkerView},
+    views::{RequestState, RequestView, WorkerView},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_result};
+use super::{
+    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes, view_result,
+};
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
@@ -53,6 +58,8 @@ pub struct Chain {
     pub codes: HashMap<String, Vec<u8>>,
     /// Runs once, before the next submission is looked at.
     pub before_resolve: Option<fn(&mut Chain)>,
+    /// How many submissions are told to wait for readers.
+    pub waits: u32,
     /// What the node makes of a request before it shows it: a node may lie.
     pub shown: Option<fn(&mut RequestView)>,
     /// The methods that the contract was called with, by the account that called.
@@ -100,6 +107,7 @@ impl Chain {
             storage: BTreeMap::new(),
             codes: HashMap::new(),
             before_resolve: None,
+            waits: 0,
             shown: None,
             calls: Vec::new(),
             refused: Vec::new(),
@@ -159,6 +167,10 @@ impl Chain {
             ("query", Some("call_function")) => {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
                 let args: Value = serde_json::from_slice(&args).unwrap();
+                if params["method_name"] == methods::PENDING_INDEX {
+                    let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
+                    return view_bytes(&borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap());
+                }
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),
@@ -168,14 +180,6 @@ impl Chain {
 
     fn view(&mut self, method: &str, args: &Value) -> Value {
         match method {
-            methods::LIST_PENDING => {
-                json!(
-                    self.live
-                        .values()
-                        .map(|view| PendingView::from(&view.request))
-                        .collect::<Vec<_>>()
-                )
-            }
             methods::LIST_WORKERS => json!([WorkerView {
                 worker_id: WORKER.parse().unwrap(),
                 earnings: NearToken::from_yoctonear(0),
@@ -274,28 +278,34 @@ impl Chain {
             panic!("expected one call")
         };
         match self.call(transaction.signer_id.as_str(), &call.method_name, &call.args) {
-            Ok(()) => executed(&hash, Ok(b"")),
+            Ok(value) => executed(&hash, Ok(&value)),
             Err(message) => executed(&hash, Err(&message)),
         }
     }
 
-    /// Calls a method of the contract as the worker `by`, in a block of its own.
+    /// Calls a method of the contract as the worker `by`, in a block of its own. Gives what the
+    /// method returns.
     ///
     /// # Errors
     /// The text of the refusal.
-    pub fn call(&mut self, by: &str, method: &str, args: &[u8]) -> Result<(), String> {
+    pub fn call(&mut self, by: &str, method: &str, args: &[u8]) -> Result<Vec<u8>, String> {
         self.height += 1;
         let by: AccountId = by.parse().unwrap();
         self.calls.push((by.clone(), method.to_owned()));
         let called = match method {
-            methods::RESOLVE_EXECUTION => self.resolve(&by, &borsh::from_slice(args).unwrap()),
+            methods::RESOLVE_EXECUTION => {
+                let answer = borsh::from_slice(args).unwrap();
+                let taken = self.resolve(&by, &answer);
+                taken.map(|taken| serde_json::to_vec(&taken).unwrap())
+            }
             methods::COMMIT_EXECUTION => {
                 let CommitArgs { request_id, round, commitment } = json_args(args);
                 let height = self.height;
-                self.step(request_id, Input::Commit { worker_id: &by, round, commitment, height })
+                let input = Input::Commit { worker_id: &by, round, commitment, height };
+                self.step(request_id, input).map(|_| Vec::new())
             }
-            methods::REVEAL_EXECUTION => self.reveal(&by, json_args(args)),
-            methods::CLOSE => self.close(&by, json_args(args)),
+            methods::REVEAL_EXECUTION => self.reveal(&by, json_args(args)).map(|()| Vec::new()),
+            methods::CLOSE => self.close(&by, json_args(args)).map(|()| Vec::new()),
             other => panic!("unexpected call of {other}"),
         };
         called.inspect_err(|message| self.refused.push(message.clone()))
@@ -309,7 +319,7 @@ impl Chain {
             return self.take_shares(step.map_err(|refusal| refusal.code().panic_text(&refusal))?);
         }
         let height = self.height;
-        self.step(request_id, Input::Reveal { worker_id: by, digest, salt, height })
+        self.step(request_id, Input::Reveal { worker_id: by, digest, salt, height }).map(|_| ())
     }
 
     fn close(&mut self, by: &AccountId, args: CloseArgs) -> Result<(), String> {
@@ -319,7 +329,7 @@ impl Chain {
             return self.take_shares(step.map_err(|refusal| refusal.code().panic_text(&refusal))?);
         }
         let height = self.height;
-        self.step(request_id, Input::Close { closer: Some(by), height })
+        self.step(request_id, Input::Close { closer: Some(by), height }).map(|_| ())
     }
 
     fn take_shares(&mut self, step: SharesStep) -> Result<(), String> {
@@ -333,7 +343,7 @@ impl Chain {
         Ok(())
     }
 
-    fn resolve(&mut self, by: &AccountId, answer: &response::Answer) -> Result<(), String> {
+    fn resolve(&mut self, by: &AccountId, answer: &response::Answer) -> Result<Taken, String> {
         if let Some(hook) = self.before_resolve.take() {
             hook(self);
         }
@@ -342,6 +352,10 @@ impl Chain {
             self.storage.get(key).map(|value| Hash32::of(value))
         }) {
             Some(key) => StorageCheck::Conflict(key.clone()),
+            None if self.waits > 0 => {
+                self.waits -= 1;
+                StorageCheck::ReadLocked { closable: Vec::new() }
+            }
             None => StorageCheck::Fits,
         };
         let (worker_id, digest, salt, height) = (by, *digest, salt.as_ref(), self.height);
@@ -351,7 +365,7 @@ impl Chain {
     }
 
     /// Takes a step of a live request that settles nothing.
-    fn step(&mut self, id: RequestId, input: Input<'_>) -> Result<(), String> {
+    fn step(&mut self, id: RequestId, input: Input<'_>) -> Result<Taken, String> {
         let view = self.live.get(&id).ok_or("no such request")?;
         let body = match &input {
             Input::Resolve { body, .. } => Some(body.response.clone()),
@@ -359,6 +373,7 @@ impl Chain {
         };
         let step = view.request.clone().step(input);
         let step = step.map_err(|refusal| refusal.code().panic_text(&refusal))?;
+        let taken = step.taken();
         let Step::Live(request, effects) = step else { panic!("such a step settles nothing") };
         let resumes = effects.iter().any(|effect| matches!(effect, Effect::Resume { .. }));
         let request: LiveRequest = *request;
@@ -367,6 +382,6 @@ impl Chain {
         if resumes {
             self.resumed.insert(id, (body, 0));
         }
-        Ok(())
+        Ok(taken)
     }
 }

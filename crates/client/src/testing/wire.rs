@@ -12,7 +12,11 @@ const NO_SIGNATURE: &str =
 
 /// A view's result.
 pub fn view_result(value: &Value) -> Answer {
-    let bytes = value.to_string().into_bytes();
+    view_bytes(value.to_string().as_bytes())
+}
+
+/// The result of a view that does not return JSON.
+pub fn view_bytes(bytes: &[u8]) -> Answer {
     Answer::Result(json!({
         "result": bytes, "logs": [], "block_height": 100, "block_hash": NO_HASH
     }))

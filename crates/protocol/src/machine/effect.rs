@@ -2,8 +2,9 @@
 
 use near_account_id::AccountId;
 use near_token::NearToken;
+use serde::{Deserialize, Serialize};
 
-use super::{LiveRequest, OpenShares};
+use super::{LiveRequest, OpenShares, Phase};
 use crate::{
     ExecutionResponse, Hash32, JournalEntry, RequestId, ResumePayload, Settlement, events::Event,
 };
@@ -46,6 +47,14 @@ pub enum Effect<'a> {
         /// The submitted response.
         response: &'a ExecutionResponse,
     },
+    /// Close keys to new readers for [`CLOSED_BLOCKS`](crate::storage::CLOSED_BLOCKS), because the
+    /// submitted response writes them and waits for the present readers.
+    CloseToReaders {
+        /// The request whose answer waits.
+        request_id: RequestId,
+        /// The keys' locks, by the hashes under which the contract keeps them.
+        locks: Vec<Hash32>,
+    },
     /// Resume the yield. When the node answers that there is nothing to resume, the step fails. It
     /// is the only effect of an answer that can fail, and comes before all others, so that a step
     /// which fails has changed nothing.
@@ -65,7 +74,8 @@ pub enum Effect<'a> {
         journal: &'a [JournalEntry],
     },
     /// Delete the request's record and input, and the staged response, whole or in parts; unlock
-    /// its keys; and note that the request no longer needs its code.
+    /// its keys, and open those that were closed to readers for it; and note that the request no
+    /// longer needs its code.
     Delete {
         /// The request that has ended.
         request_id: RequestId,
@@ -73,10 +83,15 @@ pub enum Effect<'a> {
         namespace: AccountId,
         /// The staged response, whose keys are locked; `None` when no response is staged.
         staged: Option<&'a ExecutionResponse>,
+        /// The locks that were closed to new readers for the request.
+        closed_locks: Vec<Hash32>,
         /// How many parts of a response there are.
         parts: u32,
         /// The code, where it is published in the contract.
         published_code: Option<Hash32>,
+        /// What the request added to the price of a direct change of its namespace, see
+        /// [`LiveRequest::change_fee`].
+        change_fee: NearToken,
     },
     /// Credit a worker's earnings.
     PayWorker(Purse, AccountId, NearToken),
@@ -121,4 +136,43 @@ pub enum Step<'a> {
     Live(Box<LiveRequest>, Vec<Effect<'a>>),
     /// The request is settled.
     Settled(Settlement, Vec<Effect<'a>>),
+}
+
+/// What became of a body, or a part of one, that the contract took. It is what the call returns, in
+/// JSON as `"staged"`, `"wait"` or `"pending"`.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// A body is staged, and the callback settles the request. Where another worker's body was
+    /// quicker, the reveal that came with this one counts.
+    Staged,
+    /// The body writes a key that others read. The key is closed to new readers, so the same body
+    /// should come again as soon as the present ones are settled. A refusal would have undone the
+    /// closing.
+    Wait,
+    /// No body is staged: the request waits for more parts, for another round, or for the callback
+    /// that settles it as disputed.
+    Pending,
+}
+
+impl Taken {
+    /// What stands for [`Self::Wait`] in the result of `resolve_many`. It is no refusal code.
+    pub const WAIT: &'static str = "wait";
+}
+
+impl Step<'_> {
+    /// What became of the body or part that made the step.
+    pub fn taken(&self) -> Taken {
+        match self {
+            Self::Live(request, effects) => match request.phase {
+                Phase::Staged { .. } => Taken::Staged,
+                _ if effects.iter().any(|one| matches!(one, Effect::CloseToReaders { .. })) => {
+                    Taken::Wait
+                }
+                _ => Taken::Pending,
+            },
+            Self::Settled(..) => Taken::Staged,
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub use crate::live_request::{LiveRequest, Phase, Terms};
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, Purse, Step};
+pub use effect::{Effect, Purse, Step, Taken};
 pub use input::{Body, Delivery, Input};
 pub use refusal::{Reason, Refusal};
 pub use shares::{OpenShares, SharesStep};

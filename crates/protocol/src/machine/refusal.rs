@@ -122,15 +122,21 @@ pub enum Reason {
         /// The digest that the part announces.
         digest: Hash32,
     },
-    /// Only the requester and the payer may cancel.
-    #[error("it can be cancelled by {requester} or {payer}, not by {found}")]
+    /// The request says that nobody may cancel it.
+    #[error("nobody may cancel it: it was made with cancel_by \"nobody\"")]
+    NotCancellable,
+    /// Somebody asked to cancel who may not.
+    #[error(
+        "it can be cancelled by {requester}{}, not by {found}",
+        payer.as_ref().map(|payer| format!(" or {payer}")).unwrap_or_default()
+    )]
     NotTheRequester {
         /// The account that asked.
         found: AccountId,
         /// The account that made the request.
         requester: AccountId,
-        /// The account that gets its refunds.
-        payer: AccountId,
+        /// The account that gets its refunds, where the request lets it cancel.
+        payer: Option<AccountId>,
     },
     /// The request cannot be swept yet.
     #[error("it can be swept from block {from} on, this is block {height}")]
@@ -161,6 +167,7 @@ impl Reason {
             Self::SharesOpen { .. } => RefusalCode::SharesOpen,
             Self::Upload(error) => error.code(),
             Self::NotAmongTheAgreeing { .. } => RefusalCode::NotAmongTheAgreeing,
+            Self::NotCancellable => RefusalCode::NotCancellable,
             Self::NotTheRequester { .. } => RefusalCode::NotTheRequester,
             Self::TooEarlyToSweep { .. } => RefusalCode::TooEarlyToSweep,
         }

@@ -123,7 +123,9 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
     let body = answer.body;
     let outcome = match &answer.storage {
         StorageCheck::Fits => Outcome::of_response(body),
-        StorageCheck::Conflict(_) | StorageCheck::Locked(_) => Outcome::StorageConflict,
+        StorageCheck::Conflict(_) | StorageCheck::Locked(_) | StorageCheck::ReadLocked { .. } => {
+            Outcome::StorageConflict
+        }
         StorageCheck::Exhausted { .. } => Outcome::StorageExhausted,
     };
     let Payments { effects: payments, workers, paid, open } = payments(&request, answer, height);
@@ -171,8 +173,10 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
         request_id: request.id(),
         namespace: request.namespace().clone(),
         staged,
+        closed_locks: request.closed_locks.clone(),
         parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
         published_code: request.published_code(),
+        change_fee: request.change_fee(),
     }
 }
 

@@ -3,7 +3,9 @@
 use near_account_id::AccountId;
 
 use super::{Body, Effect, Input, LiveRequest, Phase, Reason, Refusal, Step, settle};
-use crate::{ExecutionRecord, Hash32, ResumePayload, commitment::Salt, storage::StorageCheck};
+use crate::{
+    CancelBy, ExecutionRecord, Hash32, ResumePayload, commitment::Salt, storage::StorageCheck,
+};
 
 /// What is known of a body before it is looked at.
 #[derive(Clone, Debug)]
@@ -92,6 +94,11 @@ impl LiveRequest {
             StorageCheck::Locked(key) => {
                 return Err(self.refuse(Reason::KeyLocked { key: key.clone() }));
             }
+            StorageCheck::ReadLocked { closable } => {
+                // What came with the body counts: a reveal, or the last part.
+                effects.push(self.close_to_readers(closable));
+                return Ok(Step::Live(Box::new(self), effects));
+            }
             StorageCheck::Conflict(key) if self.agreement.is_none() => {
                 return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
@@ -116,16 +123,37 @@ impl LiveRequest {
         self.upload.take().map(|upload| Effect::DropParts { request_id, parts: upload.parts })
     }
 
+    /// Closes keys to new readers while an answer waits for the present ones.
+    fn close_to_readers<'a>(&mut self, closable: &[Hash32]) -> Effect<'a> {
+        let mut locks = closable.to_vec();
+        locks.retain(|lock| {
+            let known = self.closed_locks.contains(lock);
+            // An answer writes no more keys. Another one of the same request may write others.
+            let room = self.closed_locks.len() < self.limits.storage_writes as usize;
+            if !known && room {
+                self.closed_locks.push(*lock);
+            }
+            known || room
+        });
+        Effect::CloseToReaders { request_id: self.id(), locks }
+    }
+
     pub(super) fn resume<'a>(&self, payload: ResumePayload) -> Effect<'a> {
         Effect::Resume { request_id: self.id(), data_id: self.data_id, payload }
     }
 
     fn cancel<'a>(mut self, by: &AccountId, height: u64) -> Result<Step<'a>, Refusal> {
-        if *by != self.context.predecessor_id && by != self.payer() {
+        let requester = &self.context.predecessor_id;
+        let payer = match self.cancel_by {
+            CancelBy::Nobody => return Err(self.refuse(Reason::NotCancellable)),
+            CancelBy::Requester => None,
+            CancelBy::Payer => Some(self.payer()),
+        };
+        if by != requester && Some(by) != payer {
             return Err(self.refuse(Reason::NotTheRequester {
                 found: by.clone(),
-                requester: self.context.predecessor_id.clone(),
-                payer: self.payer().clone(),
+                requester: requester.clone(),
+                payer: payer.cloned(),
             }));
         }
         self.open(height)?;

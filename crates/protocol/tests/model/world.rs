@@ -301,6 +301,7 @@ impl World {
                 | Effect::ApplyJournal { .. }
                 | Effect::KeepPart { .. }
                 | Effect::DropParts { .. } => {}
+                Effect::CloseToReaders { .. } => panic!("the request writes no keys"),
                 Effect::KeepResult { .. } => panic!("the request keeps no result"),
             }
         }

@@ -239,3 +239,33 @@ async fn a_successor_takes_the_seat_that_its_holder_did_not_use() {
     assert_eq!(paid(&chain), [WORKER, WORKER, B]);
     assert_eq!(chain.refused, [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_waits_for_readers_comes_again_without_its_salt() {
+    let mut state = two_of_three(&hello());
+    state.waits = 2;
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, told| {
+        if let Some(truth) = digest(told)
+            && votes(chain) == 1
+        {
+            // Nothing is left to reveal after this worker has, so no shares stay open.
+            let lie = Hash32::of(b"a lie");
+            for (worker, digest) in [(A, truth), (B, lie)] {
+                commit(chain, worker, digest);
+            }
+            reveal(chain, A, truth);
+            reveal(chain, B, lie);
+        }
+        !chain.settled.is_empty()
+    })
+    .await;
+    let chain = chain.lock().unwrap();
+    assert_eq!((settled(&chain), chain.waits), (vec![(ID, super::said_hi())], 0));
+    // The first body brings the reveal, and each that comes again would be refused with it.
+    let again = [methods::RESOLVE_EXECUTION; 3];
+    assert_eq!(calls(&chain), [&[methods::COMMIT_EXECUTION][..], &again].concat());
+    assert_eq!(chain.refused, [""; 0]);
+    let executed = told.iter().filter(|stage| matches!(stage, Stage::Executed { .. })).count();
+    assert_eq!(executed, 1, "{told:?}");
+}

@@ -207,6 +207,20 @@ async fn a_key_that_changed_before_the_submission_is_read_again() {
     assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_waits_for_readers_comes_again_without_another_execution() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    state.waits = 3;
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!((settled(&chain), chain.waits), (vec![(7, said_hi())], 0));
+    let executed = told.iter().filter(|stage| matches!(stage, Stage::Executed { .. })).count();
+    assert_eq!(executed, 1, "{told:?}");
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
+}
+
 /// An engine whose process ends the first time that it meets a guest that spins.
 struct Fragile {
     executor: Executor,

@@ -477,3 +477,66 @@ fn a_request_for_one_approval_takes_neither_commitment_nor_reveal_nor_close() {
         assert_eq!(error, refused(Reason::CommitmentNotNeeded));
     }
 }
+
+#[test]
+fn a_reveal_counts_that_came_with_a_body_which_must_wait_and_a_conflict_voids_the_round() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
+    let request = reveal(request, "a.near", truth);
+    let resolve = |request: &LiveRequest, salt: Option<&'static Salt>, storage| {
+        request.clone().step(Input::Resolve {
+            worker_id: account("b.near"),
+            digest: truth,
+            salt,
+            body: Body::of(&body),
+            storage,
+            height: EARLY,
+        })
+    };
+    let locked = resolve(&request, Some(&SALT), StorageCheck::Locked("k".into())).unwrap_err();
+    assert_eq!(locked, refused(Reason::KeyLocked { key: "k".into() }));
+    let voided = resolve(&request, Some(&SALT), StorageCheck::Conflict("k".into())).unwrap();
+    assert_eq!(voided.taken(), Taken::Pending);
+    assert_eq!(live(voided).0.agreement.unwrap().round, 1);
+
+    let lock = locks()[0];
+    let waits = resolve(&request, Some(&SALT), read_locked(&[lock])).unwrap();
+    assert_eq!(waits.taken(), Taken::Wait);
+    let (request, effects) = live(waits);
+    let [Effect::Emit(Event::DigestRevealed(revealed)), closing_keys] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((revealed.worker_id.as_str(), closing_keys), ("b.near", &closing(&[lock])));
+    assert_eq!(request.agreement.as_ref().unwrap().supporters(truth), ["a.near", "b.near"]);
+
+    // The same body comes again. What it has revealed is known, and is not revealed again.
+    let again = resolve(&request, Some(&SALT), StorageCheck::Fits).unwrap_err();
+    assert!(matches!(error_of(again), AgreementError::AlreadyRevealed { .. }));
+    let staged = resolve(&request, None, StorageCheck::Fits).unwrap();
+    assert_eq!(staged.taken(), Taken::Staged);
+    let (request, effects) = live(staged);
+    assert!(matches!(effects[0], Effect::Resume { .. }));
+    let (_, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, EARLY + 1));
+    assert_eq!(opened(&effects), [lock]);
+    assert_eq!(paid(&effects), ["b.near", "a.near", "b.near"]);
+}
+
+#[test]
+fn a_dispute_opens_the_locks_that_were_closed_for_the_request() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
+    let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
+    let lock = locks()[0];
+    let waits = check_and_submit(request, "a.near", &body, read_locked(&[lock]), EARLY).unwrap();
+    let (request, _) = live(waits);
+    // A key changes after all, and nobody comes to the next round.
+    let conflict = StorageCheck::Conflict("k".into());
+    let (request, _) = live(check_and_submit(request, "a.near", &body, conflict, EARLY).unwrap());
+    let height = request.agreement.as_ref().unwrap().reveal_until();
+    let (request, _) = live(request.step(Input::Close { closer: None, height }).unwrap());
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, height + 1));
+    assert!(matches!(settlement.outcome, Outcome::Disputed { .. }));
+    assert_eq!(opened(&effects), [lock]);
+}

@@ -26,12 +26,12 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Commit(who, honest)),
         4 => (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Reveal(who, honest)),
         1 => (0..4usize, any::<bool>()).prop_map(|(who, worker)| Act::Close(who, worker)),
-        4 => (0..4usize, any::<bool>(), 0..4usize)
+        4 => (0..4usize, any::<bool>(), 0..5usize)
             .prop_map(|(who, honest, storage)| Act::Resolve(who, honest, storage)),
-        1 => (0..4usize, any::<bool>(), any::<bool>(), 0..4usize)
+        1 => (0..4usize, any::<bool>(), any::<bool>(), 0..5usize)
             .prop_map(|(who, honest, first, storage)| Act::Part(who, honest, first, storage)),
         1 => (0..4usize).prop_map(Act::Cancel),
-        2 => (any::<bool>(), 0..4usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
+        2 => (any::<bool>(), 0..5usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
         1 => Just(Act::Sweep),
         2 => (0..60u64).prop_map(Act::Wait),
     ];
@@ -56,6 +56,7 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
         StorageCheck::Fits,
         StorageCheck::Conflict("k".into()),
         StorageCheck::Locked("k".into()),
+        read_locked(&[Hash32::of(b"lock")]),
         StorageCheck::Exhausted { needed: 1, available: 0 },
     ];
     let truth = response::sample(7);

@@ -111,7 +111,15 @@ fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
 /// The effect that deletes the sample with this staged response.
 fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
     let published_code = Some(Hash32::of(b"code"));
-    Effect::Delete { request_id: 7, namespace: id("dapp.near"), staged, parts: 0, published_code }
+    Effect::Delete {
+        request_id: 7,
+        namespace: id("dapp.near"),
+        staged,
+        closed_locks: Vec::new(),
+        parts: 0,
+        published_code,
+        change_fee: sample().terms.max_fee,
+    }
 }
 
 fn digest_of(request: &LiveRequest, body: &ExecutionResponse) -> Hash32 {
@@ -154,8 +162,8 @@ fn a_block_after_the_deadline_is_too_late() {
 #[test]
 fn a_request_is_open_until_it_is_answered_or_cancelled_or_its_deadline_has_passed() {
     let is_open = |request: &LiveRequest, height| {
-        let view = crate::views::PendingView::from(request);
-        assert_eq!(view.is_open(height), request.is_open(height));
+        let entry = crate::index::PendingEntry::from(request);
+        assert_eq!(entry.is_in_time(height), !request.is_expired(height));
         assert_eq!(request.open(height).is_ok(), request.is_open(height));
         request.is_open(height)
     };
@@ -200,8 +208,101 @@ fn a_timeout_refunds_everything_from_every_phase() {
     }
 }
 
+/// The locks of six keys, of which the sample may write four.
+fn locks() -> Vec<Hash32> {
+    assert_eq!(sample().limits.storage_writes, 4);
+    (0..6u8).map(|n| Hash32::of(&[n])).collect()
+}
+
+fn read_locked(closable: &[Hash32]) -> StorageCheck {
+    StorageCheck::ReadLocked { closable: closable.to_vec() }
+}
+
+fn closing<'a>(locks: &[Hash32]) -> Effect<'a> {
+    Effect::CloseToReaders { request_id: 7, locks: locks.into() }
+}
+
+/// The locks that a settlement opens.
+fn opened<'e>(effects: &'e [Effect<'_>]) -> &'e [Hash32] {
+    let closed = effects.iter().find_map(|effect| match effect {
+        Effect::Delete { closed_locks, .. } => Some(closed_locks),
+        _ => None,
+    });
+    closed.unwrap()
+}
+
 #[test]
-fn only_requester_and_payer_cancel_and_it_is_free_while_nobody_committed() {
+fn a_writer_that_meets_readers_waits_and_closes_no_more_keys_than_it_may_write() {
+    let (body, locks) = (response::sample(7), locks());
+    let wait = |request, range: std::ops::Range<usize>| {
+        let check = read_locked(&locks[range]);
+        let step = check_and_submit(request, "w.near", &body, check, IN_TIME).unwrap();
+        assert_eq!(step.taken(), Taken::Wait);
+        live(step)
+    };
+    let (request, effects) = wait(sample(), 0..2);
+    assert!(request.is_open(IN_TIME));
+    assert_eq!(effects, [closing(&locks[..2])]);
+    // A worker that lies about what is written closes no more than that either.
+    let (request, effects) = wait(request, 1..6);
+    assert_eq!(effects, [closing(&locks[1..4])]);
+    assert_eq!(request.closed_locks, locks[..4]);
+    let staged = submit(request, "w.near", &body, IN_TIME).unwrap();
+    assert_eq!(staged.taken(), Taken::Staged);
+    let step = deliver(live(staged).0, Some(&body), StorageCheck::Fits, IN_TIME);
+    assert_eq!(opened(&settled(step).1), &locks[..4]);
+}
+
+#[test]
+fn locks_that_were_closed_for_a_request_are_opened_however_it_ends() {
+    let (body, locks) = (response::sample(7), locks());
+    let check = read_locked(&locks[..2]);
+    let step = check_and_submit(sample(), "w.near", &body, check, IN_TIME).unwrap();
+    let waiting = live(step).0;
+    let cancel = Input::Cancel { by: account("dapp.near"), height: IN_TIME };
+    let cancelling = live(waiting.clone().step(cancel).unwrap()).0;
+    let cancelled = deliver(cancelling, None, StorageCheck::Fits, IN_TIME);
+    let delivery = Delivery::TimedOut { staged: None };
+    let timed_out = waiting.clone().step(Input::Deliver { delivery, height: DEADLINE + 1 });
+    let height = waiting.terms.sweep_from;
+    let swept = waiting.step(Input::Sweep { staged: None, height });
+    for step in [cancelled, timed_out.unwrap(), swept.unwrap()] {
+        assert_eq!(opened(&settled(step).1), &locks[..2]);
+    }
+}
+
+#[test]
+fn a_request_says_who_may_cancel_it() {
+    use crate::CancelBy;
+    let may = |cancel_by, by: &str| {
+        let mut request = LiveRequest { cancel_by, ..sample() };
+        request.terms.payer = id("payer.near");
+        request.step(Input::Cancel { by: account(by), height: IN_TIME }).map(|_| ())
+    };
+    for by in ["dapp.near", "payer.near", "eve.near"] {
+        let nobody = may(CancelBy::Nobody, by).unwrap_err();
+        assert_eq!(nobody, refused(Reason::NotCancellable));
+    }
+    let refused = |by: &str, payer: Option<&str>| {
+        refused(Reason::NotTheRequester {
+            found: id(by),
+            requester: id("dapp.near"),
+            payer: payer.map(id),
+        })
+    };
+    assert_eq!(may(CancelBy::Requester, "dapp.near"), Ok(()));
+    let error = may(CancelBy::Requester, "payer.near").unwrap_err();
+    assert_eq!(error, refused("payer.near", None));
+    assert_eq!(error.to_string(), "request 7: it can be cancelled by dapp.near, not by payer.near");
+    assert_eq!(may(CancelBy::Payer, "dapp.near"), Ok(()));
+    assert_eq!(may(CancelBy::Payer, "payer.near"), Ok(()));
+    let error = may(CancelBy::Payer, "eve.near").unwrap_err();
+    assert_eq!(error, refused("eve.near", Some("payer.near")));
+    assert!(error.to_string().contains("by dapp.near or payer.near, not by eve.near"));
+}
+
+#[test]
+fn a_cancellation_is_free_while_nobody_committed() {
     let error = sample().step(Input::Cancel { by: &id("eve.near"), height: IN_TIME }).unwrap_err();
     assert!(matches!(error.reason, Reason::NotTheRequester { found, .. } if found == "eve.near"));
     let (request, effects) =

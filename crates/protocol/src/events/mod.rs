@@ -1,4 +1,7 @@
-//! The contract's events, in the form of NEP-297.
+//! The contract's events, in the form of NEP-297: those of requests here, the others in
+//! [`notices`].
+
+pub mod notices;
 
 use near_account_id::AccountId;
 use near_token::NearToken;
@@ -7,6 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Agreement, CodeRef, Compute, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
     ResourceLimits, live_request::LiveRequest, outcome::Supported, views::NamedCodeView,
+};
+
+pub use notices::{
+    CodePublished, CodeRetired, ConfigSet, OwnerChanged, OwnerProposed, PauseChanged,
+    RefundBounced, UpgradeMade, UpgradeProposed, WorkerRegistered, WorkerRemoved, WorkerSuspended,
 };
 
 /// The `standard` that every event names.
@@ -45,7 +53,36 @@ pub enum Event {
     /// The shares that were open after a settlement are closed.
     #[serde(with = "single")]
     SharesClosed(SharesClosed),
-
+    /// The owner has set the terms of later requests.
+    #[serde(with = "single")]
+    ConfigSet(Box<ConfigSet>),
+    /// The ownership was offered, or the offer taken back.
+    #[serde(with = "single")]
+    OwnerProposed(OwnerProposed),
+    /// The ownership has passed to another account.
+    #[serde(with = "single")]
+    OwnerChanged(OwnerChanged),
+    /// The contract was paused or unpaused.
+    #[serde(with = "single")]
+    PauseChanged(PauseChanged),
+    /// An upgrade was announced, or the announcement taken back.
+    #[serde(with = "single")]
+    UpgradeProposed(UpgradeProposed),
+    /// An upgrade was made.
+    #[serde(with = "single")]
+    UpgradeMade(UpgradeMade),
+    /// A worker was registered, or its metadata changed.
+    #[serde(with = "single")]
+    WorkerRegistered(WorkerRegistered),
+    /// A worker was suspended, or may work again.
+    #[serde(with = "single")]
+    WorkerSuspended(WorkerSuspended),
+    /// A worker was removed.
+    #[serde(with = "single")]
+    WorkerRemoved(WorkerRemoved),
+    /// A payment came back.
+    #[serde(with = "single")]
+    RefundBounced(RefundBounced),
     /// Code is published in full, or another account has adopted it.
     #[serde(with = "single")]
     CodePublished(CodePublished),
@@ -216,28 +253,6 @@ pub struct SharesClosed {
     pub request_id: RequestId,
     /// What was left and goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
-}
-
-/// Code is published in full, or another account has adopted it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodePublished {
-    /// SHA-256 of the code.
-    pub hash: Hash32,
-    /// The account that pays for the code's bytes.
-    pub publisher_id: AccountId,
-    /// The size of the code, bytes.
-    pub total_bytes: u32,
-}
-
-/// Code, or a version of a name, is withdrawn from new requests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeRetired {
-    /// SHA-256 of the code.
-    pub hash: Hash32,
-    /// The full name with version; absent when the published code itself is retired, whatever
-    /// names it has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
 }
 
 const PREFIX: &str = "EVENT_JSON:";
