@@ -1,8 +1,8 @@
 //! Reading structs from the fields of an object.
 //!
-//! What serde derives for a struct is a function for each struct and each format, which is 2 KB of
-//! the contract's Wasm for a struct of ten fields. Here a struct lends the places of its fields, and
-//! one function fills them.
+//! What serde derives for a struct is a function of its own, which is 2 KB of the contract's Wasm
+//! for a struct of ten fields. Here a struct lends the places of its fields, and one function fills
+//! them.
 
 use std::fmt;
 
