@@ -47,9 +47,6 @@ pub struct Contract {
     pub(crate) config: Config,
     /// The id of the next request.
     pub(crate) next_request_id: RequestId,
-    /// The id of the first request since the last migration. Those before may have records in the
-    /// former layout.
-    pub(crate) former_requests: RequestId,
     /// How many requests are live.
     pub(crate) live_requests: u32,
     /// How many workers are registered.
@@ -63,6 +60,9 @@ pub struct Contract {
     pub(crate) upgrade: Option<Upgrade>,
     /// The first height at which every request accepted so far has ended or can be swept.
     pub(crate) live_until: u64,
+    /// The id of the first request since the last migration. Those before may have records in the
+    /// former layout.
+    pub(crate) former_requests: RequestId,
 }
 
 #[cfg(test)]

@@ -582,7 +582,7 @@ fn the_largest_events_fit_into_what_a_receipt_may_log() {
     let mut request = request("");
     // JSON escapes each of these characters to six bytes.
     request.code = code_at(format!("https://{}", "\u{1}".repeat(2_040)));
-    (request.approvals, request.spares) = (8, 8);
+    (request.approvals, request.spares) = (9, 7);
     request.refund_to = Some(id(&longest("payer")));
     let workers: Vec<_> = (0..32).map(|n| longest(&format!("worker{n}-"))).collect();
     world.register(&workers.iter().map(String::as_str).collect::<Vec<_>>());

@@ -156,7 +156,7 @@ proptest! {
         let mut request = request(&"i".repeat(input));
         request.args = args;
         request.env = env.into_iter().collect();
-        (request.approvals, request.spares) = (approvals, spare);
+        (request.approvals, request.spares) = (approvals, spare.min(approvals - 1));
         request.code = code_at(format!("https://{}", "u".repeat(url.unwrap_or(0))));
         request.refund_to = far.then(|| id(&longest("payer")));
         let body = ExecutionResponse {

@@ -240,6 +240,8 @@ pub enum Limit {
     Approvals,
     /// Blocks for which the result is kept.
     KeepResultBlocks,
+    /// Workers that execute the request besides those that must agree.
+    Spares,
 }
 
 impl fmt::Display for Limit {
@@ -264,6 +266,7 @@ impl fmt::Display for Limit {
             Self::UrlBytes => "url_bytes",
             Self::Approvals => "approvals",
             Self::KeepResultBlocks => "keep_result_blocks",
+            Self::Spares => "spares",
         })
     }
 }

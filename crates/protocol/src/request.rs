@@ -274,7 +274,7 @@ pub struct ExecutionRequest {
     #[serde(default = "one")]
     pub approvals: u8,
     /// How many more workers than `approvals` execute the request, so that as many of them may lie
-    /// or be away. It means nothing where one approval is enough.
+    /// or be away; less than `approvals`. It means nothing where one approval is enough.
     #[serde(default = "one")]
     pub spares: u8,
     /// The most that the execution may cost, yoctoNEAR; `None` for whatever the configuration says

@@ -167,6 +167,7 @@ impl ExecutionRequest {
         let asked = &self.limits;
         let most_compute = config.max_compute(asked.compute.meter()).amount();
         let keep = u64::from(self.keep_result_blocks);
+        let spares = self.seats().saturating_sub(self.approvals);
         let found_url_bytes = self.code.text_bytes();
         let bounds = [
             (Limit::Compute, asked.compute.amount(), most_compute, true),
@@ -185,6 +186,8 @@ impl ExecutionRequest {
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
             (Limit::Approvals, self.approvals.into(), approvals.into(), true),
             (Limit::Approvals, self.seats().into(), approvals.into(), true),
+            // As many liars as approvals could agree on a lie, so no more are allowed for.
+            (Limit::Spares, spares.into(), self.approvals.saturating_sub(1).into(), false),
             (Limit::KeepResultBlocks, keep, MAX_KEEP_RESULT_BLOCKS.into(), false),
         ];
         for (which, found, max, nonzero) in bounds {
@@ -279,6 +282,18 @@ mod tests {
         asked.limits.storage_reads = 0;
         asked.limits.storage_writes = 0;
         asked
+    }
+
+    #[test]
+    fn fewer_workers_are_spare_than_must_agree() {
+        let spares = |approvals, spares| check(|r| (r.approvals, r.spares) = (approvals, spares));
+        let refused =
+            |found, max| Err(RequestError::AboveBound { which: Limit::Spares, found, max });
+        assert_eq!(spares(1, 9), Ok(()));
+        assert_eq!(spares(2, 1), Ok(()));
+        assert_eq!(spares(2, 2), refused(2, 1));
+        assert_eq!(spares(3, 2), Ok(()));
+        assert_eq!((spares(2, 9).is_err(), spares(5, 1).is_err()), (true, true));
     }
 
     #[test]
