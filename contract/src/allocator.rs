@@ -175,7 +175,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_keep_their_bytes_and_do_not_overlap(acts in prop::collection::vec(act(), 0..200)) {
+        fn blocks_keep_their_bytes_and_do_not_overlap(
+            acts in prop::collection::vec(act(), 0..200),
+        ) {
             let allocator = allocator(1 << 20);
             // Each block is full of a byte of its own.
             let mut blocks: Vec<(*mut u8, Layout, u8)> = Vec::new();

@@ -16,9 +16,9 @@ use crate::{
 
 #[near]
 impl Contract {
-    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the reserve
-    /// is that for the longest account ids, so a caller needs up to 0.00256 NEAR less. It is the
-    /// same for all versions of a name, those to come too.
+    /// The deposit that a request needs, and what it pays for. It is enough whoever asks: the
+    /// reserve is that for the longest account ids, so a caller needs up to 0.00256 NEAR less. It
+    /// is the same for all versions of a name, those to come too.
     ///
     /// # Errors
     /// The [`ContractError`] that the request itself would meet.

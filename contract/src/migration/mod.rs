@@ -4,8 +4,8 @@
 //! there may be many of are not rewritten, because that would have to fit into the gas of one call:
 //! the code reads their former form where it finds it ([`requests`], `store::or_default`).
 //!
-//! Layout 1 is too old for that. Its migration is refused while any request lives. All requests have
-//! ended some time after the owner has paused the contract.
+//! Layout 1 is too old for that. Its migration is refused while any request lives. All requests
+//! have ended some time after the owner has paused the contract.
 
 pub(crate) mod requests;
 

@@ -53,8 +53,8 @@ pub(crate) struct Measured {
     pub(crate) commit: u64,
     /// What the model says of that at most.
     pub(crate) commit_model: u64,
-    /// What the call burned that closed the shares, what NEAR charges for it included; 0 where there
-    /// was none.
+    /// What the call burned that closed the shares, what NEAR charges for it included; 0 where
+    /// there was none.
     pub(crate) close: u64,
     /// What [`answer_gas`] says of it.
     pub(crate) close_model: u64,

@@ -200,8 +200,9 @@ fn rejection(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use outlayer_executor::{Executor, ExecutorConfig};
+
+    use super::*;
 
     /// How the engine rejects a guest under a limit, in the words that a person reads.
     fn said(code: &[u8], compute: Compute) -> Option<String> {

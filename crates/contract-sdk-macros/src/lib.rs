@@ -4,8 +4,8 @@
 
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
-/// Derives `FromArguments` of `outlayer-contract-sdk` for a struct with named fields, where near-sdk
-/// asks for serde's `Deserialize`: for the arguments of a method.
+/// Derives `FromArguments` of `outlayer-contract-sdk` for a struct with named fields, where
+/// near-sdk asks for serde's `Deserialize`: for the arguments of a method.
 ///
 /// # Panics
 /// At compile time, when the type is not a struct with named fields and without parameters.

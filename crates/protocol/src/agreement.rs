@@ -4,16 +4,16 @@
 //! for them ([`crate::seats`]): one for each seat, and as far as there are enough workers, a
 //! successor for each. A round goes through three stages:
 //!
-//! 1. **Committing.** Who holds a seat executes the request on the storage of one block, and commits
-//!    to the digest of its record with a secret salt. A seat that is not used passes to its
+//! 1. **Committing.** Who holds a seat executes the request on the storage of one block, and
+//!    commits to the digest of its record with a secret salt. A seat that is not used passes to its
 //!    successor after one turn.
 //! 2. **Revealing**, once all seats have committed or the last turn is over. No commitment is taken
 //!    any more, so nothing that is revealed can be copied. A worker opens its commitment.
 //! 3. **Over**, [`REVEAL_BLOCKS`] later: no reveal is taken any more.
 //!
-//! A body is taken as soon as `k` workers have revealed its digest. When no digest can get there any
-//! more, the request ends as disputed. When a key that the execution read has changed, the round is
-//! void and another one begins.
+//! A body is taken as soon as `k` workers have revealed its digest. When no digest can get there
+//! any more, the request ends as disputed. When a key that the execution read has changed, the
+//! round is void and another one begins.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;

@@ -133,8 +133,8 @@ pub struct Settlement {
     /// What the request cost, yoctoNEAR.
     pub fee: NearToken,
     /// What is held for now, yoctoNEAR: the shares of workers that may still reveal, and what the
-    /// bytes of these and of a result that is kept cost. What is left of it goes to the payer later.
-    /// Fee, refund and this are the deposit.
+    /// bytes of these and of a result that is kept cost. What is left of it goes to the payer
+    /// later. Fee, refund and this are the deposit.
     pub held: NearToken,
     /// What goes back to the payer at once, yoctoNEAR.
     pub refund: NearToken,

@@ -357,7 +357,8 @@ impl ExecutionRequest {
         args_env_bytes(&self.args, &self.env)
     }
 
-    /// Bytes of arguments, environment, URL and name, which every step of the request reads and writes.
+    /// Bytes of arguments, environment, URL and name, which every step of the request reads and
+    /// writes.
     pub fn text_bytes(&self) -> u64 {
         self.args_env_bytes() + self.code.text_bytes()
     }

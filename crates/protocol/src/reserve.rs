@@ -79,8 +79,8 @@ const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
 /// bounces and becomes claimable.
 const LEAST_REFUND_BYTES: u64 = 40 + (1 + 64) + 16;
 
-/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output and
-/// journal.
+/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output
+/// and journal.
 pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64) -> u64 {
     let writes = u64::from(limits.storage_writes).saturating_mul(WRITE_BYTES);
     let completed = STATUS_BYTES.saturating_add(data_bytes).saturating_add(writes);
@@ -112,9 +112,9 @@ fn agreement_bytes(request: &ExecutionRequest) -> u64 {
 }
 
 /// The most bytes of contract state that a request can take: while it lives, record, input, the
-/// largest response (whole or in parts), locks, and what an agreement needs; after that, shares that
-/// are open and a result that is kept. `id_bytes` is the length of the account ids of contract,
-/// requester, signer and payer together.
+/// largest response (whole or in parts), locks, and what an agreement needs; after that, shares
+/// that are open and a result that is kept. `id_bytes` is the length of the account ids of
+/// contract, requester, signer and payer together.
 pub fn reserved_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
     let after = kept_result_bytes(request) + open_shares_bytes(request) + LEAST_REFUND_BYTES;
     live_bytes(request, id_bytes).max(after)

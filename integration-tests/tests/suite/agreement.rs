@@ -452,6 +452,7 @@ async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     let serving = testbed.serve()?;
     let asked_for = for_two(echo, "never mind");
     let deposit = testbed.estimate(&asked_for).await?.total;
+    let before = testbed.funds().await?.protocol;
     let asked = testbed.ask(&caller, &asked_for).await?;
     let request_id = loop {
         let request_id = testbed.wait_for_pending(1).await?[0].request_id;
@@ -467,7 +468,7 @@ async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least));
     assert_eq!(settled.refund, deposit.saturating_sub(least));
     let worker = testbed.worker_view(workers[0].id()).await?;
-    let share = testbed.funds().await?.protocol;
+    let share = testbed.funds().await?.protocol.saturating_sub(before);
     assert_eq!(worker.earnings.saturating_add(share), least);
     assert_eq!(worker.settled, 0, "nothing was answered");
     serving.stop().await

@@ -34,6 +34,7 @@ async fn a_caller_that_is_deleted_while_it_waits_keeps_its_refund() -> Result<()
     // back.
     let asked_for = request(echo, "is anybody there?");
     let deposit = testbed.estimate(&asked_for).await?.total;
+    let protocol = testbed.funds().await?.protocol;
     let ask = user.call(dapp.id(), "ask").args_json(json!({ "request": asked_for }));
     let asked = ask.deposit(deposit).gas(DAPP_GAS).transact_async().await?;
     let request_id = testbed.wait_for_pending(1).await?[0].request_id;
@@ -46,15 +47,20 @@ async fn a_caller_that_is_deleted_while_it_waits_keeps_its_refund() -> Result<()
     let failures = format!("{:?}", result.receipt_failures());
     assert!(failures.contains("AccountDoesNotExist"), "{failures}");
     let events = events(&result);
-    let Some(Event::ExecutionCompleted(completed)) = events.last() else { panic!("{events:?}") };
+    let [.., Event::ExecutionCompleted(completed), Event::RefundBounced(bounced)] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
     assert_eq!(completed.fee.saturating_add(completed.refund), deposit);
     assert!(completed.refund > NOTHING);
+    assert_eq!((&bounced.account_id, bounced.amount), (&dapp_id, completed.refund));
 
     assert!(testbed.live(request_id).await?.is_none());
     assert_eq!(claimable(&testbed, &dapp_id).await?, completed.refund);
     let funds = testbed.funds().await?;
     assert_eq!((funds.deposits, funds.claimable), (NOTHING, completed.refund));
-    assert_eq!(funds.earnings.saturating_add(funds.protocol), completed.fee);
+    let share = funds.protocol.saturating_sub(protocol);
+    assert_eq!(funds.earnings.saturating_add(share), completed.fee);
     Ok(())
 }
 

@@ -140,8 +140,8 @@ async fn answers_around_the_deadline_settle_once_in_either_order() -> Result<()>
     }
     let after = testbed.funds().await?;
     assert_eq!(after.deposits, funds.deposits);
-    let earned = after.earnings.saturating_add(after.protocol).as_yoctonear();
-    assert_eq!(earned, fees);
+    let share = after.protocol.saturating_sub(funds.protocol);
+    assert_eq!(after.earnings.saturating_add(share).as_yoctonear(), fees);
     assert!(testbed.pending().await?.is_empty());
     Ok(())
 }

@@ -31,7 +31,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => (0..4usize, any::<bool>(), any::<bool>(), 0..5usize)
             .prop_map(|(who, honest, first, storage)| Act::Part(who, honest, first, storage)),
         1 => (0..4usize).prop_map(Act::Cancel),
-        2 => (any::<bool>(), 0..5usize).prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
+        2 => (any::<bool>(), 0..5usize)
+            .prop_map(|(resumed, storage)| Act::Deliver(resumed, storage)),
         1 => Just(Act::Sweep),
         2 => (0..60u64).prop_map(Act::Wait),
     ];
@@ -171,7 +172,10 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
                     parts.map(|part| part.as_yoctonear()).iter().sum::<u128>(),
                     deposit
                 );
-                let kept = |one: &Effect<'_>| matches!(one, Effect::KeepResult { held, .. } if *held == HELD);
+                let kept = |one: &Effect<'_>| match one {
+                    Effect::KeepResult { held, .. } => *held == HELD,
+                    _ => false,
+                };
                 prop_assert!(effects.iter().any(kept), "the result is kept, however it ends");
                 check_shares(&effects, height)?;
                 let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
