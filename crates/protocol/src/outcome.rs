@@ -67,7 +67,7 @@ pub enum Outcome {
     },
     /// The contract did not take the request, and the request asked to be told so.
     Refused {
-        /// The code of the refusal, see [`RefusalCode`](crate::RefusalCode).
+        /// The code of the refusal, see [`RefusalCode`].
         code: String,
         /// What was found and what was expected.
         reason: String,
