@@ -251,11 +251,6 @@ impl LiveRequest {
         self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
     }
 
-    /// The height of the block after which storage is read, where the contract fixes it.
-    pub fn snapshot_height(&self) -> Option<u64> {
-        self.agreement.as_ref().map(|agreement| agreement.snapshot_height)
-    }
-
     /// Bytes of arguments, environment, URL and name. [`ExecutionRequest::text_bytes`] is no less.
     pub fn text_bytes(&self) -> u64 {
         let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
