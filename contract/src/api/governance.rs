@@ -39,6 +39,7 @@ impl Contract {
             next_request_id: 0,
             former_requests: 0,
             live_requests: 0,
+            open_shares: 0,
             registered_workers: 0,
             tenant_bytes: 0,
             funds: Funds::default(),

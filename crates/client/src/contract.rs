@@ -1,5 +1,6 @@
 //! The OutLayer contract's views, with typed results.
 
+use borsh::BorshDeserialize;
 use outlayer_protocol::{
     AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
     index::PendingEntry,
@@ -18,6 +19,9 @@ use crate::{At, ChainError, Node, text::clip};
 /// How many requests are asked for in one view of the index. The contract's gas tests show that a
 /// node executes a view of so many.
 const INDEX_PAGE: usize = 2_000;
+/// How many requests' open shares are asked for in one view. The contract's gas tests show that a
+/// node executes a view of so many.
+const SHARES_PAGE: usize = 500;
 
 /// An OutLayer contract on a node. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -138,15 +142,38 @@ impl Contract {
         most: usize,
         at: At,
     ) -> Result<(u64, Vec<PendingEntry>), ChainError> {
-        // A settlement moves entries, so all pages are of one block.
+        self.index(methods::PENDING_INDEX, INDEX_PAGE, most, at).await
+    }
+
+    /// The open shares of settled requests as of one block, at most `most` of them, with the
+    /// block's height.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn open_shares(
+        &self,
+        most: usize,
+        at: At,
+    ) -> Result<(u64, Vec<OpenShares>), ChainError> {
+        self.index(methods::SHARES_INDEX, SHARES_PAGE, most, at).await
+    }
+
+    /// Reads a list in borsh, in pages of `page` elements.
+    async fn index<T: BorshDeserialize>(
+        &self,
+        method: &str,
+        page: usize,
+        most: usize,
+        at: At,
+    ) -> Result<(u64, Vec<T>), ChainError> {
+        // What ends moves other elements, so all pages are of one block.
         let block = self.node.block(at).await?;
-        let mut all: Vec<PendingEntry> = Vec::new();
+        let mut all: Vec<T> = Vec::new();
         while all.len() < most {
-            let limit = INDEX_PAGE.min(most.saturating_sub(all.len()));
+            let limit = page.min(most.saturating_sub(all.len()));
             let args = json!({ "from_index": all.len(), "limit": limit }).to_string().into_bytes();
-            let (method, at) = (methods::PENDING_INDEX, At::Hash(block.hash));
-            let result = self.node.view(&self.id, method, args, at).await?;
-            let page: Vec<PendingEntry> =
+            let result = self.node.view(&self.id, method, args, At::Hash(block.hash)).await?;
+            let page: Vec<T> =
                 borsh::from_slice(&result).map_err(|error| ChainError::Malformed {
                     method: format!("{}.{method}", self.id),
                     reason: clip(&error.to_string()),

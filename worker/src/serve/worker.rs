@@ -66,6 +66,9 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Summary {
         let mut shutdown = pin!(shutdown);
         let mut round = Round::new(Arc::clone(&self.services));
+        // It is broken off when the worker stops: the next one finds the shares again.
+        let mut shares = JoinSet::new();
+        shares.spawn(shares::watch(Arc::clone(&self.services)));
         let config = &self.services.config;
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
@@ -119,9 +122,6 @@ struct Round {
     answered: HashMap<RequestId, Instant>,
     /// The heights from which to look again at requests in which this worker has no part before.
     not_before: HashMap<RequestId, u64>,
-    /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
-    /// not even when the worker is stopped.
-    closing: JoinSet<()>,
     /// Requests for other engines that the observer has been told about.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
@@ -138,7 +138,6 @@ impl Round {
             in_flight: HashMap::new(),
             answered: HashMap::new(),
             not_before: HashMap::new(),
-            closing: JoinSet::new(),
             told: HashSet::new(),
             roster: None,
             failed_looks: 0,
@@ -183,7 +182,6 @@ impl Round {
         self.told.retain(|id| live.contains(id));
         self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
         self.not_before.retain(|id, _| live.contains(id));
-        while self.closing.try_join_next().is_some() {}
         if found.pending.is_empty() {
             return config.poll_interval;
         }
@@ -262,15 +260,9 @@ impl Round {
                 if done == Done::Over {
                     self.answered.insert(request_id, Instant::now());
                 }
-                if matches!(done, Done::Settled | Done::SharesOpen) {
+                if done == Done::Settled {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });
-                }
-                if done == Done::SharesOpen {
-                    let services = Arc::clone(&self.services);
-                    self.closing.spawn(async move {
-                        shares::close_when_over(&services, request_id).await;
-                    });
                 }
             }
             Err((reason, error)) => {

@@ -171,6 +171,10 @@ impl Chain {
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
                     return view_bytes(&borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap());
                 }
+                if params["method_name"] == methods::SHARES_INDEX {
+                    let shares: Vec<_> = self.shares.values().collect();
+                    return view_bytes(&borsh::to_vec(&shares).unwrap());
+                }
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),

@@ -22,7 +22,8 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct OpenShares {
-    /// The id of the request.
+    /// The id of the request. It comes first, so that the contract finds it without decoding the
+    /// rest.
     pub request_id: RequestId,
     /// The account that gets what is left.
     pub payer: AccountId,
@@ -50,8 +51,9 @@ pub enum SharesStep {
     Closed(Vec<Effect<'static>>),
 }
 
-/// Bytes that NEAR counts for an entry besides its value, with the key.
-const ENTRY_BYTES: u64 = 40 + 9;
+/// Bytes of state of open shares besides their encoding: the rest of their entry in the list, and
+/// the entry with their position there.
+const ENTRY_BYTES: u64 = (40 + 1 + 4) + (40 + 1 + 8 + 4);
 
 impl OpenShares {
     /// Bytes of contract state that this entry takes at the most.
