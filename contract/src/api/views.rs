@@ -26,7 +26,8 @@ impl Contract {
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
         names::pin(&request.code)?;
         request.validate(&self.config)?;
-        Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
+        let (payer, byte_cost) = (request.refund_to.as_ref(), env::storage_byte_cost());
+        Ok(quote(&self.config, &request, payer, MOST_ID_BYTES, byte_cost)?.into())
     }
 
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`

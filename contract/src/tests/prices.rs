@@ -36,7 +36,7 @@ fn row(what: &str, request: &ExecutionRequest, used: u64, data_bytes: u64) -> St
     let config = config();
     let used = Compute::Fuel(used);
     let paid = fee(&config.prices, &request.into(), used, data_bytes).unwrap().total();
-    let quote = quote(&config, request, ID_BYTES, BYTE_COST).unwrap();
+    let quote = quote(&config, request, Some(&id("dapp.near")), ID_BYTES, BYTE_COST).unwrap();
     let (reserve, total) = (near(quote.storage_reserve), near(quote.total));
     format!("\n| {what} | {} | {reserve} | {total} |", near(paid))
 }

@@ -105,7 +105,7 @@ impl Scenario {
         // The shortest window that such a request is taken with, for each round.
         config.yield_timeout_blocks =
             config.agreement_blocks(&request.limits) * (1 + u64::from(conflicts));
-        let quote = quote(&config, &request, MOST_ID_BYTES, BYTE_COST).unwrap();
+        let quote = quote(&config, &request, Some(&id("dapp")), MOST_ID_BYTES, BYTE_COST).unwrap();
         let context = ExecutionContext {
             request_id: REQUEST_ID,
             contract_id: id("outlayer"),
