@@ -6,6 +6,7 @@ use outlayer_protocol::{
     agreement::{AgreementError, REVEAL_BLOCKS},
     index,
     machine::{OpenShares, Reason},
+    pricing::protocol_share,
     response::Answer,
 };
 
@@ -96,15 +97,21 @@ fn the_third_worker_reveals_after_the_settlement_and_is_paid_the_same() {
     world.audit();
     assert!(settled.held > ZERO);
     assert_eq!(world.view(|c| c.get_funds()).shares, settled.held);
-    assert_eq!(world.view(|c| c.get_shares(0)).unwrap().digest, digest);
+    let shares = world.view(|c| c.get_shares(0)).unwrap();
+    assert_eq!(shares.digest, digest);
     let dapp = world.purse(&id("dapp.near"));
     world.reveal(c, 0, digest).unwrap();
     world.audit();
     world.deliver_transfers();
-    assert_eq!(earned(&mut world, c), earned(&mut world, b));
+    // The last reveal closes the shares, and is paid for that too. What the storage of the entry
+    // costs comes back.
+    let close = shares.close_fee;
+    let net = close.saturating_sub(protocol_share(close, shares.protocol_share_bps));
+    assert_eq!(earned(&mut world, c), earned(&mut world, b).saturating_add(net));
     assert_eq!(world.view(|c| c.get_shares(0)), None);
-    // What closing would have cost, and the storage of the entry, come back.
-    assert!(world.purse(&id("dapp.near")) > dapp);
+    let stake = shares.held.saturating_sub(shares.share).saturating_sub(close);
+    assert!(stake > ZERO);
+    assert_eq!(world.purse(&id("dapp.near")), dapp.saturating_add(stake));
     assert_eq!(world.view(|c| c.get_funds()).shares, ZERO);
     let again = world.reveal(c, 0, digest).unwrap_err();
     assert_eq!(again, ContractError::Settled { request_id: 0 });

@@ -349,7 +349,9 @@ async fn who_reveals_after_the_settlement_is_paid_and_what_nobody_takes_goes_bac
         assert!(closed.is_success(), "{closed:?}");
         let events = events(&closed);
         let Some(Event::SharesClosed(event)) = events.last() else { panic!("{events:?}") };
-        let taken = if is_silent { NOTHING } else { shares.share };
+        // The caller that closes is no worker. The last reveal is paid for closing, too.
+        let paid = shares.share.saturating_add(shares.close_fee);
+        let taken = if is_silent { NOTHING } else { paid };
         assert_eq!(event.refund, shares.held.saturating_sub(taken));
         assert_eq!(testbed.shares(request_id).await?, None);
         assert_eq!(testbed.funds().await?.shares, NOTHING);
