@@ -125,11 +125,11 @@ mod tests {
             ),
             ("xyz = 2", "xyz (from w.toml:1) is no setting; the list is in `outlayer worker run"),
             (
-                "concurrency = \"SECRET\"",
+                "concurrency = \"VALUE\"",
                 "concurrency (from w.toml:1): found a string, expected a whole number without",
             ),
             (
-                "rpc_url = [\"SECRET\"]",
+                "rpc_url = [\"VALUE\"]",
                 "rpc_url (from w.toml:1): found an array, expected a string in quotes",
             ),
             ("key_file = [1]", "key_file (from w.toml:1): found an array, expected a string in"),
@@ -138,15 +138,15 @@ mod tests {
                 "concurrency (from w.toml:1): found a table, expected a whole number",
             ),
             (
-                "secret_key = \"SECRET\"",
+                "secret_key = \"VALUE\"",
                 "secret_key (from w.toml:1): a configuration file is no place for a key; use",
             ),
         ] {
             let said = error(text);
-            assert!(said.starts_with(expected) && !said.contains("SECRET"), "{said}");
+            assert!(said.starts_with(expected) && !said.contains("VALUE"), "{said}");
         }
-        let broken = error("a = 1\nrpc_url = http://SECRET");
-        assert!(broken.starts_with("w.toml:2: ") && !broken.contains("SECRET"), "{broken}");
+        let broken = error("a = 1\nrpc_url = http://VALUE");
+        assert!(broken.starts_with("w.toml:2: ") && !broken.contains("VALUE"), "{broken}");
         let twice = error("log = \"a\"\nlog = \"b\"");
         assert!(twice.starts_with("w.toml:2: "), "{twice}");
     }
