@@ -4,7 +4,8 @@
 //!   asked last, and two may have to agree. Answers are bounded in size and time, and a question
 //!   that fails for a passing reason is asked again.
 //! * [`Contract`] gives the OutLayer contract's views typed results.
-//! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads its key.
+//! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads a key of it, [`KeyFiles`] several,
+//!   and [`KeyWatch`] notices that they have been changed.
 //! * [`NamespaceReader`] reads an account's storage in the contract as it stood after one block.
 //! * [`trace`] reads what a transaction did, receipt by receipt.
 //!
@@ -21,12 +22,14 @@ mod endpoints;
 mod error;
 mod health;
 mod key_file;
+mod keys;
 mod namespace;
 mod network;
 mod node;
 mod outcome;
 mod quorum;
 mod retry;
+mod status;
 mod text;
 pub mod trace;
 mod transport;
@@ -42,12 +45,14 @@ pub use contract::Contract;
 pub use error::{ChainError, TransportError};
 pub use health::EndpointHealth;
 pub use key_file::{KeyFile, KeyFileError};
+pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
 pub use namespace::{NamespaceReader, ReadError};
-pub use near_crypto::SecretKey;
+pub use near_crypto::{PublicKey, SecretKey};
 pub use network::Network;
 pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
 pub use retry::Backoff;
+pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};
 pub use text::with_causes;
 pub use url::{EndpointUrl, InvalidUrl};
 

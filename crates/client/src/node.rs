@@ -324,14 +324,14 @@ pub(crate) fn view_of(
     }
 }
 
-fn unexpected(method: &str) -> ChainError {
+pub(crate) fn unexpected(method: &str) -> ChainError {
     ChainError::Malformed {
         method: method.into(),
         reason: "the result is of another kind of query".into(),
     }
 }
 
-fn query_error(
+pub(crate) fn query_error(
     error: CallError<RpcQueryError>,
     at: At,
     refused: impl FnOnce(String) -> ChainError,
