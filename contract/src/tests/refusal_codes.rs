@@ -92,8 +92,8 @@ fn reasons() -> Vec<Reason> {
         TooFewReveals { digest, needed: 2, found: 1 }
         CommitmentNotNeeded {}
         ClaimNotNeeded {}
-        AlreadyClaimed { worker_id: worker_id.clone(), height: 1 }
-        ClaimsFull { max: 3 }
+        AlreadyClaimed {}
+        ClaimsFull {}
         Agreement (AgreementError::Round { found: 1, expected: 0 })
         NotHopeless { approvals: 2, height: 1 }
         SharesOpen { until: 2, height: 1 }

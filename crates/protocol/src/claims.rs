@@ -76,17 +76,16 @@ impl Claims {
         standing.min_by_key(|claim| rank(&claim.worker_id, request_id))
     }
 
-    /// The workers whose claims no longer stand, apart from the one that has answered.
+    /// The claims that no longer stand, apart from that of the worker that has answered.
     pub fn missed(
         &self,
         answered: Option<&AccountId>,
         deadline: u64,
         height: u64,
-    ) -> impl Iterator<Item = &AccountId> {
-        let missed = move |claim: &&Claim| {
+    ) -> impl Iterator<Item = &Claim> {
+        self.made.iter().filter(move |claim| {
             Some(&claim.worker_id) != answered && height >= self.until(claim, deadline)
-        };
-        self.made.iter().filter(missed).map(|claim| &claim.worker_id)
+        })
     }
 }
 
@@ -133,7 +132,7 @@ mod tests {
         let missed = |answered: Option<&str>, height| {
             let answered = answered.map(id);
             let missed = claims.missed(answered.as_ref(), 200, height);
-            missed.map(ToString::to_string).collect::<Vec<_>>()
+            missed.map(|claim| claim.worker_id.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(missed(None, 129), [""; 0]);
         assert_eq!(missed(None, 130), ["a.near"]);

@@ -9,7 +9,8 @@
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
-//! * How workers share the work: [`claims`], and where several must agree: [`seats`], [`agreement`].
+//! * How workers share the work: [`claims`], and how several of them agree: [`seats`],
+//!   [`agreement`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`],
 //!   [`kept_result`].
 //! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`],

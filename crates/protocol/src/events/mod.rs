@@ -43,10 +43,10 @@ pub enum Event {
     ExecutionDisputed(ExecutionDisputed),
     /// A worker says that it executes a request that takes long.
     #[serde(with = "single")]
-    ClaimMade(ClaimMade),
+    ClaimMade(ClaimNotice),
     /// A worker that had claimed a request did not answer it in time.
     #[serde(with = "single")]
-    ClaimMissed(ClaimMissed),
+    ClaimMissed(ClaimNotice),
     /// A worker has committed to a digest.
     #[serde(with = "single")]
     CommitmentMade(CommitmentMade),
@@ -217,25 +217,16 @@ pub struct ExecutionDisputed {
     pub refund: NearToken,
 }
 
-/// A worker says that it executes a request that takes long.
+/// A worker's claim of a request that takes long: that it was made, or that its worker did not
+/// answer while it stood, and did not answer later either.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClaimMade {
+pub struct ClaimNotice {
     /// The id of the request.
     pub request_id: RequestId,
     /// The worker.
     pub worker_id: AccountId,
     /// The first height at which the claim no longer stands.
     pub until: u64,
-}
-
-/// A worker that had claimed a request did not answer it while its claim stood, and did not answer
-/// it later either.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClaimMissed {
-    /// The id of the request.
-    pub request_id: RequestId,
-    /// The worker.
-    pub worker_id: AccountId,
 }
 
 /// A worker has committed to a digest.

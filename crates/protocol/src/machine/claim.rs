@@ -6,7 +6,7 @@ use near_account_id::AccountId;
 use super::{Effect, LiveRequest, Reason, Refusal, Step};
 use crate::{
     claims::{Claim, MOST_CLAIMS},
-    events::{ClaimMade, ClaimMissed, Event},
+    events::{ClaimNotice, Event},
 };
 
 impl LiveRequest {
@@ -22,17 +22,16 @@ impl LiveRequest {
         let Some(claims) = &mut self.claims else {
             return refuse(Reason::ClaimNotNeeded);
         };
-        if let Some(claim) = claims.of(worker_id) {
-            let (worker_id, height) = (worker_id.clone(), claim.height);
-            return refuse(Reason::AlreadyClaimed { worker_id, height });
+        if claims.of(worker_id).is_some() {
+            return refuse(Reason::AlreadyClaimed);
         }
         if claims.made.len() >= MOST_CLAIMS {
-            return refuse(Reason::ClaimsFull { max: MOST_CLAIMS });
+            return refuse(Reason::ClaimsFull);
         }
         let claim = Claim { worker_id: worker_id.clone(), height };
         let until = claims.until(&claim, deadline);
         claims.made.push(claim);
-        let made = ClaimMade { request_id, worker_id: worker_id.clone(), until };
+        let made = ClaimNotice { request_id, worker_id: worker_id.clone(), until };
         let effects =
             vec![Effect::Relist(Box::new((&self).into())), Effect::Emit(Event::ClaimMade(made))];
         Ok(Step::Live(Box::new(self), effects))
@@ -48,10 +47,13 @@ impl LiveRequest {
         let Some(claims) = &self.claims else {
             return Vec::new();
         };
-        let missed = claims.missed(answered, deadline, height).flat_map(|worker_id| {
-            let event = ClaimMissed { request_id, worker_id: worker_id.clone() };
-            [Effect::CountMissed(worker_id.clone()), Effect::Emit(Event::ClaimMissed(event))]
-        });
-        missed.collect()
+        let mut effects = Vec::new();
+        for claim in claims.missed(answered, deadline, height) {
+            let (worker_id, until) = (claim.worker_id.clone(), claims.until(claim, deadline));
+            effects.push(Effect::CountMissed(worker_id.clone()));
+            let notice = ClaimNotice { request_id, worker_id, until };
+            effects.push(Effect::Emit(Event::ClaimMissed(notice)));
+        }
+        effects
     }
 }

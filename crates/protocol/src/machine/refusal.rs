@@ -94,19 +94,11 @@ pub enum Reason {
     #[error("it takes no claims: execute it and submit the body")]
     ClaimNotNeeded,
     /// The worker has claimed the request before.
-    #[error("{worker_id} has claimed it already, in block {height}")]
-    AlreadyClaimed {
-        /// The worker.
-        worker_id: AccountId,
-        /// The height of the block in which it did.
-        height: u64,
-    },
+    #[error("this worker has claimed it already")]
+    AlreadyClaimed,
     /// No more workers may claim the request.
-    #[error("{max} workers have claimed it, which is the most")]
-    ClaimsFull {
-        /// The most claims that a request takes.
-        max: usize,
-    },
+    #[error("as many workers have claimed it as may")]
+    ClaimsFull,
     /// A commitment or a reveal is not taken.
     #[error(transparent)]
     Agreement(#[from] AgreementError),
@@ -180,8 +172,8 @@ impl Reason {
             Self::TooFewReveals { .. } => RefusalCode::TooFewReveals,
             Self::CommitmentNotNeeded => RefusalCode::CommitmentNotNeeded,
             Self::ClaimNotNeeded => RefusalCode::ClaimNotNeeded,
-            Self::AlreadyClaimed { .. } => RefusalCode::AlreadyClaimed,
-            Self::ClaimsFull { .. } => RefusalCode::ClaimsFull,
+            Self::AlreadyClaimed => RefusalCode::AlreadyClaimed,
+            Self::ClaimsFull => RefusalCode::ClaimsFull,
             Self::Agreement(error) => error.code(),
             Self::NotHopeless { .. } => RefusalCode::NotHopeless,
             Self::SharesOpen { .. } => RefusalCode::SharesOpen,
