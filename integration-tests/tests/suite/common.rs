@@ -22,7 +22,7 @@ pub(crate) fn refusal(result: ExecutionFinalResult) -> String {
 }
 
 /// What the price of a request depends on, under the configuration of a new deployment.
-pub(crate) fn asked(request: &ExecutionRequest) -> Asked {
+pub(crate) fn priced(request: &ExecutionRequest) -> Asked {
     // The price does not depend on the versions.
     Asked::of(&Config::new(EngineVersion(0), 0), request)
 }
