@@ -124,6 +124,13 @@ pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
     OpenShares::try_from_slice(&open_shares().get(position)?).ok()
 }
 
+/// Replaces a live request's entry in the index.
+pub(crate) fn relist(entry: &PendingEntry) {
+    if let Some(position) = store::read(&key(Prefix::LivePosition, entry.request_id)) {
+        live().set(position, &borsh::to_vec(entry).unwrap_or_default());
+    }
+}
+
 impl Contract {
     /// Keeps open shares, and lists them.
     pub(crate) fn save_shares(&mut self, shares: &OpenShares) {

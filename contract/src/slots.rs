@@ -31,7 +31,7 @@ impl Slots {
         position
     }
 
-    /// Overwrites the element at `position`.
+    /// Replaces the element at `position`.
     pub(crate) fn set(&self, position: u32, item: &[u8]) {
         env::storage_write(&self.key(position), item);
     }

@@ -186,6 +186,7 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
             text_bytes: bounds.args_env_bytes.saturating_add(bounds.url_bytes),
             input_bytes: bounds.input_bytes,
             new_payer: true,
+            takes_claims: true,
         };
         max_fee(prices, &asked)?;
     }

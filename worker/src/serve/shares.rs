@@ -1,6 +1,6 @@
-//! Looks after what stays open of settled requests: reveals what this worker has committed to, while
-//! reveals are taken, and closes the shares when they are not. What is left then returns to the
-//! payer, and whoever closes is paid for it.
+//! Looks after what stays open of settled requests: reveals what this worker has committed to,
+//! while reveals are taken, and closes the shares when they are not. What is left then returns to
+//! the payer, and whoever closes is paid for it.
 //!
 //! The contract lists all open shares, so a worker that was stopped finds them again. A late reveal
 //! needs no execution: the digest that was settled stands in the shares, and the salt of a

@@ -75,6 +75,8 @@ pub struct Asked {
     pub input_bytes: u32,
     /// Whether a refund may have to create the payer's account, see [`may_be_created`].
     pub new_payer: bool,
+    /// Whether its worker claims the request, because its execution takes long.
+    pub takes_claims: bool,
 }
 
 /// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
@@ -84,6 +86,19 @@ pub fn may_be_created(payer: Option<&AccountId>) -> bool {
 }
 
 impl Asked {
+    /// What the price of a request depends on that is made under `config`.
+    pub fn of(config: &Config, request: &ExecutionRequest) -> Self {
+        Self {
+            limits: request.limits,
+            approvals: request.approvals,
+            spares: request.spares,
+            text_bytes: length(request.text_bytes()),
+            input_bytes: length(request.input.len() as u64),
+            new_payer: may_be_created(request.refund_to.as_ref()),
+            takes_claims: config.takes_claims(request),
+        }
+    }
+
     /// How many workers execute the request.
     pub fn seats(&self) -> u8 {
         seats(self.approvals, self.spares)
@@ -92,19 +107,6 @@ impl Asked {
 
 fn length(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-impl From<&ExecutionRequest> for Asked {
-    fn from(request: &ExecutionRequest) -> Self {
-        Self {
-            limits: request.limits,
-            approvals: request.approvals,
-            spares: request.spares,
-            text_bytes: length(request.text_bytes()),
-            input_bytes: length(request.input.len() as u64),
-            new_payer: may_be_created(request.refund_to.as_ref()),
-        }
-    }
 }
 
 impl From<&LiveRequest> for Asked {
@@ -116,6 +118,7 @@ impl From<&LiveRequest> for Asked {
             text_bytes: length(request.text_bytes()),
             input_bytes: request.input_bytes,
             new_payer: may_be_created(Some(request.payer())),
+            takes_claims: request.claims.is_some(),
         }
     }
 }
@@ -127,8 +130,9 @@ pub struct Fee {
     /// For the worker that sends the response: the gas of sending it, and the price of the bytes of
     /// input, output and journal.
     pub submit: NearToken,
-    /// For each worker that executed: the price of the code and of the compute that was used, and
-    /// where several workers must agree the gas of committing and revealing.
+    /// For each worker that executed: the price of the code and of the compute that was used, the
+    /// gas of claiming the request if it takes claims, and where several workers must agree the gas
+    /// of committing and revealing.
     pub share: NearToken,
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
     pub shares: u8,
@@ -174,12 +178,13 @@ pub fn fee(
         Compute::Gas(_) => prices.per_gas,
     };
     let bytes = data_bytes.saturating_add(asked.input_bytes.into());
+    let own = answer_gas::agree(asked).saturating_add(answer_gas::claim(asked));
     let parts = || {
         let compute = unit.checked_mul(used.amount().into())?;
         let data = prices.per_byte.checked_mul(bytes.into())?;
         let fee = Fee {
             submit: gas(answer_gas::submit(asked, data_bytes))?.checked_add(data)?,
-            share: gas(answer_gas::agree(asked))?.checked_add(compute)?.checked_add(module)?,
+            share: gas(own)?.checked_add(compute)?.checked_add(module)?,
             shares: asked.seats(),
             close: gas(answer_gas::close(asked))?,
         };
@@ -198,8 +203,8 @@ pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
     fee(prices, asked, limits.compute, data_bytes)
 }
 
-/// What each worker is due that has committed to a request which is then cancelled: a share with no
-/// compute in it.
+/// What a worker is due that has committed to a request, or claimed it, which is then cancelled: a
+/// share with no compute in it.
 ///
 /// # Errors
 /// [`PricingError::Overflow`].
@@ -256,9 +261,10 @@ pub struct Quote {
 }
 
 /// The quote for `request`. `payer` is the account that gets refunds, or `None` for a request
-/// without [`refund_to`](ExecutionRequest::refund_to) whose caller is not known. `id_bytes` is the length of the account ids of contract, requester,
-/// signer and payer together ([`MOST_ID_BYTES`](crate::reserve::MOST_ID_BYTES) where they are not
-/// known), and `byte_cost` the price of a byte of contract storage (`env::storage_byte_cost()`).
+/// without [`refund_to`](ExecutionRequest::refund_to) whose caller is not known. `id_bytes` is the
+/// length of the account ids of contract, requester, signer and payer together
+/// ([`MOST_ID_BYTES`](crate::reserve::MOST_ID_BYTES) where they are not known), and `byte_cost` the
+/// price of a byte of contract storage (`env::storage_byte_cost()`).
 ///
 /// # Errors
 /// [`PricingError`]: an amount does not fit, or the execution could cost more than the request
@@ -270,7 +276,7 @@ pub fn quote(
     id_bytes: u64,
     byte_cost: NearToken,
 ) -> Result<Quote, PricingError> {
-    let asked = Asked { new_payer: may_be_created(payer), ..request.into() };
+    let asked = Asked { new_payer: may_be_created(payer), ..Asked::of(config, request) };
     let fee = max_fee(&config.prices, &asked)?;
     let max_fee = fee.total();
     if let Some(max) = request.max_fee.filter(|max| max_fee > *max) {
@@ -281,7 +287,7 @@ pub fn quote(
         let cost = byte_cost.checked_mul(bytes.into());
         cost.ok_or(PricingError::Overflow { what: "storage reserve" })
     };
-    let storage_reserve = cost(reserved_bytes(request, id_bytes))?;
+    let storage_reserve = cost(reserved_bytes(request, id_bytes, config.takes_claims(request)))?;
     let result_reserve = cost(kept_result_bytes(request))?;
     let total =
         max_fee.checked_add(storage_reserve).ok_or(PricingError::Overflow { what: "total" })?;
@@ -309,7 +315,15 @@ mod tests {
 
     fn asked(approvals: u8, spares: u8) -> Asked {
         let limits = ResourceLimits { max_module_bytes: 4, ..ResourceLimits::default() };
-        Asked { limits, approvals, spares, text_bytes: 0, input_bytes: 7, new_payer: false }
+        Asked {
+            limits,
+            approvals,
+            spares,
+            text_bytes: 0,
+            input_bytes: 7,
+            new_payer: false,
+            takes_claims: false,
+        }
     }
 
     #[test]
@@ -374,11 +388,14 @@ mod tests {
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, None, 99, yocto(10)).unwrap();
-        assert_eq!(quote.fee, max_fee(&config.prices, &(&request).into()).unwrap());
+        assert_eq!(quote.fee, max_fee(&config.prices, &Asked::of(&config, &request)).unwrap());
         assert_eq!(quote.max_fee, quote.fee.total());
         assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
         assert!(quote.module_fee > yocto(0) && quote.module_fee < quote.fee.share);
-        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request, 99))));
+        assert_eq!(
+            quote.storage_reserve,
+            yocto(10 * u128::from(reserved_bytes(&request, 99, false)))
+        );
         assert_eq!(
             quote.total,
             yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear())
@@ -409,7 +426,7 @@ mod tests {
         request.input = Vec::new().into();
         let url = Some(format!("https://{}", "u".repeat(52)));
         request.code = crate::CodeRef { hash: crate::Hash32::of(b"code"), url }.into();
-        let asked = Asked::from(&request);
+        let asked = Asked::of(&config, &request);
         let cost = |fuel| fee(&config.prices, &asked, Compute::Fuel(fuel), 0).unwrap().total();
         let (nothing, billion) = (cost(0).as_yoctonear(), cost(1_000_000_000).as_yoctonear());
         let milli = 10u128.pow(21);
@@ -445,6 +462,7 @@ mod tests {
             allowed in 0u32..5_000,
             input_bytes in any::<u32>(),
             (approvals, spares) in (1u8..6, any::<u8>()),
+            takes_claims in any::<bool>(),
         ) {
             let prices = config::sample().prices;
             let limits = ResourceLimits {
@@ -454,8 +472,9 @@ mod tests {
                 used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
             };
             let new_payer = input_bytes % 2 == 0;
-            let asked =
-                Asked { limits, approvals, spares, text_bytes: 9, input_bytes, new_payer };
+            let asked = Asked {
+                limits, approvals, spares, text_bytes: 9, input_bytes, new_payer, takes_claims,
+            };
             let cost = response_fee(&prices, &asked, &response).unwrap();
             let most = max_fee(&prices, &asked).unwrap();
             prop_assert!(cost.submit <= most.submit && cost.share <= most.share);
