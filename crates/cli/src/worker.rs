@@ -42,7 +42,7 @@ pub(crate) struct WorkerRunArgs {
     #[arg(long, env = "OUTLAYER_CONCURRENCY", default_value_t = 2)]
     concurrency: usize,
     /// The most requests that are served at once, with those that wait for the chain
-    #[arg(long, env = "OUTLAYER_IN_FLIGHT", default_value_t = 16)]
+    #[arg(long, env = "OUTLAYER_IN_FLIGHT", default_value_t = 4_096)]
     in_flight: usize,
     /// Milliseconds between two looks at the pending requests
     #[arg(long, env = "OUTLAYER_POLL_INTERVAL", default_value_t = 500)]
@@ -150,7 +150,7 @@ impl WorkerRunArgs {
             WorkerConfig::new(self.rpc_url, self.contract, account_id, secret_key, engine);
         config.state_dir = self.state_dir.or_else(default_state_dir);
         config.concurrency = self.concurrency;
-        config.in_flight = self.in_flight;
+        config.places.in_flight = self.in_flight;
         config.poll_interval = Duration::from_millis(self.poll_interval.max(10));
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
