@@ -3,7 +3,8 @@
 //! * [`Node`] asks a node for blocks and views. Answers are bounded in size, and a question that
 //!   fails for a passing reason is asked again.
 //! * [`Contract`] gives the OutLayer contract's views typed results.
-//! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads its key.
+//! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads a key of it, [`KeyFiles`] several,
+//!   and [`KeyWatch`] notices that they have been changed.
 //! * [`NamespaceReader`] reads an account's storage in the contract as it stood after one block.
 //! * [`trace`] reads what a transaction did, receipt by receipt.
 //!
@@ -18,10 +19,12 @@ mod account;
 mod contract;
 mod error;
 mod key_file;
+mod keys;
 mod namespace;
 mod node;
 mod outcome;
 mod retry;
+mod status;
 mod text;
 pub mod trace;
 mod transport;
@@ -37,11 +40,13 @@ pub use account::{SendError, SigningAccount};
 pub use contract::{Contract, PendingIndex};
 pub use error::{ChainError, TransportError};
 pub use key_file::{KeyFile, KeyFileError};
+pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
 pub use namespace::{NamespaceReader, ReadError};
-pub use near_crypto::SecretKey;
+pub use near_crypto::{PublicKey, SecretKey};
 pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
 pub use retry::Backoff;
+pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};
 pub use text::with_causes;
 
 /// The hash of a block or a transaction; base58 as text.

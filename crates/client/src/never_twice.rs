@@ -76,7 +76,7 @@ impl Chain {
 
     fn execute_some(&mut self) {
         while !self.pool.is_empty() && self.below(2) == 0 {
-            let index = self.below(self.pool.len() as u64) as usize;
+            let index = self.below(self.pool.len().try_into().unwrap()).try_into().unwrap();
             let sent = self.pool.swap_remove(index);
             self.execute(sent);
         }

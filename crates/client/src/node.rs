@@ -31,7 +31,7 @@ pub enum At {
 }
 
 impl At {
-    fn reference(self) -> BlockReference {
+    pub(crate) fn reference(self) -> BlockReference {
         match self {
             Self::Final => Finality::Final.into(),
             Self::Optimistic => Finality::None.into(),
@@ -271,14 +271,14 @@ impl Node {
     }
 }
 
-fn unexpected(method: &str) -> ChainError {
+pub(crate) fn unexpected(method: &str) -> ChainError {
     ChainError::Malformed {
         method: method.into(),
         reason: "the result is of another kind of query".into(),
     }
 }
 
-fn query_error(
+pub(crate) fn query_error(
     error: CallError<RpcQueryError>,
     at: At,
     refused: impl FnOnce(String) -> ChainError,

@@ -155,11 +155,12 @@ async fn load() -> Result<()> {
     }
     serving.stop().await?;
     let requests = u64::try_from(options.requests)?;
+    let chunk_gas = tgas(chunk_gas(&testbed).await?);
+    let used = used_gas(&testbed, first_block.height(), last_block.height()).await?;
     let told = told.lock().unwrap_or_else(PoisonError::into_inner);
     let (ask, answer) = (tgas(asked_gas / looked), tgas(told.answer_gas / requests));
     let blocks = last_block.height() - first_block.height();
     let block_seconds = seconds(last_block.timestamp() - first_block.timestamp()) / to_f64(blocks);
-    let chunk_gas = tgas(chunk_gas(&testbed).await?);
     let bound = to_f64(requests) * (ask + answer) / chunk_gas * block_seconds;
     let rate = to_f64(requests) / took;
     let place = if options.in_process { "in the worker's process" } else { "in child processes" };
@@ -175,6 +176,7 @@ async fn load() -> Result<()> {
         to_f64(requests) / bound,
         100.0 * bound / took
     );
+    println!("Tgas burned in each block: {used:?}");
     print_profile(&told, began);
     for reason in told.failed.iter().take(10) {
         println!("failed: {reason}");
@@ -215,6 +217,20 @@ async fn chunk_gas(testbed: &Testbed) -> Result<u64> {
     let block = testbed.node.view_block().await?;
     let chunk = block.chunks().first().context("a block without chunks")?.clone();
     Ok(chunk.gas_limit.as_gas())
+}
+
+/// What was burned in each of these blocks, Tgas.
+async fn used_gas(testbed: &Testbed, from: u64, to: u64) -> Result<Vec<u64>> {
+    let mut used = Vec::new();
+    for height in from + 1..=to {
+        // A height may have no block.
+        let Ok(block) = testbed.node.view_block().block_height(height).await else {
+            continue;
+        };
+        let gas = block.chunks().first().map_or(0, |chunk| chunk.gas_used.as_gas());
+        used.push(gas / 1_000_000_000_000);
+    }
+    Ok(used)
 }
 
 fn listen(told: &Mutex<Told>, stage: &Stage) {
