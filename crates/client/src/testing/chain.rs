@@ -69,6 +69,11 @@ pub struct Chain {
 }
 
 #[derive(Deserialize)]
+struct ClaimArgs {
+    request_id: RequestId,
+}
+
+#[derive(Deserialize)]
 struct CommitArgs {
     request_id: RequestId,
     round: u32,
@@ -194,6 +199,7 @@ impl Chain {
                 earnings: NearToken::from_yoctonear(0),
                 settled: 0,
                 lost: 0,
+                missed: 0,
                 suspended: false,
                 metadata: String::new(),
             }]),
@@ -326,6 +332,11 @@ impl Chain {
                     })
                     .collect();
                 Ok(json!(codes).to_string().into_bytes())
+            }
+            methods::CLAIM_EXECUTION => {
+                let ClaimArgs { request_id } = json_args(args);
+                let input = Input::Claim { worker_id: &by, height: self.height };
+                self.step(request_id, input).map(|_| Vec::new())
             }
             methods::COMMIT_EXECUTION => {
                 let CommitArgs { request_id, round, commitment } = json_args(args);
