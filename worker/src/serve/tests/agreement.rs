@@ -184,8 +184,8 @@ async fn a_worker_that_is_started_again_after_the_settlement_reveals_without_exe
     assert_eq!(told, []);
     let chain = chain.lock().unwrap();
     assert_eq!(calls(&chain), [methods::COMMIT_EXECUTION, methods::REVEAL_EXECUTION]);
-    // Its share, and what closing is paid.
-    assert_eq!(paid(&chain), [A, A, B, WORKER, WORKER]);
+    // Its share and what closing is paid, in one.
+    assert_eq!(paid(&chain), [A, A, B, WORKER]);
     assert_eq!(chain.refused, [""; 0]);
 }
 

@@ -19,9 +19,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
-    error::ServeError,
+    super::{error::ServeError, services::Services},
     seat::{Seat, may_reveal},
-    services::Services,
 };
 
 /// How many requests' open shares are looked after at the most.
@@ -92,7 +91,7 @@ impl Seen {
 
 /// Looks after open shares for as long as the worker runs. Losing what it remembers costs a few
 /// blocks.
-pub(super) async fn watch(services: Arc<Services>) {
+pub(crate) async fn watch(services: Arc<Services>) {
     let mut seen = HashMap::new();
     let mut failures = 0;
     loop {
@@ -117,7 +116,8 @@ async fn look(
     services: &Arc<Services>,
     seen: &mut HashMap<RequestId, Seen>,
 ) -> Result<(), ChainError> {
-    let (height, open) = services.contract.open_shares(MOST, At::Optimistic).await?;
+    let (block, open) = services.contract.open_shares(MOST, At::Optimistic).await?;
+    let height = block.height;
     let seat = Seat { me: services.account.id(), step_in_blocks: services.config.step_in_blocks };
     let mine: Vec<_> = open.into_iter().filter(|one| place(one, seat.me).is_some()).collect();
     let ids: HashSet<_> = mine.iter().map(|one| one.request_id).collect();
