@@ -9,7 +9,7 @@ const AN_ACCOUNT: &str = "the id of a NEAR account, such as worker.near";
 
 /// Reads the keys that the settings name, and gives what notices that their files have changed:
 /// nothing for keys of the environment, which do not change while the process lives.
-pub(crate) fn read<const ALL: bool>(
+pub(crate) fn read_keys<const ALL: bool>(
     settings: &Settings<ALL>,
 ) -> anyhow::Result<(Keys, Option<KeyWatch>)> {
     let account_id = account(settings)?;
