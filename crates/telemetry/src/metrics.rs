@@ -2,12 +2,13 @@
 //! (`deploy/`), and a test holds those names against the ones here.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::atomic::{AtomicI64, AtomicU64},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
+use outlayer_client::EndpointHealth;
 use outlayer_protocol::NearToken;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -39,7 +40,7 @@ struct Meter {
     meter: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 struct RpcCall {
     endpoint: String,
     result: &'static str,
@@ -76,12 +77,15 @@ pub struct Metrics {
     gas_burnt: Counter,
     children: Gauge,
     rpc_calls: Family<RpcCall, Counter>,
-    rpc_seconds: Family<Endpoint, Histogram, NewHistogram>,
+    rpc_latency: Family<Endpoint, Float>,
+    rpc_height: Family<Endpoint, Gauge>,
+    rpc_in_order: Family<Endpoint, Gauge>,
     balance: Float,
     earnings: Float,
     earned: Counter<f64, AtomicU64>,
     settled_on_chain: Gauge,
     lost_on_chain: Gauge,
+    missed_on_chain: Gauge,
     registered: Gauge,
     keys: Gauge,
     block_height: Gauge,
@@ -123,12 +127,15 @@ impl Metrics {
             gas_burnt: Counter::default(),
             children: Gauge::default(),
             rpc_calls: Family::default(),
-            rpc_seconds: Family::new_with_constructor(seconds as NewHistogram),
+            rpc_latency: Family::default(),
+            rpc_height: Family::default(),
+            rpc_in_order: Family::default(),
             balance: Gauge::default(),
             earnings: Gauge::default(),
             earned: Counter::default(),
             settled_on_chain: Gauge::default(),
             lost_on_chain: Gauge::default(),
+            missed_on_chain: Gauge::default(),
             registered: Gauge::default(),
             keys: Gauge::default(),
             block_height: Gauge::default(),
@@ -141,7 +148,7 @@ impl Metrics {
         let mut put = |name: &str, help: &str, metric: Box<dyn Registered>| {
             metric.register(&mut registry, name, help);
         };
-        let all: [(&str, &str, Box<dyn Registered>); 22] = [
+        let all: [(&str, &str, Box<dyn Registered>); 25] = [
             (
                 "requests",
                 "Requests that this worker has taken up, by how that ended",
@@ -175,7 +182,21 @@ impl Metrics {
                 "Calls of a node by host and result",
                 Box::new(metrics.rpc_calls.clone()),
             ),
-            ("rpc_seconds", "Seconds that a call took", Box::new(metrics.rpc_seconds.clone())),
+            (
+                "rpc_latency_seconds",
+                "Seconds that answers of an endpoint take, as a moving average",
+                Box::new(metrics.rpc_latency.clone()),
+            ),
+            (
+                "rpc_block_height",
+                "Height of the newest block that an endpoint has shown",
+                Box::new(metrics.rpc_height.clone()),
+            ),
+            (
+                "rpc_in_order",
+                "1 while an endpoint answers, does not lag, and serves the right network",
+                Box::new(metrics.rpc_in_order.clone()),
+            ),
             (
                 "balance_near",
                 "NEAR that the worker's account can spend",
@@ -200,6 +221,11 @@ impl Metrics {
                 "commitments_lost",
                 "Commitments of this worker to digests that lost, by the contract's count",
                 Box::new(metrics.lost_on_chain.clone()),
+            ),
+            (
+                "claims_missed",
+                "Claims of this worker that it did not answer in time, by the contract's count",
+                Box::new(metrics.missed_on_chain.clone()),
             ),
             (
                 "registered",
@@ -307,14 +333,30 @@ impl Metrics {
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
     }
 
-    /// A node was asked. `endpoint` is its host, and never more of its URL.
-    pub fn rpc_call(&self, endpoint: &str, succeeded: bool, took: Duration) {
-        let endpoint = endpoint.to_owned();
-        let result = if succeeded { "ok" } else { "error" };
-        self.rpc_seconds
-            .get_or_create(&Endpoint { endpoint: endpoint.clone() })
-            .observe(took.as_secs_f64());
-        self.rpc_calls.get_or_create(&RpcCall { endpoint, result }).inc();
+    /// How the endpoints have been answering. They are named by scheme, host and port.
+    pub fn endpoints(&self, endpoints: &[EndpointHealth]) {
+        // Several endpoints of one host, which have keys of their own, are shown as one.
+        let mut calls = BTreeMap::<RpcCall, u64>::new();
+        for health in endpoints {
+            let endpoint = health.url.to_string();
+            for (result, more) in
+                [("ok", health.exchanges.saturating_sub(health.failed)), ("error", health.failed)]
+            {
+                let call = RpcCall { endpoint: endpoint.clone(), result };
+                *calls.entry(call).or_default() += more;
+            }
+            let label = Endpoint { endpoint };
+            let latency = health.latency.unwrap_or_default().as_secs_f64();
+            self.rpc_latency.get_or_create(&label).set(latency);
+            let height = i64::try_from(health.height.unwrap_or_default()).unwrap_or(i64::MAX);
+            self.rpc_height.get_or_create(&label).set(height);
+            let in_order =
+                health.failures_in_a_row == 0 && !health.lags && !health.is_of_another_network;
+            self.rpc_in_order.get_or_create(&label).set(in_order.into());
+        }
+        for (call, count) in calls {
+            self.rpc_calls.get_or_create(&call).inner().store(count, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn block(&self, height: u64, age: Duration) {
@@ -335,6 +377,7 @@ impl Metrics {
         self.earnings.set(near(worker.earnings));
         self.settled_on_chain.set(i64::try_from(worker.settled).unwrap_or(i64::MAX));
         self.lost_on_chain.set(i64::try_from(worker.lost).unwrap_or(i64::MAX));
+        self.missed_on_chain.set(i64::try_from(worker.missed).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn earned(&self, more: NearToken) {
@@ -378,7 +421,16 @@ mod tests {
         metrics.ended("settled");
         metrics.entered_stage("execute");
         metrics.left_stage("execute", Duration::from_millis(20));
-        metrics.rpc_call("rpc.example.com", false, Duration::from_millis(3));
+        metrics.endpoints(&[EndpointHealth {
+            url: "https://u:KEY@rpc.example.com/KEY?k=KEY".into(),
+            exchanges: 5,
+            failed: 2,
+            failures_in_a_row: 1,
+            latency: Some(Duration::from_millis(500)),
+            height: Some(9),
+            lags: false,
+            is_of_another_network: false,
+        }]);
         metrics.balance(NearToken::from_millinear(1_500));
         let page = metrics.encode();
         for line in [
@@ -387,7 +439,10 @@ mod tests {
             "outlayer_in_stage{stage=\"execute\"} 0",
             "outlayer_stage_seconds_bucket{le=\"0.01\",stage=\"execute\"} 0",
             "outlayer_stage_seconds_bucket{le=\"0.025\",stage=\"execute\"} 1",
-            "outlayer_rpc_calls_total{endpoint=\"rpc.example.com\",result=\"error\"} 1",
+            "outlayer_rpc_calls_total{endpoint=\"https://rpc.example.com\",result=\"ok\"} 3",
+            "outlayer_rpc_calls_total{endpoint=\"https://rpc.example.com\",result=\"error\"} 2",
+            "outlayer_rpc_latency_seconds{endpoint=\"https://rpc.example.com\"} 0.5",
+            "outlayer_rpc_in_order{endpoint=\"https://rpc.example.com\"} 0",
             "outlayer_balance_near 1.5",
             "outlayer_gas_burnt_total 0",
         ] {

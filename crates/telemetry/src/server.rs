@@ -18,7 +18,7 @@ use crate::{Metrics, health::Health};
 struct Shared {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    refresh: Arc<dyn Fn() + Send + Sync>,
+    refresh: Arc<dyn Fn(&Metrics) + Send + Sync>,
 }
 
 /// The form of the metrics' page.
@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     address: SocketAddr,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    refresh: Arc<dyn Fn() + Send + Sync>,
+    refresh: Arc<dyn Fn(&Metrics) + Send + Sync>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
@@ -48,7 +48,7 @@ pub(crate) async fn serve(
 }
 
 async fn metrics_page(State(shared): State<Shared>) -> impl IntoResponse {
-    (shared.refresh)();
+    (shared.refresh)(&shared.metrics);
     // So that the gauge and the answer of /ready never differ by more than a moment.
     let ready = shared.health.ready();
     shared.metrics.ready(ready.ready);

@@ -28,7 +28,6 @@ pub struct Telemetry {
     health: Arc<Health>,
     requests: Arc<Requests>,
     traces: Option<Arc<Traces>>,
-    children: Arc<dyn Fn() -> usize + Send + Sync>,
 }
 
 impl std::fmt::Debug for Telemetry {
@@ -38,20 +37,14 @@ impl std::fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// Gathers into `metrics`, and sends `traces` if there is a collector for them. `children` says
-    /// how many processes run guests.
-    pub fn new(
-        metrics: Metrics,
-        traces: Option<Traces>,
-        children: impl Fn() -> usize + Send + Sync + 'static,
-    ) -> Self {
+    /// Gathers into `metrics`, and sends `traces` if there is a collector for them.
+    pub fn new(metrics: Metrics, traces: Option<Traces>) -> Self {
         let (metrics, traces) = (Arc::new(metrics), traces.map(Arc::new));
         Self {
             requests: Arc::new(Requests::new(Arc::clone(&metrics), traces.clone())),
             metrics,
             health: Arc::new(Health::new()),
             traces,
-            children: Arc::new(children),
         }
     }
 
@@ -95,15 +88,19 @@ impl Telemetry {
         }
     }
 
-    /// Serves `/metrics`, `/health` and `/ready` on `address` in the background. Gives the address
-    /// that was bound.
+    /// Serves `/metrics`, `/health` and `/ready` on `address` in the background. `refresh` brings
+    /// up to date what nobody tells, each time before metrics are read. Gives the address that was
+    /// bound.
     ///
     /// # Errors
     /// The system's, when the address cannot be bound.
-    pub async fn serve(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let (metrics, children) = (Arc::clone(&self.metrics), Arc::clone(&self.children));
-        let refresh = Arc::new(move || metrics.children(children()));
-        server::serve(address, Arc::clone(&self.metrics), Arc::clone(&self.health), refresh).await
+    pub async fn serve(
+        &self,
+        address: SocketAddr,
+        refresh: impl Fn(&Metrics) + Send + Sync + 'static,
+    ) -> io::Result<SocketAddr> {
+        let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
+        server::serve(address, metrics, health, Arc::new(refresh)).await
     }
 
     /// Asks the chain about the worker for as long as it is polled, and logs what changes for the

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_client::ChainError;
+use outlayer_client::{ChainError, EndpointHealth};
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId, index::PendingEntry};
 use tokio::{
@@ -57,6 +57,11 @@ impl Worker {
     /// [`WorkerError`] for a configuration that this machine cannot serve.
     pub fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
         Ok(Self { services: Arc::new(Services::new(config)?) })
+    }
+
+    /// How the endpoints of the node have been answering.
+    pub fn endpoints(&self) -> Vec<EndpointHealth> {
+        self.services.contract.node().health()
     }
 
     /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of

@@ -85,19 +85,25 @@ async fn serve(options: Options, chain: Chain) -> anyhow::Result<Summary> {
     if tested.level == Level::Fail {
         bail!("{}. {}", tested.found, tested.advice.unwrap_or_default());
     }
-    let telemetry = telemetry(&options, &chain, Arc::clone(&sandbox))?;
+    let telemetry = telemetry(&options, &chain)?;
     telemetry.self_tested(tested);
     telemetry.metrics().keys(chain.keys.secret_keys.len());
+    let (listen, subject) = (options.listen, chain.subject(options.min_balance)?);
+    let mut config = options.into_config(chain, Arc::clone(&sandbox))?;
+    config.observer = Some(telemetry.observer());
+    let worker = Arc::new(Worker::new(config)?);
     let mut watching = JoinSet::new();
-    if let Some(address) = options.listen {
-        let bound = telemetry.serve(address).await.with_context(|| format!("listen: {address}"))?;
+    if let Some(address) = listen {
+        let serving = Arc::clone(&worker);
+        let bound = telemetry.serve(address, move |metrics| {
+            metrics.children(sandbox.children());
+            metrics.endpoints(&serving.endpoints());
+        });
+        let bound = bound.await.with_context(|| format!("listen: {address}"))?;
         tracing::info!(%bound, "serving /metrics, /health and /ready");
-        let (telemetry, subject) = (telemetry.clone(), chain.subject(options.min_balance)?);
+        let telemetry = telemetry.clone();
         watching.spawn(async move { telemetry.watch(|| subject.clone()).await });
     }
-    let mut config = options.into_config(chain, sandbox)?;
-    config.observer = Some(telemetry.observer());
-    let worker = Worker::new(config)?;
     let stopping = telemetry.clone();
     let summary = worker
         .run(async move {
@@ -110,14 +116,14 @@ async fn serve(options: Options, chain: Chain) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
-fn telemetry(options: &Options, chain: &Chain, sandbox: Arc<Sandbox>) -> anyhow::Result<Telemetry> {
+fn telemetry(options: &Options, chain: &Chain) -> anyhow::Result<Telemetry> {
     let traces = options
         .otlp_endpoint
         .as_deref()
         .map(|endpoint| Traces::start(endpoint, chain.contract_id.clone(), &chain.keys.account_id))
         .transpose()?;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), ENGINE_VERSION.0);
-    Ok(Telemetry::new(metrics, traces, move || sandbox.children()))
+    Ok(Telemetry::new(metrics, traces))
 }
 
 /// Where the worker finds its work, and as whom it answers.

@@ -123,6 +123,7 @@ fn show(status: &Status) {
             }
             print::line("settled", format!("{} answers", worker.settled));
             print::line("lost", format!("{} commitments", worker.lost));
+            print::line("missed", format!("{} claims", worker.missed));
             print::line("earned", print::near(worker.earnings));
         }
     }

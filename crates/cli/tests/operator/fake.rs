@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_client::{
-    SecretKey,
-    testing::{Answer, CONTRACT, Chain, FakeNode, WORKER, executed, view_result},
-};
+use outlayer_client::testing::{Answer, CONTRACT, Chain, FakeNode, WORKER, executed, view_result};
 use outlayer_protocol::{Bytes, Config, NearToken, methods, views::WorkerView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,6 +48,7 @@ pub(crate) fn registration() -> WorkerView {
         earnings: NearToken::from_millinear(1_250),
         settled: 41,
         lost: 1,
+        missed: 2,
         suspended: false,
         metadata: String::new(),
     }
@@ -116,6 +114,7 @@ impl World {
             ("query", _, methods::GET_CONFIG) => view_result(&json!({
                 "owner_id": OWNER, "paused": self.paused, "config": self.config
             })),
+            ("query", _, methods::GET_RESULT) => view_result(&Value::Null),
             ("query", _, methods::GET_WORKER) => view_result(&json!(self.registration)),
             ("send_tx", ..) => self.send(params),
             _ => self.chain.answer(method, params),
@@ -142,7 +141,7 @@ fn status() -> Value {
     let mut now = String::new();
     SystemTime.format_time(&mut Writer::new(&mut now)).unwrap();
     json!({
-        "version": { "version": "2.9.0", "build": "", "rustc_version": "" },
+        "version": { "version": "2.9.0", "build": "", "commit": "", "rustc_version": "" },
         "chain_id": "testnet", "protocol_version": 88, "latest_protocol_version": 88,
         "rpc_addr": null, "validators": [], "validator_account_id": null,
         "validator_public_key": null, "node_key": null, "uptime_sec": 1,
@@ -160,11 +159,8 @@ fn status() -> Value {
 pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_key(&folder.path().join("worker.json"), WORKER, KEY);
-    let owner = "ed25519:4hhFhWFEyzxAr4WLVn8xpMDS5MJcXo2yfRyXtEzVZXPPqyYbRsaw7dp8zTi2ndsqV7u1K4B\
-                 MaXfvRCWnZP3kXHMD";
-    if owner.parse::<SecretKey>().is_ok() {
-        write_key(&folder.path().join("owner.json"), OWNER, owner);
-    }
+    // The same key, as if it were the owner's.
+    write_key(&folder.path().join("owner.json"), OWNER, KEY);
     folder
 }
 

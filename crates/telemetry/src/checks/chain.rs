@@ -56,7 +56,8 @@ const AHEAD: Duration = Duration::from_secs(5);
 /// A key that may pay for less gas than this will soon stop signing.
 const LOW_ALLOWANCE: NearToken = NearToken::from_millinear(100);
 /// The methods that a worker calls.
-const CALLED: [&str; 6] = [
+const CALLED: [&str; 7] = [
+    methods::CLAIM_EXECUTION,
     methods::RESOLVE_EXECUTION,
     methods::RESOLVE_MANY,
     methods::STAGE_RESPONSE,
