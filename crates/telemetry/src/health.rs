@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::checks::{Finding, Level};
 
-/// A worker that has not looked for requests for so long hangs. While the node does not answer,
-/// one look takes up to three minutes with all its attempts.
-const HANGS_AFTER: Duration = Duration::from_secs(240);
+/// A worker whose loop has not turned for so long hangs. The loop waits for one question to a node,
+/// which takes up to 90 seconds with all its attempts.
+const HANGS_AFTER: Duration = Duration::from_secs(180);
 /// What is known of the chain may be so old.
 const STALE_AFTER: Duration = Duration::from_secs(180);
 
@@ -23,8 +23,8 @@ pub(crate) struct Health {
 
 #[derive(Debug)]
 struct State {
-    /// When the worker looked for requests; before its first look, when it started.
-    looked: Instant,
+    /// How long ago the worker's loop had turned when it was last asked.
+    turned: Duration,
     /// What the engine's self-test gave.
     engine: Option<Finding>,
     /// What the chain answered, and when.
@@ -36,8 +36,8 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Alive {
     pub(crate) alive: bool,
-    /// How long ago the worker looked for requests, seconds.
-    pub(crate) last_look_seconds: u64,
+    /// How long ago the worker's loop turned, seconds.
+    pub(crate) turned_seconds_ago: u64,
 }
 
 /// The answer of `/ready`.
@@ -49,7 +49,7 @@ pub(crate) struct Ready {
 
 impl Health {
     pub(crate) fn new() -> Self {
-        let state = State { looked: Instant::now(), engine: None, chain: None, stopping: false };
+        let state = State { turned: Duration::ZERO, engine: None, chain: None, stopping: false };
         Self { state: Mutex::new(state) }
     }
 
@@ -57,8 +57,8 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn looked(&self) {
-        self.state().looked = Instant::now();
+    pub(crate) fn pulse(&self, age: Duration) {
+        self.state().turned = age;
     }
 
     pub(crate) fn engine(&self, finding: Finding) {
@@ -74,8 +74,8 @@ impl Health {
     }
 
     pub(crate) fn alive(&self) -> Alive {
-        let since = self.state().looked.elapsed();
-        Alive { alive: since < HANGS_AFTER, last_look_seconds: since.as_secs() }
+        let since = self.state().turned;
+        Alive { alive: since < HANGS_AFTER, turned_seconds_ago: since.as_secs() }
     }
 
     pub(crate) fn ready(&self) -> Ready {
@@ -110,6 +110,8 @@ mod tests {
     fn a_worker_is_ready_when_engine_and_chain_are_and_until_it_is_told_to_stop() {
         let health = Health::new();
         assert!(health.alive().alive);
+        health.pulse(HANGS_AFTER);
+        assert_eq!(health.alive(), Alive { alive: false, turned_seconds_ago: 180 });
         assert!(!health.ready().ready);
         health.engine(Finding::ok("engine", "as expected"));
         assert!(!health.ready().ready);

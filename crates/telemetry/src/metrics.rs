@@ -90,7 +90,7 @@ pub struct Metrics {
     keys: Gauge,
     block_height: Gauge,
     block_age: Float,
-    last_look: Float,
+    turned: Float,
     checks: Family<OfCheck, Gauge<i64, AtomicI64>>,
     ready: Gauge,
 }
@@ -140,7 +140,7 @@ impl Metrics {
             keys: Gauge::default(),
             block_height: Gauge::default(),
             block_age: Gauge::default(),
-            last_look: Gauge::default(),
+            turned: Gauge::default(),
             checks: Family::default(),
             ready: Gauge::default(),
             registry: Registry::default(),
@@ -244,9 +244,9 @@ impl Metrics {
                 Box::new(metrics.block_age.clone()),
             ),
             (
-                "last_look_timestamp_seconds",
-                "When the worker last looked for requests, seconds since 1970",
-                Box::new(metrics.last_look.clone()),
+                "loop_turned_timestamp_seconds",
+                "When the worker's loop last turned, seconds since 1970",
+                Box::new(metrics.turned.clone()),
             ),
             (
                 "check",
@@ -318,9 +318,9 @@ impl Metrics {
         self.gas_burnt.inc_by(gas_burnt);
     }
 
-    pub(crate) fn looked(&self, pending: usize, now: Duration) {
+    pub(crate) fn pulse(&self, pending: usize, turned: Duration) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-        self.last_look.set(now.as_secs_f64());
+        self.turned.set(turned.as_secs_f64());
     }
 
     /// How many processes run guests.

@@ -43,8 +43,11 @@ impl Requests {
     /// What a stage means here. This is the only place that knows the stages.
     pub(crate) fn tell(&self, stage: &Stage) {
         match stage {
-            Stage::Discovered { request_id } => self.begin(*request_id, "execute"),
+            Stage::Discovered { request_id } => self.begin(*request_id, "load"),
             Stage::NeedsEngine { .. } => self.metrics.ended("needs_engine"),
+            Stage::Loaded { request_id } => self.enter(*request_id, "fetch"),
+            Stage::Fetched { request_id, .. } => self.enter(*request_id, "wait"),
+            Stage::Executing { request_id } => self.enter(*request_id, "execute"),
             Stage::Executed { request_id, status, used, .. } => {
                 self.metrics.executed(status, *used);
                 self.note(*request_id, "status", (*status).to_owned());
@@ -52,7 +55,7 @@ impl Requests {
             }
             Stage::Committed { request_id, .. } => self.enter(*request_id, "agree"),
             Stage::Revealed { request_id, .. } => self.enter(*request_id, "submit"),
-            Stage::Sent { .. } => {}
+            Stage::Submitting { .. } | Stage::Sent { .. } => {}
             Stage::Submitted { request_id, transaction, gas_burnt } => {
                 self.metrics.submitted(*gas_burnt);
                 self.note(*request_id, "transaction", transaction.to_string());
@@ -60,10 +63,22 @@ impl Requests {
             }
             Stage::Again { request_id, .. } => {
                 self.metrics.ended("executed_again");
-                self.enter(*request_id, "execute");
+                self.enter(*request_id, "load");
             }
-            Stage::Settled { request_id } => self.end(*request_id, "settled", true),
-            Stage::Failed { request_id, .. } => self.end(*request_id, "failed", false),
+            Stage::TooLate { request_id } => {
+                if !self.end(*request_id, "too_late", false) {
+                    self.metrics.ended("too_late");
+                }
+            }
+            Stage::Left { request_id } => {
+                self.end(*request_id, "left", false);
+            }
+            Stage::Settled { request_id } => {
+                self.end(*request_id, "settled", true);
+            }
+            Stage::Failed { request_id, .. } => {
+                self.end(*request_id, "failed", false);
+            }
         }
     }
 
@@ -98,9 +113,10 @@ impl Requests {
         }
     }
 
-    fn end(&self, request_id: RequestId, outcome: &'static str, whole: bool) {
+    /// Ends a request. Whether it was under way.
+    fn end(&self, request_id: RequestId, outcome: &'static str, whole: bool) -> bool {
         let Some(mut one) = self.running().remove(&request_id) else {
-            return;
+            return false;
         };
         one.leave(&self.metrics);
         self.metrics.ended(outcome);
@@ -111,6 +127,7 @@ impl Requests {
             one.trace.attributes.push(("outcome", outcome.to_owned()));
             traces.request(one.trace, one.since_time);
         }
+        true
     }
 }
 
@@ -144,6 +161,7 @@ mod tests {
         };
         for request_id in 1..=3 {
             requests.tell(&Stage::Discovered { request_id });
+            requests.tell(&Stage::Executing { request_id });
             requests.tell(&executed(request_id));
         }
         let gas_burnt = 7;

@@ -25,7 +25,7 @@ struct Shared {
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Binds `address` and answers in the background until the runtime ends. `refresh` is called before
-/// metrics are read. Gives the address that was bound.
+/// metrics and health are read. Gives the address that was bound.
 pub(crate) async fn serve(
     address: SocketAddr,
     metrics: Arc<Metrics>,
@@ -56,6 +56,7 @@ async fn metrics_page(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 async fn alive(State(shared): State<Shared>) -> impl IntoResponse {
+    (shared.refresh)(&shared.metrics);
     let alive = shared.health.alive();
     answer(alive.alive, alive)
 }

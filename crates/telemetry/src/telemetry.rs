@@ -8,7 +8,7 @@ use std::{
 };
 
 use outlayer_protocol::NearToken;
-use outlayer_worker::Observer;
+use outlayer_worker::{Observer, Pulse};
 
 use crate::{
     Metrics, Traces,
@@ -59,12 +59,11 @@ impl Telemetry {
         Arc::new(move |stage| requests.tell(stage))
     }
 
-    /// The worker has looked for requests and found so many live ones. A worker that never looks
-    /// hangs.
-    pub fn looked(&self, pending: usize) {
+    /// How the worker's loop does.
+    pub fn pulse(&self, pulse: Pulse) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.metrics.looked(pending, now);
-        self.health.looked();
+        self.metrics.pulse(pulse.pending, now.saturating_sub(pulse.age));
+        self.health.pulse(pulse.age);
     }
 
     /// What the engine's self-test gave.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{At, Contract, Keys, Node, NodeConfig};
+use outlayer_client::{At, Contract, KeyWatch, Keys, Node, NodeConfig, with_causes};
 use outlayer_executor::ENGINE_VERSION;
 use outlayer_protocol::{AccountId, NearToken};
 use outlayer_sandbox::Sandbox;
@@ -72,7 +72,7 @@ impl WorkerRunArgs {
     }
 }
 
-async fn serve(options: Options, chain: Chain) -> anyhow::Result<Summary> {
+async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
     // The handlers are in place before the worker starts, because a signal that came before them
     // would end the process at once.
     let stop = Stop::prepare()?;
@@ -89,21 +89,29 @@ async fn serve(options: Options, chain: Chain) -> anyhow::Result<Summary> {
     telemetry.self_tested(tested);
     telemetry.metrics().keys(chain.keys.secret_keys.len());
     let (listen, subject) = (options.listen, chain.subject(options.min_balance)?);
+    let key_watch = chain.watch.take();
     let mut config = options.into_config(chain, Arc::clone(&sandbox))?;
     config.observer = Some(telemetry.observer());
     let worker = Arc::new(Worker::new(config)?);
     let mut watching = JoinSet::new();
     if let Some(address) = listen {
-        let serving = Arc::clone(&worker);
+        let (serving, shown) = (Arc::clone(&worker), telemetry.clone());
         let bound = telemetry.serve(address, move |metrics| {
+            shown.pulse(serving.pulse());
             metrics.children(sandbox.children());
             metrics.endpoints(&serving.endpoints());
         });
         let bound = bound.await.with_context(|| format!("listen: {address}"))?;
         tracing::info!(%bound, "serving /metrics, /health and /ready");
-        let telemetry = telemetry.clone();
-        watching.spawn(async move { telemetry.watch(|| subject.clone()).await });
+        let (telemetry, serving) = (telemetry.clone(), Arc::clone(&worker));
+        watching.spawn(async move {
+            let keys = || Subject { public_keys: serving.public_keys(), ..subject.clone() };
+            telemetry.watch(keys).await;
+        });
     }
+    // Also where keys do not change, so that SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    watching.spawn(rotate(hangup, key_watch, Arc::clone(&worker), Arc::clone(telemetry.metrics())));
     let stopping = telemetry.clone();
     let summary = worker
         .run(async move {
@@ -114,6 +122,47 @@ async fn serve(options: Options, chain: Chain) -> anyhow::Result<Summary> {
     watching.shutdown().await;
     task::spawn_blocking(move || telemetry.stop()).await?;
     Ok(summary)
+}
+
+/// How often the key files are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
+/// Gives the worker the keys that its files have now, whenever these have changed and on SIGHUP.
+async fn rotate(
+    mut hangup: Signal,
+    mut watch: Option<KeyWatch>,
+    worker: Arc<Worker>,
+    metrics: Arc<Metrics>,
+) {
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(KEYS_EVERY), if watch.is_some() => false,
+        };
+        let Some(watch) = &mut watch else {
+            tracing::info!("SIGHUP: the keys are from the environment, and stay as they are");
+            continue;
+        };
+        match watch.changed(asked) {
+            Ok(None) if asked => tracing::info!("SIGHUP: the keys are the same"),
+            Ok(None) => {}
+            Ok(Some(keys)) if keys.account_id != *worker.account_id() => tracing::error!(
+                found = %keys.account_id, expected = %worker.account_id(),
+                "the key files have keys of another account; the old keys stay"
+            ),
+            Ok(Some(keys)) => {
+                let public_keys: Vec<_> =
+                    keys.public_keys().iter().map(ToString::to_string).collect();
+                tracing::info!(?public_keys, "these keys sign from now on");
+                metrics.keys(public_keys.len());
+                worker.replace_keys(keys.secret_keys);
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(%error, "the key files cannot be used; the old keys stay");
+            }
+        }
+    }
 }
 
 fn telemetry(options: &Options, chain: &Chain) -> anyhow::Result<Telemetry> {
@@ -131,15 +180,14 @@ struct Chain {
     node: NodeConfig,
     contract_id: AccountId,
     keys: Keys,
+    watch: Option<KeyWatch>,
 }
 
 impl Chain {
     fn read(settings: &Settings<true>) -> anyhow::Result<Self> {
-        Ok(Self {
-            node: node_config(settings)?,
-            contract_id: contract_id(settings)?,
-            keys: read_keys(settings)?.0,
-        })
+        let (node, contract_id) = (node_config(settings)?, contract_id(settings)?);
+        let (keys, watch) = read_keys(settings)?;
+        Ok(Self { node, contract_id, keys, watch })
     }
 
     fn subject(&self, min_balance: NearToken) -> anyhow::Result<Subject> {
@@ -271,12 +319,14 @@ impl Options {
 
     fn into_config(self, chain: Chain, engine: Arc<Sandbox>) -> anyhow::Result<WorkerConfig> {
         let Keys { account_id, secret_keys } = chain.keys;
-        let secret_key = secret_keys.into_iter().next().context("no key")?;
+        let mut secret_keys = secret_keys.into_iter();
+        let secret_key = secret_keys.next().context("no key")?;
         let mut config = WorkerConfig::new("", chain.contract_id, account_id, secret_key, engine);
+        config.more_keys = secret_keys.collect();
         config.node = chain.node;
         config.state_dir = self.state_dir;
         config.concurrency = self.concurrency;
-        config.in_flight = self.in_flight;
+        config.places.in_flight = self.in_flight;
         config.poll_interval = self.poll_interval;
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
@@ -284,9 +334,7 @@ impl Options {
         config.step_in_blocks = self.step_in_blocks;
         config.gas = self.gas;
         config.shutdown_grace = self.shutdown_grace;
-        if self.optimistic {
-            config.discover_at = At::Optimistic;
-        }
+        config.discover_at = if self.optimistic { At::Optimistic } else { At::Final };
         Ok(config)
     }
 }
