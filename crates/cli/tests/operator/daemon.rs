@@ -1,12 +1,19 @@
 //! The daemon: its metrics, its health, and how it stops.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
+};
 
-use outlayer_client::testing::{Answer, CONTRACT};
+use outlayer_client::{
+    SecretKey,
+    testing::{Answer, CONTRACT, WORKER},
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::fake::{Daemon, World, command, eventually, folder, get};
+use super::fake::{Daemon, World, command, eventually, folder, get, write_key};
 
 /// A guest that writes its input's first letters.
 pub(crate) fn guest() -> Vec<u8> {
@@ -17,8 +24,8 @@ pub(crate) fn guest() -> Vec<u8> {
             (memory (export "memory") 1)
             (data (i32.const 0) "done")
             (data (i32.const 8) "\00\00\00\00\04\00\00\00")
-            (func (export "_start")
-                (drop (call $fd_write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"#,
+            (func (export "_start") (drop (call $fd_write
+                (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"#,
     )
     .unwrap()
 }
@@ -29,8 +36,6 @@ fn worker(folder: &std::path::Path, url: &str, more: &[&str]) -> Daemon {
         "run",
         "--contract",
         CONTRACT,
-        "--key-file",
-        "worker.json",
         "--state-dir",
         "state",
         "--poll-interval",
@@ -38,6 +43,9 @@ fn worker(folder: &std::path::Path, url: &str, more: &[&str]) -> Daemon {
         "--log-format",
         "json",
     ];
+    if !more.contains(&"--key-file") {
+        arguments.extend(["--key-file", "worker.json"]);
+    }
     arguments.extend(more);
     let mut command = command(folder, &arguments);
     command.env("OUTLAYER_RPC_URL", url);
@@ -149,4 +157,53 @@ async fn a_signal_gives_requests_in_flight_the_time_of_grace_and_a_second_one_no
     assert_eq!(daemon.ended(Duration::from_millis(500)).await, None, "it waits for the request");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended(Duration::from_secs(5)).await, Some(130), "{}", daemon.log());
+}
+
+/// A key that its maker knows by `seed`.
+fn key(seed: &str) -> SecretKey {
+    SecretKey::from_seed(near_crypto::KeyType::ED25519, seed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_rotated_while_the_worker_runs_and_broken_files_change_nothing() {
+    let (node, _world) = World::new().start().await;
+    let folder = folder();
+    let keys = folder.path().join("keys");
+    fs::create_dir(&keys).unwrap();
+    write_key(&keys.join("1.json"), WORKER, &key("1").to_string());
+    let mut daemon =
+        worker(folder.path(), &node.url, &["--key-file", "keys", "--listen", "127.0.0.1:0"]);
+    let log = daemon.logged("looking for requests").await;
+    let bound = lines(&log).into_iter().find_map(|line| line["bound"].as_str().map(str::to_owned));
+    let bound = bound.unwrap();
+    let signing =
+        |keys: &str| get(&bound, "/metrics").1.contains(&format!("outlayer_keys {keys}\n"));
+    assert!(signing("1"));
+
+    write_key(&keys.join("2.json"), WORKER, &key("2").to_string());
+    daemon.signal(Signal::HUP);
+    daemon.logged("these keys sign from now on").await;
+    let log = daemon.log();
+    for seed in ["1", "2"] {
+        assert!(log.contains(&key(seed).public_key().to_string()), "{log}");
+        let secret = key(seed).to_string();
+        assert!(!log.contains(secret.trim_start_matches("ed25519:")), "{log}");
+    }
+    assert!(signing("2"));
+
+    fs::set_permissions(keys.join("2.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    daemon.signal(Signal::HUP);
+    let log = daemon.logged("the key files cannot be used; the old keys stay").await;
+    assert!(log.contains("has mode 0644"), "{log}");
+    assert!(signing("2"));
+
+    // Without a signal: the files are looked at every few seconds.
+    fs::remove_file(keys.join("2.json")).unwrap();
+    eventually(|| signing("1").then_some(())).await.unwrap();
+    write_key(&keys.join("1.json"), "somebody.near", &key("3").to_string());
+    daemon.signal(Signal::HUP);
+    daemon.logged("the key files have keys of another account").await;
+    assert!(signing("1"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(Duration::from_secs(5)).await, Some(0));
 }

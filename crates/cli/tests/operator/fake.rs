@@ -21,8 +21,8 @@ use tracing_subscriber::fmt::{
 };
 
 /// The key of the worker's account.
-pub(crate) const KEY: &str = "ed25519:3D4YudUahN1nawWogh8pAKSj92sUNMdbZGjn7kERKzYoTy8tnFQuwoGUC51DowKqorvkr2pytJSnwuSbsNVfqy\
-     gr";
+pub(crate) const KEY: &str = "ed25519:3D4YudUahN1nawWogh8pAKSj92sUNMdbZGjn7kERKzYoTy8tnFQuwoGUC51D\
+                              owKqorvkr2pytJSnwuSbsNVfqygr";
 /// The contract's owner.
 pub(crate) const OWNER: &str = "owner.near";
 
