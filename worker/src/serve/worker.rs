@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_client::ChainError;
+use outlayer_client::{ChainError, EndpointHealth, PublicKey, SecretKey};
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
@@ -26,7 +26,7 @@ use super::{
     attempt::{self, Done, Preparing},
     error::ServeError,
     schedule::{Next, Waiting, WaitingList},
-    services::Services,
+    services::{Pulse, Services},
     stage::discover::{
         self, Look,
         decide::{Decision, Me, decide},
@@ -64,6 +64,34 @@ impl Worker {
     /// [`WorkerError`] for a configuration that this machine cannot serve.
     pub fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
         Ok(Self { services: Arc::new(Services::new(config)?) })
+    }
+
+    /// How the endpoints of the node have been answering.
+    pub fn endpoints(&self) -> Vec<EndpointHealth> {
+        self.services.contract.node().health()
+    }
+
+    /// When the worker's loop last turned, and what it has seen.
+    pub fn pulse(&self) -> Pulse {
+        self.services.pulse()
+    }
+
+    /// The account that answers.
+    pub fn account_id(&self) -> &AccountId {
+        self.services.account.id()
+    }
+
+    /// The public parts of the keys that sign.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let keys = self.services.account.public_keys();
+        keys.iter().filter_map(|key| key.parse().ok()).collect()
+    }
+
+    /// Signs with these keys from now on. What is signed already goes its way. Commitments are
+    /// still salted with the first key that the worker was given, so that it can reveal those that
+    /// it has made.
+    pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
+        self.services.account.replace_keys(secret_keys);
     }
 
     /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of
@@ -110,7 +138,12 @@ impl Worker {
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
                 // What was set aside may be due again.
-                _ = tick.tick() => if round.has_put_off() { round.refresh() },
+                _ = tick.tick() => {
+                    services.beat();
+                    if round.has_put_off() {
+                        round.refresh();
+                    }
+                }
             }
         }
         tracing::info!(in_flight = round.tasks.len(), "the worker is stopping");
@@ -388,6 +421,7 @@ impl Round {
         match result {
             Ok(Done::NotNow { until }) => {
                 tracing::debug!(request = request_id, ?until, "no part in it now");
+                self.services.tell(Stage::Left { request_id });
                 self.services.set_aside().forget(request_id);
                 self.not_before.insert(request_id, until.unwrap_or(u64::MAX));
             }
@@ -396,6 +430,9 @@ impl Round {
                 self.services.set_aside().forget(request_id);
                 if matches!(done, Done::Over | Done::Settled) {
                     self.answered.insert(request_id, Instant::now());
+                }
+                if done == Done::Over {
+                    self.services.tell(Stage::Left { request_id });
                 }
                 if done == Done::Expired {
                     self.not_before.insert(request_id, u64::MAX);

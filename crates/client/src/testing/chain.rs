@@ -155,7 +155,8 @@ impl Chain {
         request.terms.max_fee = request.deposit();
     }
 
-    fn answer(&mut self, method: &str, params: &Value) -> Answer {
+    /// What the node answers.
+    pub fn answer(&mut self, method: &str, params: &Value) -> Answer {
         match (method, params["request_type"].as_str()) {
             ("block", _) => {
                 let height = params["block_id"].as_u64().unwrap_or_else(|| {
