@@ -115,6 +115,13 @@ pub(crate) fn drop_shares(request_id: RequestId) {
     store::remove(&key(Prefix::Shares, request_id));
 }
 
+/// Replaces a live request's entry in the index.
+pub(crate) fn relist(entry: &PendingEntry) {
+    if let Some(position) = store::read(&key(Prefix::LivePosition, entry.request_id)) {
+        live().set(position, &borsh::to_vec(entry).unwrap_or_default());
+    }
+}
+
 impl Contract {
     /// Writes the new state of a request.
     pub(crate) fn save_request(&self, request: &LiveRequest) {
