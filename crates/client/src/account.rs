@@ -230,7 +230,11 @@ impl SigningAccount {
                     maybe_sent = true;
                 }
                 Err(CallError::Handler(RpcTransactionError::InvalidTransaction { context })) => {
-                    if maybe_sent && let Some(outcome) = self.outcome(transaction).await? {
+                    // Its own first copy may have used the nonce up, when a gateway sent it twice.
+                    let is_used_up = matches!(context, InvalidTxError::InvalidNonce { .. });
+                    if (maybe_sent || is_used_up)
+                        && let Some(outcome) = self.outcome(transaction).await?
+                    {
                         return Ok(Delivered::Executed(outcome));
                     }
                     *reason = clip(&context.to_string());

@@ -14,7 +14,11 @@ use outlayer_localnet::{Config, Handle};
 use outlayer_protocol::{Hash32, Outcome, events::Event, views::FundsView};
 use outlayer_worker::WorkerConfig;
 
-use super::{plan::Plan, proxy::Proxy, record::Record};
+use super::{
+    plan::{Draws, Plan},
+    proxy::Proxy,
+    record::Record,
+};
 use crate::{
     Testbed,
     guests::request,
@@ -107,14 +111,21 @@ impl Chaos {
         for fault in plan.transactions {
             self.handle.next_transaction(fault);
         }
-        let serving = self.testbed.serve_with(self.config(&proxies, plan.quorum)?)?;
+        let config = self.config(&proxies, plan.quorum)?;
+        let mut serving = self.testbed.serve_with(config.clone())?;
         let began = Instant::now();
-        let mut reorgs = plan.reorgs;
+        let (mut reorgs, mut restarts) = (plan.reorgs, plan.restarts);
+        let mut draws = Draws::new(plan.seed);
         while !self.testbed.pending().await?.is_empty() {
             ensure!(began.elapsed() < PATIENCE, "requests are live after {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(40)).await;
             if reorgs > 0 && self.handle.reorg(1 + usize::try_from(reorgs % 2)?).is_ok() {
                 reorgs -= 1;
+            }
+            if restarts > 0 && draws.percent(20) {
+                drop(serving);
+                serving = self.testbed.serve_with(config.clone())?;
+                restarts -= 1;
             }
         }
         serving.stop().await?;
@@ -141,7 +152,7 @@ impl Chaos {
         let told = self.answers().await? - told;
         ensure!(told == count, "the callers were told {told} times, expected {count}");
         before.only_fees_moved(&self.testbed, fees).await?;
-        let executed = record.executed_once_each(&self.handle)?;
+        let executed = record.executed_once_each(&self.handle, 1 + plan.restarts)?;
 
         let report = &mut self.report;
         report.runs += 1;

@@ -120,6 +120,8 @@ pub struct Plan {
     pub transactions: Vec<TransactionFault>,
     /// How many times the newest blocks are replaced.
     pub reorgs: u64,
+    /// How many times the worker is killed and started again.
+    pub restarts: usize,
 }
 
 impl Plan {
@@ -143,6 +145,7 @@ impl Plan {
         });
         let transactions = transactions.collect();
         let reorgs = if draws.percent(30) { 1 + draws.below(5) } else { 0 };
-        Self { seed, endpoints, quorum, transactions, reorgs }
+        let restarts = usize::from(draws.percent(30)) + usize::from(draws.percent(10));
+        Self { seed, endpoints, quorum, transactions, reorgs, restarts }
     }
 }

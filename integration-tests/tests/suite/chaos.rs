@@ -1,4 +1,4 @@
-//! Faults from seeds. `cargo run -p outlayer-integration-tests --bin chaos` runs any number of them.
+//! Faults from seeds. The binary `chaos` of this package runs any number of them.
 
 use anyhow::Result;
 use outlayer_integration_tests::faults::chaos::Chaos;
