@@ -16,6 +16,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access_key;
 mod account;
 mod contract;
 mod endpoints;
@@ -35,13 +36,15 @@ pub mod trace;
 mod transport;
 mod url;
 
+#[cfg(test)]
+mod never_twice;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use account::{SendError, SigningAccount};
-pub use contract::Contract;
+pub use contract::{Contract, PendingIndex};
 pub use error::{ChainError, TransportError};
 pub use health::EndpointHealth;
 pub use key_file::{KeyFile, KeyFileError};

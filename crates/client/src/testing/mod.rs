@@ -18,7 +18,7 @@ pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
 pub use wire::{
     executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,
-    unknown_block, unknown_transaction, view_bytes, view_result,
+    unknown_block, unknown_transaction, view_bytes, view_bytes_at, view_result,
 };
 
 /// The account of the OutLayer contract.
