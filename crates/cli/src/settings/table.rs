@@ -172,7 +172,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "poll_interval",
         "OUTLAYER_POLL_INTERVAL",
         "The most milliseconds between two questions for the newest block while there is work; \
-         without work, up to four times as many",
+         without work it is asked for once a block",
     )
     .number("MS")
     .or("500"),
