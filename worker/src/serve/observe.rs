@@ -97,6 +97,11 @@ pub enum Stage {
         /// Which request.
         request_id: RequestId,
     },
+    /// This worker has no part in it, or not yet, or somebody else has answered it.
+    Left {
+        /// Which request.
+        request_id: RequestId,
+    },
     /// It is no longer among the live requests.
     Settled {
         /// Which request.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_client::ChainError;
+use outlayer_client::{ChainError, EndpointHealth, PublicKey, SecretKey};
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
@@ -26,11 +26,12 @@ use super::{
     attempt::{self, Done, Preparing},
     error::ServeError,
     schedule::{Next, Waiting, WaitingList},
-    services::Services,
+    services::{Pulse, Services},
     stage::discover::{
         self, Look,
         decide::{Decision, Me, decide},
         source::{BlockSource, BlockTime, Poller},
+        standing::{self, Unfit},
     },
 };
 
@@ -54,6 +55,8 @@ const MOST_WORKERS: usize = 1_000;
 /// How long a request is left alone that was found answered. It is settled in a block or two, or
 /// else its callback has failed.
 const ANSWERED: Duration = Duration::from_secs(10);
+/// How old may be what was seen of the account's balance and keys.
+const STANDING_AGE: Duration = Duration::from_secs(60);
 /// How old the list of registered workers may be.
 const ROSTER_AGE: Duration = Duration::from_secs(10);
 
@@ -64,6 +67,33 @@ impl Worker {
     /// [`WorkerError`] for a configuration that this machine cannot serve.
     pub fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
         Ok(Self { services: Arc::new(Services::new(config)?) })
+    }
+
+    /// How the endpoints of the node have been answering.
+    pub fn endpoints(&self) -> Vec<EndpointHealth> {
+        self.services.contract.node().health()
+    }
+
+    /// When the worker's loop last turned, and what it has seen.
+    pub fn pulse(&self) -> Pulse {
+        self.services.pulse()
+    }
+
+    /// The account that answers.
+    pub fn account_id(&self) -> &AccountId {
+        self.services.account.id()
+    }
+
+    /// The public parts of the keys that sign.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        self.services.account.public_keys()
+    }
+
+    /// Signs with these keys from now on. What is signed already goes its way. Commitments are
+    /// still salted with the first key that the worker was given, so that it can reveal those that
+    /// it has made.
+    pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
+        self.services.account.replace_keys(secret_keys);
     }
 
     /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of
@@ -110,7 +140,12 @@ impl Worker {
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
                 // What was set aside may be due again.
-                _ = tick.tick() => if round.has_put_off() { round.refresh() },
+                _ = tick.tick() => {
+                    services.beat();
+                    if round.has_put_off() {
+                        round.refresh();
+                    }
+                }
             }
         }
         tracing::info!(in_flight = round.tasks.len(), "the worker is stopping");
@@ -203,8 +238,10 @@ struct Round {
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
     roster: Option<(Instant, Vec<AccountId>)>,
-    /// When it was last said that this account is no worker.
-    stranger: Option<Instant>,
+    /// When the account's balance and keys were looked at, and why they do not do.
+    standing: Option<(Instant, Result<(), Unfit>)>,
+    /// When it was last said why nothing is served.
+    complained: Option<Instant>,
     summary: Summary,
 }
 
@@ -224,7 +261,8 @@ impl Round {
             not_before: HashMap::new(),
             told: HashSet::new(),
             roster: None,
-            stranger: None,
+            standing: None,
+            complained: None,
             summary: Summary::default(),
         }
     }
@@ -243,6 +281,29 @@ impl Round {
         Ok(())
     }
 
+    /// Looks at the account's balance and keys when that was not done lately. A node that cannot say
+    /// keeps nobody from serving.
+    async fn check_standing(&mut self) {
+        let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
+        if self.standing.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
+            return;
+        }
+        match standing::check(&self.services).await {
+            Ok(fit) => self.standing = Some((Instant::now(), fit)),
+            Err(error) => {
+                tracing::warn!(%error, "the account's balance and keys cannot be looked at");
+            }
+        }
+    }
+
+    /// Why this worker serves nothing now, if so.
+    fn unfit(&self) -> Option<Unfit> {
+        if self.roster.is_none() {
+            return Some(Unfit::NoWorker { account_id: self.services.account.id().clone() });
+        }
+        self.standing.as_ref().and_then(|(_, fit)| fit.clone().err())
+    }
+
     /// Notes what a look has found, and starts attempts.
     async fn look_at(&mut self, found: Found) {
         let Found::Look(look) = found else {
@@ -252,6 +313,8 @@ impl Round {
             self.forget_all_but(&HashSet::new());
         } else if let Err(error) = self.read_roster().await {
             tracing::warn!(%error, "the registered workers cannot be read");
+        } else {
+            self.check_standing().await;
         }
         self.refresh();
     }
@@ -280,16 +343,14 @@ impl Round {
             return;
         }
         let config = &self.services.config;
-        let Some((_, workers)) = self.roster.clone() else {
-            if self.stranger.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
-                self.stranger = Some(Instant::now());
-                tracing::warn!(
-                    account = %config.account_id, pending = look.pending.len(),
-                    "this account is no registered worker, or is suspended; requests wait"
-                );
+        if let Some(unfit) = self.unfit() {
+            if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
+                self.complained = Some(Instant::now());
+                tracing::warn!(reason = %unfit, pending = look.pending.len(), "requests wait");
             }
             return;
-        };
+        }
+        let workers = self.roster.clone().map_or_else(Vec::new, |(_, workers)| workers);
         let me = Me {
             id: &self.services.account.id().clone(),
             workers: &workers,
@@ -388,6 +449,7 @@ impl Round {
         match result {
             Ok(Done::NotNow { until }) => {
                 tracing::debug!(request = request_id, ?until, "no part in it now");
+                self.services.tell(Stage::Left { request_id });
                 self.services.set_aside().forget(request_id);
                 self.not_before.insert(request_id, until.unwrap_or(u64::MAX));
             }
@@ -396,6 +458,9 @@ impl Round {
                 self.services.set_aside().forget(request_id);
                 if matches!(done, Done::Over | Done::Settled) {
                     self.answered.insert(request_id, Instant::now());
+                }
+                if done == Done::Over {
+                    self.services.tell(Stage::Left { request_id });
                 }
                 if done == Done::Expired {
                     self.not_before.insert(request_id, u64::MAX);
