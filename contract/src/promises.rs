@@ -50,8 +50,7 @@ pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Hash32 {
 pub(crate) fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
     match format {
         ResponseFormat::Json => outlayer_json::to_string(settlement).into_bytes(),
-        // This cannot fail: a settlement has no collection longer than borsh can count.
-        ResponseFormat::Borsh => borsh::to_vec(settlement).unwrap_or_default(),
+        ResponseFormat::Borsh => outlayer_codec::to_vec(settlement),
     }
 }
 

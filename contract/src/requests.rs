@@ -2,7 +2,8 @@
 //! from each other, so that a step loads only what it needs. The index of the requests is there for
 //! paging.
 
-use near_sdk::{borsh::BorshDeserialize, env};
+use near_sdk::env;
+use outlayer_codec::Error;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
     index::PendingEntry,
@@ -74,7 +75,7 @@ pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
 }
 
 /// The response whose last part has come.
-pub(crate) fn complete(body: &CompleteBody<'_>) -> std::io::Result<ExecutionResponse> {
+pub(crate) fn complete(body: &CompleteBody<'_>) -> Result<ExecutionResponse, Error> {
     let request = body.request();
     let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
     assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes())
@@ -86,13 +87,13 @@ fn assemble(
     total_bytes: u32,
     parts: u32,
     rest: &[u8],
-) -> std::io::Result<ExecutionResponse> {
+) -> Result<ExecutionResponse, Error> {
     let mut body = Vec::with_capacity(total_bytes as usize);
     for number in 0..parts {
         body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
     }
     body.extend_from_slice(rest);
-    ExecutionResponse::try_from_slice(&body)
+    outlayer_codec::from_slice(&body)
 }
 
 /// Keeps a response until the callback.
@@ -149,7 +150,7 @@ impl Contract {
             if !input.is_empty() {
                 env::storage_write(&key(Prefix::Input, request_id), input);
             }
-            let entry = borsh::to_vec(&PendingEntry::from(request)).unwrap_or_default();
+            let entry = outlayer_codec::to_vec(&PendingEntry::from(request));
             let position = live().push(&mut contract.live_requests, &entry);
             store::write(&key(Prefix::LivePosition, request_id), &position);
         });
@@ -178,7 +179,9 @@ impl Contract {
         let entries = live().page(self.live_requests, from_index, limit).into_iter();
         entries
             .filter_map(|entry| match former_id(&entry) {
-                Some(request_id) => borsh::to_vec(&PendingEntry::from(&find(request_id)?)).ok(),
+                Some(request_id) => {
+                    Some(outlayer_codec::to_vec(&PendingEntry::from(&find(request_id)?)))
+                }
                 None => Some(entry),
             })
             .collect()

@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use near_sdk::serde::Deserialize;
+use outlayer_codec::{Decode, Input};
 use outlayer_json::{Error, Fields, Never};
 
 use crate::env;
@@ -56,4 +57,28 @@ pub fn from_slice<'de, T: FromArguments<'de>>(json: &'de [u8]) -> Result<T, Neve
     let value = T::from_arguments(&mut arguments);
     arguments.finish();
     Ok(value)
+}
+
+/// What near-sdk reads a method's arguments with where they are in borsh.
+pub trait BorshDeserialize: Decode {
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// None. Arguments that are wrong end the call. The result has the form that near-sdk expects.
+    fn try_from_slice(bytes: &[u8]) -> Result<Self, Never> {
+        let mut input = Input::new(bytes);
+        let value = Self::decode(&mut input);
+        if let Err(error) = input.finish() {
+            end_borsh(error);
+        }
+        Ok(value)
+    }
+}
+
+impl<T: Decode> BorshDeserialize for T {}
+
+#[cold]
+#[inline(never)]
+fn end_borsh(error: outlayer_codec::Error) -> ! {
+    env::panic_str(&format!("Failed to deserialize input from Borsh. Error: `{error}`"))
 }

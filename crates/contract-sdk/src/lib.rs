@@ -1,5 +1,5 @@
-//! near-sdk, as the contract imports it under the name `near_sdk`: with another JSON, and with less
-//! code in each method.
+//! near-sdk, as the contract imports it under the name `near_sdk`: with another JSON, another
+//! borsh, and with less code in each method.
 //!
 //! The code that `#[near]` generates for each method derives `::near_sdk::serde::Deserialize` for a
 //! struct of the arguments, reads it with `::near_sdk::serde_json::from_slice`, and writes the
@@ -18,6 +18,22 @@ pub mod env;
 pub mod state;
 
 pub use near_sdk::*;
+
+/// borsh, but for the code that reads and writes values, which is [`outlayer_codec`]'s.
+pub mod borsh {
+    pub use near_sdk::borsh::*;
+    pub use outlayer_codec_macros::{Decode as BorshDeserialize, Encode as BorshSerialize};
+
+    pub use crate::arguments::BorshDeserialize;
+
+    /// The encoding of a value.
+    ///
+    /// # Errors
+    /// None. The result has the form that near-sdk expects.
+    pub fn to_vec<T: outlayer_codec::Encode>(value: &T) -> Result<Vec<u8>, outlayer_json::Never> {
+        Ok(outlayer_codec::to_vec(value))
+    }
+}
 
 /// serde, but for the derive macro that near-sdk uses.
 pub mod serde {

@@ -4,12 +4,23 @@ use std::{fmt, ops::Deref};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
-    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
 )]
 pub struct Bytes(pub Vec<u8>);
 

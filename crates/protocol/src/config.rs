@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +16,9 @@ use crate::{
 
 /// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 pub struct Prices {
     /// What workers are paid for a unit of the gas that their own calls burn, as
     /// [`answer_gas`](crate::pricing::answer_gas) models them.
@@ -64,7 +67,9 @@ impl Default for Prices {
 /// The most that a request may ask for. Besides, everything together must fit into what one receipt
 /// can carry, see [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 pub struct RequestBounds {
     /// The largest value of each limit; for `compute` see [`Config::max_fuel`] and
     /// [`Config::max_gas`].
@@ -119,7 +124,9 @@ impl Default for RequestBounds {
 
 /// The contract's configuration. A request keeps the terms on which it was accepted.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 pub struct Config {
     /// The version of the engine that new requests are executed with.
     pub engine_version: EngineVersion,

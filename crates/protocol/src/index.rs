@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use outlayer_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
@@ -11,7 +12,18 @@ use crate::{Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequ
 ///
 /// `pending_index` gives the borsh of a list of them, `list_pending` gives JSON.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+)]
 pub struct PendingEntry {
     /// The id of the request. It comes first, so that the contract finds it without decoding the
     /// rest.

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::{json, object::read_by_fields};
@@ -19,6 +20,8 @@ use crate::{json, object::read_by_fields};
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -52,6 +55,8 @@ impl fmt::Display for Meter {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -110,7 +115,9 @@ impl fmt::Display for Compute {
 /// should ask for what it needs. By default a guest may give 1 KiB of output and use no storage,
 /// see [`ResourceLimits::with_storage`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
     /// Computation, in the meter in which the request is billed.
@@ -197,6 +204,8 @@ impl ResourceLimits {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]

@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -39,7 +42,9 @@ impl std::fmt::Display for EngineVersion {
 
 /// Where the bytes of the code are, and the hash that they must have.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
     /// SHA-256 of the code.
@@ -80,7 +85,9 @@ pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
 ///
 /// In JSON it is `{"hash": …}`, `{"hash": …, "url": …}` or `{"name": …}`.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 #[serde(untagged)]
 pub enum CodeSource {
     /// The code with this hash.
@@ -144,6 +151,8 @@ impl CodeSource {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -180,6 +189,8 @@ impl std::fmt::Display for GuestKind {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -203,6 +214,8 @@ pub enum ResponseFormat {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -230,6 +243,8 @@ pub enum CancelBy {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
     Deserialize,
 )]
@@ -249,7 +264,9 @@ fn one() -> u8 {
 
 /// The argument of `request_execution`. In JSON, only `code` must be given.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// The code to run.

@@ -6,6 +6,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Purse, Reason, Refusal, settle::pay_worker};
@@ -20,7 +21,18 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
 
 /// The open shares of a settled request.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+)]
 pub struct OpenShares {
     /// The id of the request.
     pub request_id: RequestId,
@@ -56,7 +68,8 @@ const ENTRY_BYTES: u64 = 40 + 9;
 impl OpenShares {
     /// Bytes of contract state that this entry takes at the most.
     pub(super) fn stored_bytes(&self) -> u64 {
-        borsh::object_length(self).map_or(0, |length| ENTRY_BYTES + length as u64)
+        ENTRY_BYTES
+            + outlayer_codec::to_vec(self).len() as u64
             + 32 * self.agreement.votes.len() as u64
     }
 
