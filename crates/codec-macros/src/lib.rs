@@ -1,6 +1,8 @@
-//! The derive macros of `outlayer-codec`.
+//! The derive macros of `outlayer-codec` and `outlayer-json`.
 
 #![deny(missing_docs)]
+
+mod json;
 
 use proc_macro::TokenStream;
 use quote::{format_ident, quote};
@@ -54,6 +56,15 @@ pub fn derive_encode(item: TokenStream) -> TokenStream {
         }
     }
     .into()
+}
+
+/// Derives `ToJson`, which writes what serde's `Serialize` writes. It knows these attributes of
+/// serde: `rename`, `rename_all = "snake_case"`, `skip_serializing_if`, `untagged` and `with`, which
+/// names a module with a function `write_json`.
+#[proc_macro_derive(ToJson, attributes(serde))]
+pub fn derive_to_json(item: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    json::to_json(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Derives `Decode`, which reads what `Encode` writes. `#[borsh(deserialize_with = "function")]`

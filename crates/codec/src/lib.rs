@@ -3,8 +3,8 @@
 //! Every byte of a contract's Wasm is paid for by every call. The `borsh` crate returns a `Result`
 //! for every field of every type, and each of its functions exists once for every reader and
 //! writer. Here writing cannot fail, and reading fails as a whole: an [`Input`] that has met an
-//! error remembers it, gives zeros from then on, and [`Input::finish`] returns the error. So reading
-//! a field is one call.
+//! error remembers it, gives zeros from then on, and [`Input::finish`] returns the error. So
+//! reading a field is one call.
 //!
 //! What is written is byte for byte what `borsh` writes, and what is read is what `borsh` reads.
 

@@ -35,9 +35,11 @@ pub mod borsh {
     }
 }
 
-/// serde, but for the derive macro that near-sdk uses.
+/// serde, but for the derive macros that near-sdk uses.
 pub mod serde {
     pub use near_sdk::serde::*;
+    #[cfg(not(feature = "host"))]
+    pub use outlayer_codec_macros::ToJson as Serialize;
     pub use outlayer_contract_sdk_macros::Deserialize;
 }
 
@@ -49,7 +51,16 @@ pub mod serde_json {
     pub use near_sdk::serde_json::to_vec;
     pub use outlayer_json::Error;
     #[cfg(not(feature = "host"))]
-    pub use outlayer_json::to_vec;
+    use outlayer_json::{Never, ToJson};
 
     pub use crate::arguments::{Arguments, FromArguments, from_slice};
+
+    /// The JSON of a value.
+    ///
+    /// # Errors
+    /// None. The result has the form that near-sdk expects.
+    #[cfg(not(feature = "host"))]
+    pub fn to_vec(value: &dyn ToJson) -> Result<Vec<u8>, Never> {
+        Ok(outlayer_json::to_vec(value))
+    }
 }

@@ -2,10 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use serde::{
-    de::{self, Expected, Unexpected},
-    ser,
-};
+use serde::de::{self, Expected, Unexpected};
 
 /// Why a value cannot be read from JSON: what was found, what was expected, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +80,7 @@ impl de::Error for Error {
     }
 }
 
-/// The error of writing, which does not occur. A type without values lets the compiler leave out
+/// An error that does not occur. A type without values lets the compiler leave out
 /// every check for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Never {}
@@ -95,9 +92,3 @@ impl Display for Never {
 }
 
 impl std::error::Error for Never {}
-
-impl ser::Error for Never {
-    fn custom<T: Display>(text: T) -> Self {
-        panic!("JSON cannot express the value: {text}")
-    }
-}

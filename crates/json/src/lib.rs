@@ -12,12 +12,12 @@
 //! * there are no floating-point numbers (a value that nobody asks for may contain them),
 //! * a struct is an object, and never an array of its fields,
 //! * an object that is read by its fields ([`Fields`]) has no field twice.
-//!
-//! A value that JSON cannot express (a floating-point number, a map whose keys are not strings)
-//! panics when it is written: it is a mistake in the program, not in what the program was given.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+// What the derive macro writes names this crate.
+extern crate self as outlayer_json;
 
 mod access;
 mod error;
@@ -29,12 +29,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use error::{Error, Never};
 pub use fields::Fields;
+pub use outlayer_codec_macros::ToJson;
 pub use read::Reader;
-pub use write::Writer;
+pub use write::{ToJson, Writer};
 
 /// Reads a value from JSON, which must contain nothing else.
 ///
@@ -50,27 +51,8 @@ pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error>
 }
 
 /// The JSON of a value, without any white space.
-///
-/// # Errors
-/// None. The result has the form that near-sdk expects.
-///
-/// # Panics
-/// When JSON cannot express the value.
-#[inline(never)]
-pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Never> {
+pub fn to_vec(value: &dyn ToJson) -> Vec<u8> {
     let mut writer = Writer::default();
-    value.serialize(&mut writer)?;
-    Ok(writer.into_bytes())
-}
-
-/// The JSON of a value as text, without any white space.
-///
-/// # Panics
-/// When JSON cannot express the value.
-pub fn to_string<T: Serialize + ?Sized>(value: &T) -> String {
-    let mut writer = Writer::default();
-    match value.serialize(&mut writer) {
-        Ok(()) => writer.into_string(),
-        Err(never) => match never {},
-    }
+    value.write(&mut writer);
+    writer.into_bytes()
 }

@@ -5,6 +5,7 @@ use std::{fmt, ops::Deref};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::{ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
@@ -64,6 +65,15 @@ impl fmt::Debug for Bytes {
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+    }
+}
+
+impl ToJson for Bytes {
+    fn write(&self, writer: &mut Writer) {
+        // Base64 has nothing to escape.
+        writer.raw("\"");
+        writer.raw(&BASE64_STANDARD.encode(&self.0));
+        writer.raw("\"");
     }
 }
 

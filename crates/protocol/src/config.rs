@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{
@@ -17,7 +18,17 @@ use crate::{
 /// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 pub struct Prices {
     /// What workers are paid for a unit of the gas that their own calls burn, as
@@ -68,7 +79,17 @@ impl Default for Prices {
 /// can carry, see [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 pub struct RequestBounds {
     /// The largest value of each limit; for `compute` see [`Config::max_fuel`] and
@@ -125,7 +146,17 @@ impl Default for RequestBounds {
 /// The contract's configuration. A request keeps the terms on which it was accepted.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 pub struct Config {
     /// The version of the engine that new requests are executed with.

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::{ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
@@ -91,6 +92,12 @@ impl FromStr for Hash32 {
 impl Serialize for Hash32 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl ToJson for Hash32 {
+    fn write(&self, writer: &mut Writer) {
+        writer.text(&hex::encode(self.0));
     }
 }
 

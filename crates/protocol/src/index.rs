@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
@@ -22,6 +23,7 @@ use crate::{Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequ
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct PendingEntry {

@@ -4,6 +4,7 @@
 pub(crate) mod u64_string {
     use std::fmt;
 
+    use outlayer_json::Writer;
     use serde::{
         Deserializer, Serializer,
         de::{Error, Visitor},
@@ -11,6 +12,10 @@ pub(crate) mod u64_string {
 
     pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
+    }
+
+    pub(crate) fn write_json(value: &u64, writer: &mut Writer) {
+        writer.text(&value.to_string());
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -5,6 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Hash32, Settlement};
@@ -27,6 +28,7 @@ pub const MAX_KEPT_OUTPUT_BYTES: u32 = 1_024;
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct KeptResult {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{json, object::read_by_fields};
@@ -23,6 +24,7 @@ use crate::{json, object::read_by_fields};
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +60,7 @@ impl fmt::Display for Meter {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -116,7 +119,17 @@ impl fmt::Display for Compute {
 /// see [`ResourceLimits::with_storage`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
@@ -207,6 +220,7 @@ impl ResourceLimits {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

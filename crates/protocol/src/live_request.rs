@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct Terms {
@@ -70,6 +72,7 @@ pub struct Terms {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -120,6 +123,7 @@ impl Phase {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct LiveRequest {

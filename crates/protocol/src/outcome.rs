@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +100,7 @@ pub enum Outcome {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct Supported {
@@ -155,6 +158,7 @@ impl Outcome {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct Settlement {

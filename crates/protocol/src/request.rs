@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(transparent)]
@@ -43,7 +45,7 @@ impl std::fmt::Display for EngineVersion {
 /// Where the bytes of the code are, and the hash that they must have.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
 )]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
@@ -86,7 +88,7 @@ pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
 /// In JSON it is `{"hash": …}`, `{"hash": …, "url": …}` or `{"name": …}`.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
 )]
 #[serde(untagged)]
 pub enum CodeSource {
@@ -154,6 +156,7 @@ impl CodeSource {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub enum GuestKind {
@@ -192,6 +195,7 @@ impl std::fmt::Display for GuestKind {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -217,6 +221,7 @@ pub enum ResponseFormat {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -246,6 +251,7 @@ pub enum CancelBy {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -265,7 +271,7 @@ fn one() -> u8 {
 /// The argument of `request_execution`. In JSON, only `code` must be given.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
 )]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {

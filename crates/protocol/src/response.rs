@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -41,6 +42,7 @@ pub struct Answer {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct ExecutionResponse {

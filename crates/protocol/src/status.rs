@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::Limit;
@@ -18,6 +19,7 @@ use crate::Limit;
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct ReadEntry {
@@ -43,6 +45,7 @@ pub struct ReadEntry {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct JournalEntry {

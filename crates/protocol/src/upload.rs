@@ -17,6 +17,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Hash32, RefusalCode, RequestId};
@@ -48,6 +49,7 @@ pub(crate) const UPLOAD_BYTES: u64 = (4 + 64) + 32 + 4 + 4 + 4 + 8;
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
@@ -75,6 +77,7 @@ pub struct ResponsePart {
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]

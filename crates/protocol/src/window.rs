@@ -11,6 +11,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{Meter, ResourceLimits, object::read_by_fields};
@@ -28,7 +29,17 @@ const WHOLE_BPS: u128 = 10_000;
 /// memory. A larger memory is slower, because fewer of its loads are answered by a cache.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 pub struct Speed {
     /// The most memory that this row is for, bytes. The last row is also for all that is larger.
@@ -42,7 +53,17 @@ pub struct Speed {
 /// The time that an execution may take, and what its parts take at the most.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
 )]
 pub struct Window {
     /// The share of the time until the yield times out that an execution may take, in basis points

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Purse, Reason, Refusal, settle::pay_worker};
@@ -31,6 +32,7 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
     Encode,
     Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 pub struct OpenShares {
