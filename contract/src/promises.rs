@@ -6,13 +6,13 @@ use outlayer_json::ToJson;
 use outlayer_protocol::{
     Hash32, Meter, RequestId, ResponseFormat, ResumePayload, Settlement, methods,
 };
-use serde::Deserialize;
 
 use crate::{ContractError, gas};
 
 /// The arguments of `on_execution_response`: what it needs to return a result when the request's
 /// record is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ToJson, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToJson)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct CallbackArgs {
     pub(crate) request_id: RequestId,
     pub(crate) response_format: ResponseFormat,
@@ -20,7 +20,8 @@ pub(crate) struct CallbackArgs {
 }
 
 /// The arguments of `on_refund`.
-#[derive(Clone, Debug, PartialEq, Eq, ToJson, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, ToJson)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct RefundArgs {
     pub(crate) account_id: AccountId,
     pub(crate) amount: NearToken,

@@ -1,9 +1,10 @@
-//! The macro of `outlayer-json`.
+//! The macros of `outlayer-json`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
     Attribute, Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, LitStr, Path, Token,
+    Variant,
 };
 
 /// What serde's attributes say of a type, variant or field.
@@ -69,11 +70,7 @@ pub(crate) fn to_json(input: &DeriveInput) -> Result<TokenStream, Error> {
             let mut arms = Vec::new();
             for variant in &data.variants {
                 let ident = &variant.ident;
-                let name = match Said::read(&variant.attrs)?.rename {
-                    Some(name) => name,
-                    None if said.snake_case => snake_case(&ident.to_string()),
-                    None => ident.to_string(),
-                };
+                let name = variant_name(variant, &said)?;
                 let (pattern, value) = match &variant.fields {
                     Fields::Unit => (quote!(), None),
                     Fields::Named(named) => {
@@ -112,6 +109,77 @@ pub(crate) fn to_json(input: &DeriveInput) -> Result<TokenStream, Error> {
         impl #impl_generics ::outlayer_json::ToJson for #name #generics #bounds {
             fn write(&self, writer: &mut ::outlayer_json::Writer) { #body }
         }
+    })
+}
+
+pub(crate) fn from_json(input: &DeriveInput) -> Result<TokenStream, Error> {
+    let name = &input.ident;
+    let said = Said::read(&input.attrs)?;
+    let body = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                quote!(Self(::outlayer_json::FromJson::read(reader)))
+            }
+            _ => return Err(Error::new_spanned(input, "FromJson does not know such structs")),
+        },
+        Data::Enum(data) => {
+            let mut names = Vec::new();
+            let mut arms = Vec::new();
+            let mut contents = 0;
+            for (number, variant) in data.variants.iter().enumerate() {
+                let ident = &variant.ident;
+                names.push(variant_name(variant, &said)?);
+                let value = match &variant.fields {
+                    Fields::Unit => quote!(),
+                    Fields::Unnamed(fields) => {
+                        contents += 1;
+                        let said = match fields.unnamed.first() {
+                            Some(field) if fields.unnamed.len() == 1 => Said::read(&field.attrs)?,
+                            _ => return Err(Error::new_spanned(variant, "expected one field")),
+                        };
+                        match said.with {
+                            Some(path) => quote!((#path::read_json(reader))),
+                            None => quote!((::outlayer_json::FromJson::read(reader))),
+                        }
+                    }
+                    Fields::Named(_) => {
+                        return Err(Error::new_spanned(variant, "FromJson does not know these"));
+                    }
+                };
+                // The first variant also stands for the names that there are not.
+                let pattern = if number == 0 { quote!(_) } else { quote!(#number) };
+                arms.push(quote!(#pattern => Self::#ident #value,));
+            }
+            arms.reverse();
+            match contents {
+                0 => quote!(match reader.choice(&[#(#names),*]) { #(#arms)* }),
+                _ if contents == names.len() => quote! {
+                    let value = match reader.variant(&[#(#names),*]) { #(#arms)* };
+                    reader.close(b'}');
+                    value
+                },
+                _ => {
+                    let text = "some variants have content and others have none";
+                    return Err(Error::new_spanned(input, text));
+                }
+            }
+        }
+        Data::Union(_) => return Err(Error::new_spanned(input, "a union has no JSON")),
+    };
+    Ok(quote! {
+        impl ::outlayer_json::FromJson for #name {
+            fn read(reader: &mut ::outlayer_json::Reader<'_>) -> Self { #body }
+        }
+    })
+}
+
+/// The name that JSON has for a variant of an enum of which this is said.
+fn variant_name(variant: &Variant, said: &Said) -> Result<String, Error> {
+    let ident = variant.ident.to_string();
+    Ok(match Said::read(&variant.attrs)?.rename {
+        Some(name) => name,
+        None if said.snake_case => snake_case(&ident),
+        None => ident,
     })
 }
 

@@ -67,6 +67,16 @@ pub fn derive_to_json(item: TokenStream) -> TokenStream {
     json::to_json(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
+/// Derives `FromJson`, which reads what serde's `Deserialize` reads: for a struct with one unnamed
+/// field, for an enum whose variants have no content, and for one whose variants have one unnamed
+/// field each. It knows the same attributes as `ToJson`; `with` names a module with a function
+/// `read_json`.
+#[proc_macro_derive(FromJson, attributes(serde))]
+pub fn derive_from_json(item: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    json::from_json(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
 /// Derives `Decode`, which reads what `Encode` writes. `#[borsh(deserialize_with = "function")]`
 /// names the function that reads a field.
 #[proc_macro_derive(Decode, attributes(borsh))]

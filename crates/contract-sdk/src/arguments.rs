@@ -2,9 +2,8 @@
 
 use std::mem::ManuallyDrop;
 
-use near_sdk::serde::Deserialize;
 use outlayer_codec::{Decode, Input};
-use outlayer_json::{Error, Fields, Never};
+use outlayer_json::{Error, Fields, FromJson, Never};
 
 use crate::env;
 
@@ -25,9 +24,8 @@ impl<'de> Arguments<'de> {
     }
 
     /// The value of an argument. One that is missing is read as `null`.
-    #[inline(never)]
-    pub fn take<T: Deserialize<'de>>(&mut self, name: &'static str) -> T {
-        or_end(self.0.take(name))
+    pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {
+        self.0.take(name)
     }
 
     #[inline(never)]

@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::{ToJson, Writer};
+use outlayer_json::{FromJson, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
@@ -74,6 +74,19 @@ impl ToJson for Bytes {
         writer.raw("\"");
         writer.raw(&BASE64_STANDARD.encode(&self.0));
         writer.raw("\"");
+    }
+}
+
+impl FromJson for Bytes {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let text = reader.string("a string");
+        match BASE64_STANDARD.decode(&*text) {
+            Ok(bytes) => Self(bytes),
+            Err(error) => {
+                reader.refuse(format_args!("expected base64: {error}"));
+                Self::default()
+            }
+        }
     }
 }
 

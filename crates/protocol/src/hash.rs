@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::{ToJson, Writer};
+use outlayer_json::{FromJson, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
@@ -98,6 +98,16 @@ impl Serialize for Hash32 {
 impl ToJson for Hash32 {
     fn write(&self, writer: &mut Writer) {
         writer.text(&hex::encode(self.0));
+    }
+}
+
+impl FromJson for Hash32 {
+    #[inline(never)]
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.string("a string").parse().unwrap_or_else(|error: ParseHashError| {
+            reader.refuse(format_args!("{error}"));
+            Self::default()
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::ToJson;
+use outlayer_json::{FromJson, ToJson};
 use serde::{Deserialize, Serialize};
 
 use crate::{json, object::read_by_fields};
@@ -25,6 +25,7 @@ use crate::{json, object::read_by_fields};
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +62,7 @@ impl fmt::Display for Meter {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

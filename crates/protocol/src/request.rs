@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
 use outlayer_codec::{Decode, Encode};
-use outlayer_json::ToJson;
+use outlayer_json::{FromJson, Reader, ToJson};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(transparent)]
@@ -103,23 +104,52 @@ pub enum CodeSource {
     },
 }
 
-// Serde's untagged enums buffer what they read, which is many KB of the contract's Wasm.
+/// How the three fields of a [`CodeSource`] are read.
+const CODE_SOURCE: Shape =
+    Shape { name: "CodeSource", fields: &["hash", "url", "name"], required: 0, only: true };
+const NO_CODE_SOURCE: &str = "expected a hash and perhaps a url, or a name alone";
+
+impl CodeSource {
+    fn of_fields(
+        hash: Option<Hash32>,
+        url: Option<String>,
+        name: Option<String>,
+    ) -> Result<Self, &'static str> {
+        match (hash, url, name) {
+            (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
+            (None, None, Some(name)) => Ok(Self::Named { name }),
+            _ => Err(NO_CODE_SOURCE),
+        }
+    }
+}
+
+// Serde's untagged enums buffer what they read, and do not say what is wrong.
 impl<'de> Deserialize<'de> for CodeSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const SHAPE: Shape =
-            Shape { name: "CodeSource", fields: &["hash", "url", "name"], required: 0, only: true };
         let (mut hash, mut url, mut name) = (None, None, None);
         let mut places = [
             Some(Place::MaybeHash(&mut hash)),
             Some(Place::MaybeText(&mut url)),
             Some(Place::MaybeText(&mut name)),
         ];
-        object::fill(deserializer, &SHAPE, &mut places)?;
-        match (hash, url, name) {
-            (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
-            (None, None, Some(name)) => Ok(Self::Named { name }),
-            _ => Err(D::Error::custom("expected a hash and perhaps a url, or a name alone")),
-        }
+        object::fill(deserializer, &CODE_SOURCE, &mut places)?;
+        Self::of_fields(hash, url, name).map_err(D::Error::custom)
+    }
+}
+
+impl FromJson for CodeSource {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let (mut hash, mut url, mut name) = (None, None, None);
+        let mut places = [
+            Some(Place::MaybeHash(&mut hash)),
+            Some(Place::MaybeText(&mut url)),
+            Some(Place::MaybeText(&mut name)),
+        ];
+        object::read(reader, &CODE_SOURCE, &mut places);
+        Self::of_fields(hash, url, name).unwrap_or_else(|error| {
+            reader.refuse(format_args!("{error}"));
+            Self::Named { name: String::new() }
+        })
     }
 }
 
@@ -157,6 +187,7 @@ impl CodeSource {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 pub enum GuestKind {
@@ -196,6 +227,7 @@ impl std::fmt::Display for GuestKind {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -222,6 +254,7 @@ pub enum ResponseFormat {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -252,6 +285,7 @@ pub enum CancelBy {
     Decode,
     Serialize,
     ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

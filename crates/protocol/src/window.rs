@@ -34,6 +34,7 @@ const WHOLE_BPS: u128 = 10_000;
     Debug,
     PartialEq,
     Eq,
+    Default,
     BorshSerialize,
     BorshDeserialize,
     Encode,
