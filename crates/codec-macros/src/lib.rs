@@ -59,8 +59,8 @@ pub fn derive_encode(item: TokenStream) -> TokenStream {
 }
 
 /// Derives `ToJson`, which writes what serde's `Serialize` writes. It knows these attributes of
-/// serde: `rename`, `rename_all = "snake_case"`, `skip_serializing_if`, `untagged` and `with`, which
-/// names a module with a function `write_json`.
+/// serde: `rename`, `rename_all = "snake_case"`, `skip_serializing_if`, `untagged`, and `with`,
+/// which names a module with a function `write_json`.
 #[proc_macro_derive(ToJson, attributes(serde))]
 pub fn derive_to_json(item: TokenStream) -> TokenStream {
     let input = parse_macro_input!(item as DeriveInput);

@@ -3,12 +3,12 @@
 //! Every byte of a contract's Wasm is paid for by every call, and `serde_json` takes a third of a
 //! contract: its code is generic over where it reads from and writes to, it is inlined into every
 //! type, it returns a `Result` for every field, and it brings the conversion of floating-point
-//! numbers both ways. This crate has one [`Reader`] and one [`Writer`], whose functions know nothing
-//! of the types that are read and written, so that each exists once. To read or write a field is one
-//! call.
+//! numbers both ways. This crate has one [`Reader`] and one [`Writer`], whose functions know
+//! nothing of the types that are read and written, so that each exists once. To read or write a
+//! field is one call.
 //!
-//! What it writes is byte for byte what `serde_json` writes. It reads what `serde_json` reads, except
-//! that
+//! What it writes is byte for byte what `serde_json` writes. It reads what `serde_json` reads,
+//! except that
 //!
 //! * there are no floating-point numbers (a value that nobody asks for may contain them),
 //! * a struct is an object, and never an array of its fields,
