@@ -61,6 +61,7 @@ impl Contract {
             Effect::DropParts { request_id, parts } => {
                 self.for_tenant(|_| requests::drop_parts(request_id, parts));
             }
+            Effect::Relist(entry) => self.for_tenant(|_| requests::relist(&entry)),
             Effect::Stage(response) => self.for_tenant(|_| requests::stage(response)),
             Effect::Lock { namespace, response } => {
                 self.for_tenant(|_| locks::lock(&namespace, response));
@@ -108,6 +109,9 @@ impl Contract {
             }
             Effect::CountLoss(worker_id) => {
                 count(&worker_id, |worker| worker.lost = worker.lost.saturating_add(1));
+            }
+            Effect::CountMissed(worker_id) => {
+                count(&worker_id, |worker| worker.missed = worker.missed.saturating_add(1));
             }
             Effect::PayProtocol(from, amount) => {
                 self.funds.shift(pot(from), Pot::Protocol, amount)?;

@@ -8,10 +8,11 @@
 use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
-    ExecutionRequest, ResponseFormat, limits::MAX_VALUE_BYTES, storage::MAX_REPLACED_BYTES,
+    ExecutionRequest, ResponseFormat, claims::MOST_CLAIMS, limits::MAX_VALUE_BYTES,
+    storage::MAX_REPLACED_BYTES,
 };
 
-use crate::{ContractError, workers::draw_looks};
+use crate::{Contract, ContractError, workers::draw_looks};
 
 /// For `on_refund`, which reads and writes the contract's state and one entry. It burns 1 Tgas
 /// (`gas.txt`); what is set aside for it counts as used by every settlement.
@@ -27,6 +28,8 @@ const SETTLEMENT: Gas = Gas::from_ggas(7_000);
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
 /// For each seat: a worker that is paid, or whose share stays open.
 const PER_SEAT: Gas = Gas::from_ggas(1_600);
+/// For the claims of a request: each may be counted as missed, with an event.
+const CLAIMS: Gas = Gas::from_ggas(600 * MOST_CLAIMS as u64);
 /// For each byte of input, which is deleted.
 const PER_INPUT_BYTE: Gas = Gas::from_gas(20_000_000);
 /// For each byte of arguments, environment, URL and name, which are read, decoded one by one, and
@@ -70,7 +73,11 @@ fn is_implicit(payer: Option<&AccountId>) -> bool {
 }
 
 /// The gas of the callback: enough to settle the largest response to `request`.
-pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) -> Gas {
+pub(crate) fn settlement(
+    request: &ExecutionRequest,
+    payer: Option<&AccountId>,
+    takes_claims: bool,
+) -> Gas {
     let limits = &request.limits;
     let writes = u64::from(limits.storage_writes);
     let per_output_byte = match request.response_format {
@@ -80,6 +87,7 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
     let parts = [
         (IMPLICIT_PAYER, is_implicit(payer).into()),
         (PER_SEAT, request.seats().into()),
+        (CLAIMS, takes_claims.into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
         (PER_TEXT_BYTE, request.text_bytes()),
         (per_output_byte, limits.output_bytes.into()),
@@ -94,16 +102,17 @@ pub(crate) fn settlement(request: &ExecutionRequest, payer: Option<&AccountId>) 
 
 /// The gas that must be attached to `request_execution`, the callback's gas included.
 pub(crate) fn request(
+    contract: &Contract,
     request: &ExecutionRequest,
     payer: Option<&AccountId>,
-    registered_workers: u32,
 ) -> Gas {
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
         (PER_REQUEST_TEXT_BYTE, request.text_bytes()),
-        (PER_LOOK, draw_looks(request.seats(), registered_workers).into()),
+        (PER_LOOK, draw_looks(request.seats(), contract.registered_workers).into()),
     ];
-    sum(REQUEST, &parts).saturating_add(settlement(request, payer))
+    let takes_claims = contract.config.takes_claims(request);
+    sum(REQUEST, &parts).saturating_add(settlement(request, payer, takes_claims))
 }
 
 /// Checks that enough gas is attached, so that a caller with too little gas gets an explanation.

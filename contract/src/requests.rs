@@ -116,6 +116,13 @@ pub(crate) fn drop_shares(request_id: RequestId) {
     store::remove(&key(Prefix::Shares, request_id));
 }
 
+/// Replaces a live request's entry in the index.
+pub(crate) fn relist(entry: &PendingEntry) {
+    if let Some(position) = store::read(&key(Prefix::LivePosition, entry.request_id)) {
+        live().set(position, &outlayer_codec::to_vec(entry));
+    }
+}
+
 impl Contract {
     /// Writes the new state of a request.
     pub(crate) fn save_request(&self, request: &LiveRequest) {

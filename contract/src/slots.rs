@@ -31,6 +31,11 @@ impl Slots {
         position
     }
 
+    /// Replaces the element at `position`.
+    pub(crate) fn set(&self, position: u32, item: &[u8]) {
+        env::storage_write(&self.key(position), item);
+    }
+
     /// Removes the element at `position`. If another element has moved there, gives that element:
     /// the caller notes its new position.
     pub(crate) fn remove(&self, length: &mut u32, position: u32) -> Option<Vec<u8>> {

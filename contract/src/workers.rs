@@ -30,6 +30,9 @@ pub(crate) struct Worker {
     /// have none, and were registered before.
     #[borsh(deserialize_with = "store::or_default")]
     pub(crate) active_since: u64,
+    /// How many of its claims it did not answer in time.
+    #[borsh(deserialize_with = "store::or_default")]
+    pub(crate) missed: u64,
 }
 
 /// The most workers that are looked at to draw those of one request: twice as many as are drawn, so
@@ -89,9 +92,9 @@ pub(crate) fn suspend(worker_id: &AccountId, suspended: bool) -> Result<(), Cont
 
 /// A registered worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
-    let Worker { settled, lost, suspended, metadata, .. } = find(worker_id)?;
-    let earnings = EARNINGS.of(worker_id);
-    Some(WorkerView { worker_id: worker_id.clone(), earnings, settled, lost, suspended, metadata })
+    let Worker { settled, lost, missed, suspended, metadata, .. } = find(worker_id)?;
+    let (worker_id, earnings) = (worker_id.clone(), EARNINGS.of(worker_id));
+    Some(WorkerView { worker_id, earnings, settled, lost, missed, suspended, metadata })
 }
 
 impl Contract {
@@ -115,6 +118,7 @@ impl Contract {
             suspended: false,
             metadata,
             active_since: env::block_height(),
+            missed: 0,
         };
         store::write(&key(worker_id.as_bytes()), &worker);
         Ok(())

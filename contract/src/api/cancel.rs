@@ -8,8 +8,8 @@ use crate::{Contract, ContractError, ContractExt};
 #[near]
 impl Contract {
     /// The requester or the payer cancels a request that nobody has answered. Its callback settles
-    /// it as `Cancelled`: free of charge while no worker has committed. After that, each worker
-    /// that has is paid a share without compute.
+    /// it as `Cancelled`: free of charge while no worker has committed or claimed. After that, each
+    /// worker that has committed, or one that has claimed, is paid a share without compute.
     ///
     /// # Errors
     /// [`ContractError`]: the request is not live, belongs to another account, is answered, or has

@@ -184,6 +184,7 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
             spares: u8::MAX,
             text_bytes: bounds.args_env_bytes.saturating_add(bounds.url_bytes),
             input_bytes: bounds.input_bytes,
+            takes_claims: true,
         };
         max_fee(prices, &asked)?;
     }

@@ -113,7 +113,8 @@ impl Contract {
             response_format: request.response_format,
             meter: request.limits.compute.meter(),
         };
-        live.data_id = promises::yield_execution(&callback, gas::settlement(request, Some(&payer)));
+        let gas = gas::settlement(request, Some(&payer), live.claims.is_some());
+        live.data_id = promises::yield_execution(&callback, gas);
 
         self.next_request_id = next_request_id;
         self.funds = funds;
@@ -140,7 +141,7 @@ impl Contract {
         if *payer == env::current_account_id() {
             return Err(ContractError::RefundToContract { found: payer.clone() });
         }
-        gas::check_attached(gas::request(request, Some(payer), self.registered_workers))?;
+        gas::check_attached(gas::request(self, request, Some(payer)))?;
         request.validate(&self.config)?;
         let (contract, signer) = (env::current_account_id(), env::signer_account_id());
         let ids = [&contract, &signer, &requester, payer].map(|id| id.as_bytes().len() as u64);

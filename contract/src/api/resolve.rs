@@ -100,6 +100,23 @@ impl Contract {
         Ok(taken)
     }
 
+    /// A registered worker says that it executes a request that takes long, so that others leave it
+    /// alone for a while: see [`outlayer_protocol::claims`].
+    ///
+    /// # Errors
+    /// [`ContractError`]: the caller is not a worker; the request is not live, has expired or is
+    /// answered already, or takes no claims; or the caller has claimed it before, or too many
+    /// others have.
+    #[handle_result]
+    pub fn claim_execution(&mut self, request_id: RequestId) -> Result<(), ContractError> {
+        let worker_id = env::predecessor_account_id();
+        workers::check_active(&worker_id)?;
+        let request = self.load_request(request_id)?;
+        let height = env::block_height();
+        self.advance(request, Input::Claim { worker_id: &worker_id, height })?;
+        Ok(())
+    }
+
     /// A registered worker commits to a digest, for a request that asks for several approvals: see
     /// [`commitment`](outlayer_protocol::commitment::commitment).
     ///

@@ -32,7 +32,7 @@ impl Contract {
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
     /// it is what a caller with an implicit account needs; others need less.
     pub fn estimate_gas(&self, request: ExecutionRequest) -> Gas {
-        gas::request(&request, request.refund_to.as_ref(), self.registered_workers)
+        gas::request(self, &request, request.refund_to.as_ref())
     }
 
     /// A live request with its input, or whether it is settled or was never made.

@@ -115,6 +115,7 @@ impl From<Former> for LiveRequest {
             data_id: old.data_id,
             phase,
             agreement,
+            claims: None,
             upload: old.upload,
             former_uploaders: old.former_uploaders,
             closed_locks: Vec::new(),

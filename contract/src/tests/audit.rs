@@ -369,7 +369,7 @@ impl World {
                 live.payer(),
             ];
             let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
-            let reserved = reserved_bytes(&self.request_of(&live), id_bytes);
+            let reserved = reserved_bytes(&self.request_of(&live), id_bytes, live.claims.is_some());
             assert!(
                 used <= reserved,
                 "request {request_id} takes {used} bytes, {reserved} are reserved"

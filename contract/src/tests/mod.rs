@@ -3,6 +3,7 @@
 
 mod agreement;
 mod audit;
+mod claims;
 mod code;
 mod former_requests;
 mod governance;

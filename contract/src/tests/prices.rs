@@ -5,7 +5,7 @@ use std::path::Path;
 use outlayer_protocol::{
     Bytes, Compute, ExecutionRequest, NearToken, ResponseFormat,
     capacity::MAX_OUTPUT_BYTES,
-    pricing::{fee, quote},
+    pricing::{Asked, fee, quote},
     request::CodeRef,
 };
 
@@ -35,7 +35,7 @@ fn near(amount: NearToken) -> String {
 fn row(what: &str, request: &ExecutionRequest, used: u64, data_bytes: u64) -> String {
     let config = config();
     let used = Compute::Fuel(used);
-    let paid = fee(&config.prices, &request.into(), used, data_bytes).unwrap().total();
+    let paid = fee(&config.prices, &Asked::of(&config, request), used, data_bytes).unwrap().total();
     let quote = quote(&config, request, ID_BYTES, BYTE_COST).unwrap();
     let (reserve, total) = (near(quote.storage_reserve), near(quote.total));
     format!("\n| {what} | {} | {reserve} | {total} |", near(paid))

@@ -91,6 +91,9 @@ fn reasons() -> Vec<Reason> {
         DigestDiffers { found: digest, expected: digest }
         TooFewReveals { digest, needed: 2, found: 1 }
         CommitmentNotNeeded {}
+        ClaimNotNeeded {}
+        AlreadyClaimed {}
+        ClaimsFull {}
         Agreement (AgreementError::Round { found: 1, expected: 0 })
         NotHopeless { approvals: 2, height: 1 }
         SharesOpen { until: 2, height: 1 }

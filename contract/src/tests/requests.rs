@@ -10,7 +10,7 @@ use outlayer_protocol::{
     index::PendingEntry,
     limits::{Limit, Meter},
     machine::Reason,
-    pricing::{PricingError, response_fee},
+    pricing::{Asked, PricingError, response_fee},
     request::ResponseFormat,
     validation::RequestError,
     views::RequestState,
@@ -55,7 +55,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 
     let settlement = world.settle(0);
     world.audit();
-    let fee = response_fee(&config().prices, &(&request).into(), &response).unwrap();
+    let fee = response_fee(&config().prices, &Asked::of(&config(), &request), &response).unwrap();
     let fee = fee.total();
     assert_eq!(
         settlement,
@@ -297,7 +297,7 @@ fn too_little_gas_is_explained_before_anything_happens() {
     world.gas = needed;
     world.call("dapp.near", NearToken::from_near(5), |c| c.accept(&request)).unwrap();
     let payer = id("dapp.near");
-    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request, Some(&payer)));
+    assert_eq!(world.yields()[0].1.gas, crate::gas::settlement(&request, Some(&payer), false));
 }
 
 #[test]
@@ -527,6 +527,7 @@ fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
             kind: Some(GuestKind::WasiP1),
             compute: Compute::Gas(5_000_000_000_000),
             payer: id("payer.near"),
+            claims: None,
         }
     );
     let page = world.view(|c| PendingEntry::join(&c.page_pending(0, 9)));
@@ -544,7 +545,8 @@ fn a_guests_fault_settles_and_costs_what_it_burned() {
     world.resolve(W, &body).unwrap();
     let settlement = world.settle(0);
     assert_eq!(settlement.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
-    let fee = response_fee(&config().prices, &(&request("input")).into(), &body).unwrap();
+    let asked = Asked::of(&config(), &request("input"));
+    let fee = response_fee(&config().prices, &asked, &body).unwrap();
     assert_eq!(settlement.fee, fee.total());
     world.audit();
 }

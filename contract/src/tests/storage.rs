@@ -5,7 +5,7 @@ use outlayer_protocol::{
     Bytes, ExecutionResponse, Outcome, RefusalCode, RequestId,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
     machine::{Reason, Taken},
-    pricing::least_fee,
+    pricing::{Asked, least_fee},
     storage::{CLOSED_BLOCKS, StorageError},
     views::StorageBalance,
 };
@@ -551,7 +551,8 @@ fn exhausted_storage_settles_as_such_and_nothing_is_half_applied() {
         .unwrap();
     let settlement = world.settle(request_id);
     assert_eq!(settlement.outcome, Outcome::StorageExhausted);
-    assert!(settlement.fee > least_fee(&config().prices, &(&request("x")).into()).unwrap());
+    let asked = Asked::of(&config(), &request("x"));
+    assert!(settlement.fee > least_fee(&config().prices, &asked).unwrap());
     assert_eq!(world.namespace(&id(DAPP)), before);
     world.audit();
     // Bytes that the journal frees count.

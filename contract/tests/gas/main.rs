@@ -17,7 +17,7 @@ use std::path::Path;
 
 use near_vm_runner::logic::ReturnData;
 use outlayer_protocol::{
-    AccountId, CodeRef, ExecutionRequest, ExecutionResponse, Hash32, OnRefusal, Outcome,
+    AccountId, CodeRef, Compute, ExecutionRequest, ExecutionResponse, Hash32, OnRefusal, Outcome,
     ResponseFormat, Settlement, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
     methods,
@@ -80,6 +80,10 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     add("7 workers agree", settle(&mut vm, &agreed, &answer(0)));
     add("4 workers agree, 3 reveal late", settle_early(&mut vm, &agreed, &answer(0)));
     add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
+
+    let mut long = request(0);
+    long.limits.compute = Compute::Fuel(3_000_000_000);
+    add("3 claims, 2 missed", settle(&mut vm, &long, &answer(0)));
 
     let kept = ExecutionRequest { keep_result_blocks: 1, ..request_for(&answer(1_024)) };
     add("output of 1 KB that is kept", settle(&mut vm, &kept, &answer(1_024)));

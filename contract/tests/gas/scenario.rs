@@ -6,6 +6,7 @@ use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
     JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
     agreement::REVEAL_BLOCKS,
+    claims::MOST_CLAIMS,
     commitment::{Salt, commitment},
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
@@ -49,7 +50,7 @@ pub(crate) struct Measured {
     pub(crate) submit: u64,
     /// What the model says of that at most.
     pub(crate) submit_model: u64,
-    /// What the dearest commitment or reveal burned, what NEAR charges for it included.
+    /// What the dearest commitment, reveal or claim burned, what NEAR charges for it included.
     pub(crate) commit: u64,
     /// What the model says of that at most.
     pub(crate) commit_model: u64,
@@ -278,6 +279,7 @@ fn run(
     honest: u8,
     early: bool,
 ) -> Measured {
+    let asked = Asked::of(&config(), request);
     let args = json!({ "request": request });
     let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
@@ -324,6 +326,16 @@ fn run(
             }
         }
     }
+    if asked.takes_claims {
+        // The one that answers is the last to claim, and the claims of the others expire.
+        for n in (0..u32::try_from(MOST_CLAIMS).unwrap()).rev() {
+            let input = json!({ "request_id": request_id }).to_string().into_bytes();
+            let (_, gas) = signed(vm, &worker(n), methods::CLAIM_EXECUTION, input);
+            commit = commit.max(gas);
+            burned[0] += if n == 0 { gas } else { 0 };
+        }
+        vm.height += live(vm, request_id).claims.unwrap().turn_blocks;
+    }
     let (resolved, submit) = submit(vm, request_id, &honest[0], &body);
     burned[0] += submit;
 
@@ -363,7 +375,6 @@ fn run(
         i128::try_from(earnings(vm, id) - before).unwrap() - i128::try_from(price).unwrap()
     });
     let won = won.min().unwrap();
-    let asked = Asked::from(request);
     let data_bytes = body.output.len() as u64 + journal_bytes(&body.journal);
     let submit_model = answer_gas::submit(&asked, data_bytes) + answer_gas::PER_BYTE * data_bytes;
 
@@ -385,7 +396,7 @@ fn run(
         submit,
         submit_model,
         commit,
-        commit_model: answer_gas::agree(&asked) / 2,
+        commit_model: answer_gas::agree(&asked) / 2 + answer_gas::claim(&asked),
         close,
         close_model: answer_gas::close(&asked),
         won,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{At, CallOutcome, Contract, KeyFile, Node, NodeConfig, SigningAccount};
+use outlayer_client::{
+    At, CallOutcome, Contract, KeyFiles, Keys, Node, NodeConfig, SigningAccount,
+};
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, Config, NearToken, methods, views::ConfigView};
 use serde_json::json;
@@ -22,11 +24,15 @@ pub(crate) struct DeployArgs {
     /// The contract's Wasm, as scripts/wasm builds it
     wasm: PathBuf,
     /// URL of a NEAR node's JSON-RPC endpoint
-    #[arg(long, env = "OUTLAYER_RPC_URL")]
+    #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true)]
     rpc_url: String,
-    /// NEAR credentials of the account that becomes the contract
+    /// A file with a key of the account that becomes the contract, as near-cli writes it. Only its
+    /// owner may have access to it
     #[arg(long, env = "OUTLAYER_KEY_FILE")]
     key_file: PathBuf,
+    /// The account that becomes the contract [default: the one that the key file names]
+    #[arg(long)]
+    account: Option<AccountId>,
     /// The contract's owner [default: the account itself]
     #[arg(long)]
     owner: Option<AccountId>,
@@ -42,14 +48,13 @@ pub(crate) struct DeployArgs {
 impl DeployArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let code = std::fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
-        let key = KeyFile::read(&self.key_file)?;
-        let account_id = key.account_id.with_context(|| {
-            format!("{}: expected an account_id beside the key", self.key_file.display())
-        })?;
+        let files = KeyFiles { paths: vec![self.key_file], account_id: self.account };
+        let Keys { account_id, secret_keys } = files.read()?;
+        let secret_key = secret_keys.into_iter().next().context("no key")?;
         let owner_id = self.owner.unwrap_or_else(|| account_id.clone());
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let node = Node::new(&NodeConfig::new(self.rpc_url))?;
-        let account = SigningAccount::new(node.clone(), account_id.clone(), key.secret_key);
+        let account = SigningAccount::new(node.clone(), account_id.clone(), secret_key);
         let contract = Contract::new(node, account_id.clone());
         let workers = self.workers;
 

@@ -30,7 +30,7 @@ pub(crate) struct EstimateArgs {
     name: Option<String>,
     /// URL of a NEAR node's JSON-RPC endpoint; without it, the prices are the default
     /// configuration's
-    #[arg(long, env = "OUTLAYER_RPC_URL", requires = "contract")]
+    #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true, requires = "contract")]
     rpc_url: Option<String>,
     /// The OutLayer contract
     #[arg(long, env = "OUTLAYER_CONTRACT")]

@@ -17,6 +17,7 @@ mod print;
 mod replay;
 mod request_args;
 mod run;
+mod settings;
 mod show;
 mod worker;
 
@@ -74,8 +75,10 @@ pub fn main() -> ExitCode {
 /// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::parse_from(args).command;
-    // A daemon logs what it does, the other commands only what goes wrong.
-    logs::init(if matches!(command, Command::Worker { .. }) { "info" } else { "warn" });
+    // The worker's commands have settings that say what is logged; a child logs to nobody.
+    if !matches!(command, Command::Worker { .. } | Command::SandboxChild { .. }) {
+        logs::init("warn");
+    }
     let done = match command {
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),

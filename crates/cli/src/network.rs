@@ -7,7 +7,7 @@ use outlayer_protocol::AccountId;
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
     /// URL of a NEAR node's JSON-RPC endpoint
-    #[arg(long, env = "OUTLAYER_RPC_URL")]
+    #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true)]
     pub(crate) rpc_url: String,
     /// The OutLayer contract
     #[arg(long, env = "OUTLAYER_CONTRACT")]

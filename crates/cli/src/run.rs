@@ -8,7 +8,7 @@ use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_V
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
     JournalEntry, NearToken, RequestId, Status,
-    pricing::{quote, response_fee},
+    pricing::{Asked, quote, response_fee},
     random_seed,
     reserve::MOST_ID_BYTES,
 };
@@ -121,7 +121,7 @@ fn execute(
     let execution = engine.execute(&job, &mut read)?;
     let Execution { logs, .. } = execution.clone();
     let response = execution.into_response(context.request_id);
-    let fee = response_fee(&config.prices, &(&request).into(), &response)?.total();
+    let fee = response_fee(&config.prices, &Asked::of(&config, &request), &response)?.total();
     Ok(Report {
         status: response.status,
         output: response.output,

@@ -1,18 +1,24 @@
 //! Files with an account's key, as NEAR's tools write them.
 
 use std::{
-    fs, io,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use near_crypto::SecretKey;
+use near_crypto::{PublicKey, SecretKey};
 use outlayer_protocol::AccountId;
 use serde::Deserialize;
 
-/// The content of a JSON file with an `account_id` and a key. The key's name is `private_key` in
-/// near-cli's credentials, and `secret_key` in a node's `validator_key.json`.
+/// The largest key file that is read. Those that NEAR's tools write have less than 1 KiB.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// The content of a JSON file with a key, and perhaps the id of its account. The key's name is
+/// `private_key` in the credentials of near-cli and near-cli-rs, and `secret_key` in a node's
+/// `validator_key.json`.
 pub struct KeyFile {
-    /// The account that the key belongs to, when the file names it.
+    /// The account that the key belongs to; `None` in the files of near-cli-rs, which have it in
+    /// the name of their folder.
     pub account_id: Option<AccountId>,
     /// The key that signs.
     pub secret_key: SecretKey,
@@ -21,27 +27,47 @@ pub struct KeyFile {
 /// A key file that cannot be used. The messages never show its content.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
+    /// The file or folder cannot be read.
+    #[error(
+        "{}: {source}. Expected a key file here: {EXPECTED}, as near-cli writes it to \
+         ~/.near-credentials/NETWORK/ACCOUNT.json",
+        path.display()
+    )]
     Read {
-        /// The file's path.
+        /// Where the key file, or the folder of key files, should be.
         path: PathBuf,
         /// What the operating system says.
         source: io::Error,
     },
+    /// Others than the file's owner can read it, or write it.
+    #[error(
+        "{path}: the key file has mode {found:04o}, so other users can use the key; expected 0600 \
+         or 0400. Run: chmod 600 '{path}'",
+        path = path.display()
+    )]
+    Mode {
+        /// The file's path.
+        path: PathBuf,
+        /// The file's permission bits.
+        found: u32,
+    },
     /// The file's content is not the expected JSON.
-    #[error("{path}: expected JSON with account_id, and private_key or secret_key; {reason}")]
+    #[error("{}: {reason}. Expected a key file: {EXPECTED}", path.display())]
     Content {
         /// The file's path.
         path: PathBuf,
         /// What was found instead.
-        reason: &'static str,
+        reason: String,
     },
 }
+
+/// What a key file looks like.
+const EXPECTED: &str = r#"JSON such as {"account_id": "worker.near", "private_key": "ed25519:…"}"#;
 
 #[derive(Deserialize)]
 struct Content {
     account_id: Option<AccountId>,
+    public_key: Option<String>,
     #[serde(alias = "secret_key")]
     private_key: Option<String>,
 }
@@ -50,20 +76,66 @@ impl KeyFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`KeyFileError`].
+    /// [`KeyFileError`]; [`KeyFileError::Mode`] when anyone but the file's owner can read or write
+    /// it.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| KeyFileError::Read { path: path.into(), source })?;
+        let unread = |source| KeyFileError::Read { path: path.into(), source };
+        let mut file = File::open(path).map_err(unread)?;
+        // Asked of the open file, so that nobody can put another one in its place in between.
+        let metadata = file.metadata().map_err(unread)?;
+        if metadata.is_dir() {
+            let source = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(KeyFileError::Read { path: path.into(), source });
+        }
+        check_mode(path, &metadata)?;
+        let mut text = String::new();
+        file.by_ref().take(MOST_BYTES).read_to_string(&mut text).map_err(unread)?;
         Self::parse(&text).map_err(|reason| KeyFileError::Content { path: path.into(), reason })
     }
 
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let content: Content = serde_json::from_str(text).map_err(|_| "found something else")?;
-        let key = content.private_key.ok_or("found neither key")?;
-        let secret_key =
-            key.parse().map_err(|_| "found an invalid key (expected ed25519:… or secp256k1:…)")?;
+    fn parse(text: &str) -> Result<Self, String> {
+        // serde's message would show what it found, and that may be the key.
+        let content: Content = serde_json::from_str(text).map_err(|error| {
+            format!("found something else (line {}, column {})", error.line(), error.column())
+        })?;
+        let key = content.private_key.ok_or("found neither private_key nor secret_key")?;
+        let secret_key: SecretKey = key
+            .parse()
+            .map_err(|_| "found an invalid key (it starts with ed25519: or secp256k1:)")?;
+        if let Some(named) = content.public_key {
+            let derived = secret_key.public_key();
+            if named.parse::<PublicKey>().ok().as_ref() != Some(&derived) {
+                return Err(format!(
+                    "found a public_key that does not belong to the private key, whose public key \
+                     is {derived}"
+                ));
+            }
+        }
         Ok(Self { account_id: content.account_id, secret_key })
     }
+}
+
+/// Refuses a file that anyone but its owner can read or write.
+///
+/// A service manager that passes credentials in a folder of its own (`CREDENTIALS_DIRECTORY`)
+/// grants its service access by a list beside the mode, which then shows in the group's bits.
+#[cfg(unix)]
+fn check_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), KeyFileError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let found = metadata.permissions().mode() & 0o7777;
+    let passed = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .is_some_and(|folder| !folder.is_empty() && path.starts_with(&folder));
+    let of_others = if passed { 0o037 } else { 0o077 };
+    if found & of_others == 0 {
+        return Ok(());
+    }
+    Err(KeyFileError::Mode { path: path.into(), found })
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &Path, _: &std::fs::Metadata) -> Result<(), KeyFileError> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -71,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_of_file_are_read_and_errors_do_not_show_the_key() {
+    fn every_form_of_file_is_read_and_errors_do_not_show_the_key() {
         let key = SecretKey::from_seed(near_crypto::KeyType::ED25519, "x");
         for name in ["private_key", "secret_key"] {
             let text = format!(
@@ -82,9 +154,23 @@ mod tests {
             assert_eq!(file.secret_key, key);
             assert_eq!(file.account_id.unwrap(), "a.near");
         }
-        for broken in ["", "{}", r#"{"private_key":"ed25519:SECRET"}"#, r#"{"private_key":5}"#] {
+        let of_near_cli_rs = format!(
+            r#"{{"master_seed_phrase":"a b","seed_phrase_hd_path":"m/44'/397'/0'",
+                "implicit_account_id":"{}","public_key":"{}","private_key":"{key}"}}"#,
+            "0".repeat(64),
+            key.public_key()
+        );
+        let file = KeyFile::parse(&of_near_cli_rs).unwrap();
+        assert_eq!((file.account_id, file.secret_key), (None, key.clone()));
+        let other = SecretKey::from_seed(near_crypto::KeyType::ED25519, "y").public_key();
+        let mixed = format!(r#"{{"public_key":"{other}","private_key":"{key}"}}"#);
+        let broken =
+            ["", "{}", r#"{"private_key":"ed25519:SECRET"}"#, r#"{"private_key":5}"#, "SECRET"];
+        for broken in broken.into_iter().chain([mixed.as_str()]) {
             let reason = KeyFile::parse(broken).err().unwrap();
-            assert!(!reason.contains("SECRET"), "{reason}");
+            let secret = key.to_string();
+            let secret = secret.trim_start_matches("ed25519:");
+            assert!(!reason.contains("SECRET") && !reason.contains(secret), "{reason}");
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn proof_bytes(request: &ExecutionRequest) -> u64 {
     // A value that is replaced or removed is read.
     let replaced = if writes == 0 { 0 } else { MAX_REPLACED_BYTES };
     BASE_PROOF_BYTES
-        .saturating_add(reserved_bytes(request, MOST_ID_BYTES))
+        .saturating_add(reserved_bytes(request, MOST_ID_BYTES, true))
         .saturating_add(reads.saturating_mul(READ_PROOF_BYTES))
         .saturating_add(writes.saturating_mul(WRITE_PROOF_BYTES))
         .saturating_add(replaced)

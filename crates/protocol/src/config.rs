@@ -7,9 +7,10 @@ use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{
-    Compute, EngineVersion, Meter, ResourceLimits,
+    Claims, Compute, EngineVersion, ExecutionRequest, Meter, ResourceLimits,
     agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
     capacity::MAX_OUTPUT_BYTES,
+    claims::LIGHT_BLOCKS,
     json,
     object::read_by_fields,
     window::Window,
@@ -237,11 +238,23 @@ impl Config {
         Compute::new(max.meter(), max.amount().min(in_time))
     }
 
-    /// How many blocks a worker has to use its seat, where several have to agree: as many as an
-    /// execution within `limits` takes at the most, and some for its commitment to land.
+    /// How many blocks a worker has to use its seat, where several have to agree, and how many a
+    /// claim stands: as many as an execution within `limits` takes at the most, and some for the
+    /// commitment or the answer to land.
     pub fn turn_blocks(&self, limits: &ResourceLimits) -> u64 {
-        let blocks = self.window.nanos(limits).div_ceil(u64::from(self.window.block_nanos).max(1));
-        blocks.saturating_add(LANDING_BLOCKS)
+        self.window.blocks(self.window.nanos(limits)).saturating_add(LANDING_BLOCKS)
+    }
+
+    /// Whether a request takes claims: one worker answers it, and its compute may take long.
+    pub fn takes_claims(&self, request: &ExecutionRequest) -> bool {
+        let blocks = self.window.blocks(self.window.compute_nanos(&request.limits));
+        request.approvals < 2 && blocks > LIGHT_BLOCKS
+    }
+
+    /// The claims of a new request; `None` where it takes none.
+    pub fn claims(&self, request: &ExecutionRequest) -> Option<Claims> {
+        let turn_blocks = self.turn_blocks(&request.limits);
+        self.takes_claims(request).then_some(Claims { turn_blocks, made: Vec::new() })
     }
 
     /// How many blocks it takes at the most that several workers agree on an execution within

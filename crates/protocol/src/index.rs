@@ -6,10 +6,10 @@ use outlayer_codec::{Decode, Encode};
 use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
-use crate::{Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
+use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
 
-/// A live request in the index. Nothing of it changes while the request lives, so the index does
-/// not say how far the request has come.
+/// A live request in the index. Nothing of it but `claims` changes while the request lives, so the
+/// index does not say how far the request has come.
 ///
 /// `pending_index` gives the borsh of a list of them, `list_pending` gives JSON.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
@@ -48,6 +48,8 @@ pub struct PendingEntry {
     pub compute: Compute,
     /// The account that gets refunds.
     pub payer: AccountId,
+    /// The workers that have claimed the request; `None` where it takes no claims.
+    pub claims: Option<Claims>,
 }
 
 impl From<&LiveRequest> for PendingEntry {
@@ -63,6 +65,7 @@ impl From<&LiveRequest> for PendingEntry {
             kind: request.kind,
             compute: request.limits.compute,
             payer: request.payer().clone(),
+            claims: request.claims.clone(),
         }
     }
 }

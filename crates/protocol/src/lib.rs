@@ -9,7 +9,8 @@
 //! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
-//! * How several workers agree: [`seats`], [`agreement`].
+//! * How workers share the work: [`claims`], and how several of them agree: [`seats`],
+//!   [`agreement`].
 //! * How a request lives and ends: [`live_request`], [`machine`], [`payload`], [`outcome`],
 //!   [`kept_result`].
 //! * What the contract shows and says: [`views`], [`index`], [`events`], [`methods`],
@@ -26,6 +27,7 @@
 pub mod agreement;
 pub mod bytes;
 pub mod capacity;
+pub mod claims;
 pub mod code_name;
 pub mod commitment;
 pub mod config;
@@ -61,6 +63,7 @@ mod json;
 
 pub use agreement::Agreement;
 pub use bytes::Bytes;
+pub use claims::Claims;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};
 pub use hash::Hash32;

@@ -8,8 +8,8 @@ use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agreement, CancelBy, CodeRef, Config, EngineVersion, ExecutionContext, ExecutionRequest,
-    GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
+    Agreement, CancelBy, Claims, CodeRef, Config, EngineVersion, ExecutionContext,
+    ExecutionRequest, GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
     request::args_env_bytes,
@@ -162,6 +162,9 @@ pub struct LiveRequest {
     pub phase: Phase,
     /// How several workers agree on the answer; `None` where one approval is enough.
     pub agreement: Option<Agreement>,
+    /// The workers that have claimed the request; `None` where it takes no claims, because several
+    /// workers must agree or its execution is not long.
+    pub claims: Option<Claims>,
     /// The body that is coming in parts, or that came in parts and is staged.
     pub upload: Option<Upload>,
     /// The locks that are closed to new readers because an answer to this request was told to wait,
@@ -227,6 +230,7 @@ impl LiveRequest {
             data_id,
             phase: Phase::Pending,
             agreement,
+            claims: config.claims(request),
             upload: None,
             closed_locks: Vec::new(),
             former_uploaders: Vec::new(),
@@ -304,9 +308,20 @@ pub(crate) fn sample() -> LiveRequest {
 /// A request for this many approvals and one spare.
 #[cfg(test)]
 pub(crate) fn sample_of(approvals: u8, drawn: Vec<AccountId>) -> LiveRequest {
+    sample_with(drawn, |request| request.approvals = approvals)
+}
+
+/// A request whose execution takes so long that it takes claims.
+#[cfg(test)]
+pub(crate) fn long_sample() -> LiveRequest {
+    sample_with(Vec::new(), |request| request.limits.compute = crate::Compute::Fuel(3_000_000_000))
+}
+
+#[cfg(test)]
+fn sample_with(drawn: Vec<AccountId>, change: impl FnOnce(&mut ExecutionRequest)) -> LiveRequest {
     let (config, mut request) = (crate::config::sample(), crate::request::sample());
     request.limits = request.limits.with_storage(8, 4, 4 << 10);
-    request.approvals = approvals;
+    change(&mut request);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
     let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
     let pinned = (CodeRef { hash: Hash32::of(b"code"), url: None }, None);

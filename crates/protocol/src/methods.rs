@@ -33,6 +33,8 @@ methods! {
     RESOLVE_MANY = "resolve_many",
     /// A worker sends a part of a response.
     STAGE_RESPONSE = "stage_response",
+    /// A worker says that it executes a request that takes long.
+    CLAIM_EXECUTION = "claim_execution",
     /// A worker commits to a digest.
     COMMIT_EXECUTION = "commit_execution",
     /// A worker reveals the digest that it has committed to.

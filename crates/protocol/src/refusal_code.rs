@@ -152,6 +152,12 @@ refusal_codes! {
     TooFewReveals = "too_few_reveals",
     /// The request asks for one approval, so it takes no commitments and no reveals.
     CommitmentNotNeeded = "commitment_not_needed",
+    /// The request takes no claims: several workers must agree on it, or its execution is short.
+    ClaimNotNeeded = "claim_not_needed",
+    /// The worker has claimed this request before.
+    AlreadyClaimed = "already_claimed",
+    /// As many workers have claimed this request as may.
+    ClaimsFull = "claims_full",
     /// The worker was not drawn for this request.
     NoSeat = "no_seat",
     /// The worker succeeds another one, who still has time to commit.

@@ -6,6 +6,7 @@
 
 use crate::{
     CodeRef, CodeSource, ExecutionRequest, ResourceLimits,
+    claims::MOST_CLAIMS,
     kept_result::MAX_KEPT_OUTPUT_BYTES,
     limits::MAX_KEY_BYTES,
     response::MAX_REASON_BYTES,
@@ -37,17 +38,20 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + 92 // context
     + TERMS_BYTES
     + 32 + 1 + 32 + ID_BYTES + 32 // yield's name, phase
-    + 1 + 1 + 4 + 4; // agreement, upload, closed locks, former uploaders
+    + 1 + 1 + 1 + 4 + 4; // agreement, claims, upload, closed locks, former uploaders
 const LIMITS_BYTES: u64 = 9 + 8 + 4 * 7 + 8 + 4;
 const TERMS_BYTES: u64 = 8 + 5 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
 /// Bytes of a request's place in the index, apart from the payer's id.
-const INDEX_BYTES: u64 = 8 + 8 + 8 + 4 + 4 + 1 + 1 + 2 + 9 + 4;
+const INDEX_BYTES: u64 = 8 + 8 + 8 + 4 + 4 + 1 + 1 + 2 + 9 + 4 + 1;
 /// Bytes of a request's five entries apart from what they keep: its record, input, staged response,
 /// place in the index, and position there.
 const ENTRIES_BYTES: u64 =
     3 * (ENTRY_BYTES + REQUEST_ID_BYTES) + (ENTRY_BYTES + 4 + INDEX_BYTES) + (ENTRY_BYTES + 8 + 4);
 /// Bytes of the entry with the price of changing a namespace, apart from the account's id.
 const CHANGE_FEE_BYTES: u64 = ENTRY_BYTES + 16;
+
+/// Bytes of all claims that a request takes, once in its record and once in the index.
+const CLAIMS_BYTES: u64 = 2 * (8 + 4 + MOST_CLAIMS as u64 * (ID_BYTES + 8));
 
 /// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest.
 const SEAT_BYTES: u64 = 2 * ID_BYTES + 1 + 32 + (1 + 32);
@@ -114,10 +118,12 @@ fn agreement_bytes(request: &ExecutionRequest) -> u64 {
 /// The most bytes of contract state that a request can take: while it lives, record, input, the
 /// largest response (whole or in parts), locks, and what an agreement needs; after that, shares
 /// that are open and a result that is kept. `id_bytes` is the length of the account ids of
-/// contract, requester, signer and payer together.
-pub fn reserved_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
+/// contract, requester, signer and payer together; `takes_claims` says whether workers may claim
+/// the request.
+pub fn reserved_bytes(request: &ExecutionRequest, id_bytes: u64, takes_claims: bool) -> u64 {
     let after = kept_result_bytes(request) + open_shares_bytes(request) + LEAST_REFUND_BYTES;
-    live_bytes(request, id_bytes).max(after)
+    let claims = if takes_claims { CLAIMS_BYTES } else { 0 };
+    (live_bytes(request, id_bytes) + claims).max(after)
 }
 
 /// The most bytes of contract state that the result takes which `request` has kept; 0 if it has

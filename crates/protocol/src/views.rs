@@ -199,6 +199,9 @@ pub struct WorkerView {
     pub settled: u64,
     /// How many of its commitments were to digests that lost.
     pub lost: u64,
+    /// How many of its claims it did not answer in time.
+    #[serde(default)]
+    pub missed: u64,
     /// Whether the owner has suspended it.
     pub suspended: bool,
     /// What the owner has noted about it.

@@ -180,13 +180,21 @@ impl Window {
         }
     }
 
-    /// How long an execution that uses all that `limits` allow takes at the most, nanoseconds.
-    pub fn nanos(&self, limits: &ResourceLimits) -> u64 {
+    /// How long it takes at the most to use up all compute that `limits` allow, nanoseconds.
+    pub fn compute_nanos(&self, limits: &ResourceLimits) -> u64 {
         let (units, nanos) = self.speed_of(limits);
         let compute = u128::from(limits.compute.amount()) * u128::from(nanos) / units;
-        u64::try_from(compute)
-            .unwrap_or(u64::MAX)
-            .saturating_add(self.module_nanos(limits.max_module_bytes))
+        u64::try_from(compute).unwrap_or(u64::MAX)
+    }
+
+    /// How long an execution that uses all that `limits` allow takes at the most, nanoseconds.
+    pub fn nanos(&self, limits: &ResourceLimits) -> u64 {
+        self.compute_nanos(limits).saturating_add(self.module_nanos(limits.max_module_bytes))
+    }
+
+    /// How many blocks this time is, rounded up.
+    pub fn blocks(&self, nanos: u64) -> u64 {
+        nanos.div_ceil(u64::from(self.block_nanos).max(1))
     }
 
     /// The most compute, in the meter of `limits`, that ends in time with the memory and the code

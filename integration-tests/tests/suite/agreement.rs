@@ -24,7 +24,7 @@ use outlayer_protocol::{
 use outlayer_worker::{Stage, WorkerConfig};
 use serde_json::json;
 
-use crate::common::{NOTHING, refusal, request_directly};
+use crate::common::{NOTHING, priced, refusal, request_directly};
 
 /// The time between two blocks. Reveals are taken for 20 blocks.
 const BLOCK_TIME: Duration = Duration::from_millis(150);
@@ -464,7 +464,7 @@ async fn cancelling_after_a_commitment_pays_the_least_fee() -> Result<()> {
     let cancelled = caller.call(testbed.dapp.id(), "cancel").args_json(&cancel).max_gas();
     assert!(cancelled.transact().await?.is_success());
     let settled = testbed.settlement(asked).await?;
-    let least = pricing::least_fee(&Prices::default(), &(&asked_for).into())?;
+    let least = pricing::least_fee(&Prices::default(), &priced(&asked_for))?;
     assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, least));
     assert_eq!(settled.refund, deposit.saturating_sub(least));
     let worker = testbed.worker_view(workers[0].id()).await?;

@@ -6,7 +6,8 @@ use near_workspaces::{
 };
 use outlayer_integration_tests::Testbed;
 use outlayer_protocol::{
-    CodeRef, CodeSource, ExecutionRequest, Hash32, NearToken, ResourceLimits, methods,
+    CodeRef, CodeSource, Config, EngineVersion, ExecutionRequest, Hash32, NearToken,
+    ResourceLimits, methods, pricing::Asked,
 };
 use serde_json::json;
 
@@ -18,6 +19,12 @@ pub(crate) fn refusal(result: ExecutionFinalResult) -> String {
         Ok(_) => String::new(),
         Err(error) => format!("{error:?}"),
     }
+}
+
+/// What the price of a request depends on, under the configuration of a new deployment.
+pub(crate) fn priced(request: &ExecutionRequest) -> Asked {
+    // The price does not depend on the versions.
+    Asked::of(&Config::new(EngineVersion(0), 0), request)
 }
 
 /// Limits of a request that writes little and stores nothing.

@@ -1,6 +1,6 @@
 //! Deploying with the command `outlayer deploy`, as one does on testnet.
 
-use std::process::Command;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, process::Command};
 
 use anyhow::{Context, Result};
 use outlayer_integration_tests::{artifacts, node};
@@ -23,6 +23,7 @@ async fn the_command_deploys_initialises_and_registers_workers() -> Result<()> {
         &key_file,
         json!({ "account_id": account.id(), "private_key": secret }).to_string(),
     )?;
+    std::fs::set_permissions(&key_file, Permissions::from_mode(0o600))?;
 
     let mut deploy = Command::new(node::testbed_binary()?);
     deploy

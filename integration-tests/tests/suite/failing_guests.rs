@@ -15,6 +15,8 @@ use tokio::{
     net::TcpListener,
 };
 
+use crate::common::priced;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
     const FUEL: u64 = 5_000_000;
@@ -29,7 +31,7 @@ async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
         .await?;
     assert_eq!((&settled.outcome, settled.used), (&Outcome::OutOfFuel, Compute::Fuel(FUEL)));
     let fee = |input: &str, used| -> Result<NearToken> {
-        Ok(pricing::fee(&prices, &(&request(spin, input)).into(), used, 0)?.total())
+        Ok(pricing::fee(&prices, &priced(&request(spin, input)), used, 0)?.total())
     };
     assert_eq!(settled.fee, fee("", Compute::Fuel(FUEL))?);
 
@@ -67,7 +69,7 @@ async fn code_that_is_longer_than_declared_is_paid_for_and_not_run() -> Result<(
         let limit = u64::from(bytes) - 1;
         let outcome = Outcome::LimitExceeded { which: Limit::ModuleBytes, limit };
         assert_eq!((settled.outcome, settled.used), (outcome, Compute::Fuel(0)));
-        let paid = pricing::fee(&Prices::default(), &(&asked_for).into(), settled.used, 0)?;
+        let paid = pricing::fee(&Prices::default(), &priced(&asked_for), settled.used, 0)?;
         assert_eq!(settled.fee, paid.total());
 
         asked_for.limits.max_module_bytes = bytes;

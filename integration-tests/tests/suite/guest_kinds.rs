@@ -12,6 +12,8 @@ use outlayer_protocol::{
 };
 use serde_json::{Value, json};
 
+use crate::common::priced;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_with_a_gas_limit_is_metered_and_billed_in_gas() -> Result<()> {
     let testbed = Testbed::start().await?;
@@ -24,7 +26,7 @@ async fn a_request_with_a_gas_limit_is_metered_and_billed_in_gas() -> Result<()>
     assert_eq!(settled.outcome, Outcome::Completed { output: "in gas".into() });
     assert!(matches!(settled.used, Compute::Gas(gas) if gas > 0), "{:?}", settled.used);
     let output_bytes = "in gas".len() as u64;
-    let due = pricing::fee(&Prices::default(), &(&asked_for).into(), settled.used, output_bytes)?;
+    let due = pricing::fee(&Prices::default(), &priced(&asked_for), settled.used, output_bytes)?;
     assert_eq!(settled.fee, due.total());
     serving.stop().await
 }

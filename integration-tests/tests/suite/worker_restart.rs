@@ -1,7 +1,9 @@
 //! A worker that dies between execution and submission, and is started again.
 
 use std::{
+    fs::Permissions,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
 
@@ -24,6 +26,7 @@ async fn a_worker_killed_before_it_submits_and_started_again_settles_once() -> R
         "private_key": secret.to_string(),
     });
     std::fs::write(&key_file, credentials.to_string())?;
+    std::fs::set_permissions(&key_file, Permissions::from_mode(0o600))?;
     let mut daemon = Command::new(node::testbed_binary()?)
         .args([
             "outlayer",

@@ -67,6 +67,7 @@ mod tests {
             kind: None,
             compute: Compute::Fuel(1),
             payer: "dapp.near".parse().unwrap(),
+            claims: None,
         }
     }
 

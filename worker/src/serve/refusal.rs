@@ -33,6 +33,8 @@ pub(super) fn advice(message: &str) -> Advice {
             | RefusalCode::TooLateToReveal
             | RefusalCode::AlreadyRevealed
             | RefusalCode::TooFewReveals
+            | RefusalCode::AlreadyClaimed
+            | RefusalCode::ClaimsFull
             | RefusalCode::NotHopeless
             | RefusalCode::SharesOpen
             | RefusalCode::NotAmongTheAgreeing
@@ -96,6 +98,9 @@ mod tests {
             (UploadError::Offset { found: 1, expected: 2 }.into(), Advice::LookAgain),
             (UploadError::Total { found: 1, max: 2 }.into(), Advice::Report),
             (Reason::CommitmentNotNeeded, Advice::Report),
+            (Reason::ClaimNotNeeded, Advice::Report),
+            (Reason::AlreadyClaimed, Advice::LookAgain),
+            (Reason::ClaimsFull, Advice::LookAgain),
             (ResponseError::ReasonBytes { found: 999 }.into(), Advice::Report),
         ];
         for (reason, expected) in cases {

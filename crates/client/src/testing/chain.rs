@@ -69,6 +69,11 @@ pub struct Chain {
 }
 
 #[derive(Deserialize)]
+struct ClaimArgs {
+    request_id: RequestId,
+}
+
+#[derive(Deserialize)]
 struct CommitArgs {
     request_id: RequestId,
     round: u32,
@@ -185,6 +190,7 @@ impl Chain {
                 earnings: NearToken::from_yoctonear(0),
                 settled: 0,
                 lost: 0,
+                missed: 0,
                 suspended: false,
                 metadata: String::new(),
             }]),
@@ -297,6 +303,11 @@ impl Chain {
                 let answer = borsh::from_slice(args).unwrap();
                 let taken = self.resolve(&by, &answer);
                 taken.map(|taken| serde_json::to_vec(&taken).unwrap())
+            }
+            methods::CLAIM_EXECUTION => {
+                let ClaimArgs { request_id } = json_args(args);
+                let input = Input::Claim { worker_id: &by, height: self.height };
+                self.step(request_id, input).map(|_| Vec::new())
             }
             methods::COMMIT_EXECUTION => {
                 let CommitArgs { request_id, round, commitment } = json_args(args);

@@ -16,7 +16,10 @@ use outlayer_protocol::{
 
 pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
-pub use wire::{executed, header, header_at, invalid_nonce, view_bytes, view_result};
+pub use wire::{
+    executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,
+    unknown_block, unknown_transaction, view_bytes, view_result,
+};
 
 /// The account of the OutLayer contract.
 pub const CONTRACT: &str = "outlayer.near";

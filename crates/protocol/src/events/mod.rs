@@ -42,6 +42,12 @@ pub enum Event {
     /// Too many of the workers that had to agree disagreed or stayed away.
     #[serde(with = "single")]
     ExecutionDisputed(ExecutionDisputed),
+    /// A worker says that it executes a request that takes long.
+    #[serde(with = "single")]
+    ClaimMade(ClaimNotice),
+    /// A worker that had claimed a request did not answer it in time.
+    #[serde(with = "single")]
+    ClaimMissed(ClaimNotice),
     /// A worker has committed to a digest.
     #[serde(with = "single")]
     CommitmentMade(CommitmentMade),
@@ -191,7 +197,7 @@ pub struct ExecutionTimedOut {
 pub struct ExecutionCancelled {
     /// The id of the request.
     pub request_id: RequestId,
-    /// What the cancelled request cost, yoctoNEAR: 0 while no worker had committed.
+    /// What the cancelled request cost, yoctoNEAR: 0 while no worker had committed or claimed.
     pub fee: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
@@ -210,6 +216,18 @@ pub struct ExecutionDisputed {
     pub fee: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
+}
+
+/// A worker's claim of a request that takes long: that it was made, or that its worker did not
+/// answer while it stood, and did not answer later either.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
+pub struct ClaimNotice {
+    /// The id of the request.
+    pub request_id: RequestId,
+    /// The worker.
+    pub worker_id: AccountId,
+    /// The first height at which the claim no longer stands.
+    pub until: u64,
 }
 
 /// A worker has committed to a digest.
@@ -291,6 +309,8 @@ impl Event {
             Self::ExecutionTimedOut(data) => ("execution_timed_out", data),
             Self::ExecutionCancelled(data) => ("execution_cancelled", data),
             Self::ExecutionDisputed(data) => ("execution_disputed", data),
+            Self::ClaimMade(data) => ("claim_made", data),
+            Self::ClaimMissed(data) => ("claim_missed", data),
             Self::CommitmentMade(data) => ("commitment_made", data),
             Self::DigestRevealed(data) => ("digest_revealed", data),
             Self::RoundVoided(data) => ("round_voided", data),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{LiveRequest, OpenShares, Phase};
 use crate::{
     ExecutionResponse, Hash32, JournalEntry, RequestId, ResumePayload, Settlement, events::Event,
+    index::PendingEntry,
 };
 
 /// Which money an effect moves.
@@ -39,6 +40,8 @@ pub enum Effect<'a> {
         /// How many parts there are.
         parts: u32,
     },
+    /// Replace the request's entry in the index.
+    Relist(Box<PendingEntry>),
     /// Keep the submitted response until the callback.
     Stage(&'a ExecutionResponse),
     /// Lock the keys that the submitted response reads or writes.
@@ -101,6 +104,8 @@ pub enum Effect<'a> {
     /// Count a worker's commitment that was to a digest that lost, or that it did not reveal in
     /// time.
     CountLoss(AccountId),
+    /// Count a worker's claim that it did not answer in time.
+    CountMissed(AccountId),
     /// Credit the protocol's share.
     PayProtocol(Purse, NearToken),
     /// Transfer money to the payer. When the transfer bounces, the money becomes claimable.

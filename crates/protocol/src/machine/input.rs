@@ -52,6 +52,14 @@ impl<'a> Delivery<'a> {
 /// [`LiveRequest::take_part`](super::LiveRequest::take_part), because it may need a second look.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
+    /// A registered worker says that it executes a request that takes long, see
+    /// [`claims`](crate::claims).
+    Claim {
+        /// The worker's account.
+        worker_id: &'a AccountId,
+        /// The height of the current block.
+        height: u64,
+    },
     /// A registered worker commits to a digest, for a request that asks for several approvals.
     Commit {
         /// The worker's account.

@@ -19,6 +19,7 @@
 //! `Deliver` or `Sweep`.
 
 mod agreement;
+mod claim;
 mod effect;
 mod input;
 mod keep;

@@ -90,6 +90,15 @@ pub enum Reason {
     /// The request asks for one approval only.
     #[error("it asks for one approval: submit the body, no agreement is needed")]
     CommitmentNotNeeded,
+    /// The request takes no claims.
+    #[error("it takes no claims: execute it and submit the body")]
+    ClaimNotNeeded,
+    /// The worker has claimed the request before.
+    #[error("this worker has claimed it already")]
+    AlreadyClaimed,
+    /// No more workers may claim the request.
+    #[error("as many workers have claimed it as may")]
+    ClaimsFull,
     /// A commitment or a reveal is not taken.
     #[error(transparent)]
     Agreement(#[from] AgreementError),
@@ -162,6 +171,9 @@ impl Reason {
             Self::DigestDiffers { .. } => RefusalCode::DigestDiffers,
             Self::TooFewReveals { .. } => RefusalCode::TooFewReveals,
             Self::CommitmentNotNeeded => RefusalCode::CommitmentNotNeeded,
+            Self::ClaimNotNeeded => RefusalCode::ClaimNotNeeded,
+            Self::AlreadyClaimed => RefusalCode::AlreadyClaimed,
+            Self::ClaimsFull => RefusalCode::ClaimsFull,
             Self::Agreement(error) => error.code(),
             Self::NotHopeless { .. } => RefusalCode::NotHopeless,
             Self::SharesOpen { .. } => RefusalCode::SharesOpen,

@@ -31,13 +31,13 @@ pub(super) fn deliver(request: LiveRequest, delivery: Delivery<'_>, height: u64)
         ) if resumed == digest => {
             resolved(request, &Answer { digest, worker_id, output_hash, body, storage }, height)
         }
-        (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request),
+        (Some(ResumePayload::Cancel), Phase::Cancelling, _) => cancelled(request, height),
         (Some(ResumePayload::Dispute), Phase::Disputing { closer }, _) => {
             disputed(request, closer, height)
         }
         // A timeout. Only the contract can resume its yields, and it does so with what the phase
         // says. Were it otherwise, the payer would still get everything back.
-        _ => timed_out(request, response),
+        _ => timed_out(request, response, height),
     }
 }
 
@@ -78,6 +78,7 @@ fn payments(request: &LiveRequest, answer: &Answer<'_>, height: u64) -> Payments
         all.workers.push(answer.worker_id.clone());
         all.pay(request, &answer.worker_id, fee.submit.saturating_add(fee.share));
         all.effects.push(Effect::CountSettled(answer.worker_id.clone()));
+        all.effects.extend(request.count_missed(Some(&answer.worker_id), height));
         return all;
     };
     all.pay(request, &answer.worker_id, fee.submit);
@@ -215,12 +216,18 @@ fn unanswered<'a>(
     (settlement, kept)
 }
 
-/// The request was cancelled: free of charge while no worker has committed. After that each that
-/// has is paid the least share, because it has downloaded, compiled and executed.
-fn cancelled<'a>(request: LiveRequest) -> Step<'a> {
+/// The request was cancelled: free of charge while no worker has committed or claimed. After that
+/// each that has committed is paid the least share, because it has downloaded, compiled and
+/// executed. Of those that have claimed, one is paid it: the first in the order whose claim stands.
+fn cancelled<'a>(request: LiveRequest, height: u64) -> Step<'a> {
     let mut effects = vec![delete(&request, None)];
+    effects.extend(request.count_missed(None, height));
     let (mut fee, share) = (NOTHING, request.least_share());
-    for worker_id in request.agreement.iter().flat_map(|agreement| agreement.voters(|_| true)) {
+    let committed = request.agreement.iter().flat_map(|agreement| agreement.voters(|_| true));
+    let (id, deadline) = (request.id(), request.terms.deadline);
+    let claim =
+        request.claims.as_ref().and_then(|claims| claims.first_standing(id, deadline, height));
+    for worker_id in committed.chain(claim.map(|claim| &claim.worker_id)) {
         let bps = request.terms.protocol_share_bps;
         effects.extend(pay_worker(Purse::Deposit, worker_id, share, bps));
         fee = fee.saturating_add(share);
@@ -269,9 +276,17 @@ fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) ->
 }
 
 /// Nobody answered: the whole deposit goes back.
-pub(super) fn timed_out(request: LiveRequest, staged: Option<&ExecutionResponse>) -> Step<'_> {
+pub(super) fn timed_out(
+    request: LiveRequest,
+    staged: Option<&ExecutionResponse>,
+    height: u64,
+) -> Step<'_> {
     let (settlement, kept) = unanswered(&request, Outcome::TimedOut, NOTHING);
     let mut effects = vec![delete(&request, staged)];
+    // An answer that was taken came in time, whatever has become of it.
+    if request.phase == Phase::Pending {
+        effects.extend(request.count_missed(None, height));
+    }
     effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {

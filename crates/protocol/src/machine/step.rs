@@ -31,6 +31,7 @@ impl LiveRequest {
             Input::Reveal { worker_id, digest, salt, height } => {
                 self.reveal(worker_id, digest, salt, height)
             }
+            Input::Claim { worker_id, height } => self.claim(worker_id, height),
             Input::Close { closer, height } => self.close(closer, height),
             Input::Resolve { worker_id, digest, salt, body, storage, height } => {
                 // Another body was quicker, or none is wanted any more. The reveal that came with
@@ -49,7 +50,7 @@ impl LiveRequest {
                 if height < from {
                     return Err(self.refuse(Reason::TooEarlyToSweep { from, height }));
                 }
-                Ok(settle::timed_out(self, staged))
+                Ok(settle::timed_out(self, staged, height))
             }
         }
     }

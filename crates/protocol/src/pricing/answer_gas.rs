@@ -34,6 +34,9 @@ const PER_SEAT: u64 = 40_000_000_000;
 /// A call that commits or reveals: the Wasm and the request are loaded, and the request is written
 /// again.
 const AGREE: u64 = 1_700_000_000_000;
+/// A call that claims a request: the Wasm and the request are loaded, and the request and its entry
+/// in the index are written again.
+const CLAIM: u64 = 2_100_000_000_000;
 /// A call that closes a request: what is left of it is loaded and deleted, and a refund is made
 /// with its callback.
 const CLOSE: u64 = 5_500_000_000_000;
@@ -67,6 +70,12 @@ pub fn submit(asked: &Asked, data_bytes: u64) -> u64 {
 /// approval is enough.
 pub fn agree(asked: &Asked) -> u64 {
     if asked.approvals < 2 { 0 } else { call(asked, AGREE).saturating_mul(2) }
+}
+
+/// The gas of claiming a request; 0 where it takes no claims. It is paid once, to the worker that
+/// answers, so that whoever claims and does not answer bears the gas of its claim itself.
+pub fn claim(asked: &Asked) -> u64 {
+    if asked.takes_claims { call(asked, CLAIM) } else { 0 }
 }
 
 /// The gas of closing a request; 0 where one approval is enough.

@@ -72,9 +72,23 @@ pub struct Asked {
     pub text_bytes: u32,
     /// Length of the input, bytes.
     pub input_bytes: u32,
+    /// Whether its worker claims the request, because its execution takes long.
+    pub takes_claims: bool,
 }
 
 impl Asked {
+    /// What the price of a request depends on that is made under `config`.
+    pub fn of(config: &Config, request: &ExecutionRequest) -> Self {
+        Self {
+            limits: request.limits,
+            approvals: request.approvals,
+            spares: request.spares,
+            text_bytes: length(request.text_bytes()),
+            input_bytes: length(request.input.len() as u64),
+            takes_claims: config.takes_claims(request),
+        }
+    }
+
     /// How many workers execute the request.
     pub fn seats(&self) -> u8 {
         seats(self.approvals, self.spares)
@@ -85,18 +99,6 @@ fn length(bytes: u64) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-impl From<&ExecutionRequest> for Asked {
-    fn from(request: &ExecutionRequest) -> Self {
-        Self {
-            limits: request.limits,
-            approvals: request.approvals,
-            spares: request.spares,
-            text_bytes: length(request.text_bytes()),
-            input_bytes: length(request.input.len() as u64),
-        }
-    }
-}
-
 impl From<&LiveRequest> for Asked {
     fn from(request: &LiveRequest) -> Self {
         Self {
@@ -105,6 +107,7 @@ impl From<&LiveRequest> for Asked {
             spares: request.seats().saturating_sub(request.approvals()),
             text_bytes: length(request.text_bytes()),
             input_bytes: request.input_bytes,
+            takes_claims: request.claims.is_some(),
         }
     }
 }
@@ -116,8 +119,9 @@ pub struct Fee {
     /// For the worker that sends the response: the gas of sending it, and the price of the bytes of
     /// input, output and journal.
     pub submit: NearToken,
-    /// For each worker that executed: the price of the code and of the compute that was used, and
-    /// where several workers must agree the gas of committing and revealing.
+    /// For each worker that executed: the price of the code and of the compute that was used, the
+    /// gas of claiming the request if it takes claims, and where several workers must agree the gas
+    /// of committing and revealing.
     pub share: NearToken,
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
     pub shares: u8,
@@ -163,12 +167,13 @@ pub fn fee(
         Compute::Gas(_) => prices.per_gas,
     };
     let bytes = data_bytes.saturating_add(asked.input_bytes.into());
+    let own = answer_gas::agree(asked).saturating_add(answer_gas::claim(asked));
     let parts = || {
         let compute = unit.checked_mul(used.amount().into())?;
         let data = prices.per_byte.checked_mul(bytes.into())?;
         let fee = Fee {
             submit: gas(answer_gas::submit(asked, data_bytes))?.checked_add(data)?,
-            share: gas(answer_gas::agree(asked))?.checked_add(compute)?.checked_add(module)?,
+            share: gas(own)?.checked_add(compute)?.checked_add(module)?,
             shares: asked.seats(),
             close: gas(answer_gas::close(asked))?,
         };
@@ -187,8 +192,8 @@ pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
     fee(prices, asked, limits.compute, data_bytes)
 }
 
-/// What each worker is due that has committed to a request which is then cancelled: a share with no
-/// compute in it.
+/// What a worker is due that has committed to a request, or claimed it, which is then cancelled: a
+/// share with no compute in it.
 ///
 /// # Errors
 /// [`PricingError::Overflow`].
@@ -257,7 +262,7 @@ pub fn quote(
     id_bytes: u64,
     byte_cost: NearToken,
 ) -> Result<Quote, PricingError> {
-    let fee = max_fee(&config.prices, &request.into())?;
+    let fee = max_fee(&config.prices, &Asked::of(config, request))?;
     let max_fee = fee.total();
     if let Some(max) = request.max_fee.filter(|max| max_fee > *max) {
         return Err(PricingError::AboveMaxFee { found: max_fee, max });
@@ -267,7 +272,7 @@ pub fn quote(
         let cost = byte_cost.checked_mul(bytes.into());
         cost.ok_or(PricingError::Overflow { what: "storage reserve" })
     };
-    let storage_reserve = cost(reserved_bytes(request, id_bytes))?;
+    let storage_reserve = cost(reserved_bytes(request, id_bytes, config.takes_claims(request)))?;
     let result_reserve = cost(kept_result_bytes(request))?;
     let total =
         max_fee.checked_add(storage_reserve).ok_or(PricingError::Overflow { what: "total" })?;
@@ -295,7 +300,7 @@ mod tests {
 
     fn asked(approvals: u8, spares: u8) -> Asked {
         let limits = ResourceLimits { max_module_bytes: 4, ..ResourceLimits::default() };
-        Asked { limits, approvals, spares, text_bytes: 0, input_bytes: 7 }
+        Asked { limits, approvals, spares, text_bytes: 0, input_bytes: 7, takes_claims: false }
     }
 
     #[test]
@@ -356,11 +361,14 @@ mod tests {
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
         let quote = quote(&config, &request, 99, yocto(10)).unwrap();
-        assert_eq!(quote.fee, max_fee(&config.prices, &(&request).into()).unwrap());
+        assert_eq!(quote.fee, max_fee(&config.prices, &Asked::of(&config, &request)).unwrap());
         assert_eq!(quote.max_fee, quote.fee.total());
         assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
         assert!(quote.module_fee > yocto(0) && quote.module_fee < quote.fee.share);
-        assert_eq!(quote.storage_reserve, yocto(10 * u128::from(reserved_bytes(&request, 99))));
+        assert_eq!(
+            quote.storage_reserve,
+            yocto(10 * u128::from(reserved_bytes(&request, 99, false)))
+        );
         assert_eq!(
             quote.total,
             yocto(quote.max_fee.as_yoctonear() + quote.storage_reserve.as_yoctonear())
@@ -391,7 +399,7 @@ mod tests {
         request.input = Vec::new().into();
         let url = Some(format!("https://{}", "u".repeat(52)));
         request.code = crate::CodeRef { hash: crate::Hash32::of(b"code"), url }.into();
-        let asked = Asked::from(&request);
+        let asked = Asked::of(&config, &request);
         let cost = |fuel| fee(&config.prices, &asked, Compute::Fuel(fuel), 0).unwrap().total();
         let (nothing, billion) = (cost(0).as_yoctonear(), cost(1_000_000_000).as_yoctonear());
         let milli = 10u128.pow(21);
@@ -427,6 +435,7 @@ mod tests {
             allowed in 0u32..5_000,
             input_bytes in any::<u32>(),
             (approvals, spares) in (1u8..6, any::<u8>()),
+            takes_claims in any::<bool>(),
         ) {
             let prices = config::sample().prices;
             let limits = ResourceLimits {
@@ -435,7 +444,8 @@ mod tests {
             let response = ExecutionResponse {
                 used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
             };
-            let asked = Asked { limits, approvals, spares, text_bytes: 9, input_bytes };
+            let asked =
+                Asked { limits, approvals, spares, text_bytes: 9, input_bytes, takes_claims };
             let cost = response_fee(&prices, &asked, &response).unwrap();
             let most = max_fee(&prices, &asked).unwrap();
             prop_assert!(cost.submit <= most.submit && cost.share <= most.share);

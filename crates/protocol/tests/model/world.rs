@@ -303,6 +303,7 @@ impl World {
                 | Effect::DropParts { .. } => {}
                 Effect::CloseToReaders { .. } => panic!("the request writes no keys"),
                 Effect::KeepResult { .. } => panic!("the request keeps no result"),
+                Effect::Relist(_) | Effect::CountMissed(_) => panic!("the request takes no claims"),
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The machine's invariants over random histories.
 
 use super::{agreement::two_of_three, *};
-use crate::{commitment::Salt, upload::Upload};
+use crate::{claims::MOST_CLAIMS, commitment::Salt, live_request::long_sample, upload::Upload};
 
 const SALT: Salt = [3; 16];
 
 #[derive(Clone, Debug)]
 enum Act {
+    Claim(usize),
     Commit(usize, bool),
     Reveal(usize, bool),
     /// Who closes, and whether it is a worker.
@@ -23,6 +24,7 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
+        3 => (0..4usize).prop_map(Act::Claim),
         4 => (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Commit(who, honest)),
         4 => (0..4usize, any::<bool>()).prop_map(|(who, honest)| Act::Reveal(who, honest)),
         1 => (0..4usize, any::<bool>()).prop_map(|(who, worker)| Act::Close(who, worker)),
@@ -63,7 +65,7 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
     let truth = response::sample(7);
     let mut lie = truth.clone();
     lie.output = "lie".into();
-    let mut request = if several { two_of_three() } else { sample() };
+    let mut request = if several { two_of_three() } else { long_sample() };
     request.limits.output_bytes = 2 * MIN_PART_BYTES;
     request.keep_result_blocks = 9;
     request.terms.result_reserve = HELD;
@@ -76,6 +78,9 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
             Act::Wait(blocks) => {
                 height += blocks;
                 continue;
+            }
+            Act::Claim(who) => {
+                request.clone().step(Input::Claim { worker_id: &names[*who], height })
             }
             Act::Commit(who, honest) => {
                 let digest = digest_of(&request, if *honest { &truth } else { &lie });
@@ -160,6 +165,12 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
                 prop_assert!(!whole || next.upload.is_none());
                 prop_assert!(!whole || dropped == request.upload.is_some());
                 prop_assert!(next.former_uploaders.len() <= names.len());
+                let made = next.claims.as_ref().map_or(0, |claims| claims.made.len());
+                prop_assert!(made <= MOST_CLAIMS && (made == 0 || !several));
+                // A claim changes nothing else.
+                let mut before = (*next).clone();
+                before.claims.clone_from(&request.claims);
+                prop_assert!(!matches!(act, Act::Claim(_)) || before == request);
                 if matches!(next.phase, Phase::Staged { .. }) {
                     staged = submitted.cloned().or(staged);
                 }
@@ -180,6 +191,10 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
                 check_shares(&effects, height)?;
                 let deleted = effects.iter().filter(|one| matches!(one, Effect::Delete { .. }));
                 prop_assert_eq!(deleted.count(), 1);
+                check_missed(&request, &effects)?;
+                let paid = effects.iter().filter(|one| matches!(one, Effect::PayWorker(..)));
+                let cancelled = settlement.outcome == Outcome::Cancelled;
+                prop_assert!(!cancelled || several || paid.count() <= 1, "one claim at the most");
                 let timed_out = settlement.outcome == Outcome::TimedOut;
                 prop_assert!(!timed_out || parts[0].as_yoctonear() == 0);
                 return Ok(());
@@ -189,6 +204,22 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
     let height = request.terms.sweep_from;
     let step = request.step(Input::Sweep { staged: staged.as_ref(), height }).unwrap();
     prop_assert_eq!(total_of(&settled(step).1), deposit);
+    Ok(())
+}
+
+/// Who has answered has not missed its claim, and each claim is missed once at the most.
+fn check_missed(request: &LiveRequest, effects: &[Effect<'_>]) -> Result<(), TestCaseError> {
+    let mut missed: Vec<_> = Vec::new();
+    for effect in effects {
+        if let Effect::CountMissed(worker_id) = effect {
+            prop_assert!(!missed.contains(&worker_id));
+            prop_assert!(request.claims.as_ref().is_some_and(|all| all.of(worker_id).is_some()));
+            let answered = matches!(&request.phase, Phase::Staged { worker_id: by, .. }
+                if by == worker_id);
+            prop_assert!(!answered);
+            missed.push(worker_id);
+        }
+    }
     Ok(())
 }
 

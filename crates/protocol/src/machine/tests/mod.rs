@@ -1,7 +1,9 @@
 //! The rules of the machine, one by one: here what any request has, in `agreement` what several
-//! workers do, and in `history` the invariants over random histories.
+//! workers do, in `claims` what one does whose execution takes long, and in `history` the
+//! invariants over random histories.
 
 mod agreement;
+mod claims;
 mod history;
 
 use near_account_id::AccountId;

@@ -1,0 +1,68 @@
+//! The account, keys and contract that the settings name.
+
+use outlayer_client::{KeyFiles, KeyWatch, Keys, Node, NodeConfig, SecretKey};
+use outlayer_protocol::AccountId;
+
+use crate::settings::{SettingError, Settings};
+
+const AN_ACCOUNT: &str = "the id of a NEAR account, such as worker.near";
+
+/// Reads the keys that the settings name, and gives what notices that their files have changed:
+/// nothing for keys of the environment, which do not change while the process lives.
+pub(crate) fn read<const ALL: bool>(
+    settings: &Settings<ALL>,
+) -> anyhow::Result<(Keys, Option<KeyWatch>)> {
+    let account_id = account(settings)?;
+    let secrets = settings.texts("secret_key");
+    let paths = settings.texts("key_file");
+    if secrets.is_empty() && paths.is_empty() {
+        let expected = "a file with a key of the worker's account, as near-cli writes it";
+        return Err(settings.missing("key_file", expected).into());
+    }
+    if secrets.is_empty() {
+        let paths = paths.iter().map(Into::into).collect();
+        let (watch, keys) = KeyWatch::start(KeyFiles { paths, account_id })?;
+        return Ok((keys, Some(watch)));
+    }
+    if !paths.is_empty() {
+        let expected = "nothing, because key_file is set: give the keys in one of the two ways";
+        return Err(settings.wrong("secret_key", "", expected).into());
+    }
+    let secret_keys = secrets
+        .iter()
+        .map(|text| text.parse::<SecretKey>().ok())
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| {
+            let expected = "secret keys (ed25519:… or secp256k1:…) separated by commas";
+            settings.wrong("secret_key", "", expected)
+        })?;
+    let account_id = account_id.ok_or_else(|| settings.missing("account", AN_ACCOUNT))?;
+    Ok((Keys { account_id, secret_keys }, None))
+}
+
+/// The account that the settings name.
+pub(crate) fn account<const ALL: bool>(
+    settings: &Settings<ALL>,
+) -> Result<Option<AccountId>, SettingError> {
+    settings.value("account", AN_ACCOUNT)
+}
+
+/// How the settings say that a node is asked.
+pub(crate) fn node_config<const ALL: bool>(
+    settings: &Settings<ALL>,
+) -> Result<NodeConfig, SettingError> {
+    const EXPECTED: &str = "http:// or https://, and the host of a node's JSON-RPC endpoint";
+    let url: String = settings.required("rpc_url", EXPECTED)?;
+    let config = NodeConfig::new(&url);
+    match Node::new(&config) {
+        Ok(_) => Ok(config),
+        Err(_) => Err(settings.wrong("rpc_url", &url, EXPECTED)),
+    }
+}
+
+/// The account of the contract.
+pub(crate) fn contract_id<const ALL: bool>(
+    settings: &Settings<ALL>,
+) -> Result<AccountId, SettingError> {
+    settings.required("contract", "the account of the OutLayer contract, such as outlayer.near")
+}
