@@ -8,7 +8,7 @@
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
     ExecutionRequest, ResponseFormat, claims::MOST_CLAIMS, limits::MAX_VALUE_BYTES,
-    storage::MAX_REPLACED_BYTES,
+    pricing::may_be_created, storage::MAX_REPLACED_BYTES,
 };
 
 use crate::{Contract, ContractError, workers::draw_looks};
@@ -65,19 +65,6 @@ fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
 
-/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
-/// not known yet, so it may.
-fn is_implicit(payer: Option<&AccountId>) -> bool {
-    payer.is_none_or(|id| match id.as_bytes() {
-        [b'0', b'x' | b's', rest @ ..] if rest.len() == 40 => is_hex(rest),
-        bytes => bytes.len() == 64 && is_hex(bytes),
-    })
-}
-
-fn is_hex(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// The gas of the callback: enough to settle the largest response to `request`.
 pub(crate) fn settlement(
     request: &ExecutionRequest,
@@ -91,7 +78,7 @@ pub(crate) fn settlement(
         ResponseFormat::Borsh => PER_BORSH_OUTPUT_BYTE,
     };
     let parts = [
-        (IMPLICIT_PAYER, is_implicit(payer).into()),
+        (IMPLICIT_PAYER, may_be_created(payer).into()),
         (PER_SEAT, request.seats().into()),
         (CLAIMS, takes_claims.into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
@@ -128,26 +115,4 @@ pub(crate) fn check_attached(needed: Gas) -> Result<(), ContractError> {
         return Err(ContractError::Gas { found, needed });
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use near_account_id::AccountType;
-
-    use super::*;
-
-    #[test]
-    fn an_implicit_account_is_what_near_creates_when_it_is_paid() {
-        for prefix in ["", "0x", "0s", "0", "x", "00"] {
-            for length in [1, 39, 40, 41, 61, 62, 63, 64] {
-                for letter in ["a", "0", "f", "g", "-"] {
-                    let text = format!("{prefix}{}b", letter.repeat(length - 1));
-                    let Ok(id) = text.parse::<AccountId>() else { continue };
-                    let expected = id.get_account_type() != AccountType::NamedAccount;
-                    assert_eq!(is_implicit(Some(&id)), expected, "{id}");
-                }
-            }
-        }
-        assert!(is_implicit(None));
-    }
 }

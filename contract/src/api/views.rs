@@ -3,7 +3,7 @@
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
-    index::PendingEntry,
+    index::{self, PendingEntry},
     machine::OpenShares,
     pricing::quote,
     reserve::MOST_ID_BYTES,
@@ -26,7 +26,8 @@ impl Contract {
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
         names::pin(&request.code)?;
         request.validate(&self.config)?;
-        Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
+        let (payer, byte_cost) = (request.refund_to.as_ref(), env::storage_byte_cost());
+        Ok(quote(&self.config, &request, payer, MOST_ID_BYTES, byte_cost)?.into())
     }
 
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
@@ -47,10 +48,38 @@ impl Contract {
         }
     }
 
+    /// Several live requests with their inputs: the borsh of a list of `Option<RequestView>`, one
+    /// for each of `request_ids` in their order. `None` means that `get_request` must be asked: the
+    /// request is not live, or its record is from before the last migration. The list ends early,
+    /// after at least one item, when it has a mebibyte.
+    pub fn get_requests(&self, #[serializer(borsh)] request_ids: Vec<RequestId>) {
+        /// The result of a view may have 4 MiB, and one item less than 2.
+        const MOST_BYTES: usize = 1 << 20;
+        let mut list = vec![0; 4];
+        let mut count = 0u32;
+        for request_id in request_ids {
+            requests::append_view(&mut list, request_id);
+            count = count.saturating_add(1);
+            if list.len() >= MOST_BYTES {
+                break;
+            }
+        }
+        list.splice(..4, count.to_le_bytes());
+        env::value_return(list);
+    }
+
     /// The shares of a settled request that workers may still take, or that can be closed. `None`
     /// when there are none.
     pub fn get_shares(&self, request_id: RequestId) -> Option<OpenShares> {
         requests::shares(request_id)
+    }
+
+    /// A page of the shares that are open: the borsh of a list of [`OpenShares`], which is read and
+    /// not decoded. A worker that was stopped finds there what it may still reveal, and what can be
+    /// closed. Several pages are asked for at one block, as of
+    /// [`pending_index`](Self::pending_index).
+    pub fn shares_index(&self, from_index: u64, limit: u64) {
+        env::value_return(index::join(&self.page_shares(from_index, limit)));
     }
 
     /// A page of the index of live requests: the borsh of a list of [`PendingEntry`], which is read
@@ -58,7 +87,7 @@ impl Contract {
     /// pages asks all of them at one block, since the last entry takes the place of one that is
     /// settled.
     pub fn pending_index(&self, from_index: u64, limit: u64) {
-        env::value_return(PendingEntry::join(&self.page_pending(from_index, limit)));
+        env::value_return(index::join(&self.page_pending(from_index, limit)));
     }
 
     /// A page of the index of live requests, in JSON.

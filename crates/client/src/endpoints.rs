@@ -286,6 +286,10 @@ impl Endpoints {
         }
     }
 
+    pub(crate) fn backoff(&self) -> Backoff {
+        self.0.backoff
+    }
+
     /// How long to wait after so many rounds in which no endpoint could answer, or `None` when the
     /// question is given up. One endpoint wants to be left alone for `rest`.
     pub(crate) fn wait(&self, rounds: u32, rest: Duration, deadline: Instant) -> Option<Duration> {

@@ -16,6 +16,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access_key;
 mod account;
 mod contract;
 mod endpoints;
@@ -35,16 +36,18 @@ pub mod trace;
 mod transport;
 mod url;
 
+#[cfg(test)]
+mod never_twice;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use account::{SendError, SigningAccount};
-pub use contract::Contract;
+pub use contract::{Contract, PendingIndex};
 pub use error::{ChainError, TransportError};
 pub use health::EndpointHealth;
-pub use key_file::{KeyFile, KeyFileError};
+pub use key_file::{InvalidKey, KeyFile, KeyFileError, parse_secret_key};
 pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
 pub use namespace::{NamespaceReader, ReadError};
 pub use near_crypto::{PublicKey, SecretKey};

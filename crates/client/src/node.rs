@@ -156,6 +156,11 @@ impl Node {
         urls.join(", ")
     }
 
+    /// How long to wait after failures.
+    pub(crate) fn backoff(&self) -> Backoff {
+        self.endpoints.backoff()
+    }
+
     /// How each endpoint has been answering, in the order of the configuration.
     pub fn health(&self) -> Vec<EndpointHealth> {
         self.endpoints.health()

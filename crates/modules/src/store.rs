@@ -115,12 +115,7 @@ impl CodeStore {
     ) -> Result<Arc<Vec<u8>>, CodeError> {
         let turn = loading.turn(source);
         let mut failure = turn.take().await?;
-        if let Some(bytes) = self.in_memory(&hash) {
-            return Ok(bytes);
-        }
-        if let Some(bytes) = self.on_disk(hash).await {
-            let bytes = Arc::new(bytes);
-            self.memory.insert(hash, Arc::clone(&bytes));
+        if let Some(bytes) = self.known(&hash).await {
             loading.arrive(&bytes);
             return Ok(bytes);
         }
@@ -137,6 +132,16 @@ impl CodeStore {
                 Err(error)
             }
         }
+    }
+
+    /// The code with this hash, if it is kept here.
+    pub async fn known(&self, hash: &Hash32) -> Option<Arc<Vec<u8>>> {
+        if let Some(bytes) = self.in_memory(hash) {
+            return Some(bytes);
+        }
+        let bytes = Arc::new(self.on_disk(*hash).await?);
+        self.memory.insert(*hash, Arc::clone(&bytes));
+        Some(bytes)
     }
 
     fn in_memory(&self, hash: &Hash32) -> Option<Arc<Vec<u8>>> {

@@ -43,6 +43,8 @@ methods! {
     CLOSE = "close",
     /// The open shares of a settled request.
     GET_SHARES = "get_shares",
+    /// A view: a page of the open shares of all settled requests, in borsh.
+    SHARES_INDEX = "shares_index",
     /// A worker takes out what it has earned.
     WITHDRAW_EARNINGS = "withdraw_earnings",
 
@@ -138,6 +140,8 @@ methods! {
     GET_RESULT = "get_result",
     /// A view: a page of the index of live requests, in borsh.
     PENDING_INDEX = "pending_index",
+    /// Several live requests with their inputs, in borsh.
+    GET_REQUESTS = "get_requests",
     /// A view: the same in JSON, for people.
     LIST_PENDING = "list_pending",
     /// A view: the configuration and the owner.

@@ -44,10 +44,9 @@ impl std::fmt::Display for EngineVersion {
 }
 
 /// Where the bytes of the code are, and the hash that they must have.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
-)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
     /// SHA-256 of the code.
@@ -87,10 +86,9 @@ pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
 /// How a request names its code: by the hash, or by a name that its owner has given to it.
 ///
 /// In JSON it is `{"hash": …}`, `{"hash": …, "url": …}` or `{"name": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
-)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(untagged)]
 pub enum CodeSource {
     /// The code with this hash.
@@ -303,10 +301,9 @@ fn one() -> u8 {
 }
 
 /// The argument of `request_execution`. In JSON, only `code` must be given.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
-)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// The code to run.

@@ -1,8 +1,11 @@
 //! The parent's side: children, and which of them executes what.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
@@ -22,6 +25,8 @@ pub struct Sandbox {
     budget: Budget,
     /// Children that have nothing to do; the one used last is at the end.
     idle: Mutex<Vec<Process>>,
+    /// How many children are not among the idle ones.
+    busy: AtomicUsize,
     confined: Confinement,
 }
 
@@ -48,12 +53,23 @@ impl Sandbox {
             );
         }
         let budget = Budget::new(config.processes.max(1), config.memory_bytes);
-        Ok(Self { config, budget, idle: Mutex::new(vec![first]), confined })
+        Ok(Self {
+            config,
+            budget,
+            idle: Mutex::new(vec![first]),
+            busy: AtomicUsize::new(0),
+            confined,
+        })
     }
 
     /// Which of the kernel's means hold for children.
     pub fn confined(&self) -> Confinement {
         self.confined
+    }
+
+    /// How many children there are now: those that have nothing to do, and those that execute.
+    pub fn children(&self) -> usize {
+        self.idle().len() + self.busy.load(Ordering::Relaxed)
     }
 
     /// The child to use for a job: one that knows its code, or else the one used last, or a new
@@ -81,6 +97,28 @@ impl Sandbox {
 
 impl Engine for Sandbox {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        self.run(job, snapshot, None)
+    }
+
+    fn execute_within(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+        time: Duration,
+    ) -> Result<Execution, Fault> {
+        self.run(job, snapshot, Some(time))
+    }
+}
+
+impl Sandbox {
+    /// Executes a job in a child, which is ended when `time` is over.
+    fn run(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+        time: Option<Duration>,
+    ) -> Result<Execution, Fault> {
+        let until = time.and_then(|time| Instant::now().checked_add(time));
         job.check()?;
         let is_known = self.idle().iter().any(|child| child.knows(job));
         let mut memory_bytes = memory::needed(job, !is_known);
@@ -92,11 +130,38 @@ impl Engine for Sandbox {
             drop(reserved);
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
-        let execution = child.execute(job, snapshot, memory_bytes, self.patience())?;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let busy = Busy::count(&self.busy);
+        let execution = child
+            .execute(job, snapshot, memory_bytes, (self.patience(), left))
+            .map_err(|fault| {
+                // The child was ended, or has given up, because the time was over.
+                match time.filter(|_| until.is_some_and(|until| Instant::now() >= until)) {
+                    Some(time) => Fault::Deadline(time),
+                    None => fault,
+                }
+            })?;
+        drop(busy);
         if child.is_lean() {
             self.idle().push(child);
         }
         drop(reserved);
         Ok(execution)
+    }
+}
+
+/// Counts a child that executes, until this is dropped.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn count(busy: &'a AtomicUsize) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! The whole round trip, through near-workspaces, on the node that `NEAR_SANDBOX_BIN_PATH` names.
 
 mod agreement;
+mod chaos;
 mod common;
 mod dapp_money;
 mod dapps;
@@ -19,6 +20,7 @@ mod missing_accounts;
 mod named_code;
 mod near_limits;
 mod network_faults;
+mod pipeline;
 mod readme;
 mod refusals;
 mod replay;

@@ -106,10 +106,31 @@ impl Setting {
 
 /// Every setting, in the order in which they are shown.
 pub(crate) static SETTINGS: &[Setting] = &[
-    setting("rpc_url", "OUTLAYER_RPC_URL", "URL of a NEAR node's JSON-RPC endpoint")
-        .kind(Kind::Text, "URL")
-        .shown(Shown::UrlOrigin)
-        .finds_worker(),
+    setting(
+        "rpc_url",
+        "OUTLAYER_RPC_URL",
+        "URL of a NEAR node's JSON-RPC endpoint. With several, the first that is in order is \
+         asked. May be given several times",
+    )
+    .kind(Kind::List, "URL")
+    .shown(Shown::UrlOrigin)
+    .finds_worker(),
+    setting(
+        "quorum",
+        "OUTLAYER_QUORUM",
+        "How many endpoints must give the same answer about blocks, requests and code: 2 notices \
+         one that lies",
+    )
+    .number("N")
+    .or("1")
+    .finds_worker(),
+    setting(
+        "chain_id",
+        "OUTLAYER_CHAIN_ID",
+        "The name of the network that the endpoints must serve, such as mainnet",
+    )
+    .kind(Kind::Text, "NAME")
+    .finds_worker(),
     setting("contract", "OUTLAYER_CONTRACT", "The account of the OutLayer contract")
         .kind(Kind::Text, "ACCOUNT")
         .finds_worker(),
@@ -146,11 +167,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "The most requests that are served at once, with those that wait for the chain",
     )
     .number("N")
-    .or("16"),
+    .or("4096"),
     setting(
         "poll_interval",
         "OUTLAYER_POLL_INTERVAL",
-        "Milliseconds between two looks at the pending requests",
+        "The most milliseconds between two questions for the newest block while there is work; \
+         without work it is asked for once a block",
     )
     .number("MS")
     .or("500"),
@@ -192,11 +214,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
     setting(
         "optimistic",
         "OUTLAYER_OPTIMISTIC",
-        "Look for requests in the newest block, which a reorg may still replace, and not in the \
-         newest final one",
+        "Look for requests in the newest block, which a reorg may still replace; with false, in \
+         the newest final one",
     )
     .kind(Kind::Switch, "true|false")
-    .or("false"),
+    .or("true"),
     setting(
         "allow_private_urls",
         "OUTLAYER_ALLOW_PRIVATE_URLS",

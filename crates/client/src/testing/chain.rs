@@ -11,8 +11,8 @@ use near_primitives::{
     transaction::{SignedTransaction, Transaction},
 };
 use outlayer_protocol::{
-    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId,
-    ResumePayload, Settlement,
+    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
+    RequestId, ResumePayload, Settlement,
     index::PendingEntry,
     machine::{
         Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
@@ -25,26 +25,28 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes, view_result,
+    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes_at, view_result,
 };
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
 
-/// The chain's state. A request whose yield was resumed is settled when it is looked at for the
+/// The chain's state. A request whose yield was resumed is settled when the index is read for the
 /// third time.
 pub struct Chain {
     /// The terms under which requests are accepted.
     config: Config,
     /// The nonce of the worker's access key.
     nonce: u64,
+    /// What the worker's account has.
+    pub balance: NearToken,
     /// The height of the newest block. Every transaction makes a block.
     pub height: u64,
     /// Whether every look at the newest block makes one, so that time passes for who waits.
     pub time_passes: bool,
     /// Requests that are not settled yet, with their inputs.
     pub live: BTreeMap<RequestId, RequestView>,
-    /// The requests whose yields were resumed, and how often each was looked at since.
+    /// The requests whose yields were resumed, and how often the index was read since.
     resumed: HashMap<RequestId, (Option<ExecutionResponse>, u32)>,
     /// The open shares of settled requests.
     pub shares: BTreeMap<RequestId, OpenShares>,
@@ -102,6 +104,7 @@ impl Chain {
         Self {
             config,
             nonce: 0,
+            balance: NearToken::from_near(10),
             height: 100,
             time_passes: false,
             live: BTreeMap::new(),
@@ -155,27 +158,47 @@ impl Chain {
         request.terms.max_fee = request.deposit();
     }
 
-    fn answer(&mut self, method: &str, params: &Value) -> Answer {
+    /// What the node answers.
+    pub fn answer(&mut self, method: &str, params: &Value) -> Answer {
         match (method, params["request_type"].as_str()) {
             ("block", _) => {
                 let height = params["block_id"].as_u64().unwrap_or_else(|| {
-                    self.height += u64::from(self.time_passes);
+                    // While something is to be settled, there are blocks.
+                    let passes = self.time_passes || !self.resumed.is_empty();
+                    self.height += u64::from(passes);
                     self.height
                 });
                 let header = header_at(height);
                 Answer::Result(json!({ "author": "v.near", "header": header, "chunks": [] }))
             }
+            ("query", Some("view_account")) => Answer::Result(json!({
+                "amount": self.balance.as_yoctonear().to_string(), "locked": "0",
+                "code_hash": "11111111111111111111111111111111", "storage_usage": 200,
+                "storage_paid_at": 0, "block_height": 100,
+                "block_hash": "11111111111111111111111111111111"
+            })),
             ("query", Some("view_access_key")) => Answer::Result(json!({
                 "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
                 "block_hash": "11111111111111111111111111111111"
             })),
             ("query", Some("call_function")) => {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
-                let args: Value = serde_json::from_slice(&args).unwrap();
                 if params["method_name"] == methods::PENDING_INDEX {
+                    self.settle_all_due();
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    return view_bytes(&borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap());
+                    let entries = borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap();
+                    return view_bytes_at(&entries, self.height);
                 }
+                if params["method_name"] == methods::SHARES_INDEX {
+                    let shares: Vec<_> = self.shares.values().collect();
+                    return view_bytes_at(&borsh::to_vec(&shares).unwrap(), self.height);
+                }
+                if params["method_name"] == methods::GET_REQUESTS {
+                    let ids: Vec<RequestId> = borsh::from_slice(&args).unwrap();
+                    let views: Vec<_> = ids.into_iter().map(|id| self.shown(id)).collect();
+                    return view_bytes_at(&borsh::to_vec(&views).unwrap(), self.height);
+                }
+                let args: Value = serde_json::from_slice(&args).unwrap();
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),
@@ -195,13 +218,7 @@ impl Chain {
                 metadata: String::new(),
             }]),
             methods::GET_REQUEST => {
-                let id = args["request_id"].as_u64().unwrap();
-                self.settle_when_due(id);
-                let mut view = self.live.get(&id).cloned();
-                if let (Some(view), Some(lie)) = (&mut view, self.shown) {
-                    lie(view);
-                }
-                json!(match view {
+                json!(match self.shown(args["request_id"].as_u64().unwrap()) {
                     Some(view) => RequestState::Live(Box::new(view)),
                     None => RequestState::Settled,
                 })
@@ -225,14 +242,25 @@ impl Chain {
         }
     }
 
-    fn settle_when_due(&mut self, id: RequestId) {
-        let Some((_, looks)) = self.resumed.get_mut(&id) else {
-            return;
-        };
-        *looks += 1;
-        if *looks == 3 {
-            self.settle(id);
+    /// The request as the node shows it.
+    fn shown(&self, id: RequestId) -> Option<RequestView> {
+        let mut view = self.live.get(&id).cloned();
+        if let (Some(view), Some(lie)) = (&mut view, self.shown) {
+            lie(view);
         }
+        view
+    }
+
+    /// Settles the requests whose yield was resumed before the index was last read.
+    fn settle_all_due(&mut self) {
+        let mut due = Vec::new();
+        for (id, (_, looks)) in &mut self.resumed {
+            *looks += 1;
+            if *looks >= 3 {
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|id| self.settle(id));
     }
 
     /// Settles a request whose yield was resumed.
@@ -303,6 +331,21 @@ impl Chain {
                 let answer = borsh::from_slice(args).unwrap();
                 let taken = self.resolve(&by, &answer);
                 taken.map(|taken| serde_json::to_vec(&taken).unwrap())
+            }
+            methods::RESOLVE_MANY => {
+                let answers: Vec<response::Answer> = borsh::from_slice(args).unwrap();
+                let codes: Vec<_> = answers
+                    .iter()
+                    .map(|answer| match self.resolve(&by, answer) {
+                        Ok(Taken::Wait) => json!(Taken::WAIT),
+                        Ok(_) => Value::Null,
+                        Err(message) => {
+                            self.refused.push(message.clone());
+                            json!(RefusalCode::find(&message).unwrap().as_str())
+                        }
+                    })
+                    .collect();
+                Ok(json!(codes).to_string().into_bytes())
             }
             methods::CLAIM_EXECUTION => {
                 let ClaimArgs { request_id } = json_args(args);
