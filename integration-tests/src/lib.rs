@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod artifacts;
+pub mod faults;
 pub mod guests;
 pub mod node;
 pub mod testbed;

@@ -305,7 +305,9 @@ impl SigningAccount {
                     maybe_sent = true;
                 }
                 Err(CallError::Handler(RpcTransactionError::InvalidTransaction { context })) => {
-                    if maybe_sent {
+                    // Its own first copy may have used the nonce up, when a gateway sent it twice.
+                    let is_used_up = matches!(context, InvalidTxError::InvalidNonce { .. });
+                    if maybe_sent || is_used_up {
                         match self.fate(transaction).await {
                             Ok(Some(outcome)) => return Ok(Delivered::Executed(outcome)),
                             Ok(None) => {}
@@ -314,7 +316,7 @@ impl SigningAccount {
                             Err(error) => {
                                 tracing::warn!(%transaction, %error, "its fate is not known");
                                 failures += 1;
-                                tokio::time::sleep(self.node.backoff().wait(failures)).await;
+                                tokio::time::sleep(self.node.backoff().jittered(failures)).await;
                                 continue;
                             }
                         }
@@ -363,7 +365,7 @@ impl SigningAccount {
                 }
             }
             failures += 1;
-            tokio::time::sleep(self.node.backoff().wait(failures)).await;
+            tokio::time::sleep(self.node.backoff().jittered(failures)).await;
         }
         Err(SendError::Unconfirmed {
             transaction,

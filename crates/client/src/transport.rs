@@ -46,6 +46,8 @@ impl<E> From<ChainError> for CallError<E> {
 
 /// The most that is read of an answer that reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
+/// Whoever asks for a longer rest gets this one, seconds: a day.
+const MOST_RETRY_AFTER: u64 = 86_400;
 /// The longest time that a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -257,7 +259,8 @@ async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, re
 
 /// For how long the server wants to be left alone. A date, the other form of it, is not read.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(MOST_RETRY_AFTER)))
 }
 
 #[cfg(test)]

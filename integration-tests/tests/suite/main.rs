@@ -1,6 +1,7 @@
 //! The whole round trip, through near-workspaces, on the node that `NEAR_SANDBOX_BIN_PATH` names.
 
 mod agreement;
+mod chaos;
 mod common;
 mod dapp_money;
 mod dapps;

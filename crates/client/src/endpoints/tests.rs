@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     At, Node, SigningAccount, TransportError,
     testing::{
-        Answer, CONTRACT, FakeNode, executed, handler_error, header_at, status, timeout_error,
-        unknown_block, unknown_transaction, view_result,
+        Answer, CONTRACT, FakeNode, executed, handler_error, header_at, invalid_nonce, status,
+        timeout_error, unknown_block, unknown_transaction, view_result,
     },
 };
 
@@ -80,6 +80,7 @@ fn failures() -> Vec<Failure> {
         ("HTTP status 500", || Answer::Http(500, Vec::new())),
         ("HTTP status 502", || Answer::Http(502, b"<html>bad gateway</html>".to_vec())),
         ("limits the rate", || Answer::Http(429, Vec::new())),
+        ("for another 86400s", || raw("429 x\r\nretry-after: 18446744073709551615", b"")),
         ("for another 3s", || raw("503 x\r\nretry-after: 3", b"")),
         ("limits the rate", || raw("429 x\r\nretry-after: Fri, 31 Dec 1999 23:59:59 GMT", b"")),
         ("HTTP status 403", || Answer::Http(403, Vec::new())),
@@ -452,4 +453,34 @@ async fn a_transaction_is_unknown_only_when_no_endpoint_knows_it() {
     let away = broken(|| Answer::Http(500, Vec::new())).await;
     let error = traced(&[&without, &away]).await.unwrap_err();
     assert!(error.is_transient(), "the other may know it: {error}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_a_gateway_sent_twice_is_looked_up_and_not_signed_again() {
+    let signed: Arc<Mutex<Vec<CryptoHash>>> = Arc::default();
+    let seen = Arc::clone(&signed);
+    let node = FakeNode::start(move |method, params| match method {
+        "block" => block_at(100),
+        "query" => Answer::Result(json!({
+            "nonce": 7, "permission": "FullAccess", "block_height": 100,
+            "block_hash": GENESIS.to_string()
+        })),
+        // What the second copy is told.
+        "send_tx" => {
+            seen.lock().unwrap().push(transaction(params));
+            invalid_nonce(8, 8)
+        }
+        "tx" => {
+            let hash: CryptoHash = params["tx_hash"].as_str().unwrap().parse().unwrap();
+            executed(&hash, Ok(b"done"))
+        }
+        other => panic!("unexpected {other}"),
+    })
+    .await;
+    let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+    let account = SigningAccount::new(node.node(), "worker.near".parse().unwrap(), key);
+    let (contract, nothing) = (CONTRACT.parse().unwrap(), NearToken::from_yoctonear(0));
+    let outcome = account.call(&contract, "resolve", Vec::new(), 1, nothing).await.unwrap();
+    assert_eq!(outcome.result, Ok(b"done".to_vec()));
+    assert_eq!(signed.lock().unwrap().len(), 1);
 }
