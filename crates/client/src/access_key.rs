@@ -4,7 +4,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -22,13 +22,16 @@ pub(crate) struct AccessKey {
     nonce: Mutex<Option<u64>>,
     /// How many calls are signed with it whose outcome is not known yet.
     in_flight: AtomicUsize,
+    /// Whether it signs while there are others.
+    signs: AtomicBool,
 }
 
 impl AccessKey {
     pub(crate) fn new(id: &AccountId, secret_key: SecretKey) -> Self {
         let signer = InMemorySigner::from_secret_key(id.clone(), secret_key);
         let public_key = signer.public_key();
-        Self { signer, public_key, nonce: Mutex::default(), in_flight: AtomicUsize::new(0) }
+        let (in_flight, signs) = (AtomicUsize::new(0), AtomicBool::new(true));
+        Self { signer, public_key, nonce: Mutex::default(), in_flight, signs }
     }
 
     pub(crate) fn public_key(&self) -> &PublicKey {
@@ -37,6 +40,14 @@ impl AccessKey {
 
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn signs(&self) -> bool {
+        self.signs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn let_sign(&self, signs: bool) {
+        self.signs.store(signs, Ordering::Relaxed);
     }
 
     pub(crate) fn sign(&self, bytes: &[u8]) -> Signature {

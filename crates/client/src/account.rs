@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use near_crypto::SecretKey;
+use near_crypto::{PublicKey, SecretKey};
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
 use near_primitives::{
@@ -150,16 +150,25 @@ impl SigningAccount {
         *keys = replaced.collect();
     }
 
-    /// The public parts of its keys, as text.
-    pub fn public_keys(&self) -> Vec<String> {
+    /// The public parts of its keys.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().map(|key| key.public_key().to_string()).collect()
+        keys.iter().map(|key| key.public_key().clone()).collect()
+    }
+
+    /// Whether the key with this public part signs, as long as another one does. All keys do at
+    /// first.
+    pub fn let_sign(&self, public_key: &PublicKey, signs: bool) {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().filter(|key| key.public_key() == public_key).for_each(|key| {
+            key.let_sign(signs);
+        });
     }
 
     /// The key with the fewest calls in flight.
     fn lease(&self) -> Result<Lease, SendError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let free = keys.iter().min_by_key(|key| key.in_flight());
+        let free = keys.iter().min_by_key(|key| (!key.signs(), key.in_flight()));
         free.map(Lease::new).ok_or_else(|| SendError::NoAccessKey {
             account_id: self.id.clone(),
             public_key: "(none is configured)".to_owned(),

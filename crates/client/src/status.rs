@@ -72,6 +72,14 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// The gas fees that such a key may still pay; `None` for any amount.
+    pub fn allowance(&self) -> Option<NearToken> {
+        match self {
+            Self::FullAccess => None,
+            Self::FunctionCall { allowance, .. } => *allowance,
+        }
+    }
+
     /// Whether such a key may call `method` of `contract` without attaching NEAR.
     pub fn may_call(&self, contract: &AccountId, method: &str) -> bool {
         match self {

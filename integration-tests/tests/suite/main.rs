@@ -20,6 +20,7 @@ mod missing_accounts;
 mod named_code;
 mod near_limits;
 mod network_faults;
+mod pipeline;
 mod readme;
 mod refusals;
 mod replay;

@@ -59,7 +59,7 @@ pub struct WorkerConfig {
     /// How many requests may be in each of the other stages.
     pub places: Places,
     /// The longest time between two questions for the newest block while there is work. Without
-    /// work, the time between two questions grows to four times as much.
+    /// work it is asked for once a block, and no more often than this.
     pub poll_interval: Duration,
     /// How code is fetched and kept.
     pub code: CodeConfig,

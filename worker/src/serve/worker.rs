@@ -31,6 +31,7 @@ use super::{
         self, Look,
         decide::{Decision, Me, decide},
         source::{BlockSource, BlockTime, Poller},
+        standing::{self, Unfit},
     },
 };
 
@@ -54,6 +55,8 @@ const MOST_WORKERS: usize = 1_000;
 /// How long a request is left alone that was found answered. It is settled in a block or two, or
 /// else its callback has failed.
 const ANSWERED: Duration = Duration::from_secs(10);
+/// How old may be what was seen of the account's balance and keys.
+const STANDING_AGE: Duration = Duration::from_secs(60);
 /// How old the list of registered workers may be.
 const ROSTER_AGE: Duration = Duration::from_secs(10);
 
@@ -83,8 +86,7 @@ impl Worker {
 
     /// The public parts of the keys that sign.
     pub fn public_keys(&self) -> Vec<PublicKey> {
-        let keys = self.services.account.public_keys();
-        keys.iter().filter_map(|key| key.parse().ok()).collect()
+        self.services.account.public_keys()
     }
 
     /// Signs with these keys from now on. What is signed already goes its way. Commitments are
@@ -236,8 +238,10 @@ struct Round {
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
     roster: Option<(Instant, Vec<AccountId>)>,
-    /// When it was last said that this account is no worker.
-    stranger: Option<Instant>,
+    /// When the account's balance and keys were looked at, and why they do not do.
+    standing: Option<(Instant, Result<(), Unfit>)>,
+    /// When it was last said why nothing is served.
+    complained: Option<Instant>,
     summary: Summary,
 }
 
@@ -257,7 +261,8 @@ impl Round {
             not_before: HashMap::new(),
             told: HashSet::new(),
             roster: None,
-            stranger: None,
+            standing: None,
+            complained: None,
             summary: Summary::default(),
         }
     }
@@ -276,6 +281,29 @@ impl Round {
         Ok(())
     }
 
+    /// Looks at the account's balance and keys when that was not done lately. A node that cannot say
+    /// keeps nobody from serving.
+    async fn check_standing(&mut self) {
+        let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
+        if self.standing.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
+            return;
+        }
+        match standing::check(&self.services).await {
+            Ok(fit) => self.standing = Some((Instant::now(), fit)),
+            Err(error) => {
+                tracing::warn!(%error, "the account's balance and keys cannot be looked at");
+            }
+        }
+    }
+
+    /// Why this worker serves nothing now, if so.
+    fn unfit(&self) -> Option<Unfit> {
+        if self.roster.is_none() {
+            return Some(Unfit::NoWorker { account_id: self.services.account.id().clone() });
+        }
+        self.standing.as_ref().and_then(|(_, fit)| fit.clone().err())
+    }
+
     /// Notes what a look has found, and starts attempts.
     async fn look_at(&mut self, found: Found) {
         let Found::Look(look) = found else {
@@ -285,6 +313,8 @@ impl Round {
             self.forget_all_but(&HashSet::new());
         } else if let Err(error) = self.read_roster().await {
             tracing::warn!(%error, "the registered workers cannot be read");
+        } else {
+            self.check_standing().await;
         }
         self.refresh();
     }
@@ -313,16 +343,14 @@ impl Round {
             return;
         }
         let config = &self.services.config;
-        let Some((_, workers)) = self.roster.clone() else {
-            if self.stranger.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
-                self.stranger = Some(Instant::now());
-                tracing::warn!(
-                    account = %config.account_id, pending = look.pending.len(),
-                    "this account is no registered worker, or is suspended; requests wait"
-                );
+        if let Some(unfit) = self.unfit() {
+            if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
+                self.complained = Some(Instant::now());
+                tracing::warn!(reason = %unfit, pending = look.pending.len(), "requests wait");
             }
             return;
-        };
+        }
+        let workers = self.roster.clone().map_or_else(Vec::new, |(_, workers)| workers);
         let me = Me {
             id: &self.services.account.id().clone(),
             workers: &workers,

@@ -38,6 +38,8 @@ pub struct Chain {
     config: Config,
     /// The nonce of the worker's access key.
     nonce: u64,
+    /// What the worker's account has.
+    pub balance: NearToken,
     /// The height of the newest block. Every transaction makes a block.
     pub height: u64,
     /// Whether every look at the newest block makes one, so that time passes for who waits.
@@ -102,6 +104,7 @@ impl Chain {
         Self {
             config,
             nonce: 0,
+            balance: NearToken::from_near(10),
             height: 100,
             time_passes: false,
             live: BTreeMap::new(),
@@ -168,6 +171,12 @@ impl Chain {
                 let header = header_at(height);
                 Answer::Result(json!({ "author": "v.near", "header": header, "chunks": [] }))
             }
+            ("query", Some("view_account")) => Answer::Result(json!({
+                "amount": self.balance.as_yoctonear().to_string(), "locked": "0",
+                "code_hash": "11111111111111111111111111111111", "storage_usage": 200,
+                "storage_paid_at": 0, "block_height": 100,
+                "block_hash": "11111111111111111111111111111111"
+            })),
             ("query", Some("view_access_key")) => Answer::Result(json!({
                 "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
                 "block_hash": "11111111111111111111111111111111"

@@ -11,7 +11,7 @@ use near_crypto::{KeyType, SecretKey};
 use outlayer_client::testing::{CONTRACT, Chain, FakeNode, WORKER};
 use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
-use outlayer_protocol::{Config, Hash32, Outcome, RequestId};
+use outlayer_protocol::{Config, Hash32, NearToken, Outcome, RequestId};
 
 use super::*;
 
@@ -274,4 +274,49 @@ async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
     assert!(failed.iter().all(|(id, reason)| *id == 7 && reason.contains("SIGABRT")), "{failed:?}");
     let notes = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(std::fs::read_to_string(notes.path()).unwrap(), "[]", "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_cannot_pay_for_an_answer_executes_nothing_until_it_can() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    state.balance = NearToken::from_millinear(299);
+    let (node, chain) = state.start().await;
+    let began = Instant::now();
+    let told = run_until(config(&node), &chain, |_, _| began.elapsed().as_millis() > 500).await;
+    assert_eq!(told, []);
+    chain.lock().unwrap().balance = NearToken::from_millinear(300);
+    run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_no_longer_be_answered_is_not_executed() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    state.height = 299;
+    let (node, chain) = state.start().await;
+    let late = |told: &[Stage]| told.contains(&Stage::TooLate { request_id: 7 });
+    let told = run_until(config(&node), &chain, |_, told| late(told)).await;
+    assert_eq!(told, [Stage::TooLate { request_id: 7 }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_ready_together_share_calls_and_records_share_views() {
+    const REQUESTS: u64 = 60;
+    let mut state = Chain::new(config_of_this_build());
+    (0..REQUESTS).for_each(|id| state.ask(id, &hello()));
+    let (node, chain) = state.start().await;
+    let all = usize::try_from(REQUESTS).unwrap();
+    let told = run_until(config(&node), &chain, |chain, _| chain.settled.len() == all).await;
+    let transactions: std::collections::HashSet<_> = told
+        .iter()
+        .filter_map(|stage| match stage {
+            Stage::Submitted { transaction, .. } => Some(*transaction),
+            _ => None,
+        })
+        .collect();
+    // Every call takes the chain's lock, and what becomes ready meanwhile comes together.
+    assert!(transactions.len() < all, "{}", transactions.len());
+    assert_eq!(chain.lock().unwrap().refused, [""; 0]);
 }

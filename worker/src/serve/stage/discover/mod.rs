@@ -5,6 +5,7 @@
 
 pub(crate) mod decide;
 pub(crate) mod source;
+pub(crate) mod standing;
 mod turn;
 
 use std::{collections::HashSet, time::Instant};

@@ -20,8 +20,8 @@ pub trait BlockSource: Send {
     fn next(&mut self, busy: bool) -> NextBlock<'_>;
 }
 
-/// Asks a node for its newest block: about when the next one is expected while there is work, and
-/// less often when there is none.
+/// Asks a node for its newest block: several times a block, about when the next one is expected,
+/// while there is work, and once a block when there is none.
 #[derive(Debug)]
 pub(crate) struct Poller {
     node: Node,
@@ -29,17 +29,12 @@ pub(crate) struct Poller {
     /// The longest time between two questions while there is work.
     interval: Duration,
     last: Option<(u64, Instant)>,
-    /// How many looks in a row found nothing to do.
-    idle: u32,
     times: BlockTime,
 }
 
-/// Polls are this many times as far apart, at most, while there is nothing to do.
-const MOST_IDLE: u32 = 4;
-
 impl Poller {
     pub(crate) fn new(node: Node, at: At, interval: Duration) -> Self {
-        Self { node, at, interval, last: None, idle: 0, times: BlockTime::default() }
+        Self { node, at, interval, last: None, times: BlockTime::default() }
     }
 
     /// When to ask again, after the last new block was seen.
@@ -49,12 +44,11 @@ impl Poller {
             // Four times a block, so that a new one is a quarter of a block old at the most.
             self.interval.min(block / 4).max(Duration::from_millis(2))
         } else {
-            self.interval.max(Duration::from_millis(2)) * (1 + self.idle).min(MOST_IDLE)
+            self.interval.max(block)
         }
     }
 
     async fn poll(&mut self, busy: bool) -> Result<Block, ChainError> {
-        self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
         let mut pause = self.pause(busy);
         if busy && let Some((_, seen)) = self.last {
             // The next block is not due before three quarters of a block have passed.

@@ -73,6 +73,11 @@ impl Submitter {
         Self { account, contract, gas, ready, count, calls, single }
     }
 
+    /// Whether one call may have several answers.
+    pub(crate) fn allow_several(&self, several: bool) {
+        self.single.store(!several, Ordering::Relaxed);
+    }
+
     fn ready(&self) -> MutexGuard<'_, VecDeque<Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }

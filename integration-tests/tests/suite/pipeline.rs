@@ -1,0 +1,83 @@
+//! How soon a worker answers, and what it does when there is more to do than it can.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use outlayer_integration_tests::{
+    Testbed,
+    guests::{request, with_fuel},
+    testbed::{events, settlement},
+};
+use outlayer_protocol::{ExecutionRequest, Outcome, events::Event};
+
+/// The blocks of a request, of its answer's transaction and receipt, and of its settlement.
+const BLOCKS: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
+    let testbed = Testbed::start_with_block_time(Duration::from_millis(600)).await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.poll_interval = Duration::from_millis(500);
+    let serving = testbed.serve_with(config)?;
+    let mut taken = Vec::new();
+    for number in 0..6 {
+        let asked = testbed.ask(&caller, &request(echo, format!("{number}").as_str())).await?;
+        let result = testbed.finished(asked).await?;
+        let requested = events(&result).into_iter().find_map(|event| match event {
+            Event::ExecutionRequested(event) => Some(event.context.block_height),
+            _ => None,
+        });
+        taken.push(testbed.settled_at(&result).await? - requested.unwrap_or_default());
+    }
+    println!("blocks from request to settlement: {taken:?}");
+    // The machine may be slow at times. The first one also has its code fetched and compiled.
+    taken.sort_unstable();
+    assert!(taken[taken.len() / 2] <= BLOCKS, "{taken:?}");
+    serving.stop().await
+}
+
+/// One core, and requests for more time than there is until their deadline: the payer with few
+/// requests has all of them answered, and what is not answered goes back whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<()> {
+    const FLOOD: usize = 40;
+    const FEW: usize = 2;
+    const FUEL: u64 = 4_000_000_000;
+    let testbed = Testbed::start_with_block_time(Duration::from_millis(100)).await?;
+    let spin = testbed.publish_guest("spin").await?;
+    let (flood, few) =
+        (testbed.node.dev_create_account().await?, testbed.node.dev_create_account().await?);
+    let asked_by = |payer: &near_workspaces::Account| ExecutionRequest {
+        refund_to: Some(payer.id().clone()),
+        ..with_fuel(request(spin, ""), FUEL)
+    };
+    let mut asked = Vec::new();
+    for _ in 0..FLOOD {
+        asked.push((false, testbed.ask(&flood, &asked_by(&flood)).await?));
+    }
+    for _ in 0..FEW {
+        asked.push((true, testbed.ask(&few, &asked_by(&few)).await?));
+    }
+    let deposit = testbed.estimate(&asked_by(&flood)).await?.total;
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.concurrency = 1;
+    let serving = testbed.serve_with(config)?;
+    let (mut answered, mut timed_out) = (0, 0);
+    for (is_few, transaction) in asked {
+        let settled = settlement(testbed.finished(transaction).await?)?;
+        match settled.outcome {
+            Outcome::OutOfFuel => answered += 1,
+            Outcome::TimedOut => {
+                assert!(!is_few, "{settled:?}");
+                assert_eq!(settled.refund.as_yoctonear(), deposit.as_yoctonear());
+                timed_out += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("answered {answered}, timed out {timed_out}");
+    assert!(answered > FEW && timed_out > 0, "answered {answered}, timed out {timed_out}");
+    serving.stop().await
+}
