@@ -1,9 +1,6 @@
 //! One request, from its record to its settlement.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use outlayer_client::{At, BlockId};
 use outlayer_guest::{Fault, check_version};
@@ -122,12 +119,11 @@ pub(super) async fn execute(
         return Ok(None);
     };
     preparing.end();
-    let look = services.look();
-    let block = block.unwrap_or(look.block);
-    let left = Duration::from_nanos(look.time().left(request.terms.deadline));
+    let block = block.unwrap_or(services.look().block);
+    let is_over = services.is_past(request.terms.deadline);
     services.tell(Stage::Executing { request_id });
     let began = Instant::now();
-    let limits = (At::Hash(block.hash), Some(left));
+    let limits = (At::Hash(block.hash), is_over);
     let bytes = Arc::clone(&code.bytes);
     let executed = services.pool.execute(place, &services.contract, view, bytes, limits).await;
     let (execution, place) = match executed {

@@ -182,6 +182,12 @@ impl Services {
         look.unwrap_or_default()
     }
 
+    /// Says whether an answer could no longer land before a deadline, whenever it is asked.
+    pub(super) fn is_past(&self, deadline: u64) -> impl Fn() -> bool + Send + 'static {
+        let looks = self.looks.subscribe();
+        move || looks.borrow().as_ref().is_some_and(|look| !look.time().can_land(deadline))
+    }
+
     /// Waits for the next block. Should none come, it ends all the same after a while.
     pub(super) async fn pause(&self) {
         let block = Duration::from_nanos(self.look().block_nanos);

@@ -282,7 +282,7 @@ impl Round {
     }
 
     /// Looks at the account's balance and keys when that was not done lately. A node that cannot
-    /// say keeps nobody from serving.
+    /// say how they stand keeps nobody from serving.
     async fn check_standing(&mut self) {
         let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
         if self.standing.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
