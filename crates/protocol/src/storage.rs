@@ -165,6 +165,23 @@ pub const MAX_REPLACED_BYTES: u64 = 1 << 20;
 /// present ones. These are settled one or two blocks later, so the writer has time to come again.
 /// Afterwards the key is open to readers for as long at least, so that writers do not starve them
 /// in turn.
+///
+/// A writer is in time if it comes again while the key is closed, and the rest of the time does not
+/// matter then, because its settlement opens the key. A writer that never comes again costs readers
+/// the whole time. Measured with a new reader in every block, by how many blocks pass until the
+/// writer's worker comes again: how many blocks the writer waits, and how many of the readers of
+/// 100 blocks are told to wait.
+///
+/// | closed for | 1 | 3 | 6 | 12 | 30 | never |
+/// |--:|--|--|--|--|--|--|
+/// | 2 | starves | starves | starves | starves | starves | 1 reader |
+/// | 5 | 2, 3 readers | 3, 4 readers | starves | starves | starves | 4 readers |
+/// | 10 | 2, 3 readers | 3, 4 readers | 6, 7 readers | starves | starves | 9 readers |
+/// | 20 | 2, 3 readers | 3, 4 readers | 6, 7 readers | 12, 13 readers | starves | 19 readers |
+/// | 40 | 2, 3 readers | 3, 4 readers | 6, 7 readers | 12, 13 readers | 30, 31 readers | 39 |
+///
+/// A worker comes again after a look and a transaction, which takes some 3 to 6 blocks, and twice
+/// that while the network is busy.
 pub const CLOSED_BLOCKS: u64 = 20;
 
 /// A key that a response reads or writes.

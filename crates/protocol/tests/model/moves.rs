@@ -24,7 +24,7 @@ pub(crate) enum Move {
     /// A worker reveals a digest, with the salt of a worker.
     Reveal(usize, Content, usize),
     Resolve(Submission),
-    /// A worker sends a part of a body. If it is the last one, the rest says what comes of it.
+    /// A worker sends a part of a body. The rest says how the last part finds the keys.
     Send(Part, Submission),
     /// Somebody closes the request or its shares: a worker, or an account that is not paid for it.
     Close(Option<usize>),
