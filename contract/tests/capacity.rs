@@ -161,7 +161,8 @@ fn table_of_loads(text: &str, node: &RuntimeConfig) -> String {
     let proof_limit = node.witness_config.main_storage_proof_size_soft_limit;
     let bandwidth = node.bandwidth_scheduler_config.max_shard_bandwidth;
     let mut table = String::from(
-        "| a request | k | Tgas | a block by gas | by state read | by bytes moved | an hour, at least | at most |\n\
+        "| a request | k | Tgas | a block by gas | by state read | by bytes moved | an hour, at \
+         least | at most |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for load in loads(text) {
@@ -202,10 +203,14 @@ fn table_of_ends(text: &str, node: &RuntimeConfig) -> String {
     format!(
         "| what | at | what then |\n\
          |---|--:|---|\n\
-         | live requests while nobody answers, if {} a block keep coming | {} | each times out after {timeout} blocks and gets everything back; NEAR handles timeouts after all other receipts of a block, so they may be late, and `sweep_expired` waits for them |\n\
-         | live requests that one worker looks at | {} | it serves those, and sees the others when some are settled |\n\
+         | live requests while nobody answers, if {} a block keep coming | {} | each times out \
+         after {timeout} blocks and gets everything back; NEAR handles timeouts after all other \
+         receipts of a block, so they may be late, and `sweep_expired` waits for them |\n\
+         | live requests that one worker looks at | {} | it serves those, and sees the others when \
+         some are settled |\n\
          | bytes of state that those requests take | {} | their payers' reserves pay for them |\n\
-         | requests in one view of the index | {} | {pages} views at one block for the most that a worker looks at; each burns at most {} Tgas, which a node bounds |\n\
+         | requests in one view of the index | {} | {pages} views at one block for the most that a \
+         worker looks at; each burns at most {} Tgas, which a node bounds |\n\
          | bytes of such a view | {} | |\n",
         grouped(a_block),
         grouped(live),
@@ -221,7 +226,8 @@ fn table_of_ends(text: &str, node: &RuntimeConfig) -> String {
 fn table_of_polls() -> String {
     let block_nanos = u64::from(config().window.block_nanos);
     let mut table = String::from(
-        "| workers | questions a second | bytes a second, 100 live requests | 2,000 live requests |\n\
+        "| workers | questions a second | bytes a second, 100 live requests | 2,000 live \
+         requests |\n\
          |--:|--:|--:|--:|\n",
     );
     for workers in [1u64, 10, 100, 1_000] {
