@@ -30,6 +30,20 @@ pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
     store::read(&key(Prefix::Request, request_id)).or_else(former)
 }
 
+/// Appends the borsh of `Option<RequestView>` to `list`, from the stored bytes of the record and
+/// the input, which are not decoded. It is `None` when there is no record of the present layout.
+pub(crate) fn append_view(list: &mut Vec<u8>, request_id: RequestId) {
+    let Some(record) = env::storage_read(&key(Prefix::Request, request_id)) else {
+        list.push(0);
+        return;
+    };
+    let Bytes(input) = input(request_id);
+    list.push(1);
+    list.extend_from_slice(&record);
+    list.extend_from_slice(&u32::try_from(input.len()).unwrap_or(u32::MAX).to_le_bytes());
+    list.extend_from_slice(&input);
+}
+
 /// The input of a live request.
 pub(crate) fn input(request_id: RequestId) -> Bytes {
     env::storage_read(&key(Prefix::Input, request_id)).unwrap_or_default().into()

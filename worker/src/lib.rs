@@ -9,8 +9,9 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-mod pool;
 mod serve;
 
-pub use pool::ExecutionError;
-pub use serve::{Observer, Stage, Summary, Worker, WorkerConfig, WorkerError};
+pub use serve::{
+    BlockSource, ExecutionError, NextBlock, Observer, Places, Stage, Summary, Worker, WorkerConfig,
+    WorkerError,
+};

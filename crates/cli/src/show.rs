@@ -142,8 +142,8 @@ impl PendingArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let contract = self.network.contract()?;
         let limit = self.limit;
-        let (_, pending) =
-            block_on(async move { Ok(contract.pending(limit, At::Optimistic).await?) })?;
+        let index = block_on(async move { Ok(contract.pending(limit, At::Optimistic).await?) })?;
+        let pending = index.entries;
         if self.json {
             print::json(&pending)?;
             return Ok(true);

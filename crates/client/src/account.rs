@@ -1,15 +1,20 @@
 //! An account that signs and sends transactions: function calls, and a contract's code.
 //!
-//! Several calls may be in flight at once with one access key. Nonces are handed out in order. When
-//! the node says that a nonce is used up, the call is signed again with a newer one.
+//! An account may sign with several access keys, each of which has nonces of its own. A call takes
+//! the key with the fewest calls in flight. Nonces are kept here and handed out in order; when the
+//! node says that one is used up, it says which one was the last, and the call is signed again with
+//! a newer one. Several processes of one operator share an account by having keys of their own.
 //!
 //! The same signed transaction may be sent any number of times, because the chain executes it at
 //! most once. So when an answer is lost, the same transaction is sent again. As long as the fate of
 //! a transaction is unknown, its call is never signed a second time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use near_crypto::{InMemorySigner, PublicKey, SecretKey, Signer};
+use near_crypto::SecretKey;
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
 use near_primitives::{
@@ -24,7 +29,11 @@ use outlayer_protocol::{AccountId, NearToken};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    At, Backoff, CallOutcome, ChainError, Node, outcome::executed, text::clip, transport::CallError,
+    At, Backoff, CallOutcome, ChainError, Node,
+    access_key::{AccessKey, Lease},
+    outcome::executed,
+    text::clip,
+    transport::CallError,
 };
 
 /// A call that was not executed, or of which this is not known.
@@ -66,23 +75,30 @@ pub enum SendError {
     },
 }
 
-/// An account on a node, with one access key that signs. Clones are cheap and share the nonce.
+/// An account on a node, with the access keys that sign. Clones are cheap and share the keys and
+/// their nonces.
 #[derive(Clone)]
 pub struct SigningAccount {
     node: Node,
     id: AccountId,
-    signer: Arc<Signer>,
-    /// The last nonce that was handed out; `None` until the chain has been asked for it.
-    nonce: Arc<Mutex<Option<u64>>>,
-    /// For how long the node is asked about a transaction.
-    patience: Duration,
+    keys: Arc<RwLock<Vec<Arc<AccessKey>>>>,
+    /// The block that transactions name, and when it was asked for.
+    anchor: Arc<Mutex<Option<(Instant, CryptoHash)>>>,
+    /// For how long the node is asked about a transaction; `None` asks until its fate is known.
+    patience: Option<Duration>,
 }
+
+/// For how long transactions name the same block. It may be a day old on mainnet.
+const ANCHOR_AGE: Duration = Duration::from_secs(10);
+/// How many times a node must not know a transaction that may have been sent, and whose nonce is
+/// used up, before it counts as void: one of the nodes behind an address may lag.
+const UNKNOWN_LOOKS: u32 = 3;
 
 impl std::fmt::Debug for SigningAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SigningAccount")
             .field("id", &self.id)
-            .field("public_key", &self.signer.public_key().to_string())
+            .field("public_keys", &self.public_keys())
             .finish_non_exhaustive()
     }
 }
@@ -99,8 +115,55 @@ const MOST_RESIGNS: u32 = 20;
 impl SigningAccount {
     /// The account `id` on `node`, which signs with `secret_key`.
     pub fn new(node: Node, id: AccountId, secret_key: SecretKey) -> Self {
-        let signer = Arc::new(InMemorySigner::from_secret_key(id.clone(), secret_key));
-        Self { node, id, signer, nonce: Arc::default(), patience: Duration::from_secs(60) }
+        Self::with_keys(node, id, [secret_key])
+    }
+
+    /// The account `id` on `node`, which signs with any of these keys. Without a key, every call
+    /// fails.
+    pub fn with_keys(
+        node: Node,
+        id: AccountId,
+        secret_keys: impl IntoIterator<Item = SecretKey>,
+    ) -> Self {
+        let keys = secret_keys.into_iter().map(|key| Arc::new(AccessKey::new(&id, key)));
+        let keys = Arc::new(RwLock::new(keys.collect()));
+        let patience = Some(Duration::from_secs(60));
+        Self { node, id, keys, anchor: Arc::default(), patience }
+    }
+
+    /// The same account, which asks about a transaction for as long as it takes to know its fate.
+    /// So a call that may have been executed is never given up, and never made again elsewhere.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patience: None, ..self }
+    }
+
+    /// Signs with these keys from now on. Those that stay keep their nonces. Calls that were signed
+    /// already are not affected.
+    pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let replaced = secret_keys.into_iter().map(|key| {
+            let public = key.public_key();
+            let known = keys.iter().find(|known| *known.public_key() == public);
+            known.map_or_else(|| Arc::new(AccessKey::new(&self.id, key)), Arc::clone)
+        });
+        *keys = replaced.collect();
+    }
+
+    /// The public parts of its keys, as text.
+    pub fn public_keys(&self) -> Vec<String> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().map(|key| key.public_key().to_string()).collect()
+    }
+
+    /// The key with the fewest calls in flight.
+    fn lease(&self) -> Result<Lease, SendError> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let free = keys.iter().min_by_key(|key| key.in_flight());
+        free.map(Lease::new).ok_or_else(|| SendError::NoAccessKey {
+            account_id: self.id.clone(),
+            public_key: "(none is configured)".to_owned(),
+        })
     }
 
     /// The account's id.
@@ -151,8 +214,9 @@ impl SigningAccount {
     ) -> Result<CallOutcome, SendError> {
         let mut reason = String::new();
         for attempt in 1..=MOST_RESIGNS {
-            let signed = self.sign(receiver, actions.clone()).await?;
-            match self.deliver(&signed, name, &mut reason).await? {
+            let key = self.lease()?;
+            let signed = self.sign(&key, receiver, actions.clone()).await?;
+            match self.deliver(&key, &signed, name, &mut reason).await? {
                 Delivered::Executed(outcome) => return Ok(outcome),
                 Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
             }
@@ -170,42 +234,44 @@ impl SigningAccount {
 
     async fn sign(
         &self,
+        key: &AccessKey,
         receiver: &AccountId,
         actions: Vec<Action>,
     ) -> Result<SignedTransaction, SendError> {
-        let block = self.node.block(At::Final).await?;
-        let public_key = self.signer.public_key();
+        let block_hash = self.anchor().await?;
+        let nonce = key.next_nonce(&self.node, &self.id).await?.ok_or_else(|| {
+            let public_key = key.public_key().to_string();
+            SendError::NoAccessKey { account_id: self.id.clone(), public_key }
+        })?;
         let transaction = Transaction::V0(TransactionV0 {
             signer_id: self.id.clone(),
-            nonce: self.next_nonce(&public_key).await?,
-            public_key,
+            nonce,
+            public_key: key.public_key().clone(),
             receiver_id: receiver.clone(),
-            block_hash: block.hash,
+            block_hash,
             actions,
         });
         let (hash, _) = transaction.get_hash_and_size();
-        Ok(SignedTransaction::new(self.signer.sign(hash.as_ref()), transaction))
+        Ok(SignedTransaction::new(key.sign(hash.as_ref()), transaction))
     }
 
-    async fn next_nonce(&self, public_key: &PublicKey) -> Result<u64, SendError> {
-        let mut last = self.nonce.lock().await;
-        let used = match *last {
-            Some(nonce) => nonce,
-            None => self.node.access_key_nonce(&self.id, public_key).await?.ok_or_else(|| {
-                SendError::NoAccessKey {
-                    account_id: self.id.clone(),
-                    public_key: public_key.to_string(),
-                }
-            })?,
-        };
-        let next = used.saturating_add(1);
-        *last = Some(next);
-        Ok(next)
+    /// The block that a transaction names.
+    async fn anchor(&self) -> Result<CryptoHash, ChainError> {
+        let mut anchor = self.anchor.lock().await;
+        if let Some((asked, hash)) = *anchor
+            && asked.elapsed() < ANCHOR_AGE
+        {
+            return Ok(hash);
+        }
+        let block = self.node.block(At::Final).await?;
+        *anchor = Some((Instant::now(), block.hash));
+        Ok(block.hash)
     }
 
     /// Sends a signed transaction until its outcome is known.
     async fn deliver(
         &self,
+        key: &AccessKey,
         signed: &SignedTransaction,
         method: &str,
         reason: &mut String,
@@ -215,7 +281,7 @@ impl SigningAccount {
         // Whether the transaction may have reached the chain already.
         let mut maybe_sent = false;
         let mut failures = 0;
-        while started.elapsed() < self.patience {
+        while self.patience.is_none_or(|patience| started.elapsed() < patience) {
             let request = methods::send_tx::RpcSendTransactionRequest {
                 signed_transaction: signed.clone(),
                 wait_until: TxExecutionStatus::ExecutedOptimistic,
@@ -230,25 +296,43 @@ impl SigningAccount {
                     maybe_sent = true;
                 }
                 Err(CallError::Handler(RpcTransactionError::InvalidTransaction { context })) => {
-                    if maybe_sent && let Some(outcome) = self.outcome(transaction).await? {
-                        return Ok(Delivered::Executed(outcome));
+                    if maybe_sent {
+                        match self.fate(transaction).await {
+                            Ok(Some(outcome)) => return Ok(Delivered::Executed(outcome)),
+                            Ok(None) => {}
+                            // Whether it was executed is not known: the same transaction is sent
+                            // again.
+                            Err(error) => {
+                                tracing::warn!(%transaction, %error, "its fate is not known");
+                                failures += 1;
+                                tokio::time::sleep(self.node.backoff().wait(failures)).await;
+                                continue;
+                            }
+                        }
                     }
                     *reason = clip(&context.to_string());
                     match context {
                         InvalidTxError::InvalidNonce { ak_nonce, .. } => {
-                            let mut last = self.nonce.lock().await;
-                            *last = (*last).max(Some(ak_nonce));
+                            key.used_up_to(ak_nonce).await;
                             return Ok(Delivered::Void);
                         }
                         // The key was deleted and added again, so its nonce is another one now.
                         InvalidTxError::NonceTooLarge { .. } => {
-                            *self.nonce.lock().await = None;
+                            key.forget_nonce().await;
                             return Ok(Delivered::Void);
                         }
-                        InvalidTxError::Expired | InvalidTxError::ShardCongested { .. } => {
+                        InvalidTxError::Expired => {
+                            *self.anchor.lock().await = None;
                             return Ok(Delivered::Void);
                         }
-                        _ => return Err(self.invalid(method, reason.clone())),
+                        InvalidTxError::ShardCongested { .. } if !maybe_sent => {
+                            return Ok(Delivered::Void);
+                        }
+                        // Another copy of it may have been taken before.
+                        InvalidTxError::ShardCongested { .. } => {}
+                        _ if !maybe_sent => return Err(self.invalid(method, reason.clone())),
+                        // It may still be waiting in some node's pool.
+                        _ => {}
                     }
                 }
                 Err(CallError::Handler(error)) => {
@@ -261,16 +345,33 @@ impl SigningAccount {
                     tracing::warn!(%transaction, %error, "sending the transaction again");
                     maybe_sent = true;
                 }
-                Err(CallError::Chain(error)) => return Err(error.into()),
+                Err(CallError::Chain(error)) if !maybe_sent => return Err(error.into()),
+                Err(CallError::Chain(error)) => {
+                    tracing::warn!(%transaction, %error, "its fate is not known");
+                }
             }
             failures += 1;
-            tokio::time::sleep(Backoff::default().wait(failures)).await;
+            tokio::time::sleep(self.node.backoff().wait(failures)).await;
         }
         Err(SendError::Unconfirmed {
             transaction,
             method: method.to_owned(),
             waited: started.elapsed(),
         })
+    }
+
+    /// The outcome of a transaction that may have been sent and that is invalid now, or `None` when
+    /// it is void.
+    async fn fate(&self, transaction: CryptoHash) -> Result<Option<CallOutcome>, ChainError> {
+        for look in 1..=UNKNOWN_LOOKS {
+            if let Some(outcome) = self.outcome(transaction).await? {
+                return Ok(Some(outcome));
+            }
+            if look < UNKNOWN_LOOKS {
+                tokio::time::sleep(self.node.backoff().wait(look)).await;
+            }
+        }
+        Ok(None)
     }
 
     /// The outcome of an earlier transaction of this account, or `None` when the node does not know

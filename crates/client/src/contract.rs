@@ -13,11 +13,24 @@ use outlayer_protocol::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{At, ChainError, Node, text::clip};
+use crate::{At, BlockId, ChainError, Node, text::clip};
 
 /// How many requests are asked for in one view of the index. The contract's gas tests show that a
 /// node executes a view of so many.
 const INDEX_PAGE: usize = 2_000;
+
+/// How many requests are asked for in one view. Those with the largest inputs come in several
+/// answers.
+const REQUESTS_PAGE: usize = 100;
+
+/// The index of live requests after one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingIndex {
+    /// The block.
+    pub block: BlockId,
+    /// An entry for each live request, in no order that means anything.
+    pub entries: Vec<PendingEntry>,
+}
 
 /// An OutLayer contract on a node. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -129,36 +142,75 @@ impl Contract {
         self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
     }
 
-    /// The index of live requests as of one block, at most `most` of them, with the block's height.
+    /// Several live requests with their inputs as of one block, one for each of `request_ids` in
+    /// their order. `None` means that the request has been settled or was never made.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn pending(
+    pub async fn requests(
         &self,
-        most: usize,
+        request_ids: &[RequestId],
         at: At,
-    ) -> Result<(u64, Vec<PendingEntry>), ChainError> {
-        // A settlement moves entries, so all pages are of one block.
-        let block = self.node.block(at).await?;
-        let mut all: Vec<PendingEntry> = Vec::new();
-        while all.len() < most {
-            let limit = INDEX_PAGE.min(most.saturating_sub(all.len()));
-            let args = json!({ "from_index": all.len(), "limit": limit }).to_string().into_bytes();
-            let (method, at) = (methods::PENDING_INDEX, At::Hash(block.hash));
+    ) -> Result<Vec<Option<RequestView>>, ChainError> {
+        let method = methods::GET_REQUESTS;
+        let mut all = Vec::with_capacity(request_ids.len());
+        while let Some(rest) = request_ids.get(all.len()..).filter(|rest| !rest.is_empty()) {
+            let asked = rest.get(..REQUESTS_PAGE).unwrap_or(rest);
+            let args = borsh::to_vec(asked).map_err(|error| self.malformed(method, &error))?;
             let result = self.node.view(&self.id, method, args, at).await?;
-            let page: Vec<PendingEntry> =
-                borsh::from_slice(&result).map_err(|error| ChainError::Malformed {
-                    method: format!("{}.{method}", self.id),
-                    reason: clip(&error.to_string()),
-                })?;
-            let last = page.len() < limit;
-            all.extend(page);
-            if last {
-                break;
+            let page: Vec<Option<RequestView>> =
+                borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            if page.is_empty() || page.len() > asked.len() {
+                let found = format!("{} requests for {}", page.len(), asked.len());
+                return Err(self.malformed(method, &found));
+            }
+            for (view, request_id) in page.into_iter().zip(asked) {
+                all.push(match view {
+                    Some(view) if view.request.id() == *request_id => Some(view),
+                    Some(view) => {
+                        let found = format!("request {} for {request_id}", view.request.id());
+                        return Err(self.malformed(method, &found));
+                    }
+                    // It is over, or its record is from before the last migration.
+                    None => self.request(*request_id, at).await?,
+                });
             }
         }
-        all.truncate(most);
-        Ok((block.height, all))
+        Ok(all)
+    }
+
+    /// The index of live requests as of one block, at most `most` of them.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn pending(&self, most: usize, at: At) -> Result<PendingIndex, ChainError> {
+        let method = methods::PENDING_INDEX;
+        let mut entries: Vec<PendingEntry> = Vec::new();
+        let mut block = None;
+        loop {
+            let limit = INDEX_PAGE.min(most.saturating_sub(entries.len()));
+            let args = json!({ "from_index": entries.len(), "limit": limit });
+            // A settlement moves entries, so all pages are of the first page's block.
+            let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
+            let args = args.to_string().into_bytes();
+            let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
+            let page: Vec<PendingEntry> =
+                borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            let block = *block.get_or_insert(answered);
+            let last = page.len() < limit;
+            entries.extend(page);
+            if last || entries.len() >= most {
+                entries.truncate(most);
+                return Ok(PendingIndex { block, entries });
+            }
+        }
+    }
+
+    fn malformed(&self, method: &str, reason: &impl std::fmt::Display) -> ChainError {
+        ChainError::Malformed {
+            method: format!("{}.{method}", self.id),
+            reason: clip(&reason.to_string()),
+        }
     }
 
     /// A value in an account's namespace, or `None` when the key is absent.

@@ -14,6 +14,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access_key;
 mod account;
 mod contract;
 mod error;
@@ -28,19 +29,21 @@ mod text;
 pub mod trace;
 mod transport;
 
+#[cfg(test)]
+mod never_twice;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use account::{SendError, SigningAccount};
-pub use contract::Contract;
+pub use contract::{Contract, PendingIndex};
 pub use error::{ChainError, TransportError};
 pub use key_file::{KeyFile, KeyFileError};
 pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
 pub use namespace::{NamespaceReader, ReadError};
 pub use near_crypto::{PublicKey, SecretKey};
-pub use node::{At, Block, Node, NodeConfig};
+pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
 pub use retry::Backoff;
 pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};

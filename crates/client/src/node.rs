@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use near_jsonrpc_client::methods::{self, RpcMethod, block::RpcBlockError, query::RpcQueryError};
-use near_jsonrpc_primitives::types::query::QueryResponseKind;
+use near_jsonrpc_primitives::types::query::{QueryResponseKind, RpcQueryResponse};
 use near_primitives::{
     hash::CryptoHash,
-    types::{BlockId, BlockReference, Finality},
+    types::{self, BlockReference, Finality},
     views::QueryRequest,
 };
 use outlayer_protocol::AccountId;
@@ -35,8 +35,8 @@ impl At {
         match self {
             Self::Final => Finality::Final.into(),
             Self::Optimistic => Finality::None.into(),
-            Self::Height(height) => BlockId::Height(height).into(),
-            Self::Hash(hash) => BlockId::Hash(hash).into(),
+            Self::Height(height) => types::BlockId::Height(height).into(),
+            Self::Hash(hash) => types::BlockId::Hash(hash).into(),
         }
     }
 }
@@ -52,7 +52,16 @@ impl std::fmt::Display for At {
     }
 }
 
-/// A block's place in the chain.
+/// Which block a view was answered after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockId {
+    /// How many blocks come before it, counting the heights that have none.
+    pub height: u64,
+    /// Identifies it, even when a reorg replaces it.
+    pub hash: CryptoHash,
+}
+
+/// A block's place in the chain, and its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     /// How many blocks come before it, counting the heights that have none.
@@ -61,6 +70,8 @@ pub struct Block {
     pub hash: CryptoHash,
     /// The hash of the block before it.
     pub prev_hash: CryptoHash,
+    /// When it was produced, by its producer's clock, in nanoseconds since 1970.
+    pub timestamp: u64,
 }
 
 /// How a node is asked.
@@ -119,6 +130,11 @@ impl Node {
         self.transport.shown_url()
     }
 
+    /// How long to wait after failures.
+    pub(crate) fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
     /// Sends `request` once.
     pub(crate) async fn call_once<M: RpcMethod>(
         &self,
@@ -164,6 +180,7 @@ impl Node {
                 height: view.header.height,
                 hash: view.header.hash,
                 prev_hash: view.header.prev_hash,
+                timestamp: view.header.timestamp_nanosec,
             }),
             Err(CallError::Chain(error)) => Err(error),
             Err(CallError::Handler(error @ RpcBlockError::UnknownBlock { .. })) => {
@@ -189,6 +206,20 @@ impl Node {
         args: Vec<u8>,
         at: At,
     ) -> Result<Vec<u8>, ChainError> {
+        Ok(self.view_in_block(contract, method, args, at).await?.1)
+    }
+
+    /// The same, with the block after which the method ran.
+    ///
+    /// # Errors
+    /// [`ChainError`], as for [`view`](Self::view).
+    pub async fn view_in_block(
+        &self,
+        contract: &AccountId,
+        method: &str,
+        args: Vec<u8>,
+        at: At,
+    ) -> Result<(BlockId, Vec<u8>), ChainError> {
         let request = methods::query::RpcQueryRequest {
             block_reference: at.reference(),
             request: QueryRequest::CallFunction {
@@ -197,8 +228,12 @@ impl Node {
                 args: args.into(),
             },
         };
-        match self.call(&request).await.map(|response| response.kind) {
-            Ok(QueryResponseKind::CallResult(result)) => Ok(result.result),
+        match self.call(&request).await {
+            Ok(RpcQueryResponse {
+                kind: QueryResponseKind::CallResult(result),
+                block_height: height,
+                block_hash: hash,
+            }) => Ok((BlockId { height, hash }, result.result)),
             Ok(_) => Err(unexpected("call_function")),
             Err(error) => Err(query_error(error, at, |reason| ChainError::View {
                 contract: contract.to_string(),

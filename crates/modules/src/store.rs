@@ -66,8 +66,9 @@ pub struct CodeStore {
     loading: Arc<Loading>,
 }
 
-/// A lock for each code that is being loaded, so that many requests for one code fetch it once.
-type Loading = Mutex<HashMap<Hash32, Weak<tokio::sync::Mutex<()>>>>;
+/// A lock for each code that is being loaded from one place, so that many requests fetch it once. A
+/// place that is slow, or has other bytes, does not hold up those who have the code from elsewhere.
+type Loading = Mutex<HashMap<(Hash32, Option<String>), Weak<tokio::sync::Mutex<()>>>>;
 
 impl CodeStore {
     /// A store within the bounds of `config`. A cache folder is created when it is missing.
@@ -95,14 +96,9 @@ impl CodeStore {
         at: At,
     ) -> Result<Arc<Vec<u8>>, CodeError> {
         let hash = code.hash;
-        let lock = self.lock_of(hash);
+        let lock = self.lock_of(code);
         let _loading = lock.lock().await;
-        if let Some(bytes) = self.in_memory(&hash) {
-            return Ok(bytes);
-        }
-        if let Some(bytes) = self.on_disk(hash).await {
-            let bytes = Arc::new(bytes);
-            self.memory.insert(hash, Arc::clone(&bytes));
+        if let Some(bytes) = self.known(&hash).await {
             return Ok(bytes);
         }
         let bytes = Arc::new(self.fetch(code, contract, at).await?);
@@ -111,14 +107,25 @@ impl CodeStore {
         Ok(bytes)
     }
 
-    fn lock_of(&self, hash: Hash32) -> Arc<tokio::sync::Mutex<()>> {
+    /// The code with this hash, if it is kept here.
+    pub async fn known(&self, hash: &Hash32) -> Option<Arc<Vec<u8>>> {
+        if let Some(bytes) = self.in_memory(hash) {
+            return Some(bytes);
+        }
+        let bytes = Arc::new(self.on_disk(*hash).await?);
+        self.memory.insert(*hash, Arc::clone(&bytes));
+        Some(bytes)
+    }
+
+    fn lock_of(&self, code: &CodeRef) -> Arc<tokio::sync::Mutex<()>> {
+        let place = (code.hash, code.url.clone());
         let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         loading.retain(|_, lock| lock.strong_count() > 0);
-        if let Some(lock) = loading.get(&hash).and_then(Weak::upgrade) {
+        if let Some(lock) = loading.get(&place).and_then(Weak::upgrade) {
             return lock;
         }
         let lock = Arc::default();
-        loading.insert(hash, Arc::downgrade(&lock));
+        loading.insert(place, Arc::downgrade(&lock));
         lock
     }
 

@@ -138,6 +138,8 @@ methods! {
     GET_RESULT = "get_result",
     /// A view: a page of the index of live requests, in borsh.
     PENDING_INDEX = "pending_index",
+    /// Several live requests with their inputs, in borsh.
+    GET_REQUESTS = "get_requests",
     /// A view: the same in JSON, for people.
     LIST_PENDING = "list_pending",
     /// A view: the configuration and the owner.

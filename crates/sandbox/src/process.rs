@@ -177,20 +177,21 @@ impl Process {
         has <= self.most_idle_bytes
     }
 
-    /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
-    /// `patience`. After a fault the child cannot be used again.
+    /// Executes a job in the child, which may take `memory_bytes` for it, may keep silent for the
+    /// first of the times, and must have ended before the second, if there is one. After a fault
+    /// the child cannot be used again.
     pub(crate) fn execute(
         &mut self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
         memory_bytes: u64,
-        patience: Duration,
+        times: (Duration, Option<Duration>),
     ) -> Result<Execution, Fault> {
         let most = self.idle_bytes.saturating_add(memory_bytes);
         memory::limit(self.child.id(), most).map_err(|error| {
             Fault::engine(format!("the memory of a child cannot be bounded: {error}"))
         })?;
-        self.converse(job, snapshot, patience).map_err(|error| match error {
+        self.converse(job, snapshot, times).map_err(|error| match error {
             Talk::Fault(fault) => fault,
             Talk::Io(error) => Fault::Process(self.end(&error)),
         })
@@ -200,9 +201,10 @@ impl Process {
         &mut self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
-        patience: Duration,
+        (patience, time): (Duration, Option<Duration>),
     ) -> Result<Execution, Talk> {
         let mut timed = Timed::new(&self.socket, patience)?;
+        timed.last = time.and_then(|time| Instant::now().checked_add(time));
         let code_hash = job.code.hash();
         let request = Request {
             code_hash,
@@ -363,13 +365,15 @@ fn pass_on(stderr: ChildStderr, pid: u32) -> Result<(), String> {
 struct Timed<'a> {
     socket: &'a UnixStream,
     until: Instant,
+    /// When it is over in any case, whoever's time it was.
+    last: Option<Instant>,
 }
 
 impl<'a> Timed<'a> {
     fn new(socket: &'a UnixStream, patience: Duration) -> io::Result<Self> {
         let until = Instant::now().checked_add(patience);
         let until = until.ok_or_else(|| io::Error::other("the patience is endless"))?;
-        Ok(Self { socket, until })
+        Ok(Self { socket, until, last: None })
     }
 
     /// What `work` takes is not the child's time.
@@ -381,7 +385,8 @@ impl<'a> Timed<'a> {
     }
 
     fn left(&self) -> io::Result<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let until = self.last.map_or(self.until, |last| last.min(self.until));
+        let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
@@ -81,6 +81,28 @@ impl Sandbox {
 
 impl Engine for Sandbox {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        self.run(job, snapshot, None)
+    }
+
+    fn execute_within(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+        time: Duration,
+    ) -> Result<Execution, Fault> {
+        self.run(job, snapshot, Some(time))
+    }
+}
+
+impl Sandbox {
+    /// Executes a job in a child, which is ended when `time` is over.
+    fn run(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+        time: Option<Duration>,
+    ) -> Result<Execution, Fault> {
+        let until = time.and_then(|time| Instant::now().checked_add(time));
         job.check()?;
         let is_known = self.idle().iter().any(|child| child.knows(job));
         let mut memory_bytes = memory::needed(job, !is_known);
@@ -92,7 +114,16 @@ impl Engine for Sandbox {
             drop(reserved);
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
-        let execution = child.execute(job, snapshot, memory_bytes, self.patience())?;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let execution = child
+            .execute(job, snapshot, memory_bytes, (self.patience(), left))
+            .map_err(|fault| {
+                // The child was ended, or has given up, because the time was over.
+                match time.filter(|_| until.is_some_and(|until| Instant::now() >= until)) {
+                    Some(time) => Fault::Deadline(time),
+                    None => fault,
+                }
+            })?;
         if child.is_lean() {
             self.idle().push(child);
         }

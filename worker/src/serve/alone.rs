@@ -1,84 +1,97 @@
-//! Serves a request that one worker answers: execute, and submit.
+//! Serves a request that one worker answers: fetch, execute, submit, confirm.
 
-use outlayer_client::{At, ChainError};
 use outlayer_protocol::{
-    RequestId,
     machine::{LiveRequest, Phase},
     views::RequestView,
 };
 
 use super::{
     Stage,
-    attempt::{CONFIRM_POLLS, Done, Executed, execute},
+    attempt::{self, Done, Executed, Preparing},
     error::ServeError,
-    refusal::{Advice, advice},
     services::Services,
-    submit::{self, Sent},
+    stage::{
+        confirm,
+        submit::{
+            self, Sent,
+            refusal::{Advice, advice},
+        },
+    },
 };
 
 /// What follows an execution.
 enum AfterExecution {
     /// The attempt has ended.
     Done(Done),
+    /// The request is answered, and waits for its settlement.
+    Answered,
     /// The request must be executed again, on a newer block, for this reason.
     Again(String),
 }
 
-/// How many times a request may look pending before the answer that the contract took counts as
-/// lost. It may look so because a node behind a load balancer lags, or after a reorg.
-const UNTOUCHED_POLLS: u32 = 12;
-
-/// Serves one request.
-pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<Done, ServeError> {
+/// Serves the request of `view`, which was just loaded.
+pub(super) async fn serve(
+    services: &Services,
+    view: RequestView,
+    preparing: &mut Preparing,
+) -> Result<Done, ServeError> {
+    let request_id = view.request.id();
+    if !is_pending(services, &view.request).await? {
+        // Somebody has answered or cancelled it before this attempt.
+        return Ok(Done::Over);
+    }
+    let code = attempt::fetch(services, &view).await?;
     let mut tries: u32 = 0;
     loop {
-        let Some(view) = look(services, request_id).await? else {
-            return Ok(Done::Over);
-        };
-        if view.request.phase != Phase::Pending && tries == 0 {
-            // Somebody has answered or cancelled it before this attempt.
-            return Ok(Done::Over);
-        }
-        if view.request.phase != Phase::Pending {
-            return confirm(services, &view.request).await;
-        }
-        let height = services.height().await?;
-        if view.request.is_expired(height) {
+        // The snapshot is that after the newest block. The contract compares what was read with the
+        // current values when the answer is submitted, so it does not matter whether a reorg
+        // replaces this block.
+        let executed = attempt::execute(services, &view, &code, None, preparing).await?;
+        let Some(executed) = executed else {
             return Ok(Done::Expired);
-        }
-        // The newest block. The contract compares what was read with the current values when the
-        // answer is submitted, so it does not matter whether a reorg replaces this block.
-        let newest = services.contract.node().block(At::Optimistic).await?;
-        let executed = execute(services, &view, newest).await?;
-        match submit(services, &view.request, &executed).await? {
+        };
+        let submitted = tokio::select! {
+            biased;
+            submitted = submit(services, &view.request, &executed) => submitted?,
+            // Its call may still be under way, and has nothing left to answer.
+            _ = confirm::gone(services, request_id) => AfterExecution::Answered,
+        };
+        // The room of the body is free while its request is settled.
+        drop(executed);
+        match submitted {
             AfterExecution::Done(done) => return Ok(done),
+            AfterExecution::Answered => {
+                drop(code);
+                return confirm::settled(services, request_id).await;
+            }
             AfterExecution::Again(reason) => {
                 tries = tries.saturating_add(1);
-                tracing::info!(%reason, tries, "executing again");
+                tracing::info!(request = request_id, %reason, tries, "executing again");
                 services.tell(Stage::Again { request_id, reason });
-                tokio::time::sleep(
-                    services.config.backoff.wait(tries).min(services.config.poll_interval * 4),
-                )
-                .await;
+                // What was read may change with the next block.
+                services.pause().await;
+                match services.newest.get(request_id).await? {
+                    None => return Ok(Done::Over),
+                    Some(now) if now.request.phase != Phase::Pending => {
+                        return confirm::settled(services, request_id).await;
+                    }
+                    Some(_) => {}
+                }
             }
         }
     }
 }
 
-/// The request as it stands in a block that no reorg replaces, with the phase of the newest block.
-async fn look(
-    services: &Services,
-    request_id: RequestId,
-) -> Result<Option<RequestView>, ChainError> {
-    let contract = &services.contract;
-    let Some(newest) = contract.request(request_id, At::Optimistic).await? else {
-        return Ok(None);
-    };
-    let Some(mut view) = contract.request(request_id, services.config.discover_at).await? else {
-        return Ok(None);
-    };
-    view.request.phase = newest.request.phase;
-    Ok(Some(view))
+/// Whether the request still waits for an answer in the newest block.
+async fn is_pending(services: &Services, request: &LiveRequest) -> Result<bool, ServeError> {
+    if request.phase != Phase::Pending {
+        return Ok(false);
+    }
+    if services.is_optimistic() {
+        return Ok(true);
+    }
+    let newest = services.newest.get(request.id()).await?;
+    Ok(newest.is_some_and(|newest| newest.request.phase == Phase::Pending))
 }
 
 /// Why the request is executed again when its parts were not sent to the end, and it turns out to
@@ -89,7 +102,7 @@ const OVERTAKEN: &str = "the request was answered while its body was sent";
 /// is closed to new readers for a few blocks only.
 const MOST_WAITS: u32 = 20;
 
-/// Submits the answer, as often as it is told to wait, and waits for the settlement.
+/// Submits the answer, as often as it is told to wait.
 async fn submit(
     services: &Services,
     request: &LiveRequest,
@@ -99,13 +112,13 @@ async fn submit(
         let called = match submit::send(services, request, executed, None).await? {
             Sent::Over => return refused(services, request, OVERTAKEN.to_owned()).await,
             Sent::Wait => {
-                tokio::time::sleep(services.config.poll_interval).await;
+                services.pause().await;
                 continue;
             }
             Sent::Answered(called) => called,
         };
         return match called.result {
-            Ok(_) => confirm(services, request).await.map(AfterExecution::Done),
+            Ok(_) => Ok(AfterExecution::Answered),
             Err(reason) => refused(services, request, reason).await,
         };
     }
@@ -119,11 +132,11 @@ async fn refused(
     request: &LiveRequest,
     reason: String,
 ) -> Result<AfterExecution, ServeError> {
-    let Some(now) = services.contract.request(request.id(), At::Optimistic).await? else {
+    let Some(now) = services.newest.get(request.id()).await? else {
         return Ok(AfterExecution::Done(Done::Over));
     };
     if now.request.phase != Phase::Pending {
-        return confirm(services, request).await.map(AfterExecution::Done);
+        return Ok(AfterExecution::Answered);
     }
     if request.is_expired(services.height().await?) {
         return Ok(AfterExecution::Done(Done::Expired));
@@ -131,27 +144,7 @@ async fn refused(
     match advice(&reason) {
         Advice::ExecuteAgain | Advice::LookAgain => Ok(AfterExecution::Again(reason)),
         // The contract says that the request is over, and the node has not seen this yet.
-        Advice::Over => confirm(services, request).await.map(AfterExecution::Done),
+        Advice::Over => Ok(AfterExecution::Answered),
         Advice::Report => Err(ServeError::Refused { reason }),
     }
-}
-
-/// Waits until an answered request is settled.
-async fn confirm(services: &Services, request: &LiveRequest) -> Result<Done, ServeError> {
-    let mut untouched = 0;
-    let mut phase = "unknown";
-    for _ in 0..CONFIRM_POLLS {
-        match services.contract.request(request.id(), services.config.discover_at).await? {
-            None => return Ok(Done::Settled),
-            Some(now) => {
-                phase = now.request.phase.name();
-                untouched += u32::from(now.request.phase == Phase::Pending);
-                if untouched >= UNTOUCHED_POLLS {
-                    return Err(ServeError::Unsettled { phase, polls: untouched });
-                }
-            }
-        }
-        tokio::time::sleep(services.config.poll_interval).await;
-    }
-    Err(ServeError::Unsettled { phase, polls: CONFIRM_POLLS })
 }

@@ -1,13 +1,24 @@
-//! One request, from its execution to its settlement.
+//! One request, from its record to its settlement.
 
-use outlayer_client::{At, Block};
-use outlayer_guest::check_version;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use outlayer_client::{At, BlockId};
+use outlayer_guest::{Fault, check_version};
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, RequestId, views::RequestView,
 };
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::{Stage, agreement, alone, error::ServeError, services::Services};
-use crate::pool::ExecutionError;
+use super::{
+    Stage, agreement, alone,
+    error::{ExecutionError, ServeError},
+    schedule::Waiting,
+    services::Services,
+    stage::fetch::{self, Fetched},
+};
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +29,7 @@ pub(super) enum Done {
     SharesOpen,
     /// The request is not live, or somebody has answered it.
     Over,
-    /// The request's deadline has passed.
+    /// The request's deadline has passed, or is too near for an answer.
     Expired,
     /// This worker has no part in the request before this height; `None` means that it never will.
     NotNow {
@@ -34,34 +45,106 @@ pub(super) struct Executed {
     /// The digest of the record, computed from the request that was executed. The contract computes
     /// it from its own request, and refuses the answer if they differ.
     pub(super) digest: Hash32,
+    /// The room that the body takes until it is sent.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
-/// How many times an answered request is looked at until it must be settled.
-pub(super) const CONFIRM_POLLS: u32 = 240;
+/// A place among the requests that are made ready for their execution. It is free again when the
+/// execution begins, and the loop is told.
+pub(super) struct Preparing {
+    place: Option<OwnedSemaphorePermit>,
+    freed: Arc<Notify>,
+}
 
-/// Serves one request.
-pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<Done, ServeError> {
-    match services.contract.request(request_id, At::Optimistic).await? {
-        None => Ok(Done::Over),
-        Some(view) if view.request.agreement.is_some() => {
-            agreement::serve(services, request_id).await
+impl Preparing {
+    pub(super) fn new(place: OwnedSemaphorePermit, freed: Arc<Notify>) -> Self {
+        Self { place: Some(place), freed }
+    }
+
+    /// Frees the place.
+    pub(super) fn end(&mut self) {
+        if self.place.take().is_some() {
+            self.freed.notify_one();
         }
-        Some(_) => alone::serve(services, request_id).await,
     }
 }
 
-/// Executes the request of `view` on the snapshot after `block`, and makes the body that answers
-/// it.
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Serves one request.
+pub(super) async fn serve(
+    services: &Services,
+    request_id: RequestId,
+    mut preparing: Preparing,
+) -> Result<Done, ServeError> {
+    let Some(view) = services.records.get(request_id).await? else {
+        return Ok(Done::Over);
+    };
+    services.tell(Stage::Loaded { request_id });
+    if view.request.agreement.is_some() {
+        agreement::serve(services, request_id, &mut preparing).await
+    } else {
+        alone::serve(services, view, &mut preparing).await
+    }
+}
+
+/// Loads the code of `view`, unless this worker's engine is another one than the request needs.
+pub(super) async fn fetch(services: &Services, view: &RequestView) -> Result<Fetched, ServeError> {
+    check_version(&view.request).map_err(ExecutionError::from)?;
+    let fetched = fetch::code(services, view).await?;
+    let code_bytes = fetched.bytes.len();
+    services.tell(Stage::Fetched { request_id: view.request.id(), code_bytes });
+    Ok(fetched)
+}
+
+/// Executes the request of `view`, when there is a place for it, and makes the body that answers
+/// it. The snapshot is that after `block`, or else that after the block which is the newest when
+/// the execution begins. `None` means that no answer could land any more.
 pub(super) async fn execute(
     services: &Services,
     view: &RequestView,
-    block: Block,
-) -> Result<Executed, ServeError> {
+    code: &Fetched,
+    block: Option<BlockId>,
+    preparing: &mut Preparing,
+) -> Result<Option<Executed>, ServeError> {
     let request = &view.request;
-    check_version(request).map_err(ExecutionError::from)?;
-    let contract = &services.contract;
-    let code = services.codes.load(&request.code, contract, services.config.discover_at).await?;
-    let execution = services.pool.execute(contract, view, code, At::Hash(block.hash)).await?;
+    let request_id = request.id();
+    let waiting = Waiting {
+        request_id,
+        payer: request.payer().clone(),
+        deadline: request.terms.deadline,
+        nanos: services.expected_nanos(request.limits.compute),
+        failures: services.set_aside().failures(request_id),
+    };
+    let Some(place) = services.pool.place(waiting).await else {
+        return Ok(None);
+    };
+    preparing.end();
+    let look = services.look();
+    let block = block.unwrap_or(look.block);
+    let left = Duration::from_nanos(look.time().left(request.terms.deadline));
+    services.tell(Stage::Executing { request_id });
+    let began = Instant::now();
+    let limits = (At::Hash(block.hash), Some(left));
+    let bytes = Arc::clone(&code.bytes);
+    let executed = services.pool.execute(place, &services.contract, view, bytes, limits).await;
+    let (execution, place) = match executed {
+        Err(ExecutionError::Fault(Fault::Deadline(_)))
+            if !services.look().time().can_land(request.terms.deadline) =>
+        {
+            tracing::warn!(
+                request = request_id, took = ?began.elapsed(), deadline = request.terms.deadline,
+                "the execution was ended, because its answer could no longer land"
+            );
+            return Ok(None);
+        }
+        executed => executed?,
+    };
+    services.measured(execution.used, began.elapsed());
     tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
     let response = execution.into_response(request.id());
     let digest = ExecutionRecord::new(request, &response).digest();
@@ -76,8 +159,11 @@ pub(super) async fn execute(
         status: response.status.name(),
         used: response.used,
     });
+    let room = services.room_for(&response).await;
+    // Nothing more is executed while there is no room for what it gives.
+    drop(place);
     if !services.config.submit_delay.is_zero() {
         tokio::time::sleep(services.config.submit_delay).await;
     }
-    Ok(Executed { response, digest })
+    Ok(Some(Executed { response, digest, _room: room }))
 }

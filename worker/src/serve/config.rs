@@ -9,6 +9,36 @@ use outlayer_protocol::AccountId;
 
 use super::Observer;
 
+/// How many requests may be in each stage at once. Each bound is on its own, so what waits in one
+/// stage holds nothing up in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The most requests that are under way at all, with those that wait for the chain.
+    pub in_flight: usize,
+    /// The most requests that are loaded, or are loaded and wait for their execution.
+    pub prepared: usize,
+    /// The most downloads from URLs at once, each of the largest code. Smaller code that waits for
+    /// its execution takes as much of this as it is long.
+    pub downloads: usize,
+    /// The same for code that comes from the contract.
+    pub published: usize,
+    /// The most bytes of answers that are executed and not sent yet. When they are used up, no
+    /// execution begins.
+    pub answer_bytes: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            in_flight: 4_096,
+            prepared: 128,
+            downloads: 16,
+            published: 8,
+            answer_bytes: 256 << 20,
+        }
+    }
+}
+
 /// A worker's configuration.
 #[derive(Clone)]
 pub struct WorkerConfig {
@@ -20,12 +50,16 @@ pub struct WorkerConfig {
     pub account_id: AccountId,
     /// A key of that account. A function-call key for the contract is enough.
     pub secret_key: SecretKey,
+    /// More keys of that account. With several keys, several transactions are under way at once.
+    /// Several processes may share the account when each has keys of its own; the salts of
+    /// commitments come from `secret_key`.
+    pub more_keys: Vec<SecretKey>,
     /// The most executions at once.
     pub concurrency: usize,
-    /// The most requests that are served at once: those that execute, those that are submitted, and
-    /// those that wait for other workers to agree. Only the first of them count for `concurrency`.
-    pub in_flight: usize,
-    /// The time between two looks at the pending requests.
+    /// How many requests may be in each of the other stages.
+    pub places: Places,
+    /// The longest time between two questions for the newest block while there is work. Without
+    /// work, the time between two questions grows to four times as much.
     pub poll_interval: Duration,
     /// How code is fetched and kept.
     pub code: CodeConfig,
@@ -35,9 +69,10 @@ pub struct WorkerConfig {
     /// worker that is started again does not take them up at once. It is made when it is missing.
     /// `None` remembers them in memory only.
     pub state_dir: Option<PathBuf>,
-    /// The block at which requests are looked for. With [`At::Final`] no execution depends on a
-    /// block that a reorg may replace. A chain without reorgs can be served at [`At::Optimistic`],
-    /// a little sooner.
+    /// The block at which requests are looked for. At [`At::Optimistic`], the default, a request is
+    /// served about two blocks sooner. Should a reorg replace its block, an execution was in vain,
+    /// and the contract refuses the answer, which costs its gas. At [`At::Final`] no execution
+    /// depends on a block that a reorg may replace.
     pub discover_at: At,
     /// The wait between an execution and its submission. With it a standby worker lets others
     /// answer first.
@@ -73,13 +108,14 @@ impl WorkerConfig {
             contract_id,
             account_id,
             secret_key,
+            more_keys: Vec::new(),
             concurrency: 2,
-            in_flight: 16,
+            places: Places::default(),
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
             engine,
             state_dir: None,
-            discover_at: At::Final,
+            discover_at: At::Optimistic,
             submit_delay: Duration::ZERO,
             step_in_blocks: 4,
             // The most that one call may have on every network.

@@ -3,10 +3,10 @@
 use std::{io, path::PathBuf};
 
 use outlayer_client::{ChainError, SendError};
+use outlayer_guest::{Fault, UnsupportedVersion};
 use outlayer_modules::CodeError;
-use outlayer_protocol::Hash32;
-
-use crate::pool::ExecutionError;
+use outlayer_protocol::{Hash32, views::ViewError};
+use tokio::task::JoinError;
 
 /// A worker that cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,24 @@ pub enum WorkerError {
     /// The folder or the HTTP client of the code store cannot be made.
     #[error("the code store cannot be opened: {0}")]
     Code(#[from] io::Error),
+}
+
+/// An execution without a verdict. It says something about this machine or its node, and nothing
+/// about the guest.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutionError {
+    /// The request pins another engine.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
+    /// The node's view of the request contradicts itself.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The engine came to no verdict.
+    #[error("no verdict: {0}")]
+    Fault(#[from] Fault),
+    /// The engine panicked, which is a defect of this program.
+    #[error("no verdict: the engine panicked: {0}")]
+    Panic(#[from] JoinError),
 }
 
 /// Why an attempt gave no answer. The request is looked at again while it lives.
@@ -47,6 +65,6 @@ pub(super) enum ServeError {
          worker uses the account, or its key has changed since"
     )]
     OtherCommitment { found: Hash32, expected: Hash32 },
-    #[error("the request is still {phase} after {polls} looks")]
-    Unsettled { phase: &'static str, polls: u32 },
+    #[error("the request is still {phase} after {blocks} blocks")]
+    Unsettled { phase: &'static str, blocks: u32 },
 }

@@ -20,6 +20,23 @@ pub enum Stage {
         /// The engine that it pins.
         engine_version: EngineVersion,
     },
+    /// Its record is loaded. Where a fetch begins depends on what is known of the code already.
+    Loaded {
+        /// Which request.
+        request_id: RequestId,
+    },
+    /// Its code is here, and the request waits for a place among the executions.
+    Fetched {
+        /// Which request.
+        request_id: RequestId,
+        /// How long the code is, bytes.
+        code_bytes: usize,
+    },
+    /// It has a place, and its execution begins.
+    Executing {
+        /// Which request.
+        request_id: RequestId,
+    },
     /// It was executed. Nothing has been submitted yet.
     Executed {
         /// Which request.
@@ -30,6 +47,11 @@ pub enum Stage {
         status: &'static str,
         /// The fuel or gas that the guest used.
         used: Compute,
+    },
+    /// The answer waits for a call, or is on its way.
+    Submitting {
+        /// Which request.
+        request_id: RequestId,
     },
     /// The contract took a commitment to the digest.
     Committed {
@@ -60,7 +82,7 @@ pub enum Stage {
         request_id: RequestId,
         /// Hash of the transaction that submitted it, or its last part.
         transaction: CryptoHash,
-        /// Gas burned by this transaction.
+        /// Gas burned by this transaction; where it answered several requests, this one's part.
         gas_burnt: u64,
     },
     /// The contract did not take the answer, and the request is executed again.
@@ -69,6 +91,11 @@ pub enum Stage {
         request_id: RequestId,
         /// What the contract said.
         reason: String,
+    },
+    /// Its deadline has passed, or is too near for an answer to land. It is not served any more.
+    TooLate {
+        /// Which request.
+        request_id: RequestId,
     },
     /// It is no longer among the live requests.
     Settled {

@@ -1,23 +1,72 @@
-//! What all parts of a worker use: its configuration, the chain, the code, the engine.
+//! What all parts of a worker use: its configuration, the chain, the code, the stages' places.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
 use outlayer_modules::CodeStore;
-use outlayer_protocol::{NearToken, RequestId, methods};
+use outlayer_protocol::{Compute, ExecutionResponse, Meter, NearToken, RequestId, methods};
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::{Stage, WorkerConfig, WorkerError, salt::Salts, set_aside::SetAside};
-use crate::pool::ExecutionPool;
+use super::{
+    Stage, WorkerConfig, WorkerError,
+    agreement::salt::Salts,
+    set_aside::SetAside,
+    stage::{
+        discover::{Liveness, Look},
+        execute::ExecutionPool,
+        fetch::{CodeMemory, Records},
+        submit::batch::Submitter,
+    },
+};
+
+/// How many calls with answers may be under way for each key. A call takes two blocks, so that each
+/// block has one.
+const CALLS_PER_KEY: usize = 2;
+const KIB: usize = 1 << 10;
 
 pub(super) struct Services {
     pub(super) config: WorkerConfig,
     pub(super) contract: Contract,
     pub(super) account: SigningAccount,
     pub(super) salts: Salts,
+    /// Records as of the blocks at which requests are looked for.
+    pub(super) records: Records,
+    /// Records as of the newest block.
+    pub(super) newest: Records,
     pub(super) codes: CodeStore,
+    pub(super) downloads: CodeMemory,
+    pub(super) published: CodeMemory,
     pub(super) pool: ExecutionPool,
+    pub(super) submitter: Submitter,
+    looks: watch::Sender<Option<Arc<Look>>>,
+    /// How many requests wait for a final block.
+    finality: AtomicUsize,
+    answers: Arc<Semaphore>,
+    speeds: Speeds,
     set_aside: Mutex<SetAside>,
+}
+
+/// A request that waits for a final block, until this is dropped.
+pub(super) struct AwaitsFinal<'a>(&'a AtomicUsize);
+
+impl Drop for AwaitsFinal<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The shortest times that a unit of fuel and of gas were measured to take, in femtoseconds.
+#[derive(Debug, Default)]
+struct Speeds {
+    fuel: Mutex<Option<u64>>,
+    gas: Mutex<Option<u64>>,
 }
 
 impl Services {
@@ -25,17 +74,39 @@ impl Services {
     pub(super) fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
         let node = Node::new(&config.node)?;
         let contract = Contract::new(node.clone(), config.contract_id.clone());
-        let account =
-            SigningAccount::new(node, config.account_id.clone(), config.secret_key.clone());
+        let keys: Vec<_> =
+            [&config.secret_key].into_iter().chain(&config.more_keys).cloned().collect();
+        let calls = keys.len().saturating_mul(CALLS_PER_KEY);
+        let account = SigningAccount::with_keys(node, config.account_id.clone(), keys).patient();
+        let submitter =
+            Submitter::new(account.clone(), config.contract_id.clone(), config.gas, calls);
         let salts = Salts::new(&config.secret_key, config.contract_id.clone());
         let codes = CodeStore::new(config.code.clone())?;
+        let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
         let pool = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
             folder: config.state_dir.clone().unwrap_or_default(),
             source,
         })?;
-        let set_aside = Mutex::new(set_aside);
-        Ok(Self { config, contract, account, salts, codes, pool, set_aside })
+        let answers = Arc::new(Semaphore::new((places.answer_bytes / KIB).max(1)));
+        Ok(Self {
+            records: Records::new(contract.clone(), config.discover_at),
+            newest: Records::new(contract.clone(), At::Optimistic),
+            contract,
+            account,
+            salts,
+            codes,
+            downloads: CodeMemory::new(places.downloads, max_code_bytes),
+            published: CodeMemory::new(places.published, max_code_bytes),
+            pool,
+            submitter,
+            looks: watch::Sender::new(None),
+            finality: AtomicUsize::new(0),
+            answers,
+            speeds: Speeds::default(),
+            set_aside: Mutex::new(set_aside),
+            config,
+        })
     }
 
     /// The requests whose last attempt failed.
@@ -62,8 +133,102 @@ impl Services {
         self.call(methods::CLOSE, args).await
     }
 
+    /// Whether requests are looked for in the newest block.
+    pub(super) fn is_optimistic(&self) -> bool {
+        self.config.discover_at == At::Optimistic
+    }
+
+    /// Publishes a look at the chain to all that wait for one.
+    pub(super) fn publish(&self, look: Arc<Look>) {
+        self.pool.at(look.time());
+        self.looks.send_replace(Some(look));
+    }
+
+    /// The latest look. Attempts begin after the first one.
+    pub(super) fn look(&self) -> Arc<Look> {
+        self.looks.borrow().clone().unwrap_or_default()
+    }
+
+    /// The next look.
+    pub(super) async fn next_look(&self) -> Arc<Look> {
+        let mut looks = self.looks.subscribe();
+        // The sender lives as long as this.
+        let _ = looks.changed().await;
+        let look = looks.borrow_and_update().clone();
+        look.unwrap_or_default()
+    }
+
+    /// Waits for the next block. Should none come, it ends all the same after a while.
+    pub(super) async fn pause(&self) {
+        let block = Duration::from_nanos(self.look().block_nanos);
+        let most = block.max(self.config.poll_interval).saturating_mul(2);
+        let _ = tokio::time::timeout(most, self.next_look()).await;
+    }
+
     /// The height of the newest block.
     pub(super) async fn height(&self) -> Result<u64, ChainError> {
+        if self.is_optimistic() {
+            return Ok(self.look().block.height);
+        }
         Ok(self.contract.node().block(At::Optimistic).await?.height)
+    }
+
+    /// Has the following looks read the index of the newest final block too.
+    pub(super) fn await_final(&self) -> AwaitsFinal<'_> {
+        self.finality.fetch_add(1, Ordering::Relaxed);
+        AwaitsFinal(&self.finality)
+    }
+
+    /// Whether somebody waits for a final block.
+    pub(super) fn awaits_final(&self) -> bool {
+        self.finality.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a request that the newest block does not have is over in a final one, too.
+    pub(super) async fn is_over_finally(&self, request_id: RequestId) -> Result<bool, ChainError> {
+        match self.look().shows_finally(request_id, 0) {
+            Liveness::Gone => Ok(true),
+            Liveness::Live => Ok(false),
+            Liveness::Unknown => Ok(self.contract.request(request_id, At::Final).await?.is_none()),
+        }
+    }
+
+    /// Waits for room for a body that is to be sent.
+    pub(super) async fn room_for(
+        &self,
+        response: &ExecutionResponse,
+    ) -> Option<OwnedSemaphorePermit> {
+        let journal = response.journal.iter().map(|entry| entry.bytes()).sum::<u64>();
+        let bytes = response.output.len().saturating_add(usize::try_from(journal).unwrap_or(0));
+        let all = (self.config.places.answer_bytes / KIB).max(1);
+        let kib = u32::try_from(bytes.div_ceil(KIB).clamp(1, all)).unwrap_or(u32::MAX);
+        Arc::clone(&self.answers).acquire_many_owned(kib).await.ok()
+    }
+
+    /// Notes how long an execution took.
+    pub(super) fn measured(&self, used: Compute, took: Duration) {
+        // A short execution says more of the process than of the guest.
+        if took < Duration::from_millis(20) || used.amount() == 0 {
+            return;
+        }
+        let femtos = took.as_nanos().saturating_mul(1_000_000) / u128::from(used.amount());
+        let femtos = u64::try_from(femtos).unwrap_or(u64::MAX);
+        let mut speed = self.speed(used).lock().unwrap_or_else(PoisonError::into_inner);
+        *speed = Some(speed.map_or(femtos, |known| known.min(femtos)));
+    }
+
+    /// How long an execution takes that uses all of its compute, by the fastest that was measured.
+    /// Nothing is known before the first one.
+    pub(super) fn expected_nanos(&self, compute: Compute) -> u64 {
+        let speed = *self.speed(compute).lock().unwrap_or_else(PoisonError::into_inner);
+        let femtos = u128::from(speed.unwrap_or(0)) * u128::from(compute.amount());
+        u64::try_from(femtos / 1_000_000).unwrap_or(u64::MAX)
+    }
+
+    fn speed(&self, compute: Compute) -> &Mutex<Option<u64>> {
+        match compute.meter() {
+            Meter::Fuel => &self.speeds.fuel,
+            Meter::Gas => &self.speeds.gas,
+        }
     }
 }

@@ -16,8 +16,10 @@ use outlayer_guest::Fault;
 use outlayer_protocol::RequestId;
 use serde::{Deserialize, Serialize};
 
-use super::{WorkerConfig, error::ServeError};
-use crate::pool::ExecutionError;
+use super::{
+    WorkerConfig,
+    error::{ExecutionError, ServeError},
+};
 
 /// The failures so far, and the file that keeps some of them.
 pub(super) struct SetAside {
@@ -72,6 +74,16 @@ impl SetAside {
             let wait = failed.until.duration_since(SystemTime::now()).unwrap_or_default();
             !wait.is_zero() && wait <= self.backoff.most.max(self.process_backoff.most)
         })
+    }
+
+    /// Whether no attempt has failed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// How many attempts at the request failed in a row.
+    pub(super) fn failures(&self, request_id: RequestId) -> u32 {
+        self.failed.get(&request_id).map_or(0, |failed| failed.failures)
     }
 
     /// Notes a failure. Returns how many there were in a row, and how long to wait now.

@@ -3,14 +3,18 @@
 use std::{
     collections::{HashMap, HashSet},
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use outlayer_client::ChainError;
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{AccountId, RequestId, index::PendingEntry};
+use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
+    sync::{Notify, Semaphore, mpsc},
     task::{Id, JoinError, JoinSet},
     time::Instant,
 };
@@ -18,11 +22,16 @@ use tracing::Instrument as _;
 
 use super::{
     Stage, WorkerConfig, WorkerError,
-    attempt::{self, Done},
-    discover::{Decision, Me, decide},
+    agreement::shares,
+    attempt::{self, Done, Preparing},
     error::ServeError,
+    schedule::{Next, Waiting, WaitingList},
     services::Services,
-    shares,
+    stage::discover::{
+        self, Look,
+        decide::{Decision, Me, decide},
+        source::{BlockSource, BlockTime, Poller},
+    },
 };
 
 /// What a worker did while it ran.
@@ -40,8 +49,6 @@ pub struct Worker {
     services: Arc<Services>,
 }
 
-/// The most pending requests that one look takes in.
-const MOST_PENDING: usize = 10_000;
 /// The most registered workers that are read.
 const MOST_WORKERS: usize = 1_000;
 /// How long a request is left alone that was found answered. It is settled in a block or two, or
@@ -64,48 +71,108 @@ impl Worker {
     ///
     /// While the node cannot be reached, the worker waits for it: only `shutdown` ends this.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Summary {
+        let (config, node) = (&self.services.config, self.services.contract.node().clone());
+        let poller = Poller::new(node, config.discover_at, config.poll_interval);
+        self.run_on(Box::new(poller), shutdown).await
+    }
+
+    /// The same, with blocks from `source`: it gives blocks as they are at
+    /// [`WorkerConfig::discover_at`].
+    pub async fn run_on(
+        &self,
+        mut source: Box<dyn BlockSource>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Summary {
         let mut shutdown = pin!(shutdown);
-        let mut round = Round::new(Arc::clone(&self.services));
-        let config = &self.services.config;
+        let services = &self.services;
+        let config = &services.config;
+        let mut round = Round::new(Arc::clone(services));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
-            node = %self.services.contract.node().shown_url(),
+            keys = services.account.public_keys().len(),
+            node = %services.contract.node().shown_url(),
             engine = ENGINE_VERSION.0, near_config_version = NEAR_CONFIG_VERSION,
             "the worker is looking for requests"
         );
-        'serving: loop {
-            let found = tokio::select! {
+        let (looks, mut looked) = mpsc::channel(1);
+        let mut looking = pin!(explore(services, source.as_mut(), Arc::clone(&round.busy), looks));
+        let mut tick = tokio::time::interval(config.poll_interval.max(Duration::from_millis(10)));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
                 biased;
-                () = &mut shutdown => break 'serving,
-                found = round.discover() => found,
-            };
-            let pause = round.start(found);
-            let mut pause = pin!(tokio::time::sleep(pause));
-            loop {
-                tokio::select! {
-                    biased;
-                    () = &mut shutdown => break 'serving,
-                    Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
-                    () = &mut pause => break,
-                }
+                () = &mut shutdown => break,
+                () = &mut looking => break,
+                Some(found) = looked.recv() => round.look_at(found).await,
+                Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
+                () = round.freed.notified() => round.fill(),
+                // What was set aside may be due again.
+                _ = tick.tick() => if round.has_put_off() { round.refresh() },
             }
         }
         tracing::info!(in_flight = round.tasks.len(), "the worker is stopping");
         let grace = Instant::now() + config.shutdown_grace;
-        while let Ok(Some(joined)) =
-            tokio::time::timeout_at(grace, round.tasks.join_next_with_id()).await
-        {
-            round.note(joined);
-        }
+        let ending = async {
+            while let Some(joined) = round.tasks.join_next_with_id().await {
+                round.note_only(joined);
+            }
+        };
+        // Blocks are looked at until the end: requests wait for their settlement.
+        let ended = async {
+            tokio::select! {
+                () = ending => {}
+                () = &mut looking => {}
+                () = async { while looked.recv().await.is_some() {} } => {}
+            }
+        };
+        let _ = tokio::time::timeout_at(grace, ended).await;
         round.tasks.shutdown().await;
         round.summary
     }
 }
 
-/// What one look at the chain found.
-struct Found {
-    height: u64,
-    pending: Vec<PendingEntry>,
+/// What the loop is told of the chain.
+enum Found {
+    Look(Arc<Look>),
+    Failed,
+}
+
+/// Looks at the chain after each block.
+async fn explore(
+    services: &Services,
+    source: &mut dyn BlockSource,
+    busy: Arc<AtomicBool>,
+    looks: mpsc::Sender<Found>,
+) {
+    let mut times = BlockTime::default();
+    let mut failures: u32 = 0;
+    loop {
+        let found = match source.next(busy.load(Ordering::Relaxed)).await {
+            Ok(block) => discover::look(services, block, &mut times).await,
+            Err(error) => Err(error),
+        };
+        let found = match found {
+            Ok(look) => {
+                failures = 0;
+                let look = Arc::new(look);
+                services.publish(Arc::clone(&look));
+                Found::Look(look)
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(%error, failures, "the pending requests cannot be read");
+                Found::Failed
+            }
+        };
+        let failed = matches!(found, Found::Failed);
+        if looks.send(found).await.is_err() {
+            return;
+        }
+        if failed {
+            let wait = services.config.backoff.wait(failures);
+            tokio::time::sleep(services.config.poll_interval.max(wait)).await;
+        }
+    }
 }
 
 type Attempt = Result<Done, ServeError>;
@@ -115,6 +182,16 @@ struct Round {
     services: Arc<Services>,
     tasks: JoinSet<Attempt>,
     in_flight: HashMap<Id, RequestId>,
+    /// Those of `in_flight`, to look up.
+    served: HashSet<RequestId>,
+    /// Requests that are to be served, when there is a place for them.
+    waiting: WaitingList,
+    /// The places for requests that are made ready for their execution.
+    preparing: Arc<Semaphore>,
+    /// Tells of a place that is free again.
+    freed: Arc<Notify>,
+    /// Whether requests wait for blocks.
+    busy: Arc<AtomicBool>,
     /// Requests that were found answered, and when.
     answered: HashMap<RequestId, Instant>,
     /// The heights from which to look again at requests in which this worker has no part before.
@@ -122,99 +199,130 @@ struct Round {
     /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
     /// not even when the worker is stopped.
     closing: JoinSet<()>,
-    /// Requests for other engines that the observer has been told about.
+    /// Requests that the observer has been told are not served here.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
     roster: Option<(Instant, Vec<AccountId>)>,
-    failed_looks: u32,
+    /// When it was last said that this account is no worker.
+    stranger: Option<Instant>,
     summary: Summary,
 }
 
 impl Round {
     fn new(services: Arc<Services>) -> Self {
+        let prepared = services.config.places.prepared.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             services,
             tasks: JoinSet::new(),
             in_flight: HashMap::new(),
+            served: HashSet::new(),
+            waiting: WaitingList::default(),
+            preparing: Arc::new(Semaphore::new(prepared)),
+            freed: Arc::default(),
+            busy: Arc::default(),
             answered: HashMap::new(),
             not_before: HashMap::new(),
             closing: JoinSet::new(),
             told: HashSet::new(),
             roster: None,
-            failed_looks: 0,
+            stranger: None,
             summary: Summary::default(),
         }
     }
 
-    async fn discover(&mut self) -> Result<Found, ChainError> {
+    /// Reads the list of workers when it is wanted and not fresh.
+    async fn read_roster(&mut self) -> Result<(), ChainError> {
         let config = &self.services.config;
-        let (_, pending) = self.services.contract.pending(MOST_PENDING, config.discover_at).await?;
-        if pending.is_empty() {
-            return Ok(Found { height: 0, pending });
+        if self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE) {
+            return Ok(());
         }
-        let fresh = self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE);
-        if !fresh {
-            let workers = self.services.contract.workers(MOST_WORKERS, config.discover_at).await?;
-            let active: Vec<_> =
-                workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
-            // Until this worker is registered, the list is read at every look.
-            self.roster = active.contains(&config.account_id).then(|| (Instant::now(), active));
-        }
-        Ok(Found { height: self.services.height().await?, pending })
+        let workers = self.services.contract.workers(MOST_WORKERS, config.discover_at).await?;
+        let active: Vec<_> =
+            workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
+        // Until this worker is registered, the list is read at every look.
+        self.roster = active.contains(&config.account_id).then(|| (Instant::now(), active));
+        Ok(())
     }
 
-    /// Starts attempts for the requests that are to be served now. Returns how long to wait before
-    /// the next look.
-    fn start(&mut self, found: Result<Found, ChainError>) -> Duration {
-        let config = &self.services.config;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                self.failed_looks = self.failed_looks.saturating_add(1);
-                tracing::warn!(
-                    %error, failures = self.failed_looks, "the pending requests cannot be read"
-                );
-                return config.poll_interval.max(config.backoff.wait(self.failed_looks));
-            }
+    /// Notes what a look has found, and starts attempts.
+    async fn look_at(&mut self, found: Found) {
+        let Found::Look(look) = found else {
+            return;
         };
-        self.failed_looks = 0;
-        let live: HashSet<_> = found.pending.iter().map(|one| one.request_id).collect();
-        self.services.set_aside().retain(&live);
+        if look.pending.is_empty() {
+            self.forget_all_but(&HashSet::new());
+        } else if let Err(error) = self.read_roster().await {
+            tracing::warn!(%error, "the registered workers cannot be read");
+        }
+        self.refresh();
+    }
+
+    fn forget_all_but(&mut self, live: &HashSet<RequestId>) {
+        self.services.set_aside().retain(live);
         self.told.retain(|id| live.contains(id));
         self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
         self.not_before.retain(|id, _| live.contains(id));
         while self.closing.try_join_next().is_some() {}
-        if found.pending.is_empty() {
-            return config.poll_interval;
+    }
+
+    /// Whether a request is left alone for a while, so that it may be due before the next block.
+    fn has_put_off(&self) -> bool {
+        !self.answered.is_empty() || !self.services.set_aside().is_empty()
+    }
+
+    /// Puts those requests on the waiting list that are to be served now, by the latest look, and
+    /// starts attempts.
+    fn refresh(&mut self) {
+        let look = self.services.look();
+        let time = look.time();
+        self.forget_all_but(look.live());
+        self.waiting = std::mem::take(&mut self.waiting).without_requests();
+        self.busy.store(!look.pending.is_empty() || !self.tasks.is_empty(), Ordering::Relaxed);
+        if look.pending.is_empty() {
+            return;
         }
+        let config = &self.services.config;
         let Some((_, workers)) = self.roster.clone() else {
-            tracing::warn!(
-                account = %config.account_id, pending = found.pending.len(),
-                "this account is no registered worker, or is suspended; requests wait"
-            );
-            return config.poll_interval.max(Duration::from_secs(1));
+            if self.stranger.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
+                self.stranger = Some(Instant::now());
+                tracing::warn!(
+                    account = %config.account_id, pending = look.pending.len(),
+                    "this account is no registered worker, or is suspended; requests wait"
+                );
+            }
+            return;
         };
         let me = Me {
             id: &self.services.account.id().clone(),
             workers: &workers,
             engine: ENGINE_VERSION,
+            near_config_version: NEAR_CONFIG_VERSION,
             step_in_blocks: config.step_in_blocks,
         };
-        let mut pending = found.pending;
-        pending.sort_by_key(|one| (one.deadline, one.request_id));
-        for request in pending {
-            if self.not_before.get(&request.request_id).is_some_and(|from| found.height < *from) {
+        for request in &look.pending {
+            let request_id = request.request_id;
+            let is_known = self.served.contains(&request_id)
+                || self.answered.contains_key(&request_id)
+                || self.not_before.get(&request_id).is_some_and(|from| time.height < *from)
+                || self.services.set_aside().holds(request_id);
+            if is_known {
                 continue;
             }
-            match decide(&request, found.height, &me) {
-                Decision::Serve => self.serve(request.request_id),
+            match decide(request, time.height, &me) {
+                Decision::Serve => self.waiting.add(Waiting {
+                    request_id,
+                    payer: request.payer.clone(),
+                    deadline: request.deadline,
+                    nanos: self.services.expected_nanos(request.compute),
+                    failures: self.services.set_aside().failures(request_id),
+                }),
                 Decision::OthersFirst | Decision::Over => {}
-                Decision::NeedsEngine(engine_version) => {
-                    let request_id = request.request_id;
+                Decision::NeedsEngine { engine_version, near_config_version } => {
                     if self.told.insert(request_id) {
                         tracing::warn!(
                             request = request_id,
                             needed = engine_version.0,
+                            near_config_version,
                             "another engine is needed"
                         );
                         self.services.tell(Stage::NeedsEngine { request_id, engine_version });
@@ -222,26 +330,54 @@ impl Round {
                 }
             }
         }
-        self.services.config.poll_interval
+        self.fill();
     }
 
-    fn serve(&mut self, request_id: RequestId) {
-        let busy = self.in_flight.len() >= self.services.config.in_flight.max(1);
-        let aside =
-            self.services.set_aside().holds(request_id) || self.answered.contains_key(&request_id);
-        if busy || aside || self.in_flight.values().any(|one| *one == request_id) {
-            return;
+    /// Starts attempts while there are places and requests that wait for them.
+    fn fill(&mut self) {
+        let in_flight = self.services.config.places.in_flight.max(1);
+        while self.in_flight.len() < in_flight {
+            let Ok(place) = Arc::clone(&self.preparing).try_acquire_owned() else {
+                return;
+            };
+            match self.waiting.next(self.services.look().time()) {
+                Some(Next::Take(next)) => {
+                    let preparing = Preparing::new(place, Arc::clone(&self.freed));
+                    self.serve(next.request_id, preparing);
+                }
+                Some(Next::TooLate(late)) => self.too_late(late.request_id),
+                None => return,
+            }
         }
+    }
+
+    fn too_late(&mut self, request_id: RequestId) {
+        if self.told.insert(request_id) {
+            tracing::warn!(
+                request = request_id,
+                "no answer can land before the deadline any more: it is not served"
+            );
+            self.services.tell(Stage::TooLate { request_id });
+        }
+    }
+
+    fn serve(&mut self, request_id: RequestId, preparing: Preparing) {
         self.services.tell(Stage::Discovered { request_id });
         let services = Arc::clone(&self.services);
         let span = tracing::info_span!("serve", request = request_id);
-        let task = self
-            .tasks
-            .spawn(async move { attempt::serve(&services, request_id).await }.instrument(span));
+        let attempt = async move { attempt::serve(&services, request_id, preparing).await };
+        let task = self.tasks.spawn(attempt.instrument(span));
         self.in_flight.insert(task.id(), request_id);
+        self.served.insert(request_id);
     }
 
+    /// Notes how an attempt ended, and gives its place to another.
     fn note(&mut self, joined: Result<(Id, Attempt), JoinError>) {
+        self.note_only(joined);
+        self.fill();
+    }
+
+    fn note_only(&mut self, joined: Result<(Id, Attempt), JoinError>) {
         let (id, result) = match joined {
             Ok((id, Ok(done))) => (id, Ok(done)),
             Ok((id, Err(error))) => (id, Err((error.to_string(), Some(error)))),
@@ -250,6 +386,7 @@ impl Round {
         let Some(request_id) = self.in_flight.remove(&id) else {
             return;
         };
+        self.served.remove(&request_id);
         match result {
             Ok(Done::NotNow { until }) => {
                 tracing::debug!(request = request_id, ?until, "no part in it now");
@@ -259,8 +396,12 @@ impl Round {
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
-                if done == Done::Over {
+                if matches!(done, Done::Over | Done::Settled | Done::SharesOpen) {
                     self.answered.insert(request_id, Instant::now());
+                }
+                if done == Done::Expired {
+                    self.not_before.insert(request_id, u64::MAX);
+                    self.too_late(request_id);
                 }
                 if matches!(done, Done::Settled | Done::SharesOpen) {
                     self.summary.settled += 1;

@@ -146,11 +146,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "The most requests that are served at once, with those that wait for the chain",
     )
     .number("N")
-    .or("16"),
+    .or("4096"),
     setting(
         "poll_interval",
         "OUTLAYER_POLL_INTERVAL",
-        "Milliseconds between two looks at the pending requests",
+        "The most milliseconds between two questions for the newest block while there is work; \
+         without work, up to four times as many",
     )
     .number("MS")
     .or("500"),
@@ -192,11 +193,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
     setting(
         "optimistic",
         "OUTLAYER_OPTIMISTIC",
-        "Look for requests in the newest block, which a reorg may still replace, and not in the \
-         newest final one",
+        "Look for requests in the newest block, which a reorg may still replace; with false, in \
+         the newest final one",
     )
     .kind(Kind::Switch, "true|false")
-    .or("false"),
+    .or("true"),
     setting(
         "allow_private_urls",
         "OUTLAYER_ALLOW_PRIVATE_URLS",

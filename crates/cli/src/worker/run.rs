@@ -172,12 +172,14 @@ impl Options {
         let engine =
             engine::of_worker(self.cache_dir.clone(), self.concurrency, self.memory_bytes)?;
         let Keys { account_id, secret_keys } = self.keys;
-        let secret_key = secret_keys.into_iter().next().context("no key")?;
+        let mut secret_keys = secret_keys.into_iter();
+        let secret_key = secret_keys.next().context("no key")?;
         let mut config = WorkerConfig::new("", self.contract_id, account_id, secret_key, engine);
+        config.more_keys = secret_keys.collect();
         config.node = self.node;
         config.state_dir = self.state_dir;
         config.concurrency = self.concurrency;
-        config.in_flight = self.in_flight;
+        config.places.in_flight = self.in_flight;
         config.poll_interval = self.poll_interval;
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
@@ -185,9 +187,7 @@ impl Options {
         config.step_in_blocks = self.step_in_blocks;
         config.gas = self.gas;
         config.shutdown_grace = self.shutdown_grace;
-        if self.optimistic {
-            config.discover_at = At::Optimistic;
-        }
+        config.discover_at = if self.optimistic { At::Optimistic } else { At::Final };
         Ok(config)
     }
 }

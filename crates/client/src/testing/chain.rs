@@ -11,8 +11,8 @@ use near_primitives::{
     transaction::{SignedTransaction, Transaction},
 };
 use outlayer_protocol::{
-    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RequestId,
-    ResumePayload, Settlement,
+    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
+    RequestId, ResumePayload, Settlement,
     index::PendingEntry,
     machine::{
         Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
@@ -25,13 +25,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes, view_result,
+    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes_at, view_result,
 };
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
 
-/// The chain's state. A request whose yield was resumed is settled when it is looked at for the
+/// The chain's state. A request whose yield was resumed is settled when the index is read for the
 /// third time.
 pub struct Chain {
     /// The terms under which requests are accepted.
@@ -44,7 +44,7 @@ pub struct Chain {
     pub time_passes: bool,
     /// Requests that are not settled yet, with their inputs.
     pub live: BTreeMap<RequestId, RequestView>,
-    /// The requests whose yields were resumed, and how often each was looked at since.
+    /// The requests whose yields were resumed, and how often the index was read since.
     resumed: HashMap<RequestId, (Option<ExecutionResponse>, u32)>,
     /// The open shares of settled requests.
     pub shares: BTreeMap<RequestId, OpenShares>,
@@ -159,7 +159,9 @@ impl Chain {
         match (method, params["request_type"].as_str()) {
             ("block", _) => {
                 let height = params["block_id"].as_u64().unwrap_or_else(|| {
-                    self.height += u64::from(self.time_passes);
+                    // While something is to be settled, there are blocks.
+                    let passes = self.time_passes || !self.resumed.is_empty();
+                    self.height += u64::from(passes);
                     self.height
                 });
                 let header = header_at(height);
@@ -171,11 +173,18 @@ impl Chain {
             })),
             ("query", Some("call_function")) => {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
-                let args: Value = serde_json::from_slice(&args).unwrap();
                 if params["method_name"] == methods::PENDING_INDEX {
+                    self.settle_all_due();
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    return view_bytes(&borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap());
+                    let entries = borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap();
+                    return view_bytes_at(&entries, self.height);
                 }
+                if params["method_name"] == methods::GET_REQUESTS {
+                    let ids: Vec<RequestId> = borsh::from_slice(&args).unwrap();
+                    let views: Vec<_> = ids.into_iter().map(|id| self.shown(id)).collect();
+                    return view_bytes_at(&borsh::to_vec(&views).unwrap(), self.height);
+                }
+                let args: Value = serde_json::from_slice(&args).unwrap();
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),
@@ -195,13 +204,7 @@ impl Chain {
                 metadata: String::new(),
             }]),
             methods::GET_REQUEST => {
-                let id = args["request_id"].as_u64().unwrap();
-                self.settle_when_due(id);
-                let mut view = self.live.get(&id).cloned();
-                if let (Some(view), Some(lie)) = (&mut view, self.shown) {
-                    lie(view);
-                }
-                json!(match view {
+                json!(match self.shown(args["request_id"].as_u64().unwrap()) {
                     Some(view) => RequestState::Live(Box::new(view)),
                     None => RequestState::Settled,
                 })
@@ -225,14 +228,25 @@ impl Chain {
         }
     }
 
-    fn settle_when_due(&mut self, id: RequestId) {
-        let Some((_, looks)) = self.resumed.get_mut(&id) else {
-            return;
-        };
-        *looks += 1;
-        if *looks == 3 {
-            self.settle(id);
+    /// The request as the node shows it.
+    fn shown(&self, id: RequestId) -> Option<RequestView> {
+        let mut view = self.live.get(&id).cloned();
+        if let (Some(view), Some(lie)) = (&mut view, self.shown) {
+            lie(view);
         }
+        view
+    }
+
+    /// Settles the requests whose yield was resumed before the index was last read.
+    fn settle_all_due(&mut self) {
+        let mut due = Vec::new();
+        for (id, (_, looks)) in &mut self.resumed {
+            *looks += 1;
+            if *looks >= 3 {
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|id| self.settle(id));
     }
 
     /// Settles a request whose yield was resumed.
@@ -308,6 +322,21 @@ impl Chain {
                 let ClaimArgs { request_id } = json_args(args);
                 let input = Input::Claim { worker_id: &by, height: self.height };
                 self.step(request_id, input).map(|_| Vec::new())
+            }
+            methods::RESOLVE_MANY => {
+                let answers: Vec<response::Answer> = borsh::from_slice(args).unwrap();
+                let codes: Vec<_> = answers
+                    .iter()
+                    .map(|answer| match self.resolve(&by, answer) {
+                        Ok(Taken::Wait) => json!(Taken::WAIT),
+                        Ok(_) => Value::Null,
+                        Err(message) => {
+                            self.refused.push(message.clone());
+                            json!(RefusalCode::find(&message).unwrap().as_str())
+                        }
+                    })
+                    .collect();
+                Ok(json!(codes).to_string().into_bytes())
             }
             methods::COMMIT_EXECUTION => {
                 let CommitArgs { request_id, round, commitment } = json_args(args);

@@ -16,7 +16,9 @@ use outlayer_protocol::{
 
 pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
-pub use wire::{executed, header, header_at, invalid_nonce, view_bytes, view_result};
+pub use wire::{
+    executed, header, header_at, invalid_nonce, view_bytes, view_bytes_at, view_result,
+};
 
 /// The account of the OutLayer contract.
 pub const CONTRACT: &str = "outlayer.near";

@@ -17,8 +17,13 @@ pub fn view_result(value: &Value) -> Answer {
 
 /// The result of a view that does not return JSON.
 pub fn view_bytes(bytes: &[u8]) -> Answer {
+    view_bytes_at(bytes, 100)
+}
+
+/// The same, after the block at this height.
+pub fn view_bytes_at(bytes: &[u8], height: u64) -> Answer {
     Answer::Result(json!({
-        "result": bytes, "logs": [], "block_height": 100, "block_hash": NO_HASH
+        "result": bytes, "logs": [], "block_height": height, "block_hash": NO_HASH
     }))
 }
 

@@ -11,21 +11,21 @@ use outlayer_protocol::{
 };
 
 /// Derives the salts of one account at one contract.
-pub(super) struct Salts {
+pub(crate) struct Salts {
     secret: Hash32,
     contract_id: AccountId,
 }
 
 impl Salts {
     /// The salts of the account with this key.
-    pub(super) fn new(secret_key: &SecretKey, contract_id: AccountId) -> Self {
+    pub(crate) fn new(secret_key: &SecretKey, contract_id: AccountId) -> Self {
         let key = secret_key.to_string();
         let secret = Hash32::of_parts(&[b"outlayer:salts", key.as_bytes()]);
         Self { secret, contract_id }
     }
 
     /// The salt of the commitment to this digest.
-    pub(super) fn salt(&self, request_id: RequestId, round: u32, digest: &Hash32) -> Salt {
+    pub(crate) fn salt(&self, request_id: RequestId, round: u32, digest: &Hash32) -> Salt {
         let Hash32(hash) = Hash32::of_parts(&[
             b"outlayer:salt",
             &self.secret.0,

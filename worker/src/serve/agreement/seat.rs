@@ -14,23 +14,23 @@ use outlayer_protocol::{
 
 /// What this worker's execution gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mine {
+pub(crate) struct Mine {
     /// The round that it was made in.
-    pub(super) round: u32,
+    pub(crate) round: u32,
     /// The digest of its record.
-    pub(super) digest: Hash32,
+    pub(crate) digest: Hash32,
     /// The salt of the commitment to it.
-    pub(super) salt: Salt,
+    pub(crate) salt: Salt,
     /// Whether the body may be sent in one call with the reveal. It may not when it is too large
     /// for a transaction, or when such a call was refused: the reveal must not fail with it again.
-    pub(super) with_body: bool,
+    pub(crate) with_body: bool,
     /// The height at which enough reveals of the digest were first seen.
-    pub(super) agreed_since: Option<u64>,
+    pub(crate) agreed_since: Option<u64>,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// There is nothing to do before this height; `None` means that there never will be.
     Leave(Option<u64>),
     /// Something may be to do soon: look again.
@@ -52,16 +52,16 @@ pub(super) enum Next {
 
 /// Decides for one worker.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seat<'a> {
-    pub(super) me: &'a AccountId,
+pub(crate) struct Seat<'a> {
+    pub(crate) me: &'a AccountId,
     /// How many blocks each worker waits for the one before it in an order.
-    pub(super) step_in_blocks: u64,
+    pub(crate) step_in_blocks: u64,
 }
 
 impl Seat<'_> {
     /// What to do about a request that waits for an answer. `mine` is what this worker's last
     /// execution gave; one of an earlier round counts for nothing.
-    pub(super) fn next(&self, agreement: &Agreement, mine: Option<&Mine>, height: u64) -> Next {
+    pub(crate) fn next(&self, agreement: &Agreement, mine: Option<&Mine>, height: u64) -> Next {
         if agreement.is_hopeless(height) {
             return self.close(agreement, height);
         }
@@ -129,7 +129,7 @@ impl Seat<'_> {
     }
 
     /// The height at which the worker at this place of an order calls.
-    pub(super) fn turn(&self, since: u64, place: usize) -> u64 {
+    pub(crate) fn turn(&self, since: u64, place: usize) -> u64 {
         let place = u64::try_from(place).unwrap_or(u64::MAX);
         since.saturating_add(place.saturating_mul(self.step_in_blocks))
     }
@@ -147,7 +147,7 @@ fn leave(error: &AgreementError, height: u64) -> Next {
 
 /// Whether `me` has committed to `digest` with this salt and may still reveal it. This needs no
 /// execution, so it also holds for a worker that was started again after its commitment.
-pub(super) fn may_reveal(
+pub(crate) fn may_reveal(
     agreement: &Agreement,
     me: &AccountId,
     digest: &Hash32,

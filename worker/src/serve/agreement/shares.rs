@@ -9,7 +9,10 @@ use std::time::Duration;
 use outlayer_client::At;
 use outlayer_protocol::RequestId;
 
-use super::{error::ServeError, seat::Seat, services::Services};
+use super::{
+    super::{error::ServeError, services::Services},
+    seat::Seat,
+};
 
 /// How long shares are watched at the most. They are over after a few blocks, unless the chain
 /// stands still.
@@ -17,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Waits until the shares can be closed and it is this worker's turn, and closes them if nobody has
 /// done so.
-pub(super) async fn close_when_over(services: &Services, request_id: RequestId) {
+pub(crate) async fn close_when_over(services: &Services, request_id: RequestId) {
     match tokio::time::timeout(PATIENCE, close(services, request_id)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
@@ -41,7 +44,7 @@ async fn close(services: &Services, request_id: RequestId) -> Result<(), ServeEr
         if services.height().await? >= turn {
             break;
         }
-        tokio::time::sleep(services.config.poll_interval * 4).await;
+        services.pause().await;
     }
     let called = services.close(request_id).await?;
     match called.result {

@@ -1,10 +1,15 @@
 //! Serves a request on which several workers must agree: execute, commit, reveal, and one of them
-//! sends the body. [`seat`](super::seat) decides what comes next.
+//! sends the body. [`seat`] decides what comes next, [`salt`] keeps the commitments secret, and
+//! [`shares`] tidies up after it.
 //!
 //! Nothing is kept between two attempts. A worker that is started again executes again, on the same
 //! snapshot, and so has the same digest, and the salt of its commitment.
 
-use outlayer_client::{At, CallOutcome};
+pub(super) mod salt;
+mod seat;
+pub(super) mod shares;
+
+use outlayer_client::{At, BlockId, CallOutcome};
 use outlayer_protocol::{
     Agreement, Bytes, Hash32, RequestId,
     commitment::commitment,
@@ -14,23 +19,29 @@ use outlayer_protocol::{
 };
 use serde_json::json;
 
+use self::seat::{Mine, Next, Seat, may_reveal};
 use super::{
     Stage,
-    attempt::{CONFIRM_POLLS, Done, Executed, execute},
+    attempt::{self, Done, Executed, Preparing},
     error::ServeError,
-    refusal::{Advice, advice},
-    seat::{Mine, Next, Seat, may_reveal},
     services::Services,
-    submit::{self, Sent},
+    stage::submit::{
+        self, Sent,
+        refusal::{Advice, advice},
+    },
 };
 
 /// How many blocks pass before a call that was made is made again, should the chain not show what
 /// came of it: the node may lag.
 const REPEAT_BLOCKS: u64 = 3;
 
+/// How many blocks an answered request is waited for: its yield has timed out by then.
+const MOST_SETTLING: u32 = 420;
+
 /// An attempt to serve a request.
 struct Serving<'a> {
     services: &'a Services,
+    preparing: &'a mut Preparing,
     request_id: RequestId,
     /// What the last execution gave.
     mine: Option<(Executed, Mine)>,
@@ -39,8 +50,13 @@ struct Serving<'a> {
 }
 
 /// Serves one request for as long as this worker has a part in it.
-pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<Done, ServeError> {
-    let mut serving = Serving { services, request_id, mine: None, called: None };
+pub(super) async fn serve(
+    services: &Services,
+    request_id: RequestId,
+    preparing: &mut Preparing,
+) -> Result<Done, ServeError> {
+    let mut serving = Serving { services, preparing, request_id, mine: None, called: None };
+    let _waiting = services.await_final();
     let contract = &services.contract;
     let mut took_part = false;
     // How many times the request was looked at while it waited for its settlement.
@@ -48,7 +64,7 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
     loop {
         let height = services.height().await?;
         let mut done = None;
-        if let Some(view) = contract.request(request_id, At::Optimistic).await? {
+        if let Some(view) = services.newest.get(request_id).await? {
             let request = view.request;
             let Some(agreement) = &request.agreement else {
                 return Ok(Done::Over);
@@ -70,8 +86,9 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
                 }
                 Phase::Cancelling | Phase::Disputing { .. } => settling += 1,
             }
-            if settling >= CONFIRM_POLLS {
-                return Err(ServeError::Unsettled { phase: request.phase.name(), polls: settling });
+            if settling >= MOST_SETTLING {
+                let phase = request.phase.name();
+                return Err(ServeError::Unsettled { phase, blocks: settling });
             }
         } else if let Some(shares) = contract.shares(request_id, At::Optimistic).await? {
             if serving.reveal_settled(&shares.agreement, &shares.digest, height).await? {
@@ -87,11 +104,11 @@ pub(super) async fn serve(services: &Services, request_id: RequestId) -> Result<
         }
         // What only the newest block shows, a reorg may still replace.
         if let Some(done) = done
-            && contract.request(request_id, services.config.discover_at).await?.is_none()
+            && services.is_over_finally(request_id).await?
         {
             return Ok(done);
         }
-        tokio::time::sleep(services.config.poll_interval).await;
+        services.pause().await;
     }
 }
 
@@ -167,7 +184,7 @@ impl Serving<'_> {
         let (services, request_id) = (self.services, self.request_id);
         let contract = &services.contract;
         let Agreement { round, snapshot_height, .. } = *agreement;
-        let view = contract.request(request_id, services.config.discover_at).await?;
+        let view = services.records.get(request_id).await?;
         let is_same_round = |view: &RequestView| {
             view.request.agreement.as_ref().is_some_and(|found| {
                 (found.round, found.snapshot_height) == (round, snapshot_height)
@@ -182,7 +199,13 @@ impl Serving<'_> {
             services.tell(Stage::Again { request_id, reason });
         }
         let block = contract.node().block(At::Height(snapshot_height)).await?;
-        let executed = execute(services, &view, block).await?;
+        let block = BlockId { height: block.height, hash: block.hash };
+        let code = attempt::fetch(services, &view).await?;
+        let executed =
+            attempt::execute(services, &view, &code, Some(block), self.preparing).await?;
+        let Some(executed) = executed else {
+            return Ok(Next::Leave(None));
+        };
         let digest = executed.digest;
         let salt = services.salts.salt(request_id, round, &digest);
         let with_body = submit::fits_one_call(&executed);

@@ -7,7 +7,7 @@ use outlayer_protocol::RefusalCode;
 
 /// What to do after a refusal, should the request still be pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Advice {
+pub(crate) enum Advice {
     /// The storage that was read has moved, or is about to: execute again on a newer block.
     ExecuteAgain,
     /// The request stands otherwise than was thought: look at it again.
@@ -19,7 +19,7 @@ pub(super) enum Advice {
 }
 
 /// Reads a refusal's text.
-pub(super) fn advice(message: &str) -> Advice {
+pub(crate) fn advice(message: &str) -> Advice {
     match RefusalCode::find(message) {
         Some(RefusalCode::ReadConflict | RefusalCode::KeyLocked) => Advice::ExecuteAgain,
         Some(

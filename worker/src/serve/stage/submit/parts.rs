@@ -12,11 +12,14 @@ use outlayer_protocol::{
     AccountId, Hash32, RefusalCode, RequestId, ResponsePart, machine::LiveRequest, methods,
 };
 
-use super::{Stage, error::ServeError, services::Services, submit::Sent};
+use super::{
+    super::super::{Stage, error::ServeError, services::Services},
+    Sent,
+};
 
 /// The most that is sent in one transaction, bytes. A transaction may have 1,572,864 bytes, and it
 /// reaches the node in base64, in a JSON-RPC call of at most about 2,000,000 bytes.
-pub(super) const PART_BYTES: usize = 1 << 20;
+pub(crate) const PART_BYTES: usize = 1 << 20;
 
 /// How many times a part may be refused for its place before the refusal ends the sending.
 const MOST_MISPLACED: u32 = 5;
@@ -32,7 +35,7 @@ enum NextPart {
 }
 
 /// Sends `body`, the borsh of the response whose record has this digest, part by part.
-pub(super) async fn send(
+pub(crate) async fn send(
     services: &Services,
     request_id: RequestId,
     digest: Hash32,
@@ -47,7 +50,7 @@ pub(super) async fn send(
             NextPart::At(start) => start,
             NextPart::Over => return Ok(Sent::Over),
             NextPart::Wait => {
-                tokio::time::sleep(services.config.poll_interval).await;
+                services.pause().await;
                 continue 'look;
             }
         };
@@ -75,7 +78,7 @@ pub(super) async fn send(
             }
         }
         // All parts are there and the request is still pending, so what was seen is not the newest.
-        tokio::time::sleep(services.config.poll_interval).await;
+        services.pause().await;
     }
 }
 

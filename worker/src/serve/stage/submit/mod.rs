@@ -1,4 +1,9 @@
-//! Sends the body that answers a request: in one call, or in parts.
+//! Sends the body that answers a request: in one call, if need be with those of other requests, or
+//! in parts.
+
+pub(crate) mod batch;
+mod parts;
+pub(crate) mod refusal;
 
 use std::io;
 
@@ -10,16 +15,11 @@ use outlayer_protocol::{
     response::Answer,
 };
 
-use super::{
-    Stage,
-    attempt::Executed,
-    error::ServeError,
-    parts::{self, PART_BYTES},
-    services::Services,
-};
+use self::parts::PART_BYTES;
+use super::super::{Stage, attempt::Executed, error::ServeError, services::Services};
 
 /// How the sending of a body ended.
-pub(super) enum Sent {
+pub(crate) enum Sent {
     /// With this answer of the contract: to the whole body, to its last part, or to a part that it
     /// did not take.
     Answered(CallOutcome),
@@ -31,22 +31,30 @@ pub(super) enum Sent {
 }
 
 /// Whether the body fits into one call, so that a reveal may come with it.
-pub(super) fn fits_one_call(executed: &Executed) -> bool {
+pub(crate) fn fits_one_call(executed: &Executed) -> bool {
     borsh::object_length(&executed.response).is_ok_and(|length| length <= PART_BYTES)
 }
 
 /// Sends the body. With a salt, the same call reveals its digest; a body in parts takes none.
-pub(super) async fn send(
+pub(crate) async fn send(
     services: &Services,
     request: &LiveRequest,
     executed: &Executed,
     salt: Option<Salt>,
 ) -> Result<Sent, ServeError> {
-    let Executed { response, digest } = executed;
+    let Executed { response, digest, .. } = executed;
+    services.tell(Stage::Submitting { request_id: request.id() });
     let sent = if fits_one_call(executed) {
         let answer = Answer { response: response.clone(), digest: *digest, salt };
         let args = borsh::to_vec(&answer).map_err(io::Error::other)?;
-        Sent::Answered(services.call(methods::RESOLVE_EXECUTION, args).await?)
+        Sent::Answered(if salt.is_some() {
+            // Others wait for the reveal, and a body that is not taken must not undo it.
+            services.call(methods::RESOLVE_EXECUTION, args).await?
+        } else {
+            let keys = response.reads.len() + response.journal.len();
+            let gas = batch::gas_of(args.len(), keys, request.text_bytes());
+            services.submitter.send(args, gas).await?
+        })
     } else {
         parts::send(services, request.id(), *digest, &borsh::to_vec(response)?).await?
     };

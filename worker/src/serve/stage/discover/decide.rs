@@ -6,34 +6,42 @@ use super::turn::blocks_to_wait;
 
 /// What to do about a live request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// Load its record, and serve it if it still waits for an answer.
     Serve,
     /// It is the turn of other workers: look again later.
     OthersFirst,
-    /// It needs this engine, which is not the worker's.
-    NeedsEngine(EngineVersion),
+    /// It needs this engine with these fees of NEAR, which are not the worker's.
+    NeedsEngine {
+        /// The version of the engine that it pins.
+        engine_version: EngineVersion,
+        /// The NEAR protocol version whose fees it pins.
+        near_config_version: u32,
+    },
     /// Its deadline has passed.
     Over,
 }
 
 /// What a decision depends on besides the request and the height.
 #[derive(Clone, Debug)]
-pub(super) struct Me<'a> {
-    pub(super) id: &'a AccountId,
+pub(crate) struct Me<'a> {
+    pub(crate) id: &'a AccountId,
     /// The registered workers that are not suspended.
-    pub(super) workers: &'a [AccountId],
-    pub(super) engine: EngineVersion,
-    pub(super) step_in_blocks: u64,
+    pub(crate) workers: &'a [AccountId],
+    pub(crate) engine: EngineVersion,
+    /// The NEAR protocol version whose fees the engine's gas meter has.
+    pub(crate) near_config_version: u32,
+    pub(crate) step_in_blocks: u64,
 }
 
 /// Decides about a request when the chain is at `height`.
-pub(super) fn decide(request: &PendingEntry, height: u64, me: &Me<'_>) -> Decision {
+pub(crate) fn decide(request: &PendingEntry, height: u64, me: &Me<'_>) -> Decision {
     if !request.is_in_time(height) {
         return Decision::Over;
     }
-    if request.engine_version != me.engine {
-        return Decision::NeedsEngine(request.engine_version);
+    let PendingEntry { engine_version, near_config_version, .. } = *request;
+    if (engine_version, near_config_version) != (me.engine, me.near_config_version) {
+        return Decision::NeedsEngine { engine_version, near_config_version };
     }
     // The contract has drawn the workers, and the request itself says whom.
     if request.approvals > 1 {
@@ -78,7 +86,13 @@ mod tests {
     /// The decisions of both workers.
     fn both(request: &PendingEntry, height: u64) -> Vec<Decision> {
         let workers = workers();
-        let me = |id| Me { id, workers: &workers, engine: ENGINE, step_in_blocks: 4 };
+        let me = |id| Me {
+            id,
+            workers: &workers,
+            engine: ENGINE,
+            near_config_version: 84,
+            step_in_blocks: 4,
+        };
         workers.iter().map(|id| decide(request, height, &me(id))).collect()
     }
 
@@ -98,8 +112,13 @@ mod tests {
 
     #[test]
     fn what_needs_another_engine_is_left_alone() {
-        let other = PendingEntry { engine_version: EngineVersion(4), ..pending() };
-        assert_eq!(both(&other, 200), [Decision::NeedsEngine(EngineVersion(4)); 2]);
+        let needs = |engine_version, near_config_version| {
+            let other = PendingEntry { engine_version, near_config_version, ..pending() };
+            let needed = Decision::NeedsEngine { engine_version, near_config_version };
+            assert_eq!(both(&other, 200), [needed; 2]);
+        };
+        needs(EngineVersion(4), 84);
+        needs(ENGINE, 85);
     }
 
     #[test]

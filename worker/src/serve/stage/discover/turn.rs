@@ -14,7 +14,7 @@ fn rank(worker_id: &AccountId, request_id: RequestId) -> Hash32 {
 
 /// The place of `me` in the order for a request, from 0. A worker that is not in the list counts as
 /// the first.
-pub(super) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
+pub(crate) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
     if !workers.contains(me) {
         return 0;
     }
@@ -23,7 +23,7 @@ pub(super) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId
 }
 
 /// How many blocks after the request's own `me` starts to serve it.
-pub(super) fn blocks_to_wait(
+pub(crate) fn blocks_to_wait(
     me: &AccountId,
     workers: &[AccountId],
     request_id: RequestId,

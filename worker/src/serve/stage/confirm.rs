@@ -1,0 +1,68 @@
+//! Waits until requests are settled. Each look at the index of live requests answers for all of
+//! them, so nothing is asked for a single request.
+
+use std::sync::Arc;
+
+use outlayer_client::At;
+use outlayer_protocol::{RequestId, machine::Phase};
+
+use super::{
+    super::{attempt::Done, error::ServeError, services::Services},
+    discover::{Liveness, Look},
+};
+
+/// How many blocks an answered request may stay live in final blocks until its record is looked at.
+/// It may look so because a node lags, or after a reorg.
+const PATIENCE_BLOCKS: u64 = 12;
+/// How many blocks an answered request is waited for: its yield has timed out by then.
+const MOST_BLOCKS: u64 = 420;
+
+/// Waits until a request that was answered is settled in a block that no reorg replaces.
+pub(crate) async fn settled(
+    services: &Services,
+    request_id: RequestId,
+) -> Result<Done, ServeError> {
+    let _waiting = services.await_final();
+    let since = services.look().block.height;
+    let mut suspicious = since.saturating_add(PATIENCE_BLOCKS);
+    loop {
+        let look = services.next_look().await;
+        let height = look.block.height;
+        let gone = match look.shows_finally(request_id, since) {
+            Liveness::Gone => return Ok(Done::Settled),
+            Liveness::Live => false,
+            Liveness::Unknown => look.shows(request_id) == Liveness::Gone,
+        };
+        if gone || height < suspicious {
+            continue;
+        }
+        suspicious = height.saturating_add(PATIENCE_BLOCKS);
+        let view = services.contract.request(request_id, services.config.discover_at).await?;
+        let Some(view) = view else {
+            if at_final(services, request_id).await? {
+                return Ok(Done::Settled);
+            }
+            continue;
+        };
+        let phase = &view.request.phase;
+        if *phase == Phase::Pending || height > since.saturating_add(MOST_BLOCKS) {
+            let polls = u32::try_from(height.saturating_sub(since)).unwrap_or(u32::MAX);
+            return Err(ServeError::Unsettled { phase: phase.name(), blocks: polls });
+        }
+    }
+}
+
+/// Whether a request is over in the newest final block.
+async fn at_final(services: &Services, request_id: RequestId) -> Result<bool, ServeError> {
+    Ok(services.contract.request(request_id, At::Final).await?.is_none())
+}
+
+/// Waits until the index of the newest block does not list a request any more.
+pub(crate) async fn gone(services: &Services, request_id: RequestId) -> Arc<Look> {
+    loop {
+        let look = services.next_look().await;
+        if look.shows(request_id) == Liveness::Gone {
+            return look;
+        }
+    }
+}

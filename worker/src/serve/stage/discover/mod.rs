@@ -1,0 +1,132 @@
+//! Looks at the chain after each block: which requests are live, and how high the chain is.
+//!
+//! One look serves all requests: those that wait to be started, those whose answers wait to be
+//! settled, and those that wait for the next block.
+
+pub(crate) mod decide;
+pub(crate) mod source;
+mod turn;
+
+use std::{collections::HashSet, time::Instant};
+
+use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash};
+use outlayer_protocol::{RequestId, index::PendingEntry};
+
+use self::source::BlockTime;
+use super::super::{schedule::ChainTime, services::Services};
+
+/// The most pending requests that one look takes in.
+const MOST_PENDING: usize = 10_000;
+
+/// What one look at the chain found.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// The block after which the index was read.
+    pub(crate) block: BlockId,
+    /// How long a block takes, nanoseconds.
+    pub(crate) block_nanos: u64,
+    /// When the block was seen.
+    seen: Instant,
+    /// The index.
+    pub(crate) pending: Vec<PendingEntry>,
+    live: HashSet<RequestId>,
+    /// The same as of the newest final block, when that was read too.
+    last_final: Option<(u64, Option<HashSet<RequestId>>)>,
+}
+
+impl Default for Look {
+    /// What is known before the first look.
+    fn default() -> Self {
+        Self {
+            block: BlockId { height: 0, hash: CryptoHash::default() },
+            block_nanos: BlockTime::default().nanos(),
+            seen: Instant::now(),
+            pending: Vec::new(),
+            live: HashSet::new(),
+            last_final: None,
+        }
+    }
+}
+
+/// Whether a request is live, as far as a look shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    Live,
+    Gone,
+    /// The look did not show it.
+    Unknown,
+}
+
+impl Look {
+    /// The ids of the requests in the index.
+    pub(crate) fn live(&self) -> &HashSet<RequestId> {
+        &self.live
+    }
+
+    /// The chain's time now.
+    pub(crate) fn time(&self) -> ChainTime {
+        let passed = u64::try_from(self.seen.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let blocks = passed.checked_div(self.block_nanos).unwrap_or(0);
+        // A chain that stands still does not pass any deadline.
+        let blocks = blocks.min(2);
+        ChainTime {
+            height: self.block.height.saturating_add(blocks),
+            block_nanos: self.block_nanos,
+        }
+    }
+
+    /// Whether a request is live in the block of this look.
+    pub(crate) fn shows(&self, request_id: RequestId) -> Liveness {
+        liveness(Some(&self.live), request_id)
+    }
+
+    /// Whether a request is live in a final block, at or after this height.
+    pub(crate) fn shows_finally(&self, request_id: RequestId, since: u64) -> Liveness {
+        match &self.last_final {
+            Some((height, live)) if *height >= since => liveness(live.as_ref(), request_id),
+            _ => Liveness::Unknown,
+        }
+    }
+}
+
+fn liveness(live: Option<&HashSet<RequestId>>, request_id: RequestId) -> Liveness {
+    match live {
+        Some(live) if live.contains(&request_id) => Liveness::Live,
+        // An index that was not read to its end does not show what is gone.
+        Some(live) if live.len() < MOST_PENDING => Liveness::Gone,
+        _ => Liveness::Unknown,
+    }
+}
+
+/// Looks at the index after `block`, and at the newest final one if somebody waits for that.
+pub(crate) async fn look(
+    services: &Services,
+    block: Block,
+    times: &mut BlockTime,
+) -> Result<Look, ChainError> {
+    times.note(&block);
+    let seen = Instant::now();
+    let contract = &services.contract;
+    let index = contract.pending(MOST_PENDING, At::Hash(block.hash)).await?;
+    let live = ids(&index.entries);
+    let last_final = if services.config.discover_at == At::Final {
+        Some((block.height, Some(live.clone())))
+    } else if services.awaits_final() {
+        let found = contract.pending(MOST_PENDING, At::Final).await?;
+        Some((found.block.height, Some(ids(&found.entries))))
+    } else {
+        None
+    };
+    Ok(Look {
+        block: BlockId { height: block.height, hash: block.hash },
+        block_nanos: times.nanos(),
+        seen,
+        pending: index.entries,
+        live,
+        last_final,
+    })
+}
+
+fn ids(entries: &[PendingEntry]) -> HashSet<RequestId> {
+    entries.iter().map(|entry| entry.request_id).collect()
+}

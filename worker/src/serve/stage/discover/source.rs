@@ -1,0 +1,156 @@
+//! Where new blocks come from. The worker asks for them by polling; a stream of blocks can take the
+//! poller's place.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use outlayer_client::{At, Block, ChainError, Node};
+
+/// The next block, when there is one.
+pub type NextBlock<'a> = Pin<Box<dyn Future<Output = Result<Block, ChainError>> + Send + 'a>>;
+
+/// Tells the worker of new blocks.
+pub trait BlockSource: Send {
+    /// Waits for a block that is newer than the last one that was given. With `busy`, requests wait
+    /// for it; without, it may come a little later. After an error the next call waits as long as
+    /// suits the source.
+    fn next(&mut self, busy: bool) -> NextBlock<'_>;
+}
+
+/// Asks a node for its newest block: about when the next one is expected while there is work, and
+/// less often when there is none.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    node: Node,
+    at: At,
+    /// The longest time between two questions while there is work.
+    interval: Duration,
+    last: Option<(u64, Instant)>,
+    /// How many looks in a row found nothing to do.
+    idle: u32,
+    times: BlockTime,
+}
+
+/// Polls are this many times as far apart, at most, while there is nothing to do.
+const MOST_IDLE: u32 = 4;
+
+impl Poller {
+    pub(crate) fn new(node: Node, at: At, interval: Duration) -> Self {
+        Self { node, at, interval, last: None, idle: 0, times: BlockTime::default() }
+    }
+
+    /// When to ask again, after the last new block was seen.
+    fn pause(&self, busy: bool) -> Duration {
+        let block = Duration::from_nanos(self.times.nanos());
+        if busy {
+            // Four times a block, so that a new one is a quarter of a block old at the most.
+            self.interval.min(block / 4).max(Duration::from_millis(2))
+        } else {
+            self.interval.max(Duration::from_millis(2)) * (1 + self.idle).min(MOST_IDLE)
+        }
+    }
+
+    async fn poll(&mut self, busy: bool) -> Result<Block, ChainError> {
+        self.idle = if busy { 0 } else { self.idle.saturating_add(1) };
+        let mut pause = self.pause(busy);
+        if busy && let Some((_, seen)) = self.last {
+            // The next block is not due before three quarters of a block have passed.
+            let block = Duration::from_nanos(self.times.nanos());
+            pause = pause.max((block * 3 / 4).min(self.interval).saturating_sub(seen.elapsed()));
+        }
+        if self.last.is_some() {
+            tokio::time::sleep(pause).await;
+        }
+        loop {
+            let block = self.node.block(self.at).await?;
+            // After a reorg the newest block may be lower than the last one.
+            if self.last.is_none_or(|(height, _)| height != block.height) {
+                self.times.note(&block);
+                self.last = Some((block.height, Instant::now()));
+                return Ok(block);
+            }
+            tokio::time::sleep(self.pause(busy)).await;
+        }
+    }
+}
+
+impl BlockSource for Poller {
+    fn next(&mut self, busy: bool) -> NextBlock<'_> {
+        Box::pin(self.poll(busy))
+    }
+}
+
+/// How long a block takes, by the timestamps of the last ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlockTime {
+    seen: VecDeque<(u64, u64)>,
+}
+
+/// What a block takes until it has been measured, nanoseconds.
+const ASSUMED_NANOS: u64 = 600_000_000;
+/// How many blocks are kept for the measurement.
+const MOST_SEEN: usize = 64;
+
+impl BlockTime {
+    /// Notes the time of a block.
+    pub(crate) fn note(&mut self, block: &Block) {
+        // A block at or below the last one is of another fork.
+        while self
+            .seen
+            .back()
+            .is_some_and(|(height, time)| *height >= block.height || *time >= block.timestamp)
+        {
+            self.seen.pop_back();
+        }
+        self.seen.push_back((block.height, block.timestamp));
+        if self.seen.len() > MOST_SEEN {
+            self.seen.pop_front();
+        }
+    }
+
+    /// The mean time of a block, nanoseconds.
+    pub(crate) fn nanos(&self) -> u64 {
+        match (self.seen.front(), self.seen.back()) {
+            (Some((first, began)), Some((last, now))) if last > first => {
+                (now.saturating_sub(*began) / (last - first)).max(1)
+            }
+            _ => ASSUMED_NANOS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outlayer_client::CryptoHash;
+
+    use super::*;
+
+    fn block(height: u64, timestamp: u64) -> Block {
+        let hash = CryptoHash::default();
+        Block { height, hash, prev_hash: hash, timestamp }
+    }
+
+    #[test]
+    fn a_blocks_time_is_the_mean_of_the_last_ones() {
+        let mut times = BlockTime::default();
+        assert_eq!(times.nanos(), ASSUMED_NANOS);
+        times.note(&block(10, 1_000));
+        assert_eq!(times.nanos(), ASSUMED_NANOS);
+        times.note(&block(12, 3_000));
+        times.note(&block(13, 5_500));
+        assert_eq!(times.nanos(), 1_500);
+        // A reorg replaces the last two.
+        times.note(&block(11, 1_700));
+        assert_eq!(times.nanos(), 700);
+        // Only the last ones count, and a clock that stands still is not divided by.
+        for height in 20..200 {
+            times.note(&block(height, height * 100_000));
+        }
+        assert_eq!(times.nanos(), 100_000);
+        times.note(&block(500, 0));
+        assert_eq!(times.nanos(), ASSUMED_NANOS);
+    }
+}

@@ -1,0 +1,181 @@
+//! The execution pool: a bound on how many guests run at once. When a place is free, the schedule
+//! says which of the waiting requests has it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use outlayer_client::{At, Contract, NamespaceReader};
+use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError, check_version};
+use outlayer_protocol::{AccountId, RequestId, views::RequestView};
+use tokio::sync::oneshot;
+
+use super::super::{
+    error::ExecutionError,
+    schedule::{ChainTime, Next, Waiting, WaitingList},
+};
+
+/// Executes at most so many requests at once; others wait. Clones are cheap and share the bound.
+#[derive(Clone)]
+pub(crate) struct ExecutionPool {
+    engine: Arc<dyn Engine>,
+    queue: Arc<Queue>,
+}
+
+/// The places, and who waits for one.
+struct Queue {
+    state: Mutex<State>,
+}
+
+struct State {
+    free: usize,
+    list: WaitingList,
+    grants: HashMap<RequestId, oneshot::Sender<Grant>>,
+    time: ChainTime,
+}
+
+enum Grant {
+    Place(ExecutionPlace),
+    TooLate,
+}
+
+/// A place in the pool, until it is dropped.
+pub(crate) struct ExecutionPlace {
+    queue: Arc<Queue>,
+    payer: AccountId,
+    charged: u64,
+    began: Instant,
+}
+
+impl Drop for ExecutionPlace {
+    fn drop(&mut self) {
+        let took = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut state = self.queue.state();
+        state.list.correct(&self.payer, self.charged, took);
+        state.free = state.free.saturating_add(1);
+        drop(state);
+        self.queue.fill();
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives free places to those that come next.
+    fn fill(self: &Arc<Self>) {
+        loop {
+            let mut state = self.state();
+            if state.free == 0 {
+                return;
+            }
+            let now = state.time;
+            let (grant, request_id) = match state.list.next(now) {
+                None => return,
+                Some(Next::TooLate(late)) => (Grant::TooLate, late.request_id),
+                Some(Next::Take(taken)) => {
+                    state.free -= 1;
+                    let place = ExecutionPlace {
+                        queue: Arc::clone(self),
+                        payer: taken.payer,
+                        charged: taken.nanos,
+                        began: Instant::now(),
+                    };
+                    (Grant::Place(place), taken.request_id)
+                }
+            };
+            let waiter = state.grants.remove(&request_id);
+            drop(state);
+            // A place that nobody takes is dropped here, and so is free again.
+            if let Some(waiter) = waiter {
+                let _ = waiter.send(grant);
+            }
+        }
+    }
+}
+
+/// Leaves the queue when whoever waits is broken off.
+struct Leaving<'a>(&'a Queue, RequestId);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.list.remove(self.1);
+        state.grants.remove(&self.1);
+    }
+}
+
+impl ExecutionPool {
+    /// A pool that executes at most `concurrency` requests at once, and at least one.
+    pub(crate) fn new(engine: Arc<dyn Engine>, concurrency: usize) -> Self {
+        let state = State {
+            free: concurrency.max(1),
+            list: WaitingList::default(),
+            grants: HashMap::new(),
+            time: ChainTime { height: 0, block_nanos: 1 },
+        };
+        Self { engine, queue: Arc::new(Queue { state: Mutex::new(state) }) }
+    }
+
+    /// Tells the pool the chain's time. Those that can no longer be answered are told so.
+    pub(crate) fn at(&self, time: ChainTime) {
+        self.queue.state().time = time;
+        self.queue.fill();
+    }
+
+    /// Waits for a place. `None` means that the request can no longer be answered in time.
+    pub(crate) async fn place(&self, waiting: Waiting) -> Option<ExecutionPlace> {
+        let request_id = waiting.request_id;
+        let (grant, granted) = oneshot::channel();
+        {
+            let mut state = self.queue.state();
+            state.grants.insert(request_id, grant);
+            state.list.add(waiting);
+        }
+        let _leaving = Leaving(&self.queue, request_id);
+        self.queue.fill();
+        match granted.await {
+            Ok(Grant::Place(place)) => Some(place),
+            Ok(Grant::TooLate) | Err(_) => None,
+        }
+    }
+
+    /// Executes the request of `view` with `code`, whose hash the caller has checked. The guest
+    /// sees the requester's namespace as it stood after the block `at`. Its process is ended when
+    /// `time` is over.
+    ///
+    /// # Errors
+    /// [`ExecutionError`] when there is no verdict; the place is free then.
+    pub(crate) async fn execute(
+        &self,
+        place: ExecutionPlace,
+        contract: &Contract,
+        view: &RequestView,
+        code: Arc<Vec<u8>>,
+        (at, time): (At, Option<Duration>),
+    ) -> Result<(Execution, ExecutionPlace), ExecutionError> {
+        check_version(&view.request)?;
+        view.check(contract.id())?;
+        let (engine, view) = (Arc::clone(&self.engine), view.clone());
+        let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
+        let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
+            let job = Job::of_live(
+                Code::hashed(view.request.code.hash, &code),
+                &view.request,
+                &view.input,
+            );
+            let mut storage =
+                |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
+            let execution = match time {
+                Some(time) => engine.execute_within(&job, &mut storage, time)?,
+                None => engine.execute(&job, &mut storage)?,
+            };
+            Ok((execution, place))
+        };
+        // A panic of the engine ends this execution only.
+        Ok(tokio::task::spawn_blocking(run).await??)
+    }
+}

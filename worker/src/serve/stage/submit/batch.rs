@@ -1,0 +1,288 @@
+//! Sends answers that are ready at the same time in one call. Nothing waits for company: an answer
+//! is sent as soon as a call may be made, together with all others that are ready by then.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
+use outlayer_protocol::{AccountId, NearToken, machine::Taken, methods, pricing::answer_gas};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::parts::PART_BYTES;
+
+/// What a call burns before it looks at the first answer: loading the contract, mostly.
+const CALL_GAS: u64 = 3_000_000_000_000;
+/// What one answer more burns at most, beside its bytes and its keys. The contract's gas tests
+/// measure 1.7 Tgas for an answer among others.
+const ANSWER_GAS: u64 = 2_200_000_000_000;
+/// What a key that was read or is written burns at most.
+const KEY_GAS: u64 = 500_000_000_000;
+/// What a byte of the request's arguments and environment burns at most.
+const TEXT_BYTE_GAS: u64 = 500_000_000;
+
+/// An answer that is ready, and whoever waits for what becomes of it.
+struct Ready {
+    /// Tells it from the others.
+    number: u64,
+    /// The borsh of an [`Answer`](outlayer_protocol::response::Answer).
+    answer: Vec<u8>,
+    /// What it burns at most, beside [`CALL_GAS`].
+    gas: u64,
+    outcome: oneshot::Sender<Result<CallOutcome, SendError>>,
+}
+
+/// The gas that an answer burns at most among others.
+pub(crate) fn gas_of(answer_bytes: usize, keys: usize, text_bytes: u64) -> u64 {
+    let bytes = u64::try_from(answer_bytes).unwrap_or(u64::MAX);
+    let keys = u64::try_from(keys).unwrap_or(u64::MAX);
+    ANSWER_GAS
+        .saturating_add(bytes.saturating_mul(answer_gas::PER_BYTE))
+        .saturating_add(keys.saturating_mul(KEY_GAS))
+        .saturating_add(text_bytes.saturating_mul(TEXT_BYTE_GAS))
+}
+
+/// Sends answers. Clones are cheap and share the queue.
+#[derive(Clone)]
+pub(crate) struct Submitter {
+    account: SigningAccount,
+    contract: AccountId,
+    /// The gas of a call.
+    gas: u64,
+    ready: Arc<Mutex<VecDeque<Ready>>>,
+    count: Arc<AtomicU64>,
+    calls: Arc<Semaphore>,
+    /// Whether each answer has a call of its own, because the keys allow nothing else.
+    single: Arc<AtomicBool>,
+}
+
+impl Submitter {
+    /// Sends answers to `contract`, in at most `calls` calls at once.
+    pub(crate) fn new(
+        account: SigningAccount,
+        contract: AccountId,
+        gas: u64,
+        calls: usize,
+    ) -> Self {
+        let calls = Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)));
+        let (ready, count, single) = (Arc::default(), Arc::default(), Arc::default());
+        Self { account, contract, gas, ready, count, calls, single }
+    }
+
+    fn ready(&self) -> MutexGuard<'_, VecDeque<Ready>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the borsh of an answer, which burns at most `gas` among others. Gives the outcome as
+    /// if the answer had had a call of its own, but for the text of a refusal, of which there is
+    /// only the code.
+    ///
+    /// # Errors
+    /// [`SendError`], which all answers of one call share.
+    pub(crate) async fn send(&self, answer: Vec<u8>, gas: u64) -> Result<CallOutcome, SendError> {
+        let (outcome, mut known) = oneshot::channel();
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        self.ready().push_back(Ready { number, answer, gas, outcome });
+        while self.ready().iter().any(|one| one.number == number) {
+            tokio::select! {
+                biased;
+                Ok(outcome) = &mut known => return outcome,
+                Ok(place) = Arc::clone(&self.calls).acquire_owned() => self.send_some(place).await,
+            }
+        }
+        match known.await {
+            Ok(outcome) => outcome,
+            // Only the end of the program drops a call.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Makes a call with all that are ready and fit. The call goes on when whoever made it does
+    /// not: others wait for it too.
+    async fn send_some(&self, place: OwnedSemaphorePermit) {
+        // Those that become ready at the same time come with this one.
+        tokio::task::yield_now().await;
+        let most = if self.single.load(Ordering::Relaxed) { 1 } else { usize::MAX };
+        let batch = next_batch(&mut self.ready(), (self.gas, most));
+        if batch.is_empty() {
+            return;
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            for one in this.call(batch).await {
+                this.call(vec![one]).await;
+            }
+            drop(place);
+        });
+    }
+
+    /// Makes one call, and tells those who wait what came of it. Returns the answers that must be
+    /// sent again, each alone: none of them was taken.
+    async fn call(&self, batch: Vec<Ready>) -> Vec<Ready> {
+        let nothing = NearToken::from_yoctonear(0);
+        let (method, args) = match batch.as_slice() {
+            [only] => (methods::RESOLVE_EXECUTION, only.answer.clone()),
+            several => (methods::RESOLVE_MANY, joined(several)),
+        };
+        let called = self.account.call(&self.contract, method, args, self.gas, nothing).await;
+        let count = batch.len();
+        match called {
+            Err(SendError::Invalid { reason, .. })
+                if count > 1 && reason.contains("MethodNameMismatch") =>
+            {
+                if !self.single.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "a key may not call {}: each answer has a transaction of its own",
+                        methods::RESOLVE_MANY
+                    );
+                }
+                return batch;
+            }
+            Err(error) => {
+                for one in batch {
+                    let _ = one.outcome.send(Err(error.clone()));
+                }
+            }
+            Ok(outcome) if count == 1 => {
+                for one in batch {
+                    let _ = one.outcome.send(Ok(outcome.clone()));
+                }
+            }
+            Ok(CallOutcome { transaction, result, gas_burnt }) => {
+                let codes = result.and_then(|bytes| codes(&bytes, count));
+                match codes {
+                    Ok(codes) => {
+                        let gas_burnt = gas_burnt / u64::try_from(count).unwrap_or(1).max(1);
+                        for (one, code) in batch.into_iter().zip(codes) {
+                            let result = taken(code, transaction, count);
+                            let outcome = CallOutcome { transaction, result, gas_burnt };
+                            let _ = one.outcome.send(Ok(outcome));
+                        }
+                    }
+                    Err(reason) => {
+                        tracing::warn!(
+                            %transaction, answers = count, %reason,
+                            "no answer of the call was taken; each is sent alone"
+                        );
+                        return batch;
+                    }
+                }
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// The next answers to send in one call: in their order, as many as fit, and at most `most`.
+fn next_batch(ready: &mut VecDeque<Ready>, (gas, most): (u64, usize)) -> Vec<Ready> {
+    // Nobody waits any more for some of them: their requests are over.
+    ready.retain(|one| !one.outcome.is_closed());
+    let mut batch: Vec<Ready> = Vec::new();
+    let (mut left, mut bytes) = (gas.saturating_sub(CALL_GAS), 0usize);
+    while let Some(next) = ready.front() {
+        let fits = next.gas <= left && bytes.saturating_add(next.answer.len()) <= PART_BYTES;
+        // The first one goes in any case, if need be with all the gas of a call.
+        if !batch.is_empty() && (!fits || batch.len() >= most) {
+            break;
+        }
+        left = left.saturating_sub(next.gas);
+        bytes = bytes.saturating_add(next.answer.len());
+        batch.extend(ready.pop_front());
+    }
+    batch
+}
+
+/// The borsh of the list of these answers.
+fn joined(answers: &[Ready]) -> Vec<u8> {
+    let count = u32::try_from(answers.len()).unwrap_or(u32::MAX);
+    let mut list = count.to_le_bytes().to_vec();
+    answers.iter().for_each(|one| list.extend_from_slice(&one.answer));
+    list
+}
+
+/// The items of the result of `resolve_many`.
+fn codes(result: &[u8], count: usize) -> Result<Vec<Option<String>>, String> {
+    let codes: Vec<Option<String>> =
+        serde_json::from_slice(result).map_err(|error| error.to_string())?;
+    if codes.len() == count {
+        Ok(codes)
+    } else {
+        Err(format!("the result has {} items, expected {count}", codes.len()))
+    }
+}
+
+/// What `resolve_execution` would have said.
+fn taken(code: Option<String>, transaction: CryptoHash, count: usize) -> Result<Vec<u8>, String> {
+    match code.as_deref() {
+        None => Ok(Vec::new()),
+        Some(Taken::WAIT) => Ok(format!("\"{}\"", Taken::WAIT).into_bytes()),
+        Some(code) => Err(format!("[{code}] one of {count} answers in transaction {transaction}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TGAS: u64 = 1_000_000_000_000;
+
+    type Waiter = oneshot::Receiver<Result<CallOutcome, SendError>>;
+
+    fn ready(bytes: usize, gas: u64) -> (Ready, Waiter) {
+        let (outcome, waiter) = oneshot::channel();
+        (Ready { number: 0, answer: vec![7; bytes], gas, outcome }, waiter)
+    }
+
+    fn lengths(queue: &mut VecDeque<Ready>, gas: u64) -> Vec<usize> {
+        next_batch(queue, (gas, 9)).iter().map(|one| one.answer.len()).collect()
+    }
+
+    #[test]
+    fn as_many_as_fit_go_in_one_call_in_their_order() {
+        let all: Vec<_> = (1..=10).map(|bytes| ready(bytes, 20 * TGAS)).collect();
+        let (mut queue, waiters): (VecDeque<_>, Vec<_>) = all.into_iter().unzip();
+        assert_eq!(lengths(&mut queue, 103 * TGAS), [1, 2, 3, 4, 5]);
+        assert_eq!(lengths(&mut queue, 102 * TGAS), [6, 7, 8, 9]);
+        assert_eq!(lengths(&mut queue, TGAS), [10], "one goes in any case");
+        assert_eq!(lengths(&mut queue, TGAS), [0usize; 0]);
+        drop(waiters);
+    }
+
+    #[test]
+    fn bytes_bound_a_call_too() {
+        let half = PART_BYTES / 2;
+        let all: Vec<_> = (0..3).map(|_| ready(half, TGAS)).collect();
+        let (mut queue, _waiters): (VecDeque<_>, Vec<_>) = all.into_iter().unzip();
+        assert_eq!(lengths(&mut queue, 300 * TGAS), [half, half]);
+        assert_eq!(lengths(&mut queue, 300 * TGAS), [half]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_sent() {
+        let [first, gone, last] = [1, 2, 3].map(|bytes| ready(bytes, TGAS));
+        let mut queue = VecDeque::from([first.0, gone.0, last.0]);
+        drop(gone.1);
+        assert_eq!(lengths(&mut queue, 300 * TGAS), [1, 3]);
+        drop((first.1, last.1));
+    }
+
+    #[test]
+    fn each_answer_hears_what_it_would_have_heard_alone() {
+        let heard = codes(br#"[null, "wait", "read_conflict"]"#, 3).unwrap();
+        let transaction = CryptoHash::default();
+        let heard: Vec<_> = heard.into_iter().map(|code| taken(code, transaction, 3)).collect();
+        assert_eq!(heard[0], Ok(Vec::new()));
+        assert_eq!(
+            serde_json::from_slice::<Taken>(heard[1].as_ref().unwrap()).unwrap(),
+            Taken::Wait
+        );
+        let refusal = heard[2].as_ref().unwrap_err();
+        assert!(refusal.starts_with("[read_conflict]"), "{refusal}");
+        assert!(codes(b"[null]", 2).is_err());
+        assert!(codes(b"", 0).is_err());
+    }
+}
