@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(order(&mut served, at(100)).len(), 10);
         (10..13).for_each(|id| served.add(waiting(id, "old", 300)));
         (20..23).for_each(|id| served.add(waiting(id, "new", 300)));
-        assert_eq!(order(&mut served, at(100)), [20, 10, 21, 11, 22, 12]);
+        assert_eq!(order(&mut served, at(100)), [20, 21, 10, 22, 11, 12]);
     }
 
     #[test]
