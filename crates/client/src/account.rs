@@ -345,9 +345,12 @@ impl SigningAccount {
                     tracing::warn!(%transaction, %error, "sending the transaction again");
                     maybe_sent = true;
                 }
-                Err(CallError::Chain(error)) if !maybe_sent => return Err(error.into()),
+                Err(CallError::Chain(error)) if !maybe_sent && error.is_before_the_call() => {
+                    return Err(error.into());
+                }
                 Err(CallError::Chain(error)) => {
-                    tracing::warn!(%transaction, %error, "its fate is not known");
+                    tracing::warn!(%transaction, %error, "the transaction's fate is not known");
+                    maybe_sent = true;
                 }
             }
             failures += 1;

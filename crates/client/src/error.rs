@@ -1,11 +1,15 @@
 //! What can go wrong between this machine and a node.
 
-use std::{str::FromStr, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use near_primitives::hash::CryptoHash;
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
-use crate::text::{clip, with_causes};
+use crate::{
+    EndpointUrl, Network,
+    text::{clip, with_causes},
+    url::InvalidUrl,
+};
 
 /// A question to the chain that has no usable answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,15 +19,59 @@ pub enum ChainError {
     #[error("the node URL is invalid, expected http:// or https:// and a host: {source}")]
     NodeUrl {
         /// What the parser says.
-        source: <Url as FromStr>::Err,
+        source: InvalidUrl,
+    },
+    /// The endpoints in the configuration do not go together.
+    #[error("the configuration of the nodes is invalid: {reason}")]
+    Config {
+        /// What was found, and what was expected.
+        reason: String,
+    },
+    /// The endpoint serves another network.
+    #[error("{url} serves {found}, expected {expected}")]
+    WrongNetwork {
+        /// The endpoint.
+        url: EndpointUrl,
+        /// The network that it serves.
+        found: Network,
+        /// The network of the configuration, or of the other endpoints.
+        expected: String,
+    },
+    /// Two endpoints answer the same question about the same block differently. At least one of
+    /// them is wrong.
+    #[error(
+        "{question}: {first} and {second} disagree: the first says {first_says}, the second \
+         {second_says}"
+    )]
+    Disagreement {
+        /// The question, with its block.
+        question: String,
+        /// An endpoint.
+        first: EndpointUrl,
+        /// Its answer, or the hash of it.
+        first_says: String,
+        /// Another endpoint.
+        second: EndpointUrl,
+        /// Its answer, or the hash of it.
+        second_says: String,
+    },
+    /// Two endpoints must agree, and fewer can be used.
+    #[error("{question}: two endpoints must agree, and {usable} can be used: {reason}")]
+    NoQuorum {
+        /// The question, with its block.
+        question: String,
+        /// How many have answered.
+        usable: usize,
+        /// Why the others have not.
+        reason: String,
     },
     /// The node was not reached, or answered with something other than HTTP 200.
     #[error("{method}: the node at {url} cannot be used: {source}")]
     Transport {
         /// The JSON-RPC method.
         method: String,
-        /// The node's URL without credentials, path or query.
-        url: String,
+        /// The endpoint.
+        url: EndpointUrl,
         /// What happened.
         source: TransportError,
     },
@@ -94,6 +142,19 @@ pub enum TransportError {
     /// The answer has an HTTP status other than 200.
     #[error("HTTP status {0}")]
     Status(StatusCode),
+    /// There were more calls than the endpoint takes from this client.
+    #[error("it limits the rate of calls{}", again(*retry_after))]
+    RateLimited {
+        /// For how long it wants to be left alone, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is no JSON-RPC response to the question.
+    #[error("expected a JSON-RPC response to the question, but {0}")]
+    NoRpc(String),
+}
+
+fn again(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| format!(", for another {wait:?}"))
 }
 
 impl From<reqwest::Error> for TransportError {
@@ -106,6 +167,29 @@ impl From<reqwest::Error> for TransportError {
 impl ChainError {
     /// Whether the same question may be answered a little later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transport { .. } | Self::Busy { .. })
+        matches!(self, Self::Transport { .. } | Self::Busy { .. } | Self::NoQuorum { .. })
+    }
+
+    /// Whether it is certain that the endpoint has not taken up the call. After any other error a
+    /// transaction may have reached the chain.
+    pub(crate) fn is_before_the_call(&self) -> bool {
+        match self {
+            Self::NodeUrl { .. }
+            | Self::Config { .. }
+            | Self::WrongNetwork { .. }
+            | Self::Refused { .. } => true,
+            Self::Transport { source: TransportError::Http(error), .. } => error.is_connect(),
+            _ => false,
+        }
+    }
+
+    /// For how long the endpoint wants to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Transport { source: TransportError::RateLimited { retry_after }, .. } => {
+                *retry_after
+            }
+            _ => None,
+        }
     }
 }

@@ -44,7 +44,7 @@ async fn failures_that_pass_are_tried_again_and_others_are_not() {
         || Answer::Http(503, Vec::new()),
         || Answer::Http(429, Vec::new()),
         || view_result(&json!("settled")),
-        || Answer::Http(200, b"not json".to_vec()),
+        || Answer::Result(json!("another kind of result")),
         || Answer::Http(200, vec![b' '; 200_000]),
         || {
             Answer::Result(json!({

@@ -1,19 +1,32 @@
 //! One JSON-RPC call over HTTP, with a bound on its time and on the size of its answer.
 //!
 //! The types of the methods and the parsing of their results come from `near-jsonrpc-client`. This
-//! module does the sending itself, because that client reads an answer of any length into memory.
+//! module does the sending itself, because that client reads an answer of any length into memory,
+//! reads errors only from answers with HTTP status 200 (a NEAR node sends some with 408, 422 or
+//! 500), does not compare ids, and shows URLs in its errors.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Display},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use near_jsonrpc_client::{
     errors::{JsonRpcError, JsonRpcServerError},
-    methods::{self, RpcMethod},
+    methods::{self, RpcHandlerError, RpcMethod},
 };
-use near_jsonrpc_primitives::message::{self, Message};
-use reqwest::{StatusCode, Url};
+use near_jsonrpc_primitives::{
+    errors::RpcError,
+    message::{self, Message},
+};
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+use serde_json::{Map, Value};
 
 use crate::{
-    ChainError, TransportError,
+    ChainError, EndpointUrl, TransportError,
     text::{clip, with_causes},
 };
 
@@ -31,119 +44,221 @@ impl<E> From<ChainError> for CallError<E> {
     }
 }
 
-#[derive(Clone, Debug)]
+/// The most that is read of an answer that reports an error, bytes.
+const MOST_ERROR_BYTES: usize = 64 << 10;
+/// The longest time that a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
 pub(crate) struct Transport {
     http: reqwest::Client,
-    url: Url,
+    url: EndpointUrl,
     max_answer_bytes: usize,
 }
 
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The HTTP client would show a proxy's credentials.
+        f.debug_tuple("Transport").field(&self.url).finish()
+    }
+}
+
 impl Transport {
-    pub(crate) fn new(
-        url: &str,
-        timeout: Duration,
-        max_answer_bytes: usize,
-    ) -> Result<Self, ChainError> {
-        let url = Url::parse(url).map_err(|source| ChainError::NodeUrl { source })?;
+    pub(crate) fn new(url: &EndpointUrl, max_answer_bytes: usize) -> Result<Self, ChainError> {
+        url.secret().map_err(|source| ChainError::NodeUrl { source })?;
         let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::limited(3))
-            .build()
-            .map_err(|error| failed("connect", &url, error))?;
-        Ok(Self { http, url, max_answer_bytes })
+            .connect_timeout(CONNECT)
+            // A redirect would make a GET of a call, or take the URL's secrets elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        let http = http.map_err(|error| ChainError::Transport {
+            method: "connect".into(),
+            url: url.clone(),
+            source: error.into(),
+        })?;
+        Ok(Self { http, url: url.clone(), max_answer_bytes })
     }
 
-    /// The node's URL as it may be shown: an API key is often in the user part, path or query.
-    pub(crate) fn shown_url(&self) -> String {
-        shown(&self.url)
+    pub(crate) fn url(&self) -> &EndpointUrl {
+        &self.url
     }
 
+    /// Sends `request` once and waits at most `timeout` for the whole answer.
     pub(crate) async fn call<M: RpcMethod>(
         &self,
         request: &M,
+        timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M::Error: std::fmt::Display,
+        M::Error: Display,
     {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let method = request.method_name();
-        let malformed = |reason: String| ChainError::Malformed { method: method.into(), reason };
-        let body =
-            methods::to_json(request).map_err(|error| malformed(error.to_string()))?.to_string();
-        let answer = self.post(method, body).await?;
-        let result = match message::from_slice(&answer) {
-            Ok(Message::Response(response)) => response.result,
-            Ok(_) => {
-                return Err(malformed(
-                    "expected a JSON-RPC response, found another message".into(),
-                )
-                .into());
+        let malformed = |reason: &str| ChainError::Malformed {
+            method: method.into(),
+            reason: clip(&self.url.scrub(reason)),
+        };
+        let mut body = methods::to_json(request).map_err(|error| malformed(&error.to_string()))?;
+        let id = Value::from(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        if let Value::Object(members) = &mut body {
+            members.insert("id".to_owned(), id.clone());
+        }
+        let answer = self.post(method, &id, body.to_string(), timeout).await?;
+        match answer {
+            Ok(mut value) => {
+                // A query that fails in the contract is a result that has an error in it.
+                if let Some(error) = value.get_mut("error") {
+                    self.url.scrub_json(error);
+                }
+                M::parse_handler_response(value)
+                    .map_err(|error| malformed(&with_causes(&error)))?
+                    .map_err(CallError::Handler)
             }
-            Err(broken) => return Err(malformed(clip(&format!("{broken:?}"))).into()),
-        };
-        let value = match result {
-            Ok(value) => value,
-            Err(error) => return Err(from_rpc_error(method, JsonRpcError::from(error))),
-        };
-        M::parse_handler_response(value)
-            .map_err(|error| malformed(clip(&with_causes(&error))))?
-            .map_err(CallError::Handler)
+            Err(error) => Err(self.rpc_error(method, error)),
+        }
     }
 
-    async fn post(&self, method: &str, body: String) -> Result<Vec<u8>, ChainError> {
-        let sent = self
-            .http
-            .post(self.url.clone())
-            .header("content-type", "application/json")
-            .body(body)
-            .send()
-            .await;
-        let mut response = sent.map_err(|error| failed(method, &self.url, error))?;
-        match response.status() {
-            StatusCode::OK => {}
-            status @ (StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::UNAUTHORIZED) => {
-                return Err(ChainError::Refused {
-                    method: method.into(),
-                    reason: TransportError::Status(status).to_string(),
-                });
-            }
-            status => return Err(failed(method, &self.url, TransportError::Status(status))),
+    /// What the node's answer says: a result or an error.
+    async fn post(
+        &self,
+        method: &str,
+        id: &Value,
+        body: String,
+        timeout: Duration,
+    ) -> Result<Result<Value, RpcError>, ChainError> {
+        let failed = |source: TransportError| ChainError::Transport {
+            method: method.into(),
+            url: self.url.clone(),
+            source,
+        };
+        let url = self.url.secret().map_err(|source| ChainError::NodeUrl { source })?;
+        let request = self.http.post(url.as_ref().clone()).timeout(timeout);
+        let sent = request.header(CONTENT_TYPE, "application/json").body(body).send().await;
+        let response = sent.map_err(|error| failed(error.into()))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        if status == StatusCode::OK {
+            let most = self.max_answer_bytes;
+            let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
+            let answer = answer
+                .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
+            return self.parse(&answer, id).map_err(|reason| failed(TransportError::NoRpc(reason)));
         }
-        let mut answer = Vec::new();
-        while let Some(received) =
-            response.chunk().await.map_err(|error| failed(method, &self.url, error))?
+        // Whatever cannot be read of it, the status alone says enough.
+        let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
+        if let Ok(Err(error)) = self.parse(&answer, id) {
+            return Ok(Err(error));
+        }
+        Err(match status {
+            StatusCode::TOO_MANY_REQUESTS => failed(TransportError::RateLimited { retry_after }),
+            StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
+                failed(TransportError::RateLimited { retry_after })
+            }
+            // The same question would be refused again: a wrong key or path, or too much of it.
+            StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::PAYLOAD_TOO_LARGE => self.refused(method, status),
+            status if status.is_redirection() => self.refused(method, status),
+            status => failed(TransportError::Status(status)),
+        })
+    }
+
+    fn refused(&self, method: &str, status: StatusCode) -> ChainError {
+        ChainError::Refused {
+            method: method.into(),
+            reason: format!("{} answers with {}", self.url, TransportError::Status(status)),
+        }
+    }
+
+    /// The response to the question `id`, or what was found in its place.
+    fn parse(&self, answer: &[u8], id: &Value) -> Result<Result<Value, RpcError>, String> {
+        let found = |reason: String| clip(&self.url.scrub(&reason));
+        match message::from_slice(answer) {
+            // A node that cannot read the question answers without its id.
+            Ok(Message::Response(response))
+                if response.id == *id || (response.id.is_null() && response.result.is_err()) =>
+            {
+                Ok(response.result)
+            }
+            Ok(Message::Response(response)) => {
+                Err(found(format!("it answers question {}, not {id}", response.id)))
+            }
+            Ok(_) => Err("it is another kind of message".to_owned()),
+            Err(_) if answer.is_empty() => Err("it is empty".to_owned()),
+            Err(_) => {
+                let start = answer.get(..200).unwrap_or(answer);
+                Err(found(format!("it begins with {:?}", String::from_utf8_lossy(start))))
+            }
+        }
+    }
+
+    fn rpc_error<E: RpcHandlerError + Display>(
+        &self,
+        method: &str,
+        error: RpcError,
+    ) -> CallError<E> {
+        let method = method.to_owned();
+        let malformed = |reason: &str| {
+            let (method, reason) = (method.clone(), clip(&self.url.scrub(reason)));
+            CallError::Chain(ChainError::Malformed { method, reason })
+        };
+        let said = serde_json::to_value(&error).unwrap_or_default();
+        let mut readable = said.clone();
+        self.url.scrub_json(&mut readable);
+        // Some nodes send an empty `info` with errors that have none, which the types do not take.
+        if let Some(cause) = readable.get_mut("cause").and_then(Value::as_object_mut)
+            && cause.get("info").is_some_and(|info| *info == Value::Object(Map::new()))
         {
-            if answer.len() + received.len() > self.max_answer_bytes {
-                return Err(ChainError::TooLarge {
-                    method: method.into(),
-                    limit: self.max_answer_bytes,
-                });
+            cause.remove("info");
+        }
+        let error = if readable == said {
+            error
+        } else {
+            match serde_json::from_value(readable) {
+                Ok(error) => error,
+                Err(_) => return malformed(&error.to_string()),
             }
-            answer.extend_from_slice(&received);
+        };
+        let reason = clip(&error.message);
+        match JsonRpcError::from(error) {
+            JsonRpcError::ServerError(JsonRpcServerError::HandlerError(error)) => {
+                CallError::Handler(error)
+            }
+            JsonRpcError::ServerError(JsonRpcServerError::InternalError { info }) => {
+                let reason = clip(&info.unwrap_or_default());
+                CallError::Chain(ChainError::Busy { method, reason })
+            }
+            JsonRpcError::ServerError(JsonRpcServerError::RequestValidationError(found)) => {
+                let reason = clip(&format!("{reason}: {found:?}"));
+                CallError::Chain(ChainError::Refused { method, reason })
+            }
+            other => malformed(&other.to_string()),
         }
-        Ok(answer)
     }
 }
 
-fn shown(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-fn failed(method: &str, url: &Url, source: impl Into<TransportError>) -> ChainError {
-    ChainError::Transport { method: method.into(), url: shown(url), source: source.into() }
-}
-
-fn from_rpc_error<E: std::fmt::Display>(method: &str, error: JsonRpcError<E>) -> CallError<E> {
-    let method = method.to_owned();
-    match error {
-        JsonRpcError::ServerError(JsonRpcServerError::HandlerError(error)) => {
-            CallError::Handler(error)
-        }
-        JsonRpcError::ServerError(JsonRpcServerError::InternalError { info }) => {
-            CallError::Chain(ChainError::Busy { method, reason: clip(&info.unwrap_or_default()) })
-        }
-        other => CallError::Chain(ChainError::Refused { method, reason: clip(&other.to_string()) }),
+/// The body of a response, or `None` when it is longer than `most` bytes.
+async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).unwrap_or(usize::MAX) > most {
+        return Ok(None);
     }
+    let mut body = Vec::new();
+    while let Some(received) = response.chunk().await? {
+        if received.len() > most - body.len() {
+            return Ok(None);
+        }
+        body.extend_from_slice(&received);
+    }
+    Ok(Some(body))
 }
+
+/// For how long the server wants to be left alone. A date, the other form of it, is not read.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests;

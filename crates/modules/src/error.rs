@@ -1,13 +1,13 @@
 //! Why code cannot be had.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use outlayer_client::{ChainError, with_causes};
 use outlayer_protocol::{AccountId, Hash32};
 use reqwest::{StatusCode, Url};
 
 /// Code that cannot be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum CodeError {
     /// The bytes have another hash than the request names. They are never executed.
     #[error("the bytes from {source_name} have the SHA-256 {found}, expected {expected}")]
@@ -53,17 +53,37 @@ pub enum CodeError {
 }
 
 /// A download that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DownloadError {
     /// The request's URL is not fetched from.
     #[error(transparent)]
     Url(#[from] UrlError),
     /// There is no connection, it broke, a redirect is not followed, or the time is over.
     #[error("{}", with_causes(.0))]
-    Http(#[from] reqwest::Error),
+    Http(#[source] Arc<reqwest::Error>),
     /// The server answered with an HTTP status that is not a success.
     #[error("HTTP status {0}")]
     Status(StatusCode),
+    /// The body comes more slowly than [`CodeConfig::min_bytes_per_second`](crate::CodeConfig).
+    #[error(
+        "only {received} bytes arrived in {:.1} s, expected at least {least} bytes a second",
+        after.as_secs_f32()
+    )]
+    TooSlow {
+        /// How much arrived, bytes.
+        received: usize,
+        /// The time since the head of the response.
+        after: Duration,
+        /// The least rate that is accepted, bytes a second.
+        least: u32,
+    },
+}
+
+impl From<reqwest::Error> for DownloadError {
+    fn from(error: reqwest::Error) -> Self {
+        // The message around it names the URL that the request gave.
+        Self::Http(Arc::new(error.without_url()))
+    }
 }
 
 /// A URL from which code is not fetched.

@@ -15,6 +15,7 @@
 mod disk;
 mod error;
 mod guard;
+mod loading;
 mod memory;
 mod published;
 mod store;

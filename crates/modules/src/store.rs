@@ -1,12 +1,6 @@
 //! Fetches code once, and keeps it in memory and in a folder.
 
-use std::{
-    collections::HashMap,
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use outlayer_client::{At, Contract};
 use outlayer_protocol::{CodeRef, Hash32};
@@ -14,6 +8,7 @@ use outlayer_protocol::{CodeRef, Hash32};
 use crate::{
     CodeError,
     disk::DiskCache,
+    loading::{Loading, OneCode, Source},
     memory::MemoryCache,
     published::published,
     web::{self, Web},
@@ -35,6 +30,9 @@ pub struct CodeConfig {
     pub max_code_bytes: usize,
     /// The longest time that a download may take.
     pub timeout: Duration,
+    /// The least rate at which a download's bytes must arrive, in bytes a second on average. They
+    /// have five seconds to reach it.
+    pub min_bytes_per_second: u32,
     /// The most redirects that a download follows.
     pub redirects: usize,
     /// Whether code is also fetched from this machine and its private networks. Anyone can name a
@@ -50,6 +48,7 @@ impl Default for CodeConfig {
             disk_bytes: 2 << 30,
             max_code_bytes: 32 << 20,
             timeout: Duration::from_secs(30),
+            min_bytes_per_second: 16 << 10,
             redirects: 5,
             allow_private_urls: false,
         }
@@ -65,10 +64,6 @@ pub struct CodeStore {
     web: Web,
     loading: Arc<Loading>,
 }
-
-/// A lock for each code that is being loaded from one place, so that many requests fetch it once. A
-/// place that is slow, or has other bytes, does not hold up those who have the code from elsewhere.
-type Loading = Mutex<HashMap<(Hash32, Option<String>), Weak<tokio::sync::Mutex<()>>>>;
 
 impl CodeStore {
     /// A store within the bounds of `config`. A cache folder is created when it is missing.
@@ -87,6 +82,9 @@ impl CodeStore {
 
     /// The bytes of `code`. Code without a URL is read from `contract` as of `at`.
     ///
+    /// While several callers wait for the same code, each of their sources is asked once, at the
+    /// same time as the others, and the first that has the right bytes serves all.
+    ///
     /// # Errors
     /// [`CodeError`].
     pub async fn load(
@@ -95,16 +93,45 @@ impl CodeStore {
         contract: &Contract,
         at: At,
     ) -> Result<Arc<Vec<u8>>, CodeError> {
-        let hash = code.hash;
-        let lock = self.lock_of(code);
-        let _loading = lock.lock().await;
+        let source = match &code.url {
+            Some(url) => Source::Url(url.clone()),
+            None => Source::Contract(contract.id().clone()),
+        };
+        let loading = self.loading.of(code.hash);
+        tokio::select! {
+            biased;
+            bytes = loading.arrived() => Ok(bytes),
+            loaded = self.load_from(&loading, &source, code.hash, contract, at) => loaded,
+        }
+    }
+
+    async fn load_from(
+        &self,
+        loading: &OneCode,
+        source: &Source,
+        hash: Hash32,
+        contract: &Contract,
+        at: At,
+    ) -> Result<Arc<Vec<u8>>, CodeError> {
+        let turn = loading.turn(source);
+        let mut failure = turn.take().await?;
         if let Some(bytes) = self.known(&hash).await {
+            loading.arrive(&bytes);
             return Ok(bytes);
         }
-        let bytes = Arc::new(self.fetch(code, contract, at).await?);
-        self.memory.insert(hash, Arc::clone(&bytes));
-        self.keep_on_disk(hash, Arc::clone(&bytes)).await;
-        Ok(bytes)
+        match self.fetch(source, hash, contract, at).await {
+            Ok(bytes) => {
+                let bytes = Arc::new(bytes);
+                self.memory.insert(hash, Arc::clone(&bytes));
+                self.keep_on_disk(hash, Arc::clone(&bytes)).await;
+                loading.arrive(&bytes);
+                Ok(bytes)
+            }
+            Err(error) => {
+                *failure = Some(error.clone());
+                Err(error)
+            }
+        }
     }
 
     /// The code with this hash, if it is kept here.
@@ -115,18 +142,6 @@ impl CodeStore {
         let bytes = Arc::new(self.on_disk(*hash).await?);
         self.memory.insert(*hash, Arc::clone(&bytes));
         Some(bytes)
-    }
-
-    fn lock_of(&self, code: &CodeRef) -> Arc<tokio::sync::Mutex<()>> {
-        let place = (code.hash, code.url.clone());
-        let mut loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        loading.retain(|_, lock| lock.strong_count() > 0);
-        if let Some(lock) = loading.get(&place).and_then(Weak::upgrade) {
-            return lock;
-        }
-        let lock = Arc::default();
-        loading.insert(place, Arc::downgrade(&lock));
-        lock
     }
 
     fn in_memory(&self, hash: &Hash32) -> Option<Arc<Vec<u8>>> {
@@ -141,20 +156,21 @@ impl CodeStore {
 
     async fn fetch(
         &self,
-        code: &CodeRef,
+        source: &Source,
+        hash: Hash32,
         contract: &Contract,
         at: At,
     ) -> Result<Vec<u8>, CodeError> {
         let limit = self.config.max_code_bytes;
-        let (source_name, bytes) = match &code.url {
-            Some(url) => (web::shown(url), self.web.download(url, limit).await?),
-            None => (contract.id().to_string(), published(contract, &code.hash, at, limit).await?),
+        let (source_name, bytes) = match source {
+            Source::Url(url) => (web::shown(url), self.web.download(url, limit).await?),
+            Source::Contract(id) => (id.to_string(), published(contract, &hash, at, limit).await?),
         };
         let found = Hash32::of(&bytes);
-        if found == code.hash {
+        if found == hash {
             Ok(bytes)
         } else {
-            Err(CodeError::Hash { source_name, found, expected: code.hash })
+            Err(CodeError::Hash { source_name, found, expected: hash })
         }
     }
 

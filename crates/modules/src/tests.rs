@@ -1,5 +1,7 @@
 //! Code from a contract and from a URL, and what is kept of it.
 
+use std::time::Duration;
+
 use outlayer_client::{
     At,
     testing::{Answer, FakeNode, view_result},
@@ -7,7 +9,7 @@ use outlayer_client::{
 use outlayer_protocol::{Bytes, CodeRef, Hash32, methods};
 use serde_json::json;
 
-use super::*;
+use super::{guard::Guard, web::Web, *};
 
 const CODE: &[u8] = b"\0asm a module";
 
@@ -133,4 +135,165 @@ async fn code_that_is_not_published_completely_is_named() {
     .await;
     let error = store(dir.path()).load(&code(None), &node.contract(), At::Final).await.unwrap_err();
     assert!(matches!(error, CodeError::NotPublished { published: 5, total: 13, .. }), "{error}");
+}
+
+/// A web server that sends `head` with each response and then `body`, a part at a time.
+async fn web_server(head: String, body: &'static [&'static [u8]], pause: Duration) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = head.clone();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                for part in body {
+                    stream.write_all(part).await?;
+                    tokio::time::sleep(pause).await;
+                }
+                stream.shutdown().await
+            });
+        }
+    });
+    url
+}
+
+const LARGE: &[u8] = &[7; 600];
+const AT_ONCE: Duration = Duration::ZERO;
+
+fn web(guard: Guard, redirects: usize) -> Web {
+    let config = CodeConfig {
+        min_bytes_per_second: 1_000,
+        redirects,
+        timeout: Duration::from_secs(20),
+        ..CodeConfig::default()
+    };
+    Web::guarded(&config, guard, Duration::from_millis(300)).unwrap()
+}
+
+/// The test's web servers are the public internet, and everything else is private.
+fn one_address(ip: std::net::IpAddr) -> bool {
+    ip == std::net::IpAddr::from([127, 0, 0, 1])
+}
+
+#[tokio::test]
+async fn redirects_are_checked_at_each_hop_by_address_and_by_name() {
+    let web = web(Guard::of_test(one_address), 2);
+    let target = web_server("200 OK".into(), &[CODE], AT_ONCE).await;
+    let port = target.rsplit(':').next().unwrap().to_owned();
+    let redirect = |to: String| web_server(format!("302 Found\r\nlocation: {to}"), &[], AT_ONCE);
+
+    let once = redirect(target.clone()).await;
+    let twice = redirect(once.clone()).await;
+    assert_eq!(web.download(&twice, 1_000).await.unwrap(), CODE);
+    let thrice = redirect(twice).await;
+    let error = web.download(&thrice, 1_000).await.unwrap_err().to_string();
+    assert!(error.contains("more than 2 redirects"), "{error}");
+
+    // 127.0.0.2 and the name `localhost` are both on this machine, where a server listens.
+    let inside = redirect(format!("http://127.0.0.2:{port}/")).await;
+    let error = web.download(&inside, 1_000).await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.2 is an address inside a private network"), "{error}");
+    let nobody = self::web(Guard::of_test(|_| false), 2);
+    let error = nobody.download(&format!("http://localhost:{port}/"), 1_000).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("localhost has no address outside of private networks"), "{error}");
+    let other_scheme = redirect("ftp://127.0.0.1/x".into()).await;
+    assert!(web.download(&other_scheme, 1_000).await.is_err());
+}
+
+#[tokio::test]
+async fn a_body_is_bounded_while_it_arrives_in_size_and_in_rate() {
+    let web = web(Guard::new(true), 0);
+    let announced = web_server("200 OK\r\ncontent-length: 99999".into(), &[], AT_ONCE).await;
+    let error = web.download(&announced, 1_000).await.unwrap_err();
+    assert!(matches!(error, CodeError::TooLarge { limit: 1_000, .. }), "{error}");
+
+    let endless = web_server("200 OK".into(), &[LARGE; 4], AT_ONCE).await;
+    let error = web.download(&endless, 1_000).await.unwrap_err();
+    assert!(matches!(error, CodeError::TooLarge { limit: 1_000, .. }), "{error}");
+    assert_eq!(web.download(&endless, 2_400).await.unwrap().len(), 2_400, "the bound is exact");
+
+    // Without the least rate this would go on for 200 seconds, or until the timeout.
+    let drip =
+        web_server("200 OK".into(), &[b"x" as &[u8]; 1_000], Duration::from_millis(200)).await;
+    let began = std::time::Instant::now();
+    let error = web.download(&drip, 10_000).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CodeError::Download { source: DownloadError::TooSlow { least: 1_000, .. }, .. }
+        ),
+        "{error}"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_truncated_body_is_an_error_and_not_the_code() {
+    let short = web_server("200 OK\r\ncontent-length: 500".into(), &[CODE], AT_ONCE).await;
+    let error = web(Guard::new(true), 0).download(&short, 1_000).await.unwrap_err();
+    assert!(matches!(error, CodeError::Download { source: DownloadError::Http(_), .. }), "{error}");
+}
+
+#[tokio::test]
+async fn one_url_that_never_answers_does_not_keep_others_from_the_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let node = publisher(CODE).await;
+    let contract = node.contract();
+    let silent = web_server("200 OK".into(), &[b"x"], Duration::from_secs(600)).await;
+    let (stuck, good) = (code(Some(silent)), code(Some(format!("{}/module.wasm", node.url))));
+    let first = {
+        let (store, contract) = (store.clone(), contract.clone());
+        tokio::spawn(async move { store.load(&stuck, &contract, At::Final).await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = std::time::Instant::now();
+    let bytes = store.load(&good, &contract, At::Final).await.unwrap();
+    assert_eq!(bytes.as_slice(), CODE);
+    // The first caller is served too: who gave the bytes does not matter.
+    assert_eq!(first.await.unwrap().unwrap().as_slice(), CODE);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn callers_who_wait_for_one_source_share_its_failure_and_the_next_one_asks_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let node = publisher(b"\0asm not what was asked for").await;
+    let contract = node.contract();
+    let wanted = code(Some(format!("{}/module.wasm", node.url)));
+    let load = || store.load(&wanted, &contract, At::Final);
+    let (a, b, c) = tokio::join!(load(), load(), load());
+    for failed in [a, b, c] {
+        assert!(matches!(failed, Err(CodeError::Hash { .. })));
+    }
+    assert_eq!(node.called("GET"), 1);
+    assert!(load().await.is_err());
+    assert_eq!(node.called("GET"), 2);
+}
+
+/// The proxy's address reaches this test only as a process of its own, because all tests of a
+/// process share the environment.
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_used() {
+    const INNER: &str = "OUTLAYER_TEST_BEHIND_A_PROXY";
+    if let Ok(url) = std::env::var(INNER) {
+        assert_eq!(web(Guard::new(true), 0).download(&url, 1_000).await.unwrap(), CODE);
+        return;
+    }
+    let target = web_server("200 OK".into(), &[CODE], AT_ONCE).await;
+    let proxy = web_server("200 OK".into(), &[b"the proxy's"], AT_ONCE).await;
+    let mut inner = tokio::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        inner.env(name, &proxy);
+    }
+    let name = "tests::a_proxy_of_the_environment_is_not_used";
+    inner.env_remove("NO_PROXY").env_remove("no_proxy").env(INNER, &target);
+    let output = inner.args(["--exact", name]).output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -1,59 +1,100 @@
 //! Code from the URLs that requests name.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Url, redirect};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    CodeConfig, CodeError, DownloadError, UrlError,
-    guard::{PublicOnly, check_url},
-};
+use crate::{CodeConfig, CodeError, DownloadError, UrlError, guard::Guard};
+
+/// For how long a body may come more slowly than the least rate.
+const GRACE: Duration = Duration::from_secs(5);
+/// The longest time that a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Downloads code. Clones are cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Web {
     http: reqwest::Client,
-    allow_private: bool,
+    guard: Guard,
+    grace: Duration,
+    bytes_per_second: u32,
 }
 
 impl Web {
     pub(crate) fn new(config: &CodeConfig) -> Result<Self, reqwest::Error> {
-        let (allow_private, most) = (config.allow_private_urls, config.redirects);
+        Self::guarded(config, Guard::new(config.allow_private_urls), GRACE)
+    }
+
+    pub(crate) fn guarded(
+        config: &CodeConfig,
+        guard: Guard,
+        grace: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let most = config.redirects;
         let policy = redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > most {
                 attempt.error(format!("more than {most} redirects"))
-            } else if let Err(error) = check_url(attempt.url(), allow_private) {
+            } else if let Err(error) = guard.check(attempt.url()) {
                 attempt.error(error)
             } else {
                 attempt.follow()
             }
         });
-        let mut builder =
-            reqwest::Client::builder().timeout(config.timeout).redirect(policy).referer(false);
-        if !allow_private {
-            builder = builder.dns_resolver(Arc::new(PublicOnly));
-        }
-        Ok(Self { http: builder.build()?, allow_private })
+        // A proxy would resolve names by itself and connect to addresses that nobody has checked.
+        let http = reqwest::Client::builder()
+            .timeout(config.timeout)
+            .connect_timeout(config.timeout.min(CONNECT))
+            .redirect(policy)
+            .referer(false)
+            .no_proxy()
+            .dns_resolver(Arc::new(guard))
+            .build()?;
+        let bytes_per_second = config.min_bytes_per_second.max(1);
+        Ok(Self { http, guard, grace, bytes_per_second })
     }
 
     /// The bytes at `url`, at most `limit` of them. Their hash has not been checked.
     pub(crate) async fn download(&self, url: &str, limit: usize) -> Result<Vec<u8>, CodeError> {
         let failed = |source: DownloadError| CodeError::Download { url: shown(url), source };
+        let too_large = || CodeError::TooLarge { source_name: shown(url), limit };
         let parsed = Url::parse(url).map_err(|error| failed(UrlError::Invalid(error).into()))?;
-        check_url(&parsed, self.allow_private).map_err(|error| failed(error.into()))?;
+        self.guard.check(&parsed).map_err(|error| failed(error.into()))?;
         let sent = self.http.get(parsed).send().await;
         let mut response = sent.map_err(|error| failed(error.into()))?;
         if !response.status().is_success() {
             return Err(failed(DownloadError::Status(response.status())));
         }
+        let announced = response.content_length().unwrap_or(0);
+        if usize::try_from(announced).unwrap_or(usize::MAX) > limit {
+            return Err(too_large());
+        }
+        let began = Instant::now();
         let mut bytes = Vec::new();
-        while let Some(received) = response.chunk().await.map_err(|error| failed(error.into()))? {
-            if bytes.len() + received.len() > limit {
-                return Err(CodeError::TooLarge { source_name: shown(url), limit });
+        loop {
+            let next = timeout_at(began + self.allowed(bytes.len()), response.chunk()).await;
+            let next = next.map_err(|_| {
+                failed(DownloadError::TooSlow {
+                    received: bytes.len(),
+                    after: began.elapsed(),
+                    least: self.bytes_per_second,
+                })
+            })?;
+            let Some(received) = next.map_err(|error| failed(error.into()))? else {
+                return Ok(bytes);
+            };
+            if received.len() > limit - bytes.len() {
+                return Err(too_large());
             }
             bytes.extend_from_slice(&received);
         }
-        Ok(bytes)
+    }
+
+    /// The time within which more than so many bytes must have arrived.
+    fn allowed(&self, received: usize) -> Duration {
+        let received = u64::try_from(received).unwrap_or(u64::MAX);
+        let millis = received.saturating_mul(1_000) / u64::from(self.bytes_per_second);
+        self.grace + Duration::from_millis(millis)
     }
 }
 

@@ -97,7 +97,7 @@ impl WorkerConfig {
     /// A worker that serves `contract_id` as `account_id`, through the node at `rpc_url`, with
     /// `engine`.
     pub fn new(
-        rpc_url: impl Into<String>,
+        rpc_url: impl Into<outlayer_client::EndpointUrl>,
         contract_id: AccountId,
         account_id: AccountId,
         secret_key: SecretKey,

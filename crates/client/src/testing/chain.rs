@@ -318,11 +318,6 @@ impl Chain {
                 let taken = self.resolve(&by, &answer);
                 taken.map(|taken| serde_json::to_vec(&taken).unwrap())
             }
-            methods::CLAIM_EXECUTION => {
-                let ClaimArgs { request_id } = json_args(args);
-                let input = Input::Claim { worker_id: &by, height: self.height };
-                self.step(request_id, input).map(|_| Vec::new())
-            }
             methods::RESOLVE_MANY => {
                 let answers: Vec<response::Answer> = borsh::from_slice(args).unwrap();
                 let codes: Vec<_> = answers
@@ -337,6 +332,11 @@ impl Chain {
                     })
                     .collect();
                 Ok(json!(codes).to_string().into_bytes())
+            }
+            methods::CLAIM_EXECUTION => {
+                let ClaimArgs { request_id } = json_args(args);
+                let input = Input::Claim { worker_id: &by, height: self.height };
+                self.step(request_id, input).map(|_| Vec::new())
             }
             methods::COMMIT_EXECUTION => {
                 let CommitArgs { request_id, round, commitment } = json_args(args);

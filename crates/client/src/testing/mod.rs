@@ -17,7 +17,8 @@ use outlayer_protocol::{
 pub use chain::{Chain, WORKER};
 pub use node::{Answer, FakeNode};
 pub use wire::{
-    executed, header, header_at, invalid_nonce, view_bytes, view_bytes_at, view_result,
+    executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,
+    unknown_block, unknown_transaction, view_bytes, view_bytes_at, view_result,
 };
 
 /// The account of the OutLayer contract.

@@ -23,6 +23,10 @@ pub enum Answer {
     Error(Value),
     /// An HTTP response with this status and body.
     Http(u16, Vec<u8>),
+    /// These bytes as they are, head and all. Then the connection is closed.
+    Raw(Vec<u8>),
+    /// None: the connection stays open.
+    Hang,
 }
 
 /// A node on a local port. Each exchange has a connection of its own.
@@ -71,6 +75,7 @@ impl FakeNode {
         let millis = Duration::from_millis;
         NodeConfig {
             attempts: 3,
+            timeout: Duration::from_secs(5),
             backoff: Backoff { first: millis(1), most: millis(5) },
             max_answer_bytes: 100_000,
             ..NodeConfig::new(&self.url)
@@ -115,6 +120,15 @@ async fn exchange(
         Answer::Result(value) => (200, wrap("result", value).into_bytes()),
         Answer::Error(value) => (200, wrap("error", value).into_bytes()),
         Answer::Http(status, body) => (status, body),
+        Answer::Raw(bytes) => {
+            stream.write_all(&bytes).await?;
+            return stream.shutdown().await;
+        }
+        Answer::Hang => {
+            // Until the client gives up and closes it.
+            let _ = stream.read(&mut [0]).await;
+            return Ok(());
+        }
     };
     let head = format!(
         "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Answer, CONTRACT};
 
 const NO_HASH: &str = "11111111111111111111111111111111";
+const NO_KEY: &str = "ed25519:11111111111111111111111111111111";
 const NO_SIGNATURE: &str =
     "ed25519:1111111111111111111111111111111111111111111111111111111111111111";
 
@@ -84,4 +85,46 @@ pub fn invalid_nonce(tx_nonce: u64, ak_nonce: u64) -> Answer {
             "InvalidNonce": { "tx_nonce": tx_nonce, "ak_nonce": ak_nonce }
         } } }
     }))
+}
+
+/// The node's error for a block that it does not have. A node sends it with HTTP status 422 when
+/// the block's height is below its newest one.
+pub fn unknown_block() -> Value {
+    handler_error("UNKNOWN_BLOCK", &json!({ "block_reference": { "block_id": 99 } }))
+}
+
+/// The node's error for a transaction that has no outcome after as long as the node waits.
+pub fn timeout_error() -> Value {
+    handler_error("TIMEOUT_ERROR", &json!({}))
+}
+
+/// The node's error for a transaction that it does not know.
+pub fn unknown_transaction(hash: &CryptoHash) -> Value {
+    let info = json!({ "requested_transaction_hash": hash.to_string() });
+    handler_error("UNKNOWN_TRANSACTION", &info)
+}
+
+/// An error of a method's handler, as it stands in the member `error`.
+pub fn handler_error(name: &str, info: &Value) -> Value {
+    json!({
+        "name": "HANDLER_ERROR", "code": -32000, "message": "Server error",
+        "cause": { "name": name, "info": info }
+    })
+}
+
+/// The status of a node whose newest block is at `height`.
+pub fn status(chain_id: &str, genesis_hash: &CryptoHash, height: u64) -> Value {
+    json!({
+        "version": { "version": "1", "build": "x", "commit": "x", "rustc_version": "x" },
+        "chain_id": chain_id, "protocol_version": 84, "latest_protocol_version": 84,
+        "rpc_addr": null, "validators": [], "validator_account_id": null,
+        "validator_public_key": null, "node_public_key": NO_KEY, "node_key": null,
+        "uptime_sec": 1, "genesis_hash": genesis_hash.to_string(), "detailed_debug_status": null,
+        "sync_info": {
+            "latest_block_hash": NO_HASH, "latest_block_height": height,
+            "latest_state_root": NO_HASH, "latest_block_time": "2026-01-01T00:00:00.000000000Z",
+            "syncing": false, "earliest_block_hash": null, "earliest_block_height": null,
+            "earliest_block_time": null, "epoch_id": null, "epoch_start_height": null
+        }
+    })
 }

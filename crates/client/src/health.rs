@@ -1,0 +1,127 @@
+//! What is known of an endpoint from how it has answered.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{Backoff, EndpointUrl, retry::jitter};
+
+/// How an endpoint has been answering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// The endpoint.
+    pub url: EndpointUrl,
+    /// How many exchanges there have been.
+    pub exchanges: u64,
+    /// How many of them gave nothing that can be used.
+    pub failed: u64,
+    /// How many of the newest exchanges failed one after the other.
+    pub failures_in_a_row: u32,
+    /// How long answers take, as a moving average; `None` before the first answer.
+    pub latency: Option<Duration>,
+    /// The height of the newest block that it has shown; `None` before it has shown one.
+    pub height: Option<u64>,
+    /// Whether its blocks are so far behind those of other endpoints that these are asked first.
+    pub lags: bool,
+    /// Whether it serves another network, and so is not asked at all.
+    pub is_of_another_network: bool,
+}
+
+/// The rest of an endpoint that has failed, before it is tried out again.
+const REST: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
+/// The longest rest that an endpoint can ask for.
+const LONGEST_REST: Duration = Duration::from_secs(120);
+/// Heights that were seen longer apart than this are not compared.
+const SAME_TIME: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<State>);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) exchanges: u64,
+    pub(crate) failed: u64,
+    pub(crate) failures_in_a_row: u32,
+    pub(crate) latency: Option<Duration>,
+    /// The height of the newest block, and when it was last shown.
+    pub(crate) seen: Option<(u64, Instant)>,
+    /// When it may be tried out again.
+    pub(crate) rests_until: Option<Instant>,
+    /// Whether it is being tried out, or asked for its newest block, right now.
+    pub(crate) is_probed: bool,
+    pub(crate) is_of_another_network: bool,
+}
+
+impl Health {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> State {
+        self.state().clone()
+    }
+
+    pub(crate) fn succeeded(&self, took: Duration) {
+        let mut state = self.state();
+        state.exchanges += 1;
+        state.failures_in_a_row = 0;
+        state.rests_until = None;
+        state.latency = Some(state.latency.map_or(took, |before| (before * 7 + took) / 8));
+    }
+
+    /// Notes a failure. The endpoint may say itself how long it wants to be left alone.
+    pub(crate) fn failed(&self, retry_after: Option<Duration>) {
+        let mut state = self.state();
+        state.exchanges += 1;
+        state.failed += 1;
+        state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+        let rest = match retry_after {
+            Some(asked) => asked.min(LONGEST_REST) + jitter(asked.min(LONGEST_REST) / 4),
+            None => REST.wait(state.failures_in_a_row) / 2 + jitter(REST.wait(1)),
+        };
+        state.rests_until = Some(Instant::now() + rest);
+    }
+
+    pub(crate) fn saw(&self, height: u64) {
+        self.state().seen = Some((height, Instant::now()));
+    }
+
+    pub(crate) fn is_of_another_network(&self) {
+        self.state().is_of_another_network = true;
+    }
+
+    /// Whether it should be asked for its newest block, though nobody has a question for it: it has
+    /// rested after a failure, or its height was last seen `every` ago. The one who is told so asks
+    /// it, and calls [`probed`](Self::probed) at the end.
+    pub(crate) fn begin_probe(&self, every: Duration) -> bool {
+        let mut state = self.state();
+        let rested = match state.rests_until {
+            Some(until) => until <= Instant::now(),
+            None => state.seen.is_none_or(|(_, when)| when.elapsed() >= every),
+        };
+        let begins = rested && !state.is_probed && !state.is_of_another_network;
+        state.is_probed |= begins;
+        begins
+    }
+
+    pub(crate) fn probed(&self) {
+        self.state().is_probed = false;
+    }
+}
+
+impl State {
+    /// Whether its newest block is more than `most_lag` below the newest of all, which was seen at
+    /// about the same time.
+    pub(crate) fn lags(&self, all: &[Self], most_lag: u64) -> bool {
+        let Some((height, when)) = self.seen else {
+            return false;
+        };
+        all.iter().filter_map(|other| other.seen).any(|(other, seen)| {
+            let apart = seen.max(when).duration_since(seen.min(when));
+            apart < SAME_TIME && other > height.saturating_add(most_lag)
+        })
+    }
+}
