@@ -22,7 +22,10 @@ use near_workspaces::{
     types::{AccessKey, KeyType, NearToken, SecretKey},
 };
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_integration_tests::{Testbed, guests::{request, with_fuel}};
+use outlayer_integration_tests::{
+    Testbed,
+    guests::{request, with_fuel},
+};
 use outlayer_protocol::RequestId;
 use outlayer_worker::Stage;
 use tokio::task::JoinSet;
@@ -71,14 +74,8 @@ async fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options {
-        requests: 200,
-        workers: 1,
-        fuel: 0,
-        keys: 4,
-        callers: 0,
-        in_process: false,
-    };
+    let mut options =
+        Options { requests: 200, workers: 1, fuel: 0, keys: 4, callers: 0, in_process: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || -> Result<usize> {

@@ -9,8 +9,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use near_workspaces::Account;
 use outlayer_integration_tests::{
-    Serving, Testbed,
+    Testbed,
     guests::{request, with_fuel},
+    testbed::Serving,
 };
 use outlayer_protocol::Outcome;
 use outlayer_worker::Stage;
