@@ -2,7 +2,7 @@
 //! the others serve what it has begun.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,10 @@ const LIGHT: u64 = 500_000_000;
 
 /// What the workers told, by their numbers.
 type Told = Arc<Mutex<Vec<(usize, Stage)>>>;
+
+fn all(told: &Told) -> MutexGuard<'_, Vec<(usize, Stage)>> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Fleet {
     testbed: Testbed,
@@ -54,7 +58,7 @@ impl Fleet {
         config.concurrency = 1;
         let told = Arc::clone(&self.told);
         config.observer = Some(Arc::new(move |stage: &Stage| {
-            told.lock().unwrap().push((number, stage.clone()));
+            all(&told).push((number, stage.clone()));
         }));
         self.serving[number] = Some(self.testbed.serve_with(config)?);
         Ok(())
@@ -62,7 +66,7 @@ impl Fleet {
 
     /// How often a guest was started.
     fn executions(&self) -> usize {
-        let told = self.told.lock().unwrap();
+        let told = all(&self.told);
         told.iter().filter(|(_, stage)| matches!(stage, Stage::Executing { .. })).count()
     }
 
@@ -70,7 +74,7 @@ impl Fleet {
     async fn wait_for(&self, wanted: impl Fn(&Stage) -> bool) -> Result<usize> {
         let begun = Instant::now();
         loop {
-            let found = self.told.lock().unwrap().iter().find(|(_, one)| wanted(one)).cloned();
+            let found = all(&self.told).iter().find(|(_, one)| wanted(one)).cloned();
             if let Some((number, _)) = found {
                 return Ok(number);
             }
@@ -132,7 +136,7 @@ async fn what_a_worker_leaves_behind_that_dies_at_any_moment_another_one_answers
     let spin = fleet.testbed.publish_guest("spin").await?;
     let caller = fleet.testbed.node.dev_create_account().await?;
     for (number, (moment, fuel)) in moments.into_iter().enumerate() {
-        fleet.told.lock().unwrap().clear();
+        all(&fleet.told).clear();
         let asked = with_fuel(request(spin, ""), fuel);
         let transaction = fleet.testbed.ask(&caller, &asked).await?;
         let victim = fleet.wait_for(moment).await?;

@@ -160,6 +160,8 @@ impl Places {
         let claim_blocks = pace.step_in_blocks.saturating_mul(2);
         // The last moment from which an execution at the stated speed still ends in time.
         let latest = request.deadline.saturating_sub(claims.turn_blocks);
+        // Whoever comes second begins by then, however long it was told to wait.
+        let claim_blocks = claim_blocks.min(latest.saturating_sub(request.block_height));
         let mut begins = request.block_height;
         let mut used: Vec<usize> = Vec::new();
         // The place among those whose turn has not come yet.
@@ -452,7 +454,7 @@ mod tests {
             share in prop_oneof![Just(1_000u64), 1u64..=1_000],
             likely_blocks in prop_oneof![0u64..=200, any::<u64>()],
             queued_blocks in prop_oneof![0u64..=200, any::<u64>()],
-            step_in_blocks in 1u64..=30,
+            step_in_blocks in prop_oneof![1u64..=30, 1u64..=1_000],
             claimed_after in 0u64..=60,
         ) {
             let most = most_compute(gas, memory_bytes, module);
