@@ -2,9 +2,9 @@
 
 use near_sdk::{AccountId, env};
 use outlayer_protocol::{
-    KeptResult, Settlement,
+    KeptResult, RequestId, Settlement,
     events::Event,
-    machine::{Effect, Input, LiveRequest, Purse, SharesStep, Step},
+    machine::{Effect, Input, LiveRequest, OpenShares, Purse, Refusal, SharesStep, Step},
 };
 
 use crate::{
@@ -41,16 +41,24 @@ impl Contract {
         Ok(settlement)
     }
 
-    /// Carries out what becomes of open shares.
-    pub(crate) fn carry_out_shares(&mut self, step: SharesStep) -> Result<(), ContractError> {
-        let effects = match step {
+    /// Takes a step of a request's open shares and carries it out. False when the request has none.
+    pub(crate) fn advance_shares(
+        &mut self,
+        request_id: RequestId,
+        step: &dyn Fn(OpenShares) -> Result<SharesStep, Refusal>,
+    ) -> Result<bool, ContractError> {
+        let Some(shares) = requests::shares(request_id) else {
+            return Ok(false);
+        };
+        let effects = match step(shares)? {
             SharesStep::Open(shares, effects) => {
-                self.for_tenant(|_| requests::save_shares(&shares));
+                self.for_tenant(|contract| contract.save_shares(&shares));
                 effects
             }
             SharesStep::Closed(effects) => effects,
         };
-        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))
+        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
+        Ok(true)
     }
 
     fn carry_out_one(&mut self, effect: Effect<'_>) -> Result<(), ContractError> {
@@ -119,10 +127,10 @@ impl Contract {
             Effect::Refund(from, payer, amount) => self.pay_out(pot(from), &payer, amount)?,
             Effect::KeepShares(shares) => {
                 self.funds.shift(Pot::Deposits, Pot::Shares, shares.held)?;
-                self.for_tenant(|_| requests::save_shares(&shares));
+                self.for_tenant(|contract| contract.save_shares(&shares));
             }
             Effect::DropShares(request_id) => {
-                self.for_tenant(|_| requests::drop_shares(request_id));
+                self.for_tenant(|contract| contract.drop_shares(request_id));
             }
             Effect::KeepResult {
                 request_id,

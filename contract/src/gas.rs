@@ -5,11 +5,10 @@
 //! settlements in a node's VM, with longer trie paths than any network has; each number is what
 //! such a settlement spends on one thing, with some room.
 
-use near_account_id::AccountType;
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
     ExecutionRequest, ResponseFormat, claims::MOST_CLAIMS, limits::MAX_VALUE_BYTES,
-    storage::MAX_REPLACED_BYTES,
+    pricing::may_be_created, storage::MAX_REPLACED_BYTES,
 };
 
 use crate::{Contract, ContractError, workers::draw_looks};
@@ -66,12 +65,6 @@ fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
 
-/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
-/// not known yet, so it may.
-fn is_implicit(payer: Option<&AccountId>) -> bool {
-    payer.is_none_or(|id| id.get_account_type() != AccountType::NamedAccount)
-}
-
 /// The gas of the callback: enough to settle the largest response to `request`.
 pub(crate) fn settlement(
     request: &ExecutionRequest,
@@ -85,7 +78,7 @@ pub(crate) fn settlement(
         ResponseFormat::Borsh => PER_BORSH_OUTPUT_BYTE,
     };
     let parts = [
-        (IMPLICIT_PAYER, is_implicit(payer).into()),
+        (IMPLICIT_PAYER, may_be_created(payer).into()),
         (PER_SEAT, request.seats().into()),
         (CLAIMS, takes_claims.into()),
         (PER_INPUT_BYTE, request.input.len() as u64),

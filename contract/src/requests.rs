@@ -1,6 +1,6 @@
 //! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
 //! from each other, so that a step loads only what it needs. The index of the requests is there for
-//! paging.
+//! paging, and so is the list of what a settled request may leave: its open shares.
 
 use near_sdk::{borsh::BorshDeserialize, env};
 use outlayer_protocol::{
@@ -22,6 +22,23 @@ fn key(prefix: Prefix, request_id: RequestId) -> Vec<u8> {
 
 fn live() -> Slots {
     Slots::new(store::key(Prefix::LiveSlot, &[]))
+}
+
+fn open_shares() -> Slots {
+    Slots::new(store::key(Prefix::SharesSlot, &[]))
+}
+
+/// Takes a request out of a list whose elements start with the id of their request. `positions` is
+/// where their positions are kept.
+fn unlist(list: &Slots, length: &mut u32, positions: Prefix, request_id: RequestId) {
+    let position_key = key(positions, request_id);
+    if let Some(position) = store::read(&position_key) {
+        store::remove(&position_key);
+        let moved = list.remove(length, position);
+        if let Some(moved) = moved.as_deref().and_then(listed_id) {
+            store::write(&key(positions, moved), &position);
+        }
+    }
 }
 
 /// The request with this id, if it is live.
@@ -66,7 +83,7 @@ fn former_id(entry: &[u8]) -> Option<RequestId> {
     entry.try_into().ok().map(RequestId::from_be_bytes)
 }
 
-/// The id of the request whose entry in the index this is.
+/// The id of the request whose entry in the index, or whose open shares, this is.
 pub(crate) fn listed_id(entry: &[u8]) -> Option<RequestId> {
     former_id(entry).or_else(|| PendingEntry::id_of(entry))
 }
@@ -116,17 +133,9 @@ pub(crate) fn stage(response: &ExecutionResponse) {
 
 /// The open shares of a settled request, if it has any.
 pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
-    store::read(&key(Prefix::Shares, request_id))
-}
-
-/// Keeps open shares.
-pub(crate) fn save_shares(shares: &OpenShares) {
-    store::write(&key(Prefix::Shares, shares.request_id), shares);
-}
-
-/// Deletes the open shares of a request.
-pub(crate) fn drop_shares(request_id: RequestId) {
-    store::remove(&key(Prefix::Shares, request_id));
+    let position = store::read(&key(Prefix::SharesPosition, request_id))?;
+    // Decoding cannot fail: this contract has written the entry.
+    OpenShares::try_from_slice(&open_shares().get(position)?).ok()
 }
 
 /// Replaces a live request's entry in the index.
@@ -137,6 +146,29 @@ pub(crate) fn relist(entry: &PendingEntry) {
 }
 
 impl Contract {
+    /// Keeps open shares, and lists them.
+    pub(crate) fn save_shares(&mut self, shares: &OpenShares) {
+        let entry = borsh::to_vec(shares).unwrap_or_default();
+        let position_key = key(Prefix::SharesPosition, shares.request_id);
+        match store::read(&position_key) {
+            Some(position) => open_shares().set(position, &entry),
+            None => {
+                let position = open_shares().push(&mut self.open_shares, &entry);
+                store::write(&position_key, &position);
+            }
+        }
+    }
+
+    /// Deletes the open shares of a request.
+    pub(crate) fn drop_shares(&mut self, request_id: RequestId) {
+        unlist(&open_shares(), &mut self.open_shares, Prefix::SharesPosition, request_id);
+    }
+
+    /// A page of the open shares: encoded [`OpenShares`].
+    pub(crate) fn page_shares(&self, from_index: u64, limit: u64) -> Vec<Vec<u8>> {
+        open_shares().page(self.open_shares, from_index, limit)
+    }
+
     /// Writes the new state of a request.
     pub(crate) fn save_request(&self, request: &LiveRequest) {
         self.delete_former(request.id());
@@ -184,14 +216,7 @@ impl Contract {
         for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {
             store::remove(&key(prefix, request_id));
         }
-        let position_key = key(Prefix::LivePosition, request_id);
-        if let Some(position) = store::read(&position_key) {
-            store::remove(&position_key);
-            let moved = live().remove(&mut self.live_requests, position);
-            if let Some(moved) = moved.as_deref().and_then(listed_id) {
-                store::write(&key(Prefix::LivePosition, moved), &position);
-            }
-        }
+        unlist(&live(), &mut self.live_requests, Prefix::LivePosition, request_id);
     }
 
     /// A page of the index of live requests: encoded [`PendingEntry`]s.

@@ -27,7 +27,7 @@ impl Slots {
     pub(crate) fn push(&self, length: &mut u32, item: &[u8]) -> u32 {
         let position = *length;
         *length = position.saturating_add(1);
-        env::storage_write(&self.key(position), item);
+        self.set(position, item);
         position
     }
 
@@ -43,7 +43,7 @@ impl Slots {
         *length = last;
         let moved = (position != last).then(|| env::storage_read(&self.key(last))).flatten();
         if let Some(item) = &moved {
-            env::storage_write(&self.key(position), item);
+            self.set(position, item);
         }
         remove(&self.key(last));
         moved

@@ -49,6 +49,8 @@ pub struct Contract {
     pub(crate) next_request_id: RequestId,
     /// How many requests are live.
     pub(crate) live_requests: u32,
+    /// How many settled requests have open shares.
+    pub(crate) open_shares: u32,
     /// How many workers are registered.
     pub(crate) registered_workers: u32,
     /// Bytes of state that a pot pays for: those of live requests, namespaces, published code and

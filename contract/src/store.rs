@@ -20,8 +20,10 @@ pub(crate) enum Prefix {
     Staged = b's',
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
-    /// Request id -> the open shares of a settled request.
-    Shares = b'f',
+    /// Position -> the open shares of a settled request, for paging.
+    SharesSlot = b'O',
+    /// Request id -> position.
+    SharesPosition = b'f',
     /// Position -> a live request's entry in the index, for paging.
     LiveSlot = b'l',
     /// Request id -> position.

@@ -39,6 +39,7 @@ impl Contract {
             next_request_id: 0,
             former_requests: 0,
             live_requests: 0,
+            open_shares: 0,
             registered_workers: 0,
             tenant_bytes: 0,
             funds: Funds::default(),
@@ -184,6 +185,7 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
             spares: u8::MAX,
             text_bytes: bounds.args_env_bytes.saturating_add(bounds.url_bytes),
             input_bytes: bounds.input_bytes,
+            new_payer: true,
             takes_claims: true,
         };
         max_fee(prices, &asked)?;

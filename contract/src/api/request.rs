@@ -145,7 +145,8 @@ impl Contract {
         request.validate(&self.config)?;
         let (contract, signer) = (env::current_account_id(), env::signer_account_id());
         let ids = [&contract, &signer, &requester, payer].map(|id| id.as_bytes().len() as u64);
-        let quote = quote(&self.config, request, ids.iter().sum(), env::storage_byte_cost())?;
+        let (id_bytes, byte_cost) = (ids.iter().sum(), env::storage_byte_cost());
+        let quote = quote(&self.config, request, Some(payer), id_bytes, byte_cost)?;
         let attached = env::attached_deposit();
         if attached < quote.total {
             return Err(ContractError::Deposit {

@@ -155,14 +155,11 @@ impl Contract {
         let salt: &Salt =
             salt.0.as_slice().try_into().map_err(|_| ContractError::Salt { found: salt.len() })?;
         let height = env::block_height();
-        match requests::shares(request_id) {
-            Some(shares) => self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?),
-            None => {
-                let request = self.load_request(request_id)?;
-                self.advance(request, Input::Reveal { worker_id, digest, salt, height })?;
-                Ok(())
-            }
+        if !self.reveal_late(request_id, worker_id, digest, salt, height)? {
+            let request = self.load_request(request_id)?;
+            self.advance(request, Input::Reveal { worker_id, digest, salt, height })?;
         }
+        Ok(())
     }
 
     /// Anyone ends a request on which the workers cannot agree any more, or closes the open shares
@@ -175,14 +172,11 @@ impl Contract {
         let caller = env::predecessor_account_id();
         let closer = workers::check_active(&caller).is_ok().then_some(&caller);
         let height = env::block_height();
-        match requests::shares(request_id) {
-            Some(shares) => self.carry_out_shares(shares.close(closer, height)?),
-            None => {
-                let request = self.load_request(request_id)?;
-                self.advance(request, Input::Close { closer, height })?;
-                Ok(())
-            }
+        if !self.advance_shares(request_id, &|shares| shares.close(closer, height))? {
+            let request = self.load_request(request_id)?;
+            self.advance(request, Input::Close { closer, height })?;
         }
+        Ok(())
     }
 
     /// The yield's callback: settles the request, and returns the [`Settlement`] to the caller of
@@ -215,9 +209,9 @@ impl Contract {
         let (digest, salt, height) = (*digest, salt.as_ref(), env::block_height());
         // Another body was quicker, and is settled already. The reveal that came with this one
         // takes its share all the same.
-        let open = salt.and_then(|salt| Some((salt, requests::shares(response.request_id)?)));
-        if let Some((salt, shares)) = open {
-            self.carry_out_shares(shares.reveal(worker_id, digest, salt, height)?)?;
+        if let Some(salt) = salt
+            && self.reveal_late(response.request_id, worker_id, digest, salt, height)?
+        {
             return Ok(Taken::Staged);
         }
         let request = self.load_request(response.request_id)?;
@@ -227,6 +221,19 @@ impl Contract {
         let taken = step.taken();
         self.carry_out(step)?;
         Ok(taken)
+    }
+
+    /// Takes a reveal for a request that is settled already, if it has open shares. Says whether it
+    /// has.
+    fn reveal_late(
+        &mut self,
+        request_id: RequestId,
+        worker_id: &AccountId,
+        digest: Hash32,
+        salt: &Salt,
+        height: u64,
+    ) -> Result<bool, ContractError> {
+        self.advance_shares(request_id, &|shares| shares.reveal(worker_id, digest, salt, height))
     }
 
     /// The body that a response is, and whether it fits into the namespace now.

@@ -3,7 +3,7 @@
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
-    index::PendingEntry,
+    index::{self, PendingEntry},
     machine::OpenShares,
     pricing::quote,
     reserve::MOST_ID_BYTES,
@@ -26,7 +26,8 @@ impl Contract {
     pub fn estimate_cost(&self, request: ExecutionRequest) -> Result<CostView, ContractError> {
         names::pin(&request.code)?;
         request.validate(&self.config)?;
-        Ok(quote(&self.config, &request, MOST_ID_BYTES, env::storage_byte_cost())?.into())
+        let (payer, byte_cost) = (request.refund_to.as_ref(), env::storage_byte_cost());
+        Ok(quote(&self.config, &request, payer, MOST_ID_BYTES, byte_cost)?.into())
     }
 
     /// The gas that a request needs, which includes the gas for its settlement. Without `refund_to`
@@ -73,12 +74,20 @@ impl Contract {
         requests::shares(request_id)
     }
 
+    /// A page of the shares that are open: the borsh of a list of [`OpenShares`], which is read and
+    /// not decoded. A worker that was stopped finds there what it may still reveal, and what can be
+    /// closed. Several pages are asked for at one block, as of
+    /// [`pending_index`](Self::pending_index).
+    pub fn shares_index(&self, from_index: u64, limit: u64) {
+        env::value_return(index::join(&self.page_shares(from_index, limit)));
+    }
+
     /// A page of the index of live requests: the borsh of a list of [`PendingEntry`], which is read
     /// and not decoded, so that thousands of requests fit into one view. Whoever reads several
     /// pages asks all of them at one block, since the last entry takes the place of one that is
     /// settled.
     pub fn pending_index(&self, from_index: u64, limit: u64) {
-        env::value_return(PendingEntry::join(&self.page_pending(from_index, limit)));
+        env::value_return(index::join(&self.page_pending(from_index, limit)));
     }
 
     /// A page of the index of live requests, in JSON.

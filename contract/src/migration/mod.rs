@@ -132,6 +132,7 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         config: old.config.into(),
         next_request_id: old.next_request_id,
         live_requests: old.live_requests,
+        open_shares: 0,
         former_requests: old.next_request_id,
         registered_workers: old.registered_workers,
         tenant_bytes: old.tenant_bytes,

@@ -4,7 +4,9 @@ use near_sdk::NearToken;
 use outlayer_protocol::{
     ExecutionRequest, Hash32, Outcome,
     agreement::{AgreementError, REVEAL_BLOCKS},
-    machine::Reason,
+    index,
+    machine::{OpenShares, Reason},
+    pricing::protocol_share,
     response::Answer,
 };
 
@@ -95,18 +97,65 @@ fn the_third_worker_reveals_after_the_settlement_and_is_paid_the_same() {
     world.audit();
     assert!(settled.held > ZERO);
     assert_eq!(world.view(|c| c.get_funds()).shares, settled.held);
-    assert_eq!(world.view(|c| c.get_shares(0)).unwrap().digest, digest);
+    let shares = world.view(|c| c.get_shares(0)).unwrap();
+    assert_eq!(shares.digest, digest);
     let dapp = world.purse(&id("dapp.near"));
     world.reveal(c, 0, digest).unwrap();
     world.audit();
     world.deliver_transfers();
-    assert_eq!(earned(&mut world, c), earned(&mut world, b));
+    // The last reveal closes the shares, and is paid for that too. What the storage of the entry
+    // costs comes back.
+    let close = shares.close_fee;
+    let net = close.saturating_sub(protocol_share(close, shares.protocol_share_bps));
+    assert_eq!(earned(&mut world, c), earned(&mut world, b).saturating_add(net));
     assert_eq!(world.view(|c| c.get_shares(0)), None);
-    // What closing would have cost, and the storage of the entry, come back.
-    assert!(world.purse(&id("dapp.near")) > dapp);
+    let stake = shares.held.saturating_sub(shares.share).saturating_sub(close);
+    assert!(stake > ZERO);
+    assert_eq!(world.purse(&id("dapp.near")), dapp.saturating_add(stake));
     assert_eq!(world.view(|c| c.get_funds()).shares, ZERO);
     let again = world.reveal(c, 0, digest).unwrap_err();
     assert_eq!(again, ContractError::Settled { request_id: 0 });
+}
+
+#[test]
+fn all_open_shares_are_listed_until_they_are_closed() {
+    let mut world = world(3);
+    let digests: Vec<_> = (0..4)
+        .map(|request_id| {
+            let holders = ask(&mut world);
+            let truth = answer(request_id, "truth");
+            let digest = world.digest(&truth);
+            holders.iter().for_each(|holder| world.commit(holder, request_id, digest).unwrap());
+            holders[..2].iter().for_each(|id| world.reveal(id, request_id, digest).unwrap());
+            world.resolve(&holders[0], &truth).unwrap();
+            world.settle(request_id);
+            world.audit();
+            (holders, digest)
+        })
+        .collect();
+    let listed = |world: &mut World, from, limit| -> Vec<u64> {
+        let pages = world.view(|c| c.page_shares(from, limit));
+        let shares: Vec<OpenShares> = borsh::from_slice(&index::join(&pages)).unwrap();
+        let ids = shares.into_iter().map(|one| {
+            assert_eq!(world.view(|c| c.get_shares(one.request_id)), Some(one.clone()));
+            one.request_id
+        });
+        ids.collect()
+    };
+    assert_eq!(listed(&mut world, 0, 9), [0, 1, 2, 3]);
+    assert_eq!(listed(&mut world, 1, 2), [1, 2]);
+    assert_eq!(listed(&mut world, 4, 9), [0; 0]);
+    // The last reveal closes shares, and so does a call after their time.
+    world.reveal(&digests[1].0[2], 1, digests[1].1).unwrap();
+    world.audit();
+    assert_eq!(listed(&mut world, 0, 9), [0, 3, 2]);
+    world.height += REVEAL_BLOCKS;
+    for (closed, rest) in [(2, vec![0, 3]), (0, vec![3]), (3, vec![])] {
+        world.call("anyone.near", ZERO, |c| c.close(closed)).unwrap();
+        world.audit();
+        assert_eq!(listed(&mut world, 0, 9), rest);
+        assert_eq!(world.view(|c| c.get_shares(closed)), None);
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl World {
 
     /// The open shares of settled requests.
     pub(crate) fn shares(&self) -> BTreeMap<RequestId, OpenShares> {
-        self.decoded::<OpenShares>(Prefix::Shares)
+        self.decoded::<OpenShares>(Prefix::SharesSlot)
             .map(|(_, shares)| (shares.request_id, shares))
             .collect()
     }
@@ -155,6 +155,14 @@ impl World {
                 Ok(former) => assert_eq!(RequestId::from_be_bytes(former), request_id),
                 Err(_) => assert_eq!(PendingEntry::try_from_slice(listed).unwrap(), entry),
             }
+        }
+        let shares: BTreeMap<_, _> = self.entries(Prefix::SharesSlot).collect();
+        assert_eq!(contract.open_shares as usize, shares.len());
+        let positions: Vec<_> = self.decoded::<u32>(Prefix::SharesPosition).collect();
+        assert_eq!(positions.len(), shares.len());
+        for (request_id, position) in positions {
+            let listed = listed_id(shares[&position.to_be_bytes()[..]]).unwrap();
+            assert_eq!(request_id, listed.to_be_bytes());
         }
         // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
@@ -293,8 +301,9 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 25] = [
-            Prefix::Shares,
+        const TENANTS: [Prefix; 26] = [
+            Prefix::SharesSlot,
+            Prefix::SharesPosition,
             Prefix::Request,
             Prefix::FormerRequest,
             Prefix::Input,
@@ -343,7 +352,8 @@ impl World {
     /// No live request takes more bytes than it has paid for.
     fn audit_reserves(&self) {
         for (request_id, shares) in self.shares() {
-            let bytes = bytes_of(9, borsh::to_vec(&shares).unwrap().len());
+            let entry = borsh::to_vec(&shares).unwrap().len();
+            let bytes = bytes_of(1 + 4, entry) + bytes_of(1 + 8, 4);
             let open = shares.agreement.votes.iter().filter(|vote| vote.digest.is_none()).count();
             let promised = shares.share.saturating_mul(open as u128);
             let promised = promised.saturating_add(shares.close_fee);

@@ -283,6 +283,21 @@ fn a_round_that_a_conflict_voids_takes_the_parts_with_it() {
 }
 
 #[test]
+fn a_round_that_a_conflict_voids_takes_the_parts_of_a_former_worker_with_it() {
+    let (mut world, body) = (world(2), large(b'o'));
+    world.agree(&body);
+    send(&mut world, "a.near", &body, 0..2).unwrap();
+    let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+    world.call("dapp.near", fee, |c| c.storage_set("k".into(), "new".into())).unwrap();
+    // The next worker sends all of it in one part.
+    world.height += TURN_BLOCKS;
+    let digest = world.digest(&body);
+    world.send("b.near", digest, &body, 0..usize::MAX).unwrap();
+    assert_eq!(world.live(0).agreement.unwrap().round, 1);
+    world.audit();
+}
+
+#[test]
 fn more_than_can_be_settled_is_refused_when_it_is_asked_for() {
     let mut world = World::new();
     let mut ask = |format, output_bytes, storage_writes| -> Result<RequestId, ContractError> {

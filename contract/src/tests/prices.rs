@@ -35,8 +35,9 @@ fn near(amount: NearToken) -> String {
 fn row(what: &str, request: &ExecutionRequest, used: u64, data_bytes: u64) -> String {
     let config = config();
     let used = Compute::Fuel(used);
-    let paid = fee(&config.prices, &Asked::of(&config, request), used, data_bytes).unwrap().total();
-    let quote = quote(&config, request, ID_BYTES, BYTE_COST).unwrap();
+    let asked = Asked { new_payer: false, ..Asked::of(&config, request) };
+    let paid = fee(&config.prices, &asked, used, data_bytes).unwrap().total();
+    let quote = quote(&config, request, Some(&id("dapp.near")), ID_BYTES, BYTE_COST).unwrap();
     let (reserve, total) = (near(quote.storage_reserve), near(quote.total));
     format!("\n| {what} | {} | {reserve} | {total} |", near(paid))
 }

@@ -7,7 +7,7 @@ use outlayer_protocol::{
     Bytes, CancelBy, CodeRef, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, RefusalCode,
     Settlement, Status,
     events::Event,
-    index::PendingEntry,
+    index::{self, PendingEntry},
     limits::{Limit, Meter},
     machine::Reason,
     pricing::{Asked, PricingError, response_fee},
@@ -530,7 +530,7 @@ fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
             claims: None,
         }
     );
-    let page = world.view(|c| PendingEntry::join(&c.page_pending(0, 9)));
+    let page = world.view(|c| index::join(&c.page_pending(0, 9)));
     assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&page).unwrap(), entries);
 }
 

@@ -320,7 +320,8 @@ impl World {
         let (by, config) = (id(by), self.contract().config);
         let ids = [&id(CONTRACT), &by, &by, request.payer(&by)];
         let id_bytes = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
-        quote(&config, request, id_bytes, env::storage_byte_cost()).unwrap()
+        let payer = Some(request.payer(&by));
+        quote(&config, request, payer, id_bytes, env::storage_byte_cost()).unwrap()
     }
 
     /// Makes a request with the exact deposit that it needs. Gives its id.

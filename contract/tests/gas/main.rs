@@ -78,7 +78,16 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let mut agreed = request(0);
     (agreed.approvals, agreed.spares) = (4, 3);
     add("7 workers agree", settle(&mut vm, &agreed, &answer(0)));
-    add("4 workers agree, 3 reveal late", settle_early(&mut vm, &agreed, &answer(0)));
+    for (name, late) in [
+        ("4 workers agree, 3 reveal late", Late::AllButOne),
+        ("4 workers agree, 3 close late", Late::All),
+    ] {
+        add(name, settle_early(&mut vm, &agreed, &answer(0), late));
+        let mut implicit = agreed.clone();
+        implicit.refund_to = Some("e".repeat(64).parse().unwrap());
+        let measured = settle_early(&mut vm, &implicit, &answer(0), late);
+        check_pay(name, &measured);
+    }
     add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
 
     let mut long = request(0);
@@ -139,6 +148,9 @@ fn row(measured: &Measured) -> [u64; 4] {
 fn check_pay(name: &str, measured: &Measured) {
     let Measured { submit, submit_model, commit, commit_model, close, close_model, won, .. } =
         *measured;
+    if close > 0 {
+        println!("{name}: {close} to close, the model says {close_model}");
+    }
     assert!(close <= close_model, "{name}: {close} to close, the model says {close_model}");
     assert!(submit <= submit_model, "{name}: {submit} to submit, the model says {submit_model}");
     assert!(commit <= commit_model, "{name}: {commit} to commit, the model says {commit_model}");
@@ -250,6 +262,21 @@ fn a_view_holds_two_thousand_requests_of_the_index() {
     let [none, some] = [0, 200].map(|limit| page(&mut vm, limit));
     let each = (some - none) / 200;
     println!("in JSON {none} gas for none, {each} for each: {} fit", (VIEW - none) / each);
+}
+
+#[test]
+fn a_view_holds_the_open_shares_of_five_hundred_requests() {
+    let mut vm = contract(&config());
+    let mut agreed = request(0);
+    (agreed.approvals, agreed.spares) = (4, 3);
+    agreed.refund_to = Some("p".repeat(64).parse().unwrap());
+    for _ in 0..3 {
+        settle_early(&mut vm, &agreed, &answer(0), Late::None);
+    }
+    let [one, three] = [1, 3].map(|limit| page_of(&mut vm, methods::SHARES_INDEX, limit));
+    let each = (three - one) / 2;
+    println!("{each} gas for each: {} fit", (VIEW - one) / each);
+    assert!(one + 500 * each <= VIEW, "{each} for each");
 }
 
 #[test]

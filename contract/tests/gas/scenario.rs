@@ -11,7 +11,7 @@ use outlayer_protocol::{
     limits::MAX_KEY_BYTES,
     machine::LiveRequest,
     methods,
-    pricing::{Asked, LEAST_GAS_PRICE, answer_gas},
+    pricing::{Asked, LEAST_GAS_PRICE, answer_gas, may_be_created},
     record::ExecutionRecord,
     request::{CodeRef, CodeSource},
     response::Answer,
@@ -197,7 +197,7 @@ pub(crate) fn settle(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.seats(), false)
+    run(vm, request, body, request.seats(), None)
 }
 
 /// As [`settle`], but only as many workers as are needed commit to the truth. The others lie.
@@ -206,17 +206,28 @@ pub(crate) fn settle_disputed(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.approvals, false)
+    run(vm, request, body, request.approvals, None)
 }
 
-/// As [`settle`], but only as many workers as are needed reveal before the settlement. The others
-/// do it afterwards, all but one, and then the shares are closed.
+/// What the workers do that have not revealed before the settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    /// All reveal, and the last reveal closes the shares.
+    All,
+    /// All but one reveal, and then the shares are closed.
+    AllButOne,
+    /// None reveals, and the shares stay open.
+    None,
+}
+
+/// As [`settle`], but only as many workers as are needed reveal before the settlement.
 pub(crate) fn settle_early(
     vm: &mut Vm,
     request: &ExecutionRequest,
     body: &ExecutionResponse,
+    late: Late,
 ) -> Measured {
-    run(vm, request, body, request.seats(), true)
+    run(vm, request, body, request.seats(), Some(late))
 }
 
 /// The salt of all commitments.
@@ -225,11 +236,12 @@ const SALT: Salt = [7; 16];
 /// How large each part is. The smallest parts are the most expensive to settle.
 const PART: usize = MIN_PART_BYTES as usize;
 
-/// A call that a worker signs. Gives its outcome, and all the gas that it burned.
+/// A call that a worker signs. Gives its outcome, and all the gas that it and its promises burn.
 fn signed(vm: &mut Vm, worker: &str, method: &str, input: Vec<u8>) -> (VMOutcome, u64) {
     let gas = vm.gas_of_signing(method, &input);
     let outcome = vm.call(Call { input, ..call(worker, method, json!({})) });
-    let gas = gas + outcome.burnt_gas.as_gas();
+    // What its promises burn later is paid for by the signer too.
+    let gas = gas + outcome.used_gas.as_gas();
     (outcome, gas)
 }
 
@@ -277,9 +289,11 @@ fn run(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
     honest: u8,
-    early: bool,
+    early: Option<Late>,
 ) -> Measured {
-    let asked = Asked::of(&config(), request);
+    let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
+    let new_payer = may_be_created(Some(&payer.parse().unwrap()));
+    let asked = Asked { new_payer, ..Asked::of(&config(), request) };
     let args = json!({ "request": request });
     let estimated = view(vm, methods::ESTIMATE_GAS, args.clone());
     let estimated: u64 = estimated
@@ -315,7 +329,7 @@ fn run(
             (n, methods::REVEAL_EXECUTION, args)
         });
         let mut all: Vec<_> = commits.chain(reveals).collect();
-        if early {
+        if early.is_some() {
             late = all.split_off(usize::from(request.seats() + request.approvals));
         }
         for (n, method, args) in all {
@@ -355,11 +369,21 @@ fn run(
         ResponseFormat::Borsh => borsh::from_slice(returned).unwrap(),
     };
     assert_eq!(settlement.outcome, Outcome::of_response(&body));
-    if late.pop().is_some() {
-        for (n, method, args) in late {
-            let (_, gas) = signed(vm, &drawn[n], method, args.to_string().into_bytes());
-            (commit, burned[n]) = (commit.max(gas), burned[n] + gas);
-        }
+    let last = late.pop();
+    if early == Some(Late::None) {
+        late.clear();
+        burned.clear();
+    }
+    for (n, method, args) in late {
+        let (_, gas) = signed(vm, &drawn[n], method, args.to_string().into_bytes());
+        (commit, burned[n]) = (commit.max(gas), burned[n] + gas);
+    }
+    if let Some((n, method, args)) = last.as_ref().filter(|_| early == Some(Late::All)) {
+        // It reveals and closes.
+        close = signed(vm, &drawn[*n], method, args.to_string().into_bytes()).1;
+        burned[*n] += close;
+    }
+    if early == Some(Late::AllButOne) {
         // The last worker has committed, and earns nothing for it.
         burned.pop();
         vm.height += REVEAL_BLOCKS;
@@ -374,7 +398,7 @@ fn run(
         let price = u128::from(gas) * LEAST_GAS_PRICE.as_yoctonear();
         i128::try_from(earnings(vm, id) - before).unwrap() - i128::try_from(price).unwrap()
     });
-    let won = won.min().unwrap();
+    let won = won.min().unwrap_or_default();
     let data_bytes = body.output.len() as u64 + journal_bytes(&body.journal);
     let submit_model = answer_gas::submit(&asked, data_bytes) + answer_gas::PER_BYTE * data_bytes;
 
@@ -383,7 +407,6 @@ fn run(
     let result = Some(PromiseResult::Failed);
     let refund =
         vm.call(Call { input: args, gas, result, ..call(CONTRACT, methods::ON_REFUND, json!({})) });
-    let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
     vm.call(Call { deposit: 1, ..call(payer, methods::CLAIM, json!({})) });
     Measured {
         estimated,

@@ -37,13 +37,13 @@ impl EngineArgs {
     }
 }
 
-/// The engine of a worker that executes `processes` requests at once, with `memory_bytes` for all
+/// The sandbox of a worker that executes `processes` requests at once, with `memory_bytes` for all
 /// of them; `None` is the sandbox's own default.
 pub(crate) fn of_worker(
     cache_dir: Option<PathBuf>,
     processes: usize,
     memory_bytes: Option<u64>,
-) -> anyhow::Result<Arc<dyn Engine>> {
+) -> anyhow::Result<Arc<Sandbox>> {
     let mut config = SandboxConfig { processes, engine: settings(cache_dir)?, ..sandbox()? };
     config.memory_bytes = memory_bytes.unwrap_or(config.memory_bytes);
     Ok(Arc::new(Sandbox::start(config)?))

@@ -119,7 +119,7 @@ impl EstimateArgs {
             _ => {
                 let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
                 request.validate(&config)?;
-                (quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.into(), config)
+                (quote(&config, &request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.into(), config)
             }
         };
         let time = Time::new(&config, &limits);

@@ -9,6 +9,7 @@
 mod cache;
 mod componentize;
 mod deploy;
+mod doctor;
 mod engine;
 mod estimate;
 mod logs;
@@ -52,7 +53,9 @@ enum Command {
     Request(show::RequestArgs),
     /// List the live requests
     Pending(show::PendingArgs),
-    /// Serve requests
+    /// Say whether a worker could serve here, and what to do where it could not
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Serve requests, and manage the worker that does
     Worker {
         #[command(subcommand)]
         command: worker::WorkerCommand,
@@ -75,8 +78,12 @@ pub fn main() -> ExitCode {
 /// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::parse_from(args).command;
-    // The worker's commands have settings that say what is logged; a child logs to nobody.
-    if !matches!(command, Command::Worker { .. } | Command::SandboxChild { .. }) {
+    // The commands for operators say themselves what is logged; a child logs to nobody.
+    let says_itself = matches!(
+        command,
+        Command::Worker { .. } | Command::Doctor(_) | Command::SandboxChild { .. }
+    );
+    if !says_itself {
         logs::init("warn");
     }
     let done = match command {
@@ -87,6 +94,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(args) => args.execute(),
         Command::Request(args) => args.execute(),
         Command::Pending(args) => args.execute(),
+        Command::Doctor(args) => args.execute(),
         Command::Worker { command } => command.execute(),
         Command::SandboxChild { .. } => engine::serve_as_child(),
     };

@@ -112,7 +112,7 @@ fn execute(
 ) -> anyhow::Result<Report> {
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     request.validate(&config)?;
-    let attach = quote(&config, &request, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
+    let attach = quote(&config, &request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
     context.attached_deposit = attach;
     let code = Code::of(code);
     let code_hash = code.hash();

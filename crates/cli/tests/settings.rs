@@ -64,6 +64,8 @@ fn key(folder: &Path, mode: u32) -> PathBuf {
 
 const EFFECTIVE: &str = "\
 rpc_url              \"https://rpc.example.com/…\"      worker.toml:2
+quorum               1                                the default
+chain_id             not set                          the default
 contract             \"other.near\"                     the flag --contract
 account              not set                          the default
 key_file             \"worker.json\"                    worker.toml:4
@@ -104,7 +106,7 @@ fn flags_go_before_the_environment_the_file_and_defaults() {
     for (key, value, source) in [
         (
             "rpc_url",
-            r#""https://rpc.example.com/…""#,
+            r#"["https://rpc.example.com/…"]"#,
             r#"{"kind":"file","line":2,"path":"worker.toml"}"#,
         ),
         ("key_file", r#"["worker.json"]"#, r#"{"kind":"file","line":4,"path":"worker.toml"}"#),

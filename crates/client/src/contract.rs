@@ -1,5 +1,6 @@
 //! The OutLayer contract's views, with typed results.
 
+use borsh::BorshDeserialize;
 use outlayer_protocol::{
     AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
     index::PendingEntry,
@@ -18,6 +19,9 @@ use crate::{At, BlockId, ChainError, Node, text::clip};
 /// How many requests are asked for in one view of the index. The contract's gas tests show that a
 /// node executes a view of so many.
 const INDEX_PAGE: usize = 2_000;
+/// How many requests' open shares are asked for in one view. The contract's gas tests show that a
+/// node executes a view of so many.
+const SHARES_PAGE: usize = 500;
 
 /// How many requests are asked for in one view. Those with the largest inputs come in several
 /// answers.
@@ -184,24 +188,48 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn pending(&self, most: usize, at: At) -> Result<PendingIndex, ChainError> {
-        let method = methods::PENDING_INDEX;
-        let mut entries: Vec<PendingEntry> = Vec::new();
+        let (method, page) = (methods::PENDING_INDEX, INDEX_PAGE);
+        let (block, entries) = self.index(method, page, most, at).await?;
+        Ok(PendingIndex { block, entries })
+    }
+
+    /// The open shares of settled requests as of one block, at most `most` of them.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn open_shares(
+        &self,
+        most: usize,
+        at: At,
+    ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
+        self.index(methods::SHARES_INDEX, SHARES_PAGE, most, at).await
+    }
+
+    /// A list in borsh as of one block, read in pages of `page` elements.
+    async fn index<T: BorshDeserialize>(
+        &self,
+        method: &str,
+        page: usize,
+        most: usize,
+        at: At,
+    ) -> Result<(BlockId, Vec<T>), ChainError> {
+        let mut entries: Vec<T> = Vec::new();
         let mut block = None;
         loop {
-            let limit = INDEX_PAGE.min(most.saturating_sub(entries.len()));
+            let limit = page.min(most.saturating_sub(entries.len()));
             let args = json!({ "from_index": entries.len(), "limit": limit });
-            // A settlement moves entries, so all pages are of the first page's block.
+            // What ends moves other elements, so all pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let args = args.to_string().into_bytes();
             let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
-            let page: Vec<PendingEntry> =
+            let found: Vec<T> =
                 borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
             let block = *block.get_or_insert(answered);
-            let last = page.len() < limit;
-            entries.extend(page);
+            let last = found.len() < limit;
+            entries.extend(found);
             if last || entries.len() >= most {
                 entries.truncate(most);
-                return Ok(PendingIndex { block, entries });
+                return Ok((block, entries));
             }
         }
     }

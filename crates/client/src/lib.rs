@@ -47,7 +47,7 @@ pub use account::{SendError, SigningAccount};
 pub use contract::{Contract, PendingIndex};
 pub use error::{ChainError, TransportError};
 pub use health::EndpointHealth;
-pub use key_file::{KeyFile, KeyFileError};
+pub use key_file::{InvalidKey, KeyFile, KeyFileError, parse_secret_key};
 pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
 pub use namespace::{NamespaceReader, ReadError};
 pub use near_crypto::{PublicKey, SecretKey};

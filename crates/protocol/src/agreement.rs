@@ -13,7 +13,8 @@
 //!
 //! A body is taken as soon as `k` workers have revealed its digest. When no digest can get there
 //! any more, the request ends as disputed. When a key that the execution read has changed, the
-//! round is void and another one begins.
+//! round is void and another one begins, or the request ends as disputed if there is no time for
+//! that.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -235,6 +236,12 @@ impl Agreement {
     /// The height at which the seats that have a successor pass on.
     pub fn passes_on_at(&self) -> u64 {
         self.since.saturating_add(self.turn_blocks)
+    }
+
+    /// The height by which a round that begins at `height` has ended in which the holder of every
+    /// seat takes part, and what they send lands.
+    pub fn prompt_end(&self, height: u64) -> u64 {
+        height.saturating_add(self.turn_blocks).saturating_add(BODY_BLOCKS)
     }
 
     /// The first height at which reveals are taken: that of the last commitment when all seats are

@@ -67,14 +67,14 @@ impl PendingEntry {
     pub fn id_of(entry: &[u8]) -> Option<RequestId> {
         entry.first_chunk().map(|id| RequestId::from_le_bytes(*id))
     }
+}
 
-    /// The borsh of a list of entries that are encoded already.
-    pub fn join(entries: &[Vec<u8>]) -> Vec<u8> {
-        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let mut list = count.to_le_bytes().to_vec();
-        entries.iter().for_each(|entry| list.extend_from_slice(entry));
-        list
-    }
+/// The borsh of a list whose elements are encoded already.
+pub fn join(elements: &[Vec<u8>]) -> Vec<u8> {
+    let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+    let mut list = count.to_le_bytes().to_vec();
+    elements.iter().for_each(|element| list.extend_from_slice(element));
+    list
 }
 
 #[cfg(test)]
@@ -92,8 +92,8 @@ mod tests {
         let encoded = entries.clone().map(|entry| borsh::to_vec(&entry).unwrap());
         let ids = encoded.iter().map(|entry| PendingEntry::id_of(entry).unwrap());
         assert_eq!(ids.collect::<Vec<_>>(), [7, u64::MAX - 1]);
-        assert_eq!(PendingEntry::join(&encoded), borsh::to_vec(&entries.to_vec()).unwrap());
-        assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&PendingEntry::join(&[])).unwrap(), []);
+        assert_eq!(join(&encoded), borsh::to_vec(&entries.to_vec()).unwrap());
+        assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&join(&[])).unwrap(), []);
         assert_eq!(PendingEntry::id_of(&[1; 7]), None);
         assert!(entries[0].published_code && !entries[1].published_code);
         assert!(entries[0].is_in_time(1_200) && !entries[0].is_in_time(1_201));

@@ -285,7 +285,7 @@ fn sample_with(drawn: Vec<AccountId>, change: impl FnOnce(&mut ExecutionRequest)
     request.limits = request.limits.with_storage(8, 4, 4 << 10);
     change(&mut request);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
-    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
+    let quote = crate::pricing::quote(&config, &request, None, 100, byte_cost).unwrap();
     let pinned = (CodeRef { hash: Hash32::of(b"code"), url: None }, None);
     let (context, data_id) = (crate::context::sample(), Hash32::of(b"data id"));
     LiveRequest::accept(&config, &request, pinned, context, quote, data_id, drawn).unwrap()

@@ -43,6 +43,8 @@ methods! {
     CLOSE = "close",
     /// The open shares of a settled request.
     GET_SHARES = "get_shares",
+    /// A view: a page of the open shares of all settled requests, in borsh.
+    SHARES_INDEX = "shares_index",
     /// A worker takes out what it has earned.
     WITHDRAW_EARNINGS = "withdraw_earnings",
 

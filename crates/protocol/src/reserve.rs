@@ -75,8 +75,9 @@ const PART_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES + 4;
 /// Bytes of a kept result apart from its outcome, for the longest payer: key and the 40 bytes that
 /// NEAR adds to every entry, ids, hashes, amounts, heights, tags and lengths.
 const RESULT_BYTES: u64 = (1 + 8 + 40) + 9 + 9 + 4 * 16 + 33 + 33 + 1 + (4 + 64) + 2 * 8 + 13;
-/// Bytes of the open shares of a request apart from its seats, for the longest payer.
-const SHARES_BYTES: u64 = (1 + 8 + 40) + 8 + (4 + 64) + 32 + 3 * 16 + 2;
+/// Bytes of the open shares of a request apart from its seats, for the longest payer, in the list
+/// and with their position there.
+const SHARES_BYTES: u64 = (1 + 4 + 40) + (1 + 8 + 40 + 4) + 8 + (4 + 64) + 32 + 3 * 16 + 2;
 /// Bytes of a digest in a disputed outcome, with one worker that revealed it.
 const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
 /// Bytes whose price a refund is at the least, so that it pays for an entry of its own when it

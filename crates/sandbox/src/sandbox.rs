@@ -1,7 +1,10 @@
 //! The parent's side: children, and which of them executes what.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,8 @@ pub struct Sandbox {
     budget: Budget,
     /// Children that have nothing to do; the one used last is at the end.
     idle: Mutex<Vec<Process>>,
+    /// How many children are not among the idle ones.
+    busy: AtomicUsize,
     confined: Confinement,
 }
 
@@ -48,12 +53,23 @@ impl Sandbox {
             );
         }
         let budget = Budget::new(config.processes.max(1), config.memory_bytes);
-        Ok(Self { config, budget, idle: Mutex::new(vec![first]), confined })
+        Ok(Self {
+            config,
+            budget,
+            idle: Mutex::new(vec![first]),
+            busy: AtomicUsize::new(0),
+            confined,
+        })
     }
 
     /// Which of the kernel's means hold for children.
     pub fn confined(&self) -> Confinement {
         self.confined
+    }
+
+    /// How many children there are now: those that have nothing to do, and those that execute.
+    pub fn children(&self) -> usize {
+        self.idle().len() + self.busy.load(Ordering::Relaxed)
     }
 
     /// The child to use for a job: one that knows its code, or else the one used last, or a new
@@ -115,6 +131,7 @@ impl Sandbox {
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let busy = Busy::count(&self.busy);
         let execution = child
             .execute(job, snapshot, memory_bytes, (self.patience(), left))
             .map_err(|fault| {
@@ -124,10 +141,27 @@ impl Sandbox {
                     None => fault,
                 }
             })?;
+        drop(busy);
         if child.is_lean() {
             self.idle().push(child);
         }
         drop(reserved);
         Ok(execution)
+    }
+}
+
+/// Counts a child that executes, until this is dropped.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn count(busy: &'a AtomicUsize) -> Self {
+        busy.fetch_add(1, Ordering::Relaxed);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -26,7 +26,7 @@ use serde_json::json;
 
 use crate::common::{NOTHING, priced, refusal, request_directly};
 
-/// The time between two blocks. Reveals are taken for 20 blocks.
+/// The time between two blocks. Reveals are taken for 30 blocks.
 const BLOCK_TIME: Duration = Duration::from_millis(150);
 
 /// A request that `approvals` of `approvals + spares` workers must agree on. Its turns take about
@@ -41,7 +41,11 @@ fn for_two(code: Hash32, input: &str) -> ExecutionRequest {
 
 /// A testbed with three workers, which are all drawn for a request of three seats.
 async fn three_workers() -> Result<(Testbed, [Account; 3])> {
-    let testbed = Testbed::start_with_block_time(BLOCK_TIME).await?;
+    three_workers_with(BLOCK_TIME).await
+}
+
+async fn three_workers_with(block_time: Duration) -> Result<(Testbed, [Account; 3])> {
+    let testbed = Testbed::start_with_block_time(block_time).await?;
     let workers =
         [testbed.worker.clone(), testbed.new_worker().await?, testbed.new_worker().await?];
     Ok((testbed, workers))
@@ -345,10 +349,51 @@ async fn who_reveals_after_the_settlement_is_paid_and_what_nobody_takes_goes_bac
         assert!(closed.is_success(), "{closed:?}");
         let events = events(&closed);
         let Some(Event::SharesClosed(event)) = events.last() else { panic!("{events:?}") };
-        let taken = if is_silent { NOTHING } else { shares.share };
+        // The caller that closes is no worker. The last reveal is paid for closing, too.
+        let paid = shares.share.saturating_add(shares.close_fee);
+        let taken = if is_silent { NOTHING } else { paid };
         assert_eq!(event.refund, shares.held.saturating_sub(taken));
         assert_eq!(testbed.shares(request_id).await?, None);
         assert_eq!(testbed.funds().await?.shares, NOTHING);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_are_stopped_at_the_settlement_reveal_and_close_when_they_are_started_again()
+-> Result<()> {
+    // Workers are started while the turns run, so these take longer.
+    let (testbed, [first, second, third]) = three_workers_with(3 * BLOCK_TIME).await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    // In the first case the third worker is away between its commitment and the settlement. In the
+    // second one it never reveals, and those that have settled the request are stopped then.
+    for comes_back in [true, false] {
+        let asked = testbed.ask(&caller, &for_two(echo, "work")).await?;
+        let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+        let has_votes =
+            |count: usize| move |agreement: &Agreement, _| agreement.votes.len() >= count;
+        if comes_back {
+            let serving = serve(&testbed, std::slice::from_ref(&third))?;
+            wait_for(&testbed, request_id, has_votes(1)).await?;
+            stop(serving).await?;
+        } else {
+            testbed.commit_to(&third, request_id, Hash32::of(b"nothing")).await?;
+        }
+        let before = record(&testbed, &third).await?;
+        let serving = serve(&testbed, &[first.clone(), second.clone()])?;
+        let settled = testbed.settlement(asked).await?;
+        assert_eq!(settled.outcome, Outcome::Completed { output: "work".into() });
+        stop(serving).await?;
+        assert!(testbed.shares(request_id).await?.is_some(), "{comes_back}");
+        let again = if comes_back { third.clone() } else { second.clone() };
+        let serving = serve(&testbed, &[again])?;
+        wait_until_closed(&testbed, request_id).await?;
+        stop(serving).await?;
+        assert_eq!(testbed.funds().await?.shares, NOTHING);
+        let (settled, lost) = record(&testbed, &third).await?;
+        let gained = (settled - before.0, lost - before.1);
+        assert_eq!(gained, if comes_back { (1, 0) } else { (0, 1) });
     }
     Ok(())
 }

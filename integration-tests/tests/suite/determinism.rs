@@ -97,8 +97,8 @@ impl Case {
         // A method of a contract that is not payable fails when there is a deposit.
         let context = guests::context(NearToken::from_near(0))?;
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-        let quote =
-            quote(&config, &request, 100, NearToken::from_yoctonear(10_000_000_000_000_000_000))?;
+        let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
+        let quote = quote(&config, &request, None, 100, byte_cost)?;
         let (pinned, data_id) = ((code_ref, None), Hash32::default());
         let live =
             LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())?;

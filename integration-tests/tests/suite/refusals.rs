@@ -134,7 +134,7 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     let ids = [testbed.contract.id(), caller.id(), caller.id(), caller.id()];
     let id_bytes = ids.iter().map(|id| id.as_str().len() as u64).sum();
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
-    let exact = quote(&config, &good, id_bytes, byte_cost)?.total;
+    let exact = quote(&config, &good, None, id_bytes, byte_cost)?.total;
     let short = NearToken::from_yoctonear(exact.as_yoctonear() - 1);
     let needed = format!("{} needed", exact.as_yoctonear());
     let mut capped = good.clone();

@@ -27,8 +27,6 @@ use super::{
 pub(super) enum Done {
     /// This worker had a part in the request, and it is settled.
     Settled,
-    /// The same, and there are still shares of it that can be closed later.
-    SharesOpen,
     /// The request is not live, or somebody has answered it.
     Over,
     /// The request's deadline has passed, or is too near for an answer.

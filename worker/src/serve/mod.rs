@@ -27,5 +27,6 @@ mod tests;
 pub use config::{Places, WorkerConfig};
 pub use error::{ExecutionError, WorkerError};
 pub use observe::{Observer, Stage};
+pub use services::Pulse;
 pub use stage::discover::source::{BlockSource, NextBlock};
 pub use worker::{Summary, Worker};

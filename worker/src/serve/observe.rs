@@ -38,6 +38,8 @@ pub enum Stage {
         request_id: RequestId,
         /// Hash of the transaction that claimed.
         transaction: CryptoHash,
+        /// Gas burned by this transaction.
+        gas_burnt: u64,
     },
     /// It has a place, and its execution begins.
     Executing {
@@ -101,6 +103,11 @@ pub enum Stage {
     },
     /// Its deadline has passed, or is too near for an answer to land. It is not served any more.
     TooLate {
+        /// Which request.
+        request_id: RequestId,
+    },
+    /// This worker has no part in it, or not yet, or somebody else has answered it.
+    Left {
         /// Which request.
         request_id: RequestId,
     },

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
@@ -60,6 +60,18 @@ pub(super) struct Services {
     answers: Arc<Semaphore>,
     speeds: Speeds,
     set_aside: Mutex<SetAside>,
+    /// When the loop last turned.
+    beaten: Mutex<Instant>,
+}
+
+/// A sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// How long ago the worker's loop turned. It does so every [`WorkerConfig::poll_interval`], but
+    /// for the time that a question to a node may take.
+    pub age: Duration,
+    /// How many live requests it has seen last.
+    pub pending: usize,
 }
 
 /// A request that waits for a final block, until this is dropped.
@@ -118,8 +130,20 @@ impl Services {
             answers,
             speeds: Speeds::default(),
             set_aside: Mutex::new(set_aside),
+            beaten: Mutex::new(Instant::now()),
             config,
         })
+    }
+
+    /// Notes that the loop turns now.
+    pub(super) fn beat(&self) {
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        let pending = self.looks.borrow().as_ref().map_or(0, |look| look.pending.len());
+        Pulse { age: beaten.elapsed(), pending }
     }
 
     /// The requests whose last attempt failed.

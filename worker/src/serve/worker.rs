@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_client::ChainError;
+use outlayer_client::{ChainError, EndpointHealth, PublicKey, SecretKey};
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
@@ -27,7 +27,7 @@ use super::{
     error::ServeError,
     fleet::Queues,
     schedule::{Next, Waiting, WaitingList},
-    services::Services,
+    services::{Pulse, Services},
     stage::discover::{
         self, Look,
         decide::{Decision, Mine, decide},
@@ -67,6 +67,34 @@ impl Worker {
         Ok(Self { services: Arc::new(Services::new(config)?) })
     }
 
+    /// How the endpoints of the node have been answering.
+    pub fn endpoints(&self) -> Vec<EndpointHealth> {
+        self.services.contract.node().health()
+    }
+
+    /// When the worker's loop last turned, and what it has seen.
+    pub fn pulse(&self) -> Pulse {
+        self.services.pulse()
+    }
+
+    /// The account that answers.
+    pub fn account_id(&self) -> &AccountId {
+        self.services.account.id()
+    }
+
+    /// The public parts of the keys that sign.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let keys = self.services.account.public_keys();
+        keys.iter().filter_map(|key| key.parse().ok()).collect()
+    }
+
+    /// Signs with these keys from now on. What is signed already goes its way. Commitments are
+    /// still salted with the first key that the worker was given, so that it can reveal those that
+    /// it has made.
+    pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
+        self.services.account.replace_keys(secret_keys);
+    }
+
     /// Serves requests until `shutdown` is ready. Then the requests in flight have the time of
     /// [`WorkerConfig::shutdown_grace`] to end.
     ///
@@ -88,6 +116,9 @@ impl Worker {
         let services = &self.services;
         let config = &services.config;
         let mut round = Round::new(Arc::clone(services));
+        // It is broken off when the worker stops: the next one finds the shares again.
+        let mut shares = JoinSet::new();
+        shares.spawn(shares::watch(Arc::clone(services)));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
@@ -108,7 +139,12 @@ impl Worker {
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
                 // What was set aside may be due again.
-                _ = tick.tick() => if round.has_put_off() { round.refresh() },
+                _ = tick.tick() => {
+                    services.beat();
+                    if round.has_put_off() {
+                        round.refresh();
+                    }
+                }
             }
         }
         tracing::info!(in_flight = round.tasks.len(), "the worker is stopping");
@@ -197,9 +233,6 @@ struct Round {
     answered: HashMap<RequestId, Instant>,
     /// The heights from which to look again at requests in which this worker has no part before.
     not_before: HashMap<RequestId, u64>,
-    /// Waits for the time when the shares of settled requests can be closed. It holds nobody up,
-    /// not even when the worker is stopped.
-    closing: JoinSet<()>,
     /// Requests that the observer has been told are not served here.
     told: HashSet<RequestId>,
     /// The workers that are registered and not suspended, and when they were read.
@@ -223,7 +256,6 @@ impl Round {
             busy: Arc::default(),
             answered: HashMap::new(),
             not_before: HashMap::new(),
-            closing: JoinSet::new(),
             told: HashSet::new(),
             roster: None,
             stranger: None,
@@ -263,7 +295,6 @@ impl Round {
         self.told.retain(|id| live.contains(id));
         self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
         self.not_before.retain(|id, _| live.contains(id));
-        while self.closing.try_join_next().is_some() {}
     }
 
     /// Whether a request is left alone for a while, so that it may be due before the next block.
@@ -395,28 +426,26 @@ impl Round {
         match result {
             Ok(Done::NotNow { until }) => {
                 tracing::debug!(request = request_id, ?until, "no part in it now");
+                self.services.tell(Stage::Left { request_id });
                 self.services.set_aside().forget(request_id);
                 self.not_before.insert(request_id, until.unwrap_or(u64::MAX));
             }
             Ok(done) => {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
-                if matches!(done, Done::Over | Done::Settled | Done::SharesOpen) {
+                if matches!(done, Done::Over | Done::Settled) {
                     self.answered.insert(request_id, Instant::now());
+                }
+                if done == Done::Over {
+                    self.services.tell(Stage::Left { request_id });
                 }
                 if done == Done::Expired {
                     self.not_before.insert(request_id, u64::MAX);
                     self.too_late(request_id);
                 }
-                if matches!(done, Done::Settled | Done::SharesOpen) {
+                if done == Done::Settled {
                     self.summary.settled += 1;
                     self.services.tell(Stage::Settled { request_id });
-                }
-                if done == Done::SharesOpen {
-                    let services = Arc::clone(&self.services);
-                    self.closing.spawn(async move {
-                        shares::close_when_over(&services, request_id).await;
-                    });
                 }
             }
             Err((reason, error)) => {

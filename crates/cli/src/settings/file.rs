@@ -129,8 +129,8 @@ mod tests {
                 "concurrency (from w.toml:1): found a string, expected a whole number without",
             ),
             (
-                "rpc_url = [\"VALUE\"]",
-                "rpc_url (from w.toml:1): found an array, expected a string in quotes",
+                "contract = [\"VALUE\"]",
+                "contract (from w.toml:1): found an array, expected a string in quotes",
             ),
             ("key_file = [1]", "key_file (from w.toml:1): found an array, expected a string in"),
             (

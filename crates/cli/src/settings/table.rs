@@ -106,10 +106,31 @@ impl Setting {
 
 /// Every setting, in the order in which they are shown.
 pub(crate) static SETTINGS: &[Setting] = &[
-    setting("rpc_url", "OUTLAYER_RPC_URL", "URL of a NEAR node's JSON-RPC endpoint")
-        .kind(Kind::Text, "URL")
-        .shown(Shown::UrlOrigin)
-        .finds_worker(),
+    setting(
+        "rpc_url",
+        "OUTLAYER_RPC_URL",
+        "URL of a NEAR node's JSON-RPC endpoint. With several, the first that is in order is \
+         asked. May be given several times",
+    )
+    .kind(Kind::List, "URL")
+    .shown(Shown::UrlOrigin)
+    .finds_worker(),
+    setting(
+        "quorum",
+        "OUTLAYER_QUORUM",
+        "How many endpoints must give the same answer about blocks, requests and code: 2 notices \
+         one that lies",
+    )
+    .number("N")
+    .or("1")
+    .finds_worker(),
+    setting(
+        "chain_id",
+        "OUTLAYER_CHAIN_ID",
+        "The name of the network that the endpoints must serve, such as mainnet",
+    )
+    .kind(Kind::Text, "NAME")
+    .finds_worker(),
     setting("contract", "OUTLAYER_CONTRACT", "The account of the OutLayer contract")
         .kind(Kind::Text, "ACCOUNT")
         .finds_worker(),

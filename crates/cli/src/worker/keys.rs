@@ -1,6 +1,6 @@
 //! The account, keys and contract that the settings name.
 
-use outlayer_client::{KeyFiles, KeyWatch, Keys, Node, NodeConfig, SecretKey};
+use outlayer_client::{EndpointUrl, KeyFiles, KeyWatch, Keys, Node, NodeConfig, parse_secret_key};
 use outlayer_protocol::AccountId;
 
 use crate::settings::{SettingError, Settings};
@@ -9,7 +9,7 @@ const AN_ACCOUNT: &str = "the id of a NEAR account, such as worker.near";
 
 /// Reads the keys that the settings name, and gives what notices that their files have changed:
 /// nothing for keys of the environment, which do not change while the process lives.
-pub(crate) fn read<const ALL: bool>(
+pub(crate) fn read_keys<const ALL: bool>(
     settings: &Settings<ALL>,
 ) -> anyhow::Result<(Keys, Option<KeyWatch>)> {
     let account_id = account(settings)?;
@@ -30,7 +30,7 @@ pub(crate) fn read<const ALL: bool>(
     }
     let secret_keys = secrets
         .iter()
-        .map(|text| text.parse::<SecretKey>().ok())
+        .map(|text| parse_secret_key(text).ok())
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| {
             let expected = "secret keys (ed25519:… or secp256k1:…) separated by commas";
@@ -52,12 +52,25 @@ pub(crate) fn node_config<const ALL: bool>(
     settings: &Settings<ALL>,
 ) -> Result<NodeConfig, SettingError> {
     const EXPECTED: &str = "http:// or https://, and the host of a node's JSON-RPC endpoint";
-    let url: String = settings.required("rpc_url", EXPECTED)?;
-    let config = NodeConfig::new(&url);
-    match Node::new(&config) {
-        Ok(_) => Ok(config),
-        Err(_) => Err(settings.wrong("rpc_url", &url, EXPECTED)),
+    let urls = settings.texts("rpc_url");
+    if urls.is_empty() {
+        return Err(settings.missing("rpc_url", EXPECTED));
     }
+    for url in urls {
+        if Node::new(&NodeConfig::new(url.as_str())).is_err() {
+            return Err(settings.wrong("rpc_url", url, EXPECTED));
+        }
+    }
+    let mut config = NodeConfig::of(urls.iter().map(|url| EndpointUrl::from(url.as_str())));
+    config.chain_id = settings.value("chain_id", "the name of a network, such as mainnet")?;
+    let most = urls.len().min(2) as u64;
+    let quorum = settings.number("quorum", 1..=2)?.unwrap_or(1);
+    if quorum > most {
+        let expected = "1, or two endpoints or more in rpc_url";
+        return Err(settings.wrong("quorum", &quorum.to_string(), expected));
+    }
+    config.quorum = usize::try_from(quorum).unwrap_or(1);
+    Ok(config)
 }
 
 /// The account of the contract.

@@ -1,19 +1,32 @@
 //! `outlayer worker run`: the worker's daemon.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{At, Keys, NodeConfig};
-use outlayer_protocol::AccountId;
-use outlayer_worker::{Worker, WorkerConfig};
+use outlayer_client::{At, Contract, KeyWatch, Keys, Node, NodeConfig, with_causes};
+use outlayer_executor::ENGINE_VERSION;
+use outlayer_protocol::{AccountId, NearToken};
+use outlayer_sandbox::Sandbox;
+use outlayer_telemetry::{
+    Metrics, Telemetry, Traces,
+    checks::{self, Level, Subject},
+};
+use outlayer_worker::{Summary, Worker, WorkerConfig};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
+    task::{self, JoinSet},
 };
 
-use super::keys::{self, contract_id, node_config};
+use super::keys::{contract_id, node_config, read_keys};
 use crate::{
+    doctor::subject_of,
     engine,
     logs::{self, LogFormat},
     settings::Settings,
@@ -38,20 +51,16 @@ impl WorkerRunArgs {
         let settings = &self.settings;
         if self.print_config {
             settings.print(self.json)?;
+            Chain::read(settings)?;
             Options::read(settings)?;
             return Ok(true);
         }
         outlayer_sandbox::hide_memory();
         logs::init_with(&log_filter(settings)?, log_format(settings)?);
         let options = Options::read(settings)?;
-        let worker = Worker::new(options.into_config()?)?;
+        let chain = Chain::read(settings)?;
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-        let summary = runtime.block_on(async {
-            // The handlers are in place before the worker starts, because a signal that came before
-            // them would end the process at once.
-            let stop = Stop::prepare()?;
-            anyhow::Ok(worker.run(stop.asked()).await)
-        })?;
+        let summary = runtime.block_on(serve(options, chain))?;
         tracing::info!(
             settled = summary.settled,
             failed = summary.failed,
@@ -60,6 +69,131 @@ impl WorkerRunArgs {
         // Nobody waits any more for the result of an execution that is still running.
         runtime.shutdown_timeout(Duration::from_millis(200));
         Ok(true)
+    }
+}
+
+async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
+    // The handlers are in place before the worker starts, because a signal that came before them
+    // would end the process at once.
+    let stop = Stop::prepare()?;
+    let sandbox =
+        engine::of_worker(options.cache_dir.clone(), options.concurrency, options.memory_bytes)?;
+    let tested = {
+        let sandbox = Arc::clone(&sandbox);
+        task::spawn_blocking(move || checks::self_test(&*sandbox)).await?
+    };
+    if tested.level == Level::Fail {
+        bail!("{}. {}", tested.found, tested.advice.unwrap_or_default());
+    }
+    let telemetry = telemetry(&options, &chain)?;
+    telemetry.self_tested(tested);
+    telemetry.metrics().keys(chain.keys.secret_keys.len());
+    let (listen, subject) = (options.listen, chain.subject(options.min_balance)?);
+    let key_watch = chain.watch.take();
+    let mut config = options.into_config(chain, Arc::clone(&sandbox))?;
+    config.observer = Some(telemetry.observer());
+    let worker = Arc::new(Worker::new(config)?);
+    let mut watching = JoinSet::new();
+    if let Some(address) = listen {
+        let (serving, shown) = (Arc::clone(&worker), telemetry.clone());
+        let bound = telemetry.serve(address, move |metrics| {
+            shown.pulse(serving.pulse());
+            metrics.children(sandbox.children());
+            metrics.endpoints(&serving.endpoints());
+        });
+        let bound = bound.await.with_context(|| format!("listen: {address}"))?;
+        tracing::info!(%bound, "serving /metrics, /health and /ready");
+        let (telemetry, serving) = (telemetry.clone(), Arc::clone(&worker));
+        watching.spawn(async move {
+            let keys = || Subject { public_keys: serving.public_keys(), ..subject.clone() };
+            telemetry.watch(keys).await;
+        });
+    }
+    // Also where keys do not change, so that SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    watching.spawn(rotate(hangup, key_watch, Arc::clone(&worker), Arc::clone(telemetry.metrics())));
+    let stopping = telemetry.clone();
+    let summary = worker
+        .run(async move {
+            stop.asked().await;
+            stopping.stopping();
+        })
+        .await;
+    watching.shutdown().await;
+    task::spawn_blocking(move || telemetry.stop()).await?;
+    Ok(summary)
+}
+
+/// How often the key files are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+
+/// Gives the worker the keys that its files have now, whenever these have changed and on SIGHUP.
+async fn rotate(
+    mut hangup: Signal,
+    mut watch: Option<KeyWatch>,
+    worker: Arc<Worker>,
+    metrics: Arc<Metrics>,
+) {
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(KEYS_EVERY), if watch.is_some() => false,
+        };
+        let Some(watch) = &mut watch else {
+            tracing::info!("SIGHUP: the keys are from the environment, and stay as they are");
+            continue;
+        };
+        match watch.changed(asked) {
+            Ok(None) if asked => tracing::info!("SIGHUP: the keys are the same"),
+            Ok(None) => {}
+            Ok(Some(keys)) if keys.account_id != *worker.account_id() => tracing::error!(
+                found = %keys.account_id, expected = %worker.account_id(),
+                "the key files have keys of another account; the old keys stay"
+            ),
+            Ok(Some(keys)) => {
+                let public_keys: Vec<_> =
+                    keys.public_keys().iter().map(ToString::to_string).collect();
+                tracing::info!(?public_keys, "these keys sign from now on");
+                metrics.keys(public_keys.len());
+                worker.replace_keys(keys.secret_keys);
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(%error, "the key files cannot be used; the old keys stay");
+            }
+        }
+    }
+}
+
+fn telemetry(options: &Options, chain: &Chain) -> anyhow::Result<Telemetry> {
+    let traces = options
+        .otlp_endpoint
+        .as_deref()
+        .map(|endpoint| Traces::start(endpoint, chain.contract_id.clone(), &chain.keys.account_id))
+        .transpose()?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), ENGINE_VERSION.0);
+    Ok(Telemetry::new(metrics, traces))
+}
+
+/// Where the worker finds its work, and as whom it answers.
+struct Chain {
+    node: NodeConfig,
+    contract_id: AccountId,
+    keys: Keys,
+    watch: Option<KeyWatch>,
+}
+
+impl Chain {
+    fn read(settings: &Settings<true>) -> anyhow::Result<Self> {
+        let (node, contract_id) = (node_config(settings)?, contract_id(settings)?);
+        let (keys, watch) = read_keys(settings)?;
+        Ok(Self { node, contract_id, keys, watch })
+    }
+
+    fn subject(&self, min_balance: NearToken) -> anyhow::Result<Subject> {
+        let contract = Contract::new(Node::new(&self.node)?, self.contract_id.clone());
+        let Keys { account_id, .. } = self.keys.clone();
+        Ok(subject_of(contract, account_id, self.keys.public_keys(), min_balance))
     }
 }
 
@@ -118,39 +252,48 @@ fn log_format(settings: &Settings<true>) -> anyhow::Result<LogFormat> {
     Ok(format.unwrap_or_default())
 }
 
-/// The settings with their types.
-struct Options {
-    keys: Keys,
-    node: NodeConfig,
-    contract_id: AccountId,
-    concurrency: usize,
+/// The settings with their types, all but those of the chain and the keys.
+pub(crate) struct Options {
+    pub(crate) concurrency: usize,
     in_flight: usize,
     poll_interval: Duration,
-    cache_dir: Option<PathBuf>,
-    memory_bytes: Option<u64>,
-    state_dir: Option<PathBuf>,
+    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) state_dir: Option<PathBuf>,
     submit_delay: Duration,
     step_in_blocks: u64,
     optimistic: bool,
     allow_private_urls: bool,
     gas: u64,
     shutdown_grace: Duration,
+    min_balance: NearToken,
+    listen: Option<SocketAddr>,
+    otlp_endpoint: Option<String>,
 }
 
+/// What `listen` may be.
+const LISTEN: &str =
+    "an address and port such as 127.0.0.1:9464, or a port of the loopback address";
+/// What `otlp_endpoint` may be.
+const OTLP: &str = "the http:// URL of a collector, such as http://127.0.0.1:4317";
 const TERAGAS: u64 = 1_000_000_000_000;
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Options {
-    /// Reads every setting and the keys. Nothing is started, and nobody is asked.
-    fn read(settings: &Settings<true>) -> anyhow::Result<Self> {
+    /// What the worker's account should be able to spend.
+    pub(crate) fn min_balance(settings: &Settings<true>) -> anyhow::Result<NearToken> {
+        let milli = settings.number("min_balance", 0..=1_000_000_000)?.unwrap_or_default();
+        Ok(NearToken::from_millinear(milli.into()))
+    }
+
+    /// Reads the settings. Nothing is started, and nobody is asked.
+    pub(crate) fn read(settings: &Settings<true>) -> anyhow::Result<Self> {
         log_filter(settings)?;
         log_format(settings)?;
         let number = |key, range| anyhow::Ok(settings.number(key, range)?.unwrap_or_default());
         let millis = |key, range| anyhow::Ok(Duration::from_millis(number(key, range)?));
         let folder = |key| settings.value::<PathBuf>(key, "a folder");
         Ok(Self {
-            node: node_config(settings)?,
-            contract_id: contract_id(settings)?,
             concurrency: usize::try_from(number("concurrency", 1..=1_024)?)?,
             in_flight: usize::try_from(number("in_flight", 1..=100_000)?)?,
             poll_interval: millis("poll_interval", 10..=60_000)?,
@@ -163,20 +306,24 @@ impl Options {
             allow_private_urls: settings.switch("allow_private_urls")?,
             gas: number("tgas", 1..=1_000)?.saturating_mul(TERAGAS),
             shutdown_grace: Duration::from_secs(number("shutdown_grace", 0..=3_600)?),
-            // Last, so that everything else has been looked at when a file is missing.
-            keys: keys::read(settings)?.0,
+            min_balance: Self::min_balance(settings)?,
+            listen: settings.value_if("listen", LISTEN, |text| {
+                let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                text.parse().ok().or_else(|| text.parse().ok().map(loopback))
+            })?,
+            otlp_endpoint: settings.value_if("otlp_endpoint", OTLP, |text| {
+                text.starts_with("http://").then(|| text.to_owned())
+            })?,
         })
     }
 
-    fn into_config(self) -> anyhow::Result<WorkerConfig> {
-        let engine =
-            engine::of_worker(self.cache_dir.clone(), self.concurrency, self.memory_bytes)?;
-        let Keys { account_id, secret_keys } = self.keys;
+    fn into_config(self, chain: Chain, engine: Arc<Sandbox>) -> anyhow::Result<WorkerConfig> {
+        let Keys { account_id, secret_keys } = chain.keys;
         let mut secret_keys = secret_keys.into_iter();
         let secret_key = secret_keys.next().context("no key")?;
-        let mut config = WorkerConfig::new("", self.contract_id, account_id, secret_key, engine);
+        let mut config = WorkerConfig::new("", chain.contract_id, account_id, secret_key, engine);
         config.more_keys = secret_keys.collect();
-        config.node = self.node;
+        config.node = chain.node;
         config.state_dir = self.state_dir;
         config.concurrency = self.concurrency;
         config.places.in_flight = self.in_flight;

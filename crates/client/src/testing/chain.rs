@@ -171,7 +171,8 @@ impl Chain {
         request.terms.max_fee = request.deposit();
     }
 
-    fn answer(&mut self, method: &str, params: &Value) -> Answer {
+    /// What the node answers.
+    pub fn answer(&mut self, method: &str, params: &Value) -> Answer {
         match (method, params["request_type"].as_str()) {
             ("block", _) => {
                 let height = params["block_id"].as_u64().unwrap_or_else(|| {
@@ -194,6 +195,10 @@ impl Chain {
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
                     let entries = borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap();
                     return view_bytes_at(&entries, self.height);
+                }
+                if params["method_name"] == methods::SHARES_INDEX {
+                    let shares: Vec<_> = self.shares.values().collect();
+                    return view_bytes_at(&borsh::to_vec(&shares).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::GET_REQUESTS {
                     let ids: Vec<RequestId> = borsh::from_slice(&args).unwrap();

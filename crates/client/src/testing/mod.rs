@@ -46,7 +46,8 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
         predecessor_id: "dapp.near".parse().unwrap(),
         attached_deposit: NearToken::from_near(1),
     };
-    let quote = quote(config, &request, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
+    let quote =
+        quote(config, &request, None, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
     let data_id = Hash32::of(b"data id");
     let pinned = (code, None);
     let live =

@@ -107,10 +107,20 @@ impl LiveRequest {
         Ok(())
     }
 
-    /// Voids the round: what was agreed on is outdated, and may be agreed on again.
-    pub(super) fn void_round<'a>(mut self, height: u64) -> Result<Step<'a>, Refusal> {
-        let request_id = self.id();
-        let mut effects: Vec<_> = self.drop_upload().into_iter().collect();
+    /// Voids the round: what was agreed on is outdated, and may be agreed on again. Without time
+    /// for another round, the request ends as disputed instead, so that nobody waits for its
+    /// deadline. `effects` are those of what came with the body.
+    pub(super) fn void_round<'a>(
+        mut self,
+        mut effects: Vec<Effect<'a>>,
+        height: u64,
+    ) -> Result<Step<'a>, Refusal> {
+        let (request_id, deadline) = (self.id(), self.terms.deadline);
+        effects.extend(self.drop_upload());
+        if self.agreement()?.prompt_end(height) > deadline {
+            effects.insert(0, self.dispute(None));
+            return Ok(Step::Live(Box::new(self), effects));
+        }
         let agreement = self.agreement()?;
         agreement.void(height);
         let Agreement { round, snapshot_height, .. } = *agreement;

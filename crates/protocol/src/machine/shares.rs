@@ -22,7 +22,8 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 pub struct OpenShares {
-    /// The id of the request.
+    /// The id of the request. It comes first, so that the contract finds it without decoding the
+    /// rest.
     pub request_id: RequestId,
     /// The account that gets what is left.
     pub payer: AccountId,
@@ -34,7 +35,8 @@ pub struct OpenShares {
     pub share: NearToken,
     /// The protocol's share, in basis points (1/10,000).
     pub protocol_share_bps: u16,
-    /// What a worker that closes the shares is paid, yoctoNEAR, with the protocol's share.
+    /// What the worker is paid that closes the shares, by the last reveal or later, yoctoNEAR, with
+    /// the protocol's share.
     pub close_fee: NearToken,
     /// All money that is kept, yoctoNEAR: the shares, the fee for closing, and what the storage of
     /// this entry costs.
@@ -50,8 +52,9 @@ pub enum SharesStep {
     Closed(Vec<Effect<'static>>),
 }
 
-/// Bytes that NEAR counts for an entry besides its value, with the key.
-const ENTRY_BYTES: u64 = 40 + 9;
+/// Bytes of state of open shares besides their encoding: the rest of their entry in the list, and
+/// the entry with their position there.
+const ENTRY_BYTES: u64 = (40 + 1 + 4) + (40 + 1 + 8 + 4);
 
 impl OpenShares {
     /// Bytes of contract state that this entry takes at the most.
@@ -64,7 +67,9 @@ impl OpenShares {
         self.agreement.voters(|vote| vote.digest.is_none())
     }
 
-    /// Takes a reveal, and pays for it if it is of the digest that was settled.
+    /// Takes a reveal, and pays for it if it is of the digest that was settled. The last one closes
+    /// the shares, which costs its worker as much gas as closing them later, so it is paid for that
+    /// too.
     ///
     /// # Errors
     /// A [`Refusal`]; the caller keeps the state it had.
@@ -81,14 +86,16 @@ impl OpenShares {
         let (round, worker) = (self.agreement.round, worker_id.clone());
         let event = DigestRevealed { request_id, worker_id: worker, digest, round };
         let mut effects = vec![Effect::Emit(Event::DigestRevealed(event))];
+        let is_last = self.unrevealed().next().is_none();
         if digest == self.digest {
-            effects.extend(self.pay(worker_id, self.share));
+            let close = if is_last { self.close_fee } else { NOTHING };
+            effects.extend(self.pay(worker_id, self.share.saturating_add(close)));
             effects.push(Effect::CountSettled(worker_id.clone()));
         }
-        if self.unrevealed().next().is_some() {
-            return Ok(SharesStep::Open(Box::new(self), effects));
+        if is_last {
+            return Ok(self.closed(effects));
         }
-        Ok(self.closed(effects))
+        Ok(SharesStep::Open(Box::new(self), effects))
     }
 
     /// Closes the shares once no reveal is taken any more. `closer` is the worker that is paid for

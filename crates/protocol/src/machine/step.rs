@@ -104,7 +104,7 @@ impl LiveRequest {
                 return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
             // What the workers agree on was true when they executed.
-            StorageCheck::Conflict(_) => return self.void_round(height),
+            StorageCheck::Conflict(_) => return self.void_round(effects, height),
             // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }

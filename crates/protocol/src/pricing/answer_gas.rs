@@ -40,6 +40,8 @@ const CLAIM: u64 = 2_100_000_000_000;
 /// A call that closes a request: what is left of it is loaded and deleted, and a refund is made
 /// with its callback.
 const CLOSE: u64 = 5_500_000_000_000;
+/// A refund to a payer whose account it may have to create.
+const NEW_PAYER: u64 = 8_300_000_000_000;
 /// Bytes of method name and arguments, at most, of every call but for what is billed by the byte.
 const ARGUMENTS: u64 = 300;
 
@@ -80,5 +82,6 @@ pub fn claim(asked: &Asked) -> u64 {
 
 /// The gas of closing a request; 0 where one approval is enough.
 pub fn close(asked: &Asked) -> u64 {
-    if asked.approvals < 2 { 0 } else { call(asked, CLOSE) }
+    let refund = if asked.new_payer { NEW_PAYER } else { 0 };
+    if asked.approvals < 2 { 0 } else { call(asked, CLOSE + refund) }
 }

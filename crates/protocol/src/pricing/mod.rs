@@ -6,6 +6,7 @@
 
 pub mod answer_gas;
 
+use near_account_id::{AccountId, AccountType};
 use near_token::NearToken;
 
 use crate::{
@@ -72,8 +73,16 @@ pub struct Asked {
     pub text_bytes: u32,
     /// Length of the input, bytes.
     pub input_bytes: u32,
+    /// Whether a refund may have to create the payer's account, see [`may_be_created`].
+    pub new_payer: bool,
     /// Whether its worker claims the request, because its execution takes long.
     pub takes_claims: bool,
+}
+
+/// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
+/// not known yet, so it may.
+pub fn may_be_created(payer: Option<&AccountId>) -> bool {
+    payer.is_none_or(|id| id.get_account_type() != AccountType::NamedAccount)
 }
 
 impl Asked {
@@ -85,6 +94,7 @@ impl Asked {
             spares: request.spares,
             text_bytes: length(request.text_bytes()),
             input_bytes: length(request.input.len() as u64),
+            new_payer: may_be_created(request.refund_to.as_ref()),
             takes_claims: config.takes_claims(request),
         }
     }
@@ -107,6 +117,7 @@ impl From<&LiveRequest> for Asked {
             spares: request.seats().saturating_sub(request.approvals()),
             text_bytes: length(request.text_bytes()),
             input_bytes: request.input_bytes,
+            new_payer: may_be_created(Some(request.payer())),
             takes_claims: request.claims.is_some(),
         }
     }
@@ -249,9 +260,11 @@ pub struct Quote {
     pub total: NearToken,
 }
 
-/// The quote for `request`. `id_bytes` is the length of the account ids of contract, requester,
-/// signer and payer together ([`MOST_ID_BYTES`](crate::reserve::MOST_ID_BYTES) where they are not
-/// known), and `byte_cost` the price of a byte of contract storage (`env::storage_byte_cost()`).
+/// The quote for `request`. `payer` is the account that gets refunds, or `None` for a request
+/// without [`refund_to`](ExecutionRequest::refund_to) whose caller is not known. `id_bytes` is the
+/// length of the account ids of contract, requester, signer and payer together
+/// ([`MOST_ID_BYTES`](crate::reserve::MOST_ID_BYTES) where they are not known), and `byte_cost` the
+/// price of a byte of contract storage (`env::storage_byte_cost()`).
 ///
 /// # Errors
 /// [`PricingError`]: an amount does not fit, or the execution could cost more than the request
@@ -259,10 +272,12 @@ pub struct Quote {
 pub fn quote(
     config: &Config,
     request: &ExecutionRequest,
+    payer: Option<&AccountId>,
     id_bytes: u64,
     byte_cost: NearToken,
 ) -> Result<Quote, PricingError> {
-    let fee = max_fee(&config.prices, &Asked::of(config, request))?;
+    let asked = Asked { new_payer: may_be_created(payer), ..Asked::of(config, request) };
+    let fee = max_fee(&config.prices, &asked)?;
     let max_fee = fee.total();
     if let Some(max) = request.max_fee.filter(|max| max_fee > *max) {
         return Err(PricingError::AboveMaxFee { found: max_fee, max });
@@ -300,7 +315,15 @@ mod tests {
 
     fn asked(approvals: u8, spares: u8) -> Asked {
         let limits = ResourceLimits { max_module_bytes: 4, ..ResourceLimits::default() };
-        Asked { limits, approvals, spares, text_bytes: 0, input_bytes: 7, takes_claims: false }
+        Asked {
+            limits,
+            approvals,
+            spares,
+            text_bytes: 0,
+            input_bytes: 7,
+            new_payer: false,
+            takes_claims: false,
+        }
     }
 
     #[test]
@@ -331,6 +354,10 @@ mod tests {
         assert_eq!(found.shares, 3);
         let whole = found.submit.as_yoctonear() + found.close.as_yoctonear();
         assert_eq!(found.total(), yocto(whole + 3 * found.share.as_yoctonear()));
+        let far = Asked { new_payer: true, ..three };
+        let dearer = fee(&PRICES, &far, Compute::Fuel(5), 5).unwrap();
+        assert_eq!(dearer, Fee { close: yocto(gas(answer_gas::close(&far))), ..found });
+        assert!(dearer.close > found.close);
         let without_compute = found.share.as_yoctonear() - 15;
         assert_eq!(least_fee(&PRICES, &three), Ok(yocto(without_compute)));
     }
@@ -352,7 +379,7 @@ mod tests {
         assert_eq!(fee(&half, &asked(2, 1), Compute::Fuel(1), 0), Err(OVERFLOW));
         let overflow = |what| Err(PricingError::Overflow { what });
         assert_eq!(
-            quote(&config::sample(), &request::sample(), 0, most),
+            quote(&config::sample(), &request::sample(), None, 0, most),
             overflow("storage reserve")
         );
     }
@@ -360,7 +387,7 @@ mod tests {
     #[test]
     fn the_quote_is_the_most_that_a_request_can_cost_plus_its_reserve() {
         let (config, request) = (config::sample(), request::sample());
-        let quote = quote(&config, &request, 99, yocto(10)).unwrap();
+        let quote = quote(&config, &request, None, 99, yocto(10)).unwrap();
         assert_eq!(quote.fee, max_fee(&config.prices, &Asked::of(&config, &request)).unwrap());
         assert_eq!(quote.max_fee, quote.fee.total());
         assert_eq!(quote.module_fee, module_fee(&config.prices, &request.limits).unwrap());
@@ -378,12 +405,12 @@ mod tests {
     #[test]
     fn a_request_that_could_cost_more_than_its_cap_has_no_price() {
         let (config, mut request) = (config::sample(), request::sample());
-        let found = quote(&config, &request, 0, yocto(1)).unwrap().max_fee;
+        let found = quote(&config, &request, None, 0, yocto(1)).unwrap().max_fee;
         request.max_fee = Some(found);
-        assert_eq!(quote(&config, &request, 0, yocto(1)).unwrap().max_fee, found);
+        assert_eq!(quote(&config, &request, None, 0, yocto(1)).unwrap().max_fee, found);
         let max = yocto(found.as_yoctonear() - 1);
         request.max_fee = Some(max);
-        let error = quote(&config, &request, 0, yocto(1)).unwrap_err();
+        let error = quote(&config, &request, None, 0, yocto(1)).unwrap_err();
         assert_eq!(error, PricingError::AboveMaxFee { found, max });
         for amount in [found, max] {
             assert!(error.to_string().contains(&amount.as_yoctonear().to_string()), "{error}");
@@ -406,7 +433,7 @@ mod tests {
         assert!(nothing <= 12 * milli / 10, "{nothing}");
         assert!(billion - nothing <= milli, "{billion}");
         request.limits.compute = Compute::Fuel(1_000_000_000);
-        let quote = quote(&config, &request, MOST_ID_BYTES, yocto(BYTE_COST)).unwrap();
+        let quote = quote(&config, &request, None, MOST_ID_BYTES, yocto(BYTE_COST)).unwrap();
         assert!(quote.total.as_yoctonear() <= 30 * milli, "{quote:?}");
     }
 
@@ -444,8 +471,10 @@ mod tests {
             let response = ExecutionResponse {
                 used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
             };
-            let asked =
-                Asked { limits, approvals, spares, text_bytes: 9, input_bytes, takes_claims };
+            let new_payer = input_bytes % 2 == 0;
+            let asked = Asked {
+                limits, approvals, spares, text_bytes: 9, input_bytes, new_payer, takes_claims,
+            };
             let cost = response_fee(&prices, &asked, &response).unwrap();
             let most = max_fee(&prices, &asked).unwrap();
             prop_assert!(cost.submit <= most.submit && cost.share <= most.share);

@@ -24,13 +24,19 @@ use scenario::{Network, Scenario};
 
 /// Visits every state of a scenario and checks all properties there. Gives how many states there
 /// are.
-fn check(numbers: (u8, u8, u8), network: Network, conflicts: u8, threads: usize) -> usize {
+fn check(
+    numbers: (u8, u8, u8),
+    network: Network,
+    (conflicts, windows): (u8, u8),
+    threads: usize,
+) -> usize {
     let since = Instant::now();
-    let scenario = Scenario::new(numbers, network, conflicts);
+    let scenario = Scenario::new(numbers, network, conflicts, windows);
     let checker = scenario.checker().threads(threads).spawn_bfs().join();
     let (approvals, spares, faulty) = numbers;
     println!(
-        "{approvals} of {}, {faulty} faulty, {conflicts} conflicts, {network:?}: {} states, {} \
+        "{approvals} of {}, {faulty} faulty, {conflicts} conflicts in the time of {windows} \
+         rounds, {network:?}: {} states, {} \
          steps, {:.1?}",
         approvals + spares,
         checker.unique_state_count(),
@@ -43,20 +49,21 @@ fn check(numbers: (u8, u8, u8), network: Network, conflicts: u8, threads: usize)
 
 #[test]
 fn the_truth_settles_when_receipts_land() {
-    check((2, 1, 1), Network::Lands, 0, 1);
-    check((2, 1, 1), Network::Lands, 1, 1);
-    check((3, 1, 1), Network::Lands, 0, 1);
+    check((2, 1, 1), Network::Lands, (0, 1), 1);
+    check((2, 1, 1), Network::Lands, (1, 2), 1);
+    check((2, 1, 1), Network::Lands, (1, 1), 1);
+    check((3, 1, 1), Network::Lands, (0, 1), 1);
 }
 
 #[test]
 fn nobody_gains_or_loses_when_receipts_are_late_or_lost() {
-    check((2, 0, 1), Network::Any, 1, 1);
-    check((2, 1, 1), Network::Any, 0, 1);
+    check((2, 0, 1), Network::Any, (1, 2), 1);
+    check((2, 1, 1), Network::Any, (0, 1), 1);
 }
 
 #[test]
 fn as_many_liars_as_approvals_are_believed() {
-    check((2, 1, 2), Network::Lands, 0, 1);
+    check((2, 1, 2), Network::Lands, (0, 1), 1);
 }
 
 /// All scenarios of up to three approvals and two spares, with up to two faulty seats, and one in
@@ -72,8 +79,8 @@ fn every_scenario() {
     let scenarios = scenarios.flat_map(|(k, s)| (0..=2).map(move |faulty| (k, s, faulty)));
     for numbers in scenarios.chain([(3, 0, 3)]) {
         for network in [Network::Lands, Network::Any] {
-            for conflicts in [0, 1] {
-                states += check(numbers, network, conflicts, threads);
+            for rounds in [(0, 1), (1, 2), (1, 1)] {
+                states += check(numbers, network, rounds, threads);
             }
         }
     }

@@ -61,7 +61,8 @@ impl Model for Scenario {
                 world.end == Some(End::Answered(Content::Lie))
             })),
         }
-        if lands && self.faulty <= self.spares && !self.may_lie() {
+        let has_time = self.windows > self.conflicts;
+        if lands && self.faulty <= self.spares && !self.may_lie() && has_time {
             all.push(Property::always("the truth settles", |_, world: &World| {
                 matches!(world.end, None | Some(End::Answered(Content::Truth) | End::Cancelled))
             }));
@@ -69,6 +70,11 @@ impl Model for Scenario {
         if !lands || self.faulty > self.spares {
             all.push(Property::sometimes("workers may not agree", |_, world: &World| {
                 world.end == Some(End::Disputed)
+            }));
+        }
+        if !has_time {
+            all.push(Property::sometimes("a late void ends as disputed", |_, world: &World| {
+                world.end == Some(End::Disputed) && world.conflicts == 0 && world.round == 0
             }));
         }
         if self.conflicts > 0 {

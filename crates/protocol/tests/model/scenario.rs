@@ -78,6 +78,8 @@ pub(crate) struct Scenario {
     pub(crate) network: Network,
     /// How often a key that the execution reads may change.
     pub(crate) conflicts: u8,
+    /// How many rounds have time to end, however late each of them does.
+    pub(crate) windows: u8,
     template: LiveRequest,
     /// The truth of each round, with its digest.
     truths: Vec<(ExecutionResponse, Hash32)>,
@@ -93,6 +95,7 @@ impl Scenario {
         (approvals, spares, faulty): (u8, u8, u8),
         network: Network,
         conflicts: u8,
+        windows: u8,
     ) -> Self {
         let mut config = Config::new(EngineVersion(1), 84);
         let code = serde_json::json!({ "code": { "hash": Hash32::of(b"code") } });
@@ -102,10 +105,9 @@ impl Scenario {
         request.limits = request.limits.with_storage(1, 0, 0);
         // The truth takes all that the request allows, so it costs all that is attached.
         (request.limits.output_bytes, request.limits.journal_bytes) = (5, 0);
-        // The shortest window that such a request is taken with, for each round.
-        config.yield_timeout_blocks =
-            config.agreement_blocks(&request.limits) * (1 + u64::from(conflicts));
-        let quote = quote(&config, &request, MOST_ID_BYTES, BYTE_COST).unwrap();
+        // The shortest window that such a request is taken with, for each of these rounds.
+        config.yield_timeout_blocks = config.agreement_blocks(&request.limits) * u64::from(windows);
+        let quote = quote(&config, &request, Some(&id("dapp")), MOST_ID_BYTES, BYTE_COST).unwrap();
         let context = ExecutionContext {
             request_id: REQUEST_ID,
             contract_id: id("outlayer"),
@@ -155,6 +157,7 @@ impl Scenario {
             faulty,
             network,
             conflicts,
+            windows,
             truths: (0..=conflicts).map(truth).map(with_digest).collect(),
             lie: with_digest(lie.clone()),
             template,

@@ -10,7 +10,7 @@ use outlayer_protocol::{
 use crate::{
     moves::{Move, Submission, honest_voter},
     scenario::{Party, Scenario},
-    world::{Decoded, Flaw, Intent, World},
+    world::{Decoded, End, Flaw, Intent, World},
 };
 
 /// A step that was taken, of the request or of its shares.
@@ -139,6 +139,15 @@ fn note_taken(world: &World, next: &mut World, step: Move) {
     };
     if !allowed {
         next.blame(Flaw::OutOfPhase);
+    }
+    // A late reveal of what was settled is paid like a close when it closes the shares.
+    let closes = matches!(world.decode(), Decoded::Shares(_)) && next.is_over();
+    if let Move::Reveal(worker, content, _) | Move::Resolve(Submission { worker, content, .. }) =
+        step
+        && closes
+        && world.end == Some(End::Answered(content))
+    {
+        next.workers[worker].closed = true;
     }
     match step {
         Move::Commit(worker, intent) => next.workers[worker].intent = Some(intent),

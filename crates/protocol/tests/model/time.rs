@@ -45,6 +45,10 @@ fn boundaries(world: &World, request: &LiveRequest) -> Vec<u64> {
     }
     if request.phase == Phase::Pending {
         all.push(until + BODY_BLOCKS);
+        if world.conflicts > 0 {
+            // From here on no other round begins.
+            all.push(request.terms.deadline + 1 - agreement.turn_blocks - BODY_BLOCKS);
+        }
     }
     all
 }

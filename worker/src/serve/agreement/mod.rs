@@ -97,7 +97,7 @@ pub(super) async fn serve(
             took_part |= shares.agreement.vote_of(services.account.id()).is_some();
             // At an earlier height no reveal is taken yet: the shares are newer than it.
             if height >= shares.agreement.reveal_from() {
-                done = Some(if took_part { Done::SharesOpen } else { Done::Over });
+                done = Some(if took_part { Done::Settled } else { Done::Over });
             }
         } else {
             done = Some(if took_part { Done::Settled } else { Done::Over });

@@ -1,55 +1,179 @@
-//! Closes what stays open of a settled request, once no reveal is taken any more. What is left then
-//! returns to the payer, and whoever closes is paid for it.
+//! Looks after what stays open of settled requests: reveals what this worker has committed to,
+//! while reveals are taken, and closes the shares when they are not. What is left then returns to
+//! the payer, and whoever closes is paid for it.
 //!
-//! This is remembered in memory only. Should the worker be stopped before, any of the others that
-//! took part closes the shares, or the payer does.
+//! The contract lists all open shares, so a worker that was stopped finds them again. A late reveal
+//! needs no execution: the digest that was settled stands in the shares, and the salt of a
+//! commitment to it follows from the worker's key.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use outlayer_client::At;
-use outlayer_protocol::RequestId;
+use outlayer_client::{At, CallOutcome, ChainError};
+use outlayer_protocol::{
+    AccountId, Bytes, RequestId, agreement::Stage, commitment::Salt, machine::OpenShares, methods,
+};
+use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::{
     super::{error::ServeError, services::Services},
-    seat::Seat,
+    seat::{Seat, may_reveal},
 };
 
-/// How long shares are watched at the most. They are over after a few blocks, unless the chain
-/// stands still.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How many requests' open shares are looked after at the most.
+const MOST: usize = 5_000;
+/// How many calls are made at once.
+const AT_ONCE: usize = 16;
+/// How many blocks pass between the first sight of open shares and a call, and between a call and
+/// its first repetition: an attempt at the request may be making the same call, and the node may
+/// lag. Each repetition waits twice as long as the one before it.
+const REPEAT_BLOCKS: u64 = 3;
+/// How often the waiting time doubles at the most.
+const MOST_DOUBLED: u32 = 10;
 
-/// Waits until the shares can be closed and it is this worker's turn, and closes them if nobody has
-/// done so.
-pub(crate) async fn close_when_over(services: &Services, request_id: RequestId) {
-    match tokio::time::timeout(PATIENCE, close(services, request_id)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(request = request_id, %error, "the shares are not closed");
+/// What is to do about the open shares of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing, now or ever.
+    Nothing,
+    /// Reveal the settled digest, with this salt.
+    Reveal(Salt),
+    /// Close the shares.
+    Close,
+}
+
+/// Decides for the worker `seat.me`, whose salt of a commitment to the settled digest is `salt`.
+fn next(shares: &OpenShares, seat: Seat<'_>, salt: Salt, height: u64) -> Next {
+    let agreement = &shares.agreement;
+    if may_reveal(agreement, seat.me, &shares.digest, &salt, height) {
+        return Next::Reveal(salt);
+    }
+    match place(shares, seat.me) {
+        Some(place)
+            if agreement.stage(height) == Stage::Over
+                && height >= seat.turn(agreement.reveal_until(), place) =>
+        {
+            Next::Close
         }
-        Err(_) => tracing::warn!(request = request_id, "the shares are not closed in {PATIENCE:?}"),
+        _ => Next::Nothing,
     }
 }
 
-async fn close(services: &Services, request_id: RequestId) -> Result<(), ServeError> {
-    let (me, step_in_blocks) = (services.account.id(), services.config.step_in_blocks);
+/// The place of a worker in the order of those that close: who has revealed, in the order of their
+/// commitments, then who let its time pass, then those that did not use their seats. Nobody else
+/// closes, or all workers of the contract would at once.
+fn place(shares: &OpenShares, me: &AccountId) -> Option<usize> {
+    let agreement = &shares.agreement;
+    let revealed = agreement.voters(|vote| vote.digest.is_some());
+    let mut order = revealed.chain(agreement.voters(|vote| vote.digest.is_none()));
+    let drawn = || agreement.drawn.iter().position(|id| id == me);
+    order.position(|id| id == me).or_else(|| Some(agreement.votes.len().saturating_add(drawn()?)))
+}
+
+/// What was done about the open shares of one request.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// How often a call was made.
+    calls: u32,
+    /// The first height at which the next one may be made.
+    not_before: u64,
+}
+
+impl Seen {
+    fn after(calls: u32, height: u64) -> Self {
+        let blocks = REPEAT_BLOCKS << calls.min(MOST_DOUBLED);
+        Self { calls, not_before: height.saturating_add(blocks) }
+    }
+}
+
+/// Looks after open shares for as long as the worker runs. Losing what it remembers costs a few
+/// blocks.
+pub(crate) async fn watch(services: Arc<Services>) {
+    let mut seen = HashMap::new();
+    let mut failures = 0;
     loop {
-        let Some(shares) = services.contract.shares(request_id, At::Optimistic).await? else {
-            return Ok(());
+        let poll = services.config.poll_interval;
+        let wait = match look(&services, &mut seen).await {
+            Ok(()) => {
+                failures = 0;
+                // Reveals are taken for some blocks only.
+                if seen.is_empty() { poll * 4 } else { poll }
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%error, failures, "the open shares cannot be read");
+                poll.max(services.config.backoff.wait(failures))
+            }
         };
-        // Those that have revealed, in the order of their commitments. Who let its time pass comes
-        // after them.
-        let mut order = shares.agreement.voters(|vote| vote.digest.is_some());
-        let place = order.position(|id| id == me).unwrap_or(shares.agreement.votes.len());
-        let turn = Seat { me, step_in_blocks }.turn(shares.agreement.reveal_until(), place);
-        if services.height().await? >= turn {
-            break;
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn look(
+    services: &Arc<Services>,
+    seen: &mut HashMap<RequestId, Seen>,
+) -> Result<(), ChainError> {
+    let (block, open) = services.contract.open_shares(MOST, At::Optimistic).await?;
+    let height = block.height;
+    let seat = Seat { me: services.account.id(), step_in_blocks: services.config.step_in_blocks };
+    let mine: Vec<_> = open.into_iter().filter(|one| place(one, seat.me).is_some()).collect();
+    let ids: HashSet<_> = mine.iter().map(|one| one.request_id).collect();
+    seen.retain(|id, _| ids.contains(id));
+    let mut calls = Vec::new();
+    for shares in mine {
+        let (request_id, round) = (shares.request_id, shares.agreement.round);
+        let salt = services.salts.salt(request_id, round, &shares.digest);
+        let before = *seen.entry(request_id).or_insert_with(|| Seen::after(0, height));
+        let next = next(&shares, seat, salt, height);
+        if next != Next::Nothing && height >= before.not_before {
+            seen.insert(request_id, Seen::after(before.calls.saturating_add(1), height));
+            calls.push((shares, next));
         }
-        services.pause().await;
     }
-    let called = services.close(request_id).await?;
-    match called.result {
-        Ok(_) => tracing::info!(request = request_id, "closed the shares"),
-        Err(reason) => tracing::debug!(request = request_id, %reason, "others closed the shares"),
+    // A reveal has less time.
+    calls.sort_by_key(|(_, next)| *next == Next::Close);
+    let mut calls = calls.into_iter();
+    let mut running: JoinSet<()> = JoinSet::new();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some((shares, next)) = calls.next()
+        {
+            let services = Arc::clone(services);
+            running.spawn(async move { call(&services, &shares, next).await });
+        }
+        if running.join_next().await.is_none() {
+            return Ok(());
+        }
     }
-    Ok(())
+}
+
+async fn call(services: &Services, shares: &OpenShares, next: Next) {
+    let request = shares.request_id;
+    let (what, called) = match next {
+        Next::Nothing => return,
+        Next::Reveal(salt) => ("revealed late", reveal(services, shares, salt).await),
+        Next::Close => ("closed the shares", services.close(request).await.map_err(Into::into)),
+    };
+    match called {
+        Ok(CallOutcome { result: Ok(_), transaction, .. }) => {
+            tracing::info!(request, %transaction, "{what}");
+        }
+        Ok(CallOutcome { result: Err(reason), .. }) => {
+            tracing::debug!(request, %reason, "not {what}: others were quicker, or it is over");
+        }
+        Err(error) => tracing::warn!(request, %error, "not {what}"),
+    }
+}
+
+async fn reveal(
+    services: &Services,
+    shares: &OpenShares,
+    salt: Salt,
+) -> Result<CallOutcome, ServeError> {
+    let salt = Bytes::from(salt.as_slice());
+    let args = json!({ "request_id": shares.request_id, "digest": shares.digest, "salt": salt });
+    Ok(services.call(methods::REVEAL_EXECUTION, args.to_string().into_bytes()).await?)
 }

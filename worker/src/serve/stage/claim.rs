@@ -57,9 +57,9 @@ pub(crate) async fn take(
     match services.call(methods::CLAIM_EXECUTION, args).await {
         Ok(called) => match called.result {
             Ok(_) => {
-                let transaction = called.transaction;
+                let (transaction, gas_burnt) = (called.transaction, called.gas_burnt);
                 tracing::info!(request = request_id, %transaction, "claimed");
-                services.tell(Stage::Claimed { request_id, transaction });
+                services.tell(Stage::Claimed { request_id, transaction, gas_burnt });
             }
             Err(reason) if advice(&reason) == Advice::Over => return Ok(Some(Done::Over)),
             // Others have claimed it, or this worker did before it was started again.

@@ -3,7 +3,8 @@
 use near_crypto::{KeyType, SecretKey};
 use outlayer_client::testing::{Chain, WORKER};
 use outlayer_protocol::{
-    AccountId, Agreement, Bytes, ExecutionResponse, Hash32, Outcome, RequestId, Status,
+    AccountId, Agreement, Bytes, Compute, ExecutionRecord, ExecutionResponse, Hash32, Outcome,
+    RequestId, Status,
     commitment::{Salt, commitment},
     methods,
     response::Answer,
@@ -67,11 +68,15 @@ fn said_hi(told: &[Stage]) -> ExecutionResponse {
         Stage::Executed { used, .. } => Some(*used),
         _ => None,
     });
+    hi(used.unwrap())
+}
+
+fn hi(used: Compute) -> ExecutionResponse {
     ExecutionResponse {
         request_id: ID,
         status: Status::Completed,
         output: "hi".into(),
-        used: used.unwrap(),
+        used,
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
@@ -144,17 +149,8 @@ async fn who_is_overtaken_reveals_after_the_settlement_and_the_shares_are_closed
     run_until(config(&node), &chain, |chain, told| {
         if votes(chain) == 1 && !overtaken {
             overtaken = true;
-            let truth = digest(told).unwrap();
-            for worker in [A, B, "silent.near"] {
-                commit(chain, worker, truth);
-            }
-            reveal(chain, A, truth);
-            reveal(chain, B, truth);
-            let answer = Answer { response: said_hi(told), digest: truth, salt: None };
-            chain.call(A, methods::RESOLVE_EXECUTION, &borsh::to_vec(&answer).unwrap()).unwrap();
-            chain.settle(ID);
+            overtake(chain, told, &[A, B, "silent.near"]);
             assert_eq!(paid(chain), [A, A, B]);
-            assert!(chain.shares.contains_key(&ID));
         }
         overtaken && chain.shares.is_empty()
     })
@@ -165,6 +161,74 @@ async fn who_is_overtaken_reveals_after_the_settlement_and_the_shares_are_closed
     // Its share, and what closing is paid.
     assert_eq!(paid(&chain), [A, A, B, WORKER, WORKER]);
     assert_eq!(chain.refused, [""; 0]);
+}
+
+/// Commits for everybody else, and has the request settled before this worker reveals.
+fn overtake(chain: &mut Chain, told: &[Stage], others: &[&str]) {
+    let truth = digest(told).unwrap();
+    others.iter().for_each(|worker| commit(chain, worker, truth));
+    reveal(chain, A, truth);
+    reveal(chain, B, truth);
+    let answer = Answer { response: said_hi(told), digest: truth, salt: None };
+    chain.call(A, methods::RESOLVE_EXECUTION, &borsh::to_vec(&answer).unwrap()).unwrap();
+    chain.settle(ID);
+    assert!(chain.shares.contains_key(&ID));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_started_again_after_the_settlement_reveals_without_executing() {
+    let (node, chain) = two_of_three(&hello()).start().await;
+    let told = run_until(config(&node), &chain, |chain, _| votes(chain) == 1).await;
+    overtake(&mut chain.lock().unwrap(), &told, &[A, B]);
+    let told = run_until(config(&node), &chain, |chain, _| chain.shares.is_empty()).await;
+    assert_eq!(told, []);
+    let chain = chain.lock().unwrap();
+    assert_eq!(calls(&chain), [methods::COMMIT_EXECUTION, methods::REVEAL_EXECUTION]);
+    // Its share and what closing is paid, in one.
+    assert_eq!(paid(&chain), [A, A, B, WORKER]);
+    assert_eq!(chain.refused, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_that_a_worker_has_left_open_are_closed_when_it_is_started_again() {
+    let chain = several((2, 4), &hello(), &[WORKER, A, B, "silent.near"]);
+    let (node, chain) = chain.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| votes(chain) == 1).await;
+    {
+        let chain = &mut chain.lock().unwrap();
+        overtake(chain, &told, &[A, B, "silent.near"]);
+        // The worker is away until no reveal is taken any more.
+        chain.height = chain.shares[&ID].agreement.reveal_until();
+    }
+    run_until(config(&node), &chain, |chain, _| chain.shares.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(calls(&chain), [methods::COMMIT_EXECUTION, methods::CLOSE]);
+    assert_eq!(paid(&chain), [A, A, B, WORKER], "for closing");
+    assert_eq!(chain.refused, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_not_drawn_leaves_open_shares_alone() {
+    let chain = several((2, 3), &hello(), &["c.near", A, B]);
+    let (node, chain) = chain.start().await;
+    {
+        let chain = &mut chain.lock().unwrap();
+        let response = hi(Compute::Fuel(1));
+        let live = &chain.live[&ID].request;
+        let truth = ExecutionRecord::new(live, &response).digest();
+        ["c.near", A, B].iter().for_each(|worker| commit(chain, worker, truth));
+        reveal(chain, A, truth);
+        reveal(chain, B, truth);
+        let answer = Answer { response, digest: truth, salt: None };
+        chain.call(A, methods::RESOLVE_EXECUTION, &borsh::to_vec(&answer).unwrap()).unwrap();
+        chain.settle(ID);
+        chain.height = chain.shares[&ID].agreement.reveal_until();
+    }
+    let from = chain.lock().unwrap().height;
+    run_until(config(&node), &chain, |chain, _| chain.height > from + 60).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(calls(&chain), [""; 0]);
+    assert!(chain.shares.contains_key(&ID));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    agreement::{AgreementError, REVEAL_BLOCKS},
+    agreement::{AgreementError, BODY_BLOCKS, REVEAL_BLOCKS},
     commitment::Salt,
     live_request,
 };
@@ -76,6 +76,21 @@ fn close_fee(request: &LiveRequest) -> NearToken {
     crate::pricing::max_fee(&request.terms.prices, &request.into()).unwrap().close
 }
 
+/// What all workers are paid.
+fn earned(effects: &[Effect<'_>]) -> NearToken {
+    let amounts = effects.iter().filter_map(|effect| match effect {
+        Effect::PayWorker(_, _, amount) => Some(*amount),
+        _ => None,
+    });
+    amounts.fold(NearToken::from_yoctonear(0), NearToken::saturating_add)
+}
+
+/// An amount without the protocol's share.
+fn net(amount: NearToken) -> NearToken {
+    let bps = two_of_three().terms.protocol_share_bps;
+    amount.saturating_sub(crate::pricing::protocol_share(amount, bps))
+}
+
 fn paid<'a>(effects: &'a [Effect<'_>]) -> Vec<&'a str> {
     let workers = effects.iter().filter_map(|effect| match effect {
         Effect::PayWorker(_, worker_id, _) => Some(worker_id.as_str()),
@@ -130,8 +145,11 @@ fn two_reveals_settle_and_the_third_worker_takes_its_share_afterwards() {
 
     let shares = shares_of(&effects);
     assert_eq!(shares.held.as_yoctonear(), held);
-    let step = shares.reveal(&id("c.near"), truth, &SALT, EARLY + 2).unwrap();
+    let step = shares.clone().reveal(&id("c.near"), truth, &SALT, EARLY + 2).unwrap();
     let effects = closed(step);
+    // Its share, and what closing is paid, as nothing is open any more.
+    let close = shares.close_fee;
+    assert_eq!(earned(&effects), net(shares.share.saturating_add(close)));
     assert_eq!(paid(&effects), ["c.near"]);
     assert_eq!(total_of(&effects), held);
     assert!(effects.contains(&Effect::CountSettled(id("c.near"))));
@@ -420,6 +438,30 @@ fn a_changed_key_voids_the_round_and_each_seat_commits_again() {
     let again = try_reveal(&again, "a.near", truth, height).unwrap();
     let again = try_reveal(&again, "b.near", truth, height).unwrap();
     assert!(submit(again, "a.near", &body, height).is_ok());
+}
+
+#[test]
+fn a_round_that_is_void_too_late_for_another_one_ends_the_request_and_everything_goes_back() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
+    let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
+    let conflict = StorageCheck::Conflict("k".into());
+    // There must be time for a turn, and for the reveals and the body to land.
+    let last = request.terms.deadline - TURN - BODY_BLOCKS;
+    let in_time =
+        check_and_submit(request.clone(), "a.near", &body, conflict.clone(), last).unwrap();
+    assert_eq!(live(in_time).0.agreement.unwrap().round, 1);
+    let late = check_and_submit(request, "a.near", &body, conflict, last + 1).unwrap();
+    assert_eq!(late.taken(), Taken::Pending);
+    let (request, effects) = live(late);
+    assert!(matches!(&effects[..], [Effect::Resume { payload: ResumePayload::Dispute, .. }]));
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, last + 2));
+    let Outcome::Disputed { digests } = &settlement.outcome else { panic!("{settlement:?}") };
+    assert_eq!((digests.len(), digests[0].digest), (1, truth));
+    assert_eq!(digests[0].workers, ["a.near", "b.near"]);
+    assert_eq!(settlement.refund, two_of_three().deposit());
+    assert!(paid(&effects).is_empty());
 }
 
 #[test]

@@ -412,7 +412,7 @@ fn at_the_last_height_a_deadline_saturates() {
     let (config, mut request) = (crate::config::sample(), crate::request::sample());
     request.limits = request.limits.with_storage(8, 4, 4 << 10);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
-    let quote = crate::pricing::quote(&config, &request, 100, byte_cost).unwrap();
+    let quote = crate::pricing::quote(&config, &request, None, 100, byte_cost).unwrap();
     let mut context = crate::context::sample();
     context.block_height = u64::MAX - 1;
     let code = (sample().code, None);

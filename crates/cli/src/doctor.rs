@@ -1,0 +1,169 @@
+//! `outlayer doctor`: whether a worker could serve here, and what to do where it could not.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use outlayer_client::{Contract, Keys, Node};
+use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_protocol::{Config, NearToken};
+use outlayer_telemetry::checks::{self, Confined, Finding, Level, Subject};
+use serde::Serialize;
+
+use crate::{
+    engine,
+    network::block_on,
+    print,
+    settings::Settings,
+    worker::{Options, account, contract_id, node_config, read_keys},
+};
+
+/// It has the settings of `outlayer worker run`, and asks everything that such a worker depends on.
+/// It exits with 0 when the worker could serve, and with 1 when something keeps it from serving.
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    settings: Settings<true>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// All answers.
+#[derive(Serialize)]
+struct Report {
+    /// Whether a worker could serve.
+    can_serve: bool,
+    findings: Vec<Finding>,
+}
+
+impl DoctorArgs {
+    pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        crate::logs::init("error");
+        let settings = &self.settings;
+        let mut findings = Vec::new();
+        let options = Options::read(settings)
+            .inspect_err(|error| findings.push(setting("settings", error)))
+            .ok();
+        let keys = read_keys(settings)
+            .map(|(keys, _)| keys)
+            .inspect_err(|error| findings.push(setting("keys", error)))
+            .ok();
+        let window = match subject(settings, keys) {
+            Ok(subject) => {
+                let report = block_on(async move { Ok(checks::chain(&subject).await) })?;
+                findings.extend(report.findings);
+                report.config.map(|config| config.config.window)
+            }
+            Err(error) => {
+                findings.push(setting("rpc", &error));
+                None
+            }
+        };
+        let window =
+            window.unwrap_or_else(|| Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION).window);
+        if let Some(options) = &options {
+            machine(options, &window, &mut findings);
+        }
+        let can_serve = findings.iter().all(|one| one.level != Level::Fail);
+        if self.json {
+            print::json(&Report { can_serve, findings })?;
+        } else {
+            for finding in &findings {
+                show(finding);
+            }
+        }
+        Ok(can_serve)
+    }
+}
+
+/// What the doctor says of settings that cannot be used.
+fn setting(check: &'static str, error: &anyhow::Error) -> Finding {
+    let found = outlayer_client::with_causes(error.as_ref());
+    Finding::fail(check, found, "`outlayer worker run --print-config` shows what is set where.")
+}
+
+fn subject(settings: &Settings<true>, keys: Option<Keys>) -> anyhow::Result<Subject> {
+    let mut node = node_config(settings)?;
+    // Somebody waits for the answer.
+    node.attempts = 2;
+    let contract = Contract::new(Node::new(&node)?, contract_id(settings)?);
+    let public_keys = keys.as_ref().map(Keys::public_keys).unwrap_or_default();
+    let account_id = match keys {
+        Some(keys) => keys.account_id,
+        None => account(settings)?
+            .ok_or_else(|| settings.missing("account", "the id of the worker's account"))?,
+    };
+    let min_balance = Options::min_balance(settings)?;
+    Ok(subject_of(contract, account_id, public_keys, min_balance))
+}
+
+/// A subject for this program's engine.
+pub(crate) fn subject_of(
+    contract: Contract,
+    account_id: outlayer_protocol::AccountId,
+    public_keys: Vec<outlayer_client::PublicKey>,
+    min_balance: NearToken,
+) -> Subject {
+    Subject {
+        contract,
+        account_id,
+        public_keys,
+        min_balance,
+        engine_version: ENGINE_VERSION.0,
+        near_config_version: NEAR_CONFIG_VERSION,
+    }
+}
+
+/// Asks what does not need the chain.
+fn machine(
+    options: &Options,
+    window: &outlayer_protocol::window::Window,
+    findings: &mut Vec<Finding>,
+) {
+    let sandbox = engine::of_worker(options.cache_dir.clone(), 1, options.memory_bytes);
+    let confined = match &sandbox {
+        Ok(sandbox) => {
+            let confined = sandbox.confined();
+            Ok(Confined { files: confined.files, system_calls: confined.syscalls })
+        }
+        Err(error) => Err(outlayer_client::with_causes(error.as_ref())),
+    };
+    findings.push(checks::sandbox(confined));
+    if let Ok(sandbox) = &sandbox {
+        let engine = checks::self_test(&**sandbox);
+        let works = engine.level != Level::Fail;
+        findings.push(engine);
+        if works {
+            findings.push(checks::speed(&**sandbox, window));
+        }
+    }
+    findings.push(checks::memory(options.memory_bytes, options.concurrency));
+    let folder = |path: &Option<PathBuf>| path.clone();
+    findings.push(checks::folder(
+        "cache",
+        folder(&options.cache_dir).as_deref(),
+        "Set `cache_dir`: without it, all code is fetched and compiled again after a restart.",
+    ));
+    findings.push(checks::folder(
+        "state",
+        folder(&options.state_dir).as_deref(),
+        "Set `state_dir`: without it, a restarted worker takes up at once what ended its process \
+         before.",
+    ));
+}
+
+fn show(finding: &Finding) {
+    let level = match finding.level {
+        Level::Ok => "ok",
+        Level::Warn => "warn",
+        Level::Fail => "FAIL",
+    };
+    print::raw(format_args!(
+        "{level:<5} {:<13} {}\n",
+        finding.check,
+        print::text(finding.found.as_bytes())
+    ));
+    if let Some(advice) = &finding.advice {
+        print::raw(format_args!("{:<19} {advice}\n", ""));
+    }
+}

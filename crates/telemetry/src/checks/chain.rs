@@ -1,0 +1,257 @@
+//! Questions to the chain: the node, the contract, the account with its keys, and the registration.
+
+use std::time::{Duration, SystemTime};
+
+use outlayer_client::{
+    AccessKeyView, AccountBalance, At, ChainError, Contract, NodeStatus, Permission, PublicKey,
+};
+use outlayer_protocol::{
+    AccountId, NearToken, methods,
+    views::{ConfigView, WorkerView},
+};
+
+use super::{Finding, near};
+
+/// Whom the questions are about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The contract on its node.
+    pub contract: Contract,
+    /// The worker's account.
+    pub account_id: AccountId,
+    /// The public parts of its keys.
+    pub public_keys: Vec<PublicKey>,
+    /// What the account should be able to spend at the least.
+    pub min_balance: NearToken,
+    /// The engine version that this program has.
+    pub engine_version: u32,
+    /// The version of NEAR's configuration that the engine is built for.
+    pub near_config_version: u32,
+}
+
+/// What was found, as answers and as numbers.
+#[derive(Clone, Debug, Default)]
+pub struct ChainReport {
+    /// An answer for every question that could be asked, in order.
+    pub findings: Vec<Finding>,
+    /// The node, and how old its newest block was.
+    pub node: Option<(NodeStatus, Duration)>,
+    /// The contract's configuration.
+    pub config: Option<ConfigView>,
+    /// What the account has.
+    pub balance: Option<AccountBalance>,
+    /// The account's registration: `None` when the chain did not say, `Some(None)` when the account
+    /// is not registered.
+    pub worker: Option<Option<WorkerView>>,
+    /// Each key that the account has, as the chain knows it.
+    pub keys: Vec<(PublicKey, AccessKeyView)>,
+}
+
+/// A block that is older than this is behind what a worker needs.
+const OLD: Duration = Duration::from_secs(15);
+/// With a block that is older than this, requests time out before they are seen.
+const TOO_OLD: Duration = Duration::from_secs(60);
+/// How far ahead of this machine's clock a block may be.
+const AHEAD: Duration = Duration::from_secs(5);
+/// A key that may pay for less gas than this will soon stop signing.
+const LOW_ALLOWANCE: NearToken = NearToken::from_millinear(100);
+/// The methods that a worker calls.
+const CALLED: [&str; 7] = [
+    methods::CLAIM_EXECUTION,
+    methods::RESOLVE_EXECUTION,
+    methods::RESOLVE_MANY,
+    methods::STAGE_RESPONSE,
+    methods::COMMIT_EXECUTION,
+    methods::REVEAL_EXECUTION,
+    methods::CLOSE,
+];
+
+/// Asks everything that the chain can answer. When the node does not answer at all, only that is
+/// reported.
+pub async fn chain(subject: &Subject) -> ChainReport {
+    let mut report = ChainReport::default();
+    match subject.contract.node().status().await {
+        Ok(status) => report.node(subject, status),
+        Err(error) => {
+            report.findings.push(unreachable("rpc", subject, &error));
+            return report;
+        }
+    }
+    match subject.contract.config(At::Optimistic).await {
+        Ok(config) => report.contract(subject, config),
+        Err(error) => report.findings.push(Finding::fail(
+            "contract",
+            error.to_string(),
+            format!(
+                "Is OutLayer deployed at {} on this chain? Look at `contract` and `rpc_url`.",
+                subject.contract.id()
+            ),
+        )),
+    }
+    let node = subject.contract.node();
+    match node.balance(&subject.account_id, At::Optimistic).await {
+        Ok(Some(balance)) => report.balance(subject, balance),
+        Ok(None) => report.findings.push(Finding::fail(
+            "account",
+            format!("{} does not exist on this chain", subject.account_id),
+            "Look at `account` and `rpc_url`: is this the right network?",
+        )),
+        Err(error) => report.findings.push(unreachable("account", subject, &error)),
+    }
+    for key in &subject.public_keys {
+        match node.access_key(&subject.account_id, key, At::Optimistic).await {
+            Ok(Some(view)) => report.key(subject, key, view),
+            Ok(None) => report.findings.push(Finding::fail(
+                "keys",
+                format!("{} does not have the access key {key}", subject.account_id),
+                "Add the key to the account, or remove its file.",
+            )),
+            Err(error) => report.findings.push(unreachable("keys", subject, &error)),
+        }
+    }
+    match subject.contract.worker(&subject.account_id, At::Optimistic).await {
+        Ok(worker) => report.registration(subject, worker),
+        Err(error) => report.findings.push(unreachable("registration", subject, &error)),
+    }
+    report
+}
+
+fn unreachable(check: &'static str, subject: &Subject, error: &ChainError) -> Finding {
+    let shown = subject.contract.node().shown_url();
+    let advice = format!("Does the node at {shown} run, and is `rpc_url` right?");
+    Finding::fail(check, error.to_string(), advice)
+}
+
+impl ChainReport {
+    fn node(&mut self, subject: &Subject, status: NodeStatus) {
+        let block = SystemTime::UNIX_EPOCH + Duration::from_nanos(status.timestamp);
+        let now = SystemTime::now();
+        let age = now.duration_since(block).unwrap_or_default();
+        let ahead = block.duration_since(now).unwrap_or_default();
+        let found = format!(
+            "{}, {} {}, block {} is {}.{} s old",
+            subject.contract.node().shown_url(),
+            status.chain_id,
+            status.version,
+            status.height,
+            age.as_secs(),
+            age.subsec_millis() / 100,
+        );
+        let behind = "The node lags, the chain stands still, or this machine's clock is fast. \
+                      Use another node until it has caught up.";
+        self.findings.push(if status.syncing {
+            Finding::warn("rpc", format!("{found}, and it is still syncing"), behind)
+        } else if age > TOO_OLD {
+            Finding::fail("rpc", found, behind)
+        } else if age > OLD {
+            Finding::warn("rpc", found, behind)
+        } else {
+            Finding::ok("rpc", found)
+        });
+        self.findings.push(if ahead > AHEAD {
+            let advice = "Set the clock, and keep it right with NTP.";
+            let found = format!("the clock is {} s behind the newest block", ahead.as_secs());
+            Finding::warn("clock", found, advice)
+        } else {
+            Finding::ok("clock", "not behind the newest block")
+        });
+        self.node = Some((status, age));
+    }
+
+    fn contract(&mut self, subject: &Subject, config: ConfigView) {
+        let (engine, near) = (config.config.engine_version.0, config.config.near_config_version);
+        let found = format!("{} asks for engine {engine}", subject.contract.id());
+        self.findings.push(if engine != subject.engine_version {
+            let advice = "Install the release whose engine version the contract asks for; \
+                          CHANGELOG.md has the table.";
+            let has = format!("{found}, this program has engine {}", subject.engine_version);
+            Finding::fail("contract", has, advice)
+        } else if near != subject.near_config_version {
+            let advice =
+                "Install a release that is built for NEAR's configuration of the contract.";
+            let has = format!(
+                "{found} under NEAR's configuration {near}, this program has {}",
+                subject.near_config_version
+            );
+            Finding::fail("contract", has, advice)
+        } else if config.paused {
+            let advice = "Nothing to do: only the owner ends a pause.";
+            Finding::warn("contract", format!("{found}; it is paused"), advice)
+        } else {
+            Finding::ok("contract", found)
+        });
+        self.config = Some(config);
+    }
+
+    fn balance(&mut self, subject: &Subject, balance: AccountBalance) {
+        self.findings.push(Finding::ok("account", format!("{} exists", subject.account_id)));
+        let free = balance.free();
+        let found = format!("{} can be spent", near(free));
+        self.findings.push(if free < subject.min_balance {
+            let found = format!("{found}, expected at least {}", near(subject.min_balance));
+            let advice = "Send NEAR to the account, or withdraw its earnings with \
+                          `outlayer worker withdraw`.";
+            Finding::fail("balance", found, advice)
+        } else {
+            Finding::ok("balance", found)
+        });
+        self.balance = Some(balance);
+    }
+
+    fn key(&mut self, subject: &Subject, key: &PublicKey, view: AccessKeyView) {
+        let contract_id = subject.contract.id();
+        let missing: Vec<_> = CALLED
+            .into_iter()
+            .filter(|method| !view.permission.may_call(contract_id, method))
+            .collect();
+        self.findings.push(match &view.permission {
+            _ if !missing.is_empty() => Finding::fail(
+                "keys",
+                format!("{key} may not call {} of {contract_id}", missing.join(", ")),
+                "Give the worker a function-call key for the contract, without a list of methods.",
+            ),
+            Permission::FunctionCall { allowance: Some(left), .. } if *left < LOW_ALLOWANCE => {
+                Finding::warn(
+                    "keys",
+                    format!("{key} may pay for {} of gas more", near(*left)),
+                    "Add a key with a larger allowance and put it beside this one.",
+                )
+            }
+            Permission::FunctionCall { .. } => {
+                Finding::ok("keys", format!("{key} may call the contract"))
+            }
+            Permission::FullAccess => Finding::warn(
+                "keys",
+                format!("{key} may do everything with the account"),
+                "A worker needs no more than a function-call key for the contract.",
+            ),
+        });
+        self.keys.push((key.clone(), view));
+    }
+
+    fn registration(&mut self, subject: &Subject, worker: Option<WorkerView>) {
+        let account_id = &subject.account_id;
+        self.findings.push(match &worker {
+            None => Finding::fail(
+                "registration",
+                format!("{account_id} is not registered with {}", subject.contract.id()),
+                "Ask the contract's owner to register it, see `outlayer worker register`.",
+            ),
+            Some(worker) if worker.suspended => Finding::fail(
+                "registration",
+                format!("{account_id} is suspended"),
+                "Ask the contract's owner why, and to end the suspension.",
+            ),
+            Some(worker) => {
+                let found = format!(
+                    "registered; {} answers settled, {} commitments lost, {} earned",
+                    worker.settled,
+                    worker.lost,
+                    near(worker.earnings)
+                );
+                Finding::ok("registration", found)
+            }
+        });
+        self.worker = Some(worker);
+    }
+}
