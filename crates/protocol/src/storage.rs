@@ -2,6 +2,8 @@
 //! that still fits.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +13,19 @@ use crate::{
 
 /// A key that the execution read, and what it found in its snapshot.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct ReadEntry {
     /// The key that was read.
     pub key: Bytes,
@@ -21,7 +35,19 @@ pub struct ReadEntry {
 
 /// A new value of a key, or its removal.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct JournalEntry {
     /// The key that is written or removed.
     pub key: Bytes,
