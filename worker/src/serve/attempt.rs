@@ -14,7 +14,10 @@ use super::{
     error::{ExecutionError, ServeError},
     schedule::Waiting,
     services::Services,
-    stage::fetch::{self, Fetched},
+    stage::{
+        confirm,
+        fetch::{self, Fetched},
+    },
 };
 
 /// How an attempt ended.
@@ -83,7 +86,10 @@ pub(super) async fn serve(
     if view.request.agreement.is_some() {
         agreement::serve(services, request_id, &mut preparing).await
     } else {
-        alone::serve(services, view, &mut preparing).await
+        match alone::serve(services, view, &mut preparing).await? {
+            Some(done) => Ok(done),
+            None => confirm::settled(services, request_id).await,
+        }
     }
 }
 
