@@ -215,3 +215,15 @@ fn help_does_not_show_what_is_in_the_environment() {
         assert!(!said.contains("TOKEN") && !said.contains(KEY), "{said}");
     }
 }
+
+#[test]
+fn the_example_of_a_configuration_file_is_taken() {
+    let folder = folder();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/worker.toml");
+    let arguments =
+        ["--config", example.to_str().unwrap(), "--key-file", "worker.json", "--print-config"];
+    let ended = run(folder.path(), &[], &arguments);
+    assert_eq!(text(&ended.stderr), "");
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(text(&ended.stdout).contains("\"https://rpc.testnet.near.org\""));
+}

@@ -20,6 +20,28 @@ use prometheus_client::{
 const SECONDS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
 
+/// How a request can end for a worker.
+const OUTCOMES: [&str; 6] =
+    ["settled", "failed", "left", "too_late", "needs_engine", "executed_again"];
+/// How an execution can end.
+const STATUSES: [&str; 8] = [
+    "completed",
+    "exited",
+    "trapped",
+    "out_of_fuel",
+    "out_of_gas",
+    "stack_overflow",
+    "limit_exceeded",
+    "invalid_module",
+];
+/// The stages of a request.
+const STAGES: [&str; 7] = ["load", "fetch", "wait", "execute", "agree", "submit", "confirm"];
+/// Stands for all stages together.
+const WHOLE: &str = "whole";
+/// What `/ready` asks.
+pub(crate) const CHECKS: [&str; 7] =
+    ["engine", "rpc", "contract", "account", "balance", "keys", "registration"];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Outcome {
     outcome: &'static str,
@@ -258,7 +280,31 @@ impl Metrics {
         for (name, help, metric) in all {
             put(name, help, metric);
         }
-        Self { registry, ..metrics }
+        let metrics = Self { registry, ..metrics };
+        metrics.begin();
+        metrics
+    }
+
+    /// Makes the series that are known beforehand, so that the first event is an increase and not
+    /// the beginning of a series.
+    fn begin(&self) {
+        for outcome in OUTCOMES {
+            drop(self.requests.get_or_create(&Outcome { outcome }));
+        }
+        for status in STATUSES {
+            drop(self.executions.get_or_create(&Status { status }));
+        }
+        for meter in ["fuel", "gas"] {
+            drop(self.used.get_or_create(&Meter { meter }));
+        }
+        for stage in STAGES {
+            drop(self.stage_seconds.get_or_create(&OfStage { stage }));
+            drop(self.in_stage.get_or_create(&OfStage { stage }));
+        }
+        drop(self.stage_seconds.get_or_create(&OfStage { stage: WHOLE }));
+        for check in CHECKS {
+            drop(self.checks.get_or_create(&OfCheck { check }));
+        }
     }
 
     /// Everything in the text form that Prometheus reads.
@@ -271,11 +317,24 @@ impl Metrics {
         page
     }
 
-    /// The names under which Prometheus finds what is published, with the parts of histograms.
-    pub fn names(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        let page = self.encode();
+    /// The names under which Prometheus finds what a worker publishes, with the parts of
+    /// histograms.
+    pub fn names() -> BTreeSet<String> {
+        let metrics = Self::new("", 0);
+        // Series of endpoints begin with the first call.
+        metrics.endpoints(&[EndpointHealth {
+            url: "http://localhost".into(),
+            exchanges: 0,
+            failed: 0,
+            failures_in_a_row: 0,
+            latency: None,
+            height: None,
+            lags: false,
+            is_of_another_network: false,
+        }]);
+        let page = metrics.encode();
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let mut names = BTreeSet::new();
         for (name, kind) in types {
             let endings: &[&str] = match kind {
                 "counter" => &["_total"],
@@ -310,8 +369,7 @@ impl Metrics {
     }
 
     pub(crate) fn whole_request(&self, took: Duration) {
-        let stage = "whole";
-        self.stage_seconds.get_or_create(&OfStage { stage }).observe(took.as_secs_f64());
+        self.stage_seconds.get_or_create(&OfStage { stage: WHOLE }).observe(took.as_secs_f64());
     }
 
     pub(crate) fn submitted(&self, gas_burnt: u64) {
@@ -448,7 +506,7 @@ mod tests {
         ] {
             assert!(page.lines().any(|one| one == line), "{line} is not in:\n{page}");
         }
-        let names = metrics.names();
+        let names = Metrics::names();
         for name in
             ["outlayer_requests_total", "outlayer_stage_seconds_bucket", "outlayer_balance_near"]
         {

@@ -14,6 +14,7 @@ use crate::{
     Metrics, Traces,
     checks::{self, ChainReport, Finding, Level, Subject},
     health::Health,
+    metrics::CHECKS,
     requests::Requests,
     server,
 };
@@ -142,13 +143,10 @@ impl Telemetry {
             let before = earnings.replace(worker.earnings).unwrap_or(worker.earnings);
             self.metrics.earned(worker.earnings.saturating_sub(before));
         }
-        for check in CHAIN_CHECKS {
+        for check in CHECKS.into_iter().filter(|check| *check != "engine") {
             let mut of_check = report.findings.iter().filter(|one| one.check == check).peekable();
             let asked = of_check.peek().is_some();
             self.metrics.check(check, asked && of_check.all(|one| one.level != Level::Fail));
         }
     }
 }
-
-/// The questions to the chain, by the names of their findings.
-const CHAIN_CHECKS: [&str; 6] = ["rpc", "contract", "account", "balance", "keys", "registration"];

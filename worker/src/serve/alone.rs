@@ -1,4 +1,4 @@
-//! Serves a request that one worker answers: fetch, execute, submit, confirm.
+//! Serves a request that one worker answers: fetch, claim, execute, submit, confirm.
 
 use outlayer_protocol::{
     machine::{LiveRequest, Phase},
@@ -11,7 +11,7 @@ use super::{
     error::ServeError,
     services::Services,
     stage::{
-        confirm,
+        claim, confirm,
         submit::{
             self, Sent,
             refusal::{Advice, advice},
@@ -42,6 +42,9 @@ pub(super) async fn serve(
         return Ok(Some(Done::Over));
     }
     let code = attempt::fetch(services, &view).await?;
+    if let Some(done) = claim::take(services, &view.request, preparing).await? {
+        return Ok(Some(done));
+    }
     let mut tries: u32 = 0;
     loop {
         // The snapshot is that after the newest block. The contract compares what was read with the

@@ -12,10 +12,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::{
     Stage, agreement, alone,
     error::{ExecutionError, ServeError},
-    schedule::Waiting,
     services::Services,
     stage::{
         confirm,
+        execute::ExecutionPlace,
         fetch::{self, Fetched},
     },
 };
@@ -51,16 +51,24 @@ pub(super) struct Executed {
 /// execution begins, and the loop is told.
 pub(super) struct Preparing {
     place: Option<OwnedSemaphorePermit>,
+    /// The place among those that are claimed, if it is claimed.
+    claimed: Option<ExecutionPlace>,
     freed: Arc<Notify>,
 }
 
 impl Preparing {
     pub(super) fn new(place: OwnedSemaphorePermit, freed: Arc<Notify>) -> Self {
-        Self { place: Some(place), freed }
+        Self { place: Some(place), claimed: None, freed }
+    }
+
+    /// Keeps the place of a request that is claimed.
+    pub(super) fn claims(&mut self, place: ExecutionPlace) {
+        self.claimed = Some(place);
     }
 
     /// Frees the place.
     pub(super) fn end(&mut self) {
+        self.claimed = None;
         if self.place.take().is_some() {
             self.freed.notify_one();
         }
@@ -114,14 +122,7 @@ pub(super) async fn execute(
 ) -> Result<Option<Executed>, ServeError> {
     let request = &view.request;
     let request_id = request.id();
-    let waiting = Waiting {
-        request_id,
-        payer: request.payer().clone(),
-        deadline: request.terms.deadline,
-        nanos: services.expected_nanos(request.limits.compute),
-        failures: services.set_aside().failures(request_id),
-    };
-    let Some(place) = services.pool.place(waiting).await else {
+    let Some(place) = services.pool.place(services.waiting(request)).await else {
         return Ok(None);
     };
     preparing.end();

@@ -269,3 +269,36 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .kind(Kind::Text, "FILTER")
     .or("info"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_operators_page_has_every_setting_as_it_is() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operators.md");
+        let page = fs::read_to_string(path).unwrap();
+        let rows: Vec<String> = SETTINGS.iter().map(row).collect();
+        let table = rows.join("\n");
+        assert!(page.contains(&table), "docs/operators.md should have\n{table}");
+    }
+
+    fn row(setting: &Setting) -> String {
+        let code = |text: &str| format!("`{text}`");
+        let default = setting.default.map(code).unwrap_or_default();
+        let (key, flag) = match setting.kind {
+            Kind::Secret => (String::new(), String::new()),
+            _ => (code(setting.key), code(&format!("--{}", setting.flag()))),
+        };
+        format!("| {key} | {flag} | `{}` | {default} |", setting.variable)
+    }
+
+    #[test]
+    fn no_two_settings_share_a_name() {
+        let keys: HashSet<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+        let variables: HashSet<_> = SETTINGS.iter().map(|setting| setting.variable).collect();
+        assert_eq!((keys.len(), variables.len()), (SETTINGS.len(), SETTINGS.len()));
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
+    io::Read as _,
+    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -157,6 +160,39 @@ async fn a_signal_gives_requests_in_flight_the_time_of_grace_and_a_second_one_no
     assert_eq!(daemon.ended(Duration::from_millis(500)).await, None, "it waits for the request");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ended(Duration::from_secs(5)).await, Some(130), "{}", daemon.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_of_a_request_is_sent_to_the_collector() {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let received: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let kept = Arc::clone(&received);
+    // It takes what comes, and never answers. A call over HTTP/2 is sent all the same.
+    std::thread::spawn(move || {
+        for stream in collector.incoming() {
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let (mut stream, mut part) = (stream.unwrap(), [0; 4096]);
+                while let Ok(length @ 1..) = stream.read(&mut part) {
+                    kept.lock().unwrap().extend_from_slice(&part[..length]);
+                }
+            });
+        }
+    });
+    let (node, world) = World::new().start().await;
+    world.lock().unwrap().chain.ask(7, &guest());
+    let folder = folder();
+    let mut daemon = worker(folder.path(), &node.url, &["--otlp-endpoint", &endpoint]);
+    daemon.logged("\"done\"").await;
+    // What is left is sent when the worker ends, and a collector that hangs does not keep it.
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ended(Duration::from_secs(15)).await, Some(0), "{}", daemon.log());
+    let received = received.lock().unwrap();
+    for part in ["outlayer.request_id", "outlayer.outcome", "settled", "execute", "confirm"] {
+        let found = received.windows(part.len()).any(|at| at == part.as_bytes());
+        assert!(found, "{part} is not in {}", String::from_utf8_lossy(&received));
+    }
 }
 
 /// A key that its maker knows by `seed`.

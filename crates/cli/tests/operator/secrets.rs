@@ -97,7 +97,17 @@ async fn nothing_that_a_worker_writes_has_a_key_in_it() {
         daemon.logged("submitted").await;
         daemon.logged("no answer this time").await;
         // The node fails in every way that it can.
-        let ways: [fn() -> Answer; 6] = [
+        let ways: [fn() -> Answer; 8] = [
+            // Servers repeat what they were asked for.
+            || Answer::Http(404, b"Cannot POST /v1/PATHTOKEN?apikey=QUERYTOKEN".to_vec()),
+            || {
+                let message = "no tenant PASSWORD with QUERYTOKEN at /v1/PATHTOKEN";
+                Answer::Error(serde_json::json!({
+                    "name": "HANDLER_ERROR", "code": -32000, "message": message,
+                    "cause": { "name": "INTERNAL_ERROR", "info": { "error_message": message } },
+                    "data": message
+                }))
+            },
             || Answer::Http(500, b"internal".to_vec()),
             || Answer::Http(401, b"your key is bad".to_vec()),
             || Answer::Http(429, Vec::new()),

@@ -10,7 +10,7 @@ use outlayer_protocol::{
     views::{ConfigView, WorkerView},
 };
 
-use super::{Finding, near};
+use super::{Finding, Level, near};
 
 /// Whom the questions are about.
 #[derive(Clone, Debug)]
@@ -57,9 +57,9 @@ const AHEAD: Duration = Duration::from_secs(5);
 const LOW_ALLOWANCE: NearToken = NearToken::from_millinear(100);
 /// The methods that a worker calls.
 const CALLED: [&str; 7] = [
-    methods::CLAIM_EXECUTION,
     methods::RESOLVE_EXECUTION,
     methods::RESOLVE_MANY,
+    methods::CLAIM_EXECUTION,
     methods::STAGE_RESPONSE,
     methods::COMMIT_EXECUTION,
     methods::REVEAL_EXECUTION,
@@ -109,6 +109,7 @@ pub async fn chain(subject: &Subject) -> ChainReport {
             Err(error) => report.findings.push(unreachable("keys", subject, &error)),
         }
     }
+    report.one_key_is_enough();
     match subject.contract.worker(&subject.account_id, At::Optimistic).await {
         Ok(worker) => report.registration(subject, worker),
         Err(error) => report.findings.push(unreachable("registration", subject, &error)),
@@ -229,6 +230,14 @@ impl ChainReport {
         self.keys.push((key.clone(), view));
     }
 
+    /// A worker signs with the keys that can, so the others are no more than a warning.
+    fn one_key_is_enough(&mut self) {
+        let mut keys: Vec<_> = self.findings.iter_mut().filter(|one| one.check == "keys").collect();
+        if keys.iter().any(|one| one.level != Level::Fail) {
+            keys.iter_mut().for_each(|one| one.level = one.level.min(Level::Warn));
+        }
+    }
+
     fn registration(&mut self, subject: &Subject, worker: Option<WorkerView>) {
         let account_id = &subject.account_id;
         self.findings.push(match &worker {
@@ -253,5 +262,23 @@ impl ChainReport {
             }
         });
         self.worker = Some(worker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_sign_is_a_warning_beside_one_that_can() {
+        let bad = || Finding::fail("keys", "not on the account", "Add it.");
+        let mut report = ChainReport { findings: vec![bad(), bad()], ..ChainReport::default() };
+        report.one_key_is_enough();
+        assert!(report.findings.iter().all(|one| one.level == Level::Fail));
+        report.findings.push(Finding::ok("keys", "may call the contract"));
+        report.findings.push(Finding::fail("rpc", "away", "Wait."));
+        report.one_key_is_enough();
+        let levels: Vec<_> = report.findings.iter().map(|one| one.level).collect();
+        assert_eq!(levels, [Level::Warn, Level::Warn, Level::Ok, Level::Fail]);
     }
 }

@@ -6,7 +6,7 @@
 pub(crate) mod decide;
 pub(crate) mod source;
 pub(crate) mod standing;
-mod turn;
+pub(crate) mod turn;
 
 use std::{
     collections::HashSet,
@@ -68,6 +68,11 @@ impl Look {
     /// The ids of the requests in the index.
     pub(crate) fn live(&self) -> &HashSet<RequestId> {
         &self.live
+    }
+
+    /// A request's entry in the index.
+    pub(crate) fn entry(&self, request_id: RequestId) -> Option<&PendingEntry> {
+        self.pending.iter().find(|entry| entry.request_id == request_id)
     }
 
     /// The chain's time now.
