@@ -14,6 +14,7 @@ use super::{
     error::{ExecutionError, ServeError},
     services::Services,
     stage::{
+        confirm,
         execute::ExecutionPlace,
         fetch::{self, Fetched},
     },
@@ -93,7 +94,10 @@ pub(super) async fn serve(
     if view.request.agreement.is_some() {
         agreement::serve(services, request_id, &mut preparing).await
     } else {
-        alone::serve(services, view, &mut preparing).await
+        match alone::serve(services, view, &mut preparing).await? {
+            Some(done) => Ok(done),
+            None => confirm::settled(services, request_id).await,
+        }
     }
 }
 
