@@ -2,16 +2,17 @@
 //! host functions that networks before protocol version 85 do not have.
 
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, PromiseError, env};
+use outlayer_json::ToJson;
 use outlayer_protocol::{
     Hash32, Meter, RequestId, ResponseFormat, ResumePayload, Settlement, methods,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{ContractError, gas};
 
 /// The arguments of `on_execution_response`: what it needs to return a result when the request's
 /// record is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToJson)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct CallbackArgs {
     pub(crate) request_id: RequestId,
     pub(crate) response_format: ResponseFormat,
@@ -19,14 +20,11 @@ pub(crate) struct CallbackArgs {
 }
 
 /// The arguments of `on_refund`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, ToJson)]
+#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct RefundArgs {
     pub(crate) account_id: AccountId,
     pub(crate) amount: NearToken,
-}
-
-fn arguments(value: &impl Serialize) -> Vec<u8> {
-    outlayer_json::to_string(value).into_bytes()
 }
 
 /// Yields: the result of the current call will be that of `on_execution_response`. Gives the node's
@@ -37,7 +35,7 @@ fn arguments(value: &impl Serialize) -> Vec<u8> {
 /// takes it back.
 pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Hash32 {
     let (promise, data_id) =
-        node::yield_create(methods::ON_EXECUTION_RESPONSE, &arguments(callback), gas);
+        node::yield_create(methods::ON_EXECUTION_RESPONSE, &outlayer_json::to_vec(callback), gas);
     env::promise_return(promise);
     let found = data_id.len();
     match data_id.try_into() {
@@ -49,9 +47,8 @@ pub(crate) fn yield_execution(callback: &CallbackArgs, gas: Gas) -> Hash32 {
 /// What `request_execution` returns.
 pub(crate) fn encode(settlement: &Settlement, format: ResponseFormat) -> Vec<u8> {
     match format {
-        ResponseFormat::Json => outlayer_json::to_string(settlement).into_bytes(),
-        // This cannot fail: a settlement has no collection longer than borsh can count.
-        ResponseFormat::Borsh => borsh::to_vec(settlement).unwrap_or_default(),
+        ResponseFormat::Json => outlayer_json::to_vec(settlement),
+        ResponseFormat::Borsh => outlayer_codec::to_vec(settlement),
     }
 }
 
@@ -77,7 +74,7 @@ pub(crate) fn transfer(to: &AccountId, amount: NearToken) {
     let promise = env::promise_batch_create(to);
     env::promise_batch_action_transfer(promise, amount);
     let then = env::promise_batch_then(promise, &env::current_account_id());
-    let args = arguments(&RefundArgs { account_id: to.clone(), amount });
+    let args = outlayer_json::to_vec(&RefundArgs { account_id: to.clone(), amount });
     env::promise_batch_action_function_call(
         then,
         methods::ON_REFUND,

@@ -2,7 +2,8 @@
 //! from each other, so that a step loads only what it needs. The index of the requests is there for
 //! paging, and so is the list of what a settled request may leave: its open shares.
 
-use near_sdk::{borsh::BorshDeserialize, env};
+use near_sdk::env;
+use outlayer_codec::Error;
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
     index::PendingEntry,
@@ -105,7 +106,7 @@ pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
 }
 
 /// The response whose last part has come.
-pub(crate) fn complete(body: &CompleteBody<'_>) -> std::io::Result<ExecutionResponse> {
+pub(crate) fn complete(body: &CompleteBody<'_>) -> Result<ExecutionResponse, Error> {
     let request = body.request();
     let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
     assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes())
@@ -117,13 +118,13 @@ fn assemble(
     total_bytes: u32,
     parts: u32,
     rest: &[u8],
-) -> std::io::Result<ExecutionResponse> {
+) -> Result<ExecutionResponse, Error> {
     let mut body = Vec::with_capacity(total_bytes as usize);
     for number in 0..parts {
         body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
     }
     body.extend_from_slice(rest);
-    ExecutionResponse::try_from_slice(&body)
+    outlayer_codec::from_slice(&body)
 }
 
 /// Keeps a response until the callback.
@@ -135,20 +136,20 @@ pub(crate) fn stage(response: &ExecutionResponse) {
 pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
     let position = store::read(&key(Prefix::SharesPosition, request_id))?;
     // Decoding cannot fail: this contract has written the entry.
-    OpenShares::try_from_slice(&open_shares().get(position)?).ok()
+    outlayer_codec::from_slice(&open_shares().get(position)?).ok()
 }
 
 /// Replaces a live request's entry in the index.
 pub(crate) fn relist(entry: &PendingEntry) {
     if let Some(position) = store::read(&key(Prefix::LivePosition, entry.request_id)) {
-        live().set(position, &borsh::to_vec(entry).unwrap_or_default());
+        live().set(position, &outlayer_codec::to_vec(entry));
     }
 }
 
 impl Contract {
     /// Keeps open shares, and lists them.
     pub(crate) fn save_shares(&mut self, shares: &OpenShares) {
-        let entry = borsh::to_vec(shares).unwrap_or_default();
+        let entry = outlayer_codec::to_vec(shares);
         let position_key = key(Prefix::SharesPosition, shares.request_id);
         match store::read(&position_key) {
             Some(position) => open_shares().set(position, &entry),
@@ -202,7 +203,7 @@ impl Contract {
             if !input.is_empty() {
                 env::storage_write(&key(Prefix::Input, request_id), input);
             }
-            let entry = borsh::to_vec(&PendingEntry::from(request)).unwrap_or_default();
+            let entry = outlayer_codec::to_vec(&PendingEntry::from(request));
             let position = live().push(&mut contract.live_requests, &entry);
             store::write(&key(Prefix::LivePosition, request_id), &position);
         });
@@ -224,7 +225,9 @@ impl Contract {
         let entries = live().page(self.live_requests, from_index, limit).into_iter();
         entries
             .filter_map(|entry| match former_id(&entry) {
-                Some(request_id) => borsh::to_vec(&PendingEntry::from(&find(request_id)?)).ok(),
+                Some(request_id) => {
+                    Some(outlayer_codec::to_vec(&PendingEntry::from(&find(request_id)?)))
+                }
                 None => Some(entry),
             })
             .collect()

@@ -22,9 +22,9 @@ pub struct Upgrade {
     pub from_height: u64,
 }
 
-/// The OutLayer contract. Its metadata (NEP-330) has the version and the repository of the package;
-/// a build that sets `NEP330_LINK`, `NEP330_VERSION` and `NEP330_BUILD_INFO_*` says where it comes
-/// from and how it can be reproduced.
+/// The OutLayer contract. Its metadata (NEP-330) has the version and the repository of the package,
+/// and the standards that it implements. A build that knows its revision (`OUTLAYER_REVISION`, see
+/// `scripts/wasm`) also says from which sources it was made and how.
 #[near(
     contract_state,
     contract_metadata(

@@ -1,9 +1,7 @@
 //! Entries of contract state: their keys, and typed reading and writing without a cache.
 
-use std::io::Read;
-
-use borsh::{BorshDeserialize, BorshSerialize};
 use near_sdk::{AccountId, env};
+use outlayer_codec::{Decode, Encode, Error, Input};
 
 /// The first byte of every key. near-sdk keeps the contract's own state under `STATE`, so none of
 /// these is `S`.
@@ -92,36 +90,31 @@ pub(crate) fn account_key(prefix: Prefix, account_id: &AccountId, rest: &[u8]) -
 
 /// Reads an entry. State that cannot be decoded is the bug of an upgrade: the call fails, and
 /// nothing is written.
-pub(crate) fn read<T: BorshDeserialize>(key: &[u8]) -> Option<T> {
-    env::storage_read(key).map(|bytes| match T::try_from_slice(&bytes) {
-        Ok(value) => value,
-        Err(error) => {
-            env::panic_str(&format!("the entry {} cannot be read: {error}", key.escape_ascii()));
+pub(crate) fn read<T: Decode>(key: &[u8]) -> Option<T> {
+    env::storage_read(key).map(|bytes| {
+        let mut input = Input::new(&bytes);
+        let value = T::decode(&mut input);
+        if let Err(error) = input.finish() {
+            end(key, error);
         }
+        value
     })
 }
 
+#[cold]
+#[inline(never)]
+fn end(key: &[u8], error: Error) -> ! {
+    env::panic_str(&format!("the entry {} cannot be read: {error}", key.escape_ascii()))
+}
+
 /// Writes an entry.
-pub(crate) fn write<T: BorshSerialize>(key: &[u8], value: &T) {
-    match borsh::to_vec(value) {
-        Ok(bytes) => {
-            env::storage_write(key, &bytes);
-        }
-        Err(error) => {
-            env::panic_str(&format!("the entry {} cannot be written: {error}", key.escape_ascii()))
-        }
-    }
+pub(crate) fn write(key: &[u8], value: &impl Encode) {
+    env::storage_write(key, &outlayer_codec::to_vec(value));
 }
 
 /// Reads a field that entries of a former layout do not have at their end.
-pub(crate) fn or_default<T: BorshDeserialize + Default>(
-    reader: &mut impl Read,
-) -> std::io::Result<T> {
-    let mut first = [0];
-    match reader.read(&mut first)? {
-        0 => Ok(T::default()),
-        _ => T::deserialize_reader(&mut first.as_slice().chain(reader)),
-    }
+pub(crate) fn or_default<T: Decode + Default>(input: &mut Input<'_>) -> T {
+    if input.is_empty() { T::default() } else { T::decode(input) }
 }
 
 /// Removes an entry, and says whether it was there.

@@ -149,6 +149,9 @@ wasm_remap() {
         "$(realpath -m "${CARGO_HOME:-$HOME/.cargo}")=/cargo"
 }
 
+# Variables that reach cargo, NAME=VALUE each.
+wasm_environment=()
+
 # run_wasm_cargo ARGUMENT...: runs the chosen cargo. Settings in the environment, which may come
 # from the user's shell or from a cargo that runs this script, do not reach it.
 run_wasm_cargo() {
@@ -162,7 +165,7 @@ run_wasm_cargo() {
             ;;
         esac
     done
-    environment+=(
+    environment+=("${wasm_environment[@]}"
         "RUSTC=$wasm_rustc"
         "RUSTC_WRAPPER=$root/scripts/lib/rustc-wasm"
         "OUTLAYER_SYSROOT=$wasm_sysroot"

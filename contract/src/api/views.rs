@@ -94,7 +94,7 @@ impl Contract {
     pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingEntry> {
         let entries = self.page_pending(from_index, limit).into_iter();
         // Decoding cannot fail: this contract has written the entries.
-        entries.filter_map(|entry| borsh::from_slice(&entry).ok()).collect()
+        entries.filter_map(|entry| outlayer_codec::from_slice(&entry).ok()).collect()
     }
 
     /// The configuration, the owner, and whether the contract is paused.

@@ -9,8 +9,8 @@
 
 pub(crate) mod requests;
 
-use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env};
+use outlayer_codec::{Decode, Input};
 use outlayer_protocol::{
     Compute, Config, EngineVersion, RequestId, ResourceLimits,
     config::{Prices, RequestBounds},
@@ -19,8 +19,8 @@ use outlayer_protocol::{
 use crate::{Contract, ContractError, Funds, LAYOUT, state::Upgrade};
 
 /// The prices in layouts 1 and 2.
-#[derive(BorshDeserialize)]
-#[cfg_attr(test, derive(borsh::BorshSerialize))]
+#[derive(Decode)]
+#[cfg_attr(test, derive(outlayer_codec::Encode))]
 pub(crate) struct Prices2 {
     pub(crate) base_fee: NearToken,
     pub(crate) per_fuel: NearToken,
@@ -29,8 +29,8 @@ pub(crate) struct Prices2 {
 }
 
 /// The limits in layouts 1 and 2.
-#[derive(BorshDeserialize)]
-#[cfg_attr(test, derive(borsh::BorshSerialize))]
+#[derive(Decode)]
+#[cfg_attr(test, derive(outlayer_codec::Encode))]
 pub(crate) struct Limits2 {
     pub(crate) compute: Compute,
     pub(crate) memory_bytes: u64,
@@ -63,7 +63,7 @@ impl Limits2 {
 }
 
 /// The configuration in layouts 1 and 2.
-#[derive(BorshDeserialize)]
+#[derive(Decode)]
 struct Config2 {
     engine_version: EngineVersion,
     near_config_version: u32,
@@ -81,7 +81,7 @@ struct Config2 {
 }
 
 /// The contract's own state in layout 1. Layout 2 has [`Contract::live_until`] after it.
-#[derive(BorshDeserialize)]
+#[derive(Decode)]
 struct Layout1 {
     layout: u16,
     owner_id: AccountId,
@@ -111,16 +111,13 @@ struct Layout1 {
 /// * It did not count claimable payments among the bytes that a pot pays for. The ones that are
 ///   there stay uncounted, so the contract needs a little more money of its own than it should.
 pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
-    let mut rest = state;
-    let old = Layout1::deserialize(&mut rest);
-    let live_until = match &old {
-        Ok(Layout1 { layout: 2, .. }) => u64::deserialize(&mut rest),
-        _ => Ok(env::block_height()),
-    };
-    let (Ok(old), Ok(live_until), []) = (old, live_until, rest) else {
+    let mut input = Input::new(state);
+    let old = Layout1::decode(&mut input);
+    let live_until = if old.layout == 2 { u64::decode(&mut input) } else { env::block_height() };
+    if input.finish().is_err() {
         let found = state.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
         return Err(ContractError::Layout { found });
-    };
+    }
     if old.layout < 2 && old.live_requests > 0 {
         return Err(ContractError::LiveRequests { found: old.live_requests });
     }

@@ -5,8 +5,8 @@
 //! can rewrite. [`Former`] is read where this code finds no record of its own, and becomes a
 //! [`LiveRequest`].
 
-use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken};
+use outlayer_codec::Decode;
 use outlayer_protocol::{
     Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, GuestKind, Hash32,
     ResponseFormat,
@@ -19,8 +19,8 @@ use outlayer_protocol::{
 use super::{Limits2, Prices2};
 
 /// The record of a live request in layout 2.
-#[derive(BorshDeserialize)]
-#[cfg_attr(test, derive(borsh::BorshSerialize))]
+#[derive(Decode)]
+#[cfg_attr(test, derive(outlayer_codec::Encode))]
 pub(crate) struct Former {
     pub(crate) code: CodeRef,
     pub(crate) kind: Option<GuestKind>,
@@ -46,8 +46,8 @@ pub(crate) struct Former {
 }
 
 /// The terms of a request in layout 2.
-#[derive(BorshDeserialize)]
-#[cfg_attr(test, derive(borsh::BorshSerialize))]
+#[derive(Decode)]
+#[cfg_attr(test, derive(outlayer_codec::Encode))]
 pub(crate) struct FormerTerms {
     pub(crate) engine_version: EngineVersion,
     pub(crate) near_config_version: u32,
@@ -61,8 +61,8 @@ pub(crate) struct FormerTerms {
 }
 
 /// How far a request had come in layout 2.
-#[derive(BorshDeserialize)]
-#[cfg_attr(test, derive(borsh::BorshSerialize))]
+#[derive(Decode)]
+#[cfg_attr(test, derive(outlayer_codec::Encode))]
 pub(crate) enum FormerPhase {
     Pending,
     Staged { digest: Hash32, worker_id: AccountId, winners: Vec<AccountId>, output_hash: Hash32 },

@@ -6,7 +6,7 @@ use outlayer_protocol::{
     agreement::{AgreementError, REVEAL_BLOCKS},
     index,
     machine::{OpenShares, Reason},
-    pricing::protocol_share,
+    pricing::{Asked, least_fee, protocol_share},
     response::Answer,
 };
 
@@ -304,6 +304,40 @@ fn cancelling_pays_who_has_committed_and_counts_no_answer() {
     assert_eq!((worker.settled, worker.lost), (0, 0));
     assert!(worker.earnings > ZERO);
     world.audit();
+}
+
+/// What junk is paid when it is cancelled comes from those who cancel.
+#[test]
+fn who_commits_junk_and_cancels_together_loses_the_protocols_share() {
+    let mut world = world(3);
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    // The requester, the payer, and all workers are one.
+    let request =
+        ExecutionRequest { refund_to: Some(id("friend.near")), spares: 1, ..two_of_three() };
+    let ours = |world: &mut World| {
+        let purses = [world.purse(&id("dapp.near")), world.purse(&id("friend.near"))];
+        let workers = ["w0.near", "w1.near", "w2.near"].map(|worker| earned(world, worker));
+        purses.into_iter().chain(workers).fold(ZERO, NearToken::saturating_add)
+    };
+    let before = ours(&mut world);
+    for committed in 0..=3u64 {
+        let protocol = world.view(|c| c.get_funds()).protocol;
+        let had = ours(&mut world);
+        let request_id = world.request("dapp.near", &request);
+        let holders = world.live(request_id).agreement.unwrap().drawn;
+        for holder in holders.iter().take(usize::try_from(committed).unwrap()) {
+            world.commit(holder.as_str(), request_id, Hash32::of(b"junk")).unwrap();
+        }
+        world.call("dapp.near", ZERO, |c| c.cancel_execution(request_id)).unwrap();
+        let settled = world.settle(request_id);
+        world.audit();
+        let taken = world.view(|c| c.get_funds()).protocol.saturating_sub(protocol);
+        let share = least_fee(&config().prices, &Asked::of(&config(), &request)).unwrap();
+        assert_eq!(settled.fee, share.saturating_mul(committed.into()));
+        assert_eq!(ours(&mut world), had.saturating_sub(taken), "{committed}");
+        assert_eq!(taken > ZERO, committed > 0);
+    }
+    assert!(ours(&mut world) < before);
 }
 
 #[test]

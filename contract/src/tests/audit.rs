@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use borsh::BorshDeserialize;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
+use outlayer_codec::Decode;
 use outlayer_protocol::{
     Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
     index::PendingEntry,
@@ -30,8 +30,8 @@ impl World {
             .map(|(k, v)| (&k[1..], &v[..]))
     }
 
-    fn decoded<T: BorshDeserialize>(&self, prefix: Prefix) -> impl Iterator<Item = (&[u8], T)> {
-        self.entries(prefix).map(|(key, value)| (key, T::try_from_slice(value).unwrap()))
+    fn decoded<T: Decode>(&self, prefix: Prefix) -> impl Iterator<Item = (&[u8], T)> {
+        self.entries(prefix).map(|(key, value)| (key, outlayer_codec::from_slice(value).unwrap()))
     }
 
     fn sum(&self, prefix: Prefix) -> u128 {
@@ -39,7 +39,7 @@ impl World {
     }
 
     pub(crate) fn contract(&self) -> Contract {
-        Contract::try_from_slice(&self.storage[Contract::state_key()]).unwrap()
+        outlayer_codec::from_slice(&self.storage[Contract::state_key()]).unwrap()
     }
 
     /// The live requests by their ids.
@@ -153,7 +153,9 @@ impl World {
             match <[u8; 8]>::try_from(listed) {
                 // As layout 2 has it.
                 Ok(former) => assert_eq!(RequestId::from_be_bytes(former), request_id),
-                Err(_) => assert_eq!(PendingEntry::try_from_slice(listed).unwrap(), entry),
+                Err(_) => {
+                    assert_eq!(outlayer_codec::from_slice::<PendingEntry>(listed).unwrap(), entry)
+                }
             }
         }
         let shares: BTreeMap<_, _> = self.entries(Prefix::SharesSlot).collect();
@@ -242,7 +244,7 @@ impl World {
             self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name)).collect();
         parts.sort_unstable();
         let whole: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).copied().collect();
-        Some(ExecutionResponse::try_from_slice(&whole).unwrap())
+        Some(outlayer_codec::from_slice(&whole).unwrap())
     }
 
     /// Every module and every account's names have paid for their bytes, names to the yocto, and
@@ -258,7 +260,7 @@ impl World {
             let owner_id: AccountId = std::str::from_utf8(owner_id).unwrap().parse().unwrap();
             let prefixes = [Prefix::CodeNameSlot, Prefix::CodeName, Prefix::CodeVersion];
             let bytes: u64 = entries(&prefixes, &owned(&owner_id)).iter().sum();
-            let record = bytes_of(1 + owner_id.len(), borsh::to_vec(&own).unwrap().len());
+            let record = bytes_of(1 + owner_id.len(), outlayer_codec::to_vec(&own).len());
             assert_eq!(own.deposit.as_yoctonear(), cost(bytes + record), "{owner_id}");
             let names = entries(&[Prefix::CodeName], &owned(&owner_id)).len();
             assert_eq!(own.count as usize, names, "{owner_id}");
@@ -292,7 +294,7 @@ impl World {
                 .filter(|(key, _)| key.starts_with(&own))
                 .map(|(key, value)| bytes_of(1 + key.len(), value.len()))
                 .sum();
-            let record = bytes_of(1 + account_id.len(), borsh::to_vec(&account).unwrap().len());
+            let record = bytes_of(1 + account_id.len(), outlayer_codec::to_vec(&account).len());
             assert_eq!(account.used_bytes, kept + record, "{account_id}");
             assert_eq!(account.keys as usize, self.namespace(&account_id).len());
             account.check_paid(&account_id).unwrap();
@@ -352,7 +354,7 @@ impl World {
     /// No live request takes more bytes than it has paid for.
     fn audit_reserves(&self) {
         for (request_id, shares) in self.shares() {
-            let entry = borsh::to_vec(&shares).unwrap().len();
+            let entry = outlayer_codec::to_vec(&shares).len();
             let bytes = bytes_of(1 + 4, entry) + bytes_of(1 + 8, 4);
             let open = shares.agreement.votes.iter().filter(|vote| vote.digest.is_none()).count();
             let promised = shares.share.saturating_mul(open as u128);
@@ -390,7 +392,7 @@ impl World {
     /// What is held for a result that is kept pays for its bytes.
     fn audit_results(&self) {
         for (request_id, result) in self.decoded::<KeptResult>(Prefix::Result) {
-            let bytes = bytes_of(1 + request_id.len(), borsh::to_vec(&result).unwrap().len());
+            let bytes = bytes_of(1 + request_id.len(), outlayer_codec::to_vec(&result).len());
             let cost = env::storage_byte_cost().saturating_mul(bytes.into());
             assert!(result.held >= cost, "{bytes} bytes, {}", result.held);
         }

@@ -32,7 +32,7 @@ const SENDING: u64 = 2;
 fn former(world: &World, request_id: u64) -> Former {
     let name = request_id.to_be_bytes();
     let (_, bytes) = world.entries(Prefix::FormerRequest).find(|(key, _)| *key == name).unwrap();
-    borsh::from_slice(bytes).unwrap()
+    outlayer_codec::from_slice(bytes).unwrap()
 }
 
 /// What an answer costs by the rules of layout 2.

@@ -216,7 +216,7 @@ fn what_is_held_pays_for_the_longest_result() {
                 kept_until: u64::MAX,
                 held: most,
             };
-            let bytes = 40 + 1 + 8 + borsh::to_vec(&result).unwrap().len() as u64;
+            let bytes = 40 + 1 + 8 + outlayer_codec::to_vec(&result).len() as u64;
             let reserved = kept_result_bytes(&asked);
             assert!(bytes <= reserved, "{bytes} of {reserved}: {result:?}");
         }

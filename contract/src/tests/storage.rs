@@ -314,6 +314,56 @@ fn readers_of_a_key_are_not_in_each_others_way_and_a_writer_waits_for_the_last_o
     world.audit();
 }
 
+/// What a writer and the readers of its key meet when there is a new reader in every block, each
+/// settled two blocks after its answer. The writer's worker comes again every `returns` blocks.
+/// Gives how many blocks the writer waits until its answer is taken, if it ever is, and how many of
+/// the readers of 100 blocks are told to wait.
+fn one_reader_a_block(returns: Option<usize>) -> (Option<usize>, usize) {
+    let mut world = funded();
+    set(&mut world, DAPP, NearToken::ZERO, "config", "v").unwrap();
+    let writer = world.request(DAPP, &request("writer"));
+    let write = body(writer, &[], &[("config", Some("v"))]);
+    let mut staged = Vec::new();
+    let (mut taken, mut refused) = (None, 0);
+    for block in 0..100 {
+        world.height += 1;
+        staged.retain(|(request_id, due)| {
+            if *due <= block {
+                world.settle(*request_id);
+            }
+            *due > block
+        });
+        let reader = world.request(DAPP, &request("reader"));
+        match world.resolve(W, &body(reader, &[("config", Some("v"))], &[])) {
+            Ok(_) => staged.push((reader, block + 2)),
+            Err(_) => refused += 1,
+        }
+        // The first readers are there before the writer.
+        let comes = |every: usize| block >= 5 && (block - 5) % every == 0;
+        if taken.is_none() && comes(returns.unwrap_or(usize::MAX)) {
+            match world.resolve(W, &write) {
+                Ok(Taken::Staged) => {
+                    staged.push((writer, block + 2));
+                    taken = Some(block - 5);
+                }
+                found => assert_eq!(found, Ok(Taken::Wait)),
+            }
+        }
+    }
+    world.audit();
+    (taken, refused)
+}
+
+/// The documentation of `CLOSED_BLOCKS` has these numbers for several values of it.
+#[test]
+fn a_writer_that_comes_again_within_the_closed_time_waits_once_and_costs_readers_little() {
+    let found = [Some(1), Some(3), Some(6), Some(12), Some(30), None].map(one_reader_a_block);
+    println!("{CLOSED_BLOCKS}: {found:?}");
+    let expected =
+        [(Some(2), 3), (Some(3), 4), (Some(6), 7), (Some(12), 13), (None, 38), (None, 19)];
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn one_reader_a_block_does_not_keep_a_writer_out() {
     let mut world = funded();
@@ -330,6 +380,17 @@ fn one_reader_a_block_does_not_keep_a_writer_out() {
     };
     let (mut last, result) = read(&mut world);
     assert_eq!(result, Ok(Taken::Staged));
+    // The account itself does not get through between its own readers, and is refused without a
+    // note. What it wants to write, it has a guest write.
+    for _ in 0..3 {
+        world.height += 1;
+        let (reader, result) = read(&mut world);
+        assert_eq!(result, Ok(Taken::Staged));
+        world.settle(last);
+        last = reader;
+        let error = set(&mut world, DAPP, NearToken::ZERO, "config", "w").unwrap_err();
+        assert_eq!(error.code(), RefusalCode::KeyLocked);
+    }
     assert_eq!(world.resolve(W, &write), Ok(Taken::Wait));
     let mut refused = Vec::new();
     for block in 1.. {

@@ -92,7 +92,7 @@ pub struct SigningAccount {
 const ANCHOR_AGE: Duration = Duration::from_secs(10);
 /// How many times a node must not know a transaction that may have been sent, and whose nonce is
 /// used up, before it counts as void: one of the nodes behind an address may lag.
-const UNKNOWN_LOOKS: u32 = 3;
+const UNKNOWN_LOOKS: u32 = 6;
 
 impl std::fmt::Debug for SigningAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -388,22 +388,26 @@ impl SigningAccount {
         Ok(None)
     }
 
-    /// The outcome of an earlier transaction of this account, or `None` when the node does not know
-    /// the transaction.
+    /// The outcome of an earlier transaction of this account, or `None` when no endpoint knows the
+    /// transaction.
     async fn outcome(&self, transaction: CryptoHash) -> Result<Option<CallOutcome>, ChainError> {
+        let busy = |reason: String| ChainError::Busy { method: "tx".into(), reason };
         let request = methods::tx::RpcTransactionStatusRequest {
             transaction_info: TransactionInfo::TransactionId {
                 tx_hash: transaction,
                 sender_account_id: self.id.clone(),
             },
-            wait_until: TxExecutionStatus::ExecutedOptimistic,
+            // A node that is told to wait does so for a transaction that it does not know, too: for
+            // 10 seconds, which is as long as an endpoint has.
+            wait_until: TxExecutionStatus::None,
         };
         match self.node.call(&request).await {
-            Ok(response) => Ok(executed(response)),
+            Ok(response) => match executed(response) {
+                Some(outcome) => Ok(Some(outcome)),
+                None => Err(busy("the transaction is in a block, and not executed yet".to_owned())),
+            },
             Err(CallError::Handler(RpcTransactionError::UnknownTransaction { .. })) => Ok(None),
-            Err(CallError::Handler(error)) => {
-                Err(ChainError::Busy { method: "tx".into(), reason: clip(&error.to_string()) })
-            }
+            Err(CallError::Handler(error)) => Err(busy(clip(&error.to_string()))),
             Err(CallError::Chain(error)) => Err(error),
         }
     }

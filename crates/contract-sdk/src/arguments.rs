@@ -2,8 +2,8 @@
 
 use std::mem::ManuallyDrop;
 
-use near_sdk::serde::Deserialize;
-use outlayer_json::{Error, Fields, Never};
+use outlayer_codec::{Decode, Input};
+use outlayer_json::{Error, Fields, FromJson, Never};
 
 use crate::env;
 
@@ -24,9 +24,8 @@ impl<'de> Arguments<'de> {
     }
 
     /// The value of an argument. One that is missing is read as `null`.
-    #[inline(never)]
-    pub fn take<T: Deserialize<'de>>(&mut self, name: &'static str) -> T {
-        or_end(self.0.take(name))
+    pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {
+        self.0.take(name)
     }
 
     #[inline(never)]
@@ -56,4 +55,28 @@ pub fn from_slice<'de, T: FromArguments<'de>>(json: &'de [u8]) -> Result<T, Neve
     let value = T::from_arguments(&mut arguments);
     arguments.finish();
     Ok(value)
+}
+
+/// What near-sdk reads a method's arguments with where they are in borsh.
+pub trait BorshDeserialize: Decode {
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// None. Arguments that are wrong end the call. The result has the form that near-sdk expects.
+    fn try_from_slice(bytes: &[u8]) -> Result<Self, Never> {
+        let mut input = Input::new(bytes);
+        let value = Self::decode(&mut input);
+        if let Err(error) = input.finish() {
+            end_borsh(error);
+        }
+        Ok(value)
+    }
+}
+
+impl<T: Decode> BorshDeserialize for T {}
+
+#[cold]
+#[inline(never)]
+fn end_borsh(error: outlayer_codec::Error) -> ! {
+    env::panic_str(&format!("Failed to deserialize input from Borsh. Error: `{error}`"))
 }

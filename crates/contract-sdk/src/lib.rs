@@ -1,5 +1,5 @@
-//! near-sdk, as the contract imports it under the name `near_sdk`: with another JSON, and with less
-//! code in each method.
+//! near-sdk, as the contract imports it under the name `near_sdk`: with another JSON, another
+//! borsh, and with less code in each method.
 //!
 //! The code that `#[near]` generates for each method derives `::near_sdk::serde::Deserialize` for a
 //! struct of the arguments, reads it with `::near_sdk::serde_json::from_slice`, and writes the
@@ -19,9 +19,27 @@ pub mod state;
 
 pub use near_sdk::*;
 
-/// serde, but for the derive macro that near-sdk uses.
+/// borsh, but for the code that reads and writes values, which is [`outlayer_codec`]'s.
+pub mod borsh {
+    pub use near_sdk::borsh::*;
+    pub use outlayer_codec_macros::{Decode as BorshDeserialize, Encode as BorshSerialize};
+
+    pub use crate::arguments::BorshDeserialize;
+
+    /// The encoding of a value.
+    ///
+    /// # Errors
+    /// None. The result has the form that near-sdk expects.
+    pub fn to_vec<T: outlayer_codec::Encode>(value: &T) -> Result<Vec<u8>, outlayer_json::Never> {
+        Ok(outlayer_codec::to_vec(value))
+    }
+}
+
+/// serde, but for the derive macros that near-sdk uses.
 pub mod serde {
     pub use near_sdk::serde::*;
+    #[cfg(not(feature = "host"))]
+    pub use outlayer_codec_macros::ToJson as Serialize;
     pub use outlayer_contract_sdk_macros::Deserialize;
 }
 
@@ -33,7 +51,16 @@ pub mod serde_json {
     pub use near_sdk::serde_json::to_vec;
     pub use outlayer_json::Error;
     #[cfg(not(feature = "host"))]
-    pub use outlayer_json::to_vec;
+    use outlayer_json::{Never, ToJson};
 
     pub use crate::arguments::{Arguments, FromArguments, from_slice};
+
+    /// The JSON of a value.
+    ///
+    /// # Errors
+    /// None. The result has the form that near-sdk expects.
+    #[cfg(not(feature = "host"))]
+    pub fn to_vec(value: &dyn ToJson) -> Result<Vec<u8>, Never> {
+        Ok(outlayer_json::to_vec(value))
+    }
 }

@@ -1,6 +1,6 @@
 //! The contract's own state.
 
-use near_sdk::borsh::{self, BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode, Input};
 
 use crate::env;
 
@@ -21,7 +21,7 @@ pub trait ContractState: Sized {
     #[inline(always)]
     fn state_read() -> Option<Self>
     where
-        Self: BorshDeserialize,
+        Self: Decode,
     {
         Some(read(Self::state_key()))
     }
@@ -30,22 +30,21 @@ pub trait ContractState: Sized {
     #[inline(never)]
     fn state_write(&self) -> bool
     where
-        Self: BorshSerialize,
+        Self: Encode,
     {
-        match borsh::to_vec(self) {
-            Ok(bytes) => env::storage_write(Self::state_key(), &bytes),
-            Err(_) => env::panic_str("Cannot serialize the contract state."),
-        }
+        env::storage_write(Self::state_key(), &outlayer_codec::to_vec(self))
     }
 }
 
 #[inline(never)]
-fn read<T: BorshDeserialize>(key: &[u8]) -> T {
+fn read<T: Decode>(key: &[u8]) -> T {
     let Some(bytes) = env::storage_read(key) else {
         env::panic_str("The contract is not initialized");
     };
-    match borsh::from_slice(&bytes) {
-        Ok(state) => state,
-        Err(_) => env::panic_str("Cannot deserialize the contract state."),
+    let mut input = Input::new(&bytes);
+    let state = T::decode(&mut input);
+    if input.finish().is_err() {
+        env::panic_str("Cannot deserialize the contract state.");
     }
+    state
 }

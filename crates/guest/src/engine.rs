@@ -1,7 +1,5 @@
 //! What runs guests.
 
-use std::time::Duration;
-
 use crate::{execution::Execution, fault::Fault, job::Job, snapshot::Snapshot};
 
 /// The deterministic engine that [`ENGINE_VERSION`](crate::ENGINE_VERSION) names, in this process
@@ -13,18 +11,18 @@ pub trait Engine: Send + Sync {
     /// A [`Fault`] when there is no verdict.
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault>;
 
-    /// The same, for a caller that has no use for the execution after `time`. An engine that can
-    /// end an execution does so then; another one ends when the guest does.
+    /// The same, for a caller that has no use for the execution any more once `is_over` says so. An
+    /// engine that can end an execution does so soon after; another one ends when the guest does.
     ///
     /// # Errors
-    /// A [`Fault`] when there is no verdict; [`Fault::Deadline`] when the time was over.
-    fn execute_within(
+    /// A [`Fault`] when there is no verdict; [`Fault::Deadline`] when the execution was ended.
+    fn execute_until(
         &self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
-        time: Duration,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<Execution, Fault> {
-        let _ = time;
+        let _ = is_over;
         self.execute(job, snapshot)
     }
 }

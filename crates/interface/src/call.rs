@@ -1,7 +1,7 @@
 //! Calls to OutLayer, and the callbacks that are chained to them.
 
 use near_sdk::{AccountId, Gas, NearToken, PromiseIndex, env};
-use outlayer_protocol::{Bytes, CodeRef, ExecutionRequest, OnRefusal, RequestId, methods};
+use outlayer_protocol::{Bytes, CodeSource, ExecutionRequest, OnRefusal, RequestId, methods};
 use serde::Serialize;
 
 /// Gas for `request_execution` when the caller names none. It pays for the call itself and for the
@@ -12,13 +12,24 @@ const REQUEST_GAS: Gas = Gas::from_tgas(60);
 /// Gas for any other call when the caller names none.
 const OTHER_GAS: Gas = Gas::from_tgas(20);
 
-/// A request with defaults for everything but the code and the input. `payer` is the account whose
+/// Code by its name: `owner/name@version`, which is always the same code, or `owner/name`, whose
+/// owner chooses it.
+pub fn named(name: impl Into<String>) -> CodeSource {
+    CodeSource::Named { name: name.into() }
+}
+
+/// A request with defaults for everything but the code and the input. The code is a
+/// [`CodeRef`](crate::CodeRef), or [`named`]. `payer` is the account whose
 /// money is attached, usually the one that called this contract.
 ///
 /// Whatever comes back goes to the payer and not to this contract: what the request does not use,
 /// and the whole deposit if OutLayer does not take the request. The callback then finds the outcome
 /// [`Refused`](crate::Outcome::Refused).
-pub fn request_for(payer: AccountId, code: CodeRef, input: impl Into<Bytes>) -> ExecutionRequest {
+pub fn request_for(
+    payer: AccountId,
+    code: impl Into<CodeSource>,
+    input: impl Into<Bytes>,
+) -> ExecutionRequest {
     ExecutionRequest {
         refund_to: Some(payer),
         on_refusal: OnRefusal::Return,

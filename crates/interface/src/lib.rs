@@ -20,11 +20,12 @@
 
 mod call;
 mod callback;
+mod names;
 mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Call, Outlayer, join, request_for};
+pub use call::{Call, Outlayer, join, named, request_for};
 pub use callback::{
     CallbackError, DecodeError, Deposit, result, result_at, settlement, settlement_at,
 };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{Call, Outlayer};
 
 /// NEP-145 asks for exactly this deposit where a call moves money out.
-const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
+pub(crate) const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
 
 impl Outlayer {
     /// Pays for bytes of an account's namespace (this contract's, unless another is named) with the

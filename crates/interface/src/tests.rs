@@ -13,7 +13,7 @@ use near_sdk::{
 use outlayer_protocol::{OnRefusal, methods};
 use serde_json::Value;
 
-use crate::{Bytes, Call, CodeRef, Hash32, Outlayer, ext_outlayer, request_for};
+use crate::{Bytes, Call, CodeRef, Hash32, Outlayer, ext_outlayer, named, request_for};
 
 const ABI: &str = include_str!("../../../contract/abi.json");
 const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
@@ -57,7 +57,7 @@ fn check(method: &str, deposit: NearToken, call: impl FnOnce(Outlayer) -> Call) 
 fn calls_have_the_arguments_that_the_contract_takes() {
     let me: AccountId = "dapp.near".parse().unwrap();
     let code = CodeRef { hash: Hash32([7; 32]), url: None };
-    let request = request_for(me.clone(), code, "input");
+    let request = request_for(me.clone(), code.clone(), "input");
     assert_eq!(request.refund_to.as_ref(), Some(&me));
     assert_eq!(request.on_refusal, OnRefusal::Return);
     let asked = check(methods::REQUEST_EXECUTION, DEPOSIT, |c| c.request_execution(&request));
@@ -73,6 +73,15 @@ fn calls_have_the_arguments_that_the_contract_takes() {
         let args = check(method, DEPOSIT, |c| call(c, 7));
         assert_eq!(args["request_id"], 7);
     }
+
+    let request = request_for(me.clone(), named("alice.near/median@3"), "input");
+    let asked = check(methods::REQUEST_EXECUTION, DEPOSIT, |c| c.request_execution(&request));
+    assert_eq!(asked["request"]["code"], serde_json::json!({ "name": "alice.near/median@3" }));
+    check(methods::NAME_CODE, DEPOSIT, |c| c.name_code("median", &code));
+    let retired =
+        check(methods::RETIRE_NAMED_CODE, ONE_YOCTO, |c| c.retire_named_code("median", 3));
+    assert_eq!((&retired["name"], &retired["version"]), (&"median".into(), &3.into()));
+    check(methods::GET_NAMED_CODE, DEPOSIT, |c| c.get_named_code("alice.near/median"));
 
     check(methods::STORAGE_DEPOSIT, DEPOSIT, |c| c.storage_deposit(Some(&me)));
     check(methods::STORAGE_DEPOSIT, DEPOSIT, |c| c.storage_deposit(None));

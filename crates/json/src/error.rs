@@ -2,11 +2,6 @@
 
 use std::fmt::{self, Display};
 
-use serde::{
-    de::{self, Expected, Unexpected},
-    ser,
-};
-
 /// Why a value cannot be read from JSON: what was found, what was expected, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(Box<Text>);
@@ -22,43 +17,37 @@ impl Error {
         Self(Box::new(Text(text.to_string().into())))
     }
 
+    /// The error for a value that is not what was expected.
     #[cold]
     #[inline(never)]
-    fn unexpected(what: &str, found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        // `Unexpected` can be displayed, but that would bring floating-point numbers along.
+    pub(crate) fn unexpected(found: Found<'_>, expected: &str) -> Self {
         match found {
-            Unexpected::Bool(found) => {
-                Self::new(format_args!("{what}: boolean `{found}`, expected {expected}"))
+            Found::Boolean(found) => {
+                Self::new(format_args!("invalid type: boolean `{found}`, expected {expected}"))
             }
-            Unexpected::Unsigned(found) => {
-                Self::new(format_args!("{what}: integer `{found}`, expected {expected}"))
+            Found::Natural(found) => {
+                Self::new(format_args!("invalid type: integer `{found}`, expected {expected}"))
             }
-            Unexpected::Signed(found) => {
-                Self::new(format_args!("{what}: integer `{found}`, expected {expected}"))
+            Found::Negative(found) => {
+                Self::new(format_args!("invalid type: integer `{found}`, expected {expected}"))
             }
-            Unexpected::Str(found) => {
-                Self::new(format_args!("{what}: string {found:?}, expected {expected}"))
+            Found::Text(found) => {
+                Self::new(format_args!("invalid type: string {found:?}, expected {expected}"))
             }
-            found => {
-                let found = match found {
-                    Unexpected::Float(_) => "floating-point number",
-                    Unexpected::Unit => "null",
-                    Unexpected::Seq => "sequence",
-                    Unexpected::Map => "map",
-                    Unexpected::Option => "Option value",
-                    Unexpected::NewtypeStruct => "newtype struct",
-                    Unexpected::Enum => "enum",
-                    Unexpected::UnitVariant => "unit variant",
-                    Unexpected::NewtypeVariant => "newtype variant",
-                    Unexpected::TupleVariant => "tuple variant",
-                    Unexpected::StructVariant => "struct variant",
-                    Unexpected::Other(other) => other,
-                    _ => "another type",
-                };
-                Self::new(format_args!("{what}: {found}, expected {expected}"))
+            Found::Other(found) => {
+                Self::new(format_args!("invalid type: {found}, expected {expected}"))
             }
         }
     }
+}
+
+/// A value that is not what was expected.
+pub(crate) enum Found<'a> {
+    Boolean(bool),
+    Natural(u64),
+    Negative(i64),
+    Text(&'a str),
+    Other(&'static str),
 }
 
 impl Display for Error {
@@ -69,22 +58,8 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
-impl de::Error for Error {
-    fn custom<T: Display>(text: T) -> Self {
-        Self::new(format_args!("{text}"))
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::unexpected("invalid type", found, expected)
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::unexpected("invalid value", found, expected)
-    }
-}
-
-/// The error of writing, which does not occur. A type without values lets the compiler leave out
-/// every check for it.
+/// An error that does not occur. A type without values lets the compiler leave out every check for
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Never {}
 
@@ -95,9 +70,3 @@ impl Display for Never {
 }
 
 impl std::error::Error for Never {}
-
-impl ser::Error for Never {
-    fn custom<T: Display>(text: T) -> Self {
-        panic!("JSON cannot express the value: {text}")
-    }
-}

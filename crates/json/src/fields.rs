@@ -8,9 +8,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::Error as _};
-
-use crate::{Error, Reader};
+use crate::{Error, FromJson, Reader};
 
 /// The fields of an object.
 #[derive(Debug)]
@@ -40,93 +38,80 @@ impl<'de> Fields<'de> {
     /// The fields of the object that `json` is.
     ///
     /// # Errors
-    /// When it is not an object.
+    /// When the bytes are not UTF-8.
     pub fn new(json: &'de [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(json)?;
-        match reader.open(b'{', &"an object") {
-            Ok(()) => {
-                let value = reader.at(0);
-                Ok(Self { reader, passed: Vec::new(), value, found: Found::Absent })
-            }
-            Err(error) => Err(reader.locate(error)),
-        }
+        reader.open(b'{', "an object");
+        let value = reader.at(0);
+        Ok(Self { reader, passed: Vec::new(), value, found: Found::Absent })
     }
 
-    /// The value of a field. A field that is missing is read as `null`.
-    ///
-    /// # Errors
-    /// When the value cannot be read, or the field is missing and cannot be `null`, or it is there
-    /// twice.
-    pub fn take<T: Deserialize<'de>>(&mut self, name: &'static str) -> Result<T, Error> {
-        self.find(name)?;
-        match T::deserialize(&mut self.value) {
-            Ok(value) => {
-                self.taken();
-                Ok(value)
-            }
-            Err(error) => Err(self.wrong(name, error)),
-        }
+    /// The value of a field. A field that is missing is read as `null`. A value that cannot be read
+    /// is an error of [`finish`](Self::finish), and so is a field that is there twice.
+    pub fn take<T: FromJson>(&mut self, name: &'static str) -> T {
+        let value = T::read(self.find(name));
+        self.taken(name);
+        value
     }
 
-    /// Checks that what remains is the rest of an object, and that nothing follows it.
+    /// Checks that every field could be read, that what remains is the rest of an object, and that
+    /// nothing follows it.
     ///
     /// # Errors
-    /// When it is not, or a field is there twice.
+    /// The first error.
+    #[inline(never)]
     pub fn finish(&mut self) -> Result<(), Error> {
-        self.pass(None)
-            .and_then(|_| self.reader.finish())
-            .map_err(|error| self.reader.locate(error))
+        self.pass(None);
+        self.reader.finish()
     }
 
     /// Passes over fields until `name` comes. Its value is not passed over.
-    fn pass(&mut self, name: Option<&'static str>) -> Result<bool, Error> {
-        while self.reader.another(b'}', self.passed.is_empty())? {
-            let next = self.reader.text()?;
-            self.reader.require(b':')?;
+    fn pass(&mut self, name: Option<&'static str>) -> bool {
+        while self.reader.item(b'}', self.passed.is_empty()) {
+            let next = self.reader.name();
             if self.passed.iter().any(|(passed, _)| *passed == next) {
-                return Err(Error::new(format_args!("duplicate field `{next}`")));
+                self.reader.refuse(format_args!("duplicate field `{next}`"));
+                return false;
             }
             let found = name == Some(&*next);
             self.passed.push((next, self.reader.place()));
             if found {
-                return Ok(true);
+                return true;
             }
-            self.reader.skip()?;
+            self.reader.pass();
         }
         if name.is_none() {
-            self.reader.require(b'}')?;
+            self.reader.close(b'}');
         }
-        Ok(false)
+        false
     }
 
+    /// Where to read a field.
     #[inline(never)]
-    fn find(&mut self, name: &'static str) -> Result<(), Error> {
-        if let Some((_, place)) = self.passed.iter().find(|(passed, _)| *passed == name) {
-            self.value = self.reader.at(*place);
-            self.found = Found::Before;
-            return Ok(());
-        }
-        (self.value, self.found) = match self.pass(Some(name)) {
-            Ok(true) => (self.reader.at(self.reader.place()), Found::Next),
-            Ok(false) => (Reader::new(b"null")?, Found::Absent),
-            Err(error) => return Err(self.reader.locate(error)),
+    fn find(&mut self, name: &'static str) -> &mut Reader<'de> {
+        let before = self.passed.iter().find(|(passed, _)| *passed == name);
+        let (place, found) = if let Some((_, place)) = before {
+            (Some(*place), Found::Before)
+        } else if self.pass(Some(name)) {
+            (Some(self.reader.place()), Found::Next)
+        } else {
+            (None, Found::Absent)
         };
-        Ok(())
+        self.found = found;
+        self.value = place.map_or(Reader::null_value(), |place| self.reader.at(place));
+        &mut self.value
     }
 
+    /// A field was read.
     #[inline(never)]
-    fn taken(&mut self) {
-        if self.found == Found::Next {
-            self.reader = self.value.at(self.value.place());
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wrong(&self, name: &'static str, error: Error) -> Error {
-        match self.found {
-            Found::Absent => self.reader.locate(Error::missing_field(name)),
-            Found::Next | Found::Before => self.value.locate(error),
+    fn taken(&mut self, name: &'static str) {
+        match (self.value.take_error(), self.found) {
+            (None, Found::Next) => self.reader = self.value.at(self.value.place()),
+            (None, Found::Before | Found::Absent) => {}
+            (Some(_), Found::Absent) => {
+                self.reader.refuse(format_args!("missing field `{name}`"));
+            }
+            (Some(error), Found::Next | Found::Before) => self.reader.end(error),
         }
     }
 }

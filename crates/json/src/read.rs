@@ -1,23 +1,18 @@
-//! Reading: from the bytes of JSON to the calls of serde's visitors.
+//! Reading: the parts of JSON.
+//!
+//! Nothing that reads a value returns an error. A [`Reader`] that has met one remembers it, has
+//! nothing left to read from then on, and gives zeros and empty values.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{
-    Deserializer,
-    de::{Error as _, Expected, Unexpected, Visitor},
-};
-
-use crate::{
-    Error,
-    access::{Items, Variant},
-    text::plain,
-};
+use crate::{Error, error::Found, text::plain};
 
 /// Reads values from JSON, one after the other.
 #[derive(Debug)]
 pub struct Reader<'de> {
     json: &'de str,
     at: usize,
+    error: Option<Error>,
 }
 
 /// A number without a fraction or an exponent.
@@ -36,20 +31,50 @@ impl<'de> Reader<'de> {
     /// When the bytes are not UTF-8.
     pub fn new(json: &'de [u8]) -> Result<Self, Error> {
         match std::str::from_utf8(json) {
-            Ok(json) => Ok(Self { json, at: 0 }),
+            Ok(json) => Ok(Self { json, at: 0, error: None }),
             Err(error) => Err(Error::new(format_args!("{error}"))),
         }
     }
 
-    /// Checks that nothing follows but white space.
+    /// Checks that there was no error, and that nothing follows but white space.
     ///
     /// # Errors
-    /// When something follows.
+    /// The first error.
     pub fn finish(&mut self) -> Result<(), Error> {
-        match self.peek() {
-            None => Ok(()),
-            Some(_) => Err(Error::new(format_args!("trailing characters"))),
+        if self.peek().is_some() {
+            self.refuse(format_args!("trailing characters"));
         }
+        self.take_error().map_or(Ok(()), Err)
+    }
+
+    /// The first error, if there was one.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// `null`, which stands for a field that is missing.
+    pub(crate) const fn null_value() -> Self {
+        Self { json: "null", at: 0, error: None }
+    }
+
+    /// Ends the reading for an error that says where it is.
+    pub(crate) fn end(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+        (self.json, self.at) = ("", 0);
+    }
+
+    /// Ends the reading.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.end(self.locate(error));
+    }
+
+    /// Ends the reading: what was read is wrong for this reason.
+    #[cold]
+    #[inline(never)]
+    pub fn refuse(&mut self, reason: fmt::Arguments<'_>) {
+        self.fail(Error::new(reason));
     }
 
     /// The place that the reader has come to.
@@ -59,13 +84,13 @@ impl<'de> Reader<'de> {
 
     /// A reader of the same JSON at another place.
     pub(crate) fn at(&self, at: usize) -> Self {
-        Self { json: self.json, at }
+        Self { json: self.json, at, error: None }
     }
 
     /// Adds the place that the reader has come to.
     #[cold]
     #[inline(never)]
-    pub fn locate(&self, error: Error) -> Error {
+    pub(crate) fn locate(&self, error: Error) -> Error {
         let read = self.json.get(..self.at).unwrap_or(self.json);
         let line_start = read.rfind('\n').map_or(0, |at| at + 1);
         let line = read.bytes().filter(|byte| *byte == b'\n').count() + 1;
@@ -108,7 +133,7 @@ impl<'de> Reader<'de> {
 
     #[cold]
     #[inline(never)]
-    fn wrong(&self, text: std::fmt::Arguments<'_>) -> Error {
+    fn wrong(&self, text: fmt::Arguments<'_>) -> Error {
         if self.at >= self.json.len() {
             return Error::new(format_args!("EOF while parsing: {text}"));
         }
@@ -316,257 +341,166 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The error for a value of another type than the expected one.
+    /// Ends the reading: what comes is not the expected value.
     #[cold]
     #[inline(never)]
-    fn mismatch(&mut self, expected: &dyn Expected) -> Error {
+    pub fn mismatch(&mut self, expected: &str) {
         let text;
         let found = match self.peek() {
             Some(b'"') => match self.text() {
                 Ok(found) => {
                     text = found;
-                    Unexpected::Str(&text)
+                    Ok(Found::Text(&text))
                 }
-                Err(error) => return error,
+                Err(error) => Err(error),
             },
-            Some(b'-' | b'0'..=b'9') => match self.number() {
-                Ok(Number::Natural(found)) => Unexpected::Unsigned(found),
-                Ok(Number::Negative(found)) => Unexpected::Signed(found),
-                Ok(Number::Other) => Unexpected::Float(0.0),
-                Err(error) => return error,
-            },
-            Some(b't') if self.word("true").is_ok() => Unexpected::Bool(true),
-            Some(b'f') if self.word("false").is_ok() => Unexpected::Bool(false),
-            Some(b'n') if self.word("null").is_ok() => Unexpected::Unit,
-            Some(b'[') => Unexpected::Seq,
-            Some(b'{') => Unexpected::Map,
-            _ => return self.wrong(format_args!("expected a value")),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|found| match found {
+                Number::Natural(found) => Found::Natural(found),
+                Number::Negative(found) => Found::Negative(found),
+                Number::Other => Found::Other("floating-point number"),
+            }),
+            Some(b't') => self.word("true").map(|()| Found::Boolean(true)),
+            Some(b'f') => self.word("false").map(|()| Found::Boolean(false)),
+            Some(b'[') => Ok(Found::Other("sequence")),
+            Some(b'{') => Ok(Found::Other("map")),
+            _ => self.word("null").map(|()| Found::Other("null")),
         };
-        Error::invalid_type(found, expected)
+        let error = found.map_or_else(|error| error, |found| Error::unexpected(found, expected));
+        self.fail(error);
     }
 
-    /// Takes an integer that is expected to be natural.
+    /// Takes a natural number of at most `most`.
     #[inline(never)]
-    fn natural(&mut self, expected: &dyn Expected) -> Result<u64, Error> {
+    pub fn natural(&mut self, most: u64, expected: &str) -> u64 {
         let start = self.at;
         if let Some(b'-' | b'0'..=b'9') = self.peek() {
-            match self.number()? {
-                Number::Natural(found) => return Ok(found),
-                Number::Negative(found) => {
-                    return Err(Error::invalid_value(Unexpected::Signed(found), expected));
-                }
-                Number::Other => self.at = start,
+            match self.number() {
+                Ok(Number::Natural(found)) if found <= most => return found,
+                Ok(_) => self.at = start,
+                Err(error) => self.fail(error),
             }
         }
-        Err(self.mismatch(expected))
+        self.mismatch(expected);
+        0
     }
 
-    /// Takes an integer.
+    /// Takes `true` or `false`.
     #[inline(never)]
-    fn integer(&mut self, expected: &dyn Expected) -> Result<i64, Error> {
-        let start = self.at;
-        if let Some(b'-' | b'0'..=b'9') = self.peek() {
-            let found = match self.number()? {
-                Number::Natural(found) => i64::try_from(found).ok(),
-                Number::Negative(found) => Some(found),
-                Number::Other => None,
-            };
-            if let Some(found) = found {
-                return Ok(found);
+    pub fn boolean(&mut self) -> bool {
+        let value = self.peek() == Some(b't');
+        let is_boolean = match self.peek() {
+            Some(b't') => self.word("true").is_ok(),
+            Some(b'f') => self.word("false").is_ok(),
+            _ => false,
+        };
+        if !is_boolean {
+            self.mismatch("a boolean");
+        }
+        value && is_boolean
+    }
+
+    /// Takes a string.
+    #[inline(never)]
+    pub fn string(&mut self, expected: &str) -> Cow<'de, str> {
+        if self.peek() == Some(b'"') {
+            match self.text() {
+                Ok(text) => return text,
+                Err(error) => self.fail(error),
             }
         }
-        self.at = start;
-        Err(self.mismatch(expected))
+        self.mismatch(expected);
+        Cow::Borrowed("")
     }
 
+    /// Whether a string comes next.
+    pub fn at_string(&mut self) -> bool {
+        self.peek() == Some(b'"')
+    }
+
+    /// Takes the opening bracket of an array or object.
     #[inline(never)]
-    fn boolean(&mut self, expected: &dyn Expected) -> Result<bool, Error> {
-        match self.peek() {
-            Some(b't') => self.word("true").map(|()| true),
-            Some(b'f') => self.word("false").map(|()| false),
-            _ => Err(self.mismatch(expected)),
+    pub fn open(&mut self, bracket: u8, expected: &str) {
+        if !self.take(bracket) {
+            self.mismatch(expected);
         }
     }
 
-    /// Takes a string that is expected.
+    /// Takes the closing bracket of an array or object.
     #[inline(never)]
-    fn expected_text(&mut self, expected: &dyn Expected) -> Result<Cow<'de, str>, Error> {
-        if self.peek() == Some(b'"') { self.text() } else { Err(self.mismatch(expected)) }
+    pub fn close(&mut self, bracket: u8) {
+        if let Err(error) = self.require(bracket) {
+            self.fail(error);
+        }
     }
 
-    /// Takes the opening bracket of an array or object that is expected.
+    /// Takes the comma before an item that is not the first, and says whether there is an item.
     #[inline(never)]
-    pub(crate) fn open(&mut self, bracket: u8, expected: &dyn Expected) -> Result<(), Error> {
-        if self.take(bracket) { Ok(()) } else { Err(self.mismatch(expected)) }
+    pub fn item(&mut self, close: u8, first: bool) -> bool {
+        match self.another(close, first) {
+            Ok(another) => another,
+            Err(error) => {
+                self.fail(error);
+                false
+            }
+        }
+    }
+
+    /// Takes the name of a field, with the colon.
+    #[inline(never)]
+    pub fn name(&mut self) -> Cow<'de, str> {
+        let name = self.string("a string");
+        self.close(b':');
+        name
+    }
+
+    /// Passes over a value.
+    #[inline(never)]
+    pub fn pass(&mut self) {
+        if let Err(error) = self.skip() {
+            self.fail(error);
+        }
     }
 
     /// Takes `null` if it comes next.
     #[inline(never)]
-    fn null(&mut self) -> Result<bool, Error> {
-        match self.peek() {
-            Some(b'n') => self.word("null").map(|()| true),
-            _ => Ok(false),
-        }
+    pub fn null(&mut self) -> bool {
+        self.peek() == Some(b'n') && self.word("null").is_ok()
     }
 
+    /// Finds a name among those that there are.
     #[inline(never)]
-    pub(crate) fn unit(&mut self, expected: &dyn Expected) -> Result<(), Error> {
-        if self.null()? { Ok(()) } else { Err(self.mismatch(expected)) }
+    pub fn find(&mut self, what: &str, name: &str, names: &[&str]) -> usize {
+        let found = names.iter().position(|one| *one == name);
+        found.unwrap_or_else(|| {
+            let names = names.join("`, `");
+            self.refuse(format_args!("unknown {what} `{name}`, expected one of `{names}`"));
+            0
+        })
     }
 
-    /// Takes the start of an enum's value, and says whether it is an object.
+    /// Takes the name of a variant without content, and gives its number.
     #[inline(never)]
-    fn open_enum(&mut self, expected: &dyn Expected) -> Result<bool, Error> {
-        match self.peek() {
-            Some(b'"') => Ok(false),
-            _ => self.open(b'{', expected).map(|()| true),
-        }
-    }
-}
-
-macro_rules! integers {
-    ($($method:ident $take:ident $visit:ident,)+) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            let value = self.$take(&visitor)?;
-            visitor.$visit(value)
-        })+
-    };
-}
-
-impl<'de> Deserializer<'de> for &mut Reader<'de> {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.peek() {
-            Some(b'"') => self.deserialize_str(visitor),
-            Some(b'{') => self.deserialize_map(visitor),
-            Some(b'[') => self.deserialize_seq(visitor),
-            Some(b't' | b'f') => self.deserialize_bool(visitor),
-            Some(b'-' | b'0'..=b'9') => {
-                let start = self.at;
-                match self.number()? {
-                    Number::Natural(found) => visitor.visit_u64(found),
-                    Number::Negative(found) => visitor.visit_i64(found),
-                    Number::Other => {
-                        self.at = start;
-                        Err(self.mismatch(&visitor))
-                    }
-                }
-            }
-            _ => self.deserialize_unit(visitor),
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let value = self.boolean(&visitor)?;
-        visitor.visit_bool(value)
-    }
-
-    integers! {
-        deserialize_u8 natural visit_u64,
-        deserialize_u16 natural visit_u64,
-        deserialize_u32 natural visit_u64,
-        deserialize_u64 natural visit_u64,
-        deserialize_i8 integer visit_i64,
-        deserialize_i16 integer visit_i64,
-        deserialize_i32 integer visit_i64,
-        deserialize_i64 integer visit_i64,
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.expected_text(&visitor)? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_str(&self.text()?)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.skip()?;
-        visitor.visit_unit()
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.null()? { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.unit(&visitor)?;
-        visitor.visit_unit()
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.deserialize_unit(visitor)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.open(b'[', &visitor)?;
-        let value = visitor.visit_seq(Items::new(self, b']'))?;
-        self.require(b']')?;
-        Ok(value)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.open(b'{', &visitor)?;
-        let value = visitor.visit_map(Items::new(self, b'}'))?;
-        self.require(b'}')?;
-        Ok(value)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        let object = self.open_enum(&visitor)?;
-        let value = visitor.visit_enum(Variant { reader: self, object })?;
+    pub fn choice(&mut self, names: &[&str]) -> usize {
+        // `{"name":null}` is the same.
+        let object = self.take(b'{');
+        let name = self.string("the name of a variant");
+        let found = self.find("variant", &name, names);
         if object {
-            self.require(b'}')?;
+            self.close(b':');
+            if !self.null() {
+                self.mismatch("unit variant");
+            }
+            self.close(b'}');
         }
-        Ok(value)
+        found
     }
 
-    serde::forward_to_deserialize_any! { f32 f64 char bytes byte_buf }
+    /// Takes the name of a variant with content up to the content, and gives its number.
+    /// [`close`](Self::close) follows the content.
+    #[inline(never)]
+    pub fn variant(&mut self, names: &[&str]) -> usize {
+        self.open(b'{', "an object with the name of a variant");
+        let name = self.name();
+        self.find("variant", &name, names)
+    }
 }

@@ -18,6 +18,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -36,7 +38,19 @@ pub const BODY_BLOCKS: u64 = 20;
 
 /// The commitment that a seat's holder has made, and what it turned out to be of.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct Vote {
     /// The worker, as a place in [`Agreement::drawn`].
     pub drawn: u8,
@@ -48,7 +62,19 @@ pub struct Vote {
 
 /// The agreement on the answer to one request.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct Agreement {
     /// How many workers must agree.
     pub approvals: u8,

@@ -4,12 +4,24 @@ use std::{fmt, ops::Deref};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::{FromJson, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Bytes of any content. JSON writes them in standard base64 with padding.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
-    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
 )]
 pub struct Bytes(pub Vec<u8>);
 
@@ -53,6 +65,28 @@ impl fmt::Debug for Bytes {
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64_STANDARD.encode(&self.0))
+    }
+}
+
+impl ToJson for Bytes {
+    fn write(&self, writer: &mut Writer) {
+        // Base64 has nothing to escape.
+        writer.raw("\"");
+        writer.raw(&BASE64_STANDARD.encode(&self.0));
+        writer.raw("\"");
+    }
+}
+
+impl FromJson for Bytes {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let text = reader.string("a string");
+        match BASE64_STANDARD.decode(&*text) {
+            Ok(bytes) => Self(bytes),
+            Err(error) => {
+                reader.refuse(format_args!("expected base64: {error}"));
+                Self::default()
+            }
+        }
     }
 }
 

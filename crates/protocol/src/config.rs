@@ -2,6 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{
@@ -16,7 +18,19 @@ use crate::{
 
 /// Prices, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 pub struct Prices {
     /// What workers are paid for a unit of the gas that their own calls burn, as
     /// [`answer_gas`](crate::pricing::answer_gas) models them.
@@ -65,7 +79,19 @@ impl Default for Prices {
 /// The most that a request may ask for. Besides, everything together must fit into what one receipt
 /// can carry, see [`capacity`](crate::capacity).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 pub struct RequestBounds {
     /// The largest value of each limit; for `compute` see [`Config::max_fuel`] and
     /// [`Config::max_gas`].
@@ -120,7 +146,19 @@ impl Default for RequestBounds {
 
 /// The contract's configuration. A request keeps the terms on which it was accepted.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 pub struct Config {
     /// The version of the engine that new requests are executed with.
     pub engine_version: EngineVersion,

@@ -3,6 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Hash32, RequestId, json};
@@ -10,7 +12,19 @@ use crate::{Hash32, RequestId, json};
 /// Where and by whom an execution was requested. All of it comes from the requesting receipt, so
 /// every worker and every replay sees the same.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct ExecutionContext {
     /// The id of the request.
     pub request_id: RequestId,

@@ -3,13 +3,26 @@
 use std::{fmt, str::FromStr};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::{FromJson, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
 /// A SHA-256 hash: 32 bytes, written as 64 lower-case hex digits in text and JSON.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
 )]
 pub struct Hash32(pub [u8; 32]);
 
@@ -29,23 +42,8 @@ impl Hash32 {
     }
 
     /// The SHA-256 of a value's borsh encoding.
-    pub fn of_borsh<T: BorshSerialize + ?Sized>(value: &T) -> Self {
-        struct Sink(Sha256);
-        impl borsh::io::Write for Sink {
-            fn write(&mut self, bytes: &[u8]) -> borsh::io::Result<usize> {
-                self.0.update(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> borsh::io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut sink = Sink(Sha256::new());
-        // Serialising into a hasher cannot fail: it accepts every byte, and no collection of this
-        // crate's types is longer than borsh's u32 length prefix can say.
-        let written = value.serialize(&mut sink);
-        debug_assert!(written.is_ok());
-        Self(sink.0.finalize().into())
+    pub fn of_borsh<T: Encode>(value: &T) -> Self {
+        Self::of(&outlayer_codec::to_vec(value))
     }
 
     /// The hash as an array.
@@ -97,6 +95,22 @@ impl Serialize for Hash32 {
     }
 }
 
+impl ToJson for Hash32 {
+    fn write(&self, writer: &mut Writer) {
+        writer.text(&hex::encode(self.0));
+    }
+}
+
+impl FromJson for Hash32 {
+    #[inline(never)]
+    fn read(reader: &mut Reader<'_>) -> Self {
+        reader.string("a string").parse().unwrap_or_else(|error: ParseHashError| {
+            reader.refuse(format_args!("{error}"));
+            Self::default()
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Hash32 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
@@ -116,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn hashing_borsh_streams_the_same_bytes_that_encoding_gives() {
-        let value = (7u64, String::from("seven"), vec![1u8, 2, 3]);
+    fn hashing_borsh_hashes_what_borsh_writes() {
+        let value = (7u64, (String::from("seven"), vec![1u8, 2, 3]));
         assert_eq!(Hash32::of_borsh(&value), Hash32::of(&borsh::to_vec(&value).unwrap()));
     }
 

@@ -2,6 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::LiveRequest};
@@ -11,7 +13,19 @@ use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::
 ///
 /// `pending_index` gives the borsh of a list of them, `list_pending` gives JSON.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct PendingEntry {
     /// The id of the request. It comes first, so that the contract finds it without decoding the
     /// rest.

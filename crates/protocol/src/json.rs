@@ -4,6 +4,7 @@
 pub(crate) mod u64_string {
     use std::fmt;
 
+    use outlayer_json::{Reader, Writer};
     use serde::{
         Deserializer, Serializer,
         de::{Error, Visitor},
@@ -11,6 +12,22 @@ pub(crate) mod u64_string {
 
     pub(crate) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
+    }
+
+    pub(crate) fn write_json(value: &u64, writer: &mut Writer) {
+        writer.text(&value.to_string());
+    }
+
+    pub(crate) fn read_json(reader: &mut Reader<'_>) -> u64 {
+        const EXPECTED: &str = "a u64 in decimal, as a string or a number";
+        if !reader.at_string() {
+            return reader.natural(u64::MAX, EXPECTED);
+        }
+        let text = reader.string(EXPECTED);
+        text.parse().unwrap_or_else(|error| {
+            reader.refuse(format_args!("expected a u64 in decimal, found {text:?}: {error}"));
+            0
+        })
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

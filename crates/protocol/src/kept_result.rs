@@ -4,6 +4,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Hash32, Settlement};
@@ -16,7 +18,19 @@ pub const MAX_KEPT_OUTPUT_BYTES: u32 = 1_024;
 /// The result of `get_result`: how a settled request ended. Anyone may remove it after
 /// [`kept_until`](Self::kept_until), and then the payer gets back what was held for its bytes.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct KeptResult {
     /// What the call returned, with the output cut to [`MAX_KEPT_OUTPUT_BYTES`].
     pub settlement: Settlement,

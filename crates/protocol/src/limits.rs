@@ -4,6 +4,8 @@
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::{FromJson, ToJson};
 use serde::{Deserialize, Serialize};
 
 use crate::{json, object::read_by_fields};
@@ -19,7 +21,11 @@ use crate::{json, object::read_by_fields};
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -52,7 +58,11 @@ impl fmt::Display for Meter {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -110,7 +120,19 @@ impl fmt::Display for Compute {
 /// should ask for what it needs. By default a guest may give 1 KiB of output and use no storage,
 /// see [`ResourceLimits::with_storage`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
     /// Computation, in the meter in which the request is billed.
@@ -197,7 +219,10 @@ impl ResourceLimits {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]

@@ -8,6 +8,7 @@ use std::fmt;
 
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_json::{FromJson, Reader};
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor,
 };
@@ -96,6 +97,39 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
+impl Place<'_> {
+    fn read(self, reader: &mut Reader<'_>) {
+        match self {
+            Self::U8(place) => *place = FromJson::read(reader),
+            Self::U16(place) => *place = FromJson::read(reader),
+            Self::U32(place) => *place = FromJson::read(reader),
+            Self::U64(place) => *place = FromJson::read(reader),
+            Self::Decimal(place) => *place = u64_string::read_json(reader),
+            Self::Hash(place) => *place = FromJson::read(reader),
+            Self::MaybeHash(place) => *place = FromJson::read(reader),
+            Self::MaybeText(place) => *place = FromJson::read(reader),
+            Self::Token(place) => *place = FromJson::read(reader),
+            Self::MaybeToken(place) => *place = FromJson::read(reader),
+            Self::MaybeAccount(place) => *place = FromJson::read(reader),
+            Self::Texts(place) => *place = FromJson::read(reader),
+            Self::Variables(place) => *place = FromJson::read(reader),
+            Self::Bytes(place) => *place = FromJson::read(reader),
+            Self::Code(place) => *place = FromJson::read(reader),
+            Self::Kind(place) => *place = FromJson::read(reader),
+            Self::CancelBy(place) => *place = FromJson::read(reader),
+            Self::OnRefusal(place) => *place = FromJson::read(reader),
+            Self::Format(place) => *place = FromJson::read(reader),
+            Self::Compute(place) => *place = FromJson::read(reader),
+            Self::Limits(place) => *place = FromJson::read(reader),
+            Self::Engine(place) => *place = FromJson::read(reader),
+            Self::Prices(place) => *place = FromJson::read(reader),
+            Self::Bounds(place) => *place = FromJson::read(reader),
+            Self::Window(place) => *place = FromJson::read(reader),
+            Self::Speeds(place) => *place = FromJson::read(reader),
+        }
+    }
+}
+
 /// How a struct is read.
 pub(crate) struct Shape {
     /// The name of the struct, for errors.
@@ -115,6 +149,35 @@ pub(crate) fn fill<'de, D: Deserializer<'de>>(
     places: &mut [Option<Place<'_>>],
 ) -> Result<(), D::Error> {
     deserializer.deserialize_struct(shape.name, shape.fields, Object { shape, places })
+}
+
+/// Fills the places as [`fill`] does, from the contract's own reader.
+#[inline(never)]
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    shape: &'static Shape,
+    places: &mut [Option<Place<'_>>],
+) {
+    reader.open(b'{', shape.name);
+    let mut first = true;
+    while reader.item(b'}', first) {
+        first = false;
+        let name = reader.name();
+        if !shape.only && !shape.fields.contains(&&*name) {
+            reader.pass();
+            continue;
+        }
+        let number = reader.find("field", &name, shape.fields);
+        match places.get_mut(number).and_then(Option::take) {
+            Some(place) => place.read(reader),
+            None => reader.refuse(format_args!("duplicate field `{name}`")),
+        }
+    }
+    reader.close(b'}');
+    let missing = places.iter().take(shape.required).position(Option::is_some);
+    if let Some(name) = missing.and_then(|number| shape.fields.get(number)) {
+        reader.refuse(format_args!("missing field `{name}`"));
+    }
 }
 
 struct Object<'a, 'p> {
@@ -197,21 +260,35 @@ macro_rules! read_by_fields {
             fn deserialize<D: serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
-                const REQUIRED: &[&str] = &[$(stringify!($field)),*];
-                const SHAPE: $crate::object::Shape = $crate::object::Shape {
-                    name: stringify!($name),
-                    fields: &[$(stringify!($field),)* $(stringify!($other),)*],
-                    required: REQUIRED.len(),
-                    only: $only,
-                };
                 let mut read: Self = $initial;
                 let mut places = [
                     $(Some($crate::object::Place::$kind(&mut read.$field)),)*
                     $(Some($crate::object::Place::$other_kind(&mut read.$other)),)*
                 ];
-                $crate::object::fill(deserializer, &SHAPE, &mut places)?;
+                $crate::object::fill(deserializer, &Self::SHAPE, &mut places)?;
                 Ok(read)
             }
+        }
+
+        impl outlayer_json::FromJson for $name {
+            fn read(reader: &mut outlayer_json::Reader<'_>) -> Self {
+                let mut read: Self = $initial;
+                let mut places = [
+                    $(Some($crate::object::Place::$kind(&mut read.$field)),)*
+                    $(Some($crate::object::Place::$other_kind(&mut read.$other)),)*
+                ];
+                $crate::object::read(reader, &Self::SHAPE, &mut places);
+                read
+            }
+        }
+
+        impl $name {
+            const SHAPE: $crate::object::Shape = $crate::object::Shape {
+                name: stringify!($name),
+                fields: &[$(stringify!($field),)* $(stringify!($other),)*],
+                required: <[&str]>::len(&[$(stringify!($field)),*]),
+                only: $only,
+            };
         }
     };
 }

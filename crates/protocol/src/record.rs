@@ -3,6 +3,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,7 +17,19 @@ use crate::{
 /// The contract builds it from its own request and the submitted body. A replay builds it from
 /// chain data and its own execution. It binds *what* was read, not *when*: two honest workers with
 /// different snapshots agree whenever they read the same values.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct ExecutionRecord {
     /// The version of the engine that executes the request.
     pub engine_version: EngineVersion,

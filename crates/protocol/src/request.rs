@@ -3,6 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::{FromJson, Reader, ToJson};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
@@ -25,7 +27,11 @@ use crate::{
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(transparent)]
@@ -38,8 +44,9 @@ impl std::fmt::Display for EngineVersion {
 }
 
 /// Where the bytes of the code are, and the hash that they must have.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeRef {
     /// SHA-256 of the code.
@@ -79,8 +86,9 @@ pub(crate) fn args_env_bytes(args: &[String], env: &[(String, String)]) -> u64 {
 /// How a request names its code: by the hash, or by a name that its owner has given to it.
 ///
 /// In JSON it is `{"hash": …}`, `{"hash": …, "url": …}` or `{"name": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(untagged)]
 pub enum CodeSource {
     /// The code with this hash.
@@ -94,23 +102,52 @@ pub enum CodeSource {
     },
 }
 
-// Serde's untagged enums buffer what they read, which is many KB of the contract's Wasm.
+/// How the three fields of a [`CodeSource`] are read.
+const CODE_SOURCE: Shape =
+    Shape { name: "CodeSource", fields: &["hash", "url", "name"], required: 0, only: true };
+const NO_CODE_SOURCE: &str = "expected a hash and perhaps a url, or a name alone";
+
+impl CodeSource {
+    fn of_fields(
+        hash: Option<Hash32>,
+        url: Option<String>,
+        name: Option<String>,
+    ) -> Result<Self, &'static str> {
+        match (hash, url, name) {
+            (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
+            (None, None, Some(name)) => Ok(Self::Named { name }),
+            _ => Err(NO_CODE_SOURCE),
+        }
+    }
+}
+
+// Serde's untagged enums buffer what they read, and do not say what is wrong.
 impl<'de> Deserialize<'de> for CodeSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const SHAPE: Shape =
-            Shape { name: "CodeSource", fields: &["hash", "url", "name"], required: 0, only: true };
         let (mut hash, mut url, mut name) = (None, None, None);
         let mut places = [
             Some(Place::MaybeHash(&mut hash)),
             Some(Place::MaybeText(&mut url)),
             Some(Place::MaybeText(&mut name)),
         ];
-        object::fill(deserializer, &SHAPE, &mut places)?;
-        match (hash, url, name) {
-            (Some(hash), url, None) => Ok(Self::Exact(CodeRef { hash, url })),
-            (None, None, Some(name)) => Ok(Self::Named { name }),
-            _ => Err(D::Error::custom("expected a hash and perhaps a url, or a name alone")),
-        }
+        object::fill(deserializer, &CODE_SOURCE, &mut places)?;
+        Self::of_fields(hash, url, name).map_err(D::Error::custom)
+    }
+}
+
+impl FromJson for CodeSource {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let (mut hash, mut url, mut name) = (None, None, None);
+        let mut places = [
+            Some(Place::MaybeHash(&mut hash)),
+            Some(Place::MaybeText(&mut url)),
+            Some(Place::MaybeText(&mut name)),
+        ];
+        object::read(reader, &CODE_SOURCE, &mut places);
+        Self::of_fields(hash, url, name).unwrap_or_else(|error| {
+            reader.refuse(format_args!("{error}"));
+            Self::Named { name: String::new() }
+        })
     }
 }
 
@@ -144,7 +181,11 @@ impl CodeSource {
     Hash,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 pub enum GuestKind {
@@ -180,7 +221,11 @@ impl std::fmt::Display for GuestKind {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -203,7 +248,11 @@ pub enum ResponseFormat {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -230,7 +279,11 @@ pub enum CancelBy {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    Encode,
+    Decode,
     Serialize,
+    ToJson,
+    FromJson,
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
@@ -248,8 +301,9 @@ fn one() -> u8 {
 }
 
 /// The argument of `request_execution`. In JSON, only `code` must be given.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// The code to run.

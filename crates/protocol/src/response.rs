@@ -1,6 +1,8 @@
 //! What a worker submits.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,7 +17,7 @@ pub const MAX_REASON_BYTES: usize = 256;
 
 /// The argument of `resolve_execution`, in borsh: a body, and what the worker says of it.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode)]
 pub struct Answer {
     /// The body.
     pub response: ExecutionResponse,
@@ -30,7 +32,19 @@ pub struct Answer {
 
 /// A body: everything about the execution that the contract does not know itself.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct ExecutionResponse {
     /// The id of the request that it answers.
     pub request_id: RequestId,

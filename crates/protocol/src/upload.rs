@@ -16,6 +16,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Bytes, Hash32, RefusalCode, RequestId};
@@ -37,7 +39,19 @@ pub(crate) const UPLOAD_BYTES: u64 = (4 + 64) + 32 + 4 + 4 + 4 + 8;
 
 /// The argument of `stage_response`, in borsh: a part of an
 /// [`ExecutionResponse`](crate::ExecutionResponse) in borsh.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 pub struct ResponsePart {
     /// The id of the request that the response answers.
@@ -53,7 +67,19 @@ pub struct ResponsePart {
 }
 
 /// What is kept of a body that comes in parts, besides the parts.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 pub struct Upload {
     /// The worker that sends it.

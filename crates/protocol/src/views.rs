@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,7 +14,9 @@ use crate::{
 
 /// A live request with its input, see [`RequestState`].
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, ToJson, Deserialize,
+)]
 pub struct RequestView {
     /// The record of the request.
     pub request: LiveRequest,
@@ -23,7 +26,7 @@ pub struct RequestView {
 
 /// The result of `get_request`. In JSON: `{"live": {…}}`, `"settled"` or `"never_made"`.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// The request is not settled yet.
@@ -46,7 +49,9 @@ impl RequestState {
 
 /// The result of `get_config`: the configuration and who governs it.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, ToJson, Deserialize,
+)]
 pub struct ConfigView {
     /// The account that governs the contract.
     pub owner_id: AccountId,
@@ -58,7 +63,7 @@ pub struct ConfigView {
 
 /// The result of `estimate_cost`: the deposit that a request needs, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct CostView {
     /// The most that the worker is paid that sends the response: its gas, and the bytes of input,
     /// output and journal.
@@ -107,7 +112,16 @@ impl From<Quote> for CostView {
 /// rewards).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    ToJson,
+    Deserialize,
 )]
 pub struct FundsView {
     /// Deposits of live requests.
@@ -130,7 +144,7 @@ pub struct FundsView {
 
 /// NEP-145's balance of an account, yoctoNEAR.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct StorageBalance {
     /// The whole storage deposit.
     pub total: NearToken,
@@ -140,7 +154,7 @@ pub struct StorageBalance {
 
 /// The result of `get_code_info`: published code, or the parts that a publisher has sent so far.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct CodeInfoView {
     /// SHA-256 of the code.
     pub hash: Hash32,
@@ -158,7 +172,7 @@ pub struct CodeInfoView {
 /// The result of `get_named_code`, and an item of `list_named_code`: what one version of a name
 /// stands for.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct NamedCodeView {
     /// The full name with version, `owner/name@version`.
     pub name: String,
@@ -173,7 +187,9 @@ pub struct NamedCodeView {
 
 /// The result of `get_worker`: a registered worker.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, ToJson, Deserialize,
+)]
 pub struct WorkerView {
     /// The account with which the worker submits.
     pub worker_id: AccountId,
@@ -193,7 +209,7 @@ pub struct WorkerView {
 }
 
 /// The arguments of `request_execution` and `estimate_cost`, in JSON: `{"request": …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct RequestArgs {
     /// The request to make, or to ask about.
     pub request: ExecutionRequest,

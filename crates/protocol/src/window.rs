@@ -10,6 +10,8 @@
 //! Times only decide which requests are taken. They never end an execution and are never billed.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{Meter, ResourceLimits, object::read_by_fields};
@@ -26,7 +28,20 @@ const WHOLE_BPS: u128 = 10_000;
 /// How long computation is expected to take at the most, for executions that declare up to so much
 /// memory. A larger memory is slower, because fewer of its loads are answered by a cache.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 pub struct Speed {
     /// The most memory that this row is for, bytes. The last row is also for all that is larger.
     pub memory_bytes: u64,
@@ -38,7 +53,19 @@ pub struct Speed {
 
 /// The time that an execution may take, and what its parts take at the most.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+)]
 pub struct Window {
     /// The share of the time until the yield times out that an execution may take, in basis points
     /// (1/10,000).

@@ -40,6 +40,8 @@ const IDLE_BYTES: u64 = 256 << 20;
 const START: Duration = Duration::from_secs(30);
 /// How long a child that has closed its socket may take to end.
 const END: Duration = Duration::from_secs(1);
+/// How often it is asked whether an execution is still wanted.
+const GLANCE: Duration = Duration::from_millis(200);
 /// The longest answer of a child that is set up.
 const MAX_READY_BYTES: usize = 64 << 10;
 /// The most characters of a line that a child prints.
@@ -177,21 +179,21 @@ impl Process {
         has <= self.most_idle_bytes
     }
 
-    /// Executes a job in the child, which may take `memory_bytes` for it, may keep silent for the
-    /// first of the times, and must have ended before the second, if there is one. After a fault
-    /// the child cannot be used again.
+    /// Executes a job in the child, which may take `memory_bytes` for it, and may keep silent for
+    /// so long; less when the question, asked now and then, says that it is over. After a fault the
+    /// child cannot be used again.
     pub(crate) fn execute(
         &mut self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
         memory_bytes: u64,
-        times: (Duration, Option<Duration>),
+        limits: (Duration, Option<&dyn Fn() -> bool>),
     ) -> Result<Execution, Fault> {
         let most = self.idle_bytes.saturating_add(memory_bytes);
         memory::limit(self.child.id(), most).map_err(|error| {
             Fault::engine(format!("the memory of a child cannot be bounded: {error}"))
         })?;
-        self.converse(job, snapshot, times).map_err(|error| match error {
+        self.converse(job, snapshot, limits).map_err(|error| match error {
             Talk::Fault(fault) => fault,
             Talk::Io(error) => Fault::Process(self.end(&error)),
         })
@@ -201,10 +203,10 @@ impl Process {
         &mut self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
-        (patience, time): (Duration, Option<Duration>),
+        (patience, is_over): (Duration, Option<&dyn Fn() -> bool>),
     ) -> Result<Execution, Talk> {
         let mut timed = Timed::new(&self.socket, patience)?;
-        timed.last = time.and_then(|time| Instant::now().checked_add(time));
+        timed.is_over = is_over;
         let code_hash = job.code.hash();
         let request = Request {
             code_hash,
@@ -365,15 +367,15 @@ fn pass_on(stderr: ChildStderr, pid: u32) -> Result<(), String> {
 struct Timed<'a> {
     socket: &'a UnixStream,
     until: Instant,
-    /// When it is over in any case, whoever's time it was.
-    last: Option<Instant>,
+    /// Asked now and then while nothing comes; it is over when the answer is true.
+    is_over: Option<&'a dyn Fn() -> bool>,
 }
 
 impl<'a> Timed<'a> {
     fn new(socket: &'a UnixStream, patience: Duration) -> io::Result<Self> {
         let until = Instant::now().checked_add(patience);
         let until = until.ok_or_else(|| io::Error::other("the patience is endless"))?;
-        Ok(Self { socket, until, last: None })
+        Ok(Self { socket, until, is_over: None })
     }
 
     /// What `work` takes is not the child's time.
@@ -385,16 +387,30 @@ impl<'a> Timed<'a> {
     }
 
     fn left(&self) -> io::Result<Duration> {
-        let until = self.last.map_or(self.until, |last| last.min(self.until));
-        let left = until.saturating_duration_since(Instant::now());
+        let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 }
 
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}
+
 impl Read for Timed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.left()?))?;
-        self.socket.read(buffer)
+        loop {
+            let left = self.left()?;
+            let wait = if self.is_over.is_some() { left.min(GLANCE) } else { left };
+            self.socket.set_read_timeout(Some(wait))?;
+            match (self.socket.read(buffer), self.is_over) {
+                (Err(error), Some(is_over)) if is_timeout(&error) && wait < left => {
+                    if is_over() {
+                        return Err(error);
+                    }
+                }
+                (read, _) => return read,
+            }
+        }
     }
 }
 

@@ -100,25 +100,25 @@ impl Engine for Sandbox {
         self.run(job, snapshot, None)
     }
 
-    fn execute_within(
+    fn execute_until(
         &self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
-        time: Duration,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<Execution, Fault> {
-        self.run(job, snapshot, Some(time))
+        self.run(job, snapshot, Some(is_over))
     }
 }
 
 impl Sandbox {
-    /// Executes a job in a child, which is ended when `time` is over.
+    /// Executes a job in a child, which is ended soon after `is_over` says so.
     fn run(
         &self,
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
-        time: Option<Duration>,
+        is_over: Option<&dyn Fn() -> bool>,
     ) -> Result<Execution, Fault> {
-        let until = time.and_then(|time| Instant::now().checked_add(time));
+        let began = Instant::now();
         job.check()?;
         let is_known = self.idle().iter().any(|child| child.knows(job));
         let mut memory_bytes = memory::needed(job, !is_known);
@@ -130,17 +130,12 @@ impl Sandbox {
             drop(reserved);
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let busy = Busy::count(&self.busy);
-        let execution = child
-            .execute(job, snapshot, memory_bytes, (self.patience(), left))
-            .map_err(|fault| {
-                // The child was ended, or has given up, because the time was over.
-                match time.filter(|_| until.is_some_and(|until| Instant::now() >= until)) {
-                    Some(time) => Fault::Deadline(time),
-                    None => fault,
-                }
-            })?;
+        let limits = (self.patience(), is_over);
+        let execution = child.execute(job, snapshot, memory_bytes, limits).map_err(|fault| {
+            let ended = is_over.is_some_and(|is_over| is_over());
+            if ended { Fault::Deadline(began.elapsed()) } else { fault }
+        })?;
         drop(busy);
         if child.is_lean() {
             self.idle().push(child);

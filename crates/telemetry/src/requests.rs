@@ -47,6 +47,10 @@ impl Requests {
             Stage::NeedsEngine { .. } => self.metrics.ended("needs_engine"),
             Stage::Loaded { request_id } => self.enter(*request_id, "fetch"),
             Stage::Fetched { request_id, .. } => self.enter(*request_id, "wait"),
+            Stage::Claimed { request_id, transaction, gas_burnt } => {
+                self.metrics.submitted(*gas_burnt);
+                self.note(*request_id, "claim", transaction.to_string());
+            }
             Stage::Executing { request_id } => self.enter(*request_id, "execute"),
             Stage::Executed { request_id, status, used, .. } => {
                 self.metrics.executed(status, *used);

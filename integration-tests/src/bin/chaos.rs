@@ -1,15 +1,29 @@
 //! Lets a worker serve under faults that are drawn from seeds, and holds each run against the rules
 //! of `outlayer_integration_tests::faults`. Ends at the first seed that breaks one.
 //!
-//! usage: `chaos [--seeds A..B] [--requests N]`
+//! usage: `chaos [--seeds A..B] [--requests N]`. With `RUST_LOG`, such as `outlayer_worker=debug`,
+//! the worker's log goes to the standard error.
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use outlayer_integration_tests::faults::chaos::Chaos;
+use tracing_subscriber::EnvFilter;
+
+/// Runs that take longer are named.
+const SLOW: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
     match chaos().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,8 +49,13 @@ async fn chaos() -> Result<()> {
     }
     let began = Instant::now();
     let mut chaos = Chaos::start().await?;
+    println!("the chain is set up after {:.1} s", began.elapsed().as_secs_f64());
     for seed in seeds {
+        let started = Instant::now();
         chaos.run(seed, requests).await?;
+        if started.elapsed() > SLOW {
+            println!("seed {seed} took {:.1} s", started.elapsed().as_secs_f64());
+        }
         if chaos.report().runs % 20 == 0 {
             println!("{} after {:.0} s", chaos.report(), began.elapsed().as_secs_f64());
         }

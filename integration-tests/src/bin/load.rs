@@ -1,9 +1,10 @@
-//! Sends many small requests at once to one worker, and says how long it takes to settle them,
-//! beside what the chain could carry in the same time.
+//! Sends many requests at once to one worker or several, and says how long it takes to settle them,
+//! beside what the chain could carry in the same time, and how often a guest was executed for one.
 //!
-//! usage: `load [--requests N] [--keys K] [--callers C] [--in-process]`. The node's rhythm is
-//! `LOCALNET_BLOCK_TIME`, such as `600ms`, as on mainnet. With `--in-process` the worker executes
-//! guests in its own process, to compare: no operator should.
+//! usage: `load [--requests N] [--workers W] [--fuel F] [--keys K] [--callers C] [--in-process]`.
+//! The node's rhythm is `LOCALNET_BLOCK_TIME`, such as `600ms`, as on mainnet. With `--fuel` each
+//! guest uses all of so much fuel; without it, it returns at once. With `--in-process` the workers
+//! execute guests in their own process, to compare: no operator should.
 //!
 //! The bound is the gas that the requests really burned, all receipts of request and answer
 //! together, divided by the gas of a block, times the time of a block. Both are the node's.
@@ -21,7 +22,10 @@ use near_workspaces::{
     types::{AccessKey, KeyType, NearToken, SecretKey},
 };
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_integration_tests::{Testbed, guests::request};
+use outlayer_integration_tests::{
+    Testbed,
+    guests::{request, with_fuel},
+};
 use outlayer_protocol::RequestId;
 use outlayer_worker::Stage;
 use tokio::task::JoinSet;
@@ -33,6 +37,9 @@ const ACCOUNTS_AT_ONCE: usize = 20;
 
 struct Options {
     requests: usize,
+    workers: usize,
+    /// What each guest uses; with 0 it returns at once.
+    fuel: u64,
     keys: usize,
     /// So many accounts ask, so that their transactions do not wait for each other's nonces, and
     /// the dApp's list of each one's answers stays short.
@@ -47,6 +54,10 @@ struct Told {
     stages: HashMap<&'static str, HashMap<RequestId, Instant>>,
     /// What the answers burned.
     answer_gas: u64,
+    /// How often a guest was started.
+    executions: u64,
+    /// How many claims the contract took.
+    claims: u64,
     transactions: HashMap<String, u64>,
     failed: Vec<String>,
 }
@@ -63,7 +74,8 @@ async fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { requests: 200, keys: 4, callers: 0, in_process: false };
+    let mut options =
+        Options { requests: 200, workers: 1, fuel: 0, keys: 4, callers: 0, in_process: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || -> Result<usize> {
@@ -72,12 +84,14 @@ fn options() -> Result<Options> {
         };
         match arg.as_str() {
             "--requests" => options.requests = number()?.max(1),
+            "--workers" => options.workers = number()?.max(1),
+            "--fuel" => options.fuel = u64::try_from(number()?)?,
             "--keys" => options.keys = number()?.max(1),
             "--callers" => options.callers = number()?,
             "--in-process" => options.in_process = true,
             other => bail!(
-                "unknown argument {other}: expected --requests N, --keys K, --callers C or \
-                 --in-process"
+                "unknown argument {other}: expected --requests N, --workers W, --fuel F, --keys K, \
+                 --callers C or --in-process"
             ),
         }
     }
@@ -90,24 +104,33 @@ fn options() -> Result<Options> {
 async fn load() -> Result<()> {
     let options = options()?;
     let testbed = Arc::new(Testbed::start().await?);
-    let echo = testbed.publish_guest("echo").await?;
     let callers = callers(&testbed, options.callers).await?;
-    let asked = request(echo, "");
+    let asked = match options.fuel {
+        0 => request(testbed.publish_guest("echo").await?, ""),
+        fuel => with_fuel(request(testbed.publish_guest("spin").await?, ""), fuel),
+    };
     let deposit = testbed.estimate(&asked).await?.total;
     let deposit = NearToken::from_yoctonear(deposit.as_yoctonear());
 
     let told: Arc<Mutex<Told>> = Arc::default();
-    let mut config = testbed.worker_config(&testbed.worker)?;
-    config.poll_interval = Duration::from_millis(500);
-    for key in more_keys(&testbed.worker, options.keys - 1).await? {
-        config.more_keys.push(key.parse().context("a worker's key")?);
+    let mut workers = vec![testbed.worker.clone()];
+    while workers.len() < options.workers {
+        workers.push(testbed.new_worker().await?);
     }
-    let listener = Arc::clone(&told);
-    config.observer = Some(Arc::new(move |stage: &Stage| listen(&listener, stage)));
-    if options.in_process {
-        config.engine = Arc::new(Executor::new(ExecutorConfig::default())?);
+    let mut serving = Vec::new();
+    for worker in &workers {
+        let mut config = testbed.worker_config(worker)?;
+        config.poll_interval = Duration::from_millis(500);
+        for key in more_keys(worker, options.keys - 1).await? {
+            config.more_keys.push(key.parse().context("a worker's key")?);
+        }
+        let listener = Arc::clone(&told);
+        config.observer = Some(Arc::new(move |stage: &Stage| listen(&listener, stage)));
+        if options.in_process {
+            config.engine = Arc::new(Executor::new(ExecutorConfig::default())?);
+        }
+        serving.push(testbed.serve_with(config)?);
     }
-    let serving = testbed.serve_with(config)?;
 
     let first_block = testbed.node.view_block().await?;
     let began = Instant::now();
@@ -153,7 +176,9 @@ async fn load() -> Result<()> {
         asked_gas += outcomes.iter().map(|one| one.gas_burnt.as_gas()).sum::<u64>();
         looked += 1;
     }
-    serving.stop().await?;
+    for one in serving {
+        one.stop().await?;
+    }
     let requests = u64::try_from(options.requests)?;
     let chunk_gas = tgas(chunk_gas(&testbed).await?);
     let used = used_gas(&testbed, first_block.height(), last_block.height()).await?;
@@ -175,6 +200,13 @@ async fn load() -> Result<()> {
          the chain carries {:.1} a second and needs {bound:.1} s: {:.0}% of the bound",
         to_f64(requests) / bound,
         100.0 * bound / took
+    );
+    println!(
+        "{} workers, {} executions, {:.2} a request, {} claims",
+        options.workers,
+        told.executions,
+        to_f64(told.executions) / to_f64(requests),
+        told.claims
     );
     println!("Tgas burned in each block: {used:?}");
     print_profile(&told, began);
@@ -239,7 +271,14 @@ fn listen(told: &Mutex<Told>, stage: &Stage) {
         Stage::Discovered { request_id } => ("discovered", request_id),
         Stage::Loaded { request_id } => ("loaded", request_id),
         Stage::Fetched { request_id, .. } => ("fetched", request_id),
-        Stage::Executing { request_id } => ("executing", request_id),
+        Stage::Claimed { request_id, .. } => {
+            told.claims += 1;
+            ("claimed", request_id)
+        }
+        Stage::Executing { request_id } => {
+            told.executions += 1;
+            ("executing", request_id)
+        }
         Stage::Executed { request_id, .. } => ("executed", request_id),
         Stage::Submitting { request_id } => ("submitting", request_id),
         Stage::Submitted { request_id, transaction, gas_burnt } => {

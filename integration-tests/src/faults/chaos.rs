@@ -177,8 +177,8 @@ impl Chaos {
         config.backoff.most = millis(500);
         config.node.endpoints = proxies.iter().map(|proxy| proxy.url.clone().into()).collect();
         config.node.quorum = quorum;
-        config.node.timeout = millis(1_000);
-        config.node.failover_timeout = millis(700);
+        config.node.timeout = millis(2_000);
+        config.node.failover_timeout = millis(1_000);
         config.node.backoff.first = millis(20);
         config.node.backoff.most = millis(200);
         Ok(config)

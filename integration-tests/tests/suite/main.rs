@@ -10,6 +10,7 @@ mod determinism;
 mod dishonest_workers;
 mod failed_callbacks;
 mod failing_guests;
+mod fleet;
 mod guest_context;
 mod guest_kinds;
 mod guest_processes;

@@ -1,4 +1,4 @@
-//! Serves a request that one worker answers: fetch, execute, submit, confirm.
+//! Serves a request that one worker answers: fetch, claim, execute, submit, confirm.
 
 use outlayer_protocol::{
     machine::{LiveRequest, Phase},
@@ -11,7 +11,7 @@ use super::{
     error::ServeError,
     services::Services,
     stage::{
-        confirm,
+        claim, confirm,
         submit::{
             self, Sent,
             refusal::{Advice, advice},
@@ -29,18 +29,22 @@ enum AfterExecution {
     Again(String),
 }
 
-/// Serves the request of `view`, which was just loaded.
+/// Serves the request of `view`, which was just loaded. `None` means that it is answered, and only
+/// waits for its settlement: nothing of it is kept in memory then.
 pub(super) async fn serve(
     services: &Services,
     view: RequestView,
     preparing: &mut Preparing,
-) -> Result<Done, ServeError> {
+) -> Result<Option<Done>, ServeError> {
     let request_id = view.request.id();
     if !is_pending(services, &view.request).await? {
         // Somebody has answered or cancelled it before this attempt.
-        return Ok(Done::Over);
+        return Ok(Some(Done::Over));
     }
     let code = attempt::fetch(services, &view).await?;
+    if let Some(done) = claim::take(services, &view.request, preparing).await? {
+        return Ok(Some(done));
+    }
     let mut tries: u32 = 0;
     loop {
         // The snapshot is that after the newest block. The contract compares what was read with the
@@ -48,7 +52,7 @@ pub(super) async fn serve(
         // replaces this block.
         let executed = attempt::execute(services, &view, &code, None, preparing).await?;
         let Some(executed) = executed else {
-            return Ok(Done::Expired);
+            return Ok(Some(Done::Expired));
         };
         let submitted = tokio::select! {
             biased;
@@ -56,14 +60,9 @@ pub(super) async fn serve(
             // Its call may still be under way, and has nothing left to answer.
             _ = confirm::gone(services, request_id) => AfterExecution::Answered,
         };
-        // The room of the body is free while its request is settled.
-        drop(executed);
         match submitted {
-            AfterExecution::Done(done) => return Ok(done),
-            AfterExecution::Answered => {
-                drop(code);
-                return confirm::settled(services, request_id).await;
-            }
+            AfterExecution::Done(done) => return Ok(Some(done)),
+            AfterExecution::Answered => return Ok(None),
             AfterExecution::Again(reason) => {
                 tries = tries.saturating_add(1);
                 tracing::info!(request = request_id, %reason, tries, "executing again");
@@ -71,10 +70,8 @@ pub(super) async fn serve(
                 // What was read may change with the next block.
                 services.pause().await;
                 match services.newest.get(request_id).await? {
-                    None => return Ok(Done::Over),
-                    Some(now) if now.request.phase != Phase::Pending => {
-                        return confirm::settled(services, request_id).await;
-                    }
+                    None => return Ok(Some(Done::Over)),
+                    Some(now) if now.request.phase != Phase::Pending => return Ok(None),
                     Some(_) => {}
                 }
             }

@@ -1,9 +1,6 @@
 //! One request, from its record to its settlement.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use outlayer_client::{At, BlockId};
 use outlayer_guest::{Fault, check_version};
@@ -15,9 +12,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::{
     Stage, agreement, alone,
     error::{ExecutionError, ServeError},
-    schedule::Waiting,
     services::Services,
-    stage::fetch::{self, Fetched},
+    stage::{
+        confirm,
+        execute::ExecutionPlace,
+        fetch::{self, Fetched},
+    },
 };
 
 /// How an attempt ended.
@@ -51,16 +51,24 @@ pub(super) struct Executed {
 /// execution begins, and the loop is told.
 pub(super) struct Preparing {
     place: Option<OwnedSemaphorePermit>,
+    /// The place among those that are claimed, if it is claimed.
+    claimed: Option<ExecutionPlace>,
     freed: Arc<Notify>,
 }
 
 impl Preparing {
     pub(super) fn new(place: OwnedSemaphorePermit, freed: Arc<Notify>) -> Self {
-        Self { place: Some(place), freed }
+        Self { place: Some(place), claimed: None, freed }
+    }
+
+    /// Keeps the place of a request that is claimed.
+    pub(super) fn claims(&mut self, place: ExecutionPlace) {
+        self.claimed = Some(place);
     }
 
     /// Frees the place.
     pub(super) fn end(&mut self) {
+        self.claimed = None;
         if self.place.take().is_some() {
             self.freed.notify_one();
         }
@@ -86,7 +94,10 @@ pub(super) async fn serve(
     if view.request.agreement.is_some() {
         agreement::serve(services, request_id, &mut preparing).await
     } else {
-        alone::serve(services, view, &mut preparing).await
+        match alone::serve(services, view, &mut preparing).await? {
+            Some(done) => Ok(done),
+            None => confirm::settled(services, request_id).await,
+        }
     }
 }
 
@@ -111,23 +122,15 @@ pub(super) async fn execute(
 ) -> Result<Option<Executed>, ServeError> {
     let request = &view.request;
     let request_id = request.id();
-    let waiting = Waiting {
-        request_id,
-        payer: request.payer().clone(),
-        deadline: request.terms.deadline,
-        nanos: services.expected_nanos(request.limits.compute),
-        failures: services.set_aside().failures(request_id),
-    };
-    let Some(place) = services.pool.place(waiting).await else {
+    let Some(place) = services.pool.place(services.waiting(request)).await else {
         return Ok(None);
     };
     preparing.end();
-    let look = services.look();
-    let block = block.unwrap_or(look.block);
-    let left = Duration::from_nanos(look.time().left(request.terms.deadline));
+    let block = block.unwrap_or(services.look().block);
+    let is_over = services.is_past(request.terms.deadline);
     services.tell(Stage::Executing { request_id });
     let began = Instant::now();
-    let limits = (At::Hash(block.hash), Some(left));
+    let limits = (At::Hash(block.hash), is_over);
     let bytes = Arc::clone(&code.bytes);
     let executed = services.pool.execute(place, &services.contract, view, bytes, limits).await;
     let (execution, place) = match executed {

@@ -77,9 +77,10 @@ pub struct WorkerConfig {
     /// The wait between an execution and its submission. With it a standby worker lets others
     /// answer first.
     pub submit_delay: Duration,
-    /// How many blocks each worker further down a request's order waits before it steps in: to
-    /// serve it, or where several must agree, to send the body or to close it. With 0 the worker
-    /// does so at once.
+    /// How many blocks an answer takes to land, and so each worker further down a request's order
+    /// waits at least before it steps in: to serve it, or where several must agree, to send the
+    /// body or to close it. The time that the execution should take comes on top of it, and one
+    /// that takes long is claimed. With 0 the worker serves everything at once and claims nothing.
     pub step_in_blocks: u64,
     /// The gas attached to a submission, in units of gas.
     pub gas: u64,

@@ -32,6 +32,15 @@ pub enum Stage {
         /// How long the code is, bytes.
         code_bytes: usize,
     },
+    /// The contract took this worker's claim of a request that takes long.
+    Claimed {
+        /// Which request.
+        request_id: RequestId,
+        /// Hash of the transaction that claimed.
+        transaction: CryptoHash,
+        /// Gas burned by this transaction.
+        gas_burnt: u64,
+    },
     /// It has a place, and its execution begins.
     Executing {
         /// Which request.

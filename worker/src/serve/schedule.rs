@@ -5,7 +5,8 @@
 //! * Requests whose last attempt failed come behind all others.
 //! * Payers take turns by the time that their requests have taken so far. So nobody is shut out,
 //!   however many requests somebody else makes.
-//! * Of one payer's requests, the one with the earliest deadline comes first, among those that are
+//! * Of one payer's requests, the one with the earliest deadline comes first, after those that
+//!   other workers should have served as much later as they were left to them, among those that are
 //!   expected to end before theirs.
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,9 @@ pub(crate) struct Waiting {
     pub(crate) payer: AccountId,
     /// The last height at which an answer is taken.
     pub(crate) deadline: u64,
+    /// How many blocks it was left to other workers that come first. So much later than its
+    /// deadline says it comes: a worker serves what is its own before it steps in for others.
+    pub(crate) waited: u64,
     /// How long it is expected to take, nanoseconds.
     pub(crate) nanos: u64,
     /// How many attempts failed in a row.
@@ -120,7 +124,8 @@ impl WaitingList {
 
     pub(crate) fn add(&mut self, waiting: Waiting) {
         self.remove(waiting.request_id);
-        let key = (waiting.failures > 0, waiting.deadline, waiting.request_id);
+        let order = waiting.deadline.saturating_add(waiting.waited);
+        let key = (waiting.failures > 0, order, waiting.request_id);
         self.places.insert(waiting.request_id, (waiting.payer.clone(), key));
         self.lines.entry(waiting.payer.clone()).or_default().insert(key, waiting);
     }
@@ -195,7 +200,7 @@ mod tests {
     }
 
     fn waiting(request_id: RequestId, name: &str, deadline: u64) -> Waiting {
-        Waiting { request_id, payer: payer(name), deadline, nanos: SECOND, failures: 0 }
+        Waiting { request_id, payer: payer(name), deadline, waited: 0, nanos: SECOND, failures: 0 }
     }
 
     fn at(height: u64) -> ChainTime {

@@ -10,13 +10,18 @@ use std::{
 
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
 use outlayer_modules::CodeStore;
-use outlayer_protocol::{Compute, ExecutionResponse, Meter, NearToken, RequestId, methods};
+use outlayer_protocol::{
+    Compute, ExecutionResponse, Meter, NearToken, RequestId, index::PendingEntry,
+    machine::LiveRequest, methods,
+};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
     Stage, WorkerConfig, WorkerError,
     agreement::salt::Salts,
+    fleet::Fleet,
+    schedule::Waiting,
     set_aside::SetAside,
     stage::{
         discover::{Liveness, Look},
@@ -44,6 +49,10 @@ pub(super) struct Services {
     pub(super) downloads: CodeMemory,
     pub(super) published: CodeMemory,
     pub(super) pool: ExecutionPool,
+    /// Places for requests that are claimed and wait for their execution.
+    pub(super) claiming: ExecutionPool,
+    /// The other workers.
+    pub(super) fleet: Fleet,
     pub(super) submitter: Submitter,
     looks: watch::Sender<Option<Arc<Look>>>,
     /// How many requests wait for a final block.
@@ -96,6 +105,8 @@ impl Services {
         let codes = CodeStore::new(config.code.clone())?;
         let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
         let pool = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
+        let claiming = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
+        let fleet = Fleet::new(config.account_id.clone(), config.step_in_blocks);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
             folder: config.state_dir.clone().unwrap_or_default(),
             source,
@@ -111,6 +122,8 @@ impl Services {
             downloads: CodeMemory::new(places.downloads, max_code_bytes),
             published: CodeMemory::new(places.published, max_code_bytes),
             pool,
+            claiming,
+            fleet,
             submitter,
             looks: watch::Sender::new(None),
             finality: AtomicUsize::new(0),
@@ -165,6 +178,7 @@ impl Services {
     /// Publishes a look at the chain to all that wait for one.
     pub(super) fn publish(&self, look: Arc<Look>) {
         self.pool.at(look.time());
+        self.claiming.at(look.time());
         self.looks.send_replace(Some(look));
     }
 
@@ -180,6 +194,12 @@ impl Services {
         let _ = looks.changed().await;
         let look = looks.borrow_and_update().clone();
         look.unwrap_or_default()
+    }
+
+    /// Says whether an answer could no longer land before a deadline, whenever it is asked.
+    pub(super) fn is_past(&self, deadline: u64) -> impl Fn() -> bool + Send + 'static {
+        let looks = self.looks.subscribe();
+        move || looks.borrow().as_ref().is_some_and(|look| !look.time().can_land(deadline))
     }
 
     /// Waits for the next block. Should none come, it ends all the same after a while.
@@ -235,10 +255,28 @@ impl Services {
         if took < Duration::from_millis(20) || used.amount() == 0 {
             return;
         }
+        self.fleet.measured(used, took);
         let femtos = took.as_nanos().saturating_mul(1_000_000) / u128::from(used.amount());
         let femtos = u64::try_from(femtos).unwrap_or(u64::MAX);
         let mut speed = self.speed(used).lock().unwrap_or_else(PoisonError::into_inner);
         *speed = Some(speed.map_or(femtos, |known| known.min(femtos)));
+    }
+
+    /// A request as it waits for a place.
+    pub(super) fn waiting(&self, request: &LiveRequest) -> Waiting {
+        let request_id = request.id();
+        let turn = request.agreement.is_none().then(|| {
+            let entry = PendingEntry::from(request);
+            self.fleet.turn(&entry, self.look().block_nanos, 0).waits(&entry)
+        });
+        Waiting {
+            request_id,
+            payer: request.payer().clone(),
+            deadline: request.terms.deadline,
+            waited: turn.unwrap_or(0),
+            nanos: self.expected_nanos(request.limits.compute),
+            failures: self.set_aside().failures(request_id),
+        }
     }
 
     /// How long an execution takes that uses all of its compute, by the fastest that was measured.

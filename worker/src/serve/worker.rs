@@ -25,11 +25,12 @@ use super::{
     agreement::shares,
     attempt::{self, Done, Preparing},
     error::ServeError,
+    fleet::Queues,
     schedule::{Next, Waiting, WaitingList},
     services::{Pulse, Services},
     stage::discover::{
         self, Look,
-        decide::{Decision, Me, decide},
+        decide::{Decision, Mine, decide},
         source::{BlockSource, BlockTime, Poller},
         standing::{self, Unfit},
     },
@@ -281,8 +282,8 @@ impl Round {
         Ok(())
     }
 
-    /// Looks at the account's balance and keys when that was not done lately. A node that cannot say
-    /// keeps nobody from serving.
+    /// Looks at the account's balance and keys when that was not done lately. A node that cannot
+    /// say how they stand keeps nobody from serving.
     async fn check_standing(&mut self) {
         let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
         if self.standing.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
@@ -342,7 +343,6 @@ impl Round {
         if look.pending.is_empty() {
             return;
         }
-        let config = &self.services.config;
         if let Some(unfit) = self.unfit() {
             if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
                 self.complained = Some(Instant::now());
@@ -351,15 +351,15 @@ impl Round {
             return;
         }
         let workers = self.roster.clone().map_or_else(Vec::new, |(_, workers)| workers);
-        let me = Me {
-            id: &self.services.account.id().clone(),
-            workers: &workers,
-            engine: ENGINE_VERSION,
-            near_config_version: NEAR_CONFIG_VERSION,
-            step_in_blocks: config.step_in_blocks,
-        };
-        for request in &look.pending {
+        let mine = Mine { engine: ENGINE_VERSION, near_config_version: NEAR_CONFIG_VERSION };
+        let fleet = &self.services.fleet;
+        fleet.update(&workers, |request_id| look.live().contains(&request_id));
+        let mut pending: Vec<_> = look.pending.iter().collect();
+        pending.sort_by_key(|request| (request.deadline, request.request_id));
+        let mut queues = Queues::default();
+        for request in pending {
             let request_id = request.request_id;
+            let queued = fleet.queue(&mut queues, request);
             let is_known = self.served.contains(&request_id)
                 || self.answered.contains_key(&request_id)
                 || self.not_before.get(&request_id).is_some_and(|from| time.height < *from)
@@ -367,11 +367,15 @@ impl Round {
             if is_known {
                 continue;
             }
-            match decide(request, time.height, &me) {
-                Decision::Serve => self.waiting.add(Waiting {
+            // What the index shows of claims is as of its own block.
+            let height = look.block.height;
+            let turn = |request: &_| fleet.turn(request, look.block_nanos, queued);
+            match decide(request, height, mine, turn) {
+                Decision::Serve { waited } => self.waiting.add(Waiting {
                     request_id,
                     payer: request.payer.clone(),
                     deadline: request.deadline,
+                    waited,
                     nanos: self.services.expected_nanos(request.compute),
                     failures: self.services.set_aside().failures(request_id),
                 }),

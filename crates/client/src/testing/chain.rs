@@ -11,7 +11,7 @@ use near_primitives::{
     transaction::{SignedTransaction, Transaction},
 };
 use outlayer_protocol::{
-    AccountId, Agreement, Bytes, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
+    AccountId, Agreement, Bytes, Claims, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
     RequestId, ResumePayload, Settlement,
     index::PendingEntry,
     machine::{
@@ -60,8 +60,12 @@ pub struct Chain {
     pub codes: HashMap<String, Vec<u8>>,
     /// Runs once, before the next submission is looked at.
     pub before_resolve: Option<fn(&mut Chain)>,
+    /// Runs once, before the next claim is looked at.
+    pub before_claim: Option<fn(&mut Chain)>,
     /// How many submissions are told to wait for readers.
     pub waits: u32,
+    /// The registered workers.
+    pub workers: Vec<AccountId>,
     /// What the node makes of a request before it shows it: a node may lie.
     pub shown: Option<fn(&mut RequestView)>,
     /// The methods that the contract was called with, by the account that called.
@@ -115,7 +119,9 @@ impl Chain {
             storage: BTreeMap::new(),
             codes: HashMap::new(),
             before_resolve: None,
+            before_claim: None,
             waits: 0,
+            workers: vec![WORKER.parse().unwrap()],
             shown: None,
             calls: Vec::new(),
             refused: Vec::new(),
@@ -138,6 +144,16 @@ impl Chain {
         let mut view = request_view(&self.config, id, "input");
         view.request.code.hash = hash;
         self.live.insert(id, view);
+    }
+
+    /// Adds a request for `code` whose execution may take so long that workers claim it.
+    pub fn ask_long(&mut self, id: RequestId, code: &[u8]) {
+        self.ask(id, code);
+        let turn_blocks = self.config.turn_blocks(&self.live[&id].request.limits);
+        let request = &mut self.live.get_mut(&id).unwrap().request;
+        request.claims = Some(Claims { turn_blocks, made: Vec::new() });
+        request.context.block_height = self.height;
+        request.terms.deadline = self.height + 200;
     }
 
     /// Adds a request for `code` on whose answer `approvals` of these workers must agree, the
@@ -208,15 +224,18 @@ impl Chain {
 
     fn view(&mut self, method: &str, args: &Value) -> Value {
         match method {
-            methods::LIST_WORKERS => json!([WorkerView {
-                worker_id: WORKER.parse().unwrap(),
-                earnings: NearToken::from_yoctonear(0),
-                settled: 0,
-                lost: 0,
-                missed: 0,
-                suspended: false,
-                metadata: String::new(),
-            }]),
+            methods::LIST_WORKERS => {
+                let view = |worker_id: &AccountId| WorkerView {
+                    worker_id: worker_id.clone(),
+                    earnings: NearToken::from_yoctonear(0),
+                    settled: 0,
+                    lost: 0,
+                    missed: 0,
+                    suspended: false,
+                    metadata: String::new(),
+                };
+                json!(self.workers.iter().map(view).collect::<Vec<_>>())
+            }
             methods::GET_REQUEST => {
                 json!(match self.shown(args["request_id"].as_u64().unwrap()) {
                     Some(view) => RequestState::Live(Box::new(view)),
@@ -348,6 +367,9 @@ impl Chain {
                 Ok(json!(codes).to_string().into_bytes())
             }
             methods::CLAIM_EXECUTION => {
+                if let Some(hook) = self.before_claim.take() {
+                    hook(self);
+                }
                 let ClaimArgs { request_id } = json_args(args);
                 let input = Input::Claim { worker_id: &by, height: self.height };
                 self.step(request_id, input).map(|_| Vec::new())

@@ -35,12 +35,14 @@ pub fn header() -> Value {
 
 /// The header of a block, of which only the fields that are read here have a meaning.
 pub fn header_at(height: u64) -> Value {
+    // A block takes 10 milliseconds.
+    let nanos = height * 10_000_000;
     json!({
         "height": height, "prev_height": height - 1, "hash": NO_HASH, "prev_hash": NO_HASH,
         "epoch_id": NO_HASH, "next_epoch_id": NO_HASH, "prev_state_root": NO_HASH,
         "block_body_hash": null, "chunk_receipts_root": NO_HASH, "chunk_headers_root": NO_HASH,
         "chunk_tx_root": NO_HASH, "outcome_root": NO_HASH, "chunks_included": 1,
-        "challenges_root": NO_HASH, "timestamp": 1, "timestamp_nanosec": "1",
+        "challenges_root": NO_HASH, "timestamp": nanos, "timestamp_nanosec": nanos.to_string(),
         "random_value": NO_HASH, "validator_proposals": [], "chunk_mask": [true],
         "gas_price": "1", "block_ordinal": 1, "rent_paid": "0", "validator_reward": "0",
         "total_supply": "1", "challenges_result": [], "last_final_block": NO_HASH,

@@ -5,6 +5,7 @@ pub mod notices;
 
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_json::{ToJson, Writer};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -101,7 +102,7 @@ pub enum Event {
 }
 
 /// A request was accepted. The event has the hash of the input, not the input itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionRequested {
     /// The id of the request.
     pub request_id: RequestId,
@@ -154,7 +155,7 @@ impl From<&LiveRequest> for ExecutionRequested {
 }
 
 /// A worker's answer was settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionCompleted {
     /// The id of the request.
     pub request_id: RequestId,
@@ -181,7 +182,7 @@ pub struct ExecutionCompleted {
 }
 
 /// Nobody answered in time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionTimedOut {
     /// The id of the request.
     pub request_id: RequestId,
@@ -192,7 +193,7 @@ pub struct ExecutionTimedOut {
 }
 
 /// A request was cancelled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionCancelled {
     /// The id of the request.
     pub request_id: RequestId,
@@ -203,7 +204,7 @@ pub struct ExecutionCancelled {
 }
 
 /// Too many of the workers that had to agree disagreed or stayed away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionDisputed {
     /// The id of the request.
     pub request_id: RequestId,
@@ -219,7 +220,7 @@ pub struct ExecutionDisputed {
 
 /// A worker's claim of a request that takes long: that it was made, or that its worker did not
 /// answer while it stood, and did not answer later either.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ClaimNotice {
     /// The id of the request.
     pub request_id: RequestId,
@@ -230,7 +231,7 @@ pub struct ClaimNotice {
 }
 
 /// A worker has committed to a digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct CommitmentMade {
     /// The id of the request.
     pub request_id: RequestId,
@@ -241,7 +242,7 @@ pub struct CommitmentMade {
 }
 
 /// A worker has revealed the digest that it had committed to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct DigestRevealed {
     /// The id of the request.
     pub request_id: RequestId,
@@ -254,7 +255,7 @@ pub struct DigestRevealed {
 }
 
 /// What the workers agreed on is outdated, because a key that the execution read has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct RoundVoided {
     /// The id of the request.
     pub request_id: RequestId,
@@ -265,7 +266,7 @@ pub struct RoundVoided {
 }
 
 /// The shares that were open after a settlement are closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct SharesClosed {
     /// The id of the request.
     pub request_id: RequestId,
@@ -274,14 +275,6 @@ pub struct SharesClosed {
 }
 
 const PREFIX: &str = "EVENT_JSON:";
-
-#[derive(Serialize)]
-struct Envelope<'a> {
-    standard: &'a str,
-    version: &'a str,
-    #[serde(flatten)]
-    event: &'a Event,
-}
 
 #[derive(Deserialize)]
 struct Received {
@@ -293,8 +286,49 @@ struct Received {
 impl Event {
     /// The event as a log line, in the form of NEP-297.
     pub fn to_log(&self) -> String {
-        let envelope = Envelope { standard: STANDARD, version: VERSION, event: self };
-        PREFIX.to_owned() + &outlayer_json::to_string(&envelope)
+        let (name, data) = self.parts();
+        let mut writer = Writer::default();
+        writer.raw(PREFIX);
+        writer.open(b'{');
+        writer.field("standard", &STANDARD);
+        writer.field("version", &VERSION);
+        writer.field("event", &name);
+        // NEP-297's `data` is an array.
+        writer.name("data");
+        writer.open(b'[');
+        data.write(&mut writer);
+        writer.raw("]}");
+        writer.into_string()
+    }
+
+    /// The name that the JSON has for the event, and its data.
+    fn parts(&self) -> (&'static str, &dyn ToJson) {
+        match self {
+            Self::ExecutionRequested(data) => ("execution_requested", data),
+            Self::ExecutionCompleted(data) => ("execution_completed", data),
+            Self::ExecutionTimedOut(data) => ("execution_timed_out", data),
+            Self::ExecutionCancelled(data) => ("execution_cancelled", data),
+            Self::ExecutionDisputed(data) => ("execution_disputed", data),
+            Self::ClaimMade(data) => ("claim_made", data),
+            Self::ClaimMissed(data) => ("claim_missed", data),
+            Self::CommitmentMade(data) => ("commitment_made", data),
+            Self::DigestRevealed(data) => ("digest_revealed", data),
+            Self::RoundVoided(data) => ("round_voided", data),
+            Self::SharesClosed(data) => ("shares_closed", data),
+            Self::ConfigSet(data) => ("config_set", data),
+            Self::OwnerProposed(data) => ("owner_proposed", data),
+            Self::OwnerChanged(data) => ("owner_changed", data),
+            Self::PauseChanged(data) => ("pause_changed", data),
+            Self::UpgradeProposed(data) => ("upgrade_proposed", data),
+            Self::UpgradeMade(data) => ("upgrade_made", data),
+            Self::WorkerRegistered(data) => ("worker_registered", data),
+            Self::WorkerSuspended(data) => ("worker_suspended", data),
+            Self::WorkerRemoved(data) => ("worker_removed", data),
+            Self::RefundBounced(data) => ("refund_bounced", data),
+            Self::CodePublished(data) => ("code_published", data),
+            Self::CodeNamed(data) => ("code_named", data),
+            Self::CodeRetired(data) => ("code_retired", data),
+        }
     }
 
     /// The event in a log line. `None` when the line is not an event of this contract.

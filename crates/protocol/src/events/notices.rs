@@ -3,26 +3,27 @@
 
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{Config, Hash32};
 
 /// The owner has set the terms of later requests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ConfigSet {
     /// The new terms.
     pub config: Config,
 }
 
 /// The owner has offered the ownership, or taken the offer back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct OwnerProposed {
     /// The account that may accept; `None` when the offer was taken back.
     pub account_id: Option<AccountId>,
 }
 
 /// The ownership has passed to another account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct OwnerChanged {
     /// The former owner.
     pub from: AccountId,
@@ -31,14 +32,14 @@ pub struct OwnerChanged {
 }
 
 /// The contract was paused or unpaused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct PauseChanged {
     /// Whether new requests are refused from now on.
     pub paused: bool,
 }
 
 /// An upgrade was announced, or its announcement taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct UpgradeProposed {
     /// SHA-256 of the announced code; `None` when the announcement was taken back.
     pub code_hash: Option<Hash32>,
@@ -47,7 +48,7 @@ pub struct UpgradeProposed {
 }
 
 /// An upgrade was made. It is the new code that says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct UpgradeMade {
     /// SHA-256 of the new code; `None` when the former code did not pass it on.
     pub code_hash: Option<Hash32>,
@@ -56,7 +57,7 @@ pub struct UpgradeMade {
 }
 
 /// The owner has registered a worker, or changed its metadata.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct WorkerRegistered {
     /// The worker's account.
     pub worker_id: AccountId,
@@ -65,7 +66,7 @@ pub struct WorkerRegistered {
 }
 
 /// The owner has suspended a worker, or lets it work again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct WorkerSuspended {
     /// The worker's account.
     pub worker_id: AccountId,
@@ -74,14 +75,14 @@ pub struct WorkerSuspended {
 }
 
 /// The owner has removed a worker.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct WorkerRemoved {
     /// The worker's account.
     pub worker_id: AccountId,
 }
 
 /// A payment came back because its receiver does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct RefundBounced {
     /// The account that was to receive it.
     pub account_id: AccountId,
@@ -93,7 +94,7 @@ pub struct RefundBounced {
 }
 
 /// Code is published in full, or another account has adopted it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct CodePublished {
     /// SHA-256 of the code.
     pub hash: Hash32,
@@ -104,7 +105,7 @@ pub struct CodePublished {
 }
 
 /// Code, or a version of a name, is withdrawn from new requests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct CodeRetired {
     /// SHA-256 of the code.
     pub hash: Hash32,

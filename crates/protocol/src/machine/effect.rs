@@ -2,6 +2,7 @@
 
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use super::{LiveRequest, OpenShares, Phase};
@@ -146,7 +147,7 @@ pub enum Step<'a> {
 /// What became of a body, or a part of one, that the contract took. It is what the call returns, in
 /// JSON as `"staged"`, `"wait"` or `"pending"`.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Taken {
     /// A body is staged, and the callback settles the request. Where another worker's body was

@@ -6,6 +6,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
 use near_token::NearToken;
+use outlayer_codec::{Decode, Encode};
+use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Purse, Reason, Refusal, settle::pay_worker};
@@ -20,7 +22,19 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
 
 /// The open shares of a settled request.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
 pub struct OpenShares {
     /// The id of the request. It comes first, so that the contract finds it without decoding the
     /// rest.
@@ -59,7 +73,8 @@ const ENTRY_BYTES: u64 = (40 + 1 + 4) + (40 + 1 + 8 + 4);
 impl OpenShares {
     /// Bytes of contract state that this entry takes at the most.
     pub(super) fn stored_bytes(&self) -> u64 {
-        borsh::object_length(self).map_or(0, |length| ENTRY_BYTES + length as u64)
+        ENTRY_BYTES
+            + outlayer_codec::to_vec(self).len() as u64
             + 32 * self.agreement.votes.len() as u64
     }
 

@@ -6,7 +6,7 @@
 
 pub mod answer_gas;
 
-use near_account_id::{AccountId, AccountType};
+use near_account_id::AccountId;
 use near_token::NearToken;
 
 use crate::{
@@ -82,7 +82,14 @@ pub struct Asked {
 /// Whether a transfer may have to create its receiver, which costs more. `None` is a payer that is
 /// not known yet, so it may.
 pub fn may_be_created(payer: Option<&AccountId>) -> bool {
-    payer.is_none_or(|id| id.get_account_type() != AccountType::NamedAccount)
+    payer.is_none_or(|id| match id.as_bytes() {
+        [b'0', b'x' | b's', rest @ ..] if rest.len() == 40 => is_hex(rest),
+        bytes => bytes.len() == 64 && is_hex(bytes),
+    })
+}
+
+fn is_hex(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Asked {
@@ -324,6 +331,22 @@ mod tests {
             new_payer: false,
             takes_claims: false,
         }
+    }
+
+    #[test]
+    fn an_implicit_account_is_what_near_creates_when_it_is_paid() {
+        for prefix in ["", "0x", "0s", "0", "x", "00"] {
+            for length in [1, 39, 40, 41, 61, 62, 63, 64] {
+                for letter in ["a", "0", "f", "g", "-"] {
+                    let text = format!("{prefix}{}b", letter.repeat(length - 1));
+                    let Ok(id) = text.parse::<AccountId>() else { continue };
+                    let expected =
+                        id.get_account_type() != near_account_id::AccountType::NamedAccount;
+                    assert_eq!(may_be_created(Some(&id)), expected, "{id}");
+                }
+            }
+        }
+        assert!(may_be_created(None));
     }
 
     #[test]

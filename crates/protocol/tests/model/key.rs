@@ -21,6 +21,9 @@ pub(crate) struct Key {
     round: u32,
     clock: Clock,
     conflicts: u8,
+    waits: u8,
+    closes_key: bool,
+    parts: u8,
     staged: Option<Content>,
     locked: bool,
     /// The kind of what the yield was resumed with.
@@ -48,6 +51,8 @@ struct Clock {
     body_outlasts: bool,
     expired: bool,
     sweepable: bool,
+    /// The height at which the turn of the worker began that sends parts.
+    turn: Option<u64>,
 }
 
 impl fmt::Debug for Key {
@@ -85,6 +90,9 @@ impl Key {
             round: world.round,
             clock,
             conflicts: world.conflicts,
+            waits: world.waits,
+            closes_key: world.closes_key,
+            parts: world.parts,
             staged: world.staged,
             locked: world.locked,
             resumed: world.resumed.map(|payload| payload.encode()[0]),
@@ -121,6 +129,8 @@ impl Clock {
             let truths = world.workers.iter().filter(is_true).count();
             let may_be_void = world.conflicts > 0 && truths >= agreement.approvals.into();
             let may_set = stage == Stage::Committing || may_be_void;
+            clock.turn = request.upload.as_ref().map(|upload| upload.since);
+            let may_set = may_set || clock.turn.is_some();
             clock.heights = may_set.then_some((height, agreement.since, until));
         }
         clock

@@ -20,23 +20,21 @@ use std::time::Instant;
 
 use stateright::{Checker, Model};
 
-use scenario::{Network, Scenario};
+use scenario::{Body, Network, Scenario};
 
 /// Visits every state of a scenario and checks all properties there. Gives how many states there
 /// are.
-fn check(
-    numbers: (u8, u8, u8),
-    network: Network,
-    (conflicts, windows): (u8, u8),
-    threads: usize,
-) -> usize {
+fn check(numbers: (u8, u8, u8), network: Network, rounds: (u8, u8), threads: usize) -> usize {
+    visit(Scenario::new(numbers, network, rounds, Body::Small), threads)
+}
+
+fn visit(scenario: Scenario, threads: usize) -> usize {
     let since = Instant::now();
-    let scenario = Scenario::new(numbers, network, conflicts, windows);
+    let Scenario { approvals, spares, faulty, network, conflicts, windows, body, .. } = scenario;
     let checker = scenario.checker().threads(threads).spawn_bfs().join();
-    let (approvals, spares, faulty) = numbers;
     println!(
         "{approvals} of {}, {faulty} faulty, {conflicts} conflicts in the time of {windows} \
-         rounds, {network:?}: {} states, {} \
+         rounds, {network:?}, {body:?}: {} states, {} \
          steps, {:.1?}",
         approvals + spares,
         checker.unique_state_count(),
@@ -62,8 +60,37 @@ fn nobody_gains_or_loses_when_receipts_are_late_or_lost() {
 }
 
 #[test]
+fn an_answer_that_waits_for_readers_settles_too() {
+    visit(Scenario::new((2, 0, 1), Network::Lands, (1, 2), Body::Waits), 1);
+    visit(Scenario::new((2, 1, 1), Network::Any, (0, 1), Body::Waits), 1);
+}
+
+#[test]
+fn an_answer_in_parts_settles_too() {
+    visit(Scenario::new((2, 1, 1), Network::Lands, (0, 1), Body::InParts), 1);
+}
+
+#[test]
 fn as_many_liars_as_approvals_are_believed() {
     check((2, 1, 2), Network::Lands, (0, 1), 1);
+}
+
+/// Answers that wait, and such in parts, with up to two approvals and one spare. Run it with
+/// `cargo test -p outlayer-protocol --test model -- --ignored --nocapture other_bodies`.
+#[test]
+#[ignore = "takes long, see contract/README.md"]
+fn other_bodies() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut states = 0;
+    for body in [Body::Waits, Body::InParts] {
+        for network in [Network::Lands, Network::Any] {
+            for (numbers, rounds) in [((2, 0, 1), (0, 1)), ((2, 0, 1), (1, 2)), ((2, 1, 1), (0, 1))]
+            {
+                states += visit(Scenario::new(numbers, network, rounds, body), threads);
+            }
+        }
+    }
+    println!("Other bodies: {states} states");
 }
 
 /// All scenarios of up to three approvals and two spares, with up to two faulty seats, and one in

@@ -3,10 +3,14 @@
 //!
 //! Pausing is not among it. It refuses new requests only, and the machine does not know of it.
 
-use outlayer_protocol::{Agreement, agreement::Stage, machine::Phase};
+use outlayer_protocol::{
+    Agreement,
+    agreement::Stage,
+    machine::{LiveRequest, Phase},
+};
 
 use crate::{
-    scenario::{Content, Network, Party, Scenario},
+    scenario::{Body, Content, Network, Part, Party, Scenario},
     time,
     world::{Decoded, Intent, World},
 };
@@ -20,6 +24,8 @@ pub(crate) enum Move {
     /// A worker reveals a digest, with the salt of a worker.
     Reveal(usize, Content, usize),
     Resolve(Submission),
+    /// A worker sends a part of a body. The rest says how the last part finds the keys.
+    Send(Part, Submission),
     /// Somebody closes the request or its shares: a worker, or an account that is not paid for it.
     Close(Option<usize>),
     /// The requester cancels.
@@ -31,6 +37,17 @@ pub(crate) enum Move {
     Sweep,
 }
 
+/// How a body finds the keys of storage that it touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finds {
+    /// As it read them, and free.
+    Free,
+    /// A key that the execution read has changed since the round began.
+    Changed,
+    /// Readers have a key that the body writes.
+    Readers,
+}
+
 /// A body that a worker submits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Submission {
@@ -38,8 +55,7 @@ pub(crate) struct Submission {
     pub(crate) content: Content,
     /// Whether the worker reveals in the same call.
     pub(crate) with_salt: bool,
-    /// Whether a key that the execution read has changed since the round began.
-    pub(crate) conflict: bool,
+    pub(crate) finds: Finds,
 }
 
 /// The moves that are tried in a state.
@@ -53,14 +69,14 @@ pub(crate) fn moves(scenario: &Scenario, world: &World) -> Vec<Move> {
         Decoded::Nothing => {}
         Decoded::Shares(shares) => {
             all.extend(reveals(world, &drawn, &shares.agreement));
-            all.extend(resolves(scenario, world, &drawn, &shares.agreement, false));
+            all.extend(resolves(scenario, world, &drawn, &shares.agreement, None));
             all.extend(closes);
         }
         Decoded::Live(request) => {
             let agreement = request.agreement.as_ref().unwrap();
             let pending = request.phase == Phase::Pending;
             all.extend(reveals(world, &drawn, agreement));
-            all.extend(resolves(scenario, world, &drawn, agreement, pending));
+            all.extend(resolves(scenario, world, &drawn, agreement, pending.then_some(request)));
             if pending {
                 all.extend(commits(scenario, world, &drawn, agreement));
                 all.extend(closes);
@@ -175,7 +191,7 @@ fn resolves(
     world: &World,
     drawn: &[Drawn],
     agreement: &Agreement,
-    pending: bool,
+    pending: Option<&LiveRequest>,
 ) -> Vec<Move> {
     let mut all = Vec::new();
     let truth = scenario.digest(Content::Truth, world.round);
@@ -189,18 +205,44 @@ fn resolves(
         for (content, with_salt) in bodies.clone() {
             let is_possible = match with_salt {
                 true => committed_to == Some(content) && !notes.revealed,
-                false => pending,
+                false => pending.is_some(),
             };
             let is_honest = committed_to == Some(content)
                 && with_salt != notes.revealed
                 && (!with_salt || (is_open && !notes.landed))
                 && reveals + usize::from(with_salt) >= scenario.approvals.into();
             if is_possible && (is_honest || party == Party::Faulty) {
-                let submission = Submission { worker, content, with_salt, conflict: false };
-                all.push(Move::Resolve(submission));
-                // The lie reads nothing, so nothing that it has read can change.
-                if pending && content == Content::Truth && world.conflicts > 0 {
-                    all.push(Move::Resolve(Submission { conflict: true, ..submission }));
+                let submission = Submission { worker, content, with_salt, finds: Finds::Free };
+                let mut submit = |submission: Submission| match scenario.body {
+                    // A worker reveals apart, and only then sends parts.
+                    Body::InParts if with_salt => {}
+                    Body::InParts => {
+                        let parts = [Part::First, Part::Second, Part::Only].into_iter();
+                        let wanted = parts.filter(|part| match (party, notes.sends) {
+                            // What happens to a body is only found with its last part.
+                            _ if *part == Part::First && submission.finds != Finds::Free => false,
+                            (Party::Faulty, _) => true,
+                            (Party::Honest, Some((mine, _))) => {
+                                *part == Part::Second && mine == content
+                            }
+                            (Party::Honest, None) => {
+                                let id = scenario.id(worker);
+                                let turn = pending.map(|request| request.turn(id, world.height));
+                                *part != Part::Second && turn.is_some_and(|turn| turn.is_ok())
+                            }
+                        });
+                        all.extend(wanted.map(|part| Move::Send(part, submission)));
+                    }
+                    Body::Small | Body::Waits => all.push(Move::Resolve(submission)),
+                };
+                submit(submission);
+                // The lie touches nothing.
+                let touches = pending.is_some() && content == Content::Truth;
+                if touches && world.conflicts > 0 {
+                    submit(Submission { finds: Finds::Changed, ..submission });
+                }
+                if touches && world.waits > 0 {
+                    submit(Submission { finds: Finds::Readers, ..submission });
                 }
             }
         }

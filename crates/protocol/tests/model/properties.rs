@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 
 use crate::{
     moves::{self, Move},
-    scenario::{Content, Network, Party, Scenario},
+    scenario::{Body, Content, Network, Party, Scenario},
     steps, time,
     world::{Decoded, End, Intent, Worker, World},
 };
@@ -77,6 +77,17 @@ impl Model for Scenario {
                 world.end == Some(End::Disputed) && world.conflicts == 0 && world.round == 0
             }));
         }
+        match self.body {
+            Body::Small => {}
+            Body::Waits => all.push(Property::sometimes("an answer may wait", |_, world| {
+                is_true(world) && world.waits == 0
+            })),
+            Body::InParts => {
+                all.push(Property::sometimes("a turn may pass on", |_, world: &World| {
+                    world.workers.iter().any(|worker| worker.had_turn)
+                }));
+            }
+        }
         if self.conflicts > 0 {
             all.push(Property::sometimes("the second round may settle", |_, world| {
                 is_true(world) && world.round == 1
@@ -98,7 +109,8 @@ fn every_yocto_is_somewhere_once(scenario: &Scenario, world: &World) -> bool {
 
 /// What has ended holds neither money nor keys.
 fn nothing_stays_behind(_: &Scenario, world: &World) -> bool {
-    let settled = world.end.is_none() || (world.money.deposit == 0 && !world.locked);
+    let kept = world.locked || world.closes_key || world.parts != 0;
+    let settled = world.end.is_none() || (world.money.deposit == 0 && !kept);
     settled && (!world.is_over() || world.money.shares == 0)
 }
 

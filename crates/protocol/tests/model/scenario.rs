@@ -1,15 +1,16 @@
 //! What is modelled: a request, who sits on its seats, and what its executions give.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use outlayer_protocol::{
     AccountId, CodeRef, Compute, Config, EngineVersion, ExecutionContext, ExecutionRecord,
-    ExecutionRequest, ExecutionResponse, Hash32, NearToken, ReadEntry, Status,
+    ExecutionRequest, ExecutionResponse, Hash32, NearToken, ReadEntry, ResponsePart, Status,
     commitment::{SALT_BYTES, Salt, commitment},
-    machine::LiveRequest,
+    machine::{self, LiveRequest},
     pricing::{least_fee, protocol_share, quote, response_fee},
     random_seed,
     reserve::MOST_ID_BYTES,
+    upload::MIN_PART_BYTES,
 };
 
 /// The height at which the request is made.
@@ -40,6 +41,15 @@ impl Seat {
     }
 }
 
+/// A part of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    First,
+    Second,
+    /// All of it at once, as a part.
+    Only,
+}
+
 /// What a digest or a body is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Content {
@@ -47,6 +57,17 @@ pub(crate) enum Content {
     Truth,
     /// What all faulty workers would rather have.
     Lie,
+}
+
+/// How the body of an answer reaches the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// In one call, and it is taken.
+    Small,
+    /// In one call. Once, readers have a key that it writes, and it is told to wait.
+    Waits,
+    /// In two parts or in one, and every worker that may send parts sends some.
+    InParts,
 }
 
 /// How the receipts arrive.
@@ -66,6 +87,16 @@ pub(crate) struct Wages {
     pub(crate) cancelled: u128,
 }
 
+/// What an execution gives.
+#[derive(Clone, Debug)]
+struct Answer {
+    response: ExecutionResponse,
+    digest: Hash32,
+    output_hash: Hash32,
+    /// The first half, the second one, and all of it.
+    parts: [ResponsePart; 3],
+}
+
 /// A request, its seats, and the power of the adversary.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -80,10 +111,11 @@ pub(crate) struct Scenario {
     pub(crate) conflicts: u8,
     /// How many rounds have time to end, however late each of them does.
     pub(crate) windows: u8,
+    pub(crate) body: Body,
     template: LiveRequest,
     /// The truth of each round, with its digest.
-    truths: Vec<(ExecutionResponse, Hash32)>,
-    lie: (ExecutionResponse, Hash32),
+    truths: Vec<Answer>,
+    lie: Answer,
     ids: Vec<AccountId>,
     outsider: AccountId,
     /// The secrets of each round, by worker.
@@ -94,17 +126,19 @@ impl Scenario {
     pub(crate) fn new(
         (approvals, spares, faulty): (u8, u8, u8),
         network: Network,
-        conflicts: u8,
-        windows: u8,
+        (conflicts, windows): (u8, u8),
+        body: Body,
     ) -> Self {
         let mut config = Config::new(EngineVersion(1), 84);
         let code = serde_json::json!({ "code": { "hash": Hash32::of(b"code") } });
         let mut request: ExecutionRequest = serde_json::from_value(code).unwrap();
         (request.approvals, request.spares) = (approvals, spares);
-        // The key that the execution reads.
-        request.limits = request.limits.with_storage(1, 0, 0);
+        // The key that the execution reads, and one that it might write.
+        let writes = u32::from(body == Body::Waits);
+        request.limits = request.limits.with_storage(1, writes, 0);
         // The truth takes all that the request allows, so it costs all that is attached.
-        (request.limits.output_bytes, request.limits.journal_bytes) = (5, 0);
+        let output_bytes = if body == Body::InParts { 2 * MIN_PART_BYTES } else { 5 };
+        request.limits.output_bytes = output_bytes;
         // The shortest window that such a request is taken with, for each of these rounds.
         config.yield_timeout_blocks = config.agreement_blocks(&request.limits) * u64::from(windows);
         let quote = quote(&config, &request, Some(&id("dapp")), MOST_ID_BYTES, BYTE_COST).unwrap();
@@ -125,22 +159,33 @@ impl Scenario {
         let template =
             LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())
                 .unwrap();
-        let with_digest = |body: ExecutionResponse| {
-            let digest = ExecutionRecord::new(&template, &body).digest();
-            (body, digest)
+        let answer = |response: ExecutionResponse| {
+            let digest = ExecutionRecord::new(&template, &response).digest();
+            let output_hash = Hash32::of(&response.output);
+            let whole = borsh::to_vec(&response).unwrap();
+            let part = |range: Range<usize>| ResponsePart {
+                request_id: REQUEST_ID,
+                digest,
+                total_bytes: whole.len() as u32,
+                offset: range.start as u32,
+                bytes: whole[range].into(),
+            };
+            let (half, all) = (whole.len() / 2, whole.len());
+            let parts = [0..half, half..all, 0..all].map(part);
+            Answer { response, digest, output_hash, parts }
         };
         let lie = ExecutionResponse {
             request_id: REQUEST_ID,
             status: Status::Completed,
             // As long as the truth, so that sending it costs the same.
-            output: "a lie".into(),
+            output: vec![b'l'; output_bytes as usize].into(),
             used: Compute::Fuel(2_000),
             reads: Vec::new(),
             journal: Vec::new(),
             log_hash: Hash32::of(b""),
         };
         let truth = |round| ExecutionResponse {
-            output: "truth".into(),
+            output: vec![b't'; output_bytes as usize].into(),
             used: request.limits.compute,
             reads: vec![ReadEntry { key: "k".into(), value_hash: Some(Hash32::of(&[round])) }],
             ..lie.clone()
@@ -158,8 +203,9 @@ impl Scenario {
             network,
             conflicts,
             windows,
-            truths: (0..=conflicts).map(truth).map(with_digest).collect(),
-            lie: with_digest(lie.clone()),
+            body,
+            truths: (0..=conflicts).map(truth).map(answer).collect(),
+            lie: answer(lie.clone()),
             template,
             ids: (0..workers).map(|n| id(&format!("worker-{n}"))).collect(),
             outsider: id("outsider"),
@@ -196,7 +242,7 @@ impl Scenario {
         self.template.deposit().as_yoctonear()
     }
 
-    fn outcome(&self, content: Content, round: u32) -> &(ExecutionResponse, Hash32) {
+    fn answer(&self, content: Content, round: u32) -> &Answer {
         match content {
             Content::Truth => &self.truths[round as usize],
             Content::Lie => &self.lie,
@@ -204,11 +250,21 @@ impl Scenario {
     }
 
     pub(crate) fn body(&self, content: Content, round: u32) -> &ExecutionResponse {
-        &self.outcome(content, round).0
+        &self.answer(content, round).response
+    }
+
+    /// The same with the hash of its output, which takes long to compute.
+    pub(crate) fn submitted(&self, content: Content, round: u32) -> machine::Body<'_> {
+        let Answer { response, output_hash, .. } = self.answer(content, round);
+        machine::Body { response, output_hash: *output_hash }
+    }
+
+    pub(crate) fn part(&self, content: Content, round: u32, part: Part) -> &ResponsePart {
+        &self.answer(content, round).parts[part as usize]
     }
 
     pub(crate) fn digest(&self, content: Content, round: u32) -> Hash32 {
-        self.outcome(content, round).1
+        self.answer(content, round).digest
     }
 
     /// The secret of a worker in a round.

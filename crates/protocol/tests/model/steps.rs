@@ -3,12 +3,14 @@
 use outlayer_protocol::{
     Hash32,
     agreement::Stage,
-    machine::{Body, Delivery, Input, LiveRequest, OpenShares, Phase, Refusal, SharesStep, Step},
+    machine::{
+        Delivery, Input, LiveRequest, OpenShares, PartTaken, Phase, Refusal, SharesStep, Step,
+    },
     storage::StorageCheck,
 };
 
 use crate::{
-    moves::{Move, Submission, honest_voter},
+    moves::{Finds, Move, Submission, honest_voter},
     scenario::{Party, Scenario},
     world::{Decoded, End, Flaw, Intent, World},
 };
@@ -25,7 +27,7 @@ pub(crate) fn next(scenario: &Scenario, world: &World, step: Move) -> Option<Wor
         (Move::Wait(height), _) => {
             let mut next = world.clone();
             next.height = height;
-            next.seal();
+            next.seal(scenario);
             return Some(next);
         }
         (_, Decoded::Nothing) => return None,
@@ -46,7 +48,7 @@ pub(crate) fn next(scenario: &Scenario, world: &World, step: Move) -> Option<Wor
             next
         }
     };
-    next.seal();
+    next.seal(scenario);
     Some(next)
 }
 
@@ -79,17 +81,23 @@ fn take<'a>(
             salt: scenario.salt(salt_of, round),
             height,
         },
-        Move::Resolve(Submission { worker, content, with_salt, conflict }) => Input::Resolve {
+        Move::Resolve(Submission { worker, content, with_salt, finds }) => Input::Resolve {
             worker_id: scenario.id(worker),
             digest: scenario.digest(content, round),
             salt: with_salt.then(|| scenario.salt(worker, round)),
-            body: Body::of(scenario.body(content, round)),
-            storage: match conflict {
-                true => StorageCheck::Conflict("k".into()),
-                false => StorageCheck::Fits,
-            },
+            body: scenario.submitted(content, round),
+            storage: found(finds),
             height,
         },
+        Move::Send(part, Submission { worker, content, finds, .. }) => {
+            let part = scenario.part(content, round, part);
+            return match request.take_part(scenario.id(worker), part, height)? {
+                PartTaken::Step(step) => Ok(step),
+                PartTaken::Complete(complete) => {
+                    complete.submit(scenario.submitted(content, round), &found(finds))
+                }
+            };
+        }
         Move::Close(closer) => {
             Input::Close { closer: closer.map(|worker| scenario.id(worker)), height }
         }
@@ -103,6 +111,15 @@ fn take<'a>(
         Move::Sweep | Move::Wait(_) => Input::Sweep { staged, height },
     };
     request.step(input)
+}
+
+/// What the contract finds of the keys that a body touches.
+fn found(finds: Finds) -> StorageCheck {
+    match finds {
+        Finds::Free => StorageCheck::Fits,
+        Finds::Changed => StorageCheck::Conflict("k".into()),
+        Finds::Readers => StorageCheck::ReadLocked { closable: vec![Hash32::of(b"lock")] },
+    }
 }
 
 fn take_of_shares(
@@ -152,8 +169,10 @@ fn note_taken(world: &World, next: &mut World, step: Move) {
     match step {
         Move::Commit(worker, intent) => next.workers[worker].intent = Some(intent),
         Move::Reveal(worker, ..) => next.workers[worker].landed = true,
-        Move::Resolve(Submission { worker, with_salt, conflict, .. }) => {
-            next.conflicts -= u8::from(conflict);
+        Move::Resolve(Submission { worker, with_salt, finds, .. })
+        | Move::Send(_, Submission { worker, with_salt, finds, .. }) => {
+            next.conflicts -= u8::from(finds == Finds::Changed);
+            next.waits -= u8::from(finds == Finds::Readers);
             let notes = &mut next.workers[worker];
             notes.landed |= with_salt && same_round;
             notes.submitted |= world.staged.is_none() && next.staged.is_some();
@@ -169,6 +188,7 @@ fn refused(world: &World, step: Move) -> Option<World> {
         Move::Commit(worker, _) => (worker, false),
         Move::Reveal(worker, ..) => (worker, true),
         Move::Resolve(Submission { worker, with_salt, .. }) => (worker, with_salt),
+        Move::Send(_, Submission { worker, .. }) => (worker, false),
         _ => return None,
     };
     if world.party(worker) != Some(Party::Honest) {

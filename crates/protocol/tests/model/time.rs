@@ -7,6 +7,7 @@ use outlayer_protocol::{
     Agreement,
     agreement::{BODY_BLOCKS, Stage},
     machine::{LiveRequest, Phase},
+    upload::TURN_BLOCKS,
 };
 
 use crate::{
@@ -48,6 +49,9 @@ fn boundaries(world: &World, request: &LiveRequest) -> Vec<u64> {
         if world.conflicts > 0 {
             // From here on no other round begins.
             all.push(request.terms.deadline + 1 - agreement.turn_blocks - BODY_BLOCKS);
+        }
+        if let Some(upload) = &request.upload {
+            all.extend([1, 2].map(|turns| upload.since + turns * TURN_BLOCKS));
         }
     }
     all

@@ -16,7 +16,7 @@ use outlayer_protocol::{
 
 use crate::{
     key::Key,
-    scenario::{Content, Party, REQUESTED, Scenario, Seat},
+    scenario::{Body, Content, Party, REQUESTED, Scenario, Seat},
 };
 
 /// What the contract stores, encoded. Every step decodes it and encodes what it leaves, so that the
@@ -89,6 +89,10 @@ pub(crate) struct Worker {
     pub(crate) lost: u8,
     /// What it was paid, yoctoNEAR.
     pub(crate) earned: u128,
+    /// How many parts of what it has sent, while they are kept.
+    pub(crate) sends: Option<(Content, u32)>,
+    /// Whether it has lost its turn at sending parts.
+    pub(crate) had_turn: bool,
 }
 
 /// Where the deposit is, yoctoNEAR.
@@ -141,6 +145,12 @@ pub(crate) struct World {
     pub(crate) resumed: Option<ResumePayload>,
     /// How often a key that the execution reads may still change.
     pub(crate) conflicts: u8,
+    /// How often a body may still find readers that it must wait for.
+    pub(crate) waits: u8,
+    /// Whether a key is closed to new readers for the request.
+    pub(crate) closes_key: bool,
+    /// The parts that are kept, a bit for each.
+    pub(crate) parts: u8,
     pub(crate) round: u32,
     pub(crate) workers: Vec<Worker>,
     pub(crate) money: Money,
@@ -175,6 +185,9 @@ impl World {
             locked: false,
             resumed: None,
             conflicts: scenario.conflicts,
+            waits: u8::from(scenario.body == Body::Waits),
+            closes_key: false,
+            parts: 0,
             round: 0,
             workers: vec![Worker::default(); scenario.outsider() + 1],
             money: Money { deposit, shares: 0, protocol: 0, payer: 0 },
@@ -182,7 +195,7 @@ impl World {
             flaw: None,
             key: Arc::default(),
         };
-        world.seal();
+        world.seal(scenario);
         world
     }
 
@@ -274,15 +287,20 @@ impl World {
                 Effect::CountSettled(id) => self.workers[scenario.worker(&id)].settled += 1,
                 Effect::CountLoss(id) => self.workers[scenario.worker(&id)].lost += 1,
                 Effect::DropShares(_) => self.stored = Stored::Nothing,
-                Effect::Delete { staged, .. } => {
+                Effect::Delete { staged, closed_locks, parts, .. } => {
                     self.locked &= staged.is_none();
+                    self.closes_key &= closed_locks.is_empty();
+                    self.drop_parts(parts);
                     (self.stored, self.staged) = (Stored::Nothing, None);
                 }
-                Effect::Stage(body) => {
-                    let is_true = body == scenario.body(Content::Truth, self.round);
+                Effect::Lock { response, .. } => {
+                    let is_true = response == scenario.body(Content::Truth, self.round);
                     self.staged = Some(if is_true { Content::Truth } else { Content::Lie });
+                    self.locked = true;
                 }
-                Effect::Lock { .. } => self.locked = true,
+                Effect::KeepPart { number, .. } => self.parts |= 1 << number,
+                Effect::DropParts { parts, .. } => self.drop_parts(parts),
+                Effect::CloseToReaders { .. } => self.closes_key = true,
                 Effect::Resume { payload, .. } => match self.resumed {
                     Some(_) => self.blame(Flaw::ResumedTwice),
                     None => self.resumed = Some(payload),
@@ -297,11 +315,7 @@ impl World {
                         *worker = Worker { settled, lost, earned, ..Worker::default() };
                     }
                 }
-                Effect::Emit(_)
-                | Effect::ApplyJournal { .. }
-                | Effect::KeepPart { .. }
-                | Effect::DropParts { .. } => {}
-                Effect::CloseToReaders { .. } => panic!("the request writes no keys"),
+                Effect::Emit(_) | Effect::ApplyJournal { .. } | Effect::Stage(_) => {}
                 Effect::KeepResult { .. } => panic!("the request keeps no result"),
                 Effect::Relist(_) | Effect::CountMissed(_) => panic!("the request takes no claims"),
             }
@@ -320,8 +334,28 @@ impl World {
         amount
     }
 
-    /// Brings the key up to date, once a step is done.
-    pub(crate) fn seal(&mut self) {
+    fn drop_parts(&mut self, parts: u32) {
+        self.parts &= !((1 << parts) - 1);
+    }
+
+    /// Brings the notes of parts and the key up to date, once a step is done.
+    pub(crate) fn seal(&mut self, scenario: &Scenario) {
+        if scenario.body == Body::InParts {
+            let request = match self.decode() {
+                Decoded::Live(request) => Some(request),
+                Decoded::Shares(_) | Decoded::Nothing => None,
+            };
+            for (n, worker) in self.workers.iter_mut().enumerate() {
+                let id = scenario.id(n);
+                let upload = request.as_ref().and_then(|request| request.upload.as_ref());
+                worker.sends = upload.filter(|upload| upload.worker_id == *id).map(|upload| {
+                    let is_true = upload.digest == scenario.digest(Content::Truth, self.round);
+                    (if is_true { Content::Truth } else { Content::Lie }, upload.parts)
+                });
+                let former = request.as_ref().map(|request| &request.former_uploaders);
+                worker.had_turn = former.is_some_and(|former| former.contains(id));
+            }
+        }
         self.key = Arc::new(Key::of(self));
     }
 

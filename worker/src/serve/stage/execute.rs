@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use outlayer_client::{At, Contract, NamespaceReader};
@@ -144,8 +144,8 @@ impl ExecutionPool {
     }
 
     /// Executes the request of `view` with `code`, whose hash the caller has checked. The guest
-    /// sees the requester's namespace as it stood after the block `at`. Its process is ended when
-    /// `time` is over.
+    /// sees the requester's namespace as it stood after the block `at`. Its process is ended soon
+    /// after `is_over` says so.
     ///
     /// # Errors
     /// [`ExecutionError`] when there is no verdict; the place is free then.
@@ -155,7 +155,7 @@ impl ExecutionPool {
         contract: &Contract,
         view: &RequestView,
         code: Arc<Vec<u8>>,
-        (at, time): (At, Option<Duration>),
+        (at, is_over): (At, impl Fn() -> bool + Send + 'static),
     ) -> Result<(Execution, ExecutionPlace), ExecutionError> {
         check_version(&view.request)?;
         view.check(contract.id())?;
@@ -169,10 +169,7 @@ impl ExecutionPool {
             );
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
-            let execution = match time {
-                Some(time) => engine.execute_within(&job, &mut storage, time)?,
-                None => engine.execute(&job, &mut storage)?,
-            };
+            let execution = engine.execute_until(&job, &mut storage, &is_over)?;
             Ok((execution, place))
         };
         // A panic of the engine ends this execution only.

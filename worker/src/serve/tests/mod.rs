@@ -1,6 +1,7 @@
 //! A worker on a chain of its own, from discovery to settlement.
 
 mod agreement;
+mod claims;
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,14 +1,17 @@
 //! Which of the live requests to serve now, by their entries in the index.
 
-use outlayer_protocol::{AccountId, EngineVersion, index::PendingEntry};
+use outlayer_protocol::{EngineVersion, index::PendingEntry};
 
-use super::turn::blocks_to_wait;
+use super::turn::Turn;
 
 /// What to do about a live request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Load its record, and serve it if it still waits for an answer.
-    Serve,
+    Serve {
+        /// How many blocks it has been left to others.
+        waited: u64,
+    },
     /// It is the turn of other workers: look again later.
     OthersFirst,
     /// It needs this engine with these fees of NEAR, which are not the worker's.
@@ -22,36 +25,38 @@ pub(crate) enum Decision {
     Over,
 }
 
-/// What a decision depends on besides the request and the height.
-#[derive(Clone, Debug)]
-pub(crate) struct Me<'a> {
-    pub(crate) id: &'a AccountId,
-    /// The registered workers that are not suspended.
-    pub(crate) workers: &'a [AccountId],
+/// The engine that a worker has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mine {
     pub(crate) engine: EngineVersion,
     /// The NEAR protocol version whose fees the engine's gas meter has.
     pub(crate) near_config_version: u32,
-    pub(crate) step_in_blocks: u64,
 }
 
-/// Decides about a request when the chain is at `height`.
-pub(crate) fn decide(request: &PendingEntry, height: u64, me: &Me<'_>) -> Decision {
+/// Decides about a request when the chain is at `height`. `turn` says when this worker serves it,
+/// if one worker answers it.
+pub(crate) fn decide(
+    request: &PendingEntry,
+    height: u64,
+    mine: Mine,
+    turn: impl FnOnce(&PendingEntry) -> Turn,
+) -> Decision {
     if !request.is_in_time(height) {
         return Decision::Over;
     }
     let PendingEntry { engine_version, near_config_version, .. } = *request;
-    if (engine_version, near_config_version) != (me.engine, me.near_config_version) {
+    if (engine_version, near_config_version) != (mine.engine, mine.near_config_version) {
         return Decision::NeedsEngine { engine_version, near_config_version };
     }
     // The contract has drawn the workers, and the request itself says whom.
     if request.approvals > 1 {
-        return Decision::Serve;
+        return Decision::Serve { waited: 0 };
     }
-    let wait = blocks_to_wait(me.id, me.workers, request.request_id, me.step_in_blocks);
-    if height < request.block_height.saturating_add(wait) {
+    let turn = turn(request);
+    if height < turn.from {
         Decision::OthersFirst
     } else {
-        Decision::Serve
+        Decision::Serve { waited: turn.waits(request) }
     }
 }
 
@@ -79,34 +84,27 @@ mod tests {
         }
     }
 
-    fn workers() -> Vec<AccountId> {
-        ["a.near", "b.near"].map(|id| id.parse().unwrap()).into()
+    const MINE: Mine = Mine { engine: ENGINE, near_config_version: 84 };
+
+    /// The decisions of a worker that serves the request at once and of one that waits 4 blocks.
+    fn both(request: &PendingEntry, height: u64) -> [Decision; 2] {
+        let turn = |wait| move |request: &PendingEntry| Turn::at(request.block_height + wait);
+        [0, 4].map(|wait| decide(request, height, MINE, turn(wait)))
     }
 
-    /// The decisions of both workers.
-    fn both(request: &PendingEntry, height: u64) -> Vec<Decision> {
-        let workers = workers();
-        let me = |id| Me {
-            id,
-            workers: &workers,
-            engine: ENGINE,
-            near_config_version: 84,
-            step_in_blocks: 4,
-        };
-        workers.iter().map(|id| decide(request, height, &me(id))).collect()
-    }
+    const FIRST: Decision = Decision::Serve { waited: 0 };
+    const SECOND: Decision = Decision::Serve { waited: 4 };
 
     #[test]
     fn one_serves_at_once_and_the_other_steps_in() {
-        let mut now = both(&pending(), 100);
-        now.sort_unstable_by_key(|decision| *decision == Decision::Serve);
-        assert_eq!(now, [Decision::OthersFirst, Decision::Serve]);
-        assert_eq!(both(&pending(), 104), [Decision::Serve, Decision::Serve]);
+        assert_eq!(both(&pending(), 100), [FIRST, Decision::OthersFirst]);
+        assert_eq!(both(&pending(), 103), [FIRST, Decision::OthersFirst]);
+        assert_eq!(both(&pending(), 104), [FIRST, SECOND]);
     }
 
     #[test]
     fn the_deadlines_own_block_is_still_in_time() {
-        assert_eq!(both(&pending(), 300), [Decision::Serve, Decision::Serve]);
+        assert_eq!(both(&pending(), 300), [FIRST, SECOND]);
         assert_eq!(both(&pending(), 301), [Decision::Over, Decision::Over]);
     }
 
@@ -124,6 +122,6 @@ mod tests {
     #[test]
     fn where_several_must_agree_nobody_waits_for_another() {
         let several = PendingEntry { approvals: 2, ..pending() };
-        assert_eq!(both(&several, 100), [Decision::Serve, Decision::Serve]);
+        assert_eq!(both(&several, 100), [FIRST, FIRST]);
     }
 }

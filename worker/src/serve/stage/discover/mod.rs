@@ -6,9 +6,12 @@
 pub(crate) mod decide;
 pub(crate) mod source;
 pub(crate) mod standing;
-mod turn;
+pub(crate) mod turn;
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash};
 use outlayer_protocol::{RequestId, index::PendingEntry};
@@ -18,6 +21,9 @@ use super::super::{schedule::ChainTime, services::Services};
 
 /// The most pending requests that one look takes in.
 const MOST_PENDING: usize = 10_000;
+
+/// How often a block is asked for again that a node does not have yet.
+const MOST_TRIES: u32 = 4;
 
 /// What one look at the chain found.
 #[derive(Debug)]
@@ -64,6 +70,11 @@ impl Look {
         &self.live
     }
 
+    /// A request's entry in the index.
+    pub(crate) fn entry(&self, request_id: RequestId) -> Option<&PendingEntry> {
+        self.pending.iter().find(|entry| entry.request_id == request_id)
+    }
+
     /// The chain's time now.
     pub(crate) fn time(&self) -> ChainTime {
         let passed = u64::try_from(self.seen.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -108,7 +119,17 @@ pub(crate) async fn look(
     times.note(&block);
     let seen = Instant::now();
     let contract = &services.contract;
-    let index = contract.pending(MOST_PENDING, At::Hash(block.hash)).await?;
+    let mut tries = 0;
+    let index = loop {
+        match contract.pending(MOST_PENDING, At::Hash(block.hash)).await {
+            // Another node behind the same address has given the block, and this one lags.
+            Err(ChainError::UnknownBlock { .. }) if tries < MOST_TRIES => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_nanos(times.nanos() / 4)).await;
+            }
+            index => break index?,
+        }
+    };
     let live = ids(&index.entries);
     let last_final = if services.config.discover_at == At::Final {
         Some((block.height, Some(live.clone())))

@@ -1,43 +1,280 @@
 //! Whose turn a request is: an order of the workers that each of them can compute alone.
 //!
-//! This is rendezvous hashing. For each request, every registered worker has a rank, so a worker
-//! that comes or goes moves only its own requests. The first in the order serves the request at
-//! once. Each one after it steps in when the request has waited a few blocks longer.
+//! This is rendezvous hashing ([`rank`]). For each request, every registered worker has a rank, so
+//! a worker that comes or goes moves only its own requests. The first in the order serves the
+//! request at once. Each one after it steps in when the request has waited for so long that those
+//! before it should have answered.
+//!
+//! * **Light work** takes a few blocks, so the wait is for the execution at the speed that this
+//!   worker has measured, for what is queued before it, and for the answer to land.
+//! * **Long work** is claimed on chain ([`outlayer_protocol::claims`]). The next in the order waits
+//!   only until a claim of the one before it should have landed. If there is one, it waits until
+//!   the claim expires, or until the last moment from which an execution at the stated speed still
+//!   ends in time. So whoever claims and dies leaves enough time for another.
 //!
 //! Where several workers must agree, the contract has drawn them, and there is no such order.
 
-use outlayer_protocol::{AccountId, Hash32, RequestId};
+use std::{cmp::Ordering, collections::HashMap};
 
-fn rank(worker_id: &AccountId, request_id: RequestId) -> Hash32 {
-    Hash32::of_parts(&[worker_id.as_bytes(), &request_id.to_le_bytes()])
+use outlayer_protocol::{
+    AccountId, RequestId,
+    claims::{Claim, Claims, LIGHT_BLOCKS, MOST_CLAIMS, rank},
+    index::PendingEntry,
+};
+
+/// The part of a request's time that one worker may wait for the one before it, when the work is
+/// light.
+const WAIT_SHARE: u64 = 4;
+
+/// How long things take, in blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// How many blocks an answer takes to land, and so each worker waits at least for the one
+    /// before it. With 0 nobody waits for anybody, and nothing is claimed.
+    pub(crate) step_in_blocks: u64,
+    /// How many blocks the execution takes at the speed that was measured.
+    pub(crate) likely_blocks: u64,
+    /// How many blocks the requests take that the first in the order has to serve before this one.
+    pub(crate) queued_blocks: u64,
 }
 
-/// The place of `me` in the order for a request, from 0. A worker that is not in the list counts as
-/// the first.
-pub(crate) fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
-    if !workers.contains(me) {
-        return 0;
+/// What is known of a request's order. It is computed once for each request and set of claims,
+/// because it takes a hash for every worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// The place of this worker, from 0.
+    mine: usize,
+    /// The first worker, as a position in the list.
+    first: usize,
+    /// Whether there is no other worker.
+    is_alone: bool,
+    /// The place of each worker that has claimed the request; `None` for one that is not in the
+    /// list any more.
+    claimers: Vec<Option<usize>>,
+}
+
+/// The places of requests, as long as the workers are the same.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    workers: Vec<AccountId>,
+    known: HashMap<RequestId, Places>,
+}
+
+/// When a worker serves a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The height from which it does.
+    pub(crate) from: u64,
+    /// Whether it should claim the request before it executes it.
+    pub(crate) claims: bool,
+    /// Whether its claim stands, or stood, and was made in its turn.
+    pub(crate) is_claimed: bool,
+}
+
+impl Turn {
+    /// To serve from this height on, without a claim.
+    pub(crate) fn at(height: u64) -> Self {
+        Self { from: height, claims: false, is_claimed: false }
     }
-    let mine = (rank(me, request_id), me);
-    workers.iter().filter(|&other| (rank(other, request_id), other) < mine).count()
+
+    /// How many blocks the worker waits for others.
+    pub(crate) fn waits(&self, request: &PendingEntry) -> u64 {
+        self.from.saturating_sub(request.block_height)
+    }
 }
 
-/// How many blocks after the request's own `me` starts to serve it.
-pub(crate) fn blocks_to_wait(
-    me: &AccountId,
-    workers: &[AccountId],
-    request_id: RequestId,
-    step_in_blocks: u64,
-) -> u64 {
-    u64::try_from(place(me, workers, request_id)).unwrap_or(u64::MAX).saturating_mul(step_in_blocks)
+impl Orders {
+    /// Takes in the list of workers, and forgets the requests that are not among `live`.
+    pub(crate) fn update(&mut self, workers: &[AccountId], live: impl Fn(RequestId) -> bool) {
+        if self.workers != workers {
+            workers.clone_into(&mut self.workers);
+            self.known.clear();
+        }
+        self.known.retain(|request_id, _| live(*request_id));
+    }
+
+    /// The places for a request. A worker that is not in the list counts as the first.
+    pub(crate) fn of(&mut self, me: &AccountId, request: &PendingEntry) -> &Places {
+        let made = request.claims.as_ref().map_or(0, |claims| claims.made.len());
+        let (workers, request_id) = (&self.workers, request.request_id);
+        let known =
+            self.known.entry(request_id).or_insert_with(|| Places::of(me, workers, request));
+        if known.claimers.len() != made {
+            *known = Places::of(me, workers, request);
+        }
+        known
+    }
+}
+
+impl Places {
+    fn of(me: &AccountId, workers: &[AccountId], request: &PendingEntry) -> Self {
+        let rank = |worker: &AccountId| rank(worker, request.request_id);
+        let ranks: Vec<_> = workers.iter().map(|worker| (rank(worker), worker)).collect();
+        let place = |worker: &AccountId| {
+            let its = (rank(worker), worker);
+            workers.contains(worker).then(|| ranks.iter().filter(|one| **one < its).count())
+        };
+        let first = ranks.iter().enumerate().min_by(|(_, one), (_, other)| one.cmp(other));
+        let claimers = request.claims.iter().flat_map(|claims| &claims.made);
+        Self {
+            mine: place(me).unwrap_or(0),
+            first: first.map_or(0, |(position, _)| position),
+            is_alone: workers.iter().all(|worker| worker == me),
+            claimers: claimers.map(|claim| place(&claim.worker_id)).collect(),
+        }
+    }
+
+    /// The first worker, as a position in the list.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// When `me` serves the request.
+    pub(crate) fn turn(&self, me: &AccountId, request: &PendingEntry, pace: Pace) -> Turn {
+        if pace.step_in_blocks == 0 {
+            return Turn::at(request.block_height);
+        }
+        match &request.claims {
+            None => Turn::at(self.light(request, pace)),
+            Some(claims) => self.long(me, request, claims, pace),
+        }
+    }
+
+    /// The height from which to serve light work.
+    fn light(&self, request: &PendingEntry, pace: Pace) -> u64 {
+        let likely = pace.likely_blocks.min(LIGHT_BLOCKS);
+        // Those before wait for the same queue, so it counts once.
+        let places = u64::try_from(self.mine).unwrap_or(u64::MAX);
+        let wait = places.saturating_mul(pace.step_in_blocks.saturating_add(likely));
+        let wait = wait.saturating_add(if places > 0 { pace.queued_blocks } else { 0 });
+        let window = request.deadline.saturating_sub(request.block_height);
+        let most = (window / WAIT_SHARE).saturating_mul(places);
+        request.block_height.saturating_add(wait.min(most))
+    }
+
+    /// When to serve long work: the turns begin when the request is made, and begin anew when a
+    /// claim that was made in its turn is over.
+    fn long(&self, me: &AccountId, request: &PendingEntry, claims: &Claims, pace: Pace) -> Turn {
+        // A claim needs the block of its transaction and the next one. Its worker has to see the
+        // request before, and the next in the order has to see it after that.
+        let claim_blocks = pace.step_in_blocks.saturating_mul(2);
+        // The last moment from which an execution at the stated speed still ends in time.
+        let latest = request.deadline.saturating_sub(claims.turn_blocks);
+        // Whoever comes second begins by then, however long it was told to wait.
+        let claim_blocks = claim_blocks.min(latest.saturating_sub(request.block_height));
+        let mut begins = request.block_height;
+        let mut used: Vec<usize> = Vec::new();
+        // The place among those whose turn has not come yet.
+        let left = |place: usize, used: &[usize]| {
+            let before = used.iter().filter(|one| **one < place).count();
+            u64::try_from(place.saturating_sub(before)).unwrap_or(u64::MAX)
+        };
+        for (claim, place) in claims.made.iter().zip(&self.claimers) {
+            let Some(place) = *place else { continue };
+            let turn = begins.saturating_add(left(place, &used).saturating_mul(claim_blocks));
+            if claim.height < turn {
+                continue;
+            }
+            if claim.worker_id == *me {
+                return Turn { is_claimed: true, ..Turn::at(claim.height) };
+            }
+            used.push(place);
+            let until = respected_until(claim, claims, request.deadline, latest, pace);
+            begins = begins.max(until);
+        }
+        let is_full = claims.made.len() >= MOST_CLAIMS;
+        let spacing = match is_full {
+            true => claim_blocks.saturating_add(pace.likely_blocks),
+            false => claim_blocks,
+        };
+        let wait = left(self.mine, &used).saturating_mul(spacing);
+        // Who is alone needs no claim.
+        let may_claim = !self.is_alone && !is_full && claims.of(me).is_none();
+        Turn { claims: may_claim, ..Turn::at(begins.saturating_add(wait)) }
+    }
+}
+
+/// The first height at which others no longer wait for a claim.
+///
+/// A claim that is made in time is respected until it expires, but no longer than to the moment
+/// from which somebody else's execution still ends in time at the stated speed. A later one leaves
+/// no such moment, so it is respected for twice as long as the execution should take at the
+/// measured speed.
+fn respected_until(claim: &Claim, claims: &Claims, deadline: u64, latest: u64, pace: Pace) -> u64 {
+    let until = claims.until(claim, deadline);
+    match claim.height.cmp(&latest) {
+        Ordering::Less => until.min(latest),
+        Ordering::Equal | Ordering::Greater => {
+            let likely = pace.likely_blocks.saturating_add(pace.step_in_blocks).saturating_mul(2);
+            until.min(claim.height.saturating_add(likely))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use outlayer_protocol::{
+        Compute, Config, EngineVersion, ExecutionRequest, Hash32, request::CodeRef,
+    };
+    use proptest::prelude::*;
+
     use super::*;
 
+    const LANDING: u64 = 4;
+    const PACE: Pace = Pace { step_in_blocks: LANDING, likely_blocks: 3, queued_blocks: 0 };
+
+    fn id(n: usize) -> AccountId {
+        format!("worker-{n}.near").parse().unwrap()
+    }
+
     fn workers(count: usize) -> Vec<AccountId> {
-        (0..count).map(|n| format!("worker-{n}.near").parse().unwrap()).collect()
+        (0..count).map(id).collect()
+    }
+
+    /// The same workers in the order for a request.
+    fn ordered(workers: &[AccountId], request_id: RequestId) -> Vec<AccountId> {
+        let mut order = workers.to_vec();
+        order.sort_by_key(|worker| rank(worker, request_id));
+        order
+    }
+
+    fn entry(request_id: RequestId, claims: Option<Claims>) -> PendingEntry {
+        PendingEntry {
+            request_id,
+            block_height: 1_000,
+            deadline: 1_200,
+            engine_version: EngineVersion(1),
+            near_config_version: 84,
+            approvals: 1,
+            published_code: true,
+            kind: None,
+            compute: Compute::Fuel(1),
+            payer: "dapp.near".parse().unwrap(),
+            claims,
+        }
+    }
+
+    fn turn_of(me: &AccountId, workers: &[AccountId], request: &PendingEntry, pace: Pace) -> Turn {
+        let mut orders = Orders::default();
+        orders.update(workers, |_| true);
+        orders.of(me, request).turn(me, request, pace)
+    }
+
+    fn place(me: &AccountId, workers: &[AccountId], request_id: RequestId) -> usize {
+        Places::of(me, workers, &entry(request_id, None)).mine
+    }
+
+    /// The heights from which the workers serve a request, in its order.
+    fn from(order: &[AccountId], request: &PendingEntry, pace: Pace) -> Vec<u64> {
+        order.iter().map(|me| turn_of(me, order, request, pace).from).collect()
+    }
+
+    fn long(turn_blocks: u64, made: &[(&AccountId, u64)]) -> Option<Claims> {
+        let claim = |(worker, height): &(&AccountId, u64)| Claim {
+            worker_id: (*worker).clone(),
+            height: *height,
+        };
+        Some(Claims { turn_blocks, made: made.iter().map(claim).collect() })
     }
 
     #[test]
@@ -46,7 +283,9 @@ mod tests {
         let mut first = vec![0u32; all.len()];
         for request_id in 0..1_000 {
             let mut places: Vec<_> = all.iter().map(|me| place(me, &all, request_id)).collect();
-            first[places.iter().position(|place| *place == 0).unwrap()] += 1;
+            let position = places.iter().position(|place| *place == 0).unwrap();
+            assert_eq!(Places::of(&all[0], &all, &entry(request_id, None)).first(), position);
+            first[position] += 1;
             places.sort_unstable();
             assert_eq!(places, [0, 1, 2, 3]);
         }
@@ -68,12 +307,177 @@ mod tests {
     }
 
     #[test]
-    fn one_serves_at_once_and_the_next_step_in_later() {
+    fn the_order_is_that_of_the_contract() {
+        let expected = Hash32::of_parts(&[b"w.near", &7u64.to_le_bytes()]);
+        assert_eq!(rank(&"w.near".parse().unwrap(), 7), expected);
+    }
+
+    #[test]
+    fn light_work_is_served_at_once_by_one_and_later_by_the_others() {
+        let order = ordered(&workers(4), 7);
+        let light = entry(7, None);
+        let each = LANDING + PACE.likely_blocks;
+        assert_eq!(from(&order, &light, PACE), [0, 1, 2, 3].map(|n| 1_000 + n * each));
+        // What is queued before it delays all but the first.
+        let queued = Pace { queued_blocks: 9, ..PACE };
+        assert_eq!(
+            from(&order, &light, queued),
+            [1_000, 1_009 + each, 1_009 + 2 * each, 1_009 + 3 * each]
+        );
+        // However slow this worker is, and however much is queued.
+        let slow = Pace { likely_blocks: 500, queued_blocks: 500, ..PACE };
+        assert_eq!(from(&order, &light, slow), [1_000, 1_050, 1_100, 1_150]);
+        // Who is alone, or is not registered, waits for nobody.
+        assert_eq!(from(&order[..1], &light, PACE), [1_000]);
+        assert_eq!(turn_of(&id(9), &order, &light, PACE).from, 1_000);
+        let eager = Pace { step_in_blocks: 0, ..PACE };
+        assert_eq!(from(&order, &light, eager), [1_000; 4]);
+    }
+
+    #[test]
+    fn long_work_is_claimed_in_turn_and_the_others_wait_for_the_claim() {
+        let order = ordered(&workers(4), 7);
+        let unclaimed = entry(7, long(40, &[]));
+        assert_eq!(from(&order, &unclaimed, PACE), [1_000, 1_008, 1_016, 1_024]);
+        assert!(order.iter().all(|me| turn_of(me, &order, &unclaimed, PACE).claims));
+        assert!(!turn_of(&order[0], &order[..1], &unclaimed, PACE).claims, "alone");
+        // The first claims. When its claim is over, the turns go on with the second.
+        let claimed = entry(7, long(40, &[(&order[0], 1_005)]));
+        assert_eq!(from(&order, &claimed, PACE), [1_005, 1_045, 1_053, 1_061]);
+        let first = turn_of(&order[0], &order, &claimed, PACE);
+        assert!(first.is_claimed && !first.claims, "it has");
+        assert!(turn_of(&order[1], &order, &claimed, PACE).claims, "in its turn");
+        // The second has claimed after it, while the claim of the first stood: that was too early.
+        let early = entry(7, long(40, &[(&order[0], 1_005), (&order[1], 1_020)]));
+        assert_eq!(from(&order, &early, PACE), [1_005, 1_045, 1_053, 1_061]);
+        assert!(!turn_of(&order[1], &order, &early, PACE).claims, "only once");
+        // In its turn it is respected.
+        let second = entry(7, long(40, &[(&order[0], 1_005), (&order[1], 1_045)]));
+        assert_eq!(from(&order, &second, PACE), [1_005, 1_045, 1_085, 1_093]);
+    }
+
+    #[test]
+    fn a_claim_out_of_turn_displaces_nobody() {
+        let order = ordered(&workers(10), 7);
+        let tenth = entry(7, long(40, &[(&order[9], 1_001)]));
+        let unclaimed = entry(7, long(40, &[]));
+        assert_eq!(from(&order, &tenth, PACE), from(&order, &unclaimed, PACE));
+        // All who are registered and malicious claim: the others serve without a claim.
+        let full =
+            entry(7, long(40, &[(&order[9], 1_001), (&order[8], 1_001), (&order[7], 1_001)]));
+        let spacing = 2 * LANDING + PACE.likely_blocks;
+        let expected: Vec<_> = (0..10).map(|n| 1_000 + n * spacing).collect();
+        assert_eq!(from(&order, &full, PACE), expected);
+        assert!(order.iter().all(|me| !turn_of(me, &order, &full, PACE).claims));
+        // One that is not registered any more is not respected either.
+        let gone = entry(7, long(40, &[(&id(99), 1_100)]));
+        assert_eq!(from(&order, &gone, PACE), from(&order, &unclaimed, PACE));
+    }
+
+    #[test]
+    fn of_two_that_claim_at_once_one_serves() {
+        // Both were busy when their turns came.
+        let order = ordered(&workers(4), 7);
+        let both = entry(7, long(40, &[(&order[2], 1_050), (&order[1], 1_050)]));
+        assert_eq!(from(&order, &both, PACE)[2], 1_050);
+        let others: Vec<_> = [0, 1, 3].map(|n| from(&order, &both, PACE)[n]).into();
+        assert_eq!(others, [1_090, 1_098, 1_106]);
+    }
+
+    #[test]
+    fn a_late_claim_is_respected_for_what_the_execution_should_take() {
+        let order = ordered(&workers(3), 7);
+        // At the stated speed an execution must begin at 1,080.
+        let on_time = entry(7, long(120, &[(&order[0], 1_079)]));
+        assert_eq!(from(&order, &on_time, PACE)[1], 1_080);
+        let late = entry(7, long(120, &[(&order[0], 1_100)]));
+        assert_eq!(from(&order, &late, PACE)[1], 1_100 + 2 * (3 + LANDING));
+        let slow = Pace { likely_blocks: 1_000, ..PACE };
+        assert_eq!(from(&order, &late, slow)[1], 1_201);
+    }
+
+    #[test]
+    fn places_are_computed_anew_for_other_claims_and_other_workers() {
         let all = workers(4);
-        let mut waits: Vec<_> = all.iter().map(|me| blocks_to_wait(me, &all, 7, 5)).collect();
-        waits.sort_unstable();
-        assert_eq!(waits, [0, 5, 10, 15]);
-        assert_eq!(blocks_to_wait(&all[0], &all[..1], 7, 5), 0);
-        assert_eq!(blocks_to_wait(&all[3], &all[..1], 7, 5), 0);
+        let order = ordered(&all, 7);
+        let me = &order[1];
+        let mut orders = Orders::default();
+        let (unclaimed, claimed) =
+            (entry(7, long(40, &[])), entry(7, long(40, &[(&order[0], 1_005)])));
+        orders.update(&all, |_| true);
+        assert_eq!(orders.of(me, &unclaimed).turn(me, &unclaimed, PACE).from, 1_008);
+        assert_eq!(orders.of(me, &claimed).turn(me, &claimed, PACE).from, 1_045);
+        orders.update(&order[1..], |_| true);
+        assert_eq!(orders.of(me, &unclaimed).turn(me, &unclaimed, PACE).from, 1_000);
+        orders.update(&order[1..], |_| false);
+        assert!(orders.known.is_empty());
+    }
+
+    /// A request within the bounds of a new deployment, and how long its execution takes at the
+    /// most, with its landing.
+    fn within_bounds(
+        (compute, memory_bytes, module): (Compute, u64, u32),
+    ) -> Option<(Option<Claims>, u64)> {
+        let config = Config::new(EngineVersion(1), 84);
+        let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+        let mut request = ExecutionRequest::new(code, "");
+        request.limits.memory_bytes = memory_bytes;
+        request.limits.max_module_bytes = module;
+        request.limits.compute = compute;
+        request.validate(&config).ok()?;
+        Some((config.claims(&request), config.turn_blocks(&request.limits)))
+    }
+
+    /// The most compute that is accepted for this memory and this code.
+    fn most_compute(gas: bool, memory_bytes: u64, module: u32) -> Compute {
+        let config = Config::new(EngineVersion(1), 84);
+        let one = if gas { Compute::Gas(1) } else { Compute::Fuel(1) };
+        let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+        let mut limits = ExecutionRequest::new(code, "").limits;
+        (limits.memory_bytes, limits.max_module_bytes, limits.compute) =
+            (memory_bytes, module, one);
+        config.most_compute(&limits)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever a request asks for within the bounds, and however slow this worker believes it
+        /// is: if the first in the order is dead, or claims and dies at any moment after that, the
+        /// second begins so early that an execution at the stated speed, and its landing, end
+        /// before the deadline.
+        #[test]
+        fn stepping_in_and_the_longest_execution_and_its_landing_end_before_the_deadline(
+            gas in any::<bool>(),
+            memory_bytes in prop_oneof![1u64..=1 << 20, 1u64..=64 << 20, 1u64..=1 << 30],
+            module in prop_oneof![1u32..=1 << 20, 1u32..=4 << 20],
+            share in prop_oneof![Just(1_000u64), 1u64..=1_000],
+            likely_blocks in prop_oneof![0u64..=200, any::<u64>()],
+            queued_blocks in prop_oneof![0u64..=200, any::<u64>()],
+            step_in_blocks in prop_oneof![1u64..=30, 1u64..=1_000],
+            claimed_after in 0u64..=60,
+        ) {
+            let most = most_compute(gas, memory_bytes, module);
+            let amount = u128::from(most.amount()) * u128::from(share) / 1_000;
+            let amount = u64::try_from(amount).unwrap().max(1);
+            let compute = Compute::new(most.meter(), amount);
+            let Some((claims, bound)) = within_bounds((compute, memory_bytes, module)) else {
+                // There is no time for any compute besides that of the code.
+                prop_assert!(most.amount() == 0);
+                return Ok(());
+            };
+            let pace = Pace { step_in_blocks, likely_blocks, queued_blocks };
+            let order = ordered(&workers(3), 7);
+            let silent = entry(7, claims.clone());
+            let second = from(&order, &silent, pace)[1];
+            prop_assert!(second + bound <= silent.deadline, "{second} + {bound}");
+            if let Some(Claims { turn_blocks, .. }) = claims {
+                prop_assert_eq!(turn_blocks, bound);
+                let claimed = entry(7, long(turn_blocks, &[(&order[0], 1_000 + claimed_after)]));
+                let second = from(&order, &claimed, pace)[1];
+                prop_assert!(second + bound <= silent.deadline, "claimed: {second} + {bound}");
+                prop_assert!(second >= 1_000 + claimed_after);
+            }
+        }
     }
 }
