@@ -6,7 +6,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
 use outlayer_json::{FromJson, Reader, ToJson, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-use sha2::{Digest, Sha256};
+
+use crate::sha256::sha256;
 
 /// A SHA-256 hash: 32 bytes, written as 64 lower-case hex digits in text and JSON.
 #[cfg_attr(feature = "abi", derive(borsh::BorshSchema))]
@@ -29,16 +30,12 @@ pub struct Hash32(pub [u8; 32]);
 impl Hash32 {
     /// The SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(sha256(&[bytes]))
     }
 
     /// The SHA-256 of several byte strings, one after the other.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update(part);
-        }
-        Self(hasher.finalize().into())
+        Self(sha256(parts))
     }
 
     /// The SHA-256 of a value's borsh encoding.

@@ -50,6 +50,7 @@ pub mod request;
 pub mod reserve;
 pub mod response;
 pub mod seats;
+mod sha256;
 pub mod status;
 pub mod storage;
 pub mod upload;
