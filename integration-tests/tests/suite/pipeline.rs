@@ -1,8 +1,9 @@
 //! How soon a worker answers, and what it does when there is more to do than it can.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
+use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
 use outlayer_integration_tests::{
     Testbed,
     guests::{request, with_fuel},
@@ -38,13 +39,23 @@ async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
     serving.stop().await
 }
 
+/// An engine that takes a second for each execution, at least.
+struct Slow(Arc<dyn Engine>);
+
+impl Engine for Slow {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        std::thread::sleep(Duration::from_secs(1));
+        self.0.execute(job, snapshot)
+    }
+}
+
 /// One core, and requests for more time than there is until their deadline: the payer with few
 /// requests has all of them answered, and what is not answered goes back whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<()> {
     const FLOOD: usize = 40;
     const FEW: usize = 2;
-    const FUEL: u64 = 4_000_000_000;
+    const FUEL: u64 = 100_000_000;
     let testbed = Testbed::start_with_block_time(Duration::from_millis(100)).await?;
     let spin = testbed.publish_guest("spin").await?;
     let (flood, few) =
@@ -63,6 +74,7 @@ async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<
     let deposit = testbed.estimate(&asked_by(&flood)).await?.total;
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.concurrency = 1;
+    config.engine = Arc::new(Slow(config.engine));
     let serving = testbed.serve_with(config)?;
     let (mut answered, mut timed_out) = (0, 0);
     for (is_few, transaction) in asked {

@@ -164,5 +164,5 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
         .args_json(serde_json::json!({ "request": { "code": 7 } }))
         .deposit(enough)
         .gas(DAPP_GAS);
-    assert_refused(&testbed, call.transact().await?, before, "expected struct CodeSource").await
+    assert_refused(&testbed, call.transact().await?, before, "expected CodeSource").await
 }

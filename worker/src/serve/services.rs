@@ -31,9 +31,6 @@ use super::{
     },
 };
 
-/// How many calls with answers may be under way for each key. A call takes two blocks, so that each
-/// block has one.
-const CALLS_PER_KEY: usize = 2;
 const KIB: usize = 1 << 10;
 
 pub(super) struct Services {
@@ -97,10 +94,10 @@ impl Services {
         let contract = Contract::new(node.clone(), config.contract_id.clone());
         let keys: Vec<_> =
             [&config.secret_key].into_iter().chain(&config.more_keys).cloned().collect();
-        let calls = keys.len().saturating_mul(CALLS_PER_KEY);
+        let count = keys.len();
         let account = SigningAccount::with_keys(node, config.account_id.clone(), keys).patient();
         let submitter =
-            Submitter::new(account.clone(), config.contract_id.clone(), config.gas, calls);
+            Submitter::new(account.clone(), config.contract_id.clone(), config.gas, count);
         let salts = Salts::new(&config.secret_key, config.contract_id.clone());
         let codes = CodeStore::new(config.code.clone())?;
         let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
@@ -179,6 +176,7 @@ impl Services {
     pub(super) fn publish(&self, look: Arc<Look>) {
         self.pool.at(look.time());
         self.claiming.at(look.time());
+        self.submitter.pace(look.block_nanos);
         self.looks.send_replace(Some(look));
     }
 

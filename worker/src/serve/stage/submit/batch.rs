@@ -1,12 +1,16 @@
 //! Sends answers that are ready at the same time in one call. Nothing waits for company: an answer
-//! is sent as soon as a call may be made, together with all others that are ready by then.
+//! is sent as soon as a call may be made, together with all others that are ready by then. Each key
+//! makes a few calls in the time of a block, whatever became of those before: when the chain is
+//! busy, a call is executed many blocks after it was sent.
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
@@ -24,6 +28,18 @@ const ANSWER_GAS: u64 = 2_200_000_000_000;
 const KEY_GAS: u64 = 500_000_000_000;
 /// What a byte of the request's arguments and environment burns at most.
 const TEXT_BYTE_GAS: u64 = 500_000_000;
+
+/// How many calls each key makes in the time of one block. One would be enough, but then an answer
+/// that has just missed it waits.
+const CALLS_A_BLOCK: usize = 2;
+/// How many calls of each key wait for their outcome.
+const CALLS_IN_FLIGHT: usize = 32;
+
+/// The places that a call takes.
+struct Turn {
+    in_flight: OwnedSemaphorePermit,
+    call: OwnedSemaphorePermit,
+}
 
 /// An answer that is ready, and whoever waits for what becomes of it.
 struct Ready {
@@ -55,22 +71,45 @@ pub(crate) struct Submitter {
     gas: u64,
     ready: Arc<Mutex<VecDeque<Ready>>>,
     count: Arc<AtomicU64>,
+    /// Places for calls whose outcome is not known yet.
+    in_flight: Arc<Semaphore>,
+    /// Places for the calls that are made in the time of one block.
     calls: Arc<Semaphore>,
+    block_nanos: Arc<AtomicU64>,
     /// Whether each answer has a call of its own, because the keys allow nothing else.
     single: Arc<AtomicBool>,
 }
 
 impl Submitter {
-    /// Sends answers to `contract`, in at most `calls` calls at once.
-    pub(crate) fn new(
-        account: SigningAccount,
-        contract: AccountId,
-        gas: u64,
-        calls: usize,
-    ) -> Self {
-        let calls = Arc::new(Semaphore::new(calls.clamp(1, Semaphore::MAX_PERMITS)));
-        let (ready, count, single) = (Arc::default(), Arc::default(), Arc::default());
-        Self { account, contract, gas, ready, count, calls, single }
+    /// Sends answers to `contract`, with so many access keys.
+    pub(crate) fn new(account: SigningAccount, contract: AccountId, gas: u64, keys: usize) -> Self {
+        let places = |for_key: usize| {
+            let places = keys.max(1).saturating_mul(for_key).min(Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(places))
+        };
+        Self {
+            account,
+            contract,
+            gas,
+            ready: Arc::default(),
+            count: Arc::default(),
+            in_flight: places(CALLS_IN_FLIGHT),
+            calls: places(CALLS_A_BLOCK),
+            block_nanos: Arc::default(),
+            single: Arc::default(),
+        }
+    }
+
+    /// Makes calls in the rhythm of blocks that come after so long.
+    pub(crate) fn pace(&self, block_nanos: u64) {
+        self.block_nanos.store(block_nanos, Ordering::Relaxed);
+    }
+
+    /// Waits until a call may be made.
+    async fn turn(&self) -> Option<Turn> {
+        let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok()?;
+        let call = Arc::clone(&self.calls).acquire_owned().await.ok()?;
+        Some(Turn { in_flight, call })
     }
 
     /// Whether one call may have several answers.
@@ -96,7 +135,7 @@ impl Submitter {
             tokio::select! {
                 biased;
                 Ok(outcome) = &mut known => return outcome,
-                Ok(place) = Arc::clone(&self.calls).acquire_owned() => self.send_some(place).await,
+                Some(turn) = self.turn() => self.send_some(turn).await,
             }
         }
         match known.await {
@@ -108,7 +147,7 @@ impl Submitter {
 
     /// Makes a call with all that are ready and fit. The call goes on when whoever made it does
     /// not: others wait for it too.
-    async fn send_some(&self, place: OwnedSemaphorePermit) {
+    async fn send_some(&self, turn: Turn) {
         // Those that become ready at the same time come with this one.
         tokio::task::yield_now().await;
         let most = if self.single.load(Ordering::Relaxed) { 1 } else { usize::MAX };
@@ -118,11 +157,25 @@ impl Submitter {
         }
         let this = self.clone();
         tokio::spawn(async move {
-            for one in this.call(batch).await {
-                this.call(vec![one]).await;
+            let Turn { in_flight, call } = turn;
+            let block = Duration::from_nanos(this.block_nanos.load(Ordering::Relaxed));
+            let mut made = pin!(this.make(batch));
+            tokio::select! {
+                () = &mut made => {}
+                () = tokio::time::sleep(block) => {
+                    drop(call);
+                    made.await;
+                }
             }
-            drop(place);
+            drop(in_flight);
         });
+    }
+
+    /// Makes one call, and one more for each answer that has to be sent alone.
+    async fn make(&self, batch: Vec<Ready>) {
+        for one in self.call(batch).await {
+            self.call(vec![one]).await;
+        }
     }
 
     /// Makes one call, and tells those who wait what came of it. Returns the answers that must be
