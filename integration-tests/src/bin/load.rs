@@ -161,8 +161,13 @@ async fn load() -> Result<()> {
             println!("{answered} answered after {:.1} s", began.elapsed().as_secs_f64());
             shown = answered;
         }
-        if answered >= options.requests && testbed.pending().await?.is_empty() {
-            break (began.elapsed().as_secs_f64(), testbed.node.view_block().await?);
+        if answered < options.requests || !testbed.pending().await?.is_empty() {
+            continue;
+        }
+        // Callers have their answers when the chain has no receipt left.
+        let block = testbed.node.view_block().await?;
+        if block.chunks().iter().all(|chunk| chunk.gas_used.as_gas() == 0) {
+            break (began.elapsed().as_secs_f64(), block);
         }
     };
 
