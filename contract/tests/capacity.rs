@@ -17,13 +17,15 @@ use outlayer_protocol::{
     reserve::{MOST_ID_BYTES, reserved_bytes},
 };
 
-/// The gas that a chunk may burn: `gas_limit` in the genesis of mainnet and testnet.
+/// What a chunk may burn and compute: `gas_limit` in the genesis of mainnet and testnet.
 const CHUNK_GAS: u64 = 1_000_000_000_000_000;
 /// What NEAR burns where the contract is for a call's receipt, before the contract runs:
 /// executing a receipt and a function call.
 const RECEIPT_GAS: u64 = 108_059_500_000 + 780_000_000_000;
 /// What a call burns where it is signed: sending a receipt and a function call.
 const SEND_GAS: u64 = answer_gas::CALL - RECEIPT_GAS;
+/// Workers cut a body that does not fit into one call into parts of so many bytes.
+const PART_BYTES: u64 = 1 << 20;
 /// What one more answer burns in `resolve_many`; contract/README.md has the number.
 const ONE_OF_MANY_GAS: u64 = 1_700_000_000_000;
 /// Bytes of state that a call of a request or of a worker reads at most, with the nodes on the
@@ -42,10 +44,16 @@ const GIGA: u64 = 1_000_000_000;
 
 /// The numbers of a row of `gas.txt`, in gas: request, answer, settlement.
 fn row(text: &str, name: &str) -> [u64; 3] {
+    let [ask, answer, settle, _] = whole_row(text, name);
+    [ask, answer, settle]
+}
+
+/// The same, and what all of the contract's calls compute.
+fn whole_row(text: &str, name: &str) -> [u64; 4] {
     let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).expect(name);
     let numbers: Vec<u64> =
         line[name.len()..].split_whitespace().map(|word| word.parse().unwrap()).collect();
-    [numbers[0] * GIGA, numbers[1] * GIGA, numbers[2] * GIGA]
+    [0, 1, 2, 4].map(|column| numbers[column] * GIGA)
 }
 
 fn config() -> Config {
@@ -70,6 +78,8 @@ struct Load {
     approvals: u8,
     /// Gas burned on the contract's shard.
     gas: u64,
+    /// What it computes there, in the units by which a chunk is filled.
+    compute: u64,
     /// Bytes of state that its calls read.
     proof: u64,
     /// Bytes that come to the contract, or that go out of it, whichever are more.
@@ -89,10 +99,13 @@ fn load(text: &str, name: &str, what: &'static str, request: &ExecutionRequest) 
     let agree = answer_gas::agree(&asked).saturating_sub(2 * SEND_GAS) * seats;
     let claim = answer_gas::claim(&asked).saturating_sub(SEND_GAS);
     let calls = 2 + 2 * seats + u64::from(asked.takes_claims);
+    let more_parts = data / PART_BYTES;
+    let [.., computed] = whole_row(text, name);
     Load {
         what,
         approvals: request.approvals,
         gas: RECEIPT_GAS + ask + answer + agree + claim + RECEIPT_GAS + settle,
+        compute: (calls + more_parts + 1) * RECEIPT_GAS + computed,
         proof: proof_bytes(request) + calls * CALL_PROOF_BYTES,
         moved: (request.input.len() as u64 + data).max(1_024),
     }
@@ -103,29 +116,38 @@ fn loads(text: &str) -> Vec<Load> {
     let many = {
         let one = load(text, "nothing", "the same, answered many at a time", &quick);
         let [_, answer, _] = row(text, "nothing");
-        Load { gas: one.gas - RECEIPT_GAS - answer + ONE_OF_MANY_GAS, ..one }
+        let less = RECEIPT_GAS + answer - ONE_OF_MANY_GAS;
+        Load { gas: one.gas - less, compute: one.compute - less, ..one }
+    };
+    let long = asked(1_024, |request| request.limits.compute = Compute::Fuel(3 * GIGA));
+    let claimed = {
+        // The row has three claims, of which two are missed.
+        let name = "3 claims, 2 missed";
+        let all = load(text, name, "3 x 10⁹ units of fuel, claimed", &long);
+        let more = whole_row(text, name)[3] - whole_row(text, "nothing")[3];
+        Load { compute: all.compute - more / 3 * 2, ..all }
     };
     let large = |bytes| asked(bytes, |_| ());
     let agreed = |approvals, spares| {
         asked(1_024, |request| (request.approvals, request.spares) = (approvals, spares))
     };
-    let long = asked(1_024, |request| request.limits.compute = Compute::Fuel(3 * GIGA));
     let agreeing = |what, request: &ExecutionRequest| {
         // The row has 7 workers. What each of them adds to request and settlement is a seventh of
         // the difference.
-        let [ask, _, settle] = row(text, "nothing");
-        let [ask_7, answer_7, settle_7] = row(text, "7 workers agree");
+        let [ask, _, settle, computed] = whole_row(text, "nothing");
+        let [ask_7, answer_7, settle_7, computed_7] = whole_row(text, "7 workers agree");
         let seats = u64::from(request.seats());
         let part = |one: u64, seven: u64| one + (seven - one) / 7 * seats;
         let own = load(text, "7 workers agree", what, request);
         let measured = ask_7 + answer_7 + settle_7;
         let scaled = part(ask, ask_7) + answer_7 + part(settle, settle_7);
-        Load { gas: own.gas - measured + scaled, ..own }
+        let compute = own.compute - computed_7 + part(computed, computed_7);
+        Load { gas: own.gas - measured + scaled, compute, ..own }
     };
     vec![
         load(text, "nothing", "1 KiB of output", &quick),
         many,
-        load(text, "3 claims, 2 missed", "3 x 10⁹ units of fuel, claimed", &long),
+        claimed,
         load(text, "256 KiB of output in borsh", "256 KiB of output", &large(256 << 10)),
         load(
             text,
@@ -161,27 +183,28 @@ fn table_of_loads(text: &str, node: &RuntimeConfig) -> String {
     let proof_limit = node.witness_config.main_storage_proof_size_soft_limit;
     let bandwidth = node.bandwidth_scheduler_config.max_shard_bandwidth;
     let mut table = String::from(
-        "| a request | k | Tgas | a block by gas | by state read | by bytes moved | an hour, at \
-         least | at most |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| a request | k | Tgas | computes | a block by that | by state read | by bytes moved | an \
+         hour, at least | at most |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for load in loads(text) {
         // In tenths, as some requests fit into a block less than once.
         let by = |limit: u64, each: u64| limit.saturating_mul(10) / each;
-        let [gas, proof, moved] =
-            [by(CHUNK_GAS, load.gas), by(proof_limit, load.proof), by(bandwidth, load.moved)];
+        let [compute, proof, moved] =
+            [by(CHUNK_GAS, load.compute), by(proof_limit, load.proof), by(bandwidth, load.moved)];
         // What is read is an upper bound, so it says what fits in any case.
-        let most = gas.min(moved);
+        let most = compute.min(moved);
         let an_hour = |tenths: u64| {
             let nanos = u128::from(tenths) * 3_600 * u128::from(GIGA) / 10;
             grouped(u64::try_from(nanos / u128::from(block_nanos)).unwrap())
         };
         table += &format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             load.what,
             load.approvals,
             decimal(load.gas * 10 / TERA),
-            decimal(gas),
+            decimal(load.compute * 10 / TERA),
+            decimal(compute),
             decimal(proof),
             decimal(moved),
             an_hour(most.min(proof)),
@@ -196,7 +219,7 @@ fn table_of_ends(text: &str, node: &RuntimeConfig) -> String {
     let timeout = node.wasm_config.limit_config.yield_timeout_length_in_blocks;
     let quick = asked(1_024, |_| ());
     let one = load(text, "nothing", "", &quick);
-    let a_block = CHUNK_GAS / one.gas;
+    let a_block = CHUNK_GAS / one.compute;
     let live = a_block * timeout;
     let bytes = reserved_bytes(&quick, MOST_ID_BYTES, false);
     let pages = MOST_PENDING / INDEX_PAGE;

@@ -132,15 +132,15 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
 /// The numbers that a line of `gas.txt` has.
 fn numbers(line: &str) -> Vec<u64> {
     let mut numbers: Vec<_> =
-        line.split_whitespace().rev().map_while(|word| word.parse().ok()).take(4).collect();
+        line.split_whitespace().rev().map_while(|word| word.parse().ok()).take(5).collect();
     numbers.reverse();
     numbers
 }
 
 /// The numbers of a line of `gas.txt`, in Ggas.
-fn row(measured: &Measured) -> [u64; 4] {
-    let Measured { request, resolve, settle, refund, .. } = *measured;
-    [request, resolve, settle, refund].map(|gas| gas / GIGA)
+fn row(measured: &Measured) -> [u64; 5] {
+    let Measured { request, resolve, settle, refund, compute, .. } = *measured;
+    [request, resolve, settle, refund, compute].map(|gas| gas / GIGA)
 }
 
 /// Checks that workers are paid for at least the gas that they burned, at twice NEAR's lowest price
@@ -174,12 +174,13 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
         let (own, given) = (requested - reserved, estimated - reserved);
         assert!(enough(own, given), "{name}: {own} of {given} to request");
 
-        let [request, resolve, settle, refund] = row(&measured);
-        table += &format!("{name:32} {request:7} {resolve:7} {settle:7} {refund:7}\n");
+        let [request, resolve, settle, refund, compute] = row(&measured);
+        table +=
+            &format!("{name:32} {request:7} {resolve:7} {settle:7} {refund:7} {compute:8}\n");
         let line = accepted.next().unwrap_or_default();
         let close = |old: u64, new: u64| old.abs_diff(new) * 100 <= old * TOLERANCE;
         let pairs: Vec<_> = numbers(line).into_iter().zip(row(&measured)).collect();
-        let same = pairs.len() == 4 && pairs.into_iter().all(|(old, new)| close(old, new));
+        let same = pairs.len() == 5 && pairs.into_iter().all(|(old, new)| close(old, new));
         if !line.starts_with(name) || !same {
             moved.push(name);
         }

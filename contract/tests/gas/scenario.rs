@@ -44,6 +44,9 @@ pub(crate) struct Measured {
     pub(crate) reserved: u64,
     /// What the callback used, its promises included.
     pub(crate) settle: u64,
+    /// What all calls from the request to the settlement computed, in the units by which a chunk is
+    /// filled: as many as gas, but more for an access to storage.
+    pub(crate) compute: u64,
     /// The gas that the refund's own callback burned.
     pub(crate) refund: u64,
     /// What sending the response burned in all its calls, what NEAR charges for them included.
@@ -239,7 +242,7 @@ const PART: usize = MIN_PART_BYTES as usize;
 /// A call that a worker signs. Gives its outcome, and all the gas that it and its promises burn.
 fn signed(vm: &mut Vm, worker: &str, method: &str, input: Vec<u8>) -> (VMOutcome, u64) {
     let gas = vm.gas_of_signing(method, &input);
-    let outcome = vm.call(Call { input, ..call(worker, method, json!({})) });
+    let outcome = vm.step(Call { input, ..call(worker, method, json!({})) });
     // What its promises burn later is paid for by the signer too.
     let gas = gas + outcome.used_gas.as_gas();
     (outcome, gas)
@@ -299,8 +302,9 @@ fn run(
     let estimated: u64 = estimated
         .as_str()
         .map_or_else(|| estimated.as_u64().unwrap(), |text| text.parse().unwrap());
+    let computed = vm.compute;
     let made =
-        vm.call(Call { deposit: 1_000 * NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
+        vm.step(Call { deposit: 1_000 * NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
     let (args, reserved) = promised(vm, methods::ON_EXECUTION_RESPONSE);
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
@@ -354,7 +358,7 @@ fn run(
     burned[0] += submit;
 
     let payload = vm.chain.made.resumes.last().unwrap().data.clone();
-    let settled = vm.call(Call {
+    let settled = vm.step(Call {
         input: args,
         gas: reserved,
         result: Some(PromiseResult::Successful(payload.into())),
@@ -415,6 +419,7 @@ fn run(
         resolve: resolved.burnt_gas.as_gas(),
         reserved,
         settle: settled.used_gas.as_gas(),
+        compute: vm.compute - computed,
         refund: refund.burnt_gas.as_gas(),
         submit,
         submit_model,

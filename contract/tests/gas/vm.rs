@@ -38,6 +38,8 @@ pub(crate) struct Vm {
     pub(crate) height: u64,
     /// The storage that the contract uses, bytes.
     usage: u64,
+    /// What the calls that count have computed, in the units by which a chunk is filled.
+    pub(crate) compute: u64,
 }
 
 /// One call of a method.
@@ -77,6 +79,7 @@ impl Vm {
             runtime: Arc::clone(RuntimeConfigStore::new(None).get_config(PROTOCOL_VERSION)),
             height: 1_000,
             usage: 500_000,
+            compute: 0,
         }
     }
 
@@ -91,6 +94,13 @@ impl Vm {
         gas(ActionCosts::new_action_receipt)
             + gas(ActionCosts::function_call_base)
             + gas(ActionCosts::function_call_byte) * bytes
+    }
+
+    /// Calls a method on a request's way, which must succeed. What it computes counts.
+    pub(crate) fn step(&mut self, call: Call<'_>) -> VMOutcome {
+        let outcome = self.call(call);
+        self.compute += outcome.compute_usage;
+        outcome
     }
 
     /// Calls a method, which must succeed.
