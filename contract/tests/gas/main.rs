@@ -175,8 +175,7 @@ fn every_settlement_fits_into_the_gas_that_was_set_aside_and_no_call_became_dear
         assert!(enough(own, given), "{name}: {own} of {given} to request");
 
         let [request, resolve, settle, refund, compute] = row(&measured);
-        table +=
-            &format!("{name:32} {request:7} {resolve:7} {settle:7} {refund:7} {compute:8}\n");
+        table += &format!("{name:32} {request:7} {resolve:7} {settle:7} {refund:7} {compute:8}\n");
         let line = accepted.next().unwrap_or_default();
         let close = |old: u64, new: u64| old.abs_diff(new) * 100 <= old * TOLERANCE;
         let pairs: Vec<_> = numbers(line).into_iter().zip(row(&measured)).collect();
