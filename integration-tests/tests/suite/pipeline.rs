@@ -16,7 +16,7 @@ const BLOCKS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
-    let testbed = Testbed::start_with_block_time(Duration::from_millis(600)).await?;
+    let testbed = Testbed::start_with_block_time(Duration::from_secs(1)).await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
     let mut config = testbed.worker_config(&testbed.worker)?;
