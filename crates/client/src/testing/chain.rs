@@ -8,6 +8,7 @@ use std::{
 
 use near_primitives::{
     action::Action,
+    hash::CryptoHash,
     transaction::{SignedTransaction, Transaction},
 };
 use outlayer_protocol::{
@@ -25,7 +26,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, view_bytes_at, view_result,
+    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, unknown_transaction,
+    view_bytes_at, view_result,
 };
 
 /// The account of the only registered worker.
@@ -38,6 +40,8 @@ pub struct Chain {
     config: Config,
     /// The nonce of the worker's access key.
     nonce: u64,
+    /// What the transactions returned that were executed.
+    outcomes: HashMap<CryptoHash, Result<Vec<u8>, String>>,
     /// What the worker's account has.
     pub balance: NearToken,
     /// The height of the newest block. Every transaction makes a block.
@@ -123,6 +127,7 @@ impl Chain {
             waits: 0,
             workers: vec![WORKER.parse().unwrap()],
             shown: None,
+            outcomes: HashMap::new(),
             calls: Vec::new(),
             refused: Vec::new(),
         }
@@ -218,6 +223,7 @@ impl Chain {
                 view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
             }
             ("send_tx", _) => self.send(params),
+            ("tx", _) => self.outcome(&params["tx_hash"].as_str().unwrap().parse().unwrap()),
             other => panic!("unexpected {other:?}"),
         }
     }
@@ -330,9 +336,17 @@ impl Chain {
         let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
             panic!("expected one call")
         };
-        match self.call(transaction.signer_id.as_str(), &call.method_name, &call.args) {
-            Ok(value) => executed(&hash, Ok(&value)),
-            Err(message) => executed(&hash, Err(&message)),
+        let returned = self.call(transaction.signer_id.as_str(), &call.method_name, &call.args);
+        self.outcomes.insert(hash, returned);
+        self.outcome(&hash)
+    }
+
+    /// What became of a transaction. One that was sent too late for its nonce is not known.
+    fn outcome(&self, hash: &CryptoHash) -> Answer {
+        match self.outcomes.get(hash) {
+            Some(Ok(value)) => executed(hash, Ok(value)),
+            Some(Err(message)) => executed(hash, Err(message)),
+            None => Answer::Error(unknown_transaction(hash)),
         }
     }
 
