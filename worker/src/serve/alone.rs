@@ -58,7 +58,7 @@ pub(super) async fn serve(
             biased;
             submitted = submit(services, &view.request, &executed) => submitted?,
             // Its call may still be under way, and has nothing left to answer.
-            _ = confirm::gone(services, request_id) => AfterExecution::Answered,
+            () = confirm::gone(services, &view.request) => AfterExecution::Answered,
         };
         match submitted {
             AfterExecution::Done(done) => return Ok(Some(done)),

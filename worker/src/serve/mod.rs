@@ -1,12 +1,11 @@
 //! The worker: it looks at the pending requests, and answers them.
 //!
-//! A request goes through [`stage`]s: discover, fetch, execute, submit, confirm. Each has its own
-//! places, so that what waits in one of them, for a download or for a block, holds up nothing in
-//! the others. [`worker`] starts an [`attempt`] for a request when there is a place for it;
-//! [`schedule`] says which request comes next, and [`fleet`]
-//! which ones are left to other workers. [`alone`] takes a request through the stages that
-//! one worker answers, and [`agreement`] one on which several must agree. [`services`] is what they
-//! all use.
+//! A request goes through [`stage`]s: discover, fetch, claim, execute, submit, confirm. Each has
+//! its own places, so that what waits in one of them, for a download or for a block, holds up
+//! nothing in the others. [`worker`] starts an [`attempt`] for a request when there is a place for
+//! it; [`schedule`] says which request comes next, and [`fleet`] which ones are left to other
+//! workers. [`alone`] takes a request through the stages that one worker answers, and [`agreement`]
+//! one on which several must agree. [`services`] is what they all use.
 
 mod agreement;
 mod alone;

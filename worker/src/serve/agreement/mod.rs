@@ -193,7 +193,8 @@ impl Serving<'_> {
         let Some(view) = view.filter(is_same_round) else {
             return Ok(Next::Wait);
         };
-        if self.mine.is_some() {
+        // What was executed in an earlier round counts for nothing, and takes memory for answers.
+        if self.mine.take().is_some() {
             let reason = format!("round {round} has begun, as a key that was read has changed");
             tracing::info!(%reason, "executing again");
             services.tell(Stage::Again { request_id, reason });

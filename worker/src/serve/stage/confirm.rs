@@ -1,14 +1,15 @@
 //! Waits until requests are settled. Each look at the index of live requests answers for all of
 //! them, so nothing is asked for a single request.
 
-use std::sync::Arc;
-
 use outlayer_client::At;
-use outlayer_protocol::{RequestId, machine::Phase};
+use outlayer_protocol::{
+    RequestId,
+    machine::{LiveRequest, Phase},
+};
 
 use super::{
     super::{attempt::Done, error::ServeError, services::Services},
-    discover::{Liveness, Look},
+    discover::Liveness,
 };
 
 /// How many blocks an answered request may stay live in final blocks until its record is looked at.
@@ -57,12 +58,14 @@ async fn at_final(services: &Services, request_id: RequestId) -> Result<bool, Se
     Ok(services.contract.request(request_id, At::Final).await?.is_none())
 }
 
-/// Waits until the index of the newest block does not list a request any more.
-pub(crate) async fn gone(services: &Services, request_id: RequestId) -> Arc<Look> {
+/// Waits until the index of a block after the request's own does not list it any more. A node that
+/// lags may show older blocks, which do not list it yet.
+pub(crate) async fn gone(services: &Services, request: &LiveRequest) {
     loop {
         let look = services.next_look().await;
-        if look.shows(request_id) == Liveness::Gone {
-            return look;
+        let is_later = look.block.height > request.context.block_height;
+        if is_later && look.shows(request.id()) == Liveness::Gone {
+            return;
         }
     }
 }

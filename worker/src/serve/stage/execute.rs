@@ -17,8 +17,7 @@ use super::super::{
     schedule::{ChainTime, Next, Waiting, WaitingList},
 };
 
-/// Executes at most so many requests at once; others wait. Clones are cheap and share the bound.
-#[derive(Clone)]
+/// Executes at most so many requests at once; others wait.
 pub(crate) struct ExecutionPool {
     engine: Arc<dyn Engine>,
     queue: Arc<Queue>,

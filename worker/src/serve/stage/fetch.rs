@@ -52,7 +52,7 @@ impl Records {
 
     /// The record of a request, or `None` when the request is over.
     pub(crate) async fn get(&self, request_id: RequestId) -> Record {
-        loop {
+        'ask: loop {
             let (answer, mut answered) = oneshot::channel();
             let number = self.count.fetch_add(1, Ordering::Relaxed);
             self.asked().push(Asked { number, request_id, answer });
@@ -61,14 +61,17 @@ impl Records {
             while self.asked().iter().any(|one| one.number == number) {
                 tokio::select! {
                     biased;
-                    Ok(record) = &mut answered => return record,
+                    record = &mut answered => match record {
+                        Ok(record) => return record,
+                        Err(_) => continue 'ask,
+                    },
                     Ok(place) = self.views.acquire() => {
                         self.view_some().await;
                         drop(place);
                     }
                 }
             }
-            // Whoever asks for it may be broken off; then it is asked for again.
+            // Whoever asks for it may be broken off; then it is asked for again, here and above.
             if let Ok(record) = answered.await {
                 return record;
             }

@@ -83,6 +83,9 @@ pub(crate) struct BlockTime {
     seen: VecDeque<(u64, u64)>,
 }
 
+/// The longest mean time of a block that is believed: a chain may stand still for hours, and a node
+/// may give any timestamps, but the worker looks again soon.
+const MOST_NANOS: u64 = 10_000_000_000;
 /// What a block takes until it has been measured, nanoseconds.
 const ASSUMED_NANOS: u64 = 600_000_000;
 /// How many blocks are kept for the measurement.
@@ -109,7 +112,7 @@ impl BlockTime {
     pub(crate) fn nanos(&self) -> u64 {
         match (self.seen.front(), self.seen.back()) {
             (Some((first, began)), Some((last, now))) if last > first => {
-                (now.saturating_sub(*began) / (last - first)).max(1)
+                (now.saturating_sub(*began) / (last - first)).clamp(1, MOST_NANOS)
             }
             _ => ASSUMED_NANOS,
         }
@@ -146,5 +149,13 @@ mod tests {
         assert_eq!(times.nanos(), 100_000);
         times.note(&block(500, 0));
         assert_eq!(times.nanos(), ASSUMED_NANOS);
+    }
+
+    #[test]
+    fn no_timestamps_make_the_worker_sleep_for_long() {
+        let mut times = BlockTime::default();
+        times.note(&block(10, 1));
+        times.note(&block(11, u64::MAX));
+        assert_eq!(times.nanos(), MOST_NANOS);
     }
 }

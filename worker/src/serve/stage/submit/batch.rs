@@ -134,15 +134,11 @@ impl Submitter {
         while self.ready().iter().any(|one| one.number == number) {
             tokio::select! {
                 biased;
-                Ok(outcome) = &mut known => return outcome,
+                outcome = &mut known => return told(outcome).await,
                 Some(turn) = self.turn() => self.send_some(turn).await,
             }
         }
-        match known.await {
-            Ok(outcome) => outcome,
-            // Only the end of the program drops a call.
-            Err(_) => std::future::pending().await,
-        }
+        told(known.await).await
     }
 
     /// Makes a call with all that are ready and fit. The call goes on when whoever made it does
@@ -174,7 +170,10 @@ impl Submitter {
     /// Makes one call, and one more for each answer that has to be sent alone.
     async fn make(&self, batch: Vec<Ready>) {
         for one in self.call(batch).await {
-            self.call(vec![one]).await;
+            // Nobody waits any more for an answer whose request is over.
+            if !one.outcome.is_closed() {
+                self.call(vec![one]).await;
+            }
         }
     }
 
@@ -232,6 +231,16 @@ impl Submitter {
             }
         }
         Vec::new()
+    }
+}
+
+/// The outcome that a call has told. Only the end of the program drops a call that tells none.
+async fn told(
+    outcome: Result<Result<CallOutcome, SendError>, oneshot::error::RecvError>,
+) -> Result<CallOutcome, SendError> {
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(_) => std::future::pending().await,
     }
 }
 
