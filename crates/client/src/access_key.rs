@@ -12,7 +12,7 @@ use near_crypto::{InMemorySigner, PublicKey, SecretKey, Signature, Signer};
 use outlayer_protocol::AccountId;
 use tokio::sync::Mutex;
 
-use crate::{ChainError, Node};
+use crate::{At, ChainError, Node};
 
 /// A key that signs, and what is known of its nonces.
 pub(crate) struct AccessKey {
@@ -63,8 +63,8 @@ impl AccessKey {
         let mut last = self.nonce.lock().await;
         let used = match *last {
             Some(nonce) => nonce,
-            None => match node.access_key_nonce(id, &self.public_key).await? {
-                Some(nonce) => nonce,
+            None => match node.access_key(id, &self.public_key, At::Optimistic).await? {
+                Some(key) => key.nonce,
                 None => return Ok(None),
             },
         };

@@ -253,33 +253,6 @@ impl Node {
             methods::query::RpcQueryRequest { block_reference: at.reference(), request: call };
         view_of(self.call(&request).await, contract, method, at)
     }
-
-    /// The nonce of an access key, or `None` when the account does not have the key.
-    pub(crate) async fn access_key_nonce(
-        &self,
-        account: &AccountId,
-        public_key: &near_crypto::PublicKey,
-    ) -> Result<Option<u64>, ChainError> {
-        let at = At::Optimistic;
-        let request = methods::query::RpcQueryRequest {
-            block_reference: at.reference(),
-            request: QueryRequest::ViewAccessKey {
-                account_id: account.clone(),
-                public_key: public_key.clone(),
-            },
-        };
-        match self.call(&request).await.map(|response| response.kind) {
-            Ok(QueryResponseKind::AccessKey(key)) => Ok(Some(key.nonce)),
-            Ok(_) => Err(unexpected("view_access_key")),
-            Err(CallError::Handler(
-                RpcQueryError::UnknownAccessKey { .. } | RpcQueryError::UnknownAccount { .. },
-            )) => Ok(None),
-            Err(error) => Err(query_error(error, at, |reason| ChainError::Refused {
-                method: "view_access_key".into(),
-                reason,
-            })),
-        }
-    }
 }
 
 pub(crate) fn block_request(at: At) -> methods::block::RpcBlockRequest {

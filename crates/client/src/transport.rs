@@ -44,7 +44,7 @@ impl<E> From<ChainError> for CallError<E> {
     }
 }
 
-/// The most that is read of an answer that reports an error, bytes.
+/// The most that is read of an answer whose HTTP status reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
 /// Whoever asks for a longer rest gets this one, seconds: a day.
 const MOST_RETRY_AFTER: u64 = 86_400;
@@ -190,8 +190,11 @@ impl Transport {
             Ok(_) => Err("it is another kind of message".to_owned()),
             Err(_) if answer.is_empty() => Err("it is empty".to_owned()),
             Err(_) => {
-                let start = answer.get(..200).unwrap_or(answer);
-                Err(found(format!("it begins with {:?}", String::from_utf8_lossy(start))))
+                // Cut after it is scrubbed, so that no part of a secret is left at the end.
+                let start = answer.get(..MOST_ERROR_BYTES).unwrap_or(answer);
+                let start = self.url.scrub(&String::from_utf8_lossy(start));
+                let start: String = start.chars().take(200).collect();
+                Err(clip(&format!("it begins with {start:?}")))
             }
         }
     }

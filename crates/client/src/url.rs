@@ -61,25 +61,33 @@ impl EndpointUrl {
     /// A text that came from the endpoint, without the parts of the URL that may be secret: pages
     /// that report an error often repeat the path that they were asked for.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.secrets() {
-            if text.contains(&secret) {
-                text = text.replace(&secret, "…");
-            }
-        }
-        text
+        scrubbed(text, &self.secrets())
     }
 
     /// The same for all texts in a JSON value.
     pub(crate) fn scrub_json(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.scrub(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub_json(item)),
-            Value::Object(members) => {
-                members.values_mut().for_each(|member| self.scrub_json(member));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        scrub_texts(value, &self.secrets());
+    }
+}
+
+fn scrubbed(text: &str, secrets: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets {
+        if text.contains(secret) {
+            text = text.replace(secret, "…");
         }
+    }
+    text
+}
+
+fn scrub_texts(value: &mut Value, secrets: &[String]) {
+    match value {
+        Value::String(text) => *text = scrubbed(text, secrets),
+        Value::Array(items) => items.iter_mut().for_each(|item| scrub_texts(item, secrets)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| scrub_texts(member, secrets));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -155,6 +155,20 @@ async fn no_failure_shows_the_secrets_of_the_url() {
     assert_no_secret(&log, "the log");
 }
 
+/// The end of what is shown of an answer may fall into a secret.
+#[tokio::test]
+async fn no_part_of_a_secret_is_left_where_an_answer_is_cut() {
+    for before in 180..200 {
+        let page = [&b"x".repeat(before)[..], b"SECRETquery and more"].concat();
+        let fake = FakeNode::start(move |_, _| Answer::Http(200, page.clone())).await;
+        let endpoints = vec![with_secrets(&fake.url).into()];
+        let config = NodeConfig { endpoints, attempts: 1, ..fake.config() };
+        let error = Node::new(&config).unwrap().block(At::Optimistic).await.unwrap_err();
+        let text = printed(&error);
+        assert!(text.contains("it begins with") && !text.contains("SEC"), "{before}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn connections_that_fail_do_not_show_the_secrets_of_the_url() {
     for host in ["http://127.0.0.1:1", "http://nowhere.invalid", "http://[::1]:1"] {
