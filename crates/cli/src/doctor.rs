@@ -1,7 +1,5 @@
 //! `outlayer doctor`: whether a worker could serve here, and what to do where it could not.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use outlayer_client::{Contract, Keys, Node};
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
@@ -138,15 +136,14 @@ fn machine(
         }
     }
     findings.push(checks::memory(options.memory_bytes, options.concurrency));
-    let folder = |path: &Option<PathBuf>| path.clone();
     findings.push(checks::folder(
         "cache",
-        folder(&options.cache_dir).as_deref(),
+        options.cache_dir.as_deref(),
         "Set `cache_dir`: without it, all code is fetched and compiled again after a restart.",
     ));
     findings.push(checks::folder(
         "state",
-        folder(&options.state_dir).as_deref(),
+        options.state_dir.as_deref(),
         "Set `state_dir`: without it, a restarted worker takes up at once what ended its process \
          before.",
     ));

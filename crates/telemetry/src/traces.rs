@@ -63,7 +63,14 @@ impl Traces {
         contract_id: AccountId,
         worker_id: &AccountId,
     ) -> Result<Self, TracesError> {
-        let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+        let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build();
+        // The error repeats the URL, which may hold a token.
+        let exporter = exporter.map_err(|error| match error {
+            ExporterBuildError::InvalidUri(_, reason) => {
+                ExporterBuildError::InvalidUri("(not shown)".to_owned(), reason)
+            }
+            other => other,
+        })?;
         let resource = Resource::builder()
             .with_service_name("outlayer-worker")
             .with_attribute(KeyValue::new("service.instance.id", worker_id.to_string()))
@@ -137,6 +144,14 @@ mod tests {
             self.0.lock().unwrap().extend(batch);
             Ok(())
         }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_no_url_is_not_shown() {
+        let (contract, worker) = ("outlayer.near".parse().unwrap(), "worker.near".parse().unwrap());
+        let started = Traces::start("http://u:SECRET@ho st:4317", contract, &worker);
+        let error = started.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("SECRET"), "{error}");
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl Chain {
 
     fn subject(&self, min_balance: NearToken) -> anyhow::Result<Subject> {
         let contract = Contract::new(Node::new(&self.node)?, self.contract_id.clone());
-        let Keys { account_id, .. } = self.keys.clone();
+        let account_id = self.keys.account_id.clone();
         Ok(subject_of(contract, account_id, self.keys.public_keys(), min_balance))
     }
 }

@@ -86,8 +86,8 @@ pub fn self_test(engine: &dyn Engine) -> Finding {
         let found = match execute(engine, GUEST, compute) {
             Ok(execution) => digest(execution),
             Err(fault) => {
-                let advice = "Guests cannot be run here. The log and the lines about the sandbox \
-                              below say more.";
+                let advice = "Guests cannot be run here. The log, and what `outlayer doctor` says \
+                              of the sandbox, tell more.";
                 return Finding::fail(CHECK, fault.to_string(), advice);
             }
         };
