@@ -23,11 +23,6 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
-    /// What is left to read: nothing after an error.
-    pub const fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     #[cold]
     #[inline(never)]
     fn fail(&mut self, error: Error) {

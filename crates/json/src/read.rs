@@ -90,7 +90,7 @@ impl<'de> Reader<'de> {
     /// Adds the place that the reader has come to.
     #[cold]
     #[inline(never)]
-    pub(crate) fn locate(&self, error: Error) -> Error {
+    fn locate(&self, error: Error) -> Error {
         let read = self.json.get(..self.at).unwrap_or(self.json);
         let line_start = read.rfind('\n').map_or(0, |at| at + 1);
         let line = read.bytes().filter(|byte| *byte == b'\n').count() + 1;

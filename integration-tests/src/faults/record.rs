@@ -21,7 +21,7 @@ pub struct Call {
     args: CryptoHash,
 }
 
-/// The transactions that passed a proxy. Clones of the proxies of one run share it.
+/// The transactions that passed a proxy. The proxies of one run share it.
 #[derive(Debug, Default)]
 pub struct Record(Mutex<BTreeMap<Call, BTreeSet<CryptoHash>>>);
 
