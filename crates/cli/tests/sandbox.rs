@@ -4,7 +4,12 @@
 mod common;
 
 use std::{
-    collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, thread,
+    collections::HashSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread,
     time::Duration,
 };
 
@@ -13,6 +18,18 @@ use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
 use outlayer_protocol::{Compute, GuestKind, ResourceLimits, Status};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
+
+/// Held by every test while it has children. A test that looks for its own among the children of this
+/// process holds it alone: it would take another's for its own.
+static CHILDREN: RwLock<()> = RwLock::new(());
+
+fn with_children() -> RwLockReadGuard<'static, ()> {
+    CHILDREN.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone_with_children() -> RwLockWriteGuard<'static, ()> {
+    CHILDREN.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Executes over a snapshot in which the key `k` is set, and others fail.
 fn execute(
@@ -83,6 +100,7 @@ const SPIN: &str = r#"(module (memory (export "memory") 1)
 
 #[test]
 fn a_child_answers_as_an_executor_in_this_process_does() {
+    let _children = with_children();
     let sandbox = Sandbox::start(config()).unwrap();
     let executor = Executor::new(ExecutorConfig::default()).unwrap();
     for (what, text, compute, method) in [
@@ -111,6 +129,7 @@ fn a_child_answers_as_an_executor_in_this_process_does() {
 
 #[test]
 fn a_child_that_is_killed_costs_its_own_request() {
+    let _children = alone_with_children();
     let before = children();
     let sandbox = Sandbox::start(SandboxConfig { processes: 2, ..config() }).unwrap();
     thread::scope(|scope| {
@@ -134,13 +153,16 @@ fn a_child_that_is_killed_costs_its_own_request() {
 
 #[test]
 fn a_child_holds_nothing_but_its_socket() {
+    let _children = alone_with_children();
     let before = children();
     let sandbox = Sandbox::start(config()).unwrap();
     execute(&sandbox, CONTRACT, GAS, "read").unwrap();
     let mine: Vec<_> = children().difference(&before).copied().collect();
     let confined = sandbox.confined();
-    for pid in mine.iter().filter(|pid| status(**pid).contains("Name:\toutlayer")) {
+    assert!(!mine.is_empty());
+    for pid in &mine {
         let status = status(*pid);
+        assert!(status.contains("Name:\toutlayer"), "{status}");
         if confined.syscalls {
             assert!(status.contains("Seccomp:\t2"), "{status}");
             assert!(status.contains("NoNewPrivs:\t1"), "{status}");
@@ -162,6 +184,7 @@ fn a_child_holds_nothing_but_its_socket() {
 
 #[test]
 fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
+    let _children = with_children();
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     // It is made, for this user alone.
@@ -178,6 +201,7 @@ fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
 
 #[test]
 fn a_required_kind_holds_in_a_child_too() {
+    let _children = with_children();
     let sandbox = Sandbox::start(config()).unwrap();
     let code = wat::parse_str(MODULE).unwrap();
     let (limits, context) = (ResourceLimits::default(), context());
