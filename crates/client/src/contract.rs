@@ -34,6 +34,8 @@ pub struct PendingIndex {
     pub block: BlockId,
     /// An entry for each live request, in no order that means anything.
     pub entries: Vec<PendingEntry>,
+    /// Whether the index ends with these entries.
+    pub ends: bool,
 }
 
 /// An OutLayer contract on a node. Clones are cheap.
@@ -188,9 +190,22 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn pending(&self, most: usize, at: At) -> Result<PendingIndex, ChainError> {
+        self.pending_from(0, most, at).await
+    }
+
+    /// The same from the position `from` on.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn pending_from(
+        &self,
+        from: usize,
+        most: usize,
+        at: At,
+    ) -> Result<PendingIndex, ChainError> {
         let (method, page) = (methods::PENDING_INDEX, INDEX_PAGE);
-        let (block, entries) = self.index(method, page, most, at).await?;
-        Ok(PendingIndex { block, entries })
+        let (block, entries, ends) = self.index(method, page, (from, most), at).await?;
+        Ok(PendingIndex { block, entries, ends })
     }
 
     /// The open shares of settled requests as of one block, at most `most` of them.
@@ -202,34 +217,41 @@ impl Contract {
         most: usize,
         at: At,
     ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
-        self.index(methods::SHARES_INDEX, SHARES_PAGE, most, at).await
+        let (method, page) = (methods::SHARES_INDEX, SHARES_PAGE);
+        let (block, shares, _) = self.index(method, page, (0, most), at).await?;
+        Ok((block, shares))
     }
 
-    /// A list in borsh as of one block, read in pages of `page` elements.
+    /// A list in borsh as of one block, read in pages of `page` elements: at most `most` of them
+    /// from the position `from` on. Says whether the list ends there.
     async fn index<T: BorshDeserialize>(
         &self,
         method: &str,
         page: usize,
-        most: usize,
+        (from, most): (usize, usize),
         at: At,
-    ) -> Result<(BlockId, Vec<T>), ChainError> {
+    ) -> Result<(BlockId, Vec<T>, bool), ChainError> {
         let mut entries: Vec<T> = Vec::new();
         let mut block = None;
         loop {
             let limit = page.min(most.saturating_sub(entries.len()));
-            let args = json!({ "from_index": entries.len(), "limit": limit });
+            let from_index = from.saturating_add(entries.len());
+            let args = json!({ "from_index": from_index, "limit": limit });
             // What ends moves other elements, so all pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let args = args.to_string().into_bytes();
             let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
             let found: Vec<T> =
                 borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            if found.len() > limit {
+                let found = format!("{} elements, expected at most {limit}", found.len());
+                return Err(self.malformed(method, &found));
+            }
             let block = *block.get_or_insert(answered);
-            let last = found.len() < limit;
+            let ends = found.len() < limit;
             entries.extend(found);
-            if last || entries.len() >= most {
-                entries.truncate(most);
-                return Ok((block, entries));
+            if ends || entries.len() >= most {
+                return Ok((block, entries, ends));
             }
         }
     }

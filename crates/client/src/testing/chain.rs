@@ -79,6 +79,12 @@ pub struct Chain {
 }
 
 #[derive(Deserialize)]
+struct PageArgs {
+    from_index: usize,
+    limit: usize,
+}
+
+#[derive(Deserialize)]
 struct ClaimArgs {
     request_id: RequestId,
 }
@@ -206,12 +212,15 @@ impl Chain {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
                 if params["method_name"] == methods::PENDING_INDEX {
                     self.settle_all_due();
+                    let PageArgs { from_index, limit } = json_args(&args);
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    let entries = borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap();
-                    return view_bytes_at(&entries, self.height);
+                    let entries: Vec<_> = entries.skip(from_index).take(limit).collect();
+                    return view_bytes_at(&borsh::to_vec(&entries).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::SHARES_INDEX {
-                    let shares: Vec<_> = self.shares.values().collect();
+                    let PageArgs { from_index, limit } = json_args(&args);
+                    let shares: Vec<_> =
+                        self.shares.values().skip(from_index).take(limit).collect();
                     return view_bytes_at(&borsh::to_vec(&shares).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::GET_REQUESTS {
