@@ -13,13 +13,12 @@ use std::{
 
 use outlayer_client::{At, CallOutcome, ChainError};
 use outlayer_protocol::{
-    AccountId, Bytes, RequestId, agreement::Stage, commitment::Salt, machine::OpenShares, methods,
+    AccountId, RequestId, agreement::Stage, commitment::Salt, machine::OpenShares,
 };
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
-    super::{error::ServeError, services::Services},
+    super::services::Services,
     seat::{Seat, may_reveal},
 };
 
@@ -154,8 +153,10 @@ async fn call(services: &Services, shares: &OpenShares, next: Next) {
     let request = shares.request_id;
     let (what, called) = match next {
         Next::Nothing => return,
-        Next::Reveal(salt) => ("revealed late", reveal(services, shares, salt).await),
-        Next::Close => ("closed the shares", services.close(request).await.map_err(Into::into)),
+        Next::Reveal(salt) => {
+            ("revealed late", services.reveal(request, &shares.digest, &salt).await)
+        }
+        Next::Close => ("closed the shares", services.close(request).await),
     };
     match called {
         Ok(CallOutcome { result: Ok(_), transaction, .. }) => {
@@ -166,14 +167,4 @@ async fn call(services: &Services, shares: &OpenShares, next: Next) {
         }
         Err(error) => tracing::warn!(request, %error, "not {what}"),
     }
-}
-
-async fn reveal(
-    services: &Services,
-    shares: &OpenShares,
-    salt: Salt,
-) -> Result<CallOutcome, ServeError> {
-    let salt = Bytes::from(salt.as_slice());
-    let args = json!({ "request_id": shares.request_id, "digest": shares.digest, "salt": salt });
-    Ok(services.call(methods::REVEAL_EXECUTION, args.to_string().into_bytes()).await?)
 }
