@@ -239,8 +239,8 @@ impl Services {
         self.finality.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a request that the newest block does not have is over in a final one, too. `since` is
-    /// a height at which it was live: an older block may not have it yet.
+    /// Whether a request that the newest block does not have is over in a final one, too. `since`
+    /// is a height at which it was live: an older block may not have it yet.
     pub(super) async fn is_over_finally(
         &self,
         request_id: RequestId,

@@ -345,7 +345,7 @@ async fn the_date_of_an_answer_shows_how_far_the_clocks_are_apart() {
     }
 }
 
-/// A node that takes a transaction after `limited` answers which say that it takes none for a while.
+/// A node that takes a transaction after so many answers which say that it takes none for a while.
 async fn limited(limited: usize) -> FakeNode {
     let times = AtomicUsize::new(0);
     FakeNode::start(move |method, params| match method {

@@ -161,7 +161,10 @@ mod tests {
         #[test]
         fn no_request_starves_behind_others(
             start in 15usize..60,
-            blocks in prop::collection::vec((prop::collection::vec(any::<prop::sample::Index>(), 0..8), 0u64..8), 60),
+            blocks in prop::collection::vec(
+                (prop::collection::vec(any::<prop::sample::Index>(), 0..8), 0u64..8),
+                60,
+            ),
         ) {
             let mut window = Window::of(MOST);
             let mut next = start as u64;
