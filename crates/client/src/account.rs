@@ -138,6 +138,11 @@ impl SigningAccount {
         Self { patience: None, ..self }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
     /// Signs with these keys from now on. Those that stay keep their nonces. Calls that were signed
     /// already are not affected.
     pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {

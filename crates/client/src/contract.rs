@@ -2,9 +2,11 @@
 
 use borsh::BorshDeserialize;
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
+    AccountId, Agreement, Bytes, Claims, ExecutionRequest, Hash32, KeptResult, NearToken,
+    RequestId,
+    claims::MOST_CLAIMS,
     index::PendingEntry,
-    machine::OpenShares,
+    machine::{LiveRequest, OpenShares},
     methods,
     views::{
         CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestState, RequestView,
@@ -90,6 +92,10 @@ impl Contract {
         while all.len() < most {
             let args = json!({ "from_index": all.len(), "limit": PAGE });
             let page: Vec<T> = self.view(method, args, at).await?;
+            if page.len() > PAGE {
+                let found = format!("{} elements, expected at most {PAGE}", page.len());
+                return Err(self.malformed(method, &found));
+            }
             let last = page.len() < PAGE;
             all.extend(page);
             if last {
@@ -121,7 +127,50 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<RequestState, ChainError> {
-        self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
+        let method = methods::GET_REQUEST;
+        let state = self.view(method, json!({ "request_id": request_id }), at).await?;
+        if let RequestState::Live(view) = &state {
+            self.check(method, request_id, &view.request)?;
+        }
+        Ok(state)
+    }
+
+    /// Checks that a record is of the request that was asked for, and that its lists are no longer
+    /// than the contract lets them become: what decides by them may compare each with each.
+    fn check(
+        &self,
+        method: &str,
+        request_id: RequestId,
+        request: &LiveRequest,
+    ) -> Result<(), ChainError> {
+        if request.id() != request_id {
+            let found = format!("request {} for {request_id}", request.id());
+            return Err(self.malformed(method, &found));
+        }
+        let claims = request.claims.as_ref();
+        self.check_lists(method, request_id, claims, request.agreement.as_ref())
+    }
+
+    fn check_lists(
+        &self,
+        method: &str,
+        request_id: RequestId,
+        claims: Option<&Claims>,
+        agreement: Option<&Agreement>,
+    ) -> Result<(), ChainError> {
+        let claims = claims.map_or(0, |claims| claims.made.len());
+        let (drawn, votes, seats) = agreement.map_or((0, 0, 0), |agreement| {
+            (agreement.drawn.len(), agreement.votes.len(), usize::from(agreement.seats))
+        });
+        if claims > MOST_CLAIMS || votes > seats || drawn > 2 * seats {
+            let found = format!(
+                "request {request_id} with {claims} claims, {drawn} workers drawn and {votes} \
+                 votes, expected at most {MOST_CLAIMS}, {}, and {seats}",
+                2 * seats
+            );
+            return Err(self.malformed(method, &found));
+        }
+        Ok(())
     }
 
     /// How a settled request ended, or `None` when no result is kept of it.
@@ -145,7 +194,17 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<OpenShares>, ChainError> {
-        self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
+        let method = methods::GET_SHARES;
+        let shares: Option<OpenShares> =
+            self.view(method, json!({ "request_id": request_id }), at).await?;
+        if let Some(shares) = &shares {
+            if shares.request_id != request_id {
+                let found = format!("the shares of {} for {request_id}", shares.request_id);
+                return Err(self.malformed(method, &found));
+            }
+            self.check_lists(method, request_id, None, Some(&shares.agreement))?;
+        }
+        Ok(shares)
     }
 
     /// Several live requests with their inputs as of one block, one for each of `request_ids` in
@@ -172,10 +231,9 @@ impl Contract {
             }
             for (view, request_id) in page.into_iter().zip(asked) {
                 all.push(match view {
-                    Some(view) if view.request.id() == *request_id => Some(view),
                     Some(view) => {
-                        let found = format!("request {} for {request_id}", view.request.id());
-                        return Err(self.malformed(method, &found));
+                        self.check(method, *request_id, &view.request)?;
+                        Some(view)
                     }
                     // It is over, or its record is from before the last migration.
                     None => self.request(*request_id, at).await?,
@@ -204,7 +262,11 @@ impl Contract {
         at: At,
     ) -> Result<PendingIndex, ChainError> {
         let (method, page) = (methods::PENDING_INDEX, INDEX_PAGE);
-        let (block, entries, ends) = self.index(method, page, (from, most), at).await?;
+        let (block, entries, ends) =
+            self.index::<PendingEntry>(method, page, (from, most), at).await?;
+        for entry in &entries {
+            self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
+        }
         Ok(PendingIndex { block, entries, ends })
     }
 
@@ -218,7 +280,10 @@ impl Contract {
         at: At,
     ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
         let (method, page) = (methods::SHARES_INDEX, SHARES_PAGE);
-        let (block, shares, _) = self.index(method, page, (0, most), at).await?;
+        let (block, shares, _) = self.index::<OpenShares>(method, page, (0, most), at).await?;
+        for one in &shares {
+            self.check_lists(method, one.request_id, None, Some(&one.agreement))?;
+        }
         Ok((block, shares))
     }
 

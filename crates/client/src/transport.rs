@@ -54,6 +54,33 @@ impl<E> From<ChainError> for CallError<E> {
     }
 }
 
+/// What came back.
+enum Answered {
+    /// The body of an answer with HTTP status 200.
+    Body(Vec<u8>),
+    /// The error in an answer with another status.
+    Said(RpcError),
+}
+
+impl Answered {
+    fn is_large(&self) -> bool {
+        matches!(self, Self::Body(body) if body.len() > LARGE_BYTES)
+    }
+}
+
+/// The most values that an answer may have. A value takes 32 bytes when it is parsed, and as little
+/// as 2 in the answer. The largest result of a view has a number for each of its 4 MiB.
+const MOST_VALUES: usize = (4 << 20) + (64 << 10);
+/// Answers that are larger than this are parsed one after the other, bytes.
+const LARGE_BYTES: usize = 1 << 20;
+static LARGE: Mutex<()> = Mutex::new(());
+
+/// How many values an answer has, at the most: each comes after a comma, or at the beginning of a
+/// list or an object.
+fn values(answer: &[u8]) -> usize {
+    answer.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
 /// The most that is read of an answer whose HTTP status reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
 /// Whoever asks for a longer rest gets this one, seconds: a day.
@@ -123,7 +150,19 @@ impl Transport {
         if let Value::Object(members) = &mut body {
             members.insert("id".to_owned(), id.clone());
         }
-        let answer = self.post(method, &id, body.to_string(), timeout).await?;
+        let sent = self.post(method, &id, body.to_string(), timeout).await?;
+        // From here on nothing waits, so that no answer is parsed beside another large one.
+        let _turn = sent.is_large().then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = match sent {
+            Answered::Said(error) => Err(error),
+            Answered::Body(body) if values(&body) > MOST_VALUES => {
+                return Err(self.too_large(method).into());
+            }
+            Answered::Body(body) => self.parse(&body, &id).map_err(|reason| {
+                let source = TransportError::NoRpc(reason);
+                ChainError::Transport { method: method.into(), url: self.url.clone(), source }
+            })?,
+        };
         match answer {
             Ok(mut value) => {
                 // A query that fails in the contract is a result that has an error in it.
@@ -138,14 +177,18 @@ impl Transport {
         }
     }
 
-    /// What the node's answer says: a result or an error.
+    fn too_large(&self, method: &str) -> ChainError {
+        ChainError::TooLarge { method: method.into(), limit: self.max_answer_bytes }
+    }
+
+    /// What the node answers.
     async fn post(
         &self,
         method: &str,
         id: &Value,
         body: String,
         timeout: Duration,
-    ) -> Result<Result<Value, RpcError>, ChainError> {
+    ) -> Result<Answered, ChainError> {
         let failed = |source: TransportError| ChainError::Transport {
             method: method.into(),
             url: self.url.clone(),
@@ -163,14 +206,12 @@ impl Transport {
         if status == StatusCode::OK {
             let most = self.max_answer_bytes;
             let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
-            let answer = answer
-                .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
-            return self.parse(&answer, id).map_err(|reason| failed(TransportError::NoRpc(reason)));
+            return answer.map(Answered::Body).ok_or_else(|| self.too_large(method));
         }
         // Whatever cannot be read of it, the status alone says enough.
         let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
         if let Ok(Err(error)) = self.parse(&answer, id) {
-            return Ok(Err(error));
+            return Ok(Answered::Said(error));
         }
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS => failed(TransportError::RateLimited { retry_after }),

@@ -115,7 +115,7 @@ impl Worker {
         let mut round = Round::new(Arc::clone(services));
         // It is broken off when the worker stops: the next one finds the shares again.
         let mut shares = JoinSet::new();
-        shares.spawn(shares::watch(Arc::clone(services)));
+        shares.spawn(shares::watch(Arc::clone(services), Duration::ZERO));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
@@ -135,6 +135,11 @@ impl Worker {
                 Some(found) = looked.recv() => round.look_at(found),
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
+                // Only a defect of this program ends it.
+                Some(ended) = shares.join_next() => {
+                    tracing::error!(?ended, "looking after open shares again");
+                    shares.spawn(shares::watch(Arc::clone(services), config.backoff.most));
+                }
                 // What was set aside may be due again.
                 _ = tick.tick() => {
                     services.beat();
@@ -417,8 +422,8 @@ impl Round {
                 if done == Done::Over {
                     self.services.tell(Stage::Left { request_id });
                 }
+                // It is not remembered: the height that says so may be a lie, or of another fork.
                 if done == Done::Expired {
-                    self.not_before.insert(request_id, u64::MAX);
                     self.too_late(request_id);
                 }
                 if done == Done::Settled {

@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use outlayer_client::{At, CallOutcome, ChainError};
@@ -88,11 +89,12 @@ impl Seen {
     }
 }
 
-/// Looks after open shares for as long as the worker runs. Losing what it remembers costs a few
-/// blocks.
-pub(crate) async fn watch(services: Arc<Services>) {
+/// Looks after open shares for as long as the worker runs, after a pause. Losing what it remembers
+/// costs a few blocks.
+pub(crate) async fn watch(services: Arc<Services>, pause: Duration) {
+    tokio::time::sleep(pause).await;
     let mut seen = HashMap::new();
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     loop {
         let poll = services.config.poll_interval;
         let wait = match look(&services, &mut seen).await {
@@ -102,7 +104,7 @@ pub(crate) async fn watch(services: Arc<Services>) {
                 if seen.is_empty() { poll * 4 } else { poll }
             }
             Err(error) => {
-                failures += 1;
+                failures = failures.saturating_add(1);
                 tracing::warn!(%error, failures, "the open shares cannot be read");
                 poll.max(services.config.backoff.wait(failures))
             }
