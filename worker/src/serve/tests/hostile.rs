@@ -168,13 +168,16 @@ prop_compose! {
     ) -> PendingEntry {
         let claims = made.map(|(turn_blocks, made)| Claims {
             turn_blocks,
-            made: made.into_iter().map(|(n, height)| Claim { worker_id: worker(n), height }).collect(),
+            made: made
+                .into_iter()
+                .map(|(n, height)| Claim { worker_id: worker(n), height })
+                .collect(),
         });
         PendingEntry {
             request_id, block_height, deadline, engine_version: EngineVersion(1),
             near_config_version: 84, approvals, published_code: true, kind: None,
             compute: if is_gas { Compute::Gas(compute) } else { Compute::Fuel(compute) },
-            payer: worker(request_id as usize % 3), claims,
+            payer: worker(usize::from(approvals) % 3), claims,
         }
     }
 }
