@@ -118,7 +118,7 @@ pub struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    /// Waits until a request of the call is live, and returns all that are.
+    /// Waits until a request is live, and returns all that are, also those of other calls.
     ///
     /// # Errors
     /// When none becomes live in time.
@@ -178,7 +178,8 @@ pub struct Called {
     pub events: Vec<Event>,
 }
 
-/// Where the money of a call went, yoctoNEAR.
+/// Where the money of a call went, yoctoNEAR. Balances are compared before the call and after it,
+/// so nothing else may move the money of the caller and of the contract meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Money {
     /// What OutLayer's workers and protocol took.

@@ -1,6 +1,6 @@
 //! The NEAR node of a test.
 
-use std::time::Duration;
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use near_workspaces::{
     Worker,
@@ -19,7 +19,7 @@ const START: Duration = Duration::from_secs(60);
 #[derive(Deserialize)]
 struct Started {
     rpc_url: String,
-    home: std::path::PathBuf,
+    home: PathBuf,
 }
 
 /// Starts the node that the environment names, or else the command's own, which makes a block each
@@ -33,7 +33,7 @@ pub(crate) async fn start(
         return Ok((node.asked("starting the node that NEAR_SANDBOX_BIN_PATH names")?, None));
     }
     let mut command = program.command();
-    command.args(["testkit", "node"]);
+    command.args(["testkit", "node"]).stdout(Stdio::piped());
     if let Some(block_time) = block_time {
         command.arg("--block-time").arg(block_time.as_millis().to_string());
     }

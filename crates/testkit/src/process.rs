@@ -31,8 +31,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Starts the command. What becomes of its standard output is the caller's choice.
     pub(crate) fn start(mut command: Command, name: &str, each_line: EachLine) -> Result<Self> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| Error::Process {
             name: name.to_owned(),
             reason: format!("{} does not start: {error}", command.get_program().display()),
@@ -47,7 +48,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child: Some(child), stdin, last })
     }
 
-    /// The first line that the process writes to standard output.
+    /// The first line that the process writes to standard output, which must be a pipe.
     pub(crate) fn first_line(&mut self, patience: Duration) -> Result<String> {
         let (send, line) = mpsc::channel();
         if let Some(stdout) = self.child.as_mut().and_then(|child| child.stdout.take()) {
@@ -161,7 +162,7 @@ mod tests {
 
     fn shell(script: &str) -> Process {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).stdout(Stdio::piped());
         Process::start(command, "shell", Box::new(|_| {})).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! A worker as an operator has it: the command `outlayer worker run`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, process::Stdio, sync::Arc};
 
 use near_workspaces::Account;
 use tempfile::TempDir;
@@ -32,6 +32,7 @@ impl Honest {
             }
         }
         command
+            .stdout(Stdio::null())
             .env("OUTLAYER_RPC_URL", outlayer.node.rpc_addr())
             .env("OUTLAYER_CONTRACT", outlayer.id().as_str())
             .env("OUTLAYER_WORKER_ACCOUNT", account.id().as_str())
