@@ -14,7 +14,7 @@ use outlayer_protocol::{
     machine::LiveRequest, pricing::quote, random_seed, views::RequestView,
 };
 
-pub use chain::{Chain, WORKER};
+pub use chain::{Chain, SignedCall, WORKER};
 pub use node::{Answer, FakeNode};
 pub use wire::{
     executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,

@@ -278,6 +278,22 @@ async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lags_does_not_have_an_answer_signed_again() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    // The settlement takes so long that the record is looked at, and a node shows it as it was
+    // before the answer.
+    state.looks = 40;
+    state.stale = state.live.clone();
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(settled(&chain), [(7, said_hi())]);
+    assert_eq!(chain.signed.len(), 1, "{:?}", chain.calls);
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_cannot_pay_for_an_answer_executes_nothing_until_it_can() {
     let mut state = Chain::new(config_of_this_build());
     state.ask(7, &hello());
