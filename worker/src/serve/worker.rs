@@ -34,6 +34,7 @@ use super::{
         source::{BlockSource, BlockTime, Poller},
         standing::{self, Unfit},
     },
+    task::task,
 };
 
 /// What a worker did while it ran.
@@ -120,7 +121,7 @@ impl Worker {
         let mut round = Round::new(Arc::clone(services));
         // It is broken off when the worker stops: the next one finds the shares again.
         let mut shares = JoinSet::new();
-        shares.spawn(shares::watch(Arc::clone(services)));
+        shares.spawn(task(shares::watch(Arc::clone(services))));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
@@ -429,7 +430,7 @@ impl Round {
         let services = Arc::clone(&self.services);
         let span = tracing::info_span!("serve", request = request_id);
         let attempt = async move { attempt::serve(&services, request_id, preparing).await };
-        let task = self.tasks.spawn(attempt.instrument(span));
+        let task = self.tasks.spawn(task(attempt.instrument(span)));
         self.in_flight.insert(task.id(), request_id);
         self.served.insert(request_id);
     }

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
-    super::{error::ServeError, services::Services},
+    super::{error::ServeError, services::Services, task::task},
     seat::{Seat, may_reveal},
 };
 
@@ -142,7 +142,7 @@ async fn look(
             && let Some((shares, next)) = calls.next()
         {
             let services = Arc::clone(services);
-            running.spawn(async move { call(&services, &shares, next).await });
+            running.spawn(task(async move { call(&services, &shares, next).await }));
         }
         if running.join_next().await.is_none() {
             return Ok(());

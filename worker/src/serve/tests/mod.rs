@@ -2,6 +2,7 @@
 
 mod agreement;
 mod claims;
+pub(super) mod kills;
 
 use std::{
     sync::{Arc, Mutex},

@@ -17,7 +17,7 @@ use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
 use outlayer_protocol::{AccountId, NearToken, machine::Taken, methods, pricing::answer_gas};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::parts::PART_BYTES;
+use super::{super::super::task::task, parts::PART_BYTES};
 
 /// What a call burns before it looks at the first answer: loading the contract, mostly.
 const CALL_GAS: u64 = 3_000_000_000_000;
@@ -152,7 +152,7 @@ impl Submitter {
             return;
         }
         let this = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(task(async move {
             let Turn { in_flight, call } = turn;
             let block = Duration::from_nanos(this.block_nanos.load(Ordering::Relaxed));
             let mut made = pin!(this.make(batch));
@@ -164,7 +164,7 @@ impl Submitter {
                 }
             }
             drop(in_flight);
-        });
+        }));
     }
 
     /// Makes one call, and one more for each answer that has to be sent alone.
