@@ -224,7 +224,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.tend();
@@ -241,7 +241,7 @@ impl Endpoints {
     /// Asks endpoints until one answers.
     pub(crate) async fn call<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let deadline = self.deadline();
@@ -315,7 +315,7 @@ impl Endpoints {
         deadline: Instant,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.check(endpoint).await?;
@@ -332,7 +332,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let began = Instant::now();

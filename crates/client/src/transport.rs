@@ -4,8 +4,15 @@
 //! module does the sending itself, because that client reads an answer of any length into memory,
 //! reads errors only from answers with HTTP status 200 (a NEAR node sends some with 408, 422 or
 //! 500), does not compare ids, and shows URLs in its errors.
+//!
+//! The result of a view is an array of numbers, one for each byte. Its parsing there makes several
+//! values of 32 bytes for each of them, a gigabyte for the largest answer. So it is read here, and
+//! an answer of any other kind may have [`MOST_VALUES`] values.
+
+mod view;
 
 use std::{
+    any::Any,
     fmt::{self, Display},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -18,6 +25,7 @@ use near_jsonrpc_client::{
 use near_jsonrpc_primitives::{
     errors::RpcError,
     message::{self, Message},
+    types::query::RpcQueryResponse,
 };
 use reqwest::{
     Response, StatusCode,
@@ -46,6 +54,9 @@ impl<E> From<ChainError> for CallError<E> {
 
 /// The most that is read of an answer whose HTTP status reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
+/// The most JSON values in an answer that is not the result of a view. Each takes up to 100 bytes
+/// while the answer is parsed.
+const MOST_VALUES: usize = 1_000_000;
 /// Whoever asks for a longer rest gets this one, seconds: a day.
 const MOST_RETRY_AFTER: u64 = 86_400;
 /// The longest time that a connection may take to be made.
@@ -86,7 +97,7 @@ impl Transport {
     }
 
     /// Sends `request` once and waits at most `timeout` for the whole answer.
-    pub(crate) async fn call<M: RpcMethod>(
+    pub(crate) async fn call<M: RpcMethod<Response: 'static>>(
         &self,
         request: &M,
         timeout: Duration,
@@ -101,13 +112,17 @@ impl Transport {
             reason: clip(&self.url.scrub(reason)),
         };
         let mut body = methods::to_json(request).map_err(|error| malformed(&error.to_string()))?;
-        let id = Value::from(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         if let Value::Object(members) = &mut body {
-            members.insert("id".to_owned(), id.clone());
+            members.insert("id".to_owned(), Value::from(id));
         }
-        let answer = self.post(method, &id, body.to_string(), timeout).await?;
+        let answer = self.post(method, id, body.to_string(), timeout).await?;
         match answer {
-            Ok(mut value) => {
+            Ok(Answer::Viewed(response)) => match (response as Box<dyn Any>).downcast() {
+                Ok(response) => Ok(*response),
+                Err(_) => Err(malformed("it is the result of a view").into()),
+            },
+            Ok(Answer::Other(mut value)) => {
                 // A query that fails in the contract is a result that has an error in it.
                 if let Some(error) = value.get_mut("error") {
                     self.url.scrub_json(error);
@@ -124,10 +139,10 @@ impl Transport {
     async fn post(
         &self,
         method: &str,
-        id: &Value,
+        id: u64,
         body: String,
         timeout: Duration,
-    ) -> Result<Result<Value, RpcError>, ChainError> {
+    ) -> Result<Result<Answer, RpcError>, ChainError> {
         let failed = |source: TransportError| ChainError::Transport {
             method: method.into(),
             url: self.url.clone(),
@@ -143,7 +158,11 @@ impl Transport {
             let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
             let answer = answer
                 .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
-            return self.parse(&answer, id).map_err(|reason| failed(TransportError::NoRpc(reason)));
+            if let Some(viewed) = view::parse(&answer, id) {
+                return Ok(Ok(Answer::Viewed(Box::new(viewed))));
+            }
+            let parsed = self.parse(&answer, id).map(|answer| answer.map(Answer::Other));
+            return parsed.map_err(|reason| failed(TransportError::NoRpc(reason)));
         }
         // Whatever cannot be read of it, the status alone says enough.
         let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
@@ -175,12 +194,15 @@ impl Transport {
     }
 
     /// The response to the question `id`, or what was found in its place.
-    fn parse(&self, answer: &[u8], id: &Value) -> Result<Result<Value, RpcError>, String> {
+    fn parse(&self, answer: &[u8], id: u64) -> Result<Result<Value, RpcError>, String> {
         let found = |reason: String| clip(&self.url.scrub(&reason));
+        if values(answer) > MOST_VALUES {
+            return Err(format!("it has more than {MOST_VALUES} values"));
+        }
         match message::from_slice(answer) {
             // A node that cannot read the question answers without its id.
             Ok(Message::Response(response))
-                if response.id == *id || (response.id.is_null() && response.result.is_err()) =>
+                if response.id == id || (response.id.is_null() && response.result.is_err()) =>
             {
                 Ok(response.result)
             }
@@ -242,6 +264,28 @@ impl Transport {
             other => malformed(&other.to_string()),
         }
     }
+}
+
+/// What a node answers.
+enum Answer {
+    /// The result of a view.
+    Viewed(Box<RpcQueryResponse>),
+    Other(Value),
+}
+
+/// How many values a JSON text has at the most: one more than it has separators.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut in_string, mut is_escaped) = (1usize, false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The body of a response, or `None` when it is longer than `most` bytes.
