@@ -3,6 +3,7 @@
 
 mod agreement;
 mod chain;
+mod daemon;
 mod results;
 mod serving;
 
@@ -23,6 +24,7 @@ use serde_json::json;
 use crate::{artifacts, node};
 
 pub use agreement::SALT;
+pub use daemon::Daemon;
 pub use results::{burnt, events, settlement};
 pub use serving::Serving;
 
