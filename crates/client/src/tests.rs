@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{
-    Answer, CONTRACT, FakeNode, config, executed, header, invalid_nonce, request_view, view_result,
+    Answer, CONTRACT, FakeNode, config, executed, header, invalid_nonce, request_view, view_bytes,
+    view_result,
 };
 
 #[tokio::test]
