@@ -1,10 +1,11 @@
 //! Lets workers serve under faults that are drawn from seeds, and holds each run against the rules
 //! of `outlayer_integration_tests::faults`. Ends at the first seed that breaks one.
 //!
-//! usage: `chaos [--seeds A..B | --kills STRIDE] [--requests N] [--chains C]`. So many chains are run
-//! at once. With `--kills` nothing goes wrong but that the worker's process is killed: at its first
-//! exchange with the node, and at every exchange after it, or at every STRIDE-th. With `RUST_LOG`,
-//! such as `outlayer_worker=debug`, the log of workers in this process goes to the standard error.
+//! usage: `chaos [--seeds A..B | --kills STRIDE] [--requests N] [--chains C]`. So many chains are
+//! run at once. With `--kills` nothing goes wrong but that the worker's process is killed: at its
+//! first exchange with the node, and at every exchange after it, or at every STRIDE-th. With
+//! `RUST_LOG`, such as `outlayer_worker=debug`, the log of workers in this process goes to the
+//! standard error.
 
 use std::{
     process::ExitCode,

@@ -34,8 +34,8 @@ async fn run() -> Result<()> {
             "--fuel" => plan.fuel = number.try_into()?,
             "--block-millis" => plan.block_time = Duration::from_millis(number.max(1).try_into()?),
             other => bail!(
-                "unknown argument {other}: expected --requests N, --payers P, --senders S, --fuel F \
-                 or --block-millis M"
+                "unknown argument {other}: expected --requests N, --payers P, --senders S, \
+                 --fuel F or --block-millis M"
             ),
         }
     }

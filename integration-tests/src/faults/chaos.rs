@@ -20,7 +20,6 @@ use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_localnet::{Config, Handle};
 use outlayer_protocol::{Hash32, Outcome, events::Event, views::FundsView};
 use outlayer_worker::WorkerConfig;
-
 use tokio::task::JoinSet;
 
 use super::{
@@ -120,9 +119,9 @@ pub async fn run_all(
     Ok(report)
 }
 
-/// Kills the worker's daemon at its first exchange with the node, and at every `stride`-th one after
-/// it, until it has settled all `count` requests before. Each point has two runs: the node has
-/// executed the call, or has not. Returns how many points there were, too.
+/// Kills the worker's daemon at its first exchange with the node, and at every `stride`-th one
+/// after it, until it has settled all `count` requests before. Each point has two runs: the node
+/// has executed the call, or has not. Returns how many points there were, too.
 ///
 /// # Errors
 /// As [`run_all`].

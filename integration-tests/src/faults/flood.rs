@@ -161,10 +161,7 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
 }
 
 /// Sends the requests. Returns them, and what each has attached.
-async fn ask(
-    testbed: &Arc<Testbed>,
-    plan: Flood,
-) -> Result<(Vec<Sent>, outlayer_protocol::NearToken)> {
+async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToken)> {
     let mut asked = match plan.fuel {
         0 => request(testbed.publish_guest("echo").await?, ""),
         fuel => with_fuel(request(testbed.publish_guest("spin").await?, ""), fuel),

@@ -5,11 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use outlayer_integration_tests::faults::flood::{Flood, flood};
 
-/// The binary `flood` of this package does it on any scale, such as 2,000 requests of a second each:
-/// `--requests 2000 --fuel 5000000000`.
+/// The binary `flood` of this package does it on any scale, such as 2,000 requests of a second
+/// each: `--requests 2000 --fuel 5000000000`.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_too_many_requests_a_worker_settles_what_it_can_for_every_payer_and_the_rest_is_refunded()
--> Result<()> {
+async fn of_too_many_requests_some_of_each_payer_settle_and_the_rest_is_refunded() -> Result<()> {
     // Each takes a fifth of a second or so, and they live for ten seconds.
     let block_time = Duration::from_millis(50);
     let plan = Flood { requests: 240, payers: 10, senders: 40, fuel: 1_000_000_000, block_time };

@@ -1,5 +1,5 @@
-//! The futures that a worker gives to its runtime to drive. All of them pass through here, so that a
-//! test can count how often they wait, and kill the worker where it does.
+//! The futures that a worker gives to its runtime to drive. All of them pass through here, so that
+//! a test can count how often they wait, and kill the worker where it does.
 
 /// Returns the future as it is.
 #[cfg(not(test))]
