@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{operations::TransactionStatus, types::NearToken};
 use outlayer_localnet::{Config, node::BlockProduction};
-use outlayer_protocol::{Outcome, methods};
+use outlayer_protocol::{Outcome, index::PendingPage, methods};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -25,8 +25,6 @@ use crate::{
 
 /// The longest time until all requests are over.
 const PATIENCE: Duration = Duration::from_secs(1_800);
-/// How many entries of the index one view gives.
-const INDEX_PAGE: usize = 2_000;
 
 /// How many requests there are, and how fast the chain is.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +100,7 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
     let (sent, deposit) = ask(&testbed, plan).await?;
     let began = Instant::now();
     let live = loop {
-        let live = live(&testbed).await?;
+        let live = testbed.pending().await?.len();
         if live == plan.requests || began.elapsed() > plan.block_time * 200 {
             break live;
         }
@@ -120,7 +118,7 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
         report.daemon_kib = report.daemon_kib.max(peak_kib(daemon.pid()));
         let children = children(daemon.pid()).into_iter().map(peak_kib).sum();
         report.children_kib = report.children_kib.max(children);
-        if testbed.pending().await?.is_empty() {
+        if !is_any_live(&testbed).await? {
             break;
         }
         ensure!(began.elapsed() < PATIENCE, "requests are live after {PATIENCE:?}");
@@ -198,20 +196,11 @@ async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToke
     Ok((sent, deposit))
 }
 
-/// How many requests are live.
-async fn live(testbed: &Testbed) -> Result<usize> {
-    let mut live = 0;
-    loop {
-        let view = testbed.contract.view(methods::PENDING_INDEX);
-        let page = view.args_json(json!({ "from_index": live, "limit": INDEX_PAGE })).await?;
-        // The borsh of a list begins with how many elements it has.
-        let length = page.result.first_chunk::<4>().context("a list in borsh")?;
-        let count = usize::try_from(u32::from_le_bytes(*length))?;
-        live += count;
-        if count < INDEX_PAGE {
-            return Ok(live);
-        }
-    }
+/// Whether any request is live.
+async fn is_any_live(testbed: &Testbed) -> Result<bool> {
+    let view = testbed.contract.view(methods::LIST_PENDING);
+    let page: PendingPage = view.args_json(json!({ "from_id": 0, "limit": 1 })).await?.json()?;
+    Ok(!page.entries.is_empty())
 }
 
 /// The most memory that a process has had so far, KiB; 0 when it has ended.
