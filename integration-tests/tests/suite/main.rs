@@ -11,6 +11,8 @@ mod dishonest_workers;
 mod failed_callbacks;
 mod failing_guests;
 mod fleet;
+mod flood;
+mod full_disk;
 mod guest_context;
 mod guest_kinds;
 mod guest_processes;

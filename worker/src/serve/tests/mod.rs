@@ -3,6 +3,7 @@
 mod agreement;
 mod claims;
 pub(super) mod hostile;
+pub(super) mod kills;
 
 use std::{
     sync::{Arc, Mutex},
@@ -64,9 +65,14 @@ async fn run_until(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
-        .await
-        .expect("not enough happened");
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.run(stop)).await;
+    if ended.is_err() {
+        let chain = chain.lock().unwrap();
+        let live: Vec<_> = chain.live.iter().map(|(id, v)| (*id, v.request.phase.clone())).collect();
+        let told = told.lock().unwrap();
+        eprintln!("HEIGHT {} LIVE {live:?}\nTOLD {:?}", chain.height, &told[told.len().saturating_sub(30)..]);
+    }
+    ended.expect("not enough happened");
     std::mem::take(&mut *told.lock().unwrap())
 }
 
@@ -335,6 +341,22 @@ async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
     assert!(failed.iter().all(|(id, reason)| *id == 7 && reason.contains("SIGABRT")), "{failed:?}");
     let notes = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(std::fs::read_to_string(notes.path()).unwrap(), "[]", "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lags_does_not_have_an_answer_signed_again() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    // The settlement takes so long that the record is looked at, and a node shows it as it was
+    // before the answer.
+    state.looks = 40;
+    state.stale = state.live.clone();
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(settled(&chain), [(7, said_hi())]);
+    assert_eq!(chain.signed.len(), 1, "{:?}", chain.calls);
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
