@@ -5,7 +5,7 @@ use outlayer_protocol::{
     AccountId, Agreement, Bytes, Claims, ExecutionRequest, Hash32, KeptResult, NearToken,
     RequestId,
     claims::MOST_CLAIMS,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     machine::{LiveRequest, OpenShares},
     methods,
     views::{
@@ -18,9 +18,13 @@ use serde_json::{Value, json};
 
 use crate::{At, BlockId, ChainError, Node, text::clip};
 
-/// How many requests are asked for in one view of the index. The contract's gas tests show that a
-/// node executes a view of so many.
+/// How many ids are looked at in one view of the index. The contract's gas tests show that a node
+/// executes a view in which each of them is a live request.
 const INDEX_PAGE: usize = 2_000;
+/// How many pages of the index are read at the most, so that no node keeps its reader for ever. A
+/// full chain fills a sixth of them while two requests live one after the other; records that are
+/// as large as can be take more.
+const MOST_INDEX_PAGES: usize = 100;
 /// How many requests' open shares are asked for in one view. The contract's gas tests show that a
 /// node executes a view of so many.
 const SHARES_PAGE: usize = 500;
@@ -34,10 +38,10 @@ const REQUESTS_PAGE: usize = 100;
 pub struct PendingIndex {
     /// The block.
     pub block: BlockId,
-    /// An entry for each live request, in no order that means anything.
+    /// An entry for each live request, by ascending ids.
     pub entries: Vec<PendingEntry>,
-    /// Whether the index ends with these entries.
-    pub ends: bool,
+    /// The id from which to ask for the rest; `None` when there is none.
+    pub next_id: Option<RequestId>,
 }
 
 /// An OutLayer contract on a node. Clones are cheap.
@@ -243,7 +247,7 @@ impl Contract {
         Ok(all)
     }
 
-    /// The index of live requests as of one block, at most `most` of them.
+    /// The index of live requests as of one block, the first `most` of them.
     ///
     /// # Errors
     /// [`ChainError`].
@@ -251,23 +255,50 @@ impl Contract {
         self.pending_from(0, most, at).await
     }
 
-    /// The same from the position `from` on.
+    /// The same of those whose ids are no less than `from_id`.
     ///
     /// # Errors
     /// [`ChainError`].
     pub async fn pending_from(
         &self,
-        from: usize,
+        mut from_id: RequestId,
         most: usize,
         at: At,
     ) -> Result<PendingIndex, ChainError> {
-        let (method, page) = (methods::PENDING_INDEX, INDEX_PAGE);
-        let (block, entries, ends) =
-            self.index::<PendingEntry>(method, page, (from, most), at).await?;
-        for entry in &entries {
-            self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
+        let method = methods::PENDING_INDEX;
+        let mut entries: Vec<PendingEntry> = Vec::new();
+        let mut block = None;
+        for _ in 0..MOST_INDEX_PAGES {
+            let args = json!({ "from_id": from_id, "limit": INDEX_PAGE }).to_string().into_bytes();
+            // All pages are of the first page's block.
+            let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
+            let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
+            block.get_or_insert(answered);
+            let page: PendingPage =
+                borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            let ids = page.entries.iter().map(|entry| entry.request_id);
+            let ids: Vec<_> = ids.chain(page.next_id).collect();
+            let is_from = ids.first().is_none_or(|first| *first >= from_id);
+            let moves_on = page.next_id.is_none_or(|next| next > from_id);
+            if !is_from || !moves_on || !ids.is_sorted_by(|a, b| a < b) {
+                return Err(self.malformed(method, &"ids that do not ascend"));
+            }
+            for entry in &page.entries {
+                self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
+            }
+            entries.extend(page.entries);
+            let left_out = entries.get(most).map(|entry| entry.request_id);
+            entries.truncate(most);
+            match left_out.or(page.next_id) {
+                Some(next) if left_out.is_none() && entries.len() < most => from_id = next,
+                next_id => {
+                    let block = block.unwrap_or(answered);
+                    return Ok(PendingIndex { block, entries, next_id });
+                }
+            }
         }
-        Ok(PendingIndex { block, entries, ends })
+        let block = block.ok_or_else(|| self.malformed(method, &"no page"))?;
+        Ok(PendingIndex { block, entries, next_id: Some(from_id) })
     }
 
     /// The open shares of settled requests as of one block, at most `most` of them.
@@ -280,28 +311,26 @@ impl Contract {
         at: At,
     ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
         let (method, page) = (methods::SHARES_INDEX, SHARES_PAGE);
-        let (block, shares, _) = self.index::<OpenShares>(method, page, (0, most), at).await?;
+        let (block, shares) = self.index::<OpenShares>(method, page, most, at).await?;
         for one in &shares {
             self.check_lists(method, one.request_id, None, Some(&one.agreement))?;
         }
         Ok((block, shares))
     }
 
-    /// A list in borsh as of one block, read in pages of `page` elements: at most `most` of them
-    /// from the position `from` on. Says whether the list ends there.
+    /// A list in borsh as of one block, at most `most` elements of it, read in pages of `page`.
     async fn index<T: BorshDeserialize>(
         &self,
         method: &str,
         page: usize,
-        (from, most): (usize, usize),
+        most: usize,
         at: At,
-    ) -> Result<(BlockId, Vec<T>, bool), ChainError> {
+    ) -> Result<(BlockId, Vec<T>), ChainError> {
         let mut entries: Vec<T> = Vec::new();
         let mut block = None;
         loop {
             let limit = page.min(most.saturating_sub(entries.len()));
-            let from_index = from.saturating_add(entries.len());
-            let args = json!({ "from_index": from_index, "limit": limit });
+            let args = json!({ "from_index": entries.len(), "limit": limit });
             // What ends moves other elements, so all pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let args = args.to_string().into_bytes();
@@ -313,10 +342,10 @@ impl Contract {
                 return Err(self.malformed(method, &found));
             }
             let block = *block.get_or_insert(answered);
-            let ends = found.len() < limit;
+            let is_last = found.len() < limit;
             entries.extend(found);
-            if ends || entries.len() >= most {
-                return Ok((block, entries, ends));
+            if is_last || entries.len() >= most {
+                return Ok((block, entries));
             }
         }
     }

@@ -9,7 +9,10 @@ use std::{sync::Mutex, time::Duration};
 
 use near_crypto::KeyType;
 use near_primitives::hash::CryptoHash;
-use outlayer_protocol::{Bytes, CodeRef, ExecutionRequest, Hash32, NearToken, index::PendingEntry};
+use outlayer_protocol::{
+    Bytes, CodeRef, ExecutionRequest, Hash32, NearToken,
+    index::{PendingEntry, PendingPage},
+};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -94,7 +97,8 @@ fn usual(kind: u8, method: &str, params: &Value) -> Answer {
             }
             "pending_index" => {
                 let entry = PendingEntry::from(&request_view(&config(), 7, "x").request);
-                view_bytes(&borsh::to_vec(&vec![entry]).unwrap())
+                let page = PendingPage { entries: vec![entry], next_id: None };
+                view_bytes(&borsh::to_vec(&page).unwrap())
             }
             "shares_index" => view_bytes(&borsh::to_vec(&Vec::<u8>::new()).unwrap()),
             "get_config" => view_result(&json!({

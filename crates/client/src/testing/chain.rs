@@ -14,7 +14,7 @@ use near_primitives::{
 use outlayer_protocol::{
     AccountId, Agreement, Bytes, Claims, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
     RequestId, ResumePayload, Settlement,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     machine::{
         Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
     },
@@ -76,6 +76,12 @@ pub struct Chain {
     pub calls: Vec<(AccountId, String)>,
     /// The messages of refused calls.
     pub refused: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct IndexArgs {
+    from_id: RequestId,
+    limit: usize,
 }
 
 #[derive(Deserialize)]
@@ -212,10 +218,13 @@ impl Chain {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
                 if params["method_name"] == methods::PENDING_INDEX {
                     self.settle_all_due();
-                    let PageArgs { from_index, limit } = json_args(&args);
-                    let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    let entries: Vec<_> = entries.skip(from_index).take(limit).collect();
-                    return view_bytes_at(&borsh::to_vec(&entries).unwrap(), self.height);
+                    let IndexArgs { from_id, limit } = json_args(&args);
+                    let mut rest = self.live.range(from_id..);
+                    let entries = rest.by_ref().take(limit);
+                    let entries = entries.map(|(_, view)| PendingEntry::from(&view.request));
+                    let entries = entries.collect();
+                    let page = PendingPage { entries, next_id: rest.next().map(|(id, _)| *id) };
+                    return view_bytes_at(&borsh::to_vec(&page).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::SHARES_INDEX {
                     let PageArgs { from_index, limit } = json_args(&args);

@@ -1,8 +1,5 @@
 //! What is known of an index that is too long for one look. Each look reads the next part of it and
 //! begins anew at its end, so that no request stays unseen behind others, however many there are.
-//!
-//! The last entry of the index takes the place of one that is over. So an entry may move from a
-//! part that is still to be read to one that was read already. The next round shows it there.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +15,9 @@ const MOST_PARTS: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Window {
     most: usize,
-    from: usize,
+    from_id: RequestId,
+    /// How many parts of this round were read.
+    parts: usize,
     /// How many times the end was reached.
     rounds: u64,
     /// The entries of this round and the last one, and in which of them each was read.
@@ -34,39 +33,40 @@ impl Default for Window {
 impl Window {
     /// A window of so many entries.
     pub(crate) fn of(most: usize) -> Self {
-        Self { most, from: 0, rounds: 0, known: BTreeMap::new() }
+        Self { most, from_id: 0, parts: 0, rounds: 0, known: BTreeMap::new() }
     }
 
-    /// Where to read next, and how many entries.
-    pub(crate) fn next(&self) -> (usize, usize) {
-        (self.from, self.most)
+    /// The id from which to read next, and how many entries.
+    pub(crate) fn next(&self) -> (RequestId, usize) {
+        (self.from_id, self.most)
     }
 
     /// The index ends before the next part: begins anew.
     pub(crate) fn end(&mut self) {
-        self.from = 0;
+        (self.from_id, self.parts) = (0, 0);
         self.rounds = self.rounds.saturating_add(1);
         let rounds = self.rounds;
         self.known.retain(|_, (round, _)| round.saturating_add(1) >= rounds);
     }
 
-    /// Takes in the entries that were read, and whether the index ends with them. Gives all entries
+    /// Takes in the entries that were read, and from which id on there are more. Gives all entries
     /// that are known at this height, and whether these are the whole index.
     pub(crate) fn take(
         &mut self,
         entries: Vec<PendingEntry>,
-        ends: bool,
+        next_id: Option<RequestId>,
         height: u64,
     ) -> (Vec<PendingEntry>, bool) {
-        if self.from == 0 && ends {
+        if self.from_id == 0 && next_id.is_none() {
             *self = Self::of(self.most);
             return (entries, true);
         }
-        self.from = self.from.saturating_add(entries.len());
         let read = entries.into_iter().map(|entry| (entry.request_id, (self.rounds, entry)));
         self.known.extend(read);
-        if ends || self.from >= self.most.saturating_mul(MOST_PARTS) {
-            self.end();
+        self.parts = self.parts.saturating_add(1);
+        match next_id {
+            Some(next_id) if self.parts < MOST_PARTS => self.from_id = next_id,
+            _ => self.end(),
         }
         // Those that nobody can answer any more are left out: they need not be seen.
         self.known.retain(|_, (_, entry)| entry.is_in_time(height));
@@ -104,16 +104,17 @@ mod tests {
     /// One look at an index.
     fn look(window: &mut Window, index: &[PendingEntry], height: u64) -> (Vec<RequestId>, bool) {
         let read = |window: &Window| {
-            let (from, most) = window.next();
-            let rest = index.get(from..).unwrap_or_default();
-            (from, rest.iter().take(most).cloned().collect::<Vec<_>>(), rest.len() < most)
+            let (from_id, most) = window.next();
+            let mut rest = index.iter().filter(|entry| entry.request_id >= from_id);
+            let entries: Vec<_> = rest.by_ref().take(most).cloned().collect();
+            (from_id, entries, rest.next().map(|entry| entry.request_id))
         };
-        let (from, mut entries, mut ends) = read(window);
-        if entries.is_empty() && from > 0 {
+        let (from_id, mut entries, mut next_id) = read(window);
+        if entries.is_empty() && from_id > 0 {
             window.end();
-            (_, entries, ends) = read(window);
+            (_, entries, next_id) = read(window);
         }
-        let (known, is_whole) = window.take(entries, ends, height);
+        let (known, is_whole) = window.take(entries, next_id, height);
         (known.into_iter().map(|entry| entry.request_id).collect(), is_whole)
     }
 
@@ -150,14 +151,14 @@ mod tests {
         let mut window = Window::of(MOST);
         for round in 0..100u64 {
             let entries = (0..10).map(|id| entry(round * 10 + id, 100)).collect();
-            window.take(entries, false, 100);
+            window.take(entries, Some(round * 10 + 10), 100);
             assert!(window.known.len() <= 2 * MOST * MOST_PARTS, "{}", window.known.len());
         }
     }
 
     proptest! {
         /// Whoever settles which requests in which order, and however many new ones come: a request
-        /// that stays is seen within three rounds.
+        /// that stays is seen within two rounds.
         #[test]
         fn no_request_starves_behind_others(
             start in 15usize..60,
@@ -173,7 +174,7 @@ mod tests {
             for (over, new) in blocks {
                 for position in over {
                     if index.len() > 12 {
-                        index.swap_remove(position.index(index.len()));
+                        index.remove(position.index(index.len()));
                     }
                 }
                 index.extend((next..next + new).map(|id| entry(id, 100)));
@@ -187,7 +188,7 @@ mod tests {
                         let looks = unseen.entry(entry.request_id).or_default();
                         *looks += 1;
                         let round = index.len().div_ceil(MOST) + 1;
-                        prop_assert!(*looks <= 3 * round, "{} after {looks}", entry.request_id);
+                        prop_assert!(*looks <= 2 * round, "{} after {looks}", entry.request_id);
                     }
                 }
             }
