@@ -40,7 +40,7 @@ pub struct PendingIndex {
     pub block: BlockId,
     /// An entry for each live request, by ascending ids.
     pub entries: Vec<PendingEntry>,
-    /// The id from which to ask for the rest; `None` when there is none.
+    /// The id from which the index goes on; `None` when these are all of it.
     pub next_id: Option<RequestId>,
 }
 
@@ -255,50 +255,58 @@ impl Contract {
         self.pending_from(0, most, at).await
     }
 
-    /// The same of those whose ids are no less than `from_id`.
+    /// The same from the id `from_id` on.
     ///
     /// # Errors
     /// [`ChainError`].
     pub async fn pending_from(
         &self,
-        mut from_id: RequestId,
+        from_id: RequestId,
         most: usize,
         at: At,
     ) -> Result<PendingIndex, ChainError> {
         let method = methods::PENDING_INDEX;
         let mut entries: Vec<PendingEntry> = Vec::new();
-        let mut block = None;
-        for _ in 0..MOST_INDEX_PAGES {
+        let (mut from_id, mut block) = (from_id, None);
+        for page in 1.. {
             let args = json!({ "from_id": from_id, "limit": INDEX_PAGE }).to_string().into_bytes();
             // All pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
-            block.get_or_insert(answered);
-            let page: PendingPage =
+            let found: PendingPage =
                 borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
-            let ids = page.entries.iter().map(|entry| entry.request_id);
-            let ids: Vec<_> = ids.chain(page.next_id).collect();
-            let is_from = ids.first().is_none_or(|first| *first >= from_id);
-            let moves_on = page.next_id.is_none_or(|next| next > from_id);
-            if !is_from || !moves_on || !ids.is_sorted_by(|a, b| a < b) {
-                return Err(self.malformed(method, &"ids that do not ascend"));
-            }
-            for entry in &page.entries {
-                self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
-            }
-            entries.extend(page.entries);
-            let left_out = entries.get(most).map(|entry| entry.request_id);
+            self.check_page(method, from_id, &found)?;
+            let block = *block.get_or_insert(answered);
+            entries.extend(found.entries);
+            let beyond = entries.get(most).map(|entry| entry.request_id);
             entries.truncate(most);
-            match left_out.or(page.next_id) {
-                Some(next) if left_out.is_none() && entries.len() < most => from_id = next,
-                next_id => {
-                    let block = block.unwrap_or(answered);
-                    return Ok(PendingIndex { block, entries, next_id });
-                }
+            let next_id = beyond.or(found.next_id);
+            match found.next_id {
+                Some(next) if entries.len() < most && page < MOST_INDEX_PAGES => from_id = next,
+                _ => return Ok(PendingIndex { block, entries, next_id }),
             }
         }
-        let block = block.ok_or_else(|| self.malformed(method, &"no page"))?;
-        Ok(PendingIndex { block, entries, next_id: Some(from_id) })
+        Err(self.malformed(method, &"no page"))
+    }
+
+    /// Checks that a page of the index has what was asked for.
+    fn check_page(
+        &self,
+        method: &str,
+        from_id: RequestId,
+        page: &PendingPage,
+    ) -> Result<(), ChainError> {
+        let ids = page.entries.iter().map(|entry| entry.request_id).chain(page.next_id);
+        let ascends = ids.clone().is_sorted_by(|one, next| one < next);
+        let moves = page.next_id.is_none_or(|next| next > from_id);
+        if !ascends || !moves || ids.min().is_some_and(|id| id < from_id) {
+            let found = format!("a page from {from_id} on with other ids, or in another order");
+            return Err(self.malformed(method, &found));
+        }
+        for entry in &page.entries {
+            self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
+        }
+        Ok(())
     }
 
     /// The open shares of settled requests as of one block, at most `most` of them.
@@ -311,26 +319,28 @@ impl Contract {
         at: At,
     ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
         let (method, page) = (methods::SHARES_INDEX, SHARES_PAGE);
-        let (block, shares) = self.index::<OpenShares>(method, page, most, at).await?;
+        let (block, shares, _) = self.index::<OpenShares>(method, page, (0, most), at).await?;
         for one in &shares {
             self.check_lists(method, one.request_id, None, Some(&one.agreement))?;
         }
         Ok((block, shares))
     }
 
-    /// A list in borsh as of one block, at most `most` elements of it, read in pages of `page`.
+    /// A list in borsh as of one block, read in pages of `page` elements: at most `most` of them
+    /// from the position `from` on. Says whether the list ends there.
     async fn index<T: BorshDeserialize>(
         &self,
         method: &str,
         page: usize,
-        most: usize,
+        (from, most): (usize, usize),
         at: At,
-    ) -> Result<(BlockId, Vec<T>), ChainError> {
+    ) -> Result<(BlockId, Vec<T>, bool), ChainError> {
         let mut entries: Vec<T> = Vec::new();
         let mut block = None;
         loop {
             let limit = page.min(most.saturating_sub(entries.len()));
-            let args = json!({ "from_index": entries.len(), "limit": limit });
+            let from_index = from.saturating_add(entries.len());
+            let args = json!({ "from_index": from_index, "limit": limit });
             // What ends moves other elements, so all pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let args = args.to_string().into_bytes();
@@ -342,10 +352,10 @@ impl Contract {
                 return Err(self.malformed(method, &found));
             }
             let block = *block.get_or_insert(answered);
-            let is_last = found.len() < limit;
+            let ends = found.len() < limit;
             entries.extend(found);
-            if is_last || entries.len() >= most {
-                return Ok((block, entries));
+            if ends || entries.len() >= most {
+                return Ok((block, entries, ends));
             }
         }
     }

@@ -9,10 +9,7 @@ use std::{sync::Mutex, time::Duration};
 
 use near_crypto::KeyType;
 use near_primitives::hash::CryptoHash;
-use outlayer_protocol::{
-    Bytes, CodeRef, ExecutionRequest, Hash32, NearToken,
-    index::{PendingEntry, PendingPage},
-};
+use outlayer_protocol::{Bytes, CodeRef, ExecutionRequest, Hash32, NearToken, index::PendingEntry};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -97,8 +94,7 @@ fn usual(kind: u8, method: &str, params: &Value) -> Answer {
             }
             "pending_index" => {
                 let entry = PendingEntry::from(&request_view(&config(), 7, "x").request);
-                let page = PendingPage { entries: vec![entry], next_id: None };
-                view_bytes(&borsh::to_vec(&page).unwrap())
+                view_bytes(&borsh::to_vec(&vec![entry]).unwrap())
             }
             "shares_index" => view_bytes(&borsh::to_vec(&Vec::<u8>::new()).unwrap()),
             "get_config" => view_result(&json!({

@@ -79,14 +79,14 @@ pub struct Chain {
 }
 
 #[derive(Deserialize)]
-struct IndexArgs {
-    from_id: RequestId,
+struct PageArgs {
+    from_index: usize,
     limit: usize,
 }
 
 #[derive(Deserialize)]
-struct PageArgs {
-    from_index: usize,
+struct IndexArgs {
+    from_id: RequestId,
     limit: usize,
 }
 
@@ -219,11 +219,13 @@ impl Chain {
                 if params["method_name"] == methods::PENDING_INDEX {
                     self.settle_all_due();
                     let IndexArgs { from_id, limit } = json_args(&args);
-                    let mut rest = self.live.range(from_id..);
-                    let entries = rest.by_ref().take(limit);
-                    let entries = entries.map(|(_, view)| PendingEntry::from(&view.request));
-                    let entries = entries.collect();
-                    let page = PendingPage { entries, next_id: rest.next().map(|(id, _)| *id) };
+                    let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
+                    let entries = entries.filter(|entry| entry.request_id >= from_id).take(limit);
+                    let entries: Vec<_> = entries.collect();
+                    let last = entries.last().map_or(from_id, |entry| entry.request_id);
+                    let next_id =
+                        self.live.range(last.saturating_add(1)..).next().map(|one| *one.0);
+                    let page = PendingPage { entries, next_id };
                     return view_bytes_at(&borsh::to_vec(&page).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::SHARES_INDEX {

@@ -34,17 +34,11 @@ pub(crate) struct Look {
     seen: Instant,
     /// The index, or as much of it as is known when it is too long for one look.
     pub(crate) pending: Vec<PendingEntry>,
-    live: Live,
-    /// The same as of the newest final block, when that was read too.
-    last_final: Option<(u64, Live)>,
-}
-
-/// Which requests are live in a block.
-#[derive(Clone, Debug, Default)]
-struct Live {
-    ids: HashSet<RequestId>,
-    /// Whether these are all of them.
+    live: HashSet<RequestId>,
+    /// Whether that is all of the index in this block.
     is_whole: bool,
+    /// The requests in the newest final block, when that was read too, and to its end.
+    last_final: Option<(u64, Option<HashSet<RequestId>>)>,
 }
 
 impl Default for Look {
@@ -55,7 +49,8 @@ impl Default for Look {
             block_nanos: BlockTime::default().nanos(),
             seen: Instant::now(),
             pending: Vec::new(),
-            live: Live::default(),
+            live: HashSet::new(),
+            is_whole: false,
             last_final: None,
         }
     }
@@ -75,13 +70,13 @@ impl Look {
     #[cfg(test)]
     pub(crate) fn without_requests(height: u64, last_final: u64) -> Self {
         let block = BlockId { height, hash: CryptoHash::default() };
-        let live = Live { ids: HashSet::new(), is_whole: true };
-        Self { block, live: live.clone(), last_final: Some((last_final, live)), ..Self::default() }
+        let last_final = Some((last_final, Some(HashSet::new())));
+        Self { block, is_whole: true, last_final, ..Self::default() }
     }
 
     /// The ids of the requests that it shows.
     pub(crate) fn live(&self) -> &HashSet<RequestId> {
-        &self.live.ids
+        &self.live
     }
 
     /// A request's entry in the index.
@@ -103,29 +98,24 @@ impl Look {
 
     /// Whether a request is live in the block of this look.
     pub(crate) fn shows(&self, request_id: RequestId) -> Liveness {
-        self.live.shows(request_id)
+        if self.live.contains(&request_id) {
+            Liveness::Live
+        } else if self.is_whole {
+            Liveness::Gone
+        } else {
+            // An index that was not read to its end does not show what is gone.
+            Liveness::Unknown
+        }
     }
 
     /// Whether a request is live in a final block, at or after this height.
     pub(crate) fn shows_finally(&self, request_id: RequestId, since: u64) -> Liveness {
         match &self.last_final {
-            Some((height, live)) if *height >= since => live.shows(request_id),
+            Some((height, Some(live))) if *height >= since => match live.contains(&request_id) {
+                true => Liveness::Live,
+                false => Liveness::Gone,
+            },
             _ => Liveness::Unknown,
-        }
-    }
-}
-
-impl Live {
-    fn of(entries: &[PendingEntry], is_whole: bool) -> Self {
-        Self { ids: entries.iter().map(|entry| entry.request_id).collect(), is_whole }
-    }
-
-    fn shows(&self, request_id: RequestId) -> Liveness {
-        match self.ids.contains(&request_id) {
-            true => Liveness::Live,
-            // An index that was not read to its end does not show what is gone.
-            false if self.is_whole => Liveness::Gone,
-            false => Liveness::Unknown,
         }
     }
 }
@@ -142,10 +132,12 @@ pub(crate) async fn look(
     let contract = &services.contract;
     let mut tries = 0;
     let index = loop {
-        let (from_id, most) = window.next();
-        match contract.pending_from(from_id, most, At::Hash(block.hash)).await {
-            // Those at the end are over meanwhile.
-            Ok(index) if index.entries.is_empty() && from_id > 0 => window.end(),
+        let (from, most) = window.next();
+        match contract.pending_from(from, most, At::Hash(block.hash)).await {
+            // The index has become shorter.
+            Ok(index) if index.entries.is_empty() && index.next_id.is_none() && from > 0 => {
+                window.end();
+            }
             // Another node behind the same address has given the block, and this one lags.
             Err(ChainError::UnknownBlock { .. }) if tries < MOST_TRIES => {
                 tries += 1;
@@ -155,12 +147,12 @@ pub(crate) async fn look(
         }
     };
     let (pending, is_whole) = window.take(index.entries, index.next_id, block.height);
-    let live = Live::of(&pending, is_whole);
+    let live = ids(&pending);
     let last_final = if services.config.discover_at == At::Final {
-        Some((block.height, live.clone()))
+        Some((block.height, is_whole.then(|| live.clone())))
     } else if services.awaits_final() {
         let found = contract.pending(window.next().1, At::Final).await?;
-        Some((found.block.height, Live::of(&found.entries, found.next_id.is_none())))
+        Some((found.block.height, found.next_id.is_none().then(|| ids(&found.entries))))
     } else {
         None
     };
@@ -170,6 +162,11 @@ pub(crate) async fn look(
         seen,
         pending,
         live,
+        is_whole,
         last_final,
     })
+}
+
+fn ids(entries: &[PendingEntry]) -> HashSet<RequestId> {
+    entries.iter().map(|entry| entry.request_id).collect()
 }
