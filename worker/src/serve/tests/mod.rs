@@ -65,14 +65,9 @@ async fn run_until(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let ended = tokio::time::timeout(Duration::from_secs(20), worker.run(stop)).await;
-    if ended.is_err() {
-        let chain = chain.lock().unwrap();
-        let live: Vec<_> = chain.live.iter().map(|(id, v)| (*id, v.request.phase.clone())).collect();
-        let told = told.lock().unwrap();
-        eprintln!("HEIGHT {} LIVE {live:?}\nTOLD {:?}", chain.height, &told[told.len().saturating_sub(30)..]);
-    }
-    ended.expect("not enough happened");
+    tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
+        .await
+        .expect("not enough happened");
     std::mem::take(&mut *told.lock().unwrap())
 }
 
