@@ -14,8 +14,11 @@ mod view;
 use std::{
     any::Any,
     fmt::{self, Display},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use near_jsonrpc_client::{
@@ -29,7 +32,7 @@ use near_jsonrpc_primitives::{
 };
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::{Map, Value};
 
@@ -44,6 +47,13 @@ pub(crate) enum CallError<E> {
     Chain(ChainError),
     /// The method's handler answered with an error.
     Handler(E),
+}
+
+impl<E> CallError<E> {
+    /// Whether nothing follows from it about what was asked.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(self, Self::Chain(error) if error.says_nothing())
+    }
 }
 
 impl<E> From<ChainError> for CallError<E> {
@@ -67,6 +77,8 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     url: EndpointUrl,
     max_answer_bytes: usize,
+    /// See [`clock_ahead`](Transport::clock_ahead).
+    clock_ahead: Arc<Mutex<Option<i64>>>,
 }
 
 impl fmt::Debug for Transport {
@@ -89,7 +101,13 @@ impl Transport {
             url: url.clone(),
             source: error.into(),
         })?;
-        Ok(Self { http, url: url.clone(), max_answer_bytes })
+        Ok(Self { http, url: url.clone(), max_answer_bytes, clock_ahead: Arc::default() })
+    }
+
+    /// How many seconds this machine's clock is ahead of the server's, or behind it when that is
+    /// negative, by the date of its newest answer; `None` when it has sent none.
+    pub(crate) fn clock_ahead(&self) -> Option<i64> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn url(&self) -> &EndpointUrl {
@@ -135,7 +153,7 @@ impl Transport {
         }
     }
 
-    /// What the node's answer says: a result or an error.
+    /// What the node answers.
     async fn post(
         &self,
         method: &str,
@@ -150,8 +168,12 @@ impl Transport {
         };
         let url = self.url.secret().map_err(|source| ChainError::NodeUrl { source })?;
         let request = self.http.post(url.as_ref().clone()).timeout(timeout);
+        let asked = SystemTime::now();
         let sent = request.header(CONTENT_TYPE, "application/json").body(body).send().await;
         let response = sent.map_err(|error| failed(error.into()))?;
+        if let Some(ahead) = clock_ahead(response.headers(), asked, SystemTime::now()) {
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         if status == StatusCode::OK {
             let most = self.max_answer_bytes;
@@ -302,6 +324,20 @@ async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, re
         body.extend_from_slice(&received);
     }
     Ok(Some(body))
+}
+
+/// How many seconds this machine's clock is ahead of the date of an answer, for which it was waited
+/// from `asked` until `answered`, at the least.
+fn clock_ahead(headers: &HeaderMap, asked: SystemTime, answered: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    // The date leaves out the part of a second.
+    let latest = date + Duration::from_secs(1);
+    Some(match (asked.duration_since(latest), date.duration_since(answered)) {
+        (Ok(ahead), _) => seconds(ahead),
+        (_, Ok(behind)) => -seconds(behind),
+        _ => 0,
+    })
 }
 
 /// For how long the server wants to be left alone. A date, the other form of it, is not read.

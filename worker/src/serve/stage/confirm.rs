@@ -1,7 +1,6 @@
 //! Waits until requests are settled. Each look at the index of live requests answers for all of
 //! them, so nothing is asked for a single request.
 
-use outlayer_client::At;
 use outlayer_protocol::{
     RequestId,
     machine::{LiveRequest, Phase},
@@ -46,8 +45,7 @@ pub(crate) async fn settled(
             continue;
         }
         let Some(view) = view else {
-            let (block, view) = services.contract.request_in_block(request_id, At::Final).await?;
-            if view.is_none() && block.height >= since {
+            if services.is_over_finally(request_id, since).await? {
                 return Ok(Done::Settled);
             }
             continue;
