@@ -72,9 +72,14 @@ async fn run_until(
     let ended = tokio::time::timeout(Duration::from_secs(20), worker.run(stop)).await;
     if ended.is_err() {
         let chain = chain.lock().unwrap();
-        let live: Vec<_> = chain.live.iter().map(|(id, v)| (*id, v.request.phase.clone())).collect();
+        let live: Vec<_> =
+            chain.live.iter().map(|(id, v)| (*id, v.request.phase.clone())).collect();
         let told = told.lock().unwrap();
-        eprintln!("HEIGHT {} LIVE {live:?}\nTOLD {:?}", chain.height, &told[told.len().saturating_sub(30)..]);
+        eprintln!(
+            "HEIGHT {} LIVE {live:?}\nTOLD {:?}",
+            chain.height,
+            &told[told.len().saturating_sub(30)..]
+        );
     }
     ended.expect("not enough happened");
     std::mem::take(&mut *told.lock().unwrap())
@@ -196,7 +201,7 @@ async fn a_node_that_hangs_does_not_delay_a_shutdown() {
         let hung = Arc::clone(&hangs);
         let node = FakeNode::start(move |method, params| {
             if params["method_name"] == hanging || params["request_type"] == hanging {
-                hung.store(true, std::sync::atomic::Ordering::Relaxed);
+                hung.store(true, Ordering::Relaxed);
                 return Answer::Hang;
             }
             chain.lock().unwrap().answer(method, params)
@@ -207,7 +212,7 @@ async fn a_node_that_hangs_does_not_delay_a_shutdown() {
         let worker = Worker::new(config).unwrap();
         let told = tokio::sync::Notify::new();
         let stopping = async {
-            while !hangs.load(std::sync::atomic::Ordering::Relaxed) {
+            while !hangs.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             // Long enough for the worker to wait for the answer.
