@@ -165,9 +165,14 @@ async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToke
         fuel => with_fuel(request(testbed.publish_guest("spin").await?, ""), fuel),
     };
     let senders = plan.senders.max(plan.payers * 2);
-    let mut accounts = Vec::new();
+    let mut making = JoinSet::new();
     for _ in 0..senders {
-        accounts.push(testbed.node.dev_create_account().await?);
+        let testbed = Arc::clone(testbed);
+        making.spawn(async move { testbed.node.dev_create_account().await });
+    }
+    let mut accounts = Vec::new();
+    while let Some(made) = making.join_next().await {
+        accounts.push(made??);
     }
     asked.refund_to = accounts.first().map(|account| account.id().clone());
     let deposit = testbed.estimate(&asked).await?.total;
