@@ -12,7 +12,7 @@ use near_workspaces::{
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, RequestId,
     events::Event,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     methods,
     views::{RequestState, RequestView},
 };
@@ -70,7 +70,15 @@ impl Outlayer {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingEntry>> {
-        self.view(methods::LIST_PENDING, json!({ "from_index": 0, "limit": 100 })).await
+        let mut all = Vec::new();
+        let mut from_id = Some(0);
+        while let Some(from) = from_id {
+            let args = json!({ "from_id": from, "limit": 500 });
+            let page: PendingPage = self.view(methods::LIST_PENDING, args).await?;
+            all.extend(page.entries);
+            from_id = page.next_id;
+        }
+        Ok(all)
     }
 
     /// A live request, or `None` when it has been settled or was never made.
