@@ -70,13 +70,12 @@ impl Outlayer {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingEntry>> {
-        let mut all = Vec::new();
-        let mut from_id = Some(0);
-        while let Some(from) = from_id {
-            let args = json!({ "from_id": from, "limit": 500 });
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(from_id) = from {
+            let args = json!({ "from_id": from_id, "limit": 500 });
             let page: PendingPage = self.view(methods::LIST_PENDING, args).await?;
             all.extend(page.entries);
-            from_id = page.next_id;
+            from = page.next_id;
         }
         Ok(all)
     }
