@@ -6,20 +6,31 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod advice;
+mod amount;
+mod audit;
 mod cache;
+mod claim;
+mod code_file;
 mod componentize;
 mod deploy;
 mod doctor;
 mod engine;
 mod estimate;
+mod exit;
 mod logs;
 mod network;
+mod networks;
 mod print;
+mod publish;
 mod replay;
+mod request;
 mod request_args;
 mod run;
 mod settings;
-mod show;
+mod storage;
+mod upgrade;
+mod wallet;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -31,7 +42,7 @@ pub use engine::SANDBOX_CHILD;
 
 /// Verifiable off-chain computation for NEAR contracts.
 #[derive(Debug, Parser)]
-#[command(name = "outlayer", version, propagate_version = true)]
+#[command(name = "outlayer", version, propagate_version = true, after_help = exit::CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -47,12 +58,33 @@ enum Command {
     Estimate(Box<estimate::EstimateArgs>),
     /// Deploy the contract to an account of yours, and register workers with it
     Deploy(Box<deploy::DeployArgs>),
+    /// Announce new code for the contract, and deploy it when its time has come
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    /// Put a guest's code into the contract, and give it a name
+    Publish(Box<publish::PublishArgs>),
+    /// Ask for an execution, wait for the answer, and say what it cost
+    Request(Box<request::RequestArgs>),
+    /// Show a request, or the contract
+    Status(request::StatusArgs),
+    /// Wait until a request is settled
+    Watch(request::WatchArgs),
+    /// Cancel a request that nobody has answered
+    Cancel(Box<request::CancelArgs>),
+    /// Show or save what a settled request gave
+    Result(request::ResultArgs),
+    /// List the live requests
+    Pending(request::PendingArgs),
+    /// Read and change an account's storage in the contract, and pay for it
+    Storage {
+        #[command(subcommand)]
+        command: storage::StorageCommand,
+    },
+    /// Take out payments that came back
+    Claim(Box<claim::ClaimArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
     Replay(replay::ReplayArgs),
-    /// Show a live request
-    Request(show::RequestArgs),
-    /// List the live requests
-    Pending(show::PendingArgs),
+    /// Replay all requests from one id to another
+    Audit(audit::AuditArgs),
     /// Say whether a worker could serve here, and what to do where it could not
     Doctor(Box<doctor::DoctorArgs>),
     /// Serve requests, and manage the worker that does
@@ -70,7 +102,7 @@ enum Command {
 
 /// The command's `main`. It exits with 0 when the answer is yes: the guest completed, the digests
 /// match, the request was found. It exits with 1 when the answer is no, and with 2 when the
-/// question could not be answered.
+/// question could not be answered. `outlayer --help` lists the other exit codes.
 pub fn main() -> ExitCode {
     main_from(std::env::args_os())
 }
@@ -91,9 +123,18 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),
-        Command::Replay(args) => args.execute(),
+        Command::Upgrade(args) => args.execute(),
+        Command::Publish(args) => args.execute(),
         Command::Request(args) => args.execute(),
+        Command::Status(args) => args.execute(),
+        Command::Watch(args) => args.execute(),
+        Command::Cancel(args) => args.execute(),
+        Command::Result(args) => args.execute(),
         Command::Pending(args) => args.execute(),
+        Command::Storage { command } => command.execute(),
+        Command::Claim(args) => args.execute(),
+        Command::Replay(args) => args.execute(),
+        Command::Audit(args) => args.execute(),
         Command::Doctor(args) => args.execute(),
         Command::Worker { command } => command.execute(),
         Command::SandboxChild { .. } => engine::serve_as_child(),
@@ -102,8 +143,14 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("outlayer: {}", with_causes(error.as_ref()));
-            ExitCode::from(2)
+            let (code, is_news) = exit::of_error(&error);
+            if is_news {
+                eprintln!("outlayer: {}", with_causes(error.as_ref()));
+                if let Some(advice) = advice::about(&error) {
+                    eprintln!("    try: {advice}");
+                }
+            }
+            ExitCode::from(code)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `outlayer run`: executes a guest on this machine.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -15,6 +15,7 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
+    code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
     print,
@@ -71,7 +72,7 @@ struct Report {
 
 impl RunArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let code = fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
+        let code = code_file::read(&self.wasm)?;
         let json = self.json;
         let context = ExecutionContext {
             request_id: self.request_id,
