@@ -8,7 +8,9 @@
 
 mod cache;
 mod componentize;
+mod contract_wasm;
 mod deploy;
+mod dev;
 mod doctor;
 mod engine;
 mod estimate;
@@ -39,6 +41,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a node with the contract, a worker and accounts, and publish guests as they change
+    Dev(Box<dev::DevArgs>),
     /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
     /// Make a component of a guest that was built for wasm32-wasip1
@@ -87,6 +91,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         logs::init("warn");
     }
     let done = match command {
+        Command::Dev(args) => args.execute(),
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),

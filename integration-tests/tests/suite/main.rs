@@ -7,6 +7,7 @@ mod dapp_money;
 mod dapps;
 mod deploy_command;
 mod determinism;
+mod dev_command;
 mod dishonest_workers;
 mod failed_callbacks;
 mod failing_guests;
