@@ -6,34 +6,50 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod build;
 mod cache;
+mod cargo;
+mod cases;
 mod componentize;
 mod contract_wasm;
 mod deploy;
 mod dev;
+mod diff;
 mod doctor;
 mod engine;
 mod estimate;
 mod logs;
+mod manual;
 mod network;
+mod new;
 mod print;
 mod replay;
 mod request_args;
 mod run;
+mod run_on_chain;
 mod settings;
 mod show;
+mod storage_file;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use outlayer_client::with_causes;
 
 pub use engine::SANDBOX_CHILD;
 
+/// What the command's exit status means.
+const EXIT_CODES: &str = "\
+Exit status:
+  0  yes: the guest completed, the cases passed, the digests match, the request was found
+  1  no: it did not, they do not
+  2  the question could not be answered; standard error says why, and what to do
+Colours are used on a terminal only, and never when NO_COLOR is set.";
+
 /// Verifiable off-chain computation for NEAR contracts.
 #[derive(Debug, Parser)]
-#[command(name = "outlayer", version, propagate_version = true)]
+#[command(name = "outlayer", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,6 +57,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project: a guest, or a dApp's contract
+    New(new::NewArgs),
+    /// Build a guest or a contract to Wasm, check it, and say what a request costs
+    Build(build::BuildArgs),
+    /// Run a guest's cases, and show what differs from what is expected
+    Test(cases::TestArgs),
     /// Start a node with the contract, a worker and accounts, and publish guests as they change
     Dev(Box<dev::DevArgs>),
     /// Execute a guest on this machine, with a made-up context and storage in memory
@@ -64,6 +86,10 @@ enum Command {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
+    /// Print what completes this command in a shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
     SandboxChild {
@@ -91,6 +117,11 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         logs::init("warn");
     }
     let done = match command {
+        Command::New(args) => args.execute(),
+        Command::Build(args) => args.execute(),
+        Command::Test(args) => args.execute(),
+        Command::Completions(args) => args.execute(Cli::command()),
+        Command::Man(args) => args.execute(Cli::command()),
         Command::Dev(args) => args.execute(),
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),
@@ -115,8 +146,6 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
