@@ -152,6 +152,26 @@ impl Package {
         Ok(files)
     }
 
+    /// The name of the only guest in the package.
+    pub(crate) fn guest_name(&self) -> anyhow::Result<String> {
+        let mut guests = self.targets.iter().filter(|target| !target.is_contract);
+        match (guests.next(), guests.next()) {
+            (Some(guest), None) => Ok(guest.name.clone()),
+            _ => bail!(
+                "{} has {} guests, expected one; build them, and name the Wasm of one of them",
+                self.folder.display(),
+                self.targets.iter().filter(|target| !target.is_contract).count()
+            ),
+        }
+    }
+
+    /// Builds the only guest in the package.
+    pub(crate) fn build_guest(&self, options: BuildOptions) -> anyhow::Result<BuiltFile> {
+        self.guest_name()?;
+        let mut files = self.build(options)?.into_iter();
+        files.find(|file| !file.is_contract).context("the guest was not built")
+    }
+
     /// Puts a file into the folder of what was built, in one step, and leaves it alone when it is
     /// there already: whoever watches the file sees only whole changes.
     fn publish(&self, name: &str, code: &[u8]) -> anyhow::Result<PathBuf> {

@@ -100,6 +100,9 @@ struct Tested {
     used: Compute,
     /// The files that are not as they should be.
     differs: Vec<Difference>,
+    /// What the guest has logged, where something differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,15 +155,7 @@ impl TestArgs {
             return Ok((code, None, beside));
         }
         let package = Package::read(&self.guest)?;
-        let mut guests = package.build(self.options)?;
-        guests.retain(|file| !file.is_contract);
-        ensure!(
-            guests.len() == 1,
-            "{} has {} guests, expected one; build them, and name the Wasm of one of them",
-            self.guest.display(),
-            guests.len()
-        );
-        let code = guests.pop().context("the guest")?.code;
+        let code = package.build_guest(self.options)?.code;
         let folder = package.folder.clone();
         Ok((code, Some(package), folder))
     }
@@ -183,7 +178,8 @@ impl TestArgs {
             }
             (false, false) => Verdict::Failed,
         };
-        Ok(Tested { case: name, verdict, used: found.used, differs })
+        let log = (!differs.is_empty()).then(|| print::text(&found.log));
+        Ok(Tested { case: name, verdict, used: found.used, differs, log })
     }
 }
 
@@ -338,6 +334,9 @@ fn show(tested: &Tested) {
     if !matches!(tested.verdict, Verdict::Failed) {
         return;
     }
+    for line in tested.log.iter().flat_map(|log| log.lines()) {
+        print::raw(format_args!("    log | {line}\n"));
+    }
     for difference in &tested.differs {
         let Difference { file, expected, found } = difference;
         let Some(expected) = expected else {
@@ -346,6 +345,8 @@ fn show(tested: &Tested) {
             continue;
         };
         print::raw(format_args!("    {file}: - is expected, + was found\n"));
+        // Where both texts end in the middle of a line, that is no difference.
+        let one_ends = expected.ends_with('\n') != found.ends_with('\n');
         for line in diff::lines(expected, found) {
             let (sign, line, colour) = match line {
                 Line::Removed(line) => ("-", line, Some(Colour::Red)),
@@ -356,7 +357,7 @@ fn show(tested: &Tested) {
             let text = format!("{sign} {}", line.trim_end_matches('\n'));
             let text = colour.map_or_else(|| text.clone(), |colour| print::paint(colour, &text));
             print::raw(format_args!("      {text}\n"));
-            if !line.is_empty() && !line.ends_with('\n') {
+            if one_ends && !line.is_empty() && !line.ends_with('\n') {
                 print::raw("        (without a line's end)\n");
             }
         }

@@ -199,10 +199,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dapps_contract_is_the_example_of_the_readme() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ask/src/lib.rs");
-        let (_, content) = DAPP.iter().find(|(name, _)| *name == "src/lib.rs").unwrap();
-        assert_eq!(fs::read_to_string(path).unwrap(), *content);
+    fn the_dapp_is_the_example_of_the_readme() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ask");
+        for name in ["src/lib.rs", "tests/money.rs"] {
+            let expected = fs::read_to_string(example.join(name)).unwrap();
+            let (_, content) = DAPP.iter().find(|(file, _)| *file == name).unwrap();
+            assert_eq!(filled(content, "example-ask", &Source::Published), expected, "{name}");
+        }
     }
 
     #[test]

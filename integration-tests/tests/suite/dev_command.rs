@@ -23,7 +23,8 @@ struct Dev {
 }
 
 fn command(state: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(node::testbed_binary()?);
+    let mut command = Command::new(artifacts::workspace().join("scripts/with-wasm"));
+    command.arg(node::testbed_binary()?).env("OUTLAYER_QUIET", "yes");
     command.args(["outlayer", "dev", "--json", "--state"]).arg(state).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command)
@@ -155,6 +156,36 @@ async fn a_developer_has_a_network_whose_guests_follow_their_files() -> Result<(
     let (dev, ready) = Dev::start(&state, &guest)?;
     assert_eq!((&ready["continued"], &ready["guests"][0]["version"]), (&json!(true), &json!(2)));
     ask(&state, &ready, "").await?;
+    assert_eq!(dev.interrupt()?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_is_built_and_published_again_when_its_source_changes() -> Result<()> {
+    artifacts::wasm("outlayer_contract")?;
+    let folder = tempfile::tempdir()?;
+    let (state, guest) = (folder.path().join("state"), folder.path().join("guest"));
+    let mut new = Command::new(node::testbed_binary()?);
+    ensure!(new.args(["outlayer", "new", "guest"]).arg(&guest).output()?.status.success());
+    // The greeting without the visits, which would need storage.
+    let source = guest.join("src/main.rs");
+    let greeting = |word: &str| {
+        format!(
+            "fn main() {{ outlayer_sdk::output::write(format!(\"{word} {{}}\", \
+             outlayer_sdk::input::text().unwrap())); }}"
+        )
+    };
+    fs::write(&source, greeting("Hello"))?;
+    let (mut dev, ready) = Dev::start(&state, &guest)?;
+    let settled = ask(&state, &ready, "Ada").await?;
+    let Outcome::Completed { output } = settled.outcome else { bail!("{:?}", settled.outcome) };
+    assert_eq!(output.0, b"Hello Ada");
+
+    fs::write(&source, greeting("Welcome"))?;
+    assert_eq!(dev.event("published")?["version"], 2);
+    let settled = ask(&state, &ready, "Ada").await?;
+    let Outcome::Completed { output } = settled.outcome else { bail!("{:?}", settled.outcome) };
+    assert_eq!(output.0, b"Welcome Ada");
     assert_eq!(dev.interrupt()?.code(), Some(0));
     Ok(())
 }

@@ -27,6 +27,7 @@ mod pipeline;
 mod readme;
 mod refusals;
 mod replay;
+mod run_command;
 mod same_block;
 mod settlement;
 mod storage;

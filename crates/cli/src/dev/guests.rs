@@ -1,4 +1,5 @@
-//! The guests of `outlayer dev`: files that are published, and published again when they change.
+//! The guests of `outlayer dev`: files that are published, and published again when they change,
+//! and packages that are built before that.
 
 use std::{
     collections::HashSet,
@@ -11,12 +12,13 @@ use anyhow::{Context as _, bail, ensure};
 use outlayer_client::{At, Contract, SigningAccount};
 use outlayer_protocol::{CodeRef, Hash32, NearToken, code_name, methods, views::NamedCodeView};
 use serde_json::json;
-use tokio::time;
+use tokio::{task, time};
 
 use super::{
     network::{GAS, returned},
     report::{Event, Published, Report},
 };
+use crate::cargo::{BuildOptions, Package};
 
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -26,43 +28,80 @@ const PART_BYTES: usize = 1_000_000;
 /// rest comes back.
 const DEPOSIT: NearToken = NearToken::from_near(50);
 
-/// A guest's file, and the name that its code has in the contract.
+/// A guest's file or package, and the name that its code has in the contract.
 pub(super) struct Guest {
+    /// The file, or the package's folder.
     path: PathBuf,
     /// Without the owner.
     name: String,
-    /// What the file was like when it was last published, or last found unusable.
+    /// What the file or package was like when it was last published, or last found unusable.
     seen: Option<Stamp>,
 }
 
-/// What tells that a file has changed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What tells that a file, or something in a folder, has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
+    /// The newest of all times.
     modified: SystemTime,
     bytes: u64,
+    files: u64,
 }
+
+/// Folders below this depth are not looked into, so that a link to a folder above ends.
+const MOST_DEPTH: u32 = 16;
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        Some(Self { modified: metadata.modified().ok()?, bytes: metadata.len() })
+        let (modified, bytes) = (metadata.modified().ok()?, metadata.len());
+        let mut stamp = Self { modified, bytes, files: 1 };
+        if metadata.is_dir() {
+            // What a build writes would change it.
+            stamp = Self { modified: SystemTime::UNIX_EPOCH, bytes: 0, files: 0 };
+            stamp.add_folder(path, MOST_DEPTH);
+        }
+        Some(stamp)
+    }
+
+    /// Adds the files of a folder, all but hidden ones, what builds write, and the guest's cases.
+    fn add_folder(&mut self, folder: &Path, depth: u32) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (name, path) = (entry.file_name(), entry.path());
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || matches!(&*name, "target" | "cases" | "Cargo.lock") {
+                continue;
+            }
+            if path.is_dir() {
+                if depth > 0 {
+                    self.add_folder(&path, depth - 1);
+                }
+            } else if let Some(one) = Self::of(&path) {
+                self.modified = self.modified.max(one.modified);
+                self.bytes = self.bytes.wrapping_add(one.bytes);
+                self.files += 1;
+            }
+        }
     }
 }
 
-/// The guests in these files, which all have names of their own.
+/// The guests in these files and packages, which all have names of their own.
 pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Guest>> {
     let mut names = HashSet::new();
     let mut guests = Vec::new();
     for path in paths {
-        ensure!(
-            path.is_file(),
-            "{} is no file; expected a guest's Wasm, such as cargo builds it",
-            path.display()
-        );
-        let name = name_of(path)?;
+        let name = if path.is_dir() {
+            checked(&Package::read(path)?.guest_name()?, path)?
+        } else {
+            ensure!(
+                path.is_file(),
+                "there is no {}; expected a guest's Wasm, or the folder of its package",
+                path.display()
+            );
+            name_of(path)?
+        };
         ensure!(
             names.insert(name.clone()),
-            "two guests are called {name}: a guest has the name of its file; rename one of them"
+            "two guests are called {name}: a guest has the name of its file or program; rename one"
         );
         guests.push(Guest { path: path.clone(), name, seen: None });
     }
@@ -72,6 +111,11 @@ pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Guest>> {
 /// The file's name without `.wasm`, in small letters.
 fn name_of(path: &Path) -> anyhow::Result<String> {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    checked(name, path)
+}
+
+/// The name in small letters, if the contract takes it.
+fn checked(name: &str, path: &Path) -> anyhow::Result<String> {
     let name = name.to_ascii_lowercase();
     code_name::check_name(&name).with_context(|| format!("the name of {}", path.display()))?;
     Ok(name)
@@ -86,12 +130,8 @@ impl Guest {
     ) -> anyhow::Result<Published> {
         let begun = Instant::now();
         self.seen = Stamp::of(&self.path);
-        let code = fs::read(&self.path).with_context(|| self.path.display().to_string())?;
-        ensure!(
-            code.starts_with(b"\0asm"),
-            "{} is no WebAssembly, expected a module or a component",
-            self.path.display()
-        );
+        let path = self.path.clone();
+        let code = task::spawn_blocking(move || code_of(&path)).await??;
         let hash = Hash32::of(&code);
         publish(contract, owner, &code, hash).await?;
         let version = name(contract, owner, &self.name, hash).await?;
@@ -115,6 +155,20 @@ impl Guest {
         time::sleep(EVERY).await;
         now == Stamp::of(&self.path)
     }
+}
+
+/// The code in the file, or the code of the package as it is now.
+fn code_of(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path.is_dir() {
+        return Ok(Package::read(path)?.build_guest(BuildOptions::default())?.code);
+    }
+    let code = fs::read(path).with_context(|| path.display().to_string())?;
+    ensure!(
+        code.starts_with(b"\0asm"),
+        "{} is no WebAssembly, expected a module or a component",
+        path.display()
+    );
+    Ok(code)
 }
 
 /// Publishes the guests again whenever their files change. Does not end.
@@ -207,6 +261,26 @@ mod tests {
         let error = find(&[file("with space.wasm")]).err().unwrap();
         assert!(format!("{error:#}").contains("with space"), "{error:#}");
         let missing = folder.path().join("missing.wasm");
-        assert!(find(&[missing]).err().unwrap().to_string().contains("missing.wasm is no file"));
+        assert!(find(&[missing]).err().unwrap().to_string().contains("there is no"));
+    }
+
+    #[test]
+    fn a_package_changes_with_its_sources_and_not_with_what_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("src/main.rs", "fn main() {}");
+        let before = Stamp::of(folder.path()).unwrap();
+        for built in ["target/debug/a", ".git/b", "cases/one/expected", "Cargo.lock"] {
+            write(built, "anything");
+            assert_eq!(Stamp::of(folder.path()), Some(before), "{built}");
+        }
+        write("src/bin/deep/other.rs", "");
+        assert_ne!(Stamp::of(folder.path()), Some(before));
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("src/round")).unwrap();
+        Stamp::of(folder.path()).unwrap();
     }
 }

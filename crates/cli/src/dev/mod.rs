@@ -35,8 +35,8 @@ use crate::{contract_wasm, engine};
 
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
-    /// A guest's Wasm to publish, and to publish again when the file changes; may be given several
-    /// times. It is called after its file
+    /// A guest to publish, and to publish again when it changes: its Wasm, or the folder of its
+    /// package, which is built first; may be given several times
     guests: Vec<PathBuf>,
     /// The folder in which the chain is kept, so that the next start continues it
     #[arg(long, value_name = "FOLDER")]
