@@ -10,15 +10,20 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use outlayer_client::{At, Contract, SigningAccount};
-use outlayer_protocol::{CodeRef, Hash32, NearToken, code_name, methods, views::NamedCodeView};
-use serde_json::json;
+use outlayer_protocol::{
+    CodeRef, Hash32, NearToken, ResourceLimits, code_name, methods, views::NamedCodeView,
+};
+use serde_json::{Map, json};
 use tokio::{task, time};
 
 use super::{
     network::{GAS, returned},
     report::{Event, Published, Report},
 };
-use crate::cargo::{BuildOptions, Package};
+use crate::{
+    cargo::{BuildOptions, Package},
+    request_args::{limit_options, quoted},
+};
 
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -143,6 +148,28 @@ impl Guest {
             file: self.path.clone(),
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Options of a request for it: the limits of its package, and the input of its first case.
+    pub(super) fn request_options(&self, code_bytes: usize) -> anyhow::Result<String> {
+        let package = self.path.is_dir().then(|| Package::read(&self.path)).transpose()?;
+        let mut limits = match &package {
+            Some(package) => package.limits(&Map::new())?,
+            None => ResourceLimits::default(),
+        };
+        limits.max_module_bytes = limits.max_module_bytes.max(u32::try_from(code_bytes)?);
+        let cases = package.map(|package| package.folder.join("cases")).into_iter();
+        let mut inputs: Vec<_> = cases
+            .flat_map(|cases| fs::read_dir(cases).into_iter().flatten().flatten())
+            .map(|case| case.path().join("input"))
+            .filter(|input| input.is_file())
+            .collect();
+        inputs.sort();
+        let input = match inputs.first() {
+            Some(input) => format!("--input-file {}", quoted(&input.display().to_string())),
+            None => "--input hello".to_owned(),
+        };
+        Ok([input].into_iter().chain(limit_options(&limits)).collect::<Vec<_>>().join(" "))
     }
 
     /// Whether the file has been written since it was last looked at, and is complete: a file that

@@ -29,9 +29,9 @@ use tokio::{
 use self::{
     guests::Guest,
     network::{Network, Options},
-    report::{Account, Event, Listened, Ready, Report},
+    report::{Account, Event, Listened, Published, Ready, Report},
 };
-use crate::{contract_wasm, engine};
+use crate::{contract_wasm, engine, request_args::quoted};
 
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
@@ -160,7 +160,7 @@ impl DevArgs {
         for guest in &mut guests {
             published.push(guest.publish(&network.contract, &network.developer).await?);
         }
-        let call = call_to_paste(&network, &keys, published.first());
+        let call = call_to_paste(&network, &keys, guests.first().zip(published.first()))?;
         let account = |name: &&str| {
             let key_file = keys.join(format!("{name}.json"));
             anyhow::Ok(Account { account_id: accounts::id(name)?, key_file })
@@ -213,8 +213,21 @@ impl DevArgs {
     }
 }
 
-fn call_to_paste(network: &Network, _keys: &Path, published: Option<&report::Published>) -> String {
-    let (rpc_url, contract) = (network.rpc_url(), network.contract.id());
-    let code = published.map(|one| format!(" --name {}", one.name)).unwrap_or_default();
-    format!("outlayer estimate{code} --rpc-url {rpc_url} --contract {contract}")
+/// A request for the first guest; without one, a question to the contract.
+fn call_to_paste(
+    network: &Network,
+    keys: &Path,
+    guest: Option<(&Guest, &Published)>,
+) -> anyhow::Result<String> {
+    let on = format!("--rpc-url {} --contract {}", network.rpc_url(), network.contract.id());
+    let Some((guest, published)) = guest else {
+        return Ok(format!("outlayer status {on}"));
+    };
+    let key_file = keys.join(format!("{}.json", accounts::DEVELOPER));
+    Ok(format!(
+        "outlayer request --name {} {} {on} --key-file {}",
+        published.name,
+        guest.request_options(published.code_bytes)?,
+        quoted(&key_file.display().to_string())
+    ))
 }

@@ -1,6 +1,6 @@
-//! A dApp's contract. Its sources and tests are those of `examples/ask`, which a test of the command
-//! compares, and `scripts/first-hour` builds and tests one. So here cargo only reads the project:
-//! near-sdk takes minutes to compile.
+//! A dApp's contract. Its sources and tests are those of `examples/ask`, which a test of the
+//! command compares, and `scripts/first-hour` builds and tests one. Here cargo only reads the
+//! project, because near-sdk takes minutes to compile.
 
 use std::fs;
 
