@@ -25,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     cargo::{self, BuildOptions, Package},
+    code_file,
     diff::{self, Line},
     engine::EngineArgs,
     print::{self, Colour},
@@ -150,7 +151,7 @@ impl TestArgs {
     /// The guest's code, its package, and the folder beside which the cases are.
     fn guest(&self) -> anyhow::Result<(Vec<u8>, Option<Package>, PathBuf)> {
         if self.guest.is_file() {
-            let code = fs::read(&self.guest).with_context(|| self.guest.display().to_string())?;
+            let code = code_file::read(&self.guest)?;
             let beside = self.guest.parent().unwrap_or(Path::new("")).to_owned();
             return Ok((code, None, beside));
         }

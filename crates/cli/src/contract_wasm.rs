@@ -1,11 +1,10 @@
 //! Where the commands find the contract's Wasm when nobody names a file.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+
+use crate::code_file;
 
 /// The file's name, as `scripts/wasm` gives it.
 const FILE: &str = "outlayer_contract.wasm";
@@ -17,14 +16,7 @@ pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Vec<u8>> {
         Some(path) => path.to_owned(),
         None => find()?,
     };
-    let code = fs::read(&path).with_context(|| format!("the contract: {}", path.display()))?;
-    if !code.starts_with(b"\0asm") {
-        bail!(
-            "{} is no WebAssembly, expected the contract as scripts/wasm builds it",
-            path.display()
-        );
-    }
-    Ok(code)
+    code_file::read(&path).context("the contract")
 }
 
 /// An installed command has the file in `share/outlayer` beside its own folder, and one that was

@@ -6,10 +6,15 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod advice;
+mod amount;
+mod audit;
 mod build;
 mod cache;
 mod cargo;
 mod cases;
+mod claim;
+mod code_file;
 mod componentize;
 mod contract_wasm;
 mod deploy;
@@ -18,18 +23,24 @@ mod diff;
 mod doctor;
 mod engine;
 mod estimate;
+mod exit;
 mod logs;
 mod manual;
 mod network;
+mod networks;
 mod new;
 mod print;
+mod publish;
 mod replay;
+mod request;
 mod request_args;
 mod run;
 mod run_on_chain;
 mod settings;
-mod show;
+mod storage;
 mod storage_file;
+mod upgrade;
+mod wallet;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -39,17 +50,9 @@ use outlayer_client::with_causes;
 
 pub use engine::SANDBOX_CHILD;
 
-/// What the command's exit status means.
-const EXIT_CODES: &str = "\
-Exit status:
-  0  yes: the guest completed, the cases passed, the digests match, the request was found
-  1  no: it did not, they do not
-  2  the question could not be answered; standard error says why, and what to do
-Colours are used on a terminal only, and never when NO_COLOR is set.";
-
 /// Verifiable off-chain computation for NEAR contracts.
 #[derive(Debug, Parser)]
-#[command(name = "outlayer", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "outlayer", version, propagate_version = true, after_help = exit::CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,12 +76,33 @@ enum Command {
     Estimate(Box<estimate::EstimateArgs>),
     /// Deploy the contract to an account of yours, and register workers with it
     Deploy(Box<deploy::DeployArgs>),
+    /// Announce new code for the contract, and deploy it when its time has come
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    /// Put a guest's code into the contract, and give it a name
+    Publish(Box<publish::PublishArgs>),
+    /// Ask for an execution, wait for the answer, and say what it cost
+    Request(Box<request::RequestArgs>),
+    /// Show a request, or the contract
+    Status(request::StatusArgs),
+    /// Wait until a request is settled
+    Watch(request::WatchArgs),
+    /// Cancel a request that nobody has answered
+    Cancel(Box<request::CancelArgs>),
+    /// Show or save what a settled request gave
+    Result(request::ResultArgs),
+    /// List the live requests
+    Pending(request::PendingArgs),
+    /// Read and change an account's storage in the contract, and pay for it
+    Storage {
+        #[command(subcommand)]
+        command: storage::StorageCommand,
+    },
+    /// Take out payments that came back
+    Claim(Box<claim::ClaimArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
     Replay(replay::ReplayArgs),
-    /// Show a live request
-    Request(show::RequestArgs),
-    /// List the live requests
-    Pending(show::PendingArgs),
+    /// Replay all requests from one id to another
+    Audit(audit::AuditArgs),
     /// Say whether a worker could serve here, and what to do where it could not
     Doctor(Box<doctor::DoctorArgs>),
     /// Serve requests, and manage the worker that does
@@ -100,7 +124,7 @@ enum Command {
 
 /// The command's `main`. It exits with 0 when the answer is yes: the guest completed, the digests
 /// match, the request was found. It exits with 1 when the answer is no, and with 2 when the
-/// question could not be answered.
+/// question could not be answered. `outlayer --help` lists the other exit codes.
 pub fn main() -> ExitCode {
     main_from(std::env::args_os())
 }
@@ -127,9 +151,18 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
         Command::Deploy(args) => args.execute(),
-        Command::Replay(args) => args.execute(),
+        Command::Upgrade(args) => args.execute(),
+        Command::Publish(args) => args.execute(),
         Command::Request(args) => args.execute(),
+        Command::Status(args) => args.execute(),
+        Command::Watch(args) => args.execute(),
+        Command::Cancel(args) => args.execute(),
+        Command::Result(args) => args.execute(),
         Command::Pending(args) => args.execute(),
+        Command::Storage { command } => command.execute(),
+        Command::Claim(args) => args.execute(),
+        Command::Replay(args) => args.execute(),
+        Command::Audit(args) => args.execute(),
         Command::Doctor(args) => args.execute(),
         Command::Worker { command } => command.execute(),
         Command::SandboxChild { .. } => engine::serve_as_child(),
@@ -138,8 +171,14 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("outlayer: {}", with_causes(error.as_ref()));
-            ExitCode::from(2)
+            let (code, is_news) = exit::of_error(&error);
+            if is_news {
+                eprintln!("outlayer: {}", with_causes(error.as_ref()));
+                if let Some(advice) = advice::about(&error) {
+                    eprintln!("    try: {advice}");
+                }
+            }
+            ExitCode::from(code)
         }
     }
 }

@@ -13,7 +13,18 @@ use serde::Serialize;
 /// the answer. It ends silently when the reader has closed the pipe, as `head` does.
 pub(crate) fn raw(text: impl Display) {
     let mut out = io::stdout().lock();
-    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+    written(write!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Ends the command when its answer could not be printed, because nobody would learn it.
+fn written(result: io::Result<()>) {
+    if let Err(error) = result {
         if error.kind() != io::ErrorKind::BrokenPipe {
             eprintln!("outlayer: standard output: {error}");
         }

@@ -23,7 +23,7 @@ impl From<Kind> for GuestKind {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RequestOptions {
     /// The guest's input, as text
     #[arg(long, conflicts_with = "input_file")]
@@ -66,7 +66,7 @@ pub(crate) struct RequestOptions {
     storage_writes: Option<u32>,
     /// The most bytes that the code may have, which the request pays for [default: 1048576]
     #[arg(long)]
-    max_module_bytes: Option<u32>,
+    pub(crate) max_module_bytes: Option<u32>,
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,

@@ -1,8 +1,7 @@
 //! `outlayer run`: executes a guest on this machine.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot};
 use outlayer_protocol::{
@@ -15,6 +14,7 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
+    code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
     print,
@@ -126,7 +126,7 @@ pub(crate) fn default_config() -> Config {
 
 impl RunArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let code = fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
+        let code = code_file::read(&self.wasm)?;
         let json = self.json;
         let engine = self.engine.engine()?;
         let report = if self.chain.is_of_request() {

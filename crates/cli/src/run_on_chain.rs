@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{At, Block, Contract, NamespaceReader, Node, NodeConfig};
+use outlayer_client::{At, Block, Contract, NamespaceReader};
 use outlayer_guest::{Engine, SnapshotError};
 use outlayer_protocol::{
     AccountId, CodeRef, ExecutionRequest, Hash32, RequestId,
@@ -12,7 +12,7 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    network::block_on,
+    network::{NodeArgs, block_on},
     run::{Report, Run},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct ChainArgs {
     #[arg(
         long = "request",
         value_name = "ID",
-        requires_all = ["rpc_url", "contract"],
+        requires = "contract",
         conflicts_with_all = [
             "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
             "output_bytes", "log_bytes", "journal_bytes", "storage_reads", "storage_writes",
@@ -37,13 +37,11 @@ pub(crate) struct ChainArgs {
     #[arg(
         long,
         value_name = "HEIGHT",
-        requires = "rpc_url",
         conflicts_with_all = ["block_height", "block_timestamp"]
     )]
     block: Option<u64>,
-    /// URL of a NEAR node's JSON-RPC endpoint
-    #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true)]
-    rpc_url: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
     /// The OutLayer contract
     #[arg(long, env = "OUTLAYER_CONTRACT")]
     contract: Option<AccountId>,
@@ -55,17 +53,12 @@ impl ChainArgs {
         self.live.is_some()
     }
 
-    fn node(&self) -> anyhow::Result<Node> {
-        let rpc_url = self.rpc_url.as_deref().context("--rpc-url is missing")?;
-        Ok(Node::new(&NodeConfig::new(rpc_url))?)
-    }
-
     /// The block that was named, if one was.
     pub(crate) fn block(&self) -> anyhow::Result<Option<Block>> {
         let Some(height) = self.block else {
             return Ok(None);
         };
-        let node = self.node()?;
+        let (node, _) = self.node.node()?;
         block_on(async move { Ok(Some(node.block(At::Height(height)).await?)) })
     }
 
@@ -73,7 +66,7 @@ impl ChainArgs {
     pub(crate) fn execute(self, engine: Arc<dyn Engine>, code: Vec<u8>) -> anyhow::Result<Report> {
         let request_id = self.live.context("--request is missing")?;
         let contract_id = self.contract.clone().context("--contract is missing")?;
-        let contract = Contract::new(self.node()?, contract_id);
+        let contract = Contract::new(self.node.node()?.0, contract_id);
         block_on(async move {
             // All questions are about the same block.
             let at = self.block.map_or(At::Optimistic, At::Height);

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod chaos;
+mod commands;
 mod common;
 mod dapp_money;
 mod dapps;

@@ -21,8 +21,12 @@ pub(super) const CONTRACT: &str = "outlayer.test.near";
 pub(super) const WORKER: &str = "worker.test.near";
 /// The developer's account, which publishes the guests.
 pub(super) const DEVELOPER: &str = "alice.test.near";
+/// Another account, to try what somebody else would see.
+const OTHER: &str = "bob.test.near";
+/// The accounts that make requests.
+pub(super) const DEVELOPERS: [&str; 2] = [DEVELOPER, OTHER];
 /// All accounts that a new chain has, besides those of localnet's own.
-pub(super) const ALL: [&str; 4] = [CONTRACT, WORKER, DEVELOPER, "bob.test.near"];
+pub(super) const ALL: [&str; 4] = [CONTRACT, WORKER, DEVELOPER, OTHER];
 
 /// What each account has when the chain begins: 100,000 NEAR, in yoctoNEAR.
 pub(super) const BALANCE: u128 = 100_000 * 10u128.pow(24);

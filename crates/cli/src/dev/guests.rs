@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     cargo::{BuildOptions, Package},
+    code_file,
     request_args::{limit_options, quoted},
 };
 
@@ -189,13 +190,7 @@ fn code_of(path: &Path) -> anyhow::Result<Vec<u8>> {
     if path.is_dir() {
         return Ok(Package::read(path)?.build_guest(BuildOptions::default())?.code);
     }
-    let code = fs::read(path).with_context(|| path.display().to_string())?;
-    ensure!(
-        code.starts_with(b"\0asm"),
-        "{} is no WebAssembly, expected a module or a component",
-        path.display()
-    );
-    Ok(code)
+    code_file::read(path)
 }
 
 /// Publishes the guests again whenever their files change. Does not end.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use outlayer_client::{At, CallOutcome, Contract, Node, NodeConfig, SigningAccount};
+use outlayer_client::{Action, At, CallOutcome, Contract, Node, NodeConfig, SigningAccount};
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_localnet::{
     Config as NodeOptions, Handle, SpawnError,
@@ -15,13 +15,16 @@ use outlayer_localnet::{
     node::BlockProduction,
     spawn,
 };
-use outlayer_protocol::{AccountId, Config, NearToken, methods};
-use serde_json::json;
+use outlayer_protocol::{Config, NearToken, methods};
+use serde_json::{Value, json};
 
 use super::accounts::{self, BALANCE, CONTRACT, DEVELOPER, WORKER};
 
 /// The most gas that a transaction may have, which localnet's accounts can always pay for.
 pub(super) const GAS: u64 = 1_000_000_000_000_000;
+
+/// What pays for the storage of each developer's account: enough for a megabyte.
+const STORAGE: NearToken = NearToken::from_near(10);
 
 /// The name of the chain, by which commands know the network.
 const CHAIN_ID: &str = "localnet";
@@ -63,7 +66,7 @@ impl Network {
         let owner = account(CONTRACT)?;
         let contract = Contract::new(node.clone(), owner.id().clone());
         deploy(&contract, &owner, code, options.state).await?;
-        register(&contract, &owner, accounts::id(WORKER)?).await?;
+        set_up(&contract, &owner).await?;
         Ok(Self { developer: account(DEVELOPER)?, handle, contract, continued })
     }
 
@@ -145,23 +148,37 @@ async fn deploy(
     }
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
     let args = json!({ "owner_id": owner.id(), "config": config }).to_string().into_bytes();
-    let deployed = owner.deploy(code, methods::NEW, args, GAS).await?;
+    let init = Action::Call {
+        method: methods::NEW.to_owned(),
+        args,
+        gas: GAS,
+        deposit: NearToken::from_yoctonear(0),
+    };
+    let deployed = owner.send(owner.id(), &[Action::Deploy(code), init], &|_| {}).await?;
     returned("deploying the contract", deployed)?;
     Ok(())
 }
 
-async fn register(
-    contract: &Contract,
-    owner: &SigningAccount,
-    worker_id: AccountId,
-) -> anyhow::Result<()> {
+/// Registers the worker, and pays for what the guests of the developers' accounts store. One
+/// transaction does all of it, or nothing.
+async fn set_up(contract: &Contract, owner: &SigningAccount) -> anyhow::Result<()> {
+    let worker_id = accounts::id(WORKER)?;
     if contract.worker(&worker_id, At::Optimistic).await?.is_some() {
         return Ok(());
     }
-    let args = json!({ "worker_id": worker_id, "metadata": null }).to_string().into_bytes();
-    let one = NearToken::from_yoctonear(1);
-    let registered = owner.call(owner.id(), methods::REGISTER_WORKER, args, GAS, one).await?;
-    returned(methods::REGISTER_WORKER, registered)?;
+    let call = |method: &str, args: Value, deposit| Action::Call {
+        method: method.to_owned(),
+        args: args.to_string().into_bytes(),
+        gas: GAS / 4,
+        deposit,
+    };
+    let register = json!({ "worker_id": worker_id, "metadata": null });
+    let mut actions = vec![call(methods::REGISTER_WORKER, register, NearToken::from_yoctonear(1))];
+    for account_id in accounts::DEVELOPERS {
+        let args = json!({ "account_id": account_id });
+        actions.push(call(methods::STORAGE_DEPOSIT, args, STORAGE));
+    }
+    returned("setting the contract up", owner.send(owner.id(), &actions, &|_| {}).await?)?;
     Ok(())
 }
 

@@ -26,5 +26,5 @@ fn every_command_is_completed_and_has_a_page() {
         assert!(said(&run(folder.path(), &["completions", shell], 0)).contains("outlayer"));
     }
     let main = std::fs::read_to_string(folder.path().join("pages/outlayer.1")).unwrap();
-    assert!(main.contains("Exit status"), "{main}");
+    assert!(main.contains("Exit codes"), "{main}");
 }
