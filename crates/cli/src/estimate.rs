@@ -169,7 +169,7 @@ fn seconds(nanos: u64) -> String {
 
 /// The status with which the engine rejects `code`, whatever the input. The code is prepared and
 /// compiled as a worker does it, and then has no fuel or gas to run on.
-fn rejection(
+pub(crate) fn rejection(
     engine: &dyn Engine,
     code: &[u8],
     request: &ExecutionRequest,

@@ -7,8 +7,8 @@ use outlayer_replay::{FetchError, Replay, ReplayError, Verdict};
 /// The exit codes besides 0, as `outlayer help` shows them.
 pub(crate) const CODES: &str = "\
 Exit codes:
-  0  yes: the guest completed, the digests match, what was asked for is done
-  1  no: the guest failed, the request was never made, there was nothing to do
+  0  yes: the guest completed, the cases passed, the digests match, what was asked for is done
+  1  no: the guest or a case failed, the request was never made, there was nothing to do
   2  the question could not be answered
   3  mismatch: what was settled is not what the guest does
   4  the request is not settled yet
@@ -16,7 +16,8 @@ Exit codes:
   6  pruned: the node has deleted the blocks; ask an archival one
   7  the code cannot be had
   8  the request needs an engine that this build does not have
-  9  inconclusive: the data on the chain does not suffice for a verdict";
+  9  inconclusive: the data on the chain does not suffice for a verdict
+Colours are used on a terminal only, and never when NO_COLOR is set.";
 
 /// An exit code with a meaning of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,26 +9,36 @@
 mod advice;
 mod amount;
 mod audit;
+mod build;
 mod cache;
+mod cargo;
+mod cases;
 mod claim;
 mod code_file;
 mod componentize;
+mod contract_wasm;
 mod deploy;
+mod dev;
+mod diff;
 mod doctor;
 mod engine;
 mod estimate;
 mod exit;
 mod logs;
+mod manual;
 mod network;
 mod networks;
+mod new;
 mod print;
 mod publish;
 mod replay;
 mod request;
 mod request_args;
 mod run;
+mod run_on_chain;
 mod settings;
 mod storage;
+mod storage_file;
 mod testkit;
 mod upgrade;
 mod wallet;
@@ -36,7 +46,7 @@ mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use outlayer_client::with_causes;
 
 pub use engine::SANDBOX_CHILD;
@@ -51,6 +61,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project: a guest, or a dApp's contract
+    New(new::NewArgs),
+    /// Build a guest or a contract to Wasm, check it, and say what a request costs
+    Build(build::BuildArgs),
+    /// Run a guest's cases, and show what differs from what is expected
+    Test(cases::TestArgs),
+    /// Start a node with the contract, a worker and accounts, and publish guests as they change
+    Dev(Box<dev::DevArgs>),
     /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
     /// Make a component of a guest that was built for wasm32-wasip1
@@ -99,6 +117,10 @@ enum Command {
         #[command(subcommand)]
         command: testkit::TestkitCommand,
     },
+    /// Print what completes this command in a shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
     SandboxChild {
@@ -130,6 +152,12 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         logs::init("warn");
     }
     let done = match command {
+        Command::New(args) => args.execute(),
+        Command::Build(args) => args.execute(),
+        Command::Test(args) => args.execute(),
+        Command::Completions(args) => args.execute(Cli::command()),
+        Command::Man(args) => args.execute(Cli::command()),
+        Command::Dev(args) => args.execute(),
         Command::Run(args) => args.execute(),
         Command::Componentize(args) => args.execute(),
         Command::Estimate(args) => args.execute(),
@@ -169,8 +197,6 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
