@@ -25,8 +25,8 @@ pub(crate) struct Code {
     pub(crate) ends: Vec<u32>,
     /// What the publisher has paid for its storage.
     pub(crate) deposit: NearToken,
-    /// How many live requests need it.
-    pub(crate) live_requests: u32,
+    /// In layout 2, how many live requests needed it. It says nothing any more.
+    pub(crate) former_count: u32,
 }
 
 /// Where published code is kept.
@@ -39,13 +39,21 @@ pub(crate) fn publication_key(hash: &Hash32, publisher_id: &AccountId) -> Vec<u8
     store::key(Prefix::Publication, &[&hash.0, publisher_id.as_bytes()])
 }
 
-/// An entry that is there when new requests may no longer name the code.
+/// An entry that is there when new requests may no longer name the code. It has the height from
+/// which no request lives that was made before.
 pub(crate) fn retired_key(hash: &Hash32) -> Vec<u8> {
     store::key(Prefix::Retired, &[&hash.0])
 }
 
 pub(crate) fn is_retired(hash: &Hash32) -> bool {
     env::storage_has_key(&retired_key(hash))
+}
+
+/// The height from which no request lives that was made before the code was retired. `None` when it
+/// is not retired, or was under layout 2, which did not note it.
+pub(crate) fn unused_from(hash: &Hash32) -> Option<u64> {
+    let note = env::storage_read(&retired_key(hash))?;
+    note.first_chunk().map(|height| u64::from_le_bytes(*height))
 }
 
 /// Where the account is kept under which the parts of adopted code are.
@@ -160,25 +168,13 @@ pub(crate) fn read(hash: &Hash32, offset: u32, limit: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The code with this hash, which must be published in full and not retired.
-pub(crate) fn check(hash: &Hash32) -> Result<Code, ContractError> {
-    let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
+/// Checks that the code with this hash is published in full and not retired.
+pub(crate) fn check(hash: &Hash32) -> Result<(), ContractError> {
+    if !env::storage_has_key(&code_key(hash)) {
+        return Err(refused(hash, CodeError::Unknown));
+    }
     if is_retired(hash) {
         return Err(refused(hash, CodeError::Retired));
     }
-    Ok(code)
-}
-
-/// Notes that one more live request needs the code.
-pub(crate) fn retain(hash: &Hash32, mut code: Code) {
-    code.live_requests = code.live_requests.saturating_add(1);
-    store::write(&code_key(hash), &code);
-}
-
-/// Notes that a request which needed the code has ended.
-pub(crate) fn release(hash: &Hash32) {
-    if let Some(mut code) = find(hash) {
-        code.live_requests = code.live_requests.saturating_sub(1);
-        store::write(&code_key(hash), &code);
-    }
+    Ok(())
 }

@@ -1,15 +1,25 @@
 //! Carries out what the machine decides. Nothing is decided here.
 
-use near_sdk::{AccountId, env};
+use near_sdk::env;
 use outlayer_protocol::{
     KeptResult, RequestId, Settlement,
     events::Event,
-    machine::{Effect, Input, LiveRequest, OpenShares, Purse, Refusal, SharesStep, Step},
+    machine::{Effect, Input, LiveRequest, OpenShares, Phase, Purse, Refusal, SharesStep, Step},
 };
 
 use crate::{
-    Contract, ContractError, Pot, change_fee, code, locks, namespace, promises, requests, workers,
+    Contract, ContractError, Pot, change_fee, locks, namespace, promises, requests,
+    workers::{Touched, Worker},
 };
+
+/// What is carried from one effect of a step to another.
+#[derive(Default)]
+struct Scratch {
+    /// The short response that was staged, which is kept with the record.
+    short_body: Option<Vec<u8>>,
+    /// The workers that were paid or counted.
+    workers: Touched,
+}
 
 impl Contract {
     /// Takes the step that `input` makes of a request and carries it out. Gives the settlement when
@@ -34,9 +44,17 @@ impl Contract {
             Step::Live(next, effects) => (Some(next), None, effects),
             Step::Settled(settlement, effects) => (None, Some(settlement), effects),
         };
-        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
+        let mut scratch = Scratch::default();
+        self.carry_out_all(effects, &mut scratch)?;
         if let Some(next) = next {
-            self.for_tenant(|contract| contract.save_request(&next));
+            self.for_tenant(|contract| {
+                // A step of a request that has its answer leaves the answer where it is.
+                let body = match (scratch.short_body, &next.phase) {
+                    (None, Phase::Staged { .. }) => contract.short_body(next.id()),
+                    (body, _) => body.unwrap_or_default(),
+                };
+                contract.save_request(&next, &body);
+            });
         }
         Ok(settlement)
     }
@@ -57,11 +75,25 @@ impl Contract {
             }
             SharesStep::Closed(effects) => effects,
         };
-        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect))?;
+        self.carry_out_all(effects, &mut Scratch::default())?;
         Ok(true)
     }
 
-    fn carry_out_one(&mut self, effect: Effect<'_>) -> Result<(), ContractError> {
+    fn carry_out_all(
+        &mut self,
+        effects: Vec<Effect<'_>>,
+        scratch: &mut Scratch,
+    ) -> Result<(), ContractError> {
+        effects.into_iter().try_for_each(|effect| self.carry_out_one(effect, scratch))?;
+        scratch.workers.save();
+        Ok(())
+    }
+
+    fn carry_out_one(
+        &mut self,
+        effect: Effect<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), ContractError> {
         match effect {
             Effect::KeepPart { request_id, number, bytes } => {
                 self.for_tenant(|_| requests::keep_part(request_id, number, bytes));
@@ -69,8 +101,9 @@ impl Contract {
             Effect::DropParts { request_id, parts } => {
                 self.for_tenant(|_| requests::drop_parts(request_id, parts));
             }
-            Effect::Relist(entry) => self.for_tenant(|_| requests::relist(&entry)),
-            Effect::Stage(response) => self.for_tenant(|_| requests::stage(response)),
+            Effect::Stage(response) => {
+                scratch.short_body = self.for_tenant(|_| requests::stage(response));
+            }
             Effect::Lock { namespace, response } => {
                 self.for_tenant(|_| locks::lock(&namespace, response));
             }
@@ -91,7 +124,7 @@ impl Contract {
                 staged,
                 closed_locks,
                 parts,
-                published_code,
+                has_input,
                 change_fee,
             } => {
                 self.for_tenant(|contract| {
@@ -99,27 +132,28 @@ impl Contract {
                         locks::unlock(&namespace, response);
                     }
                     locks::reopen(request_id, &closed_locks);
-                    if let Some(hash) = published_code {
-                        code::release(&hash);
-                    }
                     // In layout 2 a request did not raise it.
                     if request_id >= contract.former_requests {
                         change_fee::lower(&namespace, change_fee);
                     }
-                    contract.delete_request(request_id, parts);
+                    contract.delete_request(request_id, staged, has_input, parts);
                 });
             }
             Effect::PayWorker(from, worker_id, amount) => {
-                self.earn(pot(from), &worker_id, amount)?;
+                self.funds.shift(pot(from), Pot::Earnings, amount)?;
+                scratch.workers.earn(&worker_id, amount)?;
             }
             Effect::CountSettled(worker_id) => {
-                count(&worker_id, |worker| worker.settled = worker.settled.saturating_add(1));
+                let count = |worker: &mut Worker| worker.settled = worker.settled.saturating_add(1);
+                scratch.workers.change(&worker_id, count);
             }
             Effect::CountLoss(worker_id) => {
-                count(&worker_id, |worker| worker.lost = worker.lost.saturating_add(1));
+                let count = |worker: &mut Worker| worker.lost = worker.lost.saturating_add(1);
+                scratch.workers.change(&worker_id, count);
             }
             Effect::CountMissed(worker_id) => {
-                count(&worker_id, |worker| worker.missed = worker.missed.saturating_add(1));
+                let count = |worker: &mut Worker| worker.missed = worker.missed.saturating_add(1);
+                scratch.workers.change(&worker_id, count);
             }
             Effect::PayProtocol(from, amount) => {
                 self.funds.shift(pot(from), Pot::Protocol, amount)?;
@@ -169,11 +203,4 @@ fn pot(purse: Purse) -> Pot {
         Purse::Deposit => Pot::Deposits,
         Purse::Shares => Pot::Shares,
     }
-}
-
-/// Changes a worker's counters. A worker that was removed while its answer waited is paid all the
-/// same, but no longer counted.
-fn count(worker_id: &AccountId, change: impl FnOnce(&mut workers::Worker)) {
-    // The only error is that the worker is not registered.
-    let _ = workers::update(worker_id, change);
 }

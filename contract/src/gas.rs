@@ -17,8 +17,13 @@ use crate::{Contract, ContractError, workers::draw_looks};
 /// (`gas.txt`); what is set aside for it counts as used by every settlement.
 pub(crate) const ON_REFUND: Gas = Gas::from_ggas(1_500);
 
-/// For `migrate`, which writes the contract's own state anew.
-pub(crate) const MIGRATE: Gas = Gas::from_tgas(50);
+/// For `migrate`, which writes the contract's own state anew and takes the index of layout 2
+/// apart.
+pub(crate) const MIGRATE: Gas = Gas::from_tgas(100);
+
+/// After how much gas a page of the index ends. A node lets a view burn 300 Tgas, and one entry
+/// burns less than 2.
+pub(crate) const PAGE: Gas = Gas::from_tgas(250);
 
 /// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
 /// emitted, and the refund is made with its callback.

@@ -23,6 +23,7 @@ mod effects;
 mod errors;
 mod funds;
 mod gas;
+mod live_ids;
 mod locks;
 mod migration;
 mod money;

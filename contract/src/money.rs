@@ -15,6 +15,7 @@ use crate::{
     funds::add,
     promises, stake,
     store::{self, Prefix},
+    workers,
 };
 
 /// How much of a pot belongs to which account.
@@ -24,7 +25,8 @@ pub(crate) struct Ledger {
     prefix: Prefix,
 }
 
-/// What each worker has in [`Pot::Earnings`].
+/// What accounts have in [`Pot::Earnings`], but for what is kept with registered workers
+/// ([`crate::workers`]).
 pub(crate) const EARNINGS: Ledger = Ledger { pot: Pot::Earnings, prefix: Prefix::Earnings };
 /// What each account has in [`Pot::Claimable`].
 pub(crate) const CLAIMABLE: Ledger = Ledger { pot: Pot::Claimable, prefix: Prefix::Claimable };
@@ -39,7 +41,11 @@ impl Ledger {
         store::read(&self.key(account_id)).unwrap_or_default()
     }
 
-    fn credit(self, account_id: &AccountId, amount: NearToken) -> Result<(), MoneyError> {
+    pub(crate) fn credit(
+        self,
+        account_id: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), MoneyError> {
         if amount.is_zero() {
             return Ok(());
         }
@@ -49,7 +55,7 @@ impl Ledger {
     }
 
     /// Takes out all that an account has in the pot.
-    fn empty(self, account_id: &AccountId) -> NearToken {
+    pub(crate) fn empty(self, account_id: &AccountId) -> NearToken {
         let amount = self.of(account_id);
         store::remove(&self.key(account_id));
         amount
@@ -90,23 +96,12 @@ impl Contract {
         attached: NearToken,
     ) -> Result<NearToken, MoneyError> {
         let amount = match ledger.pot {
-            Pot::Claimable => self.for_tenant(|_| ledger.empty(to)),
-            _ => ledger.empty(to),
+            Pot::Earnings => workers::take_earned(to)?,
+            _ => self.for_tenant(|_| ledger.empty(to)),
         };
         self.funds.take_in(ledger.pot, attached)?;
         self.pay_out(ledger.pot, to, add(ledger.pot, amount, attached)?)?;
         Ok(amount)
-    }
-
-    /// Moves a part of a pot to what a worker has earned.
-    pub(crate) fn earn(
-        &mut self,
-        from: Pot,
-        account_id: &AccountId,
-        amount: NearToken,
-    ) -> Result<(), MoneyError> {
-        self.funds.shift(from, EARNINGS.pot, amount)?;
-        EARNINGS.credit(account_id, amount)
     }
 
     /// A payment came back because its receiver does not exist any more. By now the money is in the

@@ -16,7 +16,7 @@ use crate::{
     bounds::MAX_CODE_BYTES,
     code::{
         Code, code_key, find, is_retired, origin_key, part_key, publication_key, refused,
-        retired_key,
+        retired_key, unused_from,
     },
     effects::emit,
     funds::add,
@@ -60,7 +60,7 @@ impl Contract {
             total_bytes,
             ends: Vec::new(),
             deposit: NearToken::ZERO,
-            live_requests: 0,
+            former_count: 0,
         });
         let end =
             code.next_end(total_bytes, offset, part).map_err(|error| refused(&hash, error))?;
@@ -85,7 +85,8 @@ impl Contract {
         let code = find(hash).ok_or_else(|| refused(hash, CodeError::Unknown))?;
         check_publisher(hash, &code, env::predecessor_account_id())?;
         let before = env::storage_usage();
-        if !env::storage_write(&retired_key(hash), &[]) {
+        if !is_retired(hash) {
+            store::write(&retired_key(hash), &self.live_until);
             let event = CodeRetired { hash: *hash, name: None };
             emit(&Event::CodeRetired(event));
         }
@@ -170,10 +171,12 @@ impl Contract {
             (None, None) => return Err(refused(hash, CodeError::Unknown)),
         };
         check_publisher(hash, &code, caller.clone())?;
-        if code.live_requests > 0 {
-            return Err(refused(hash, CodeError::InUse { live_requests: code.live_requests }));
-        }
         let complete = key == code_key(hash);
+        // Which requests need the code is not kept, because noting it would cost each of them.
+        let (until, height) = (unused_from(hash).unwrap_or(self.live_until), env::block_height());
+        if complete && self.live.count > 0 && height < until {
+            return Err(refused(hash, CodeError::InUse { until, height }));
+        }
         let origin = if complete { code.origin(hash) } else { caller.clone() };
         (0..code.ends.len()).for_each(|number| {
             store::remove(&part_key(hash, &origin, number));

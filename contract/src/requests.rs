@@ -1,17 +1,18 @@
 //! Live requests. The record, the input and a staged response (whole or in parts) are kept apart
-//! from each other, so that a step loads only what it needs. The index of the requests is there for
-//! paging, and so is the list of what a settled request may leave: its open shares.
+//! from each other, so that a step loads only what it needs; only a short response is kept with the
+//! record. The index of the requests is read from the records themselves
+//! ([`live_ids`](crate::live_ids)). What a settled request may leave, its open shares, is listed.
 
 use near_sdk::env;
-use outlayer_codec::Error;
+use outlayer_codec::{Encode as _, Error};
 use outlayer_protocol::{
     Bytes, ExecutionResponse, RequestId,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     machine::{CompleteBody, LiveRequest, OpenShares, Phase},
 };
 
 use crate::{
-    Contract, ContractError, change_fee,
+    Contract, ContractError, change_fee, gas,
     migration::requests::Former,
     slots::Slots,
     store::{self, Prefix},
@@ -21,43 +22,56 @@ fn key(prefix: Prefix, request_id: RequestId) -> Vec<u8> {
     store::key(prefix, &[&request_id.to_be_bytes()])
 }
 
-fn live() -> Slots {
-    Slots::new(store::key(Prefix::LiveSlot, &[]))
-}
-
 fn open_shares() -> Slots {
     Slots::new(store::key(Prefix::SharesSlot, &[]))
 }
 
-/// Takes a request out of a list whose elements start with the id of their request. `positions` is
-/// where their positions are kept.
-fn unlist(list: &Slots, length: &mut u32, positions: Prefix, request_id: RequestId) {
-    let position_key = key(positions, request_id);
-    if let Some(position) = store::read(&position_key) {
-        store::remove(&position_key);
-        let moved = list.remove(length, position);
-        if let Some(moved) = moved.as_deref().and_then(listed_id) {
-            store::write(&key(positions, moved), &position);
-        }
-    }
+/// A live request as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) request: LiveRequest,
+    /// The encoding of the staged response, where it is short. Otherwise it is empty.
+    short_body: Vec<u8>,
+}
+
+/// Divides the entry of a live request: the short response that is staged, and the record. The
+/// response comes first, behind its length.
+pub(crate) fn divide(entry: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = entry.split_first_chunk().unwrap_or((&[0; 2], entry));
+    rest.split_at_checked(u16::from_le_bytes(*length).into()).unwrap_or((&[], rest))
 }
 
 /// The request with this id, if it is live.
 pub(crate) fn find(request_id: RequestId) -> Option<LiveRequest> {
-    let former = || store::read::<Former>(&key(Prefix::FormerRequest, request_id)).map(Into::into);
-    store::read(&key(Prefix::Request, request_id)).or_else(former)
+    Some(find_stored(request_id)?.request)
+}
+
+/// The request with this id and what is staged with it, if it is live.
+pub(crate) fn find_stored(request_id: RequestId) -> Option<Stored> {
+    let entry_key = key(Prefix::Request, request_id);
+    match env::storage_read(&entry_key) {
+        Some(entry) => {
+            let (short_body, record) = divide(&entry);
+            let request = store::decode(&entry_key, record);
+            Some(Stored { request, short_body: short_body.to_vec() })
+        }
+        None => {
+            let former = store::read::<Former>(&key(Prefix::FormerRequest, request_id))?;
+            Some(Stored { request: former.into(), short_body: Vec::new() })
+        }
+    }
 }
 
 /// Appends the borsh of `Option<RequestView>` to `list`, from the stored bytes of the record and
 /// the input, which are not decoded. It is `None` when there is no record of the present layout.
 pub(crate) fn append_view(list: &mut Vec<u8>, request_id: RequestId) {
-    let Some(record) = env::storage_read(&key(Prefix::Request, request_id)) else {
+    let Some(entry) = env::storage_read(&key(Prefix::Request, request_id)) else {
         list.push(0);
         return;
     };
     let Bytes(input) = input(request_id);
     list.push(1);
-    list.extend_from_slice(&record);
+    list.extend_from_slice(divide(&entry).1);
     list.extend_from_slice(&u32::try_from(input.len()).unwrap_or(u32::MAX).to_le_bytes());
     list.extend_from_slice(&input);
 }
@@ -67,26 +81,27 @@ pub(crate) fn input(request_id: RequestId) -> Bytes {
     env::storage_read(&key(Prefix::Input, request_id)).unwrap_or_default().into()
 }
 
-/// The staged response, if there is one.
-pub(crate) fn staged(request: &LiveRequest) -> Option<ExecutionResponse> {
-    match (&request.phase, &request.upload) {
-        (Phase::Staged { .. }, None) => store::read(&key(Prefix::Staged, request.id())),
-        // Decoding cannot fail: it succeeded when the response was submitted.
-        (Phase::Staged { .. }, Some(upload)) => {
-            assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
+impl Stored {
+    /// The staged response, if there is one.
+    pub(crate) fn staged(&self) -> Option<ExecutionResponse> {
+        let request = &self.request;
+        match (&request.phase, &request.upload) {
+            (Phase::Staged { .. }, None) if self.short_body.is_empty() => {
+                store::read(&key(Prefix::Staged, request.id()))
+            }
+            // Decoding cannot fail: it succeeded when the response was submitted.
+            (Phase::Staged { .. }, None) => outlayer_codec::from_slice(&self.short_body).ok(),
+            (Phase::Staged { .. }, Some(upload)) => {
+                assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
+            }
+            (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
         }
-        (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
     }
 }
 
-/// The id in an entry of the index of layout 2, which has nothing else.
-fn former_id(entry: &[u8]) -> Option<RequestId> {
-    entry.try_into().ok().map(RequestId::from_be_bytes)
-}
-
-/// The id of the request whose entry in the index, or whose open shares, this is.
-pub(crate) fn listed_id(entry: &[u8]) -> Option<RequestId> {
-    former_id(entry).or_else(|| PendingEntry::id_of(entry))
+/// The id of the request whose open shares these are. It comes first, so the rest is not decoded.
+pub(crate) fn id_of_shares(entry: &[u8]) -> Option<RequestId> {
+    entry.first_chunk().map(|id| RequestId::from_le_bytes(*id))
 }
 
 fn part_key(request_id: RequestId, number: u32) -> Vec<u8> {
@@ -127,9 +142,13 @@ fn assemble(
     outlayer_codec::from_slice(&body)
 }
 
-/// Keeps a response until the callback.
-pub(crate) fn stage(response: &ExecutionResponse) {
+/// Keeps a response until the callback. A short one is given back: it is kept with the record.
+pub(crate) fn stage(response: &ExecutionResponse) -> Option<Vec<u8>> {
+    if response.is_short() {
+        return Some(outlayer_codec::to_vec(response));
+    }
     store::write(&key(Prefix::Staged, response.request_id), response);
+    None
 }
 
 /// The open shares of a settled request, if it has any.
@@ -137,13 +156,6 @@ pub(crate) fn shares(request_id: RequestId) -> Option<OpenShares> {
     let position = store::read(&key(Prefix::SharesPosition, request_id))?;
     // Decoding cannot fail: this contract has written the entry.
     outlayer_codec::from_slice(&open_shares().get(position)?).ok()
-}
-
-/// Replaces a live request's entry in the index.
-pub(crate) fn relist(entry: &PendingEntry) {
-    if let Some(position) = store::read(&key(Prefix::LivePosition, entry.request_id)) {
-        live().set(position, &outlayer_codec::to_vec(entry));
-    }
 }
 
 impl Contract {
@@ -162,7 +174,14 @@ impl Contract {
 
     /// Deletes the open shares of a request.
     pub(crate) fn drop_shares(&mut self, request_id: RequestId) {
-        unlist(&open_shares(), &mut self.open_shares, Prefix::SharesPosition, request_id);
+        let position_key = key(Prefix::SharesPosition, request_id);
+        if let Some(position) = store::read(&position_key) {
+            store::remove(&position_key);
+            let moved = open_shares().remove(&mut self.open_shares, position);
+            if let Some(moved) = moved.as_deref().and_then(id_of_shares) {
+                store::write(&key(Prefix::SharesPosition, moved), &position);
+            }
+        }
     }
 
     /// A page of the open shares: encoded [`OpenShares`].
@@ -170,10 +189,19 @@ impl Contract {
         open_shares().page(self.open_shares, from_index, limit)
     }
 
-    /// Writes the new state of a request.
-    pub(crate) fn save_request(&self, request: &LiveRequest) {
+    /// Writes the new state of a request, and the short response that is staged with it.
+    pub(crate) fn save_request(&self, request: &LiveRequest, short_body: &[u8]) {
         self.delete_former(request.id());
-        store::write(&key(Prefix::Request, request.id()), request);
+        let length = u16::try_from(short_body.len()).unwrap_or(0);
+        let mut entry = [&length.to_le_bytes(), short_body].concat();
+        request.encode(&mut entry);
+        env::storage_write(&key(Prefix::Request, request.id()), &entry);
+    }
+
+    /// The short response that is staged with a request, encoded.
+    pub(crate) fn short_body(&self, request_id: RequestId) -> Vec<u8> {
+        let entry = env::storage_read(&key(Prefix::Request, request_id)).unwrap_or_default();
+        divide(&entry).0.to_vec()
     }
 
     /// Deletes the record of a request that is from before the last migration.
@@ -185,51 +213,66 @@ impl Contract {
 
     /// The live request, or an error that says whether it is over or to come.
     pub(crate) fn load_request(&self, request_id: RequestId) -> Result<LiveRequest, ContractError> {
+        Ok(self.load_stored(request_id)?.request)
+    }
+
+    /// The live request and what is staged with it, or an error that says whether it is over or to
+    /// come.
+    pub(crate) fn load_stored(&self, request_id: RequestId) -> Result<Stored, ContractError> {
         let next = self.next_request_id;
-        find(request_id).ok_or(if request_id < next {
+        find_stored(request_id).ok_or(if request_id < next {
             ContractError::Settled { request_id }
         } else {
             ContractError::UnknownRequest { request_id, next }
         })
     }
 
-    /// Keeps a new request and its input, and lists it.
+    /// Keeps a new request and its input.
     pub(crate) fn add_request(&mut self, request: &LiveRequest, input: &[u8]) {
         let request_id = request.id();
         self.for_tenant(|contract| {
-            contract.save_request(request);
+            contract.live.add();
+            contract.save_request(request, &[]);
             change_fee::raise(request.namespace(), request.change_fee());
             // An empty entry would cost as much gas as any other.
             if !input.is_empty() {
                 env::storage_write(&key(Prefix::Input, request_id), input);
             }
-            let entry = outlayer_codec::to_vec(&PendingEntry::from(request));
-            let position = live().push(&mut contract.live_requests, &entry);
-            store::write(&key(Prefix::LivePosition, request_id), &position);
         });
     }
 
     /// Deletes everything that is kept of a request. `parts` is how many parts of a response there
-    /// are.
-    pub(crate) fn delete_request(&mut self, request_id: RequestId, parts: u32) {
+    /// are. Removing an entry that is not there would cost as much as removing any other.
+    pub(crate) fn delete_request(
+        &mut self,
+        request_id: RequestId,
+        staged: Option<&ExecutionResponse>,
+        has_input: bool,
+        parts: u32,
+    ) {
         drop_parts(request_id, parts);
         self.delete_former(request_id);
-        for prefix in [Prefix::Request, Prefix::Input, Prefix::Staged] {
-            store::remove(&key(prefix, request_id));
+        store::remove(&key(Prefix::Request, request_id));
+        if has_input {
+            store::remove(&key(Prefix::Input, request_id));
         }
-        unlist(&live(), &mut self.live_requests, Prefix::LivePosition, request_id);
+        let is_former = request_id < self.former_requests;
+        if parts == 0 && staged.is_some_and(|staged| is_former || !staged.is_short()) {
+            store::remove(&key(Prefix::Staged, request_id));
+        }
+        self.live.remove(request_id, self.next_request_id);
     }
 
-    /// A page of the index of live requests: encoded [`PendingEntry`]s.
-    pub(crate) fn page_pending(&self, from_index: u64, limit: u64) -> Vec<Vec<u8>> {
-        let entries = live().page(self.live_requests, from_index, limit).into_iter();
-        entries
-            .filter_map(|entry| match former_id(&entry) {
-                Some(request_id) => {
-                    Some(outlayer_codec::to_vec(&PendingEntry::from(&find(request_id)?)))
-                }
-                None => Some(entry),
-            })
-            .collect()
+    /// A page of the index: the live requests among up to `limit` ids from `from_id` on. It ends
+    /// early when it has burned much gas, because large records take more.
+    pub(crate) fn page_pending(&self, from_id: RequestId, limit: u64) -> PendingPage {
+        let mut id = from_id.max(self.live.first);
+        let end = id.saturating_add(limit).min(self.next_request_id);
+        let mut entries = Vec::new();
+        while id < end && env::used_gas() < gas::PAGE {
+            entries.extend(find(id).map(|request| PendingEntry::from(&request)));
+            id = id.saturating_add(1);
+        }
+        PendingPage { entries, next_id: (id < self.next_request_id).then_some(id) }
     }
 }

@@ -7,7 +7,7 @@
 use near_sdk::{AccountId, PanicOnDefault, near};
 use outlayer_protocol::{Config, Hash32, RequestId};
 
-use crate::Funds;
+use crate::{Funds, live_ids::LiveIds};
 
 /// The layout of all state that this code reads and writes.
 pub const LAYOUT: u16 = 3;
@@ -47,8 +47,8 @@ pub struct Contract {
     pub(crate) config: Config,
     /// The id of the next request.
     pub(crate) next_request_id: RequestId,
-    /// How many requests are live.
-    pub(crate) live_requests: u32,
+    /// How many requests are live, and which ids they have.
+    pub(crate) live: LiveIds,
     /// How many settled requests have open shares.
     pub(crate) open_shares: u32,
     /// How many workers are registered.

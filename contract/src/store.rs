@@ -8,13 +8,13 @@ use outlayer_codec::{Decode, Encode, Error, Input};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Prefix {
-    /// Request id -> live request.
+    /// Request id -> a short response that is staged, and the live request.
     Request = b'R',
     /// Request id -> live request as layout 2 has it.
     FormerRequest = b'r',
     /// Request id -> the request's input, unless it is empty.
     Input = b'i',
-    /// Request id -> staged response.
+    /// Request id -> staged response, unless it is short.
     Staged = b's',
     /// Request id, number -> a part of a response.
     ResponsePart = b'q',
@@ -22,10 +22,10 @@ pub(crate) enum Prefix {
     SharesSlot = b'O',
     /// Request id -> position.
     SharesPosition = b'f',
-    /// Position -> a live request's entry in the index, for paging.
-    LiveSlot = b'l',
-    /// Request id -> position.
-    LivePosition = b'p',
+    /// In layout 2: position -> id of a live request.
+    FormerLiveSlot = b'l',
+    /// In layout 2: request id -> position.
+    FormerLivePosition = b'p',
     /// Request id -> result that is kept.
     Result = b'g',
     /// Account -> what its namespace stores and has paid.
@@ -52,7 +52,8 @@ pub(crate) enum Prefix {
     Code = b'd',
     /// Code hash, publisher -> code that is being published.
     Publication = b'u',
-    /// Code hash -> nothing: the code is withdrawn from new requests.
+    /// Code hash -> the code is withdrawn from new requests; the height from which no request that
+    /// was made before lives. In layout 2 the height is missing.
     Retired = b't',
     /// Code hash, publisher, number -> a part of the code.
     CodePart = b'b',
@@ -91,14 +92,17 @@ pub(crate) fn account_key(prefix: Prefix, account_id: &AccountId, rest: &[u8]) -
 /// Reads an entry. State that cannot be decoded is the bug of an upgrade: the call fails, and
 /// nothing is written.
 pub(crate) fn read<T: Decode>(key: &[u8]) -> Option<T> {
-    env::storage_read(key).map(|bytes| {
-        let mut input = Input::new(&bytes);
-        let value = T::decode(&mut input);
-        if let Err(error) = input.finish() {
-            end(key, error);
-        }
-        value
-    })
+    env::storage_read(key).map(|bytes| decode(key, &bytes))
+}
+
+/// Decodes what an entry has, or a part of it.
+pub(crate) fn decode<T: Decode>(key: &[u8], bytes: &[u8]) -> T {
+    let mut input = Input::new(bytes);
+    let value = T::decode(&mut input);
+    if let Err(error) = input.finish() {
+        end(key, error);
+    }
+    value
 }
 
 #[cold]

@@ -1,12 +1,14 @@
-//! The registry of workers. What they have earned is kept apart from it ([`crate::money`]), so that
-//! nobody loses it by being removed.
+//! The registry of workers. What a registered worker has earned is kept with its counters, so that
+//! an answer changes one entry. What one has earned that was removed, and what was earned under
+//! layout 2, is in a ledger ([`crate::money`]), so that nobody loses it.
 
-use near_sdk::{AccountId, env, near};
+use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{Hash32, seats::Draw, views::WorkerView};
 
 use crate::{
-    Contract, ContractError,
+    Contract, ContractError, MoneyError, Pot,
     bounds::MAX_METADATA_BYTES,
+    funds::add,
     money::EARNINGS,
     slots::Slots,
     store::{self, Prefix},
@@ -33,6 +35,9 @@ pub(crate) struct Worker {
     /// How many of its claims it did not answer in time.
     #[borsh(deserialize_with = "store::or_default")]
     pub(crate) missed: u64,
+    /// What it has earned since it was registered and not yet withdrawn, yoctoNEAR.
+    #[borsh(deserialize_with = "store::or_default")]
+    pub(crate) earned: NearToken,
 }
 
 /// The most workers that are looked at to draw those of one request: twice as many as are drawn, so
@@ -79,6 +84,65 @@ pub(crate) fn update(
     Ok(())
 }
 
+/// What an account has earned.
+pub(crate) fn earned(account_id: &AccountId) -> NearToken {
+    let kept = find(account_id).map_or(NearToken::ZERO, |worker| worker.earned);
+    EARNINGS.of(account_id).saturating_add(kept)
+}
+
+/// Takes out all that an account has earned.
+pub(crate) fn take_earned(account_id: &AccountId) -> Result<NearToken, MoneyError> {
+    let mut kept = NearToken::ZERO;
+    // The only error is that the account is no registered worker.
+    let _ = update(account_id, |worker| kept = std::mem::take(&mut worker.earned));
+    add(Pot::Earnings, EARNINGS.empty(account_id), kept)
+}
+
+/// The workers that a call pays or counts. Each is read once, and written once at the end.
+#[derive(Default)]
+pub(crate) struct Touched(Vec<(AccountId, Option<Worker>)>);
+
+impl Touched {
+    fn get(&mut self, worker_id: &AccountId) -> Option<&mut Worker> {
+        let known = self.0.iter().position(|(id, _)| id == worker_id);
+        let index = known.unwrap_or_else(|| {
+            self.0.push((worker_id.clone(), find(worker_id)));
+            self.0.len().saturating_sub(1)
+        });
+        self.0.get_mut(index)?.1.as_mut()
+    }
+
+    /// Changes a worker's counters. A worker that was removed while its answer waited is paid all
+    /// the same, but no longer counted.
+    pub(crate) fn change(&mut self, worker_id: &AccountId, change: impl FnOnce(&mut Worker)) {
+        if let Some(worker) = self.get(worker_id) {
+            change(worker);
+        }
+    }
+
+    /// Credits what a worker has earned.
+    pub(crate) fn earn(
+        &mut self,
+        worker_id: &AccountId,
+        amount: NearToken,
+    ) -> Result<(), MoneyError> {
+        match self.get(worker_id) {
+            Some(worker) => worker.earned = add(Pot::Earnings, worker.earned, amount)?,
+            None => EARNINGS.credit(worker_id, amount)?,
+        }
+        Ok(())
+    }
+
+    /// Writes all of them.
+    pub(crate) fn save(&mut self) {
+        for (worker_id, worker) in self.0.drain(..) {
+            if let Some(worker) = worker {
+                store::write(&key(worker_id.as_bytes()), &worker);
+            }
+        }
+    }
+}
+
 /// Suspends a worker, or lets it work again. One that may work again is drawn only for requests
 /// that are made later.
 pub(crate) fn suspend(worker_id: &AccountId, suspended: bool) -> Result<(), ContractError> {
@@ -93,7 +157,7 @@ pub(crate) fn suspend(worker_id: &AccountId, suspended: bool) -> Result<(), Cont
 /// A registered worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
     let Worker { settled, lost, missed, suspended, metadata, .. } = find(worker_id)?;
-    let (worker_id, earnings) = (worker_id.clone(), EARNINGS.of(worker_id));
+    let (worker_id, earnings) = (worker_id.clone(), earned(worker_id));
     Some(WorkerView { worker_id, earnings, settled, lost, missed, suspended, metadata })
 }
 
@@ -119,6 +183,7 @@ impl Contract {
             metadata,
             active_since: env::block_height(),
             missed: 0,
+            earned: NearToken::ZERO,
         };
         store::write(&key(worker_id.as_bytes()), &worker);
         Ok(())
@@ -152,6 +217,7 @@ impl Contract {
     /// Removes a worker. It keeps what it has earned.
     pub(crate) fn delete_worker(&mut self, worker_id: &AccountId) -> Result<(), ContractError> {
         let worker = find(worker_id).ok_or_else(|| not_a_worker(worker_id))?;
+        EARNINGS.credit(worker_id, worker.earned)?;
         store::remove(&key(worker_id.as_bytes()));
         if let Some(moved) = slots().remove(&mut self.registered_workers, worker.position)
             && let Some(mut other) = store::read::<Worker>(&key(&moved))

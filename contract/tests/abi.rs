@@ -13,7 +13,7 @@ use near_abi::{AbiFunction, AbiMetadata, AbiRoot, AbiType};
 use near_sdk::{__private::ChunkedAbiEntry, borsh, schemars::r#gen::SchemaGenerator};
 // Linked for the functions that it exports.
 use outlayer_contract as _;
-use outlayer_protocol::{Settlement, index::PendingEntry, methods};
+use outlayer_protocol::{Settlement, index::PendingPage, methods};
 
 /// near-sdk makes a function of each `#[near] impl`, named after its first method, which gives the
 /// JSON of the description of all its methods. An integration test compares the methods in
@@ -56,7 +56,7 @@ fn add_settlement(mut entries: Vec<ChunkedAbiEntry>) -> Vec<ChunkedAbiEntry> {
     let mut generator = SchemaGenerator::default();
     let json = AbiType::Json { type_schema: generator.subschema_for::<Settlement>() };
     let borsh = AbiType::Borsh { type_schema: borsh::schema_container_of::<Settlement>() };
-    let index = AbiType::Borsh { type_schema: borsh::schema_container_of::<Vec<PendingEntry>>() };
+    let index = AbiType::Borsh { type_schema: borsh::schema_container_of::<PendingPage>() };
     for (name, result) in [
         (methods::REQUEST_EXECUTION, json),
         (methods::ON_EXECUTION_RESPONSE, borsh),

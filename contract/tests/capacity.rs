@@ -27,7 +27,7 @@ const SEND_GAS: u64 = answer_gas::CALL - RECEIPT_GAS;
 /// Workers cut a body that does not fit into one call into parts of so many bytes.
 const PART_BYTES: u64 = 1 << 20;
 /// What one more answer burns in `resolve_many`; contract/README.md has the number.
-const ONE_OF_MANY_GAS: u64 = 1_700_000_000_000;
+const ONE_OF_MANY_GAS: u64 = 1_600_000_000_000;
 /// Bytes of state that a call of a request or of a worker reads at most, with the nodes on the
 /// paths, besides what the settlement reads: sixteen entries of 1 KiB.
 const CALL_PROOF_BYTES: u64 = 16 * 1_024;
@@ -222,7 +222,7 @@ fn table_of_ends(text: &str, node: &RuntimeConfig) -> String {
     let a_block = CHUNK_GAS / one.compute;
     let live = a_block * timeout;
     let bytes = reserved_bytes(&quick, MOST_ID_BYTES, false);
-    let pages = MOST_PENDING / INDEX_PAGE;
+    let pages = MOST_PENDING.div_ceil(INDEX_PAGE);
     format!(
         "| what | at | what then |\n\
          |---|--:|---|\n\

@@ -18,6 +18,7 @@ use crate::{
         MIN_SWEEP_DELAY_BLOCKS,
     },
     effects::emit,
+    live_ids::LiveIds,
 };
 
 #[near]
@@ -38,7 +39,7 @@ impl Contract {
             config,
             next_request_id: 0,
             former_requests: 0,
-            live_requests: 0,
+            live: LiveIds::default(),
             open_shares: 0,
             registered_workers: 0,
             tenant_bytes: 0,

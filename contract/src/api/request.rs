@@ -10,8 +10,7 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, ContractExt, Funds, Pot,
-    code::{self, Code},
+    Contract, ContractError, ContractExt, Funds, Pot, code,
     effects::emit,
     gas, names,
     promises::{self, CallbackArgs},
@@ -22,8 +21,6 @@ struct Admitted {
     quote: Quote,
     /// The code, and its full name where the request names it.
     pinned: (CodeRef, Option<String>),
-    /// The published code, where it is published in the contract.
-    code: Option<Code>,
     /// The workers that were drawn, where several must agree.
     drawn: Vec<AccountId>,
     /// The contract's books with the request's deposit.
@@ -88,7 +85,7 @@ impl Contract {
     pub(crate) fn accept(&mut self, request: &ExecutionRequest) -> Result<(), ContractError> {
         let request_id = self.next_request_id;
         let random_seed = random_seed(request_id, &env::random_seed_array());
-        let Admitted { quote, pinned, code, drawn, funds, next_request_id } =
+        let Admitted { quote, pinned, drawn, funds, next_request_id } =
             self.admit(request, &random_seed)?;
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester).clone();
@@ -119,9 +116,6 @@ impl Contract {
         self.next_request_id = next_request_id;
         self.funds = funds;
         self.live_until = self.live_until.max(live.terms.sweep_from);
-        if let Some(code) = code {
-            code::retain(&live.code.hash, code);
-        }
         self.add_request(&live, &request.input);
         emit(&Event::ExecutionRequested(Box::new((&live).into())));
         Ok(())
@@ -157,10 +151,9 @@ impl Contract {
             });
         }
         let pinned = names::pin(&request.code)?;
-        let code = match &pinned.0.url {
-            Some(_) => None,
-            None => Some(code::check(&pinned.0.hash)?),
-        };
+        if pinned.0.url.is_none() {
+            code::check(&pinned.0.hash)?;
+        }
         let drawn = match request.seats() {
             1 => Vec::new(),
             seats => self.draw_workers(random_seed, seats)?,
@@ -172,6 +165,6 @@ impl Contract {
         let mut funds = self.funds;
         funds.take_in(Pot::Deposits, attached)?;
         self.check_stake_with(&funds)?;
-        Ok(Admitted { quote, pinned, code, drawn, funds, next_request_id })
+        Ok(Admitted { quote, pinned, drawn, funds, next_request_id })
     }
 }

@@ -255,10 +255,10 @@ impl Contract {
     pub(crate) fn settle(&mut self, callback: &CallbackArgs) -> Result<Vec<u8>, ContractError> {
         check_private()?;
         let CallbackArgs { request_id, response_format, meter } = *callback;
-        let settlement = match requests::find(request_id) {
+        let settlement = match requests::find_stored(request_id) {
             None => None,
-            Some(request) => {
-                let staged = requests::staged(&request);
+            Some(stored) => {
+                let (staged, request) = (stored.staged(), stored.request);
                 let delivery = match promises::resumed_with() {
                     Some(payload) => {
                         let check =

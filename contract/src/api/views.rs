@@ -3,7 +3,7 @@
 use near_sdk::{AccountId, Gas, NearToken, env, near};
 use outlayer_protocol::{
     ExecutionRequest, RequestId,
-    index::{self, PendingEntry},
+    index::{self, PendingPage},
     machine::OpenShares,
     pricing::quote,
     reserve::MOST_ID_BYTES,
@@ -76,25 +76,22 @@ impl Contract {
 
     /// A page of the shares that are open: the borsh of a list of [`OpenShares`], which is read and
     /// not decoded. A worker that was stopped finds there what it may still reveal, and what can be
-    /// closed. Several pages are asked for at one block, as of
-    /// [`pending_index`](Self::pending_index).
+    /// closed. Whoever reads several pages asks all of them at one block, since the last entry
+    /// takes the place of one that is closed.
     pub fn shares_index(&self, from_index: u64, limit: u64) {
         env::value_return(index::join(&self.page_shares(from_index, limit)));
     }
 
-    /// A page of the index of live requests: the borsh of a list of [`PendingEntry`], which is read
-    /// and not decoded, so that thousands of requests fit into one view. Whoever reads several
-    /// pages asks all of them at one block, since the last entry takes the place of one that is
-    /// settled.
-    pub fn pending_index(&self, from_index: u64, limit: u64) {
-        env::value_return(index::join(&self.page_pending(from_index, limit)));
+    /// A page of the index of live requests: the borsh of a [`PendingPage`] with those among up to
+    /// `limit` ids from `from_id` on. Requests below the first live one take no time, those in
+    /// between that are over do. Whoever reads several pages asks all of them at one block.
+    pub fn pending_index(&self, from_id: RequestId, limit: u64) {
+        env::value_return(outlayer_codec::to_vec(&self.page_pending(from_id, limit)));
     }
 
     /// A page of the index of live requests, in JSON.
-    pub fn list_pending(&self, from_index: u64, limit: u64) -> Vec<PendingEntry> {
-        let entries = self.page_pending(from_index, limit).into_iter();
-        // Decoding cannot fail: this contract has written the entries.
-        entries.filter_map(|entry| outlayer_codec::from_slice(&entry).ok()).collect()
+    pub fn list_pending(&self, from_id: RequestId, limit: u64) -> PendingPage {
+        self.page_pending(from_id, limit)
     }
 
     /// The configuration, the owner, and whether the contract is paused.

@@ -79,11 +79,16 @@ pub enum CodeError {
     /// The publisher has withdrawn the code from new requests.
     #[error("its publisher has withdrawn it from new requests; adopt_code brings it back")]
     Retired,
-    /// Live requests need the code.
-    #[error("{live_requests} live requests need it; retire_code refuses new ones")]
+    /// Live requests may need the code.
+    #[error(
+        "live requests may need it until block {until}, and this is block {height}; retire_code \
+         refuses new ones, so that the time does not go on"
+    )]
     InUse {
-        /// How many requests need it.
-        live_requests: u32,
+        /// The height from which none does.
+        until: u64,
+        /// The height of the call.
+        height: u64,
     },
 }
 

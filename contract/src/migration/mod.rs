@@ -16,7 +16,7 @@ use outlayer_protocol::{
     config::{Prices, RequestBounds},
 };
 
-use crate::{Contract, ContractError, Funds, LAYOUT, state::Upgrade};
+use crate::{Contract, ContractError, Funds, LAYOUT, live_ids::LiveIds, state::Upgrade};
 
 /// The prices in layouts 1 and 2.
 #[derive(Decode)]
@@ -103,6 +103,10 @@ struct Layout1 {
 /// owner's, and nothing bounded how long an execution may take. The owner's numbers stay as they
 /// are, and the new ones are those of a new deployment.
 ///
+/// The index of live requests had an entry for each, which is gone: see [`crate::live_ids`]. So
+/// that taking it apart fits into the gas of one call, no more than [`requests::MOST_LISTED`] may
+/// live.
+///
 /// Layout 1 differs from layout 2 in three things:
 ///
 /// * It did not know how long requests live. None lives now, so the next announced upgrade need not
@@ -121,6 +125,12 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
     if old.layout < 2 && old.live_requests > 0 {
         return Err(ContractError::LiveRequests { found: old.live_requests });
     }
+    if old.live_requests > requests::MOST_LISTED {
+        return Err(ContractError::LiveRequests { found: old.live_requests });
+    }
+    let before = env::storage_usage();
+    let first = requests::take_index_apart(old.live_requests).unwrap_or(old.next_request_id);
+    let freed = before.saturating_sub(env::storage_usage());
     Ok(Contract {
         layout: LAYOUT,
         owner_id: old.owner_id,
@@ -128,11 +138,11 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         paused: old.paused,
         config: old.config.into(),
         next_request_id: old.next_request_id,
-        live_requests: old.live_requests,
+        live: LiveIds::new(first, old.next_request_id, old.live_requests),
         open_shares: 0,
         former_requests: old.next_request_id,
         registered_workers: old.registered_workers,
-        tenant_bytes: old.tenant_bytes,
+        tenant_bytes: old.tenant_bytes.saturating_sub(freed),
         funds: Funds::of_former_layout(old.funds),
         upgrade: old.upgrade,
         live_until,

@@ -5,10 +5,10 @@
 //! can rewrite. [`Former`] is read where this code finds no record of its own, and becomes a
 //! [`LiveRequest`].
 
-use near_sdk::{AccountId, NearToken};
+use near_sdk::{AccountId, NearToken, env};
 use outlayer_codec::Decode;
 use outlayer_protocol::{
-    Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, GuestKind, Hash32,
+    Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
     ResponseFormat,
     agreement::Vote,
     config::{Prices, RequestBounds},
@@ -17,6 +17,23 @@ use outlayer_protocol::{
 };
 
 use super::{Limits2, Prices2};
+use crate::store::{self, Prefix, position_bytes};
+
+/// The most live requests whose index can be taken apart in one call.
+pub(crate) const MOST_LISTED: u32 = 200;
+
+/// Deletes the entries that the index of layout 2 has for its live requests. Gives the smallest id
+/// among them.
+pub(crate) fn take_index_apart(live_requests: u32) -> Option<RequestId> {
+    let listed = (0..live_requests).filter_map(|position| {
+        let slot = store::key(Prefix::FormerLiveSlot, &[&position_bytes(position)]);
+        let id = env::storage_read(&slot)?;
+        store::remove(&slot);
+        store::remove(&store::key(Prefix::FormerLivePosition, &[&id]));
+        Some(RequestId::from_be_bytes(id.try_into().ok()?))
+    });
+    listed.min()
+}
 
 /// The record of a live request in layout 2.
 #[derive(Decode)]

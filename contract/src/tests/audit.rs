@@ -7,7 +7,6 @@ use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_codec::Decode;
 use outlayer_protocol::{
     Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
-    index::PendingEntry,
     machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
@@ -15,8 +14,15 @@ use outlayer_protocol::{
 
 use super::world::World;
 use crate::{
-    Closed, Contract, Lock, code::Code, locks::lock_key, migration::requests::Former, names::Names,
-    namespace::Namespace, requests::listed_id, store::Prefix, workers::Worker,
+    Closed, Contract, Lock,
+    code::Code,
+    locks::lock_key,
+    migration::requests::Former,
+    names::Names,
+    namespace::Namespace,
+    requests::{divide, id_of_shares},
+    store::Prefix,
+    workers::Worker,
 };
 
 impl World {
@@ -42,12 +48,17 @@ impl World {
         outlayer_codec::from_slice(&self.storage[Contract::state_key()]).unwrap()
     }
 
+    /// The short responses that are staged, and the records of the live requests.
+    fn records(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries(Prefix::Request).map(|(_, entry)| divide(entry))
+    }
+
     /// The live requests by their ids.
     pub(crate) fn live_requests(&self) -> BTreeMap<RequestId, LiveRequest> {
         let former = self.decoded::<Former>(Prefix::FormerRequest);
         former
             .map(|(_, request)| LiveRequest::from(request))
-            .chain(self.decoded::<LiveRequest>(Prefix::Request).map(|(_, request)| request))
+            .chain(self.records().map(|(_, record)| outlayer_codec::from_slice(record).unwrap()))
             .map(|request| (request.id(), request))
             .collect()
     }
@@ -98,7 +109,9 @@ impl World {
         let shares = self.shares();
         let held: u128 = shares.values().map(|shares| shares.held.as_yoctonear()).sum();
         assert_eq!(funds.shares.as_yoctonear(), held);
-        assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings));
+        let workers = self.decoded::<Worker>(Prefix::Worker);
+        let earned: u128 = workers.map(|(_, worker)| worker.earned.as_yoctonear()).sum();
+        assert_eq!(funds.earnings.as_yoctonear(), self.sum(Prefix::Earnings) + earned);
         assert_eq!(funds.claimable.as_yoctonear(), self.sum(Prefix::Claimable));
         let storage: u128 = self
             .decoded::<Namespace>(Prefix::Namespace)
@@ -139,38 +152,26 @@ impl World {
     fn audit_lists(&self) {
         let contract = self.contract();
         let live = self.live_requests();
-        assert_eq!(contract.live_requests as usize, live.len());
-        assert_eq!(self.entries(Prefix::LiveSlot).count(), live.len());
+        assert_eq!(contract.live.count as usize, live.len());
+        let outside = live.keys().filter(|id| **id < contract.live.first);
+        assert_eq!(outside.count(), 0, "{:?}", contract.live);
         let with_input = live.values().filter(|request| request.input_bytes > 0).count();
         assert_eq!(self.entries(Prefix::Input).count(), with_input);
-        for (request_id, position) in self.decoded::<u32>(Prefix::LivePosition) {
-            let (_, listed) = self
-                .entries(Prefix::LiveSlot)
-                .find(|(key, _)| *key == position.to_be_bytes())
-                .unwrap();
-            let request_id = RequestId::from_be_bytes(request_id.try_into().unwrap());
-            let entry = PendingEntry::from(&live[&request_id]);
-            match <[u8; 8]>::try_from(listed) {
-                // As layout 2 has it.
-                Ok(former) => assert_eq!(RequestId::from_be_bytes(former), request_id),
-                Err(_) => {
-                    assert_eq!(outlayer_codec::from_slice::<PendingEntry>(listed).unwrap(), entry)
-                }
-            }
-        }
         let shares: BTreeMap<_, _> = self.entries(Prefix::SharesSlot).collect();
         assert_eq!(contract.open_shares as usize, shares.len());
         let positions: Vec<_> = self.decoded::<u32>(Prefix::SharesPosition).collect();
         assert_eq!(positions.len(), shares.len());
         for (request_id, position) in positions {
-            let listed = listed_id(shares[&position.to_be_bytes()[..]]).unwrap();
+            let listed = id_of_shares(shares[&position.to_be_bytes()[..]]).unwrap();
             assert_eq!(request_id, listed.to_be_bytes());
         }
         // A body is kept whole, or in as many parts as its request says.
         let whole = |request: &&LiveRequest| {
             matches!(request.phase, Phase::Staged { .. }) && request.upload.is_none()
         };
-        assert_eq!(self.entries(Prefix::Staged).count(), live.values().filter(whole).count());
+        let short = self.records().filter(|(body, _)| !body.is_empty()).count();
+        let kept = self.entries(Prefix::Staged).count() + short;
+        assert_eq!(kept, live.values().filter(whole).count());
         let uploads = || live.values().filter_map(|request| request.upload.as_ref());
         let parts: u32 = uploads().map(|upload| upload.parts).sum();
         assert_eq!(self.entries(Prefix::ResponsePart).count(), parts as usize);
@@ -235,10 +236,11 @@ impl World {
     fn body_of(&self, live: &LiveRequest) -> Option<ExecutionResponse> {
         let name = live.id().to_be_bytes();
         if live.upload.is_none() || !matches!(live.phase, Phase::Staged { .. }) {
-            return self
-                .decoded(Prefix::Staged)
-                .find(|(key, _)| *key == name)
-                .map(|(_, body)| body);
+            let mut entries = self.entries(Prefix::Request).filter(|(key, _)| *key == name);
+            let short = entries.next().map(|(_, entry)| divide(entry).0);
+            let mut apart = self.entries(Prefix::Staged).filter(|(key, _)| *key == name);
+            let body = short.filter(|body| !body.is_empty()).or(apart.next().map(|(_, body)| body));
+            return body.map(|body| outlayer_codec::from_slice(body).unwrap());
         }
         let mut parts: Vec<_> =
             self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name)).collect();
@@ -303,7 +305,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 26] = [
+        const TENANTS: [Prefix; 24] = [
             Prefix::SharesSlot,
             Prefix::SharesPosition,
             Prefix::Request,
@@ -311,8 +313,6 @@ impl World {
             Prefix::Input,
             Prefix::Staged,
             Prefix::ResponsePart,
-            Prefix::LiveSlot,
-            Prefix::LivePosition,
             Prefix::Namespace,
             Prefix::Value,
             Prefix::Meta,
@@ -404,12 +404,9 @@ impl World {
         let records = [Prefix::Request, Prefix::FormerRequest];
         let named = records
             .into_iter()
-            .chain([Prefix::Input, Prefix::Staged, Prefix::LivePosition])
+            .chain([Prefix::Input, Prefix::Staged])
             .flat_map(|prefix| self.entries(prefix))
             .filter(|(key, _)| *key == name);
-        let listed = self
-            .entries(Prefix::LiveSlot)
-            .filter(|(_, entry)| listed_id(entry) == Some(request_id));
         let live = &self.live_requests()[&request_id];
         let owner = live.namespace().as_bytes();
         let fee = self.entries(Prefix::ChangeFee).filter(|(key, _)| *key == owner);
@@ -420,7 +417,6 @@ impl World {
         let parts = self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name));
         named
             .chain(parts)
-            .chain(listed)
             .chain(fee)
             .chain(locks)
             .map(|(key, value)| bytes_of(1 + key.len(), value.len()))

@@ -306,7 +306,8 @@ fn published_code_behind_a_version_may_be_retired_deleted_and_come_back() {
         let request = asking_for("alice.near/median@1");
         world.call("dapp.near", NEAR, |c| c.accept(&request)).unwrap_err()
     };
-    let in_use = refused(CodeError::InUse { live_requests: 1 });
+    let until = world.contract().live_until;
+    let in_use = refused(CodeError::InUse { until, height: world.height });
     let delete = |world: &mut World| world.call("publisher.near", NOTHING, |c| c.delete_code(hash));
     assert_eq!(delete(&mut world), Err(in_use));
     world.call("publisher.near", NEAR, |c| c.retire_code(hash)).unwrap();

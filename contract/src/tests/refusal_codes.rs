@@ -148,7 +148,7 @@ fn code_errors() -> Vec<CodeError> {
         Deposit { found: one, needed: two }
         NotThePublisher { found: id("a.near"), expected: id("p.near") }
         Retired {}
-        InUse { live_requests: 1 }
+        InUse { until: 1, height: 0 }
     }
 }
 

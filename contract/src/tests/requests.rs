@@ -7,7 +7,7 @@ use outlayer_protocol::{
     Bytes, CancelBy, CodeRef, Compute, ExecutionResponse, GuestKind, Hash32, Outcome, RefusalCode,
     Settlement, Status,
     events::Event,
-    index::{self, PendingEntry},
+    index::{PendingEntry, PendingPage},
     limits::{Limit, Meter},
     machine::Reason,
     pricing::{Asked, PricingError, response_fee},
@@ -89,7 +89,7 @@ fn a_request_is_answered_settled_and_paid_for_to_the_yocto() {
 fn nothing_is_left_of_ten_thousand_settled_requests_but_events_and_counters() {
     let mut world = world();
     world.deposit_storage("dapp.near", NearToken::from_near(1));
-    // The first round leaves one entry: what the worker has earned.
+    // In the first round the worker's counters begin to count.
     let round = |world: &mut World| {
         for ending in ["answered", "cancelled", "timed out", "swept"] {
             let request_id = world.request("dapp.near", &request(ending));
@@ -480,26 +480,30 @@ fn only_the_contract_calls_its_callback() {
 }
 
 #[test]
-fn the_pending_list_pages_and_survives_removals() {
+fn the_index_pages_and_shows_what_is_left_when_requests_end() {
     let mut world = world();
     for n in 0..5 {
         world.request("dapp.near", &request(&n.to_string()));
     }
-    let ids = |world: &mut World, from, limit| -> Vec<_> {
-        world.view(|c| c.list_pending(from, limit)).into_iter().map(|one| one.request_id).collect()
+    let ids = |world: &mut World, from, limit| {
+        let page = world.view(|c| c.list_pending(from, limit));
+        (page.entries.into_iter().map(|one| one.request_id).collect::<Vec<_>>(), page.next_id)
     };
-    assert_eq!(ids(&mut world, 0, 2), [0, 1]);
-    assert_eq!(ids(&mut world, 3, 100), [3, 4]);
-    assert_eq!(ids(&mut world, 5, 1), [0; 0]);
-    assert_eq!(ids(&mut world, u64::MAX, u64::MAX), [0; 0]);
+    assert_eq!(ids(&mut world, 0, 2), (vec![0, 1], Some(2)));
+    assert_eq!(ids(&mut world, 3, 100), (vec![3, 4], None));
+    assert_eq!(ids(&mut world, 5, 1), (vec![], None));
+    assert_eq!(ids(&mut world, u64::MAX, u64::MAX), (vec![], None));
+    assert_eq!(ids(&mut world, 0, 0), (vec![], Some(0)));
     for (settled, rest) in
-        [(1, vec![0, 4, 2, 3]), (3, vec![0, 4, 2]), (0, vec![2, 4]), (4, vec![2]), (2, vec![])]
+        [(1, vec![0, 2, 3, 4]), (3, vec![0, 2, 4]), (0, vec![2, 4]), (4, vec![2]), (2, vec![])]
     {
         world.call("dapp.near", NearToken::ZERO, |c| c.cancel_execution(settled)).unwrap();
         world.settle(settled);
         world.audit();
-        assert_eq!(ids(&mut world, 0, 10), rest);
+        assert_eq!(ids(&mut world, 0, 10), (rest, None));
     }
+    // Nothing is looked at when nothing lives.
+    assert_eq!(ids(&mut world, 0, 0), (vec![], None));
 }
 
 #[test]
@@ -512,7 +516,7 @@ fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
     for request in [request("a"), other] {
         world.request("dapp.near", &request);
     }
-    let entries = world.view(|c| c.list_pending(0, 9));
+    let entries = world.view(|c| c.list_pending(0, 9)).entries;
     let terms = world.live(1).terms;
     assert_eq!(
         entries[1],
@@ -530,8 +534,9 @@ fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
             claims: None,
         }
     );
-    let page = world.view(|c| index::join(&c.page_pending(0, 9)));
-    assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&page).unwrap(), entries);
+    let page = world.view(|c| outlayer_codec::to_vec(&c.page_pending(0, 9)));
+    let expected = PendingPage { entries, next_id: None };
+    assert_eq!(borsh::from_slice::<PendingPage>(&page).unwrap(), expected);
 }
 
 #[test]

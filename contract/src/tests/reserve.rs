@@ -77,9 +77,8 @@ fn run(mut request: ExecutionRequest, mut body: ExecutionResponse) -> Peak {
 }
 
 /// What is spare of the reserve, at most, when the largest answer is staged for one approval: the
-/// kind of the guest, in the record and in the index, and the 9 bytes by which a status may be
-/// longer than `completed`.
-const SPARE: u64 = 2 + 9;
+/// kind of the guest, and the 9 bytes by which a status may be longer than `completed`.
+const SPARE: u64 = 1 + 9;
 
 #[test]
 fn the_reserve_is_what_the_largest_answer_takes_and_hardly_more() {

@@ -27,20 +27,22 @@ impl Default for TestChain {
 }
 
 impl TestChain {
-    /// Fills the index of live requests, which has `count` entries, up to `most`, with copies of
-    /// its first entry. Making so many requests would take minutes.
-    pub(crate) fn repeat_index(&mut self, count: u32, most: u32) {
-        let slot = |position: u32| [&b"l"[..], &position.to_be_bytes()].concat();
-        let entry = self.trie[&slot(0)].clone();
-        self.trie.extend((count..most).map(|position| (slot(position), entry.clone())));
-        // In the contract's own state, the number of live requests follows the next request's id.
+    /// Has `most` live requests where there are `count` and there were no others: copies of the
+    /// first. Making so many would take minutes.
+    pub(crate) fn repeat_requests(&mut self, count: u32, most: u32) {
+        let record = |id: u32| [&b"R"[..], &u64::from(id).to_be_bytes()].concat();
+        let entry = self.trie[&record(0)].clone();
+        self.trie.extend((count..most).map(|id| (record(id), entry.clone())));
+        // In the contract's own state the next request's id, two ids of 0, and two counts.
         let state = self.trie.get_mut(&b"STATE"[..]).unwrap();
-        let counts =
-            |count: u32| [&u64::from(count).to_le_bytes()[..], &count.to_le_bytes()].concat();
-        let places: Vec<_> =
-            state.windows(12).enumerate().filter(|(_, bytes)| *bytes == counts(count)).collect();
-        let [(place, _)] = places[..] else { panic!("{places:?}") };
-        state[place..place + 12].copy_from_slice(&counts(most));
+        let numbers = |count: u32| {
+            [&u64::from(count).to_le_bytes()[..], &[0; 8 + 8 + 4], &count.to_le_bytes()].concat()
+        };
+        let (found, wanted) = (numbers(count), numbers(most));
+        let places = state.windows(found.len()).enumerate().filter(|(_, bytes)| *bytes == found);
+        let places: Vec<_> = places.map(|(place, _)| place).collect();
+        let [place] = places[..] else { panic!("{places:?}") };
+        state[place..place + wanted.len()].copy_from_slice(&wanted);
     }
 }
 

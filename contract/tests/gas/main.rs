@@ -20,6 +20,7 @@ use outlayer_protocol::{
     AccountId, CodeRef, Compute, ExecutionRequest, ExecutionResponse, Hash32, OnRefusal, Outcome,
     ResponseFormat, Settlement, Status,
     capacity::{MAX_JSON_OUTPUT_BYTES, MAX_OUTPUT_BYTES},
+    index::PendingPage,
     methods,
     pricing::answer_gas,
     response::MAX_REASON_BYTES,
@@ -233,7 +234,8 @@ fn the_wasm_is_small() {
 
 /// The gas that a view burns for a page of `limit`.
 fn page_of(vm: &mut vm::Vm, view: &str, limit: u64) -> u64 {
-    let args = serde_json::json!({ "from_index": 0, "limit": limit });
+    let from = if view == methods::SHARES_INDEX { "from_index" } else { "from_id" };
+    let args = serde_json::json!({ from: 0, "limit": limit });
     vm.call(call("anyone.near", view, args)).burnt_gas.as_gas()
 }
 
@@ -245,16 +247,22 @@ fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
 /// The gas that a node lets a view burn.
 const VIEW: u64 = 300_000_000_000_000;
 
-#[test]
-fn a_view_holds_two_thousand_requests_of_the_index() {
+/// A contract with so many live requests like this one.
+fn with_live(request: &ExecutionRequest, count: u32) -> vm::Vm {
     let mut vm = contract(&config());
-    let mut asked = request(10);
-    asked.refund_to = Some("p".repeat(64).parse().unwrap());
     for _ in 0..13 {
-        let args = serde_json::json!({ "request": asked });
+        let args = serde_json::json!({ "request": request });
         vm.call(vm::Call { deposit: NEAR, ..call(DAPP, methods::REQUEST_EXECUTION, args) });
     }
-    vm.chain.repeat_index(13, 2_000);
+    vm.chain.repeat_requests(13, count);
+    vm
+}
+
+#[test]
+fn a_view_holds_two_thousand_requests_of_the_index() {
+    let mut asked = request(10);
+    asked.refund_to = Some("p".repeat(64).parse().unwrap());
+    let mut vm = with_live(&asked, 2_000);
     let [none, many] = [0, 2_000].map(|limit| page_of(&mut vm, methods::PENDING_INDEX, limit));
     let each = (many - none) / 2_000;
     println!("{none} gas for none, {each} for each: {} fit", (VIEW - none) / each);
@@ -262,6 +270,22 @@ fn a_view_holds_two_thousand_requests_of_the_index() {
     let [none, some] = [0, 200].map(|limit| page(&mut vm, limit));
     let each = (some - none) / 200;
     println!("in JSON {none} gas for none, {each} for each: {} fit", (VIEW - none) / each);
+}
+
+#[test]
+fn a_view_of_the_largest_requests_ends_early_and_says_where_to_go_on() {
+    let mut asked = request(10);
+    asked.args = vec![String::new(); 32_768 / 4 / 4];
+    let mut vm = with_live(&asked, 1_500);
+    let args = serde_json::json!({ "from_id": 0, "limit": 1_500 });
+    let outcome = vm.call(call("anyone.near", methods::PENDING_INDEX, args));
+    let burned = outcome.burnt_gas.as_gas();
+    let ReturnData::Value(page) = outcome.return_data else { panic!("no page") };
+    let page: PendingPage = borsh::from_slice(&page).unwrap();
+    println!("{burned} gas for {}", page.entries.len());
+    assert!(burned <= VIEW, "{burned} for {}", page.entries.len());
+    assert!((100..1_500).contains(&page.entries.len()), "{}", page.entries.len());
+    assert_eq!(page.next_id, Some(page.entries.len() as u64));
 }
 
 #[test]

@@ -19,8 +19,8 @@ use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
 use outlayer_protocol::{Compute, GuestKind, ResourceLimits, Status};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
 
-/// Held by every test while it has children. A test that looks for its own among the children of this
-/// process holds it alone: it would take another's for its own.
+/// Held by every test while it has children. A test that looks for its own among the children of
+/// this process holds it alone: it would take another's for its own.
 static CHILDREN: RwLock<()> = RwLock::new(());
 
 fn with_children() -> RwLockReadGuard<'static, ()> {

@@ -3,7 +3,7 @@
 use borsh::BorshDeserialize;
 use outlayer_protocol::{
     AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     machine::OpenShares,
     methods,
     views::{
@@ -16,9 +16,13 @@ use serde_json::{Value, json};
 
 use crate::{At, BlockId, ChainError, Node, text::clip};
 
-/// How many requests are asked for in one view of the index. The contract's gas tests show that a
-/// node executes a view of so many.
+/// How many ids are looked at in one view of the index. The contract's gas tests show that a node
+/// executes a view in which each of them is a live request.
 const INDEX_PAGE: usize = 2_000;
+/// How many pages of the index are read at the most, so that no node keeps its reader for ever. A
+/// full chain fills a sixth of them while two requests live one after the other; records that are
+/// as large as can be take more.
+const MOST_INDEX_PAGES: usize = 100;
 /// How many requests' open shares are asked for in one view. The contract's gas tests show that a
 /// node executes a view of so many.
 const SHARES_PAGE: usize = 500;
@@ -32,8 +36,10 @@ const REQUESTS_PAGE: usize = 100;
 pub struct PendingIndex {
     /// The block.
     pub block: BlockId,
-    /// An entry for each live request, in no order that means anything.
+    /// An entry for each live request, by ascending ids.
     pub entries: Vec<PendingEntry>,
+    /// Whether these are all of them.
+    pub is_whole: bool,
 }
 
 /// An OutLayer contract on a node. Clones are cheap.
@@ -183,14 +189,39 @@ impl Contract {
         Ok(all)
     }
 
-    /// The index of live requests as of one block, at most `most` of them.
+    /// The index of live requests as of one block, the first `most` of them.
     ///
     /// # Errors
     /// [`ChainError`].
     pub async fn pending(&self, most: usize, at: At) -> Result<PendingIndex, ChainError> {
-        let (method, page) = (methods::PENDING_INDEX, INDEX_PAGE);
-        let (block, entries) = self.index(method, page, most, at).await?;
-        Ok(PendingIndex { block, entries })
+        let method = methods::PENDING_INDEX;
+        let mut entries: Vec<PendingEntry> = Vec::new();
+        let (mut from_id, mut block) = (0, None);
+        for _ in 0..MOST_INDEX_PAGES {
+            let args = json!({ "from_id": from_id, "limit": INDEX_PAGE }).to_string().into_bytes();
+            // All pages are of the first page's block.
+            let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
+            let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
+            let page: PendingPage =
+                borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            let last = entries.last().map(|entry| entry.request_id);
+            let ids = page.entries.iter().map(|entry| entry.request_id);
+            if !last.into_iter().chain(ids.chain(page.next_id)).is_sorted_by(|a, b| a < b) {
+                return Err(self.malformed(method, &"ids that do not ascend"));
+            }
+            let block = *block.get_or_insert(answered);
+            entries.extend(page.entries);
+            let is_over = page.next_id.is_none() && entries.len() <= most;
+            match page.next_id {
+                Some(next) if entries.len() < most && next > from_id => from_id = next,
+                _ => {
+                    entries.truncate(most);
+                    return Ok(PendingIndex { block, entries, is_whole: is_over });
+                }
+            }
+        }
+        let block = block.ok_or_else(|| self.malformed(method, &"no page"))?;
+        Ok(PendingIndex { block, entries, is_whole: false })
     }
 
     /// The open shares of settled requests as of one block, at most `most` of them.

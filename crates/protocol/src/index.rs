@@ -11,7 +11,7 @@ use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::
 /// A live request in the index. Nothing of it but `claims` changes while the request lives, so the
 /// index does not say how far the request has come.
 ///
-/// `pending_index` gives the borsh of a list of them, `list_pending` gives JSON.
+/// `pending_index` gives the borsh of a [`PendingPage`] of them, `list_pending` gives JSON.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
@@ -27,8 +27,7 @@ use crate::{Claims, Compute, EngineVersion, GuestKind, RequestId, live_request::
     Deserialize,
 )]
 pub struct PendingEntry {
-    /// The id of the request. It comes first, so that the contract finds it without decoding the
-    /// rest.
+    /// The id of the request.
     pub request_id: RequestId,
     /// The height of the block that accepted the request.
     pub block_height: u64,
@@ -76,11 +75,29 @@ impl PendingEntry {
     pub fn is_in_time(&self, height: u64) -> bool {
         height <= self.deadline
     }
+}
 
-    /// The id of the request whose encoded entry this is; `None` when it is too short to be one.
-    pub fn id_of(entry: &[u8]) -> Option<RequestId> {
-        entry.first_chunk().map(|id| RequestId::from_le_bytes(*id))
-    }
+/// A page of the index.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Encode,
+    Decode,
+    Serialize,
+    ToJson,
+    Deserialize,
+)]
+pub struct PendingPage {
+    /// The live requests among those that were looked at, by ascending ids.
+    pub entries: Vec<PendingEntry>,
+    /// The id from which to ask for the next page; `None` when this is the last.
+    pub next_id: Option<RequestId>,
 }
 
 /// The borsh of a list whose elements are encoded already.
@@ -97,19 +114,19 @@ mod tests {
     use crate::live_request::sample;
 
     #[test]
-    fn entries_are_joined_as_borsh_writes_a_list() {
+    fn an_entry_tells_where_the_code_is_and_until_when_an_answer_is_in_time() {
         let mut other = sample();
         other.code.url = Some("https://code.example".to_owned());
-        other.kind = Some(GuestKind::Near);
-        other.context.request_id = u64::MAX - 1;
         let entries = [PendingEntry::from(&sample()), PendingEntry::from(&other)];
-        let encoded = entries.clone().map(|entry| borsh::to_vec(&entry).unwrap());
-        let ids = encoded.iter().map(|entry| PendingEntry::id_of(entry).unwrap());
-        assert_eq!(ids.collect::<Vec<_>>(), [7, u64::MAX - 1]);
-        assert_eq!(join(&encoded), borsh::to_vec(&entries.to_vec()).unwrap());
-        assert_eq!(borsh::from_slice::<Vec<PendingEntry>>(&join(&[])).unwrap(), []);
-        assert_eq!(PendingEntry::id_of(&[1; 7]), None);
         assert!(entries[0].published_code && !entries[1].published_code);
         assert!(entries[0].is_in_time(1_200) && !entries[0].is_in_time(1_201));
+    }
+
+    #[test]
+    fn elements_are_joined_as_borsh_writes_a_list() {
+        let elements = [7u64, 9];
+        let encoded = elements.map(|element| borsh::to_vec(&element).unwrap());
+        assert_eq!(join(&encoded), borsh::to_vec(&elements.to_vec()).unwrap());
+        assert_eq!(join(&[]), borsh::to_vec(&Vec::<u64>::new()).unwrap());
     }
 }

@@ -8,7 +8,7 @@ use outlayer_codec::{Decode, Encode};
 use outlayer_json::{FromJson, ToJson};
 use serde::{Deserialize, Serialize};
 
-use crate::{json, object::read_by_fields};
+use crate::{json, object::read_by_fields, response::SHORT_OUTPUT_BYTES};
 
 /// The unit in which computation is metered and billed.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
@@ -200,6 +200,13 @@ impl Default for ResourceLimits {
 }
 
 impl ResourceLimits {
+    /// Whether every response within these limits [is short](crate::ExecutionResponse::is_short).
+    pub fn keep_answers_short(&self) -> bool {
+        self.output_bytes as usize <= SHORT_OUTPUT_BYTES
+            && self.storage_reads == 0
+            && self.storage_writes == 0
+    }
+
     /// These limits for a guest that uses storage: how many keys it may read, how many it may write
     /// or remove, and the bytes of keys and values that it may write.
     #[must_use]

@@ -39,19 +39,17 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + TERMS_BYTES
     + 32 + 1 + 32 + ID_BYTES + 32 // yield's name, phase
     + 1 + 1 + 1 + 4 + 4; // agreement, claims, upload, closed locks, former uploaders
+/// Bytes of the length of a short response, which is kept in front of the record.
+const SHORT_BODY_BYTES: u64 = 2;
 const LIMITS_BYTES: u64 = 9 + 8 + 4 * 7 + 8 + 4;
 const TERMS_BYTES: u64 = 8 + 5 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
-/// Bytes of a request's place in the index, apart from the payer's id.
-const INDEX_BYTES: u64 = 8 + 8 + 8 + 4 + 4 + 1 + 1 + 2 + 9 + 4 + 1;
-/// Bytes of a request's five entries apart from what they keep: its record, input, staged response,
-/// place in the index, and position there.
-const ENTRIES_BYTES: u64 =
-    3 * (ENTRY_BYTES + REQUEST_ID_BYTES) + (ENTRY_BYTES + 4 + INDEX_BYTES) + (ENTRY_BYTES + 8 + 4);
+/// Bytes of an entry that is kept under the request's id, apart from what it keeps.
+const OWN_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES;
 /// Bytes of the entry with the price of changing a namespace, apart from the account's id.
 const CHANGE_FEE_BYTES: u64 = ENTRY_BYTES + 16;
 
-/// Bytes of all claims that a request takes, once in its record and once in the index.
-const CLAIMS_BYTES: u64 = 2 * (8 + 4 + MOST_CLAIMS as u64 * (ID_BYTES + 8));
+/// Bytes of all claims that a request takes.
+const CLAIMS_BYTES: u64 = 8 + 4 + MOST_CLAIMS as u64 * (ID_BYTES + 8);
 
 /// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest.
 const SEAT_BYTES: u64 = 2 * ID_BYTES + 1 + 32 + (1 + 32);
@@ -154,13 +152,15 @@ fn live_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
         CodeSource::Named { .. } => 8,
     };
     let locks = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
-    // Each of the ids is as long as this at the most.
+    // The namespace's id is as long as this at the most.
     let longest_id = id_bytes.min(MAX_ID_BYTES);
     let change_fee = if limits.storage_reads == 0 { 0 } else { CHANGE_FEE_BYTES + longest_id };
+    // The record with a short response, and the input. Another response has an entry of its own.
+    let entries = 2 * OWN_ENTRY_BYTES + SHORT_BODY_BYTES;
+    let entries = if limits.keep_answers_short() { entries } else { entries + OWN_ENTRY_BYTES };
     RECORD_BYTES
-        + ENTRIES_BYTES
+        + entries
         + id_bytes
-        + longest_id
         + change_fee
         + texts
         + code

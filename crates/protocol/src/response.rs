@@ -124,7 +124,17 @@ impl ResponseError {
     }
 }
 
+/// The longest output of a short response, bytes.
+pub const SHORT_OUTPUT_BYTES: usize = 1_024;
+
 impl ExecutionResponse {
+    /// Whether the response is so short that the contract keeps it together with the request's
+    /// record, because an entry of its own would cost more than its bytes: it reads and writes no
+    /// storage, and its output has at most [`SHORT_OUTPUT_BYTES`].
+    pub fn is_short(&self) -> bool {
+        self.output.len() <= SHORT_OUTPUT_BYTES && self.reads.is_empty() && self.journal.is_empty()
+    }
+
     /// Checks that an execution of request `request_id` within `limits` can give this response.
     ///
     /// # Errors

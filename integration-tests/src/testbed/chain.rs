@@ -14,7 +14,7 @@ use near_workspaces::{
 use outlayer_protocol::{
     RequestId, Settlement,
     events::Event,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     methods,
     views::{FundsView, RequestState, RequestView},
 };
@@ -67,11 +67,16 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn pending(&self) -> Result<Vec<PendingEntry>> {
-        let view = self
-            .contract
-            .view(methods::LIST_PENDING)
-            .args_json(json!({ "from_index": 0, "limit": 100 }));
-        Ok(view.await?.json()?)
+        let mut all = Vec::new();
+        let mut from_id = Some(0);
+        while let Some(from) = from_id {
+            let view = self.contract.view(methods::LIST_PENDING);
+            let view = view.args_json(json!({ "from_id": from, "limit": 500 }));
+            let page: PendingPage = view.await?.json()?;
+            all.extend(page.entries);
+            from_id = page.next_id;
+        }
+        Ok(all)
     }
 
     /// A live request, or `None` when it has been settled or was never made.

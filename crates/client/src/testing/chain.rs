@@ -14,7 +14,7 @@ use near_primitives::{
 use outlayer_protocol::{
     AccountId, Agreement, Bytes, Claims, Config, ExecutionResponse, Hash32, NearToken, RefusalCode,
     RequestId, ResumePayload, Settlement,
-    index::PendingEntry,
+    index::{PendingEntry, PendingPage},
     machine::{
         Body, Delivery, Effect, Input, LiveRequest, OpenShares, Phase, SharesStep, Step, Taken,
     },
@@ -207,8 +207,9 @@ impl Chain {
                 if params["method_name"] == methods::PENDING_INDEX {
                     self.settle_all_due();
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    let entries = borsh::to_vec(&entries.collect::<Vec<_>>()).unwrap();
-                    return view_bytes_at(&entries, self.height);
+                    let mut page = PendingPage { entries: entries.collect(), next_id: None };
+                    page.entries.sort_by_key(|entry| entry.request_id);
+                    return view_bytes_at(&borsh::to_vec(&page).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::SHARES_INDEX {
                     let shares: Vec<_> = self.shares.values().collect();

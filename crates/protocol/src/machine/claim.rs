@@ -32,9 +32,7 @@ impl LiveRequest {
         let until = claims.until(&claim, deadline);
         claims.made.push(claim);
         let made = ClaimNotice { request_id, worker_id: worker_id.clone(), until };
-        let effects =
-            vec![Effect::Relist(Box::new((&self).into())), Effect::Emit(Event::ClaimMade(made))];
-        Ok(Step::Live(Box::new(self), effects))
+        Ok(Step::Live(Box::new(self), vec![Effect::Emit(Event::ClaimMade(made))]))
     }
 
     /// Counts the claims that were not answered in time.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{LiveRequest, OpenShares, Phase};
 use crate::{
     ExecutionResponse, Hash32, JournalEntry, RequestId, ResumePayload, Settlement, events::Event,
-    index::PendingEntry,
 };
 
 /// Which money an effect moves.
@@ -40,8 +39,6 @@ pub enum Effect<'a> {
         /// How many parts there are.
         parts: u32,
     },
-    /// Replace the request's entry in the index.
-    Relist(Box<PendingEntry>),
     /// Keep the submitted response until the callback.
     Stage(&'a ExecutionResponse),
     /// Lock the keys that the submitted response reads or writes.
@@ -78,8 +75,7 @@ pub enum Effect<'a> {
         journal: &'a [JournalEntry],
     },
     /// Delete the request's record and input, and the staged response, whole or in parts; unlock
-    /// its keys, and open those that were closed to readers for it; and note that the request no
-    /// longer needs its code.
+    /// its keys, and open those that were closed to readers for it.
     Delete {
         /// The request that has ended.
         request_id: RequestId,
@@ -91,8 +87,8 @@ pub enum Effect<'a> {
         closed_locks: Vec<Hash32>,
         /// How many parts of a response there are.
         parts: u32,
-        /// The code, where it is published in the contract.
-        published_code: Option<Hash32>,
+        /// Whether the request has an input.
+        has_input: bool,
         /// What the request added to the price of a direct change of its namespace, see
         /// [`LiveRequest::change_fee`].
         change_fee: NearToken,

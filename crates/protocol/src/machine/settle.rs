@@ -176,7 +176,7 @@ fn delete<'a>(request: &LiveRequest, staged: Option<&'a ExecutionResponse>) -> E
         staged,
         closed_locks: request.closed_locks.clone(),
         parts: request.upload.as_ref().map_or(0, |upload| upload.parts),
-        published_code: request.published_code(),
+        has_input: request.input_bytes > 0,
         change_fee: request.change_fee(),
     }
 }

@@ -317,7 +317,7 @@ impl World {
                 }
                 Effect::Emit(_) | Effect::ApplyJournal { .. } | Effect::Stage(_) => {}
                 Effect::KeepResult { .. } => panic!("the request keeps no result"),
-                Effect::Relist(_) | Effect::CountMissed(_) => panic!("the request takes no claims"),
+                Effect::CountMissed(_) => panic!("the request takes no claims"),
             }
         }
     }

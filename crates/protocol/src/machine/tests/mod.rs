@@ -112,14 +112,13 @@ fn resume<'a>(request: &LiveRequest, payload: ResumePayload) -> Effect<'a> {
 
 /// The effect that deletes the sample with this staged response.
 fn delete(staged: Option<&ExecutionResponse>) -> Effect<'_> {
-    let published_code = Some(Hash32::of(b"code"));
     Effect::Delete {
         request_id: 7,
         namespace: id("dapp.near"),
         staged,
         closed_locks: Vec::new(),
         parts: 0,
-        published_code,
+        has_input: true,
         change_fee: sample().terms.max_fee,
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash};
+use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash, PendingIndex};
 use outlayer_protocol::{RequestId, index::PendingEntry};
 
 use self::source::BlockTime;
@@ -36,9 +36,17 @@ pub(crate) struct Look {
     seen: Instant,
     /// The index.
     pub(crate) pending: Vec<PendingEntry>,
-    live: HashSet<RequestId>,
+    live: Live,
     /// The same as of the newest final block, when that was read too.
-    last_final: Option<(u64, Option<HashSet<RequestId>>)>,
+    last_final: Option<(u64, Live)>,
+}
+
+/// Which requests are live in a block.
+#[derive(Clone, Debug, Default)]
+struct Live {
+    ids: HashSet<RequestId>,
+    /// Whether these are all of them.
+    is_whole: bool,
 }
 
 impl Default for Look {
@@ -49,7 +57,7 @@ impl Default for Look {
             block_nanos: BlockTime::default().nanos(),
             seen: Instant::now(),
             pending: Vec::new(),
-            live: HashSet::new(),
+            live: Live::default(),
             last_final: None,
         }
     }
@@ -67,7 +75,7 @@ pub(crate) enum Liveness {
 impl Look {
     /// The ids of the requests in the index.
     pub(crate) fn live(&self) -> &HashSet<RequestId> {
-        &self.live
+        &self.live.ids
     }
 
     /// A request's entry in the index.
@@ -89,24 +97,31 @@ impl Look {
 
     /// Whether a request is live in the block of this look.
     pub(crate) fn shows(&self, request_id: RequestId) -> Liveness {
-        liveness(Some(&self.live), request_id)
+        self.live.shows(request_id)
     }
 
     /// Whether a request is live in a final block, at or after this height.
     pub(crate) fn shows_finally(&self, request_id: RequestId, since: u64) -> Liveness {
         match &self.last_final {
-            Some((height, live)) if *height >= since => liveness(live.as_ref(), request_id),
+            Some((height, live)) if *height >= since => live.shows(request_id),
             _ => Liveness::Unknown,
         }
     }
 }
 
-fn liveness(live: Option<&HashSet<RequestId>>, request_id: RequestId) -> Liveness {
-    match live {
-        Some(live) if live.contains(&request_id) => Liveness::Live,
-        // An index that was not read to its end does not show what is gone.
-        Some(live) if live.len() < MOST_PENDING => Liveness::Gone,
-        _ => Liveness::Unknown,
+impl Live {
+    fn of(index: &PendingIndex) -> Self {
+        let ids = index.entries.iter().map(|entry| entry.request_id).collect();
+        Self { ids, is_whole: index.is_whole }
+    }
+
+    fn shows(&self, request_id: RequestId) -> Liveness {
+        match self.ids.contains(&request_id) {
+            true => Liveness::Live,
+            // An index that was not read to its end does not show what is gone.
+            false if self.is_whole => Liveness::Gone,
+            false => Liveness::Unknown,
+        }
     }
 }
 
@@ -130,12 +145,12 @@ pub(crate) async fn look(
             index => break index?,
         }
     };
-    let live = ids(&index.entries);
+    let live = Live::of(&index);
     let last_final = if services.config.discover_at == At::Final {
-        Some((block.height, Some(live.clone())))
+        Some((block.height, live.clone()))
     } else if services.awaits_final() {
         let found = contract.pending(MOST_PENDING, At::Final).await?;
-        Some((found.block.height, Some(ids(&found.entries))))
+        Some((found.block.height, Live::of(&found)))
     } else {
         None
     };
@@ -147,8 +162,4 @@ pub(crate) async fn look(
         live,
         last_final,
     })
-}
-
-fn ids(entries: &[PendingEntry]) -> HashSet<RequestId> {
-    entries.iter().map(|entry| entry.request_id).collect()
 }
