@@ -82,7 +82,8 @@ pub struct NodeConfig {
     /// Where the chain can be asked. The first that is in order is asked first.
     pub endpoints: Vec<EndpointUrl>,
     /// How many endpoints must give the same answer about blocks, requests and code: 1, or 2 to
-    /// notice an endpoint that lies. Transactions are sent to one endpoint in any case.
+    /// notice an endpoint that lies. With three endpoints or more, one that lies stops nothing: the
+    /// answer is what two of them say. Transactions are sent to one endpoint in any case.
     pub quorum: usize,
     /// The name of the network that the endpoints must serve, such as `mainnet`. Without it they
     /// must serve the same network.
@@ -154,6 +155,11 @@ impl Node {
         let urls: Vec<_> =
             self.endpoints.all().iter().map(|endpoint| endpoint.url().to_string()).collect();
         urls.join(", ")
+    }
+
+    /// For how much longer every endpoint wants to be left alone.
+    pub(crate) fn asked_rest(&self) -> Duration {
+        self.endpoints.asked_rest()
     }
 
     /// How long to wait after failures.

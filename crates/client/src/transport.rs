@@ -7,8 +7,11 @@
 
 use std::{
     fmt::{self, Display},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use near_jsonrpc_client::{
@@ -21,7 +24,7 @@ use near_jsonrpc_primitives::{
 };
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::{Map, Value};
 
@@ -38,10 +41,44 @@ pub(crate) enum CallError<E> {
     Handler(E),
 }
 
+impl<E> CallError<E> {
+    /// Whether nothing follows from it about what was asked.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(self, Self::Chain(error) if error.says_nothing())
+    }
+}
+
 impl<E> From<ChainError> for CallError<E> {
     fn from(error: ChainError) -> Self {
         Self::Chain(error)
     }
+}
+
+/// What came back.
+enum Answered {
+    /// The body of an answer with HTTP status 200.
+    Body(Vec<u8>),
+    /// The error in an answer with another status.
+    Said(RpcError),
+}
+
+impl Answered {
+    fn is_large(&self) -> bool {
+        matches!(self, Self::Body(body) if body.len() > LARGE_BYTES)
+    }
+}
+
+/// The most values that an answer may have. A value takes 32 bytes when it is parsed, and as little
+/// as 2 in the answer. The largest result of a view has a number for each of its 4 MiB.
+const MOST_VALUES: usize = (4 << 20) + (64 << 10);
+/// Answers that are larger than this are parsed one after the other, bytes.
+const LARGE_BYTES: usize = 1 << 20;
+static LARGE: Mutex<()> = Mutex::new(());
+
+/// How many values an answer has, at the most: each comes after a comma, or at the beginning of a
+/// list or an object.
+fn values(answer: &[u8]) -> usize {
+    answer.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
 }
 
 /// The most that is read of an answer whose HTTP status reports an error, bytes.
@@ -56,6 +93,8 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     url: EndpointUrl,
     max_answer_bytes: usize,
+    /// See [`clock_ahead`](Transport::clock_ahead).
+    clock_ahead: Arc<Mutex<Option<i64>>>,
 }
 
 impl fmt::Debug for Transport {
@@ -78,7 +117,13 @@ impl Transport {
             url: url.clone(),
             source: error.into(),
         })?;
-        Ok(Self { http, url: url.clone(), max_answer_bytes })
+        Ok(Self { http, url: url.clone(), max_answer_bytes, clock_ahead: Arc::default() })
+    }
+
+    /// How many seconds this machine's clock is ahead of the server's, or behind it when that is
+    /// negative, by the date of its newest answer; `None` when it has sent none.
+    pub(crate) fn clock_ahead(&self) -> Option<i64> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn url(&self) -> &EndpointUrl {
@@ -105,7 +150,19 @@ impl Transport {
         if let Value::Object(members) = &mut body {
             members.insert("id".to_owned(), id.clone());
         }
-        let answer = self.post(method, &id, body.to_string(), timeout).await?;
+        let sent = self.post(method, &id, body.to_string(), timeout).await?;
+        // From here on nothing waits, so that no answer is parsed beside another large one.
+        let _turn = sent.is_large().then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = match sent {
+            Answered::Said(error) => Err(error),
+            Answered::Body(body) if values(&body) > MOST_VALUES => {
+                return Err(self.too_large(method).into());
+            }
+            Answered::Body(body) => self.parse(&body, &id).map_err(|reason| {
+                let source = TransportError::NoRpc(reason);
+                ChainError::Transport { method: method.into(), url: self.url.clone(), source }
+            })?,
+        };
         match answer {
             Ok(mut value) => {
                 // A query that fails in the contract is a result that has an error in it.
@@ -120,14 +177,18 @@ impl Transport {
         }
     }
 
-    /// What the node's answer says: a result or an error.
+    fn too_large(&self, method: &str) -> ChainError {
+        ChainError::TooLarge { method: method.into(), limit: self.max_answer_bytes }
+    }
+
+    /// What the node answers.
     async fn post(
         &self,
         method: &str,
         id: &Value,
         body: String,
         timeout: Duration,
-    ) -> Result<Result<Value, RpcError>, ChainError> {
+    ) -> Result<Answered, ChainError> {
         let failed = |source: TransportError| ChainError::Transport {
             method: method.into(),
             url: self.url.clone(),
@@ -135,20 +196,22 @@ impl Transport {
         };
         let url = self.url.secret().map_err(|source| ChainError::NodeUrl { source })?;
         let request = self.http.post(url.as_ref().clone()).timeout(timeout);
+        let asked = SystemTime::now();
         let sent = request.header(CONTENT_TYPE, "application/json").body(body).send().await;
         let response = sent.map_err(|error| failed(error.into()))?;
+        if let Some(ahead) = clock_ahead(response.headers(), asked, SystemTime::now()) {
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         if status == StatusCode::OK {
             let most = self.max_answer_bytes;
             let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
-            let answer = answer
-                .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
-            return self.parse(&answer, id).map_err(|reason| failed(TransportError::NoRpc(reason)));
+            return answer.map(Answered::Body).ok_or_else(|| self.too_large(method));
         }
         // Whatever cannot be read of it, the status alone says enough.
         let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
         if let Ok(Err(error)) = self.parse(&answer, id) {
-            return Ok(Err(error));
+            return Ok(Answered::Said(error));
         }
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS => failed(TransportError::RateLimited { retry_after }),
@@ -258,6 +321,20 @@ async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, re
         body.extend_from_slice(&received);
     }
     Ok(Some(body))
+}
+
+/// How many seconds this machine's clock is ahead of the date of an answer, for which it was waited
+/// from `asked` until `answered`, at the least.
+fn clock_ahead(headers: &HeaderMap, asked: SystemTime, answered: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    // The date leaves out the part of a second.
+    let latest = date + Duration::from_secs(1);
+    Some(match (asked.duration_since(latest), date.duration_since(answered)) {
+        (Ok(ahead), _) => seconds(ahead),
+        (_, Ok(behind)) => -seconds(behind),
+        _ => 0,
+    })
 }
 
 /// For how long the server wants to be left alone. A date, the other form of it, is not read.

@@ -79,6 +79,18 @@ pub struct Chain {
 }
 
 #[derive(Deserialize)]
+struct PageArgs {
+    from_index: usize,
+    limit: usize,
+}
+
+#[derive(Deserialize)]
+struct IndexArgs {
+    from_id: RequestId,
+    limit: usize,
+}
+
+#[derive(Deserialize)]
 struct ClaimArgs {
     request_id: RequestId,
 }
@@ -206,13 +218,20 @@ impl Chain {
                 let args: Bytes = serde_json::from_value(params["args_base64"].clone()).unwrap();
                 if params["method_name"] == methods::PENDING_INDEX {
                     self.settle_all_due();
+                    let IndexArgs { from_id, limit } = json_args(&args);
                     let entries = self.live.values().map(|view| PendingEntry::from(&view.request));
-                    let mut page = PendingPage { entries: entries.collect(), next_id: None };
-                    page.entries.sort_by_key(|entry| entry.request_id);
+                    let entries = entries.filter(|entry| entry.request_id >= from_id).take(limit);
+                    let entries: Vec<_> = entries.collect();
+                    let last = entries.last().map_or(from_id, |entry| entry.request_id);
+                    let next_id =
+                        self.live.range(last.saturating_add(1)..).next().map(|one| *one.0);
+                    let page = PendingPage { entries, next_id };
                     return view_bytes_at(&borsh::to_vec(&page).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::SHARES_INDEX {
-                    let shares: Vec<_> = self.shares.values().collect();
+                    let PageArgs { from_index, limit } = json_args(&args);
+                    let shares: Vec<_> =
+                        self.shares.values().skip(from_index).take(limit).collect();
                     return view_bytes_at(&borsh::to_vec(&shares).unwrap(), self.height);
                 }
                 if params["method_name"] == methods::GET_REQUESTS {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 mod chain;
+mod changes;
 mod node;
 mod wire;
 
@@ -15,6 +16,7 @@ use outlayer_protocol::{
 };
 
 pub use chain::{Chain, WORKER};
+pub use changes::Change;
 pub use node::{Answer, FakeNode};
 pub use wire::{
     executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,

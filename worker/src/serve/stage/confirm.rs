@@ -1,7 +1,6 @@
 //! Waits until requests are settled. Each look at the index of live requests answers for all of
 //! them, so nothing is asked for a single request.
 
-use outlayer_client::At;
 use outlayer_protocol::{
     RequestId,
     machine::{LiveRequest, Phase},
@@ -40,7 +39,7 @@ pub(crate) async fn settled(
         suspicious = height.saturating_add(PATIENCE_BLOCKS);
         let view = services.contract.request(request_id, services.config.discover_at).await?;
         let Some(view) = view else {
-            if at_final(services, request_id).await? {
+            if services.is_over_finally(request_id, since).await? {
                 return Ok(Done::Settled);
             }
             continue;
@@ -51,11 +50,6 @@ pub(crate) async fn settled(
             return Err(ServeError::Unsettled { phase: phase.name(), blocks: polls });
         }
     }
-}
-
-/// Whether a request is over in the newest final block.
-async fn at_final(services: &Services, request_id: RequestId) -> Result<bool, ServeError> {
-    Ok(services.contract.request(request_id, At::Final).await?.is_none())
 }
 
 /// Waits until the index of a block after the request's own does not list it any more. A node that
