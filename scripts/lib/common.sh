@@ -90,3 +90,14 @@ build_programs() {
     step "Building $what (about 10 minutes the first time, on 2 cores)" \
         cargo build --workspace --locked --example demo "$@"
 }
+
+# Prints the version of the workspace.
+workspace_version() {
+    sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml"
+}
+
+# Prints the names of the crates that are published, which have no `publish` in their manifests.
+published_crates() {
+    grep --files-without-match '^publish' crates/*/Cargo.toml worker/Cargo.toml |
+        xargs sed -n '/^\[package\]/,/^\[/s/^name = "\(.*\)"$/\1/p' | sort
+}

@@ -20,6 +20,7 @@ mod request_args;
 mod run;
 mod settings;
 mod show;
+mod testkit;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -60,6 +61,12 @@ enum Command {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
+    /// Run parts of OutLayer for the tests of a dApp
+    #[command(hide = true)]
+    Testkit {
+        #[command(subcommand)]
+        command: testkit::TestkitCommand,
+    },
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
     SandboxChild {
@@ -78,10 +85,14 @@ pub fn main() -> ExitCode {
 /// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::parse_from(args).command;
-    // The commands for operators say themselves what is logged; a child logs to nobody.
+    // The commands for operators say themselves what is logged, and so does what the test kit runs;
+    // a child logs to nobody.
     let says_itself = matches!(
         command,
-        Command::Worker { .. } | Command::Doctor(_) | Command::SandboxChild { .. }
+        Command::Worker { .. }
+            | Command::Doctor(_)
+            | Command::Testkit { .. }
+            | Command::SandboxChild { .. }
     );
     if !says_itself {
         logs::init("warn");
@@ -96,6 +107,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pending(args) => args.execute(),
         Command::Doctor(args) => args.execute(),
         Command::Worker { command } => command.execute(),
+        Command::Testkit { command } => command.execute(),
         Command::SandboxChild { .. } => engine::serve_as_child(),
     };
     match done {

@@ -30,6 +30,7 @@ mod same_block;
 mod settlement;
 mod storage;
 mod storage_stake;
+mod testkit;
 mod timeout_and_cancel;
 mod upgrade;
 mod worker_key;
