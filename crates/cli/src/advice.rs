@@ -11,8 +11,17 @@ pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(advice) = RefusalCode::find(&text).and_then(refused) {
         return Some(advice);
     }
-    if let Some(SendError::NoAccessKey { .. }) = error.downcast_ref() {
-        return Some("check --network, --account and --key-file");
+    match error.downcast_ref() {
+        Some(SendError::NoAccessKey { .. }) => {
+            return Some("check --network, --account and --key-file");
+        }
+        Some(SendError::Unconfirmed { .. }) => {
+            return Some(
+                "`near transaction view-status HASH` shows what became of it; do not repeat the \
+                 command before that is known",
+            );
+        }
+        _ => {}
     }
     match chain_error(error)? {
         ChainError::Transport { .. } | ChainError::Busy { .. } => Some(
@@ -20,9 +29,10 @@ pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
              a request that was sent is found again with `outlayer watch`",
         ),
         ChainError::WrongNetwork { .. } => Some("--network and --rpc-url must mean one network"),
-        ChainError::UnknownBlock { .. } | ChainError::UnknownTransaction { .. } => {
-            Some("name an archival endpoint with --rpc-url, and check --network")
-        }
+        ChainError::UnknownBlock { .. } | ChainError::UnknownTransaction { .. } => Some(
+            "check --network, name an archival endpoint with --rpc-url, and for a transaction \
+                 its signer with --signer",
+        ),
         ChainError::View { .. } => {
             Some("check --contract and --network: is an OutLayer contract deployed there?")
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     engine::EngineArgs,
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
 };
@@ -43,7 +43,7 @@ pub(crate) struct AuditArgs {
 }
 
 /// The name of what a replay came to, and its code where that is an answer of its own.
-fn judged(one: &Audited) -> (&'static str, Option<Code>) {
+fn judged(one: &Audited) -> (&'static str, Option<Exit>) {
     match &one.replayed {
         Ok(replay) => {
             let name = match replay.verdict {
@@ -57,16 +57,16 @@ fn judged(one: &Audited) -> (&'static str, Option<Code>) {
             (name, exit::of_replay(replay))
         }
         Err(error) => match code_of(error) {
-            Some(Code::NoCode) => ("code_unavailable", Some(Code::NoCode)),
-            Some(Code::Pruned) => ("pruned", Some(Code::Pruned)),
-            Some(Code::No) => ("never_made", Some(Code::No)),
+            Some(Exit::NoCode) => ("code_unavailable", Some(Exit::NoCode)),
+            Some(Exit::Pruned) => ("pruned", Some(Exit::Pruned)),
+            Some(Exit::No) => ("never_made", Some(Exit::No)),
             _ => ("failed", None),
         },
     }
 }
 
 /// The code of a failure. The errors are passed on as they are, so the text says the rest.
-fn code_of(error: &AuditError) -> Option<Code> {
+fn code_of(error: &AuditError) -> Option<Exit> {
     match error {
         AuditError::Locate(error) => exit::of_failure(&anyhow::Error::new(error.clone())),
         AuditError::Replay(error) => exit::of_replay_error(error),
@@ -86,10 +86,14 @@ impl AuditArgs {
         })?;
         let contract = self.network.contract()?;
         let audited = block_on(async move {
-            let to = match self.to {
-                Some(to) => to,
-                None => newest(&contract, self.from).await?,
-            };
+            let newest = newest(&contract, self.from).await?;
+            let to = self.to.unwrap_or(newest);
+            if to > newest {
+                anyhow::bail!("request {to} was never made; the newest one is {newest}");
+            }
+            if to < self.from {
+                anyhow::bail!("--to {to} is before --from {}", self.from);
+            }
             let total = to.saturating_sub(self.from).saturating_add(1);
             let (mut count, shows) = (0u64, std::io::stderr().is_terminal());
             let mut done = |one: &Audited| {
@@ -108,13 +112,13 @@ impl AuditArgs {
         })?;
         report(&audited, self.json)?;
         let codes = || audited.iter().map(|one| judged(one).1);
-        if codes().any(|code| code == Some(Code::Mismatch)) {
-            return exit::with(Some(Code::Mismatch));
+        if codes().any(|code| code == Some(Exit::Mismatch)) {
+            return exit::with(Some(Exit::Mismatch));
         }
         if audited.iter().any(|one| judged(one).0 == "failed") {
             anyhow::bail!("some requests could not be replayed; try again, or see what they say");
         }
-        let open = |code: &Code| !matches!(code, Code::NoExecution | Code::NotSettled);
+        let open = |code: &Exit| !matches!(code, Exit::NoExecution | Exit::NotSettled);
         exit::with(codes().flatten().find(open))
     }
 }

@@ -22,7 +22,7 @@ Colours are used on a terminal only, and never when NO_COLOR is set.";
 /// An exit code with a meaning of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Code {
+pub(crate) enum Exit {
     No = 1,
     Mismatch = 3,
     NotSettled = 4,
@@ -36,7 +36,7 @@ pub(crate) enum Code {
 /// Ends a command that has printed its answer with this code.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("")]
-pub(crate) struct Ended(pub(crate) Code);
+pub(crate) struct Ended(pub(crate) Exit);
 
 /// The code for a command that ended with this error, and whether there is something to print.
 pub(crate) fn of_error(error: &anyhow::Error) -> (u8, bool) {
@@ -47,14 +47,14 @@ pub(crate) fn of_error(error: &anyhow::Error) -> (u8, bool) {
 }
 
 /// The meaning of an error, where it has one.
-pub(crate) fn of_failure(error: &anyhow::Error) -> Option<Code> {
+pub(crate) fn of_failure(error: &anyhow::Error) -> Option<Exit> {
     if let Some(LocateError::NeverMade { .. }) = error.downcast_ref() {
-        return Some(Code::No);
+        return Some(Exit::No);
     }
     if let Some(LocateError::Pruned { .. } | LocateError::NoTransaction { .. }) =
         error.downcast_ref()
     {
-        return Some(Code::Pruned);
+        return Some(Exit::Pruned);
     }
     if let Some(error) = error.downcast_ref() {
         return of_replay_error(error);
@@ -63,19 +63,19 @@ pub(crate) fn of_failure(error: &anyhow::Error) -> Option<Code> {
 }
 
 /// The meaning of an error of a replay, where it has one.
-pub(crate) fn of_replay_error(error: &ReplayError) -> Option<Code> {
+pub(crate) fn of_replay_error(error: &ReplayError) -> Option<Exit> {
     match error {
         ReplayError::Fetch(FetchError::Chain(error))
         | ReplayError::Code(CodeError::Chain(error)) => of_chain(error),
-        ReplayError::Code(_) => Some(Code::NoCode),
+        ReplayError::Code(_) => Some(Exit::NoCode),
         _ => None,
     }
 }
 
-fn of_chain(error: &ChainError) -> Option<Code> {
+fn of_chain(error: &ChainError) -> Option<Exit> {
     match error {
         ChainError::UnknownBlock { .. } | ChainError::UnknownTransaction { .. } => {
-            Some(Code::Pruned)
+            Some(Exit::Pruned)
         }
         _ => None,
     }
@@ -103,19 +103,19 @@ pub(crate) fn chain_error(error: &anyhow::Error) -> Option<&ChainError> {
 }
 
 /// The code of a replay that came to a verdict; `None` for a match.
-pub(crate) fn of_replay(replay: &Replay) -> Option<Code> {
+pub(crate) fn of_replay(replay: &Replay) -> Option<Exit> {
     match &replay.verdict {
         Verdict::Match => None,
-        Verdict::Mismatch { .. } => Some(Code::Mismatch),
-        Verdict::NeedsEngine { .. } => Some(Code::OtherEngine),
-        Verdict::NoExecution { .. } => Some(Code::NoExecution),
-        Verdict::NotSettled => Some(Code::NotSettled),
-        Verdict::Inconclusive { .. } => Some(Code::Inconclusive),
+        Verdict::Mismatch { .. } => Some(Exit::Mismatch),
+        Verdict::NeedsEngine { .. } => Some(Exit::OtherEngine),
+        Verdict::NoExecution { .. } => Some(Exit::NoExecution),
+        Verdict::NotSettled => Some(Exit::NotSettled),
+        Verdict::Inconclusive { .. } => Some(Exit::Inconclusive),
     }
 }
 
 /// Ends a command with this code, or with success.
-pub(crate) fn with(code: Option<Code>) -> anyhow::Result<bool> {
+pub(crate) fn with(code: Option<Exit>) -> anyhow::Result<bool> {
     match code {
         None => Ok(true),
         Some(code) => Err(Ended(code).into()),
@@ -129,14 +129,14 @@ mod tests {
     #[test]
     fn every_code_is_documented_once() {
         for code in [
-            Code::No,
-            Code::Mismatch,
-            Code::NotSettled,
-            Code::NoExecution,
-            Code::Pruned,
-            Code::NoCode,
-            Code::OtherEngine,
-            Code::Inconclusive,
+            Exit::No,
+            Exit::Mismatch,
+            Exit::NotSettled,
+            Exit::NoExecution,
+            Exit::Pruned,
+            Exit::NoCode,
+            Exit::OtherEngine,
+            Exit::Inconclusive,
         ] {
             let line = format!("\n  {}  ", code as u8);
             assert_eq!(CODES.matches(&line).count(), 1, "{code:?}");
@@ -158,6 +158,6 @@ mod tests {
         }
         assert_eq!(of_error(&LocateError::NeverMade { request_id: 1 }.into()), (1, true));
         assert_eq!(of_error(&anyhow::anyhow!("x")), (2, true));
-        assert_eq!(of_error(&Ended(Code::Mismatch).into()), (3, false));
+        assert_eq!(of_error(&Ended(Exit::Mismatch).into()), (3, false));
     }
 }

@@ -173,7 +173,7 @@ impl PublishArgs {
         let newest: Option<NamedCodeView> =
             contract.view(methods::GET_NAMED_CODE, args, At::Optimistic).await?;
         if let Some(newest) = newest.filter(|one| one.hash == *hash && one.url == self.url) {
-            return Ok(Some(newest.name));
+            return Ok(Some(print::text(newest.name.as_bytes())));
         }
         let args = json!({ "name": name, "code": code });
         let deposit = NearToken::from_millinear(10);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     code_file,
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
     wallet::{Planned, WalletArgs, call},
@@ -114,7 +114,7 @@ impl UpgradeArgs {
         let height = self.height_reached(&contract, &upgrade).await?;
         if height.saturating_add(1) < upgrade.from_height {
             self.show(&contract, &upgrade, height, None)?;
-            return exit::with(Some(Code::NotSettled));
+            return exit::with(Some(Exit::NotSettled));
         }
         let outcome = wallet.send(&make).await?;
         let transaction = outcome.map(|outcome| outcome.transaction.to_string());

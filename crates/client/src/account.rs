@@ -215,8 +215,8 @@ impl SigningAccount {
     }
 
     /// The bytes (borsh) of a transaction that would send `actions` to `receiver`, for a wallet or
-    /// a hardware key to sign with `public_key`. They are valid for about a day, and only if the key
-    /// has signed `ahead` other transactions by then, and no more.
+    /// a hardware key to sign with `public_key`. They are valid for about a day, and only if the
+    /// key has signed `ahead` other transactions by then, and no more.
     ///
     /// # Errors
     /// [`SendError`]; [`SendError::NoAccessKey`] when the account does not have the key.

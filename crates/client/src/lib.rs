@@ -8,8 +8,9 @@
 //!   and [`KeyWatch`] notices that they have been changed. NEAR's command lines leave keys in a
 //!   folder ([`credential_paths`]) or in the system's [`Keychain`].
 //! * [`NamespaceReader`] reads an account's storage in the contract as it stood after one block.
-//! * [`trace`] reads what a transaction did, receipt by receipt; [`RequestTrace`] reads the requests
-//!   that it made, and [`locate()`] finds it by a request's id.
+//! * [`trace`] reads what a transaction did, receipt by receipt; [`RequestTrace`] reads the
+//!   requests that it made, [`money()`] where their money went, and [`locate()`] finds it by a
+//!   request's id.
 //!
 //! A node is not trusted. Every answer has a size limit, and is parsed into a type or rejected. A
 //! node's URL is a secret: errors and logs show an [`EndpointUrl`], which prints its host alone.

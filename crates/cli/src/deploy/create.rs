@@ -50,7 +50,7 @@ pub(super) async fn account(
     }
     let secret_key = SecretKey::from_random(KeyType::ED25519);
     let create = Planned {
-        purpose: format!("create {id}"),
+        purpose: format!("create {id} with a key that is made now"),
         receiver: id.clone(),
         actions: vec![
             Action::CreateAccount,

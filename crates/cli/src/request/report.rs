@@ -5,7 +5,7 @@ use outlayer_protocol::{Outcome, Settlement};
 use serde_json::{Value, json};
 
 use crate::{
-    exit::{self, Code},
+    exit::{self, Exit},
     print,
 };
 
@@ -17,7 +17,7 @@ pub(super) async fn settled(
     as_json: bool,
 ) -> anyhow::Result<bool> {
     let Some(settled) = &request.settled else {
-        return exit::with(Some(Code::NotSettled));
+        return exit::with(Some(Exit::NotSettled));
     };
     let money = money(contract, request, settled).await?;
     let claimable = match &money.payer {
@@ -40,7 +40,7 @@ pub(super) async fn settled(
         show_settlement(settlement);
         show_money(&money, transaction, claimable);
     }
-    exit::with((!matches!(settlement.outcome, Outcome::Completed { .. })).then_some(Code::No))
+    exit::with((!matches!(settlement.outcome, Outcome::Completed { .. })).then_some(Exit::No))
 }
 
 /// How a request ended, for people.

@@ -13,7 +13,7 @@ use super::{
     report,
 };
 use crate::{
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
 };
@@ -45,7 +45,7 @@ impl ResultArgs {
         let contract = self.network.contract()?;
         block_on(async move {
             let Some(settlement) = self.settlement(&contract).await? else {
-                return exit::with(Some(Code::NotSettled));
+                return exit::with(Some(Exit::NotSettled));
             };
             let Outcome::Completed { output } = &settlement.outcome else {
                 self.show(&settlement)?;

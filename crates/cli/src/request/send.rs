@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     amount, code_file,
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
     request_args::RequestOptions,
@@ -194,7 +194,7 @@ impl RequestArgs {
                 self.timeout
             ));
         }
-        exit::with(Some(Code::NotSettled))
+        exit::with(Some(Exit::NotSettled))
     }
 
     /// The request, for code that workers will find.

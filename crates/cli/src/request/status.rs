@@ -9,7 +9,7 @@ use super::{
     report, show,
 };
 use crate::{
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
 };
@@ -104,7 +104,7 @@ async fn of_transaction(contract: &Contract, found: &Found, as_json: bool) -> an
         state @ RequestState::Live(_) if as_json => print::json(&state)?,
         RequestState::Live(view) => show::live(&view),
         // It was settled since the transaction was looked at.
-        _ => return exit::with(Some(Code::NotSettled)),
+        _ => return exit::with(Some(Exit::NotSettled)),
     }
     Ok(true)
 }

@@ -11,7 +11,7 @@ use super::{
     report,
 };
 use crate::{
-    exit::{self, Code},
+    exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
 };
@@ -61,7 +61,7 @@ impl WatchArgs {
                         self.timeout
                     ));
                 }
-                return exit::with(Some(Code::NotSettled));
+                return exit::with(Some(Exit::NotSettled));
             };
             let Some(request) = &found.request else {
                 anyhow::bail!("transaction {hash} made no request of {}", contract.id());

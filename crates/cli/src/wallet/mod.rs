@@ -128,14 +128,31 @@ impl Wallet {
         !matches!(self.used, Use::Send(_))
     }
 
-    /// Sends a transaction and waits for its outcome, or prints it: then there is none. `signed`
-    /// gets the hash before the transaction is sent.
+    /// Sends a transaction and waits for its outcome, or prints it: then there is none.
+    ///
+    /// # Errors
+    /// When it cannot be sent, its outcome is not known within a minute, or an action failed.
+    pub(crate) async fn send(&self, planned: &Planned) -> anyhow::Result<Option<CallOutcome>> {
+        self.transact(planned, false, &|_| {}).await
+    }
+
+    /// The same, but it waits for as long as it takes to know the outcome. `signed` gets the hash
+    /// before the transaction is sent.
     ///
     /// # Errors
     /// When it cannot be sent, or an action failed.
     pub(crate) async fn send_noting(
         &self,
         planned: &Planned,
+        signed: &(dyn Fn(CryptoHash) + Send + Sync),
+    ) -> anyhow::Result<Option<CallOutcome>> {
+        self.transact(planned, true, signed).await
+    }
+
+    async fn transact(
+        &self,
+        planned: &Planned,
+        patient: bool,
         signed: &(dyn Fn(CryptoHash) + Send + Sync),
     ) -> anyhow::Result<Option<CallOutcome>> {
         let keys = match &self.used {
@@ -166,18 +183,13 @@ impl Wallet {
                 self.id
             );
         };
-        let account =
-            SigningAccount::new(self.node.clone(), self.id.clone(), key.clone()).patient();
+        let account = SigningAccount::new(self.node.clone(), self.id.clone(), key.clone());
+        let account = if patient { account.patient() } else { account };
         let outcome = account.send(&planned.receiver, &planned.actions, signed).await?;
         if let Err(reason) = &outcome.result {
             bail!("{}, transaction {}: {reason}", planned.name(), outcome.transaction);
         }
         Ok(Some(outcome))
-    }
-
-    /// The same, for a transaction of which nobody needs to know the hash beforehand.
-    pub(crate) async fn send(&self, planned: &Planned) -> anyhow::Result<Option<CallOutcome>> {
-        self.send_noting(planned, &|_| {}).await
     }
 
     async fn first_key(&self) -> anyhow::Result<PublicKey> {
@@ -194,7 +206,11 @@ impl Wallet {
 
     fn print(&self, planned: &Planned, unsigned: Option<&Bytes>) -> anyhow::Result<()> {
         let number = self.printed.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        let command = near_cli::command(planned, &self.id, &self.network)?;
+        let long = near_cli::ArgumentsFile {
+            path: format!("{}-{number}.args", planned.name()),
+            is_written: matches!(self.used, Use::Unsigned(_)),
+        };
+        let command = near_cli::command(planned, &self.id, &self.network, &long)?;
         if self.as_json {
             let document = planned.as_json(&self.id, &command, unsigned);
             self.documents.lock().unwrap_or_else(PoisonError::into_inner).push(document);

@@ -4,32 +4,40 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use outlayer_client::Action;
-use outlayer_protocol::{AccountId, Bytes, Hash32, NearToken};
+use outlayer_protocol::{AccountId, Bytes, NearToken};
 use serde_json::Value;
 
 use super::planned::{Planned, TERAGAS};
 use crate::print;
 
-/// The longest argument that is part of a command line, bytes. Linux takes 128 KiB.
-const MOST_ARGUMENT: usize = 64 << 10;
+/// The longest arguments that are part of a command line, bytes. Linux takes 128 KiB, and people
+/// read less.
+const MOST_ARGUMENT: usize = 4 << 10;
 
-/// The command line. It asks how to sign, because only its user knows that; arguments that are too
-/// long for a command line are written to a file.
+/// The file for arguments that are too long for a command line.
+pub(super) struct ArgumentsFile {
+    pub(super) path: String,
+    /// Whether it is written, or only named.
+    pub(super) is_written: bool,
+}
+
+/// The command line. It asks how to sign, because only its user knows that.
 pub(super) fn command(
     planned: &Planned,
     signer: &AccountId,
     network: &str,
+    long: &ArgumentsFile,
 ) -> anyhow::Result<String> {
     let receiver = &planned.receiver;
     let command = match planned.actions.as_slice() {
         [Action::Call { method, args, gas, deposit }] => format!(
             "near contract call-function as-transaction {receiver} {method} {} sign-as {signer}",
-            arguments(method, args, *gas, *deposit)?
+            arguments(args, *gas, *deposit, long)?
         ),
         [Action::Deploy(_), Action::Call { method, args, gas, deposit }] => format!(
             "near contract deploy {receiver} use-file {} with-init-call {method} {}",
             file(planned),
-            arguments(method, args, *gas, *deposit)?
+            arguments(args, *gas, *deposit, long)?
         ),
         [Action::CreateAccount, Action::Transfer(amount), Action::AddFullAccessKey(key)] => {
             format!(
@@ -42,7 +50,7 @@ pub(super) fn command(
             let mut all = format!("near transaction construct-transaction {signer} {receiver}");
             for action in actions {
                 all.push_str(" add-action ");
-                all.push_str(&one(planned, action)?);
+                all.push_str(&one(planned, action, long)?);
             }
             all + " skip"
         }
@@ -50,7 +58,7 @@ pub(super) fn command(
     Ok(format!("{command} network-config {network}"))
 }
 
-fn one(planned: &Planned, action: &Action) -> anyhow::Result<String> {
+fn one(planned: &Planned, action: &Action, long: &ArgumentsFile) -> anyhow::Result<String> {
     Ok(match action {
         Action::CreateAccount => "create-account".to_owned(),
         Action::Transfer(amount) => format!("transfer {}", quoted(&near(*amount))),
@@ -61,7 +69,7 @@ fn one(planned: &Planned, action: &Action) -> anyhow::Result<String> {
             format!("deploy-contract use-file {} without-init-call", file(planned))
         }
         Action::Call { method, args, gas, deposit } => {
-            format!("function-call {method} {}", arguments(method, args, *gas, *deposit)?)
+            format!("function-call {method} {}", arguments(args, *gas, *deposit, long)?)
         }
     })
 }
@@ -71,12 +79,17 @@ fn file(planned: &Planned) -> String {
     quoted(&path.display().to_string())
 }
 
-fn arguments(method: &str, args: &[u8], gas: u64, deposit: NearToken) -> anyhow::Result<String> {
+fn arguments(
+    args: &[u8],
+    gas: u64,
+    deposit: NearToken,
+    long: &ArgumentsFile,
+) -> anyhow::Result<String> {
     let args = if args.len() > MOST_ARGUMENT {
-        let hash = Hash32::of(args).to_string();
-        let path = format!("{method}-{}.args", hash.get(..8).unwrap_or_default());
-        fs::write(&path, args).with_context(|| path.clone())?;
-        format!("file-args {path}")
+        if long.is_written {
+            fs::write(&long.path, args).with_context(|| long.path.clone())?;
+        }
+        format!("file-args {}", quoted(&long.path))
     } else if serde_json::from_slice::<Value>(args).is_ok() {
         format!("json-args {}", quoted(&String::from_utf8_lossy(args)))
     } else {
@@ -116,17 +129,23 @@ mod tests {
             let code_file = Some("a b.wasm".into());
             let receiver = id(receiver);
             let planned = Planned { purpose: String::new(), receiver, actions, code_file };
-            command(&planned, &id("a.testnet"), "testnet").unwrap()
+            let long = ArgumentsFile { path: "claim-1.args".into(), is_written: false };
+            command(&planned, &id("a.testnet"), "testnet", &long).unwrap()
         };
         assert_eq!(
             shown("o.testnet", vec![call(br#"{"a":"it's"}"#)]),
-            r#"near contract call-function as-transaction o.testnet claim json-args '{"a":"it'\''s"}' prepaid-gas '30 Tgas' attached-deposit '1 yoctoNEAR' sign-as a.testnet network-config testnet"#
+            "near contract call-function as-transaction o.testnet claim json-args \
+             '{\"a\":\"it'\\''s\"}' prepaid-gas '30 Tgas' attached-deposit '1 yoctoNEAR' sign-as \
+             a.testnet network-config testnet"
         );
         assert!(shown("o.testnet", vec![call(&[0xff])]).contains(" base64-args /w== "));
+        let long = shown("o.testnet", vec![call(&[0; MOST_ARGUMENT + 1])]);
+        assert!(long.contains(" claim file-args 'claim-1.args' prepaid-gas "), "{long}");
         let deploy = shown("a.testnet", vec![Action::Deploy(vec![1]), call(b"{}")]);
         assert!(
             deploy.starts_with(
-                "near contract deploy a.testnet use-file 'a b.wasm' with-init-call claim json-args '{}' "
+                "near contract deploy a.testnet use-file 'a b.wasm' with-init-call claim \
+                 json-args '{}' "
             ),
             "{deploy}"
         );

@@ -15,11 +15,14 @@ use outlayer_protocol::AccountId;
 
 pub use keychain::{Keychain, KeychainError};
 
+/// The name of the folder with credentials, in the user's home.
+const CREDENTIALS: &str = ".near-credentials";
+
 /// The folder in which NEAR's command lines keep their credentials, `~/.near-credentials`; `None`
 /// for a user without a home.
 pub fn credentials_folder() -> Option<PathBuf> {
     let home = env::var_os("HOME").filter(|home| !home.is_empty())?;
-    Some(PathBuf::from(home).join(".near-credentials"))
+    Some(PathBuf::from(home).join(CREDENTIALS))
 }
 
 /// The key files of an account in a folder of credentials: those that are there, of all the places
@@ -32,16 +35,17 @@ pub fn credential_paths(folder: &Path, network: &str, account_id: &AccountId) ->
 }
 
 /// The account that a key file belongs to by its place: `NETWORK/ACCOUNT.json`, or
-/// `NETWORK/ACCOUNT/KEY.json`. A name counts as an account's only where it cannot be taken for
-/// another word: when it has a dot, or is the id of an implicit account.
+/// `NETWORK/ACCOUNT/KEY.json`. Outside of `.near-credentials`, a name counts as an account's only
+/// where it cannot be taken for another word: when it has a dot, or is the id of an implicit
+/// account.
 pub(crate) fn account_of_path(path: &Path) -> Option<AccountId> {
     let stem = path.file_stem()?.to_str()?;
-    let name = if stem.starts_with("ed25519_") || stem.starts_with("secp256k1_") {
-        path.parent()?.file_name()?.to_str()?
-    } else {
-        stem
-    };
-    let is_account = name.contains('.') || (name.len() == 64 && is_hex(name));
+    let is_key = stem.starts_with("ed25519_") || stem.starts_with("secp256k1_");
+    let path = if is_key { path.parent()? } else { path };
+    let name = if is_key { path.file_name()?.to_str()? } else { stem };
+    let folder = path.parent().and_then(Path::parent).and_then(Path::file_name);
+    let is_account = folder.is_some_and(|name| name == CREDENTIALS);
+    let is_account = is_account || name.contains('.') || (name.len() == 64 && is_hex(name));
     let is_account = is_account || name.strip_prefix("0x").is_some_and(is_hex);
     name.parse().ok().filter(|_| is_account)
 }
@@ -93,6 +97,8 @@ mod tests {
             ("c/testnet/alice.testnet/secp256k1_8xyz.json", Some("alice.testnet")),
             (&format!("c/testnet/{implicit}.json"), Some(implicit.as_str())),
             ("c/testnet/key.json", None),
+            ("/home/a/.near-credentials/testnet/dev-1-2.json", Some("dev-1-2")),
+            ("/home/a/.near-credentials/testnet/dev-1-2/ed25519_8xyz.json", Some("dev-1-2")),
             ("keys/ed25519_8xyz.json", None),
             ("keys/Alice.testnet.json", None),
         ] {

@@ -182,9 +182,9 @@ fn placeholder(word: &str) -> String {
     let hex = word.bytes().all(|letter| letter.is_ascii_hexdigit());
     if word.len() == 64 && hex {
         "<sha256>".to_owned()
-    } else if (43..=44).contains(&word.len()) && !digits {
+    } else if (41..=44).contains(&word.len()) && !digits {
         "<base58>".to_owned()
-    } else if digits && word.len() > 2 {
+    } else if digits && word.len() > 1 {
         "<number>".to_owned()
     } else {
         word.to_owned()

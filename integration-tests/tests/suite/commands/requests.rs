@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use near_workspaces::types::NearToken;
-use outlayer_integration_tests::{Testbed, artifacts, guests::request};
+use outlayer_integration_tests::{Testbed, artifacts, guests::request, node};
+use outlayer_localnet::{Config, node::RpcFaults};
 use outlayer_protocol::methods;
 use serde_json::{Value, json};
 
@@ -26,14 +27,9 @@ fn yocto(value: &Value) -> Result<u128> {
 async fn a_guest_is_published_and_asked_and_every_yocto_is_accounted_for() -> Result<()> {
     let testbed = Testbed::start().await?;
     let (home, user) = user(&testbed).await?;
-    let account = ["--account", user.id().as_str()];
-    let with = |arguments: &[&'static str]| -> Vec<String> {
-        arguments.iter().chain(&account).map(|one| (*one).to_owned()).collect()
-    };
-    let run = async |arguments: &[&'static str]| {
-        let arguments = with(arguments);
-        home.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
-    };
+    let account = user.id().as_str();
+    let run =
+        async |arguments: &[&str]| home.run(&[arguments, &["--account", account]].concat()).await;
 
     let early = run(&["request", "echo.wasm"]).await?.with(2)?;
     ensure!(early.stderr.contains("publish it with `outlayer publish FILE`"), "{early:?}");
@@ -147,7 +143,7 @@ async fn storage_is_paid_for_set_read_and_taken_out() -> Result<()> {
     let run =
         async |arguments: &[&str]| home.run(&[arguments, &["--account", account]].concat()).await;
     let unpaid = run(&["storage", "set", "k", "v"]).await?.with(2)?;
-    ensure!(unpaid.stderr.contains("try: pay for storage first"), "{unpaid:?}");
+    ensure!(unpaid.stderr.contains("try: pay for more bytes"), "{unpaid:?}");
     assert_eq!(run(&["storage", "balance"]).await?.code, Some(1));
     home.snapshot("storage-deposit", &run(&["storage", "deposit", "0.1"]).await?)?;
     home.snapshot("storage-set", &run(&["storage", "set", "k", "v"]).await?)?;
@@ -201,5 +197,44 @@ async fn what_came_back_is_claimed() -> Result<()> {
     let left = testbed.contract.view(methods::GET_CLAIMABLE);
     let left: NearToken = left.args_json(json!({ "account_id": id })).await?.json()?;
     assert_eq!(left, NearToken::from_yoctonear(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_survives_a_node_that_fails() -> Result<()> {
+    let (handle, node) = node::start_within(Config::default()).await?;
+    let testbed = Testbed::on(node).await?;
+    let (home, user) = user(&testbed).await?;
+    testbed.publish_guest("echo").await?;
+    let serving = testbed.serve()?;
+    handle.fail_rpc(Some(RpcFaults { carried_out: true, ..RpcFaults::at_rate(0.3, 21) }));
+    let arguments = ["request", "echo.wasm", "--json", "--account", user.id().as_str()];
+    let said = home.run(&arguments).await?.with(0)?.json()?;
+    handle.fail_rpc(None);
+    assert_eq!((&said["request_id"], &said["money"]["adds_up"]), (&json!(0), &json!(true)));
+    home.run(&["status", "1"]).await?.with(1)?;
+    serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_blocks_are_deleted_is_pruned() -> Result<()> {
+    let config = Config { window: 100, ..Config::default() };
+    let (handle, node) = node::start_within(config).await?;
+    let testbed = Testbed::on(node).await?;
+    let (home, user) = user(&testbed).await?;
+    testbed.publish_guest("echo").await?;
+    let serving = testbed.serve()?;
+    let arguments = ["request", "echo.wasm", "--json", "--account", user.id().as_str()];
+    let asked = home.run(&arguments).await?.with(0)?.json()?;
+    serving.stop().await?;
+    handle.produce_blocks(300)?;
+    let replay = home.run(&["replay", "0"]).await?.with(6)?;
+    ensure!(replay.stderr.contains("the oldest whose state the node still has"), "{replay:?}");
+    let status = home.run(&["status", "0"]).await?.with(6)?;
+    ensure!(status.stdout.contains("request 0 is settled"), "{status:?}");
+    let hash = asked["transaction"].as_str().context("transaction")?;
+    home.run(&["replay", hash]).await?.with(6)?;
+    let audit = home.run(&["audit", "--json"]).await?.with(6)?.json()?;
+    assert_eq!(audit["summary"], json!({ "pruned": 1 }));
     Ok(())
 }
