@@ -12,9 +12,7 @@ use near_workspaces::{
     network::{Sandbox, ValidatorKey},
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
-
-/// The environment variable that names the node's binary, for near-workspaces and for the tests.
-const NODE: &str = "NEAR_SANDBOX_BIN_PATH";
+use outlayer_testkit::NODE;
 
 /// The path of this package's `testbed` binary. It is the default node, and also the command
 /// `outlayer` when that must be a process of its own.

@@ -78,9 +78,26 @@ apt_install() {
 $answer"
 }
 
-# Builds everything at once, including tests. Cargo chooses the features of the dependencies by what
-# is built together, so a build in parts would compile the two Wasm engines once for each part.
-build_workspace() {
-    step "Building the workspace (about 20 minutes the first time, on 2 cores)" \
-        cargo build --workspace --all-targets --locked
+# build_programs WHAT TARGET...: builds programs of the workspace. A target is chosen as for cargo
+# build: --bin outlayer.
+#
+# Cargo chooses the features of the dependencies by what is built together. With --workspace and an
+# example they are those that the tests have, so that scripts/test, scripts/demo and the others
+# never compile a dependency twice. Only the chosen targets are built.
+build_programs() {
+    local what=$1
+    shift
+    step "Building $what (about 10 minutes the first time, on 2 cores)" \
+        cargo build --workspace --locked --example demo "$@"
+}
+
+# Prints the version of the workspace.
+workspace_version() {
+    sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml"
+}
+
+# Prints the names of the crates that are published, which have no `publish` in their manifests.
+published_crates() {
+    grep --files-without-match '^publish' crates/*/Cargo.toml worker/Cargo.toml |
+        xargs sed -n '/^\[package\]/,/^\[/s/^name = "\(.*\)"$/\1/p' | sort
 }

@@ -135,7 +135,8 @@ fn machine(
             findings.push(checks::speed(&**sandbox, window));
         }
     }
-    findings.push(checks::memory(options.memory_bytes, options.concurrency));
+    let machine = outlayer_sandbox::machine_memory();
+    findings.push(checks::memory(machine, options.memory_bytes, options.concurrency));
     findings.push(checks::folder(
         "cache",
         options.cache_dir.as_deref(),

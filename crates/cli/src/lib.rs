@@ -39,6 +39,7 @@ mod run_on_chain;
 mod settings;
 mod storage;
 mod storage_file;
+mod testkit;
 mod upgrade;
 mod wallet;
 mod worker;
@@ -114,6 +115,12 @@ enum Command {
     Completions(manual::CompletionsArgs),
     /// Write the manual pages
     Man(manual::ManArgs),
+    /// Run parts of OutLayer for the tests of a dApp
+    #[command(hide = true)]
+    Testkit {
+        #[command(subcommand)]
+        command: testkit::TestkitCommand,
+    },
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
     SandboxChild {
@@ -132,10 +139,14 @@ pub fn main() -> ExitCode {
 /// [`main`] with the caller's arguments, the first of which is the command's own name.
 pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::parse_from(args).command;
-    // The commands for operators say themselves what is logged; a child logs to nobody.
+    // The commands for operators say themselves what is logged, and so does what the test kit runs;
+    // a child logs to nobody.
     let says_itself = matches!(
         command,
-        Command::Worker { .. } | Command::Doctor(_) | Command::SandboxChild { .. }
+        Command::Worker { .. }
+            | Command::Doctor(_)
+            | Command::Testkit { .. }
+            | Command::SandboxChild { .. }
     );
     if !says_itself {
         logs::init("warn");
@@ -165,6 +176,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(args) => args.execute(),
         Command::Doctor(args) => args.execute(),
         Command::Worker { command } => command.execute(),
+        Command::Testkit { command } => command.execute(),
         Command::SandboxChild { .. } => engine::serve_as_child(),
     };
     match done {

@@ -137,6 +137,11 @@ impl SigningAccount {
         Self { patience: None, ..self }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
     /// Signs with these keys from now on. Those that stay keep their nonces. Calls that were signed
     /// already are not affected.
     pub fn replace_keys(&self, secret_keys: impl IntoIterator<Item = SecretKey>) {
@@ -352,7 +357,7 @@ impl SigningAccount {
                             Err(error) => {
                                 tracing::warn!(%transaction, %error, "its fate is not known");
                                 failures += 1;
-                                tokio::time::sleep(self.node.backoff().jittered(failures)).await;
+                                self.rest(failures).await;
                                 continue;
                             }
                         }
@@ -401,13 +406,23 @@ impl SigningAccount {
                 }
             }
             failures += 1;
-            tokio::time::sleep(self.node.backoff().jittered(failures)).await;
+            self.rest(failures).await;
         }
         Err(SendError::Unconfirmed {
             transaction,
             method: method.to_owned(),
             waited: started.elapsed(),
         })
+    }
+
+    /// Waits after so many failures, and for as long as all endpoints want to be left alone.
+    async fn rest(&self, failures: u32) {
+        let wait = self.node.backoff().jittered(failures);
+        let asked = self.node.asked_rest();
+        let wait = if asked.is_zero() { wait } else { asked + wait };
+        // Whoever does not wait for ever hears in time that the fate is not known.
+        let most = self.patience.unwrap_or(Duration::MAX);
+        tokio::time::sleep(wait.min(most)).await;
     }
 
     /// The outcome of a transaction that may have been sent and that is invalid now, or `None` when

@@ -2,9 +2,11 @@
 
 use borsh::BorshDeserialize;
 use outlayer_protocol::{
-    AccountId, Bytes, ExecutionRequest, Hash32, KeptResult, NearToken, RequestId,
+    AccountId, Agreement, Bytes, Claims, ExecutionRequest, Hash32, KeptResult, NearToken,
+    RequestId,
+    claims::MOST_CLAIMS,
     index::{PendingEntry, PendingPage},
-    machine::OpenShares,
+    machine::{LiveRequest, OpenShares},
     methods,
     views::{
         CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestState, RequestView,
@@ -38,8 +40,8 @@ pub struct PendingIndex {
     pub block: BlockId,
     /// An entry for each live request, by ascending ids.
     pub entries: Vec<PendingEntry>,
-    /// Whether these are all of them.
-    pub is_whole: bool,
+    /// The id from which the index goes on; `None` when these are all of it.
+    pub next_id: Option<RequestId>,
 }
 
 /// An OutLayer contract on a node. Clones are cheap.
@@ -94,6 +96,10 @@ impl Contract {
         while all.len() < most {
             let args = json!({ "from_index": all.len(), "limit": PAGE });
             let page: Vec<T> = self.view(method, args, at).await?;
+            if page.len() > PAGE {
+                let found = format!("{} elements, expected at most {PAGE}", page.len());
+                return Err(self.malformed(method, &found));
+            }
             let last = page.len() < PAGE;
             all.extend(page);
             if last {
@@ -116,6 +122,23 @@ impl Contract {
         Ok(self.request_state(request_id, at).await?.live())
     }
 
+    /// The same, and the block of which it is true: a node that lags shows an old one.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn request_in_block(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<(BlockId, Option<RequestView>), ChainError> {
+        let method = methods::GET_REQUEST;
+        let args = json!({ "request_id": request_id }).to_string().into_bytes();
+        let (block, result) = self.node.view_in_block(&self.id, method, args, at).await?;
+        let state: RequestState =
+            serde_json::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+        Ok((block, state.live()))
+    }
+
     /// A live request with its input, or whether it is settled or was never made.
     ///
     /// # Errors
@@ -125,7 +148,50 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<RequestState, ChainError> {
-        self.view(methods::GET_REQUEST, json!({ "request_id": request_id }), at).await
+        let method = methods::GET_REQUEST;
+        let state = self.view(method, json!({ "request_id": request_id }), at).await?;
+        if let RequestState::Live(view) = &state {
+            self.check(method, request_id, &view.request)?;
+        }
+        Ok(state)
+    }
+
+    /// Checks that a record is of the request that was asked for, and that its lists are no longer
+    /// than the contract lets them become: what decides by them may compare each with each.
+    fn check(
+        &self,
+        method: &str,
+        request_id: RequestId,
+        request: &LiveRequest,
+    ) -> Result<(), ChainError> {
+        if request.id() != request_id {
+            let found = format!("request {} for {request_id}", request.id());
+            return Err(self.malformed(method, &found));
+        }
+        let claims = request.claims.as_ref();
+        self.check_lists(method, request_id, claims, request.agreement.as_ref())
+    }
+
+    fn check_lists(
+        &self,
+        method: &str,
+        request_id: RequestId,
+        claims: Option<&Claims>,
+        agreement: Option<&Agreement>,
+    ) -> Result<(), ChainError> {
+        let claims = claims.map_or(0, |claims| claims.made.len());
+        let (drawn, votes, seats) = agreement.map_or((0, 0, 0), |agreement| {
+            (agreement.drawn.len(), agreement.votes.len(), usize::from(agreement.seats))
+        });
+        if claims > MOST_CLAIMS || votes > seats || drawn > 2 * seats {
+            let found = format!(
+                "request {request_id} with {claims} claims, {drawn} workers drawn and {votes} \
+                 votes, expected at most {MOST_CLAIMS}, {}, and {seats}",
+                2 * seats
+            );
+            return Err(self.malformed(method, &found));
+        }
+        Ok(())
     }
 
     /// How a settled request ended, or `None` when no result is kept of it.
@@ -149,7 +215,17 @@ impl Contract {
         request_id: RequestId,
         at: At,
     ) -> Result<Option<OpenShares>, ChainError> {
-        self.view(methods::GET_SHARES, json!({ "request_id": request_id }), at).await
+        let method = methods::GET_SHARES;
+        let shares: Option<OpenShares> =
+            self.view(method, json!({ "request_id": request_id }), at).await?;
+        if let Some(shares) = &shares {
+            if shares.request_id != request_id {
+                let found = format!("the shares of {} for {request_id}", shares.request_id);
+                return Err(self.malformed(method, &found));
+            }
+            self.check_lists(method, request_id, None, Some(&shares.agreement))?;
+        }
+        Ok(shares)
     }
 
     /// Several live requests with their inputs as of one block, one for each of `request_ids` in
@@ -176,10 +252,9 @@ impl Contract {
             }
             for (view, request_id) in page.into_iter().zip(asked) {
                 all.push(match view {
-                    Some(view) if view.request.id() == *request_id => Some(view),
                     Some(view) => {
-                        let found = format!("request {} for {request_id}", view.request.id());
-                        return Err(self.malformed(method, &found));
+                        self.check(method, *request_id, &view.request)?;
+                        Some(view)
                     }
                     // It is over, or its record is from before the last migration.
                     None => self.request(*request_id, at).await?,
@@ -194,34 +269,61 @@ impl Contract {
     /// # Errors
     /// [`ChainError`].
     pub async fn pending(&self, most: usize, at: At) -> Result<PendingIndex, ChainError> {
+        self.pending_from(0, most, at).await
+    }
+
+    /// The same from the id `from_id` on.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn pending_from(
+        &self,
+        from_id: RequestId,
+        most: usize,
+        at: At,
+    ) -> Result<PendingIndex, ChainError> {
         let method = methods::PENDING_INDEX;
         let mut entries: Vec<PendingEntry> = Vec::new();
-        let (mut from_id, mut block) = (0, None);
-        for _ in 0..MOST_INDEX_PAGES {
+        let (mut from_id, mut block) = (from_id, None);
+        for page in 1.. {
             let args = json!({ "from_id": from_id, "limit": INDEX_PAGE }).to_string().into_bytes();
             // All pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
-            let page: PendingPage =
+            let found: PendingPage =
                 borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
-            let last = entries.last().map(|entry| entry.request_id);
-            let ids = page.entries.iter().map(|entry| entry.request_id);
-            if !last.into_iter().chain(ids.chain(page.next_id)).is_sorted_by(|a, b| a < b) {
-                return Err(self.malformed(method, &"ids that do not ascend"));
-            }
+            self.check_page(method, from_id, &found)?;
             let block = *block.get_or_insert(answered);
-            entries.extend(page.entries);
-            let is_over = page.next_id.is_none() && entries.len() <= most;
-            match page.next_id {
-                Some(next) if entries.len() < most && next > from_id => from_id = next,
-                _ => {
-                    entries.truncate(most);
-                    return Ok(PendingIndex { block, entries, is_whole: is_over });
-                }
+            entries.extend(found.entries);
+            let beyond = entries.get(most).map(|entry| entry.request_id);
+            entries.truncate(most);
+            let next_id = beyond.or(found.next_id);
+            match found.next_id {
+                Some(next) if entries.len() < most && page < MOST_INDEX_PAGES => from_id = next,
+                _ => return Ok(PendingIndex { block, entries, next_id }),
             }
         }
-        let block = block.ok_or_else(|| self.malformed(method, &"no page"))?;
-        Ok(PendingIndex { block, entries, is_whole: false })
+        Err(self.malformed(method, &"no page"))
+    }
+
+    /// Checks that a page of the index has what was asked for.
+    fn check_page(
+        &self,
+        method: &str,
+        from_id: RequestId,
+        page: &PendingPage,
+    ) -> Result<(), ChainError> {
+        let ids = page.entries.iter().map(|entry| entry.request_id).chain(page.next_id);
+        let ascends = ids.clone().is_sorted_by(|one, next| one < next);
+        let moves = page.next_id.is_none_or(|next| next > from_id);
+        if !ascends || !moves || ids.min().is_some_and(|id| id < from_id) {
+            let found = format!("a page from {from_id} on with other ids, or in another order");
+            return Err(self.malformed(method, &found));
+        }
+        for entry in &page.entries {
+            self.check_lists(method, entry.request_id, entry.claims.as_ref(), None)?;
+        }
+        Ok(())
     }
 
     /// The open shares of settled requests as of one block, at most `most` of them.
@@ -233,34 +335,44 @@ impl Contract {
         most: usize,
         at: At,
     ) -> Result<(BlockId, Vec<OpenShares>), ChainError> {
-        self.index(methods::SHARES_INDEX, SHARES_PAGE, most, at).await
+        let (method, page) = (methods::SHARES_INDEX, SHARES_PAGE);
+        let (block, shares, _) = self.index::<OpenShares>(method, page, (0, most), at).await?;
+        for one in &shares {
+            self.check_lists(method, one.request_id, None, Some(&one.agreement))?;
+        }
+        Ok((block, shares))
     }
 
-    /// A list in borsh as of one block, read in pages of `page` elements.
+    /// A list in borsh as of one block, read in pages of `page` elements: at most `most` of them
+    /// from the position `from` on. Says whether the list ends there.
     async fn index<T: BorshDeserialize>(
         &self,
         method: &str,
         page: usize,
-        most: usize,
+        (from, most): (usize, usize),
         at: At,
-    ) -> Result<(BlockId, Vec<T>), ChainError> {
+    ) -> Result<(BlockId, Vec<T>, bool), ChainError> {
         let mut entries: Vec<T> = Vec::new();
         let mut block = None;
         loop {
             let limit = page.min(most.saturating_sub(entries.len()));
-            let args = json!({ "from_index": entries.len(), "limit": limit });
+            let from_index = from.saturating_add(entries.len());
+            let args = json!({ "from_index": from_index, "limit": limit });
             // What ends moves other elements, so all pages are of the first page's block.
             let at = block.map_or(at, |block: BlockId| At::Hash(block.hash));
             let args = args.to_string().into_bytes();
             let (answered, result) = self.node.view_in_block(&self.id, method, args, at).await?;
             let found: Vec<T> =
                 borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+            if found.len() > limit {
+                let found = format!("{} elements, expected at most {limit}", found.len());
+                return Err(self.malformed(method, &found));
+            }
             let block = *block.get_or_insert(answered);
-            let last = found.len() < limit;
+            let ends = found.len() < limit;
             entries.extend(found);
-            if last || entries.len() >= most {
-                entries.truncate(most);
-                return Ok((block, entries));
+            if ends || entries.len() >= most {
+                return Ok((block, entries, ends));
             }
         }
     }

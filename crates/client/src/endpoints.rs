@@ -2,12 +2,13 @@
 //!
 //! * Endpoints are asked in the order of the configuration. One that has failed, or whose blocks
 //!   lag behind those of the others, comes after them until it has recovered, and is still asked
-//!   when the others fail too.
+//!   when the others fail too. So does one that two others have contradicted lately.
 //! * A question that an endpoint does not answer goes to the next at once. After all of them it
 //!   waits, with full jitter, and begins again: at most [`NodeConfig::attempts`] times, and within
 //!   [`NodeConfig::budget`].
 //! * An endpoint that does not know a block or a transaction may be behind, or may have deleted it.
-//!   So "unknown" is the answer only when no endpoint knows better.
+//!   So "unknown" is the answer only when no endpoint knows better. One that refuses everything,
+//!   because it wants another API key for example, does not know better.
 //! * While there are questions, the endpoints that nobody asks are asked for their newest block now
 //!   and then, in the background. So it shows who lags and who has recovered, and no question waits
 //!   for an endpoint that hangs.
@@ -200,6 +201,9 @@ impl Endpoints {
             latency: state.latency,
             height: state.seen.map(|(height, _)| height),
             lags: state.lags(&states, self.0.max_lag),
+            contradicted: state.contradicted,
+            is_doubted: state.is_doubted(),
+            clock_ahead: endpoint.transport.clock_ahead(),
             is_of_another_network: state.is_of_another_network,
         });
         healths.collect()
@@ -212,7 +216,7 @@ impl Endpoints {
         order.retain(|(_, (_, state))| !state.is_of_another_network);
         order.sort_by_key(|(index, (_, state))| {
             let lags = state.lags(&states, self.0.max_lag);
-            (state.rests_until.is_some(), lags, state.rests_until, *index)
+            (state.is_doubted(), state.rests_until.is_some(), lags, state.rests_until, *index)
         });
         order.into_iter().map(|(_, (endpoint, _))| Arc::clone(endpoint)).collect()
     }
@@ -224,7 +228,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.tend();
@@ -241,7 +245,7 @@ impl Endpoints {
     /// Asks endpoints until one answers.
     pub(crate) async fn call<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let deadline = self.deadline();
@@ -257,13 +261,17 @@ impl Endpoints {
                             let asked = error.retry_after().unwrap_or_default();
                             rest = Some(rest.map_or(asked, |known: Duration| known.min(asked)));
                             passing = Some(CallError::Chain(error));
-                        } else {
+                        } else if settled.is_none() || !error.says_nothing() {
                             settled = Some(CallError::Chain(error));
                         }
                     }
                     Err(CallError::Handler(error)) => match error.says() {
                         Says::Settled => return Err(CallError::Handler(error)),
-                        Says::AskOthers => settled = Some(CallError::Handler(error)),
+                        // An answer that is not understood may be the one that was wanted.
+                        Says::AskOthers if settled.as_ref().is_none_or(CallError::says_nothing) => {
+                            settled = Some(CallError::Handler(error));
+                        }
+                        Says::AskOthers => {}
                         Says::Fails => {
                             rest = Some(Duration::ZERO);
                             passing = Some(CallError::Handler(error));
@@ -315,7 +323,7 @@ impl Endpoints {
         deadline: Instant,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.check(endpoint).await?;
@@ -332,7 +340,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let began = Instant::now();
@@ -345,6 +353,18 @@ impl Endpoints {
             Ok(_) | Err(CallError::Handler(_)) => endpoint.health.succeeded(began.elapsed()),
         }
         result
+    }
+
+    /// Notes that two other endpoints agree against this one.
+    pub(crate) fn contradicted(&self, endpoint: &Endpoint) {
+        endpoint.health.contradicted();
+    }
+
+    /// For how much longer every endpoint wants to be left alone.
+    pub(crate) fn asked_rest(&self) -> Duration {
+        let states = self.states();
+        let usable = states.iter().filter(|state| !state.is_of_another_network);
+        usable.map(State::asked_rest).min().unwrap_or_default()
     }
 
     /// Notes the newest block that an endpoint has shown.

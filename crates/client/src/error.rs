@@ -174,12 +174,28 @@ impl ChainError {
     /// transaction may have reached the chain.
     pub(crate) fn is_before_the_call(&self) -> bool {
         match self {
-            Self::NodeUrl { .. }
-            | Self::Config { .. }
-            | Self::WrongNetwork { .. }
-            | Self::Refused { .. } => true,
             Self::Transport { source: TransportError::Http(error), .. } => error.is_connect(),
-            _ => false,
+            _ => self.says_nothing(),
+        }
+    }
+
+    /// Whether the endpoint would say the same whatever it knows, so that nothing follows from it
+    /// about what was asked.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::NodeUrl { .. }
+                | Self::Config { .. }
+                | Self::WrongNetwork { .. }
+                | Self::Refused { .. }
+        )
+    }
+
+    /// Of this error and one of another endpoint, the one that says more about what was asked.
+    pub(crate) fn or_better(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if self.says_nothing() && !other.says_nothing() => other,
+            _ => self,
         }
     }
 

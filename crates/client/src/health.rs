@@ -26,10 +26,20 @@ pub struct EndpointHealth {
     pub height: Option<u64>,
     /// Whether its blocks are so far behind those of other endpoints that these are asked first.
     pub lags: bool,
+    /// How many of its answers two other endpoints have contradicted, which are only compared where
+    /// two must agree.
+    pub contradicted: u64,
+    /// Whether it was contradicted lately, and so is asked after all others.
+    pub is_doubted: bool,
+    /// How many seconds this machine's clock is ahead of the endpoint's, or behind it when that is
+    /// negative, by the `Date` header of its newest answer; `None` when it sends none.
+    pub clock_ahead: Option<i64>,
     /// Whether it serves another network, and so is not asked at all.
     pub is_of_another_network: bool,
 }
 
+/// For how long an endpoint is doubted that was contradicted.
+const DOUBT: Backoff = Backoff { first: Duration::from_secs(60), most: Duration::from_secs(3_600) };
 /// The rest of an endpoint that has failed, before it is tried out again.
 const REST: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
 /// The longest rest that an endpoint can ask for.
@@ -52,6 +62,11 @@ pub(crate) struct State {
     pub(crate) rests_until: Option<Instant>,
     /// Whether it is being tried out, or asked for its newest block, right now.
     pub(crate) is_probed: bool,
+    pub(crate) contradicted: u64,
+    /// Until when it is asked after all others.
+    doubted_until: Option<Instant>,
+    /// Until when it has asked itself to be left alone.
+    asked_until: Option<Instant>,
     pub(crate) is_of_another_network: bool,
 }
 
@@ -69,6 +84,7 @@ impl Health {
         state.exchanges += 1;
         state.failures_in_a_row = 0;
         state.rests_until = None;
+        state.asked_until = None;
         state.latency = Some(state.latency.map_or(took, |before| (before * 7 + took) / 8));
     }
 
@@ -83,6 +99,15 @@ impl Health {
             None => REST.wait(state.failures_in_a_row) / 2 + jitter(REST.wait(1)),
         };
         state.rests_until = Some(Instant::now() + rest);
+        state.asked_until = state.rests_until.filter(|_| retry_after.is_some());
+    }
+
+    /// Notes that two other endpoints agree against it.
+    pub(crate) fn contradicted(&self) {
+        let mut state = self.state();
+        state.contradicted = state.contradicted.saturating_add(1);
+        let times = u32::try_from(state.contradicted).unwrap_or(u32::MAX);
+        state.doubted_until = Some(Instant::now() + DOUBT.wait(times));
     }
 
     pub(crate) fn saw(&self, height: u64) {
@@ -113,6 +138,17 @@ impl Health {
 }
 
 impl State {
+    /// Whether it was contradicted lately.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// For how much longer it wants to be left alone.
+    pub(crate) fn asked_rest(&self) -> Duration {
+        let until = self.asked_until.map(|until| until.saturating_duration_since(Instant::now()));
+        until.unwrap_or_default()
+    }
+
     /// Whether its newest block is more than `most_lag` below the newest of all, which was seen at
     /// about the same time.
     pub(crate) fn lags(&self, all: &[Self], most_lag: u64) -> bool {

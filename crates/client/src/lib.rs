@@ -46,6 +46,8 @@ mod transport;
 mod url;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod never_twice;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -82,7 +82,8 @@ pub struct NodeConfig {
     /// Where the chain can be asked. The first that is in order is asked first.
     pub endpoints: Vec<EndpointUrl>,
     /// How many endpoints must give the same answer about blocks, requests and code: 1, or 2 to
-    /// notice an endpoint that lies. Transactions are sent to one endpoint in any case.
+    /// notice an endpoint that lies. With three endpoints or more, one that lies stops nothing: the
+    /// answer is what two of them say. Transactions are sent to one endpoint in any case.
     pub quorum: usize,
     /// The name of the network that the endpoints must serve, such as `mainnet`. Without it they
     /// must serve the same network.
@@ -156,6 +157,11 @@ impl Node {
         urls.join(", ")
     }
 
+    /// For how much longer every endpoint wants to be left alone.
+    pub(crate) fn asked_rest(&self) -> Duration {
+        self.endpoints.asked_rest()
+    }
+
     /// How long to wait after failures.
     pub(crate) fn backoff(&self) -> Backoff {
         self.endpoints.backoff()
@@ -185,7 +191,7 @@ impl Node {
     /// Sends `request` once, to the best endpoint.
     pub(crate) async fn call_once<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.endpoints.call_once(request, self.timeout).await
@@ -195,7 +201,7 @@ impl Node {
     /// waits and asks again.
     pub(crate) async fn call<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.endpoints.call(request).await

@@ -4,11 +4,21 @@
 //! module does the sending itself, because that client reads an answer of any length into memory,
 //! reads errors only from answers with HTTP status 200 (a NEAR node sends some with 408, 422 or
 //! 500), does not compare ids, and shows URLs in its errors.
+//!
+//! The result of a view is an array of numbers, one for each byte. Its parsing there makes several
+//! values of 32 bytes for each of them, a gigabyte for the largest answer. So it is read here, and
+//! an answer of any other kind may have [`MOST_VALUES`] values.
+
+mod view;
 
 use std::{
+    any::Any,
     fmt::{self, Display},
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use near_jsonrpc_client::{
@@ -18,10 +28,11 @@ use near_jsonrpc_client::{
 use near_jsonrpc_primitives::{
     errors::RpcError,
     message::{self, Message},
+    types::query::RpcQueryResponse,
 };
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::{Map, Value};
 
@@ -38,6 +49,13 @@ pub(crate) enum CallError<E> {
     Handler(E),
 }
 
+impl<E> CallError<E> {
+    /// Whether nothing follows from it about what was asked.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(self, Self::Chain(error) if error.says_nothing())
+    }
+}
+
 impl<E> From<ChainError> for CallError<E> {
     fn from(error: ChainError) -> Self {
         Self::Chain(error)
@@ -46,6 +64,9 @@ impl<E> From<ChainError> for CallError<E> {
 
 /// The most that is read of an answer whose HTTP status reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
+/// The most JSON values in an answer that is not the result of a view. Each takes up to 100 bytes
+/// while the answer is parsed.
+const MOST_VALUES: usize = 1_000_000;
 /// Whoever asks for a longer rest gets this one, seconds: a day.
 const MOST_RETRY_AFTER: u64 = 86_400;
 /// The longest time that a connection may take to be made.
@@ -56,6 +77,8 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     url: EndpointUrl,
     max_answer_bytes: usize,
+    /// See [`clock_ahead`](Transport::clock_ahead).
+    clock_ahead: Arc<Mutex<Option<i64>>>,
 }
 
 impl fmt::Debug for Transport {
@@ -78,7 +101,13 @@ impl Transport {
             url: url.clone(),
             source: error.into(),
         })?;
-        Ok(Self { http, url: url.clone(), max_answer_bytes })
+        Ok(Self { http, url: url.clone(), max_answer_bytes, clock_ahead: Arc::default() })
+    }
+
+    /// How many seconds this machine's clock is ahead of the server's, or behind it when that is
+    /// negative, by the date of its newest answer; `None` when it has sent none.
+    pub(crate) fn clock_ahead(&self) -> Option<i64> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn url(&self) -> &EndpointUrl {
@@ -86,7 +115,7 @@ impl Transport {
     }
 
     /// Sends `request` once and waits at most `timeout` for the whole answer.
-    pub(crate) async fn call<M: RpcMethod>(
+    pub(crate) async fn call<M: RpcMethod<Response: 'static>>(
         &self,
         request: &M,
         timeout: Duration,
@@ -101,13 +130,17 @@ impl Transport {
             reason: clip(&self.url.scrub(reason)),
         };
         let mut body = methods::to_json(request).map_err(|error| malformed(&error.to_string()))?;
-        let id = Value::from(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         if let Value::Object(members) = &mut body {
-            members.insert("id".to_owned(), id.clone());
+            members.insert("id".to_owned(), Value::from(id));
         }
-        let answer = self.post(method, &id, body.to_string(), timeout).await?;
+        let answer = self.post(method, id, body.to_string(), timeout).await?;
         match answer {
-            Ok(mut value) => {
+            Ok(Answer::Viewed(response)) => match (response as Box<dyn Any>).downcast() {
+                Ok(response) => Ok(*response),
+                Err(_) => Err(malformed("it is the result of a view").into()),
+            },
+            Ok(Answer::Other(mut value)) => {
                 // A query that fails in the contract is a result that has an error in it.
                 if let Some(error) = value.get_mut("error") {
                     self.url.scrub_json(error);
@@ -120,14 +153,14 @@ impl Transport {
         }
     }
 
-    /// What the node's answer says: a result or an error.
+    /// What the node answers.
     async fn post(
         &self,
         method: &str,
-        id: &Value,
+        id: u64,
         body: String,
         timeout: Duration,
-    ) -> Result<Result<Value, RpcError>, ChainError> {
+    ) -> Result<Result<Answer, RpcError>, ChainError> {
         let failed = |source: TransportError| ChainError::Transport {
             method: method.into(),
             url: self.url.clone(),
@@ -135,15 +168,23 @@ impl Transport {
         };
         let url = self.url.secret().map_err(|source| ChainError::NodeUrl { source })?;
         let request = self.http.post(url.as_ref().clone()).timeout(timeout);
+        let asked = SystemTime::now();
         let sent = request.header(CONTENT_TYPE, "application/json").body(body).send().await;
         let response = sent.map_err(|error| failed(error.into()))?;
+        if let Some(ahead) = clock_ahead(response.headers(), asked, SystemTime::now()) {
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         if status == StatusCode::OK {
             let most = self.max_answer_bytes;
             let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
             let answer = answer
                 .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
-            return self.parse(&answer, id).map_err(|reason| failed(TransportError::NoRpc(reason)));
+            if let Some(viewed) = view::parse(&answer, id) {
+                return Ok(Ok(Answer::Viewed(Box::new(viewed))));
+            }
+            let parsed = self.parse(&answer, id).map(|answer| answer.map(Answer::Other));
+            return parsed.map_err(|reason| failed(TransportError::NoRpc(reason)));
         }
         // Whatever cannot be read of it, the status alone says enough.
         let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
@@ -175,12 +216,15 @@ impl Transport {
     }
 
     /// The response to the question `id`, or what was found in its place.
-    fn parse(&self, answer: &[u8], id: &Value) -> Result<Result<Value, RpcError>, String> {
+    fn parse(&self, answer: &[u8], id: u64) -> Result<Result<Value, RpcError>, String> {
         let found = |reason: String| clip(&self.url.scrub(&reason));
+        if values(answer) > MOST_VALUES {
+            return Err(format!("it has more than {MOST_VALUES} values"));
+        }
         match message::from_slice(answer) {
             // A node that cannot read the question answers without its id.
             Ok(Message::Response(response))
-                if response.id == *id || (response.id.is_null() && response.result.is_err()) =>
+                if response.id == id || (response.id.is_null() && response.result.is_err()) =>
             {
                 Ok(response.result)
             }
@@ -244,6 +288,28 @@ impl Transport {
     }
 }
 
+/// What a node answers.
+enum Answer {
+    /// The result of a view.
+    Viewed(Box<RpcQueryResponse>),
+    Other(Value),
+}
+
+/// How many values a JSON text has at the most: one more than it has separators.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut in_string, mut is_escaped) = (1usize, false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// The body of a response, or `None` when it is longer than `most` bytes.
 async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let announced = response.content_length().unwrap_or(0);
@@ -258,6 +324,20 @@ async fn read(mut response: Response, most: usize) -> Result<Option<Vec<u8>>, re
         body.extend_from_slice(&received);
     }
     Ok(Some(body))
+}
+
+/// How many seconds this machine's clock is ahead of the date of an answer, for which it was waited
+/// from `asked` until `answered`, at the least.
+fn clock_ahead(headers: &HeaderMap, asked: SystemTime, answered: SystemTime) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    // The date leaves out the part of a second.
+    let latest = date + Duration::from_secs(1);
+    Some(match (asked.duration_since(latest), date.duration_since(answered)) {
+        (Ok(ahead), _) => seconds(ahead),
+        (_, Ok(behind)) => -seconds(behind),
+        _ => 0,
+    })
 }
 
 /// For how long the server wants to be left alone. A date, the other form of it, is not read.

@@ -4,6 +4,11 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::machine_memory;
+
+/// What this machine is taken to have where the system does not say, bytes.
+const ASSUMED_MEMORY: u64 = 4 << 30;
+
 /// How the children of a sandbox are started, and what they may use.
 #[derive(Clone, Debug)]
 pub struct SandboxConfig {
@@ -25,30 +30,17 @@ pub struct SandboxConfig {
 }
 
 impl SandboxConfig {
-    /// Children that `program` runs when it is given `args`, two at once, with half of this
-    /// machine's memory.
+    /// Children that `program` runs when it is given `args`, two at once, with half of the
+    /// memory that there is for this process ([`machine_memory`]).
     pub fn new(program: impl Into<PathBuf>, args: impl IntoIterator<Item = OsString>) -> Self {
         Self {
             program: program.into(),
             args: args.into_iter().collect(),
             processes: 2,
-            memory_bytes: machine_memory() / 2,
+            memory_bytes: machine_memory().unwrap_or(ASSUMED_MEMORY) / 2,
             patience: Duration::from_secs(60),
             engine: EngineSettings::default(),
         }
-    }
-}
-
-/// How much memory this machine has, bytes; 4 GiB where the system does not say.
-fn machine_memory() -> u64 {
-    #[cfg(target_os = "linux")]
-    {
-        let system = rustix::system::sysinfo();
-        (system.totalram as u64).saturating_mul(system.mem_unit.into())
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        4 << 30
     }
 }
 

@@ -23,6 +23,7 @@ mod budget;
 mod codes;
 mod config;
 mod confine;
+mod machine;
 mod memory;
 mod process;
 mod sandbox;
@@ -32,5 +33,6 @@ mod wire;
 
 pub use config::{EngineSettings, SandboxConfig};
 pub use confine::{Confinement, confine, hide_memory};
+pub use machine::machine_memory;
 pub use sandbox::{Sandbox, SandboxError};
 pub use serve::{ServeError, serve};

@@ -9,9 +9,9 @@ use std::{
 };
 
 use outlayer_client::EndpointHealth;
-use outlayer_protocol::NearToken;
+use outlayer_protocol::{NearToken, views::WorkerView};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::{EncodeLabelSet, LabelSetEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
@@ -84,8 +84,21 @@ struct OfCheck {
     check: &'static str,
 }
 
+/// The labels of a series that is alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Alone;
+
+impl EncodeLabelSet for Alone {
+    fn encode(&self, _: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        Ok(())
+    }
+}
+
 type NewHistogram = fn() -> Histogram;
 type Float = Gauge<f64, AtomicU64>;
+/// A gauge that is not shown before it is known. A worker that has just started would have neither
+/// balance nor registration otherwise, and alerts would fire for that.
+type Once<G> = Family<Alone, G>;
 
 /// All metrics of one worker. Each is updated by whoever learns of it, at any time.
 pub struct Metrics {
@@ -102,17 +115,18 @@ pub struct Metrics {
     rpc_latency: Family<Endpoint, Float>,
     rpc_height: Family<Endpoint, Gauge>,
     rpc_in_order: Family<Endpoint, Gauge>,
-    balance: Float,
-    earnings: Float,
+    rpc_contradicted: Family<Endpoint, Counter>,
+    balance: Once<Float>,
+    earnings: Once<Float>,
     earned: Counter<f64, AtomicU64>,
-    settled_on_chain: Gauge,
-    lost_on_chain: Gauge,
-    missed_on_chain: Gauge,
-    registered: Gauge,
+    settled_on_chain: Once<Gauge>,
+    lost_on_chain: Once<Gauge>,
+    missed_on_chain: Once<Gauge>,
+    registered: Once<Gauge>,
     keys: Gauge,
-    block_height: Gauge,
-    block_age: Float,
-    turned: Float,
+    block_height: Once<Gauge>,
+    block_age: Once<Float>,
+    turned: Once<Float>,
     checks: Family<OfCheck, Gauge<i64, AtomicI64>>,
     ready: Gauge,
 }
@@ -152,17 +166,18 @@ impl Metrics {
             rpc_latency: Family::default(),
             rpc_height: Family::default(),
             rpc_in_order: Family::default(),
-            balance: Gauge::default(),
-            earnings: Gauge::default(),
+            rpc_contradicted: Family::default(),
+            balance: Once::default(),
+            earnings: Once::default(),
             earned: Counter::default(),
-            settled_on_chain: Gauge::default(),
-            lost_on_chain: Gauge::default(),
-            missed_on_chain: Gauge::default(),
-            registered: Gauge::default(),
+            settled_on_chain: Once::default(),
+            lost_on_chain: Once::default(),
+            missed_on_chain: Once::default(),
+            registered: Once::default(),
             keys: Gauge::default(),
-            block_height: Gauge::default(),
-            block_age: Gauge::default(),
-            turned: Gauge::default(),
+            block_height: Once::default(),
+            block_age: Once::default(),
+            turned: Once::default(),
             checks: Family::default(),
             ready: Gauge::default(),
             registry: Registry::default(),
@@ -170,7 +185,7 @@ impl Metrics {
         let mut put = |name: &str, help: &str, metric: Box<dyn Registered>| {
             metric.register(&mut registry, name, help);
         };
-        let all: [(&str, &str, Box<dyn Registered>); 25] = [
+        let all: [(&str, &str, Box<dyn Registered>); 26] = [
             (
                 "requests",
                 "Requests that this worker has taken up, by how that ended",
@@ -218,6 +233,11 @@ impl Metrics {
                 "rpc_in_order",
                 "1 while an endpoint answers, does not lag, and serves the right network",
                 Box::new(metrics.rpc_in_order.clone()),
+            ),
+            (
+                "rpc_contradicted",
+                "Answers of an endpoint against which two others agreed",
+                Box::new(metrics.rpc_contradicted.clone()),
             ),
             (
                 "balance_near",
@@ -321,7 +341,7 @@ impl Metrics {
     /// histograms.
     pub fn names() -> BTreeSet<String> {
         let metrics = Self::new("", 0);
-        // Series of endpoints begin with the first call.
+        // These series begin when they are known.
         metrics.endpoints(&[EndpointHealth {
             url: "http://localhost".into(),
             exchanges: 0,
@@ -330,8 +350,19 @@ impl Metrics {
             latency: None,
             height: None,
             lags: false,
+            contradicted: 0,
+            is_doubted: false,
+            clock_ahead: None,
             is_of_another_network: false,
         }]);
+        metrics.pulse(0, Duration::ZERO);
+        metrics.block(0, Duration::ZERO);
+        metrics.balance(NearToken::from_yoctonear(0));
+        metrics.worker(None);
+        drop(metrics.earnings.get_or_create(&Alone));
+        for count in [&metrics.settled_on_chain, &metrics.lost_on_chain, &metrics.missed_on_chain] {
+            drop(count.get_or_create(&Alone));
+        }
         let page = metrics.encode();
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
         let mut names = BTreeSet::new();
@@ -378,7 +409,7 @@ impl Metrics {
 
     pub(crate) fn pulse(&self, pending: usize, turned: Duration) {
         self.pending.set(i64::try_from(pending).unwrap_or(i64::MAX));
-        self.turned.set(turned.as_secs_f64());
+        self.turned.get_or_create(&Alone).set(turned.as_secs_f64());
     }
 
     /// How many processes run guests.
@@ -395,6 +426,7 @@ impl Metrics {
     pub fn endpoints(&self, endpoints: &[EndpointHealth]) {
         // Several endpoints of one host, which have keys of their own, are shown as one.
         let mut calls = BTreeMap::<RpcCall, u64>::new();
+        let mut contradicted = BTreeMap::<String, u64>::new();
         for health in endpoints {
             let endpoint = health.url.to_string();
             for (result, more) in
@@ -403,39 +435,50 @@ impl Metrics {
                 let call = RpcCall { endpoint: endpoint.clone(), result };
                 *calls.entry(call).or_default() += more;
             }
+            *contradicted.entry(endpoint.clone()).or_default() += health.contradicted;
             let label = Endpoint { endpoint };
             let latency = health.latency.unwrap_or_default().as_secs_f64();
             self.rpc_latency.get_or_create(&label).set(latency);
             let height = i64::try_from(health.height.unwrap_or_default()).unwrap_or(i64::MAX);
             self.rpc_height.get_or_create(&label).set(height);
-            let in_order =
-                health.failures_in_a_row == 0 && !health.lags && !health.is_of_another_network;
+            let in_order = health.failures_in_a_row == 0
+                && !(health.lags || health.is_doubted || health.is_of_another_network);
             self.rpc_in_order.get_or_create(&label).set(in_order.into());
         }
         for (call, count) in calls {
             self.rpc_calls.get_or_create(&call).inner().store(count, Ordering::Relaxed);
         }
+        for (endpoint, count) in contradicted {
+            let counter = self.rpc_contradicted.get_or_create(&Endpoint { endpoint });
+            counter.inner().store(count, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn block(&self, height: u64, age: Duration) {
-        self.block_height.set(i64::try_from(height).unwrap_or(i64::MAX));
-        self.block_age.set(age.as_secs_f64());
+        self.block_height.get_or_create(&Alone).set(i64::try_from(height).unwrap_or(i64::MAX));
+        self.block_age.get_or_create(&Alone).set(age.as_secs_f64());
     }
 
     pub(crate) fn balance(&self, free: NearToken) {
-        self.balance.set(near(free));
+        self.balance.get_or_create(&Alone).set(near(free));
     }
 
-    pub(crate) fn worker(&self, worker: Option<&outlayer_protocol::views::WorkerView>) {
+    pub(crate) fn worker(&self, worker: Option<&WorkerView>) {
         let works = worker.is_some_and(|worker| !worker.suspended);
-        self.registered.set(works.into());
+        self.registered.get_or_create(&Alone).set(works.into());
         let Some(worker) = worker else {
             return;
         };
-        self.earnings.set(near(worker.earnings));
-        self.settled_on_chain.set(i64::try_from(worker.settled).unwrap_or(i64::MAX));
-        self.lost_on_chain.set(i64::try_from(worker.lost).unwrap_or(i64::MAX));
-        self.missed_on_chain.set(i64::try_from(worker.missed).unwrap_or(i64::MAX));
+        self.earnings.get_or_create(&Alone).set(near(worker.earnings));
+        self.settled_on_chain
+            .get_or_create(&Alone)
+            .set(i64::try_from(worker.settled).unwrap_or(i64::MAX));
+        self.lost_on_chain
+            .get_or_create(&Alone)
+            .set(i64::try_from(worker.lost).unwrap_or(i64::MAX));
+        self.missed_on_chain
+            .get_or_create(&Alone)
+            .set(i64::try_from(worker.missed).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn earned(&self, more: NearToken) {
@@ -473,6 +516,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_not_known_yet_is_not_shown_as_nothing() {
+        let metrics = Metrics::new("0.1.0", 1);
+        let unknown = [
+            "outlayer_balance_near",
+            "outlayer_earnings_near",
+            "outlayer_registered",
+            "outlayer_answers_settled",
+            "outlayer_commitments_lost",
+            "outlayer_claims_missed",
+            "outlayer_block_height",
+            "outlayer_block_age_seconds",
+            "outlayer_loop_turned_timestamp_seconds",
+        ];
+        let page = metrics.encode();
+        for name in unknown {
+            assert!(!page.contains(name), "{name} is in:\n{page}");
+        }
+        metrics.worker(None);
+        let page = metrics.encode();
+        assert!(page.lines().any(|one| one == "outlayer_registered 0"), "{page}");
+        assert!(!page.contains("outlayer_commitments_lost"), "{page}");
+    }
+
+    #[test]
     fn the_page_is_what_prometheus_reads() {
         let metrics = Metrics::new("0.1.0", 1);
         metrics.ended("settled");
@@ -487,6 +554,9 @@ mod tests {
             latency: Some(Duration::from_millis(500)),
             height: Some(9),
             lags: false,
+            contradicted: 0,
+            is_doubted: false,
+            clock_ahead: None,
             is_of_another_network: false,
         }]);
         metrics.balance(NearToken::from_millinear(1_500));

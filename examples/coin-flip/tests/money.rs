@@ -8,14 +8,14 @@ use example_coin_flip::{Coin, CoinFlip, Flip};
 use near_sdk::{
     AccountId, NearToken, PromiseResult, RuntimeFeesConfig,
     mock::MockAction,
-    serde_json::{self, Value},
     test_utils::{VMContextBuilder, get_created_receipts},
     test_vm_config, testing_env,
 };
 use outlayer_interface::{
-    Hash32, Outcome, Settlement,
+    Hash32, Outcome, ResponseFormat, Settlement,
     protocol::{Meter, RefusalCode},
 };
+use outlayer_testkit::unit;
 
 const STAKE: NearToken = NearToken::from_near(2);
 const PRIZE: NearToken = NearToken::from_near(4);
@@ -78,10 +78,6 @@ fn settled(outcome: Outcome, fee: NearToken) -> Settlement {
     Settlement { outcome, fee, refund, ..Settlement::gone(7, Meter::Fuel) }
 }
 
-fn encoded(settlement: &Settlement) -> PromiseResult {
-    PromiseResult::Successful(serde_json::to_vec(settlement).unwrap())
-}
-
 fn drawn(coin: &str) -> Outcome {
     Outcome::Completed { output: format!(r#"{{"coin":"{coin}"}}"#).as_str().into() }
 }
@@ -97,16 +93,12 @@ fn would_bet(house: &mut CoinFlip, balance: NearToken, stake: NearToken) -> bool
 fn the_stake_stays_with_the_house_and_the_rest_goes_to_outlayer_for_the_player() {
     let mut house = house();
     flip(&mut house);
-    let receipts = get_created_receipts();
-    let MockAction::FunctionCallWeight { args, attached_deposit, .. } = &receipts[0].actions[0]
-    else {
-        panic!("{receipts:?}")
-    };
-    assert_eq!(receipts[0].receiver_id, id("outlayer.near"));
-    assert_eq!(*attached_deposit, DEPOSIT);
-    let args: Value = serde_json::from_slice(args).unwrap();
-    assert_eq!(args["request"]["refund_to"], "player.near");
-    assert_eq!(args["request"]["on_refusal"], "return");
+    let requests = unit::requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].receiver_id, "outlayer.near");
+    assert_eq!(requests[0].deposit, DEPOSIT);
+    assert_eq!(requests[0].request["refund_to"], "player.near");
+    assert_eq!(requests[0].request["on_refusal"], "return");
 }
 
 #[test]
@@ -125,7 +117,7 @@ fn every_yocto_of_a_flip_is_accounted_for() {
         (refused, STAKE, Some(ZERO)),
     ] {
         let mut house = house();
-        let (flip, sent) = ended(&mut house, encoded(&settlement));
+        let (flip, sent) = ended(&mut house, unit::settled(&settlement, ResponseFormat::Json));
         assert_eq!((flip.paid, sent), (paid, paid), "{settlement:?}");
         assert_eq!(flip.refund, settlement.refund);
         assert_eq!(flip.won, paid == PRIZE);

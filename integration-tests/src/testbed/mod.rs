@@ -1,48 +1,47 @@
-//! A deployed OutLayer: the contract, the account of a registered worker, a dApp, and what a test
-//! does with them.
+//! OutLayer as the tests of this workspace have it: the test kit's, on a node of their choice, with
+//! the contract of this tree, a dApp that asks for whatever a test tells it to, and workers in the
+//! test's own process.
 
-mod agreement;
-mod chain;
+mod daemon;
 mod results;
 mod serving;
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use near_workspaces::{
-    Account, AccountId, Contract, Worker,
-    network::Sandbox,
-    operations::TransactionStatus,
-    types::{Gas, NearToken},
+    Account, Contract, Worker, network::Sandbox, operations::TransactionStatus, types::NearToken,
 };
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_localnet::Handle;
-use outlayer_protocol::{Config, ExecutionRequest, Hash32, methods, views::CostView};
+use outlayer_protocol::{ExecutionRequest, Hash32, Settlement};
+use outlayer_testkit::{Deployment, Outlayer};
 use serde_json::json;
 
 use crate::{artifacts, node};
 
-pub use agreement::SALT;
-pub use results::{burnt, events, settlement};
+pub use daemon::Daemon;
+pub use outlayer_testkit::{DAPP_GAS, MAX_GAS, SALT, burnt, events};
+pub use results::settlement;
 pub use serving::Serving;
-
-/// The most gas that a transaction may carry on a node of protocol version 83 or newer.
-pub const MAX_GAS: Gas = Gas::from_tgas(1_000);
-/// The most gas that older tools attach. It is enough for every request of a dApp.
-pub const DAPP_GAS: Gas = Gas::from_tgas(300);
 
 /// A node with OutLayer on it.
 pub struct Testbed {
-    /// The node, as near-workspaces knows it.
-    pub node: Worker<Sandbox>,
-    /// The OutLayer contract. It is its own owner.
-    pub contract: Contract,
+    outlayer: Outlayer,
     /// The dApp of `fixtures/dapp`, which asks for whatever a test tells it to.
     pub dapp: Contract,
     /// The registered worker's account.
     pub worker: Account,
     /// A node in this process, which ends with the testbed.
     _localnet: Option<Handle>,
+}
+
+impl Deref for Testbed {
+    type Target = Outlayer;
+
+    fn deref(&self) -> &Outlayer {
+        &self.outlayer
+    }
 }
 
 impl Testbed {
@@ -68,56 +67,17 @@ impl Testbed {
     /// # Errors
     /// When any of these fails.
     pub async fn on(node: Worker<Sandbox>) -> Result<Self> {
-        let contract = node.dev_deploy(&artifacts::wasm("outlayer_contract")?).await?;
-        let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-        let init = contract
-            .call(methods::NEW)
-            .args_json(json!({ "owner_id": contract.id(), "config": config }));
-        init.max_gas().transact().await?.into_result().context("new")?;
-
-        let dapp = node.dev_deploy(&artifacts::wasm("fixture_dapp")?).await?;
-        dapp.call("new")
-            .args_json(json!({ "outlayer": contract.id() }))
-            .transact()
-            .await?
-            .into_result()?;
-
-        let worker = node.dev_create_account().await?;
-        let testbed = Self { node, contract, dapp, worker, _localnet: None };
-        testbed.register_worker(testbed.worker.id()).await?;
-        Ok(testbed)
-    }
-
-    /// Registers the account as a worker.
-    ///
-    /// # Errors
-    /// When the contract refuses.
-    pub async fn register_worker(&self, worker_id: &AccountId) -> Result<()> {
-        let call = self
-            .contract
-            .call(methods::REGISTER_WORKER)
-            .args_json(json!({ "worker_id": worker_id, "metadata": null }))
-            .deposit(NearToken::from_yoctonear(1));
-        call.max_gas().transact().await?.into_result().context(methods::REGISTER_WORKER)?;
-        Ok(())
-    }
-
-    /// Publishes code in the contract, in parts. Returns its hash.
-    ///
-    /// # Errors
-    /// When the contract refuses.
-    pub async fn publish(&self, code: &[u8]) -> Result<Hash32> {
-        const PART: usize = 300_000;
-        let hash = Hash32::of(code);
-        let total = u32::try_from(code.len())?;
-        for (index, part) in code.chunks(PART).enumerate() {
-            let offset = u32::try_from(index * PART)?;
-            let deposit = NearToken::from_millinear(u128::try_from(part.len())? / 90 + 100);
-            let call = self.contract.as_account().call(self.contract.id(), methods::PUBLISH_CODE);
-            let call = call.args_borsh((hash, total, offset, part.to_vec())).deposit(deposit);
-            call.max_gas().transact().await?.into_result().context(methods::PUBLISH_CODE)?;
-        }
-        Ok(hash)
+        let wasm = artifacts::wasm("outlayer_contract")?;
+        let deployment = Deployment {
+            wasm: &wasm,
+            engine_version: ENGINE_VERSION,
+            near_config_version: NEAR_CONFIG_VERSION,
+        };
+        let outlayer = Outlayer::on(node, deployment).await?;
+        let new = json!({ "outlayer": outlayer.id() });
+        let dapp = outlayer.deploy(&artifacts::wasm("fixture_dapp")?, new).await?;
+        let worker = outlayer.new_worker().await?;
+        Ok(Self { outlayer, dapp, worker, _localnet: None })
     }
 
     /// Publishes one of the guests of `wasi-examples/`.
@@ -125,7 +85,7 @@ impl Testbed {
     /// # Errors
     /// When the guest cannot be built or published.
     pub async fn publish_guest(&self, name: &str) -> Result<Hash32> {
-        self.publish(&artifacts::wasm(name)?).await
+        Ok(self.publish(&artifacts::wasm(name)?).await?)
     }
 
     /// Deposits 1 NEAR for what the dApp's requests store.
@@ -133,25 +93,7 @@ impl Testbed {
     /// # Errors
     /// When the contract refuses.
     pub async fn pay_for_storage(&self) -> Result<()> {
-        let call = self.worker.call(self.contract.id(), methods::STORAGE_DEPOSIT);
-        let call = call
-            .args_json(json!({ "account_id": self.dapp.id() }))
-            .deposit(NearToken::from_near(1));
-        call.max_gas().transact().await?.into_result().context(methods::STORAGE_DEPOSIT)?;
-        Ok(())
-    }
-
-    /// What a call with `request` must attach, as the contract estimates it.
-    ///
-    /// # Errors
-    /// When the view fails.
-    pub async fn estimate(&self, request: &ExecutionRequest) -> Result<CostView> {
-        Ok(self
-            .contract
-            .view(methods::ESTIMATE_COST)
-            .args_json(json!({ "request": request }))
-            .await?
-            .json()?)
+        Ok(self.storage_deposit(self.dapp.id(), NearToken::from_near(1)).await?)
     }
 
     /// Sends `request` through the dApp, with the deposit that the contract asks for. Does not wait
@@ -164,8 +106,7 @@ impl Testbed {
         asker: &Account,
         request: &ExecutionRequest,
     ) -> Result<TransactionStatus> {
-        let deposit = self.estimate(request).await?.total;
-        self.ask_with(asker, request, NearToken::from_yoctonear(deposit.as_yoctonear())).await
+        self.ask_with(asker, request, self.estimate(request).await?.total).await
     }
 
     /// Sends `request` through the dApp with a deposit of the test's choice.
@@ -183,5 +124,13 @@ impl Testbed {
             .args_json(json!({ "request": request }))
             .deposit(deposit);
         Ok(call.gas(DAPP_GAS).transact_async().await?)
+    }
+
+    /// The settlement that the dApp's callback received, from the final result of an `ask`.
+    ///
+    /// # Errors
+    /// When the transaction failed, or the callback received no settlement.
+    pub async fn settlement(&self, transaction: TransactionStatus) -> Result<Settlement> {
+        settlement(self.finished(transaction).await?)
     }
 }

@@ -6,18 +6,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use near_workspaces::{Account, AccountId, Contract, result::ExecutionFinalResult};
+use near_workspaces::{Account, AccountId, Contract};
 use outlayer::SANDBOX_CHILD;
 use outlayer_guest::{Code, Engine, Job, SnapshotError};
-use outlayer_protocol::{
-    Bytes, ExecutionRecord, ExecutionResponse, Hash32, RequestId, methods, response::Answer,
-};
+use outlayer_protocol::{Bytes, ExecutionResponse, RequestId, methods};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
 use outlayer_worker::{Worker as Server, WorkerConfig};
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{DAPP_GAS, Testbed};
+use super::Testbed;
 use crate::node::testbed_binary;
 
 /// A worker that serves in the background until it is dropped or stopped.
@@ -112,34 +110,6 @@ impl Testbed {
             anyhow::Ok(engine.execute(&job, &mut storage)?)
         });
         Ok(execution.await??.into_response(request_id))
-    }
-
-    /// The digest of the record that `response` gives with its request as it is now. All zeros
-    /// when the request is not live.
-    ///
-    /// # Errors
-    /// When the view fails.
-    pub async fn digest(&self, response: &ExecutionResponse) -> Result<Hash32> {
-        let live = self.live(response.request_id).await?;
-        Ok(live.map_or_else(Hash32::default, |live| {
-            ExecutionRecord::new(&live.request, response).digest()
-        }))
-    }
-
-    /// Submits `response` from `account`, with its digest.
-    ///
-    /// # Errors
-    /// When the transaction cannot be sent. A refusal of the contract is not an error here, but in
-    /// the result.
-    pub async fn resolve(
-        &self,
-        account: &Account,
-        response: &ExecutionResponse,
-    ) -> Result<ExecutionFinalResult> {
-        let digest = self.digest(response).await?;
-        let answer = Answer { response: response.clone(), digest, salt: None };
-        let call = account.call(self.contract.id(), methods::RESOLVE_EXECUTION).args_borsh(answer);
-        Ok(call.gas(DAPP_GAS).transact().await?)
     }
 }
 

@@ -3,8 +3,9 @@
 //!
 //! * What can no longer be answered before its deadline is not started at all.
 //! * Requests whose last attempt failed come behind all others.
-//! * Payers take turns by the time that their requests have taken so far. So nobody is shut out,
-//!   however many requests somebody else makes.
+//! * Payers take turns by the time that their requests have taken so far, and of those that are
+//!   level, the one comes first whose request is the oldest. So nobody is shut out, however many
+//!   requests somebody else makes, or with however many new accounts.
 //! * Of one payer's requests, the one with the earliest deadline comes first, after those that
 //!   other workers should have served as much later as they were left to them, among those that are
 //!   expected to end before theirs.
@@ -146,8 +147,9 @@ impl WaitingList {
             return self.remove(late).map(Next::TooLate);
         }
         let turn = |(payer, line): &(&AccountId, &Line)| {
-            let failed = line.keys().next().is_none_or(|(failed, ..)| *failed);
-            (failed, self.served.of(payer))
+            let first = line.keys().next().copied();
+            let (failed, order, request_id) = first.unwrap_or((true, u64::MAX, RequestId::MAX));
+            (failed, self.served.of(payer), order, request_id)
         };
         let (payer, line) = self.lines.iter().min_by_key(turn)?;
         let least = self.served.of(payer);
@@ -229,7 +231,7 @@ mod tests {
             waiting(3, "many", 310),
             waiting(4, "few", 400),
         ]);
-        assert_eq!(order(&mut list, at(100)), [4, 2, 1, 3]);
+        assert_eq!(order(&mut list, at(100)), [2, 4, 1, 3]);
         assert_eq!(list.next(at(100)), None);
     }
 
@@ -239,7 +241,21 @@ mod tests {
         assert_eq!(order(&mut served, at(100)).len(), 10);
         (10..13).for_each(|id| served.add(waiting(id, "old", 300)));
         (20..23).for_each(|id| served.add(waiting(id, "new", 300)));
-        assert_eq!(order(&mut served, at(100)), [20, 21, 10, 22, 11, 12]);
+        assert_eq!(order(&mut served, at(100)), [20, 10, 21, 11, 22, 12]);
+    }
+
+    #[test]
+    fn accounts_that_are_always_new_do_not_shut_out_one_that_waits() {
+        let mut list = list([waiting(0, "zoe", 300)]);
+        for id in 1..=50 {
+            // Each of them starts where the least served one stands, like the one that waits.
+            list.add(waiting(id, &format!("a{id:02}"), 300 + id));
+            list.add(waiting(100 + id, &format!("b{id:02}"), 300 + id));
+            if matches!(list.next(at(100)), Some(Next::Take(taken)) if taken.request_id == 0) {
+                return;
+            }
+        }
+        panic!("the first request waits for ever");
     }
 
     #[test]

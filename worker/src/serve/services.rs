@@ -11,8 +11,8 @@ use std::{
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
 use outlayer_modules::CodeStore;
 use outlayer_protocol::{
-    Compute, ExecutionResponse, Meter, NearToken, RequestId, index::PendingEntry,
-    machine::LiveRequest, methods,
+    Bytes, Compute, ExecutionResponse, Hash32, Meter, NearToken, RequestId, commitment::Salt,
+    index::PendingEntry, machine::LiveRequest, methods,
 };
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -32,6 +32,9 @@ use super::{
 };
 
 const KIB: usize = 1 << 10;
+/// How far the newest block may be above the one that was looked at last, which may be of a node
+/// that lags.
+const MOST_AHEAD: u64 = 100;
 
 pub(super) struct Services {
     pub(super) config: WorkerConfig,
@@ -161,6 +164,19 @@ impl Services {
         self.account.call(self.contract.id(), method, args, self.config.gas, nothing).await
     }
 
+    /// Reveals the digest that this worker has committed to with `salt`, for a request that is live
+    /// or whose shares are open.
+    pub(super) async fn reveal(
+        &self,
+        request_id: RequestId,
+        digest: &Hash32,
+        salt: &Salt,
+    ) -> Result<CallOutcome, SendError> {
+        let salt = Bytes::from(salt.as_slice());
+        let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
+        self.call(methods::REVEAL_EXECUTION, args.to_string().into_bytes()).await
+    }
+
     /// Closes a request on which no agreement is possible, or the open shares of a settled one.
     pub(super) async fn close(&self, request_id: RequestId) -> Result<CallOutcome, SendError> {
         let args = json!({ "request_id": request_id }).to_string().into_bytes();
@@ -215,6 +231,14 @@ impl Services {
         Ok(self.contract.node().block(At::Optimistic).await?.height)
     }
 
+    /// The height of the newest block that any endpoint has shown. One that lies is not believed
+    /// for more than [`MOST_AHEAD`] blocks.
+    pub(super) fn newest_height(&self) -> u64 {
+        let looked = self.look().block.height;
+        let shown = self.contract.node().health().into_iter().filter_map(|one| one.height).max();
+        shown.unwrap_or(0).clamp(looked, looked.saturating_add(MOST_AHEAD))
+    }
+
     /// Has the following looks read the index of the newest final block too.
     pub(super) fn await_final(&self) -> AwaitsFinal<'_> {
         self.finality.fetch_add(1, Ordering::Relaxed);
@@ -226,12 +250,23 @@ impl Services {
         self.finality.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a request that the newest block does not have is over in a final one, too.
-    pub(super) async fn is_over_finally(&self, request_id: RequestId) -> Result<bool, ChainError> {
-        match self.look().shows_finally(request_id, 0) {
+    /// Whether a request that the newest block does not have is over in a final one, too. `since`
+    /// is a height at which it was live: an older block may not have it yet.
+    pub(super) async fn is_over_finally(
+        &self,
+        request_id: RequestId,
+        since: u64,
+    ) -> Result<bool, ChainError> {
+        match self.look().shows_finally(request_id, since) {
             Liveness::Gone => Ok(true),
             Liveness::Live => Ok(false),
-            Liveness::Unknown => Ok(self.contract.request(request_id, At::Final).await?.is_none()),
+            Liveness::Unknown => {
+                let block = self.contract.node().block(At::Final).await?;
+                if block.height < since {
+                    return Ok(false);
+                }
+                Ok(self.contract.request(request_id, At::Hash(block.hash)).await?.is_none())
+            }
         }
     }
 
@@ -290,5 +325,32 @@ impl Services {
             Meter::Fuel => &self.speeds.fuel,
             Meter::Gas => &self.speeds.gas,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outlayer_client::testing::Chain;
+
+    use super::*;
+    use crate::serve::tests::{config, config_of_this_build};
+
+    #[tokio::test]
+    async fn a_final_block_from_before_a_request_does_not_say_that_it_is_over() {
+        let mut state = Chain::new(config_of_this_build());
+        state.height = 120;
+        let (node, chain) = state.start().await;
+        let services = Services::new(config(&node)).unwrap();
+        let is_over = async |since| services.is_over_finally(7, since).await.unwrap();
+        // Nobody has looked: the node is asked for its newest final block, which is 120.
+        assert!(!is_over(121).await);
+        assert!(is_over(120).await);
+        services.publish(Arc::new(Look::without_requests(125, 118)));
+        assert!(is_over(118).await);
+        let asked = node.called("block");
+        assert!(!is_over(121).await, "block 118 does not have it yet");
+        assert_eq!(node.called("block"), asked + 1);
+        chain.lock().unwrap().height = 121;
+        assert!(is_over(121).await);
     }
 }

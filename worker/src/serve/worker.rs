@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_client::{ChainError, EndpointHealth, PublicKey, SecretKey};
+use outlayer_client::{EndpointHealth, PublicKey, SecretKey};
 use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
@@ -29,11 +29,13 @@ use super::{
     schedule::{Next, Waiting, WaitingList},
     services::{Pulse, Services},
     stage::discover::{
-        self, Look,
+        self,
         decide::{Decision, Mine, decide},
         source::{BlockSource, BlockTime, Poller},
-        standing::{self, Unfit},
+        standing::{ROSTER_AGE, Standing},
+        window::Window,
     },
+    task::task,
 };
 
 /// What a worker did while it ran.
@@ -51,15 +53,9 @@ pub struct Worker {
     services: Arc<Services>,
 }
 
-/// The most registered workers that are read.
-const MOST_WORKERS: usize = 1_000;
 /// How long a request is left alone that was found answered. It is settled in a block or two, or
 /// else its callback has failed.
 const ANSWERED: Duration = Duration::from_secs(10);
-/// How old may be what was seen of the account's balance and keys.
-const STANDING_AGE: Duration = Duration::from_secs(60);
-/// How old the list of registered workers may be.
-const ROSTER_AGE: Duration = Duration::from_secs(10);
 
 impl Worker {
     /// Sets a worker up. Nothing is asked or sent yet.
@@ -120,7 +116,7 @@ impl Worker {
         let mut round = Round::new(Arc::clone(services));
         // It is broken off when the worker stops: the next one finds the shares again.
         let mut shares = JoinSet::new();
-        shares.spawn(shares::watch(Arc::clone(services)));
+        shares.spawn(task(shares::watch(Arc::clone(services), Duration::ZERO)));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
@@ -137,9 +133,14 @@ impl Worker {
                 biased;
                 () = &mut shutdown => break,
                 () = &mut looking => break,
-                Some(found) = looked.recv() => round.look_at(found).await,
+                Some(found) = looked.recv() => round.look_at(found),
                 Some(joined) = round.tasks.join_next_with_id() => round.note(joined),
                 () = round.freed.notified() => round.fill(),
+                // Only a defect of this program ends it.
+                Some(ended) = shares.join_next() => {
+                    tracing::error!(?ended, "looking after open shares again");
+                    shares.spawn(shares::watch(Arc::clone(services), config.backoff.most));
+                }
                 // What was set aside may be due again.
                 _ = tick.tick() => {
                     services.beat();
@@ -170,40 +171,42 @@ impl Worker {
     }
 }
 
-/// What the loop is told of the chain.
-enum Found {
-    Look(Arc<Look>),
-    Failed,
-}
+/// What the loop is told of the chain: whether there is another look, and how this worker stands.
+struct Found(Option<Standing>);
 
-/// Looks at the chain after each block.
+/// Looks at the chain after each block. All questions to the node are asked here, beside the loop,
+/// which hears at any time that it is to stop.
 async fn explore(
     services: &Services,
     source: &mut dyn BlockSource,
     busy: Arc<AtomicBool>,
     looks: mpsc::Sender<Found>,
 ) {
-    let mut times = BlockTime::default();
+    let (mut times, mut window) = (BlockTime::default(), Window::default());
+    let mut standing = Standing::default();
     let mut failures: u32 = 0;
     loop {
         let found = match source.next(busy.load(Ordering::Relaxed)).await {
-            Ok(block) => discover::look(services, block, &mut times).await,
+            Ok(block) => discover::look(services, block, &mut times, &mut window).await,
             Err(error) => Err(error),
         };
         let found = match found {
             Ok(look) => {
                 failures = 0;
-                let look = Arc::new(look);
-                services.publish(Arc::clone(&look));
-                Found::Look(look)
+                let is_idle = look.pending.is_empty();
+                services.publish(Arc::new(look));
+                if !is_idle {
+                    standing.refresh(services).await;
+                }
+                Found(Some(standing.clone()))
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
                 tracing::warn!(%error, failures, "the pending requests cannot be read");
-                Found::Failed
+                Found(None)
             }
         };
-        let failed = matches!(found, Found::Failed);
+        let failed = found.0.is_none();
         if looks.send(found).await.is_err() {
             return;
         }
@@ -237,10 +240,7 @@ struct Round {
     not_before: HashMap<RequestId, u64>,
     /// Requests that the observer has been told are not served here.
     told: HashSet<RequestId>,
-    /// The workers that are registered and not suspended, and when they were read.
-    roster: Option<(Instant, Vec<AccountId>)>,
-    /// When the account's balance and keys were looked at, and why they do not do.
-    standing: Option<(Instant, Result<(), Unfit>)>,
+    standing: Standing,
     /// When it was last said why nothing is served.
     complained: Option<Instant>,
     summary: Summary,
@@ -261,63 +261,18 @@ impl Round {
             answered: HashMap::new(),
             not_before: HashMap::new(),
             told: HashSet::new(),
-            roster: None,
-            standing: None,
+            standing: Standing::default(),
             complained: None,
             summary: Summary::default(),
         }
     }
 
-    /// Reads the list of workers when it is wanted and not fresh.
-    async fn read_roster(&mut self) -> Result<(), ChainError> {
-        let config = &self.services.config;
-        if self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE) {
-            return Ok(());
-        }
-        let workers = self.services.contract.workers(MOST_WORKERS, config.discover_at).await?;
-        let active: Vec<_> =
-            workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
-        // Until this worker is registered, the list is read at every look.
-        self.roster = active.contains(&config.account_id).then(|| (Instant::now(), active));
-        Ok(())
-    }
-
-    /// Looks at the account's balance and keys when that was not done lately. A node that cannot
-    /// say how they stand keeps nobody from serving.
-    async fn check_standing(&mut self) {
-        let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
-        if self.standing.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
-            return;
-        }
-        match standing::check(&self.services).await {
-            Ok(fit) => self.standing = Some((Instant::now(), fit)),
-            Err(error) => {
-                tracing::warn!(%error, "the account's balance and keys cannot be looked at");
-            }
-        }
-    }
-
-    /// Why this worker serves nothing now, if so.
-    fn unfit(&self) -> Option<Unfit> {
-        if self.roster.is_none() {
-            return Some(Unfit::NoWorker { account_id: self.services.account.id().clone() });
-        }
-        self.standing.as_ref().and_then(|(_, fit)| fit.clone().err())
-    }
-
     /// Notes what a look has found, and starts attempts.
-    async fn look_at(&mut self, found: Found) {
-        let Found::Look(look) = found else {
-            return;
-        };
-        if look.pending.is_empty() {
-            self.forget_all_but(&HashSet::new());
-        } else if let Err(error) = self.read_roster().await {
-            tracing::warn!(%error, "the registered workers cannot be read");
-        } else {
-            self.check_standing().await;
+    fn look_at(&mut self, Found(standing): Found) {
+        if let Some(standing) = standing {
+            self.standing = standing;
+            self.refresh();
         }
-        self.refresh();
     }
 
     fn forget_all_but(&mut self, live: &HashSet<RequestId>) {
@@ -343,14 +298,16 @@ impl Round {
         if look.pending.is_empty() {
             return;
         }
-        if let Some(unfit) = self.unfit() {
-            if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
-                self.complained = Some(Instant::now());
-                tracing::warn!(reason = %unfit, pending = look.pending.len(), "requests wait");
+        let workers = match self.standing.fit(self.services.account.id()) {
+            Ok(workers) => workers,
+            Err(unfit) => {
+                if self.complained.is_none_or(|told| told.elapsed() > ROSTER_AGE) {
+                    self.complained = Some(Instant::now());
+                    tracing::warn!(reason = %unfit, pending = look.pending.len(), "requests wait");
+                }
+                return;
             }
-            return;
-        }
-        let workers = self.roster.clone().map_or_else(Vec::new, |(_, workers)| workers);
+        };
         let mine = Mine { engine: ENGINE_VERSION, near_config_version: NEAR_CONFIG_VERSION };
         let fleet = &self.services.fleet;
         fleet.update(&workers, |request_id| look.live().contains(&request_id));
@@ -429,7 +386,7 @@ impl Round {
         let services = Arc::clone(&self.services);
         let span = tracing::info_span!("serve", request = request_id);
         let attempt = async move { attempt::serve(&services, request_id, preparing).await };
-        let task = self.tasks.spawn(attempt.instrument(span));
+        let task = self.tasks.spawn(task(attempt.instrument(span)));
         self.in_flight.insert(task.id(), request_id);
         self.served.insert(request_id);
     }
@@ -466,8 +423,8 @@ impl Round {
                 if done == Done::Over {
                     self.services.tell(Stage::Left { request_id });
                 }
+                // It is not remembered: the height that says so may be a lie, or of another fork.
                 if done == Done::Expired {
-                    self.not_before.insert(request_id, u64::MAX);
                     self.too_late(request_id);
                 }
                 if done == Done::Settled {

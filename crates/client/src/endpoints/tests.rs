@@ -303,6 +303,88 @@ async fn a_block_is_unknown_only_when_no_endpoint_has_it() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_refuses_everything_does_not_hide_that_another_knows_no_better() {
+    let lacks = broken(skipped).await;
+    for refuses in [|| Answer::Http(401, Vec::new()), || Answer::Http(404, Vec::new())] {
+        let refuses = broken(refuses).await;
+        for nodes in [[&lacks, &refuses], [&refuses, &lacks]] {
+            let error = client(&nodes).block(At::Height(99)).await.unwrap_err();
+            assert!(matches!(error, ChainError::UnknownBlock { .. }), "{error}");
+            let both = NodeConfig { quorum: 2, ..config(&nodes) };
+            let error = Node::new(&both).unwrap().block(At::Height(99)).await.unwrap_err();
+            assert!(matches!(error, ChainError::UnknownBlock { .. }), "{error}");
+        }
+    }
+    // What cannot be read may be the block that the other one lacks.
+    let odd = broken(|| Answer::Result(json!({ "another": "kind of block" }))).await;
+    for nodes in [[&lacks, &odd], [&odd, &lacks]] {
+        let error = client(&nodes).block(At::Height(99)).await.unwrap_err();
+        assert!(matches!(error, ChainError::Malformed { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_shows_how_far_the_clocks_are_apart() {
+    let now = std::time::SystemTime::now();
+    for (apart, expected) in [(0i64, 0..=0), (3_600, -3_600..=-3_595), (-3_600, 3_595..=3_600)] {
+        let seconds = Duration::from_secs(apart.unsigned_abs());
+        let date = httpdate::fmt_http_date(if apart < 0 { now - seconds } else { now + seconds });
+        let node = broken(move || raw(&format!("500 x\r\ndate: {date}"), b"")).await;
+        let client = client(&[&node]);
+        assert_eq!(client.health()[0].clock_ahead, None);
+        view(&client).await.unwrap_err();
+        let ahead = client.health()[0].clock_ahead.unwrap();
+        assert!(expected.contains(&ahead), "{apart}: {ahead}");
+    }
+    for date in ["", "yesterday", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 00 Jan 0000 99:99:99 GMT"]
+    {
+        let node = broken(move || raw(&format!("500 x\r\ndate: {date}"), b"")).await;
+        let client = client(&[&node]);
+        view(&client).await.unwrap_err();
+        assert!(client.health()[0].clock_ahead.is_none_or(|ahead| ahead < 0), "{date}");
+    }
+}
+
+/// A node that takes a transaction after so many answers which say that it takes none for a while.
+async fn limited(limited: usize) -> FakeNode {
+    let times = AtomicUsize::new(0);
+    FakeNode::start(move |method, params| match method {
+        "status" => healthy(method, 100),
+        "block" => block_at(100),
+        "query" => Answer::Result(json!({
+            "nonce": 7, "permission": "FullAccess", "block_height": 100,
+            "block_hash": GENESIS.to_string()
+        })),
+        "send_tx" if times.fetch_add(1, Ordering::Relaxed) < limited => {
+            raw("429 x\r\nretry-after: 1", b"")
+        }
+        "send_tx" => executed(&transaction(params), Ok(b"done")),
+        other => panic!("unexpected {other}"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_transaction_waits_for_as_long_as_the_only_endpoint_asks() {
+    let send = async |nodes: &[&FakeNode]| {
+        let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+        let account = SigningAccount::new(client(nodes), "worker.near".parse().unwrap(), key);
+        let (contract, nothing) = (CONTRACT.parse().unwrap(), NearToken::from_yoctonear(0));
+        let began = Instant::now();
+        let outcome = account.call(&contract, "resolve", Vec::new(), 1, nothing).await.unwrap();
+        assert_eq!(outcome.result, Ok(b"done".to_vec()));
+        began.elapsed()
+    };
+    let only = limited(1).await;
+    assert!(send(&[&only]).await >= Duration::from_secs(1));
+    assert_eq!(only.called("send_tx"), 2);
+    // Where another endpoint is in order, nothing waits.
+    let (first, second) = (limited(9).await, limited(0).await);
+    assert!(send(&[&first, &second]).await < Duration::from_secs(1));
+    assert_eq!((first.called("send_tx"), second.called("send_tx")), (1, 1));
+}
+
+#[tokio::test]
 async fn an_endpoint_of_another_network_is_refused_at_the_start() {
     let right = node_at(100).await;
     for (chain_id, genesis) in [("mainnet", GENESIS), ("testnet", CryptoHash([2; 32]))] {

@@ -13,9 +13,13 @@ struct Shown {
     newest: u64,
     fork_from: u64,
     value: &'static str,
+    /// The newest block of the node that answers questions about a block that is named: behind one
+    /// address there may be several nodes.
+    other_newest: u64,
 }
 
-const HONEST: Shown = Shown { newest: 100, fork_from: u64::MAX, value: "true" };
+const HONEST: Shown =
+    Shown { newest: 100, fork_from: u64::MAX, value: "true", other_newest: u64::MAX };
 
 impl Shown {
     fn hash(self, height: u64) -> CryptoHash {
@@ -28,7 +32,7 @@ impl Shown {
 
     /// The block that a question names.
     fn find(self, params: &Value) -> Option<u64> {
-        let known = 50..=self.newest;
+        let known = 50..=self.newest.min(self.other_newest);
         match &params["block_id"] {
             Value::Null => Some(self.newest),
             Value::String(hash) => {
@@ -111,10 +115,94 @@ async fn an_endpoint_that_lies_about_a_view_is_noticed_and_never_believed() {
             assert!(names(&error, nodes) && !error.is_transient(), "{at}: {error}");
         }
     }
-    // Nor does a third one decide: it may lie together with the second.
-    let third = HONEST.start().await;
-    let error = view(&client(&[&honest, &liar, &third]), At::Final).await.unwrap_err();
+}
+
+/// Waits until the endpoint with this index is doubted.
+async fn doubts(node: &Node, index: usize) {
+    for _ in 0..200 {
+        let doubted: Vec<_> = node.health().iter().map(|one| one.is_doubted).collect();
+        if doubted.iter().any(|is_doubted| *is_doubted) {
+            assert_eq!(doubted.iter().position(|is_doubted| *is_doubted), Some(index));
+            assert_eq!(doubted.iter().filter(|is_doubted| **is_doubted).count(), 1);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", node.health());
+}
+
+#[tokio::test]
+async fn of_three_endpoints_one_that_lies_about_a_view_stops_nothing_and_is_asked_last() {
+    let liar = Shown { value: "false", ..HONEST }.start().await;
+    let (one, other) = (HONEST.start().await, HONEST.start().await);
+    for (index, nodes) in
+        [[&liar, &one, &other], [&one, &liar, &other], [&one, &other, &liar]].iter().enumerate()
+    {
+        for at in [At::Final, At::Optimistic, At::Height(97), At::Hash(HONEST.hash(97))] {
+            let node = client(nodes);
+            assert_eq!(view(&node, at).await.unwrap().1, b"true", "{at}");
+            if index == 2 {
+                assert!(node.health().iter().all(|one| !one.is_doubted), "it was not asked");
+                continue;
+            }
+            doubts(&node, index).await;
+            assert_eq!(node.health()[index].contradicted, 1);
+            let asked = liar.called("query");
+            assert_eq!(view(&node, at).await.unwrap().1, b"true", "{at}");
+            assert_eq!(liar.called("query"), asked, "two others are in order");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_three_endpoints_one_that_lies_about_blocks_stops_nothing_and_is_asked_last() {
+    let (one, other) = (HONEST.start().await, Shown { newest: 99, ..HONEST }.start().await);
+    for newest in [95, 99, 100, 120, u64::from(u16::MAX)] {
+        let liar = Shown { newest, fork_from: 90, ..HONEST }.start().await;
+        for nodes in [[&liar, &one, &other], [&one, &liar, &other]] {
+            let index = usize::from(nodes[0].url != liar.url);
+            let node = client(&nodes);
+            assert_eq!(node.block(At::Final).await.unwrap().hash, HONEST.hash(99), "{newest}");
+            doubts(&node, index).await;
+            let node = client(&nodes);
+            assert_eq!(node.block(At::Height(95)).await.unwrap().hash, HONEST.hash(95));
+            doubts(&node, index).await;
+            // What is not final yet may be on a fork.
+            let node = client(&nodes);
+            assert_eq!(node.block(At::Optimistic).await.unwrap().hash, HONEST.hash(99));
+            assert!(node.health().iter().all(|one| one.contradicted == 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_a_third_endpoint_does_not_answer_two_that_differ_are_named() {
+    let (honest, liar) = (HONEST.start().await, Shown { value: "false", ..HONEST }.start().await);
+    let gone = away().await;
+    let error = view(&client(&[&honest, &liar, &gone]), At::Height(97)).await.unwrap_err();
     assert!(names(&error, [&honest, &liar]), "{error}");
+    let third = Shown { value: "null", ..HONEST }.start().await;
+    let error = view(&client(&[&honest, &liar, &third]), At::Height(97)).await.unwrap_err();
+    assert!(names(&error, [&honest, &liar]), "{error}");
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_other_node_lags_is_not_said_to_lie() {
+    let behind = Shown { newest: 97, ..HONEST }.start().await;
+    let pool = Shown { newest: 100, other_newest: 95, ..HONEST }.start().await;
+    for nodes in [[&behind, &pool], [&pool, &behind]] {
+        let error = client(&nodes).block(At::Final).await.unwrap_err();
+        let waits = matches!(error, ChainError::NoQuorum { .. }) && error.is_transient();
+        assert!(waits && error.to_string().contains("does not have block"), "{error}");
+    }
+    // With a third endpoint, nothing waits for it, and it is not doubted.
+    let third = HONEST.start().await;
+    for (nodes, newest) in [([&behind, &pool, &third], 97), ([&pool, &behind, &third], 100)] {
+        let node = client(&nodes);
+        assert_eq!(node.block(At::Final).await.unwrap().height, newest);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert!(node.health().iter().all(|one| one.contradicted == 0), "{:?}", node.health());
+    }
 }
 
 #[tokio::test]

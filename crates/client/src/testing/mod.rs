@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 mod chain;
+mod changes;
 mod node;
 mod wire;
 
@@ -14,7 +15,8 @@ use outlayer_protocol::{
     machine::LiveRequest, pricing::quote, random_seed, views::RequestView,
 };
 
-pub use chain::{Chain, WORKER};
+pub use chain::{Chain, SignedCall, WORKER};
+pub use changes::Change;
 pub use node::{Answer, FakeNode};
 pub use wire::{
     executed, handler_error, header, header_at, invalid_nonce, status, timeout_error,

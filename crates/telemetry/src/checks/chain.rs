@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use outlayer_client::{
-    AccessKeyView, AccountBalance, At, ChainError, Contract, NodeStatus, Permission, PublicKey,
+    AccessKeyView, AccountBalance, At, ChainError, Contract, EndpointHealth, NodeStatus,
+    Permission, PublicKey,
 };
 use outlayer_protocol::{
     AccountId, NearToken, methods,
@@ -43,16 +44,14 @@ pub struct ChainReport {
     /// The account's registration: `None` when the chain did not say, `Some(None)` when the account
     /// is not registered.
     pub worker: Option<Option<WorkerView>>,
-    /// Each key that the account has, as the chain knows it.
-    pub keys: Vec<(PublicKey, AccessKeyView)>,
 }
 
 /// A block that is older than this is behind what a worker needs.
 const OLD: Duration = Duration::from_secs(15);
 /// With a block that is older than this, requests time out before they are seen.
 const TOO_OLD: Duration = Duration::from_secs(60);
-/// How far ahead of this machine's clock a block may be.
-const AHEAD: Duration = Duration::from_secs(5);
+/// How far this machine's clock may be from others.
+const APART: Duration = Duration::from_secs(5);
 /// A key that may pay for less gas than this will soon stop signing.
 const LOW_ALLOWANCE: NearToken = NearToken::from_millinear(100);
 /// The methods that a worker calls.
@@ -100,7 +99,7 @@ pub async fn chain(subject: &Subject) -> ChainReport {
     }
     for key in &subject.public_keys {
         match node.access_key(&subject.account_id, key, At::Optimistic).await {
-            Ok(Some(view)) => report.key(subject, key, view),
+            Ok(Some(view)) => report.key(subject, key, &view),
             Ok(None) => report.findings.push(Finding::fail(
                 "keys",
                 format!("{} does not have the access key {key}", subject.account_id),
@@ -123,12 +122,34 @@ fn unreachable(check: &'static str, subject: &Subject, error: &ChainError) -> Fi
     Finding::fail(check, error.to_string(), advice)
 }
 
+/// Whether this machine's clock is right, by the newest block, which is so much `ahead` of it, and
+/// by the dates that endpoints send. A block cannot be in the future, but an old one may mean that
+/// the node lags, so only the dates tell that the clock is ahead. The endpoint that comes closest
+/// is believed: one of several that is wrong raises no alarm.
+fn clock(ahead: Duration, endpoints: &[EndpointHealth]) -> Finding {
+    const CHECK: &str = "clock";
+    let wrong =
+        |found: String| Finding::warn(CHECK, found, "Set the clock, and keep it right with NTP.");
+    if ahead > APART {
+        return wrong(format!("the clock is {} s behind the newest block", ahead.as_secs()));
+    }
+    let dates = endpoints.iter().filter_map(|one| Some((&one.url, one.clock_ahead?)));
+    match dates.min_by_key(|(_, seconds)| seconds.unsigned_abs()) {
+        Some((url, seconds)) if seconds.unsigned_abs() > APART.as_secs() => {
+            let which = if seconds > 0 { "ahead of" } else { "behind" };
+            let seconds = seconds.unsigned_abs();
+            wrong(format!("the clock is {seconds} s {which} that of {url}"))
+        }
+        Some((url, _)) => Finding::ok(CHECK, format!("as at {url}, to a few seconds")),
+        None => Finding::ok(CHECK, "not behind the newest block; no endpoint says its time"),
+    }
+}
+
 impl ChainReport {
     fn node(&mut self, subject: &Subject, status: NodeStatus) {
         let block = SystemTime::UNIX_EPOCH + Duration::from_nanos(status.timestamp);
         let now = SystemTime::now();
         let age = now.duration_since(block).unwrap_or_default();
-        let ahead = block.duration_since(now).unwrap_or_default();
         let found = format!(
             "{}, {} {}, block {} is {}.{} s old",
             subject.contract.node().shown_url(),
@@ -149,13 +170,8 @@ impl ChainReport {
         } else {
             Finding::ok("rpc", found)
         });
-        self.findings.push(if ahead > AHEAD {
-            let advice = "Set the clock, and keep it right with NTP.";
-            let found = format!("the clock is {} s behind the newest block", ahead.as_secs());
-            Finding::warn("clock", found, advice)
-        } else {
-            Finding::ok("clock", "not behind the newest block")
-        });
+        let ahead = block.duration_since(now).unwrap_or_default();
+        self.findings.push(clock(ahead, &subject.contract.node().health()));
         self.node = Some((status, age));
     }
 
@@ -199,7 +215,7 @@ impl ChainReport {
         self.balance = Some(balance);
     }
 
-    fn key(&mut self, subject: &Subject, key: &PublicKey, view: AccessKeyView) {
+    fn key(&mut self, subject: &Subject, key: &PublicKey, view: &AccessKeyView) {
         let contract_id = subject.contract.id();
         let missing: Vec<_> = CALLED
             .into_iter()
@@ -227,7 +243,6 @@ impl ChainReport {
                 "A worker needs no more than a function-call key for the contract.",
             ),
         });
-        self.keys.push((key.clone(), view));
     }
 
     /// A worker signs with the keys that can, so the others are no more than a warning.
@@ -268,6 +283,39 @@ impl ChainReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn endpoint(clock_ahead: Option<i64>) -> EndpointHealth {
+        EndpointHealth {
+            url: "http://localhost:3030/SECRET".into(),
+            exchanges: 1,
+            failed: 0,
+            failures_in_a_row: 0,
+            latency: None,
+            height: None,
+            lags: false,
+            contradicted: 0,
+            is_doubted: false,
+            clock_ahead,
+            is_of_another_network: false,
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_in_either_direction_is_seen() {
+        let found = |ahead: u64, dates: &[Option<i64>]| {
+            let endpoints: Vec<_> = dates.iter().copied().map(endpoint).collect();
+            let finding = clock(Duration::from_secs(ahead), &endpoints);
+            (finding.level == Level::Warn).then_some(finding.found)
+        };
+        let text = |seconds: &str| Some(format!("the clock is {seconds}"));
+        assert_eq!(found(0, &[]), None);
+        assert_eq!(found(5, &[None, Some(5), Some(-5)]), None);
+        assert_eq!(found(6, &[Some(0)]), text("6 s behind the newest block"));
+        assert_eq!(found(0, &[Some(6)]), text("6 s ahead of that of http://localhost:3030"));
+        assert_eq!(found(0, &[None, Some(-90)]), text("90 s behind that of http://localhost:3030"));
+        assert_eq!(found(0, &[Some(i64::MIN), Some(i64::MAX), Some(1)]), None, "one is right");
+        assert!(found(0, &[Some(i64::MIN)]).is_some());
+    }
 
     #[test]
     fn a_key_that_cannot_sign_is_a_warning_beside_one_that_can() {

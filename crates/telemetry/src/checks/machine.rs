@@ -96,11 +96,11 @@ pub fn sandbox(confined: Result<Confined, String>) -> Finding {
     }
 }
 
-/// How much memory executions may take beside what the machine has, bytes. `None` for what is not
-/// known.
-pub fn memory(executions: Option<u64>, concurrency: usize) -> Finding {
+/// How much memory executions may take beside what there is on the `machine`, bytes. `None` for
+/// what is not known; executions take half of it by default.
+pub fn memory(machine: Option<u64>, executions: Option<u64>, concurrency: usize) -> Finding {
     const CHECK: &str = "memory";
-    let Some(machine) = machine_memory() else {
+    let Some(machine) = machine else {
         return Finding::ok(CHECK, "this system does not say how much memory it has");
     };
     let executions = executions.unwrap_or(machine / 2);
@@ -118,17 +118,6 @@ pub fn memory(executions: Option<u64>, concurrency: usize) -> Finding {
     } else {
         Finding::ok(CHECK, found)
     }
-}
-
-/// The memory of this machine or, when that is less, of the group of processes (cgroup) that the
-/// worker runs in.
-fn machine_memory() -> Option<u64> {
-    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let total = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10;
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max");
-    let bound = group.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
-    Some(total.min(bound))
 }
 
 #[cfg(test)]
@@ -151,8 +140,12 @@ mod tests {
 
     #[test]
     fn memory_that_the_machine_does_not_have_fails() {
-        assert_eq!(memory(Some(u64::MAX / 2), 2).level, Level::Fail);
-        assert_eq!(memory(Some(64 << 20), 2).level, Level::Warn);
+        let machine = Some(8 << 30);
+        let level = |executions| memory(machine, executions, 2).level;
+        assert_eq!(level(Some(8 << 30)), Level::Fail);
+        assert_eq!(level(Some(64 << 20)), Level::Warn);
+        assert_eq!(level(None), Level::Ok);
+        assert_eq!(memory(None, Some(u64::MAX), 2).level, Level::Ok, "not known");
     }
 
     #[test]

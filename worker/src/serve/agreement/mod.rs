@@ -11,7 +11,7 @@ pub(super) mod shares;
 
 use outlayer_client::{At, BlockId, CallOutcome};
 use outlayer_protocol::{
-    Agreement, Bytes, Hash32, RequestId,
+    Agreement, Hash32, RequestId,
     commitment::commitment,
     machine::{LiveRequest, Phase},
     methods,
@@ -58,6 +58,8 @@ pub(super) async fn serve(
     let mut serving = Serving { services, preparing, request_id, mine: None, called: None };
     let _waiting = services.await_final();
     let contract = &services.contract;
+    // The look that found the request is no older than the request.
+    let since = services.look().block.height;
     let mut took_part = false;
     // How many times the request was looked at while it waited for its settlement.
     let mut settling = 0;
@@ -104,7 +106,7 @@ pub(super) async fn serve(
         }
         // What only the newest block shows, a reorg may still replace.
         if let Some(done) = done
-            && services.is_over_finally(request_id).await?
+            && services.is_over_finally(request_id, since).await?
         {
             return Ok(done);
         }
@@ -232,10 +234,8 @@ impl Serving<'_> {
 
     async fn reveal(&self, round: u32, digest: &Hash32) -> Result<(), ServeError> {
         let (services, request_id) = (self.services, self.request_id);
-        let salt = Bytes::from(services.salts.salt(request_id, round, digest).as_slice());
-        let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
-        let args = args.to_string().into_bytes();
-        let called = services.call(methods::REVEAL_EXECUTION, args).await?;
+        let salt = services.salts.salt(request_id, round, digest);
+        let called = services.reveal(request_id, digest, &salt).await?;
         if self.is_taken(&called)? {
             let transaction = called.transaction;
             tracing::info!(%transaction, %digest, "revealed");

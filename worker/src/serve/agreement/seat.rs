@@ -164,8 +164,10 @@ pub(crate) fn may_reveal(
 #[cfg(test)]
 mod tests {
     use outlayer_protocol::agreement::Vote;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::serve::tests::hostile;
 
     const REQUESTED: u64 = 1_000;
     const TURN: u64 = 25;
@@ -174,6 +176,29 @@ mod tests {
 
     fn id(name: &str) -> AccountId {
         format!("{name}.near").parse().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn no_agreement_that_a_node_shows_makes_the_decision_panic(
+            agreement in hostile::agreement(),
+            height in any::<u64>(),
+            step_in_blocks in any::<u64>(),
+            (round, with_body, agreed_since) in
+                (any::<u32>(), any::<bool>(), prop::option::of(any::<u64>())),
+        ) {
+            let me = id("w0");
+            let seat = Seat { me: &me, step_in_blocks };
+            seat.next(&agreement, None, height);
+            for round in [round, agreement.round] {
+                let digest = Hash32([1; 32]);
+                let mine = Mine { round, digest, salt: SALT, with_body, agreed_since };
+                seat.next(&agreement, Some(&mine), height);
+                may_reveal(&agreement, &me, &digest, &SALT, height);
+            }
+        }
     }
 
     /// Two of three must agree. The seats are those of `a`, `b` and `c`, their successors `d`, `e`

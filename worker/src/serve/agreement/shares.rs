@@ -9,17 +9,17 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use outlayer_client::{At, CallOutcome, ChainError};
 use outlayer_protocol::{
-    AccountId, Bytes, RequestId, agreement::Stage, commitment::Salt, machine::OpenShares, methods,
+    AccountId, RequestId, agreement::Stage, commitment::Salt, machine::OpenShares,
 };
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{
-    super::{error::ServeError, services::Services},
+    super::{services::Services, task::task},
     seat::{Seat, may_reveal},
 };
 
@@ -89,11 +89,12 @@ impl Seen {
     }
 }
 
-/// Looks after open shares for as long as the worker runs. Losing what it remembers costs a few
-/// blocks.
-pub(crate) async fn watch(services: Arc<Services>) {
+/// Looks after open shares for as long as the worker runs, after a pause. Losing what it remembers
+/// costs a few blocks.
+pub(crate) async fn watch(services: Arc<Services>, pause: Duration) {
+    tokio::time::sleep(pause).await;
     let mut seen = HashMap::new();
-    let mut failures = 0;
+    let mut failures: u32 = 0;
     loop {
         let poll = services.config.poll_interval;
         let wait = match look(&services, &mut seen).await {
@@ -103,7 +104,7 @@ pub(crate) async fn watch(services: Arc<Services>) {
                 if seen.is_empty() { poll * 4 } else { poll }
             }
             Err(error) => {
-                failures += 1;
+                failures = failures.saturating_add(1);
                 tracing::warn!(%error, failures, "the open shares cannot be read");
                 poll.max(services.config.backoff.wait(failures))
             }
@@ -142,7 +143,7 @@ async fn look(
             && let Some((shares, next)) = calls.next()
         {
             let services = Arc::clone(services);
-            running.spawn(async move { call(&services, &shares, next).await });
+            running.spawn(task(async move { call(&services, &shares, next).await }));
         }
         if running.join_next().await.is_none() {
             return Ok(());
@@ -154,8 +155,10 @@ async fn call(services: &Services, shares: &OpenShares, next: Next) {
     let request = shares.request_id;
     let (what, called) = match next {
         Next::Nothing => return,
-        Next::Reveal(salt) => ("revealed late", reveal(services, shares, salt).await),
-        Next::Close => ("closed the shares", services.close(request).await.map_err(Into::into)),
+        Next::Reveal(salt) => {
+            ("revealed late", services.reveal(request, &shares.digest, &salt).await)
+        }
+        Next::Close => ("closed the shares", services.close(request).await),
     };
     match called {
         Ok(CallOutcome { result: Ok(_), transaction, .. }) => {
@@ -166,14 +169,4 @@ async fn call(services: &Services, shares: &OpenShares, next: Next) {
         }
         Err(error) => tracing::warn!(request, %error, "not {what}"),
     }
-}
-
-async fn reveal(
-    services: &Services,
-    shares: &OpenShares,
-    salt: Salt,
-) -> Result<CallOutcome, ServeError> {
-    let salt = Bytes::from(salt.as_slice());
-    let args = json!({ "request_id": shares.request_id, "digest": shares.digest, "salt": salt });
-    Ok(services.call(methods::REVEAL_EXECUTION, args.to_string().into_bytes()).await?)
 }

@@ -1,7 +1,6 @@
 //! Waits until requests are settled. Each look at the index of live requests answers for all of
 //! them, so nothing is asked for a single request.
 
-use outlayer_client::At;
 use outlayer_protocol::{
     RequestId,
     machine::{LiveRequest, Phase},
@@ -24,7 +23,7 @@ pub(crate) async fn settled(
     request_id: RequestId,
 ) -> Result<Done, ServeError> {
     let _waiting = services.await_final();
-    let since = services.look().block.height;
+    let since = services.newest_height();
     let mut suspicious = since.saturating_add(PATIENCE_BLOCKS);
     loop {
         let look = services.next_look().await;
@@ -38,9 +37,15 @@ pub(crate) async fn settled(
             continue;
         }
         suspicious = height.saturating_add(PATIENCE_BLOCKS);
-        let view = services.contract.request(request_id, services.config.discover_at).await?;
+        let at = services.config.discover_at;
+        let (block, view) = services.contract.request_in_block(request_id, at).await?;
+        if block.height < since.saturating_add(PATIENCE_BLOCKS) {
+            // Another node than the one that gave the block has answered, and it lags. It may show
+            // the request as it was before the answer.
+            continue;
+        }
         let Some(view) = view else {
-            if at_final(services, request_id).await? {
+            if services.is_over_finally(request_id, since).await? {
                 return Ok(Done::Settled);
             }
             continue;
@@ -51,11 +56,6 @@ pub(crate) async fn settled(
             return Err(ServeError::Unsettled { phase: phase.name(), blocks: polls });
         }
     }
-}
-
-/// Whether a request is over in the newest final block.
-async fn at_final(services: &Services, request_id: RequestId) -> Result<bool, ServeError> {
-    Ok(services.contract.request(request_id, At::Final).await?.is_none())
 }
 
 /// Waits until the index of a block after the request's own does not list it any more. A node that

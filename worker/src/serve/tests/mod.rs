@@ -2,6 +2,8 @@
 
 mod agreement;
 mod claims;
+pub(super) mod hostile;
+pub(super) mod kills;
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,7 +11,7 @@ use std::{
 };
 
 use near_crypto::{KeyType, SecretKey};
-use outlayer_client::testing::{CONTRACT, Chain, FakeNode, WORKER};
+use outlayer_client::testing::{Answer, CONTRACT, Chain, FakeNode, WORKER};
 use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
 use outlayer_protocol::{Config, Hash32, NearToken, Outcome, RequestId};
@@ -35,7 +37,7 @@ fn hello() -> Vec<u8> {
     wat::parse_str(HELLO).unwrap()
 }
 
-fn config(node: &FakeNode) -> WorkerConfig {
+pub(super) fn config(node: &FakeNode) -> WorkerConfig {
     let id = |text: &str| text.parse().unwrap();
     let key = SecretKey::from_seed(KeyType::ED25519, "worker");
     let engine = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
@@ -63,9 +65,14 @@ async fn run_until(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
-        .await
-        .expect("not enough happened");
+    let ended = tokio::time::timeout(Duration::from_secs(20), worker.run(stop)).await;
+    if ended.is_err() {
+        let chain = chain.lock().unwrap();
+        let live: Vec<_> = chain.live.iter().map(|(id, v)| (*id, v.request.phase.clone())).collect();
+        let told = told.lock().unwrap();
+        eprintln!("HEIGHT {} LIVE {live:?}\nTOLD {:?}", chain.height, &told[told.len().saturating_sub(30)..]);
+    }
+    ended.expect("not enough happened");
     std::mem::take(&mut *told.lock().unwrap())
 }
 
@@ -175,6 +182,65 @@ async fn an_answer_to_a_request_that_the_node_made_up_is_refused_and_reported() 
     assert_eq!(settled(&chain.lock().unwrap()), [(7, said_hi())]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_does_not_delay_a_shutdown() {
+    for hanging in ["list_workers", "pending_index", "view_account", "get_requests"] {
+        let mut state = Chain::new(config_of_this_build());
+        state.ask(7, &hello());
+        let chain = Mutex::new(state);
+        let hangs: Arc<std::sync::atomic::AtomicBool> = Arc::default();
+        let hung = Arc::clone(&hangs);
+        let node = FakeNode::start(move |method, params| {
+            if params["method_name"] == hanging || params["request_type"] == hanging {
+                hung.store(true, std::sync::atomic::Ordering::Relaxed);
+                return Answer::Hang;
+            }
+            chain.lock().unwrap().answer(method, params)
+        })
+        .await;
+        let mut config = config(&node);
+        config.node.timeout = Duration::from_secs(30);
+        let worker = Worker::new(config).unwrap();
+        let told = tokio::sync::Notify::new();
+        let stopping = async {
+            while !hangs.load(std::sync::atomic::Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Long enough for the worker to wait for the answer.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            told.notify_one();
+        };
+        let running = worker.run(told.notified());
+        let both = async { tokio::join!(stopping, running) };
+        let ended = tokio::time::timeout(Duration::from_secs(5), both).await;
+        assert!(ended.is_ok(), "{hanging} delays the shutdown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_beyond_what_one_look_reads_are_found_too() {
+    use super::stage::discover::{look, source::BlockTime, window::Window};
+    let mut state = Chain::new(config_of_this_build());
+    (0..12).for_each(|id| state.ask(id, &hello()));
+    let (node, chain) = state.start().await;
+    let services = services::Services::new(config(&node)).unwrap();
+    let (mut times, mut window) = (BlockTime::default(), Window::of(5));
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let block = services.contract.node().block(outlayer_client::At::Optimistic).await.unwrap();
+        let look = look(&services, block, &mut times, &mut window).await.unwrap();
+        ids.push(look.live().len());
+        let gone = look.shows(99);
+        assert_eq!(gone, stage::discover::Liveness::Unknown, "the index was not read to its end");
+    }
+    assert_eq!(ids, [5, 10, 12]);
+    chain.lock().unwrap().live.retain(|id, _| *id < 3);
+    let block = services.contract.node().block(outlayer_client::At::Optimistic).await.unwrap();
+    let look = look(&services, block, &mut times, &mut window).await.unwrap();
+    assert_eq!(look.live().len(), 3);
+    assert_eq!(look.shows(5), stage::discover::Liveness::Gone);
+}
+
 /// Reads the key "k" and writes its value to its standard output.
 const READ: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write"
@@ -275,6 +341,22 @@ async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
     assert!(failed.iter().all(|(id, reason)| *id == 7 && reason.contains("SIGABRT")), "{failed:?}");
     let notes = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(std::fs::read_to_string(notes.path()).unwrap(), "[]", "it is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lags_does_not_have_an_answer_signed_again() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    // The settlement takes so long that the record is looked at, and a node shows it as it was
+    // before the answer.
+    state.looks = 40;
+    state.stale = state.live.clone();
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(settled(&chain), [(7, said_hi())]);
+    assert_eq!(chain.signed.len(), 1, "{:?}", chain.calls);
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

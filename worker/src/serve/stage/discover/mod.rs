@@ -7,20 +7,18 @@ pub(crate) mod decide;
 pub(crate) mod source;
 pub(crate) mod standing;
 pub(crate) mod turn;
+pub(crate) mod window;
 
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
 
-use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash, PendingIndex};
+use outlayer_client::{At, Block, BlockId, ChainError, CryptoHash};
 use outlayer_protocol::{RequestId, index::PendingEntry};
 
-use self::source::BlockTime;
+use self::{source::BlockTime, window::Window};
 use super::super::{schedule::ChainTime, services::Services};
-
-/// The most pending requests that one look takes in.
-const MOST_PENDING: usize = 10_000;
 
 /// How often a block is asked for again that a node does not have yet.
 const MOST_TRIES: u32 = 4;
@@ -34,19 +32,13 @@ pub(crate) struct Look {
     pub(crate) block_nanos: u64,
     /// When the block was seen.
     seen: Instant,
-    /// The index.
+    /// The index, or as much of it as is known when it is too long for one look.
     pub(crate) pending: Vec<PendingEntry>,
-    live: Live,
-    /// The same as of the newest final block, when that was read too.
-    last_final: Option<(u64, Live)>,
-}
-
-/// Which requests are live in a block.
-#[derive(Clone, Debug, Default)]
-struct Live {
-    ids: HashSet<RequestId>,
-    /// Whether these are all of them.
+    live: HashSet<RequestId>,
+    /// Whether that is all of the index in this block.
     is_whole: bool,
+    /// The requests in the newest final block, when that was read too, and to its end.
+    last_final: Option<(u64, Option<HashSet<RequestId>>)>,
 }
 
 impl Default for Look {
@@ -57,7 +49,8 @@ impl Default for Look {
             block_nanos: BlockTime::default().nanos(),
             seen: Instant::now(),
             pending: Vec::new(),
-            live: Live::default(),
+            live: HashSet::new(),
+            is_whole: false,
             last_final: None,
         }
     }
@@ -73,9 +66,17 @@ pub(crate) enum Liveness {
 }
 
 impl Look {
-    /// The ids of the requests in the index.
+    /// A look at this height that shows no request, and none in the final block at another one.
+    #[cfg(test)]
+    pub(crate) fn without_requests(height: u64, last_final: u64) -> Self {
+        let block = BlockId { height, hash: CryptoHash::default() };
+        let last_final = Some((last_final, Some(HashSet::new())));
+        Self { block, is_whole: true, last_final, ..Self::default() }
+    }
+
+    /// The ids of the requests that it shows.
     pub(crate) fn live(&self) -> &HashSet<RequestId> {
-        &self.live.ids
+        &self.live
     }
 
     /// A request's entry in the index.
@@ -97,30 +98,24 @@ impl Look {
 
     /// Whether a request is live in the block of this look.
     pub(crate) fn shows(&self, request_id: RequestId) -> Liveness {
-        self.live.shows(request_id)
+        if self.live.contains(&request_id) {
+            Liveness::Live
+        } else if self.is_whole {
+            Liveness::Gone
+        } else {
+            // An index that was not read to its end does not show what is gone.
+            Liveness::Unknown
+        }
     }
 
     /// Whether a request is live in a final block, at or after this height.
     pub(crate) fn shows_finally(&self, request_id: RequestId, since: u64) -> Liveness {
         match &self.last_final {
-            Some((height, live)) if *height >= since => live.shows(request_id),
+            Some((height, Some(live))) if *height >= since => match live.contains(&request_id) {
+                true => Liveness::Live,
+                false => Liveness::Gone,
+            },
             _ => Liveness::Unknown,
-        }
-    }
-}
-
-impl Live {
-    fn of(index: &PendingIndex) -> Self {
-        let ids = index.entries.iter().map(|entry| entry.request_id).collect();
-        Self { ids, is_whole: index.is_whole }
-    }
-
-    fn shows(&self, request_id: RequestId) -> Liveness {
-        match self.ids.contains(&request_id) {
-            true => Liveness::Live,
-            // An index that was not read to its end does not show what is gone.
-            false if self.is_whole => Liveness::Gone,
-            false => Liveness::Unknown,
         }
     }
 }
@@ -130,13 +125,19 @@ pub(crate) async fn look(
     services: &Services,
     block: Block,
     times: &mut BlockTime,
+    window: &mut Window,
 ) -> Result<Look, ChainError> {
     times.note(&block);
     let seen = Instant::now();
     let contract = &services.contract;
     let mut tries = 0;
     let index = loop {
-        match contract.pending(MOST_PENDING, At::Hash(block.hash)).await {
+        let (from, most) = window.next();
+        match contract.pending_from(from, most, At::Hash(block.hash)).await {
+            // The index has become shorter.
+            Ok(index) if index.entries.is_empty() && index.next_id.is_none() && from > 0 => {
+                window.end();
+            }
             // Another node behind the same address has given the block, and this one lags.
             Err(ChainError::UnknownBlock { .. }) if tries < MOST_TRIES => {
                 tries += 1;
@@ -145,12 +146,13 @@ pub(crate) async fn look(
             index => break index?,
         }
     };
-    let live = Live::of(&index);
+    let (pending, is_whole) = window.take(index.entries, index.next_id, block.height);
+    let live = ids(&pending);
     let last_final = if services.config.discover_at == At::Final {
-        Some((block.height, live.clone()))
+        Some((block.height, is_whole.then(|| live.clone())))
     } else if services.awaits_final() {
-        let found = contract.pending(MOST_PENDING, At::Final).await?;
-        Some((found.block.height, Live::of(&found)))
+        let found = contract.pending(window.next().1, At::Final).await?;
+        Some((found.block.height, found.next_id.is_none().then(|| ids(&found.entries))))
     } else {
         None
     };
@@ -158,8 +160,13 @@ pub(crate) async fn look(
         block: BlockId { height: block.height, hash: block.hash },
         block_nanos: times.nanos(),
         seen,
-        pending: index.entries,
+        pending,
         live,
+        is_whole,
         last_final,
     })
+}
+
+fn ids(entries: &[PendingEntry]) -> HashSet<RequestId> {
+    entries.iter().map(|entry| entry.request_id).collect()
 }

@@ -1,8 +1,11 @@
-//! Whether this worker may answer at all. That is looked at before anything is executed: an answer
-//! that cannot be sent costs a machine's time, and delays whoever waits for it.
+//! Whether this worker may answer at all, and who else does. That is looked at before anything is
+//! executed: an answer that cannot be sent costs a machine's time, and delays whoever waits for it.
+
+use std::{sync::Arc, time::Duration};
 
 use outlayer_client::{At, ChainError};
 use outlayer_protocol::{AccountId, NearToken, methods};
+use tokio::time::Instant;
 
 use super::super::super::services::Services;
 
@@ -32,9 +35,71 @@ pub(crate) enum Unfit {
     },
 }
 
+/// The most registered workers that are read.
+const MOST_WORKERS: usize = 1_000;
+/// How old may be what was seen of the account's balance and keys.
+const STANDING_AGE: Duration = Duration::from_secs(60);
+/// How old the list of registered workers may be.
+pub(crate) const ROSTER_AGE: Duration = Duration::from_secs(10);
+
+/// How this worker stands among the others, as it was last seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// The workers that are registered and not suspended, and when they were read.
+    roster: Option<(Instant, Arc<Vec<AccountId>>)>,
+    /// When the account's balance and keys were looked at, and why they do not do.
+    fit: Option<(Instant, Result<(), Unfit>)>,
+}
+
+impl Standing {
+    /// Looks at what was not seen lately. A node that does not say how things stand changes
+    /// nothing.
+    pub(crate) async fn refresh(&mut self, services: &Services) {
+        if let Err(error) = self.read_roster(services).await {
+            tracing::warn!(%error, "the registered workers cannot be read");
+            return;
+        }
+        let age = |fit: &Result<(), Unfit>| if fit.is_ok() { STANDING_AGE } else { ROSTER_AGE };
+        if self.fit.as_ref().is_some_and(|(seen, fit)| seen.elapsed() < age(fit)) {
+            return;
+        }
+        match check(services).await {
+            Ok(fit) => self.fit = Some((Instant::now(), fit)),
+            Err(error) => {
+                tracing::warn!(%error, "the account's balance and keys cannot be looked at");
+            }
+        }
+    }
+
+    async fn read_roster(&mut self, services: &Services) -> Result<(), ChainError> {
+        let config = &services.config;
+        if self.roster.as_ref().is_some_and(|(read, _)| read.elapsed() < ROSTER_AGE) {
+            return Ok(());
+        }
+        let workers = services.contract.workers(MOST_WORKERS, config.discover_at).await?;
+        let active: Vec<_> =
+            workers.into_iter().filter(|one| !one.suspended).map(|one| one.worker_id).collect();
+        // Until this worker is registered, the list is read at every look.
+        let is_active = active.contains(&config.account_id);
+        self.roster = is_active.then(|| (Instant::now(), Arc::new(active)));
+        Ok(())
+    }
+
+    /// The workers that serve, this one among them, or why this one does not.
+    pub(crate) fn fit(&self, account_id: &AccountId) -> Result<Arc<Vec<AccountId>>, Unfit> {
+        let Some((_, roster)) = &self.roster else {
+            return Err(Unfit::NoWorker { account_id: account_id.clone() });
+        };
+        match &self.fit {
+            Some((_, Err(unfit))) => Err(unfit.clone()),
+            _ => Ok(Arc::clone(roster)),
+        }
+    }
+}
+
 /// Looks at the account's balance and at its keys. The keys that may answer are the only ones that
 /// sign from now on; those that may not are looked at again the next time.
-pub(crate) async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
+async fn check(services: &Services) -> Result<Result<(), Unfit>, ChainError> {
     let (node, account_id) = (services.contract.node(), services.account.id());
     let account_id = account_id.clone();
     let needed = NearToken::from_yoctonear(u128::from(services.config.gas) * GAS_PRICE);

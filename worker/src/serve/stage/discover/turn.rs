@@ -48,9 +48,9 @@ pub(crate) struct Places {
     first: usize,
     /// Whether there is no other worker.
     is_alone: bool,
-    /// The place of each worker that has claimed the request; `None` for one that is not in the
+    /// Each worker that has claimed the request, and its place; `None` for one that is not in the
     /// list any more.
-    claimers: Vec<Option<usize>>,
+    claimers: Vec<(AccountId, Option<usize>)>,
 }
 
 /// The places of requests, as long as the workers are the same.
@@ -95,11 +95,13 @@ impl Orders {
 
     /// The places for a request. A worker that is not in the list counts as the first.
     pub(crate) fn of(&mut self, me: &AccountId, request: &PendingEntry) -> &Places {
-        let made = request.claims.as_ref().map_or(0, |claims| claims.made.len());
+        // A reorg may replace a claim by another worker's.
+        let claimed = request.claims.iter().flat_map(|claims| &claims.made);
+        let claimed = claimed.map(|claim| &claim.worker_id);
         let (workers, request_id) = (&self.workers, request.request_id);
         let known =
             self.known.entry(request_id).or_insert_with(|| Places::of(me, workers, request));
-        if known.claimers.len() != made {
+        if !claimed.eq(known.claimers.iter().map(|(worker_id, _)| worker_id)) {
             *known = Places::of(me, workers, request);
         }
         known
@@ -120,7 +122,9 @@ impl Places {
             mine: place(me).unwrap_or(0),
             first: first.map_or(0, |(position, _)| position),
             is_alone: workers.iter().all(|worker| worker == me),
-            claimers: claimers.map(|claim| place(&claim.worker_id)).collect(),
+            claimers: claimers
+                .map(|claim| (claim.worker_id.clone(), place(&claim.worker_id)))
+                .collect(),
         }
     }
 
@@ -169,7 +173,7 @@ impl Places {
             let before = used.iter().filter(|one| **one < place).count();
             u64::try_from(place.saturating_sub(before)).unwrap_or(u64::MAX)
         };
-        for (claim, place) in claims.made.iter().zip(&self.claimers) {
+        for (claim, (_, place)) in claims.made.iter().zip(&self.claimers) {
             let Some(place) = *place else { continue };
             let turn = begins.saturating_add(left(place, &used).saturating_mul(claim_blocks));
             if claim.height < turn {
@@ -407,6 +411,9 @@ mod tests {
         orders.update(&all, |_| true);
         assert_eq!(orders.of(me, &unclaimed).turn(me, &unclaimed, PACE).from, 1_008);
         assert_eq!(orders.of(me, &claimed).turn(me, &claimed, PACE).from, 1_045);
+        // As many claims, of which a reorg has replaced one: it is out of turn.
+        let replaced = entry(7, long(40, &[(&order[3], 1_005)]));
+        assert_eq!(orders.of(me, &replaced).turn(me, &replaced, PACE).from, 1_008);
         orders.update(&order[1..], |_| true);
         assert_eq!(orders.of(me, &unclaimed).turn(me, &unclaimed, PACE).from, 1_000);
         orders.update(&order[1..], |_| false);

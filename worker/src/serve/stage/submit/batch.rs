@@ -17,7 +17,7 @@ use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
 use outlayer_protocol::{AccountId, NearToken, machine::Taken, methods, pricing::answer_gas};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::parts::PART_BYTES;
+use super::{super::super::task::task, parts::PART_BYTES};
 
 /// What a call burns before it looks at the first answer: loading the contract, mostly.
 const CALL_GAS: u64 = 3_000_000_000_000;
@@ -152,29 +152,39 @@ impl Submitter {
             return;
         }
         let this = self.clone();
-        tokio::spawn(async move {
-            let Turn { in_flight, call } = turn;
-            let block = Duration::from_nanos(this.block_nanos.load(Ordering::Relaxed));
-            let mut made = pin!(this.make(batch));
-            tokio::select! {
-                () = &mut made => {}
-                () = tokio::time::sleep(block) => {
-                    drop(call);
-                    made.await;
-                }
+        tokio::spawn(task(async move {
+            for one in this.call_in(turn, batch).await {
+                let this = this.clone();
+                tokio::spawn(task(async move { this.send_alone(one).await }));
             }
-            drop(in_flight);
-        });
+        }));
     }
 
-    /// Makes one call, and one more for each answer that has to be sent alone.
-    async fn make(&self, batch: Vec<Ready>) {
-        for one in self.call(batch).await {
-            // Nobody waits any more for an answer whose request is over.
-            if !one.outcome.is_closed() {
-                self.call(vec![one]).await;
-            }
+    /// Makes a call with one answer that was not taken among others, in a turn of its own.
+    async fn send_alone(&self, one: Ready) {
+        // Nobody waits any more for an answer whose request is over.
+        if let Some(turn) = self.turn().await
+            && !one.outcome.is_closed()
+        {
+            self.call_in(turn, vec![one]).await;
         }
+    }
+
+    /// Makes a call, and gives its places back: one after the time of a block, the other when its
+    /// outcome is known. Returns the answers that must be sent again, each alone.
+    async fn call_in(&self, turn: Turn, batch: Vec<Ready>) -> Vec<Ready> {
+        let Turn { in_flight, call } = turn;
+        let block = Duration::from_nanos(self.block_nanos.load(Ordering::Relaxed));
+        let mut made = pin!(self.call(batch));
+        let again = tokio::select! {
+            again = &mut made => again,
+            () = tokio::time::sleep(block) => {
+                drop(call);
+                made.await
+            }
+        };
+        drop(in_flight);
+        again
     }
 
     /// Makes one call, and tells those who wait what came of it. Returns the answers that must be
@@ -293,6 +303,12 @@ fn taken(code: Option<String>, transaction: CryptoHash, count: usize) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use near_crypto::{KeyType, SecretKey};
+    use outlayer_client::testing::{Answer, CONTRACT, FakeNode, executed, header};
+    use outlayer_protocol::Bytes;
+    use serde_json::json;
+    use tokio::task::JoinSet;
+
     use super::*;
 
     const TGAS: u64 = 1_000_000_000_000;
@@ -317,6 +333,68 @@ mod tests {
         assert_eq!(lengths(&mut queue, TGAS), [10], "one goes in any case");
         assert_eq!(lengths(&mut queue, TGAS), [0usize; 0]);
         drop(waiters);
+    }
+
+    /// A contract that takes no call with several answers, and a node that never says what became
+    /// of the first one that comes alone.
+    async fn node_that_takes_no_batch(alone: Arc<AtomicU64>) -> FakeNode {
+        FakeNode::start(move |method, params| match method {
+            "block" => {
+                Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
+            }
+            "query" => Answer::Result(json!({
+                "nonce": 7, "permission": "FullAccess", "block_height": 100,
+                "block_hash": CryptoHash::default().to_string()
+            })),
+            "send_tx" => {
+                let encoded: Bytes =
+                    serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
+                let is_alone = encoded.0.windows(17).any(|part| part == b"resolve_execution");
+                let hash = CryptoHash::hash_bytes(&encoded.0);
+                if !is_alone {
+                    return executed(&hash, Err("Exceeded the prepaid gas."));
+                }
+                match alone.fetch_add(1, Ordering::Relaxed) {
+                    0 => Answer::Hang,
+                    _ => executed(&hash, Ok(b"")),
+                }
+            }
+            other => panic!("unexpected {other}"),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn when_a_call_with_several_answers_fails_they_are_sent_alone_and_at_once() {
+        let alone = Arc::new(AtomicU64::new(0));
+        let node = node_that_takes_no_batch(Arc::clone(&alone)).await;
+        let key = SecretKey::from_seed(KeyType::ED25519, "worker");
+        let account = SigningAccount::new(node.node(), "worker.near".parse().unwrap(), key);
+        let submitter = Submitter::new(account, CONTRACT.parse().unwrap(), 300 * TGAS, 1);
+        submitter.pace(10_000_000);
+        // They are ready before the first of them has a turn.
+        let turn = submitter.turn().await.unwrap();
+        let other = submitter.turn().await.unwrap();
+        let answers = (0..8).map(|number: u8| {
+            let submitter = submitter.clone();
+            tokio::spawn(async move { submitter.send(vec![number; 8], TGAS).await })
+        });
+        let answers: Vec<_> = answers.collect();
+        while submitter.ready().len() < 8 {
+            tokio::task::yield_now().await;
+        }
+        drop((turn, other));
+        let mut heard = JoinSet::new();
+        answers.into_iter().for_each(|answer| {
+            heard.spawn(answer);
+        });
+        // All but the one whose call the node never answers.
+        for _ in 0..7 {
+            let next = tokio::time::timeout(Duration::from_secs(4), heard.join_next()).await;
+            let outcome = next.expect("one waits for another").unwrap().unwrap().unwrap().unwrap();
+            assert_eq!(outcome.result, Ok(Vec::new()));
+        }
+        assert_eq!(alone.load(Ordering::Relaxed), 8);
     }
 
     #[test]

@@ -1,56 +1,31 @@
 //! Calls of workers that must agree, made by a test itself.
 
-use std::{task::Poll, time::Duration};
-
-use anyhow::{Context, Result};
-use near_workspaces::{
-    Account, AccountId, operations::CallTransaction, result::ExecutionFinalResult,
-};
+use near_workspaces::{Account, result::ExecutionFinalResult};
 use outlayer_protocol::{
     Agreement, Bytes, ExecutionResponse, Hash32, RequestId,
     commitment::{Salt, commitment},
     machine::OpenShares,
     methods,
     response::Answer,
-    views::WorkerView,
 };
 use serde_json::json;
 
-use super::{DAPP_GAS, Testbed};
+use crate::{Error, Outlayer, Result, chain::executed, error::Asked as _};
 
-/// The salt of the commitments that tests make themselves.
+/// The salt of the commitments that tests and liars make.
 pub const SALT: Salt = [7; 16];
 
-impl Testbed {
-    /// Creates an account and registers it as a worker.
-    ///
-    /// # Errors
-    /// When the contract refuses.
-    pub async fn new_worker(&self) -> Result<Account> {
-        let worker = self.node.dev_create_account().await?;
-        self.register_worker(worker.id()).await?;
-        Ok(worker)
-    }
-
-    /// A registered worker, as the contract shows it.
-    ///
-    /// # Errors
-    /// When the view fails, or the account is not registered.
-    pub async fn worker_view(&self, worker_id: &AccountId) -> Result<WorkerView> {
-        let args = json!({ "worker_id": worker_id });
-        let view: Option<WorkerView> =
-            self.contract.view(methods::GET_WORKER).args_json(args).await?.json()?;
-        view.with_context(|| format!("{worker_id} is not registered"))
-    }
-
+impl Outlayer {
     /// The agreement on a live request.
     ///
     /// # Errors
     /// When the request is not live, or one approval is enough for it.
     pub async fn agreement(&self, request_id: RequestId) -> Result<Agreement> {
         let live = self.live(request_id).await?;
-        live.and_then(|live| live.request.agreement)
-            .with_context(|| format!("there is no agreement on request {request_id}"))
+        live.and_then(|live| live.request.agreement).ok_or_else(|| {
+            let reason = format!("there is no agreement on request {request_id}");
+            Error::answer(methods::GET_REQUEST, reason)
+        })
     }
 
     /// The open shares of a settled request, if it has any.
@@ -58,8 +33,7 @@ impl Testbed {
     /// # Errors
     /// When the view fails.
     pub async fn shares(&self, request_id: RequestId) -> Result<Option<OpenShares>> {
-        let args = json!({ "request_id": request_id });
-        Ok(self.contract.view(methods::GET_SHARES).args_json(args).await?.json()?)
+        self.view(methods::GET_SHARES, json!({ "request_id": request_id })).await
     }
 
     /// Sends a commitment to the first round, whatever it is of.
@@ -72,7 +46,17 @@ impl Testbed {
         request_id: RequestId,
         commitment: Hash32,
     ) -> Result<ExecutionFinalResult> {
-        let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
+        self.commit_in(worker, request_id, 0, commitment).await
+    }
+
+    pub(crate) async fn commit_in(
+        &self,
+        worker: &Account,
+        request_id: RequestId,
+        round: u32,
+        commitment: Hash32,
+    ) -> Result<ExecutionFinalResult> {
+        let args = json!({ "request_id": request_id, "round": round, "commitment": commitment });
         let call = worker.call(self.contract.id(), methods::COMMIT_EXECUTION);
         executed(call.args_json(args)).await
     }
@@ -88,7 +72,9 @@ impl Testbed {
         digest: Hash32,
     ) -> Result<()> {
         let commitment = commitment(&digest, worker.id(), 0, &SALT);
-        self.commit(worker, request_id, commitment).await?.into_result()?;
+        let result = self.commit(worker, request_id, commitment).await?;
+        let what = methods::COMMIT_EXECUTION;
+        result.into_result().map_err(|failure| Error::call(what, failure))?;
         Ok(())
     }
 
@@ -132,16 +118,20 @@ impl Testbed {
         let call = by.call(self.contract.id(), methods::CLOSE).args_json(args);
         executed(call).await
     }
-}
 
-/// Sends a call, and waits until it is executed but not until it is final. Reveals are taken for a
-/// few blocks only.
-async fn executed(call: CallTransaction) -> Result<ExecutionFinalResult> {
-    let sent = call.gas(DAPP_GAS).transact_async().await?;
-    loop {
-        if let Poll::Ready(result) = sent.status().await? {
-            return Ok(result);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Submits `response` from `account`, with its digest.
+    ///
+    /// # Errors
+    /// When the transaction cannot be sent. A refusal of the contract is not an error here, but in
+    /// the result.
+    pub async fn resolve(
+        &self,
+        account: &Account,
+        response: &ExecutionResponse,
+    ) -> Result<ExecutionFinalResult> {
+        let digest = self.digest(response).await?;
+        let answer = Answer { response: response.clone(), digest, salt: None };
+        let call = account.call(self.contract.id(), methods::RESOLVE_EXECUTION).args_borsh(answer);
+        call.gas(crate::DAPP_GAS).transact().await.asked(methods::RESOLVE_EXECUTION)
     }
 }

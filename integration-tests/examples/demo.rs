@@ -1,5 +1,8 @@
 //! The demo shows a person two requests: one that is served, and one that is not. It exits with 0
 //! only if both end as they should.
+//!
+//! It is an example and not a binary because cargo then gives its dependencies the features that
+//! they have in the tests. `scripts/test` compiles none of them again after `scripts/demo`.
 
 use std::process::ExitCode;
 
@@ -16,6 +19,9 @@ use outlayer_protocol::{
 use serde_json::json;
 
 const INPUT: &str = "{}";
+
+/// The Wasm files that the demo needs. `scripts/demo` builds them too, and shows the progress.
+const WASM: [&str; 4] = ["outlayer_contract", "example_ask", "fixture_dapp", "random-ark"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,6 +57,7 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Result<Self> {
+        artifacts::build_only(&WASM)?;
         println!("Starting a NEAR node, deploying OutLayer and the dApp of examples/ask …");
         let testbed = Testbed::start().await?;
         let ask = testbed.node.dev_deploy(&artifacts::wasm("example_ask")?).await?;
