@@ -26,7 +26,6 @@ mod named_code;
 mod near_limits;
 mod network_faults;
 mod operator_commands;
-mod pages;
 mod pipeline;
 mod readme;
 mod refusals;
