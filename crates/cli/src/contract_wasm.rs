@@ -19,14 +19,16 @@ pub(crate) fn read(given: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     code_file::read(&path).context("the contract")
 }
 
-/// An installed command has the file in `share/outlayer` beside its own folder, and one that was
-/// built in the workspace finds it in `target/wasm`.
+/// An installed command has the file in `share/outlayer` beside its own folder. One that was built
+/// in the workspace finds what `scripts/wasm` has built, or else what comes with the test kit.
 fn find() -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("the path of this program")?;
     let program = program.canonicalize().unwrap_or(program);
     let folders = program.ancestors().skip(1).take(3);
     let looked: Vec<_> = folders
-        .flat_map(|folder| [folder.join("wasm"), folder.join("share/outlayer")])
+        .flat_map(|folder| {
+            ["wasm", "share/outlayer", "crates/testkit/wasm"].map(|name| folder.join(name))
+        })
         .map(|folder| folder.join(FILE))
         .collect();
     if let Some(found) = looked.iter().find(|path| path.is_file()) {

@@ -111,16 +111,16 @@ enum Command {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
+    /// Print what completes this command in a shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
     /// Run parts of OutLayer for the tests of a dApp
     #[command(hide = true)]
     Testkit {
         #[command(subcommand)]
         command: testkit::TestkitCommand,
     },
-    /// Print what completes this command in a shell
-    Completions(manual::CompletionsArgs),
-    /// Write the manual pages
-    Man(manual::ManArgs),
     /// Run guests for the process that started this one
     #[command(name = engine::SANDBOX_CHILD, hide = true)]
     SandboxChild {

@@ -150,6 +150,21 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The test kit, with what tests a contract without a node.
+    fn test_kit(&self) -> String {
+        const UNIT: &str = "features = [\"unit\"]";
+        match self {
+            Self::Folder(sources) => {
+                format!("{{ path = {}, {UNIT} }}", json!(sources.join("crates/testkit")))
+            }
+            Self::Published => {
+                format!("{{ version = \"{}\", {UNIT} }}", env!("CARGO_PKG_VERSION"))
+            }
+        }
+    }
+}
+
 /// A template with its places filled in.
 fn filled(template: &str, name: &str, source: &Source) -> String {
     template
@@ -157,6 +172,7 @@ fn filled(template: &str, name: &str, source: &Source) -> String {
         .replace("{{crate}}", &name.replace('-', "_"))
         .replace("{{outlayer-sdk}}", &source.dependency("sdk"))
         .replace("{{outlayer-interface}}", &source.dependency("interface"))
+        .replace("{{outlayer-testkit}}", &source.test_kit())
 }
 
 /// What cargo, Rust and the contract all take as a name.

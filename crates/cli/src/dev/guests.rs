@@ -42,6 +42,8 @@ pub(super) struct Guest {
     name: String,
     /// What the file or package was like when it was last published, or last found unusable.
     seen: Option<Stamp>,
+    /// The hash of the code that was published last.
+    published: Option<Hash32>,
 }
 
 /// What tells that a file, or something in a folder, has changed.
@@ -70,7 +72,11 @@ impl Stamp {
     }
 
     /// Adds the files of a folder, all but hidden ones, what builds write, and the guest's cases.
+    /// The state of a chain, which may be kept here, changes with each block.
     fn add_folder(&mut self, folder: &Path, depth: u32) {
+        if folder.join("home/genesis.json").is_file() {
+            return;
+        }
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             let name = name.to_string_lossy();
@@ -109,7 +115,7 @@ pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Guest>> {
             names.insert(name.clone()),
             "two guests are called {name}: a guest has the name of its file or program; rename one"
         );
-        guests.push(Guest { path: path.clone(), name, seen: None });
+        guests.push(Guest { path: path.clone(), name, seen: None, published: None });
     }
     Ok(guests)
 }
@@ -141,6 +147,7 @@ impl Guest {
         let hash = Hash32::of(&code);
         publish(contract, owner, &code, hash).await?;
         let version = name(contract, owner, &self.name, hash).await?;
+        self.published = Some(hash);
         Ok(Published {
             name: format!("{}/{}", owner.id(), self.name),
             version,
@@ -206,7 +213,10 @@ pub(super) async fn watch(
             if !guest.has_changed().await {
                 continue;
             }
+            let before = guest.published;
             match guest.publish(&contract, &owner).await {
+                // A build that gives the same bytes is no news.
+                Ok(published) if before == Some(published.code_hash) => {}
                 Ok(published) => report.say(Event::Published(published)),
                 Err(error) => {
                     let reason = format!("{error:#}; the version before it stays");
@@ -296,7 +306,9 @@ mod tests {
         };
         write("src/main.rs", "fn main() {}");
         let before = Stamp::of(folder.path()).unwrap();
-        for built in ["target/debug/a", ".git/b", "cases/one/expected", "Cargo.lock"] {
+        for built in
+            ["target/a", ".git/b", "cases/one/expected", "Cargo.lock", "dev/home/genesis.json"]
+        {
             write(built, "anything");
             assert_eq!(Stamp::of(folder.path()), Some(before), "{built}");
         }
