@@ -21,10 +21,6 @@ pub(crate) const ON_REFUND: Gas = Gas::from_ggas(1_500);
 /// apart.
 pub(crate) const MIGRATE: Gas = Gas::from_tgas(100);
 
-/// After how much gas a page of the index ends. A node lets a view burn 300 Tgas, and one entry
-/// burns less than 2.
-pub(crate) const PAGE: Gas = Gas::from_tgas(250);
-
 /// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
 /// emitted, and the refund is made with its callback.
 const SETTLEMENT: Gas = Gas::from_ggas(7_000);

@@ -12,11 +12,19 @@ use outlayer_protocol::{
 };
 
 use crate::{
-    Contract, ContractError, change_fee, gas,
+    Contract, ContractError, change_fee,
     migration::requests::Former,
     slots::Slots,
     store::{self, Prefix},
 };
+
+/// How many bytes of records a page of the index reads before it ends. A node lets a view burn 300
+/// Tgas, and by the gas tests, reading and decoding a byte burns at most 0.2 Ggas.
+const PAGE_BYTES: usize = 1_500_000;
+/// What an id without a record counts for: looking for it burns about as much as so many bytes.
+const ABSENT_BYTES: usize = 1_200;
+/// What a record of layout 2 counts for: about as much as the longest has.
+const LONGEST_RECORD: usize = 9_000;
 
 fn key(prefix: Prefix, request_id: RequestId) -> Vec<u8> {
     store::key(prefix, &[&request_id.to_be_bytes()])
@@ -32,6 +40,8 @@ pub(crate) struct Stored {
     pub(crate) request: LiveRequest,
     /// The encoding of the staged response, where it is short. Otherwise it is empty.
     short_body: Vec<u8>,
+    /// The length of the entry, bytes.
+    bytes: usize,
 }
 
 /// Divides the entry of a live request: the short response that is staged, and the record. The
@@ -53,11 +63,13 @@ pub(crate) fn find_stored(request_id: RequestId) -> Option<Stored> {
         Some(entry) => {
             let (short_body, record) = divide(&entry);
             let request = store::decode(&entry_key, record);
-            Some(Stored { request, short_body: short_body.to_vec() })
+            Some(Stored { request, short_body: short_body.to_vec(), bytes: entry.len() })
         }
         None => {
             let former = store::read::<Former>(&key(Prefix::FormerRequest, request_id))?;
-            Some(Stored { request: former.into(), short_body: Vec::new() })
+            // How long it was does not matter: few are left, and none is longer.
+            let bytes = LONGEST_RECORD;
+            Some(Stored { request: former.into(), short_body: Vec::new(), bytes })
         }
     }
 }
@@ -264,13 +276,16 @@ impl Contract {
     }
 
     /// A page of the index: the live requests among up to `limit` ids from `from_id` on. It ends
-    /// early when it has burned much gas, because large records take more.
+    /// early when it has read much, because a node lets a view burn 300 Tgas. A view cannot ask how
+    /// much it has burned.
     pub(crate) fn page_pending(&self, from_id: RequestId, limit: u64) -> PendingPage {
         let mut id = from_id.max(self.live.first);
         let end = id.saturating_add(limit).min(self.next_request_id);
-        let mut entries = Vec::new();
-        while id < end && env::used_gas() < gas::PAGE {
-            entries.extend(find(id).map(|request| PendingEntry::from(&request)));
+        let (mut entries, mut bytes) = (Vec::new(), 0usize);
+        while id < end && bytes < PAGE_BYTES {
+            let stored = find_stored(id);
+            bytes = bytes.saturating_add(stored.as_ref().map_or(ABSENT_BYTES, |one| one.bytes));
+            entries.extend(stored.map(|stored| PendingEntry::from(&stored.request)));
             id = id.saturating_add(1);
         }
         PendingPage { entries, next_id: (id < self.next_request_id).then_some(id) }

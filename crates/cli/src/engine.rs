@@ -28,11 +28,16 @@ pub(crate) struct EngineArgs {
 impl EngineArgs {
     /// The engine for one execution at a time.
     pub(crate) fn engine(&self) -> anyhow::Result<Arc<dyn Engine>> {
+        self.engine_of(1)
+    }
+
+    /// The engine for so many executions at once.
+    pub(crate) fn engine_of(&self, processes: usize) -> anyhow::Result<Arc<dyn Engine>> {
         let settings = settings(self.cache_dir.clone())?;
         if self.in_process {
             return Ok(Arc::new(Executor::new(executor_config(settings, None))?));
         }
-        let config = SandboxConfig { processes: 1, engine: settings, ..sandbox()? };
+        let config = SandboxConfig { processes, engine: settings, ..sandbox()? };
         Ok(Arc::new(Sandbox::start(config)?))
     }
 }

@@ -1,8 +1,8 @@
 //! `outlayer estimate`: says what a request must attach, and whether the engine takes the guest.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
@@ -14,8 +14,9 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
+    code_file,
     engine::EngineArgs,
-    network::{NetworkArgs, block_on},
+    network::{NetworkArgs, NodeArgs, block_on},
     print,
     request_args::RequestOptions,
 };
@@ -28,11 +29,10 @@ pub(crate) struct EstimateArgs {
     /// The name under which the request asks for the code: OWNER/NAME or OWNER/NAME@VERSION
     #[arg(long)]
     name: Option<String>,
-    /// URL of a NEAR node's JSON-RPC endpoint; without it, the prices are the default
-    /// configuration's
-    #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true, requires = "contract")]
-    rpc_url: Option<String>,
-    /// The OutLayer contract
+    #[command(flatten)]
+    node: NodeArgs,
+    /// The OutLayer contract whose prices count; without it and a network, the prices are the
+    /// default configuration's
     #[arg(long, env = "OUTLAYER_CONTRACT")]
     contract: Option<AccountId>,
     #[command(flatten)]
@@ -90,10 +90,7 @@ pub(crate) const STORAGE_BYTE_COST: NearToken = NearToken::from_yoctonear(10u128
 
 impl EstimateArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let code = self
-            .wasm
-            .map(|path| fs::read(&path).with_context(|| path.display().to_string()))
-            .transpose()?;
+        let code = self.wasm.map(|path| code_file::read(&path)).transpose()?;
         // The hash of the code has no part in the cost, so any will do.
         let hash = code.as_deref().map(Hash32::of).unwrap_or_default();
         let source = match self.name {
@@ -108,9 +105,12 @@ impl EstimateArgs {
             })
             .transpose()?;
         let limits = request.limits;
-        let (cost, config): (CostView, Config) = match (self.rpc_url, self.contract) {
-            (Some(rpc_url), Some(contract)) => {
-                let contract = NetworkArgs { rpc_url, contract }.contract()?;
+        let (cost, config): (CostView, Config) = match self.contract {
+            None if self.node.is_given() => {
+                bail!("a network is given, and no contract whose prices count: give --contract")
+            }
+            Some(contract) if self.node.is_given() => {
+                let contract = NetworkArgs { node: self.node, contract }.contract()?;
                 block_on(async move {
                     let config = contract.config(At::Final).await?.config;
                     Ok((contract.estimate(&request, At::Final).await?, config))
@@ -169,7 +169,7 @@ fn seconds(nanos: u64) -> String {
 
 /// The status with which the engine rejects `code`, whatever the input. The code is prepared and
 /// compiled as a worker does it, and then has no fuel or gas to run on.
-fn rejection(
+pub(crate) fn rejection(
     engine: &dyn Engine,
     code: &[u8],
     request: &ExecutionRequest,

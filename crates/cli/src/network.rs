@@ -1,22 +1,49 @@
-//! Options that name a contract on a node.
+//! Options that name a node, and a contract on it.
 
 use clap::Args;
-use outlayer_client::{Contract, Node, NodeConfig};
+use outlayer_client::{Contract, Node};
 use outlayer_protocol::AccountId;
 
-#[derive(Debug, Args)]
-pub(crate) struct NetworkArgs {
-    /// URL of a NEAR node's JSON-RPC endpoint
+use crate::networks;
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// The network: localnet, testnet, mainnet, or the URL of a NEAR node's JSON-RPC endpoint
+    // A URL may have an API key in it.
+    #[arg(long, env = "OUTLAYER_NETWORK", hide_env_values = true)]
+    network: Option<String>,
+    /// URL of a NEAR node's JSON-RPC endpoint, in place of the one that --network has
     #[arg(long, env = "OUTLAYER_RPC_URL", hide_env_values = true)]
-    pub(crate) rpc_url: String,
+    rpc_url: Option<String>,
+}
+
+impl NodeArgs {
+    /// Whether anybody has said which network to ask.
+    pub(crate) fn is_given(&self) -> bool {
+        self.network.is_some() || self.rpc_url.is_some()
+    }
+
+    /// The node, and the network's name if it has one.
+    pub(crate) fn node(&self) -> anyhow::Result<(Node, Option<&'static str>)> {
+        let urls: Vec<String> = self.rpc_url.iter().cloned().collect();
+        let network = self.network.as_deref().filter(|name| !name.is_empty());
+        let (config, name) = networks::choose(network, &urls)?;
+        Ok((Node::new(&config)?, name))
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NetworkArgs {
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
     /// The OutLayer contract
     #[arg(long, env = "OUTLAYER_CONTRACT")]
     pub(crate) contract: AccountId,
 }
 
 impl NetworkArgs {
-    pub(crate) fn contract(self) -> anyhow::Result<Contract> {
-        Ok(Contract::new(Node::new(&NodeConfig::new(self.rpc_url))?, self.contract))
+    pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
+        Ok(Contract::new(self.node.node()?.0, self.contract.clone()))
     }
 }
 

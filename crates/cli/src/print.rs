@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process,
 };
 
@@ -13,12 +13,49 @@ use serde::Serialize;
 /// the answer. It ends silently when the reader has closed the pipe, as `head` does.
 pub(crate) fn raw(text: impl Display) {
     let mut out = io::stdout().lock();
-    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+    written(write!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Prints bytes as they are.
+pub(crate) fn bytes(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Ends the command when its answer could not be printed, because nobody would learn it.
+fn written(result: io::Result<()>) {
+    if let Err(error) = result {
         if error.kind() != io::ErrorKind::BrokenPipe {
             eprintln!("outlayer: standard output: {error}");
         }
         process::exit(2);
     }
+}
+
+/// A colour of the terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Colour {
+    Red,
+    Green,
+    Yellow,
+}
+
+/// A text in this colour when the output is a terminal that its user lets have colours.
+pub(crate) fn paint(colour: Colour, text: impl Display) -> String {
+    let code = match colour {
+        _ if !colours() => return text.to_string(),
+        Colour::Red => 31,
+        Colour::Green => 32,
+        Colour::Yellow => 33,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// Whether the output may have colours: <https://no-color.org> says how a user forbids them.
+fn colours() -> bool {
+    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    !forbidden && !dumb && io::stdout().is_terminal()
 }
 
 /// Prints `value` as JSON.

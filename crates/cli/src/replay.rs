@@ -1,27 +1,35 @@
 //! `outlayer replay`: says whether what was settled is what the guest does.
 
 use clap::Args;
-use outlayer_client::CryptoHash;
+use outlayer_client::{Contract, CryptoHash};
 use outlayer_modules::{CodeConfig, CodeStore};
 use outlayer_protocol::{AccountId, RequestId};
 use outlayer_replay::{Question, Replay, Verdict, replay};
 
 use crate::{
     engine::EngineArgs,
+    exit,
     network::{NetworkArgs, block_on},
     print,
+    request::{Named, find},
 };
 
+/// By the request's id, the transaction is found by bisection of the blocks, so the node must still
+/// have those in which the request was made. The exit code says what the replay came to: see
+/// `outlayer --help`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
+    /// The request's id, or the hash of the transaction that made it
+    #[arg(required_unless_present_any = ["tx", "request_id"], conflicts_with = "tx")]
+    request: Option<Named>,
     #[command(flatten)]
     network: NetworkArgs,
     /// Hash of the transaction that made the request
     #[arg(long)]
-    tx: CryptoHash,
-    /// The account that signed this transaction
+    tx: Option<CryptoHash>,
+    /// The account that signed this transaction, where the node needs it to find one
     #[arg(long)]
-    signer: AccountId,
+    signer: Option<AccountId>,
     /// The request's id; needed when the transaction made several requests
     #[arg(long)]
     request_id: Option<RequestId>,
@@ -39,21 +47,39 @@ impl ReplayArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let engine = self.engine.engine()?;
         let codes = CodeStore::new(CodeConfig {
-            cache_dir: self.engine.cache_dir,
+            cache_dir: self.engine.cache_dir.clone(),
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
         let contract = self.network.contract()?;
-        let question =
-            Question { transaction: self.tx, signer_id: self.signer, request_id: self.request_id };
-        let done =
-            block_on(async move { Ok(replay(&contract, &codes, &engine, &question).await?) })?;
-        if self.json {
-            print::json(&done)?;
-        } else {
-            show(&done);
+        let done = block_on(async move {
+            let question = self.question(&contract).await?;
+            let done = replay(&contract, &codes, &engine, &question).await?;
+            if self.json {
+                print::json(&done)?;
+            } else {
+                show(&done);
+            }
+            Ok(done)
+        })?;
+        exit::with(exit::of_replay(&done))
+    }
+
+    /// The transaction and its signer, which are looked for where they are not given.
+    async fn question(&self, contract: &Contract) -> anyhow::Result<Question> {
+        let (named, mut request_id) = match (self.request, self.tx, self.request_id) {
+            (Some(named), _, id) => (named, id),
+            (None, Some(hash), id) => (Named::Transaction(hash), id),
+            (None, None, id) => (Named::Id(id.unwrap_or_default()), id),
+        };
+        if let (Named::Transaction(transaction), Some(signer_id)) = (named, self.signer.clone()) {
+            return Ok(Question { transaction, signer_id, request_id });
         }
-        Ok(done.is_match())
+        if let Named::Id(id) = named {
+            request_id = Some(id);
+        }
+        let found = find(contract, named, self.signer.as_ref(), request_id).await?.transaction;
+        Ok(Question { transaction: found.hash, signer_id: found.signer_id, request_id })
     }
 }
 

@@ -23,7 +23,7 @@ impl From<Kind> for GuestKind {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RequestOptions {
     /// The guest's input, as text
     #[arg(long, conflicts_with = "input_file")]
@@ -66,7 +66,7 @@ pub(crate) struct RequestOptions {
     storage_writes: Option<u32>,
     /// The most bytes that the code may have, which the request pays for [default: 1048576]
     #[arg(long)]
-    max_module_bytes: Option<u32>,
+    pub(crate) max_module_bytes: Option<u32>,
     /// How many workers must agree
     #[arg(long, default_value_t = 1)]
     approvals: u8,
@@ -117,5 +117,62 @@ impl RequestOptions {
             },
             ..ExecutionRequest::new(code, input)
         })
+    }
+}
+
+/// The options that give a request these limits, where they are not the default.
+pub(crate) fn limit_options(limits: &ResourceLimits) -> Vec<String> {
+    let default = ResourceLimits::default();
+    let mut options = Vec::new();
+    if limits.compute != default.compute {
+        options.push(format!("--{} {}", limits.compute.meter(), limits.compute.amount()));
+    }
+    for (name, value, default) in [
+        ("memory-bytes", limits.memory_bytes, default.memory_bytes),
+        ("output-bytes", limits.output_bytes.into(), default.output_bytes.into()),
+        ("log-bytes", limits.log_bytes.into(), default.log_bytes.into()),
+        ("journal-bytes", limits.journal_bytes.into(), default.journal_bytes.into()),
+        ("storage-reads", limits.storage_reads.into(), default.storage_reads.into()),
+        ("storage-writes", limits.storage_writes.into(), default.storage_writes.into()),
+        ("max-module-bytes", limits.max_module_bytes.into(), default.max_module_bytes.into()),
+    ] {
+        if value != default {
+            options.push(format!("--{name} {value}"));
+        }
+    }
+    options
+}
+
+/// A text as one word of a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:@".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_shown_as_the_options_that_set_them() {
+        assert_eq!(limit_options(&ResourceLimits::default()), Vec::<String>::new());
+        let limits = ResourceLimits {
+            compute: Compute::Gas(7),
+            storage_reads: 1,
+            ..ResourceLimits::default()
+        };
+        assert_eq!(limit_options(&limits), ["--gas 7", "--storage-reads 1"]);
+    }
+
+    #[test]
+    fn a_word_of_a_shell_is_quoted_where_it_must_be() {
+        for (text, expected) in
+            [("/a/b-c.d", "/a/b-c.d"), ("a b", "'a b'"), ("", "''"), ("it's", r"'it'\''s'")]
+        {
+            assert_eq!(quoted(text), expected);
+        }
     }
 }

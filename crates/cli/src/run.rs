@@ -1,10 +1,9 @@
 //! `outlayer run`: executes a guest on this machine.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
-use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION};
+use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot};
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
     JournalEntry, NearToken, RequestId, Status,
@@ -15,11 +14,25 @@ use outlayer_protocol::{
 use serde::Serialize;
 
 use crate::{
+    code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
     print,
     request_args::{RequestOptions, pair},
+    run_on_chain::ChainArgs,
+    storage_file::{self, Storage},
 };
+
+/// The account that asks when nobody names one.
+const PREDECESSOR: &str = "dapp.near";
+/// The account that signs when nobody names one.
+const SIGNER: &str = "alice.near";
+/// The contract when there is none.
+const CONTRACT: &str = "outlayer.near";
+/// The height of a block that nobody names.
+const BLOCK_HEIGHT: u64 = 100_000_000;
+/// Its time, nanoseconds since 1970.
+const BLOCK_TIMESTAMP: u64 = 1_700_000_000_000_000_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -30,6 +43,13 @@ pub(crate) struct RunArgs {
     /// A key and value that the guest finds in storage, KEY=VALUE; may be given several times
     #[arg(long = "storage", value_parser = pair)]
     storage: Vec<(String, String)>,
+    /// A JSON file with the keys and values that the guest finds in storage; empty when there is no
+    /// such file
+    #[arg(long, value_name = "FILE")]
+    storage_file: Option<PathBuf>,
+    /// Write the storage as the guest leaves it back to this file, if the guest completes
+    #[arg(long, requires = "storage_file")]
+    keep_storage: bool,
     /// The request's id, as the guest is told
     #[arg(long, default_value_t = 0)]
     request_id: RequestId,
@@ -37,17 +57,19 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = Hash32::default())]
     block_seed: Hash32,
     /// The account that asks, as the guest is told
-    #[arg(long, default_value = "dapp.near")]
+    #[arg(long, default_value = PREDECESSOR)]
     predecessor: AccountId,
     /// The account that signed, as the guest is told
-    #[arg(long, default_value = "alice.near")]
+    #[arg(long, default_value = SIGNER)]
     signer: AccountId,
     /// Height of the block, as the guest is told
-    #[arg(long, default_value_t = 100_000_000)]
+    #[arg(long, default_value_t = BLOCK_HEIGHT)]
     block_height: u64,
     /// Timestamp of the block, nanoseconds, as the guest is told
-    #[arg(long, default_value_t = 1_700_000_000_000_000_000)]
+    #[arg(long, default_value_t = BLOCK_TIMESTAMP)]
     block_timestamp: u64,
+    #[command(flatten)]
+    chain: ChainArgs,
     #[command(flatten)]
     engine: EngineArgs,
     /// Print JSON
@@ -57,41 +79,61 @@ pub(crate) struct RunArgs {
 
 /// The result of a run, as JSON shows it.
 #[derive(Serialize)]
-struct Report {
-    status: Status,
-    output: Bytes,
-    logs: Bytes,
-    used: Compute,
+pub(crate) struct Report {
+    pub(crate) status: Status,
+    pub(crate) output: Bytes,
+    pub(crate) logs: Bytes,
+    pub(crate) used: Compute,
     code_hash: Hash32,
     reads: Vec<Bytes>,
-    journal: Vec<JournalEntry>,
+    pub(crate) journal: Vec<JournalEntry>,
     fee: NearToken,
     attach: NearToken,
 }
 
+/// An execution that is to be made.
+pub(crate) struct Run {
+    pub(crate) request: ExecutionRequest,
+    pub(crate) context: ExecutionContext,
+    /// Prices it.
+    pub(crate) config: Config,
+}
+
+/// The context of a request that was never made. What is attached is filled in later.
+pub(crate) fn made_up_context() -> anyhow::Result<ExecutionContext> {
+    Ok(ExecutionContext {
+        request_id: 0,
+        contract_id: CONTRACT.parse()?,
+        block_height: BLOCK_HEIGHT,
+        block_timestamp: BLOCK_TIMESTAMP,
+        epoch_height: epoch_of(BLOCK_HEIGHT),
+        random_seed: random_seed(0, Hash32::default().as_bytes()),
+        signer_id: SIGNER.parse()?,
+        predecessor_id: PREDECESSOR.parse()?,
+        attached_deposit: NearToken::from_yoctonear(0),
+    })
+}
+
+/// About the epoch of a block: an epoch has 43,200 blocks.
+pub(crate) fn epoch_of(block_height: u64) -> u64 {
+    block_height / 43_200
+}
+
+/// The contract's default configuration.
+pub(crate) fn default_config() -> Config {
+    Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION)
+}
+
 impl RunArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let code = fs::read(&self.wasm).with_context(|| self.wasm.display().to_string())?;
+        let code = code_file::read(&self.wasm)?;
         let json = self.json;
-        let context = ExecutionContext {
-            request_id: self.request_id,
-            contract_id: "outlayer.near".parse().context("the contract's name")?,
-            block_height: self.block_height,
-            block_timestamp: self.block_timestamp,
-            epoch_height: self.block_height / 43_200,
-            random_seed: random_seed(self.request_id, self.block_seed.as_bytes()),
-            signer_id: self.signer,
-            predecessor_id: self.predecessor,
-            attached_deposit: NearToken::from_near(1),
-        };
-        let request = self.request.into_request(CodeRef { hash: Hash32::of(&code), url: None })?;
-        let storage = self
-            .storage
-            .into_iter()
-            .map(|(key, value)| (key.into_bytes(), value.into_bytes()))
-            .collect();
         let engine = self.engine.engine()?;
-        let report = execute(&*engine, &code, request, context, &storage)?;
+        let report = if self.chain.is_of_request() {
+            self.chain.execute(engine, code)?
+        } else {
+            self.execute_made_up(&*engine, &code)?
+        };
         if json {
             print::json(&report)?;
         } else {
@@ -99,40 +141,78 @@ impl RunArgs {
         }
         Ok(report.status == Status::Completed)
     }
+
+    /// Executes the request that the options describe, with the storage that they name.
+    fn execute_made_up(self, engine: &dyn Engine, code: &[u8]) -> anyhow::Result<Report> {
+        let mut context = ExecutionContext {
+            request_id: self.request_id,
+            block_height: self.block_height,
+            block_timestamp: self.block_timestamp,
+            epoch_height: epoch_of(self.block_height),
+            random_seed: random_seed(self.request_id, self.block_seed.as_bytes()),
+            signer_id: self.signer,
+            predecessor_id: self.predecessor,
+            ..made_up_context()?
+        };
+        if let Some(block) = self.chain.block()? {
+            context.block_height = block.height;
+            context.block_timestamp = block.timestamp;
+            context.epoch_height = epoch_of(block.height);
+        }
+        let request = self.request.into_request(CodeRef { hash: Hash32::of(code), url: None })?;
+        let mut storage = match &self.storage_file {
+            Some(path) => storage_file::read(path)?,
+            None => Storage::new(),
+        };
+        let given = self.storage.into_iter();
+        storage.extend(given.map(|(key, value)| (key.into_bytes(), value.into_bytes())));
+        let config = default_config();
+        let run = Run { request, context, config };
+        let report = run.execute(engine, code, &mut |key: &[u8]| Ok(storage.get(key).cloned()))?;
+        if let Some(path) = self.storage_file.filter(|_| self.keep_storage)
+            && report.status == Status::Completed
+        {
+            storage_file::apply(&mut storage, &report.journal);
+            storage_file::write(&path, &storage)?;
+        }
+        Ok(report)
+    }
 }
 
-/// Executes the request as a worker would, and prices it as the contract would under the default
-/// configuration.
-fn execute(
-    engine: &dyn Engine,
-    code: &[u8],
-    request: ExecutionRequest,
-    mut context: ExecutionContext,
-    storage: &BTreeMap<Vec<u8>, Vec<u8>>,
-) -> anyhow::Result<Report> {
-    let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-    request.validate(&config)?;
-    let attach = quote(&config, &request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
-    context.attached_deposit = attach;
-    let code = Code::of(code);
-    let code_hash = code.hash();
-    let job = Job::of_request(code, &request, &context);
-    let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
-    let execution = engine.execute(&job, &mut read)?;
-    let Execution { logs, .. } = execution.clone();
-    let response = execution.into_response(context.request_id);
-    let fee = response_fee(&config.prices, &Asked::of(&config, &request), &response)?.total();
-    Ok(Report {
-        status: response.status,
-        output: response.output,
-        logs: logs.into(),
-        used: response.used,
-        code_hash,
-        reads: response.reads.into_iter().map(|read| read.key).collect(),
-        journal: response.journal,
-        fee,
-        attach,
-    })
+impl Run {
+    /// Executes the request as a worker would, and prices it as the contract would. A context
+    /// without a deposit has the one that the request must attach.
+    pub(crate) fn execute(
+        mut self,
+        engine: &dyn Engine,
+        code: &[u8],
+        snapshot: &mut dyn Snapshot,
+    ) -> anyhow::Result<Report> {
+        let Self { request, context, config } = &mut self;
+        request.validate(config)?;
+        let attach = quote(config, request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
+        if context.attached_deposit == NearToken::from_yoctonear(0) {
+            context.attached_deposit = attach;
+        }
+        let code = Code::of(code);
+        let code_hash = code.hash();
+        let job = Job::of_request(code, request, context);
+        let execution = engine.execute(&job, snapshot)?;
+        let Execution { logs, .. } = execution.clone();
+        let response = execution.into_response(context.request_id);
+        let fee = response_fee(&config.prices, &Asked::of(config, request), &response)?.total();
+        Ok(Report {
+            status: response.status,
+            output: response.output,
+            logs: logs.into(),
+            used: response.used,
+            code_hash,
+            reads: response.reads.into_iter().map(|read| read.key).collect(),
+            journal: response.journal,
+            fee,
+            attach,
+        })
+    }
 }
 
 fn show(report: &Report) {

@@ -63,6 +63,7 @@ fn key(folder: &Path, mode: u32) -> PathBuf {
 }
 
 const EFFECTIVE: &str = "\
+network              not set                          the default
 rpc_url              \"https://rpc.example.com/…\"      worker.toml:2
 quorum               1                                the default
 chain_id             not set                          the default

@@ -1,4 +1,4 @@
-//! An account that signs and sends transactions: function calls, and a contract's code.
+//! An account that signs and sends transactions.
 //!
 //! An account may sign with several access keys, each of which has nonces of its own. A call takes
 //! the key with the fewest calls in flight. Nonces are kept here and handed out in order; when the
@@ -18,9 +18,8 @@ use near_crypto::{PublicKey, SecretKey};
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::transactions::{RpcTransactionError, TransactionInfo};
 use near_primitives::{
-    action::{Action, DeployContractAction, FunctionCallAction},
+    action::Action as NearAction,
     errors::InvalidTxError,
-    gas::Gas,
     hash::CryptoHash,
     transaction::{SignedTransaction, Transaction, TransactionV0},
     views::TxExecutionStatus,
@@ -29,7 +28,7 @@ use outlayer_protocol::{AccountId, NearToken};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    At, Backoff, CallOutcome, ChainError, Node,
+    Action, At, Backoff, CallOutcome, ChainError, Node,
     access_key::{AccessKey, Lease},
     outcome::executed,
     text::clip,
@@ -198,25 +197,60 @@ impl SigningAccount {
         gas: u64,
         deposit: NearToken,
     ) -> Result<CallOutcome, SendError> {
-        let call = function_call(method, args, gas, deposit);
-        self.transact(contract, method, vec![call]).await
+        let call = Action::Call { method: method.to_owned(), args, gas, deposit };
+        self.send(contract, &[call], &|_| {}).await
     }
 
-    /// Deploys `code` to this account and calls its `init` method, in one transaction that does
-    /// both or neither. `gas` is in units of gas.
+    /// Sends `actions` to `receiver` in one transaction, and waits until it and its receipts have
+    /// been executed. Each time that the transaction is signed, `signed` gets its hash: it is
+    /// signed anew only when the one before can never be executed. Errors speak of the transaction
+    /// by its last action.
     ///
     /// # Errors
-    /// [`SendError`]. A method that fails is not an error here, see [`CallOutcome::result`].
-    pub async fn deploy(
+    /// [`SendError`]. Actions that fail are not an error here, see [`CallOutcome::result`].
+    pub async fn send(
         &self,
-        code: Vec<u8>,
-        init: &str,
-        args: Vec<u8>,
-        gas: u64,
+        receiver: &AccountId,
+        actions: &[Action],
+        signed: &(dyn Fn(CryptoHash) + Send + Sync),
     ) -> Result<CallOutcome, SendError> {
-        let deploy = Action::DeployContract(DeployContractAction { code });
-        let init = function_call(init, args, gas, NearToken::from_yoctonear(0));
-        self.transact(&self.id, "deploy", vec![deploy, init]).await
+        let name = actions.last().map(Action::name).unwrap_or_default();
+        let actions = actions.iter().map(Action::to_near).collect();
+        self.transact(receiver, name, actions, signed).await
+    }
+
+    /// The bytes (borsh) of a transaction that would send `actions` to `receiver`, for a wallet or
+    /// a hardware key to sign with `public_key`. They are valid for about a day, and only if the
+    /// key has signed `ahead` other transactions by then, and no more.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::NoAccessKey`] when the account does not have the key.
+    pub async fn unsigned(
+        node: &Node,
+        id: &AccountId,
+        public_key: PublicKey,
+        receiver: &AccountId,
+        actions: &[Action],
+        ahead: u64,
+    ) -> Result<Vec<u8>, SendError> {
+        let no_key = || SendError::NoAccessKey {
+            account_id: id.clone(),
+            public_key: public_key.to_string(),
+        };
+        let key = node.access_key(id, &public_key, At::Optimistic).await?.ok_or_else(no_key)?;
+        let transaction = Transaction::V0(TransactionV0 {
+            signer_id: id.clone(),
+            nonce: key.nonce.saturating_add(1).saturating_add(ahead),
+            public_key,
+            receiver_id: receiver.clone(),
+            block_hash: node.block(At::Final).await?.hash,
+            actions: actions.iter().map(Action::to_near).collect(),
+        });
+        borsh::to_vec(&transaction).map_err(|error| SendError::Invalid {
+            account_id: id.clone(),
+            method: actions.last().map(Action::name).unwrap_or_default().to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// Sends `actions` to `receiver` in one transaction, which errors call `name`.
@@ -224,12 +258,14 @@ impl SigningAccount {
         &self,
         receiver: &AccountId,
         name: &str,
-        actions: Vec<Action>,
+        actions: Vec<NearAction>,
+        noted: &(dyn Fn(CryptoHash) + Send + Sync),
     ) -> Result<CallOutcome, SendError> {
         let mut reason = String::new();
         for attempt in 1..=MOST_RESIGNS {
             let key = self.lease()?;
             let signed = self.sign(&key, receiver, actions.clone()).await?;
+            noted(signed.get_hash());
             match self.deliver(&key, &signed, name, &mut reason).await? {
                 Delivered::Executed(outcome) => return Ok(outcome),
                 Delivered::Void => tokio::time::sleep(RESIGN.wait(attempt)).await,
@@ -250,7 +286,7 @@ impl SigningAccount {
         &self,
         key: &AccessKey,
         receiver: &AccountId,
-        actions: Vec<Action>,
+        actions: Vec<NearAction>,
     ) -> Result<SignedTransaction, SendError> {
         let block_hash = self.anchor().await?;
         let nonce = key.next_nonce(&self.node, &self.id).await?.ok_or_else(|| {
@@ -426,13 +462,4 @@ impl SigningAccount {
             Err(CallError::Chain(error)) => Err(error),
         }
     }
-}
-
-fn function_call(method: &str, args: Vec<u8>, gas: u64, deposit: NearToken) -> Action {
-    Action::FunctionCall(Box::new(FunctionCallAction {
-        method_name: method.to_owned(),
-        args,
-        gas: Gas::from_gas(gas),
-        deposit,
-    }))
 }

@@ -122,6 +122,23 @@ impl Contract {
         Ok(self.request_state(request_id, at).await?.live())
     }
 
+    /// The same, and the block of which it is true: a node that lags shows an old one.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn request_in_block(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<(BlockId, Option<RequestView>), ChainError> {
+        let method = methods::GET_REQUEST;
+        let args = json!({ "request_id": request_id }).to_string().into_bytes();
+        let (block, result) = self.node.view_in_block(&self.id, method, args, at).await?;
+        let state: RequestState =
+            serde_json::from_slice(&result).map_err(|error| self.malformed(method, &error))?;
+        Ok((block, state.live()))
+    }
+
     /// A live request with its input, or whether it is settled or was never made.
     ///
     /// # Errors

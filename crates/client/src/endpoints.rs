@@ -228,7 +228,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.tend();
@@ -245,7 +245,7 @@ impl Endpoints {
     /// Asks endpoints until one answers.
     pub(crate) async fn call<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let deadline = self.deadline();
@@ -323,7 +323,7 @@ impl Endpoints {
         deadline: Instant,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.check(endpoint).await?;
@@ -340,7 +340,7 @@ impl Endpoints {
         timeout: Duration,
     ) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         let began = Instant::now();

@@ -335,5 +335,5 @@ async fn an_answer_that_grows_when_it_is_parsed_is_refused() {
     let most = node.view(&contract, "most", Vec::new(), At::Final).await.unwrap();
     assert_eq!(most.len(), 4 << 20);
     let error = node.view(&contract, "zeros", Vec::new(), At::Final).await.unwrap_err();
-    assert!(matches!(error, ChainError::TooLarge { .. }), "{error}");
+    assert!(error.to_string().contains("more than 1000000 values"), "{error}");
 }

@@ -17,8 +17,8 @@ const MOST_BYTES: u64 = 64 << 10;
 /// `private_key` in the credentials of near-cli and near-cli-rs, and `secret_key` in a node's
 /// `validator_key.json`.
 pub struct KeyFile {
-    /// The account that the key belongs to; `None` in the files of near-cli-rs, which have it in
-    /// the name of their folder.
+    /// The account that the key belongs to; `None` in the files of near-cli-rs, whose place says
+    /// it (`NETWORK/ACCOUNT.json` or `NETWORK/ACCOUNT/KEY.json`).
     pub account_id: Option<AccountId>,
     /// The key that signs.
     pub secret_key: SecretKey,
@@ -79,6 +79,15 @@ impl KeyFile {
     /// [`KeyFileError`]; [`KeyFileError::Mode`] when anyone but the file's owner can read or write
     /// it.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+        Self::read_even_if(path, &mut Err)
+    }
+
+    /// The same, but `exposed` decides about a file that others can use: it gets
+    /// [`KeyFileError::Mode`], and returns it to refuse the file.
+    pub(crate) fn read_even_if(
+        path: &Path,
+        exposed: &mut dyn FnMut(KeyFileError) -> Result<(), KeyFileError>,
+    ) -> Result<Self, KeyFileError> {
         let unread = |source| KeyFileError::Read { path: path.into(), source };
         let mut file = File::open(path).map_err(unread)?;
         // Asked of the open file, so that nobody can put another one in its place in between.
@@ -87,10 +96,15 @@ impl KeyFile {
             let source = io::Error::from(io::ErrorKind::IsADirectory);
             return Err(KeyFileError::Read { path: path.into(), source });
         }
-        check_mode(path, &metadata)?;
+        check_mode(path, &metadata).or_else(exposed)?;
         let mut text = String::new();
         file.by_ref().take(MOST_BYTES).read_to_string(&mut text).map_err(unread)?;
         Self::parse(&text).map_err(|reason| KeyFileError::Content { path: path.into(), reason })
+    }
+
+    /// Reads the content of a key file that comes from `source`.
+    pub(crate) fn of_text(source: &str, text: &str) -> Result<Self, KeyFileError> {
+        Self::parse(text).map_err(|reason| KeyFileError::Content { path: source.into(), reason })
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -10,7 +10,7 @@ use std::{
 use near_crypto::{PublicKey, SecretKey};
 use outlayer_protocol::AccountId;
 
-use crate::{KeyFile, KeyFileError};
+use crate::{KeyFile, KeyFileError, credentials::account_of_path};
 
 /// An account with the keys that sign for it, each once, in the order in which they were found.
 #[derive(Clone)]
@@ -54,7 +54,8 @@ pub enum KeysError {
     },
     /// No file names the account, and nobody else does.
     #[error(
-        "{} names no account_id; name the account of the key with --account",
+        "{} names no account_id, and its place is not one of near-cli-rs's (NETWORK/ACCOUNT.json \
+         or NETWORK/ACCOUNT/KEY.json); name the account of the key with --account",
         path.display()
     )]
     NoAccount {
@@ -87,11 +88,32 @@ impl KeyFiles {
     /// Reads the keys.
     ///
     /// In a folder, files that name another account than the wanted one are passed over: it may
-    /// hold the credentials of many. A file that was named itself must belong to the account.
+    /// hold the credentials of many. A file that was named itself must belong to the account. A
+    /// file that names no account belongs to the one that its place names, as near-cli-rs writes
+    /// it; for a file that was named itself, the wanted account goes before its place.
     ///
     /// # Errors
     /// [`KeysError`]; one file that cannot be used is enough.
     pub fn read(&self) -> Result<Keys, KeysError> {
+        self.read_even_if(&mut Err)
+    }
+
+    /// The same, for a program that a person runs once: a file that others can use is used, and
+    /// `warn` gets the message about it. near-cli-rs writes its files so.
+    ///
+    /// # Errors
+    /// [`KeysError`], but not for a file that others can use.
+    pub fn read_exposed(&self, warn: &mut dyn FnMut(KeyFileError)) -> Result<Keys, KeysError> {
+        self.read_even_if(&mut |error| {
+            warn(error);
+            Ok(())
+        })
+    }
+
+    fn read_even_if(
+        &self,
+        exposed: &mut dyn FnMut(KeyFileError) -> Result<(), KeyFileError>,
+    ) -> Result<Keys, KeysError> {
         let mut account_id = self.account_id.clone();
         let mut secret_keys = Vec::new();
         let mut seen = HashSet::new();
@@ -100,8 +122,10 @@ impl KeyFiles {
             let before = secret_keys.len();
             let (files, is_folder) = files_at(path)?;
             for file in files {
-                let key = KeyFile::read(&file)?;
-                if let Some(found) = key.account_id {
+                let key = KeyFile::read_even_if(&file, exposed)?;
+                let placed =
+                    || account_of_path(&file).filter(|_| is_folder || account_id.is_none());
+                if let Some(found) = key.account_id.or_else(placed) {
                     match &account_id {
                         None => account_id = Some(found),
                         Some(expected) if *expected == found => {}
@@ -282,6 +306,60 @@ mod tests {
         assert_eq!(files(&[&path], Some("w.near")).read().unwrap().account_id, "w.near");
         let error = files(&[&path], None).read().unwrap_err().to_string();
         assert!(error.contains("names no account_id") && error.contains("--account"), "{error}");
+    }
+
+    #[test]
+    fn files_are_read_as_every_tool_writes_them() {
+        let home = tempfile::tempdir().unwrap();
+        let network = home.path().join("testnet");
+        fs::create_dir_all(network.join("bob.testnet")).unwrap();
+        let write = |path: PathBuf, content: serde_json::Value| {
+            fs::write(&path, content.to_string()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            path
+        };
+        let of_near_cli_rs = |seed: &str| {
+            serde_json::json!({
+                "seed_phrase_hd_path": "m/44'/397'/0'", "master_seed_phrase": "a b c",
+                "implicit_account_id": "0".repeat(64),
+                "public_key": key(seed).public_key().to_string(),
+                "private_key": key(seed).to_string(),
+            })
+        };
+        // near-cli-rs writes both names for an account's first key, and one for each other key.
+        let named = write(network.join("bob.testnet.json"), of_near_cli_rs("1"));
+        let first = write(network.join("bob.testnet/ed25519_1.json"), of_near_cli_rs("1"));
+        write(network.join("bob.testnet/ed25519_2.json"), of_near_cli_rs("2"));
+        // near-cli in JavaScript.
+        let old = serde_json::json!({
+            "account_id": "alice.testnet", "public_key": key("3").public_key().to_string(),
+            "private_key": key("3").to_string(),
+        });
+        let old = write(network.join("alice.testnet.json"), old);
+
+        let refused = files(&[&named], None).read().unwrap_err().to_string();
+        assert!(refused.contains("mode 0644"), "{refused}");
+        let mut warned = Vec::new();
+        let mut read = |paths: &[&Path], account| {
+            files(paths, account).read_exposed(&mut |error| warned.push(error.to_string())).unwrap()
+        };
+        for path in [&named, &first] {
+            let keys = read(&[path], None);
+            assert_eq!(
+                (keys.account_id.as_str(), keys.secret_keys),
+                ("bob.testnet", vec![key("1")])
+            );
+        }
+        assert_eq!(read(&[&old], None).account_id, "alice.testnet");
+        let bob: AccountId = "bob.testnet".parse().unwrap();
+        let found = crate::credential_paths(home.path(), "testnet", &bob);
+        let found: Vec<&Path> = found.iter().map(PathBuf::as_path).collect();
+        let keys = read(&found, Some("bob.testnet"));
+        assert_eq!(keys.secret_keys, [key("1"), key("2")]);
+        // A folder of many accounts gives the keys of one.
+        let keys = read(&[&network], Some("bob.testnet"));
+        assert_eq!(keys.secret_keys, [key("1")]);
+        assert!(warned[0].contains("chmod 600"), "{}", warned[0]);
     }
 
     #[test]

@@ -5,9 +5,12 @@
 //!   that fails for a passing reason is asked again.
 //! * [`Contract`] gives the OutLayer contract's views typed results.
 //! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads a key of it, [`KeyFiles`] several,
-//!   and [`KeyWatch`] notices that they have been changed.
+//!   and [`KeyWatch`] notices that they have been changed. NEAR's command lines leave keys in a
+//!   folder ([`credential_paths`]) or in the system's [`Keychain`].
 //! * [`NamespaceReader`] reads an account's storage in the contract as it stood after one block.
-//! * [`trace`] reads what a transaction did, receipt by receipt.
+//! * [`trace`] reads what a transaction did, receipt by receipt; [`RequestTrace`] reads the
+//!   requests that it made, [`money()`] where their money went, and [`locate()`] finds it by a
+//!   request's id.
 //!
 //! A node is not trusted. Every answer has a size limit, and is parsed into a type or rejected. A
 //! node's URL is a secret: errors and logs show an [`EndpointUrl`], which prints its host alone.
@@ -18,17 +21,23 @@
 
 mod access_key;
 mod account;
+mod action;
+mod chunks;
 mod contract;
+mod credentials;
 mod endpoints;
 mod error;
 mod health;
 mod key_file;
 mod keys;
+mod locate;
+mod money;
 mod namespace;
 mod network;
 mod node;
 mod outcome;
 mod quorum;
+mod request_trace;
 mod retry;
 mod status;
 mod text;
@@ -46,16 +55,23 @@ pub mod testing;
 mod tests;
 
 pub use account::{SendError, SigningAccount};
+pub use action::Action;
 pub use contract::{Contract, PendingIndex};
+pub use credentials::{
+    Keychain, KeychainError, credential_paths, credentials_folder, write_credential,
+};
 pub use error::{ChainError, TransportError};
 pub use health::EndpointHealth;
 pub use key_file::{InvalidKey, KeyFile, KeyFileError, parse_secret_key};
 pub use keys::{KeyFiles, KeyWatch, Keys, KeysError};
+pub use locate::{LocateError, Located, locate};
+pub use money::{Money, money};
 pub use namespace::{NamespaceReader, ReadError};
-pub use near_crypto::{PublicKey, SecretKey};
+pub use near_crypto::{KeyType, PublicKey, SecretKey};
 pub use network::Network;
 pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
+pub use request_trace::{RequestTrace, SettledTrace};
 pub use retry::Backoff;
 pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};
 pub use text::with_causes;

@@ -191,7 +191,7 @@ impl Node {
     /// Sends `request` once, to the best endpoint.
     pub(crate) async fn call_once<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.endpoints.call_once(request, self.timeout).await
@@ -201,7 +201,7 @@ impl Node {
     /// waits and asks again.
     pub(crate) async fn call<M>(&self, request: &M) -> Result<M::Response, CallError<M::Error>>
     where
-        M: RpcMethod,
+        M: RpcMethod<Response: 'static>,
         M::Error: HandlerError,
     {
         self.endpoints.call(request).await

@@ -44,7 +44,8 @@ fn outcome(view: &FinalExecutionOutcomeView) -> Option<CallOutcome> {
     Some(CallOutcome { transaction: view.transaction.hash, result, gas_burnt })
 }
 
-fn failure(error: &TxExecutionError) -> String {
+/// Why a transaction failed: the panic message when a contract panicked.
+pub(crate) fn failure(error: &TxExecutionError) -> String {
     if let TxExecutionError::ActionError(action) = error
         && let ActionErrorKind::FunctionCallError(FunctionCallError::ExecutionError(message)) =
             &action.kind

@@ -3,7 +3,10 @@
 use near_crypto::PublicKey;
 use near_jsonrpc_client::methods;
 use near_jsonrpc_primitives::types::query::{QueryResponseKind, RpcQueryError};
-use near_primitives::views::{AccessKeyPermissionView, QueryRequest};
+use near_primitives::{
+    hash::CryptoHash,
+    views::{AccessKeyPermissionView, QueryRequest},
+};
 use outlayer_protocol::{AccountId, NearToken};
 
 use crate::{
@@ -146,6 +149,55 @@ impl Node {
             Ok(_) => Err(unexpected("view_account")),
             Err(CallError::Handler(RpcQueryError::UnknownAccount { .. })) => Ok(None),
             Err(error) => Err(refused("view_account", error, at)),
+        }
+    }
+
+    /// Whether an account has a contract; `None` when the account does not exist.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn has_contract(
+        &self,
+        account_id: &AccountId,
+        at: At,
+    ) -> Result<Option<bool>, ChainError> {
+        let request = QueryRequest::ViewAccount { account_id: account_id.clone() };
+        match self.query(request, at).await {
+            Ok(QueryResponseKind::ViewAccount(view)) => Ok(Some(
+                view.code_hash != CryptoHash::default()
+                    || view.global_contract_hash.is_some()
+                    || view.global_contract_account_id.is_some(),
+            )),
+            Ok(_) => Err(unexpected("view_account")),
+            Err(CallError::Handler(RpcQueryError::UnknownAccount { .. })) => Ok(None),
+            Err(error) => Err(refused("view_account", error, at)),
+        }
+    }
+
+    /// The public keys of an account with full access, as text; none when it does not exist.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn full_access_keys(
+        &self,
+        account_id: &AccountId,
+        at: At,
+    ) -> Result<Vec<String>, ChainError> {
+        let request = QueryRequest::ViewAccessKeyList {
+            account_id: account_id.clone(),
+            after_key: None,
+            limit: None,
+        };
+        match self.query(request, at).await {
+            Ok(QueryResponseKind::AccessKeyList(list)) => {
+                let full = list.keys.into_iter().filter(|key| {
+                    matches!(key.access_key.permission, AccessKeyPermissionView::FullAccess)
+                });
+                Ok(full.map(|key| key.public_key.to_string()).collect())
+            }
+            Ok(_) => Err(unexpected("view_access_key_list")),
+            Err(CallError::Handler(RpcQueryError::UnknownAccount { .. })) => Ok(Vec::new()),
+            Err(error) => Err(refused("view_access_key_list", error, at)),
         }
     }
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{
-    Answer, CONTRACT, FakeNode, config, executed, header, invalid_nonce, request_view, view_result,
+    Answer, CONTRACT, FakeNode, config, executed, header, invalid_nonce, request_view, view_bytes,
+    view_result,
 };
 
 #[tokio::test]
@@ -70,6 +71,22 @@ async fn failures_that_pass_are_tried_again_and_others_are_not() {
         errors[2]
     );
     assert_eq!(node.called("query"), 6);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_million_values_is_not_parsed_and_a_view_as_long_is() {
+    const BYTES: usize = 1_500_000;
+    let node = FakeNode::start(|method, _| match method {
+        "query" => view_bytes(&vec![200; BYTES]),
+        _ => Answer::Result(json!(vec![200; BYTES])),
+    })
+    .await;
+    let config = NodeConfig { max_answer_bytes: 8 << 20, attempts: 1, ..node.config() };
+    let node = Node::new(&config).unwrap();
+    let viewed = node.view(&CONTRACT.parse().unwrap(), "x", Vec::new(), At::Final).await.unwrap();
+    assert_eq!(viewed, vec![200; BYTES]);
+    let error = node.block(At::Final).await.unwrap_err();
+    assert!(error.to_string().contains("more than 1000000 values"), "{error}");
 }
 
 #[tokio::test]

@@ -4,8 +4,15 @@
 //! module does the sending itself, because that client reads an answer of any length into memory,
 //! reads errors only from answers with HTTP status 200 (a NEAR node sends some with 408, 422 or
 //! 500), does not compare ids, and shows URLs in its errors.
+//!
+//! The result of a view is an array of numbers, one for each byte. Its parsing there makes several
+//! values of 32 bytes for each of them, a gigabyte for the largest answer. So it is read here, and
+//! an answer of any other kind may have [`MOST_VALUES`] values.
+
+mod view;
 
 use std::{
+    any::Any,
     fmt::{self, Display},
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,6 +28,7 @@ use near_jsonrpc_client::{
 use near_jsonrpc_primitives::{
     errors::RpcError,
     message::{self, Message},
+    types::query::RpcQueryResponse,
 };
 use reqwest::{
     Response, StatusCode,
@@ -54,35 +62,11 @@ impl<E> From<ChainError> for CallError<E> {
     }
 }
 
-/// What came back.
-enum Answered {
-    /// The body of an answer with HTTP status 200.
-    Body(Vec<u8>),
-    /// The error in an answer with another status.
-    Said(RpcError),
-}
-
-impl Answered {
-    fn is_large(&self) -> bool {
-        matches!(self, Self::Body(body) if body.len() > LARGE_BYTES)
-    }
-}
-
-/// The most values that an answer may have. A value takes 32 bytes when it is parsed, and as little
-/// as 2 in the answer. The largest result of a view has a number for each of its 4 MiB.
-const MOST_VALUES: usize = (4 << 20) + (64 << 10);
-/// Answers that are larger than this are parsed one after the other, bytes.
-const LARGE_BYTES: usize = 1 << 20;
-static LARGE: Mutex<()> = Mutex::new(());
-
-/// How many values an answer has, at the most: each comes after a comma, or at the beginning of a
-/// list or an object.
-fn values(answer: &[u8]) -> usize {
-    answer.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
-}
-
 /// The most that is read of an answer whose HTTP status reports an error, bytes.
 const MOST_ERROR_BYTES: usize = 64 << 10;
+/// The most JSON values in an answer that is not the result of a view. Each takes up to 100 bytes
+/// while the answer is parsed.
+const MOST_VALUES: usize = 1_000_000;
 /// Whoever asks for a longer rest gets this one, seconds: a day.
 const MOST_RETRY_AFTER: u64 = 86_400;
 /// The longest time that a connection may take to be made.
@@ -131,7 +115,7 @@ impl Transport {
     }
 
     /// Sends `request` once and waits at most `timeout` for the whole answer.
-    pub(crate) async fn call<M: RpcMethod>(
+    pub(crate) async fn call<M: RpcMethod<Response: 'static>>(
         &self,
         request: &M,
         timeout: Duration,
@@ -146,25 +130,17 @@ impl Transport {
             reason: clip(&self.url.scrub(reason)),
         };
         let mut body = methods::to_json(request).map_err(|error| malformed(&error.to_string()))?;
-        let id = Value::from(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         if let Value::Object(members) = &mut body {
-            members.insert("id".to_owned(), id.clone());
+            members.insert("id".to_owned(), Value::from(id));
         }
-        let sent = self.post(method, &id, body.to_string(), timeout).await?;
-        // From here on nothing waits, so that no answer is parsed beside another large one.
-        let _turn = sent.is_large().then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-        let answer = match sent {
-            Answered::Said(error) => Err(error),
-            Answered::Body(body) if values(&body) > MOST_VALUES => {
-                return Err(self.too_large(method).into());
-            }
-            Answered::Body(body) => self.parse(&body, &id).map_err(|reason| {
-                let source = TransportError::NoRpc(reason);
-                ChainError::Transport { method: method.into(), url: self.url.clone(), source }
-            })?,
-        };
+        let answer = self.post(method, id, body.to_string(), timeout).await?;
         match answer {
-            Ok(mut value) => {
+            Ok(Answer::Viewed(response)) => match (response as Box<dyn Any>).downcast() {
+                Ok(response) => Ok(*response),
+                Err(_) => Err(malformed("it is the result of a view").into()),
+            },
+            Ok(Answer::Other(mut value)) => {
                 // A query that fails in the contract is a result that has an error in it.
                 if let Some(error) = value.get_mut("error") {
                     self.url.scrub_json(error);
@@ -177,18 +153,14 @@ impl Transport {
         }
     }
 
-    fn too_large(&self, method: &str) -> ChainError {
-        ChainError::TooLarge { method: method.into(), limit: self.max_answer_bytes }
-    }
-
     /// What the node answers.
     async fn post(
         &self,
         method: &str,
-        id: &Value,
+        id: u64,
         body: String,
         timeout: Duration,
-    ) -> Result<Answered, ChainError> {
+    ) -> Result<Result<Answer, RpcError>, ChainError> {
         let failed = |source: TransportError| ChainError::Transport {
             method: method.into(),
             url: self.url.clone(),
@@ -206,12 +178,18 @@ impl Transport {
         if status == StatusCode::OK {
             let most = self.max_answer_bytes;
             let answer = read(response, most).await.map_err(|error| failed(error.into()))?;
-            return answer.map(Answered::Body).ok_or_else(|| self.too_large(method));
+            let answer = answer
+                .ok_or_else(|| ChainError::TooLarge { method: method.into(), limit: most })?;
+            if let Some(viewed) = view::parse(&answer, id) {
+                return Ok(Ok(Answer::Viewed(Box::new(viewed))));
+            }
+            let parsed = self.parse(&answer, id).map(|answer| answer.map(Answer::Other));
+            return parsed.map_err(|reason| failed(TransportError::NoRpc(reason)));
         }
         // Whatever cannot be read of it, the status alone says enough.
         let answer = read(response, MOST_ERROR_BYTES).await.ok().flatten().unwrap_or_default();
         if let Ok(Err(error)) = self.parse(&answer, id) {
-            return Ok(Answered::Said(error));
+            return Ok(Err(error));
         }
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS => failed(TransportError::RateLimited { retry_after }),
@@ -238,12 +216,15 @@ impl Transport {
     }
 
     /// The response to the question `id`, or what was found in its place.
-    fn parse(&self, answer: &[u8], id: &Value) -> Result<Result<Value, RpcError>, String> {
+    fn parse(&self, answer: &[u8], id: u64) -> Result<Result<Value, RpcError>, String> {
         let found = |reason: String| clip(&self.url.scrub(&reason));
+        if values(answer) > MOST_VALUES {
+            return Err(format!("it has more than {MOST_VALUES} values"));
+        }
         match message::from_slice(answer) {
             // A node that cannot read the question answers without its id.
             Ok(Message::Response(response))
-                if response.id == *id || (response.id.is_null() && response.result.is_err()) =>
+                if response.id == id || (response.id.is_null() && response.result.is_err()) =>
             {
                 Ok(response.result)
             }
@@ -305,6 +286,28 @@ impl Transport {
             other => malformed(&other.to_string()),
         }
     }
+}
+
+/// What a node answers.
+enum Answer {
+    /// The result of a view.
+    Viewed(Box<RpcQueryResponse>),
+    Other(Value),
+}
+
+/// How many values a JSON text has at the most: one more than it has separators.
+fn values(text: &[u8]) -> usize {
+    let (mut count, mut in_string, mut is_escaped) = (1usize, false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The body of a response, or `None` when it is longer than `most` bytes.

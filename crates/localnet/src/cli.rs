@@ -148,6 +148,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
+/// When blocks are produced, from `instant` or the time between two of them, such as `600ms`.
+///
+/// # Errors
+/// Says what is wrong with the text.
+pub fn block_production(text: &str) -> anyhow::Result<BlockProduction> {
+    production(text, None)
+}
+
 fn production(block_time: &str, heartbeat: Option<&str>) -> anyhow::Result<BlockProduction> {
     if block_time != "instant" {
         return Ok(BlockProduction::Timer(duration("--block-time", block_time)?));

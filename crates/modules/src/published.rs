@@ -38,10 +38,11 @@ pub(crate) async fn published(
         };
         let asked = missing.min(PART_BYTES);
         let part = contract.code(hash, offset, asked, at).await?.unwrap_or_default();
-        // A part may be shorter than asked for. With an empty one, or with one that is longer, a
-        // node could keep this loop going for ever.
-        if part.is_empty() || part.len() > usize::try_from(asked).unwrap_or(usize::MAX) {
-            return Err(not_published(offset, total));
+        // The contract gives all that is asked for. With shorter parts a node could keep whoever
+        // waits here for hours.
+        let part_bytes = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        if part_bytes != asked {
+            return Err(not_published(offset.saturating_add(part_bytes), total));
         }
         bytes.extend(part);
     }

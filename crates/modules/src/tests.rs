@@ -137,6 +137,22 @@ async fn code_that_is_not_published_completely_is_named() {
     assert!(matches!(error, CodeError::NotPublished { published: 5, total: 13, .. }), "{error}");
 }
 
+#[tokio::test]
+async fn a_node_that_gives_code_byte_by_byte_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = FakeNode::start(|_, params| match params["method_name"].as_str() {
+        Some(methods::GET_CODE_INFO) => view_result(&json!({
+            "hash": Hash32::of(CODE), "publisher_id": "p.near",
+            "total_bytes": 1_000, "published_bytes": 1_000
+        })),
+        _ => view_result(&json!(Bytes::from(&b"x"[..]))),
+    })
+    .await;
+    let error = store(dir.path()).load(&code(None), &node.contract(), At::Final).await.unwrap_err();
+    assert!(matches!(error, CodeError::NotPublished { published: 1, .. }), "{error}");
+    assert_eq!(node.called("query"), 2);
+}
+
 /// A web server that sends `head` with each response and then `body`, a part at a time.
 async fn web_server(head: String, body: &'static [&'static [u8]], pause: Duration) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

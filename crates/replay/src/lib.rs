@@ -9,11 +9,12 @@
 //!
 //! * [`verify()`] judges [`Evidence`] that it is given. It asks nobody for anything.
 //! * [`mod@fetch`] finds the evidence on the chain.
-//! * [`replay()`] does one after the other.
+//! * [`replay()`] does one after the other, and [`audit()`] does so for many requests.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod audit;
 mod error;
 pub mod fetch;
 mod question;
@@ -22,6 +23,7 @@ mod transaction;
 mod verdict;
 mod verify;
 
+pub use audit::{AuditError, Audited, audit};
 pub use error::{FetchError, ReplayError};
 pub use question::Question;
 pub use replay::replay;

@@ -96,6 +96,7 @@ fn main() -> ExitCode {
         ("a child is used again, and has its code", used_again),
         ("a child that ends costs its own request only", crashes),
         ("a child that hangs is given up", hangs),
+        ("a child is ended when its answer is of no use any more", ended),
         ("a child has the memory of its request", memory),
         ("a child that breaks its word is replaced", lies),
         ("children serve side by side, and no more than there may be", side_by_side),
@@ -248,6 +249,31 @@ fn hangs() {
         Ok(None)
     };
     assert!(run_over(&sandbox, "read key", &mut slow).is_ok());
+}
+
+fn ended() {
+    let sandbox = Sandbox::start(SandboxConfig { patience: Duration::from_secs(60), ..config() });
+    let sandbox = sandbox.unwrap();
+    let (limits, context) = (limits(), context());
+    let job = |code| Job {
+        code: Code::of(code),
+        kind: None,
+        args: &[],
+        env: &[],
+        input: b"",
+        limits: &limits,
+        context: &context,
+    };
+    let began = Instant::now();
+    let is_over = || began.elapsed() > Duration::from_millis(300);
+    let ended = sandbox.execute_until(&job(b"sleep 20000"), &mut EmptySnapshot, &is_over);
+    assert!(matches!(ended, Err(Fault::Deadline(_))), "{ended:?}");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(8), "{took:?}");
+    assert_eq!(sandbox.children(), 0, "it is ended, and not kept");
+    // What is done in time is not touched, and the sandbox goes on.
+    let done = sandbox.execute_until(&job(b"pid"), &mut EmptySnapshot, &|| false);
+    assert!(done.is_ok(), "{done:?}");
 }
 
 fn memory() {

@@ -32,7 +32,6 @@ struct Running {
     trace: RequestTrace,
     step: &'static str,
     since: Instant,
-    since_time: SystemTime,
 }
 
 impl Requests {
@@ -97,9 +96,9 @@ impl Requests {
         if running.len() >= MOST {
             return;
         }
-        let (began, now) = (Instant::now(), SystemTime::now());
-        let trace = RequestTrace::begin(request_id, now);
-        running.insert(request_id, Running { began, trace, step, since: began, since_time: now });
+        let began = Instant::now();
+        let trace = RequestTrace::begin(request_id, SystemTime::now());
+        running.insert(request_id, Running { began, trace, step, since: began });
         self.metrics.entered_stage(step);
     }
 
@@ -129,7 +128,8 @@ impl Requests {
         }
         if let Some(traces) = &self.traces {
             one.trace.attributes.push(("outcome", outcome.to_owned()));
-            traces.request(one.trace, one.since_time);
+            let ended = one.time_of(one.since);
+            traces.request(one.trace, ended);
         }
         true
     }
@@ -139,11 +139,18 @@ impl Running {
     /// Ends the step that the request is in.
     fn leave(&mut self, metrics: &Metrics) {
         metrics.left_stage(self.step, self.since.elapsed());
-        let now = SystemTime::now();
+        let now = Instant::now();
         if self.trace.parts.len() < MOST_PARTS {
-            self.trace.parts.push(Part { name: self.step, from: self.since_time, until: now });
+            let (from, until) = (self.time_of(self.since), self.time_of(now));
+            self.trace.parts.push(Part { name: self.step, from, until });
         }
-        (self.since, self.since_time) = (Instant::now(), now);
+        self.since = now;
+    }
+
+    /// The system clock's time at a moment of this request, as if nobody had set that clock since
+    /// the request began.
+    fn time_of(&self, moment: Instant) -> SystemTime {
+        self.trace.began + moment.saturating_duration_since(self.began)
     }
 }
 

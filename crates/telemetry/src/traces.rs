@@ -16,7 +16,7 @@ use outlayer_protocol::{AccountId, RequestId};
 /// What happened to one request.
 pub(crate) struct RequestTrace {
     request_id: RequestId,
-    began: SystemTime,
+    pub(crate) began: SystemTime,
     pub(crate) parts: Vec<Part>,
     pub(crate) attributes: Vec<(&'static str, String)>,
 }

@@ -1,16 +1,23 @@
-//! Lets a worker serve under faults that are drawn from seeds, and holds each run against the rules
+//! Lets workers serve under faults that are drawn from seeds, and holds each run against the rules
 //! of `outlayer_integration_tests::faults`. Ends at the first seed that breaks one.
 //!
-//! usage: `chaos [--seeds A..B] [--requests N]`. With `RUST_LOG`, such as `outlayer_worker=debug`,
-//! the worker's log goes to the standard error.
+//! usage: `chaos [--seeds A..B | --kills STRIDE] [--requests N] [--chains C]`. So many chains are
+//! run at once. With `--kills` nothing goes wrong but that the worker's process is killed: at its
+//! first exchange with the node, and at every exchange after it, or at every STRIDE-th. With
+//! `RUST_LOG`, such as `outlayer_worker=debug`, the log of workers in this process goes to the
+//! standard error.
 
 use std::{
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use outlayer_integration_tests::faults::chaos::Chaos;
+use outlayer_integration_tests::faults::chaos::{kill_at_each, run_all};
 use tracing_subscriber::EnvFilter;
 
 /// Runs that take longer are named.
@@ -34,7 +41,7 @@ async fn main() -> ExitCode {
 }
 
 async fn chaos() -> Result<()> {
-    let (mut seeds, mut requests) = (0..100, 3);
+    let (mut seeds, mut kills, mut requests, mut chains) = (0..100, None, 3, 5);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().with_context(|| format!("{arg} needs a value"))?;
@@ -43,25 +50,37 @@ async fn chaos() -> Result<()> {
                 let (first, end) = value.split_once("..").context("expected --seeds A..B")?;
                 seeds = first.parse()?..end.parse()?;
             }
+            "--kills" => kills = Some(value.parse::<u64>()?.max(1)),
             "--requests" => requests = value.parse()?,
-            other => bail!("unknown argument {other}: expected --seeds A..B or --requests N"),
+            "--chains" => chains = value.parse()?,
+            other => {
+                bail!(
+                    "unknown argument {other}: expected --seeds A..B, --kills STRIDE, --requests N \
+                     or --chains C"
+                )
+            }
         }
     }
     let began = Instant::now();
-    let mut chaos = Chaos::start().await?;
-    println!("the chain is set up after {:.1} s", began.elapsed().as_secs_f64());
-    for seed in seeds {
-        let started = Instant::now();
-        chaos.run(seed, requests).await?;
-        if started.elapsed() > SLOW {
-            println!("seed {seed} took {:.1} s", started.elapsed().as_secs_f64());
-        }
-        if chaos.report().runs % 20 == 0 {
-            println!("{} after {:.0} s", chaos.report(), began.elapsed().as_secs_f64());
-        }
+    if let Some(stride) = kills {
+        let (points, report) = kill_at_each(stride, requests, chains).await?;
+        let took = began.elapsed().as_secs_f64();
+        println!("killed at {points} points in {took:.0} s; {report}");
+        return Ok(());
     }
+    let done = Arc::new(AtomicU64::new(0));
+    let finished = move |seed, took: Duration| {
+        if took > SLOW {
+            println!("seed {seed} took {:.1} s", took.as_secs_f64());
+        }
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(100) {
+            println!("{done} seeds after {:.0} s", began.elapsed().as_secs_f64());
+        }
+    };
+    let report = run_all(seeds, requests, chains, finished).await?;
     #[allow(clippy::cast_precision_loss)]
-    let rate = chaos.report().runs as f64 * 3_600.0 / began.elapsed().as_secs_f64();
-    println!("{}; {rate:.0} seeds an hour", chaos.report());
+    let rate = report.runs as f64 * 3_600.0 / began.elapsed().as_secs_f64();
+    println!("{report}; {rate:.0} seeds an hour on {chains} chains");
     Ok(())
 }

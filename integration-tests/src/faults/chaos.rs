@@ -1,9 +1,16 @@
 //! Runs one seed after the other, and holds each against the rules.
+//!
+//! Most of a run is waiting: for an answer that does not come, for a block, until a fault has
+//! passed. So [`run_all`] has several chains at once, each with runs of its own.
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::Arc,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,9 +20,10 @@ use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_localnet::{Config, Handle};
 use outlayer_protocol::{Hash32, Outcome, events::Event, views::FundsView};
 use outlayer_worker::WorkerConfig;
+use tokio::task::JoinSet;
 
 use super::{
-    plan::{Draws, Plan},
+    plan::{Cut, Draws, EndpointPlan, Plan},
     proxy::Proxy,
     record::Record,
 };
@@ -59,6 +67,94 @@ impl fmt::Display for Report {
     }
 }
 
+impl Report {
+    /// Adds what happened in other runs.
+    fn add(&mut self, other: &Self) {
+        let Self { runs, requests, outcomes, exchanges, faults, signed, executed } = other;
+        self.runs += runs;
+        self.requests += requests;
+        for (name, count) in outcomes {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+        self.exchanges += exchanges;
+        self.faults += faults;
+        self.signed += signed;
+        self.executed += executed;
+    }
+}
+
+/// Runs the seeds, each with `count` requests, on as many chains as `chains` says. After each seed
+/// `finished` is told which one it was and how long it took.
+///
+/// # Errors
+/// When a chain does not start, or a rule is broken. The message names the seed, and the runs on
+/// the other chains are broken off.
+pub async fn run_all(
+    seeds: Range<u64>,
+    count: usize,
+    chains: usize,
+    finished: impl Fn(u64, Duration) + Clone + Send + 'static,
+) -> Result<Report> {
+    let next = Arc::new(AtomicU64::new(seeds.start));
+    let mut running = JoinSet::new();
+    for _ in 0..chains.max(1) {
+        let (next, finished) = (Arc::clone(&next), finished.clone());
+        running.spawn(async move {
+            let mut chaos = Chaos::start().await?;
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return anyhow::Ok(chaos.report);
+                }
+                let began = Instant::now();
+                chaos.run(seed, count).await?;
+                finished(seed, began.elapsed());
+            }
+        });
+    }
+    let mut report = Report::default();
+    while let Some(ended) = running.join_next().await {
+        report.add(&ended??);
+    }
+    Ok(report)
+}
+
+/// Kills the worker's daemon at its first exchange with the node, and at every `stride`-th one
+/// after it, until it has settled all `count` requests before. Each point has two runs: the node
+/// has executed the call, or has not. Returns how many points there were, too.
+///
+/// # Errors
+/// As [`run_all`].
+pub async fn kill_at_each(stride: u64, count: usize, chains: usize) -> Result<(u64, Report)> {
+    let (next, last) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(u64::MAX)));
+    let mut running = JoinSet::new();
+    for _ in 0..chains.max(1) {
+        let (next, last) = (Arc::clone(&next), Arc::clone(&last));
+        running.spawn(async move {
+            let (mut chaos, mut points) = (Chaos::start().await?, 0);
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let cut = Cut { at: 1 + number / 2 * stride, executed: number % 2 == 1 };
+                if cut.at >= last.load(Ordering::Relaxed) {
+                    return anyhow::Ok((points, chaos.report));
+                }
+                if chaos.run_killed(cut, count).await? {
+                    points += 1;
+                } else {
+                    last.fetch_min(cut.at, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    let (mut points, mut report) = (0, Report::default());
+    while let Some(ended) = running.join_next().await {
+        let (some, its) = ended??;
+        points += some;
+        report.add(&its);
+    }
+    Ok((points, report))
+}
+
 /// A chain with OutLayer on it, on which seeds are run.
 pub struct Chaos {
     handle: Handle,
@@ -83,11 +179,6 @@ impl Chaos {
         Ok(Self { handle, testbed, caller, guest, engine, report: Report::default() })
     }
 
-    /// What has happened so far.
-    pub fn report(&self) -> &Report {
-        &self.report
-    }
-
     /// Makes `count` requests, and lets a worker serve them under the plan of `seed`.
     ///
     /// # Errors
@@ -99,14 +190,11 @@ impl Chaos {
     }
 
     async fn run_plan(&mut self, plan: Plan, count: usize) -> Result<()> {
-        let before = Before::of(&self.testbed).await?;
-        let told = self.answers().await?;
-        let asked = self.ask(plan.seed, count).await?;
-        let record = Arc::new(Record::default());
+        let input = format!("seed {}", plan.seed);
+        let asked = self.ask(&input, count).await?;
         let mut proxies = Vec::new();
         for endpoint in plan.endpoints {
-            let node = Arc::clone(self.handle.node());
-            proxies.push(Proxy::start(node, endpoint, Arc::clone(&record)).await?);
+            proxies.push(self.proxy(endpoint, &asked).await?);
         }
         for fault in plan.transactions {
             self.handle.next_transaction(fault);
@@ -133,8 +221,61 @@ impl Chaos {
         while self.handle.faults_to_come() > 0 {
             self.testbed.node.dev_create_account().await.ok();
         }
+        self.check(asked, 1 + plan.restarts, &proxies).await
+    }
+
+    /// Makes `count` requests, lets the daemon serve them in a process of its own, kills it at
+    /// `cut`, and starts another one. Returns whether the point came before all was settled.
+    ///
+    /// # Errors
+    /// When a rule is broken. The message names the point.
+    pub async fn run_killed(&mut self, cut: Cut, count: usize) -> Result<bool> {
+        self.run_cut(cut, count).await.with_context(|| format!("killed at {cut:?}"))
+    }
+
+    async fn run_cut(&mut self, cut: Cut, count: usize) -> Result<bool> {
+        let input = format!("exchange {}, {}", cut.at, cut.executed);
+        let asked = self.ask(&input, count).await?;
+        let folder = tempfile::tempdir()?;
+        let state = folder.path().to_string_lossy().into_owned();
+        let args = ["--state-dir", state.as_str(), "--shutdown-grace", "0"];
+        let proxies = [
+            self.proxy(EndpointPlan::sound(Some(cut)), &asked).await?,
+            self.proxy(EndpointPlan::sound(None), &asked).await?,
+        ];
+        let mut lives = 0;
+        for proxy in &proxies {
+            let mut daemon = self.testbed.daemon::<&str>(&proxy.url, &[], &args)?;
+            lives += 1;
+            let began = Instant::now();
+            while !proxy.is_cut() && !self.testbed.pending().await?.is_empty() {
+                daemon.check()?;
+                ensure!(
+                    began.elapsed() < PATIENCE,
+                    "requests are live after {PATIENCE:?}\n{}",
+                    daemon.log()
+                );
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            daemon.kill()?;
+            if !proxy.is_cut() {
+                break;
+            }
+        }
+        self.check(asked, lives, &proxies).await?;
+        Ok(lives > 1)
+    }
+
+    async fn proxy(&self, plan: EndpointPlan, asked: &Requests) -> Result<Proxy> {
+        Proxy::start(Arc::clone(self.handle.node()), plan, Arc::clone(&asked.record)).await
+    }
+
+    /// Holds what became of the requests against the rules, after so many lives of a worker.
+    async fn check(&mut self, asked: Requests, lives: usize, proxies: &[Proxy]) -> Result<()> {
+        let Requests { sent, before, told, record } = asked;
+        let count = sent.len();
         let (mut fees, mut ids) = (0, Vec::new());
-        for (input, transaction) in asked {
+        for (input, transaction) in sent {
             let result = self.testbed.finished(transaction).await?;
             let ended = events(&result).into_iter().filter(is_end).count();
             ensure!(ended == 1, "{input} ended {ended} times, expected once");
@@ -152,7 +293,7 @@ impl Chaos {
         let told = self.answers().await? - told;
         ensure!(told == count, "the callers were told {told} times, expected {count}");
         before.only_fees_moved(&self.testbed, fees).await?;
-        let executed = record.executed_once_each(&self.handle, 1 + plan.restarts)?;
+        let executed = record.executed_once_each(&self.handle, lives)?;
 
         let report = &mut self.report;
         report.runs += 1;
@@ -184,18 +325,21 @@ impl Chaos {
         Ok(config)
     }
 
-    async fn ask(&self, seed: u64, count: usize) -> Result<Vec<(String, TransactionStatus)>> {
+    /// Makes `count` requests whose inputs begin with `name`.
+    async fn ask(&self, name: &str, count: usize) -> Result<Requests> {
+        let before = Before::of(&self.testbed).await?;
+        let told = self.answers().await?;
         let deposit = self.testbed.estimate(&request(self.guest, "")).await?.total;
         // An input of a hundred bytes costs a little more than none; the rest comes back.
         let deposit = NearToken::from_yoctonear(deposit.as_yoctonear() * 2);
-        let mut asked = Vec::new();
+        let mut sent = Vec::new();
         for number in 0..count {
-            let input = format!("seed {seed}, request {number}");
+            let input = format!("{name}, request {number}");
             let request = request(self.guest, input.as_str());
-            asked.push((input, self.testbed.ask_with(&self.caller, &request, deposit).await?));
+            sent.push((input, self.testbed.ask_with(&self.caller, &request, deposit).await?));
         }
         self.testbed.wait_for_pending(count).await?;
-        Ok(asked)
+        Ok(Requests { sent, before, told, record: Arc::default() })
     }
 
     /// How many times the caller was told of a settlement.
@@ -215,6 +359,17 @@ fn is_end(event: &Event) -> bool {
             | Event::ExecutionCancelled(_)
             | Event::ExecutionDisputed(_)
     )
+}
+
+/// The requests of one run.
+struct Requests {
+    /// Their inputs and transactions.
+    sent: Vec<(String, TransactionStatus)>,
+    before: Before,
+    /// How many times the caller had been told of a settlement before.
+    told: usize,
+    /// What workers sign for them.
+    record: Arc<Record>,
 }
 
 /// What the contract held before a run.

@@ -10,10 +10,13 @@
 //! * no call is executed twice: what was sent is not signed again while it may still count;
 //! * while the worker lives, no request times out that it could have served.
 //!
+//! [`flood`] makes more requests than a worker can serve, which needs no fault at all.
+//!
 //! The order in which exchanges meet the faults depends on the timing of the machine. So a seed
 //! says what goes wrong and how often, and not which exchange it hits.
 
 pub mod chaos;
+pub mod flood;
 pub mod plan;
 pub mod proxy;
 pub mod record;

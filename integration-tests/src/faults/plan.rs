@@ -75,12 +75,31 @@ pub struct EndpointPlan {
     pub fail_percent: u64,
     /// How far behind the node's newest block the endpoint is.
     pub lag: u64,
+    /// Where the worker's process is to be killed, if it is.
+    pub cut: Option<Cut>,
     exchanges: AtomicU64,
+}
+
+/// A point at which the worker's process is killed: at an exchange with the node, which are counted
+/// from 1. All that the worker does to the world is such an exchange, so between two of these
+/// points nobody can tell when it was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// At which exchange.
+    pub at: u64,
+    /// Whether the node has executed the call by then.
+    pub executed: bool,
 }
 
 impl EndpointPlan {
     fn new(draws: &mut Draws, fail_percent: u64, lag: u64) -> Self {
-        Self { seed: draws.draw(), fail_percent, lag, exchanges: AtomicU64::new(0) }
+        let seed = draws.draw();
+        Self { seed, fail_percent, lag, cut: None, exchanges: AtomicU64::new(0) }
+    }
+
+    /// An endpoint at which nothing goes wrong but that the worker may be killed.
+    pub fn sound(cut: Option<Cut>) -> Self {
+        Self { cut, ..Self::new(&mut Draws::new(0), 0, 0) }
     }
 
     /// The fault of the exchange that begins now.

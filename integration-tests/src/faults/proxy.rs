@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -40,6 +40,7 @@ pub struct Proxy {
 struct Counts {
     exchanges: AtomicU64,
     faults: AtomicU64,
+    is_cut: AtomicBool,
 }
 
 /// What an exchange needs.
@@ -81,9 +82,14 @@ impl Proxy {
         Ok(Self { url, counts, task })
     }
 
+    /// Whether the point has come at which the worker is to be killed. Nothing passes any more.
+    pub fn is_cut(&self) -> bool {
+        self.counts.is_cut.load(Ordering::Acquire)
+    }
+
     /// How many exchanges there were, and how many of them went wrong.
     pub fn counts(&self) -> (u64, u64) {
-        let Counts { exchanges, faults } = &*self.counts;
+        let Counts { exchanges, faults, .. } = &*self.counts;
         (exchanges.load(Ordering::Relaxed), faults.load(Ordering::Relaxed))
     }
 }
@@ -101,9 +107,21 @@ impl Way {
             return Ok(());
         };
         let mut call: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let number = self.counts.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(cut) = self.plan.cut.filter(|cut| cut.at <= number) {
+            if cut.at == number {
+                if cut.executed {
+                    self.note(&call);
+                    self.ask(&call).await?;
+                }
+                self.counts.is_cut.store(true, Ordering::Release);
+            }
+            // The worker gets no answer before it is killed.
+            let _ = stream.read(&mut [0]).await;
+            return Ok(());
+        }
         self.note(&call);
         self.lag(&mut call);
-        self.counts.exchanges.fetch_add(1, Ordering::Relaxed);
         let fault = self.plan.next();
         if fault.is_some() {
             self.counts.faults.fetch_add(1, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 //! the contract of this tree, a dApp that asks for whatever a test tells it to, and workers in the
 //! test's own process.
 
+mod daemon;
 mod results;
 mod serving;
 
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use crate::{artifacts, node};
 
+pub use daemon::Daemon;
 pub use outlayer_testkit::{DAPP_GAS, MAX_GAS, SALT, burnt, events};
 pub use results::settlement;
 pub use serving::Serving;

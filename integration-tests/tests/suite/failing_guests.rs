@@ -79,6 +79,67 @@ async fn code_that_is_longer_than_declared_is_paid_for_and_not_run() -> Result<(
     serving.stop().await
 }
 
+/// Never ends.
+const HANGS: &str = r#"(module (func (export "_start") (loop (br 0))))"#;
+
+/// Takes all the memory that it gets, and asks for more.
+const EATS: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "_start") (loop (drop (memory.grow (i32.const 64))) (br 0))))"#;
+
+/// Prints 64 KiB again and again, to its output (1) or to its log (2).
+fn prints(stream: u32) -> String {
+    format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 2)
+            (data (i32.const 4) "\00\00\01\00")
+            (func (export "_start") (loop
+                (drop (call $fd_write
+                    (i32.const {stream}) (i32.const 0) (i32.const 1) (i32.const 16)))
+                (br 0))))"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_serves_on()
+-> Result<()> {
+    const FUEL: u64 = 100_000_000;
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let mut asked = Vec::new();
+    for guest in [HANGS.to_owned(), EATS.to_owned(), prints(1), prints(2)] {
+        let guest = testbed.publish(&wat::parse_str(guest)?).await?;
+        let mut asked_for = with_fuel(request(guest, ""), FUEL);
+        asked_for.limits.memory_bytes = 16 << 20;
+        asked.push(testbed.ask(&caller, &asked_for).await?);
+    }
+    let echo = testbed.publish_guest("echo").await?;
+    asked.push(testbed.ask(&caller, &request(echo, "still there")).await?);
+    let serving = testbed.serve()?;
+    let mut outcomes = Vec::new();
+    for transaction in asked {
+        let settled = testbed.settlement(transaction).await?;
+        assert!(settled.fee.as_yoctonear() > 0, "{settled:?}");
+        outcomes.push(settled.outcome);
+    }
+    assert!(
+        matches!(
+            outcomes.as_slice(),
+            [
+                Outcome::OutOfFuel,
+                Outcome::OutOfFuel,
+                Outcome::LimitExceeded { which: Limit::OutputBytes, .. },
+                Outcome::OutOfFuel | Outcome::LimitExceeded { .. },
+                Outcome::Completed { .. },
+            ]
+        ),
+        "{outcomes:?}"
+    );
+    serving.stop().await
+}
+
 /// Starts a web server on this machine that answers every request with `body`. Returns a URL.
 async fn web_server(body: Vec<u8>) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

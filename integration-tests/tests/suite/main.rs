@@ -2,15 +2,19 @@
 
 mod agreement;
 mod chaos;
+mod commands;
 mod common;
 mod dapp_money;
 mod dapps;
 mod deploy_command;
 mod determinism;
+mod dev_command;
 mod dishonest_workers;
 mod failed_callbacks;
 mod failing_guests;
 mod fleet;
+mod flood;
+mod full_disk;
 mod guest_context;
 mod guest_kinds;
 mod guest_processes;
@@ -26,6 +30,7 @@ mod pipeline;
 mod readme;
 mod refusals;
 mod replay;
+mod run_command;
 mod same_block;
 mod settlement;
 mod storage;

@@ -1,14 +1,9 @@
 //! A worker that dies between execution and submission, and is started again.
 
-use std::{
-    fs::Permissions,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    process::{Command, Stdio},
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use outlayer_integration_tests::{Testbed, guests::request, node, testbed::events};
+use anyhow::Result;
+use outlayer_integration_tests::{Testbed, guests::request, testbed::events};
 use outlayer_protocol::{Outcome, events::Event};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,39 +12,17 @@ async fn a_worker_killed_before_it_submits_and_started_again_settles_once() -> R
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
 
-    let keys = tempfile::tempdir()?;
-    let key_file = keys.path().join("worker.json");
-    let secret = testbed.worker.secret_key();
-    let credentials = serde_json::json!({
-        "account_id": testbed.worker.id(),
-        "public_key": secret.public_key().to_string(),
-        "private_key": secret.to_string(),
-    });
-    std::fs::write(&key_file, credentials.to_string())?;
-    std::fs::set_permissions(&key_file, Permissions::from_mode(0o600))?;
-    let mut daemon = Command::new(node::testbed_binary()?)
-        .args([
-            "outlayer",
-            "worker",
-            "run",
-            "--rpc-url",
-            &testbed.node.rpc_addr(),
-            "--contract",
-            testbed.contract.id().as_str(),
-        ])
-        .arg("--key-file")
-        .arg(&key_file)
-        .args(["--poll-interval", "200", "--submit-delay", "600000"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("the worker's daemon")?;
-
+    let url = testbed.node.rpc_addr();
+    let mut daemon = testbed.daemon::<&str>(&url, &[], &["--submit-delay", "600000"])?;
     let asked = testbed.ask(&caller, &request(echo, "twice started")).await?;
-    let log = BufReader::new(daemon.stderr.take().context("the daemon's log")?);
-    let executed = log.lines().map_while(Result::ok).find(|line| line.contains("executed"));
+    let executed = loop {
+        daemon.check()?;
+        if let Some(line) = daemon.log().lines().find(|line| line.contains("executed")) {
+            break line.to_owned();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     daemon.kill()?;
-    daemon.wait()?;
-    let executed = executed.context("the daemon ended without executing the request")?;
     assert!(executed.contains("request"), "{executed}");
     assert_eq!(testbed.pending().await?.len(), 1, "nothing was submitted: {executed}");
 

@@ -18,6 +18,7 @@ mod schedule;
 mod services;
 mod set_aside;
 mod stage;
+mod task;
 mod worker;
 
 #[cfg(test)]

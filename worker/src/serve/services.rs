@@ -32,6 +32,9 @@ use super::{
 };
 
 const KIB: usize = 1 << 10;
+/// How far the newest block may be above the one that was looked at last, which may be of a node
+/// that lags.
+const MOST_AHEAD: u64 = 100;
 
 pub(super) struct Services {
     pub(super) config: WorkerConfig,
@@ -226,6 +229,14 @@ impl Services {
             return Ok(self.look().block.height);
         }
         Ok(self.contract.node().block(At::Optimistic).await?.height)
+    }
+
+    /// The height of the newest block that any endpoint has shown. One that lies is not believed
+    /// for more than [`MOST_AHEAD`] blocks.
+    pub(super) fn newest_height(&self) -> u64 {
+        let looked = self.look().block.height;
+        let shown = self.contract.node().health().into_iter().filter_map(|one| one.height).max();
+        shown.unwrap_or(0).clamp(looked, looked.saturating_add(MOST_AHEAD))
     }
 
     /// Has the following looks read the index of the newest final block too.

@@ -3,12 +3,16 @@
 //! Most failures are remembered in memory only: what a restart forgets is tried once more. A guest
 //! that ended its process, or kept it busy until it was given up, is also noted in a file, so that
 //! a worker that is started again does not meet it at once.
+//!
+//! Times are measured with the monotonic clock, so a system clock that is set forwards or backwards
+//! changes nothing. Only the file names a time of the system clock. However wrong that is when the
+//! file is read, a request is set aside for no longer than the wait that it was given.
 
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use outlayer_client::Backoff;
@@ -34,7 +38,7 @@ pub(super) struct SetAside {
 struct Failed {
     /// How many attempts failed in a row.
     failures: u32,
-    until: SystemTime,
+    until: Instant,
     /// Why the guest's process ended, if that is what happened.
     process: Option<String>,
 }
@@ -61,7 +65,7 @@ impl SetAside {
             fs::create_dir_all(folder)?;
             let name = format!("set-aside-{}-{}.json", config.contract_id, config.account_id);
             let file = folder.join(name);
-            this.failed = read(&file)?;
+            this.failed = read(&file, this.process_backoff)?;
             this.file = Some(file);
         }
         Ok(this)
@@ -69,11 +73,7 @@ impl SetAside {
 
     /// Whether it is too early to try the request again.
     pub(super) fn holds(&self, request_id: RequestId) -> bool {
-        self.failed.get(&request_id).is_some_and(|failed| {
-            // A clock that was set back does not hold a request for longer than the longest wait.
-            let wait = failed.until.duration_since(SystemTime::now()).unwrap_or_default();
-            !wait.is_zero() && wait <= self.backoff.most.max(self.process_backoff.most)
-        })
+        self.failed.get(&request_id).is_some_and(|failed| failed.until > Instant::now())
     }
 
     /// Whether no attempt has failed.
@@ -98,7 +98,7 @@ impl SetAside {
         let backoff = if process.is_some() { &self.process_backoff } else { &self.backoff };
         let wait = backoff.wait(failures);
         let changed = process.is_some() || before.is_some_and(|failed| failed.process.is_some());
-        let until = SystemTime::now() + wait;
+        let until = Instant::now() + wait;
         // It stays noted until the request is over.
         let process = process.or_else(|| before.and_then(|failed| failed.process.clone()));
         self.failed.insert(request_id, Failed { failures, until, process });
@@ -120,7 +120,7 @@ impl SetAside {
     pub(super) fn retain(&mut self, live: &HashSet<RequestId>) {
         let mut changed = false;
         self.failed.retain(|id, failed| {
-            let is_held = failed.process.is_some() && failed.until > SystemTime::now();
+            let is_held = failed.process.is_some() && failed.until > Instant::now();
             let stays = live.contains(id) || is_held;
             changed |= !stays && failed.process.is_some();
             stays
@@ -151,7 +151,7 @@ fn process_failure(error: &ServeError) -> Option<String> {
     }
 }
 
-fn read(file: &Path) -> io::Result<HashMap<RequestId, Failed>> {
+fn read(file: &Path, backoff: Backoff) -> io::Result<HashMap<RequestId, Failed>> {
     let text = match fs::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
@@ -161,20 +161,28 @@ fn read(file: &Path) -> io::Result<HashMap<RequestId, Failed>> {
         tracing::warn!(file = %file.display(), %error, "the requests set aside cannot be read");
         Vec::new()
     });
+    let (now, unix) = (Instant::now(), unix_time());
     let failed = notes.into_iter().map(|note| {
-        let until = UNIX_EPOCH.checked_add(Duration::from_millis(note.until_unix_millis));
-        let until = until.unwrap_or(UNIX_EPOCH);
+        let left = Duration::from_millis(note.until_unix_millis).saturating_sub(unix);
+        // The clock may have been set back since.
+        let until = now + left.min(backoff.wait(note.failures));
         let process = Some(note.reason);
         (note.request_id, Failed { failures: note.failures, until, process })
     });
     Ok(failed.collect())
 }
 
+/// The time of the system clock since 1970; nothing for a clock that is before it.
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 fn write(file: &Path, failed: &HashMap<RequestId, Failed>) -> io::Result<()> {
+    let (now, unix) = (Instant::now(), unix_time());
     let mut notes: Vec<_> = failed
         .iter()
         .filter_map(|(request_id, failed)| {
-            let until = failed.until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let until = unix + failed.until.saturating_duration_since(now);
             Some(Note {
                 request_id: *request_id,
                 failures: failed.failures,
@@ -239,6 +247,61 @@ mod tests {
         assert!(!SetAside::open(&config).unwrap().holds(7), "what is over is forgotten on disk");
     }
 
+    /// What a worker notes whose clock is ahead of the next one's by so long, or behind it.
+    fn noted(config: &WorkerConfig, until_unix_millis: u64) -> SetAside {
+        let folder = config.state_dir.as_ref().unwrap();
+        let note = Note { request_id: 7, failures: 1, until_unix_millis, reason: String::new() };
+        let file = folder.join("set-aside-outlayer.near-worker.near.json");
+        fs::write(file, serde_json::to_vec(&[note]).unwrap()).unwrap();
+        SetAside::open(config).unwrap()
+    }
+
+    #[test]
+    fn a_system_clock_that_jumps_sets_nothing_aside_for_longer_than_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(Some(folder.path()));
+        config.process_backoff.first = Duration::from_millis(400);
+        // Set back by years, or by minutes: the wait begins again.
+        let now = u64::try_from(unix_time().as_millis()).unwrap();
+        for until in [u64::MAX, now + 500_000] {
+            let aside = noted(&config, until);
+            assert!(aside.holds(7));
+            std::thread::sleep(Duration::from_millis(450));
+            assert!(!aside.holds(7), "{until}");
+        }
+        // Set forwards: the wait is over, and what is known of the request stays.
+        for until in [0, now.saturating_sub(500_000)] {
+            let mut aside = noted(&config, until);
+            assert!(!aside.holds(7));
+            assert_eq!(aside.failures(7), 1);
+            let (failures, wait) = aside.failed(7, Some(&crash()));
+            assert_eq!((failures, wait), (2, Duration::from_millis(800)));
+            assert!(aside.holds(7));
+        }
+    }
+
+    #[test]
+    fn on_a_full_disk_failures_are_remembered_in_memory_and_the_last_notes_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(Some(folder.path()));
+        let mut aside = SetAside::open(&config).unwrap();
+        aside.failed(7, Some(&crash()));
+        // Writing to this device fails as on a full disk.
+        let new = folder.path().join("set-aside-outlayer.near-worker.near.new");
+        std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+        let failure = write(aside.file.as_ref().unwrap(), &aside.failed).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::StorageFull);
+        aside.failed(8, Some(&crash()));
+        assert!(aside.holds(7) && aside.holds(8));
+        let next = SetAside::open(&config).unwrap();
+        assert!(next.holds(7) && !next.holds(8));
+        // There is room again.
+        fs::remove_file(&new).unwrap();
+        aside.failed(9, Some(&crash()));
+        let next = SetAside::open(&config).unwrap();
+        assert!(next.holds(7) && next.holds(8) && next.holds(9));
+    }
+
     #[test]
     fn a_damaged_file_holds_nothing_and_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
@@ -249,13 +312,6 @@ mod tests {
         assert!(!aside.holds(7));
         aside.failed(7, Some(&crash()));
         assert!(SetAside::open(&config).unwrap().holds(7));
-        // A time that no clock has reached yet holds nothing.
-        let far = format!(
-            r#"[{{"request_id":7,"failures":1,"until_unix_millis":{},"reason":""}}]"#,
-            u64::MAX
-        );
-        fs::write(&file, far).unwrap();
-        assert!(!SetAside::open(&config).unwrap().holds(7));
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
         assert!(SetAside::open(&config).is_err());

@@ -35,6 +35,7 @@ use super::{
         standing::{ROSTER_AGE, Standing},
         window::Window,
     },
+    task::task,
 };
 
 /// What a worker did while it ran.
@@ -115,7 +116,7 @@ impl Worker {
         let mut round = Round::new(Arc::clone(services));
         // It is broken off when the worker stops: the next one finds the shares again.
         let mut shares = JoinSet::new();
-        shares.spawn(shares::watch(Arc::clone(services), Duration::ZERO));
+        shares.spawn(task(shares::watch(Arc::clone(services), Duration::ZERO)));
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
@@ -385,7 +386,7 @@ impl Round {
         let services = Arc::clone(&self.services);
         let span = tracing::info_span!("serve", request = request_id);
         let attempt = async move { attempt::serve(&services, request_id, preparing).await };
-        let task = self.tasks.spawn(attempt.instrument(span));
+        let task = self.tasks.spawn(task(attempt.instrument(span)));
         self.in_flight.insert(task.id(), request_id);
         self.served.insert(request_id);
     }

@@ -6,7 +6,7 @@ use super::{
     Found, Kind, SETTINGS, Setting, Settings, Shown, Source, is_taken,
     read::{origin, show},
 };
-use crate::print;
+use crate::{networks, print};
 
 impl<const ALL: bool> Settings<ALL> {
     /// Prints every setting, for people or as JSON. What may be secret is not shown.
@@ -68,7 +68,8 @@ impl<const ALL: bool> Settings<ALL> {
 fn json_value(setting: &Setting, texts: &[String]) -> Value {
     let one = |text: &String| match (setting.kind, setting.shown) {
         (Kind::Secret, _) | (_, Shown::Hidden) => json!("(not shown)"),
-        (_, Shown::UrlOrigin) => json!(origin(text)),
+        (_, Shown::Network) if networks::is_named(text) => json!(text),
+        (_, Shown::UrlOrigin | Shown::Network) => json!(origin(text)),
         (Kind::Number, _) => text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n)),
         (Kind::Switch, _) => text.parse::<bool>().map_or_else(|_| json!(text), |on| json!(on)),
         (Kind::Text | Kind::List, _) => json!(text),

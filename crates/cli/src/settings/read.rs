@@ -5,6 +5,7 @@ use std::{fmt::Display, io, ops::RangeInclusive, path::PathBuf, str::FromStr};
 use outlayer_client::{Node, NodeConfig};
 
 use super::{Found, Setting, Settings, Shown, Source};
+use crate::networks;
 
 /// A setting that cannot be used. The messages name its key, what was found, where, and what is
 /// expected; they never show what may be secret.
@@ -136,7 +137,8 @@ impl<const ALL: bool> Settings<ALL> {
 pub(super) fn show(shown: Shown, text: &str) -> String {
     match shown {
         Shown::Whole => format!("{text:?}"),
-        Shown::UrlOrigin => format!("{:?}", origin(text)),
+        Shown::Network if networks::is_named(text) => format!("{text:?}"),
+        Shown::UrlOrigin | Shown::Network => format!("{:?}", origin(text)),
         Shown::Hidden => "a value that is not shown".to_owned(),
     }
 }

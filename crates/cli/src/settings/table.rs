@@ -40,6 +40,8 @@ pub(crate) enum Shown {
     Whole,
     /// A URL of which only scheme, host and port are shown, because API keys stand in the rest.
     UrlOrigin,
+    /// The name of a network as it is, and a URL as [`Shown::UrlOrigin`].
+    Network,
     /// Not at all.
     Hidden,
 }
@@ -106,6 +108,15 @@ impl Setting {
 
 /// Every setting, in the order in which they are shown.
 pub(crate) static SETTINGS: &[Setting] = &[
+    setting(
+        "network",
+        "OUTLAYER_NETWORK",
+        "The network: localnet, testnet or mainnet. It stands for rpc_url and chain_id where \
+         these are not given",
+    )
+    .kind(Kind::Text, "NAME")
+    .shown(Shown::Network)
+    .finds_worker(),
     setting(
         "rpc_url",
         "OUTLAYER_RPC_URL",

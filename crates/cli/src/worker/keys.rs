@@ -1,9 +1,15 @@
 //! The account, keys and contract that the settings name.
 
-use outlayer_client::{EndpointUrl, KeyFiles, KeyWatch, Keys, Node, NodeConfig, parse_secret_key};
+use outlayer_client::{
+    KeyFiles, KeyWatch, Keys, Node, NodeConfig, credential_paths, credentials_folder,
+    parse_secret_key,
+};
 use outlayer_protocol::AccountId;
 
-use crate::settings::{SettingError, Settings};
+use crate::{
+    networks,
+    settings::{SettingError, Settings},
+};
 
 const AN_ACCOUNT: &str = "the id of a NEAR account, such as worker.near";
 
@@ -14,7 +20,10 @@ pub(crate) fn read_keys<const ALL: bool>(
 ) -> anyhow::Result<(Keys, Option<KeyWatch>)> {
     let account_id = account(settings)?;
     let secrets = settings.texts("secret_key");
-    let paths = settings.texts("key_file");
+    let mut paths = settings.texts("key_file").to_vec();
+    if secrets.is_empty() && paths.is_empty() {
+        paths = credentials(settings, account_id.as_ref());
+    }
     if secrets.is_empty() && paths.is_empty() {
         let expected = "a file with a key of the worker's account, as near-cli writes it";
         return Err(settings.missing("key_file", expected).into());
@@ -40,6 +49,21 @@ pub(crate) fn read_keys<const ALL: bool>(
     Ok((Keys { account_id, secret_keys }, None))
 }
 
+/// The key files of the account in near-cli's folder, where the settings name the network.
+fn credentials<const ALL: bool>(
+    settings: &Settings<ALL>,
+    account_id: Option<&AccountId>,
+) -> Vec<String> {
+    let network = settings.texts("network").first();
+    let (Some(network), Some(account_id), Some(folder)) =
+        (network, account_id, credentials_folder())
+    else {
+        return Vec::new();
+    };
+    let paths = credential_paths(&folder, network, account_id);
+    paths.iter().filter_map(|path| path.to_str().map(str::to_owned)).collect()
+}
+
 /// The account that the settings name.
 pub(crate) fn account<const ALL: bool>(
     settings: &Settings<ALL>,
@@ -53,7 +77,8 @@ pub(crate) fn node_config<const ALL: bool>(
 ) -> Result<NodeConfig, SettingError> {
     const EXPECTED: &str = "http:// or https://, and the host of a node's JSON-RPC endpoint";
     let urls = settings.texts("rpc_url");
-    if urls.is_empty() {
+    let network = settings.texts("network").first().map(String::as_str);
+    if urls.is_empty() && network.is_none() {
         return Err(settings.missing("rpc_url", EXPECTED));
     }
     for url in urls {
@@ -61,8 +86,11 @@ pub(crate) fn node_config<const ALL: bool>(
             return Err(settings.wrong("rpc_url", url, EXPECTED));
         }
     }
-    let mut config = NodeConfig::of(urls.iter().map(|url| EndpointUrl::from(url.as_str())));
-    config.chain_id = settings.value("chain_id", "the name of a network, such as mainnet")?;
+    let (mut config, _) = networks::choose(network, urls)
+        .map_err(|_| settings.wrong("network", network.unwrap_or_default(), networks::EXPECTED))?;
+    let chain_id = settings.value("chain_id", "the name of a network, such as mainnet")?;
+    config.chain_id = chain_id.or(config.chain_id);
+    let urls = &config.endpoints;
     let most = urls.len().min(2) as u64;
     let quorum = settings.number("quorum", 1..=2)?.unwrap_or(1);
     if quorum > most {

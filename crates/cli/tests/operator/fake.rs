@@ -26,6 +26,9 @@ pub(crate) const KEY: &str = "ed25519:3D4YudUahN1nawWogh8pAKSj92sUNMdbZGjn7kERKz
 /// The contract's owner.
 pub(crate) const OWNER: &str = "owner.near";
 
+/// A key that the chain shows for the account.
+const PUBLIC_KEY: &str = "ed25519:6E8sCci9badyRkXb3JoRpBj5p8C6Tw41ELDZoiihKEtp";
+
 const NO_HASH: &str = "11111111111111111111111111111111";
 
 /// What the node says, which a test may change at any time.
@@ -114,7 +117,16 @@ impl World {
             ("query", _, methods::GET_CONFIG) => view_result(&json!({
                 "owner_id": OWNER, "paused": self.paused, "config": self.config
             })),
+            ("query", Some("view_access_key_list"), _) => Answer::Result(json!({
+                "keys": [{
+                    "public_key": PUBLIC_KEY,
+                    "access_key": { "nonce": 0, "permission": "FullAccess" }
+                }],
+                "block_height": 100, "block_hash": NO_HASH
+            })),
             ("query", _, methods::GET_RESULT) => view_result(&Value::Null),
+            ("query", _, methods::GET_CHANGE_FEE) => view_result(&json!("0")),
+            ("query", _, methods::GET_CLAIMABLE) => view_result(&json!("5")),
             ("query", _, methods::GET_WORKER) => view_result(&json!(self.registration)),
             ("send_tx", ..) => self.send(params),
             _ => self.chain.answer(method, params),
@@ -125,9 +137,11 @@ impl World {
     fn send(&mut self, params: &Value) -> Answer {
         let encoded: Bytes = serde_json::from_value(params["signed_tx_base64"].clone()).unwrap();
         let has = |method: &str| encoded.0.windows(method.len()).any(|at| at == method.as_bytes());
-        for (method, returned) in
-            [(methods::REGISTER_WORKER, "null"), (methods::WITHDRAW_EARNINGS, "\"1250\"")]
-        {
+        for (method, returned) in [
+            (methods::REGISTER_WORKER, "null"),
+            (methods::WITHDRAW_EARNINGS, "\"1250\""),
+            (methods::STORAGE_SET, "null"),
+        ] {
             if has(method) {
                 self.called.push(method.to_owned());
                 return executed(&Default::default(), Ok(returned.as_bytes()));

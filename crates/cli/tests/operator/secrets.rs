@@ -10,6 +10,9 @@ use super::{
     fake::{Daemon, KEY, World, command, folder, write_key},
 };
 
+/// The hash of code that nobody has.
+const NO_CODE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 /// What must stand nowhere: the parts of the node's URL, the header that is made of its user part,
 /// and the key.
 fn secrets() -> Vec<String> {
@@ -158,7 +161,12 @@ async fn nothing_that_the_other_commands_write_has_a_key_in_it() {
             &["worker", "run", "--key-file", "worker.json", "--concurrency", "PATHTOKEN_"],
             &["worker", "run", "--help"],
             &["pending"],
-            &["request", "1"],
+            &["status", "1"],
+            &["watch", "1", "--timeout", "0"],
+            &["replay", "1"],
+            &["storage", "set", "k", "v", "--account", WORKER],
+            &["request", "--code", NO_CODE, "--account", WORKER],
+            &["claim", "--account", WORKER, "--unsigned"],
         ] {
             // A value that is no secret is shown, so this one is not looked for.
             let shown = arguments.contains(&"PATHTOKEN_");

@@ -27,14 +27,13 @@ use serde_json::{Value, json};
 
 use super::{
     Answer, FakeNode, executed, header_at, invalid_nonce, request_view, unknown_transaction,
-    view_bytes_at, view_result,
+    view_bytes_at,
 };
 
 /// The account of the only registered worker.
 pub const WORKER: &str = "worker.near";
 
-/// The chain's state. A request whose yield was resumed is settled when the index is read for the
-/// third time.
+/// The chain's state.
 pub struct Chain {
     /// The terms under which requests are accepted.
     config: Config,
@@ -50,6 +49,11 @@ pub struct Chain {
     pub time_passes: bool,
     /// Requests that are not settled yet, with their inputs.
     pub live: BTreeMap<RequestId, RequestView>,
+    /// How often the index is read until a request is settled whose yield was resumed.
+    pub looks: u32,
+    /// The requests as they were made, when a view of a single one shows them so: a node behind the
+    /// same address that lags.
+    pub stale: BTreeMap<RequestId, RequestView>,
     /// The requests whose yields were resumed, and how often the index was read since.
     resumed: HashMap<RequestId, (Option<ExecutionResponse>, u32)>,
     /// The open shares of settled requests.
@@ -76,6 +80,21 @@ pub struct Chain {
     pub calls: Vec<(AccountId, String)>,
     /// The messages of refused calls.
     pub refused: Vec<String>,
+    /// The transactions that were sent, in the order in which each was seen first.
+    pub signed: Vec<SignedCall>,
+}
+
+/// A transaction that was sent to the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedCall {
+    /// Its hash. The same transaction may be sent several times.
+    pub hash: CryptoHash,
+    /// The method that it calls.
+    pub method: String,
+    /// The arguments of the call.
+    pub args: Vec<u8>,
+    /// Whether it can never be executed, because its nonce is used up.
+    pub is_void: bool,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +147,8 @@ impl Chain {
             height: 100,
             time_passes: false,
             live: BTreeMap::new(),
+            looks: 3,
+            stale: BTreeMap::new(),
             resumed: HashMap::new(),
             shares: BTreeMap::new(),
             settled: Vec::new(),
@@ -142,6 +163,7 @@ impl Chain {
             outcomes: HashMap::new(),
             calls: Vec::new(),
             refused: Vec::new(),
+            signed: Vec::new(),
         }
     }
 
@@ -240,7 +262,16 @@ impl Chain {
                     return view_bytes_at(&borsh::to_vec(&views).unwrap(), self.height);
                 }
                 let args: Value = serde_json::from_slice(&args).unwrap();
-                view_result(&self.view(params["method_name"].as_str().unwrap(), &args))
+                let id = args["request_id"].as_u64();
+                let stale = id.and_then(|id| self.stale.get(&id)).cloned();
+                if let Some(stale) = stale.filter(|_| params["method_name"] == methods::GET_REQUEST)
+                {
+                    let height = stale.request.context.block_height;
+                    let state = json!(RequestState::Live(Box::new(stale))).to_string();
+                    return view_bytes_at(state.as_bytes(), height);
+                }
+                let value = self.view(params["method_name"].as_str().unwrap(), &args);
+                view_bytes_at(value.to_string().as_bytes(), self.height)
             }
             ("send_tx", _) => self.send(params),
             ("tx", _) => self.outcome(&params["tx_hash"].as_str().unwrap().parse().unwrap()),
@@ -301,7 +332,7 @@ impl Chain {
         let mut due = Vec::new();
         for (id, (_, looks)) in &mut self.resumed {
             *looks += 1;
-            if *looks >= 3 {
+            if *looks >= self.looks {
                 due.push(*id);
             }
         }
@@ -349,13 +380,18 @@ impl Chain {
         let Transaction::V0(transaction) = signed.transaction else {
             panic!("expected a V0 transaction")
         };
-        if transaction.nonce <= self.nonce {
-            return invalid_nonce(transaction.nonce, self.nonce);
-        }
-        self.nonce = transaction.nonce;
         let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
             panic!("expected one call")
         };
+        let is_void = transaction.nonce <= self.nonce;
+        if !self.signed.iter().any(|signed| signed.hash == hash) {
+            let (method, args) = (call.method_name.clone(), call.args.clone());
+            self.signed.push(SignedCall { hash, method, args, is_void });
+        }
+        if is_void {
+            return invalid_nonce(transaction.nonce, self.nonce);
+        }
+        self.nonce = transaction.nonce;
         let returned = self.call(transaction.signer_id.as_str(), &call.method_name, &call.args);
         self.outcomes.insert(hash, returned);
         self.outcome(&hash)

@@ -15,7 +15,7 @@ use outlayer_protocol::{
     machine::LiveRequest, pricing::quote, random_seed, views::RequestView,
 };
 
-pub use chain::{Chain, WORKER};
+pub use chain::{Chain, SignedCall, WORKER};
 pub use changes::Change;
 pub use node::{Answer, FakeNode};
 pub use wire::{

@@ -27,7 +27,8 @@ fn receipt(executor: &str, events: &[Event]) -> ReceiptTrace {
     let executor_id: AccountId = executor.parse().unwrap();
     let mut logs = vec!["hello".to_owned()];
     logs.extend(events.iter().map(Event::to_log));
-    ReceiptTrace { receipt: CryptoHash::default(), executor_id, block: CryptoHash([7; 32]), logs }
+    let (receipt, block) = (CryptoHash::default(), CryptoHash([7; 32]));
+    ReceiptTrace { receipt, executor_id, block, logs, returned: Vec::new() }
 }
 
 fn requested(id: RequestId) -> Event {

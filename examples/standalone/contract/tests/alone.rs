@@ -27,25 +27,21 @@ fn what_the_request_does_not_need_goes_back_to_the_user() {
 
 #[test]
 fn the_callback_keeps_only_what_multiplies_to_the_number() {
-    for (output, said, kept) in [
-        ("7 13", "7 13", Some(vec![U64(7), U64(13)])),
-        ("7 11", "a lie: 7 11", None),
-        ("1 91", "a lie: 1 91", None),
-        ("", "a lie: ", None),
-        ("18446744073709551615 2", "a lie: 18446744073709551615 2", None),
-        ("seven", "a lie: seven", None),
-    ] {
-        for (name, result) in unit::endings(output, ResponseFormat::Json) {
+    let mut contract = contract();
+    for lie in ["7 11", "1 91", "", "18446744073709551615 2", "seven"] {
+        for (name, result) in unit::endings(lie, ResponseFormat::Json) {
             unit::callback_with(vec![result]);
-            let mut contract = contract();
             let answer = contract.on_factors(NUMBER);
-            if name == "completed" {
-                assert_eq!((answer.as_str(), contract.factors(NUMBER)), (said, kept.clone()));
-            } else {
-                assert!(!answer.is_empty(), "{name}");
-                assert_eq!(contract.factors(NUMBER), None, "{name}: {answer}");
-            }
+            let expected = if name == "completed" { format!("a lie: {lie}") } else { name.into() };
+            assert!(answer.contains(&expected), "{answer}, expected {expected}");
+            assert_eq!(contract.factors(NUMBER), None, "{name}: {answer}");
             assert!(unit::receipts().is_empty(), "{name}: the callback moves no money");
         }
     }
+    let mut endings = unit::endings("7 13", ResponseFormat::Json).into_iter();
+    let (_, completed) = endings.find(|(name, _)| *name == "completed").unwrap();
+    unit::callback_with(vec![completed]);
+    assert_eq!(contract.on_factors(NUMBER), "7 13");
+    assert_eq!(contract.factors(NUMBER), Some(vec![U64(7), U64(13)]));
+    assert!(unit::receipts().is_empty(), "the callback moves no money");
 }

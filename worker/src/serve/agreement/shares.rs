@@ -19,7 +19,7 @@ use outlayer_protocol::{
 use tokio::task::JoinSet;
 
 use super::{
-    super::services::Services,
+    super::{services::Services, task::task},
     seat::{Seat, may_reveal},
 };
 
@@ -143,7 +143,7 @@ async fn look(
             && let Some((shares, next)) = calls.next()
         {
             let services = Arc::clone(services);
-            running.spawn(async move { call(&services, &shares, next).await });
+            running.spawn(task(async move { call(&services, &shares, next).await }));
         }
         if running.join_next().await.is_none() {
             return Ok(());

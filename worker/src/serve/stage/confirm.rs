@@ -23,7 +23,7 @@ pub(crate) async fn settled(
     request_id: RequestId,
 ) -> Result<Done, ServeError> {
     let _waiting = services.await_final();
-    let since = services.look().block.height;
+    let since = services.newest_height();
     let mut suspicious = since.saturating_add(PATIENCE_BLOCKS);
     loop {
         let look = services.next_look().await;
@@ -37,7 +37,13 @@ pub(crate) async fn settled(
             continue;
         }
         suspicious = height.saturating_add(PATIENCE_BLOCKS);
-        let view = services.contract.request(request_id, services.config.discover_at).await?;
+        let at = services.config.discover_at;
+        let (block, view) = services.contract.request_in_block(request_id, at).await?;
+        if block.height < since.saturating_add(PATIENCE_BLOCKS) {
+            // Another node than the one that gave the block has answered, and it lags. It may show
+            // the request as it was before the answer.
+            continue;
+        }
         let Some(view) = view else {
             if services.is_over_finally(request_id, since).await? {
                 return Ok(Done::Settled);

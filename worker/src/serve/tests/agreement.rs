@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::{READ, Stage, WorkerConfig, config, config_of_this_build, hello, run_until, settled};
 
-const ID: RequestId = 7;
+pub(super) const ID: RequestId = 7;
 const SALT: Salt = [7; 16];
-const A: &str = "a.near";
+pub(super) const A: &str = "a.near";
 const B: &str = "b.near";
 
 /// A chain on which two of three workers must agree on what `code` gives. Time passes on it.
@@ -23,23 +23,23 @@ fn two_of_three(code: &[u8]) -> Chain {
     several((2, 3), code, &[WORKER, A, B])
 }
 
-fn several(asked: (u8, u8), code: &[u8], drawn: &[&str]) -> Chain {
+pub(super) fn several(asked: (u8, u8), code: &[u8], drawn: &[&str]) -> Chain {
     let mut chain = Chain::new(config_of_this_build());
     chain.ask_several(ID, code, asked, drawn);
     chain.time_passes = true;
     chain
 }
 
-fn agreement(chain: &Chain) -> Option<&Agreement> {
+pub(super) fn agreement(chain: &Chain) -> Option<&Agreement> {
     chain.live.get(&ID)?.request.agreement.as_ref()
 }
 
 /// How many workers have committed in this round.
-fn votes(chain: &Chain) -> usize {
+pub(super) fn votes(chain: &Chain) -> usize {
     agreement(chain).map_or(0, |agreement| agreement.votes.len())
 }
 
-fn commit(chain: &mut Chain, worker: &str, digest: Hash32) {
+pub(super) fn commit(chain: &mut Chain, worker: &str, digest: Hash32) {
     let (id, round): (AccountId, _) = (worker.parse().unwrap(), agreement(chain).unwrap().round);
     let commitment = commitment(&digest, &id, round, &SALT);
     let args = json!({ "request_id": ID, "round": round, "commitment": commitment });
@@ -47,7 +47,7 @@ fn commit(chain: &mut Chain, worker: &str, digest: Hash32) {
     called.unwrap();
 }
 
-fn reveal(chain: &mut Chain, worker: &str, digest: Hash32) {
+pub(super) fn reveal(chain: &mut Chain, worker: &str, digest: Hash32) {
     let salt = Bytes::from(SALT.as_slice());
     let args = json!({ "request_id": ID, "digest": digest, "salt": salt });
     let called = chain.call(worker, methods::REVEAL_EXECUTION, args.to_string().as_bytes());

@@ -7,12 +7,12 @@ use super::*;
 const OTHER: &str = "other.near";
 
 /// Ids of requests that the worker of these tests is to serve first, or that the other one is.
-fn ids(mine: bool) -> impl Iterator<Item = RequestId> {
+pub(super) fn ids(mine: bool) -> impl Iterator<Item = RequestId> {
     let [me, other]: [AccountId; 2] = [WORKER, OTHER].map(|name| name.parse().unwrap());
     (0..).filter(move |id| (rank(&me, *id) < rank(&other, *id)) == mine)
 }
 
-fn two_workers() -> Chain {
+pub(super) fn two_workers() -> Chain {
     let mut state = Chain::new(config_of_this_build());
     state.workers.push(OTHER.parse().unwrap());
     state.time_passes = true;

@@ -3,9 +3,13 @@
 mod agreement;
 mod claims;
 pub(super) mod hostile;
+pub(super) mod kills;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,6 +18,7 @@ use outlayer_client::testing::{Answer, CONTRACT, Chain, FakeNode, WORKER};
 use outlayer_executor::{ENGINE_VERSION, Executor, ExecutorConfig, NEAR_CONFIG_VERSION};
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
 use outlayer_protocol::{Config, Hash32, NearToken, Outcome, RequestId};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 
@@ -186,7 +191,7 @@ async fn a_node_that_hangs_does_not_delay_a_shutdown() {
         let hung = Arc::clone(&hangs);
         let node = FakeNode::start(move |method, params| {
             if params["method_name"] == hanging || params["request_type"] == hanging {
-                hung.store(true, std::sync::atomic::Ordering::Relaxed);
+                hung.store(true, Ordering::Relaxed);
                 return Answer::Hang;
             }
             chain.lock().unwrap().answer(method, params)
@@ -197,7 +202,7 @@ async fn a_node_that_hangs_does_not_delay_a_shutdown() {
         let worker = Worker::new(config).unwrap();
         let told = tokio::sync::Notify::new();
         let stopping = async {
-            while !hangs.load(std::sync::atomic::Ordering::Relaxed) {
+            while !hangs.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             // Long enough for the worker to wait for the answer.
@@ -335,6 +340,94 @@ async fn a_guest_that_ends_its_process_is_set_aside_and_the_others_go_on() {
     assert!(failed.iter().all(|(id, reason)| *id == 7 && reason.contains("SIGABRT")), "{failed:?}");
     let notes = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(std::fs::read_to_string(notes.path()).unwrap(), "[]", "it is over");
+}
+
+/// A web server whose answers never end: a byte now and then. Returns a URL, and how many answers
+/// it has begun.
+async fn dripping() -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/module.wasm", listener.local_addr().unwrap());
+    let begun: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&begun);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut written = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                while written.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    written = stream.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    (url, begun)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_dripping_urls_as_there_are_places_hold_up_no_other_module() {
+    let (url, begun) = dripping().await;
+    let good = web_server(hello()).await;
+    let mut state = Chain::new(config_of_this_build());
+    let places = Places::default().downloads;
+    let (by_url, published) = (100, 101);
+    for id in 0..u64::try_from(places).unwrap() {
+        state.ask(id, &id.to_le_bytes());
+        state.live.get_mut(&id).unwrap().request.code.url = Some(format!("{url}?{id}"));
+    }
+    state.storage.insert(b"k".to_vec(), b"hi".to_vec());
+    let (node, chain) = state.start().await;
+    let mut config = config(&node);
+    config.code.allow_private_urls = true;
+    let mut is_asked = false;
+    run_until(config, &chain, |chain, _| {
+        // All places are taken. Then comes one more URL, and code of the contract.
+        if !is_asked && begun.load(Ordering::Relaxed) == places {
+            is_asked = true;
+            chain.ask(by_url, &hello());
+            chain.live.get_mut(&by_url).unwrap().request.code.url = Some(good.clone());
+            chain.ask(published, &wat::parse_str(READ).unwrap());
+            chain.height += 1;
+        }
+        chain.settled.len() == 2
+    })
+    .await;
+    // The code of the contract did not wait. Bodies that come too slowly were given up after five
+    // seconds, and the other URL had the place of one of them.
+    let chain = chain.lock().unwrap();
+    let order: Vec<_> = chain.settled.iter().filter_map(|one| one.request_id).collect();
+    assert_eq!(order, [published, by_url]);
+    assert_eq!(settled(&chain), [(by_url, said_hi()), (published, said_hi())]);
+}
+
+/// A web server that answers everything with `body`. Returns a URL.
+async fn web_server(body: Vec<u8>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/module.wasm", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lags_does_not_have_an_answer_signed_again() {
+    let mut state = Chain::new(config_of_this_build());
+    state.ask(7, &hello());
+    // The settlement takes so long that the record is looked at, and a node shows it as it was
+    // before the answer.
+    state.looks = 40;
+    state.stale = state.live.clone();
+    let (node, chain) = state.start().await;
+    let told = run_until(config(&node), &chain, |chain, _| !chain.settled.is_empty()).await;
+    let chain = chain.lock().unwrap();
+    assert_eq!(settled(&chain), [(7, said_hi())]);
+    assert_eq!(chain.signed.len(), 1, "{:?}", chain.calls);
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

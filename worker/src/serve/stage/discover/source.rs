@@ -39,7 +39,7 @@ impl Poller {
 
     /// When to ask again, after the last new block was seen.
     fn pause(&self, busy: bool) -> Duration {
-        let block = Duration::from_nanos(self.times.nanos());
+        let block = Duration::from_nanos(self.times.nanos()).min(MOST_PAUSE);
         if busy {
             // Four times a block, so that a new one is a quarter of a block old at the most.
             self.interval.min(block / 4).max(Duration::from_millis(2))
@@ -52,7 +52,7 @@ impl Poller {
         let mut pause = self.pause(busy);
         if busy && let Some((_, seen)) = self.last {
             // The next block is not due before three quarters of a block have passed.
-            let block = Duration::from_nanos(self.times.nanos());
+            let block = Duration::from_nanos(self.times.nanos()).min(MOST_PAUSE);
             pause = pause.max((block * 3 / 4).min(self.interval).saturating_sub(seen.elapsed()));
         }
         if self.last.is_some() {
@@ -77,13 +77,17 @@ impl BlockSource for Poller {
     }
 }
 
+/// The longest pause because blocks take long. However many blocks a node has made up, the worker
+/// soon sees the true ones.
+const MOST_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long a block takes, by the timestamps of the last ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlockTime {
     seen: VecDeque<(u64, u64)>,
 }
 
-/// The longest mean time of a block that is believed: a chain may stand still for hours, and a node
+/// The longest time of a block that is believed: a chain may stand still for hours, and a node
 /// may give any timestamps, but the worker looks again soon.
 const MOST_NANOS: u64 = 10_000_000_000;
 /// What a block takes until it has been measured, nanoseconds.
@@ -108,14 +112,21 @@ impl BlockTime {
         }
     }
 
-    /// The mean time of a block, nanoseconds.
+    /// The time of a block, nanoseconds: the median of those between the last blocks that were
+    /// seen, since a single one that a node has made up would move their mean as far as it likes.
     pub(crate) fn nanos(&self) -> u64 {
-        match (self.seen.front(), self.seen.back()) {
-            (Some((first, began)), Some((last, now))) if last > first => {
-                (now.saturating_sub(*began) / (last - first)).clamp(1, MOST_NANOS)
-            }
-            _ => ASSUMED_NANOS,
+        let pairs = self.seen.iter().zip(self.seen.iter().skip(1));
+        let mut times: Vec<u64> = pairs
+            .map(|((first, began), (last, now))| {
+                now.saturating_sub(*began) / last.saturating_sub(*first).max(1)
+            })
+            .collect();
+        let middle = times.len().saturating_sub(1) / 2;
+        if times.is_empty() {
+            return ASSUMED_NANOS;
         }
+        let (_, median, _) = times.select_nth_unstable(middle);
+        (*median).clamp(1, MOST_NANOS)
     }
 }
 
@@ -131,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_blocks_time_is_the_mean_of_the_last_ones() {
+    fn a_blocks_time_is_the_median_of_the_last_ones() {
         let mut times = BlockTime::default();
         assert_eq!(times.nanos(), ASSUMED_NANOS);
         times.note(&block(10, 1_000));
         assert_eq!(times.nanos(), ASSUMED_NANOS);
         times.note(&block(12, 3_000));
         times.note(&block(13, 5_500));
-        assert_eq!(times.nanos(), 1_500);
+        assert_eq!(times.nanos(), 1_000);
         // A reorg replaces the last two.
         times.note(&block(11, 1_700));
         assert_eq!(times.nanos(), 700);
@@ -157,5 +168,12 @@ mod tests {
         times.note(&block(10, 1));
         times.note(&block(11, u64::MAX));
         assert_eq!(times.nanos(), MOST_NANOS);
+        // One block that was made up, below all others, changes nothing.
+        let mut times = BlockTime::default();
+        times.note(&block(1, 1));
+        for height in 1_000..1_003 {
+            times.note(&block(height, (1 << 60) + height * 600));
+        }
+        assert_eq!(times.nanos(), 600);
     }
 }

@@ -17,7 +17,7 @@ use outlayer_client::{CallOutcome, CryptoHash, SendError, SigningAccount};
 use outlayer_protocol::{AccountId, NearToken, machine::Taken, methods, pricing::answer_gas};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::parts::PART_BYTES;
+use super::{super::super::task::task, parts::PART_BYTES};
 
 /// What a call burns before it looks at the first answer: loading the contract, mostly.
 const CALL_GAS: u64 = 3_000_000_000_000;
@@ -152,12 +152,12 @@ impl Submitter {
             return;
         }
         let this = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(task(async move {
             for one in this.call_in(turn, batch).await {
                 let this = this.clone();
-                tokio::spawn(async move { this.send_alone(one).await });
+                tokio::spawn(task(async move { this.send_alone(one).await }));
             }
-        });
+        }));
     }
 
     /// Makes a call with one answer that was not taken among others, in a turn of its own.

@@ -1,0 +1,87 @@
+//! What to do about an error.
+
+use outlayer_client::{ChainError, SendError};
+use outlayer_protocol::RefusalCode;
+
+use crate::exit::chain_error;
+
+/// What the user can do about an error that ended a command; `None` where its text says so.
+pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
+    let text = format!("{error:#}");
+    if let Some(advice) = RefusalCode::find(&text).and_then(refused) {
+        return Some(advice);
+    }
+    match error.downcast_ref() {
+        Some(SendError::NoAccessKey { .. }) => {
+            return Some("check --network, --account and --key-file");
+        }
+        Some(SendError::Unconfirmed { .. }) => {
+            return Some(
+                "`near transaction view-status HASH` shows what became of it; do not repeat the \
+                 command before that is known",
+            );
+        }
+        _ => {}
+    }
+    match chain_error(error)? {
+        ChainError::Transport { .. } | ChainError::Busy { .. } => Some(
+            "check the connection, or name another endpoint with --rpc-url; nothing is lost, and \
+             a request that was sent is found again with `outlayer watch`",
+        ),
+        ChainError::WrongNetwork { .. } => Some("--network and --rpc-url must mean one network"),
+        ChainError::UnknownBlock { .. } | ChainError::UnknownTransaction { .. } => Some(
+            "check --network, name an archival endpoint with --rpc-url, and for a transaction \
+                 its signer with --signer",
+        ),
+        ChainError::View { .. } => {
+            Some("check --contract and --network: is an OutLayer contract deployed there?")
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a refusal of the contract.
+fn refused(code: RefusalCode) -> Option<&'static str> {
+    Some(match code {
+        RefusalCode::InsufficientDeposit => {
+            "leave --deposit out to attach what `outlayer estimate` says"
+        }
+        RefusalCode::InsufficientGas => "attach more gas",
+        RefusalCode::Paused => "the contract's owner has stopped new requests; ask again later",
+        RefusalCode::InsufficientStake => "the contract's owner must send it NEAR",
+        RefusalCode::FeeAboveMax => "raise --max-fee, or ask for less",
+        RefusalCode::CodeNotPublished => "publish the code first, with `outlayer publish`",
+        RefusalCode::CodeRetired => {
+            "its publisher has withdrawn the code; adopt it with the method adopt_code"
+        }
+        RefusalCode::UnknownName | RefusalCode::MalformedName => {
+            "a name is OWNER/NAME or OWNER/NAME@VERSION; `outlayer publish --name` gives one"
+        }
+        RefusalCode::NotRegistered | RefusalCode::RegistrationDeposit => {
+            "pay for storage first, with `outlayer storage deposit`"
+        }
+        RefusalCode::BytesNotPaid => "pay for more bytes, with `outlayer storage deposit`",
+        RefusalCode::WithdrawalTooLarge => "`outlayer storage balance` shows what is available",
+        RefusalCode::LiveReaders | RefusalCode::KeyLocked => {
+            "try again when your requests that may read the key are settled: `outlayer pending`"
+        }
+        RefusalCode::NotTheOwner => "sign with the owner's account, which `outlayer status` shows",
+        RefusalCode::TooFewWorkers => {
+            "ask for fewer --approvals or --spares, or have more workers registered"
+        }
+        RefusalCode::RequestTooSlow => {
+            "ask for less --fuel or --gas, less memory, or declare fewer --max-module-bytes"
+        }
+        RefusalCode::UnknownRequest | RefusalCode::RequestSettled => {
+            "`outlayer status ID` shows what is known of a request"
+        }
+        RefusalCode::AlreadyAnswered | RefusalCode::AlreadyCancelled => {
+            "`outlayer watch ID` waits for its settlement"
+        }
+        RefusalCode::NotTheRequester | RefusalCode::NotCancellable => {
+            "only the account that made the request may cancel it, if it allows that"
+        }
+        RefusalCode::NothingDue => "there is nothing to take out",
+        _ => return None,
+    })
+}

@@ -1,0 +1,74 @@
+//! The accounts of `outlayer dev`, and the files with their keys.
+//!
+//! Everybody knows these keys: they are derived from the accounts' names, so that they are the same
+//! in each run. They are worth nothing on any other network.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use near_crypto::KeyType;
+use outlayer_client::SecretKey;
+use outlayer_protocol::AccountId;
+use serde_json::json;
+
+/// The account with the contract, which is its own owner.
+pub(super) const CONTRACT: &str = "outlayer.test.near";
+/// The account of the worker.
+pub(super) const WORKER: &str = "worker.test.near";
+/// The developer's account, which publishes the guests.
+pub(super) const DEVELOPER: &str = "alice.test.near";
+/// Another account, to try what somebody else would see.
+const OTHER: &str = "bob.test.near";
+/// The accounts that make requests.
+pub(super) const DEVELOPERS: [&str; 2] = [DEVELOPER, OTHER];
+/// All accounts that a new chain has, besides those of localnet's own.
+pub(super) const ALL: [&str; 4] = [CONTRACT, WORKER, DEVELOPER, OTHER];
+
+/// What each account has when the chain begins: 100,000 NEAR, in yoctoNEAR.
+pub(super) const BALANCE: u128 = 100_000 * 10u128.pow(24);
+
+/// The id of one of the accounts.
+pub(super) fn id(name: &str) -> anyhow::Result<AccountId> {
+    name.parse().with_context(|| format!("the account {name}"))
+}
+
+/// The key of one of the accounts.
+pub(super) fn key(name: &str) -> SecretKey {
+    SecretKey::from_seed(KeyType::ED25519, name)
+}
+
+/// Writes the keys as near-cli does, in `folder/localnet`, and returns that folder. Files that are
+/// there already stay.
+pub(super) fn write_keys(folder: &Path) -> anyhow::Result<PathBuf> {
+    let folder = folder.join("localnet");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for name in ALL {
+        let path = folder.join(format!("{name}.json"));
+        if path.exists() {
+            continue;
+        }
+        let key = key(name);
+        let content = json!({
+            "account_id": name, "public_key": key.public_key(), "private_key": key,
+        });
+        write_private(&path, &content.to_string()).with_context(|| path.display().to_string())?;
+    }
+    Ok(folder)
+}
+
+/// Writes a file that only its owner may read, because the commands refuse other key files.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        options.mode(0o600);
+    }
+    options.open(path)?.write_all(text.as_bytes())
+}

@@ -1,0 +1,106 @@
+//! What `outlayer run` takes from a chain: a block's height and time, or a whole request.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use outlayer_client::{At, Block, Contract, NamespaceReader};
+use outlayer_guest::{Engine, SnapshotError};
+use outlayer_protocol::{
+    AccountId, CodeRef, ExecutionRequest, Hash32, RequestId,
+    views::{RequestState, RequestView},
+};
+
+use crate::{
+    network::{NodeArgs, block_on},
+    run::{Report, Run},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainArgs {
+    /// Take input, limits, context and storage from this request of the contract, which must be
+    /// live; one that is settled was live at the block that --block names
+    #[arg(
+        long = "request",
+        value_name = "ID",
+        requires = "contract",
+        conflicts_with_all = [
+            "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
+            "output_bytes", "log_bytes", "journal_bytes", "storage_reads", "storage_writes",
+            "max_module_bytes", "storage", "storage_file", "request_id", "block_seed",
+            "predecessor", "signer", "block_height", "block_timestamp",
+        ]
+    )]
+    live: Option<RequestId>,
+    /// Take height and time from the block at this height; with --request, the block after which
+    /// the request and its storage are read
+    #[arg(
+        long,
+        value_name = "HEIGHT",
+        conflicts_with_all = ["block_height", "block_timestamp"]
+    )]
+    block: Option<u64>,
+    #[command(flatten)]
+    node: NodeArgs,
+    /// The OutLayer contract
+    #[arg(long, env = "OUTLAYER_CONTRACT")]
+    contract: Option<AccountId>,
+}
+
+impl ChainArgs {
+    /// Whether a whole request is taken from the chain.
+    pub(crate) fn is_of_request(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// The block that was named, if one was.
+    pub(crate) fn block(&self) -> anyhow::Result<Option<Block>> {
+        let Some(height) = self.block else {
+            return Ok(None);
+        };
+        let (node, _) = self.node.node()?;
+        block_on(async move { Ok(Some(node.block(At::Height(height)).await?)) })
+    }
+
+    /// Executes the request on the storage that its account has, with this code.
+    pub(crate) fn execute(self, engine: Arc<dyn Engine>, code: Vec<u8>) -> anyhow::Result<Report> {
+        let request_id = self.live.context("--request is missing")?;
+        let contract_id = self.contract.clone().context("--contract is missing")?;
+        let contract = Contract::new(self.node.node()?.0, contract_id);
+        block_on(async move {
+            // All questions are about the same block.
+            let at = self.block.map_or(At::Optimistic, At::Height);
+            let at = At::Hash(contract.node().block(at).await?.hash);
+            let view = match contract.request_state(request_id, at).await? {
+                RequestState::Live(view) => *view,
+                RequestState::Settled => bail!(
+                    "request {request_id} is settled; name a block after which it was live with \
+                     --block, or let `outlayer replay` find it"
+                ),
+                RequestState::NeverMade => bail!("request {request_id} was never made"),
+            };
+            let config = contract.config(at).await?.config;
+            let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
+            let run =
+                Run { context: view.request.context.clone(), config, request: ask(view, &code) };
+            tokio::task::spawn_blocking(move || {
+                run.execute(&*engine, &code, &mut |key: &[u8]| {
+                    storage.read(key).map_err(|error| SnapshotError(error.to_string()))
+                })
+            })
+            .await?
+        })
+    }
+}
+
+/// The same request again, with this code.
+fn ask(view: RequestView, code: &[u8]) -> ExecutionRequest {
+    let RequestView { request, input, .. } = view;
+    ExecutionRequest {
+        kind: request.kind,
+        args: request.args,
+        env: request.env,
+        limits: request.limits,
+        ..ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, input)
+    }
+}

@@ -1,0 +1,8 @@
+//! The commands with which a person deploys, publishes, asks and verifies, as processes of their
+//! own, against the real contract.
+
+mod credentials;
+mod deploying;
+mod home;
+mod requests;
+mod testnet_page;

@@ -1,0 +1,63 @@
+//! `outlayer run` with what a chain has: a whole request, or a block.
+
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result};
+use outlayer_integration_tests::{Testbed, artifacts, guests::request, node};
+use serde_json::{Value, json};
+
+/// Runs a guest of `wasi-examples/` with what the testbed's chain has.
+async fn run(testbed: &Testbed, guest: &str, arguments: &[&str]) -> Result<Output> {
+    artifacts::wasm(guest)?;
+    let mut command = Command::new(node::testbed_binary()?);
+    command.args(["outlayer", "run"]);
+    command.arg(artifacts::workspace().join(format!("target/wasm/{guest}.wasm")));
+    command.args(arguments).arg("--json").args(["--rpc-url", &testbed.node.rpc_addr()]);
+    command.args(["--contract", testbed.contract.id().as_str()]);
+    Ok(tokio::task::spawn_blocking(move || command.output()).await??)
+}
+
+fn report(output: &Output) -> Result<Value> {
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_runs_on_a_request_of_the_chain_while_it_is_live_and_later() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let echo = testbed.publish_guest("echo").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let asked = testbed.ask(&caller, &request(echo, "from the chain")).await?;
+    let live = testbed.wait_for_pending(1).await?;
+    let [live] = live.as_slice() else { unreachable!() };
+    let (id, height) = (live.request_id.to_string(), testbed.height().await?);
+
+    let ran = report(&run(&testbed, "echo", &["--request", &id]).await?)?;
+    assert_eq!(ran["status"], "completed");
+    assert_eq!(ran["output"], json!(outlayer_protocol::Bytes::from("from the chain")));
+    // Another guest sees the accounts and the block of the same request.
+    let other = report(&run(&testbed, "context", &["--request", &id]).await?)?;
+    let output: outlayer_protocol::Bytes = serde_json::from_value(other["output"].clone())?;
+    let output = String::from_utf8(output.0)?;
+    for seen in [testbed.dapp.id().as_str(), caller.id().as_str()] {
+        assert!(output.contains(seen), "{seen} is not in {output}");
+    }
+
+    let serving = testbed.serve()?;
+    testbed.settlement(asked).await?;
+    serving.stop().await?;
+    let settled = run(&testbed, "echo", &["--request", &id]).await?;
+    let said = String::from_utf8_lossy(&settled.stderr).into_owned();
+    assert!(settled.status.code() == Some(2) && said.contains("--block"), "{said}");
+    let height = height.to_string();
+    let again = report(&run(&testbed, "echo", &["--request", &id, "--block", &height]).await?)?;
+    assert_eq!((&again["output"], &again["used"]), (&ran["output"], &ran["used"]));
+    let never = run(&testbed, "echo", &["--request", "1000"]).await?;
+    assert!(String::from_utf8_lossy(&never.stderr).contains("was never made"));
+
+    // Only the block's height and time.
+    let ran = report(&run(&testbed, "context", &["--block", &height]).await?)?;
+    let output: outlayer_protocol::Bytes = serde_json::from_value(ran["output"].clone())?;
+    assert!(String::from_utf8(output.0)?.contains(&height));
+    Ok(())
+}
