@@ -26,6 +26,7 @@ mod named_code;
 mod near_limits;
 mod network_faults;
 mod operator_commands;
+mod pages;
 mod pipeline;
 mod readme;
 mod refusals;

@@ -1,0 +1,174 @@
+//! Every command in the README and in `docs/` is run, or is on a list that says why not.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use outlayer_integration_tests::{artifacts, node};
+
+/// Pages whose commands another test runs.
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("operators.md", "crates/cli/tests/settings.rs and the tests of deploy/"),
+    ("testnet.md", "suite/commands/testnet_page.rs"),
+];
+
+/// Commands of the README that are not run here, and why.
+const NOT_RUN: [(&str, &str); 3] = [
+    ("scripts/demo", "CI runs it, and it takes minutes"),
+    ("scripts/test", "it runs this test"),
+    ("LOCALNET_PROTOCOL_VERSION=84 cargo test --workspace --test suite", "it runs this test"),
+];
+
+/// The commands of a page: the lines of blocks that are indented as code, or fenced as `sh`.
+fn commands(page: &str) -> Vec<&str> {
+    let (mut fence, mut commands, mut above) = (None, Vec::new(), "");
+    for line in page.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            fence = if fence.is_some() { None } else { Some(language) };
+        } else if fence == Some("sh") {
+            commands.push(line);
+        } else if fence.is_none() && (above.is_empty() || above.starts_with("    ")) {
+            commands.extend(line.strip_prefix("    "));
+        }
+        above = line;
+    }
+    commands.retain(|line| !line.trim().is_empty());
+    commands
+}
+
+/// A folder in which the commands find what the pages speak of.
+fn prepare(folder: &Path) -> Result<()> {
+    artifacts::wasm("outlayer_contract")?;
+    let workspace = artifacts::workspace();
+    let (bin, debug) = (folder.join("bin"), folder.join("target/debug"));
+    fs::create_dir_all(&bin)?;
+    fs::create_dir_all(&debug)?;
+    let command = format!(
+        "#!/bin/sh\nOUTLAYER_QUIET=yes exec '{}/scripts/with-wasm' '{}' outlayer \"$@\"\n",
+        workspace.display(),
+        node::testbed_binary()?.display()
+    );
+    for path in [bin.join("outlayer"), debug.join("outlayer")] {
+        fs::write(&path, &command)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    symlink(workspace.join("target/wasm"), folder.join("target/wasm"))?;
+    Ok(())
+}
+
+/// Runs the commands one after the other in one shell. One that begins with `outlayer dev` runs on
+/// beside the others, from when it is ready, at a free port.
+fn run(folder: &Path, commands: &[String]) -> Result<()> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let mut script = "set -euo pipefail\n\
+        trap '[ -z \"$(jobs -p)\" ] || kill -INT $(jobs -p); wait' EXIT\n"
+        .to_owned();
+    for line in commands {
+        let line = line.replace(":3030", &format!(":{port}"));
+        script += &format!("printf '==> %s\\n' {}\n", quoted(&line));
+        if line.starts_with("outlayer dev") {
+            script += &format!(
+                "{line} --rpc-addr 127.0.0.1:{port} >dev.log 2>&1 &\n\
+                 for i in $(seq 1200); do grep -q 'Ready in' dev.log && break; sleep 0.1; done\n\
+                 grep 'Ready in' dev.log || {{ cat dev.log; exit 1; }}\n"
+            );
+        } else {
+            script += &format!("{line}\n");
+        }
+    }
+    let path = std::env::var("PATH")?;
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script]).current_dir(folder);
+    shell.env("PATH", format!("{}:{path}", folder.join("bin").display()));
+    // What the cargo around this test has set for itself.
+    for (name, _) in std::env::vars() {
+        let kept = name == "CARGO_HOME";
+        if !kept && (name.starts_with("CARGO") || name.starts_with("OUTLAYER")) {
+            shell.env_remove(name);
+        }
+    }
+    let output = shell.output()?;
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (said, errors) = (text(&output.stdout), text(&output.stderr));
+    ensure!(output.status.success(), "{said}\n{errors}");
+    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[test]
+fn the_commands_of_the_readme_run_as_printed() -> Result<()> {
+    let page = fs::read_to_string(artifacts::workspace().join("README.md"))?;
+    let commands = commands(&page);
+    let not_run: BTreeSet<_> = NOT_RUN.iter().map(|(command, _)| *command).collect();
+    for command in &not_run {
+        ensure!(commands.contains(command), "the README has no {command} any more");
+    }
+    let folder = tempfile::tempdir()?;
+    prepare(folder.path())?;
+    let scripts = artifacts::workspace().join("scripts");
+    let mut steps = Vec::new();
+    for line in commands.into_iter().filter(|line| !not_run.contains(line)) {
+        let line = line.replace("scripts/", &format!("{}/", scripts.display()));
+        // The two lines about components are for whoever stands in the folder of a guest.
+        if line.starts_with("cargo build") {
+            steps.push("outlayer new guest guest; cd guest".to_owned());
+            steps.push(format!("{}/with-wasm {line}", scripts.display()));
+        } else if line.contains("componentize") {
+            steps.push(line.replace("target/debug/outlayer", "outlayer"));
+            steps.push("cd ..".to_owned());
+        } else {
+            steps.push(line);
+        }
+    }
+    ensure!(steps.len() > 8, "{steps:?}");
+    run(folder.path(), &steps)
+}
+
+#[test]
+fn the_commands_of_a_developers_first_hour_run_as_printed() -> Result<()> {
+    let page = fs::read_to_string(artifacts::workspace().join("docs/first-hour.md"))?;
+    let steps: Vec<_> = commands(&page).into_iter().map(str::to_owned).collect();
+    ensure!(steps.len() > 12, "{steps:?}");
+    let folder = tempfile::tempdir()?;
+    prepare(folder.path())?;
+    run(folder.path(), &steps)
+}
+
+#[test]
+fn no_page_is_without_a_test_of_its_commands() -> Result<()> {
+    for entry in fs::read_dir(artifacts::workspace().join("docs"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).context("a page's name")?;
+        let tested = name == "first-hour.md" || ELSEWHERE.iter().any(|(page, _)| *page == name);
+        let page = fs::read_to_string(&path)?;
+        ensure!(tested || commands(&page).is_empty(), "nobody runs the commands of docs/{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_first_hour_takes_as_few_steps_as_the_script_does() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    prepare(folder.path())?;
+    let mut script = Command::new(artifacts::workspace().join("scripts/first-hour"));
+    script.arg("--short").env("OUTLAYER_BIN_PATH", folder.path().join("bin/outlayer"));
+    for (name, _) in std::env::vars() {
+        if name != "CARGO_HOME" && name.starts_with("CARGO") {
+            script.env_remove(name);
+        }
+    }
+    let output = script.output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(said.contains("all together"), "{said}");
+    Ok(())
+}
