@@ -26,7 +26,7 @@ use outlayer_protocol::{
     response::MAX_REASON_BYTES,
 };
 
-use crate::scenario::*;
+use crate::{scenario::*, vm::VIEW};
 
 /// The largest Wasm that is accepted, bytes. Each byte costs every call 1,089,295 gas.
 const MAX_WASM_BYTES: usize = 300_000;
@@ -236,16 +236,13 @@ fn the_wasm_is_small() {
 fn page_of(vm: &mut vm::Vm, view: &str, limit: u64) -> u64 {
     let from = if view == methods::SHARES_INDEX { "from_index" } else { "from_id" };
     let args = serde_json::json!({ from: 0, "limit": limit });
-    vm.call(call("anyone.near", view, args)).burnt_gas.as_gas()
+    vm.view(call("anyone.near", view, args)).burnt_gas.as_gas()
 }
 
 /// The gas that `list_pending` burns for a page of `limit`.
 fn page(vm: &mut vm::Vm, limit: u64) -> u64 {
     page_of(vm, methods::LIST_PENDING, limit)
 }
-
-/// The gas that a node lets a view burn.
-const VIEW: u64 = 300_000_000_000_000;
 
 /// A contract with so many live requests like this one.
 fn with_live(request: &ExecutionRequest, count: u32) -> vm::Vm {
@@ -278,7 +275,7 @@ fn a_view_of_the_largest_requests_ends_early_and_says_where_to_go_on() {
     asked.args = vec![String::new(); 32_768 / 4 / 4];
     let mut vm = with_live(&asked, 1_500);
     let args = serde_json::json!({ "from_id": 0, "limit": 1_500 });
-    let outcome = vm.call(call("anyone.near", methods::PENDING_INDEX, args));
+    let outcome = vm.view(call("anyone.near", methods::PENDING_INDEX, args));
     let burned = outcome.burnt_gas.as_gas();
     let ReturnData::Value(page) = outcome.return_data else { panic!("no page") };
     let page: PendingPage = borsh::from_slice(&page).unwrap();

@@ -73,7 +73,7 @@ pub(crate) fn call<'a>(by: &'a str, method: &'a str, args: Value) -> Call<'a> {
 }
 
 fn view(vm: &mut Vm, method: &str, args: Value) -> Value {
-    let ReturnData::Value(value) = vm.call(call("anyone.near", method, args)).return_data else {
+    let ReturnData::Value(value) = vm.view(call("anyone.near", method, args)).return_data else {
         panic!("{method} returns nothing")
     };
     serde_json::from_slice(&value).unwrap()

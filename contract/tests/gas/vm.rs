@@ -10,6 +10,7 @@ use std::{
 use near_parameters::{ActionCosts, RuntimeConfig, RuntimeConfigStore};
 use near_primitives_core::{
     account::AccountContract,
+    config::ViewConfig,
     gas::Gas,
     hash::{CryptoHash, hash},
     types::Balance,
@@ -26,6 +27,8 @@ use crate::chain::TestChain;
 pub(crate) const CONTRACT: &str = "outlayer.near";
 /// The most gas that a transaction can attach.
 pub(crate) const MOST: u64 = 1_000_000_000_000_000;
+/// The gas that a node lets a view burn.
+pub(crate) const VIEW: u64 = 300_000_000_000_000;
 
 /// The contract on a node of the last protocol version.
 pub(crate) struct Vm {
@@ -105,6 +108,16 @@ impl Vm {
 
     /// Calls a method, which must succeed.
     pub(crate) fn call(&mut self, call: Call<'_>) -> VMOutcome {
+        self.run(call, None)
+    }
+
+    /// Calls a view as a node does, without the host functions that views may not call. It must
+    /// succeed.
+    pub(crate) fn view(&mut self, call: Call<'_>) -> VMOutcome {
+        self.run(call, Some(ViewConfig { max_gas_burnt: Gas::from_gas(VIEW) }))
+    }
+
+    fn run(&mut self, call: Call<'_>, view_config: Option<ViewConfig>) -> VMOutcome {
         let context = VMContext {
             current_account_id: CONTRACT.parse().unwrap(),
             signer_account_id: call.by.parse().unwrap(),
@@ -124,7 +137,7 @@ impl Vm {
             prepaid_gas: Gas::from_gas(call.gas),
             random_seed: vec![9; 32],
             output_data_receivers: call.receivers.iter().map(|id| id.parse().unwrap()).collect(),
-            view_config: None,
+            view_config,
         };
         let config = &self.runtime.wasm_config;
         let gas = context.make_gas_counter(config);

@@ -80,7 +80,9 @@ async fn code_that_is_longer_than_declared_is_paid_for_and_not_run() -> Result<(
 }
 
 /// Never ends.
-const HANGS: &str = r#"(module (func (export "_start") (loop (br 0))))"#;
+const HANGS: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "_start") (loop (br 0))))"#;
 
 /// Takes all the memory that it gets, and asks for more.
 const EATS: &str = r#"(module
@@ -129,9 +131,9 @@ async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_
             outcomes.as_slice(),
             [
                 Outcome::OutOfFuel,
-                Outcome::OutOfFuel,
+                Outcome::LimitExceeded { which: Limit::MemoryBytes, .. },
                 Outcome::LimitExceeded { which: Limit::OutputBytes, .. },
-                Outcome::OutOfFuel | Outcome::LimitExceeded { .. },
+                Outcome::LimitExceeded { which: Limit::LogBytes, .. },
                 Outcome::Completed { .. },
             ]
         ),

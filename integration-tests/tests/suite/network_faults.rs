@@ -121,7 +121,7 @@ async fn a_worker_whose_transaction_comes_late_waits_for_it() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_arrives_twice_settles_once() -> Result<()> {
     let scene = Scene::new(2).await?;
-    scene.handle.next_transaction(TransactionFault::Duplicate);
+    // Both answers may go in one transaction.
     scene.handle.next_transaction(TransactionFault::Duplicate);
     let serving = scene.testbed.serve()?;
     scene.settled_once_each().await?;

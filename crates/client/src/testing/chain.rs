@@ -192,7 +192,7 @@ impl Chain {
         let request = &mut self.live.get_mut(&id).unwrap().request;
         request.claims = Some(Claims { turn_blocks, made: Vec::new() });
         request.context.block_height = self.height;
-        request.terms.deadline = self.height + 200;
+        request.terms.deadline = self.height + self.config.yield_timeout_blocks;
     }
 
     /// Adds a request for `code` on whose answer `approvals` of these workers must agree, the

@@ -57,7 +57,10 @@ impl Random {
 }
 
 async fn survive(seed: u64) {
-    let mut state = Chain::new(config_of_this_build());
+    let mut chain_config = config_of_this_build();
+    // What a node has said of this worker or of the others is believed for 10 s.
+    chain_config.yield_timeout_blocks = 20_000;
+    let mut state = Chain::new(chain_config);
     state.time_passes = true;
     (0..3).for_each(|id| state.ask(id, &hello()));
     state.ask_long(3, &hello());

@@ -69,7 +69,7 @@ async fn run_until(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), worker.run(stop))
+    tokio::time::timeout(Duration::from_secs(60), worker.run(stop))
         .await
         .expect("not enough happened");
     std::mem::take(&mut *told.lock().unwrap())
