@@ -87,7 +87,7 @@ $answer"
 build_programs() {
     local what=$1
     shift
-    step "Building $what (about 10 minutes the first time, on 2 cores)" \
+    step "Building $what (about 8 minutes the first time, on 2 cores)" \
         cargo build --workspace --locked --example demo "$@"
 }
 
