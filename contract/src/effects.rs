@@ -15,7 +15,7 @@ use crate::{
 /// What is carried from one effect of a step to another.
 #[derive(Default)]
 struct Scratch {
-    /// The short response that was staged, which is kept with the record.
+    /// What is kept with the record of the response that was staged; `None` when none was.
     short_body: Option<Vec<u8>>,
     /// The workers that were paid or counted.
     workers: Touched,
@@ -48,9 +48,12 @@ impl Contract {
         self.carry_out_all(effects, &mut scratch)?;
         if let Some(next) = next {
             self.for_tenant(|contract| {
-                // A step of a request that has its answer leaves the answer where it is.
+                // A step of a request that has its answer leaves the answer where it is. One that
+                // came in parts is not kept with the record.
                 let body = match (scratch.short_body, &next.phase) {
-                    (None, Phase::Staged { .. }) => contract.short_body(next.id()),
+                    (None, Phase::Staged { .. }) if next.upload.is_none() => {
+                        contract.short_body(next.id())
+                    }
                     (body, _) => body.unwrap_or_default(),
                 };
                 contract.save_request(&next, &body);
@@ -102,7 +105,7 @@ impl Contract {
                 self.for_tenant(|_| requests::drop_parts(request_id, parts));
             }
             Effect::Stage(response) => {
-                scratch.short_body = self.for_tenant(|_| requests::stage(response));
+                scratch.short_body = Some(self.for_tenant(|_| requests::stage(response)));
             }
             Effect::Lock { namespace, response } => {
                 self.for_tenant(|_| locks::lock(&namespace, response));

@@ -154,13 +154,14 @@ fn assemble(
     outlayer_codec::from_slice(&body)
 }
 
-/// Keeps a response until the callback. A short one is given back: it is kept with the record.
-pub(crate) fn stage(response: &ExecutionResponse) -> Option<Vec<u8>> {
+/// Keeps a response until the callback. Gives what of it is kept with the record: a short one
+/// whole, and nothing of another.
+pub(crate) fn stage(response: &ExecutionResponse) -> Vec<u8> {
     if response.is_short() {
-        return Some(outlayer_codec::to_vec(response));
+        return outlayer_codec::to_vec(response);
     }
     store::write(&key(Prefix::Staged, response.request_id), response);
-    None
+    Vec::new()
 }
 
 /// The open shares of a settled request, if it has any.
