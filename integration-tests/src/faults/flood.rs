@@ -5,13 +5,20 @@
 
 use std::{
     fmt, fs,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{operations::TransactionStatus, types::NearToken};
-use outlayer_localnet::{Config, node::BlockProduction};
+use outlayer_localnet::{
+    Config,
+    node::{BlockProduction, Node},
+};
 use outlayer_protocol::{Outcome, index::PendingPage, methods};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -26,6 +33,10 @@ use crate::{
 /// The longest time until all requests are over.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
+/// The time between two blocks while the requests are made. None may time out before all are live,
+/// on a busy machine either.
+const ASKING_BLOCK_TIME: Duration = Duration::from_millis(500);
+
 /// How many requests there are, and how fast the chain is.
 #[derive(Clone, Copy, Debug)]
 pub struct Flood {
@@ -37,7 +48,7 @@ pub struct Flood {
     pub senders: usize,
     /// What each guest uses; with 0 it returns at once.
     pub fuel: u64,
-    /// The time between two blocks. A request lives for 200 of them.
+    /// The time between two blocks once the worker serves. A request lives for 200 of them.
     pub block_time: Duration,
 }
 
@@ -92,20 +103,22 @@ struct Sent {
 /// When a request ends neither answered nor timed out with a full refund, or the contract keeps
 /// money that is not its own.
 pub async fn flood(plan: Flood) -> Result<FloodReport> {
-    let production = BlockProduction::Timer(plan.block_time);
-    let config = Config { production, ..Config::default() };
-    let (_handle, node) = node::start_within(config).await?;
+    let config = Config { production: BlockProduction::Manual, ..Config::default() };
+    let (handle, node) = node::start_within(config).await?;
+    let pace = Pace::start(Arc::clone(handle.node()), plan.block_time);
     let testbed = Arc::new(Testbed::on(node).await?);
     let before = testbed.funds().await?;
+    pace.set(ASKING_BLOCK_TIME);
     let (sent, deposit) = ask(&testbed, plan).await?;
     let began = Instant::now();
     let live = loop {
         let live = testbed.pending().await?.len();
-        if live == plan.requests || began.elapsed() > plan.block_time * 200 {
+        if live == plan.requests || began.elapsed() > ASKING_BLOCK_TIME * 20 {
             break live;
         }
-        tokio::time::sleep(plan.block_time * 2).await;
+        tokio::time::sleep(ASKING_BLOCK_TIME).await;
     };
+    pace.set(plan.block_time);
 
     let state = tempfile::tempdir()?;
     let folder = state.path().to_string_lossy().into_owned();
@@ -158,6 +171,34 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
     Ok(report)
 }
 
+/// Makes a node's blocks, one each time that the time between two of them has passed, until it is
+/// dropped.
+struct Pace {
+    millis: Arc<AtomicU64>,
+}
+
+impl Pace {
+    fn start(node: Arc<Node>, block_time: Duration) -> Self {
+        let pace = Self { millis: Arc::default() };
+        pace.set(block_time);
+        let millis = Arc::downgrade(&pace.millis);
+        thread::spawn(move || {
+            while let Some(millis) = millis.upgrade() {
+                thread::sleep(Duration::from_millis(millis.load(Ordering::Relaxed)));
+                if let Err(error) = node.produce_block() {
+                    eprintln!("a block could not be produced: {error}");
+                }
+            }
+        });
+        pace
+    }
+
+    fn set(&self, block_time: Duration) {
+        let millis = block_time.as_millis().try_into().unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
+    }
+}
+
 /// Sends the requests. Returns them, and what each has attached.
 async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToken)> {
     let mut asked = match plan.fuel {
@@ -201,11 +242,19 @@ async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToke
     Ok((sent, deposit))
 }
 
-/// Whether any request is live.
+/// Whether any request is live. A page may be empty though later ones are not.
 async fn is_any_live(testbed: &Testbed) -> Result<bool> {
-    let view = testbed.contract.view(methods::LIST_PENDING);
-    let page: PendingPage = view.args_json(json!({ "from_id": 0, "limit": 1 })).await?.json()?;
-    Ok(!page.entries.is_empty())
+    let mut from_id = Some(0);
+    while let Some(id) = from_id {
+        let view = testbed.contract.view(methods::LIST_PENDING);
+        let page = view.args_json(json!({ "from_id": id, "limit": 1_000 })).await?;
+        let PendingPage { entries, next_id } = page.json()?;
+        if !entries.is_empty() {
+            return Ok(true);
+        }
+        from_id = next_id;
+    }
+    Ok(false)
 }
 
 /// The most memory that a process has had so far, KiB; 0 when it has ended.

@@ -9,9 +9,9 @@ use outlayer_integration_tests::faults::flood::{Flood, flood};
 /// each: `--requests 2000 --fuel 5000000000`.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_too_many_requests_some_of_each_payer_settle_and_the_rest_is_refunded() -> Result<()> {
-    // Each takes a fifth of a second or so, and they live for twenty-four seconds.
+    // Each takes a third of a second or more, and they live for twenty-four seconds.
     let block_time = Duration::from_millis(120);
-    let plan = Flood { requests: 240, payers: 10, senders: 40, fuel: 1_000_000_000, block_time };
+    let plan = Flood { requests: 240, payers: 10, senders: 40, fuel: 5_000_000_000, block_time };
     let report = flood(plan).await?;
     println!("{report}");
     assert_eq!(report.settled + report.timed_out, plan.requests, "{report:?}");
