@@ -108,10 +108,7 @@ impl Executor {
         snapshot: &mut dyn Snapshot,
     ) -> Result<Execution, Fault> {
         match backend.module(job.code) {
-            Ok(module) => {
-                backend.tick()?;
-                run::run_module(&backend.engine, &module, job, snapshot, self.deadline)
-            }
+            Ok(module) => run::run_module(&backend.engine, &module, job, snapshot, self.deadline),
             Err(rejection) => rejected(job, rejection),
         }
     }

@@ -26,12 +26,13 @@ impl Mailbox {
 
     /// The key that is asked for, if any.
     pub(crate) fn asked(&self) -> Option<Vec<u8>> {
-        match self.replace(Slot::Empty) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*slot, Slot::Asked(_)) {
+            return None;
+        }
+        match std::mem::take(&mut *slot) {
             Slot::Asked(key) => Some(key),
-            other => {
-                self.replace(other);
-                None
-            }
+            _ => None,
         }
     }
 

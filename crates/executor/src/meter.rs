@@ -5,7 +5,7 @@ use outlayer_protocol::{Compute, Status};
 use wasmtime::{Error, Instance, Store, Trap};
 
 use crate::{
-    charge::{gas_left, set_gas},
+    charge::{gas_left, supply_gas},
     gas::{GAS_EXPORT, fees::Fees},
     state::{Counter, State},
 };
@@ -61,11 +61,7 @@ impl CoreMeter {
                     .map_err(Fault::engine)?;
                 Ok(true)
             }
-            Self::Gas { limit, loading } => {
-                store.set_epoch_deadline(1);
-                store.epoch_deadline_async_yield_and_update(1);
-                Ok(loading <= limit)
-            }
+            Self::Gas { limit, loading } => Ok(loading <= limit),
         }
     }
 
@@ -81,9 +77,8 @@ impl CoreMeter {
         let global = instance
             .get_global(&mut *store, GAS_EXPORT)
             .ok_or_else(|| Fault::engine("no gas counter"))?;
-        set_gas(&mut *store, global, limit.saturating_sub(loading))?;
         store.data_mut().counter = Counter::Gas(Some(global));
-        Ok(())
+        supply_gas(store, global, limit.saturating_sub(loading))
     }
 
     /// What has been used, and whether the guest wanted more than there was.
@@ -100,14 +95,24 @@ impl CoreMeter {
                 Ok((Compute::Fuel(used), exhausted))
             }
             Self::Gas { limit, loading } => {
-                let used = match store.data().counter {
-                    Counter::Gas(Some(global)) => {
-                        limit.saturating_sub(gas_left(&mut *store, global))
-                    }
-                    _ => loading.min(limit),
+                let left = match store.data().counter {
+                    Counter::Gas(Some(global)) => gas_left(store, global),
+                    _ => i128::from(limit) - i128::from(loading),
                 };
-                Ok((Compute::Gas(used), loading > limit))
+                // What a module wants is taken before it is looked at. So a trap may come after
+                // more than the limit was wanted.
+                let used = limit.saturating_sub(u64::try_from(left).unwrap_or(0));
+                Ok((Compute::Gas(used), left < 0))
             }
+        }
+    }
+
+    /// How often a guest gives way before the host looks at its clock. Fuel has it give way every
+    /// few microseconds, and gas every few milliseconds.
+    pub(crate) fn patience(self) -> u32 {
+        match self {
+            Self::Fuel { .. } => 64,
+            Self::Gas { .. } => 1,
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn run_module(
     let mut instance = None;
     execute(engine, meter, job, |store, mailbox| {
         let guest = start(store, module, meter, &mut instance);
-        match drive(guest, mailbox, snapshot, deadline)? {
+        match drive(guest, mailbox, snapshot, deadline, meter.patience())? {
             Ok(()) => Ok(Status::Completed),
             Err(error) => {
                 store.data_mut().cut_short |= meter::ends_uncounted(&error);
@@ -57,7 +57,8 @@ pub(crate) fn run_component(
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
         store.data_mut().started = true;
-        match drive(command(store, component), mailbox, snapshot, deadline)? {
+        let command = command(store, component);
+        match drive(command, mailbox, snapshot, deadline, meter.patience())? {
             Ok(Ok(())) => Ok(Status::Completed),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }),
             Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
@@ -128,13 +129,16 @@ async fn command(
 }
 
 /// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way
-/// when it asks, and each time that its fuel is counted; only then is the deadline looked at.
+/// when it asks, and whenever its meter has it do so. The deadline is looked at when it asks, and
+/// each time that it has given way for another reason `patience` times.
 fn drive<T>(
     guest: impl Future<Output = wasmtime::Result<T>>,
     mailbox: &Mailbox,
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
+    patience: u32,
 ) -> Result<wasmtime::Result<T>, Fault> {
+    let mut unseen = 0;
     let mut began = Instant::now();
     let mut guest = pin!(guest);
     let mut context = Context::from_waker(Waker::noop());
@@ -147,7 +151,13 @@ fn drive<T>(
             mailbox.answer(snapshot.read(&key)?);
             // What the snapshot takes is not the guest's time.
             began += asked.elapsed();
+        } else {
+            unseen += 1;
+            if unseen < patience {
+                continue;
+            }
         }
+        unseen = 0;
         if began.elapsed() > deadline {
             return Err(Fault::Deadline(deadline));
         }

@@ -16,6 +16,8 @@ pub(crate) struct State {
     /// The memory of a module, once it is instantiated.
     pub(crate) memory: Option<Memory>,
     pub(crate) counter: Counter,
+    /// Gas within the limit that the counter has not been given yet.
+    pub(crate) reserve: u64,
     pub(crate) mailbox: Arc<Mailbox>,
     /// The streams and pollables that a component holds.
     pub(crate) resources: ResourceTable,
@@ -35,7 +37,7 @@ pub(crate) struct State {
 pub(crate) enum Counter {
     /// The store's fuel.
     Fuel,
-    /// A global of the instance, which holds the gas that is left. `None` until the module is
+    /// A global of the instance, from which the module takes its gas. `None` until the module is
     /// instantiated.
     Gas(Option<Global>),
 }
@@ -52,6 +54,7 @@ impl State {
             host: Host::new(job)?,
             memory: None,
             counter,
+            reserve: 0,
             mailbox,
             resources,
             started: false,

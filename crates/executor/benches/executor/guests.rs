@@ -15,6 +15,7 @@ pub(crate) struct Guest {
     code: Vec<u8>,
     hash: Hash32,
     args: Vec<String>,
+    input: Vec<u8>,
     limits: ResourceLimits,
     context: ExecutionContext,
 }
@@ -39,7 +40,7 @@ impl Guest {
             ..ResourceLimits::default()
         };
         let hash = Hash32::of(&code);
-        Self { code, hash, args: Vec::new(), limits, context }
+        Self { code, hash, args: Vec::new(), input: b"input".to_vec(), limits, context }
     }
 
     /// A core module under the fuel meter.
@@ -62,6 +63,12 @@ impl Guest {
         Self { args: vec!["run".to_owned()], ..Self::new(code.to_vec(), GAS) }
     }
 
+    /// The same with another input, and with as much memory as a module may have.
+    pub(crate) fn reading(self, input: &[u8]) -> Self {
+        let limits = ResourceLimits { memory_bytes: 4 << 30, ..self.limits };
+        Self { input: input.to_vec(), limits, ..self }
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.code.len() as u64
     }
@@ -73,7 +80,7 @@ impl Guest {
             kind: None,
             args: &self.args,
             env: &[],
-            input: b"input",
+            input: &self.input,
             limits: &self.limits,
             context: &self.context,
         };

@@ -1,7 +1,5 @@
 //! Core WASI modules under one meter: wasmtime's engine, the host functions, the compiled modules.
 
-use std::{sync::OnceLock, thread, time::Duration};
-
 use outlayer_guest::{
     Code, Fault,
     prepare::{self, stack::START_EXPORT},
@@ -21,16 +19,12 @@ use crate::{
     wasi_p1,
 };
 
-/// How often a guest under the gas meter gives way to the host, which then looks at its deadline.
-const TICK: Duration = Duration::from_millis(20);
-
 /// Runs core WASI modules under one of the meters.
 pub(crate) struct CoreBackend {
     pub(crate) engine: Engine,
     meter: Meter,
     linker: Linker<State>,
     modules: Cache<CompiledModule>,
-    ticker: OnceLock<()>,
 }
 
 /// A `wasi-p1` module, ready to be instantiated.
@@ -60,37 +54,12 @@ impl CoreBackend {
         }
         let probe = cache::probe(|code| prepared(meter, code))?;
         let modules = Cache::new(resources, &meter.to_string(), &engine, &probe);
-        Ok(Self { engine, meter, linker, modules, ticker: OnceLock::new() })
+        Ok(Self { engine, meter, linker, modules })
     }
 
     /// The compiled module of `code`.
     pub(crate) fn module(&self, code: Code<'_>) -> Result<CompiledModule, Rejection> {
         self.modules.get(self, code)
-    }
-
-    /// Makes guests give way every [`TICK`] from now on. Under the fuel meter they do so without
-    /// it.
-    ///
-    /// The thread that does this ends with wasmtime's engine.
-    pub(crate) fn tick(&self) -> Result<(), Fault> {
-        if self.meter == Meter::Fuel || self.ticker.get().is_some() {
-            return Ok(());
-        }
-        let engine = self.engine.weak();
-        thread::Builder::new()
-            .name("outlayer-ticker".to_owned())
-            .spawn(move || {
-                while let Some(engine) = engine.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
-                    thread::sleep(TICK);
-                }
-            })
-            .map_err(Fault::engine)?;
-        // When two executions are the first at the same time there are two threads, which does no
-        // harm.
-        let _ = self.ticker.set(());
-        Ok(())
     }
 }
 
@@ -136,7 +105,7 @@ impl Compiler for CoreBackend {
 fn prepared(meter: Meter, code: &[u8]) -> Result<Vec<u8>, Rejection> {
     match meter {
         Meter::Fuel => Ok(prepare::core_module(code)?),
-        Meter::Gas => gas::prepare::core_module(code),
+        Meter::Gas => gas::prepare::core_module(code, gas::Counts::ALL),
     }
 }
 

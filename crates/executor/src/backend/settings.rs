@@ -58,27 +58,23 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
         .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
         .wasm_backtrace_max_frames(None)
         .native_unwind_info(false)
-        .generate_address_map(false);
-    match meter {
-        Meter::Fuel => {
-            let mut cost = OperatorCost::new();
-            // The pages are charged where it is known how many there are, in `limiter`.
-            cost.MemoryGrow = fuel::MEMORY_GROW;
-            cost.TableGrow = fuel::TABLE_GROW;
-            cost.RefFunc = fuel::REF_FUNC;
-            wasmtime
-                .consume_fuel(true)
-                .operator_cost(cost)
-                .wasm_features(WasmFeatures::COMPONENT_MODEL, true)
-                // wasmtime's own modules between components copy from one memory to another. A
-                // guest with two memories has been rejected before.
-                .wasm_features(WasmFeatures::MULTI_MEMORY, true);
-        }
-        Meter::Gas => {
-            // The instrumentation computes with 128 bits. A guest that does so has been rejected
-            // before.
-            wasmtime.wasm_features(WasmFeatures::WIDE_ARITHMETIC, true).epoch_interruption(true);
-        }
+        .generate_address_map(false)
+        // The metering passes say which of their branches are hardly ever taken. A guest's own
+        // hints are gone by then.
+        .wasm_branch_hinting(true);
+    if meter == Meter::Fuel {
+        let mut cost = OperatorCost::new();
+        // The pages are charged where it is known how many there are, in `limiter`.
+        cost.MemoryGrow = fuel::MEMORY_GROW;
+        cost.TableGrow = fuel::TABLE_GROW;
+        cost.RefFunc = fuel::REF_FUNC;
+        wasmtime
+            .consume_fuel(true)
+            .operator_cost(cost)
+            .wasm_features(WasmFeatures::COMPONENT_MODEL, true)
+            // wasmtime's own modules between components copy from one memory to another. A guest
+            // with two memories has been rejected before.
+            .wasm_features(WasmFeatures::MULTI_MEMORY, true);
     }
     wasmtime
 }

@@ -29,7 +29,8 @@ mod tests {
     #[test]
     fn every_preparation_accepts_the_sample_and_changes_it() {
         let stack = probe(|code| Ok(prepare::core_module(code)?)).unwrap();
-        let gas = probe(crate::gas::prepare::core_module).unwrap();
+        let gas =
+            probe(|code| crate::gas::prepare::core_module(code, crate::gas::Counts::ALL)).unwrap();
         let inside = probe(|code| Ok(stack::instrument_inside(code, stack::STACK_BYTES)?)).unwrap();
         assert!([&stack, &gas, &inside].iter().all(|prepared| prepared.len() > PROBE.len()));
         assert!(stack != gas && stack != inside);

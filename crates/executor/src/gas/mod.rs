@@ -2,8 +2,9 @@
 //!
 //! `prepare` applies near-vm-runner's `prepare_contract` at
 //! [`NEAR_CONFIG_VERSION`](crate::NEAR_CONFIG_VERSION) to the guest. The module then counts its gas
-//! and its stack itself, exactly as a NEAR node would for the same bytes, and calls the host only
-//! when one of them ends (`hooks`).
+//! and its stack itself, exactly as a NEAR node would for the same bytes. `deferred` then has it
+//! look less often at whether its gas sufficed, which changes no amount. The host is called only
+//! when what it gave the module has ended (`hooks`).
 //!
 //! # What is charged
 //!
@@ -35,12 +36,17 @@
 //! that it declares, so that it behaves alike under both meters. The gas is the same for every
 //! program that does not ask how large its memory is and does not reach outside of it.
 
+mod deferred;
 pub(crate) mod fees;
 mod hooks;
 mod imports;
 pub(crate) mod limits;
 pub(crate) mod prepare;
 
+use outlayer_guest::Fault;
+use outlayer_protocol::Status;
+
+pub use deferred::Counts;
 pub use fees::TRIE_NODES;
 pub(crate) use hooks::add_to_linker;
 
@@ -50,3 +56,16 @@ pub(crate) const ENTRY: &str = "\0_start";
 pub(crate) const START_EXPORT: &str = "start";
 /// The exported global that holds the gas that is left.
 pub(crate) const GAS_EXPORT: &str = "remaining_gas";
+
+/// What is compiled in place of a core module's `code` under the gas meter, to look at and to
+/// measure with.
+///
+/// # Errors
+/// The inner error is the verdict on a module that is invalid or out of NEAR's bounds. A [`Fault`]
+/// is no verdict.
+pub fn instrumented(code: &[u8], counts: Counts) -> Result<Result<Vec<u8>, Status>, Fault> {
+    match prepare::core_module(code, counts) {
+        Ok(module) => Ok(Ok(module)),
+        Err(rejection) => rejection.into_verdict().map(Err),
+    }
+}

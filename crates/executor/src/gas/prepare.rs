@@ -11,7 +11,11 @@ use outlayer_guest::{
 use outlayer_protocol::Status;
 use wasmparser::{ExternalKind, Parser, Payload, WasmFeatures};
 
-use super::{imports::Imports, limits};
+use super::{
+    deferred::{self, Counts},
+    imports::Imports,
+    limits,
+};
 use crate::{error::Rejection, near_config::near_config};
 
 /// What NEAR's runtime accepts.
@@ -30,7 +34,7 @@ const MAX_PAGES: u32 = 1 << 16;
 ///
 /// # Errors
 /// The verdict on a module that is invalid or out of bounds.
-pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Rejection> {
+pub(crate) fn core_module(code: &[u8], counts: Counts) -> Result<Vec<u8>, Rejection> {
     prepare::check(code)?;
     wasmparser::Validator::new_with_features(FEATURES).validate_all(code).map_err(|error| {
         invalid_module(format!("not accepted under the gas meter: {}", error.message()))
@@ -42,7 +46,8 @@ pub(crate) fn core_module(code: &[u8]) -> Result<Vec<u8>, Rejection> {
     let imports = Imports::read(code, &[preview1::MODULE, module::MODULE])?;
     let prepared = prepare_contract(&imports.hide(code), &config, VMKind::Wasmtime)
         .map_err(|error| limits::refused(&error))?;
-    Ok(imports.give_back(&prepared).map_err(Fault::engine)?)
+    let prepared = imports.give_back(&prepared).map_err(Fault::engine)?;
+    Ok(deferred::module(&prepared, counts)?)
 }
 
 /// Initial and maximal pages of the memory that a validated module must export. NEAR's preparation
@@ -88,7 +93,7 @@ mod tests {
         let prepared = |memory: &str| {
             let text =
                 format!(r#"(module (memory (export "memory") {memory}) (func (export "_start")))"#);
-            let prepared = core_module(&wat::parse_str(text).unwrap()).unwrap();
+            let prepared = core_module(&wat::parse_str(text).unwrap(), Counts::ALL).unwrap();
             for payload in Parser::new(0).parse_all(&prepared) {
                 if let Payload::MemorySection(reader) = payload.unwrap() {
                     let ty = reader.into_iter().next().unwrap().unwrap();

@@ -74,6 +74,51 @@ pub(super) fn split_count_checked(content: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
+/// Where a module's branches are that are hardly ever taken.
+///
+/// A compiler that reads them moves what is behind such a branch out of the way. Nothing else
+/// depends on them.
+#[derive(Debug, Default)]
+pub struct ColdBranches {
+    functions: usize,
+    content: Vec<u8>,
+}
+
+impl ColdBranches {
+    /// The custom section of WebAssembly's proposal for branch hints.
+    const NAME: &str = "metadata.code.branch_hint";
+    /// Follows the offset of a branch: the length of a hint, and "not taken".
+    const NOT_TAKEN: [u8; 2] = [1, 0];
+
+    /// Adds the `if` and `br_if` of the function with this index that stand at `offsets` of its
+    /// body, which begins with its locals. Functions and offsets come in ascending order.
+    pub fn push(&mut self, function: usize, offsets: &[usize]) {
+        if offsets.is_empty() {
+            return;
+        }
+        self.functions += 1;
+        unsigned(&mut self.content, function);
+        unsigned(&mut self.content, offsets.len());
+        for offset in offsets {
+            unsigned(&mut self.content, *offset);
+            self.content.extend(Self::NOT_TAKEN);
+        }
+    }
+
+    /// Appends the section. It stands before the code.
+    pub fn write(self, out: &mut Vec<u8>) {
+        if self.functions == 0 {
+            return;
+        }
+        let mut content = Vec::with_capacity(self.content.len() + Self::NAME.len() + 6);
+        unsigned(&mut content, Self::NAME.len());
+        content.extend_from_slice(Self::NAME.as_bytes());
+        unsigned(&mut content, self.functions);
+        content.extend(self.content);
+        section(out, 0, &content);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

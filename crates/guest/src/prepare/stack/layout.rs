@@ -19,6 +19,8 @@ pub(super) struct Layout {
     pub(super) added_types: Vec<Vec<u8>>,
     /// For each function that the module defines, the encoded type of a block with its results.
     pub(super) block_types: Vec<Vec<u8>>,
+    /// How many functions the module imports.
+    pub(super) imported: usize,
     /// Index of the global that is added.
     pub(super) global: u32,
     /// Index of the table that is added inside of a component.
@@ -34,6 +36,7 @@ impl Layout {
             types: 0,
             added_types: Vec::new(),
             block_types: Vec::new(),
+            imported: 0,
             global: 0,
             table: 0,
             start: None,
@@ -61,6 +64,7 @@ impl Layout {
                 Payload::ImportSection(reader) => {
                     for import in reader.into_imports() {
                         match import.map_err(malformed)?.ty {
+                            TypeRef::Func(_) => layout.imported += 1,
                             TypeRef::Global(_) => layout.global += 1,
                             TypeRef::Table(ty) => {
                                 check_table(ty)?;

@@ -6,7 +6,7 @@ use super::{
     layout::{EMPTY_BLOCK, Layout},
     reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT},
 };
-use crate::prepare::encode::{self, signed, unsigned};
+use crate::prepare::encode::{self, ColdBranches, signed, unsigned};
 
 mod section {
     pub(super) const TYPE: u8 = 1;
@@ -58,6 +58,8 @@ pub(super) struct Writer<'a> {
     /// What each function that the module defines needs.
     charges: Vec<u32>,
     out: Vec<u8>,
+    /// Where the functions look at whether their stack suffices.
+    checks: ColdBranches,
     wrote_table: bool,
     wrote_global: bool,
     wrote_export: bool,
@@ -78,6 +80,7 @@ impl<'a> Writer<'a> {
             layout,
             charges,
             out: Vec::with_capacity(code.len() * 5 / 4),
+            checks: ColdBranches::default(),
             wrote_table: place == Place::Alone,
             wrote_global: false,
             wrote_export: false,
@@ -93,7 +96,8 @@ impl<'a> Writer<'a> {
             let payload = payload?;
             if let Payload::CodeSectionEntry(body) = &payload {
                 let mut written = Vec::new();
-                self.body(&mut written, body, defined)?;
+                let check = self.body(&mut written, body, defined)?;
+                self.checks.push(self.layout.imported + defined, &[check]);
                 unsigned(&mut bodies, written.len());
                 bodies.extend(written);
                 defined += 1;
@@ -209,6 +213,7 @@ impl<'a> Writer<'a> {
     }
 
     fn code_section(&mut self, bodies: &mut Vec<u8>, defined: &mut usize) {
+        std::mem::take(&mut self.checks).write(&mut self.out);
         let mut section = Vec::with_capacity(bodies.len() + 5);
         unsigned(&mut section, *defined);
         section.append(bodies);
@@ -216,21 +221,22 @@ impl<'a> Writer<'a> {
         *defined = 0;
     }
 
+    /// Writes a body, and says where in it the check is.
     fn body(
         &self,
         out: &mut Vec<u8>,
         body: &FunctionBody<'_>,
         index: usize,
-    ) -> Result<(), BinaryReaderError> {
+    ) -> Result<usize, BinaryReaderError> {
         let charge = self.charges.get(index).copied().unwrap_or(u32::MAX);
         let mut operators = body.get_operators_reader()?;
         let mut copied = operators.original_position();
         let range = body.range();
         out.extend_from_slice(self.code.get(range.start..copied).unwrap_or_default());
-        self.check(out, charge);
+        let check = self.check(out, charge);
         if is_leaf(body)? {
             out.extend_from_slice(self.code.get(copied..range.end).unwrap_or_default());
-            return Ok(());
+            return Ok(check);
         }
         self.adjust(out, op::I32_SUB, charge);
         out.push(op::BLOCK);
@@ -257,15 +263,17 @@ impl<'a> Writer<'a> {
         out.extend_from_slice(self.code.get(copied..range.end).unwrap_or_default());
         self.adjust(out, op::I32_ADD, charge);
         out.push(op::END);
-        Ok(())
+        Ok(check)
     }
 
     /// `if left < charge { left = -1; unreachable }`, and inside of a component the table is grown
-    /// in between.
-    fn check(&self, out: &mut Vec<u8>, charge: u32) {
+    /// in between. Returns where the branch is.
+    fn check(&self, out: &mut Vec<u8>, charge: u32) -> usize {
         self.global(out, op::GLOBAL_GET);
         constant(out, charge);
-        out.extend([op::I32_LT_U, op::IF, EMPTY_BLOCK]);
+        out.push(op::I32_LT_U);
+        let branch = out.len();
+        out.extend([op::IF, EMPTY_BLOCK]);
         constant(out, u32::MAX);
         self.global(out, op::GLOBAL_SET);
         if self.place == Place::InComponent {
@@ -276,6 +284,7 @@ impl<'a> Writer<'a> {
             out.push(op::DROP);
         }
         out.extend([op::UNREACHABLE, op::END]);
+        branch
     }
 
     /// `left = left <operator> charge`
