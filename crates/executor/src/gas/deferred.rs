@@ -349,7 +349,7 @@ impl Layout {
             return Err(Unexpected::Unknown(format!("a charge of {amount}")));
         }
         // Anything else is looked at as an operator of its own, which may then not count.
-        Ok(rest.starts_with(&expected).then(|| (part, expected.len())))
+        Ok(rest.starts_with(&expected).then_some((part, expected.len())))
     }
 
     fn charge(&self, amount: i64) -> Vec<Operator<'static>> {

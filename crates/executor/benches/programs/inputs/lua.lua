@@ -1,7 +1,7 @@
 -- Tables, closures, strings, a sort and a sieve.
 local state = 12345
 local function random()
-    state = (state * 1103515245 + 12345) % 2147483648
+    state = (state * 75 + 74) % 65537
     return state
 end
 local words = {}
@@ -20,7 +20,7 @@ local sieve, count = {}, 0
 for n = 2, 200000 do
     if not sieve[n] then
         count = count + 1
-        for m = n * n, 200000, n do sieve[m] = true end
+        for m = n + n, 200000, n do sieve[m] = true end
     end
 end
 local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end
