@@ -45,7 +45,7 @@ pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for path in paths {
         let name = if path.is_dir() {
-            checked(&Package::read(path)?.guest_name()?, path)?
+            checked(Package::read(path)?.guest_name()?, path)?
         } else {
             ensure!(
                 path.is_file(),
@@ -140,7 +140,7 @@ impl Guest {
             None => ResourceLimits::default(),
         };
         limits.max_module_bytes = limits.max_module_bytes.max(u32::try_from(code_bytes)?);
-        let cases = package.map(|package| package.folder.join("cases")).into_iter();
+        let cases = package.map(|package| package.folder().join("cases")).into_iter();
         let mut inputs: Vec<_> = cases
             .flat_map(|cases| fs::read_dir(cases).into_iter().flatten().flatten())
             .map(|case| case.path().join("input"))
