@@ -195,8 +195,8 @@ fn every_program_is_a_guest_and_a_library_beside_it_is_none() {
 fn a_package_at_the_root_of_a_workspace_is_built_whatever_its_default_members_are() {
     let folder = TempDir::new().unwrap();
     workspace(folder.path());
-    let manifest = "[package]\nname = \"root\"\nedition = \"2024\"\n\
-                    [workspace]\nmembers = [\"guest\", \"helper\"]\ndefault-members = [\"helper\"]\n";
+    let manifest = "[package]\nname = \"root\"\nedition = \"2024\"\n[workspace]\n\
+                    members = [\"guest\", \"helper\"]\ndefault-members = [\"helper\"]\n";
     write(folder.path().join("Cargo.toml"), manifest);
     write(folder.path().join("src/main.rs"), "fn main() { println!(\"the root\") }");
     assert!(contains(&only_guest(folder.path()), "the root"));
