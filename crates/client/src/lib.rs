@@ -73,7 +73,7 @@ pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
 pub use request_trace::{RequestTrace, SettledTrace};
 pub use retry::Backoff;
-pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};
+pub use status::{AccessKeyView, AccountBalance, AccountCode, NodeStatus, Permission};
 pub use text::with_causes;
 pub use url::{EndpointUrl, InvalidUrl};
 

@@ -10,11 +10,6 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// The OutLayer contract, as `scripts/wasm` has built it from the sources of this version.
-const CONTRACT: &[u8] = include_bytes!("../wasm/outlayer_contract.wasm");
-/// A line of `sha256sum`.
-const CONTRACT_SHA256: &str = include_str!("../wasm/SHA256SUMS");
-
 /// The environment variable that names the cargo which builds Wasm, where the one that runs the
 /// tests has no standard library for it.
 pub const WASM_CARGO: &str = "OUTLAYER_WASM_CARGO";
@@ -24,17 +19,17 @@ pub const WASM_CARGO: &str = "OUTLAYER_WASM_CARGO";
 const CONTRACT_FLAGS: &str = "--cfg near -C target-cpu=mvp \
      -C target-feature=+mutable-globals,+sign-ext,+nontrapping-fptoint,+bulk-memory";
 
-/// The bytes of the OutLayer contract, checked by their hash.
+/// The bytes of the OutLayer contract, as `outlayer-contract-wasm` has them, checked by their hash.
 ///
 /// # Errors
 /// [`Error::ContractHash`] when the package was changed.
 pub fn contract() -> Result<&'static [u8]> {
-    let expected = CONTRACT_SHA256.split_whitespace().next().unwrap_or_default();
-    let found = Hash32::of(CONTRACT);
+    let (code, expected) = (outlayer_contract_wasm::WASM, outlayer_contract_wasm::SHA256);
+    let found = Hash32::of(code);
     if found.to_string() != expected {
         return Err(Error::ContractHash { found, expected: expected.to_owned() });
     }
-    Ok(CONTRACT)
+    Ok(code)
 }
 
 /// Builds the dApp contract whose package is in `folder`, in the profile `release`.
@@ -129,7 +124,6 @@ mod tests {
     #[test]
     fn the_contract_is_the_one_that_the_hash_names() {
         assert!(contract().unwrap().starts_with(b"\0asm"));
-        assert!(CONTRACT_SHA256.trim_end().ends_with("  outlayer_contract.wasm"));
     }
 
     #[test]
