@@ -63,7 +63,9 @@ impl Guest {
         Self { args: vec!["run".to_owned()], ..Self::new(code.to_vec(), GAS) }
     }
 
-    /// The same with another input, and with as much memory as a module may have.
+    /// The same with another input, and with as much memory as a module may have. The bench
+    /// `programs` uses it.
+    #[allow(dead_code)]
     pub(crate) fn reading(self, input: &[u8]) -> Self {
         let limits = ResourceLimits { memory_bytes: 4 << 30, ..self.limits };
         Self { input: input.to_vec(), limits, ..self }
