@@ -1,14 +1,21 @@
-//! The node as a whole: injected faults, kept chains, memory, and malformed input.
+//! The node as a whole: the chain as users of the library see it, the RPC on the wire, a client of
+//! NEAR's RPC from the registry, injected faults, kept chains, memory, and malformed input.
+//!
+//! This is one program, because each links NEAR's VM. Beside it are `workspaces`, which sets an
+//! environment variable for its whole process, and `golden`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chain;
 mod faults;
 mod inputs;
 mod memory;
+mod near_api;
 mod robustness;
+mod rpc;
 mod state;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use near_crypto::{InMemorySigner, KeyFile, Signer};
 use near_primitives::{
@@ -17,6 +24,9 @@ use near_primitives::{
     types::{AccountId, Balance},
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
+
+/// How long a test waits for what comes at once, unless the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn manual() -> Config {
     Config { production: BlockProduction::Manual, contract_cache: None, ..Config::default() }

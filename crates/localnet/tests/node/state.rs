@@ -12,7 +12,7 @@ use std::{
 use outlayer_localnet::{Config, Handle, SpawnError, spawn};
 use serde_json::{Value, json};
 
-use crate::{balance, height_of, manual, send, transfer};
+use crate::{PATIENCE, balance, height_of, manual, send, transfer};
 
 /// A running `localnet` binary.
 struct Process {
@@ -36,7 +36,7 @@ impl Process {
         let process = Self { child, url: format!("http://{address}") };
         let started = Instant::now();
         while reqwest::get(format!("{}/status", process.url)).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(30), "no answer");
+            assert!(started.elapsed() < PATIENCE, "no answer");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         process
@@ -293,7 +293,7 @@ async fn two_processes_with_one_seed_agree_to_the_last_hash() {
             if next == head {
                 return head;
             }
-            assert!(started.elapsed() < Duration::from_secs(10));
+            assert!(started.elapsed() < PATIENCE);
             head = next;
         }
     };

@@ -1,11 +1,9 @@
 //! Storage, context and randomness through the import module `outlayer`.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Memory, Run, context, trapped, written};
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
+
+use crate::common::{Memory, Run, context, trapped, written};
 
 /// Puts `text` into memory at `at`.
 fn text(at: u32, text: &str) -> String {

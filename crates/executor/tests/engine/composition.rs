@@ -1,14 +1,12 @@
 //! What components pass to each other is paid for, by length, whatever it is.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::Run;
 use outlayer_executor::fuel;
 use outlayer_kernels::composition::{
     Direction, Encoding, StringPassage, Text, handle_passage, list_passage,
 };
 use outlayer_protocol::{Compute, Status};
+
+use crate::common::Run;
 
 /// More than any of these guests uses.
 const PLENTY: u64 = 100_000_000;

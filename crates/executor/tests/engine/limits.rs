@@ -1,16 +1,14 @@
 //! Every limit, exceeded by a guest that wants more.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Run, invalid, trapped};
 use outlayer_executor::{
     ENGINE_VERSION, Executor, ExecutorConfig, Fault, NEAR_CONFIG_VERSION, fuel,
     prepare::MAX_MODULE_BYTES, prepare::stack::STACK_BYTES,
 };
 use outlayer_protocol::{Compute, Config, GuestKind, Limit, Status, config::RequestBounds};
+
+use crate::common::{Run, invalid, trapped};
 
 fn exceeded(which: Limit, limit: u64) -> Status {
     Status::LimitExceeded { which, limit }

@@ -1,11 +1,9 @@
 //! Arguments, environment, streams, and every call that always fails.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Run, context, trapped};
 use outlayer_executor::PROGRAM_NAME;
 use outlayer_protocol::Status;
+
+use crate::common::{Run, context, trapped};
 
 /// Copies the input to the output, 5 bytes at a time into two buffers.
 const ECHO: &str = r#"

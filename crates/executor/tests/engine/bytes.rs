@@ -4,15 +4,9 @@
 //! Guests run on a thread with a small stack, as a host may have. The short form of the random part
 //! runs with the other tests; `OUTLAYER_BYTES_CASES=N` makes N cases of each kind, from the seed
 //! `OUTLAYER_BYTES_SEED` on. A case that fails is written to the system's temporary folder.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-#[path = "bytes/composed.rs"]
 mod composed;
-#[path = "bytes/crafted.rs"]
 mod crafted;
-#[path = "bytes/mutated.rs"]
 mod mutated;
 
 use std::{
@@ -22,9 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Run, corpus};
 use outlayer_executor::{Execution, Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
+
+use crate::common::{Run, corpus};
 
 /// What a thread has that executes guests here. An ordinary one has four times as much.
 const STACK_BYTES: usize = 512 << 10;

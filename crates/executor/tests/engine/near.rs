@@ -1,13 +1,11 @@
 //! NEAR contracts as guests.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Memory, Run, context, invalid, node, trapped, written};
 use outlayer_executor::{
     Code, Execution, Executor, ExecutorConfig, Fault, Job, SnapshotError, gas::TRIE_NODES,
 };
 use outlayer_protocol::{Compute, GuestKind, Hash32, Limit, ReadEntry, Status};
+
+use crate::common::{Memory, Run, context, invalid, node, trapped, written};
 
 const PLENTY: u64 = 300_000_000_000_000;
 

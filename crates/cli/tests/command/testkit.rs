@@ -1,7 +1,5 @@
 //! `outlayer testkit`, which the test kit starts. What it runs ends with whoever started it.
 
-#![allow(missing_docs, clippy::unwrap_used)]
-
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,

@@ -1,13 +1,11 @@
 //! Two tenants take turns on one executor. Neither sees anything of the other.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::thread;
 
-use common::{Run, components};
 use outlayer_executor::{Execution, Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
+
+use crate::common::{Run, components};
 
 const SECRETS: [&[u8; 16]; 2] = [b"first's secret 1", b"other's secret 2"];
 

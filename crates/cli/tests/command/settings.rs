@@ -1,5 +1,4 @@
 //! The worker's settings: where they come from, what is said of wrong ones, and what is not shown.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     fs::{self, Permissions},

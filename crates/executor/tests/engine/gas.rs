@@ -1,12 +1,10 @@
 //! The gas meter counts what a node would count for the same bytes, to the unit.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Run, invalid, kernels, node, trapped};
 use near_vm_runner::logic::errors::{FunctionCallError, HostError};
 use outlayer_executor::{Executor, ExecutorConfig, Fault};
 use outlayer_protocol::{Compute, Limit, Status};
+
+use crate::common::{Run, invalid, kernels, node, trapped};
 
 const PLENTY: u64 = 100_000_000_000_000;
 

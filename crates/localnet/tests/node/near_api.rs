@@ -1,7 +1,5 @@
 //! `near-api`, a client of NEAR's RPC from the registry that knows nothing about localnet.
 
-#![allow(clippy::unwrap_used)]
-
 use std::sync::Arc;
 
 use near_api::{
@@ -20,7 +18,7 @@ const SANDBOX_KEY: &str = "ed25519:\
     3tgdk2wPraJzT4nsTuf86UX41xgPNk3MHnq8epARMdBNs29AFEztAuaQ7iHddDfXG9F2RzV1XNQYgJyAyoW51UBB";
 
 /// A contract with the methods `echo`, `write`, `read`, `panic_msg` and more.
-const BASIC: &[u8] = include_bytes!("golden/contracts/basic.wasm");
+const BASIC: &[u8] = include_bytes!("../golden/contracts/basic.wasm");
 
 struct Client {
     // The node ends when this is dropped.

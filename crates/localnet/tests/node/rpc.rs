@@ -1,8 +1,6 @@
 //! The RPC on the wire: status codes, limits, waiting, many clients, and malformed input.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use near_crypto::{InMemorySigner, KeyFile, Signer};
@@ -212,7 +210,7 @@ async fn the_views_of_query_are_methods_of_their_own_too() {
 /// `chain/chain/src/store_validator`).
 #[tokio::test]
 async fn every_receipt_that_a_chunk_shows_can_be_looked_up() {
-    const CROSS: &[u8] = include_bytes!("golden/contracts/cross.wasm");
+    const CROSS: &[u8] = include_bytes!("../golden/contracts/cross.wasm");
     let handle = spawn(config(BlockProduction::Manual)).unwrap();
     let (url, signer) = (handle.rpc_url(), root(&handle));
     let own = signer.get_account_id();
@@ -357,20 +355,17 @@ async fn many_clients_at_once_are_all_served() {
 }
 
 #[tokio::test]
-async fn a_transaction_is_final_soon_and_the_node_answers_its_first_request() {
-    let started = Instant::now();
+async fn the_node_answers_its_first_request_and_a_transaction_is_final_after_six_blocks() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     let client = reqwest::Client::new();
     let status = client.get(format!("{}/status", handle.rpc_url())).send().await.unwrap();
     assert_eq!(status.status().as_u16(), 200);
-    // The limit is generous, for busy machines; the benches measure the time.
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     let signer = root(&handle);
-    let started = Instant::now();
     let params = until_final(&transfer(&handle, &signer, 1));
     let reply = call(&handle.rpc_url(), "send_tx", params).await;
     assert_eq!(reply["result"]["final_execution_status"], "FINAL");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // A heartbeat would have made more, and the benches measure the time.
+    assert_eq!(handle.height(), 6);
 }
 
 /// Every method is called with every kind of wrong parameter. Each call gives an error, and the

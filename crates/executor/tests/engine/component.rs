@@ -1,15 +1,13 @@
 //! Components over WASI preview 2.
-#![allow(clippy::unwrap_used)]
 
-mod common;
+use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
+use outlayer_protocol::{Compute, GuestKind, Limit, Status};
 
-use common::{
+use crate::common::{
     Run,
     components::{self, wasi as start},
     invalid, trapped,
 };
-use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
-use outlayer_protocol::{Compute, GuestKind, Limit, Status};
 
 #[test]
 fn a_component_reads_its_input_and_writes_output_and_log() {

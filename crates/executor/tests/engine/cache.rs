@@ -1,8 +1,5 @@
 //! Compiled modules in a folder. The next executor finds them again, and never loads one that is
 //! not as it was written.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::{
     collections::BTreeSet,
@@ -13,12 +10,13 @@ use std::{
     thread,
 };
 
-use common::{Run, invalid};
 use outlayer_executor::{
     CacheCounts, Code, EmptySnapshot, Execution, Executor, ExecutorConfig, Fault, Job,
 };
 use outlayer_protocol::{Compute, Hash32, Status};
 use tempfile::TempDir;
+
+use crate::common::{Run, invalid};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -323,7 +321,7 @@ fn processes_share_the_folder() {
     let dir = folder();
     let spawn = || {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_process_that_shares_the_folder", "--nocapture"])
+            .args(["--exact", "cache::a_process_that_shares_the_folder", "--nocapture"])
             .env(CHILD, dir.path())
             .stdout(std::process::Stdio::piped())
             .spawn()

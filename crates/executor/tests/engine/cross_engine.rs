@@ -1,22 +1,17 @@
 //! An independent interpreter with a host of its own comes to the same status, output, log, reads
 //! and journal.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-#[path = "cross_engine/chacha.rs"]
 mod chacha;
-#[path = "cross_engine/generated.rs"]
 mod generated;
-#[path = "cross_engine/interpreter.rs"]
 mod interpreter;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use common::{Run, corpus, kernels};
-use interpreter::Ended;
 use outlayer_executor::{Execution, Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
+
+use crate::common::{Run, corpus, kernels};
+use interpreter::Ended;
 
 const SEEDS: u64 = 2_000;
 

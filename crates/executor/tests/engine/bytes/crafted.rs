@@ -2,7 +2,8 @@
 
 use outlayer_executor::prepare::encode;
 
-use super::{Run, common, composed, corpus};
+use super::composed;
+use crate::common::{Run, components, corpus};
 
 const DEPTHS: [usize; 4] = [10, 100, 10_000, 1_000_000];
 
@@ -344,10 +345,10 @@ pub(crate) fn contracts() -> Vec<Named> {
 /// Guests that complete.
 pub(crate) fn programs() -> Vec<(&'static str, Run)> {
     vec![
-        ("a component", common::components::wasi("(call $print (i32.const 0) (i32.const 3))")),
+        ("a component", components::wasi("(call $print (i32.const 0) (i32.const 3))")),
         (
             "a component of the host's",
-            common::components::host("(call $print (i32.const 0) (i32.const 3))"),
+            components::host("(call $print (i32.const 0) (i32.const 3))"),
         ),
     ]
 }

@@ -1,12 +1,10 @@
 //! The same job gives the same execution: when repeated, on another thread, with an executor that
 //! is configured differently, and beside other executions.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Run, corpus};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
+
+use crate::common::{Run, corpus};
 
 /// Guests that try every way to see a difference; `corpus` says which.
 fn prying() -> Vec<(&'static str, Run)> {

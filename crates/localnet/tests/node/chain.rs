@@ -1,7 +1,5 @@
 //! The chain as users of the library see it: heights, epochs, finality, time, snapshots, seeds.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use std::time::{Duration, Instant};
 
 use near_crypto::{InMemorySigner, KeyFile, Signer};
@@ -13,9 +11,7 @@ use near_primitives::{
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
 
-fn manual() -> Config {
-    Config { production: BlockProduction::Manual, contract_cache: None, ..Config::default() }
-}
+use crate::{PATIENCE, manual};
 
 fn root(handle: &Handle) -> Signer {
     let file = KeyFile::from_file(&handle.home().join("validator_key.json")).unwrap();
@@ -64,13 +60,12 @@ fn a_jump_of_nothing_makes_one_block_and_the_time_of_what_is_left_out_passes() {
 }
 
 #[test]
-fn ten_thousand_heights_are_jumped_over_quickly() {
+fn a_jump_over_ten_thousand_heights_makes_the_blocks_at_the_ends_of_epochs_alone() {
     let handle = spawn(manual()).unwrap();
-    let started = Instant::now();
     handle.fast_forward(10_000).unwrap();
     assert_eq!(handle.height(), 10_001);
-    // The limit is generous, for busy machines and unoptimised builds.
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let made = heights(&handle, 1).len();
+    assert!(made <= 4 * 10_000 / 60 + 1, "{made} blocks");
 }
 
 #[test]
@@ -215,7 +210,7 @@ fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
         let handle = spawn(Config { production, ..manual() }).unwrap();
         let started = Instant::now();
         while handle.height() < 10 {
-            assert!(started.elapsed() < Duration::from_secs(10), "{production:?}");
+            assert!(started.elapsed() < PATIENCE, "{production:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -232,7 +227,7 @@ fn without_a_heartbeat_blocks_come_with_work_until_it_is_final() {
     // The chunk of block 1 is already fixed. So the transaction is in block 2, its receipt in 3 and
     // the gas refund in 4, which is final with 6.
     while handle.height() < 6 {
-        assert!(started.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < PATIENCE);
         std::thread::sleep(Duration::from_millis(1));
     }
     std::thread::sleep(Duration::from_millis(50));

@@ -1,11 +1,9 @@
 //! Work is billed however an execution ends: by a trap, by a limit, or by growth that fails.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Run, components};
 use outlayer_executor::{Execution, fuel};
 use outlayer_protocol::{Compute, Limit, Status};
+
+use crate::common::{Run, components};
 
 const INTERVAL: u64 = fuel::ACCOUNTING_INTERVAL;
 /// The operators of one turn of the loop, and of what ends it. Whether an interval is over is only

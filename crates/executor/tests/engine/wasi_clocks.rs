@@ -1,12 +1,10 @@
 //! Clocks and polling are virtual and the same for everyone, and never wait.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Run, context};
 use outlayer_executor::CLOCK_STEP_NANOS;
+
+use crate::common::{Run, context};
 
 const YEAR_NANOS: u64 = 365 * 24 * 3_600 * 1_000_000_000;
 

@@ -1,5 +1,4 @@
 //! What the command does with its output.
-#![allow(clippy::unwrap_used)]
 
 use std::{io, process::Command};
 

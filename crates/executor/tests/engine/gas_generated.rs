@@ -1,11 +1,7 @@
 //! The gas meter counts for generated modules what a node would count, to the unit, however they
 //! end.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use arbitrary::Unstructured;
-use common::{Run, node};
 use near_vm_runner::logic::errors::{FunctionCallError, HostError};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Status};
@@ -15,6 +11,8 @@ use rand_chacha::{
 };
 use wasm_smith::{Config, Module};
 use wasmparser::{CompositeInnerType, Parser, Payload};
+
+use crate::common::{Run, node};
 
 /// Enough gas for loading, and for a few hundred thousand operators.
 const GAS: u64 = 1_000_000_000_000;

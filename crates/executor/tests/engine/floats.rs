@@ -5,13 +5,11 @@
 //! Operands come from the input, so that no compiler knows them, and once more as constants, so
 //! that a compiler may compute the result. Results go through the memory to the output. Each case
 //! runs optimised and not, and under both meters.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Run, executor, trapped};
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Status};
+
+use crate::common::{Run, executor, trapped};
 
 /// The NaN that operations make, of 64 and of 32 bits.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
