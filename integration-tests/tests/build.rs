@@ -81,13 +81,18 @@ fn examples(lines: &[(String, String)]) -> Vec<&String> {
     let mut inside = false;
     let mut found = Vec::new();
     for (file, line) in lines {
+        // A whole page, which may have examples.
+        if line.contains("doc = include_str!") {
+            found.push(file);
+        }
         let Some(text) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
             inside = false;
             continue;
         };
         let Some(language) = text.trim().strip_prefix("```") else { continue };
         inside = !inside;
-        if inside && matches!(language, "" | "rust" | "no_run" | "should_panic" | "compile_fail") {
+        let rust = ["", "rust", "no_run", "should_panic", "compile_fail"];
+        if inside && language.split(',').all(|word| rust.contains(&word.trim())) {
             found.push(file);
         }
     }

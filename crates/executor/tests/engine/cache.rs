@@ -16,7 +16,7 @@ use outlayer_executor::{
 use outlayer_protocol::{Compute, Hash32, Status};
 use tempfile::TempDir;
 
-use crate::common::{Run, invalid};
+use crate::common::{self, Run, invalid};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()

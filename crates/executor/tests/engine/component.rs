@@ -4,7 +4,7 @@ use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
 use outlayer_protocol::{Compute, GuestKind, Limit, Status};
 
 use crate::common::{
-    Run,
+    self, Run,
     components::{self, wasi as start},
     invalid, trapped,
 };

@@ -3,7 +3,7 @@
 use outlayer_executor::{Fault, SnapshotError};
 use outlayer_protocol::{Hash32, Limit, ReadEntry, Status};
 
-use crate::common::{Memory, components::host as start, context, written};
+use crate::common::{self, Memory, components::host as start, context, written};
 
 const KEY: &str = "(i32.const 0) (i32.const 3)";
 const READ: &str = "(call $read (i32.const 0) (i32.const 3) (i32.const 100))";

@@ -4,7 +4,7 @@
 use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_protocol::{Compute, Hash32, Status};
 
-use crate::common::{Run, corpus};
+use crate::common::{self, Run, corpus};
 
 /// Guests that try every way to see a difference; `corpus` says which.
 fn prying() -> Vec<(&'static str, Run)> {

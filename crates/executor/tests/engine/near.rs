@@ -5,7 +5,7 @@ use outlayer_executor::{
 };
 use outlayer_protocol::{Compute, GuestKind, Hash32, Limit, ReadEntry, Status};
 
-use crate::common::{Memory, Run, context, invalid, node, trapped, written};
+use crate::common::{self, Memory, Run, context, invalid, node, trapped, written};
 
 const PLENTY: u64 = 300_000_000_000_000;
 

@@ -3,7 +3,7 @@
 use outlayer_executor::PROGRAM_NAME;
 use outlayer_protocol::Status;
 
-use crate::common::{Run, context, trapped};
+use crate::common::{self, Run, context, trapped};
 
 /// Copies the input to the output, 5 bytes at a time into two buffers.
 const ECHO: &str = r#"

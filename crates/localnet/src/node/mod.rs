@@ -9,7 +9,10 @@ mod production;
 mod signal;
 
 use std::{
-    sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,12 +34,19 @@ pub use faults::{RpcFaults, TransactionFault};
 pub(crate) use producer::Producer;
 pub use production::{BlockProduction, DEFAULT_HEARTBEAT};
 
+/// A time as nanoseconds.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A running node.
 pub struct Node {
     chain: RwLock<Chain>,
     /// Locked while a block is produced, or while the chain is replaced.
     producing: Mutex<()>,
     production: BlockProduction,
+    /// The time between two blocks of a timer, nanoseconds. It can be changed while the node runs.
+    period_nanos: AtomicU64,
     signal: Signal,
     /// The height of the head.
     head: watch::Sender<BlockHeight>,
@@ -59,6 +69,7 @@ impl Node {
             chain: RwLock::new(chain),
             producing: Mutex::new(()),
             production,
+            period_nanos: AtomicU64::new(production.period().map_or(0, nanos)),
             signal: Signal::default(),
             head,
             started: Instant::now(),
@@ -67,6 +78,18 @@ impl Node {
             faults: Faults::default(),
             store: Mutex::new(None),
         }
+    }
+
+    /// Changes the time between two blocks of [`BlockProduction::Timer`]. It has no effect on
+    /// another way of producing blocks.
+    pub fn set_block_time(&self, block_time: Duration) {
+        self.period_nanos.store(nanos(block_time), Ordering::Relaxed);
+        self.signal.wake();
+    }
+
+    /// The time between two blocks of a timer, as it is now.
+    fn period(&self) -> Duration {
+        Duration::from_nanos(self.period_nanos.load(Ordering::Relaxed))
     }
 
     /// Writes every block to a state directory from now on.

@@ -217,6 +217,18 @@ fn an_idle_chain_has_a_heartbeat_and_a_timer_ticks() {
 }
 
 #[test]
+fn a_timer_that_is_set_anew_is_not_waited_for() {
+    let production = BlockProduction::Timer(Duration::from_secs(3600));
+    let handle = spawn(Config { production, ..manual() }).unwrap();
+    handle.set_block_time(Duration::from_millis(5));
+    let started = Instant::now();
+    while handle.height() < 3 {
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
 fn without_a_heartbeat_blocks_come_with_work_until_it_is_final() {
     let production = BlockProduction::Instant { heartbeat: None };
     let handle = spawn(Config { production, ..manual() }).unwrap();

@@ -13,6 +13,8 @@ use near_primitives::{
 use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
 use serde_json::{Value, json};
 
+use crate::http;
+
 fn config(production: BlockProduction) -> Config {
     Config { production, contract_cache: None, ..Config::default() }
 }
@@ -47,7 +49,7 @@ fn until_final(tx: &SignedTransaction) -> Value {
 }
 
 async fn post(url: &str, body: String) -> (u16, String) {
-    let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+    let request = http().post(url).header("content-type", "application/json");
     let response = request.body(body).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
@@ -74,11 +76,17 @@ async fn the_plain_pages_answer() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     for (page, code) in [("status", 200), ("health", 200), ("network_info", 200), ("nothing", 404)]
     {
-        let response = reqwest::get(format!("{}/{page}", handle.rpc_url())).await.unwrap();
+        let response = http().get(format!("{}/{page}", handle.rpc_url())).send().await.unwrap();
         assert_eq!(response.status().as_u16(), code, "{page}");
     }
-    let status: Value =
-        reqwest::get(format!("{}/status", handle.rpc_url())).await.unwrap().json().await.unwrap();
+    let status: Value = http()
+        .get(format!("{}/status", handle.rpc_url()))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(status["rpc_addr"], handle.rpc_url().trim_start_matches("http://"));
     assert_eq!(status["protocol_version"], 88);
 }
@@ -357,7 +365,7 @@ async fn many_clients_at_once_are_all_served() {
 #[tokio::test]
 async fn the_node_answers_its_first_request_and_a_transaction_is_final_after_six_blocks() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
-    let client = reqwest::Client::new();
+    let client = http();
     let status = client.get(format!("{}/status", handle.rpc_url())).send().await.unwrap();
     assert_eq!(status.status().as_u16(), 200);
     let signer = root(&handle);

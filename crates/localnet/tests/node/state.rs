@@ -12,7 +12,7 @@ use std::{
 use outlayer_localnet::{Config, Handle, SpawnError, spawn};
 use serde_json::{Value, json};
 
-use crate::{PATIENCE, balance, height_of, manual, send, transfer};
+use crate::{PATIENCE, balance, height_of, http, manual, send, transfer};
 
 /// A running `localnet` binary.
 struct Process {
@@ -35,7 +35,7 @@ impl Process {
             .unwrap();
         let process = Self { child, url: format!("http://{address}") };
         let started = Instant::now();
-        while reqwest::get(format!("{}/status", process.url)).await.is_err() {
+        while http().get(format!("{}/status", process.url)).send().await.is_err() {
             assert!(started.elapsed() < PATIENCE, "no answer");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -44,7 +44,7 @@ impl Process {
 
     async fn call(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let request = reqwest::Client::new().post(&self.url).json(&body);
+        let request = http().post(&self.url).json(&body);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         assert!(answer["error"].is_null(), "{method}: {answer}");
         answer["result"].clone()
@@ -152,7 +152,7 @@ async fn kills_at_any_moment_lose_nothing_that_was_seen() {
             // The block may have left the window since, because blocks are produced fast.
             let params = json!({"block_id": height});
             let body = json!({"jsonrpc": "2.0", "id": 1, "method": "block", "params": params});
-            let request = reqwest::Client::new().post(&process.url).json(&body);
+            let request = http().post(&process.url).json(&body);
             let answer: Value = request.send().await.unwrap().json().await.unwrap();
             let found = &answer["result"]["header"]["hash"];
             assert!(found.is_null() || *found == json!(hash), "{answer}");

@@ -2,7 +2,7 @@
 
 use near_workspaces::BlockHeight;
 
-use crate::{BASIC, basic, worker};
+use super::{BASIC, basic, worker};
 
 #[tokio::test]
 async fn a_jump_moves_height_time_and_epoch() {

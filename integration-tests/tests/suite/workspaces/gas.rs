@@ -2,7 +2,7 @@
 
 use near_workspaces::{operations::Function, types::GasMeter};
 
-use crate::{BASIC, worker};
+use super::{BASIC, worker};
 
 #[tokio::test]
 async fn the_meter_adds_up_all_that_was_burnt() {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, task::Poll};
 
 use near_workspaces::{operations::Function, types::NearToken};
 
-use crate::{BASIC, basic, worker};
+use super::{BASIC, basic, worker};
 
 /// A contract whose method `create_return` calls `bob` and returns the promise.
 const CROSS: &[u8] = include_bytes!("../golden/contracts/cross.wasm");

@@ -5,7 +5,7 @@ use near_workspaces::{
     types::{KeyType, NearToken, SecretKey},
 };
 
-use crate::{BASIC, basic};
+use super::{BASIC, basic};
 
 #[tokio::test]
 async fn state_is_seen_and_patched() {
