@@ -40,9 +40,11 @@ mod hooks;
 mod imports;
 pub(crate) mod limits;
 pub(crate) mod prepare;
+mod receipt;
 
 pub use fees::TRIE_NODES;
 pub(crate) use hooks::add_to_linker;
+pub use receipt::{CallFees, has_the_gas_of, trie_nodes};
 
 /// The guest's `_start`, with the prefix that NEAR's preparation gives to what a guest exports.
 pub(crate) const ENTRY: &str = "\0_start";

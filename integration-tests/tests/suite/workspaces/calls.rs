@@ -7,7 +7,8 @@ use near_workspaces::{operations::Function, types::NearToken};
 use super::{BASIC, basic, worker};
 
 /// A contract whose method `create_return` calls `bob` and returns the promise.
-const CROSS: &[u8] = include_bytes!("../golden/contracts/cross.wasm");
+const CROSS: &[u8] =
+    include_bytes!("../../../../crates/localnet/tests/golden/contracts/cross.wasm");
 
 #[tokio::test]
 async fn the_last_call_of_a_batch_wins() {
