@@ -1,12 +1,15 @@
 //! `outlayer dev`: a node, the contract, a worker and accounts in one terminal.
 //!
 //! `network` starts the node and deploys the contract, `accounts` has the accounts and their keys,
-//! `guests` publishes files and watches them, and `report` says what happens.
+//! `guests` builds and publishes the guests, `watch` does so again when `stamp` tells that their
+//! files have changed, and `report` says what happens.
 
 mod accounts;
 mod guests;
 mod network;
 mod report;
+mod stamp;
+mod watch;
 
 use std::{
     net::SocketAddr,
@@ -33,6 +36,7 @@ use self::{
 };
 use crate::{contract_wasm, engine, request_args::quoted};
 
+/// Start a node with the contract, a worker and accounts, and publish guests as they change
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     /// A guest to publish, and to publish again when it changes: its Wasm, or the folder of its
@@ -47,7 +51,7 @@ pub(crate) struct DevArgs {
     /// `instant` (a block as soon as there is work), or the time between blocks, such as `600ms`
     #[arg(long, default_value = "instant", value_parser = production)]
     block_time: BlockProduction,
-    /// The contract's Wasm [default: the one that comes with this command]
+    /// The contract's Wasm [default: the one that is part of this command]
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
     /// How many requests are executed at once
@@ -114,7 +118,7 @@ impl DevArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let begun = Instant::now();
         // What can be found wrong without starting anything.
-        let code = contract_wasm::read(self.contract.as_deref())?;
+        let code = contract_wasm::read(self.contract.as_deref())?.code;
         let guests = guests::find(&self.guests)?;
         let state = State::open(self.state.clone())?;
         let (report, printer) = Report::start(self.json)?;
@@ -158,7 +162,7 @@ impl DevArgs {
         let worker = self.worker(&network, engine.await??, &state.path, report)?;
         let mut published = Vec::new();
         for guest in &mut guests {
-            published.push(guest.publish(&network.contract, &network.developer).await?);
+            published.push(guest.publish(&network.contract).await?);
         }
         let call = call_to_paste(&network, &keys, guests.first().zip(published.first()))?;
         let account = |name: &&str| {
@@ -176,10 +180,9 @@ impl DevArgs {
             guests: published,
             call,
         }));
-        let (contract, developer) = (network.contract.clone(), network.developer.clone());
         tokio::select! {
             _ = worker.run(std::future::pending()) => {}
-            () = guests::watch(guests, contract, developer, report.clone()) => {}
+            () = watch::watch(guests, network.contract.clone(), report.clone()) => {}
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use self::{lock::lock, signal::Signal};
 use crate::{
     chain::{Chain, TransactionStatus},
+    settings::Settings,
     store::Store,
 };
 
@@ -33,6 +34,13 @@ pub(crate) use faults::{Faults, RpcFault};
 pub use faults::{RpcFaults, TransactionFault};
 pub(crate) use producer::Producer;
 pub use production::{BlockProduction, DEFAULT_HEARTBEAT};
+
+/// How long a transaction waits for those that should come before it, since the last of them
+/// arrived. NEAR gathers transactions for a block time, which is longer.
+const PREDECESSOR_TIME: Duration = Duration::from_millis(250);
+
+/// Whoever leaves out more nonces than this does so on purpose.
+const MOST_PREDECESSORS: u64 = 1_000;
 
 /// A time as nanoseconds.
 fn nanos(time: Duration) -> u64 {
@@ -47,6 +55,7 @@ pub struct Node {
     production: BlockProduction,
     /// The time between two blocks of a timer, nanoseconds. It can be changed while the node runs.
     period_nanos: AtomicU64,
+    settings: Settings,
     signal: Signal,
     /// The height of the head.
     head: watch::Sender<BlockHeight>,
@@ -70,6 +79,7 @@ impl Node {
             producing: Mutex::new(()),
             production,
             period_nanos: AtomicU64::new(production.period().map_or(0, nanos)),
+            settings: Settings::default(),
             signal: Signal::default(),
             head,
             started: Instant::now(),
@@ -90,6 +100,17 @@ impl Node {
     /// The time between two blocks of a timer, as it is now.
     fn period(&self) -> Duration {
         Duration::from_nanos(self.period_nanos.load(Ordering::Relaxed))
+    }
+
+    /// The same node with other settings.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The node's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Writes every block to a state directory from now on.
@@ -162,6 +183,9 @@ impl Node {
     pub fn submit(&self, tx: SignedTransaction) -> Result<CryptoHash, InvalidTxError> {
         let hash = tx.get_hash();
         self.check(&tx)?;
+        if matches!(self.production, BlockProduction::Instant { .. }) {
+            self.await_predecessors(&tx);
+        }
         {
             let mut chain = self.chain_mut();
             if !chain.knows(&hash) {
@@ -181,6 +205,25 @@ impl Node {
         }
         self.signal.wake();
         Ok(hash)
+    }
+
+    /// Waits a moment for transactions with lower nonces of the same access key. Clients send many
+    /// at once, which arrive in any order. NEAR has a block time in which to sort them; here the
+    /// next block would include the first to arrive, and make those with lower nonces invalid.
+    fn await_predecessors(&self, tx: &SignedTransaction) {
+        let (mut missing, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let now_missing = self.chain().missing_nonces(tx);
+            if now_missing == 0 || now_missing > MOST_PREDECESSORS {
+                return;
+            }
+            if now_missing < missing {
+                (missing, since) = (now_missing, Instant::now());
+            } else if since.elapsed() >= PREDECESSOR_TIME {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The status of a transaction; `None` while no block that is kept includes it.

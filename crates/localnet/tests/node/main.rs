@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chain;
+mod commands;
 mod faults;
 mod inputs;
 mod memory;
