@@ -95,8 +95,10 @@ pub(super) fn parts(
         },
         here: GasHere {
             used: here.gas,
-            // Where the fees differ, the node's own profile is the better witness.
-            loading: CallFees::of(outlayer_guest::NEAR_CONFIG_VERSION).loading(asked.code.len()),
+            // A method that is not there is found out before that, and costs nothing.
+            loading: CallFees::of(outlayer_guest::NEAR_CONFIG_VERSION)
+                .loading(asked.code.len())
+                .min(here.gas),
             trie: trie_here,
             compared: here.gas.saturating_sub(trie_here),
         },

@@ -76,7 +76,7 @@ fn compare_gas(gas: &Gas, found: &mut Vec<String>, notes: &mut Vec<String>) {
             there.unexplained
         ));
     }
-    if there.compared == 0 {
+    if there.compared == 0 && here.compared > 0 {
         notes.push("the node keeps no profile, so the gas is not compared".to_owned());
     } else if there.compared != here.compared {
         let by = i128::from(here.compared) - i128::from(there.compared);

@@ -66,6 +66,7 @@ async fn a_contract_does_the_same_on_a_node_and_here_to_the_unit_of_gas() -> Res
     home.import(&you)?;
     let id = you.id().as_str();
     home.call(id, "you.testnet");
+    home.call(&testbed.node.status().await?.chain_id, "localnet");
     let mut code = wat::parse_str(CONTRACT)?;
     std::fs::write(home.path().join("c.wasm"), &code)?;
     code.extend(b"\0\x06\x05other");
