@@ -180,6 +180,22 @@ fn a_state_belongs_to_one_process_and_one_genesis() {
     assert!(error.to_string().contains("belongs to the chain"), "{error}");
 }
 
+/// A node over a state that another one has just left. A process that another test is starting has
+/// the lock's file open until it runs its program.
+fn spawn_after(config: impl Fn() -> Config) -> Handle {
+    let started = Instant::now();
+    loop {
+        match spawn(config()) {
+            Err(SpawnError::Store(error))
+                if error.to_string().contains("in use") && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
+}
+
 /// Everything that changes a chain is there again after a restart: patches, fast-forwards, advanced
 /// time, reorgs, and restored snapshots.
 #[test]
@@ -223,7 +239,7 @@ fn whatever_happened_to_a_chain_is_kept() {
     ];
     let mut before = None;
     for (number, step) in steps.into_iter().enumerate() {
-        let handle = spawn(config()).unwrap();
+        let handle = spawn_after(config);
         let now = summary(&handle);
         if let Some(before) = before {
             assert_eq!(now, before, "after step {number}");
@@ -257,7 +273,7 @@ fn the_window_is_remembered_across_starts() {
     let hash = send(&handle, 1);
     handle.produce_blocks(25).unwrap();
     drop(handle);
-    let handle = spawn(config()).unwrap();
+    let handle = spawn_after(config);
     assert_eq!(height_of(&handle, &hash), Some(71));
     assert!(handle.node().transaction_status(&hash).is_some());
     let chain = handle.node().chain();
