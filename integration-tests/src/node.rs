@@ -51,19 +51,21 @@ fn is_named() -> bool {
     *NAMED.get_or_init(|| std::env::var_os(NODE).is_some())
 }
 
+/// The time between two blocks while a test sets up what it needs.
+const SETUP_BLOCK_TIME: Duration = Duration::from_millis(20);
+
 /// Starts a fresh node for a test that counts blocks while workers serve. By default it makes a
-/// block each time that `block_time` has passed, and not as fast as it can. A node that the
-/// environment names has a block time of its own, and there is no handle then.
+/// block each time that a fixed time has passed, and not as fast as it can: a short time at first,
+/// until the test is set up and calls [`Handle::set_block_time`]. A node that the environment names
+/// has a block time of its own, and there is no handle then.
 ///
 /// # Errors
 /// When it does not start or answer.
-pub async fn start_with_block_time(
-    block_time: Duration,
-) -> Result<(Option<Handle>, Worker<Sandbox>)> {
+pub async fn start_with_timer() -> Result<(Option<Handle>, Worker<Sandbox>)> {
     if is_named() {
         return Ok((None, start().await?));
     }
-    let production = BlockProduction::Timer(block_time);
+    let production = BlockProduction::Timer(SETUP_BLOCK_TIME);
     let (handle, node) = start_within(Config { production, ..Config::default() }).await?;
     Ok((Some(handle), node))
 }

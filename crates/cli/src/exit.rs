@@ -10,13 +10,14 @@ Exit codes:
   0  yes: the guest completed, the cases passed, the digests match, what was asked for is done
   1  no: the guest or a case failed, the request was never made, there was nothing to do
   2  the question could not be answered
-  3  mismatch: what was settled is not what the guest does
+  3  mismatch: what was settled, or what a network did, is not what the guest does
   4  the request is not settled yet
   5  the request was settled without an execution, so there is nothing to compare
   6  pruned: the node has deleted the blocks; ask an archival one
   7  the code cannot be had
   8  the request needs an engine that this build does not have
-  9  inconclusive: the data on the chain does not suffice for a verdict
+  9  inconclusive: the data on the chain does not suffice for a verdict, or a contract did what a
+     guest cannot
 Colours are used on a terminal only, and never when NO_COLOR is set.";
 
 /// An exit code with a meaning of its own.

@@ -15,6 +15,7 @@ mod cargo;
 mod cases;
 mod claim;
 mod code_file;
+mod compare;
 mod componentize;
 mod contract_wasm;
 mod deploy;
@@ -100,6 +101,8 @@ enum Command {
     },
     /// Take out payments that came back
     Claim(Box<claim::ClaimArgs>),
+    /// Compare a contract on a network with the same bytes as a guest here
+    Compare(Box<compare::CompareArgs>),
     /// Execute a settled request again from chain data alone, and compare the digests
     Replay(replay::ReplayArgs),
     /// Replay all requests from one id to another
@@ -172,6 +175,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pending(args) => args.execute(),
         Command::Storage { command } => command.execute(),
         Command::Claim(args) => args.execute(),
+        Command::Compare(args) => args.execute(),
         Command::Replay(args) => args.execute(),
         Command::Audit(args) => args.execute(),
         Command::Doctor(args) => args.execute(),

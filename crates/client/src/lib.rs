@@ -24,6 +24,7 @@
 mod access_key;
 mod account;
 mod action;
+mod any_contract;
 mod chunks;
 mod contract;
 mod credentials;
@@ -59,6 +60,7 @@ mod tests;
 
 pub use account::{SendError, SigningAccount};
 pub use action::Action;
+pub use any_contract::{CallReceipt, ProfileEntry, Viewed};
 pub use contract::{Contract, PendingIndex};
 pub use credentials::{
     Keychain, KeychainError, credential_paths, credentials_folder, write_credential,

@@ -256,7 +256,7 @@ impl Node {
         }
     }
 
-    async fn query(
+    pub(crate) async fn query(
         &self,
         request: QueryRequest,
         at: At,
@@ -266,6 +266,6 @@ impl Node {
     }
 }
 
-fn refused(method: &str, error: CallError<RpcQueryError>, at: At) -> ChainError {
+pub(crate) fn refused(method: &str, error: CallError<RpcQueryError>, at: At) -> ChainError {
     query_error(error, at, |reason| ChainError::Refused { method: method.into(), reason })
 }

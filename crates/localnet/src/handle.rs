@@ -95,6 +95,11 @@ impl Handle {
         self.node.fast_forward(delta)
     }
 
+    /// Changes the time between two blocks of a node that makes them by a timer.
+    pub fn set_block_time(&self, block_time: Duration) {
+        self.node.set_block_time(block_time);
+    }
+
     /// Moves the chain's time forward, from the next block on.
     pub fn advance_time(&self, by: Duration) {
         self.node.advance_time(by);

@@ -69,13 +69,13 @@ impl CodeStore {
     /// A store within the bounds of `config`. A cache folder is created when it is missing.
     ///
     /// # Errors
-    /// [`io::Error`] when the cache folder or the HTTP client cannot be made.
+    /// [`io::Error`] when the cache folder cannot be made.
     pub fn new(config: CodeConfig) -> io::Result<Self> {
         let disk = match &config.cache_dir {
             Some(dir) => Some(Arc::new(DiskCache::open(dir.clone(), config.disk_bytes)?)),
             None => None,
         };
-        let web = Web::new(&config).map_err(io::Error::other)?;
+        let web = Web::new(&config);
         let memory = Arc::new(MemoryCache::new(config.memory_bytes));
         Ok(Self { config: Arc::new(config), memory, disk, web, loading: Arc::default() })
     }

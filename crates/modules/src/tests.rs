@@ -186,7 +186,7 @@ fn web(guard: Guard, redirects: usize) -> Web {
         timeout: Duration::from_secs(20),
         ..CodeConfig::default()
     };
-    Web::guarded(&config, guard, Duration::from_millis(300)).unwrap()
+    Web::guarded(&config, guard, Duration::from_millis(300))
 }
 
 /// The test's web servers are the public internet, and everything else is private.

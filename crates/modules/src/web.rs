@@ -1,6 +1,9 @@
 //! Code from the URLs that requests name.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use reqwest::{Url, redirect};
 use tokio::time::{Instant, timeout_at};
@@ -15,23 +18,37 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Downloads code. Clones are cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct Web {
-    http: reqwest::Client,
+    /// It is made for the first download, because it reads the system's certificates. Most stores
+    /// never download anything.
+    http: Arc<OnceLock<reqwest::Client>>,
     guard: Guard,
     grace: Duration,
+    timeout: Duration,
+    redirects: usize,
     bytes_per_second: u32,
 }
 
 impl Web {
-    pub(crate) fn new(config: &CodeConfig) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(config: &CodeConfig) -> Self {
         Self::guarded(config, Guard::new(config.allow_private_urls), GRACE)
     }
 
-    pub(crate) fn guarded(
-        config: &CodeConfig,
-        guard: Guard,
-        grace: Duration,
-    ) -> Result<Self, reqwest::Error> {
-        let most = config.redirects;
+    pub(crate) fn guarded(config: &CodeConfig, guard: Guard, grace: Duration) -> Self {
+        Self {
+            http: Arc::default(),
+            guard,
+            grace,
+            timeout: config.timeout,
+            redirects: config.redirects,
+            bytes_per_second: config.min_bytes_per_second.max(1),
+        }
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let (guard, most) = (self.guard, self.redirects);
         let policy = redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > most {
                 attempt.error(format!("more than {most} redirects"))
@@ -43,15 +60,15 @@ impl Web {
         });
         // A proxy would resolve names by itself and connect to addresses that nobody has checked.
         let http = reqwest::Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(config.timeout.min(CONNECT))
+            .timeout(self.timeout)
+            .connect_timeout(self.timeout.min(CONNECT))
             .redirect(policy)
             .referer(false)
             .no_proxy()
             .dns_resolver(Arc::new(guard))
             .build()?;
-        let bytes_per_second = config.min_bytes_per_second.max(1);
-        Ok(Self { http, guard, grace, bytes_per_second })
+        // When another thread was faster, its client is as good.
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// The bytes at `url`, at most `limit` of them. Their hash has not been checked.
@@ -60,7 +77,8 @@ impl Web {
         let too_large = || CodeError::TooLarge { source_name: shown(url), limit };
         let parsed = Url::parse(url).map_err(|error| failed(UrlError::Invalid(error).into()))?;
         self.guard.check(&parsed).map_err(|error| failed(error.into()))?;
-        let sent = self.http.get(parsed).send().await;
+        let http = self.http().map_err(|error| failed(error.into()))?;
+        let sent = http.get(parsed).send().await;
         let mut response = sent.map_err(|error| failed(error.into()))?;
         if !response.status().is_success() {
             return Err(failed(DownloadError::Status(response.status())));

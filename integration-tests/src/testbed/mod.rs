@@ -33,7 +33,7 @@ pub struct Testbed {
     /// The registered worker's account.
     pub worker: Account,
     /// A node in this process, which ends with the testbed.
-    _localnet: Option<Handle>,
+    localnet: Option<Handle>,
 }
 
 impl Deref for Testbed {
@@ -53,13 +53,23 @@ impl Testbed {
         Self::on(node::start().await?).await
     }
 
-    /// The same, for a test that counts blocks while workers serve.
+    /// The same, for a test that counts blocks while workers serve. Blocks come fast until the test
+    /// says with [`set_block_time`](Self::set_block_time) that it is set up.
     ///
     /// # Errors
     /// When any of these fails.
-    pub async fn start_with_block_time(block_time: Duration) -> Result<Self> {
-        let (localnet, node) = node::start_with_block_time(block_time).await?;
-        Ok(Self { _localnet: localnet, ..Self::on(node).await? })
+    pub async fn start_with_timer() -> Result<Self> {
+        let (localnet, node) = node::start_with_timer().await?;
+        Ok(Self { localnet, ..Self::on(node).await? })
+    }
+
+    /// Sets the time between two blocks of a testbed that was
+    /// [started with a timer](Self::start_with_timer). A node that the environment names keeps its
+    /// own.
+    pub fn set_block_time(&self, block_time: Duration) {
+        if let Some(localnet) = &self.localnet {
+            localnet.set_block_time(block_time);
+        }
     }
 
     /// Deploys the contract and the fixture dApp on `node`, and registers a worker.
@@ -77,7 +87,7 @@ impl Testbed {
         let new = json!({ "outlayer": outlayer.id() });
         let dapp = outlayer.deploy(&artifacts::wasm("fixture_dapp")?, new).await?;
         let worker = outlayer.new_worker().await?;
-        Ok(Self { outlayer, dapp, worker, _localnet: None })
+        Ok(Self { outlayer, dapp, worker, localnet: None })
     }
 
     /// Publishes one of the guests of `wasi-examples/`.

@@ -38,11 +38,12 @@ struct Fleet {
 impl Fleet {
     /// So many workers, which all serve.
     async fn start(workers: usize, block_time: Duration) -> Result<Self> {
-        let testbed = Testbed::start_with_block_time(block_time).await?;
+        let testbed = Testbed::start_with_timer().await?;
         let mut accounts = vec![testbed.worker.clone()];
         while accounts.len() < workers {
             accounts.push(testbed.new_worker().await?);
         }
+        testbed.set_block_time(block_time);
         let told = Told::default();
         let mut fleet = Self { testbed, accounts, serving: Vec::new(), told };
         for number in 0..workers {

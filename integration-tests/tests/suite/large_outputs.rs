@@ -299,10 +299,11 @@ async fn rubbish_in_parts_holds_a_request_up_for_no_longer_than_a_turn() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_replaced()
 -> Result<()> {
-    let testbed = Testbed::start_with_block_time(Duration::from_millis(150)).await?;
+    let testbed = Testbed::start_with_timer().await?;
     let big = testbed.publish_guest("big").await?;
     let caller = testbed.node.dev_create_account().await?;
     let other = testbed.new_worker().await?;
+    testbed.set_block_time(Duration::from_millis(150));
     let bytes = 1_200_000;
     let mut request = large(big, bytes, ResponseFormat::Borsh);
     (request.approvals, request.spares) = (2, 0);

@@ -41,3 +41,4 @@ mod timeout_and_cancel;
 mod upgrade;
 mod worker_key;
 mod worker_restart;
+mod workspaces;

@@ -14,7 +14,7 @@ use outlayer_integration_tests::{artifacts, node};
 
 /// Pages whose commands another test runs.
 const ELSEWHERE: [(&str, &str); 2] = [
-    ("operators.md", "crates/cli/tests/settings.rs and the tests of deploy/"),
+    ("operators.md", "crates/cli/tests/command/settings.rs and the tests of deploy/"),
     ("testnet.md", "suite/commands/testnet_page.rs"),
 ];
 

@@ -16,9 +16,10 @@ const BLOCKS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
-    let testbed = Testbed::start_with_block_time(Duration::from_secs(1)).await?;
+    let testbed = Testbed::start_with_timer().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
+    testbed.set_block_time(Duration::from_secs(1));
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.poll_interval = Duration::from_millis(500);
     let serving = testbed.serve_with(config)?;
@@ -56,10 +57,11 @@ async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<
     const FLOOD: usize = 40;
     const FEW: usize = 2;
     const FUEL: u64 = 100_000_000;
-    let testbed = Testbed::start_with_block_time(Duration::from_millis(100)).await?;
+    let testbed = Testbed::start_with_timer().await?;
     let spin = testbed.publish_guest("spin").await?;
     let (flood, few) =
         (testbed.node.dev_create_account().await?, testbed.node.dev_create_account().await?);
+    testbed.set_block_time(Duration::from_millis(100));
     let asked_by = |payer: &near_workspaces::Account| ExecutionRequest {
         refund_to: Some(payer.id().clone()),
         ..with_fuel(request(spin, ""), FUEL)

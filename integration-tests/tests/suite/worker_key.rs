@@ -56,7 +56,7 @@ async fn a_key_for_resolve_execution_alone_is_all_that_a_worker_needs() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_for_a_few_methods_is_enough_to_agree_with_others() -> Result<()> {
     let block_time = Duration::from_millis(150);
-    let testbed = Testbed::start_with_block_time(block_time).await?;
+    let testbed = Testbed::start_with_timer().await?;
     let others = [testbed.new_worker().await?, testbed.new_worker().await?];
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
@@ -67,6 +67,7 @@ async fn a_key_for_a_few_methods_is_enough_to_agree_with_others() -> Result<()> 
         methods::CLOSE,
     ];
     let limited = limited_to(&testbed, &work).await?;
+    testbed.set_block_time(block_time);
     let mut config = testbed.worker_config(&limited)?;
     config.poll_interval = block_time / 2;
     let serving = testbed.serve_with(config)?;

@@ -42,6 +42,7 @@ mod hooks;
 mod imports;
 pub(crate) mod limits;
 pub(crate) mod prepare;
+mod receipt;
 
 use outlayer_guest::Fault;
 use outlayer_protocol::Status;
@@ -49,6 +50,7 @@ use outlayer_protocol::Status;
 pub use deferred::Counts;
 pub use fees::TRIE_NODES;
 pub(crate) use hooks::add_to_linker;
+pub use receipt::{CallFees, has_the_gas_of, trie_nodes};
 
 /// The guest's `_start`, with the prefix that NEAR's preparation gives to what a guest exports.
 pub(crate) const ENTRY: &str = "\0_start";

@@ -9,7 +9,10 @@ mod production;
 mod signal;
 
 use std::{
-    sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -39,12 +42,19 @@ const PREDECESSOR_TIME: Duration = Duration::from_millis(250);
 /// Whoever leaves out more nonces than this does so on purpose.
 const MOST_PREDECESSORS: u64 = 1_000;
 
+/// A time as nanoseconds.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A running node.
 pub struct Node {
     chain: RwLock<Chain>,
     /// Locked while a block is produced, or while the chain is replaced.
     producing: Mutex<()>,
     production: BlockProduction,
+    /// The time between two blocks of a timer, nanoseconds. It can be changed while the node runs.
+    period_nanos: AtomicU64,
     settings: Settings,
     signal: Signal,
     /// The height of the head.
@@ -68,6 +78,7 @@ impl Node {
             chain: RwLock::new(chain),
             producing: Mutex::new(()),
             production,
+            period_nanos: AtomicU64::new(production.period().map_or(0, nanos)),
             settings: Settings::default(),
             signal: Signal::default(),
             head,
@@ -77,6 +88,18 @@ impl Node {
             faults: Faults::default(),
             store: Mutex::new(None),
         }
+    }
+
+    /// Changes the time between two blocks of [`BlockProduction::Timer`]. It has no effect on
+    /// another way of producing blocks.
+    pub fn set_block_time(&self, block_time: Duration) {
+        self.period_nanos.store(nanos(block_time), Ordering::Relaxed);
+        self.signal.wake();
+    }
+
+    /// The time between two blocks of a timer, as it is now.
+    fn period(&self) -> Duration {
+        Duration::from_nanos(self.period_nanos.load(Ordering::Relaxed))
     }
 
     /// The same node with other settings.

@@ -58,7 +58,7 @@ fn run(node: &Node) {
     let mut idle = true;
     while !node.signal.is_stopped() {
         let due = match node.production {
-            BlockProduction::Timer(period) => Some(period),
+            BlockProduction::Timer(_) => Some(node.period()),
             BlockProduction::Instant { heartbeat } => {
                 if node.chain().has_work() {
                     Some(Duration::ZERO)

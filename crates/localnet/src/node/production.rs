@@ -15,6 +15,7 @@ pub enum BlockProduction {
         heartbeat: Option<Duration>,
     },
     /// One block each time the timer fires, with or without work.
+    /// [`Node::set_block_time`](super::Node::set_block_time) changes the time.
     Timer(Duration),
     /// Only when [`Node::produce_block`](super::Node::produce_block) or another method that needs a
     /// block is called.
@@ -22,6 +23,14 @@ pub enum BlockProduction {
 }
 
 impl BlockProduction {
+    /// The time between two blocks, if a timer makes them.
+    pub(super) fn period(self) -> Option<Duration> {
+        match self {
+            Self::Timer(period) => Some(period),
+            Self::Instant { .. } | Self::Manual => None,
+        }
+    }
+
     /// How many heights above the head a new transaction is included. A NEAR node prepares the next
     /// block's chunk as soon as it has a block, so a transaction that arrives between two blocks is
     /// included in the second block after it. With manual production it is included in the next

@@ -10,7 +10,7 @@ use outlayer_localnet::{
 };
 use serde_json::{Value, json};
 
-use crate::{balance, height_of, manual, send, transfer};
+use crate::{balance, height_of, http, manual, send, transfer};
 
 #[test]
 fn a_dropped_transaction_is_never_seen_again_and_the_next_one_is() {
@@ -128,7 +128,7 @@ fn whatever_a_block_did_to_the_epochs_is_undone_with_it() {
 
 async fn call(handle: &Handle, method: &str, params: Value) -> (u16, Value) {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let request = reqwest::Client::new().post(handle.rpc_url()).json(&body);
+    let request = http().post(handle.rpc_url()).json(&body);
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }

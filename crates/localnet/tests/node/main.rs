@@ -1,15 +1,23 @@
-//! The node as a whole: injected faults, kept chains, memory, and malformed input.
+//! The node as a whole: the chain as users of the library see it, the RPC on the wire, a client of
+//! NEAR's RPC from the registry, injected faults, kept chains, memory, and malformed input.
+//!
+//! This is one program, because each links NEAR's VM. Beside it is `golden`. The tests with
+//! near-workspaces as the client are in `integration-tests`, which is compiled without being
+//! optimised: with this package's profile they alone would take a minute of a processor.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod chain;
 mod commands;
 mod faults;
 mod inputs;
 mod memory;
+mod near_api;
 mod robustness;
+mod rpc;
 mod state;
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use near_crypto::{InMemorySigner, KeyFile, Signer};
 use near_primitives::{
@@ -18,6 +26,17 @@ use near_primitives::{
     types::{AccountId, Balance},
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
+
+/// How long a test waits for what comes at once, unless the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A client of HTTP. Making one reads the system's certificates, so all tests share it. They have
+/// runtimes of their own, so it keeps no connection.
+fn http() -> reqwest::Client {
+    static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
+    let make = || reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    HTTP.get_or_init(make).clone()
+}
 
 fn manual() -> Config {
     Config { production: BlockProduction::Manual, contract_cache: None, ..Config::default() }

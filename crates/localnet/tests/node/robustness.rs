@@ -10,7 +10,7 @@ use near_primitives::{
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
 
-use crate::{balance, manual, root, send, send_to, transfer};
+use crate::{PATIENCE, balance, manual, root, send, send_to, transfer};
 
 const NEAR: u128 = 1_000_000_000_000_000_000_000_000;
 
@@ -82,12 +82,12 @@ fn a_node_that_makes_its_own_blocks_survives_a_full_balance() {
         if status.is_some_and(|status| failed(status.outcome.status)) {
             break;
         }
-        assert!(started.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < PATIENCE);
         std::thread::sleep(Duration::from_millis(2));
     }
     let height = handle.height();
     while handle.height() < height + 5 {
-        assert!(started.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < PATIENCE);
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -108,7 +108,7 @@ fn instant_blocks_do_not_outrun_a_client() {
     let (early, late) = (sign(1), sign(2));
     let started = Instant::now();
     while handle.height() < 250 {
-        assert!(started.elapsed() < Duration::from_secs(20));
+        assert!(started.elapsed() < PATIENCE);
         std::thread::sleep(Duration::from_millis(5));
     }
     handle.node().submit(early).unwrap();

@@ -12,7 +12,7 @@ use std::{
 use outlayer_localnet::{Config, Handle, SpawnError, spawn};
 use serde_json::{Value, json};
 
-use crate::{balance, height_of, manual, send, transfer};
+use crate::{PATIENCE, balance, height_of, http, manual, send, transfer};
 
 /// A running `localnet` binary.
 struct Process {
@@ -35,8 +35,8 @@ impl Process {
             .unwrap();
         let process = Self { child, url: format!("http://{address}") };
         let started = Instant::now();
-        while reqwest::get(format!("{}/status", process.url)).await.is_err() {
-            assert!(started.elapsed() < Duration::from_secs(30), "no answer");
+        while http().get(format!("{}/status", process.url)).send().await.is_err() {
+            assert!(started.elapsed() < PATIENCE, "no answer");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         process
@@ -44,7 +44,7 @@ impl Process {
 
     async fn call(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let request = reqwest::Client::new().post(&self.url).json(&body);
+        let request = http().post(&self.url).json(&body);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         assert!(answer["error"].is_null(), "{method}: {answer}");
         answer["result"].clone()
@@ -152,7 +152,7 @@ async fn kills_at_any_moment_lose_nothing_that_was_seen() {
             // The block may have left the window since, because blocks are produced fast.
             let params = json!({"block_id": height});
             let body = json!({"jsonrpc": "2.0", "id": 1, "method": "block", "params": params});
-            let request = reqwest::Client::new().post(&process.url).json(&body);
+            let request = http().post(&process.url).json(&body);
             let answer: Value = request.send().await.unwrap().json().await.unwrap();
             let found = &answer["result"]["header"]["hash"];
             assert!(found.is_null() || *found == json!(hash), "{answer}");
@@ -178,6 +178,22 @@ fn a_state_belongs_to_one_process_and_one_genesis() {
         panic!("another genesis goes on with this state");
     };
     assert!(error.to_string().contains("belongs to the chain"), "{error}");
+}
+
+/// A node over a state that another one has just left. A process that another test is starting has
+/// the lock's file open until it runs its program.
+fn spawn_after(config: impl Fn() -> Config) -> Handle {
+    let started = Instant::now();
+    loop {
+        match spawn(config()) {
+            Err(SpawnError::Store(error))
+                if error.to_string().contains("in use") && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            spawned => return spawned.unwrap(),
+        }
+    }
 }
 
 /// Everything that changes a chain is there again after a restart: patches, fast-forwards, advanced
@@ -223,7 +239,7 @@ fn whatever_happened_to_a_chain_is_kept() {
     ];
     let mut before = None;
     for (number, step) in steps.into_iter().enumerate() {
-        let handle = spawn(config()).unwrap();
+        let handle = spawn_after(config);
         let now = summary(&handle);
         if let Some(before) = before {
             assert_eq!(now, before, "after step {number}");
@@ -257,7 +273,7 @@ fn the_window_is_remembered_across_starts() {
     let hash = send(&handle, 1);
     handle.produce_blocks(25).unwrap();
     drop(handle);
-    let handle = spawn(config()).unwrap();
+    let handle = spawn_after(config);
     assert_eq!(height_of(&handle, &hash), Some(71));
     assert!(handle.node().transaction_status(&hash).is_some());
     let chain = handle.node().chain();
@@ -293,7 +309,7 @@ async fn two_processes_with_one_seed_agree_to_the_last_hash() {
             if next == head {
                 return head;
             }
-            assert!(started.elapsed() < Duration::from_secs(10));
+            assert!(started.elapsed() < PATIENCE);
             head = next;
         }
     };

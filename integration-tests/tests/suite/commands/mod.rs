@@ -1,6 +1,7 @@
 //! The commands with which a person deploys, publishes, asks and verifies, as processes of their
 //! own, against the real contract.
 
+mod comparing;
 mod credentials;
 mod deploying;
 mod home;

@@ -103,13 +103,14 @@ async fn a_guest_is_published_and_asked_and_every_yocto_is_accounted_for() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn each_worker_of_several_is_shown_with_what_it_earned() -> Result<()> {
     let block_time = Duration::from_millis(150);
-    let testbed = Testbed::start_with_block_time(block_time).await?;
+    let testbed = Testbed::start_with_timer().await?;
     let others = [testbed.new_worker().await?, testbed.new_worker().await?];
     let (mut home, user) = user(&testbed).await?;
     for (worker, name) in others.iter().zip(["second.testnet", "third.testnet"]) {
         home.call(worker.id().as_str(), name);
     }
     testbed.publish_guest("echo").await?;
+    testbed.set_block_time(block_time);
     let mut serving = Vec::new();
     for worker in [&testbed.worker, &others[0], &others[1]] {
         let mut config = testbed.worker_config(worker)?;

@@ -129,10 +129,14 @@ async fn every_command_of_the_testnet_page_works() -> Result<()> {
     let (handle, worker) = node::start_within(config).await?;
     let you = worker.dev_create_account().await?;
     let home = Home::at(&handle.rpc_url(), "testnet")?;
-    fs::create_dir_all(home.path().join("target"))?;
+    for folder in ["target", "crates/contract-wasm"] {
+        fs::create_dir_all(home.path().join(folder))?;
+    }
     artifacts::wasm("outlayer_contract")?;
     let wasm = artifacts::workspace().join("target/wasm");
     std::os::unix::fs::symlink(wasm, home.path().join("target/wasm"))?;
+    let deployed = "crates/contract-wasm/wasm";
+    std::os::unix::fs::symlink(artifacts::workspace().join(deployed), home.path().join(deployed))?;
     let page = fs::read_to_string(artifacts::workspace().join("docs/testnet.md"))?;
     let mut walk = Walk { home, you, variables: HashMap::new(), background: Vec::new() };
     let lines = commands(&page);

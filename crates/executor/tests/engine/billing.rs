@@ -1,0 +1,134 @@
+//! Work is billed however an execution ends: by a trap, by a limit, or by growth that fails.
+
+use outlayer_executor::{Execution, fuel};
+use outlayer_protocol::{Compute, Limit, Status};
+
+use crate::common::{Run, components};
+
+const INTERVAL: u64 = fuel::ACCOUNTING_INTERVAL;
+/// The operators of one turn of the loop, and of what ends it. Whether an interval is over is only
+/// looked at where a loop turns.
+const STRETCH: u64 = 200;
+
+fn used(execution: &Execution) -> u64 {
+    let Compute::Fuel(used) = execution.used else { panic!("{:?}", execution.used) };
+    used
+}
+
+/// `times` turns of a loop, then `last`.
+fn after(times: u32, last: &str) -> String {
+    format!(
+        "(local.set $i (i32.const {times}))
+        (loop $l (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) {last}"
+    )
+}
+
+/// Ways to end between two counts, with a variable so that nobody sees it coming.
+const SUDDEN: [&str; 6] = [
+    "(drop (i32.div_u (i32.const 1) (local.get $i)))",
+    "(drop (i32.div_s (i32.sub (i32.const -2147483648) (local.get $i)) (i32.const -1)))",
+    "(drop (i32.trunc_f32_s (f32.div (f32.const 1) (f32.convert_i32_u (local.get $i)))))",
+    "(drop (i32.load offset=4294967295 (local.get $i)))",
+    "(memory.fill (i32.const -8) (i32.const 0) (i32.add (local.get $i) (i32.const 16)))",
+    "(drop (memory.grow (i32.add (local.get $i) (i32.const 60000))))",
+];
+
+#[test]
+fn what_ends_in_the_middle_of_code_is_billed_for_all_of_it_and_an_interval_at_most() {
+    for last in SUDDEN {
+        for times in [1, 10, 1_000, 1_999, 2_000, 2_001, 5_000, 100_000] {
+            let whole = used(&Run::start(&after(times, "")).run());
+            let execution = Run::start(&after(times, last)).run();
+            assert!(
+                matches!(execution.status, Status::Trapped { .. } | Status::LimitExceeded { .. }),
+                "{last}: {:?}",
+                execution.status
+            );
+            let billed = used(&execution);
+            let bounds = whole.saturating_sub(STRETCH)..=whole + INTERVAL + STRETCH;
+            assert!(bounds.contains(&billed), "{last} after {times}: {billed} of {whole}");
+        }
+    }
+}
+
+#[test]
+fn the_same_holds_inside_of_a_component() {
+    for last in SUDDEN {
+        let whole = used(&components::wasi(&after(3_000, "")).run());
+        let billed = used(&components::wasi(&after(3_000, last)).run());
+        let bounds = whole.saturating_sub(STRETCH)..=whole + INTERVAL + STRETCH;
+        assert!(bounds.contains(&billed), "{last}: {billed} of {whole}");
+    }
+}
+
+#[test]
+fn what_ends_at_a_count_is_billed_exactly() {
+    let whole = used(&Run::start(&after(1_000, "")).run());
+    for last in ["unreachable", "(call $proc_exit (i32.const 3))"] {
+        let billed = used(&Run::start(&after(1_000, last)).run());
+        assert!((whole..whole + 60).contains(&billed), "{last}: {billed} of {whole}");
+    }
+}
+
+#[test]
+fn a_trap_takes_no_more_than_the_limit_and_stays_a_trap() {
+    let execution = Run::start("unreachable").fuel(100).run();
+    assert!(used(&execution) < 100);
+    let execution = Run::start(SUDDEN[0]).fuel(100).run();
+    assert_eq!(used(&execution), 100);
+    assert!(matches!(execution.status, Status::Trapped { .. }), "{:?}", execution.status);
+}
+
+#[test]
+fn growth_that_is_refused_is_billed() {
+    // Grows by 16 pages again and again, in a memory whose maximum is beyond the limit.
+    let body = "(loop $l (if (i32.ne (memory.grow (i32.const 16)) (i32.const -1)) (then (br $l))))";
+    let execution = Run::start(body).run();
+    assert_eq!(
+        execution.status,
+        Status::LimitExceeded { which: Limit::MemoryBytes, limit: 64 << 20 }
+    );
+    let pages = (64 << 20 >> 16) - 32;
+    assert!(used(&execution) >= pages * fuel::MEMORY_GROW_PAGE, "{}", used(&execution));
+}
+
+#[test]
+fn growth_costs_what_it_adds_and_failing_costs_a_constant() {
+    let cost = |memory: &str, pages: &str| {
+        let text = format!(
+            r#"(module (memory (export "memory") {memory}) (func (export "_start")
+                (drop (memory.grow (i32.const {pages})))))"#
+        );
+        let execution = Run::wat(&text).run();
+        assert_eq!(execution.status, Status::Completed);
+        used(&execution)
+    };
+    let nothing = cost("1", "0");
+    assert!(nothing > u64::from(fuel::MEMORY_GROW));
+    for pages in [1, 7, 600] {
+        assert_eq!(cost("1", &pages.to_string()), nothing + pages * fuel::MEMORY_GROW_PAGE);
+    }
+    for pages in ["2", "1000", "60000", "-1"] {
+        assert_eq!(cost("1 2", pages), nothing, "{pages}");
+    }
+}
+
+#[test]
+fn pages_that_cannot_be_paid_for_end_the_execution() {
+    let grow = |fuel: u64, after: &str| {
+        Run::start(&format!("(drop (memory.grow (i32.const 5))) {after}")).fuel(fuel).run()
+    };
+    let price = 5 * fuel::MEMORY_GROW_PAGE;
+    let whole = used(&grow(100_000, ""));
+    assert!((price..price + 200).contains(&whole), "{whole}");
+    assert_eq!(grow(whole, "").status, Status::Completed);
+    for (fuel, after) in [
+        (whole - 1, ""),
+        (price / 2, "unreachable"),
+        (price, "(call $log (i32.const 0) (i32.const 3))"),
+    ] {
+        let execution = grow(fuel, after);
+        assert_eq!((&execution.status, used(&execution)), (&Status::OutOfFuel, fuel));
+        assert!(execution.logs.is_empty());
+    }
+}

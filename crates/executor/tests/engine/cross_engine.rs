@@ -1,0 +1,212 @@
+//! An independent interpreter with a host of its own comes to the same status, output, log, reads
+//! and journal.
+
+mod chacha;
+mod generated;
+mod interpreter;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use outlayer_executor::{Execution, Executor, ExecutorConfig};
+use outlayer_protocol::{Compute, Hash32, Status};
+
+use crate::common::{Run, corpus, kernels};
+use interpreter::Ended;
+
+const SEEDS: u64 = 2_000;
+
+fn status(status: &Status) -> String {
+    match status {
+        Status::Exited { code } => format!("exited: {code}"),
+        Status::Trapped { reason } => format!("trapped: {reason}"),
+        other => other.name().to_owned(),
+    }
+}
+
+/// Compares what the executor gave with what the interpreter did, whose reads have values instead
+/// of hashes.
+fn assert_same(name: &str, execution: &Execution, ended: &Ended) {
+    assert_eq!(status(&execution.status), ended.status, "{name}");
+    assert_eq!(execution.output, ended.output, "{name}");
+    assert_eq!(execution.logs, ended.logs, "{name}");
+    let reads: BTreeMap<_, _> =
+        execution.reads.iter().map(|read| (read.key.to_vec(), read.value_hash)).collect();
+    let expected: BTreeMap<_, _> = ended
+        .reads
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_ref().map(|value| Hash32::of(value))))
+        .collect();
+    assert_eq!(reads, expected, "{name}");
+    let journal: BTreeMap<_, _> = execution
+        .journal
+        .iter()
+        .map(|entry| (entry.key.to_vec(), entry.value.as_ref().map(|value| value.to_vec())))
+        .collect();
+    assert_eq!(journal, ended.journal, "{name}");
+}
+
+fn compare(name: &str, run: &Run) -> Option<String> {
+    let ended = interpreter::run(run)?;
+    for compute in [Compute::Fuel(u64::MAX), Compute::Gas(1_000_000_000_000_000)] {
+        let execution = run.clone().limits(|limits| limits.compute = compute).run();
+        assert_same(&format!("{name}, {}", compute.meter()), &execution, &ended);
+    }
+    Some(ended.status)
+}
+
+#[test]
+fn the_corpus_ends_the_same_way() {
+    for (name, run) in corpus::guests() {
+        // The interpreter may choose which NaN an operation makes, and where its stack ends.
+        if name == "nans" || name == "deep" {
+            continue;
+        }
+        assert!(compare(&name, &run).is_some(), "{name}");
+    }
+    for (name, code) in kernels::traps() {
+        let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
+        // How deep a guest may recurse is bounded by the executor alone.
+        if name != "deep" {
+            compare(name, &run);
+        }
+    }
+}
+
+/// Made canonical, the interpreter's NaNs are the executor's.
+#[test]
+fn nans_differ_in_nothing_but_their_payload() {
+    let mut run = corpus::nans();
+    let ended = interpreter::run(&run).unwrap();
+    let canonical = |word: &[u8]| {
+        let word = u64::from_le_bytes(word.try_into().unwrap());
+        let is_single = word >> 32 == 0;
+        let single = f32::from_bits(u32::try_from(word & 0xffff_ffff).unwrap());
+        match word {
+            _ if is_single && single.is_nan() => 0x7fc0_0000,
+            _ if f64::from_bits(word).is_nan() => 0x7ff8_0000_0000_0000,
+            word => word,
+        }
+    };
+    let words = |bytes: &[u8]| bytes.chunks(8).map(canonical).collect::<Vec<_>>();
+    let output = run.output();
+    assert_eq!(words(&output), words(&ended.output));
+    assert_eq!(output.len(), 8 * 8);
+}
+
+/// The kernels that are text, changed to print a hash of what they leave in memory.
+#[test]
+fn kernels_leave_the_same_memory() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/wat");
+    let mut compared = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "wat") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let import = r#"(module (import "wasi_snapshot_preview1" "fd_write"
+            (func $fd_write (param i32 i32 i32 i32) (result i32)))"#;
+        let text = text.replacen("(module", import, 1);
+        let text = text.replacen(r#"(func (export "_start")"#, "(func $kernel", 1);
+        let end = text.rfind(')').unwrap();
+        let code = wat::parse_str(format!(
+            r#"{} (func (export "_start") (local $at i32) (local $sum i64)
+                (call $kernel)
+                (loop $l
+                    (local.set $sum (i64.mul
+                        (i64.xor (local.get $sum) (i64.load (local.get $at)))
+                        (i64.const 0x100000001b3)))
+                    (br_if $l (i32.lt_u
+                        (local.tee $at (i32.add (local.get $at) (i32.const 8)))
+                        (i32.const 0x200000))))
+                (i64.store (i32.const 0x200000) (local.get $sum))
+                (i64.store (i32.const 0x200008) (i64.const 0x800200000))
+                (i64.store (i32.const 0x200010) (i64.const 0x10000000000))
+                (drop (call $fd_write (i32.const 1) (i32.const 0x200008)
+                    (i32.const 2) (i32.const 0x200018)))))"#,
+            &text[..end]
+        ))
+        .unwrap();
+        let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
+        assert_eq!(compare(&name, &run).as_deref(), Some("completed"), "{name}");
+        assert_eq!(run.clone().output().len(), 8 + 256, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 10);
+}
+
+/// Guests that a compiler made: the Rust kernels, which check their own results, and the example
+/// guests if `scripts/wasm` has built them.
+#[test]
+fn programs_of_some_size_end_the_same_way() {
+    for (name, code) in kernels::kernels() {
+        let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
+        assert_eq!(compare(name, &run).as_deref(), Some("completed"), "{name}");
+    }
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
+    for (name, input) in [
+        ("echo", "what is said"),
+        ("context", ""),
+        ("exit", "42"),
+        ("exit", "0"),
+        ("big", "3000"),
+        ("random-ark", r#"{"seed": 42}"#),
+        ("trap", "panic"),
+        ("key-value", r#"[{"set": ["a", "b"]}]"#),
+    ] {
+        match fs::read(built.join(format!("{name}.wasm"))) {
+            Ok(code) => assert!(compare(name, &Run::bytes(code).input(input)).is_some(), "{name}"),
+            Err(_) => println!("{name} is not built"),
+        }
+    }
+}
+
+/// Seeds of modules in which wasmi 2.0.0 divides by zero. The generator puts a check before each of
+/// their divisions that turns a divisor of zero into one, so no engine may divide by zero there.
+const INTERPRETERS_FAULTS: &[u64] = &[838, 1_290];
+
+fn is_the_interpreters_fault(seed: u64, ended: &Ended) -> bool {
+    generated::is_free_of_traps(seed) && ended.status == "trapped: integer division by zero"
+}
+
+#[test]
+fn generated_modules_end_the_same_way() {
+    let mut ends = BTreeMap::<String, u32>::new();
+    let mut faults = Vec::new();
+    let unoptimised =
+        Executor::new(ExecutorConfig { optimize: false, ..ExecutorConfig::default() }).unwrap();
+    for seed in 0..SEEDS {
+        let Some(code) = generated::command(seed) else { continue };
+        let mut run = Run::bytes(code).limits(|limits| {
+            limits.compute = Compute::Fuel(u64::MAX);
+            limits.table_elements = 1 << 20;
+            limits.output_bytes = 1 << 20;
+            limits.log_bytes = 1 << 20;
+        });
+        let execution = run.run();
+        let end = match &execution.status {
+            // The interpreter has no such bounds.
+            Status::StackOverflow | Status::LimitExceeded { .. } => status(&execution.status),
+            _ => match interpreter::run(&run) {
+                Some(ended) if is_the_interpreters_fault(seed, &ended) => {
+                    assert_eq!(run.on(&unoptimised).unwrap(), execution, "seed {seed}");
+                    faults.push(seed);
+                    "the interpreter's fault".to_owned()
+                }
+                Some(ended) => {
+                    assert_same(&format!("seed {seed}"), &execution, &ended);
+                    ended.status
+                }
+                None => "deeper than the interpreter".to_owned(),
+            },
+        };
+        *ends.entry(end).or_default() += 1;
+    }
+    println!("{ends:?}");
+    assert_eq!(faults, INTERPRETERS_FAULTS);
+    let count = |end: &str| ends.get(end).copied().unwrap_or_default();
+    assert!(count("completed") > 200, "{ends:?}");
+    assert!(ends.keys().filter(|end| end.starts_with("trapped")).count() > 2, "{ends:?}");
+    assert!(count("deeper than the interpreter") < 50, "{ends:?}");
+}
