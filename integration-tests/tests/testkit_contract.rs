@@ -1,4 +1,4 @@
-//! The contract that comes with the test kit is the one that its sources give.
+//! The contract that comes with the command and the test kit is the one that its sources give.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 use outlayer_integration_tests::artifacts::workspace;
 
 #[test]
-fn the_test_kit_has_the_contract_of_these_sources() {
+fn the_contract_that_is_deployed_is_the_one_of_these_sources() {
     let script = workspace().join("scripts/testkit-contract");
     let output = Command::new(script).arg("--check").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{At, Block, Contract, NamespaceReader};
+use outlayer_client::{At, Block, Contract, LocateError, NamespaceReader};
 use outlayer_guest::{Engine, SnapshotError};
 use outlayer_protocol::{
     AccountId, CodeRef, ExecutionRequest, Hash32, RequestId,
@@ -13,13 +13,14 @@ use outlayer_protocol::{
 
 use crate::{
     network::{NodeArgs, block_on},
+    request::{Named, find},
     run::{Report, Run},
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct ChainArgs {
-    /// Take input, limits, context and storage from this request of the contract, which must be
-    /// live; one that is settled was live at the block that --block names
+    /// Take input, limits, context and storage from this request of the contract; one that is
+    /// settled is read as it was when its answer was settled
     #[arg(
         long = "request",
         value_name = "ID",
@@ -33,7 +34,7 @@ pub(crate) struct ChainArgs {
     )]
     live: Option<RequestId>,
     /// Take height and time from the block at this height; with --request, the block after which
-    /// the request and its storage are read
+    /// the request and its storage are read [default: the newest, or the last one that shows it]
     #[arg(
         long,
         value_name = "HEIGHT",
@@ -68,17 +69,7 @@ impl ChainArgs {
         let contract_id = self.contract.clone().context("--contract is missing")?;
         let contract = Contract::new(self.node.node()?.0, contract_id);
         block_on(async move {
-            // All questions are about the same block.
-            let at = self.block.map_or(At::Optimistic, At::Height);
-            let at = At::Hash(contract.node().block(at).await?.hash);
-            let view = match contract.request_state(request_id, at).await? {
-                RequestState::Live(view) => *view,
-                RequestState::Settled => bail!(
-                    "request {request_id} is settled; name a block after which it was live with \
-                     --block, or let `outlayer replay` find it"
-                ),
-                RequestState::NeverMade => bail!("request {request_id} was never made"),
-            };
+            let (view, at) = self.look(&contract, request_id).await?;
             let config = contract.config(at).await?.config;
             let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
             let run =
@@ -90,6 +81,40 @@ impl ChainArgs {
             })
             .await?
         })
+    }
+
+    /// The request, and the block after which it is read, as all that belongs to it must be.
+    async fn look(&self, contract: &Contract, id: RequestId) -> anyhow::Result<(RequestView, At)> {
+        let node = contract.node();
+        let block = node.block(self.block.map_or(At::Optimistic, At::Height)).await?;
+        let at = At::Hash(block.hash);
+        match (contract.request_state(id, at).await?, self.block) {
+            (RequestState::Live(view), _) => return Ok((*view, at)),
+            (RequestState::NeverMade, None) => {
+                return Err(LocateError::NeverMade { request_id: id }.into());
+            }
+            (RequestState::NeverMade, Some(height)) => {
+                bail!("request {id} was not made yet after block {height}")
+            }
+            (RequestState::Settled, Some(height)) => bail!(
+                "request {id} was settled already after block {height}; leave --block out to have \
+                 a block found at which it was live"
+            ),
+            (RequestState::Settled, None) => {}
+        }
+        let found = find(contract, Named::Id(id), None, None).await?;
+        let settled = found.request.and_then(|request| request.settled);
+        let settled = settled.with_context(|| {
+            format!("the node does not show the settlement of request {id} yet; try again")
+        })?;
+        let last = node.block_before(settled.block).await?;
+        let at = At::Hash(last.hash);
+        let view = contract.request(id, at).await?.with_context(|| {
+            let height = last.height;
+            format!("request {id} is settled, and not among the live ones after block {height}")
+        })?;
+        eprintln!("request {id} is settled; it is read as it was after block {}", last.height);
+        Ok((view, at))
     }
 }
 

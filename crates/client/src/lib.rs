@@ -80,7 +80,7 @@ pub use publication::{
 };
 pub use request_trace::{RequestTrace, SettledTrace};
 pub use retry::Backoff;
-pub use status::{AccessKeyView, AccountBalance, NodeStatus, Permission};
+pub use status::{AccessKeyView, AccountBalance, AccountCode, NodeStatus, Permission};
 pub use text::with_causes;
 pub use url::{EndpointUrl, InvalidUrl};
 

@@ -1,7 +1,9 @@
 //! Where a request's deposit went.
 
 use outlayer_protocol::{
-    AccountId, NearToken, Settlement, events::RefundBounced, pricing::protocol_share,
+    AccountId, NearToken, Settlement,
+    events::RefundBounced,
+    machine::{OpenShares, Paid},
 };
 
 use crate::{At, ChainError, Contract, RequestTrace, SettledTrace};
@@ -17,14 +19,13 @@ pub struct Money {
     pub refund: NearToken,
     /// What is held for open shares, and for the bytes of a result that is kept.
     pub held: NearToken,
+    /// The shares of workers that could still reveal after the settlement; `None` when there were
+    /// none, or the node does not have that block any more.
+    pub open_shares: Option<OpenShares>,
     /// The account that got the refund; `None` when the node does not show the request any more.
     pub payer: Option<AccountId>,
-    /// The workers that were paid.
-    pub workers: Vec<AccountId>,
-    /// What the one worker was paid; `None` where several were, or the terms are not known.
-    pub worker_paid: Option<NearToken>,
-    /// The protocol's share of that.
-    pub protocol: Option<NearToken>,
+    /// How the fee was divided; `None` when the node does not show the request any more.
+    pub paid: Option<Paid>,
     /// Payments that came back.
     pub bounced: Vec<RefundBounced>,
 }
@@ -49,27 +50,33 @@ pub async fn money(
     settled: &SettledTrace,
 ) -> Result<Money, ChainError> {
     let request_id = request.requested.request_id;
-    let view = async {
+    let looked = async {
         let callback = contract.node().block(At::Hash(settled.block)).await?;
-        contract.request(request_id, At::Hash(callback.prev_hash)).await
+        let view = contract.request(request_id, At::Hash(callback.prev_hash)).await?;
+        let may_be_open = request.requested.agreement.is_some() && settled.completed.is_some();
+        let open_shares = match may_be_open {
+            true => contract.shares(request_id, At::Hash(settled.block)).await?,
+            false => None,
+        };
+        Ok((view.map(|view| (view, callback.height)), open_shares))
     };
-    let view = match view.await {
-        Err(ChainError::UnknownBlock { .. }) => None,
+    let (view, open_shares) = match looked.await {
+        Err(ChainError::UnknownBlock { .. }) => (None, None),
         found => found?,
     };
-    let Settlement { fee, refund, held, .. } = settled.settlement.clone();
-    let one = settled.workers.len() == 1 && request.requested.agreement.is_none();
-    let bps = view.as_ref().filter(|_| one).map(|view| view.request.terms.protocol_share_bps);
-    let protocol = bps.map(|bps| protocol_share(fee, bps));
+    let settlement = &settled.settlement;
+    let Settlement { fee, refund, held, .. } = *settlement;
+    let paid = view.as_ref().and_then(|(view, height)| {
+        view.request.paid(settlement, settled.completed.as_ref(), *height)
+    });
     Ok(Money {
         attached: request.requested.context.attached_deposit,
         fee,
         refund,
         held,
-        payer: view.map(|view| view.request.payer().clone()),
-        workers: settled.workers.clone(),
-        worker_paid: protocol.map(|share| fee.saturating_sub(share)),
-        protocol,
+        open_shares,
+        payer: view.map(|(view, _)| view.request.payer().clone()),
+        paid,
         bounced: settled.bounced.clone(),
     })
 }

@@ -221,6 +221,15 @@ impl Node {
         block_of(self.call(&request).await, at)
     }
 
+    /// The block before the one with this hash.
+    ///
+    /// # Errors
+    /// [`ChainError`], as for [`block`](Self::block).
+    pub async fn block_before(&self, hash: CryptoHash) -> Result<Block, ChainError> {
+        let block = self.block(At::Hash(hash)).await?;
+        self.block(At::Hash(block.prev_hash)).await
+    }
+
     /// Calls a view method of a contract, and returns the bytes of its result.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use near_primitives::hash::CryptoHash;
 use outlayer_protocol::{
     AccountId, NearToken, RequestId, Settlement,
-    events::{Event, ExecutionRequested, RefundBounced},
+    events::{Event, ExecutionCompleted, ExecutionRequested, RefundBounced},
 };
 
 use crate::trace::{ReceiptTrace, TransactionTrace};
@@ -24,8 +24,8 @@ pub struct SettledTrace {
     pub block: CryptoHash,
     /// What the callback returned to the caller.
     pub settlement: Settlement,
-    /// The workers that were paid; none when no answer was settled.
-    pub workers: Vec<AccountId>,
+    /// The event with which an answer was settled; `None` when no answer was.
+    pub completed: Option<ExecutionCompleted>,
     /// Payments of this transaction that came back.
     pub bounced: Vec<RefundBounced>,
 }
@@ -66,10 +66,8 @@ fn settlement(returned: &[u8], request_id: RequestId) -> Option<Settlement> {
 fn settled(own: &[&ReceiptTrace], request_id: RequestId) -> Option<SettledTrace> {
     own.iter().find_map(|receipt| {
         let settlement = settlement(&receipt.returned, request_id)?;
-        let workers = receipt.events().find_map(|event| match event {
-            Event::ExecutionCompleted(event) if event.request_id == request_id => {
-                Some(event.workers)
-            }
+        let completed = receipt.events().find_map(|event| match event {
+            Event::ExecutionCompleted(event) if event.request_id == request_id => Some(event),
             _ => None,
         });
         let bounced = own.iter().flat_map(|receipt| receipt.events());
@@ -80,7 +78,7 @@ fn settled(own: &[&ReceiptTrace], request_id: RequestId) -> Option<SettledTrace>
         Some(SettledTrace {
             block: receipt.block,
             settlement,
-            workers: workers.unwrap_or_default(),
+            completed,
             bounced: bounced.collect(),
         })
     })

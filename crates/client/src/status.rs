@@ -7,7 +7,7 @@ use near_primitives::{
     hash::CryptoHash,
     views::{AccessKeyPermissionView, QueryRequest},
 };
-use outlayer_protocol::{AccountId, NearToken};
+use outlayer_protocol::{AccountId, Hash32, NearToken};
 
 use crate::{
     At, ChainError, Node,
@@ -47,6 +47,17 @@ impl AccountBalance {
     pub fn free(&self) -> NearToken {
         self.amount.saturating_sub(self.for_storage)
     }
+}
+
+/// The code of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountCode {
+    /// The account is no contract.
+    None,
+    /// The SHA-256 of its own code, or of the global contract that it has chosen by this hash.
+    Hash(Hash32),
+    /// The account has whatever code another account publishes as a global contract.
+    OfAnother,
 }
 
 /// An access key of an account, as the chain has it.
@@ -152,22 +163,25 @@ impl Node {
         }
     }
 
-    /// Whether an account has a contract; `None` when the account does not exist.
+    /// The code of an account; `None` when the account does not exist.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn has_contract(
+    pub async fn account_code(
         &self,
         account_id: &AccountId,
         at: At,
-    ) -> Result<Option<bool>, ChainError> {
+    ) -> Result<Option<AccountCode>, ChainError> {
         let request = QueryRequest::ViewAccount { account_id: account_id.clone() };
         match self.query(request, at).await {
-            Ok(QueryResponseKind::ViewAccount(view)) => Ok(Some(
-                view.code_hash != CryptoHash::default()
-                    || view.global_contract_hash.is_some()
-                    || view.global_contract_account_id.is_some(),
-            )),
+            Ok(QueryResponseKind::ViewAccount(view)) => {
+                let own = Some(view.code_hash).filter(|hash| *hash != CryptoHash::default());
+                Ok(Some(match own.or(view.global_contract_hash) {
+                    Some(hash) => AccountCode::Hash(Hash32(hash.0)),
+                    None if view.global_contract_account_id.is_some() => AccountCode::OfAnother,
+                    None => AccountCode::None,
+                }))
+            }
             Ok(_) => Err(unexpected("view_account")),
             Err(CallError::Handler(RpcQueryError::UnknownAccount { .. })) => Ok(None),
             Err(error) => Err(refused("view_account", error, at)),

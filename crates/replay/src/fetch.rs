@@ -42,8 +42,7 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
         Ending::Open => return nothing(Verdict::NotSettled),
     };
     // The callback deleted the record, so the block before it is the last one that shows it.
-    let callback = node.block(At::Hash(callback_block)).await?;
-    let before = node.block(At::Hash(callback.prev_hash)).await?;
+    let before = node.block_before(callback_block).await?;
     let at = At::Hash(before.hash);
     let Some(view) = contract.request(request_id, at).await? else {
         let reason =

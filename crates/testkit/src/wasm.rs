@@ -7,22 +7,17 @@ use outlayer_wasm_build::{BuildError, Kind, Options, Package, Progress};
 
 use crate::{Error, Result};
 
-/// The OutLayer contract, as `scripts/wasm` has built it from the sources of this version.
-const CONTRACT: &[u8] = include_bytes!("../wasm/outlayer_contract.wasm");
-/// A line of `sha256sum`.
-const CONTRACT_SHA256: &str = include_str!("../wasm/SHA256SUMS");
-
-/// The bytes of the OutLayer contract, checked by their hash.
+/// The bytes of the OutLayer contract, as `outlayer-contract-wasm` has them, checked by their hash.
 ///
 /// # Errors
 /// [`Error::ContractHash`] when the package was changed.
 pub fn contract() -> Result<&'static [u8]> {
-    let expected = CONTRACT_SHA256.split_whitespace().next().unwrap_or_default();
-    let found = Hash32::of(CONTRACT);
+    let (code, expected) = (outlayer_contract_wasm::WASM, outlayer_contract_wasm::SHA256);
+    let found = Hash32::of(code);
     if found.to_string() != expected {
         return Err(Error::ContractHash { found, expected: expected.to_owned() });
     }
-    Ok(CONTRACT)
+    Ok(code)
 }
 
 /// Builds the dApp contract whose package is in `folder`, in the profile `release`, to the bytes
@@ -60,7 +55,6 @@ mod tests {
     #[test]
     fn the_contract_is_the_one_that_the_hash_names() {
         assert!(contract().unwrap().starts_with(b"\0asm"));
-        assert!(CONTRACT_SHA256.trim_end().ends_with("  outlayer_contract.wasm"));
     }
 
     #[test]

@@ -46,13 +46,20 @@ async fn a_guest_runs_on_a_request_of_the_chain_while_it_is_live_and_later() -> 
     let serving = testbed.serve()?;
     testbed.settlement(asked).await?;
     serving.stop().await?;
-    let settled = run(&testbed, "echo", &["--request", &id]).await?;
+    // The block before its settlement is found.
+    let settled = run(&testbed, "echo", &["--network", "localnet", "--request", &id]).await?;
     let said = String::from_utf8_lossy(&settled.stderr).into_owned();
-    assert!(settled.status.code() == Some(2) && said.contains("--block"), "{said}");
+    assert!(said.contains("is settled; it is read as it was after block "), "{said}");
+    assert_eq!(report(&settled)?, ran);
     let height = height.to_string();
     let again = report(&run(&testbed, "echo", &["--request", &id, "--block", &height]).await?)?;
     assert_eq!((&again["output"], &again["used"]), (&ran["output"], &ran["used"]));
+    let newest = testbed.height().await?.to_string();
+    let late = run(&testbed, "echo", &["--request", &id, "--block", &newest]).await?;
+    let said = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert!(late.status.code() == Some(2) && said.contains("leave --block out"), "{said}");
     let never = run(&testbed, "echo", &["--request", "1000"]).await?;
+    assert_eq!(never.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&never.stderr).contains("was never made"));
 
     // Only the block's height and time.

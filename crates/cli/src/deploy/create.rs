@@ -45,7 +45,7 @@ pub(super) async fn account(
         WalletArgs { account: Some(parent.clone()), key_file: parent_key, ..wallet.clone() };
     let signer = signer.open(node_args, as_json).await?;
     let (node, network) = (signer.node.clone(), signer.network().to_owned());
-    if node.has_contract(&id, At::Optimistic).await?.is_some() {
+    if node.account_code(&id, At::Optimistic).await?.is_some() {
         bail!("{id} exists already, so it is not created; leave --create out to deploy to it");
     }
     let secret_key = SecretKey::from_random(KeyType::ED25519);

@@ -7,13 +7,14 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use outlayer_client::{Action, At, Contract, Node};
+use outlayer_client::{AccountCode, Action, At, Contract, Node};
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{AccountId, Config, NearToken, methods, views::ConfigView};
+use outlayer_protocol::{AccountId, Config, Hash32, NearToken, methods, views::ConfigView};
 use serde_json::{Value, json};
 
 use crate::{
-    amount, code_file,
+    amount,
+    contract_wasm::{self, ContractWasm},
     network::{NodeArgs, block_on},
     print,
     wallet::{Planned, Wallet, WalletArgs, call},
@@ -28,12 +29,14 @@ const BYTE_COST: NearToken = NearToken::from_yoctonear(10u128.pow(19));
 /// What the contract keeps beside its code, and the gas of the deployment.
 const BESIDE_CODE: NearToken = NearToken::from_millinear(200);
 
+/// Deploy the contract to an account of yours, and register workers with it
+///
 /// It refuses to replace a contract: `outlayer upgrade` does that, and keeps the state. With
 /// --dry-run it makes the same checks, prints every transaction, and sends none.
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
-    /// The contract's Wasm, as scripts/wasm builds it
-    wasm: PathBuf,
+    /// The contract's Wasm [default: the one that is part of this command]
+    wasm: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -66,14 +69,14 @@ pub(crate) struct DeployArgs {
 
 impl DeployArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let code = code_file::read(&self.wasm)?;
+        let wasm = contract_wasm::read(self.wasm.as_deref())?;
         let config = configuration(self.config.as_deref())?;
-        block_on(async move { self.run(code, config).await })
+        block_on(async move { self.run(wasm, config).await })
     }
 
-    async fn run(self, code: Vec<u8>, config: Config) -> anyhow::Result<bool> {
+    async fn run(self, wasm: ContractWasm, config: Config) -> anyhow::Result<bool> {
         let (node, _) = self.node.node()?;
-        let bytes = u128::try_from(code.len())?;
+        let bytes = u128::try_from(wasm.code.len())?;
         let needed = BYTE_COST.saturating_mul(bytes).saturating_add(BESIDE_CODE);
         let mut documents = Vec::new();
         let wallet = if self.create {
@@ -96,10 +99,10 @@ impl DeployArgs {
 
         let new = json!({ "owner_id": owner_id, "config": config }).to_string().into_bytes();
         let deploy = Planned {
-            purpose: "deploy the contract and initialise it".to_owned(),
+            purpose: format!("deploy {} and initialise it", wasm.name()),
             receiver: contract_id.clone(),
             actions: vec![
-                Action::Deploy(code),
+                Action::Deploy(wasm.code),
                 Action::Call {
                     method: methods::NEW.to_owned(),
                     args: new,
@@ -107,7 +110,7 @@ impl DeployArgs {
                     deposit: NearToken::from_yoctonear(0),
                 },
             ],
-            code_file: Some(self.wasm.clone()),
+            code_file: wasm.file,
         };
         let mut sent = Vec::new();
         sent.extend(wallet.send(&deploy).await?.map(|outcome| outcome.transaction.to_string()));
@@ -135,24 +138,32 @@ impl DeployArgs {
             }
             return Ok(true);
         }
-        let deployed = Contract::new(node, contract_id.clone()).config(At::Optimistic).await?;
-        self.show(&wallet, &deployed, &sent)
+        let contract = Contract::new(node, contract_id.clone());
+        let version = contract_wasm::deployed_version(&contract).await;
+        let deployed = contract.config(At::Optimistic).await?;
+        self.show(&wallet, wasm.hash, version, &deployed, &sent)
     }
 
     fn show(
         &self,
         wallet: &Wallet,
+        hash: Hash32,
+        version: Option<String>,
         deployed: &ConfigView,
         sent: &[String],
     ) -> anyhow::Result<bool> {
         if self.json {
             print::json(&json!({
-                "contract_id": wallet.id, "config": deployed, "workers": self.workers,
-                "transactions": sent,
+                "contract_id": wallet.id, "code_hash": hash, "version": version,
+                "config": deployed, "workers": self.workers, "transactions": sent,
             }))?;
             return Ok(true);
         }
         print::line("contract", &wallet.id);
+        print::line("code", hash);
+        if let Some(version) = version {
+            print::line("version", version);
+        }
         print::line("owner", &deployed.owner_id);
         print::line("engine", deployed.config.engine_version.0);
         let prices = deployed.config.prices;
@@ -202,13 +213,13 @@ fn merge(config: &mut Value, patch: &Value, path: &str) -> anyhow::Result<()> {
 
 /// Refuses an account that has a contract, or too little money for this one.
 async fn check_account(node: &Node, id: &AccountId, needed: NearToken) -> anyhow::Result<()> {
-    match node.has_contract(id, At::Optimistic).await? {
-        Some(false) => {}
+    match node.account_code(id, At::Optimistic).await? {
+        Some(AccountCode::None) => {}
         None => bail!(
             "{id} does not exist; give --create to have its parent create it, or create it with \
              `near account create-account`"
         ),
-        Some(true) => bail!(
+        Some(_) => bail!(
             "{id} has a contract already, which is not replaced: its state and the money in it \
              would be lost or unreadable. `outlayer upgrade` replaces the code of an OutLayer \
              contract and keeps its state; or deploy to another account"

@@ -36,6 +36,7 @@ use self::{
 };
 use crate::{contract_wasm, engine, request_args::quoted};
 
+/// Start a node with the contract, a worker and accounts, and publish guests as they change
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
     /// A guest to publish, and to publish again when it changes: its Wasm, or the folder of its
@@ -50,7 +51,7 @@ pub(crate) struct DevArgs {
     /// `instant` (a block as soon as there is work), or the time between blocks, such as `600ms`
     #[arg(long, default_value = "instant", value_parser = production)]
     block_time: BlockProduction,
-    /// The contract's Wasm [default: the one that comes with this command]
+    /// The contract's Wasm [default: the one that is part of this command]
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
     /// How many requests are executed at once
@@ -117,7 +118,7 @@ impl DevArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let begun = Instant::now();
         // What can be found wrong without starting anything.
-        let code = contract_wasm::read(self.contract.as_deref())?;
+        let code = contract_wasm::read(self.contract.as_deref())?.code;
         let guests = guests::find(&self.guests)?;
         let state = State::open(self.state.clone())?;
         let (report, printer) = Report::start(self.json)?;

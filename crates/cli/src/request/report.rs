@@ -1,7 +1,7 @@
 //! What became of a request, and where its money went.
 
 use outlayer_client::{Contract, Money, RequestTrace, money, trace::TransactionTrace};
-use outlayer_protocol::{Outcome, Settlement};
+use outlayer_protocol::{AccountId, NearToken, Outcome, Settlement};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,7 +22,7 @@ pub(super) async fn settled(
     let money = money(contract, request, settled).await?;
     let claimable = match &money.payer {
         Some(payer) => contract.claimable(payer, outlayer_client::At::Optimistic).await?,
-        None => outlayer_protocol::NearToken::from_yoctonear(0),
+        None => NearToken::from_yoctonear(0),
     };
     let settlement = &settled.settlement;
     if as_json {
@@ -74,28 +74,27 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-fn show_money(
-    money: &Money,
-    transaction: &TransactionTrace,
-    claimable: outlayer_protocol::NearToken,
-) {
+const NOTHING: NearToken = NearToken::from_yoctonear(0);
+
+fn show_money(money: &Money, transaction: &TransactionTrace, claimable: NearToken) {
     let payer = money.payer.as_ref().map_or("the payer", |payer| payer.as_str());
     print::line("attached", print::near(money.attached));
     print::line("  fee", print::near(money.fee));
-    match (money.workers.as_slice(), money.worker_paid, money.protocol) {
-        ([worker], Some(paid), Some(protocol)) => {
-            print::line("    of it", format!("{} to {worker}", print::near(paid)));
-            print::line("    of it", format!("{} to the protocol", print::near(protocol)));
+    if let Some(paid) = money.paid.as_ref().filter(|paid| paid.total() > NOTHING) {
+        for (worker_id, amount) in &paid.workers {
+            print::line("    of it", format!("{} to {worker_id}", print::near(*amount)));
         }
-        (workers, ..) => {
-            for worker in workers {
-                print::line("    paid", worker);
-            }
-        }
+        print::line("    of it", format!("{} to the protocol", print::near(paid.protocol)));
     }
     print::line("  refund", format!("{} to {payer}", print::near(money.refund)));
-    if money.held.as_yoctonear() > 0 {
-        print::line("  held", format!("{} for {payer}", print::near(money.held)));
+    let open = money.open_shares.as_ref().map_or(NOTHING, |open| open.held);
+    if open > NOTHING {
+        let what = "for workers that may still reveal; what they do not take goes to";
+        print::line("  held", format!("{} {what} {payer}", print::near(open)));
+    }
+    let kept = money.held.saturating_sub(open);
+    if kept > NOTHING {
+        print::line("  held", format!("{} for {payer}", print::near(kept)));
     }
     if !money.adds_up() {
         print::line(
@@ -120,15 +119,18 @@ fn show_money(
     }
 }
 
-fn money_json(
-    money: &Money,
-    transaction: &TransactionTrace,
-    claimable: outlayer_protocol::NearToken,
-) -> Value {
+fn money_json(money: &Money, transaction: &TransactionTrace, claimable: NearToken) -> Value {
+    let workers = money.paid.as_ref().map(|paid| {
+        let one = |(worker_id, paid): &(AccountId, NearToken)| {
+            json!({ "worker_id": worker_id, "paid": paid })
+        };
+        paid.workers.iter().map(one).collect::<Vec<Value>>()
+    });
     json!({
         "attached": money.attached, "fee": money.fee, "refund": money.refund, "held": money.held,
-        "payer": money.payer, "workers": money.workers, "worker_paid": money.worker_paid,
-        "protocol": money.protocol, "adds_up": money.adds_up(), "gas": transaction.tokens_burnt,
-        "claimable": claimable,
+        "held_for_open_shares": money.open_shares.as_ref().map_or(NOTHING, |open| open.held),
+        "payer": money.payer, "workers": workers,
+        "protocol": money.paid.as_ref().map(|paid| paid.protocol), "adds_up": money.adds_up(),
+        "gas": transaction.tokens_burnt, "claimable": claimable,
     })
 }

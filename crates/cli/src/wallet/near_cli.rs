@@ -1,8 +1,8 @@
 //! A transaction as a command line of near-cli-rs, for whoever signs with a hardware key.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use outlayer_client::Action;
 use outlayer_protocol::{AccountId, Bytes, NearToken};
 use serde_json::Value;
@@ -14,10 +14,13 @@ use crate::print;
 /// read less.
 const MOST_ARGUMENT: usize = 4 << 10;
 
+/// The file for code that is part of this command, which near-cli takes from a file.
+const CODE_FILE: &str = outlayer_contract_wasm::FILE_NAME;
+
 /// The file for arguments that are too long for a command line.
 pub(super) struct ArgumentsFile {
     pub(super) path: String,
-    /// Whether it is written, or only named.
+    /// Whether it is written, or only named. The same goes for code that has no file.
     pub(super) is_written: bool,
 }
 
@@ -34,9 +37,9 @@ pub(super) fn command(
             "near contract call-function as-transaction {receiver} {method} {} sign-as {signer}",
             arguments(args, *gas, *deposit, long)?
         ),
-        [Action::Deploy(_), Action::Call { method, args, gas, deposit }] => format!(
+        [Action::Deploy(code), Action::Call { method, args, gas, deposit }] => format!(
             "near contract deploy {receiver} use-file {} with-init-call {method} {}",
-            file(planned),
+            file(planned, code, long)?,
             arguments(args, *gas, *deposit, long)?
         ),
         [Action::CreateAccount, Action::Transfer(amount), Action::AddFullAccessKey(key)] => {
@@ -65,8 +68,8 @@ fn one(planned: &Planned, action: &Action, long: &ArgumentsFile) -> anyhow::Resu
         Action::AddFullAccessKey(key) => {
             format!("add-key grant-full-access use-manually-provided-public-key {key}")
         }
-        Action::Deploy(_) => {
-            format!("deploy-contract use-file {} without-init-call", file(planned))
+        Action::Deploy(code) => {
+            format!("deploy-contract use-file {} without-init-call", file(planned, code, long)?)
         }
         Action::Call { method, args, gas, deposit } => {
             format!("function-call {method} {}", arguments(args, *gas, *deposit, long)?)
@@ -74,9 +77,21 @@ fn one(planned: &Planned, action: &Action, long: &ArgumentsFile) -> anyhow::Resu
     })
 }
 
-fn file(planned: &Planned) -> String {
-    let path = planned.code_file.clone().unwrap_or_else(|| PathBuf::from("CODE.wasm"));
-    quoted(&path.display().to_string())
+/// The file with the code that is deployed. Code that has none is written to one, but not over
+/// other content.
+fn file(planned: &Planned, code: &[u8], long: &ArgumentsFile) -> anyhow::Result<String> {
+    let path = planned.code_file.as_deref().unwrap_or(Path::new(CODE_FILE));
+    if planned.code_file.is_none() && long.is_written {
+        match fs::read(path) {
+            Ok(found) if found == code => {}
+            Ok(_) => bail!(
+                "{CODE_FILE} is here already and has other content; remove it, or name it as the \
+                 contract to deploy"
+            ),
+            Err(_) => fs::write(path, code).with_context(|| CODE_FILE.to_owned())?,
+        }
+    }
+    Ok(quoted(&path.display().to_string()))
 }
 
 fn arguments(

@@ -16,7 +16,7 @@ pub(crate) struct Planned {
     pub(crate) purpose: String,
     pub(crate) receiver: AccountId,
     pub(crate) actions: Vec<Action>,
-    /// The file that a deployed code was read from.
+    /// The file that a deployed code was read from; `None` for code that is part of this command.
     pub(crate) code_file: Option<std::path::PathBuf>,
 }
 

@@ -1,5 +1,7 @@
 //! Publishing, asking, following, cancelling, verifying.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use near_workspaces::types::NearToken;
 use outlayer_integration_tests::{Testbed, artifacts, guests::request, node};
@@ -21,6 +23,12 @@ async fn user(testbed: &Testbed) -> Result<(Home, near_workspaces::Account)> {
 
 fn yocto(value: &Value) -> Result<u128> {
     value.as_str().and_then(|text| text.parse().ok()).with_context(|| format!("{value}"))
+}
+
+/// What all workers were paid.
+fn paid_to_workers(money: &Value) -> Result<u128> {
+    let workers = money["workers"].as_array().context("workers")?;
+    workers.iter().map(|worker| yocto(&worker["paid"])).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +73,7 @@ async fn a_guest_is_published_and_asked_and_every_yocto_is_accounted_for() -> Re
         ["attached", "fee", "refund", "held", "gas"].map(|name| yocto(&money[name]));
     let (fee, held, gas) = (fee?, held?, gas?);
     assert_eq!(attached?, fee + refund? + held);
-    assert_eq!(yocto(&money["worker_paid"])? + yocto(&money["protocol"])?, fee);
+    assert_eq!(paid_to_workers(money)? + yocto(&money["protocol"])?, fee);
     let paid = before.as_yoctonear() - after.as_yoctonear();
     assert_eq!(paid, fee + held + gas, "what the account has less is what was said");
 
@@ -89,6 +97,63 @@ async fn a_guest_is_published_and_asked_and_every_yocto_is_accounted_for() -> Re
     let never = home.run(&["status", "99999"]).await?;
     home.snapshot("status-never-made", &never)?;
     home.run(&["replay", "99999"]).await?.with(1)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_worker_of_several_is_shown_with_what_it_earned() -> Result<()> {
+    let block_time = Duration::from_millis(150);
+    let testbed = Testbed::start_with_block_time(block_time).await?;
+    let others = [testbed.new_worker().await?, testbed.new_worker().await?];
+    let (mut home, user) = user(&testbed).await?;
+    for (worker, name) in others.iter().zip(["second.testnet", "third.testnet"]) {
+        home.call(worker.id().as_str(), name);
+    }
+    testbed.publish_guest("echo").await?;
+    let mut serving = Vec::new();
+    for worker in [&testbed.worker, &others[0], &others[1]] {
+        let mut config = testbed.worker_config(worker)?;
+        config.poll_interval = block_time / 2;
+        serving.push(testbed.serve_with(config)?);
+    }
+    let ask = ["request", "echo.wasm", "--approvals", "2", "--spares", "1", "--fuel", "2000000000"];
+    let account = ["--account", user.id().as_str()];
+    let before = user.view_account().await?.balance;
+    let said = home.run(&[&ask[..], &["--json"], &account].concat()).await?.with(0)?.json()?;
+    let money = &said["money"];
+    let [fee, held, gas] = ["fee", "held", "gas"].map(|name| yocto(&money[name]));
+    let (fee, held, gas) = (fee?, held?, gas?);
+    assert_eq!(paid_to_workers(money)? + yocto(&money["protocol"])?, fee);
+    assert!(yocto(&money["held_for_open_shares"])? == held, "no result is kept: {money}");
+
+    // All shares are closed, and each worker has earned what was said, unless it has taken its
+    // share after the settlement.
+    let id = said["request_id"].as_u64().context("request_id")?;
+    while testbed.shares(id).await?.is_some() {
+        tokio::time::sleep(block_time).await;
+    }
+    let workers = money["workers"].as_array().context("workers")?;
+    assert!(workers.len() >= 2, "{money}");
+    let mut late = 0;
+    for worker in [&testbed.worker, &others[0], &others[1]] {
+        let earned = testbed.worker_view(worker.id()).await?.earnings.as_yoctonear();
+        match workers.iter().find(|one| one["worker_id"] == worker.id().as_str()) {
+            // Whoever closed the shares was paid for it out of what was held.
+            Some(said) if held > 0 => assert!(earned >= yocto(&said["paid"])?, "{money}"),
+            Some(said) => assert_eq!(earned, yocto(&said["paid"])?, "{money}"),
+            None => late += earned,
+        }
+    }
+    assert!(late <= held, "{late} of {money}");
+    let after = user.view_account().await?.balance;
+    let paid = before.as_yoctonear() - after.as_yoctonear();
+    assert!((fee + gas..=fee + held + gas).contains(&paid), "{paid} of {money}");
+    let shown = home.run(&["status", &id.to_string()]).await?.with(0)?.stdout;
+    let lines = shown.lines().filter(|line| line.trim_start().starts_with("of it"));
+    assert_eq!(lines.count(), workers.len() + 1, "{shown}");
+    for one in serving {
+        one.stop().await?;
+    }
     Ok(())
 }
 

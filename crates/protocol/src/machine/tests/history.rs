@@ -177,6 +177,7 @@ fn check_history(acts: Vec<Act>, several: bool) -> Result<(), TestCaseError> {
                 request = *next;
             }
             Ok(Step::Settled(settlement, effects)) => {
+                check_paid(&request, &settlement, &effects, height);
                 let parts = [settlement.fee, settlement.held, settlement.refund];
                 prop_assert_eq!(total_of(&effects), deposit);
                 prop_assert_eq!(

@@ -91,7 +91,22 @@ fn deliver(
     };
     let staged = body.map(|body| (body, storage));
     let delivery = Delivery::Resumed { payload: payload.into(), staged };
-    request.step(Input::Deliver { delivery, height }).unwrap()
+    let step = request.clone().step(Input::Deliver { delivery, height }).unwrap();
+    if let Step::Settled(settlement, effects) = &step {
+        check_paid(&request, settlement, effects, height);
+    }
+    step
+}
+
+/// What is told later of the payments is what they were.
+fn check_paid(request: &LiveRequest, settlement: &Settlement, effects: &[Effect<'_>], height: u64) {
+    let completed = effects.iter().find_map(|effect| match effect {
+        Effect::Emit(Event::ExecutionCompleted(completed)) => Some(completed),
+        _ => None,
+    });
+    let paid = request.paid(settlement, completed, height).unwrap();
+    assert_eq!(paid, Paid::of(effects), "{settlement:?}");
+    assert_eq!(paid.total(), settlement.fee);
 }
 
 fn total_of(effects: &[Effect]) -> u128 {

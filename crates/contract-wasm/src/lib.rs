@@ -1,0 +1,43 @@
+//! The OutLayer contract's Wasm, so that whoever deploys it needs no file beside their program: the
+//! command `outlayer`, and the test kit.
+//!
+//! `scripts/testkit-contract` writes the files of `wasm/`, and a test of the workspace compares
+//! them with what the contract's sources give. The bytes do not name the commit that they were
+//! built from, because they are part of it.
+
+#![deny(missing_docs)]
+
+/// The contract's Wasm, as `scripts/wasm` has built it from the sources of [`VERSION`].
+pub const WASM: &[u8] = include_bytes!("../wasm/outlayer_contract.wasm");
+
+/// The name of the file that `scripts/wasm` makes of the contract.
+pub const FILE_NAME: &str = "outlayer_contract.wasm";
+
+/// The SHA-256 of [`WASM`], 64 hex digits, as it was when the file was made. Whoever deploys the
+/// bytes compares it with theirs.
+pub const SHA256: &str = include_str!("../wasm/SHA256SUMS").split_at(64).0;
+
+/// The version of the contract, which its metadata (NEP-330) has, too.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_wasm_is_the_one_that_the_hash_names() {
+        let found: String = Sha256::digest(WASM).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, SHA256);
+        let line = format!("{SHA256}  {FILE_NAME}\n");
+        assert_eq!(include_str!("../wasm/SHA256SUMS"), line);
+    }
+
+    #[test]
+    fn the_metadata_in_the_wasm_has_this_version() {
+        let version = format!("\"version\":\"{VERSION}\"");
+        let found = WASM.windows(version.len()).any(|bytes| bytes == version.as_bytes());
+        assert!(found, "the contract's metadata do not have {version}");
+    }
+}
