@@ -159,6 +159,7 @@ run_wasm_cargo() {
     local -a environment=()
     for name in $(compgen -e); do
         case $name in
+        CARGO_TARGET_DIR) ;;
         RUSTFLAGS | RUSTC | RUSTC_WORKSPACE_WRAPPER | CARGO | CARGO_ENCODED_* | CARGO_BUILD_* | \
             CARGO_PROFILE_* | CARGO_TARGET_* | CARGO_INCREMENTAL | CARGO_UNSTABLE_* | NEP330_*)
             environment+=(-u "$name")

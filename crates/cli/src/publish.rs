@@ -60,7 +60,15 @@ impl PublishArgs {
             false
         } else {
             let published = publish_code(&contract, &wallet.id, &code, &mut caller).await;
-            published.map_err(explained)?.was_published
+            let published = published.map_err(explained)?;
+            if let Some(other) = &published.overtaken_by {
+                eprintln!(
+                    "{other} has published all of code {hash} first; what the parts of {} cost \
+                     comes back with the method delete_code",
+                    wallet.id
+                );
+            }
+            published.was_published
         };
         let named = match &short {
             Some(name) => {

@@ -206,12 +206,15 @@ impl<E> PublishError<E> {
 }
 
 /// Code that stands in the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     /// The hash by which requests ask for it.
     pub hash: Hash32,
     /// Whether all of it was there before, so that no call was made.
     pub was_published: bool,
+    /// The account that has published all of it while this one was publishing it. The parts of this
+    /// one are of no use then, and what they cost comes back with the method `delete_code`.
+    pub overtaken_by: Option<AccountId>,
 }
 
 /// Publishes code as `publisher_id`, who makes the calls. Only what the contract does not have yet
@@ -232,33 +235,38 @@ pub async fn publish_code<C: ContractCaller>(
     let hash = Hash32::of(code);
     let total = u32::try_from(code.len()).ok().filter(|total| *total > 0);
     let total = total.ok_or(PublishError::Size { found: code.len() })?;
-    let mut published = published_bytes(contract, publisher_id, &hash, total).await?;
+    let (mut published, _) = published_bytes(contract, publisher_id, &hash, total).await?;
     let was_published = published == total;
+    let mut overtaken_by = None;
     while published < total {
         let call = part_call(&hash, total, published, code);
         let next = published.saturating_add(part_length(total, published));
         match caller.call(&call).await {
             Ok(_) => published = next,
             Err(error) => match published_bytes(contract, publisher_id, &hash, total).await {
-                Ok::<_, PublishError<C::Error>>(now) if now > published => published = now,
+                Ok::<_, PublishError<C::Error>>((now, by)) if now > published => {
+                    overtaken_by = by.filter(|by| published > 0 && by != publisher_id);
+                    published = now;
+                }
                 _ => return Err(PublishError::Part { published, total, error }),
             },
         }
     }
-    Ok(Publication { hash, was_published })
+    Ok(Publication { hash, was_published, overtaken_by })
 }
 
-/// How many bytes of the code the contract has: all, or those of this account's publication.
+/// How many bytes of the code the contract has, all or those of this account's publication, and who
+/// has published them.
 async fn published_bytes<E>(
     contract: &Contract,
     publisher_id: &AccountId,
     hash: &Hash32,
     total: u32,
-) -> Result<u32, PublishError<E>> {
+) -> Result<(u32, Option<AccountId>), PublishError<E>> {
     let args = json!({ "hash": hash, "publisher_id": publisher_id });
     let info: Option<CodeInfoView> =
         contract.view(methods::GET_CODE_INFO, args, At::Optimistic).await?;
-    let Some(info) = info else { return Ok(0) };
+    let Some(info) = info else { return Ok((0, None)) };
     let CodeInfoView { publisher_id, total_bytes, published_bytes, retired, .. } = info;
     let hash = *hash;
     if retired {
@@ -268,7 +276,7 @@ async fn published_bytes<E>(
         let found = if total_bytes == total { published_bytes } else { total_bytes };
         return Err(PublishError::OtherSize { hash, publisher_id, found, expected: total });
     }
-    Ok(published_bytes)
+    Ok((published_bytes, Some(publisher_id)))
 }
 
 /// The size of the part that begins at `start`, bytes.

@@ -22,7 +22,10 @@ pub enum BuildError {
         path: PathBuf,
     },
     /// A program of the Rust toolchain cannot be run.
-    #[error("{program} does not start ({source}); install Rust from https://rustup.rs")]
+    #[error(
+        "{program} does not start ({source}); install Rust from https://rustup.rs, or correct the \
+         environment variable that names this program (OUTLAYER_WASM_CARGO, CARGO or RUSTC)"
+    )]
     NoProgram {
         /// The program, as it was called.
         program: String,

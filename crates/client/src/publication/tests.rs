@@ -159,7 +159,8 @@ async fn code_is_published_in_parts_once() {
     let code = code(3);
     let mut caller = scene.caller(&[]);
     let published = scene.publish(&code, &mut caller).await.unwrap();
-    assert_eq!(published, Publication { hash: Hash32::of(&code), was_published: false });
+    let (hash, overtaken_by) = (Hash32::of(&code), None);
+    assert_eq!(published, Publication { hash, was_published: false, overtaken_by });
     let purposes: Vec<_> = caller.made.iter().map(|call| call.purpose.as_str()).collect();
     assert_eq!(
         purposes,
@@ -223,7 +224,9 @@ async fn a_twin_that_publishes_the_same_parts_is_no_error() {
     }
     let mut late = Late(scene.caller(&[]));
     let contract = scene.node.contract();
-    publish_code(&contract, &PUBLISHER.parse().unwrap(), &code, &mut late).await.unwrap();
+    let publisher = PUBLISHER.parse().unwrap();
+    let published = publish_code(&contract, &publisher, &code, &mut late).await.unwrap();
+    assert_eq!(published.overtaken_by, None);
     let state = scene.state.lock().unwrap();
     assert_eq!((state.taken, state.refused), (3, 3));
     assert!(state.complete.contains_key(&hash));
@@ -242,7 +245,34 @@ async fn code_that_another_account_completes_first_is_published() {
         state.publications.insert((hash, other.clone()), (size, code.clone()));
         state.complete.insert(hash, other);
     }
-    assert!(scene.publish(&code, &mut scene.caller(&[])).await.unwrap().was_published);
+    let published = scene.publish(&code, &mut scene.caller(&[])).await.unwrap();
+    assert!(published.was_published);
+    assert_eq!(published.overtaken_by, None);
+}
+
+#[tokio::test]
+async fn an_account_that_is_overtaken_learns_that_its_parts_are_of_no_use() {
+    struct Overtaken(Caller);
+    impl ContractCaller for Overtaken {
+        type Error = String;
+        async fn call(&mut self, call: &CodeCall) -> Result<Option<Vec<u8>>, String> {
+            if self.0.made.len() == 1 {
+                let mut state = self.0.state.lock().unwrap();
+                let (hash, code) = (Hash32::of(&code(3)), code(3));
+                let entry = (u32::try_from(code.len()).unwrap(), code);
+                state.publications.insert((hash, "bob.near".to_owned()), entry);
+                state.complete.insert(hash, "bob.near".to_owned());
+            }
+            self.0.call(call).await
+        }
+    }
+    let scene = Scene::start().await;
+    let mut caller = Overtaken(scene.caller(&[]));
+    let (contract, publisher) = (scene.node.contract(), PUBLISHER.parse().unwrap());
+    let published = publish_code(&contract, &publisher, &code(3), &mut caller).await.unwrap();
+    assert_eq!(published.overtaken_by.unwrap(), "bob.near");
+    assert!(!published.was_published);
+    assert_eq!(caller.0.made.len(), 2);
 }
 
 #[tokio::test]
