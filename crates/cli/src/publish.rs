@@ -31,6 +31,8 @@ const BYTE_COST: NearToken = NearToken::from_yoctonear(10u128.pow(19));
 /// What is attached for the bytes beside the code itself. What it does not cost comes back.
 const BESIDE_PART: NearToken = NearToken::from_millinear(100);
 
+/// Put a guest's code into the contract, and give it a name
+///
 /// Code that is there already is not sent again, and a publication that was broken off goes on
 /// where it ended. The deposit for its bytes comes back when the code is deleted.
 #[derive(Debug, Args)]
