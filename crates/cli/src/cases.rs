@@ -158,7 +158,7 @@ impl TestArgs {
         }
         let package = Package::read(&self.guest)?;
         let code = package.build_guest(self.options)?.code;
-        let folder = package.folder.clone();
+        let folder = package.folder().to_owned();
         Ok((code, Some(package), folder))
     }
 

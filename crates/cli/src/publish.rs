@@ -1,35 +1,21 @@
 //! `outlayer publish`: puts a guest's code into the contract, and gives it a name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
-use outlayer_client::{Action, At, Contract};
-use outlayer_protocol::{
-    CodeRef, Hash32, NearToken,
-    code_name::check_name,
-    methods,
-    views::{CodeInfoView, NamedCodeView},
+use outlayer_client::{
+    CODE_PART_BYTES, CodeCall, ContractCaller, NamedVersion, PublishError, name_code, publish_code,
 };
-use serde_json::{Value, json};
+use outlayer_protocol::{AccountId, CodeRef, Hash32, code_name::check_name, methods};
+use serde_json::json;
 
 use crate::{
     code_file,
     network::{NetworkArgs, block_on},
     print,
-    wallet::{Planned, Wallet, WalletArgs, call},
+    wallet::{Planned, Wallet, WalletArgs},
 };
-
-/// How many bytes of code go in one call. Several such parts fit into a transaction's limits.
-const PART_BYTES: usize = 300_000;
-/// Gas attached to a part, in units of gas.
-const PART_GAS: u64 = 300_000_000_000_000;
-/// Tgas attached to the naming.
-const NAME_TGAS: u64 = 50;
-/// NEAR's price of a byte of storage.
-const BYTE_COST: NearToken = NearToken::from_yoctonear(10u128.pow(19));
-/// What is attached for the bytes beside the code itself. What it does not cost comes back.
-const BESIDE_PART: NearToken = NearToken::from_millinear(100);
 
 /// Put a guest's code into the contract, and give it a name
 ///
@@ -65,21 +51,32 @@ impl PublishArgs {
         let wallet = self.wallet.clone().open(&self.network.node, self.json).await?;
         let short = self.name.as_deref().map(|name| own_name(name, &wallet)).transpose()?;
         let hash = Hash32::of(&code);
-        let mut transactions = Vec::new();
+        let mut caller = WalletCaller {
+            wallet: &wallet,
+            contract_id: contract.id(),
+            wasm: &self.wasm,
+            in_parts: code.len() > CODE_PART_BYTES,
+            transactions: Vec::new(),
+        };
         let already = if self.url.is_some() {
             false
         } else {
-            self.publish(&contract, &wallet, &code, &hash, &mut transactions).await?
+            let published = publish_code(&contract, &wallet.id, &code, &mut caller).await;
+            published.map_err(explained)?.was_published
         };
         let named = match &short {
             Some(name) => {
-                self.give_name(&contract, &wallet, name, &hash, &mut transactions).await?
+                let code = CodeRef { hash, url: self.url.clone() };
+                let named = name_code(&contract, &wallet.id, name, &code, &mut caller).await;
+                named.map_err(explained)?
             }
             None => None,
         };
+        let transactions = caller.transactions;
         if wallet.only_prints() {
             return wallet.printed();
         }
+        let named = named.map(|NamedVersion { name, .. }| print::text(name.as_bytes()));
         if self.json {
             print::json(&json!({
                 "code_hash": hash, "bytes": code.len(), "was_published": already, "name": named,
@@ -100,95 +97,48 @@ impl PublishArgs {
         }
         Ok(true)
     }
+}
 
-    /// Publishes the code in parts. Returns whether it was there already.
-    async fn publish(
-        &self,
-        contract: &Contract,
-        wallet: &Wallet,
-        code: &[u8],
-        hash: &Hash32,
-        transactions: &mut Vec<String>,
-    ) -> anyhow::Result<bool> {
-        let args = json!({ "hash": hash, "publisher_id": wallet.id });
-        let info: Option<CodeInfoView> =
-            contract.view(methods::GET_CODE_INFO, args, At::Optimistic).await?;
-        let total = u32::try_from(code.len()).context("the code is too large")?;
-        let mut offset = 0;
-        if let Some(info) = info {
-            if info.retired {
-                bail!(
-                    "code {hash} is published, and {} has withdrawn it from new requests; any \
-                     account can adopt it with the method adopt_code",
-                    info.publisher_id
-                );
-            }
-            if info.published_bytes == info.total_bytes {
-                return Ok(true);
-            }
-            offset = usize::try_from(info.published_bytes)?;
-        }
-        while let Some(rest) = code.get(offset..).filter(|rest| !rest.is_empty()) {
-            let part = rest.get(..PART_BYTES).unwrap_or(rest);
-            let price = BYTE_COST.saturating_mul(u128::try_from(part.len())?);
-            let args = borsh::to_vec(&(hash, total, u32::try_from(offset)?, part))?;
-            let end = offset.saturating_add(part.len());
-            let planned = Planned {
-                purpose: format!("publish bytes {offset} to {end} of {total}"),
-                receiver: contract.id().clone(),
-                actions: vec![Action::Call {
-                    method: methods::PUBLISH_CODE.to_owned(),
-                    args,
-                    gas: PART_GAS,
-                    deposit: price.saturating_add(BESIDE_PART),
-                }],
-                code_file: Some(self.wasm.clone()),
-            };
-            if code.len() > PART_BYTES && !wallet.only_prints() {
-                eprintln!("publishing bytes {offset} to {end} of {total}");
-            }
-            let sent = wallet.send(&planned).await.with_context(|| {
-                format!(
-                    "{offset} of {total} bytes are published; the same command goes on with the \
-                     rest"
-                )
-            })?;
-            transactions.extend(sent.map(|outcome| outcome.transaction.to_string()));
-            offset = end;
-        }
-        Ok(false)
-    }
+/// Makes calls with the account of the command's options, or prints them.
+struct WalletCaller<'a> {
+    wallet: &'a Wallet,
+    contract_id: &'a AccountId,
+    /// The file with the code.
+    wasm: &'a Path,
+    /// Whether the code is sent in several parts, so that progress is shown.
+    in_parts: bool,
+    /// The hashes of the transactions that were executed.
+    transactions: Vec<String>,
+}
 
-    /// Gives the code the next version of the name, unless it is the newest version already.
-    /// Returns the name with the version.
-    async fn give_name(
-        &self,
-        contract: &Contract,
-        wallet: &Wallet,
-        name: &str,
-        hash: &Hash32,
-        transactions: &mut Vec<String>,
-    ) -> anyhow::Result<Option<String>> {
-        let full = format!("{}/{name}", wallet.id);
-        let code = CodeRef { hash: *hash, url: self.url.clone() };
-        let args = json!({ "name": full });
-        let newest: Option<NamedCodeView> =
-            contract.view(methods::GET_NAMED_CODE, args, At::Optimistic).await?;
-        if let Some(newest) = newest.filter(|one| one.hash == *hash && one.url == self.url) {
-            return Ok(Some(print::text(newest.name.as_bytes())));
+impl ContractCaller for WalletCaller<'_> {
+    type Error = anyhow::Error;
+
+    async fn call(&mut self, call: &CodeCall) -> anyhow::Result<Option<Vec<u8>>> {
+        let is_part = call.method == methods::PUBLISH_CODE;
+        let planned = Planned {
+            purpose: call.purpose.clone(),
+            receiver: self.contract_id.clone(),
+            actions: vec![call.to_action()],
+            code_file: is_part.then(|| self.wasm.to_owned()),
+        };
+        if is_part && self.in_parts && !self.wallet.only_prints() {
+            eprintln!("{}", call.purpose);
         }
-        let args = json!({ "name": name, "code": code });
-        let deposit = NearToken::from_millinear(10);
-        let purpose = format!("give the code the next version of {full}");
-        let method = methods::NAME_CODE;
-        let planned = call(purpose, contract.id(), method, &args, NAME_TGAS, deposit);
-        let Some(outcome) = wallet.send(&planned).await? else {
+        let Some(outcome) = self.wallet.send(&planned).await? else {
             return Ok(None);
         };
-        transactions.push(outcome.transaction.to_string());
-        let returned = outcome.result.map_err(anyhow::Error::msg)?;
-        let version: Value = serde_json::from_slice(&returned).context("the version")?;
-        Ok(Some(format!("{full}@{version}")))
+        self.transactions.push(outcome.transaction.to_string());
+        Ok(Some(outcome.result.map_err(anyhow::Error::msg)?))
+    }
+}
+
+/// The error of the wallet, with what was being done.
+fn explained(error: PublishError<anyhow::Error>) -> anyhow::Error {
+    match error.into_callers() {
+        Ok((error, doing)) => error.context(doing),
+        Err(PublishError::Chain(error)) => error.into(),
+        Err(other) => anyhow!("{other}"),
     }
 }
 

@@ -7,6 +7,8 @@
 //! * [`SigningAccount`] signs and sends calls. [`KeyFile`] reads a key of it, [`KeyFiles`] several,
 //!   and [`KeyWatch`] notices that they have been changed. NEAR's command lines leave keys in a
 //!   folder ([`credential_paths`]) or in the system's [`Keychain`].
+//! * [`publish_code`] puts code into the contract, and goes on where an earlier attempt ended;
+//!   [`name_code`] gives it a name.
 //! * [`NamespaceReader`] reads an account's storage in the contract as it stood after one block.
 //! * [`trace`] reads what a transaction did, receipt by receipt; [`RequestTrace`] reads the
 //!   requests that it made, [`money()`] where their money went, and [`locate()`] finds it by a
@@ -36,6 +38,7 @@ mod namespace;
 mod network;
 mod node;
 mod outcome;
+mod publication;
 mod quorum;
 mod request_trace;
 mod retry;
@@ -71,6 +74,10 @@ pub use near_crypto::{KeyType, PublicKey, SecretKey};
 pub use network::Network;
 pub use node::{At, Block, BlockId, Node, NodeConfig};
 pub use outcome::CallOutcome;
+pub use publication::{
+    AccountCaller, CODE_PART_BYTES, CallError, CodeCall, ContractCaller, NamedVersion, Publication,
+    PublishError, name_code, publish_code,
+};
 pub use request_trace::{RequestTrace, SettledTrace};
 pub use retry::Backoff;
 pub use status::{AccessKeyView, AccountBalance, AccountCode, NodeStatus, Permission};

@@ -76,6 +76,7 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
         create_chain(&home, &config)?;
     }
     let genesis = home.genesis()?;
+    let settings = home.settings()?;
     let signer = home.validator_signer()?;
     let runtime = Arc::new(Runtime::new(RuntimeOptions {
         chain_id: genesis.config.chain_id.clone(),
@@ -85,7 +86,7 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
     let mut chain = Chain::new(&genesis, signer, runtime, clock, config.window);
     let store = config.state.as_deref();
     let store = store.map(|dir| Store::open(dir, &mut chain)).transpose()?;
-    let node = Arc::new(Node::new(chain, config.production));
+    let node = Arc::new(Node::new(chain, config.production).with_settings(settings));
     if let Some(store) = store {
         node.attach_store(store);
     }
@@ -94,6 +95,7 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
         .map_err(|source| SpawnError::Listen { addr: config.rpc_addr, source })?;
     let server = ServerThread::start(Arc::clone(&node), listener)?;
     let producer = Producer::start(Arc::clone(&node))?;
+    home.note_url(&format!("http://{}", server.addr()))?;
     Ok(Handle::new(node, home, producer, server, temporary))
 }
 

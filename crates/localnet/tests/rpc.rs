@@ -2,17 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use near_crypto::{InMemorySigner, KeyFile, Signer};
+use near_crypto::{InMemorySigner, KeyFile, KeyType, PublicKey, SecretKey, Signer};
 use near_primitives::{
     action::{Action, DeployContractAction, FunctionCallAction},
     hash::CryptoHash,
     transaction::SignedTransaction,
     types::{Balance, Gas},
 };
-use outlayer_localnet::{Config, Handle, node::BlockProduction, spawn};
+use outlayer_localnet::{
+    Config, Handle,
+    home::{Home, InitOptions},
+    node::BlockProduction,
+    settings::Settings,
+    spawn,
+};
 use serde_json::{Value, json};
 
 fn config(production: BlockProduction) -> Config {
@@ -62,11 +71,11 @@ async fn call(url: &str, method: &str, params: Value) -> Value {
 #[tokio::test]
 async fn bodies_above_two_megabytes_are_refused_in_plain_text() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
-    let padding = "x".repeat(outlayer_localnet::rpc::MAX_BODY_BYTES);
+    let padding = "x".repeat(Settings::default().max_body_bytes);
     let (status, text) = post(&handle.rpc_url(), format!("\"{padding}\"")).await;
     assert_eq!(status, 413);
     assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
-    let room = outlayer_localnet::rpc::MAX_BODY_BYTES - 2;
+    let room = Settings::default().max_body_bytes - 2;
     let (status, _) = post(&handle.rpc_url(), format!("\"{}\"", &padding[..room])).await;
     assert_eq!(status, 400, "a body of the largest size is read");
 }
@@ -74,8 +83,8 @@ async fn bodies_above_two_megabytes_are_refused_in_plain_text() {
 #[tokio::test]
 async fn the_plain_pages_answer() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
-    for (page, code) in [("status", 200), ("health", 200), ("network_info", 200), ("nothing", 404)]
-    {
+    let pages = ["status", "health", "network_info", "metrics", "openapi.json"];
+    for (page, code) in pages.map(|page| (page, 200)).into_iter().chain([("nothing", 404)]) {
         let response = reqwest::get(format!("{}/{page}", handle.rpc_url())).await.unwrap();
         assert_eq!(response.status().as_u16(), code, "{page}");
     }
@@ -83,6 +92,255 @@ async fn the_plain_pages_answer() {
         reqwest::get(format!("{}/status", handle.rpc_url())).await.unwrap().json().await.unwrap();
     assert_eq!(status["rpc_addr"], handle.rpc_url().trim_start_matches("http://"));
     assert_eq!(status["protocol_version"], 88);
+    let metrics =
+        reqwest::get(format!("{}/metrics", handle.rpc_url())).await.unwrap().text().await.unwrap();
+    let height = format!("\nnear_block_height_head {}\n", handle.height());
+    assert!(metrics.contains(&height), "{metrics}");
+}
+
+/// The description at `/openapi.json` names every method that there is, and no other.
+#[tokio::test]
+async fn every_method_is_described() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let url = handle.rpc_url();
+    let described: Value =
+        reqwest::get(format!("{url}/openapi.json")).await.unwrap().json().await.unwrap();
+    let paths = described["paths"].as_object().unwrap();
+    assert!(paths.len() > 30);
+    for path in paths.keys() {
+        let reply = call(&url, path.trim_start_matches('/'), json!({"no": "such"})).await;
+        assert_ne!(reply["error"]["cause"]["name"], "METHOD_NOT_FOUND", "{path}");
+    }
+    let source = include_str!("../src/rpc/methods.rs");
+    let (_, code) = source.split_once("pub(super) async fn call").unwrap();
+    let handled: Vec<&str> = code
+        .lines()
+        .filter(|line| line.trim_start().starts_with('"') && line.contains("=>"))
+        .flat_map(|line| line.split("=>").next().unwrap().split('|'))
+        .map(|name| name.trim().trim_matches('"'))
+        .collect();
+    for name in &handled {
+        assert!(paths.contains_key(&format!("/{name}")), "{name} is not described");
+    }
+    assert_eq!(handled.len(), paths.len());
+
+    // The README says of each how exact it is, and which are missing.
+    let readme = include_str!("../README.md");
+    let (_, table) = readme.split_once("The methods of nearcore's RPC").unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with('|')).skip(2);
+    let mut told = BTreeSet::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let mut cells = row.split('|').skip(1);
+        let names = cells.next().unwrap().split(", ").map(|name| name.trim().trim_matches('`'));
+        let is_missing = cells.next().unwrap().trim().starts_with("missing");
+        for name in names {
+            let forms = [name.to_owned(), format!("EXPERIMENTAL_{name}")];
+            let found: Vec<_> =
+                forms.into_iter().filter(|form| handled.contains(&form.as_str())).collect();
+            assert_eq!(found.is_empty(), is_missing, "{name}");
+            told.extend(found);
+        }
+    }
+    assert_eq!(told.len(), handled.len(), "the README tells of {told:?}");
+}
+
+/// A node with one setting of `config.json`.
+fn with_setting(name: &str, value: Value) -> (tempfile::TempDir, Handle) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path().join("home"));
+    home.init(&InitOptions::default()).unwrap();
+    let path = home.path().join("config.json");
+    let mut settings: Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let place = name.split('.').fold(&mut settings, |settings, name| &mut settings[name]);
+    *place = value;
+    std::fs::write(&path, settings.to_string()).unwrap();
+    let home = Some(home.path().to_owned());
+    (dir, spawn(Config { home, ..config(NO_HEARTBEAT) }).unwrap())
+}
+
+/// Puts an account with `values` values of 1,000 bytes into the state.
+async fn patch_data(url: &str, account: &str, values: usize) {
+    let mut records = vec![json!({"Account": {"account_id": account, "account": {
+        "amount": "1000000000000000000000000", "locked": "0",
+        "code_hash": "11111111111111111111111111111111",
+        "storage_usage": 182 + values * 1_042,
+    }}})];
+    let value = STANDARD.encode([7; 1_000]);
+    records.extend((0..values).map(|number| {
+        let key = STANDARD.encode(format!("k{number:04}"));
+        json!({"Data": {"account_id": account, "data_key": key, "value": value}})
+    }));
+    let reply = call(url, "sandbox_patch_state", json!({"records": records})).await;
+    assert!(reply["error"].is_null(), "{reply}");
+}
+
+fn view_state(account: &str, more: Value) -> Value {
+    let mut params = json!({
+        "request_type": "view_state", "finality": "optimistic", "account_id": account,
+        "prefix_base64": "",
+    });
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    params
+}
+
+#[tokio::test]
+async fn the_settings_of_config_json_are_kept() {
+    let (_dir, handle) = with_setting("trie_viewer_state_size_limit", json!(5_000_000));
+    let url = handle.rpc_url();
+    patch_data(&url, "much.near", 100).await;
+    let reply = call(&url, "query", view_state("much.near", json!({}))).await;
+    assert_eq!(reply["result"]["values"].as_array().unwrap().len(), 100);
+
+    let name = "rpc.polling_config.polling_timeout";
+    let (_dir, handle) = with_setting(name, json!({"secs": 0, "nanos": 50_000_000}));
+    let hash = CryptoHash::hash_bytes(b"nothing").to_string();
+    let params = json!({"tx_hash": hash, "sender_account_id": "near"});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tx", "params": params});
+    let (status, text) = post(&handle.rpc_url(), body.to_string()).await;
+    let reply: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(status, 408);
+    assert_eq!(reply["error"]["cause"]["name"], "TIMEOUT_ERROR");
+    assert_eq!(reply["error"]["cause"]["info"], json!({"cause": "NOT_OBSERVED"}));
+
+    let (_dir, handle) = with_setting("rpc.limits_config.json_payload_max_size", json!(5 << 20));
+    let padding = "x".repeat(4 << 20);
+    assert_eq!(post(&handle.rpc_url(), format!("\"{padding}\"")).await.0, 400);
+
+    let (_dir, handle) = with_setting("view_access_keys_limit", json!(0));
+    let params = json!({
+        "request_type": "view_access_key_list", "finality": "optimistic", "account_id": "near",
+    });
+    let reply = call(&handle.rpc_url(), "query", params).await;
+    assert_eq!(reply["error"]["cause"]["name"], "TOO_MANY_ACCESS_KEYS");
+    assert_eq!(reply["error"]["cause"]["info"]["limit"], 0);
+}
+
+#[tokio::test]
+async fn a_state_is_paged_by_items_and_by_bytes() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let url = handle.rpc_url();
+    patch_data(&url, "pages.near", 120).await;
+    let ask = async |more: Value| call(&url, "query", view_state("pages.near", more)).await;
+    let key = |number: usize| STANDARD.encode(format!("k{number:04}"));
+    let page = ask(json!({"limit": 1_000})).await["result"].clone();
+    // Each item has 1,000 bytes, 5 of its key, and 12 of the account's prefix.
+    let shown = 50_000_usize.div_ceil(1_017);
+    assert_eq!(page["values"].as_array().unwrap().len(), shown);
+    assert_eq!(page["last_key"], key(shown - 1));
+    let (mut after, mut seen) = (key(0), 1);
+    loop {
+        let page = ask(json!({"after_key_base64": after})).await["result"].clone();
+        let values = page["values"].as_array().unwrap();
+        assert_eq!(values[0]["key"], key(seen));
+        seen += values.len();
+        match page["last_key"].as_str() {
+            Some(last) => last.clone_into(&mut after),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 120);
+    for (more, reason) in [
+        (json!({"limit": 2, "include_proof": true}), "include_proof"),
+        (json!({"after_key_base64": key(3), "include_proof": true}), "include_proof"),
+        (json!({"after_key_base64": key(3), "prefix_base64": "Yg=="}), "after_key"),
+    ] {
+        for method in ["query", "EXPERIMENTAL_view_state"] {
+            let reply = call(&url, method, view_state("pages.near", more.clone())).await;
+            assert_eq!(reply["error"]["name"], "REQUEST_VALIDATION_ERROR", "{method} {more}");
+            assert!(reply["error"]["data"].as_str().unwrap().contains(reason), "{reply}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_paged_on_behind_one_that_is_gone() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let url = handle.rpc_url();
+    let keys: Vec<_> = (0..20)
+        .map(|number| SecretKey::from_seed(KeyType::ED25519, &format!("key{number}")).public_key())
+        .collect();
+    let records: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            json!({"AccessKey": {"account_id": "near", "public_key": key, "access_key": {
+                "nonce": 0, "permission": "FullAccess",
+            }}})
+        })
+        .collect();
+    call(&url, "sandbox_patch_state", json!({"records": records})).await;
+    let list = async |more: Value| {
+        let mut params = json!({
+            "request_type": "view_access_key_list", "finality": "optimistic",
+            "account_id": "near", "limit": 5,
+        });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = call(&url, "query", params).await;
+        let keys = reply["result"]["keys"].as_array().unwrap().clone();
+        keys.into_iter().map(|key| key["public_key"].as_str().unwrap().to_owned()).collect()
+    };
+    let all: Vec<String> = list(json!({"limit": 50})).await;
+    // This key is none of the account's, and stands between others.
+    let gone = SecretKey::from_seed(KeyType::ED25519, "gone").public_key();
+    let gone_bytes = borsh::to_vec(&gone).unwrap();
+    let parse = |key: &String| borsh::to_vec(&key.parse::<PublicKey>().unwrap()).unwrap();
+    let expected: Vec<String> =
+        all.iter().filter(|key| parse(key) > gone_bytes).take(5).cloned().collect();
+    let page: Vec<String> = list(json!({"after_key": gone})).await;
+    assert_eq!(page, expected);
+    assert!(!page.is_empty() && page[0] != all[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_transactions_of_one_key_that_arrive_in_any_order_none_is_lost() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let signer = root(&handle);
+    // The highest nonce first.
+    let tasks: Vec<_> = (1..=20_u64)
+        .rev()
+        .map(|nonce| {
+            let params = until_final(&transfer(&handle, &signer, nonce));
+            let url = handle.rpc_url();
+            tokio::spawn(async move { call(&url, "send_tx", params).await })
+        })
+        .collect();
+    for task in tasks {
+        let reply = task.await.unwrap();
+        assert_eq!(reply["result"]["final_execution_status"], "FINAL", "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_leads_to_its_transaction() {
+    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (url, signer) = (handle.rpc_url(), root(&handle));
+    let tx = transfer(&handle, &signer, 1);
+    let sent = call(&url, "send_tx", until_final(&tx)).await["result"].clone();
+    let params = json!({"tx_hash": tx.get_hash(), "sender_account_id": "test.near"});
+    let status = call(&url, "tx_status", params.clone()).await["result"].clone();
+    assert_eq!(status, call(&url, "EXPERIMENTAL_tx_status", params).await["result"]);
+    assert!(status["receipts"].is_array());
+    let receipts = sent["receipts_outcome"].as_array().unwrap();
+    assert!(receipts.len() > 1, "the refund is one of them: {sent}");
+    for receipt in receipts {
+        let params = json!({"receipt_id": receipt["id"]});
+        let reply = call(&url, "EXPERIMENTAL_receipt_to_tx", params).await;
+        let expected = json!({
+            "transaction_hash": tx.get_hash(), "sender_account_id": "test.near",
+        });
+        assert_eq!(reply["result"], expected, "{reply}");
+    }
+    let params = json!({"receipt_id": CryptoHash::hash_bytes(b"nothing")});
+    let reply = call(&url, "EXPERIMENTAL_receipt_to_tx", params).await;
+    assert_eq!(reply["error"]["cause"]["name"], "UNKNOWN_RECEIPT");
+}
+
+#[test]
+fn a_chain_of_several_shards_is_refused() {
+    let patch = json!({"shard_layout": {"V0": {"num_shards": 4, "version": 0}}});
+    let config = Config { genesis_patch: Some(patch), ..config(NO_HEARTBEAT) };
+    let error = spawn(config).err().unwrap().to_string();
+    assert!(error.contains("the genesis has 4 shards; localnet has one"), "{error}");
 }
 
 #[tokio::test]

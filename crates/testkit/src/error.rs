@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use near_workspaces::AccountId;
 use outlayer_protocol::Hash32;
+use outlayer_wasm_build::BuildError;
 
 /// What functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -81,7 +82,7 @@ pub enum Error {
         /// The folder of the package.
         package: PathBuf,
         /// What is wrong.
-        reason: String,
+        reason: Box<BuildError>,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", .path.display())]

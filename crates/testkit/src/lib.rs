@@ -18,6 +18,7 @@ mod worker;
 
 pub use near_workspaces;
 pub use outlayer_protocol as protocol;
+pub use outlayer_wasm_build::{BuildError, WASM_CARGO};
 
 pub use call::{Call, Called, Money, RequestMade, Sent};
 pub use error::{Error, Result};
@@ -26,5 +27,5 @@ pub use outlayer::{DAPP_GAS, Deployment, MAX_GAS, Outlayer, Setup};
 pub use program::{BIN_PATH, Program, VERSION};
 pub use results::{burnt, events};
 pub use votes::SALT;
-pub use wasm::{WASM_CARGO, build_contract, build_guest, contract as contract_wasm};
+pub use wasm::{build_contract, build_guest, contract as contract_wasm};
 pub use worker::{Behaviour, Lie, TestWorker};

@@ -11,6 +11,7 @@ use near_workspaces::{
     operations::CallTransaction,
     types::{Gas, NearToken},
 };
+use outlayer_client::{ChainError, CodeCall, ContractCaller, NodeConfig, publish_code};
 use outlayer_protocol::{
     Bytes, Config, EngineVersion, ExecutionRequest, Hash32, methods,
     views::{ConfigView, CostView, FundsView, StorageBalance, WorkerView},
@@ -206,25 +207,23 @@ impl Outlayer {
         Ok(contract)
     }
 
-    /// Publishes code in the contract, in parts. Returns its hash.
+    /// Publishes code in the contract, in parts, unless it is there already. Returns its hash.
     ///
     /// # Errors
     /// When the contract refuses.
     pub async fn publish(&self, code: &[u8]) -> Result<Hash32> {
-        const PART: usize = 300_000;
-        let what = methods::PUBLISH_CODE;
-        let too_long = |_| Error::call(what, "the code has 4 GiB or more");
-        let hash = Hash32::of(code);
-        let total = u32::try_from(code.len()).map_err(too_long)?;
-        for (index, part) in code.chunks(PART).enumerate() {
-            let offset = u32::try_from(index * PART).map_err(too_long)?;
-            // A byte costs 10^19 yoctoNEAR, and 0.1 NEAR is more than the bookkeeping takes.
-            let deposit = NearToken::from_millinear(part.len() as u128 / 90 + 100);
-            let call = self.contract.as_account().call(self.id(), what);
-            let call = call.args_borsh((hash, total, offset, part.to_vec())).deposit(deposit);
-            done(what, call.max_gas()).await?;
+        let unreachable = |error: ChainError| Error::answer("the node", error);
+        let node = NodeConfig::new(self.node.rpc_addr());
+        let node = outlayer_client::Node::new(&node).map_err(unreachable)?;
+        let contract = outlayer_client::Contract::new(node, self.id().clone());
+        let mut publisher = Publisher { contract: &self.contract };
+        match publish_code(&contract, self.id(), code, &mut publisher).await {
+            Ok(publication) => Ok(publication.hash),
+            Err(error) => Err(match error.into_callers() {
+                Ok((error, _)) => error,
+                Err(error) => Error::call(methods::PUBLISH_CODE, error),
+            }),
         }
-        Ok(hash)
     }
 
     /// A call of a contract by an account, with [`DAPP_GAS`] and no deposit unless it is told
@@ -442,6 +441,23 @@ impl Outlayer {
     /// Fails when a worker that the set-up has started has ended.
     pub(crate) fn check_workers(&self) -> Result<()> {
         locked(&self.serving).iter_mut().try_for_each(TestWorker::check)
+    }
+}
+
+/// The contract's own account, which publishes code.
+struct Publisher<'a> {
+    contract: &'a Contract,
+}
+
+impl ContractCaller for Publisher<'_> {
+    type Error = Error;
+
+    async fn call(&mut self, call: &CodeCall) -> Result<Option<Vec<u8>>> {
+        let CodeCall { method, args, gas, deposit, .. } = call;
+        let called = self.contract.call(method).args(args.clone()).deposit(*deposit);
+        let called = called.gas(Gas::from_gas(*gas)).transact().await.asked(method)?;
+        let returned = called.into_result().map_err(|failure| Error::call(method, failure))?;
+        returned.raw_bytes().asked(method).map(Some)
     }
 }
 

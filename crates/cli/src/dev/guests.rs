@@ -1,24 +1,22 @@
-//! The guests of `outlayer dev`: files that are published, and published again when they change,
-//! and packages that are built before that.
+//! The guests of `outlayer dev`: files that are published, and packages that are built before that.
 
 use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
-use outlayer_client::{At, Contract, SigningAccount};
-use outlayer_protocol::{
-    CodeRef, Hash32, NearToken, ResourceLimits, code_name, methods, views::NamedCodeView,
-};
-use serde_json::{Map, json};
+use anyhow::{Context as _, ensure};
+use outlayer_client::{AccountCaller, Contract, SigningAccount, name_code, publish_code};
+use outlayer_protocol::{CodeRef, Hash32, ResourceLimits, code_name};
+use serde_json::Map;
 use tokio::{task, time};
 
 use super::{
-    network::{GAS, returned},
-    report::{Event, Published, Report},
+    accounts::{self, DEVELOPER},
+    report::Published,
+    stamp::Stamp,
 };
 use crate::{
     cargo::{BuildOptions, Package},
@@ -26,13 +24,8 @@ use crate::{
     request_args::{limit_options, quoted},
 };
 
-/// How often the files are looked at.
-const EVERY: Duration = Duration::from_millis(200);
-/// The bytes of code in one call. A transaction may have 1.5 MB.
-const PART_BYTES: usize = 1_000_000;
-/// What is attached for a part and for a name. The contract takes the price of the bytes, and the
-/// rest comes back.
-const DEPOSIT: NearToken = NearToken::from_near(50);
+/// How long a file must stay as it is until it counts as written in full.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// A guest's file or package, and the name that its code has in the contract.
 pub(super) struct Guest {
@@ -46,63 +39,13 @@ pub(super) struct Guest {
     published: Option<Hash32>,
 }
 
-/// What tells that a file, or something in a folder, has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    /// The newest of all times.
-    modified: SystemTime,
-    bytes: u64,
-    files: u64,
-}
-
-/// Folders below this depth are not looked into, so that a link to a folder above ends.
-const MOST_DEPTH: u32 = 16;
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        let (modified, bytes) = (metadata.modified().ok()?, metadata.len());
-        let mut stamp = Self { modified, bytes, files: 1 };
-        if metadata.is_dir() {
-            // What a build writes would change it.
-            stamp = Self { modified: SystemTime::UNIX_EPOCH, bytes: 0, files: 0 };
-            stamp.add_folder(path, MOST_DEPTH);
-        }
-        Some(stamp)
-    }
-
-    /// Adds the files of a folder, all but hidden ones, what builds write, and the guest's cases.
-    /// The state of a chain, which may be kept here, changes with each block.
-    fn add_folder(&mut self, folder: &Path, depth: u32) {
-        if folder.join("home/genesis.json").is_file() {
-            return;
-        }
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let (name, path) = (entry.file_name(), entry.path());
-            let name = name.to_string_lossy();
-            if name.starts_with('.') || matches!(&*name, "target" | "cases" | "Cargo.lock") {
-                continue;
-            }
-            if path.is_dir() {
-                if depth > 0 {
-                    self.add_folder(&path, depth - 1);
-                }
-            } else if let Some(one) = Self::of(&path) {
-                self.modified = self.modified.max(one.modified);
-                self.bytes = self.bytes.wrapping_add(one.bytes);
-                self.files += 1;
-            }
-        }
-    }
-}
-
 /// The guests in these files and packages, which all have names of their own.
 pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<Guest>> {
     let mut names = HashSet::new();
     let mut guests = Vec::new();
     for path in paths {
         let name = if path.is_dir() {
-            checked(&Package::read(path)?.guest_name()?, path)?
+            checked(Package::read(path)?.guest_name()?, path)?
         } else {
             ensure!(
                 path.is_file(),
@@ -134,19 +77,20 @@ fn checked(name: &str, path: &Path) -> anyhow::Result<String> {
 }
 
 impl Guest {
-    /// Publishes the file as it is now, under its name.
-    pub(super) async fn publish(
-        &mut self,
-        contract: &Contract,
-        owner: &SigningAccount,
-    ) -> anyhow::Result<Published> {
+    /// Publishes the file or package as it is now, as the developer's account and under its name.
+    pub(super) async fn publish(&mut self, contract: &Contract) -> anyhow::Result<Published> {
         let begun = Instant::now();
-        self.seen = Stamp::of(&self.path);
-        let path = self.path.clone();
-        let code = task::spawn_blocking(move || code_of(&path)).await??;
-        let hash = Hash32::of(&code);
-        publish(contract, owner, &code, hash).await?;
-        let version = name(contract, owner, &self.name, hash).await?;
+        let code = self.code().await?;
+        // Made anew, because the developer's own commands have used nonces of the same key since
+        // the last publication. An account that knows old ones waits for seconds until it is sure
+        // that a nonce was used up by somebody else.
+        let (id, key) = (accounts::id(DEVELOPER)?, accounts::key(DEVELOPER));
+        let owner = &SigningAccount::new(contract.node().clone(), id, key);
+        let mut caller = AccountCaller { account: owner, contract_id: contract.id() };
+        let hash = publish_code(contract, owner.id(), &code, &mut caller).await?.hash;
+        let code_ref = CodeRef { hash, url: None };
+        let named = name_code(contract, owner.id(), &self.name, &code_ref, &mut caller).await?;
+        let version = named.context("the call that names the code was not made")?.version;
         self.published = Some(hash);
         Ok(Published {
             name: format!("{}/{}", owner.id(), self.name),
@@ -158,6 +102,36 @@ impl Guest {
         })
     }
 
+    /// The code in the file, or what the package is built to. A file is read again when it was
+    /// written meanwhile, because half of it may be old.
+    async fn code(&mut self) -> anyhow::Result<Vec<u8>> {
+        loop {
+            self.seen = Stamp::of(&self.path);
+            let path = self.path.clone();
+            let code = task::spawn_blocking(move || code_of(&path)).await?;
+            if self.path.is_dir() || Stamp::of(&self.path) == self.seen {
+                return code;
+            }
+            time::sleep(SETTLE).await;
+        }
+    }
+
+    /// The hash of the code that was published last.
+    pub(super) fn published(&self) -> Option<Hash32> {
+        self.published
+    }
+
+    /// Whether the file or package has changed since it was last read, and is complete: what is
+    /// still being written changes between two looks.
+    pub(super) async fn has_changed(&self) -> bool {
+        let now = Stamp::of(&self.path);
+        if now.is_none() || now == self.seen {
+            return false;
+        }
+        time::sleep(SETTLE).await;
+        now == Stamp::of(&self.path)
+    }
+
     /// Options of a request for it: the limits of its package, and the input of its first case.
     pub(super) fn request_options(&self, code_bytes: usize) -> anyhow::Result<String> {
         let package = self.path.is_dir().then(|| Package::read(&self.path)).transpose()?;
@@ -166,7 +140,7 @@ impl Guest {
             None => ResourceLimits::default(),
         };
         limits.max_module_bytes = limits.max_module_bytes.max(u32::try_from(code_bytes)?);
-        let cases = package.map(|package| package.folder.join("cases")).into_iter();
+        let cases = package.map(|package| package.folder().join("cases")).into_iter();
         let mut inputs: Vec<_> = cases
             .flat_map(|cases| fs::read_dir(cases).into_iter().flatten().flatten())
             .map(|case| case.path().join("input"))
@@ -179,17 +153,6 @@ impl Guest {
         };
         Ok([input].into_iter().chain(limit_options(&limits)).collect::<Vec<_>>().join(" "))
     }
-
-    /// Whether the file has been written since it was last looked at, and is complete: a file that
-    /// is still being written changes between two looks.
-    async fn has_changed(&self) -> bool {
-        let now = Stamp::of(&self.path);
-        if now.is_none() || now == self.seen {
-            return false;
-        }
-        time::sleep(EVERY).await;
-        now == Stamp::of(&self.path)
-    }
 }
 
 /// The code in the file, or the code of the package as it is now.
@@ -198,78 +161,6 @@ fn code_of(path: &Path) -> anyhow::Result<Vec<u8>> {
         return Ok(Package::read(path)?.build_guest(BuildOptions::default())?.code);
     }
     code_file::read(path)
-}
-
-/// Publishes the guests again whenever their files change. Does not end.
-pub(super) async fn watch(
-    mut guests: Vec<Guest>,
-    contract: Contract,
-    owner: SigningAccount,
-    report: Report,
-) {
-    loop {
-        time::sleep(EVERY).await;
-        for guest in &mut guests {
-            if !guest.has_changed().await {
-                continue;
-            }
-            let before = guest.published;
-            match guest.publish(&contract, &owner).await {
-                // A build that gives the same bytes is no news.
-                Ok(published) if before == Some(published.code_hash) => {}
-                Ok(published) => report.say(Event::Published(published)),
-                Err(error) => {
-                    let reason = format!("{error:#}; the version before it stays");
-                    report.say(Event::Failed { request_id: None, reason });
-                }
-            }
-        }
-    }
-}
-
-/// Publishes code, unless the contract has it.
-async fn publish(
-    contract: &Contract,
-    owner: &SigningAccount,
-    code: &[u8],
-    hash: Hash32,
-) -> anyhow::Result<()> {
-    let info = contract.code_info(&hash, At::Optimistic).await?;
-    let mut offset = match info {
-        Some(info) if info.retired => bail!("the code {hash} is retired in this contract"),
-        Some(info) => usize::try_from(info.published_bytes)?,
-        None => 0,
-    };
-    let total = u32::try_from(code.len()).context("the code's size")?;
-    while let Some(rest) = code.get(offset..).filter(|rest| !rest.is_empty()) {
-        let part = rest.get(..PART_BYTES).unwrap_or(rest);
-        let args = (hash, total, u32::try_from(offset)?, part.to_vec());
-        let args = borsh::to_vec(&args).context("the code")?;
-        let call = owner.call(contract.id(), methods::PUBLISH_CODE, args, GAS, DEPOSIT);
-        returned(methods::PUBLISH_CODE, call.await?)?;
-        offset += part.len();
-    }
-    Ok(())
-}
-
-/// Has the newest version of a name stand for code. Returns the number of the version.
-async fn name(
-    contract: &Contract,
-    owner: &SigningAccount,
-    name: &str,
-    hash: Hash32,
-) -> anyhow::Result<u32> {
-    let args = json!({ "name": format!("{}/{name}", owner.id()) });
-    let newest: Option<NamedCodeView> =
-        contract.view(methods::GET_NAMED_CODE, args, At::Optimistic).await?;
-    if let Some(newest) = newest.filter(|newest| newest.hash == hash && newest.url.is_none()) {
-        let parsed = code_name::CodeName::parse(&newest.name)?;
-        return parsed.version.context("the contract named a version without its number");
-    }
-    let args = json!({ "name": name, "code": CodeRef { hash, url: None } }).to_string();
-    let call =
-        owner.call(contract.id(), methods::NAME_CODE, args.into_bytes(), GAS, DEPOSIT).await?;
-    serde_json::from_slice(&returned(methods::NAME_CODE, call)?).context("the version's number")
 }
 
 #[cfg(test)]
@@ -294,27 +185,5 @@ mod tests {
         assert!(format!("{error:#}").contains("with space"), "{error:#}");
         let missing = folder.path().join("missing.wasm");
         assert!(find(&[missing]).err().unwrap().to_string().contains("there is no"));
-    }
-
-    #[test]
-    fn a_package_changes_with_its_sources_and_not_with_what_is_built() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("src/main.rs", "fn main() {}");
-        let before = Stamp::of(folder.path()).unwrap();
-        for built in
-            ["target/a", ".git/b", "cases/one/expected", "Cargo.lock", "dev/home/genesis.json"]
-        {
-            write(built, "anything");
-            assert_eq!(Stamp::of(folder.path()), Some(before), "{built}");
-        }
-        write("src/bin/deep/other.rs", "");
-        assert_ne!(Stamp::of(folder.path()), Some(before));
-        std::os::unix::fs::symlink(folder.path(), folder.path().join("src/round")).unwrap();
-        Stamp::of(folder.path()).unwrap();
     }
 }

@@ -1,12 +1,15 @@
 //! `outlayer dev`: a node, the contract, a worker and accounts in one terminal.
 //!
 //! `network` starts the node and deploys the contract, `accounts` has the accounts and their keys,
-//! `guests` publishes files and watches them, and `report` says what happens.
+//! `guests` builds and publishes the guests, `watch` does so again when `stamp` tells that their
+//! files have changed, and `report` says what happens.
 
 mod accounts;
 mod guests;
 mod network;
 mod report;
+mod stamp;
+mod watch;
 
 use std::{
     net::SocketAddr,
@@ -159,7 +162,7 @@ impl DevArgs {
         let worker = self.worker(&network, engine.await??, &state.path, report)?;
         let mut published = Vec::new();
         for guest in &mut guests {
-            published.push(guest.publish(&network.contract, &network.developer).await?);
+            published.push(guest.publish(&network.contract).await?);
         }
         let call = call_to_paste(&network, &keys, guests.first().zip(published.first()))?;
         let account = |name: &&str| {
@@ -177,10 +180,9 @@ impl DevArgs {
             guests: published,
             call,
         }));
-        let (contract, developer) = (network.contract.clone(), network.developer.clone());
         tokio::select! {
             _ = worker.run(std::future::pending()) => {}
-            () = guests::watch(guests, contract, developer, report.clone()) => {}
+            () = watch::watch(guests, network.contract.clone(), report.clone()) => {}
         }
         Ok(())
     }

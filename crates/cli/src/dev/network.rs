@@ -18,10 +18,10 @@ use outlayer_localnet::{
 use outlayer_protocol::{Config, NearToken, methods};
 use serde_json::{Value, json};
 
-use super::accounts::{self, BALANCE, CONTRACT, DEVELOPER, WORKER};
+use super::accounts::{self, BALANCE, CONTRACT, WORKER};
 
 /// The most gas that a transaction may have, which localnet's accounts can always pay for.
-pub(super) const GAS: u64 = 1_000_000_000_000_000;
+const GAS: u64 = 1_000_000_000_000_000;
 
 /// What pays for the storage of each developer's account: enough for a megabyte.
 const STORAGE: NearToken = NearToken::from_near(10);
@@ -35,8 +35,6 @@ pub(super) struct Network {
     handle: Handle,
     /// The contract, deployed and initialised.
     pub(super) contract: Contract,
-    /// The account that publishes guests.
-    pub(super) developer: SigningAccount,
     /// Whether the chain was there already.
     pub(super) continued: bool,
 }
@@ -60,14 +58,12 @@ impl Network {
         };
         let handle = spawn(config).map_err(advised)?;
         let node = Node::new(&NodeConfig::new(handle.rpc_url()))?;
-        let account = |name: &str| {
-            anyhow::Ok(SigningAccount::new(node.clone(), accounts::id(name)?, accounts::key(name)))
-        };
-        let owner = account(CONTRACT)?;
-        let contract = Contract::new(node.clone(), owner.id().clone());
+        let (id, key) = (accounts::id(CONTRACT)?, accounts::key(CONTRACT));
+        let owner = SigningAccount::new(node.clone(), id, key);
+        let contract = Contract::new(node, owner.id().clone());
         deploy(&contract, &owner, code, options.state).await?;
         set_up(&contract, &owner).await?;
-        Ok(Self { developer: account(DEVELOPER)?, handle, contract, continued })
+        Ok(Self { handle, contract, continued })
     }
 
     pub(super) fn rpc_url(&self) -> String {
@@ -183,7 +179,7 @@ async fn set_up(contract: &Contract, owner: &SigningAccount) -> anyhow::Result<(
 }
 
 /// What a call returned, or why it failed.
-pub(super) fn returned(what: &str, outcome: CallOutcome) -> anyhow::Result<Vec<u8>> {
+fn returned(what: &str, outcome: CallOutcome) -> anyhow::Result<Vec<u8>> {
     outcome
         .result
         .map_err(|reason| anyhow::anyhow!("{what}, transaction {}: {reason}", outcome.transaction))

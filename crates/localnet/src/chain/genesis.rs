@@ -51,6 +51,12 @@ pub enum GenesisError {
         /// The sum of the records, in yoctoNEAR.
         expected: u128,
     },
+    /// The chain has several shards, and the node has one.
+    #[error("the genesis has {found} shards; localnet has one, so shard_layout must have one")]
+    Shards {
+        /// How many shards the file's layout has.
+        found: u64,
+    },
     /// There are no validators, so nobody can produce blocks.
     #[error("the genesis has no validators; at least one is needed")]
     NoValidators,
@@ -212,6 +218,10 @@ impl Genesis {
             if found == 0 {
                 return Err(GenesisError::Zero { field });
             }
+        }
+        let found = config.shard_layout.num_shards();
+        if found != 1 {
+            return Err(GenesisError::Shards { found });
         }
         if config.validators.is_empty() {
             return Err(GenesisError::NoValidators);

@@ -96,6 +96,24 @@ impl History {
         [self.blocks.len(), self.outcomes.len(), self.receipts.len(), self.transactions.len()]
     }
 
+    /// The transaction whose receipts, or theirs, include this one. `None` when a receipt on the
+    /// way is not kept.
+    pub fn origin(&self, receipt_id: &CryptoHash) -> Option<&SignedTransaction> {
+        let makers: HashMap<CryptoHash, CryptoHash> = self
+            .outcomes
+            .values()
+            .map(|stored| &stored.outcome)
+            .flat_map(|made| made.outcome.receipt_ids.iter().map(|receipt| (*receipt, made.id)))
+            .collect();
+        let mut id = makers.get(receipt_id)?;
+        loop {
+            if let Some((_, tx)) = self.transactions.get(id) {
+                return Some(tx);
+            }
+            id = makers.get(id)?;
+        }
+    }
+
     /// Adds a block above the head. `receipts` can be found by their ids from now on.
     pub fn push(
         &mut self,

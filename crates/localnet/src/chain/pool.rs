@@ -6,7 +6,7 @@ use near_crypto::PublicKey;
 use near_primitives::{
     hash::CryptoHash,
     transaction::SignedTransaction,
-    types::{AccountId, BlockHeight},
+    types::{AccountId, BlockHeight, Nonce},
 };
 
 /// The most transactions that one block includes. nearcore bounds the gas for converting them to
@@ -56,6 +56,26 @@ impl Pool {
     /// Whether a transaction is in the pool.
     pub fn contains(&self, hash: &CryptoHash) -> bool {
         self.hashes.contains(hash)
+    }
+
+    /// How many nonces above `used` and below that of `tx` are in no waiting transaction of the
+    /// same access key. They may still be on their way. A transaction that waits twice counts
+    /// twice.
+    pub fn missing_nonces(&self, tx: &SignedTransaction, used: Nonce) -> u64 {
+        let nonce = tx.transaction.nonce().nonce();
+        let between = nonce.saturating_sub(used).saturating_sub(1);
+        if between == 0 {
+            return 0;
+        }
+        let (signer, key) = (tx.transaction.signer_id(), tx.transaction.public_key());
+        let waiting = self
+            .queue
+            .iter()
+            .map(|(_, other)| &other.transaction)
+            .filter(|other| (used + 1..nonce).contains(&other.nonce().nonce()))
+            .filter(|other| other.signer_id() == signer && other.public_key() == key)
+            .count();
+        between.saturating_sub(u64::try_from(waiting).unwrap_or(u64::MAX))
     }
 
     /// The number of transactions, copies included.
@@ -146,6 +166,18 @@ mod tests {
         let expected = [("alice", 1), ("carol", 9), ("alice", 2), ("alice", 3)];
         assert_eq!(taken, expected.map(|(signer, nonce)| (signer.to_owned(), nonce)));
         assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn nonces_that_nobody_has_sent_are_missing() {
+        let mut pool = Pool::default();
+        for (signer, nonce) in [("alice", 4), ("alice", 7), ("carol", 5)] {
+            pool.push(transfer(signer, nonce), 1);
+        }
+        assert_eq!(pool.missing_nonces(&transfer("alice", 8), 3), 2);
+        assert_eq!(pool.missing_nonces(&transfer("alice", 8), 7), 0);
+        assert_eq!(pool.missing_nonces(&transfer("alice", 5), 3), 0);
+        assert_eq!(pool.missing_nonces(&transfer("alice", 2), 3), 0);
     }
 
     #[test]

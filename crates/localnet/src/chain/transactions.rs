@@ -62,6 +62,15 @@ impl Chain {
         self.expires_by_time && heights == blocks && u128::from(passed) <= validity.as_nanos()
     }
 
+    /// How many nonces below that of `tx` its access key has neither used nor sent.
+    pub fn missing_nonces(&self, tx: &SignedTransaction) -> u64 {
+        let (signer, key) = (tx.transaction.signer_id(), tx.transaction.public_key());
+        match self.state().access_key(signer, key) {
+            Some(key) => self.pool.missing_nonces(tx, key.nonce),
+            None => 0,
+        }
+    }
+
     /// Puts a transaction that was checked before into the pool. The first block that may include
     /// it is `ahead` heights above the head.
     pub fn enqueue(&mut self, tx: SignedTransaction, ahead: u64) {

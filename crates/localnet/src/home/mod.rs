@@ -16,13 +16,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use self::rfc3339::rfc3339;
-use crate::chain::{Genesis, GenesisError, MAX_PROTOCOL_VERSION};
+use crate::{
+    chain::{Genesis, GenesisError, MAX_PROTOCOL_VERSION},
+    settings::Settings,
+};
 
 /// The account of the only validator.
 const VALIDATOR: &AccountIdRef = AccountIdRef::new_or_panic("test.near");
 
 /// The account in `node_key.json`.
 const NODE: &AccountIdRef = AccountIdRef::new_or_panic("node");
+
+/// The file with the URL of the node that runs in a home directory.
+const URL_FILE: &str = "rpc_url";
 
 /// The genesis time of a chain that is created from a seed, in seconds since 1970: 2024-01-01.
 const SEEDED_TIME: u64 = 1_704_067_200;
@@ -52,7 +58,7 @@ pub enum HomeError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// There is a chain in the directory already.
     #[error("{path} exists; remove the directory to start a new chain in it")]
@@ -139,8 +145,57 @@ impl Home {
             secret_key: node_key,
         };
         self.write_key("node_key.json", &node_file)?;
-        self.write("config.json", &default_config())?;
+        self.write("config.json", &Settings::default().to_config())?;
         self.write("genesis.json", &genesis.to_json()?)
+    }
+
+    /// Notes the URL of the node that runs here, for commands that ask it.
+    pub(crate) fn note_url(&self, url: &str) -> Result<(), HomeError> {
+        let path = self.file(URL_FILE);
+        std::fs::write(&path, url).map_err(|source| HomeError::File { path, source })
+    }
+
+    /// The URL of the node that runs here, or has run here last.
+    pub(crate) fn url(&self) -> Option<String> {
+        std::fs::read_to_string(self.file(URL_FILE)).ok()
+    }
+
+    /// Writes a state where `view-state dump-state` of nearcore does. Returns the path.
+    pub(crate) fn write_state(&self, genesis: &Value) -> Result<PathBuf, HomeError> {
+        self.write("output.json", genesis)?;
+        Ok(self.file("output.json"))
+    }
+
+    /// Adds records to the genesis, and their balances to the total supply. An account must not be
+    /// in the genesis yet.
+    pub(crate) fn add_records(&self, records: Vec<Value>) -> Result<(), HomeError> {
+        let path = self.file("genesis.json");
+        let malformed = |reason: String| HomeError::Malformed { path: path.clone(), reason };
+        let mut genesis = self.read("genesis.json")?;
+        let total = |genesis: &Value| genesis["total_supply"].as_str()?.parse::<u128>().ok();
+        let mut supply =
+            total(&genesis).ok_or_else(|| malformed("total_supply is not a number".to_owned()))?;
+        let known = genesis["records"]
+            .as_array_mut()
+            .ok_or_else(|| malformed("records is not a list".to_owned()))?;
+        for record in records {
+            let account = &record["Account"];
+            if let Some(account_id) = account["account_id"].as_str() {
+                let same = |known: &Value| known["Account"]["account_id"] == account_id;
+                if known.iter().any(same) {
+                    return Err(malformed(format!("the account {account_id} is in it already")));
+                }
+                let amounts = ["amount", "locked"].map(|name| account["account"][name].as_str());
+                for amount in amounts.into_iter().flatten() {
+                    supply = supply.saturating_add(amount.parse().unwrap_or_default());
+                }
+            }
+            known.push(record);
+        }
+        genesis["total_supply"] = json!(supply.to_string());
+        // Nothing is written that the next start would refuse.
+        Genesis::from_json(genesis.clone())?;
+        self.write("genesis.json", &genesis)
     }
 
     /// Whether there is a chain in the directory.
@@ -152,6 +207,22 @@ impl Home {
     pub fn genesis(&self) -> Result<Genesis, HomeError> {
         let value = self.read("genesis.json")?;
         Ok(Genesis::from_json(value)?)
+    }
+
+    /// Reads `config.json`. Without the file the settings are the default ones.
+    pub fn settings(&self) -> Result<Settings, HomeError> {
+        if !self.file("config.json").exists() {
+            return Ok(Settings::default());
+        }
+        let config = self.read("config.json")?;
+        let path = self.file("config.json");
+        let (settings, without_effect) = Settings::read(&config)
+            .map_err(|reason| HomeError::Malformed { path: path.clone(), reason })?;
+        if !without_effect.is_empty() {
+            let without_effect = without_effect.join(", ");
+            tracing::warn!(path = %path.display(), without_effect, "localnet has no such settings");
+        }
+        Ok(settings)
     }
 
     /// Reads `validator_key.json`.
@@ -177,27 +248,17 @@ impl Home {
         secret_key: &SecretKey,
         balance: u128,
     ) -> Result<(), HomeError> {
-        let path = self.file("genesis.json");
-        let malformed = |reason| HomeError::Malformed { path: path.clone(), reason };
-        let mut genesis = self.read("genesis.json")?;
-        let supply = genesis["total_supply"]
-            .as_str()
-            .and_then(|supply| supply.parse::<u128>().ok())
-            .and_then(|supply| supply.checked_add(balance))
-            .ok_or_else(|| malformed("total_supply is not a number, or too large"))?;
-        genesis["total_supply"] = json!(supply.to_string());
-        let records =
-            genesis["records"].as_array_mut().ok_or_else(|| malformed("records is not a list"))?;
-        records.push(json!({"Account": {"account_id": account_id, "account": {
-            "amount": balance.to_string(), "locked": "0", "storage_usage": 182,
-            "code_hash": "11111111111111111111111111111111",
-        }}}));
-        records.push(json!({"AccessKey": {
-            "account_id": account_id,
-            "public_key": secret_key.public_key(),
-            "access_key": {"nonce": 0, "permission": "FullAccess"},
-        }}));
-        self.write("genesis.json", &genesis)?;
+        self.add_records(vec![
+            json!({"Account": {"account_id": account_id, "account": {
+                "amount": balance.to_string(), "locked": "0", "storage_usage": 182,
+                "code_hash": "11111111111111111111111111111111",
+            }}}),
+            json!({"AccessKey": {
+                "account_id": account_id,
+                "public_key": secret_key.public_key(),
+                "access_key": {"nonce": 0, "permission": "FullAccess"},
+            }}),
+        ])?;
         let key = json!({
             "account_id": account_id,
             "public_key": secret_key.public_key(),
@@ -241,24 +302,6 @@ fn key(seed: Option<&str>, purpose: &str) -> SecretKey {
 fn now_nanos() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The settings that near-sandbox expects to be able to patch. The node itself ignores them: its
-/// own settings come from the command line.
-fn default_config() -> Value {
-    json!({
-        "genesis_file": "genesis.json",
-        "validator_key_file": "validator_key.json",
-        "node_key_file": "node_key.json",
-        "rpc": {
-            "addr": "0.0.0.0:3030",
-            "cors_allowed_origins": ["*"],
-            "limits_config": {"json_payload_max_size": crate::rpc::MAX_BODY_BYTES},
-        },
-        "network": {"addr": "0.0.0.0:24567"},
-        "consensus": {},
-        "store": {"max_open_files": 10_000},
-    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use self::{lock::lock, signal::Signal};
 use crate::{
     chain::{Chain, TransactionStatus},
+    settings::Settings,
     store::Store,
 };
 
@@ -31,12 +32,20 @@ pub use faults::{RpcFaults, TransactionFault};
 pub(crate) use producer::Producer;
 pub use production::{BlockProduction, DEFAULT_HEARTBEAT};
 
+/// How long a transaction waits for those that should come before it, since the last of them
+/// arrived. NEAR gathers transactions for a block time, which is longer.
+const PREDECESSOR_TIME: Duration = Duration::from_millis(250);
+
+/// Whoever leaves out more nonces than this does so on purpose.
+const MOST_PREDECESSORS: u64 = 1_000;
+
 /// A running node.
 pub struct Node {
     chain: RwLock<Chain>,
     /// Locked while a block is produced, or while the chain is replaced.
     producing: Mutex<()>,
     production: BlockProduction,
+    settings: Settings,
     signal: Signal,
     /// The height of the head.
     head: watch::Sender<BlockHeight>,
@@ -59,6 +68,7 @@ impl Node {
             chain: RwLock::new(chain),
             producing: Mutex::new(()),
             production,
+            settings: Settings::default(),
             signal: Signal::default(),
             head,
             started: Instant::now(),
@@ -67,6 +77,17 @@ impl Node {
             faults: Faults::default(),
             store: Mutex::new(None),
         }
+    }
+
+    /// The same node with other settings.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The node's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Writes every block to a state directory from now on.
@@ -139,6 +160,9 @@ impl Node {
     pub fn submit(&self, tx: SignedTransaction) -> Result<CryptoHash, InvalidTxError> {
         let hash = tx.get_hash();
         self.check(&tx)?;
+        if matches!(self.production, BlockProduction::Instant { .. }) {
+            self.await_predecessors(&tx);
+        }
         {
             let mut chain = self.chain_mut();
             if !chain.knows(&hash) {
@@ -158,6 +182,25 @@ impl Node {
         }
         self.signal.wake();
         Ok(hash)
+    }
+
+    /// Waits a moment for transactions with lower nonces of the same access key. Clients send many
+    /// at once, which arrive in any order. NEAR has a block time in which to sort them; here the
+    /// next block would include the first to arrive, and make those with lower nonces invalid.
+    fn await_predecessors(&self, tx: &SignedTransaction) {
+        let (mut missing, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let now_missing = self.chain().missing_nonces(tx);
+            if now_missing == 0 || now_missing > MOST_PREDECESSORS {
+                return;
+            }
+            if now_missing < missing {
+                (missing, since) = (now_missing, Instant::now());
+            } else if since.elapsed() >= PREDECESSOR_TIME {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The status of a transaction; `None` while no block that is kept includes it.

@@ -11,14 +11,56 @@ use super::{
 };
 use crate::node::Node;
 
+/// The methods that the node has.
+pub(super) const METHODS: [&str; 38] = [
+    "EXPERIMENTAL_call_function",
+    "EXPERIMENTAL_changes",
+    "EXPERIMENTAL_changes_in_block",
+    "EXPERIMENTAL_congestion_level",
+    "EXPERIMENTAL_genesis_config",
+    "EXPERIMENTAL_maintenance_windows",
+    "EXPERIMENTAL_protocol_config",
+    "EXPERIMENTAL_receipt",
+    "EXPERIMENTAL_receipt_to_tx",
+    "EXPERIMENTAL_tx_status",
+    "EXPERIMENTAL_validators_ordered",
+    "EXPERIMENTAL_view_access_key",
+    "EXPERIMENTAL_view_access_key_list",
+    "EXPERIMENTAL_view_account",
+    "EXPERIMENTAL_view_code",
+    "EXPERIMENTAL_view_gas_key_nonces",
+    "EXPERIMENTAL_view_state",
+    "block",
+    "block_effects",
+    "broadcast_tx_async",
+    "broadcast_tx_commit",
+    "changes",
+    "chunk",
+    "client_config",
+    "gas_price",
+    "genesis_config",
+    "health",
+    "localnet_records",
+    "maintenance_windows",
+    "network_info",
+    "query",
+    "sandbox_fast_forward",
+    "sandbox_patch_state",
+    "send_tx",
+    "status",
+    "tx",
+    "tx_status",
+    "validators",
+];
+
 /// Calls a method. Methods that read the chain or run contracts do so on a blocking thread.
 pub(super) async fn call(node: Arc<Node>, method: String, params: Value) -> Answer {
     match method.as_str() {
         "broadcast_tx_async" => transactions::broadcast_async(node, params).await,
         "broadcast_tx_commit" => transactions::broadcast_commit(node, params).await,
         "send_tx" => transactions::send(node, params).await,
-        "tx" | "tx_status" => transactions::status(node, params, false).await,
-        "EXPERIMENTAL_tx_status" => transactions::status(node, params, true).await,
+        "tx" => transactions::status(node, params, false).await,
+        "tx_status" | "EXPERIMENTAL_tx_status" => transactions::status(node, params, true).await,
         _ => {
             let task = tokio::task::spawn_blocking(move || read(&node, &method, params));
             // A panic is a bug of localnet. The client gets an error, and the node goes on.
@@ -38,6 +80,7 @@ fn read(node: &Node, method: &str, params: Value) -> Answer {
         "client_config" => config::client(node),
         "EXPERIMENTAL_protocol_config" => config::protocol(node, params),
         "EXPERIMENTAL_receipt" => receipts::receipt(node, params),
+        "EXPERIMENTAL_receipt_to_tx" => receipts::to_transaction(node, params),
         "health" => status::health(node),
         "network_info" => status::network_info(node),
         "query" => query::query(node, params),
@@ -57,6 +100,7 @@ fn read(node: &Node, method: &str, params: Value) -> Answer {
         "EXPERIMENTAL_call_function" => views::call_function(node, params),
         "sandbox_patch_state" => sandbox::patch_state(node, params),
         "sandbox_fast_forward" => sandbox::fast_forward(node, params),
+        "localnet_records" => sandbox::records(node),
         _ => Err(RpcError::method_not_found(method.to_owned())),
     }
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod changes;
 mod config;
 mod methods;
+mod pages;
 mod params;
 mod query;
 mod receipts;
@@ -16,5 +17,5 @@ mod transactions;
 mod validators;
 mod views;
 
-pub use server::{MAX_BODY_BYTES, serve};
+pub use server::serve;
 pub(crate) use thread::ServerThread;

@@ -1,4 +1,4 @@
-//! `sandbox_patch_state` and `sandbox_fast_forward`.
+//! `sandbox_patch_state`, `sandbox_fast_forward` and `localnet_records`.
 
 use near_jsonrpc_primitives::types::sandbox::{
     RpcSandboxFastForwardError, RpcSandboxFastForwardRequest, RpcSandboxFastForwardResponse,
@@ -7,10 +7,10 @@ use near_jsonrpc_primitives::types::sandbox::{
 use serde_json::Value;
 
 use super::{
-    answer::{Answer, to_value},
+    answer::{Answer, internal, to_value},
     params::parse,
 };
-use crate::node::Node;
+use crate::{chain::Genesis, node::Node};
 
 /// `sandbox_patch_state`: answers when a block includes the records.
 pub(super) fn patch_state(node: &Node, params: Value) -> Answer {
@@ -28,4 +28,14 @@ pub(super) fn fast_forward(node: &Node, params: Value) -> Answer {
         RpcSandboxFastForwardError::InternalError { error_message: error.to_string() }
     })?;
     to_value(RpcSandboxFastForwardResponse {})
+}
+
+/// `localnet_records`: the state after the newest block, as records of a genesis.
+pub(super) fn records(node: &Node) -> Answer {
+    let (state, config) = {
+        let chain = node.chain();
+        (chain.state(), chain.config().as_ref().clone())
+    };
+    let genesis = Genesis { config, records: state.records() };
+    genesis.to_json().map_err(|error| internal(error.to_string()))
 }

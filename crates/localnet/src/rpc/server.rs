@@ -18,11 +18,8 @@ use near_jsonrpc_primitives::{
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::{answer::internal, methods::call};
+use super::{answer::internal, methods::call, pages};
 use crate::node::{Node, RpcFault};
-
-/// The longest request body, in bytes. The response to a longer one is 413 and plain text.
-pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
 /// Serves the RPC until `shutdown` completes.
 pub async fn serve(
@@ -31,12 +28,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     node.set_rpc_addr(listener.local_addr()?.to_string());
+    let max_body_bytes = node.settings().max_body_bytes;
     let app = Router::new()
         .route("/", post(rpc))
         .route("/status", get(status))
         .route("/health", get(health))
         .route("/network_info", get(network_info))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi))
+        .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(from_fn(allow_origins))
         .with_state(node);
     // Small responses must not wait for the client's acknowledgement.
@@ -119,6 +119,14 @@ async fn health(State(node): State<Arc<Node>>) -> Response {
 
 async fn network_info(State(node): State<Arc<Node>>) -> Response {
     page(node, "network_info").await
+}
+
+async fn metrics(State(node): State<Arc<Node>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pages::metrics(&node)).into_response()
+}
+
+async fn openapi() -> Response {
+    Json(pages::openapi()).into_response()
 }
 
 /// Lets web pages of any origin send requests (CORS).

@@ -10,6 +10,17 @@ use serde_json::Value;
 use super::answer::{Answer, internal, to_value};
 use crate::node::Node;
 
+/// What program this is.
+pub(super) fn version() -> Version {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Version {
+        build: format!("localnet-{version}"),
+        commit: String::new(),
+        rustc_version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
+        version,
+    }
+}
+
 /// `status`
 pub(super) fn status(node: &Node) -> Answer {
     let chain = node.chain();
@@ -17,14 +28,8 @@ pub(super) fn status(node: &Node) -> Answer {
     let earliest = &chain.history().earliest().header;
     let epoch = chain.epochs().current();
     let key = chain.signer().public_key();
-    let version = env!("CARGO_PKG_VERSION").to_owned();
     to_value(StatusResponse {
-        version: Version {
-            build: format!("localnet-{version}"),
-            commit: String::new(),
-            rustc_version: env!("CARGO_PKG_RUST_VERSION").to_owned(),
-            version,
-        },
+        version: version(),
         chain_id: chain.config().chain_id.clone(),
         protocol_version: chain.config().protocol_version,
         latest_protocol_version: chain.config().protocol_version,

@@ -1,6 +1,6 @@
-//! `broadcast_tx_async`, `broadcast_tx_commit`, `send_tx`, `tx` and `EXPERIMENTAL_tx_status`.
+//! `broadcast_tx_async`, `broadcast_tx_commit`, `send_tx`, `tx` and `tx_status`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use near_jsonrpc_primitives::{
     errors::RpcParseError,
@@ -24,9 +24,6 @@ use super::{
     params::{pair, parse, signed_transaction, singleton},
 };
 use crate::{chain::TransactionStatus, node::Node};
-
-/// How long a request waits for a transaction (nearcore's `polling_timeout`).
-const POLLING_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn send_request(params: Value) -> Result<RpcSendTransactionRequest, RpcParseError> {
     match singleton(params) {
@@ -108,10 +105,16 @@ async fn send_and_wait(node: Arc<Node>, request: RpcSendTransactionRequest) -> A
         });
     }
     sent.map_err(|context| RpcTransactionError::InvalidTransaction { context })?;
-    to_value(wait(&node, hash, wait_until, false, Some(before)).await?)
+    let mut answer = wait(&node, hash, wait_until.clone(), false, Some(before)).await?;
+    let is_included = answer.final_execution_status == TxExecutionStatus::Included;
+    if wait_until == TxExecutionStatus::Included && is_included {
+        // A NEAR node answers once it has the block, which it executes only then.
+        answer.final_execution_outcome = None;
+    }
+    to_value(answer)
 }
 
-/// `tx` and `EXPERIMENTAL_tx_status`; the latter includes the receipts.
+/// `tx` and `tx_status`; the latter includes the receipts.
 pub(super) async fn status(node: Arc<Node>, params: Value, with_receipts: bool) -> Answer {
     let RpcTransactionStatusRequest { transaction_info, wait_until } = status_request(params)?;
     let (hash, _) = transaction_info.to_tx_hash_and_account();
@@ -138,7 +141,7 @@ async fn wait(
 ) -> Result<RpcTransactionResponse, RpcTransactionError> {
     let mut heights = node.heights();
     let mut from = from;
-    let reached = timeout(POLLING_TIMEOUT, async {
+    let reached = timeout(node.settings().polling_timeout, async {
         loop {
             // Marks the height as seen before looking, so that a block in between wakes this task.
             heights.mark_unchanged();
@@ -173,10 +176,7 @@ async fn wait(
                 let status = Box::new(response(status, with_receipts));
                 RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::Pending { status }))
             }
-            None if node.chain().knows(&hash) => {
-                RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::NotObserved))
-            }
-            None => RpcTransactionError::UnknownTransaction { requested_transaction_hash: hash },
+            None => RpcTransactionError::TimeoutError(Some(TimeoutErrorCause::NotObserved)),
         }),
     }
 }

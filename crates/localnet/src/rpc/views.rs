@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{
     answer::{Answer, to_value},
-    params::parse,
+    params::{check_page, parse},
     query,
 };
 use crate::node::Node;
@@ -61,6 +61,7 @@ pub(super) fn state(node: &Node, params: Value) -> Answer {
         after_key,
         limit,
     } = parse(params)?;
+    check_page(&prefix, after_key.as_ref(), limit, include_proof)?;
     let request = QueryRequest::ViewState { account_id, prefix, include_proof, after_key, limit };
     answer::<RpcViewStateError>(node, block_reference, request)
 }

@@ -51,7 +51,7 @@ use near_primitives::{
     errors::InvalidTxError,
     receipt::Receipt,
     transaction::SignedTransaction,
-    types::{AccountId, ProtocolVersion},
+    types::{AccountId, Gas, ProtocolVersion},
 };
 
 use self::{block::Block, cache::ContractCache, transactions::verify, types::ChainContext};
@@ -146,8 +146,9 @@ impl Runtime {
         contract: &AccountId,
         method: &str,
         args: &[u8],
+        gas: Option<Gas>,
     ) -> Result<ViewCallResult, ViewCallError> {
-        views::call(self.chain(ctx.protocol_version), state, ctx, contract, method, args)
+        views::call(self.chain(ctx.protocol_version), state, ctx, contract, method, args, gas)
     }
 }
 

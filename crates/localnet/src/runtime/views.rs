@@ -24,7 +24,8 @@ use super::{
 };
 use crate::state::{State, encode};
 
-/// Runs a method on `state`. `ctx` describes the block that left it so.
+/// Runs a method on `state`, with `gas` if the node has a limit of its own. `ctx` describes the
+/// block that left it so.
 pub(super) fn call(
     chain: ChainContext<'_>,
     state: &State,
@@ -32,6 +33,7 @@ pub(super) fn call(
     contract_id: &AccountId,
     method: &str,
     args: &[u8],
+    gas: Option<Gas>,
 ) -> Result<ViewCallResult, ViewCallError> {
     let mut update = StateUpdate::new(state.clone());
     let Some(account) = update.account(contract_id)? else {
@@ -39,7 +41,7 @@ pub(super) fn call(
             requested_account_id: contract_id.clone(),
         });
     };
-    let gas = chain.config.wasm_config.limit_config.max_gas_burnt;
+    let gas = gas.unwrap_or(chain.config.wasm_config.limit_config.max_gas_burnt);
     let view = ViewConfig { max_gas_burnt: gas };
     let contract = account.contract().into_owned();
     let vm_call = Call {

@@ -125,6 +125,13 @@ impl State {
             .collect()
     }
 
+    /// The whole state as records of a genesis: accounts, keys, code, data and waiting receipts.
+    pub fn records(&self) -> Vec<StateRecord> {
+        let raw = self.iter_prefix(&[]);
+        raw.filter_map(|(key, value)| StateRecord::from_raw_key_value(&key, value.to_vec()))
+            .collect()
+    }
+
     /// The code that is deployed on the account itself, as opposed to a global contract that it
     /// uses.
     pub fn code(&self, account_id: &AccountId) -> Option<Value> {

@@ -11,13 +11,14 @@ use near_jsonrpc_primitives::{
 use near_primitives::{
     hash::CryptoHash,
     types::{BlockId, BlockReference},
+    views::QueryRequest,
 };
 use serde_json::{Value, json};
 
 use self::state_at::StateAt;
 use super::{
     answer::{Answer, to_value},
-    params::{pair, parse},
+    params::{check_page, pair, parse},
 };
 use crate::node::Node;
 
@@ -64,7 +65,15 @@ fn failure(error: RpcQueryError) -> Answer {
 fn request(params: Value) -> Result<RpcQueryRequest, RpcParseError> {
     match pair(params) {
         Ok((path, data)) => path::request(parse(path)?, parse(data)?),
-        Err(params) => parse(params),
+        Err(params) => {
+            let request: RpcQueryRequest = parse(params)?;
+            if let QueryRequest::ViewState { prefix, after_key, limit, include_proof, .. } =
+                &request.request
+            {
+                check_page(prefix, after_key.as_ref(), *limit, *include_proof)?;
+            }
+            Ok(request)
+        }
     }
 }
 

@@ -21,15 +21,15 @@ use crate::{
     chain::StoredBlock,
     node::Node,
     runtime::{BlockContext, Runtime, ViewCallError, ViewCallResult},
+    settings::Settings,
     state::State,
 };
 
-/// The largest state that is shown without paging (nearcore's `trie_viewer_state_size_limit`), in
-/// bytes.
-const MAX_STATE_BYTES: u64 = 50_000;
+/// The most items of a state that are shown in one page.
+const MAX_PAGE_ITEMS: u32 = 10_000;
 
-/// The most access keys in one response (nearcore's default).
-const MAX_ACCESS_KEYS: u32 = 100;
+/// A page of a state gets no more items once it has this many bytes of trie keys and values.
+const MAX_PAGE_BYTES: usize = 50_000;
 
 /// The state after one block, and everything else that a query of it needs. It was taken from the
 /// chain at one moment, so the chain need not stay locked.
@@ -38,6 +38,7 @@ pub(super) struct StateAt {
     state: State,
     context: BlockContext,
     runtime: Arc<Runtime>,
+    settings: Settings,
 }
 
 impl StateAt {
@@ -65,7 +66,8 @@ impl StateAt {
             },
         )?;
         let context = chain.view_context(&block);
-        Ok(Self { block, state, context, runtime: Arc::clone(chain.runtime()) })
+        let (runtime, settings) = (Arc::clone(chain.runtime()), node.settings().clone());
+        Ok(Self { block, state, context, runtime, settings })
     }
 
     pub(super) fn height(&self) -> u64 {
@@ -87,10 +89,12 @@ impl StateAt {
             QueryRequest::ViewCode { account_id } => self.code(account_id),
             QueryRequest::ViewState { account_id, prefix, after_key, limit, include_proof } => {
                 let after = after_key.as_ref().map(|key| key.as_slice());
-                // There is no proof for a page of the state.
-                let include_proof = include_proof && limit.is_none();
-                let limit = limit.map(NonZeroU32::get);
-                self.contract_state(account_id, prefix.as_slice(), after, limit, include_proof)
+                let prefix = prefix.as_slice();
+                if after.is_some() || limit.is_some() {
+                    let limit = limit.map(NonZeroU32::get);
+                    return self.state_page(&account_id, prefix, after, limit);
+                }
+                self.contract_state(account_id, prefix, include_proof)
             }
             QueryRequest::ViewAccessKey { account_id, public_key } => {
                 let key = self.state.access_key(&account_id, &public_key).ok_or(
@@ -134,18 +138,22 @@ impl StateAt {
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         let mut keys: Vec<_> = self.state.access_keys(&account_id);
         let whole_list = after.is_none() && limit.is_none();
-        let most = usize::try_from(MAX_ACCESS_KEYS).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.settings.access_keys_limit).unwrap_or(usize::MAX);
         if whole_list && keys.len() > most {
             return Err(Box::new(RpcQueryError::TooManyAccessKeys {
                 requested_account_id: account_id,
-                limit: MAX_ACCESS_KEYS,
+                limit: self.settings.access_keys_limit,
                 block_height: self.height(),
                 block_hash: self.hash(),
             }));
         }
         if let Some(after) = after {
-            let place = keys.iter().position(|(key, _)| key == after);
-            keys.drain(..place.map_or(0, |at| at + 1));
+            // The key itself may be gone.
+            let place = |key: &PublicKeyHandle| {
+                TrieKey::access_key(account_id.clone(), key.clone()).to_vec()
+            };
+            let after = place(after);
+            keys.retain(|(key, _)| place(key) > after);
         }
         let limit = limit.map_or(most, |n| usize::try_from(n).unwrap_or(most)).min(most);
         let more = keys.len() > limit;
@@ -210,41 +218,61 @@ impl StateAt {
         self.state.proof(&prefix).into_iter().map(Arc::from).collect()
     }
 
+    /// The whole state of a contract.
     fn contract_state(
         &self,
         account_id: AccountId,
         prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: Option<u32>,
         include_proof: bool,
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
         let account = self.account(&account_id)?;
         let code_bytes =
             self.state.code(&account_id).map_or(0, |code| u64::try_from(code.len()).unwrap_or(0));
         let state_bytes = account.storage_usage().saturating_sub(code_bytes);
-        if limit.is_none() && state_bytes > MAX_STATE_BYTES {
+        if self.settings.state_size_limit.is_some_and(|limit| state_bytes > limit) {
             return Err(Box::new(RpcQueryError::TooLargeContractState {
                 contract_account_id: account_id,
                 block_height: self.height(),
                 block_hash: self.hash(),
             }));
         }
-        let limit = limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        let mut items = self
-            .state
-            .contract_data_iter(&account_id, prefix)
-            .filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
-        let values: Vec<StateItem> = items
-            .by_ref()
-            .take(limit)
-            .map(|(key, value)| StateItem { key: key.into(), value: value.to_vec().into() })
-            .collect();
-        let last_key = match items.next() {
-            Some(_) => values.last().map(|item| item.key.clone()),
-            None => None,
-        };
+        let values = self.items(&account_id, prefix).collect();
         let proof = if include_proof { self.proof(&account_id, prefix) } else { Vec::new() };
+        Ok(QueryResponseKind::ViewState(ViewStateResult { values, proof, last_key: None }))
+    }
+
+    /// A part of a contract's state: what follows `after`, as much as fits.
+    fn state_page(
+        &self,
+        account_id: &AccountId,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: Option<u32>,
+    ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
+        self.account(account_id)?;
+        let limit = limit.map_or(MAX_PAGE_ITEMS, |limit| limit.min(MAX_PAGE_ITEMS));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let key_bytes = trie_key_parsers::get_raw_prefix_for_contract_data(account_id, &[]).len();
+        let (mut values, mut bytes) = (Vec::<StateItem>::new(), 0_usize);
+        let mut last_key = None;
+        let items = self.items(account_id, prefix);
+        for item in items.filter(|item| after.is_none_or(|after| item.key.as_slice() > after)) {
+            if values.len() >= limit || bytes >= MAX_PAGE_BYTES {
+                last_key = values.last().map(|item| item.key.clone());
+                break;
+            }
+            let item_bytes = key_bytes + item.key.len() + item.value.len();
+            bytes = bytes.saturating_add(item_bytes);
+            values.push(item);
+        }
+        let proof = Vec::new();
         Ok(QueryResponseKind::ViewState(ViewStateResult { values, proof, last_key }))
+    }
+
+    fn items(&self, account_id: &AccountId, prefix: &[u8]) -> impl Iterator<Item = StateItem> {
+        self.state
+            .contract_data_iter(account_id, prefix)
+            .map(|(key, value)| StateItem { key: key.into(), value: value.to_vec().into() })
     }
 
     fn call(
@@ -253,7 +281,9 @@ impl StateAt {
         method: &str,
         args: &[u8],
     ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
-        let result = self.runtime.view_call(&self.state, &self.context, &account_id, method, args);
+        let gas = self.settings.view_gas;
+        let result =
+            self.runtime.view_call(&self.state, &self.context, &account_id, method, args, gas);
         let error = match result {
             Ok(ViewCallResult { result, logs, .. }) => {
                 return Ok(QueryResponseKind::CallResult(CallResult { result, logs }));

@@ -66,7 +66,7 @@ fn a_view_sees_and_changes_nothing() {
     let root = chain.state.root();
     let ctx = chain.context(chain.height);
     let view =
-        |method: &str| RUNTIME.view_call(&chain.state, &ctx, &id("c.test.near"), method, b"");
+        |method: &str| RUNTIME.view_call(&chain.state, &ctx, &id("c.test.near"), method, b"", None);
     assert_eq!(view("hello").unwrap().result, b"world");
     let error = view("write").unwrap_err().to_string();
     assert_eq!(
