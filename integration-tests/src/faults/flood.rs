@@ -33,9 +33,10 @@ use crate::{
 /// The longest time until all requests are over.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 
-/// The time between two blocks while the requests are made. None may time out before all are live,
-/// on a busy machine either.
+/// The shortest time between two blocks while the requests are made, and how much of it each
+/// request needs. None may time out before all are live, on a busy machine either.
 const ASKING_BLOCK_TIME: Duration = Duration::from_millis(500);
+const ASKING_TIME: Duration = Duration::from_micros(150);
 
 /// How many requests there are, and how fast the chain is.
 #[derive(Clone, Copy, Debug)]
@@ -108,15 +109,17 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
     let pace = Pace::start(Arc::clone(handle.node()), plan.block_time);
     let testbed = Arc::new(Testbed::on(node).await?);
     let before = testbed.funds().await?;
-    pace.set(ASKING_BLOCK_TIME);
+    let requests = u32::try_from(plan.requests).unwrap_or(u32::MAX);
+    let asking = ASKING_TIME.saturating_mul(requests).max(ASKING_BLOCK_TIME);
+    pace.set(asking);
     let (sent, deposit) = ask(&testbed, plan).await?;
     let began = Instant::now();
     let live = loop {
         let live = testbed.pending().await?.len();
-        if live == plan.requests || began.elapsed() > ASKING_BLOCK_TIME * 20 {
+        if live == plan.requests || began.elapsed() > asking * 20 {
             break live;
         }
-        tokio::time::sleep(ASKING_BLOCK_TIME).await;
+        tokio::time::sleep(asking).await;
     };
     pace.set(plan.block_time);
 

@@ -10,6 +10,7 @@ mod costs;
 mod delayed;
 mod golden;
 mod invalid_transactions;
+mod ledger;
 mod scenario;
 mod speed;
 mod supply;

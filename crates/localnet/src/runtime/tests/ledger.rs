@@ -1,0 +1,346 @@
+//! What every action costs at every protocol version, computed a second time.
+//!
+//! No node of the versions 85 to 88 has been recorded. This computation is small enough to be
+//! checked by eye against the parameter tables (`res/runtime_configs` in near-parameters), shares
+//! no code with the engine, and reads none of its configuration: the fees stand here as numbers. At
+//! version 84 it gives what was recorded of a real node.
+
+use std::collections::BTreeSet;
+
+use near_crypto::PublicKey;
+use near_primitives::{
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission, id::AccountType},
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+        DeployContractAction, DeployGlobalContractAction, GlobalContractDeployMode,
+        GlobalContractIdentifier, StakeAction, UseGlobalContractAction,
+        delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
+    },
+    transaction::ExecutionStatus,
+    types::{AccountId, Balance},
+};
+use serde_json::Value;
+
+use super::{
+    chain::{Chain, call, id, public_key, signer, transfer},
+    scenario::{action, contract, folder, text, tokens},
+};
+
+/// The price at which gas is burnt, in yoctoNEAR.
+const PRICE: u128 = 100_000_000;
+
+/// The fees of sending an action to oneself, of sending it to another, and of executing it, in gas.
+#[derive(Clone, Copy)]
+struct Fee(u128, u128, u128);
+
+impl Fee {
+    const fn same(gas: u128) -> Self {
+        Self(gas, gas, gas)
+    }
+
+    fn times(self, count: usize) -> Self {
+        let count = count as u128;
+        Self(self.0 * count, self.1 * count, self.2 * count)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0, self.1 + other.1, self.2 + other.2)
+    }
+}
+
+const RECEIPT: Fee = Fee::same(108_059_500_000);
+const TRANSFER: Fee = Fee::same(115_123_062_500);
+const FULL_KEY: Fee = Fee::same(101_765_125_000);
+const DELEGATE: Fee = Fee::same(200_000_000_000);
+
+/// The fees of an action that `receiver` gets.
+fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
+    let create = match version {
+        84 => Fee::same(3_850_000_000_000),
+        _ => Fee(500_000_000_000, 500_000_000_000, 7_200_000_000_000),
+    };
+    let names = |names: &[String]| names.iter().map(|name| name.len() + 1).sum();
+    match action {
+        Action::CreateAccount(_) => create,
+        Action::Transfer(_) => match receiver.get_account_type() {
+            AccountType::NamedAccount => TRANSFER,
+            AccountType::NearImplicitAccount => TRANSFER.and(create).and(FULL_KEY),
+            _ => TRANSFER.and(create),
+        },
+        Action::DeployContract(deploy) => Fee::same(184_765_750_000)
+            .and(Fee(6_812_999, 47_683_715, 64_572_944).times(deploy.code.len())),
+        Action::FunctionCall(call) => Fee(200_000_000_000, 200_000_000_000, 780_000_000_000).and(
+            Fee(2_235_934, 47_683_715, 2_235_934).times(call.method_name.len() + call.args.len()),
+        ),
+        Action::Stake(_) => Fee(141_715_687_500, 141_715_687_500, 102_217_625_000),
+        Action::AddKey(add) => match &add.access_key.permission {
+            AccessKeyPermission::FunctionCall(call) => Fee::same(102_217_625_000)
+                .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names))),
+            _ => FULL_KEY,
+        },
+        Action::DeleteKey(_) => Fee::same(94_946_625_000),
+        Action::DeleteAccount(_) => Fee::same(147_489_000_000),
+        Action::Delegate(_) => DELEGATE,
+        Action::DeployGlobalContract(deploy) => Fee::same(184_765_750_000)
+            .and(Fee(6_812_999, 47_683_715, 70_000_000).times(deploy.code.len())),
+        Action::UseGlobalContract(usage) => {
+            let bytes = match &usage.contract_identifier {
+                GlobalContractIdentifier::CodeHash(_) => 32,
+                GlobalContractIdentifier::AccountId(account_id) => account_id.len(),
+            };
+            Fee::same(184_765_750_000).and(Fee(6_812_999, 47_683_715, 64_572_944).times(bytes))
+        }
+        other => panic!("no fees for {other:?}"),
+    }
+}
+
+/// What a transaction should burn, in gas, without what contracts burn.
+#[derive(Debug, PartialEq, Eq)]
+struct Burnt {
+    /// By the transaction itself: sending the receipt and its actions.
+    transaction: u128,
+    /// By its receipt, when all of its actions succeed.
+    receipt: u128,
+}
+
+fn burnt(version: u32, sender: &AccountId, receiver: &AccountId, actions: &[Action]) -> Burnt {
+    let sent = |from: &AccountId, to: &AccountId, fee: Fee| if from == to { fee.0 } else { fee.1 };
+    let mut burnt = Burnt { transaction: sent(sender, receiver, RECEIPT), receipt: RECEIPT.2 };
+    for action in actions {
+        let fees = fee(version, action, receiver);
+        burnt.transaction += sent(sender, receiver, fees);
+        burnt.receipt += fees.2;
+        if let Action::Delegate(signed) = action {
+            // Sending the inner actions costs twice: with the transaction, and when its receipt
+            // sends them on. The inner receipt itself is sent for nothing.
+            let inner = &signed.delegate_action;
+            for action in inner.get_actions() {
+                let fees = fee(version, &action, &inner.receiver_id);
+                let sent = sent(&inner.sender_id, &inner.receiver_id, fees);
+                burnt.transaction += sent;
+                burnt.receipt += sent;
+            }
+        }
+    }
+    burnt
+}
+
+fn key(label: &str) -> PublicKey {
+    public_key(label)
+}
+
+fn add(label: &str, permission: AccessKeyPermission) -> Action {
+    let access_key = AccessKey { nonce: 0, permission };
+    Action::AddKey(Box::new(AddKeyAction { public_key: key(label), access_key }))
+}
+
+/// One transaction of alice for each kind of action, with its receiver and the deposit in it. What
+/// an earlier one leaves behind is there for those after it.
+fn transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, u128)> {
+    let alice = "alice.test.near".to_owned();
+    let one = Balance::from_near(1);
+    let yocto = one.as_yoctonear();
+    let code = contract("basic");
+    let names = ["a", "method"].map(str::to_owned).to_vec();
+    let of_calls = FunctionCallPermission {
+        allowance: None,
+        receiver_id: "near".to_owned(),
+        method_names: names,
+    };
+    let delegate_action = DelegateAction {
+        sender_id: id("bob.test.near"),
+        receiver_id: id("near"),
+        actions: vec![NonDelegateAction::try_from(transfer(one)).unwrap()],
+        nonce: chain.state.access_key(&id("bob.test.near"), &key("bob.test.near")).unwrap().nonce
+            + 1,
+        max_block_height: chain.height + 1_000,
+        public_key: key("bob.test.near"),
+    };
+    let signature = signer(&id("bob.test.near"), "bob.test.near")
+        .sign(delegate_action.get_nep461_hash().as_ref());
+    let meta = Action::Delegate(Box::new(SignedDelegateAction { delegate_action, signature }));
+    let global = DeployGlobalContractAction {
+        code: code.clone().into(),
+        deploy_mode: GlobalContractDeployMode::AccountId,
+    };
+    let usage = UseGlobalContractAction {
+        contract_identifier: GlobalContractIdentifier::AccountId(id(&alice)),
+    };
+    vec![
+        ("transfer", "near".to_owned(), vec![transfer(one)], yocto),
+        ("transfer to oneself", alice.clone(), vec![transfer(one)], 0),
+        ("implicit", "cd".repeat(32), vec![transfer(one)], yocto),
+        ("ethereum", format!("0x{}", "cd".repeat(20)), vec![transfer(one)], yocto),
+        (
+            "create",
+            "new.alice.test.near".to_owned(),
+            vec![
+                Action::CreateAccount(CreateAccountAction {}),
+                transfer(one),
+                add("new", AccessKeyPermission::FullAccess),
+            ],
+            yocto,
+        ),
+        ("full key", alice.clone(), vec![add("2", AccessKeyPermission::FullAccess)], 0),
+        ("call key", alice.clone(), vec![add("3", AccessKeyPermission::FunctionCall(of_calls))], 0),
+        (
+            "delete key",
+            alice.clone(),
+            vec![Action::DeleteKey(Box::new(DeleteKeyAction { public_key: key("2") }))],
+            0,
+        ),
+        ("deploy", alice.clone(), vec![Action::DeployContract(DeployContractAction { code })], 0),
+        ("call", alice.clone(), vec![call("hello", b"some arguments")], 0),
+        ("call of another", "c.test.near".to_owned(), vec![call("hello", b"")], 0),
+        ("meta transaction", "bob.test.near".to_owned(), vec![meta], yocto),
+        ("global contract", alice.clone(), vec![Action::DeployGlobalContract(global)], 0),
+        (
+            "use of a global contract",
+            alice.clone(),
+            vec![Action::UseGlobalContract(Box::new(usage))],
+            0,
+        ),
+        (
+            "stake",
+            alice.clone(),
+            vec![Action::Stake(Box::new(StakeAction {
+                stake: Balance::from_near(100),
+                public_key: key("s"),
+            }))],
+            100 * yocto,
+        ),
+    ]
+}
+
+#[test]
+fn every_action_costs_at_every_version_what_a_second_computation_says() {
+    for version in 84..=88 {
+        let mut chain = Chain::with_alice(version, 1_000);
+        chain.create("bob.test.near", Balance::from_near(10), None);
+        chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
+        let mut kinds = BTreeSet::new();
+        for (name, receiver, actions, deposit) in transactions(&chain) {
+            let at = format!("{name} at {version}");
+            let alice = id("alice.test.near");
+            let expected = burnt(version, &alice, &id(&receiver), &actions);
+            kinds.extend(actions.iter().map(|action| action.as_ref().to_owned()));
+            let creates = matches!(name, "implicit" | "ethereum" | "create");
+            let stores = name == "global contract";
+            let before = chain.amount("alice.test.near").as_yoctonear();
+            let tx = chain.run("alice.test.near", &receiver, actions);
+            assert!(chain.failure(&tx).is_none(), "{at}: {:?}", chain.failure(&tx));
+            let outcome = chain.outcome(&tx).clone();
+            assert_eq!(u128::from(outcome.gas_burnt.as_gas()), expected.transaction, "{at}");
+            let receipt = chain.receipt_outcome(&tx).clone();
+            let in_contracts = match &receipt.metadata {
+                _ if !name.starts_with("call") || name == "call key" => 0,
+                // What the contract burns is the VM's, and no fee of an action.
+                _ => u128::from(receipt.gas_burnt.as_gas()).saturating_sub(expected.receipt),
+            };
+            let found = u128::from(receipt.gas_burnt.as_gas());
+            assert_eq!(found, expected.receipt + in_contracts, "{at}");
+            assert!(in_contracts < 10_000_000_000_000, "{at}");
+
+            // Of all receipts that followed, the refunds burn nothing.
+            let mut gas = expected.transaction;
+            let mut open = outcome.receipt_ids.clone();
+            let mut burnt_tokens = outcome.tokens_burnt.as_yoctonear();
+            let mut rewards = 0;
+            while let Some(next) = open.pop() {
+                let outcome = chain.outcome(&next);
+                assert!(!matches!(outcome.status, ExecutionStatus::Failure(_)), "{at}");
+                if !chain.receipts[&next].predecessor_id().is_system() {
+                    gas += u128::from(outcome.gas_burnt.as_gas());
+                }
+                burnt_tokens += outcome.tokens_burnt.as_yoctonear();
+                open.extend(&outcome.receipt_ids);
+            }
+            // From 85 on the creation of an account has a charge, of which its gas is a part.
+            let charge = if creates && version >= 85 {
+                7_000_000_000_000_000_000_000 - 7_200_000_000_000 * PRICE
+            } else {
+                0
+            };
+            // Code of a global contract is paid for by the byte: 0.0001 NEAR each.
+            let code = contract("basic").len() as u128;
+            let storage = if stores { code * 100_000_000_000_000_000_000 } else { 0 };
+            // Until 86 a contract earns three tenths of the gas that it burns itself, rounded down.
+            if name == "call" && version <= 86 {
+                rewards = in_contracts * 3 / 10 * PRICE;
+            }
+            let spent = before - chain.amount("alice.test.near").as_yoctonear();
+            assert_eq!(spent, deposit + gas * PRICE + charge + storage - rewards, "{at}");
+            assert_eq!(burnt_tokens, gas * PRICE + charge + storage, "{at}");
+        }
+        assert_eq!(kinds.len(), 10, "{kinds:?}");
+    }
+}
+
+#[test]
+fn deleting_an_account_costs_what_a_second_computation_says() {
+    for version in 84..=88 {
+        let mut chain = Chain::with_alice(version, 1_000);
+        chain.create("bob.test.near", Balance::from_near(10), None);
+        let near = chain.amount("near").as_yoctonear();
+        let bob = chain.amount("bob.test.near").as_yoctonear();
+        let beneficiary_id = id("near");
+        let actions = vec![Action::DeleteAccount(DeleteAccountAction { beneficiary_id })];
+        let expected = burnt(version, &id("bob.test.near"), &id("bob.test.near"), &actions);
+        let tx = chain.run("bob.test.near", "bob.test.near", actions);
+        assert_eq!(u128::from(chain.outcome(&tx).gas_burnt.as_gas()), expected.transaction);
+        let receipt = chain.receipt_outcome(&tx);
+        assert_eq!(u128::from(receipt.gas_burnt.as_gas()), expected.receipt, "{version}");
+        let gained = chain.amount("near").as_yoctonear() - near;
+        // The beneficiary gets the balance; the refund of gas that was bought above its price goes
+        // to an account that is gone, and is burnt.
+        let bought = if version == 84 { PRICE } else { 10 * PRICE };
+        let fees = expected.transaction * PRICE + expected.receipt * bought;
+        assert_eq!(gained, bob - fees, "{version}");
+    }
+}
+
+/// The gas of every recorded transaction without a contract's own.
+#[test]
+fn the_model_gives_what_was_recorded() {
+    let mut compared = 0;
+    let mut files: Vec<_> = std::fs::read_dir(folder().join("scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    for file in files {
+        let scenario: Value =
+            serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let mut chain = Chain::new(84);
+        for account in scenario["setup"].as_array().unwrap() {
+            chain.create(text(account, "account_id"), tokens(&account["balance"]), None);
+        }
+        for step in scenario["steps"].as_array().unwrap() {
+            let outcome = &step["expect"]["outcome"];
+            let is_plain = |action: &Value| text(action, "type") != "FunctionCall";
+            let Some(actions) = step["actions"].as_array() else { continue };
+            if !actions.iter().all(is_plain)
+                || step["repeat_actions"].is_u64()
+                || outcome["status"]["SuccessValue"].is_null()
+            {
+                continue;
+            }
+            let actions: Vec<Action> = actions.iter().map(|a| action(&chain, a)).collect();
+            let accounts = (text(step, "signer").parse(), text(step, "receiver").parse());
+            let (Ok(sender), Ok(receiver)) = accounts else { continue };
+            let expected = burnt(84, &sender, &receiver, &actions);
+            let found = Burnt {
+                transaction: gas(&outcome["transaction_outcome"]),
+                receipt: gas(&outcome["receipts_outcome"][0]),
+            };
+            assert_eq!(found, expected, "{}", file.display());
+            compared += 1;
+        }
+    }
+    assert!(compared >= 30, "{compared} transactions");
+}
+
+fn gas(outcome: &Value) -> u128 {
+    let gas = outcome["gas_burnt"].as_u64().or_else(|| outcome["outcome"]["gas_burnt"].as_u64());
+    gas.unwrap().into()
+}
