@@ -1,6 +1,6 @@
 //! What to do about an error.
 
-use outlayer_client::{ChainError, SendError};
+use outlayer_client::{ChainError, SendError, TransportError};
 use outlayer_protocol::RefusalCode;
 
 use crate::exit::chain_error;
@@ -24,6 +24,14 @@ pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
         _ => {}
     }
     match chain_error(error)? {
+        ChainError::Transport { url, source: TransportError::Http(_), .. }
+            if is_here(&url.to_string()) =>
+        {
+            Some(
+                "start a node with `outlayer dev`, which shows where it listens and which contract \
+                 is on it; or name another network with --network",
+            )
+        }
         ChainError::Transport { .. } | ChainError::Busy { .. } => Some(
             "check the connection, or name another endpoint with --rpc-url; nothing is lost, and \
              a request that was sent is found again with `outlayer watch`",
@@ -38,6 +46,12 @@ pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether a URL leads to this machine.
+fn is_here(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    ["127.", "localhost", "[::1]", "0.0.0.0"].iter().any(|here| host.starts_with(here))
 }
 
 /// What to do about a refusal of the contract.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::IsTerminal as _};
 
 use clap::Args;
-use outlayer_client::At;
+use outlayer_client::{At, LocateError};
 use outlayer_modules::{CodeConfig, CodeStore};
 use outlayer_protocol::{RequestId, views::RequestState};
 use outlayer_replay::{AuditError, Audited, Verdict, audit};
@@ -16,6 +16,8 @@ use crate::{
     print,
 };
 
+/// Replay all requests from one id to another
+///
 /// It exits with 3 when any request was settled with what its guest does not do. Else, when some
 /// could not be judged, it exits with the code of the first of them that could not (see `outlayer
 /// --help`). Requests that were settled without an execution count as neither.
@@ -76,6 +78,9 @@ fn code_of(error: &AuditError) -> Option<Exit> {
 
 impl AuditArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
+        if let Some(to) = self.to.filter(|to| *to < self.from) {
+            anyhow::bail!("found --to {to}, expected --from {} or more", self.from);
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = self.parallel.unwrap_or(cores).max(1);
         let engine = self.engine.engine_of(parallel)?;
@@ -90,9 +95,6 @@ impl AuditArgs {
             let to = self.to.unwrap_or(newest);
             if to > newest {
                 anyhow::bail!("request {to} was never made; the newest one is {newest}");
-            }
-            if to < self.from {
-                anyhow::bail!("--to {to} is before --from {}", self.from);
             }
             let total = to.saturating_sub(self.from).saturating_add(1);
             let (mut count, shows) = (0u64, std::io::stderr().is_terminal());
@@ -133,7 +135,7 @@ async fn newest(
         anyhow::Ok(!matches!(state, RequestState::NeverMade))
     };
     if !made(from).await? {
-        anyhow::bail!("request {from} was never made, so there is nothing to audit");
+        return Err(LocateError::NeverMade { request_id: from }.into());
     }
     let (mut known, mut step) = (from, 1u64);
     while made(known.saturating_add(step)).await? && known < RequestId::MAX {

@@ -19,6 +19,7 @@ use crate::{
     print,
 };
 
+/// Build a guest or a contract to Wasm, check it, and say what a request costs
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
     /// The folder of the package: a program is built to a guest, a library to a contract

@@ -22,7 +22,7 @@ pub(crate) struct Package {
     limits: Map<String, Value>,
 }
 
-/// How a package is built.
+// How a package is built. A doc comment would become the help of every command that has these.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct BuildOptions {
     /// Make components (WASI 0.2) of guests

@@ -33,6 +33,7 @@ use crate::{
     storage_file::{self, Storage},
 };
 
+/// Run a guest's cases, and show what differs from what is expected
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
     /// The folder of the guest's package, which is built first, or a guest's Wasm

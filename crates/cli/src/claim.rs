@@ -14,6 +14,8 @@ use crate::{
 /// Tgas attached.
 const TGAS: u64 = 50;
 
+/// Take out payments that came back
+///
 /// A payment comes back when its receiver does not exist; the contract keeps it for whoever has
 /// the account's name.
 #[derive(Debug, Args)]

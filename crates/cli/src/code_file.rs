@@ -9,6 +9,14 @@ const MAGIC: &[u8] = b"\0asm";
 
 /// Reads a file that should have WebAssembly in it.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path.is_dir() {
+        let shown = path.display();
+        let advice = match path.join("Cargo.toml").is_file() {
+            true => format!("`outlayer build {shown}` builds one of the package in it"),
+            false => "name a file in it".to_owned(),
+        };
+        bail!("{shown} is a folder, expected a file with WebAssembly (NAME.wasm); {advice}");
+    }
     let code = fs::read(path).with_context(|| {
         format!("{}: expected a file with WebAssembly (NAME.wasm)", path.display())
     })?;
@@ -42,6 +50,15 @@ fn looks_like(code: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_told_by_what_to_do_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = || read(folder.path()).unwrap_err().to_string();
+        assert!(said().contains("is a folder, expected a file"), "{}", said());
+        fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        assert!(said().contains("`outlayer build "), "{}", said());
+    }
 
     #[test]
     fn a_file_that_is_no_webassembly_is_told_by_what_it_is() {

@@ -15,6 +15,8 @@ use crate::{
     worker::{Options, account, contract_id, node_config, read_keys},
 };
 
+/// Say whether a worker could serve here, and what to do where it could not
+///
 /// It has the settings of `outlayer worker run`, and asks everything that such a worker depends on.
 /// It exits with 0 when the worker could serve, and with 1 when something keeps it from serving.
 #[derive(Args, Debug)]

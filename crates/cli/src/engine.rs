@@ -14,7 +14,7 @@ use crate::cache::compiled_dir;
 /// people.
 pub const SANDBOX_CHILD: &str = "sandbox-child";
 
-/// How a command runs guests.
+// How a command runs guests. A doc comment would become the help of every command that has these.
 #[derive(Debug, Args)]
 pub(crate) struct EngineArgs {
     /// Where code, and what it compiles to, is kept between runs [default: in memory only]

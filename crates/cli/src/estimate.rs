@@ -21,6 +21,7 @@ use crate::{
     request_args::RequestOptions,
 };
 
+/// Say what a request must attach
 #[derive(Debug, Args)]
 pub(crate) struct EstimateArgs {
     /// The guest's Wasm: then also say whether the engine takes it, of this kind and under this

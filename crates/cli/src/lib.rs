@@ -62,61 +62,38 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a project: a guest, or a dApp's contract
     New(new::NewArgs),
-    /// Build a guest or a contract to Wasm, check it, and say what a request costs
     Build(build::BuildArgs),
-    /// Run a guest's cases, and show what differs from what is expected
     Test(cases::TestArgs),
-    /// Start a node with the contract, a worker and accounts, and publish guests as they change
     Dev(Box<dev::DevArgs>),
-    /// Execute a guest on this machine, with a made-up context and storage in memory
     Run(Box<run::RunArgs>),
-    /// Make a component of a guest that was built for wasm32-wasip1
     Componentize(componentize::ComponentizeArgs),
-    /// Say what a request must attach
     Estimate(Box<estimate::EstimateArgs>),
-    /// Deploy the contract to an account of yours, and register workers with it
     Deploy(Box<deploy::DeployArgs>),
-    /// Announce new code for the contract, and deploy it when its time has come
     Upgrade(Box<upgrade::UpgradeArgs>),
-    /// Put a guest's code into the contract, and give it a name
     Publish(Box<publish::PublishArgs>),
-    /// Ask for an execution, wait for the answer, and say what it cost
     Request(Box<request::RequestArgs>),
-    /// Show a request, or the contract
     Status(request::StatusArgs),
-    /// Wait until a request is settled
     Watch(request::WatchArgs),
-    /// Cancel a request that nobody has answered
     Cancel(Box<request::CancelArgs>),
-    /// Show or save what a settled request gave
     Result(request::ResultArgs),
-    /// List the live requests
     Pending(request::PendingArgs),
     /// Read and change an account's storage in the contract, and pay for it
     Storage {
         #[command(subcommand)]
         command: storage::StorageCommand,
     },
-    /// Take out payments that came back
     Claim(Box<claim::ClaimArgs>),
-    /// Compare a contract on a network with the same bytes as a guest here
     Compare(Box<compare::CompareArgs>),
-    /// Execute a settled request again from chain data alone, and compare the digests
     Replay(replay::ReplayArgs),
-    /// Replay all requests from one id to another
     Audit(audit::AuditArgs),
-    /// Say whether a worker could serve here, and what to do where it could not
     Doctor(Box<doctor::DoctorArgs>),
     /// Serve requests, and manage the worker that does
     Worker {
         #[command(subcommand)]
         command: worker::WorkerCommand,
     },
-    /// Print what completes this command in a shell
     Completions(manual::CompletionsArgs),
-    /// Write the manual pages
     Man(manual::ManArgs),
     /// Run parts of OutLayer for the tests of a dApp
     #[command(hide = true)]
@@ -206,5 +183,39 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// The help of each command in `command`, by its name.
+    fn helps(command: &clap::Command, above: &str) -> Vec<(String, String, String)> {
+        let mut all = Vec::new();
+        for one in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+            let name = format!("{above}{}", one.get_name());
+            let text = |text: Option<&clap::builder::StyledStr>| {
+                text.map(ToString::to_string).unwrap_or_default()
+            };
+            let (short, long) = (text(one.get_about()), text(one.get_long_about()));
+            all.extend(helps(one, &format!("{name} ")));
+            all.push((name, short, long));
+        }
+        all
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_the_longer_help_is_not_lost() {
+        let mut said = std::collections::BTreeSet::new();
+        for (name, short, long) in helps(&Cli::command(), "") {
+            assert!(short.len() > 10 && !short.ends_with('.'), "{name}: {short}");
+            assert!(said.insert(short.clone()), "{name} has the help of another: {short}");
+            assert!(long.is_empty() || long.starts_with(&short), "{name}: {long}");
+            for (command, part) in [
+                ("audit", "exits with 3"),
+                ("deploy", "refuses to replace"),
+                ("storage set", "is free unless"),
+                ("watch", "exits with 0"),
+            ] {
+                assert!(name != command || long.contains(part), "{name}: {long}");
+            }
+        }
+        assert!(said.len() > 30, "{said:?}");
     }
 }

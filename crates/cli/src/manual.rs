@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::print;
 
+/// Print what completes this command in a shell
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell that reads them
@@ -25,6 +26,7 @@ impl CompletionsArgs {
     }
 }
 
+/// Write the manual pages
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// The folder to write the pages to, such as ~/.local/share/man/man1
@@ -37,7 +39,7 @@ impl ManArgs {
         let folder = self.folder;
         fs::create_dir_all(&folder)
             .and_then(|()| clap_mangen::generate_to(command, &folder))
-            .with_context(|| folder.display().to_string())?;
+            .with_context(|| format!("{} cannot be written", folder.display()))?;
         print::line("written to", folder.display());
         Ok(true)
     }

@@ -27,6 +27,7 @@ enum Language {
     Rust,
 }
 
+/// Make a project: a guest, or a dApp's contract
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
     /// What is made

@@ -17,6 +17,8 @@ use crate::{
     wallet::{Planned, Wallet, WalletArgs},
 };
 
+/// Put a guest's code into the contract, and give it a name
+///
 /// Code that is there already is not sent again, and a publication that was broken off goes on
 /// where it ended. The deposit for its bytes comes back when the code is deleted.
 #[derive(Debug, Args)]

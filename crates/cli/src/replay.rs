@@ -14,6 +14,8 @@ use crate::{
     request::{Named, find},
 };
 
+/// Execute a settled request again from chain data alone, and compare the digests
+///
 /// By the request's id, the transaction is found by bisection of the blocks, so the node must still
 /// have those in which the request was made. The exit code says what the replay came to: see
 /// `outlayer --help`.

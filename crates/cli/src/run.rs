@@ -34,6 +34,7 @@ const BLOCK_HEIGHT: u64 = 100_000_000;
 /// Its time, nanoseconds since 1970.
 const BLOCK_TIMESTAMP: u64 = 1_700_000_000_000_000_000;
 
+/// Execute a guest on this machine, with a made-up context and storage in memory
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The guest's Wasm

@@ -19,19 +19,14 @@ const NOTHING: NearToken = NearToken::from_yoctonear(0);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StorageCommand {
-    /// Show the value of a key
     Get(GetArgs),
-    /// Set a key of the signing account's namespace
     Set(Box<SetArgs>),
-    /// Remove a key of the signing account's namespace
     Remove(Box<RemoveArgs>),
     /// List the keys of a namespace
     List(ListArgs),
     /// Show what an account has deposited, and how much of it no stored byte needs
     Balance(ListArgs),
-    /// Pay for the bytes of a namespace
     Deposit(Box<DepositArgs>),
-    /// Take out what no stored byte needs
     Withdraw(Box<WithdrawArgs>),
 }
 
@@ -66,6 +61,7 @@ fn key(text: &str) -> Result<Key, String> {
     pairs.collect::<Option<Vec<u8>>>().map(Key).ok_or_else(wrong)
 }
 
+/// Show the value of a key
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// The key: text, or 0x and hex digits
@@ -172,6 +168,8 @@ async fn change_fee(contract: &Contract, account_id: &AccountId) -> anyhow::Resu
     Ok(contract.view(methods::GET_CHANGE_FEE, args, At::Optimistic).await?)
 }
 
+/// Set a key of the signing account's namespace
+///
 /// The key is the signing account's own. Changing it is free unless requests of the account are
 /// live that may read it: then the change costs what these may cost once more.
 #[derive(Debug, Args)]
@@ -198,6 +196,7 @@ impl SetArgs {
     }
 }
 
+/// Remove a key of the signing account's namespace
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// The key: text, or 0x and hex digits
@@ -255,6 +254,7 @@ async fn change(
     Ok(was_there)
 }
 
+/// Pay for the bytes of a namespace
 #[derive(Debug, Args)]
 pub(crate) struct DepositArgs {
     /// How much, in NEAR
@@ -289,6 +289,7 @@ impl DepositArgs {
     }
 }
 
+/// Take out what no stored byte needs
 #[derive(Debug, Args)]
 pub(crate) struct WithdrawArgs {
     /// How much, in NEAR [default: all that no stored byte needs]

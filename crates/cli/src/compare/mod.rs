@@ -25,6 +25,8 @@ use there::There;
 /// Units of gas in a Tgas.
 const TERAGAS: u64 = 1_000_000_000_000;
 
+/// Compare a contract on a network with the same bytes as a guest here
+///
 /// The method is called on the network, and here by OutLayer's engine on the state that the
 /// contract had, in the same block. Output, status, logs and gas are shown side by side. Without
 /// --call the method is a view, which costs nothing and burns no gas that anybody shows.

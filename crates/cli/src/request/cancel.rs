@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use outlayer_client::At;
+use outlayer_client::{At, LocateError};
 use outlayer_protocol::{NearToken, Outcome, RequestId, methods, views::RequestState};
 use serde_json::json;
 
@@ -22,6 +22,8 @@ use crate::{
 /// Tgas attached: for the cancellation of a request of several workers.
 const TGAS: u64 = 100;
 
+/// Cancel a request that nobody has answered
+///
 /// It shows what came back. Cancelling is free until a worker has committed to the request or
 /// claimed it.
 #[derive(Debug, Args)]
@@ -47,7 +49,9 @@ impl CancelArgs {
                 RequestState::Settled => anyhow::bail!(
                     "request {id} is settled already; `outlayer status {id}` shows how it ended"
                 ),
-                RequestState::NeverMade => anyhow::bail!("request {id} was never made"),
+                RequestState::NeverMade => {
+                    return Err(LocateError::NeverMade { request_id: id }.into());
+                }
             }
             let wallet = self.wallet.open(&self.network.node, self.json).await?;
             let args = json!({ "request_id": id });
@@ -61,7 +65,13 @@ impl CancelArgs {
                 return wallet.printed();
             };
             let Ok(found) = found else {
-                print::line("cancelled", format!("in transaction {}", outcome.transaction));
+                // It is cancelled all the same; only what came back is not known here.
+                let transaction = outcome.transaction.to_string();
+                if self.json {
+                    print::json(&json!({ "request_id": id, "cancelled_in": transaction }))?;
+                } else {
+                    print::line("cancelled", format!("in transaction {transaction}"));
+                }
                 return Ok(true);
             };
             let (hash, signer) = (found.transaction.hash, found.transaction.signer_id);

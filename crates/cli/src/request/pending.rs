@@ -8,6 +8,7 @@ use crate::{
     print,
 };
 
+/// List the live requests
 #[derive(Debug, Args)]
 pub(crate) struct PendingArgs {
     #[command(flatten)]

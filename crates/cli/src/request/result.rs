@@ -18,6 +18,8 @@ use crate::{
     print,
 };
 
+/// Show or save what a settled request gave
+///
 /// The result that the contract keeps, if the request asked for that; otherwise the one in the
 /// transaction, as long as the node has it.
 #[derive(Debug, Args)]

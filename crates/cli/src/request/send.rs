@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_millis(300);
 /// For how long the last details of a settled transaction are waited for.
 const DETAILS: Duration = Duration::from_secs(20);
 
+/// Ask for an execution, wait for the answer, and say what it cost
+///
 /// The account that signs pays: what is attached is what the request can cost at most, and what it
 /// does not cost comes back in the same transaction. The request goes on when this command ends
 /// early: `outlayer watch ID` follows it, and it is settled or refunded in any case.
@@ -208,7 +210,11 @@ impl RequestArgs {
                 let named: Option<NamedCodeView> =
                     contract.view(methods::GET_NAMED_CODE, args, At::Optimistic).await?;
                 let named = named.with_context(|| {
-                    format!("{} has no code with the name {name}", contract.id())
+                    format!(
+                        "{} has no code with the name {name}; `outlayer publish FILE --name NAME` \
+                         gives code a name of the signing account",
+                        contract.id()
+                    )
                 })?;
                 let info = contract.code_info(&named.hash, At::Optimistic).await?;
                 bytes = info.map(|info| info.total_bytes);

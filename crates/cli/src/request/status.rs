@@ -14,6 +14,8 @@ use crate::{
     print,
 };
 
+/// Show a request, or the contract
+///
 /// A settled request is found by bisection of the blocks, so the node must still have those in
 /// which it was made. Without a request, it shows the contract: owner, engine, prices and money.
 #[derive(Debug, Args)]

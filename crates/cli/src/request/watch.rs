@@ -16,6 +16,8 @@ use crate::{
     print,
 };
 
+/// Wait until a request is settled
+///
 /// It exits with 0 when the guest completed, with 1 when the request ended otherwise, and with 4
 /// when it has not ended by then.
 #[derive(Debug, Args)]

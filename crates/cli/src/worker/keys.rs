@@ -79,7 +79,7 @@ pub(crate) fn node_config<const ALL: bool>(
     let urls = settings.texts("rpc_url");
     let network = settings.texts("network").first().map(String::as_str);
     if urls.is_empty() && network.is_none() {
-        return Err(settings.missing("rpc_url", EXPECTED));
+        return Err(settings.missing("network", networks::EXPECTED));
     }
     for url in urls {
         if Node::new(&NodeConfig::new(url.as_str())).is_err() {

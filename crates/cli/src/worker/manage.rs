@@ -15,6 +15,8 @@ const GAS: u64 = 50_000_000_000_000;
 /// What the contract asks for, so that no function-call key can make these calls.
 const ONE_YOCTO: NearToken = NearToken::from_yoctonear(1);
 
+/// Register a worker, as the contract's owner; or say what the owner must do
+///
 /// Only the contract's owner registers workers. Run with the owner's key (--key-file) and the
 /// worker's name (--worker), this registers the worker. Run with the worker's own settings, it says
 /// what the owner must do.
@@ -127,6 +129,8 @@ impl WorkerRegisterArgs {
     }
 }
 
+/// Pay the worker's account what it has earned
+///
 /// Pays the worker's account what it has earned. It needs a full-access key of the account, because
 /// the contract asks for a yoctoNEAR.
 #[derive(Args, Debug)]

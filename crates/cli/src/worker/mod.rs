@@ -12,13 +12,9 @@ pub(crate) use run::Options;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
-    /// Serve requests until stopped (SIGINT or SIGTERM; a second one ends it at once)
     Run(Box<run::WorkerRunArgs>),
-    /// Show a worker's registration, earnings, balance and keys
     Status(status::WorkerStatusArgs),
-    /// Register a worker, as the contract's owner; or say what the owner must do
     Register(manage::WorkerRegisterArgs),
-    /// Pay the worker's account what it has earned
     Withdraw(manage::WorkerWithdrawArgs),
 }
 

@@ -32,6 +32,8 @@ use crate::{
     settings::Settings,
 };
 
+/// Serve requests until stopped (SIGINT or SIGTERM; a second one ends it at once)
+///
 /// Each option can also be given as an environment variable, or in the file that --config names.
 #[derive(Args, Debug)]
 pub(crate) struct WorkerRunArgs {

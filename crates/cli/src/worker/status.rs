@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::keys::{account, contract_id, node_config, read_keys};
 use crate::{network::block_on, print, settings::Settings};
 
+/// Show a worker's registration, earnings, balance and keys
+///
 /// It exits with 0 when the worker is registered and not suspended, and with 1 otherwise.
 #[derive(Args, Debug)]
 pub(crate) struct WorkerStatusArgs {

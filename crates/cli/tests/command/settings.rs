@@ -147,8 +147,8 @@ fn a_wrong_setting_is_named_with_its_value_its_place_and_what_is_expected() {
     let said = refusal(folder.path(), &[("RUST_LOG", "outlayer=loud")], &config);
     assert!(said.contains("log (from the environment variable RUST_LOG): found"), "{said}");
     let said = refusal(folder.path(), &[], &["--contract", "outlayer.near"]);
-    assert!(said.starts_with("outlayer: rpc_url is missing, expected"), "{said}");
-    assert!(said.contains("--rpc-url") && said.contains("OUTLAYER_RPC_URL"), "{said}");
+    assert!(said.starts_with("outlayer: network is missing, expected"), "{said}");
+    assert!(said.contains("--network") && said.contains("OUTLAYER_NETWORK"), "{said}");
     let said = refusal(folder.path(), &[("OUTLAYER_CONFIG", "gone.toml")], &[]);
     assert!(said.contains("the configuration file gone.toml: No such file"), "{said}");
     fs::write(folder.path().join("worker.toml"), "concurrency = 0\n").unwrap();
