@@ -349,7 +349,19 @@ impl SigningAccount {
                     // Its own first copy may have used the nonce up, when a gateway sent it twice.
                     let is_used_up = matches!(context, InvalidTxError::InvalidNonce { .. });
                     if maybe_sent || is_used_up {
-                        match self.fate(transaction).await {
+                        let fate = match self.outcome(transaction).await {
+                            Ok(Some(outcome)) => Ok(Some(outcome)),
+                            Ok(None) if is_used_up && !self.is_used_up(key, signed).await => {
+                                // A fork that ends may give the nonce back, and this transaction
+                                // could be executed after all.
+                                failures += 1;
+                                self.rest(failures).await;
+                                continue;
+                            }
+                            Ok(None) => self.fate(transaction).await,
+                            Err(error) => Err(error),
+                        };
+                        match fate {
                             Ok(Some(outcome)) => return Ok(Delivered::Executed(outcome)),
                             Ok(None) => {}
                             // Whether it was executed is not known: the same transaction is sent
@@ -423,6 +435,18 @@ impl SigningAccount {
         // Whoever does not wait for ever hears in time that the fate is not known.
         let most = self.patience.unwrap_or(Duration::MAX);
         tokio::time::sleep(wait.min(most)).await;
+    }
+
+    /// Whether the nonce of a transaction is used up as of a final block, or its key is gone then.
+    async fn is_used_up(&self, key: &AccessKey, signed: &SignedTransaction) -> bool {
+        match self.node.access_key(&self.id, key.public_key(), At::Final).await {
+            Ok(Some(known)) => known.nonce >= signed.transaction.nonce().nonce(),
+            Ok(None) => true,
+            Err(error) => {
+                tracing::debug!(%error, "whether the nonce is used up is not known");
+                false
+            }
+        }
     }
 
     /// The outcome of a transaction that may have been sent and that is invalid now, or `None` when

@@ -26,6 +26,9 @@ impl Chain {
             && let Some(block) = self.history.pop_head()
         {
             removed.push(block.hash());
+            for tx in &block.transactions {
+                self.invalid.remove(&tx.get_hash());
+            }
             self.pool.push_front(&block.transactions, old_head + 1);
             self.executed = undo.executed;
             self.epochs = undo.epochs;

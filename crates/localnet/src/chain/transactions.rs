@@ -94,8 +94,12 @@ impl Chain {
         }
     }
 
-    /// Notes why a transaction was not included.
+    /// Notes why a transaction was not included. A second copy of one that was included says
+    /// nothing about it.
     pub(super) fn mark_invalid(&mut self, hash: CryptoHash, error: InvalidTxError) {
+        if self.history.transaction(&hash).is_some() {
+            return;
+        }
         if self.invalid.len() >= MAX_KEPT_INVALID {
             self.invalid.clear();
         }
