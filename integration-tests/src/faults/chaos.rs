@@ -221,7 +221,7 @@ impl Chaos {
         while self.handle.faults_to_come() > 0 {
             self.testbed.node.dev_create_account().await.ok();
         }
-        self.check(asked, 1 + plan.restarts, &proxies).await
+        self.check(asked, 1 + plan.restarts, plan.reorgs > 0, &proxies).await
     }
 
     /// Makes `count` requests, lets the daemon serve them in a process of its own, kills it at
@@ -262,7 +262,7 @@ impl Chaos {
                 break;
             }
         }
-        self.check(asked, lives, &proxies).await?;
+        self.check(asked, lives, false, &proxies).await?;
         Ok(lives > 1)
     }
 
@@ -271,7 +271,13 @@ impl Chaos {
     }
 
     /// Holds what became of the requests against the rules, after so many lives of a worker.
-    async fn check(&mut self, asked: Requests, lives: usize, proxies: &[Proxy]) -> Result<()> {
+    async fn check(
+        &mut self,
+        asked: Requests,
+        lives: usize,
+        forked: bool,
+        proxies: &[Proxy],
+    ) -> Result<()> {
         let Requests { sent, before, told, record } = asked;
         let count = sent.len();
         let (mut fees, mut ids) = (0, Vec::new());
@@ -293,7 +299,7 @@ impl Chaos {
         let told = self.answers().await? - told;
         ensure!(told == count, "the callers were told {told} times, expected {count}");
         before.only_fees_moved(&self.testbed, fees).await?;
-        let executed = record.executed_once_each(&self.handle, lives)?;
+        let executed = record.executed_once_each(&self.handle, lives, forked)?;
 
         let report = &mut self.report;
         report.runs += 1;

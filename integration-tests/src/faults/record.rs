@@ -10,6 +10,7 @@ use near_primitives::{
     action::Action,
     hash::CryptoHash,
     transaction::{SignedTransaction, Transaction},
+    views::FinalExecutionStatus,
 };
 use outlayer_localnet::Handle;
 
@@ -52,16 +53,30 @@ impl Record {
     }
 
     /// Checks that of the transactions that make the same call the chain has executed at most one
-    /// for each of `lives`: a worker that is started again does not know what it sent before.
-    /// Returns how many of all it has executed.
+    /// for each of `lives`: a worker that is started again does not know what it sent before. Where
+    /// the chain `forked`, it may also have executed some before, in vain: an answer to a request
+    /// whose block was replaced comes before the request, and is given again. Returns how many of
+    /// all it has executed.
     ///
     /// # Errors
     /// When it has executed more.
-    pub fn executed_once_each(&self, chain: &Handle, lives: usize) -> Result<usize> {
+    pub fn executed_once_each(&self, chain: &Handle, lives: usize, forked: bool) -> Result<usize> {
         let mut all = 0;
         for (call, transactions) in self.calls().iter() {
-            let included = |hash: &&CryptoHash| chain.node().transaction_status(hash).is_some();
-            let executed: Vec<_> = transactions.iter().filter(included).collect();
+            let mut executed: Vec<_> = transactions
+                .iter()
+                .filter_map(|hash| {
+                    let status = chain.node().transaction_status(hash)?;
+                    let height = chain.node().chain().history().transaction(hash)?.0;
+                    let failed = matches!(status.outcome.status, FinalExecutionStatus::Failure(_));
+                    Some((height, failed, hash))
+                })
+                .collect();
+            executed.sort_by_key(|(height, ..)| *height);
+            if forked {
+                let in_vain = executed.iter().take_while(|(_, failed, _)| *failed).count();
+                executed.drain(..in_vain);
+            }
             ensure!(
                 executed.len() <= lives,
                 "{call:?} was signed {} times in {lives} lives, and executed as {executed:?}",

@@ -4,7 +4,7 @@ use anyhow::Result;
 use outlayer_integration_tests::faults::chaos::{kill_at_each, run_all};
 
 /// How many chains there are at once. A seed keeps a core busy for a tenth of its time.
-const CHAINS: usize = 8;
+const CHAINS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_a_hundred_seeds_of_faults_every_request_ends_once_and_nothing_is_executed_twice()

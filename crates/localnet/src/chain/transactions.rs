@@ -94,12 +94,8 @@ impl Chain {
         }
     }
 
-    /// Notes why a transaction was not included. A second copy of one that was included says
-    /// nothing about it.
+    /// Notes why a transaction was not included.
     pub(super) fn mark_invalid(&mut self, hash: CryptoHash, error: InvalidTxError) {
-        if self.history.transaction(&hash).is_some() {
-            return;
-        }
         if self.invalid.len() >= MAX_KEPT_INVALID {
             self.invalid.clear();
         }
