@@ -349,19 +349,7 @@ impl SigningAccount {
                     // Its own first copy may have used the nonce up, when a gateway sent it twice.
                     let is_used_up = matches!(context, InvalidTxError::InvalidNonce { .. });
                     if maybe_sent || is_used_up {
-                        let fate = match self.outcome(transaction).await {
-                            Ok(Some(outcome)) => Ok(Some(outcome)),
-                            Ok(None) if is_used_up && !self.is_used_up(key, signed).await => {
-                                // A fork that ends may give the nonce back, and this transaction
-                                // could be executed after all.
-                                failures += 1;
-                                self.rest(failures).await;
-                                continue;
-                            }
-                            Ok(None) => self.fate(transaction).await,
-                            Err(error) => Err(error),
-                        };
-                        match fate {
+                        match self.fate(key, signed, is_used_up).await {
                             Ok(Some(outcome)) => return Ok(Delivered::Executed(outcome)),
                             Ok(None) => {}
                             // Whether it was executed is not known: the same transaction is sent
@@ -437,30 +425,43 @@ impl SigningAccount {
         tokio::time::sleep(wait.min(most)).await;
     }
 
-    /// Whether the nonce of a transaction is used up as of a final block, or its key is gone then.
-    async fn is_used_up(&self, key: &AccessKey, signed: &SignedTransaction) -> bool {
-        match self.node.access_key(&self.id, key.public_key(), At::Final).await {
-            Ok(Some(known)) => known.nonce >= signed.transaction.nonce().nonce(),
-            Ok(None) => true,
-            Err(error) => {
-                tracing::debug!(%error, "whether the nonce is used up is not known");
-                false
-            }
-        }
-    }
-
-    /// The outcome of a transaction that may have been sent and that is invalid now, or `None` when
-    /// it is void.
-    async fn fate(&self, transaction: CryptoHash) -> Result<Option<CallOutcome>, ChainError> {
+    /// The outcome of a transaction that may have been sent and that is invalid now, because its
+    /// nonce `is_used_up` or for another reason. `None` when it is void.
+    async fn fate(
+        &self,
+        key: &AccessKey,
+        signed: &SignedTransaction,
+        is_used_up: bool,
+    ) -> Result<Option<CallOutcome>, ChainError> {
         for look in 1..=UNKNOWN_LOOKS {
-            if let Some(outcome) = self.outcome(transaction).await? {
+            if let Some(outcome) = self.outcome(signed.get_hash()).await? {
                 return Ok(Some(outcome));
+            }
+            if look == 1 && is_used_up {
+                self.check_used_up(key, signed).await?;
             }
             if look < UNKNOWN_LOOKS {
                 tokio::time::sleep(self.node.backoff().wait(look)).await;
             }
         }
         Ok(None)
+    }
+
+    /// Checks that the nonce of a transaction is used up in a final block, or its key gone. The end
+    /// of a fork may give a nonce back until then, and the transaction be executed after all.
+    async fn check_used_up(
+        &self,
+        key: &AccessKey,
+        signed: &SignedTransaction,
+    ) -> Result<(), ChainError> {
+        let nonce = signed.transaction.nonce().nonce();
+        match self.node.access_key(&self.id, key.public_key(), At::Final).await? {
+            Some(known) if known.nonce < nonce => Err(ChainError::Busy {
+                method: "query".into(),
+                reason: format!("the nonce {nonce} is used up in a block that is not final"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The outcome of an earlier transaction of this account, or `None` when no endpoint knows the

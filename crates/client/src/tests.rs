@@ -1,8 +1,11 @@
 //! A node that fails, lies or forgets, and what the client makes of it.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use near_crypto::KeyType;
@@ -115,7 +118,11 @@ async fn a_block_that_is_gone_is_reported_as_such() {
 /// As much of a chain as sending a transaction needs: one account with one access key.
 struct Ledger {
     nonce: u64,
+    /// The nonce in final blocks, where it is another one.
+    final_nonce: Option<u64>,
     executed: Vec<(CryptoHash, u64)>,
+    /// How many transactions came with a nonce that was used up.
+    refused: u32,
     /// How many more transactions are executed without an answer.
     lost_answers: u32,
 }
@@ -126,10 +133,13 @@ impl Ledger {
             "block" => {
                 Answer::Result(json!({ "author": "v.near", "header": header(), "chunks": [] }))
             }
-            "query" => Answer::Result(json!({
-                "nonce": self.nonce, "permission": "FullAccess", "block_height": 100,
-                "block_hash": "11111111111111111111111111111111"
-            })),
+            "query" => {
+                let in_final_blocks = self.final_nonce.filter(|_| params["finality"] == "final");
+                Answer::Result(json!({
+                    "nonce": in_final_blocks.unwrap_or(self.nonce), "permission": "FullAccess",
+                    "block_height": 100, "block_hash": "11111111111111111111111111111111"
+                }))
+            }
             "send_tx" => self.send(params),
             "tx" => {
                 let hash: CryptoHash = params["tx_hash"].as_str().unwrap().parse().unwrap();
@@ -152,6 +162,7 @@ impl Ledger {
         let signed: SignedTransaction = borsh::from_slice(&encoded).unwrap();
         let (hash, nonce) = (signed.get_hash(), signed.transaction.nonce().nonce());
         if nonce <= self.nonce {
+            self.refused += 1;
             return invalid_nonce(nonce, self.nonce);
         }
         self.nonce = nonce;
@@ -165,7 +176,9 @@ impl Ledger {
 }
 
 async fn ledger(lost_answers: u32) -> (FakeNode, Arc<Mutex<Ledger>>) {
-    let ledger = Arc::new(Mutex::new(Ledger { nonce: 40, executed: Vec::new(), lost_answers }));
+    let (final_nonce, executed, refused) = (None, Vec::new(), 0);
+    let ledger = Ledger { nonce: 40, final_nonce, executed, refused, lost_answers };
+    let ledger = Arc::new(Mutex::new(ledger));
     let shared = Arc::clone(&ledger);
     let node =
         FakeNode::start(move |method, params| shared.lock().unwrap().answer(method, params)).await;
@@ -212,6 +225,26 @@ async fn a_nonce_that_another_process_used_up_is_replaced() {
     ledger.lock().unwrap().nonce = 90;
     call(&account, 2).await.unwrap();
     assert_eq!(ledger.lock().unwrap().executed.last().unwrap().1, 91);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_nonce_a_fork_gives_back_is_not_signed_again() {
+    let (node, ledger) = ledger(0).await;
+    let account = account(&node);
+    call(&account, 1).await.unwrap();
+    {
+        let mut ledger = ledger.lock().unwrap();
+        (ledger.nonce, ledger.final_nonce) = (90, Some(41));
+    }
+    let called = tokio::spawn(async move { call(&account, 2).await });
+    while ledger.lock().unwrap().refused < 2 && !called.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The blocks in which the nonce was used up are replaced.
+    ledger.lock().unwrap().nonce = 41;
+    called.await.unwrap().unwrap();
+    let nonces: Vec<_> = ledger.lock().unwrap().executed.iter().map(|(_, nonce)| *nonce).collect();
+    assert_eq!(nonces, [41, 42]);
 }
 
 #[tokio::test]
