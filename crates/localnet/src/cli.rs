@@ -1,23 +1,18 @@
 //! The command line, compatible with the `near-sandbox` binary.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser, Subcommand};
-use near_primitives::types::AccountId;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     chain::{DEFAULT_WINDOW, MAX_PROTOCOL_VERSION},
     config::{Config, default_contract_cache},
     home::{Home, InitOptions},
-    import::Remote,
+    import,
     node::{BlockProduction, DEFAULT_HEARTBEAT},
+    remote::{block_on, running},
     spawn::spawn,
 };
 
@@ -42,29 +37,10 @@ enum Command {
     ///
     /// They go into the node that runs on the home directory, or else into its genesis. The key in
     /// `validator_key.json` has full access to them, in place of their own keys.
-    Import(Import),
+    Import(import::Args),
     /// Reads the state of the node that runs on the home directory.
     #[command(subcommand)]
     ViewState(ViewState),
-}
-
-#[derive(Debug, Args)]
-struct Import {
-    /// The accounts; none with --file.
-    #[arg(required_unless_present = "file")]
-    accounts: Vec<AccountId>,
-    /// The RPC of a node of their network, such as https://rpc.testnet.near.org
-    #[arg(long, required_unless_present = "file")]
-    rpc: Option<String>,
-    /// The height of the block after which they are read; the newest final block without it.
-    #[arg(long, requires = "rpc")]
-    block_height: Option<u64>,
-    /// Writes the records to this file, and puts them nowhere else.
-    #[arg(long, requires = "rpc")]
-    save: Option<PathBuf>,
-    /// Takes the records from a file that was written with --save.
-    #[arg(long, conflicts_with_all = ["accounts", "rpc"])]
-    file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,8 +134,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             })?;
             Ok(())
         }
-        Command::Import(options) => import(&Home::new(home), options),
-        Command::ViewState(ViewState::DumpState) => dump_state(&Home::new(home)),
+        Command::Import(args) => block_on(import::run(&Home::new(home), args))?,
+        Command::ViewState(ViewState::DumpState) => block_on(dump_state(&Home::new(home)))?,
         Command::Run(run) => {
             let created_by_spawn = run.state.is_some() && !given;
             if !created_by_spawn && !Home::new(&home).exists() {
@@ -192,67 +168,15 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Takes records from another network or from a file, and puts them where the command says.
-fn import(home: &Home, import: Import) -> anyhow::Result<()> {
-    let read = |path: &Path| {
-        let text = std::fs::read_to_string(path)?;
-        anyhow::Ok(serde_json::from_str::<Value>(&text)?)
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut records = Vec::new();
-    if let Some(file) = &import.file {
-        let mut saved = read(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        let Some(list) = saved["records"].as_array_mut() else {
-            bail!("{}: expected a file that import --save has written", file.display());
-        };
-        records.append(list);
-    }
-    if let Some(rpc) = &import.rpc {
-        let remote = Remote::new(rpc);
-        let key = home.validator_signer()?.public_key();
-        for account_id in &import.accounts {
-            let of_one = crate::import::records(&remote, account_id, import.block_height, &key);
-            let of_one = runtime.block_on(of_one).map_err(|e| anyhow!("{account_id}: {e:#}"))?;
-            records.extend(of_one);
-        }
-    }
-    let count = records.len();
-    if let Some(save) = &import.save {
-        let text = serde_json::to_string_pretty(&json!({ "records": records }))?;
-        std::fs::write(save, text).map_err(|error| anyhow!("{}: {error}", save.display()))?;
-        println!("{count} records in {}", save.display());
-        return Ok(());
-    }
-    if let Some(node) = running(home, &runtime) {
-        let patch = node.call("sandbox_patch_state", json!({ "records": records }));
-        runtime.block_on(patch).map_err(|error| anyhow!("{error:#}"))?;
-        println!("{count} records in the running node");
-    } else {
-        home.add_records(records)?;
-        println!("{count} records in the genesis; the next start has them");
-    }
-    Ok(())
-}
-
-/// The node that runs on a home directory, if one does.
-fn running(home: &Home, runtime: &tokio::runtime::Runtime) -> Option<Remote> {
-    let node = Remote::new(&home.url()?);
-    let status = runtime.block_on(node.call("status", json!([]))).ok()?;
-    // Another node may have the address by now.
-    let chain_id = home.genesis().ok()?.config.chain_id;
-    (status["chain_id"] == chain_id).then_some(node)
-}
-
-fn dump_state(home: &Home) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let Some(node) = running(home, &runtime) else {
+async fn dump_state(home: &Home) -> anyhow::Result<()> {
+    let Some(node) = running(home).await else {
         bail!(
             "no node runs on {}; start one with `localnet --home DIR run`",
             home.path().display()
         );
     };
-    let state = node.call("localnet_records", json!([]));
-    let state = runtime.block_on(state).map_err(|error| anyhow!("{error:#}"))?;
+    let state = node.call("localnet_records", json!([])).await;
+    let state = state.map_err(|error| anyhow!("{error:#}"))?;
     println!("{}", home.write_state(&state)?.display());
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Accounts of other networks, with their code and state, as they were at one block.
 
-use anyhow::{Context, bail, ensure};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use near_crypto::PublicKey;
 use near_primitives::{
@@ -9,53 +11,79 @@ use near_primitives::{
 };
 use serde_json::{Value, json};
 
+use crate::{
+    home::Home,
+    remote::{Remote, running},
+};
+
 /// How many items of a state are asked for at once. A node may show fewer.
 const PAGE_ITEMS: u32 = 10_000;
 
-/// A node that is asked by its RPC.
-pub(crate) struct Remote {
-    url: String,
-    http: reqwest::Client,
+/// The options of `localnet import`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The accounts; none with --file.
+    #[arg(required_unless_present = "file")]
+    accounts: Vec<AccountId>,
+    /// The RPC of a node of their network, such as https://rpc.testnet.near.org
+    #[arg(long, required_unless_present = "file")]
+    rpc: Option<String>,
+    /// The height of the block after which they are read; the newest final block without it.
+    #[arg(long, requires = "rpc")]
+    block_height: Option<u64>,
+    /// Writes the records to this file, and puts them nowhere else.
+    #[arg(long, requires = "rpc")]
+    save: Option<PathBuf>,
+    /// Takes the records from a file that was written with --save.
+    #[arg(long, conflicts_with_all = ["accounts", "rpc"])]
+    file: Option<PathBuf>,
 }
 
-impl Remote {
-    /// A node at `url`. It is not asked anything yet.
-    pub(crate) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), http: reqwest::Client::new() }
+/// Takes records from another network or from a file, and puts them where the command says.
+pub(crate) async fn run(home: &Home, args: Args) -> anyhow::Result<()> {
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path)?;
+        anyhow::Ok(serde_json::from_str::<Value>(&text)?)
+    };
+    let mut records = Vec::new();
+    if let Some(file) = &args.file {
+        let mut saved = read(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
+        let Some(list) = saved["records"].as_array_mut() else {
+            bail!("{}: expected a file that import --save has written", file.display());
+        };
+        records.append(list);
     }
-
-    /// The result of a method.
-    pub(crate) async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
-        let body = json!({"jsonrpc": "2.0", "id": "localnet", "method": method, "params": params});
-        let request = self
-            .http
-            .post(&self.url)
-            .header("content-type", "application/json")
-            .body(body.to_string());
-        // The address may have a key to the service in it, which belongs in no message.
-        let response = request.send().await.map_err(reqwest::Error::without_url);
-        let response = response.with_context(|| format!("{method}: the node does not answer"))?;
-        let status = response.status();
-        let text = response.text().await.map_err(reqwest::Error::without_url)?;
-        let mut reply: Value = serde_json::from_str(&text)
-            .map_err(|_| anyhow::anyhow!("{method}: HTTP {status} and no JSON"))?;
-        if let Some(error) = reply.get("error") {
-            let name = error["cause"]["name"].as_str().unwrap_or("an error");
-            bail!("{method}: {name}: {}", error["data"]);
+    if let Some(rpc) = &args.rpc {
+        let remote = Remote::new(rpc);
+        let key = home.validator_signer()?.public_key();
+        for account_id in &args.accounts {
+            let of_one = records_of(&remote, account_id, args.block_height, &key);
+            let of_one = of_one.await.map_err(|e| anyhow!("{account_id}: {e:#}"))?;
+            records.extend(of_one);
         }
-        ensure!(reply["result"].is_object(), "{method}: HTTP {status} and no result");
-        let result = reply["result"].take();
-        if let Some(error) = result["error"].as_str() {
-            bail!("{method}: {error}");
-        }
-        Ok(result)
     }
+    let count = records.len();
+    if let Some(save) = &args.save {
+        let text = serde_json::to_string_pretty(&json!({ "records": records }))?;
+        std::fs::write(save, text).map_err(|error| anyhow!("{}: {error}", save.display()))?;
+        println!("{count} records in {}", save.display());
+        return Ok(());
+    }
+    if let Some(node) = running(home).await {
+        let patch = node.call("sandbox_patch_state", json!({ "records": records }));
+        patch.await.map_err(|error| anyhow!("{error:#}"))?;
+        println!("{count} records in the running node");
+    } else {
+        home.add_records(records)?;
+        println!("{count} records in the genesis; the next start has them");
+    }
+    Ok(())
 }
 
 /// The records of `account_id` after a block; after the newest final one when none is named. `key`
 /// has full access to the account, in place of the keys that it has on its network: whoever holds
 /// those is not here. What is staked there is balance here.
-pub(crate) async fn records(
+async fn records_of(
     remote: &Remote,
     account_id: &AccountId,
     height: Option<BlockHeight>,

@@ -18,6 +18,7 @@ pub mod handle;
 pub mod home;
 mod import;
 pub mod node;
+mod remote;
 pub mod rpc;
 pub mod runtime;
 pub mod settings;

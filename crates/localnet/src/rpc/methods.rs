@@ -12,7 +12,7 @@ use super::{
 use crate::node::Node;
 
 /// The methods that the node has.
-pub(super) const METHODS: [&str; 38] = [
+pub const METHODS: [&str; 38] = [
     "EXPERIMENTAL_call_function",
     "EXPERIMENTAL_changes",
     "EXPERIMENTAL_changes_in_block",

@@ -17,5 +17,6 @@ mod transactions;
 mod validators;
 mod views;
 
+pub use methods::METHODS;
 pub use server::serve;
 pub(crate) use thread::ServerThread;

@@ -14,6 +14,7 @@ use outlayer_localnet::{
     Config, Handle,
     home::{Home, InitOptions},
     node::BlockProduction,
+    rpc::METHODS,
     settings::Settings,
     spawn,
 };
@@ -643,37 +644,6 @@ async fn the_node_answers_its_first_request_and_a_transaction_is_final_after_six
 async fn no_input_stops_the_node() {
     let handle = spawn(config(NO_HEARTBEAT)).unwrap();
     let url = handle.rpc_url();
-    let methods = [
-        "block",
-        "broadcast_tx_async",
-        "broadcast_tx_commit",
-        "send_tx",
-        "chunk",
-        "gas_price",
-        "query",
-        "tx",
-        "tx_status",
-        "validators",
-        "EXPERIMENTAL_tx_status",
-        "EXPERIMENTAL_changes",
-        "EXPERIMENTAL_changes_in_block",
-        "EXPERIMENTAL_protocol_config",
-        "EXPERIMENTAL_receipt",
-        "EXPERIMENTAL_validators_ordered",
-        "EXPERIMENTAL_view_account",
-        "EXPERIMENTAL_view_code",
-        "EXPERIMENTAL_view_state",
-        "EXPERIMENTAL_view_access_key",
-        "EXPERIMENTAL_view_access_key_list",
-        "EXPERIMENTAL_view_gas_key_nonces",
-        "EXPERIMENTAL_call_function",
-        "EXPERIMENTAL_congestion_level",
-        "maintenance_windows",
-        "sandbox_patch_state",
-        "sandbox_fast_forward",
-        "no_such_method",
-        "",
-    ];
     let parameters = [
         Value::Null,
         json!([]),
@@ -694,7 +664,7 @@ async fn no_input_stops_the_node() {
         json!(["////////////////////////////////////////////"]),
         json!("\u{0}"),
     ];
-    for method in methods {
+    for method in METHODS.into_iter().chain(["no_such_method", ""]) {
         for params in &parameters {
             let body = json!({"jsonrpc": "2.0", "id": null, "method": method, "params": params});
             let (status, text) = post(&url, body.to_string()).await;
