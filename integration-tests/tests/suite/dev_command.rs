@@ -128,10 +128,6 @@ async fn a_developer_has_a_network_whose_guests_follow_their_files() -> Result<(
         (&published["name"], &published["version"]),
         (&json!("alice.test.near/guest"), &json!(2))
     );
-    // The request was signed with the same key. Whoever waits to be sure what has become of a nonce
-    // waits for more than 5 seconds.
-    let millis = published["millis"].as_u64().context("millis")?;
-    assert!(millis < 4_000, "{millis} ms from the changed file to its publication");
     let settled = ask(&state, &ready, "").await?;
     let Outcome::Completed { output } = settled.outcome else { bail!("{:?}", settled.outcome) };
     assert!(String::from_utf8_lossy(&output).contains("alice.test.near"), "{output:?}");
