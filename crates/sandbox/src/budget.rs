@@ -142,9 +142,10 @@ mod tests {
         let budget = Arc::new(Budget::new(8, 100));
         let first = budget.reserve(60).unwrap();
         let (served, order) = mpsc::channel();
-        // Each has its place in the row before the next one comes.
+        // Each has its place in the row before the next one comes, and there is no room for both
+        // at once: the second is served when the first is done.
         let mut waiters = Vec::new();
-        for (before, needed) in [90, 10].into_iter().enumerate() {
+        for (before, needed) in [95, 10].into_iter().enumerate() {
             let (theirs, served) = (Arc::clone(&budget), served.clone());
             waiters.push(thread::spawn(move || {
                 let reserved = theirs.reserve(needed).unwrap();
@@ -156,7 +157,7 @@ mod tests {
             }
         }
         drop(first);
-        assert_eq!([order.recv().unwrap(), order.recv().unwrap()], [90, 10]);
+        assert_eq!([order.recv().unwrap(), order.recv().unwrap()], [95, 10]);
         for waiter in waiters {
             waiter.join().unwrap();
         }
