@@ -32,6 +32,10 @@ pub struct ExecutorConfig {
     /// Where the host refuses that much, there are no pools. NEAR contracts have pools of their
     /// own, see [`near`](crate::near).
     pub pool: Option<u32>,
+    /// Whether a core module can be ended at the deadline. It takes about an eighth of its speed.
+    /// Without, whoever started the process ends it, as the sandbox does with its children.
+    /// Components can always be ended.
+    pub interruptible: bool,
     /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
     pub optimize: bool,
     /// Whether one module is compiled on all cores.
@@ -48,6 +52,7 @@ impl Default for ExecutorConfig {
             cache_dir_bytes: 1 << 30,
             scratch_dir: None,
             pool: None,
+            interruptible: true,
             optimize: true,
             parallel_compilation: true,
         }

@@ -42,11 +42,10 @@ impl Executor {
             memory_bytes: config.cache_bytes,
             scratch_dir: config.scratch_dir.clone(),
         };
-        let fuel = CoreBackend::new(&config, Meter::Fuel, &resources)?;
         Ok(Self {
-            components: ComponentBackend::new(&fuel.engine, &resources)?,
-            fuel,
+            fuel: CoreBackend::new(&config, Meter::Fuel, &resources)?,
             gas: CoreBackend::new(&config, Meter::Gas, &resources)?,
+            components: ComponentBackend::new(&config, &resources)?,
             near: Near::new(&resources),
             deadline: config.deadline,
             counters: resources.counters,

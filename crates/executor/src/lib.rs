@@ -26,8 +26,8 @@
 //!
 //! | guest | fuel | gas | stack |
 //! |---|---|---|---|
-//! | `wasi-p1` | yes | yes | [`prepare::stack`] under fuel, NEAR's bound under gas |
-//! | `wasi-p2` | yes | `InvalidModule` | [`prepare::stack`], for each module inside |
+//! | `wasi-p1` | yes | yes | [`prepare::meter`] under fuel, NEAR's bound under gas |
+//! | `wasi-p2` | yes | `InvalidModule` | [`prepare::meter`], for each module inside |
 //! | `near` | `InvalidModule` | yes | NEAR's bound |
 //!
 //! Gas is NEAR's, to the unit, by NEAR's own instrumentation. [`gas`] lists what is charged, and
@@ -61,6 +61,7 @@ mod cache;
 mod call;
 mod charge;
 mod config;
+mod deadline;
 mod error;
 mod executor;
 pub mod gas;

@@ -3,7 +3,7 @@
 use outlayer_guest::{Stop, fuel};
 use wasmtime::{Error, ResourceLimiter, Result};
 
-use crate::state::State;
+use crate::state::{Counter, State};
 
 /// How many bytes a page of a memory has.
 const PAGE_BYTES: usize = 64 << 10;
@@ -25,8 +25,8 @@ impl ResourceLimiter for State {
     ) -> Result<bool> {
         let answer = self.host.bounds.grow_memory(current, desired, maximum);
         let grows = self.noting_refusal(answer)?;
-        // What a memory has from the beginning is not growth.
-        if grows && current > 0 {
+        // What a memory has from the beginning is not growth. A core module pays by itself.
+        if grows && current > 0 && matches!(self.counter, Counter::Store) {
             let pages = (desired.saturating_sub(current) / PAGE_BYTES) as u64;
             self.owed = self.owed.saturating_add(pages.saturating_mul(fuel::MEMORY_GROW_PAGE));
         }

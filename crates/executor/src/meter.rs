@@ -1,67 +1,78 @@
 //! One execution's supply of fuel or gas, and what was used of it.
 
-use outlayer_guest::{Fault, Stop, fuel};
-use outlayer_protocol::{Compute, Status};
+use outlayer_guest::{Fault, Stop, fuel, prepare::meter::FUEL_EXPORT};
+use outlayer_protocol::{Compute, Meter, Status};
 use wasmtime::{Error, Instance, Store, Trap};
 
 use crate::{
-    charge::{gas_left, supply_gas},
+    charge::{left, supply},
     gas::{GAS_EXPORT, fees::Fees},
     state::{Counter, State},
 };
 
-/// How a core module's computation is counted.
+/// How an execution is counted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum CoreMeter {
-    /// By wasmtime.
-    Fuel {
+pub(crate) enum Counting {
+    /// By the core module itself.
+    Module {
         /// The request's limit.
-        limit: u64,
-    },
-    /// By the module itself.
-    Gas {
-        /// The request's limit.
-        limit: u64,
+        limit: Compute,
         /// The fee for loading the module.
         loading: u64,
     },
+    /// By wasmtime's store, in fuel.
+    Store {
+        /// The request's limit.
+        limit: u64,
+    },
 }
 
-impl CoreMeter {
-    /// The meter for a module whose code has `bytes` bytes.
-    pub(crate) fn new(limit: Compute, bytes: u64) -> Self {
-        match limit {
-            Compute::Fuel(limit) => Self::Fuel { limit },
-            Compute::Gas(limit) => Self::Gas { limit, loading: Fees::get().loading.of(bytes) },
-        }
+impl Counting {
+    /// For a core module whose code has `bytes` bytes.
+    pub(crate) fn module(limit: Compute, bytes: u64) -> Self {
+        let loading = match limit.meter() {
+            Meter::Fuel => 0,
+            Meter::Gas => Fees::get().loading.of(bytes),
+        };
+        Self::Module { limit, loading }
+    }
+
+    /// For a component.
+    pub(crate) fn component(limit: Compute) -> Self {
+        Self::Store { limit: limit.amount() }
     }
 
     /// What host functions charge, before the module is instantiated.
     pub(crate) fn counter(self) -> Counter {
         match self {
-            Self::Fuel { .. } => Counter::Fuel,
-            Self::Gas { .. } => Counter::Gas(None),
+            Self::Module { limit, .. } => Counter::Module { meter: limit.meter(), global: None },
+            Self::Store { .. } => Counter::Store,
         }
     }
 
     /// wasmtime stops a guest when nothing is left. So it gets one unit more than the limit: the
     /// guest may use exactly the limit, and nothing left means that it wanted more.
-    fn supply(limit: u64) -> u64 {
+    fn store_supply(limit: u64) -> u64 {
         limit.saturating_add(1)
+    }
+
+    /// What a module is given to count down. Nobody can use more than 63 bits of it.
+    fn module_supply(limit: Compute, loading: u64) -> i64 {
+        i64::try_from(limit.amount().saturating_sub(loading)).unwrap_or(i64::MAX)
     }
 
     /// Gives the store its supply, before anything runs. Returns false when loading the module
     /// costs more than the limit.
     pub(crate) fn begin(self, store: &mut Store<State>) -> Result<bool, Fault> {
         match self {
-            Self::Fuel { limit } => {
-                store.set_fuel(Self::supply(limit)).map_err(Fault::engine)?;
+            Self::Module { limit, loading } => Ok(loading <= limit.amount()),
+            Self::Store { limit } => {
+                store.set_fuel(Self::store_supply(limit)).map_err(Fault::engine)?;
                 store
                     .fuel_async_yield_interval(Some(fuel::ACCOUNTING_INTERVAL))
                     .map_err(Fault::engine)?;
                 Ok(true)
             }
-            Self::Gas { limit, loading } => Ok(loading <= limit),
         }
     }
 
@@ -71,61 +82,63 @@ impl CoreMeter {
         store: &mut Store<State>,
         instance: Instance,
     ) -> Result<(), Stop> {
-        let Self::Gas { limit, loading } = self else {
+        let Self::Module { limit, loading } = self else {
             return Ok(());
         };
+        let export = match limit.meter() {
+            Meter::Fuel => FUEL_EXPORT,
+            Meter::Gas => GAS_EXPORT,
+        };
         let global = instance
-            .get_global(&mut *store, GAS_EXPORT)
-            .ok_or_else(|| Fault::engine("no gas counter"))?;
-        store.data_mut().counter = Counter::Gas(Some(global));
-        supply_gas(store, global, limit.saturating_sub(loading))
+            .get_global(&mut *store, export)
+            .ok_or_else(|| Fault::engine(format!("a module without its counter {export}")))?;
+        store.data_mut().counter =
+            Counter::Module { meter: limit.meter(), global: Some(global) };
+        Ok(supply(store, global, Self::module_supply(limit, loading))?)
     }
 
     /// What has been used, and whether the guest wanted more than there was.
     pub(crate) fn used(self, store: &mut Store<State>) -> Result<(Compute, bool), Fault> {
         match self {
-            Self::Fuel { limit } => {
+            Self::Module { limit, loading } => {
+                let given = Self::module_supply(limit, loading);
+                let left = match store.data().counter {
+                    Counter::Module { global: Some(global), .. } => left(store, global)?,
+                    _ => given,
+                };
+                // What a module wants is taken before it is looked at. So a trap may come after
+                // more than the limit was wanted.
+                let used = if left < 0 {
+                    limit.amount()
+                } else {
+                    loading.saturating_add(given.abs_diff(left)).min(limit.amount())
+                };
+                Ok((Compute::new(limit.meter(), used), left < 0))
+            }
+            Self::Store { limit } => {
                 let left = store.get_fuel().map_err(Fault::engine)?;
                 let state = store.data();
-                let counted = Self::supply(limit).saturating_sub(left).saturating_add(state.owed);
+                let counted = Self::store_supply(limit).saturating_sub(left);
+                let counted = counted.saturating_add(state.owed);
                 // A stretch of straight code is counted only after it has run.
                 let exhausted = left == 0 || counted > limit;
                 let uncounted = if state.cut_short { fuel::ACCOUNTING_INTERVAL } else { 0 };
                 let used = counted.saturating_add(uncounted).min(limit);
                 Ok((Compute::Fuel(used), exhausted))
             }
-            Self::Gas { limit, loading } => {
-                let left = match store.data().counter {
-                    Counter::Gas(Some(global)) => gas_left(store, global),
-                    _ => i128::from(limit) - i128::from(loading),
-                };
-                // What a module wants is taken before it is looked at. So a trap may come after
-                // more than the limit was wanted.
-                let used = limit.saturating_sub(u64::try_from(left).unwrap_or(0));
-                Ok((Compute::Gas(used), left < 0))
-            }
-        }
-    }
-
-    /// How often a guest gives way before the host looks at its clock. Fuel has it give way every
-    /// few microseconds, and gas every few milliseconds.
-    pub(crate) fn patience(self) -> u32 {
-        match self {
-            Self::Fuel { .. } => 64,
-            Self::Gas { .. } => 1,
         }
     }
 
     /// The status of an execution that wanted more than its limit.
     pub(crate) fn exhausted(self) -> Status {
         match self {
-            Self::Fuel { .. } => Status::OutOfFuel,
-            Self::Gas { .. } => Status::OutOfGas,
+            Self::Module { limit: Compute::Gas(_), .. } => Status::OutOfGas,
+            Self::Module { limit: Compute::Fuel(_), .. } | Self::Store { .. } => Status::OutOfFuel,
         }
     }
 }
 
-/// Whether `error` ended a guest in the middle of compiled code. wasmtime keeps the fuel that a
+/// Whether `error` ended a component in the middle of compiled code. wasmtime keeps the fuel that a
 /// function uses in a register, and writes it down before calls, where a function returns or
 /// reaches an `unreachable`, and every [`fuel::ACCOUNTING_INTERVAL`] units.
 pub(crate) fn ends_uncounted(error: &Error) -> bool {

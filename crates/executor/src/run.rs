@@ -8,14 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_guest::{Execution, Fault, Job, Snapshot, prepare::stack::STACK_EXPORT};
+use outlayer_guest::{Execution, Fault, Job, Snapshot, Stop, prepare::meter::STACK_EXPORT};
 use outlayer_protocol::{Limit, Status};
-use wasmtime::{Engine, Extern, Instance, Store, Val};
+use wasmtime::{Engine, Extern, Instance, Store, UpdateDeadline, Val};
 
 use crate::{
     backend::{CompiledComponent, CompiledModule},
+    deadline::Deadline,
     mailbox::Mailbox,
-    meter::{self, CoreMeter},
+    meter::{self, Counting},
     state::State,
     verdict,
 };
@@ -28,15 +29,14 @@ pub(crate) fn run_module(
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
 ) -> Result<Execution, Fault> {
-    let meter = CoreMeter::new(job.limits.compute, module.bytes);
+    let counting = Counting::module(job.limits.compute, module.bytes);
     let mut instance = None;
-    execute(engine, meter, job, |store, mailbox| {
-        let guest = start(store, module, meter, &mut instance);
-        match drive(guest, mailbox, snapshot, deadline, meter.patience())? {
+    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
+        let guest = start(store, module, counting, &mut instance);
+        match drive(guest, mailbox, snapshot, deadline)? {
             Ok(()) => Ok(Status::Completed),
             Err(error) => {
-                store.data_mut().cut_short |= meter::ends_uncounted(&error);
-                verdict::of_error(error, || stack_overflowed(store, instance), meter.exhausted())
+                verdict::of_error(error, || stack_overflowed(store, instance), counting.exhausted())
             }
         }
     })
@@ -50,15 +50,15 @@ pub(crate) fn run_component(
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
 ) -> Result<Execution, Fault> {
-    let meter = CoreMeter::new(job.limits.compute, 0);
-    execute(engine, meter, job, |store, mailbox| {
+    let counting = Counting::component(job.limits.compute);
+    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
         // What one call hands to the host fits into the guest's memory, but a list of handles takes
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
         store.data_mut().started = true;
         let command = command(store, component);
-        match drive(command, mailbox, snapshot, deadline, meter.patience())? {
+        match drive(command, mailbox, snapshot, deadline)? {
             Ok(Ok(())) => Ok(Status::Completed),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }),
             Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
@@ -67,7 +67,7 @@ pub(crate) fn run_component(
             }),
             Err(error) => {
                 store.data_mut().cut_short |= meter::ends_uncounted(&error);
-                verdict::of_error(error, || false, meter.exhausted())
+                verdict::of_error(error, || false, counting.exhausted())
             }
         }
     })
@@ -82,19 +82,30 @@ fn is_instance_limit(error: &wasmtime::Error) -> bool {
 /// Sets up a store, lets `guest` run in it and say how it ended, and computes what was used.
 fn execute(
     engine: &Engine,
-    meter: CoreMeter,
+    counting: Counting,
     job: &Job<'_>,
-    guest: impl FnOnce(&mut Store<State>, &Mailbox) -> Result<Status, Fault>,
+    deadline: Duration,
+    guest: impl FnOnce(&mut Store<State>, &Mailbox, &Deadline) -> Result<Status, Fault>,
 ) -> Result<Execution, Fault> {
     let mailbox = Arc::new(Mailbox::default());
-    let state = State::new(job, Arc::clone(&mailbox), meter.counter())?;
+    let deadline = Arc::new(Deadline::new(deadline));
+    let state = State::new(job, Arc::clone(&mailbox), Arc::clone(&deadline), counting.counter())?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
-    let status =
-        if meter.begin(&mut store)? { guest(&mut store, &mailbox)? } else { meter.exhausted() };
-    let (used, exhausted) = meter.used(&mut store)?;
+    // Where the engine has epochs, the host looks at its clock in each.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| {
+        store.data().deadline.check().map_err(Stop::from)?;
+        Ok(UpdateDeadline::Continue(1))
+    });
+    let status = if counting.begin(&mut store)? {
+        guest(&mut store, &mailbox, &deadline)?
+    } else {
+        counting.exhausted()
+    };
+    let (used, exhausted) = counting.used(&mut store)?;
     // Exhaustion takes precedence over any other status.
-    let status = if exhausted { meter.exhausted() } else { status };
+    let status = if exhausted { counting.exhausted() } else { status };
     Ok(store.into_data().host.into_execution(status, used))
 }
 
@@ -102,14 +113,14 @@ fn execute(
 async fn start(
     store: &mut Store<State>,
     module: &CompiledModule,
-    meter: CoreMeter,
+    counting: Counting,
     found: &mut Option<Instance>,
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
     *found = Some(instance);
     store.data_mut().started = true;
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
-    meter.instantiated(store, instance)?;
+    counting.instantiated(store, instance)?;
     for export in module.start.into_iter().chain([module.entry]) {
         let function = instance.get_typed_func::<(), ()>(&mut *store, export)?;
         function.call_async(&mut *store, ()).await?;
@@ -128,18 +139,19 @@ async fn command(
     Ok(ended)
 }
 
-/// Polls the guest to its end, and answers from the snapshot what it asks for. A guest gives way
-/// when it asks, and whenever its meter has it do so. The deadline is looked at when it asks, and
-/// each time that it has given way for another reason `patience` times.
+/// How often a component gives way before the host looks at its clock. It does so every few
+/// microseconds.
+const PATIENCE: u32 = 64;
+
+/// Polls the guest to its end, and answers from the snapshot what it asks for. The deadline is
+/// looked at when it asks, and each time that it has given way [`PATIENCE`] times.
 fn drive<T>(
     guest: impl Future<Output = wasmtime::Result<T>>,
     mailbox: &Mailbox,
     snapshot: &mut dyn Snapshot,
-    deadline: Duration,
-    patience: u32,
+    deadline: &Deadline,
 ) -> Result<wasmtime::Result<T>, Fault> {
     let mut unseen = 0;
-    let mut began = Instant::now();
     let mut guest = pin!(guest);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -149,18 +161,15 @@ fn drive<T>(
         if let Some(key) = mailbox.asked() {
             let asked = Instant::now();
             mailbox.answer(snapshot.read(&key)?);
-            // What the snapshot takes is not the guest's time.
-            began += asked.elapsed();
+            deadline.waited_since(asked);
         } else {
             unseen += 1;
-            if unseen < patience {
+            if unseen < PATIENCE {
                 continue;
             }
         }
         unseen = 0;
-        if began.elapsed() > deadline {
-            return Err(Fault::Deadline(deadline));
-        }
+        deadline.check()?;
     }
 }
 
@@ -171,5 +180,5 @@ fn stack_overflowed(store: &mut Store<State>, instance: Option<Instance>) -> boo
     else {
         return false;
     };
-    matches!(left.get(store), Val::I32(-1))
+    matches!(left.get(store), Val::I64(-1))
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use outlayer_guest::{Fault, Job, host::Host};
+use outlayer_protocol::Meter;
 use wasmtime::{Global, Memory, component::ResourceTable};
 
-use crate::mailbox::Mailbox;
+use crate::{deadline::Deadline, mailbox::Mailbox};
 
 /// A component holds at most this many streams and pollables at once.
 const MAX_RESOURCES: usize = 10_000;
@@ -16,15 +17,14 @@ pub(crate) struct State {
     /// The memory of a module, once it is instantiated.
     pub(crate) memory: Option<Memory>,
     pub(crate) counter: Counter,
-    /// Gas within the limit that the counter has not been given yet.
-    pub(crate) reserve: u64,
     pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) deadline: Arc<Deadline>,
     /// The streams and pollables that a component holds.
     pub(crate) resources: ResourceTable,
     /// Whether code of the guest may have run: a module is instantiated before any of its functions
     /// is called, while the modules of a component start one after the other.
     pub(crate) started: bool,
-    /// Fuel that pages have cost by which a memory grew, and that has not been taken from the store
+    /// Fuel that pages have cost by which a component's memory grew, and that has not been taken from the store
     /// yet. wasmtime does not let the store's fuel be touched where it asks for growth.
     pub(crate) owed: u64,
     /// Whether the execution was ended inside of compiled code, which then has not counted its last
@@ -36,16 +36,17 @@ pub(crate) struct State {
 #[derive(Clone, Copy)]
 pub(crate) enum Counter {
     /// The store's fuel.
-    Fuel,
-    /// A global of the instance, from which the module takes its gas. `None` until the module is
-    /// instantiated.
-    Gas(Option<Global>),
+    Store,
+    /// A global of the instance, from which the module takes its fuel or gas. `None` until the
+    /// module is instantiated.
+    Module { meter: Meter, global: Option<Global> },
 }
 
 impl State {
     pub(crate) fn new(
         job: &Job<'_>,
         mailbox: Arc<Mailbox>,
+        deadline: Arc<Deadline>,
         counter: Counter,
     ) -> Result<Self, Fault> {
         let mut resources = ResourceTable::new();
@@ -54,8 +55,8 @@ impl State {
             host: Host::new(job)?,
             memory: None,
             counter,
-            reserve: 0,
             mailbox,
+            deadline,
             resources,
             started: false,
             owed: 0,

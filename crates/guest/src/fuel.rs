@@ -23,6 +23,9 @@ pub const STORAGE_FETCH_BYTE: u64 = 10;
 /// which the engine does not count. Charged in components that contain others.
 pub const REALLOC_BYTE: u64 = 1;
 
+/// Entering a function: its call, and what counts its fuel and its stack.
+pub const ENTRY: u64 = 10;
+
 /// Operators that stack metering adds to a function that calls another: a check, and the update of
 /// the bound on the way in and out.
 pub const STACK_METERING: u64 = 12;
@@ -30,14 +33,14 @@ pub const STACK_METERING: u64 = 12;
 pub const STACK_METERING_LEAF: u64 = 4;
 
 /// Each `memory.grow`, whatever it answers: the engine is asked.
-pub const MEMORY_GROW: u8 = 100;
+pub const MEMORY_GROW: u64 = 100;
 /// Each page that a memory grows by. A growth that fails adds none. The page has to be made
 /// accessible, filled with zeros, and brought in when it is first used.
 pub const MEMORY_GROW_PAGE: u64 = 2_000;
 /// Each `ref.func`: the engine is asked.
-pub const REF_FUNC: u8 = 50;
+pub const REF_FUNC: u64 = 50;
 /// Each `table.grow`, in addition to one unit for each element that is asked for.
-pub const TABLE_GROW: u8 = 100;
+pub const TABLE_GROW: u64 = 100;
 
 /// The fuel of a running guest is counted at least this often. A guest also gives way to the host
 /// this often, which then looks at its deadline. An execution that ends between two counts is

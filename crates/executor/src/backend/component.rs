@@ -2,7 +2,7 @@
 
 use outlayer_guest::{
     Code, Fault,
-    prepare::{self, stack},
+    prepare::{self, meter},
     verdict::{invalid_module, no_run},
 };
 use outlayer_protocol::Status;
@@ -11,8 +11,10 @@ use wasmtime::{
     component::{Component, ComponentExportIndex, InstancePre, Linker, Type, types::ComponentItem},
 };
 
+use super::settings::{self, Counting};
 use crate::{
     cache::{self, Cache, Compiler},
+    config::ExecutorConfig,
     error::{EngineError, Rejection},
     outlayer,
     state::State,
@@ -40,15 +42,16 @@ const RUN: &str = "wasi:cli/run@0.2.";
 
 impl ComponentBackend {
     pub(crate) fn new(
-        engine: &Engine,
+        config: &ExecutorConfig,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let mut linker = Linker::new(engine);
+        let engine = settings::engine(config, Counting::Store)?;
+        let mut linker = Linker::new(&engine);
         wasi_p2::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::component::add_to_linker(&mut linker).map_err(EngineError::new)?;
-        let probe = cache::probe(|code| Ok(stack::instrument_inside(code, stack::STACK_BYTES)?))?;
-        let components = Cache::new(resources, "component", engine, &probe);
-        Ok(Self { engine: engine.clone(), linker, components })
+        let probe = cache::probe(|code| Ok(meter::instrument_inside(code, meter::STACK_BYTES)?))?;
+        let components = Cache::new(resources, "component", &engine, &probe);
+        Ok(Self { engine, linker, components })
     }
 
     /// The compiled component of `code`.

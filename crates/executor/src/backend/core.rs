@@ -2,13 +2,13 @@
 
 use outlayer_guest::{
     Code, Fault,
-    prepare::{self, stack::START_EXPORT},
+    prepare::{self, meter::START_EXPORT},
     verdict::{invalid_module, no_memory, no_start},
 };
 use outlayer_protocol::{Meter, Status};
 use wasmtime::{Engine, ExternType, InstancePre, Linker, Module};
 
-use super::settings;
+use super::settings::{self, Counting};
 use crate::{
     cache::{self, Cache, Compiler},
     config::ExecutorConfig,
@@ -45,7 +45,7 @@ impl CoreBackend {
         meter: Meter,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let engine = settings::engine(config, meter)?;
+        let engine = settings::engine(config, Counting::Module)?;
         let mut linker = Linker::new(&engine);
         wasi_p1::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::module::add_to_linker(&mut linker).map_err(EngineError::new)?;

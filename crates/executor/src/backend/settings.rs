@@ -2,14 +2,14 @@
 
 use outlayer_guest::{
     fuel,
-    prepare::{self, stack::NATIVE_STACK_BYTES},
+    prepare::{self, meter::NATIVE_STACK_BYTES},
 };
-use outlayer_protocol::Meter;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
     Strategy, WasmFeatures,
 };
 
+use super::clock;
 use crate::{config::ExecutorConfig, error::EngineError};
 
 /// What host functions may use of the native stack, in addition to the guest's share.
@@ -26,26 +26,42 @@ const INSTANCE_BYTES: usize = 64 << 20;
 /// How many bytes of its memory a place of the pools keeps between two executions.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// wasmtime's engine for guests under `meter`. It has no pools where the host does not give the
+/// What counts a guest's computation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// A core module counts itself, its fuel or its gas.
+    Module,
+    /// wasmtime's store counts the fuel of a component.
+    Store,
+}
+
+/// wasmtime's engine for guests that are counted so. It has no pools where the host does not give the
 /// address space for them.
-pub(super) fn engine(config: &ExecutorConfig, meter: Meter) -> Result<Engine, EngineError> {
-    let mut wasmtime = wasmtime_config(config, meter);
+pub(super) fn engine(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
+    let engine = pooled(config, counting)?;
+    if config.interruptible && counting == Counting::Module {
+        clock::start(&engine);
+    }
+    Ok(engine)
+}
+
+fn pooled(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
+    let mut wasmtime = wasmtime_config(config, counting);
     let Some(places) = config.pool else {
         return Engine::new(&wasmtime).map_err(EngineError::new);
     };
-    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, meter)));
+    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, counting)));
     Engine::new(&wasmtime).or_else(|error| {
         tracing::warn!(
             places,
             error = format!("{error:#}"),
             "each execution allocates its own memory, there are no pools"
         );
-        Engine::new(&wasmtime_config(config, meter)).map_err(EngineError::new)
+        Engine::new(&wasmtime_config(config, counting)).map_err(EngineError::new)
     })
 }
 
-/// The configuration for guests under `meter`. wasmtime counts fuel; the module counts its gas.
-fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
+fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .strategy(Strategy::Cranelift)
@@ -62,12 +78,15 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
         // The metering passes say which of their branches are hardly ever taken. A guest's own
         // hints are gone by then.
         .wasm_branch_hinting(true);
-    if meter == Meter::Fuel {
+    if counting == Counting::Module {
+        wasmtime.epoch_interruption(config.interruptible);
+    } else {
         let mut cost = OperatorCost::new();
         // The pages are charged where it is known how many there are, in `limiter`.
-        cost.MemoryGrow = fuel::MEMORY_GROW;
-        cost.TableGrow = fuel::TABLE_GROW;
-        cost.RefFunc = fuel::REF_FUNC;
+        let units = |units: u64| u8::try_from(units).unwrap_or(u8::MAX);
+        cost.MemoryGrow = units(fuel::MEMORY_GROW);
+        cost.TableGrow = units(fuel::TABLE_GROW);
+        cost.RefFunc = units(fuel::REF_FUNC);
         wasmtime
             .consume_fuel(true)
             .operator_cost(cost)
@@ -82,17 +101,13 @@ fn wasmtime_config(config: &ExecutorConfig, meter: Meter) -> Config {
 /// Room for this many executions at once, each place as large as the largest request may want: a
 /// guest that runs without pools runs with them too, to the same end. The places are address space,
 /// of which only what a guest uses becomes memory.
-fn pool(places: u32, meter: Meter) -> PoolingAllocationConfig {
+fn pool(places: u32, counting: Counting) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    let instances = match meter {
-        Meter::Fuel => places.saturating_mul(MOST_INSTANCES),
-        Meter::Gas => places,
+    let instances = match counting {
+        Counting::Module => places,
+        Counting::Store => places.saturating_mul(MOST_INSTANCES),
     };
-    let tables = match meter {
-        Meter::Fuel => places.saturating_mul(prepare::MAX_TABLES),
-        // NEAR's limit for a module.
-        Meter::Gas => places,
-    };
+    let tables = places.saturating_mul(prepare::MAX_TABLES);
     pool.total_component_instances(places)
         .total_core_instances(instances)
         .total_memories(instances)

@@ -17,7 +17,7 @@ pub(crate) fn probe(
 
 #[cfg(test)]
 mod tests {
-    use outlayer_guest::prepare::{self, stack};
+    use outlayer_guest::prepare::{self, meter};
 
     use super::*;
 
@@ -31,7 +31,7 @@ mod tests {
         let stack = probe(|code| Ok(prepare::core_module(code)?)).unwrap();
         let gas =
             probe(|code| crate::gas::prepare::core_module(code, crate::gas::Counts::ALL)).unwrap();
-        let inside = probe(|code| Ok(stack::instrument_inside(code, stack::STACK_BYTES)?)).unwrap();
+        let inside = probe(|code| Ok(meter::instrument_inside(code, meter::STACK_BYTES)?)).unwrap();
         assert!([&stack, &gas, &inside].iter().all(|prepared| prepared.len() > PROBE.len()));
         assert!(stack != gas && stack != inside);
     }

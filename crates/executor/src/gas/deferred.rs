@@ -211,8 +211,19 @@ enum Part {
     Linear { unit: i64, constant: i64, count: u32 },
     /// An operator of the guest's own, or one that takes part in no count.
     Own(Range<usize>),
+    /// A call of a function of the guest's own, or of the host's.
+    Call(Range<usize>),
     /// The head of a loop.
     Loop(Range<usize>),
+}
+
+/// Whether an operator calls what may charge: anything but the host's functions for counting.
+fn is_call(operator: &Operator<'_>) -> bool {
+    match operator {
+        Operator::Call { function_index } => *function_index > GAS_EXHAUSTED,
+        Operator::CallIndirect { .. } => true,
+        _ => false,
+    }
 }
 
 impl Layout {
@@ -233,7 +244,8 @@ impl Layout {
         let scratch = locals.saturating_sub(2);
         let mut reader = body.get_operators_reader()?;
         let first = reader.original_position();
-        out.extend_from_slice(code.get(body.range().start..first).unwrap_or_default());
+        let declared = code.get(body.range().start..first).unwrap_or_default();
+        out.extend(encode::extended(declared, 1, &[1, op::I64]));
         let (mut operators, mut ranges) = (Vec::new(), Vec::new());
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
@@ -241,13 +253,10 @@ impl Layout {
             ranges.push(offset..reader.original_position());
         }
         let parts = self.parts(&operators, &ranges, scratch)?;
-        let is_leaf = !operators.iter().any(|operator| match operator {
-            Operator::Call { function_index } => *function_index > GAS_EXHAUSTED,
-            Operator::CallIndirect { .. } => true,
-            _ => false,
-        });
+        let is_leaf = !operators.iter().any(is_call);
         let mut writer =
-            Writer { layout: self, scratch, is_leaf, out, checks, owed: 0, check_due: false };
+            Writer { layout: self, scratch, left: locals, is_leaf, out, checks, owed: 0 };
+        writer.read();
         for part in parts {
             writer.part(part, code);
         }
@@ -271,6 +280,7 @@ impl Layout {
             }
             parts.push(match rest.first() {
                 Some(Operator::Loop { .. }) => Part::Loop(range.clone()),
+                Some(operator) if is_call(operator) => Part::Call(range.clone()),
                 Some(operator) if self.is_counting(operator, rest.get(1)) => {
                     return Err(Unexpected::Unknown(format!("{operator:?}")));
                 }
@@ -452,6 +462,7 @@ mod op {
     pub(super) const I64_OR: u8 = 0x84;
     pub(super) const I64_EXTEND_I32_U: u8 = 0xad;
     pub(super) const EMPTY_BLOCK: u8 = 0x40;
+    pub(super) const I64: u8 = 0x7e;
 }
 
 /// Writes one body.
@@ -459,6 +470,8 @@ struct Writer<'a> {
     layout: &'a Layout,
     /// A local of 64 bits whose value nobody needs between two parts.
     scratch: u32,
+    /// The local that mirrors what is left of the gas.
+    left: u32,
     /// Whether the function calls no other.
     is_leaf: bool,
     out: &'a mut Vec<u8>,
@@ -466,13 +479,11 @@ struct Writer<'a> {
     checks: &'a mut Vec<usize>,
     /// Charges that have not been written yet.
     owed: i64,
-    /// Whether the counter must be looked at before the next charge.
-    check_due: bool,
 }
 
 impl Writer<'_> {
     fn part(&mut self, part: Part, code: &[u8]) {
-        let (gas, stack, scratch) = (self.layout.gas, self.layout.stack, self.scratch);
+        let (stack, scratch) = (self.layout.stack, self.scratch);
         let counts = self.layout.counts;
         if let Part::Charge(amount) = part {
             self.owed = self.owed.saturating_add(amount);
@@ -482,11 +493,19 @@ impl Writer<'_> {
         match part {
             Part::Charge(_) => {}
             Part::Own(range) => self.out.extend_from_slice(code.get(range).unwrap_or_default()),
+            Part::Call(range) => {
+                self.out.extend_from_slice(code.get(range).unwrap_or_default());
+                self.read();
+            }
             Part::Loop(range) => {
                 self.out.extend_from_slice(code.get(range).unwrap_or_default());
-                self.check_due = true;
+                self.check();
             }
-            Part::Enter(_) if !counts.stack => self.check_due = !self.is_leaf,
+            Part::Enter(_) if !counts.stack => {
+                if !self.is_leaf {
+                    self.check();
+                }
+            }
             Part::Enter(amount) => {
                 self.index(op::GLOBAL_GET, stack);
                 self.constant(amount);
@@ -496,12 +515,12 @@ impl Writer<'_> {
                     return;
                 }
                 self.index(op::LOCAL_TEE, scratch);
-                self.index(op::GLOBAL_GET, gas);
+                self.index(op::LOCAL_GET, self.left);
                 self.out.push(op::I64_OR);
                 self.when_negative(|writer| {
                     writer.index(op::LOCAL_GET, scratch);
                     writer.when_negative(|writer| writer.call(STACK_EXHAUSTED));
-                    writer.call(GAS_EXHAUSTED);
+                    writer.out.push(op::UNREACHABLE);
                 });
                 self.index(op::LOCAL_GET, scratch);
                 self.index(op::GLOBAL_SET, stack);
@@ -517,43 +536,46 @@ impl Writer<'_> {
                 self.constant(constant);
                 self.out.push(op::I64_ADD);
                 self.index(op::LOCAL_SET, scratch);
-                self.index(op::GLOBAL_GET, gas);
+                self.index(op::LOCAL_GET, self.left);
                 self.index(op::LOCAL_GET, scratch);
                 self.out.push(op::I64_SUB);
-                self.index(op::LOCAL_TEE, scratch);
-                self.index(op::GLOBAL_SET, gas);
-                self.index(op::LOCAL_GET, scratch);
-                self.when_negative(|writer| writer.call(GAS_EXHAUSTED));
+                self.write_down();
+                self.check();
                 self.index(op::LOCAL_GET, count);
             }
         }
     }
 
-    /// Writes the charges that are owed, and the check that is due before them. What has been read
-    /// for the check need not be read again.
+    /// Writes the charges that are owed.
     fn pay(&mut self) {
         let owed = std::mem::take(&mut self.owed);
-        let check_due = std::mem::take(&mut self.check_due);
-        if !self.layout.counts.gas {
-            return;
+        if owed > 0 && self.layout.counts.gas {
+            self.index(op::LOCAL_GET, self.left);
+            self.constant(owed);
+            self.out.push(op::I64_SUB);
+            self.write_down();
         }
-        let (gas, scratch) = (self.layout.gas, self.scratch);
-        if check_due {
-            self.index(op::GLOBAL_GET, gas);
-            self.index(op::LOCAL_TEE, scratch);
-            self.when_negative(|writer| {
-                writer.call(GAS_EXHAUSTED);
-                writer.index(op::GLOBAL_GET, gas);
-                writer.index(op::LOCAL_SET, scratch);
-            });
-            if owed > 0 {
-                self.index(op::LOCAL_GET, scratch);
-                self.constant(owed);
-                self.out.push(op::I64_SUB);
-                self.index(op::GLOBAL_SET, gas);
-            }
-        } else if owed > 0 {
-            self.adjust(gas, op::I64_SUB, owed);
+    }
+
+    /// Makes the number on the stack what is left, in the local and where others read it.
+    fn write_down(&mut self) {
+        self.index(op::LOCAL_TEE, self.left);
+        self.index(op::GLOBAL_SET, self.layout.gas);
+    }
+
+    /// Reads what is left.
+    fn read(&mut self) {
+        if self.layout.counts.gas {
+            self.index(op::GLOBAL_GET, self.layout.gas);
+            self.index(op::LOCAL_SET, self.left);
+        }
+    }
+
+    /// Ends the execution if what is left is below zero.
+    fn check(&mut self) {
+        if self.layout.counts.gas {
+            self.index(op::LOCAL_GET, self.left);
+            self.when_negative(|writer| writer.out.push(op::UNREACHABLE));
         }
     }
 
@@ -575,15 +597,10 @@ impl Writer<'_> {
         self.out.push(op::END);
     }
 
-    /// Calls one of the host's functions for counting.
+    /// Calls one of the host's functions for counting, which ends the execution.
     fn call(&mut self, function: u32) {
-        if function == GAS_EXHAUSTED {
-            self.constant(0);
-            self.index(op::CALL, function);
-        } else {
-            self.index(op::CALL, function);
-            self.out.push(op::UNREACHABLE);
-        }
+        self.index(op::CALL, function);
+        self.out.push(op::UNREACHABLE);
     }
 
     fn index(&mut self, operator: u8, index: u32) {

@@ -1,6 +1,6 @@
 //! Components over WASI preview 2.
 
-use outlayer_executor::{Executor, ExecutorConfig, prepare::stack::STACK_BYTES};
+use outlayer_executor::{Executor, ExecutorConfig, prepare::meter::STACK_BYTES};
 use outlayer_protocol::{Compute, GuestKind, Limit, Status};
 
 use crate::common::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outlayer_executor::{
     ENGINE_VERSION, Executor, ExecutorConfig, Fault, NEAR_CONFIG_VERSION, fuel,
-    prepare::MAX_MODULE_BYTES, prepare::stack::STACK_BYTES,
+    prepare::MAX_MODULE_BYTES, prepare::meter::STACK_BYTES,
 };
 use outlayer_protocol::{Compute, Config, GuestKind, Limit, Status, config::RequestBounds};
 

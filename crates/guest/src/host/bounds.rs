@@ -4,7 +4,7 @@ use std::error::Error;
 
 use outlayer_protocol::{Limit, ResourceLimits};
 
-use crate::{fault::Fault, prepare::stack::ALARM_TABLE, stop::Stop};
+use crate::{fault::Fault, prepare::meter::ALARM_TABLE, stop::Stop};
 
 /// Counts the memory and the table elements of all instances against the request's limits.
 ///

@@ -12,7 +12,7 @@ pub mod encode;
 mod features;
 pub mod outline;
 pub mod shape;
-pub mod stack;
+pub mod meter;
 
 use outlayer_protocol::{GuestKind, Limit, Status};
 
@@ -56,7 +56,7 @@ pub fn kind(
 /// The verdict on a module that is invalid or out of bounds.
 pub fn core_module(code: &[u8]) -> Result<Vec<u8>, Status> {
     check(code)?;
-    stack::instrument(code)
+    meter::instrument(code)
 }
 
 /// Validates a core module and checks its shape, whichever meter it will run under.

@@ -14,7 +14,7 @@ use wasmparser::{
     Instance, InstanceSectionReader,
 };
 
-use super::{encode, shape::Totals, stack};
+use super::{encode, meter, shape::Totals};
 use crate::verdict::invalid_module;
 
 /// Components are nested at most this deep.
@@ -75,7 +75,7 @@ pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     let made = walk.check(code, 0)?;
     types::validate(code)?;
     let composed = sections(code).any(|section| matches!(section, Ok((section::COMPONENT, _))));
-    rewrite(code, stack::share(made.modules), composed)
+    rewrite(code, meter::share(made.modules), composed)
 }
 
 /// What one instance of a component makes.
@@ -277,7 +277,7 @@ fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Sta
         let content = match id {
             section::CUSTOM => continue,
             section::CORE_MODULE => {
-                let metered = stack::instrument_inside(content, stack_bytes)?;
+                let metered = meter::instrument_inside(content, stack_bytes)?;
                 rewritten = match reallocs.get(&modules) {
                     Some(exports) => wrapper::charge(&metered, exports).map_err(malformed)?,
                     None => metered,
@@ -337,7 +337,7 @@ mod tests {
         .unwrap();
         let rewritten = component(&code).unwrap();
         Validator::new_with_features(COMPONENT_FEATURES).validate_all(&rewritten).unwrap();
-        let name = stack::STACK_EXPORT.as_bytes();
+        let name = meter::STACK_EXPORT.as_bytes();
         let found = rewritten.windows(name.len()).filter(|part| part == &name);
         assert_eq!(found.count(), 2);
     }

@@ -179,11 +179,11 @@ impl Wrappers<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prepare::{FEATURES, stack};
+    use crate::prepare::{FEATURES, meter};
 
     fn wrapped(text: &str) -> Vec<u8> {
         let code = wat::parse_str(text).unwrap();
-        let metered = stack::instrument_inside(&code, stack::STACK_BYTES).unwrap();
+        let metered = meter::instrument_inside(&code, meter::STACK_BYTES).unwrap();
         let wrapped = charge(&metered, &BTreeSet::from(["r"])).unwrap();
         wasmparser::Validator::new_with_features(FEATURES)
             .validate_all(&wrapped)

@@ -18,14 +18,19 @@
 //! part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they
 //! need no more than that in all.
 
+mod body;
+mod costs;
+mod flow;
+mod growth;
 mod layout;
+mod op;
 mod reserved;
 mod size;
 mod writer;
 
 use outlayer_protocol::Status;
 
-pub use reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT};
+pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT};
 
 use self::{
     layout::Layout,
@@ -146,7 +151,7 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(exports, [STACK_EXPORT, START_EXPORT]);
+        assert_eq!(exports, [STACK_EXPORT, FUEL_EXPORT, START_EXPORT]);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Writes a module with stack metering.
 
-use wasmparser::{BinaryReaderError, ExternalKind, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload};
 
 use super::{
-    layout::{EMPTY_BLOCK, Layout},
-    reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT},
+    body::{self, Added, Fuel},
+    growth,
+    layout::{Function, Layout},
+    op,
+    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT},
 };
 use crate::prepare::encode::{self, ColdBranches, signed, unsigned};
 
 mod section {
     pub(super) const TYPE: u8 = 1;
+    pub(super) const FUNCTION: u8 = 3;
     pub(super) const TABLE: u8 = 4;
     pub(super) const GLOBAL: u8 = 6;
     pub(super) const EXPORT: u8 = 7;
@@ -17,25 +21,7 @@ mod section {
     pub(super) const CODE: u8 = 10;
 }
 
-mod op {
-    pub(super) const UNREACHABLE: u8 = 0x00;
-    pub(super) const BLOCK: u8 = 0x02;
-    pub(super) const IF: u8 = 0x04;
-    pub(super) const END: u8 = 0x0b;
-    pub(super) const BR: u8 = 0x0c;
-    pub(super) const GLOBAL_GET: u8 = 0x23;
-    pub(super) const GLOBAL_SET: u8 = 0x24;
-    pub(super) const I32_CONST: u8 = 0x41;
-    pub(super) const I32_LT_U: u8 = 0x49;
-    pub(super) const I32_ADD: u8 = 0x6a;
-    pub(super) const I32_SUB: u8 = 0x6b;
-    pub(super) const DROP: u8 = 0x1a;
-    pub(super) const REF_NULL: u8 = 0xd0;
-    pub(super) const PREFIX: u8 = 0xfc;
-    pub(super) const TABLE_GROW: u8 = 0x0f;
-}
-
-const I32: u8 = 0x7f;
+const I64: u8 = 0x7e;
 const FUNCTION_TYPE: u8 = 0x60;
 const FUNCREF: u8 = 0x70;
 
@@ -95,9 +81,13 @@ impl<'a> Writer<'a> {
         for payload in Parser::new(0).parse_all(self.code) {
             let payload = payload?;
             if let Payload::CodeSectionEntry(body) = &payload {
-                let mut written = Vec::new();
-                let check = self.body(&mut written, body, defined)?;
-                self.checks.push(self.layout.imported + defined, &[check]);
+                let (mut written, mut checks) = (Vec::new(), Vec::new());
+                let unknown = Function::default();
+                let function = self.layout.functions.get(defined).unwrap_or(&unknown);
+                let need = self.charges.get(defined).copied().unwrap_or(u32::MAX);
+                let out = (&mut written, &mut checks);
+                body::write(self.code, body, function, need, self.added(), out)?;
+                self.checks.push(self.layout.imported + defined, &checks);
                 unsigned(&mut bodies, written.len());
                 bodies.extend(written);
                 defined += 1;
@@ -116,6 +106,12 @@ impl<'a> Writer<'a> {
             }
             match id {
                 section::TYPE => self.type_section(content),
+                section::FUNCTION if self.grows() => {
+                    let mut ty = Vec::new();
+                    let added = self.layout.added_types.len();
+                    unsigned(&mut ty, self.layout.types as usize + added);
+                    self.extended(section::FUNCTION, content, 1, &ty);
+                }
                 section::TABLE if self.place == Place::InComponent => self.table_section(content),
                 section::GLOBAL => self.global_section(content),
                 section::EXPORT => {
@@ -155,7 +151,8 @@ impl<'a> Writer<'a> {
             unsigned(&mut items, results.len());
             items.extend_from_slice(results);
         }
-        let count = self.layout.added_types.len();
+        items.extend(growth::TYPE);
+        let count = self.layout.added_types.len() + 1;
         self.extended(section::TYPE, content, count, &items);
     }
 
@@ -173,10 +170,15 @@ impl<'a> Writer<'a> {
     }
 
     fn global_section(&mut self, content: &[u8]) {
-        let mut global = vec![I32, 1, op::I32_CONST];
-        signed(&mut global, self.stack_bytes.into());
-        global.push(op::END);
-        self.extended(section::GLOBAL, content, 1, &global);
+        let mut globals = vec![I64, 1, op::I64_CONST];
+        let handed_out = self.stack_bytes.saturating_sub(body::UNCHECKED_STACK);
+        signed(&mut globals, handed_out.into());
+        globals.push(op::END);
+        let is_alone = self.place == Place::Alone;
+        if is_alone {
+            globals.extend([I64, 1, op::I64_CONST, 0, op::END]);
+        }
+        self.extended(section::GLOBAL, content, 1 + usize::from(is_alone), &globals);
         self.wrote_global = true;
     }
 
@@ -188,12 +190,16 @@ impl<'a> Writer<'a> {
             items.push(kind);
             unsigned(&mut items, index as usize);
         };
-        export(STACK_EXPORT, ExternalKind::Global as u8, self.layout.global);
+        let added = self.added();
+        export(STACK_EXPORT, ExternalKind::Global as u8, added.stack);
+        if let Some(fuel) = added.fuel {
+            export(FUEL_EXPORT, ExternalKind::Global as u8, fuel.left);
+        }
         let start = self.layout.start.filter(|_| self.place == Place::Alone);
         if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
         }
-        let count = 1 + usize::from(start.is_some());
+        let count = 1 + usize::from(added.fuel.is_some()) + usize::from(start.is_some());
         self.extended(section::EXPORT, content, count, &items);
         self.wrote_export = true;
     }
@@ -212,7 +218,31 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Whether the module gets a function through which it grows its memory.
+    fn grows(&self) -> bool {
+        self.place == Place::Alone && self.layout.has_memory && !self.layout.functions.is_empty()
+    }
+
+    /// What this adds to the module.
+    fn added(&self) -> Added {
+        let is_alone = self.place == Place::Alone;
+        Added {
+            stack: self.layout.globals,
+            fuel: is_alone.then_some(Fuel {
+                left: self.layout.globals + 1,
+                grow: self.layout.imported + self.layout.functions.len(),
+            }),
+            alarm: (!is_alone).then_some(self.layout.table),
+        }
+    }
+
     fn code_section(&mut self, bodies: &mut Vec<u8>, defined: &mut usize) {
+        if let (true, Some(fuel)) = (self.grows(), self.added().fuel) {
+            let growth = growth::body(fuel);
+            unsigned(bodies, growth.len());
+            bodies.extend(growth);
+            *defined += 1;
+        }
         std::mem::take(&mut self.checks).write(&mut self.out);
         let mut section = Vec::with_capacity(bodies.len() + 5);
         unsigned(&mut section, *defined);
@@ -220,97 +250,4 @@ impl<'a> Writer<'a> {
         self.section(section::CODE, &section);
         *defined = 0;
     }
-
-    /// Writes a body, and says where in it the check is.
-    fn body(
-        &self,
-        out: &mut Vec<u8>,
-        body: &FunctionBody<'_>,
-        index: usize,
-    ) -> Result<usize, BinaryReaderError> {
-        let charge = self.charges.get(index).copied().unwrap_or(u32::MAX);
-        let mut operators = body.get_operators_reader()?;
-        let mut copied = operators.original_position();
-        let range = body.range();
-        out.extend_from_slice(self.code.get(range.start..copied).unwrap_or_default());
-        let check = self.check(out, charge);
-        if is_leaf(body)? {
-            out.extend_from_slice(self.code.get(copied..range.end).unwrap_or_default());
-            return Ok(check);
-        }
-        self.adjust(out, op::I32_SUB, charge);
-        out.push(op::BLOCK);
-        out.extend_from_slice(
-            self.layout.block_types.get(index).map_or(&[EMPTY_BLOCK][..], Vec::as_slice),
-        );
-        // A branch to the function's own label reaches the new block as it is. A return must become
-        // a branch to it.
-        let mut depth = 0usize;
-        while !operators.eof() {
-            let (operator, offset) = operators.read_with_offset()?;
-            match operator {
-                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
-                Operator::End => depth = depth.saturating_sub(1),
-                Operator::Return => {
-                    out.extend_from_slice(self.code.get(copied..offset).unwrap_or_default());
-                    out.push(op::BR);
-                    unsigned(out, depth);
-                    copied = operators.original_position();
-                }
-                _ => {}
-            }
-        }
-        out.extend_from_slice(self.code.get(copied..range.end).unwrap_or_default());
-        self.adjust(out, op::I32_ADD, charge);
-        out.push(op::END);
-        Ok(check)
-    }
-
-    /// `if left < charge { left = -1; unreachable }`, and inside of a component the table is grown
-    /// in between. Returns where the branch is.
-    fn check(&self, out: &mut Vec<u8>, charge: u32) -> usize {
-        self.global(out, op::GLOBAL_GET);
-        constant(out, charge);
-        out.push(op::I32_LT_U);
-        let branch = out.len();
-        out.extend([op::IF, EMPTY_BLOCK]);
-        constant(out, u32::MAX);
-        self.global(out, op::GLOBAL_SET);
-        if self.place == Place::InComponent {
-            out.extend([op::REF_NULL, FUNCREF]);
-            constant(out, 1);
-            out.extend([op::PREFIX, op::TABLE_GROW]);
-            unsigned(out, self.layout.table as usize);
-            out.push(op::DROP);
-        }
-        out.extend([op::UNREACHABLE, op::END]);
-        branch
-    }
-
-    /// `left = left <operator> charge`
-    fn adjust(&self, out: &mut Vec<u8>, operator: u8, charge: u32) {
-        self.global(out, op::GLOBAL_GET);
-        constant(out, charge);
-        out.push(operator);
-        self.global(out, op::GLOBAL_SET);
-    }
-
-    fn global(&self, out: &mut Vec<u8>, operator: u8) {
-        out.push(operator);
-        unsigned(out, self.layout.global as usize);
-    }
-}
-
-fn is_leaf(body: &FunctionBody<'_>) -> Result<bool, BinaryReaderError> {
-    for operator in body.get_operators_reader()? {
-        if let Operator::Call { .. } | Operator::CallIndirect { .. } = operator? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn constant(out: &mut Vec<u8>, value: u32) {
-    out.push(op::I32_CONST);
-    signed(out, value.cast_signed().into());
 }

@@ -1,5 +1,7 @@
-//! What stack metering adds to a module by name, and no guest may have.
+//! What metering adds to a module by name, and no guest may have.
 
+/// The exported global that holds the fuel that is left; below zero when the guest wanted more.
+pub const FUEL_EXPORT: &str = "outlayer:fuel";
 /// The exported global that holds what is left of the stack; -1 after an overflow.
 pub const STACK_EXPORT: &str = "outlayer:stack";
 /// The export under which a module's start function is found.

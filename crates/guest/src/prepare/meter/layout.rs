@@ -5,40 +5,59 @@ use wasmparser::{
     BinaryReaderError, CompositeInnerType, Parser, Payload, TableType, TypeRef, ValType,
 };
 
-use super::reserved::{ALARM_TABLE, STACK_EXPORT, START_EXPORT};
+use super::reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT};
 use crate::{prepare::encode::signed, verdict::invalid_module};
 
 /// The type of a block without parameters and results.
 pub(super) const EMPTY_BLOCK: u8 = 0x40;
 
+/// A function that the module defines.
+#[derive(Default)]
+pub(super) struct Function {
+    /// How many parameters it has.
+    pub(super) parameters: u32,
+    /// The encoded type of a block with its results.
+    pub(super) block_type: Vec<u8>,
+}
+
+impl Function {
+    /// Whether the function has no results.
+    pub(super) fn is_procedure(&self) -> bool {
+        self.block_type == [EMPTY_BLOCK]
+    }
+}
+
 /// Where the appended items go, and which types they need.
 pub(super) struct Layout {
     /// How many types the module has.
-    types: u32,
+    pub(super) types: u32,
     /// The results of the function types to be added, encoded. They have no parameters.
     pub(super) added_types: Vec<Vec<u8>>,
-    /// For each function that the module defines, the encoded type of a block with its results.
-    pub(super) block_types: Vec<Vec<u8>>,
+    /// The functions that the module defines.
+    pub(super) functions: Vec<Function>,
     /// How many functions the module imports.
     pub(super) imported: usize,
-    /// Index of the global that is added.
-    pub(super) global: u32,
+    /// How many globals the module has, imported ones included.
+    pub(super) globals: u32,
     /// Index of the table that is added inside of a component.
     pub(super) table: u32,
+    /// Whether the module has a memory.
+    pub(super) has_memory: bool,
     /// The start function.
     pub(super) start: Option<u32>,
 }
 
 impl Layout {
     pub(super) fn read(code: &[u8]) -> Result<Self, Status> {
-        let mut results: Vec<Vec<u8>> = Vec::new();
+        let mut types: Vec<(u32, Vec<u8>)> = Vec::new();
         let mut layout = Self {
             types: 0,
             added_types: Vec::new(),
-            block_types: Vec::new(),
+            functions: Vec::new(),
             imported: 0,
-            global: 0,
+            globals: 0,
             table: 0,
+            has_memory: false,
             start: None,
         };
         for payload in Parser::new(0).parse_all(code) {
@@ -51,13 +70,11 @@ impl Layout {
                             else {
                                 return Err(invalid_module("a type that is no function type"));
                             };
-                            results.push(
-                                function
-                                    .results()
-                                    .iter()
-                                    .map(|ty| encode(*ty))
-                                    .collect::<Result<_, _>>()?,
-                            );
+                            let results = function.results().iter().map(|ty| encode(*ty));
+                            types.push((
+                                u32::try_from(function.params().len()).unwrap_or(u32::MAX),
+                                results.collect::<Result<_, _>>()?,
+                            ));
                         }
                     }
                 }
@@ -65,22 +82,24 @@ impl Layout {
                     for import in reader.into_imports() {
                         match import.map_err(malformed)?.ty {
                             TypeRef::Func(_) => layout.imported += 1,
-                            TypeRef::Global(_) => layout.global += 1,
+                            TypeRef::Global(_) => layout.globals += 1,
                             TypeRef::Table(ty) => {
                                 check_table(ty)?;
                                 layout.table += 1;
                             }
+                            TypeRef::Memory(_) => layout.has_memory = true,
                             _ => {}
                         }
                     }
                 }
+                Payload::MemorySection(reader) => layout.has_memory |= reader.count() > 0,
                 Payload::FunctionSection(reader) => {
                     for ty in reader {
                         let ty = ty.map_err(malformed)? as usize;
-                        let results =
-                            results.get(ty).ok_or_else(|| invalid_module("unknown type"))?;
+                        let (parameters, results) =
+                            types.get(ty).ok_or_else(|| invalid_module("unknown type"))?;
                         let block_type = layout.block_type(results);
-                        layout.block_types.push(block_type);
+                        layout.functions.push(Function { parameters: *parameters, block_type });
                     }
                 }
                 Payload::TableSection(reader) => {
@@ -89,11 +108,11 @@ impl Layout {
                         check_table(table.map_err(malformed)?.ty)?;
                     }
                 }
-                Payload::GlobalSection(reader) => layout.global += reader.count(),
+                Payload::GlobalSection(reader) => layout.globals += reader.count(),
                 Payload::ExportSection(reader) => {
                     for export in reader {
                         let name = export.map_err(malformed)?.name;
-                        if name == STACK_EXPORT || name == START_EXPORT {
+                        if [STACK_EXPORT, FUEL_EXPORT, START_EXPORT].contains(&name) {
                             return Err(invalid_module(format!("the export {name:?} is reserved")));
                         }
                     }

@@ -1,0 +1,315 @@
+//! Writes a function's body with its metering.
+
+use std::ops::Range;
+
+use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+
+use super::{
+    flow::{self, Action, Payments},
+    layout::{EMPTY_BLOCK, Function},
+    op,
+};
+use crate::{
+    fuel,
+    prepare::encode::{self, signed, unsigned},
+};
+
+const I32: u8 = 0x7f;
+const I64: u8 = 0x7e;
+const FUNCREF: u8 = 0x70;
+
+/// A function that costs at most this much, and calls no other, does not look whether anything is
+/// left. Its caller does.
+const UNCHECKED_FUEL: u64 = 200;
+/// A function that needs at most this many bytes of the stack, and calls no other, does not look
+/// whether they are there. They always are: what is handed out is less by as much.
+pub(super) const UNCHECKED_STACK: u32 = 512;
+
+/// What metering has added to a module, by its index.
+#[derive(Clone, Copy)]
+pub(super) struct Added {
+    /// The global with what is left of the stack.
+    pub(super) stack: u32,
+    /// What counts the fuel, in a module that does.
+    pub(super) fuel: Option<Fuel>,
+    /// The table that tells of an overflow, in a module that has no other way.
+    pub(super) alarm: Option<u32>,
+}
+
+/// What counts the fuel in a module, by its index.
+#[derive(Clone, Copy)]
+pub(super) struct Fuel {
+    /// The global with what is left.
+    pub(super) left: u32,
+    /// The function that grows the memory and pays for its pages.
+    pub(super) grow: usize,
+}
+
+/// Writes the body of `function`, which needs so many bytes of the stack. `checks` receives where
+/// its branches are that are hardly ever taken.
+pub(super) fn write(
+    code: &[u8],
+    body: &FunctionBody<'_>,
+    function: &Function,
+    need: u32,
+    added: Added,
+    (out, checks): (&mut Vec<u8>, &mut Vec<usize>),
+) -> Result<(), BinaryReaderError> {
+    let mut locals = function.parameters;
+    for local in body.get_locals_reader()? {
+        locals = locals.saturating_add(local?.0);
+    }
+    let mut reader = body.get_operators_reader()?;
+    let first = reader.original_position();
+    let (mut operators, mut ranges) = (Vec::new(), Vec::new());
+    while !reader.eof() {
+        let (operator, offset) = reader.read_with_offset()?;
+        operators.push(operator);
+        ranges.push(offset..reader.original_position());
+    }
+    let is_leaf = !operators
+        .iter()
+        .any(|operator| matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. }));
+    let payments = match added.fuel {
+        Some(_) => flow::payments(&operators, fuel::ENTRY, function.is_procedure()),
+        None => Payments::default(),
+    };
+    let declared = code.get(body.range().start..first).unwrap_or_default();
+    let mut own = Vec::new();
+    if added.fuel.is_some() {
+        own.extend([1, I64, 1, I32]);
+    }
+    out.extend(encode::extended(declared, own.len() / 2, &own));
+    let mut writer = Writer { out, checks, added, fuel: locals, count: locals.saturating_add(1) };
+    writer.enter(need, is_leaf, payments.bound);
+    let is_wrapped = !is_leaf || added.fuel.is_some();
+    if is_wrapped {
+        writer.out.push(op::BLOCK);
+        writer.out.extend_from_slice(&function.block_type);
+    }
+    writer.operators(code, &operators, &ranges, &payments, is_wrapped);
+    if is_wrapped {
+        writer.leave(need, is_leaf, payments.at_end);
+        writer.out.push(op::END);
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    checks: &'a mut Vec<usize>,
+    added: Added,
+    /// The local with the fuel that is left.
+    fuel: u32,
+    /// A local for an operator's operand.
+    count: u32,
+}
+
+impl Writer<'_> {
+    /// Takes the stack that the function needs, and reads the fuel. Looks whether both suffice.
+    fn enter(&mut self, need: u32, is_leaf: bool, bound: Option<u64>) {
+        if let Some(fuel) = self.added.fuel {
+            self.index(op::GLOBAL_GET, fuel.left);
+            self.index(op::LOCAL_SET, self.fuel);
+        }
+        let looks_at_stack = !is_leaf || need > UNCHECKED_STACK;
+        let looks_at_fuel =
+            self.added.fuel.is_some() && bound.is_none_or(|bound| bound > UNCHECKED_FUEL);
+        if looks_at_stack {
+            self.stack_less(need);
+        }
+        if looks_at_fuel {
+            self.index(op::LOCAL_GET, self.fuel);
+        }
+        match (looks_at_stack, looks_at_fuel) {
+            (false, false) => return,
+            (true, true) => self.out.push(op::I64_OR),
+            _ => {}
+        }
+        self.if_negative();
+        if looks_at_stack {
+            self.stack_less(need);
+            self.constant(0);
+            self.out.extend([op::I64_LT_S, op::IF, EMPTY_BLOCK]);
+            self.overflow();
+            self.out.push(op::END);
+        }
+        self.exhausted();
+        self.out.push(op::END);
+        if !is_leaf {
+            self.stack_less(need);
+            self.index(op::GLOBAL_SET, self.added.stack);
+        }
+    }
+
+    /// Gives back what `enter` took of the stack, and writes down the fuel that is left.
+    fn leave(&mut self, need: u32, is_leaf: bool, due: u64) {
+        if let Some(fuel) = self.added.fuel {
+            self.less(due);
+            self.index(op::GLOBAL_SET, fuel.left);
+        }
+        if !is_leaf {
+            self.index(op::GLOBAL_GET, self.added.stack);
+            self.constant(need.into());
+            self.out.push(op::I64_ADD);
+            self.index(op::GLOBAL_SET, self.added.stack);
+        }
+    }
+
+    /// Writes the function's own operators, and what belongs to them.
+    fn operators(
+        &mut self,
+        code: &[u8],
+        operators: &[Operator<'_>],
+        ranges: &[Range<usize>],
+        payments: &Payments,
+        is_wrapped: bool,
+    ) {
+        let mut actions = payments.actions.iter().peekable();
+        // A branch to the function's own label reaches the block around the body as it is. A return
+        // becomes a branch to it.
+        let mut depth = 0u32;
+        for (at, (operator, range)) in operators.iter().zip(ranges).enumerate() {
+            let own = code.get(range.clone()).unwrap_or_default();
+            let (mut reread, mut check, mut replaced) = (false, false, false);
+            while let Some((_, action)) = actions.next_if(|(place, _)| *place == at) {
+                match *action {
+                    Action::Pay(amount) => self.pay(amount),
+                    Action::Check => check = true,
+                    Action::Call(amount) => {
+                        self.write_down(amount);
+                        reread = true;
+                    }
+                    Action::PayInElse(amount) => {
+                        self.out.push(op::ELSE);
+                        self.pay(amount);
+                    }
+                    Action::Grow(amount) => {
+                        self.pay(amount);
+                        self.check();
+                        self.out.push(op::CALL);
+                        unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow));
+                        (reread, replaced) = (true, true);
+                    }
+                    Action::PayForEach(amount) => {
+                        self.index(op::LOCAL_SET, self.count);
+                        self.less(amount);
+                        self.index(op::LOCAL_GET, self.count);
+                        self.out.extend([op::I64_EXTEND_I32_U, op::I64_SUB]);
+                        self.index(op::LOCAL_SET, self.fuel);
+                        self.check();
+                        self.index(op::LOCAL_GET, self.count);
+                    }
+                    Action::PayOnBranch { amount, cold } => {
+                        let Operator::BrIf { relative_depth } = operator else { continue };
+                        if cold {
+                            self.checks.push(self.out.len());
+                        }
+                        self.out.extend([op::IF, EMPTY_BLOCK]);
+                        self.pay(amount);
+                        self.index(op::BR, relative_depth.saturating_add(1));
+                        self.out.push(op::END);
+                        replaced = true;
+                    }
+                }
+            }
+            match operator {
+                Operator::Return if is_wrapped => self.index(op::BR, depth),
+                _ if replaced => {}
+                _ => self.out.extend_from_slice(own),
+            }
+            match operator {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
+                Operator::End => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if reread && let Some(fuel) = self.added.fuel {
+                self.index(op::GLOBAL_GET, fuel.left);
+                self.index(op::LOCAL_SET, self.fuel);
+            }
+            if check {
+                self.check();
+            }
+        }
+    }
+
+    /// `fuel -= amount`
+    fn pay(&mut self, amount: u64) {
+        if amount > 0 {
+            self.less(amount);
+            self.index(op::LOCAL_SET, self.fuel);
+        }
+    }
+
+    /// Writes down what is left after paying `amount`, where the function that is called finds it.
+    fn write_down(&mut self, amount: u64) {
+        if let Some(fuel) = self.added.fuel {
+            self.less(amount);
+            self.index(op::GLOBAL_SET, fuel.left);
+        }
+    }
+
+    /// Writes down what is left, and ends the execution if that is below zero.
+    fn check(&mut self) {
+        self.write_down(0);
+        self.index(op::LOCAL_GET, self.fuel);
+        self.if_negative();
+        self.out.extend([op::UNREACHABLE, op::END]);
+    }
+
+    /// `if … < 0 {`, which is hardly ever so.
+    fn if_negative(&mut self) {
+        self.constant(0);
+        self.out.push(op::I64_LT_S);
+        self.checks.push(self.out.len());
+        self.out.extend([op::IF, EMPTY_BLOCK]);
+    }
+
+    /// Writes down what is left, and ends the execution.
+    fn exhausted(&mut self) {
+        self.write_down(0);
+        self.out.push(op::UNREACHABLE);
+    }
+
+    /// Tells of an overflow, and ends the execution.
+    fn overflow(&mut self) {
+        self.constant_signed(-1);
+        self.index(op::GLOBAL_SET, self.added.stack);
+        if let Some(table) = self.added.alarm {
+            self.out.extend([op::REF_NULL, FUNCREF, op::I32_CONST, 1, op::PREFIX, op::TABLE_GROW]);
+            unsigned(self.out, table as usize);
+            self.out.push(op::DROP);
+        }
+        self.out.push(op::UNREACHABLE);
+    }
+
+    /// `fuel - amount`
+    fn less(&mut self, amount: u64) {
+        self.index(op::LOCAL_GET, self.fuel);
+        if amount > 0 {
+            self.constant(amount);
+            self.out.push(op::I64_SUB);
+        }
+    }
+
+    /// `stack - need`
+    fn stack_less(&mut self, need: u32) {
+        self.index(op::GLOBAL_GET, self.added.stack);
+        self.constant(need.into());
+        self.out.push(op::I64_SUB);
+    }
+
+    fn constant(&mut self, value: u64) {
+        self.constant_signed(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    fn constant_signed(&mut self, value: i64) {
+        self.out.push(op::I64_CONST);
+        signed(self.out, value);
+    }
+
+    fn index(&mut self, operator: u8, index: u32) {
+        self.out.push(operator);
+        unsigned(self.out, index as usize);
+    }
+}

@@ -1,0 +1,40 @@
+//! What a guest's own computation costs, in units of fuel.
+//!
+//! An operator costs one unit, and one that makes no code costs nothing. Entering a function costs
+//! [`ENTRY`]. Where the work depends on an operand, each byte or element costs one unit more.
+
+use wasmparser::Operator;
+
+use crate::fuel;
+
+/// What an operator costs, without what depends on its operands.
+pub(super) fn operator(operator: &Operator<'_>) -> u64 {
+    match operator {
+        Operator::Nop
+        | Operator::Drop
+        | Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::Unreachable
+        | Operator::Return
+        | Operator::Else
+        | Operator::End => 0,
+        Operator::MemoryGrow { .. } => fuel::MEMORY_GROW,
+        Operator::TableGrow { .. } => fuel::TABLE_GROW,
+        Operator::RefFunc { .. } => fuel::REF_FUNC,
+        _ => 1,
+    }
+}
+
+/// Whether an operator costs one unit more for each byte or element that its last operand counts.
+pub(super) fn is_linear(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableInit { .. }
+            | Operator::TableGrow { .. }
+    )
+}
