@@ -86,6 +86,8 @@ fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> Ex
         optimize: settings.optimize,
         parallel_compilation: settings.parallel_compilation,
         pool: Some(1),
+        // The parent ends a child at the deadline.
+        interruptible: false,
         scratch_dir,
     }
 }
@@ -113,6 +115,7 @@ mod tests {
             cache_dir_bytes,
             scratch_dir,
             pool: _,
+            interruptible: _,
             optimize,
             parallel_compilation,
         } = ExecutorConfig::default();

@@ -92,8 +92,7 @@ impl Counting {
         let global = instance
             .get_global(&mut *store, export)
             .ok_or_else(|| Fault::engine(format!("a module without its counter {export}")))?;
-        store.data_mut().counter =
-            Counter::Module { meter: limit.meter(), global: Some(global) };
+        store.data_mut().counter = Counter::Module { meter: limit.meter(), global: Some(global) };
         Ok(supply(store, global, Self::module_supply(limit, loading))?)
     }
 

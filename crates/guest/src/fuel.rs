@@ -7,7 +7,7 @@
 use crate::work::Work;
 
 /// Each call into the host.
-pub const HOST_CALL: u64 = 50;
+pub const HOST_CALL: u64 = 70;
 /// Each byte that a host function reads from or writes to the guest's memory, except for results of
 /// fixed size.
 pub const HOST_BYTE: u64 = 1;
@@ -23,6 +23,8 @@ pub const STORAGE_FETCH_BYTE: u64 = 10;
 /// which the engine does not count. Charged in components that contain others.
 pub const REALLOC_BYTE: u64 = 1;
 
+/// Each bulk operator, in addition to one unit for each byte or element: the engine is asked.
+pub const BULK: u64 = 10;
 /// Entering a function: its call, and what counts its fuel and its stack.
 pub const ENTRY: u64 = 10;
 

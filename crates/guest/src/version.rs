@@ -8,7 +8,7 @@ use outlayer_protocol::{EngineVersion, machine::LiveRequest};
 /// rule, the random stream, the vocabulary of reasons, near-vm-runner 0.38 at
 /// [`NEAR_CONFIG_VERSION`], and what gas costs a WASI guest. A change to any of them needs a
 /// new number.
-pub const ENGINE_VERSION: EngineVersion = EngineVersion(1);
+pub const ENGINE_VERSION: EngineVersion = EngineVersion(2);
 
 /// NEAR's protocol version whose runtime configuration (fees, limits, host functions) the gas meter
 /// and `near` guests follow: the newest that the nearcore crates of this workspace (0.38) know.

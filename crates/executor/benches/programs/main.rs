@@ -20,9 +20,7 @@ mod ways;
 
 use std::time::Duration;
 
-use outlayer_executor::{Executor, ExecutorConfig};
-
-use self::ways::{Way, ways};
+use self::ways::{Executors, Way, ways};
 
 fn main() {
     let number = |name: &str, default: usize| {
@@ -30,14 +28,13 @@ fn main() {
     };
     let rounds = number("ROUNDS", 15);
     let filter = std::env::var("FILTER").unwrap_or_default();
-    let executor =
-        Executor::new(ExecutorConfig { pool: Some(1), ..ExecutorConfig::default() }).unwrap();
+    let executors = Executors::new();
     let mut table = Vec::new();
     for program in programs::all() {
         if !program.name.contains(&filter) {
             continue;
         }
-        let ways = ways(&program, &executor);
+        let ways = ways(&program, &executors);
         let mut times = vec![Vec::new(); ways.len()];
         for _ in 0..rounds {
             for (way, times) in ways.iter().zip(&mut times) {

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use outlayer_executor::{Executor, gas, prepare};
+use outlayer_executor::{
+    Executor, ExecutorConfig, gas,
+    prepare::{self, meter::FUEL_EXPORT},
+};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, InstancePre, Module, OptLevel,
     PoolingAllocationConfig, Store, Val, WasmFeatures,
@@ -16,11 +19,12 @@ use crate::{
 };
 
 /// The ways that are compared with the plain one.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "NaNs",
-    "fuel's stack",
     "wasmtime's fuel",
+    "fuel without NaNs",
     "fuel",
+    "interruptible fuel",
     "gas's stack",
     "gas's charges",
     "gas without NaNs",
@@ -56,8 +60,7 @@ struct Switches {
     nans: bool,
     fuel: bool,
     gas: bool,
-    own: bool,
-    epochs: bool,
+    own_fuel: bool,
 }
 
 impl Switches {
@@ -75,7 +78,6 @@ impl Switches {
             .cranelift_opt_level(OptLevel::Speed)
             .cranelift_nan_canonicalization(self.nans)
             .consume_fuel(self.fuel)
-            .epoch_interruption(self.epochs)
             .native_unwind_info(false)
             .generate_address_map(false)
             .max_wasm_stack(4 << 20)
@@ -101,11 +103,8 @@ impl Switches {
             store.set_fuel(u64::MAX).unwrap();
         }
         let instance = pre.instantiate(&mut store).unwrap();
-        if self.epochs {
-            store.set_epoch_deadline(1 << 40);
-        }
-        if self.own {
-            let left = instance.get_global(&mut store, "outlayer:fuel").unwrap();
+        if self.own_fuel {
+            let left = instance.get_global(&mut store, FUEL_EXPORT).unwrap();
             left.set(&mut store, Val::I64(i64::MAX)).unwrap();
         }
         if self.gas {
@@ -121,25 +120,46 @@ impl Switches {
     }
 }
 
+/// The executors that programs run on.
+pub(crate) struct Executors {
+    /// As in a process of the sandbox, which its parent ends at the deadline.
+    child: Executor,
+    /// As in a process that ends its guests itself.
+    in_process: Executor,
+}
+
+impl Executors {
+    pub(crate) fn new() -> Self {
+        let executor = |interruptible| {
+            let config = ExecutorConfig { pool: Some(1), interruptible, ..Default::default() };
+            Executor::new(config).unwrap()
+        };
+        Self { child: executor(false), in_process: executor(true) }
+    }
+}
+
 /// All ways in which `program` runs. The first is the plain one.
-pub(crate) fn ways<'a>(program: &'a Program, executor: &'a Executor) -> Vec<Way<'a>> {
+pub(crate) fn ways<'a>(program: &'a Program, executors: &'a Executors) -> Vec<Way<'a>> {
     let (code, input) = (&program.code[..], &program.input[..]);
     let plain = Switches::default();
     let mut ways = vec![
         plain.way("plain", code, input),
         Switches { nans: true, ..plain }.way(NAMES[0], code, input),
-        Switches { own: true, ..plain }.way(NAMES[1], &prepare::core_module(code).unwrap(), input),
-        Switches { own: true, epochs: true, ..plain }.way(NAMES[3], &prepare::core_module(code).unwrap(), input),
-        Switches { fuel: true, ..plain }.way(NAMES[2], code, input),
+        Switches { fuel: true, ..plain }.way(NAMES[1], code, input),
+        Switches { own_fuel: true, ..plain }.way(
+            NAMES[2],
+            &prepare::core_module(code).unwrap(),
+            input,
+        ),
     ];
-    let on_executor = |name, guest: Guest| {
+    let on_executor = |name, executor: &'a Executor, guest: Guest| {
         guest.run(executor);
         Way { name, run: Box::new(move || drop(guest.run(executor))) }
     };
-    let _ = &on_executor;
-    if !std::env::var("GAS").is_ok() { return ways; }
+    ways.push(on_executor(NAMES[3], &executors.child, Guest::fuel(code).reading(input)));
+    ways.push(on_executor(NAMES[4], &executors.in_process, Guest::fuel(code).reading(input)));
     for (name, gas, stack) in
-        [(NAMES[4], false, true), (NAMES[5], true, false), (NAMES[6], true, true)]
+        [(NAMES[5], false, true), (NAMES[6], true, false), (NAMES[7], true, true)]
     {
         match gas::instrumented(code, gas::Counts { gas, stack }).unwrap() {
             Ok(metered) => {
@@ -151,6 +171,6 @@ pub(crate) fn ways<'a>(program: &'a Program, executor: &'a Executor) -> Vec<Way<
             }
         }
     }
-    ways.push(on_executor(NAMES[7], Guest::gas(code).reading(input)));
+    ways.push(on_executor(NAMES[8], &executors.child, Guest::gas(code).reading(input)));
     ways
 }

@@ -87,6 +87,12 @@ fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
         cost.MemoryGrow = units(fuel::MEMORY_GROW);
         cost.TableGrow = units(fuel::TABLE_GROW);
         cost.RefFunc = units(fuel::REF_FUNC);
+        cost.MemoryCopy = units(fuel::BULK);
+        cost.MemoryFill = units(fuel::BULK);
+        cost.MemoryInit = units(fuel::BULK);
+        cost.TableCopy = units(fuel::BULK);
+        cost.TableFill = units(fuel::BULK);
+        cost.TableInit = units(fuel::BULK);
         wasmtime
             .consume_fuel(true)
             .operator_cost(cost)

@@ -3,10 +3,7 @@
 use outlayer_guest::Stop;
 use wasmtime::{Caller, Linker, Result};
 
-use crate::{
-    charge::exhaust_module,
-    state::State,
-};
+use crate::{charge::exhaust_module, state::State};
 
 /// The import module of the instrumentation. `prepare` rejects guests that import from it.
 const MODULE: &str = "internal";

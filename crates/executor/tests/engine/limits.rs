@@ -68,18 +68,31 @@ fn operators_calls_and_bulk_operators_cost_what_is_documented() {
         assert_eq!(execution.status, Status::Completed);
         execution.used.amount()
     };
-    // Entering `_start`, and the check of its stack.
     let empty = used(r#"(func (export "_start"))"#);
-    assert_eq!(empty, 1 + fuel::STACK_METERING_LEAF);
+    assert_eq!(empty, fuel::ENTRY);
     let leaf = |body: &str| used(&format!(r#"(func (export "_start") {body})"#)) - empty;
     assert_eq!(leaf("nop (block) (loop)"), 0);
     assert_eq!(leaf("(drop (i32.add (i32.const 1) (i32.const 2)))"), 3);
-    assert_eq!(leaf("(memory.fill (i32.const 0) (i32.const 0) (i32.const 1000))"), 4 + 1_000);
-    assert_eq!(leaf("(memory.copy (i32.const 0) (i32.const 9) (i32.const 1000))"), 4 + 1_000);
-    let grow = u64::from(fuel::MEMORY_GROW) + 3 * fuel::MEMORY_GROW_PAGE;
+    assert_eq!(
+        leaf("(memory.fill (i32.const 0) (i32.const 0) (i32.const 1000))"),
+        3 + fuel::BULK + 1_000
+    );
+    assert_eq!(
+        leaf("(memory.copy (i32.const 0) (i32.const 9) (i32.const 1000))"),
+        3 + fuel::BULK + 1_000
+    );
+    let grow = fuel::MEMORY_GROW + 3 * fuel::MEMORY_GROW_PAGE;
     assert_eq!(leaf("(drop (memory.grow (i32.const 3)))"), 1 + grow);
     let calls = used(r#"(func $f) (func (export "_start") (call $f))"#);
-    assert_eq!(calls, 1 + fuel::STACK_METERING + 1 + empty);
+    assert_eq!(calls, fuel::ENTRY + 1 + empty);
+    // Of the two arms of a branch only the one that is taken is paid for.
+    let arms = |condition: u32| {
+        leaf(&format!(
+            "(if (i32.const {condition}) (then {}) (else (drop (i32.const 1))))",
+            "(drop (i32.const 1))".repeat(50)
+        ))
+    };
+    assert_eq!((arms(1), arms(0)), (2 + 50, 2 + 1));
 }
 
 #[test]

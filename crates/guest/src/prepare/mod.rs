@@ -10,9 +10,9 @@ mod component;
 mod detect;
 pub mod encode;
 mod features;
+pub mod meter;
 pub mod outline;
 pub mod shape;
-pub mod meter;
 
 use outlayer_protocol::{GuestKind, Limit, Status};
 

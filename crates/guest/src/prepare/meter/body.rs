@@ -22,8 +22,9 @@ const FUNCREF: u8 = 0x70;
 /// left. Its caller does.
 const UNCHECKED_FUEL: u64 = 200;
 /// A function that needs at most this many bytes of the stack, and calls no other, does not look
-/// whether they are there. They always are: what is handed out is less by as much.
-pub(super) const UNCHECKED_STACK: u32 = 512;
+/// whether they are there. At most one such function runs at a time, so they are there beyond what
+/// is handed out.
+const UNCHECKED_STACK: u32 = 512;
 
 /// What metering has added to a module, by its index.
 #[derive(Clone, Copy)]
@@ -180,6 +181,7 @@ impl Writer<'_> {
                         self.write_down(amount);
                         reread = true;
                     }
+                    Action::WriteDown(amount) => self.write_down(amount),
                     Action::PayInElse(amount) => {
                         self.out.push(op::ELSE);
                         self.pay(amount);

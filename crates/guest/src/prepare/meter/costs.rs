@@ -1,7 +1,8 @@
 //! What a guest's own computation costs, in units of fuel.
 //!
 //! An operator costs one unit, and one that makes no code costs nothing. Entering a function costs
-//! [`ENTRY`]. Where the work depends on an operand, each byte or element costs one unit more.
+//! [`fuel::ENTRY`]. A bulk operator costs [`fuel::BULK`], and one unit more for each byte or
+//! element.
 
 use wasmparser::Operator;
 
@@ -21,6 +22,7 @@ pub(super) fn operator(operator: &Operator<'_>) -> u64 {
         Operator::MemoryGrow { .. } => fuel::MEMORY_GROW,
         Operator::TableGrow { .. } => fuel::TABLE_GROW,
         Operator::RefFunc { .. } => fuel::REF_FUNC,
+        operator if is_linear(operator) => fuel::BULK,
         _ => 1,
     }
 }

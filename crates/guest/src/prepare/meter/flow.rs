@@ -28,6 +28,8 @@ pub(super) enum Action {
     Check,
     /// Before the operator, a call, pay this much and write down what is left; read it afterwards.
     Call(u64),
+    /// Before the operator, `unreachable`, pay this much and write down what is left.
+    WriteDown(u64),
     /// Before the operator, `memory.grow`, pay this much and look whether anything is left. The
     /// pages are paid for when they are there.
     Grow(u64),
@@ -74,7 +76,7 @@ struct Frame {
 }
 
 /// A bulk operator on at most this many bytes or elements is paid for like any other operator.
-const FEW: i32 = 1_024;
+const FEW: i32 = 128;
 
 /// How many bytes or elements a bulk operator has, if the operator before it says that they are few.
 fn few(before: Option<&Operator<'_>>) -> Option<u64> {
@@ -174,7 +176,7 @@ impl Flow {
                 self.due = None;
             }
             Operator::Unreachable => {
-                self.pay(at);
+                self.take(|due| Some((at, Action::WriteDown(due))));
                 self.due = None;
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } => {
@@ -250,9 +252,7 @@ impl Flow {
     fn end(&mut self, at: usize) {
         let Some(mut frame) = self.frames.pop() else { return };
         if frame.is_loop {
-            // Control comes here only by running through. Code that follows what never ends counts
-            // as reached, as it does in validation.
-            self.due = Some(self.due.unwrap_or(0));
+            // Control comes here only by running through.
             return;
         }
         if let Some(due) = self.due {
@@ -261,7 +261,12 @@ impl Flow {
         if let (Some(due), false) = (frame.arms, frame.has_else) {
             frame.ways.push((Way::MissingElse, due));
         }
-        let least = frame.ways.iter().map(|(_, due)| *due).min().unwrap_or(0);
+        let least = frame.ways.iter().map(|(_, due)| *due).min();
+        self.due = least;
+        if self.frames.is_empty() {
+            self.at_end = least.unwrap_or(0);
+        }
+        let Some(least) = least else { return };
         for (way, due) in frame.ways {
             let amount = due - least;
             if amount == 0 {
@@ -277,9 +282,109 @@ impl Flow {
             };
             self.actions.push((at, action));
         }
-        if self.frames.is_empty() {
-            self.at_end = least;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::{Parser, Payload};
+
+    use super::*;
+
+    fn of(body: &str) -> Payments {
+        let text = format!("(module (func $f (local i32) {body}) (memory 1))");
+        let code = wat::parse_str(text).unwrap();
+        for payload in Parser::new(0).parse_all(&code) {
+            if let Payload::CodeSectionEntry(body) = payload.unwrap() {
+                let reader = body.get_operators_reader().unwrap();
+                let operators: Vec<_> = reader.into_iter().map(Result::unwrap).collect();
+                return payments(&operators, 10, true);
+            }
         }
-        self.due = Some(least);
+        panic!("no body")
+    }
+
+    fn actions(body: &str) -> Vec<Action> {
+        of(body).actions.into_iter().map(|(_, action)| action).collect()
+    }
+
+    #[test]
+    fn straight_code_pays_where_it_ends() {
+        let payments = of("(drop (i32.add (i32.const 1) (i32.const 2)))");
+        let expected = Payments { actions: vec![], at_end: 13, bound: Some(13) };
+        assert_eq!(payments, expected);
+        assert_eq!(of("(block (drop (i32.const 1))) nop").at_end, 11);
+    }
+
+    #[test]
+    fn of_two_arms_the_longer_pays_the_difference() {
+        let body = "(if (local.get 0) (then (local.set 0 (i32.const 1)))
+            (else (local.set 0 (i32.add (i32.const 1) (i32.const 2)))))";
+        // Entering and the condition, then two units or four.
+        let payments = of(body);
+        assert_eq!(payments.at_end, 10 + 2 + 2);
+        assert_eq!(payments.actions.iter().map(|(_, a)| *a).collect::<Vec<_>>(), [Action::Pay(2)]);
+        // An arm that is missing is the shorter one.
+        let payments = of("(if (local.get 0) (then (local.set 0 (i32.const 1))))");
+        assert_eq!(payments.at_end, 10 + 2);
+        // It is the longer one where the other has paid already.
+        assert_eq!(
+            actions("(if (local.get 0) (then (call $f)))"),
+            [Action::Call(10 + 2 + 1), Action::PayInElse(12)]
+        );
+    }
+
+    #[test]
+    fn a_loop_pays_once_in_a_turn() {
+        let body = "(block $out (loop $l (br_if $out (local.get 0)) (local.set 0 (i32.const 1))
+            (br $l)))";
+        // What it costs to leave is due behind the loop.
+        assert_eq!(actions(body), [Action::Pay(10), Action::Check, Action::Pay(2 + 2 + 1)],);
+        assert_eq!(of(body).at_end, 2);
+        let twice = "(block $out (loop $l (br_if $out (local.get 0)) (br_if $out (local.get 0))
+            (br $l)))";
+        assert_eq!(
+            actions(twice),
+            [
+                Action::Pay(10),
+                Action::Check,
+                Action::PayOnBranch { amount: 2, cold: true },
+                Action::Pay(4 + 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_reached_pays_nothing() {
+        assert_eq!(actions("unreachable (loop (call $f))"), [Action::WriteDown(10)]);
+        assert_eq!(actions("return (drop (memory.grow (i32.const 1)))"), []);
+        assert_eq!(of("return").at_end, 10);
+        assert_eq!(of("(loop $l (br $l))").at_end, 0);
+    }
+
+    #[test]
+    fn bulk_operators_pay_for_each_byte_unless_they_are_few() {
+        let fill = |count: &str| format!("(memory.fill (i32.const 0) (i32.const 0) {count})");
+        assert_eq!(of(&fill("(i32.const 128)")).at_end, 10 + 3 + crate::fuel::BULK + 128);
+        for count in ["(i32.const 129)", "(i32.const -1)", "(local.get 0)"] {
+            assert_eq!(
+                actions(&fill(count)),
+                [Action::PayForEach(10 + 3 + crate::fuel::BULK)],
+                "{count}"
+            );
+        }
+        let grow = "(drop (memory.grow (i32.const 1)))";
+        assert_eq!(actions(grow), [Action::Grow(10 + 1 + crate::fuel::MEMORY_GROW)]);
+    }
+
+    #[test]
+    fn a_table_of_branches_pays_before_it_branches() {
+        let branches = "(block $a (block $b (block $c
+                (br_table $a $b $c (local.get 0)))
+                (drop (i32.const 1)) (br_if $a (local.get 0)) (drop (i32.const 2)))
+                (if (local.get 0) (then (return)) (else (nop))) (drop (i32.const 3)))
+            (drop (i32.const 4))";
+        assert_eq!(of(branches).at_end, 1);
+        assert_eq!(actions(branches).first(), Some(&Action::Pay(10 + 2)));
     }
 }

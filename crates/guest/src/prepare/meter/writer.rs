@@ -171,8 +171,7 @@ impl<'a> Writer<'a> {
 
     fn global_section(&mut self, content: &[u8]) {
         let mut globals = vec![I64, 1, op::I64_CONST];
-        let handed_out = self.stack_bytes.saturating_sub(body::UNCHECKED_STACK);
-        signed(&mut globals, handed_out.into());
+        signed(&mut globals, self.stack_bytes.into());
         globals.push(op::END);
         let is_alone = self.place == Place::Alone;
         if is_alone {
