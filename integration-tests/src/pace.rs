@@ -2,7 +2,7 @@
 //! wants it, no faster than the machine lets its workers follow.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io::{self, Read as _, Write as _},
     net::TcpStream,
     sync::{
@@ -23,6 +23,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const QUESTIONS: u32 = 40;
 /// A block that waits for workers takes at most so many times the block time.
 const SLOWEST: u32 = 20;
+/// Blocks wait for no single request longer than this.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// The requests that a worker is loading or executing, and since when.
+type Busy = HashMap<RequestId, Instant>;
 
 /// Makes a node's blocks until it is dropped, one each time that the block time has passed.
 pub struct Pace(Arc<Shared>);
@@ -34,8 +39,8 @@ struct Shared {
     /// The block time, nanoseconds.
     nanos: AtomicU64,
     waits: AtomicBool,
-    /// What each worker that serves is loading or executing.
-    busy: Mutex<HashMap<u64, HashSet<RequestId>>>,
+    /// Of each worker that serves.
+    busy: Mutex<HashMap<u64, Busy>>,
     next_worker: AtomicU64,
 }
 
@@ -100,7 +105,7 @@ impl Pace {
     /// has ended when it is dropped. `observer` is told everything, too.
     pub(crate) fn listen(&self, observer: Option<Observer>) -> (Observer, Listening) {
         let worker = self.0.next_worker.fetch_add(1, Ordering::Relaxed);
-        self.0.busy().insert(worker, HashSet::new());
+        self.0.busy().insert(worker, Busy::new());
         let listening = Listening { shared: Arc::clone(&self.0), worker };
         let shared = Arc::downgrade(&self.0);
         let observer: Observer = Arc::new(move |stage| {
@@ -132,7 +137,7 @@ impl Shared {
         Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
-    fn busy(&self) -> MutexGuard<'_, HashMap<u64, HashSet<RequestId>>> {
+    fn busy(&self) -> MutexGuard<'_, HashMap<u64, Busy>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +148,7 @@ impl Shared {
         match stage {
             // To load a record and to execute, no block is needed.
             Stage::Discovered { request_id } | Stage::Executing { request_id } => {
-                requests.insert(*request_id);
+                requests.insert(*request_id, Instant::now());
             }
             // What comes next may wait for blocks; or it is over.
             Stage::Loaded { request_id }
@@ -159,7 +164,9 @@ impl Shared {
     }
 
     fn is_busy(&self) -> bool {
-        self.waits.load(Ordering::Relaxed) && self.busy().values().any(|one| !one.is_empty())
+        let is_waited_for = |since: &Instant| since.elapsed() < LONGEST;
+        self.waits.load(Ordering::Relaxed)
+            && self.busy().values().flat_map(HashMap::values).any(is_waited_for)
     }
 
     /// The least time until the next block, where blocks wait for workers.
