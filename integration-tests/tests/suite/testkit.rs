@@ -128,7 +128,8 @@ async fn two_honest_workers_of_three_outvote_a_liar_and_two_liars_outvote_them()
     for (workers, said) in
         [([honest(), honest(), lie()], "the truth"), ([lie(), honest(), lie()], "a lie")]
     {
-        let setup = setup()?.workers(workers).block_time(Duration::from_millis(150));
+        // A turn takes 60 blocks, which is enough for workers on a busy machine.
+        let setup = setup()?.workers(workers).block_time(Duration::from_millis(300));
         let stage = Stage::set(setup, "echo").await?;
         let request = guests::with_fuel(guests::request(stage.code, "the truth"), 2_000_000_000);
         let request = ExecutionRequest { approvals: 2, spares: 1, ..request };
