@@ -90,7 +90,12 @@ pub async fn start_still() -> Result<(Option<Handle>, Worker<Sandbox>)> {
         return Ok((None, start().await?));
     }
     let production = BlockProduction::Instant { heartbeat: None };
-    let (handle, node) = start_within(Config { production, ..Config::default() }).await?;
+    let mut config = Config { production, ..Config::default() };
+    // As a node in a process of its own has it.
+    if let Ok(version) = std::env::var("LOCALNET_PROTOCOL_VERSION") {
+        config.protocol_version = version.parse().context("LOCALNET_PROTOCOL_VERSION")?;
+    }
+    let (handle, node) = start_within(config).await?;
     Ok((Some(handle), node))
 }
 
