@@ -11,6 +11,7 @@ mod chain;
 mod commands;
 mod faults;
 mod inputs;
+mod light_client;
 mod memory;
 mod near_api;
 mod robustness;
