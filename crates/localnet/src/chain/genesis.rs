@@ -8,7 +8,7 @@ use near_parameters::StorageUsageConfig;
 use near_primitives::{
     account::AccessKey,
     state_record::StateRecord,
-    types::{AccountId, StorageUsage, validator_stake::ValidatorStake},
+    types::{AccountId, NonceIndex, StorageUsage, validator_stake::ValidatorStake},
 };
 use serde_json::{Value, json};
 
@@ -199,6 +199,10 @@ impl Genesis {
                     let key = size(borsh::to_vec(public_key).map_err(drop));
                     let value = size(borsh::to_vec::<AccessKey>(access_key).map_err(drop));
                     (account_id, extra + key + value)
+                }
+                StateRecord::GasKeyNonce { account_id, public_key, .. } => {
+                    let key = public_key.trie_id_len() + size_of::<NonceIndex>();
+                    (account_id, extra + len(key + AccessKey::NONCE_VALUE_LEN))
                 }
                 _ => continue,
             };

@@ -14,7 +14,7 @@ use near_primitives::{
     receipt::ReceivedData,
     state_record::StateRecord,
     trie_key::{TrieKey, trie_key_parsers},
-    types::AccountId,
+    types::{AccountId, Nonce, NonceIndex},
 };
 
 pub use self::{root::PathNode, trie::Value};
@@ -94,6 +94,16 @@ impl State {
     /// An access key of an account. `None` if the account has no such key.
     pub fn access_key(&self, account_id: &AccountId, key: &PublicKey) -> Option<AccessKey> {
         self.get(&access_key_key(account_id, key))
+    }
+
+    /// One of the nonces of a gas key.
+    pub fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Option<Nonce> {
+        self.get(&TrieKey::gas_key_nonce(account_id.clone(), key, index))
     }
 
     /// Adds or replaces an access key.

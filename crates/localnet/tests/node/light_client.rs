@@ -14,7 +14,7 @@ use outlayer_localnet::{Config, Handle, spawn};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{http, manual, root, send};
+use crate::{call, manual, root, send};
 
 type Hash = [u8; 32];
 
@@ -206,13 +206,6 @@ impl LightClient {
         let below = root_of(block, &proof["block_proof"]) == blocks_root;
         if is_head || below { Ok(()) } else { Err("blocks root") }
     }
-}
-
-fn call(handle: &Handle, method: &str, params: Value) -> Value {
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let request = http().post(handle.rpc_url()).json(&body);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() })
 }
 
 fn next_block(handle: &Handle, last: &str) -> Value {
