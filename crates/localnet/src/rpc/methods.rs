@@ -100,7 +100,7 @@ fn read(node: &Node, method: &str, params: Value) -> Answer {
         "validators" => validators::validators(node, params),
         "EXPERIMENTAL_validators_ordered" => validators::ordered(node, params),
         "maintenance_windows" | "EXPERIMENTAL_maintenance_windows" => {
-            validators::maintenance_windows(params)
+            validators::maintenance_windows(node, params)
         }
         "EXPERIMENTAL_congestion_level" => blocks::congestion_level(node, params),
         "EXPERIMENTAL_view_account" => views::account(node, params),

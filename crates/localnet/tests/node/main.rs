@@ -9,6 +9,7 @@
 
 mod chain;
 mod commands;
+mod errors;
 mod faults;
 mod gas_keys;
 mod inputs;
