@@ -59,8 +59,8 @@ impl Pool {
     }
 
     /// How many nonces above `used` and below that of `tx` are in no waiting transaction of the
-    /// same access key, or of the same index of a gas key. They may still be on their way. A transaction that waits twice counts
-    /// twice.
+    /// same access key, or of the same index of a gas key. They may still be on their way. A
+    /// transaction that waits twice counts twice.
     pub fn missing_nonces(&self, tx: &SignedTransaction, used: Nonce) -> u64 {
         let nonce = tx.transaction.nonce().nonce();
         let between = nonce.saturating_sub(used).saturating_sub(1);

@@ -1,6 +1,6 @@
 //! Every error of nearcore's RPC that can occur here: its name, its fields and its HTTP status. The
-//! names come from the types in near-jsonrpc-primitives, so none is forgotten; the README lists those
-//! that cannot occur.
+//! names come from the types in near-jsonrpc-primitives, so none is forgotten; the README lists
+//! those that cannot occur.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! How many tokens there are, in accounts, in gas keys and in receipts that are yet to be executed. A block may
-//! change the sum only by what it burns.
+//! How many tokens there are, in accounts, in gas keys and in receipts that are yet to be executed.
+//! A block may change the sum only by what it burns.
 
 use borsh::BorshDeserialize;
 use near_parameters::RuntimeConfig;
