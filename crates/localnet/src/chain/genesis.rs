@@ -75,6 +75,9 @@ pub struct Genesis {
     pub config: GenesisConfig,
     /// The records that the first state consists of.
     pub records: Vec<StateRecord>,
+    /// The code of global contracts that the first state has under their hashes. A genesis file
+    /// has no place for them.
+    pub global_contracts: Vec<Vec<u8>>,
 }
 
 impl Genesis {
@@ -154,6 +157,7 @@ impl Genesis {
         let genesis = Self {
             config: serde_json::from_value(value)?,
             records: serde_json::from_value(records)?,
+            global_contracts: Vec::new(),
         };
         genesis.check()?;
         Ok(genesis)

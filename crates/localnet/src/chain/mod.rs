@@ -101,6 +101,9 @@ impl Chain {
         for record in &genesis.records {
             state.apply_record(record.clone());
         }
+        for code in &genesis.global_contracts {
+            state.set_global_contract(code);
+        }
         for (account_id, bytes) in usage {
             if let Some(mut account) = state.account(&account_id) {
                 account.set_storage_usage(bytes);

@@ -13,7 +13,7 @@ use near_primitives::{
     hash::CryptoHash,
     receipt::ReceivedData,
     state_record::StateRecord,
-    trie_key::{TrieKey, trie_key_parsers},
+    trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers},
     types::{AccountId, Nonce, NonceIndex},
 };
 
@@ -146,6 +146,12 @@ impl State {
     /// uses.
     pub fn code(&self, account_id: &AccountId) -> Option<Value> {
         self.get_raw(&TrieKey::ContractCode { account_id: account_id.clone() }.to_vec())
+    }
+
+    /// Stores the code of a global contract under its hash.
+    pub fn set_global_contract(&mut self, code: &[u8]) {
+        let identifier = GlobalContractCodeIdentifier::CodeHash(CryptoHash::hash_bytes(code));
+        self.set_raw(&TrieKey::GlobalContractCode { identifier }.to_vec(), code);
     }
 
     /// A value of a contract's storage. `key` is the key that the contract uses.

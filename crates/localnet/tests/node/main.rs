@@ -12,6 +12,7 @@ mod commands;
 mod errors;
 mod faults;
 mod gas_keys;
+mod global_contracts;
 mod inputs;
 mod light_client;
 mod memory;
