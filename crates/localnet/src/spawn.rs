@@ -120,7 +120,8 @@ fn global_contract(path: &Path) -> Result<Vec<u8>, SpawnError> {
     if !code.starts_with(MAGIC) {
         return Err(error("expected Wasm, which begins with the bytes 00 61 73 6d".to_owned()));
     }
-    tracing::info!(path = %path.display(), hash = %CryptoHash::hash_bytes(&code), "a global contract");
+    let hash = CryptoHash::hash_bytes(&code);
+    tracing::info!(path = %path.display(), %hash, "a global contract");
     Ok(code)
 }
 
