@@ -33,25 +33,26 @@
 //! Gas is NEAR's, to the unit, by NEAR's own instrumentation. [`gas`] lists what is charged, and
 //! what differs from a node.
 //!
-//! Fuel is wasmtime's. One unit of fuel is one Wasm operator (`nop`, `drop`, `block`, `loop`,
-//! `else`, `end`, `unreachable` and `return` are free, entering a function costs one). Bulk
-//! operators cost one more for each byte or element, and `ref.func` costs [`fuel::REF_FUNC`].
-//! Growing costs [`fuel::MEMORY_GROW`] and [`fuel::TABLE_GROW`], and [`fuel::MEMORY_GROW_PAGE`] for
-//! each page that a memory really gets: a growth that fails costs a constant. Stack metering adds
-//! to each call what [`fuel`] says, and host functions charge by the constants of [`fuel`]. What
-//! one component passes to another is charged where the receiver is asked for room, by
-//! [`fuel::REALLOC_BYTE`] for each byte: the engine's own functions, which check, copy and
-//! transcode strings, count nothing.
+//! Fuel is our own: a core module counts it by itself, in code that [`prepare::meter`] writes into
+//! it, so that it is the same on every engine. One unit of fuel is one Wasm operator (`nop`, `drop`,
+//! `block`, `loop`, `else`, `end`, `unreachable` and `return` are free). Entering a function, bulk
+//! operators, `ref.func`, growth and host functions cost what [`fuel`] says. Bulk operators cost one
+//! unit more for each byte or element, and growth costs [`fuel::MEMORY_GROW_PAGE`] for each page
+//! that a memory really gets: a growth that fails costs a constant.
+//!
+//! Inside of a component wasmtime counts, by the same costs, but entering a function costs one unit
+//! and the operators of its stack metering. What one component passes to another is charged where
+//! the receiver is asked for room, by [`fuel::REALLOC_BYTE`] for each byte: the engine's own
+//! functions, which check, copy and transcode strings, count nothing.
 //!
 //! An execution that would need more than its limit is `OutOfFuel` and has used exactly the limit.
+//! A trap in the middle of code (a division by zero, an access out of bounds) is billed for all but
+//! the straight stretch before it, without loop or call.
 //!
-//! wasmtime keeps the fuel that a function uses in a register, and writes it down at calls, where a
-//! function ends, and every [`fuel::ACCOUNTING_INTERVAL`] units. An execution that ends in between,
-//! by a trap inside of compiled code (a division by zero, an access out of bounds) or by a limit on
-//! growth, is billed for what had been written down and for one whole interval, within its limit.
-//! That is at least what it used, but for one stretch of code without loops and calls, and at most
-//! an interval more. Every other end is billed exactly, an `unreachable` and a trap in a host
-//! function included.
+//! In a component wasmtime keeps the fuel that a function uses in a register, and writes it down at
+//! calls, where a function ends, and every [`fuel::ACCOUNTING_INTERVAL`] units. A component that
+//! ends in between, by such a trap or by a limit on growth, is billed for what had been written down
+//! and for one whole interval, within its limit.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

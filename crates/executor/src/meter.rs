@@ -28,8 +28,10 @@ pub(crate) enum Counting {
 }
 
 impl Counting {
-    /// For a core module whose code has `bytes` bytes.
+    /// For a core module whose code has `bytes` bytes. The module's counter is signed: a limit that
+    /// needs 64 bits counts as the highest that does not.
     pub(crate) fn module(limit: Compute, bytes: u64) -> Self {
+        let limit = Compute::new(limit.meter(), limit.amount().min(i64::MAX as u64));
         let loading = match limit.meter() {
             Meter::Fuel => 0,
             Meter::Gas => Fees::get().loading.of(bytes),
@@ -56,7 +58,7 @@ impl Counting {
         limit.saturating_add(1)
     }
 
-    /// What a module is given to count down. Nobody can use more than 63 bits of it.
+    /// What a module is given to count down.
     fn module_supply(limit: Compute, loading: u64) -> i64 {
         i64::try_from(limit.amount().saturating_sub(loading)).unwrap_or(i64::MAX)
     }

@@ -1,4 +1,5 @@
-//! What host functions and stack metering cost, in units of fuel.
+//! What costs how many units of fuel. An operator that is not named here costs one unit, and one
+//! that makes no code costs none.
 //!
 //! A host function is paid for like work in the guest: an amount for the call, and an amount for
 //! each byte that it touches. The figures follow measurements only roughly: a warm host call takes
@@ -28,12 +29,6 @@ pub const BULK: u64 = 10;
 /// Entering a function: its call, and what counts its fuel and its stack.
 pub const ENTRY: u64 = 10;
 
-/// Operators that stack metering adds to a function that calls another: a check, and the update of
-/// the bound on the way in and out.
-pub const STACK_METERING: u64 = 12;
-/// Operators that stack metering adds to a function that calls no other: the check alone.
-pub const STACK_METERING_LEAF: u64 = 4;
-
 /// Each `memory.grow`, whatever it answers: the engine is asked.
 pub const MEMORY_GROW: u64 = 100;
 /// Each page that a memory grows by. A growth that fails adds none. The page has to be made
@@ -44,9 +39,9 @@ pub const REF_FUNC: u64 = 50;
 /// Each `table.grow`, in addition to one unit for each element that is asked for.
 pub const TABLE_GROW: u64 = 100;
 
-/// The fuel of a running guest is counted at least this often. A guest also gives way to the host
-/// this often, which then looks at its deadline. An execution that ends between two counts is
-/// billed for a whole interval.
+/// The fuel of a running component is counted at least this often. A component also gives way to
+/// the host this often, which then looks at its deadline. An execution of a component that ends
+/// between two counts is billed for a whole interval.
 pub const ACCOUNTING_INTERVAL: u64 = 10_000;
 
 /// What `work` costs.

@@ -2,25 +2,26 @@
 //!
 //! NEAR's preparation puts a charge before each operator that may trap or branch: a comparison of
 //! what is left with the charge, a call of the host where it does not suffice, and a subtraction.
-//! The amounts and their places stay. What changes is when the module looks whether they sufficed.
+//! The amounts and their places stay. What changes is where the module keeps what is left, and when
+//! it looks whether that sufficed.
 //!
+//! * A function keeps what is left in a local. It writes each charge through to the counter, and
+//!   reads the counter on entry and after calls only, so that a charge does not wait for the store
+//!   of the charge before. The counter is exact at every operator that can trap.
 //! * The counter is signed and may fall below zero. A charge is a subtraction, without a
-//!   comparison and a branch. The module looks at the counter where code can be entered again
+//!   comparison and a branch. The module looks at the local where code can be entered again
 //!   without end (at the head of a loop, on entering a function that calls others), and before an
 //!   operator whose work depends on an operand (bulk operators, growth). Host functions look at it
-//!   first thing, and [`CoreMeter`](crate::meter::CoreMeter) looks at it at the end.
+//!   first thing, and [`Counting`](crate::meter::Counting) looks at it at the end.
 //! * So an execution goes on beyond its gas for less than one function's body, without a call of
 //!   the host and without growing. None of this can be seen from outside: its status is `OutOfGas`,
-//!   and it has used its limit. The counter is exact at every operator that can trap. So it tells
-//!   whether an execution that trapped had wanted more than its limit before.
+//!   and it has used its limit.
+//! * Where the gas ends there is an `unreachable` and no call: a compiler keeps fewer values in
+//!   registers around a call, even one that hardly ever happens.
 //! * Entering a function is one comparison for stack and gas together. Leaving gives back what
 //!   entering took, which needs no check. A function that calls no other only compares, because
 //!   nobody looks at the stack before it has returned.
 //! * Charges that follow each other directly are one.
-//!
-//! A check calls `finite_wasm_gas`, which either ends the execution or gives the counter more of
-//! its limit and returns. So the host can hand out the limit in slices and look at its deadline in
-//! between, and no epochs are needed.
 
 use std::ops::Range;
 
@@ -661,7 +662,10 @@ mod tests {
         Validator::new_with_features(FEATURES).validate_all(&module).unwrap();
         let expected = wat::parse_str(
             "(module (global $g (mut i64) (i64.const 0))
-                (func (global.set $g (i64.sub (global.get $g) (i64.const 7)))))",
+                (func (local $own i64) (local $scratch i32) (local $left i64)
+                    (local.set $left (global.get $g))
+                    (global.set $g (local.tee $left
+                        (i64.sub (local.get $left) (i64.const 7))))))",
         )
         .unwrap();
         assert_eq!(operators(&module), operators(&expected));

@@ -2,6 +2,7 @@
 //! and journal.
 
 mod chacha;
+mod counted;
 mod generated;
 mod interpreter;
 
@@ -51,7 +52,38 @@ fn compare(name: &str, run: &Run) -> Option<String> {
         let execution = run.clone().limits(|limits| limits.compute = compute).run();
         assert_same(&format!("{name}, {}", compute.meter()), &execution, &ended);
     }
+    same_fuel(name, run);
     Some(ended.status)
+}
+
+/// An execution pays for the operators that it has run, whichever way it took, and for nothing else:
+/// as much as if it paid before each of them.
+///
+/// The instrumented guest comes to the same end on both engines and has used the same fuel, to the
+/// unit: with more than it needs, and with less. Bounds other than those of fuel and stack are the
+/// executor's alone.
+fn same_fuel(name: &str, run: &Run) {
+    let mut limits = vec![i64::MAX];
+    while let Some(limit) = limits.pop() {
+        let compute = Compute::Fuel(limit.cast_unsigned());
+        let execution = run.clone().limits(|limits| limits.compute = compute).run();
+        if matches!(execution.status, Status::LimitExceeded { .. }) {
+            return;
+        }
+        let Some((ended, used)) = interpreter::metered(run, limit) else { return };
+        assert_same(&format!("{name}, {limit} fuel"), &execution, &ended);
+        assert_eq!(execution.used.amount(), used, "{name}, {limit} fuel");
+        if limit == i64::MAX {
+            if ended.status == "completed"
+                && let Some(code) = counted::module(&run.code)
+            {
+                let counted = interpreter::counted(run, &code, limit);
+                assert_eq!(counted, Some((ended, used)), "{name}, counted before each operator");
+            }
+            let used = i64::try_from(used).unwrap();
+            limits.extend([used, used - 1, used / 3].into_iter().filter(|limit| *limit >= 0));
+        }
+    }
 }
 
 #[test]
@@ -196,6 +228,9 @@ fn generated_modules_end_the_same_way() {
                 }
                 Some(ended) => {
                     assert_same(&format!("seed {seed}"), &execution, &ended);
+                    if seed % 4 == 0 {
+                        same_fuel(&format!("seed {seed}"), &run);
+                    }
                     ended.status
                 }
                 None => "deeper than the interpreter".to_owned(),

@@ -1,11 +1,20 @@
 //! A second executor for core WASI guests, on wasmi. It shares no code with the first, and does
 //! only what is documented: three streams, a virtual clock that moves 1,000 ns with each reading
-//! and by sleeping, one random stream, no directories. It neither meters nor limits.
+//! and by sleeping, one random stream, no directories. It limits nothing. It meters a guest that has been
+//! instrumented, and counts what its own functions cost by what is documented.
 
 use std::collections::BTreeMap;
 
+use outlayer_executor::{
+    fuel,
+    prepare::{
+        self,
+        meter::{FUEL_EXPORT, STACK_EXPORT, START_EXPORT},
+    },
+};
 use wasmi::{
-    AsContextMut as _, Caller, Config, Engine, Error, Extern, Linker, Module, Store, TrapCode,
+    AsContextMut as _, Caller, Config, Engine, Error, Extern, Global, Linker, Module, Store,
+    TrapCode, Val,
 };
 
 use super::chacha::ChaCha;
@@ -85,11 +94,6 @@ impl World {
         usize::try_from(fd).ok().and_then(|fd| *self.streams.get(fd)?)
     }
 
-    /// The answer to a call that no stream supports: `errno`, if there is such a stream.
-    fn refuse(&self, fd: i32, errno: i32) -> i32 {
-        if self.stream(fd).is_some() { errno } else { BADF }
-    }
-
     fn read_clock(&mut self, id: i32) -> Option<u64> {
         let base = match id {
             0 => self.timestamp,
@@ -109,6 +113,17 @@ impl World {
         self.ended.reads.insert(key.to_vec(), value.clone());
         value
     }
+}
+
+/// Takes fuel from a guest that counts it, for a call and for the bytes that it moves.
+fn pay(call: &mut Call<'_>, units: u64) -> Answer<()> {
+    let Some(counter) = call.get_export(FUEL_EXPORT).and_then(Extern::into_global) else {
+        return Ok(());
+    };
+    let Val::I64(left) = counter.get(call.as_context_mut()) else { panic!("a counter of 64 bits") };
+    let left = left - i64::try_from(units).unwrap();
+    counter.set(call.as_context_mut(), Val::I64(left)).unwrap();
+    if left < 0 { Err(Error::new("out of fuel")) } else { Ok(()) }
 }
 
 fn memory<'a>(call: &'a mut Call<'_>) -> (&'a mut [u8], &'a mut World) {
@@ -149,11 +164,18 @@ fn buffers(call: &mut Call<'_>, list: i32, count: i32) -> Answer<Vec<(i32, i32)>
         .collect()
 }
 
+/// The answer to a call that no stream supports: `errno`, if there is such a stream.
+fn refuse(mut call: Call<'_>, fd: i32, errno: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
+    Ok(if call.data().stream(fd).is_some() { errno } else { BADF })
+}
+
 fn too_many(count: i32) -> bool {
     count.cast_unsigned() > 1_024
 }
 
 fn fd_write(mut call: Call<'_>, fd: i32, list: i32, count: i32, written: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     let log = match call.data().stream(fd) {
         Some(Stream::Output) => false,
         Some(Stream::Log) => true,
@@ -162,9 +184,11 @@ fn fd_write(mut call: Call<'_>, fd: i32, list: i32, count: i32, written: i32) ->
     if too_many(count) {
         return Ok(INVAL);
     }
+    pay(&mut call, 8 * u64::from(count.cast_unsigned()))?;
     let buffers = buffers(&mut call, list, count)?;
     let total: u64 = buffers.iter().map(|buffer| u64::from(buffer.1.cast_unsigned())).sum();
     let Ok(total) = u32::try_from(total) else { return Ok(INVAL) };
+    pay(&mut call, total.into())?;
     for (at, length) in buffers {
         let bytes = take(&mut call, at, length)?;
         let ended = &mut call.data_mut().ended;
@@ -175,14 +199,20 @@ fn fd_write(mut call: Call<'_>, fd: i32, list: i32, count: i32, written: i32) ->
 }
 
 fn fd_read(mut call: Call<'_>, fd: i32, list: i32, count: i32, read: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     if call.data().stream(fd) != Some(Stream::Input) {
         return Ok(BADF);
     }
     if too_many(count) {
         return Ok(INVAL);
     }
+    pay(&mut call, 8 * u64::from(count.cast_unsigned()))?;
     let mut done = 0u32;
-    for (at, length) in buffers(&mut call, list, count)? {
+    let buffers = buffers(&mut call, list, count)?;
+    let room: u64 = buffers.iter().map(|buffer| u64::from(buffer.1.cast_unsigned())).sum();
+    let unread = call.data().input.len() as u64;
+    pay(&mut call, room.min(unread))?;
+    for (at, length) in buffers {
         let (bytes, world) = memory(&mut call);
         let buffer = range(bytes, at, length.cast_unsigned() as usize)?;
         let length = buffer.len().min(world.input.len());
@@ -194,26 +224,29 @@ fn fd_read(mut call: Call<'_>, fd: i32, list: i32, count: i32, read: i32) -> Ans
     Ok(0)
 }
 
-fn fd_close(mut call: Call<'_>, fd: i32) -> i32 {
-    match call.data().stream(fd) {
+fn fd_close(mut call: Call<'_>, fd: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
+    Ok(match call.data().stream(fd) {
         Some(_) => {
             call.data_mut().streams[fd.cast_unsigned() as usize] = None;
             0
         }
         None => BADF,
-    }
+    })
 }
 
-fn fd_renumber(mut call: Call<'_>, from: i32, to: i32) -> i32 {
+fn fd_renumber(mut call: Call<'_>, from: i32, to: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     let streams = (call.data().stream(from), call.data().stream(to));
-    let (Some(stream), Some(_)) = streams else { return BADF };
+    let (Some(stream), Some(_)) = streams else { return Ok(BADF) };
     let world = call.data_mut();
     world.streams[from.cast_unsigned() as usize] = None;
     world.streams[to.cast_unsigned() as usize] = Some(stream);
-    0
+    Ok(0)
 }
 
 fn fd_fdstat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     let Some(stream) = call.data().stream(fd) else { return Ok(BADF) };
     let direction = if stream == Stream::Input { 1u64 << 1 } else { 1 << 6 };
     let mut stat = [0; 24];
@@ -223,6 +256,7 @@ fn fd_fdstat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
 }
 
 fn fd_filestat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     if call.data().stream(fd).is_none() {
         return Ok(BADF);
     }
@@ -231,6 +265,7 @@ fn fd_filestat_get(mut call: Call<'_>, fd: i32, at: i32) -> Answer<i32> {
 }
 
 fn sizes(call: &mut Call<'_>, texts: fn(&World) -> &Vec<Vec<u8>>, at: [i32; 2]) -> Answer<i32> {
+    pay(call, fuel::HOST_CALL)?;
     let texts = texts(call.data());
     let found = [texts.len(), texts.iter().map(Vec::len).sum::<usize>()];
     for (at, number) in at.into_iter().zip(found) {
@@ -244,7 +279,10 @@ fn texts(
     texts: fn(&World) -> &Vec<Vec<u8>>,
     [mut pointer, mut at]: [i32; 2],
 ) -> Answer<i32> {
-    for text in texts(call.data()).clone() {
+    let texts = texts(call.data()).clone();
+    let bytes: usize = texts.iter().map(|text| 4 + text.len()).sum();
+    pay(call, fuel::HOST_CALL + bytes as u64)?;
+    for text in texts {
         put(call, pointer, &at.to_le_bytes())?;
         put(call, at, &text)?;
         pointer += 4;
@@ -254,12 +292,14 @@ fn texts(
 }
 
 fn clock_time_get(mut call: Call<'_>, id: i32, _precision: i64, at: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     let Some(now) = call.data_mut().read_clock(id) else { return Ok(INVAL) };
     put(&mut call, at, &now.to_le_bytes())?;
     Ok(0)
 }
 
 fn clock_res_get(mut call: Call<'_>, id: i32, at: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     if !(0..4).contains(&id) {
         return Ok(INVAL);
     }
@@ -268,6 +308,7 @@ fn clock_res_get(mut call: Call<'_>, id: i32, at: i32) -> Answer<i32> {
 }
 
 fn random(mut call: Call<'_>, at: i32, length: i32) -> Answer<()> {
+    pay(&mut call, fuel::HOST_CALL + u64::from(length.cast_unsigned()))?;
     let (bytes, world) = memory(&mut call);
     let buffer = range(bytes, at, length.cast_unsigned() as usize)?;
     buffer.iter_mut().for_each(|byte| *byte = world.random.next());
@@ -275,9 +316,11 @@ fn random(mut call: Call<'_>, at: i32, length: i32) -> Answer<()> {
 }
 
 fn poll_oneoff(mut call: Call<'_>, list: i32, events: i32, count: i32, ready: i32) -> Answer<i32> {
+    pay(&mut call, fuel::HOST_CALL)?;
     if count == 0 {
         return Ok(INVAL);
     }
+    pay(&mut call, (48 + 32) * u64::from(count.cast_unsigned()))?;
     // For each subscription: the time that it waits for, if any, and the rest of its event.
     let mut waits = Vec::new();
     for index in 0..count {
@@ -321,23 +364,48 @@ fn poll_oneoff(mut call: Call<'_>, list: i32, events: i32, count: i32, ready: i3
     Ok(0)
 }
 
+/// Pays for a storage function and for its key, and reads the key.
+fn storage_key(call: &mut Call<'_>, key: i32, length: i32) -> Answer<Vec<u8>> {
+    let bytes = u64::from(length.cast_unsigned());
+    pay(call, fuel::HOST_CALL + fuel::STORAGE_CALL + bytes)?;
+    take(call, key, length)
+}
+
+/// The value of a key. The first time, it has to be fetched, which costs.
+fn value(call: &mut Call<'_>, key: &[u8]) -> Answer<Option<Vec<u8>>> {
+    let ended = &call.data().ended;
+    let is_known = ended.journal.contains_key(key) || ended.reads.contains_key(key);
+    if !is_known {
+        pay(call, fuel::STORAGE_FETCH)?;
+    }
+    let value = call.data_mut().value(key);
+    if !is_known {
+        let bytes = value.as_ref().map_or(0, Vec::len) as u64;
+        pay(call, fuel::STORAGE_FETCH_BYTE * bytes)?;
+    }
+    Ok(value)
+}
+
 fn storage_read(mut call: Call<'_>, key: i32, length: i32, at: i32, room: i32) -> Answer<i64> {
-    let key = take(&mut call, key, length)?;
-    let Some(value) = call.data_mut().value(&key) else { return Ok(-1) };
+    let key = storage_key(&mut call, key, length)?;
+    let Some(value) = value(&mut call, &key)? else { return Ok(-1) };
     let fits = value.len().min(room.cast_unsigned() as usize);
+    pay(&mut call, fits as u64)?;
     put(&mut call, at, &value[..fits])?;
     Ok(i64::try_from(value.len()).unwrap())
 }
 
 fn storage_write(mut call: Call<'_>, key: i32, length: i32, at: i32, bytes: i32) -> Answer<()> {
-    let (key, value) = (take(&mut call, key, length)?, take(&mut call, at, bytes)?);
+    let key = storage_key(&mut call, key, length)?;
+    pay(&mut call, u64::from(bytes.cast_unsigned()))?;
+    let value = take(&mut call, at, bytes)?;
     call.data_mut().ended.journal.insert(key, Some(value));
     Ok(())
 }
 
 fn storage_remove(mut call: Call<'_>, key: i32, length: i32) -> Answer<i32> {
-    let key = take(&mut call, key, length)?;
-    let found = call.data_mut().value(&key).is_some();
+    let key = storage_key(&mut call, key, length)?;
+    let found = value(&mut call, &key)?.is_some();
     call.data_mut().ended.journal.insert(key, None);
     Ok(found.into())
 }
@@ -345,11 +413,13 @@ fn storage_remove(mut call: Call<'_>, key: i32, length: i32) -> Answer<i32> {
 fn context_read(mut call: Call<'_>, at: i32, room: i32) -> Answer<i32> {
     let context = call.data().context.clone();
     let fits = context.len().min(room.cast_unsigned() as usize);
+    pay(&mut call, fuel::HOST_CALL + fits as u64)?;
     put(&mut call, at, &context[..fits])?;
     Ok(i32::try_from(context.len()).unwrap())
 }
 
 fn log(mut call: Call<'_>, at: i32, length: i32) -> Answer<()> {
+    pay(&mut call, fuel::HOST_CALL + u64::from(length.cast_unsigned()))?;
     let line = take(&mut call, at, length)?;
     call.data_mut().ended.logs.extend(line.iter().chain(b"\n"));
     Ok(())
@@ -367,16 +437,20 @@ fn linker(engine: &Engine) -> Result<Linker<World>, Error> {
         .func_wrap(WASI, "fd_renumber", fd_renumber)?
         .func_wrap(WASI, "fd_fdstat_get", fd_fdstat_get)?
         .func_wrap(WASI, "fd_filestat_get", fd_filestat_get)?
-        .func_wrap(WASI, "fd_prestat_get", |_: i32, _: i32| BADF)?
-        .func_wrap(WASI, "fd_prestat_dir_name", |_: i32, _: i32, _: i32| BADF)?
+        .func_wrap(WASI, "fd_prestat_get", |call: Call<'_>, fd: i32, _: i32| {
+            refuse(call, fd, BADF)
+        })?
+        .func_wrap(WASI, "fd_prestat_dir_name", |call: Call<'_>, fd: i32, _: i32, _: i32| {
+            refuse(call, fd, BADF)
+        })?
         .func_wrap(WASI, "fd_seek", |call: Call<'_>, fd: i32, _: i64, _: i32, _: i32| {
-            call.data().refuse(fd, SPIPE)
+            refuse(call, fd, SPIPE)
         })?
         .func_wrap(WASI, "path_unlink_file", |call: Call<'_>, fd: i32, _: i32, _: i32| {
-            call.data().refuse(fd, NOTDIR)
+            refuse(call, fd, NOTDIR)
         })?
         .func_wrap(WASI, "sock_shutdown", |call: Call<'_>, fd: i32, _: i32| {
-            call.data().refuse(fd, NOTSOCK)
+            refuse(call, fd, NOTSOCK)
         })?
         .func_wrap(WASI, "args_sizes_get", move |mut call: Call<'_>, a: i32, b: i32| {
             sizes(&mut call, args, [a, b])
@@ -396,8 +470,14 @@ fn linker(engine: &Engine) -> Result<Linker<World>, Error> {
             random(call, at, length).map(|()| 0)
         })?
         .func_wrap(WASI, "poll_oneoff", poll_oneoff)?
-        .func_wrap(WASI, "proc_exit", |code: i32| -> Answer<()> { Err(Error::i32_exit(code)) })?
-        .func_wrap(WASI, "sched_yield", || 0)?
+        .func_wrap(WASI, "proc_exit", |mut call: Call<'_>, code: i32| {
+            pay(&mut call, fuel::HOST_CALL)?;
+            Err::<(), _>(Error::i32_exit(code))
+        })?
+        .func_wrap(WASI, "sched_yield", |mut call: Call<'_>| -> Answer<i32> {
+            pay(&mut call, fuel::HOST_CALL)?;
+            Ok(0)
+        })?
         .func_wrap("outlayer", "storage_read", storage_read)?
         .func_wrap("outlayer", "storage_write", storage_write)?
         .func_wrap("outlayer", "storage_remove", storage_remove)?
@@ -422,33 +502,73 @@ fn trap(code: TrapCode) -> &'static str {
     }
 }
 
-/// Runs a guest. `None` when it recurses deeper than the interpreter can.
+/// Runs a guest as it is, without a meter. `None` when it recurses deeper than the interpreter can.
 pub(crate) fn run(run: &Run) -> Option<Ended> {
+    execute(run, &run.code, None).map(|(ended, _)| ended)
+}
+
+/// Runs a guest that counts its fuel and its stack itself, and says how much it has used of `limit`.
+/// `None` when it recurses deeper than the interpreter can.
+pub(crate) fn metered(run: &Run, limit: i64) -> Option<(Ended, u64)> {
+    execute(run, &prepare::core_module(&run.code).unwrap(), Some(limit))
+}
+
+/// As [`metered`], for a guest that has been instrumented in another way.
+pub(crate) fn counted(run: &Run, code: &[u8], limit: i64) -> Option<(Ended, u64)> {
+    execute(run, code, Some(limit))
+}
+
+fn execute(run: &Run, code: &[u8], limit: Option<i64>) -> Option<(Ended, u64)> {
     let mut config = Config::default();
     config.set_max_recursion_depth(100_000).set_max_stack_height(64 << 20);
     let engine = Engine::new(&config);
-    let module = Module::new(&engine, &run.code[..]).unwrap();
+    let module = Module::new(&engine, code).unwrap();
     let mut store = Store::new(&engine, World::new(run));
-    let ended = linker(&engine)
-        .unwrap()
-        .instantiate_and_start(&mut store, &module)
-        .and_then(|instance| instance.get_typed_func::<(), ()>(&store, "_start"))
-        .and_then(|start| start.call(&mut store, ()));
+    let instance = linker(&engine).unwrap().instantiate_and_start(&mut store, &module);
+    let counters = match (&instance, limit) {
+        (Ok(instance), Some(limit)) => {
+            let global = |name| instance.get_global(&store, name).unwrap();
+            let (fuel, stack) = (global(FUEL_EXPORT), global(STACK_EXPORT));
+            fuel.set(&mut store, Val::I64(limit)).unwrap();
+            Some((fuel, stack))
+        }
+        _ => None,
+    };
+    let ended = instance.and_then(|instance| {
+        for export in [START_EXPORT, "_start"] {
+            if let Ok(function) = instance.get_typed_func::<(), ()>(&store, export) {
+                function.call(&mut store, ())?;
+            }
+        }
+        Ok(())
+    });
+    let number = |global: Global| match global.get(&store) {
+        Val::I64(number) => number,
+        other => panic!("{other:?}"),
+    };
+    let (left, stack) = counters.map_or((0, 0), |(fuel, stack)| (number(fuel), number(stack)));
     let status = match ended {
+        _ if left < 0 => "out_of_fuel".to_owned(),
         Ok(()) => "completed".to_owned(),
         Err(error) => match (error.i32_exit_status(), error.as_trap_code()) {
             (Some(0), _) => "completed".to_owned(),
             (Some(code), _) => format!("exited: {code}"),
             (_, Some(TrapCode::StackOverflow)) => return None,
+            (_, Some(TrapCode::UnreachableCodeReached)) if stack == -1 => {
+                "stack_overflow".to_owned()
+            }
             (_, Some(code)) => format!("trapped: {}", trap(code)),
             (None, None) => panic!("{error}"),
         },
     };
+    // What could not be instantiated has used nothing.
+    let given = if counters.is_some() { limit.unwrap_or_default() } else { 0 };
+    let used = given.abs_diff(left.max(0));
     let mut ended = store.into_data().ended;
     // The executor gives neither for a guest that did not complete.
     if status != "completed" {
         ended.output.clear();
         ended.journal.clear();
     }
-    Some(Ended { status, ..ended })
+    Some((Ended { status, ..ended }, used))
 }

@@ -1,22 +1,51 @@
-//! The deterministic bound on a guest's stack.
+//! Metering: what a guest's module counts by itself, on any engine.
+//!
+//! [`instrument`] writes two counters into a core module.
+//!
+//! # Fuel
+//!
+//! A global holds the fuel that is left. The host sets it before anything runs, and host functions
+//! take from it what they cost ([`fuel`](crate::fuel)). A function reads it into a local, and
+//! subtracts from that what its operators cost; `flow` finds the places where this takes the fewest
+//! subtractions. It writes the local down where somebody else may read it: before calls, where it
+//! returns, at the head of each loop, before an `unreachable`.
+//!
+//! The counter is signed and may fall below zero. A function looks at it where code can be entered
+//! again without end (on entry, at the head of a loop) and before work that depends on an operand.
+//! Below zero it runs into an `unreachable`. So an execution may go on beyond its fuel for less than
+//! one function's body, which nobody sees: its status is `OutOfFuel`, and it has used its limit.
+//!
+//! A trap inside of a function (a division by zero, an access out of bounds) leaves the counter as
+//! it was last written down. So the straight stretch before it, without loop or call, is not paid
+//! for. All other ends are billed exactly.
+//!
+//! There is no call in a function that the guest did not write, but for the growth of its memory: a
+//! compiler keeps fewer values in registers around a call, even one that hardly ever happens.
+//!
+//! # Stack
 //!
 //! finite-wasm computes what each function needs at most: its frame (a fixed part and its locals)
-//! and its operands. [`instrument`] writes the metering into the module: a global holds what is
-//! left of [`STACK_BYTES`]; each function takes its need from it on entry and gives it back on
-//! return. Where not enough is left, the global becomes -1 and the guest runs into an
-//! `unreachable`, which the engine tells from the guest's own by that value. The native stack is
-//! far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound is met first.
+//! and its operands. A global holds what is left of [`STACK_BYTES`]; each function takes its need
+//! from it on entry and gives it back on return. Where not enough is left, the global becomes -1
+//! and the guest runs into an `unreachable`, which the engine tells from the guest's own by that
+//! value. The native stack is far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound
+//! is met first.
 //!
-//! Nothing in the module is renumbered: types, the global and the exports are appended. A start
+//! # The module
+//!
+//! Nothing in the module is renumbered: types, functions, globals and exports are appended. A start
 //! function becomes an export, which the engine calls after instantiation. Custom sections are left
 //! out.
 //!
-//! Inside of a component the host cannot look at a module's global. There the start function stays,
-//! and the module gets a table of its own, which it grows when its stack does not suffice. The host
-//! knows the table by its maximum, which no table of a guest may have. Modules inside of a
-//! component cannot share a counter, so they share the bytes: every instance of a module has its
-//! part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they
-//! need no more than that in all.
+//! # Inside of components
+//!
+//! The host cannot look at the globals of a module inside of a component. There wasmtime counts the
+//! fuel, operators of stack metering included. The start function stays, and the module gets a
+//! table of its own, which it grows when its stack does not suffice. The host knows the table by
+//! its maximum, which no table of a guest may have. Modules inside of a component cannot share a
+//! counter, so they share the bytes: every instance of a module has its part of
+//! [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they need no
+//! more than that in all.
 
 mod body;
 mod costs;
@@ -57,7 +86,7 @@ pub(super) fn share(module_instances: u64) -> u32 {
 /// fault without a verdict.
 pub const NATIVE_STACK_BYTES: usize = 64 << 20;
 
-/// Adds stack metering to a module that has been validated.
+/// Adds metering of fuel and stack to a module that has been validated.
 ///
 /// # Errors
 /// `InvalidModule` when the module exports one of the names that metering needs.
