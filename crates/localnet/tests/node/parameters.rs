@@ -97,7 +97,8 @@ fn a_transaction_is_sent_in_a_list_or_by_name() {
     handle.settle().unwrap();
     // With a level that is reached at once, because nobody makes blocks here.
     let [first, second] = forms();
-    let named = |tx: &SignedTransaction| json!({"signed_tx_base64": encode(tx), "wait_until": "NONE"});
+    let named =
+        |tx: &SignedTransaction| json!({"signed_tx_base64": encode(tx), "wait_until": "NONE"});
     for tx in [&first, &second] {
         let reply = call(&handle, "send_tx", named(tx));
         assert_eq!(reply["result"], json!({"final_execution_status": "NONE"}), "{reply}");

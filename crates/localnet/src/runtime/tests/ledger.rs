@@ -125,8 +125,8 @@ fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
 }
 
 /// What a gas key costs more than another key. Sending costs the 18 bytes of the balance and of the
-/// number of nonces. Each nonce is an entry of the state: the account's name and the key between two
-/// bytes of their own, two bytes for the index, and eight for the nonce.
+/// number of nonces. Each nonce is an entry of the state: the account's name and the key between
+/// two bytes of their own, two bytes for the index, and eight for the nonce.
 fn gas_key(nonces: u16, receiver: &AccountId) -> Fee {
     let entry = 2 + receiver.len() + 33 + 2 + 8;
     let nonce = 64_196_736_000 + GAS_KEY_BYTE.2 * entry as u128;
