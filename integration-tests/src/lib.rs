@@ -9,6 +9,7 @@ pub mod artifacts;
 pub mod faults;
 pub mod guests;
 pub mod node;
+pub mod pace;
 pub mod testbed;
 
 pub use testbed::Testbed;

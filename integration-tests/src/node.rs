@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Once, OnceLock},
+    sync::{Arc, Once, OnceLock},
     time::Duration,
 };
 
@@ -13,6 +13,8 @@ use near_workspaces::{
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
 use outlayer_testkit::NODE;
+
+use crate::pace::Pace;
 
 /// The path of this package's `testbed` binary. It is the default node, and also the command
 /// `outlayer` when that must be a process of its own.
@@ -40,9 +42,14 @@ pub fn testbed_binary() -> Result<PathBuf> {
 /// When it does not start or answer.
 pub async fn start_within(config: Config) -> Result<(Handle, Worker<Sandbox>)> {
     let handle = outlayer_localnet::spawn(config)?;
+    let node = reach(&handle).await?;
+    Ok((handle, node))
+}
+
+async fn reach(handle: &Handle) -> Result<Worker<Sandbox>> {
     let key = ValidatorKey::HomeDir(handle.home().to_path_buf());
     let node = near_workspaces::sandbox().rpc_addr(&handle.rpc_url()).validator_key(key);
-    Ok((handle, node.await.context("near-workspaces could not reach the node")?))
+    node.await.context("near-workspaces could not reach the node")
 }
 
 /// Whether the environment names a node. Must be asked before this process names one itself.
@@ -52,21 +59,43 @@ fn is_named() -> bool {
 }
 
 /// The time between two blocks while a test sets up what it needs.
-const SETUP_BLOCK_TIME: Duration = Duration::from_millis(20);
+pub(crate) const SETUP_BLOCK_TIME: Duration = Duration::from_millis(20);
 
 /// Starts a fresh node for a test that counts blocks while workers serve. By default it makes a
 /// block each time that a fixed time has passed, and not as fast as it can: a short time at first,
-/// until the test is set up and calls [`Handle::set_block_time`]. A node that the environment names
-/// has a block time of its own, and there is no handle then.
+/// until the test is set up and calls [`Pace::set`]. A node that the environment names has a block
+/// time of its own, and there is neither a handle nor a pace then.
 ///
 /// # Errors
 /// When it does not start or answer.
-pub async fn start_with_timer() -> Result<(Option<Handle>, Worker<Sandbox>)> {
+pub async fn start_with_timer() -> Result<(Option<(Handle, Pace)>, Worker<Sandbox>)> {
     if is_named() {
         return Ok((None, start().await?));
     }
-    let production = BlockProduction::Timer(SETUP_BLOCK_TIME);
-    let (handle, node) = start_within(Config { production, ..Config::default() }).await?;
+    let config = Config { production: BlockProduction::Manual, ..Config::default() };
+    let handle = outlayer_localnet::spawn(config)?;
+    let pace = Pace::start(Arc::clone(handle.node()), SETUP_BLOCK_TIME);
+    let node = reach(&handle).await?;
+    Ok((Some((handle, pace)), node))
+}
+
+/// Starts a fresh node for a test that comes close to a deadline. By default it makes blocks only
+/// while there is something to do, so that none passes while a busy machine thinks. A node that the
+/// environment names makes its own, and there is no handle then.
+///
+/// # Errors
+/// When it does not start or answer.
+pub async fn start_still() -> Result<(Option<Handle>, Worker<Sandbox>)> {
+    if is_named() {
+        return Ok((None, start().await?));
+    }
+    let production = BlockProduction::Instant { heartbeat: None };
+    let mut config = Config { production, ..Config::default() };
+    // As a node in a process of its own has it.
+    if let Ok(version) = std::env::var("LOCALNET_PROTOCOL_VERSION") {
+        config.protocol_version = version.parse().context("LOCALNET_PROTOCOL_VERSION")?;
+    }
+    let (handle, node) = start_within(config).await?;
     Ok((Some(handle), node))
 }
 

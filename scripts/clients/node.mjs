@@ -1,16 +1,19 @@
 // Starts the localnet binary for the script of a client.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((ready) => server.once("listening", ready));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
+// How long the node may take to start, on a busy machine.
+const PATIENCE_MILLIS = 120_000;
+
+// The URL that the node has noted in its home directory, once it listens at a port that is free.
+function notedUrl(home) {
+  try {
+    return readFileSync(join(home, "rpc_url"), "utf8");
+  } catch {
+    return "";
+  }
 }
 
 // Calls `use` with the node's URL and network id, and with the id and secret key of an account that
@@ -20,15 +23,17 @@ export async function withNode(use) {
   const home = mkdtempSync(join(tmpdir(), "localnet-"));
   const made = spawnSync(binary, ["--home", home, "init", "--fast"], { stdio: "inherit" });
   if (made.status !== 0) throw new Error(`${binary} init failed; LOCALNET names the binary`);
-  const address = `127.0.0.1:${await freePort()}`;
-  const node = spawn(binary, ["--home", home, "run", "--rpc-addr", address], { stdio: "inherit" });
+  const run = ["--home", home, "run", "--rpc-addr", "127.0.0.1:0"];
+  const node = spawn(binary, run, { stdio: "inherit" });
   try {
-    const url = `http://${address}`;
-    const deadline = Date.now() + 30_000;
-    let status;
+    const deadline = Date.now() + PATIENCE_MILLIS;
+    let url, status;
     while (!status) {
+      url = notedUrl(home);
       status = await fetch(`${url}/status`).then((answer) => answer.json(), () => undefined);
-      if (!status && Date.now() > deadline) throw new Error("the node does not answer");
+      if (status) break;
+      if (Date.now() > deadline) throw new Error("the node does not answer");
+      await new Promise((waited) => setTimeout(waited, 20));
     }
     const key = JSON.parse(readFileSync(join(home, "validator_key.json"), "utf8"));
     await use({

@@ -4,7 +4,7 @@
 mod common;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
@@ -138,12 +138,18 @@ fn a_child_that_is_killed_costs_its_own_request() {
         // A second child serves meanwhile.
         let other = scope.spawn(|| execute(&sandbox, MODULE, FUEL, ""));
         assert_eq!(other.join().unwrap().unwrap().output, b"value");
-        thread::sleep(Duration::from_millis(300));
-        for pid in children().difference(&before) {
-            if status(*pid).contains("Name:\toutlayer") && busy(*pid) {
-                let pid = rustix::process::Pid::from_raw(*pid).unwrap();
-                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        // From here on only the child that spins is busy, and for longer than a start takes.
+        let at_rest: HashMap<_, _> = children().into_iter().map(|pid| (pid, ticks(pid))).collect();
+        while !spinning.is_finished() {
+            for pid in children().difference(&before) {
+                let used = ticks(*pid).saturating_sub(at_rest.get(pid).copied().unwrap_or(0));
+                if status(*pid).contains("Name:\toutlayer") && used >= 100 {
+                    let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+                    // It may have ended since.
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
             }
+            thread::sleep(Duration::from_millis(20));
         }
         let fault = spinning.join().unwrap().unwrap_err();
         assert!(matches!(&fault, Fault::Process(why) if why.contains("SIGKILL")), "{fault}");
@@ -233,10 +239,10 @@ fn status(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }
 
-/// Whether a process has used a tenth of a second of processor time.
-fn busy(pid: i32) -> bool {
+/// The processor time that a process has used, hundredths of a second.
+fn ticks(pid: i32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().nth(11).and_then(|ticks| ticks.parse::<u64>().ok());
-    ticks.unwrap_or_default() >= 10
+    let ticks = after_name.split_whitespace().nth(11).and_then(|ticks| ticks.parse().ok());
+    ticks.unwrap_or_default()
 }

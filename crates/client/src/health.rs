@@ -41,7 +41,8 @@ pub struct EndpointHealth {
 /// For how long an endpoint is doubted that was contradicted.
 const DOUBT: Backoff = Backoff { first: Duration::from_secs(60), most: Duration::from_secs(3_600) };
 /// The rest of an endpoint that has failed, before it is tried out again.
-const REST: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
+pub(crate) const REST: Backoff =
+    Backoff { first: Duration::from_millis(500), most: Duration::from_secs(60) };
 /// The longest rest that an endpoint can ask for.
 const LONGEST_REST: Duration = Duration::from_secs(120);
 /// Heights that were seen longer apart than this are not compared.

@@ -30,9 +30,10 @@ pub struct CodeConfig {
     pub max_code_bytes: usize,
     /// The longest time that a download may take.
     pub timeout: Duration,
-    /// The least rate at which a download's bytes must arrive, in bytes a second on average. They
-    /// have five seconds to reach it.
+    /// The least rate at which a download's bytes must arrive, in bytes a second on average.
     pub min_bytes_per_second: u32,
+    /// For how long a download's bytes may arrive more slowly than that.
+    pub slow_start: Duration,
     /// The most redirects that a download follows.
     pub redirects: usize,
     /// Whether code is also fetched from this machine and its private networks. Anyone can name a
@@ -49,6 +50,7 @@ impl Default for CodeConfig {
             max_code_bytes: 32 << 20,
             timeout: Duration::from_secs(30),
             min_bytes_per_second: 16 << 10,
+            slow_start: Duration::from_secs(5),
             redirects: 5,
             allow_private_urls: false,
         }

@@ -10,8 +10,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{CodeConfig, CodeError, DownloadError, UrlError, guard::Guard};
 
-/// For how long a body may come more slowly than the least rate.
-const GRACE: Duration = Duration::from_secs(5);
 /// The longest time that a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -22,7 +20,7 @@ pub(crate) struct Web {
     /// never download anything.
     http: Arc<OnceLock<reqwest::Client>>,
     guard: Guard,
-    grace: Duration,
+    slow_start: Duration,
     timeout: Duration,
     redirects: usize,
     bytes_per_second: u32,
@@ -30,14 +28,14 @@ pub(crate) struct Web {
 
 impl Web {
     pub(crate) fn new(config: &CodeConfig) -> Self {
-        Self::guarded(config, Guard::new(config.allow_private_urls), GRACE)
+        Self::guarded(config, Guard::new(config.allow_private_urls))
     }
 
-    pub(crate) fn guarded(config: &CodeConfig, guard: Guard, grace: Duration) -> Self {
+    pub(crate) fn guarded(config: &CodeConfig, guard: Guard) -> Self {
         Self {
             http: Arc::default(),
             guard,
-            grace,
+            slow_start: config.slow_start,
             timeout: config.timeout,
             redirects: config.redirects,
             bytes_per_second: config.min_bytes_per_second.max(1),
@@ -112,7 +110,7 @@ impl Web {
     fn allowed(&self, received: usize) -> Duration {
         let received = u64::try_from(received).unwrap_or(u64::MAX);
         let millis = received.saturating_mul(1_000) / u64::from(self.bytes_per_second);
-        self.grace + Duration::from_millis(millis)
+        self.slow_start + Duration::from_millis(millis)
     }
 }
 

@@ -38,8 +38,9 @@ const CACHES: u64 = 4;
 const IDLE_BYTES: u64 = 256 << 20;
 /// How long a child may take to set itself up.
 const START: Duration = Duration::from_secs(30);
-/// How long a child that has closed its socket may take to end.
-const END: Duration = Duration::from_secs(1);
+/// How long a child that has closed its socket may take to end. Nobody waits for that long, unless
+/// the machine is busy or the child does not mean to end.
+const END: Duration = Duration::from_secs(30);
 /// How often it is asked whether an execution is still wanted.
 const GLANCE: Duration = Duration::from_millis(200);
 /// The longest answer of a child that is set up.
@@ -422,5 +423,19 @@ impl Write for Timed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_snapshot_takes_is_not_the_childs_time() {
+        let (socket, _theirs) = UnixStream::pair().unwrap();
+        let mut timed = Timed::new(&socket, Duration::from_secs(60)).unwrap();
+        let (work, before) = (Duration::from_millis(20), timed.until);
+        timed.pause(|| thread::sleep(work));
+        assert!(timed.until >= before + work);
     }
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::{Error, Outlayer, Result, error::Asked as _, results::is_complete};
 
 /// How long to wait for something that takes a few blocks. The machine may be slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Time that is running out.
 struct Patience(Instant);

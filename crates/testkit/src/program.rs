@@ -207,8 +207,6 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     /// A script that answers like a command of this version.
@@ -218,10 +216,13 @@ mod tests {
         script(path, &format!("echo '{about}'"));
     }
 
+    /// Another process writes it. If this one had it open, a process that another test starts at
+    /// that moment would have it open for writing too, and the system would not run it.
     fn script(path: &Path, script: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" >"$0" && chmod 755 "$0""#;
+        let written = Command::new("sh").args(["-c", write]).arg(path).arg(script).status();
+        assert!(written.unwrap().success());
     }
 
     fn places(folder: &Path) -> Places {

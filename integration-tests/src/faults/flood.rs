@@ -5,20 +5,13 @@
 
 use std::{
     fmt, fs,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use near_workspaces::{operations::TransactionStatus, types::NearToken};
-use outlayer_localnet::{
-    Config,
-    node::{BlockProduction, Node},
-};
+use near_workspaces::{Account, operations::TransactionStatus, types::NearToken};
+use outlayer_localnet::{Config, node::BlockProduction};
 use outlayer_protocol::{Outcome, index::PendingPage, methods};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -26,7 +19,8 @@ use tokio::task::JoinSet;
 use crate::{
     Testbed,
     guests::{request, with_fuel},
-    node,
+    node::{self, SETUP_BLOCK_TIME},
+    pace::Pace,
     testbed::settlement,
 };
 
@@ -49,9 +43,14 @@ pub struct Flood {
     pub senders: usize,
     /// What each guest uses; with 0 it returns at once.
     pub fuel: u64,
-    /// The time between two blocks once the worker serves. A request lives for 200 of them.
+    /// The time between two blocks once the worker serves. A request lives for 200 of them. It is
+    /// longer on a slow machine, so that a process executes no fewer than [`LEAST`] guests
+    /// meanwhile.
     pub block_time: Duration,
 }
+
+/// How many guests a process executes while a request lives, at the least.
+pub const LEAST: u32 = 72;
 
 /// What became of the requests.
 #[derive(Clone, Debug, Default)]
@@ -106,13 +105,14 @@ struct Sent {
 pub async fn flood(plan: Flood) -> Result<FloodReport> {
     let config = Config { production: BlockProduction::Manual, ..Config::default() };
     let (handle, node) = node::start_within(config).await?;
-    let pace = Pace::start(Arc::clone(handle.node()), plan.block_time);
+    let pace = Pace::start(Arc::clone(handle.node()), SETUP_BLOCK_TIME);
     let testbed = Arc::new(Testbed::on(node).await?);
     let before = testbed.funds().await?;
     let requests = u32::try_from(plan.requests).unwrap_or(u32::MAX);
     let asking = ASKING_TIME.saturating_mul(requests).max(ASKING_BLOCK_TIME);
+    let accounts = accounts(&testbed, plan).await?;
     pace.set(asking);
-    let (sent, deposit) = ask(&testbed, plan).await?;
+    let (sent, deposit) = ask(&testbed, plan, accounts).await?;
     let began = Instant::now();
     let live = loop {
         let live = testbed.pending().await?.len();
@@ -121,7 +121,7 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
         }
         tokio::time::sleep(asking).await;
     };
-    pace.set(plan.block_time);
+    pace.set(plan.block_time.max(execution_time(&testbed).await? * LEAST / 200));
 
     let state = tempfile::tempdir()?;
     let folder = state.path().to_string_lossy().into_owned();
@@ -174,50 +174,27 @@ pub async fn flood(plan: Flood) -> Result<FloodReport> {
     Ok(report)
 }
 
-/// Makes a node's blocks, one each time that the time between two of them has passed, until it is
-/// dropped.
-struct Pace {
-    millis: Arc<AtomicU64>,
-}
-
-impl Pace {
-    fn start(node: Arc<Node>, block_time: Duration) -> Self {
-        let pace = Self { millis: Arc::default() };
-        pace.set(block_time);
-        let millis = Arc::downgrade(&pace.millis);
-        thread::spawn(move || {
-            while let Some(millis) = millis.upgrade() {
-                thread::sleep(Duration::from_millis(millis.load(Ordering::Relaxed)));
-                if let Err(error) = node.produce_block() {
-                    eprintln!("a block could not be produced: {error}");
-                }
-            }
-        });
-        pace
+/// Makes the senders' accounts. The same account pays for all of them, so they are made one after
+/// the other: its transactions must come in the order of their nonces.
+async fn accounts(testbed: &Testbed, plan: Flood) -> Result<Vec<Account>> {
+    let mut accounts = Vec::new();
+    for _ in 0..plan.senders.max(plan.payers * 2) {
+        accounts.push(testbed.node.dev_create_account().await?);
     }
-
-    fn set(&self, block_time: Duration) {
-        let millis = block_time.as_millis().try_into().unwrap_or(u64::MAX);
-        self.millis.store(millis, Ordering::Relaxed);
-    }
+    Ok(accounts)
 }
 
 /// Sends the requests. Returns them, and what each has attached.
-async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToken)> {
+async fn ask(
+    testbed: &Arc<Testbed>,
+    plan: Flood,
+    accounts: Vec<Account>,
+) -> Result<(Vec<Sent>, NearToken)> {
     let mut asked = match plan.fuel {
         0 => request(testbed.publish_guest("echo").await?, ""),
         fuel => with_fuel(request(testbed.publish_guest("spin").await?, ""), fuel),
     };
-    let senders = plan.senders.max(plan.payers * 2);
-    let mut making = JoinSet::new();
-    for _ in 0..senders {
-        let testbed = Arc::clone(testbed);
-        making.spawn(async move { testbed.node.dev_create_account().await });
-    }
-    let mut accounts = Vec::new();
-    while let Some(made) = making.join_next().await {
-        accounts.push(made??);
-    }
+    let senders = accounts.len();
     asked.refund_to = accounts.first().map(|account| account.id().clone());
     let deposit = testbed.estimate(&asked).await?.total;
     let attached = NearToken::from_yoctonear(deposit.as_yoctonear());
@@ -243,6 +220,15 @@ async fn ask(testbed: &Arc<Testbed>, plan: Flood) -> Result<(Vec<Sent>, NearToke
         sent.extend(some??);
     }
     Ok((sent, deposit))
+}
+
+/// How long this machine takes for one of the requests, once its code is compiled.
+async fn execution_time(testbed: &Testbed) -> Result<Duration> {
+    let request_id = testbed.pending().await?.first().context("a live request")?.request_id;
+    testbed.execute(request_id).await?;
+    let began = Instant::now();
+    testbed.execute(request_id).await?;
+    Ok(began.elapsed())
 }
 
 /// Whether any request is live. A page may be empty though later ones are not.

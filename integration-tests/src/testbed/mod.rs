@@ -18,7 +18,7 @@ use outlayer_protocol::{ExecutionRequest, Hash32, Settlement};
 use outlayer_testkit::{Deployment, Outlayer};
 use serde_json::json;
 
-use crate::{artifacts, node};
+use crate::{artifacts, node, pace::Pace};
 
 pub use daemon::Daemon;
 pub use outlayer_testkit::{DAPP_GAS, MAX_GAS, SALT, burnt, events};
@@ -33,7 +33,9 @@ pub struct Testbed {
     /// The registered worker's account.
     pub worker: Account,
     /// A node in this process, which ends with the testbed.
-    localnet: Option<Handle>,
+    _localnet: Option<Handle>,
+    /// The pace of its blocks, where they have one.
+    pace: Option<Pace>,
 }
 
 impl Deref for Testbed {
@@ -60,15 +62,41 @@ impl Testbed {
     /// When any of these fails.
     pub async fn start_with_timer() -> Result<Self> {
         let (localnet, node) = node::start_with_timer().await?;
-        Ok(Self { localnet, ..Self::on(node).await? })
+        let (_localnet, pace) = localnet.unzip();
+        Ok(Self { _localnet, pace, ..Self::on(node).await? })
+    }
+
+    /// The same as [`start`](Self::start), for a test that comes close to a deadline: no block
+    /// passes while there is nothing to do.
+    ///
+    /// # Errors
+    /// When any of these fails.
+    pub async fn start_still() -> Result<Self> {
+        let (_localnet, node) = node::start_still().await?;
+        Ok(Self { _localnet, ..Self::on(node).await? })
+    }
+
+    /// A testbed whose node makes its blocks at this pace, which waits for its workers.
+    #[must_use]
+    pub fn paced(self, pace: Pace) -> Self {
+        pace.wait_for_workers();
+        Self { pace: Some(pace), ..self }
     }
 
     /// Sets the time between two blocks of a testbed that was
     /// [started with a timer](Self::start_with_timer). A node that the environment names keeps its
     /// own.
     pub fn set_block_time(&self, block_time: Duration) {
-        if let Some(localnet) = &self.localnet {
-            localnet.set_block_time(block_time);
+        if let Some(pace) = &self.pace {
+            pace.set(block_time);
+        }
+    }
+
+    /// Has the blocks of a testbed that was [started with a timer](Self::start_with_timer)
+    /// [wait for its workers](Pace::wait_for_workers), those that serve in this process.
+    pub fn wait_for_workers(&self) {
+        if let Some(pace) = &self.pace {
+            pace.wait_for_workers();
         }
     }
 
@@ -87,7 +115,7 @@ impl Testbed {
         let new = json!({ "outlayer": outlayer.id() });
         let dapp = outlayer.deploy(&artifacts::wasm("fixture_dapp")?, new).await?;
         let worker = outlayer.new_worker().await?;
-        Ok(Self { outlayer, dapp, worker, localnet: None })
+        Ok(Self { outlayer, dapp, worker, _localnet: None, pace: None })
     }
 
     /// Publishes one of the guests of `wasi-examples/`.

@@ -16,12 +16,13 @@ use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::Testbed;
-use crate::node::testbed_binary;
+use crate::{node::testbed_binary, pace::Listening};
 
 /// A worker that serves in the background until it is dropped or stopped.
 pub struct Serving {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    _listening: Option<Listening>,
 }
 
 impl Serving {
@@ -69,7 +70,12 @@ impl Testbed {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn serve_with(&self, config: WorkerConfig) -> Result<Serving> {
+    pub fn serve_with(&self, mut config: WorkerConfig) -> Result<Serving> {
+        let listening = self.pace.as_ref().map(|pace| {
+            let (observer, listening) = pace.listen(config.observer.take());
+            config.observer = Some(observer);
+            listening
+        });
         let server = Server::new(config)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -78,7 +84,7 @@ impl Testbed {
             };
             server.run(asked_to_stop).await;
         });
-        Ok(Serving { stop: Some(stop), task })
+        Ok(Serving { stop: Some(stop), task, _listening: listening })
     }
 
     /// Executes a live request over the storage as it is now. Returns what an honest worker would

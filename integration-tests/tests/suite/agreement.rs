@@ -24,7 +24,7 @@ use outlayer_protocol::{
 use outlayer_worker::{Stage, WorkerConfig};
 use serde_json::json;
 
-use crate::common::{NOTHING, priced, refusal, request_directly};
+use crate::common::{NOTHING, PATIENCE, priced, refusal, request_directly};
 
 /// The time between two blocks. Reveals are taken for 30 blocks.
 const BLOCK_TIME: Duration = Duration::from_millis(150);
@@ -49,6 +49,7 @@ async fn three_workers_with(block_time: Duration) -> Result<(Testbed, [Account; 
     let workers =
         [testbed.worker.clone(), testbed.new_worker().await?, testbed.new_worker().await?];
     testbed.set_block_time(block_time);
+    testbed.wait_for_workers();
     Ok((testbed, workers))
 }
 
@@ -88,7 +89,7 @@ async fn wait_for(
         if enough(&agreement, testbed.height().await?) {
             break;
         }
-        ensure!(begun.elapsed() < Duration::from_secs(90), "too few votes: {agreement:?}");
+        ensure!(begun.elapsed() < PATIENCE, "too few votes: {agreement:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
@@ -104,7 +105,7 @@ async fn wait_for_reveals(testbed: &Testbed, request_id: RequestId) -> Result<()
 async fn wait_until_closed(testbed: &Testbed, request_id: RequestId) -> Result<()> {
     let begun = Instant::now();
     while let Some(shares) = testbed.shares(request_id).await? {
-        ensure!(begun.elapsed() < Duration::from_secs(90), "still open: {shares:?}");
+        ensure!(begun.elapsed() < PATIENCE, "still open: {shares:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! What several of the tests use.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use near_workspaces::{
     Account, operations::TransactionStatus, result::ExecutionFinalResult, types::Gas,
@@ -10,6 +12,9 @@ use outlayer_protocol::{
     ResourceLimits, methods, pricing::Asked,
 };
 use serde_json::json;
+
+/// How long what takes some blocks may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) const NOTHING: NearToken = NearToken::from_yoctonear(0);
 

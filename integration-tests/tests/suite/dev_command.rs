@@ -63,7 +63,7 @@ impl Dev {
             if let Some(status) = self.process.try_wait()? {
                 return Ok(status);
             }
-            if begun.elapsed() > Duration::from_secs(30) {
+            if begun.elapsed() > crate::common::PATIENCE {
                 bail!("it has not ended");
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -1,5 +1,7 @@
 //! Callbacks that fail: the dApp's, and the contract's own.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use near_workspaces::result::ExecutionFinalResult;
 use outlayer_integration_tests::{
@@ -10,7 +12,7 @@ use outlayer_integration_tests::{
 use outlayer_protocol::{ExecutionRequest, events::Event, methods};
 use serde_json::json;
 
-use crate::common::{NOTHING, refusal, unanswerable};
+use crate::common::{NOTHING, PATIENCE, refusal, unanswerable};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dapps_callback_that_panics_undoes_nothing_of_the_settlement() -> Result<()> {
@@ -102,11 +104,9 @@ async fn what_a_callback_left_that_ran_out_of_gas_anyone_sweeps() -> Result<()> 
     assert_eq!(testbed.funds().await?, funds);
     // The refund is a receipt of its own, which may come a little later.
     let mut after = testbed.balance(caller.id()).await?;
-    for _ in 0..100 {
-        if after > before {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    while after == before && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         after = testbed.balance(caller.id()).await?;
     }
     assert_eq!(after - before, deposit.as_yoctonear(), "the payer is whole");

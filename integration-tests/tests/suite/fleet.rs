@@ -44,6 +44,7 @@ impl Fleet {
             accounts.push(testbed.new_worker().await?);
         }
         testbed.set_block_time(block_time);
+        testbed.wait_for_workers();
         let told = Told::default();
         let mut fleet = Self { testbed, accounts, serving: Vec::new(), told };
         for number in 0..workers {
@@ -79,7 +80,7 @@ impl Fleet {
             if let Some((number, _)) = found {
                 return Ok(number);
             }
-            ensure!(begun.elapsed() < Duration::from_secs(120), "no worker got so far");
+            ensure!(begun.elapsed() < crate::common::PATIENCE, "no worker got so far");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -304,6 +304,7 @@ async fn two_that_agree_on_a_large_output_settle_it_and_the_one_that_stalls_is_r
     let caller = testbed.node.dev_create_account().await?;
     let other = testbed.new_worker().await?;
     testbed.set_block_time(Duration::from_millis(150));
+    testbed.wait_for_workers();
     let bytes = 1_200_000;
     let mut request = large(big, bytes, ResponseFormat::Borsh);
     (request.approvals, request.spares) = (2, 0);

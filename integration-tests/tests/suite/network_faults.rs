@@ -18,8 +18,7 @@ use outlayer_localnet::{
 };
 use outlayer_protocol::{Outcome, events::Event, views::FundsView};
 
-/// The longest time that a worker may take under any of these faults.
-const PATIENCE: Duration = Duration::from_secs(100);
+use crate::common::PATIENCE;
 
 /// Requests that wait for a worker, and what the contract held before they were made.
 struct Scene {

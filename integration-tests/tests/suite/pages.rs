@@ -4,9 +4,10 @@ use std::{
     collections::BTreeSet,
     fs,
     net::TcpListener,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::Path,
-    process::Command,
+    process::{self, Command},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -55,17 +56,40 @@ fn prepare(folder: &Path) -> Result<()> {
         node::testbed_binary()?.display()
     );
     for path in [bin.join("outlayer"), debug.join("outlayer")] {
-        fs::write(&path, &command)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        write_script(&path, &command)?;
     }
     symlink(workspace.join("target/wasm"), folder.join("target/wasm"))?;
     Ok(())
 }
 
+/// Writes a script that can be run. Another process writes it: if this one had it open, a process
+/// that another test starts at that moment would have it open too, and the system would not run it.
+fn write_script(path: &Path, script: &str) -> Result<()> {
+    let mut command = Command::new("sh");
+    let write = r#"printf '%s' "$1" >"$0" && chmod 755 "$0""#;
+    let written = command.args(["-c", write]).arg(path).arg(script).status()?;
+    ensure!(written.success(), "{} cannot be written", path.display());
+    Ok(())
+}
+
+/// A port at which nobody listens. It is none of those that the system gives to whoever asks for
+/// any, so it stays free until the commands need it.
+fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(process::id() % 500)? * 20;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+        ensure!(port < 32_000, "no port from {first} on is free");
+    }
+}
+
 /// Runs the commands one after the other in one shell. One that begins with `outlayer dev` runs on
 /// beside the others, from when it is ready, at a free port.
 fn run(folder: &Path, commands: &[String]) -> Result<()> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+    let port = free_port()?.to_string();
     let mut script = "set -euo pipefail\n\
         trap '[ -z \"$(jobs -p)\" ] || kill -INT $(jobs -p); wait' EXIT\n"
         .to_owned();
@@ -75,7 +99,7 @@ fn run(folder: &Path, commands: &[String]) -> Result<()> {
         if line.starts_with("outlayer dev") {
             script += &format!(
                 "{line} --rpc-addr 127.0.0.1:{port} >dev.log 2>&1 &\n\
-                 for i in $(seq 1200); do grep -q 'Ready in' dev.log && break; sleep 0.1; done\n\
+                 for i in $(seq 6000); do grep -q 'Ready in' dev.log && break; sleep 0.1; done\n\
                  grep 'Ready in' dev.log || {{ cat dev.log; exit 1; }}\n"
             );
         } else {

@@ -20,6 +20,7 @@ async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
     testbed.set_block_time(Duration::from_secs(1));
+    testbed.wait_for_workers();
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.poll_interval = Duration::from_millis(500);
     let serving = testbed.serve_with(config)?;
@@ -34,7 +35,7 @@ async fn a_request_is_settled_within_four_blocks_of_its_own() -> Result<()> {
         taken.push(testbed.settled_at(&result).await? - requested.unwrap_or_default());
     }
     println!("blocks from request to settlement: {taken:?}");
-    // The machine may be slow at times. The first one also has its code fetched and compiled.
+    // The machine may be slow at times.
     taken.sort_unstable();
     assert!(taken[taken.len() / 2] <= BLOCKS, "{taken:?}");
     serving.stop().await
@@ -61,7 +62,8 @@ async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<
     let spin = testbed.publish_guest("spin").await?;
     let (flood, few) =
         (testbed.node.dev_create_account().await?, testbed.node.dev_create_account().await?);
-    testbed.set_block_time(Duration::from_millis(100));
+    // However long a busy machine takes to ask, no request times out meanwhile.
+    testbed.set_block_time(Duration::from_secs(2));
     let asked_by = |payer: &near_workspaces::Account| ExecutionRequest {
         refund_to: Some(payer.id().clone()),
         ..with_fuel(request(spin, ""), FUEL)
@@ -73,6 +75,8 @@ async fn under_overload_no_payer_is_shut_out_and_the_rest_goes_back() -> Result<
     for _ in 0..FEW {
         asked.push((true, testbed.ask(&few, &asked_by(&few)).await?));
     }
+    testbed.wait_for_pending(FLOOD + FEW).await?;
+    testbed.set_block_time(Duration::from_millis(100));
     let deposit = testbed.estimate(&asked_by(&flood)).await?.total;
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.concurrency = 1;

@@ -49,7 +49,7 @@ async fn a_request_that_nobody_serves_times_out_and_everything_comes_back() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_just_before_the_deadline_still_settles() -> Result<()> {
-    let testbed = Testbed::start().await?;
+    let testbed = Testbed::start_still().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
     let asked = testbed.ask(&caller, &request(echo, "just in time")).await?;
@@ -98,7 +98,7 @@ async fn a_requester_takes_its_request_back_for_free() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_around_the_deadline_settle_once_in_either_order() -> Result<()> {
     const REQUESTS: usize = 8;
-    let testbed = Testbed::start().await?;
+    let testbed = Testbed::start_still().await?;
     let echo = testbed.publish_guest("echo").await?;
     let caller = testbed.node.dev_create_account().await?;
     let mut asked_for = request(echo, "now or never");

@@ -68,6 +68,7 @@ async fn a_key_for_a_few_methods_is_enough_to_agree_with_others() -> Result<()> 
     ];
     let limited = limited_to(&testbed, &work).await?;
     testbed.set_block_time(block_time);
+    testbed.wait_for_workers();
     let mut config = testbed.worker_config(&limited)?;
     config.poll_interval = block_time / 2;
     let serving = testbed.serve_with(config)?;

@@ -29,6 +29,9 @@ pub(crate) const OWNER: &str = "owner.near";
 /// A key that the chain shows for the account.
 const PUBLIC_KEY: &str = "ed25519:6E8sCci9badyRkXb3JoRpBj5p8C6Tw41ELDZoiihKEtp";
 
+/// How long what takes a moment may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 const NO_HASH: &str = "11111111111111111111111111111111";
 
 /// What the node says, which a test may change at any time.
@@ -220,8 +223,11 @@ impl Daemon {
         Self { child, log: log.to_owned() }
     }
 
+    /// Its log so far, in whole lines.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        let mut log = fs::read_to_string(&self.log).unwrap();
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
@@ -229,8 +235,13 @@ impl Daemon {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The exit code, when it ends in the end.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        self.ended_within(PATIENCE).await
+    }
+
     /// The exit code, when it ends within this time.
-    pub(crate) async fn ended(&mut self, within: Duration) -> Option<i32> {
+    pub(crate) async fn ended_within(&mut self, within: Duration) -> Option<i32> {
         let until = Instant::now() + within;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -256,9 +267,9 @@ impl Drop for Daemon {
     }
 }
 
-/// What `look` gives within half a minute.
+/// What `look` gives in the end.
 pub(crate) async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + PATIENCE;
     loop {
         match look() {
             Some(found) => return Some(found),

@@ -126,7 +126,7 @@ async fn nothing_that_a_worker_writes_has_a_key_in_it() {
         // Nobody listens at the port any more.
         drop(node);
         daemon.signal(Signal::TERM);
-        assert_eq!(daemon.ended(Duration::from_secs(20)).await, Some(0), "{}", daemon.log());
+        assert_eq!(daemon.ended().await, Some(0), "{}", daemon.log());
         let mut written = Vec::new();
         files(folder.path(), &mut written);
         let names: Vec<_> = written.iter().map(|(name, _)| name.clone()).collect();

@@ -10,6 +10,9 @@ use std::{
 
 use serde_json::Value;
 
+/// How long what takes a moment may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn outlayer(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outlayer"));
     command.arg("testkit").args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -18,7 +21,7 @@ fn outlayer(args: &[&str]) -> Command {
 
 fn ends(child: &mut Child) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
+    while begun.elapsed() < PATIENCE {
         if child.try_wait().unwrap().is_some() {
             return true;
         }
@@ -66,15 +69,29 @@ fn a_node_ends_when_its_test_is_killed() {
     let started: Value = serde_json::from_str(&line).unwrap();
     let home = Path::new(started["home"].as_str().unwrap());
     assert!(home.exists());
-    let children = format!("/proc/{0}/task/{0}/children", test.id());
-    let children = std::fs::read_to_string(children).unwrap();
-    let sleep = children.split_whitespace().find(|id| {
-        std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name == "sleep\n")
-    });
-    let killed = Command::new("kill").args(["-9", sleep.unwrap()]).status().unwrap();
+    let sleep = child_named(test.id(), "sleep");
+    let killed = Command::new("kill").args(["-9", &sleep]).status().unwrap();
     assert!(killed.success());
     assert!(ends(&mut test), "the node still runs");
     assert!(!home.exists());
+}
+
+/// The id of the child of this process that runs the program `name`, when it does: a process is
+/// made before it runs its program.
+fn child_named(process: u32, name: &str) -> String {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let children = format!("/proc/{process}/task/{process}/children");
+        let children = std::fs::read_to_string(children).unwrap();
+        let found = children.split_whitespace().find(|id| {
+            std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|is| is.trim() == name)
+        });
+        if let Some(id) = found {
+            return id.to_owned();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{process} has no child {name}");
 }
 
 #[test]

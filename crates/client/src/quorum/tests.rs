@@ -119,7 +119,8 @@ async fn an_endpoint_that_lies_about_a_view_is_noticed_and_never_believed() {
 
 /// Waits until the endpoint with this index is doubted.
 async fn doubts(node: &Node, index: usize) {
-    for _ in 0..200 {
+    let began = Instant::now();
+    while began.elapsed() < std::time::Duration::from_secs(30) {
         let doubted: Vec<_> = node.health().iter().map(|one| one.is_doubted).collect();
         if doubted.iter().any(|is_doubted| *is_doubted) {
             assert_eq!(doubted.iter().position(|is_doubted| *is_doubted), Some(index));

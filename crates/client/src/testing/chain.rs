@@ -2,7 +2,7 @@
 //! own state machine.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -47,6 +47,9 @@ pub struct Chain {
     pub height: u64,
     /// Whether every look at the newest block makes one, so that time passes for who waits.
     pub time_passes: bool,
+    /// The requests that the worker is executing. No time passes meanwhile: how many blocks come
+    /// during an execution would depend on how busy the machine is.
+    pub executing: BTreeSet<RequestId>,
     /// Requests that are not settled yet, with their inputs.
     pub live: BTreeMap<RequestId, RequestView>,
     /// How often the index is read until a request is settled whose yield was resumed.
@@ -146,6 +149,7 @@ impl Chain {
             balance: NearToken::from_near(10),
             height: 100,
             time_passes: false,
+            executing: BTreeSet::new(),
             live: BTreeMap::new(),
             looks: 3,
             stale: BTreeMap::new(),
@@ -219,7 +223,8 @@ impl Chain {
             ("block", _) => {
                 let height = params["block_id"].as_u64().unwrap_or_else(|| {
                     // While something is to be settled, there are blocks.
-                    let passes = self.time_passes || !self.resumed.is_empty();
+                    let passes = self.time_passes && self.executing.is_empty();
+                    let passes = passes || !self.resumed.is_empty();
                     self.height += u64::from(passes);
                     self.height
                 });

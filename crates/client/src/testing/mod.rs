@@ -3,7 +3,7 @@
 //!
 //! Everything here panics where it meets what it does not expect: a panic is a failed test.
 
-#![allow(clippy::unwrap_used, reason = "only tests use it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "only tests use it")]
 
 mod chain;
 mod changes;

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,12 +32,17 @@ pub enum Answer {
     Hang,
 }
 
+/// How long an answer is waited for that comes at once, unless the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A node on a local port. Each exchange has a connection of its own.
 pub struct FakeNode {
     /// Its `http:` URL.
     pub url: String,
     /// The JSON-RPC methods that were called, in order.
     calls: Arc<Mutex<Vec<String>>>,
+    /// How many connections are open.
+    open: Arc<AtomicUsize>,
 }
 
 impl FakeNode {
@@ -45,10 +53,14 @@ impl FakeNode {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let calls: Arc<Mutex<Vec<String>>> = Arc::default();
         let (seen, answer) = (Arc::clone(&calls), Arc::new(answer));
+        let open: Arc<AtomicUsize> = Arc::default();
+        let all = Arc::clone(&open);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let one = Open::count(&all);
                 tokio::spawn(async move {
+                    let _one = one;
                     let _ = exchange(stream, |method, params| {
                         seen.lock().unwrap().push(method.to_owned());
                         answer(method, params)
@@ -57,7 +69,25 @@ impl FakeNode {
                 });
             }
         });
-        Self { url, calls }
+        Self { url, calls, open }
+    }
+
+    /// Waits until all connections that were made are closed. When the clients are gone, everything
+    /// that they had sent has taken effect then.
+    pub async fn quiet(&self) {
+        let quiet = async {
+            // Connections are accepted in their order, so this one's end says that those before it
+            // are counted.
+            let mut last = TcpStream::connect(self.url.trim_start_matches("http://")).await?;
+            last.shutdown().await?;
+            last.read_to_end(&mut Vec::new()).await?;
+            while self.open.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            io::Result::Ok(())
+        };
+        let ended = tokio::time::timeout(PATIENCE, quiet).await;
+        ended.expect("a client has not gone").unwrap();
     }
 
     /// The contract [`CONTRACT`] on this node.
@@ -70,12 +100,15 @@ impl FakeNode {
         Node::new(&self.config()).unwrap()
     }
 
-    /// A configuration with waits that suit a test.
+    /// A configuration with waits that suit a test: short ones between attempts, and none for an
+    /// answer that a busy machine would be too late for.
     pub fn config(&self) -> NodeConfig {
         let millis = Duration::from_millis;
         NodeConfig {
             attempts: 3,
-            timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
+            failover_timeout: PATIENCE,
+            budget: 5 * PATIENCE,
             backoff: Backoff { first: millis(1), most: millis(5) },
             max_answer_bytes: 100_000,
             ..NodeConfig::new(&self.url)
@@ -85,6 +118,22 @@ impl FakeNode {
     /// How many times `method` was called.
     pub fn called(&self, method: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|one| *one == method).count()
+    }
+}
+
+/// A connection that counts as open until this is dropped.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

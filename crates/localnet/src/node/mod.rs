@@ -35,9 +35,11 @@ pub use faults::{RpcFaults, TransactionFault};
 pub(crate) use producer::Producer;
 pub use production::{BlockProduction, DEFAULT_HEARTBEAT};
 
-/// How long a transaction waits for those that should come before it, since the last of them
-/// arrived. NEAR gathers transactions for a block time, which is longer.
-const PREDECESSOR_TIME: Duration = Duration::from_millis(250);
+/// How often a transaction looks for those that should come before it, since the last of them
+/// arrived: once a millisecond. NEAR gathers transactions for a block time, which is longer. These
+/// are looks and not a time, so that whoever is to send the others has as many turns on a busy
+/// machine.
+const PREDECESSOR_LOOKS: u32 = 250;
 
 /// Whoever leaves out more nonces than this does so on purpose.
 const MOST_PREDECESSORS: u64 = 1_000;
@@ -211,17 +213,18 @@ impl Node {
     /// at once, which arrive in any order. NEAR has a block time in which to sort them; here the
     /// next block would include the first to arrive, and make those with lower nonces invalid.
     fn await_predecessors(&self, tx: &SignedTransaction) {
-        let (mut missing, mut since) = (u64::MAX, Instant::now());
+        let (mut missing, mut looks) = (u64::MAX, 0);
         loop {
             let now_missing = self.chain().missing_nonces(tx);
             if now_missing == 0 || now_missing > MOST_PREDECESSORS {
                 return;
             }
             if now_missing < missing {
-                (missing, since) = (now_missing, Instant::now());
-            } else if since.elapsed() >= PREDECESSOR_TIME {
+                (missing, looks) = (now_missing, 0);
+            } else if looks >= PREDECESSOR_LOOKS {
                 return;
             }
+            looks += 1;
             std::thread::sleep(Duration::from_millis(1));
         }
     }

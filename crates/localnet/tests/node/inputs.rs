@@ -7,7 +7,6 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 use near_primitives::hash::CryptoHash;
@@ -109,7 +108,7 @@ fn queries() -> impl Strategy<Value = Value> {
 fn post(handle: &Handle, body: &[u8]) -> (u16, String) {
     let address = handle.rpc_url().replace("http://", "");
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(crate::PATIENCE)).unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: l\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",

@@ -34,7 +34,7 @@ use outlayer_localnet::{Config, Handle, node::BlockProduction};
 use serde_json::{Value, json};
 
 /// How long a test waits for what comes at once, unless the machine is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A client of HTTP. Making one reads the system's certificates, so all tests share it. They have
 /// runtimes of their own, so it keeps no connection.

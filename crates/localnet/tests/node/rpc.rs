@@ -169,6 +169,12 @@ fn with_setting(name: &str, value: Value) -> (tempfile::TempDir, Handle) {
     (dir, spawn(Config { home, ..config(NO_HEARTBEAT) }).unwrap())
 }
 
+/// A node whose clients wait for their transactions for as long as a busy machine takes.
+fn patient() -> (tempfile::TempDir, Handle) {
+    let secs = crate::PATIENCE.as_secs();
+    with_setting("rpc.polling_config.polling_timeout", json!({"secs": secs, "nanos": 0}))
+}
+
 /// Puts an account with `values` values of 1,000 bytes into the state.
 async fn patch_data(url: &str, account: &str, values: usize) {
     let mut records = vec![json!({"Account": {"account_id": account, "account": {
@@ -303,7 +309,7 @@ async fn keys_are_paged_on_behind_one_that_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_transactions_of_one_key_that_arrive_in_any_order_none_is_lost() {
-    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (_dir, handle) = patient();
     let signer = root(&handle);
     // The highest nonce first.
     let tasks: Vec<_> = (1..=20_u64)
@@ -603,7 +609,7 @@ async fn an_unknown_transaction_is_said_to_be_unknown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_clients_at_once_are_all_served() {
-    let handle = spawn(config(NO_HEARTBEAT)).unwrap();
+    let (_dir, handle) = patient();
     let signer = root(&handle);
     let tasks: Vec<_> = (1..=200_u64)
         .map(|nonce| {

@@ -54,7 +54,8 @@ impl Honest {
 
     /// How the process ended, and the last lines of its log; `None` while it runs.
     pub(crate) fn ended(&mut self) -> Option<(String, String)> {
-        let how = self.process.ended()?;
+        self.process.ended()?;
+        let how = self.process.last_words()?;
         Some((how, self.process.last_lines()))
     }
 }

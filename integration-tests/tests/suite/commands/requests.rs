@@ -111,6 +111,7 @@ async fn each_worker_of_several_is_shown_with_what_it_earned() -> Result<()> {
     }
     testbed.publish_guest("echo").await?;
     testbed.set_block_time(block_time);
+    testbed.wait_for_workers();
     let mut serving = Vec::new();
     for worker in [&testbed.worker, &others[0], &others[1]] {
         let mut config = testbed.worker_config(worker)?;

@@ -110,12 +110,20 @@ async fn whatever_a_node_answers_the_worker_goes_on_and_answers_as_the_chain_ask
     }
 }
 
-/// An engine that takes a while.
-struct Slow(Executor);
+/// An engine that takes until the node has shown the height of the far future so often.
+struct Slow(Executor, Arc<AtomicU64>);
+
+impl Slow {
+    /// When the node is asked for another block, the worker has taken the one before in.
+    const SHOWN: u64 = 3;
+}
 
 impl Engine for Slow {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
-        std::thread::sleep(Duration::from_millis(200));
+        let began = Instant::now();
+        while self.1.load(Ordering::SeqCst) < Self::SHOWN && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.0.execute(job, snapshot)
     }
 }
@@ -126,10 +134,12 @@ async fn requests_that_a_height_of_the_far_future_made_late_are_served_when_it_i
     (0..4).for_each(|id| state.ask(id, &hello()));
     let chain = Arc::new(Mutex::new(state));
     let (shared, lies) = (Arc::clone(&chain), Arc::new(AtomicBool::new(false)));
-    let lying = Arc::clone(&lies);
+    let (lying, shown) = (Arc::clone(&lies), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&shown);
     let node = FakeNode::start(move |method, params| {
         match (shared.lock().unwrap().answer(method, params), method) {
             (Answer::Result(mut block), "block") if lying.load(Ordering::Relaxed) => {
+                counted.fetch_add(1, Ordering::SeqCst);
                 block["header"]["height"] = json!(1u64 << 60);
                 Answer::Result(block)
             }
@@ -139,7 +149,7 @@ async fn requests_that_a_height_of_the_far_future_made_late_are_served_when_it_i
     .await;
     let mut config = config(&node);
     config.concurrency = 1;
-    config.engine = Arc::new(Slow(Executor::new(ExecutorConfig::default()).unwrap()));
+    config.engine = Arc::new(Slow(Executor::new(ExecutorConfig::default()).unwrap(), shown));
     let told = run_until(config, &chain, move |chain, told| {
         let late = told.iter().any(|stage| matches!(stage, Stage::TooLate { .. }));
         let executing = told.iter().any(|stage| matches!(stage, Stage::Executing { .. }));
