@@ -61,8 +61,8 @@ fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKe
     }
 }
 
-/// Where the code of an account is. An account whose code is not in the state has none, even if that
-/// code is compiled already: another chain that shares the cache may have it.
+/// Where the code of an account is. An account whose code is not in the state has none, even if
+/// that code is compiled already: another chain that shares the cache may have it.
 fn source<'a>(
     update: &'a StateUpdate,
     account_id: &AccountId,
