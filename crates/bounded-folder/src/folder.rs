@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Take, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -62,11 +62,27 @@ impl BoundedFolder {
         most_bytes: u64,
         check: impl FnOnce(Vec<u8>) -> Result<T, E>,
     ) -> Option<T> {
+        self.read(name, most_bytes, |mut file, length| {
+            let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            file.read_to_end(&mut content).map_err(|error| error.to_string())?;
+            check(content).map_err(|failure| failure.to_string())
+        })
+    }
+
+    /// The same for a reader that need not have all of the content in memory at once. It gets the
+    /// file at its beginning, which ends after at most `most_bytes`, and its present length.
+    pub fn read<T, E: fmt::Display>(
+        &self,
+        name: &Hash32,
+        most_bytes: u64,
+        check: impl FnOnce(Take<File>, u64) -> Result<T, E>,
+    ) -> Option<T> {
         let path = self.path(name);
-        let failure = match read(&path, most_bytes.min(self.capacity)) {
+        let most_bytes = most_bytes.min(self.capacity);
+        let failure = match open(&path, most_bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => error.to_string(),
-            Ok(content) => match check(content) {
+            Ok((file, length)) => match check(file.take(most_bytes), length) {
                 Ok(passed) => {
                     self.touch(name);
                     return Some(passed);
@@ -162,15 +178,14 @@ impl BoundedFolder {
     }
 }
 
-fn read(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+/// Opens a file of at most `most_bytes`, and gives its length.
+fn open(path: &Path, most_bytes: u64) -> io::Result<(File, u64)> {
     // Only a regular file is opened: opening a pipe would wait for somebody who writes to it.
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_file() || metadata.len() > most_bytes {
         return Err(io::Error::other("it is not a file, or is larger than one may be"));
     }
-    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    File::open(path)?.take(most_bytes).read_to_end(&mut content)?;
-    Ok(content)
+    Ok((File::open(path)?, metadata.len()))
 }
 
 /// Removes a file that another process may remove at the same time.

@@ -95,6 +95,9 @@ struct Run {
     /// The directory for compiled contracts; `none` keeps them in memory.
     #[arg(long, env = "LOCALNET_CONTRACT_CACHE")]
     contract_cache: Option<PathBuf>,
+    /// Files with Wasm that are global contracts from the genesis block on, under their hashes.
+    #[arg(long = "global-contract", env = "LOCALNET_GLOBAL_CONTRACTS", value_delimiter = ',')]
+    global_contracts: Vec<PathBuf>,
 }
 
 /// Parses the command line and runs the command.
@@ -151,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 seed: run.seed,
                 state: run.state,
                 window: run.window,
+                global_contracts: run.global_contracts,
                 contract_cache: match run.contract_cache {
                     Some(path) if path.as_os_str() == "none" => None,
                     Some(path) => Some(path),

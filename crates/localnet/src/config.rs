@@ -39,6 +39,8 @@ pub struct Config {
     /// The directory in which the chain is kept, so that a node that is started with it again
     /// continues the chain. The home directory defaults to `home` in it.
     pub state: Option<PathBuf>,
+    /// Files with Wasm that are global contracts from the genesis block on, under their hashes.
+    pub global_contracts: Vec<PathBuf>,
     /// RPC requests that fail on purpose.
     pub rpc_faults: Option<RpcFaults>,
 }
@@ -56,6 +58,7 @@ impl Default for Config {
             window: DEFAULT_WINDOW,
             contract_cache: Some(default_contract_cache()),
             state: None,
+            global_contracts: Vec::new(),
             rpc_faults: None,
         }
     }

@@ -2,10 +2,12 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use near_crypto::{ParseKeyError, SecretKey};
+use near_primitives::hash::CryptoHash;
 use near_primitives_core::account::id::AccountIdRef;
 
 use crate::{
@@ -53,6 +55,14 @@ pub enum SpawnError {
         /// The reason that the system gives.
         source: std::io::Error,
     },
+    /// A global contract cannot be read.
+    #[error("the global contract {path}: {reason}")]
+    GlobalContract {
+        /// The file in the configuration.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system does not provide threads or files.
     #[error("cannot start the node: {0}")]
     System(#[from] std::io::Error),
@@ -75,7 +85,10 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
     if !home.exists() {
         create_chain(&home, &config)?;
     }
-    let genesis = home.genesis()?;
+    let mut genesis = home.genesis()?;
+    for path in &config.global_contracts {
+        genesis.global_contracts.push(global_contract(path)?);
+    }
     let settings = home.settings()?;
     let signer = home.validator_signer()?;
     let runtime = Arc::new(Runtime::new(RuntimeOptions {
@@ -97,6 +110,19 @@ pub fn spawn(config: Config) -> Result<Handle, SpawnError> {
     let producer = Producer::start(Arc::clone(&node))?;
     home.note_url(&format!("http://{}", server.addr()))?;
     Ok(Handle::new(node, home, producer, server, temporary))
+}
+
+/// Reads the code of a global contract.
+fn global_contract(path: &Path) -> Result<Vec<u8>, SpawnError> {
+    const MAGIC: &[u8] = b"\0asm";
+    let error = |reason| SpawnError::GlobalContract { path: path.to_owned(), reason };
+    let code = std::fs::read(path).map_err(|source| error(source.to_string()))?;
+    if !code.starts_with(MAGIC) {
+        return Err(error("expected Wasm, which begins with the bytes 00 61 73 6d".to_owned()));
+    }
+    let hash = CryptoHash::hash_bytes(&code);
+    tracing::info!(path = %path.display(), %hash, "a global contract");
+    Ok(code)
 }
 
 /// Creates a new chain in an empty home directory.

@@ -5,7 +5,10 @@ use std::path::Path;
 use outlayer_bounded_folder::{BoundedFolder, FolderError};
 use outlayer_protocol::Hash32;
 
-use super::seal::{Seal, Trusted};
+use super::{
+    image::Image,
+    seal::{Seal, Trusted},
+};
 
 /// The extension of an artifact's file.
 const COMPILED: &str = "compiled";
@@ -27,14 +30,13 @@ impl Disk {
 
     /// What was put under `name`, if it is there and unchanged; it then counts as used now. A file
     /// that was changed is removed.
-    pub(super) fn get(&self, name: &Hash32) -> Option<Trusted> {
-        let verify = |file| self.seal.verify(name, file).ok_or("its seal is not this folder's");
-        self.folder.get(name, u64::MAX, verify)
+    pub(super) fn get<I: Image>(&self, name: &Hash32) -> Option<Trusted<I>> {
+        self.folder.read(name, u64::MAX, |file, length| self.seal.copy(name, file, length))
     }
 
     /// The same, for a reader that does not hand it to wasmtime.
     pub(crate) fn bytes(&self, name: &Hash32) -> Option<Vec<u8>> {
-        self.get(name).map(Trusted::into_bytes)
+        self.get(name).map(Trusted::into_image)
     }
 
     /// Keeps `content` under `name`, and removes what was used longest ago until the rest fits. If

@@ -12,6 +12,7 @@
 //! not done twice.
 
 mod disk;
+mod image;
 mod memory;
 mod name;
 mod probe;
@@ -32,15 +33,27 @@ use outlayer_guest::{Code, Fault};
 use outlayer_protocol::{Hash32, Status};
 use wasmtime::{Engine, Module, component::Component};
 
-use self::seal::Trusted;
+use self::{
+    image::{Image, Mappable},
+    seal::Trusted,
+};
 use crate::error::Rejection;
 
 pub(crate) use self::{
-    disk::Disk, memory::MemoryCache, name::Names, probe::probe, touch::Touches, turns::Turns,
+    disk::Disk,
+    memory::{MemoryCache, Size},
+    name::Names,
+    probe::probe,
+    touch::Touches,
+    turns::Turns,
 };
 
 /// What the status of a rejected guest counts for in memory, bytes. Its text is shorter.
 const REJECTION_BYTES: usize = 1 << 10;
+
+/// The most file descriptors that the artifacts of one backend keep open. There are three backends,
+/// and a process may have as few as 1,024 descriptors, a child 512.
+const MOST_FILES: usize = 128;
 
 /// Where the compiled modules of an executor came from, since it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -98,8 +111,15 @@ pub(crate) struct CacheResources {
 
 /// What wasmtime compiles, and can serialize and load.
 pub(crate) trait Artifact: Sized {
-    /// wasmtime's own function for loading it, which trusts the bytes.
-    const LOAD: unsafe fn(&Engine, Vec<u8>) -> wasmtime::Result<Self>;
+    /// What it is loaded from.
+    type Image: Image;
+
+    /// Loads it with wasmtime's own function, which trusts the image.
+    ///
+    /// # Safety
+    /// The image holds what [`serialize`](Self::serialize) gave, in a process whose wasmtime would
+    /// load it, and nobody changes it anymore.
+    unsafe fn load(engine: &Engine, image: Self::Image) -> wasmtime::Result<Self>;
 
     /// The bytes from which it can be loaded.
     fn serialize(&self) -> wasmtime::Result<Vec<u8>>;
@@ -107,15 +127,30 @@ pub(crate) trait Artifact: Sized {
     /// Where in memory its code and its tables lie.
     fn image(&self) -> Range<*const u8>;
 
-    /// How much memory it takes, bytes.
-    fn bytes(&self) -> usize {
+    /// In how many memories wasmtime may map data, for which it keeps files open.
+    fn memories(&self) -> usize;
+
+    /// What it takes as long as it is in memory.
+    fn size(&self) -> Size {
         let Range { start, end } = self.image();
-        (end as usize).saturating_sub(start as usize)
+        let bytes = (end as usize).saturating_sub(start as usize);
+        Size { bytes, files: self.memories() }
     }
 }
 
 impl Artifact for Module {
-    const LOAD: unsafe fn(&Engine, Vec<u8>) -> wasmtime::Result<Self> = Self::deserialize;
+    type Image = Mappable;
+
+    unsafe fn load(engine: &Engine, image: Mappable) -> wasmtime::Result<Self> {
+        // SAFETY: both functions ask for what is said about the image.
+        unsafe {
+            match image {
+                #[cfg(target_os = "linux")]
+                Mappable::File(file) => Self::deserialize_open_file(engine, file),
+                Mappable::Memory(bytes) => Self::deserialize(engine, bytes),
+            }
+        }
+    }
 
     fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         Self::serialize(self)
@@ -123,11 +158,21 @@ impl Artifact for Module {
 
     fn image(&self) -> Range<*const u8> {
         self.image_range()
+    }
+
+    fn memories(&self) -> usize {
+        1
     }
 }
 
 impl Artifact for Component {
-    const LOAD: unsafe fn(&Engine, Vec<u8>) -> wasmtime::Result<Self> = Self::deserialize;
+    // wasmtime maps a component from a path only, and a file that has one is in others' reach.
+    type Image = Vec<u8>;
+
+    unsafe fn load(engine: &Engine, image: Vec<u8>) -> wasmtime::Result<Self> {
+        // SAFETY: the function asks for what is said about the image.
+        unsafe { Self::deserialize(engine, image) }
+    }
 
     fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
         Self::serialize(self)
@@ -135,6 +180,11 @@ impl Artifact for Component {
 
     fn image(&self) -> Range<*const u8> {
         self.image_range()
+    }
+
+    fn memories(&self) -> usize {
+        // It is unknown only where modules are imported, which the host has none of.
+        self.resources_required().map_or(MOST_FILES, |required| required.num_memories as usize)
     }
 }
 
@@ -178,7 +228,7 @@ impl<T: Clone> Cache<T> {
         prepared: &[u8],
     ) -> Self {
         Self {
-            memory: MemoryCache::new(resources.memory_bytes),
+            memory: MemoryCache::new(Size { bytes: resources.memory_bytes, files: MOST_FILES }),
             names: Names::of_wasmtime(kind, engine, prepared),
             touches: Touches::default(),
             turns: Turns::default(),
@@ -206,11 +256,11 @@ impl<T: Clone> Cache<T> {
             Some(artifact) => link(compiler, &artifact, code),
             None => self.compile(compiler, code)?,
         };
-        let (found, bytes) = match linked {
-            Ok((linked, bytes)) => (Ok(linked), bytes),
-            Err(status) => (Err(status), REJECTION_BYTES),
+        let (found, size) = match linked {
+            Ok((linked, size)) => (Ok(linked), size),
+            Err(status) => (Err(status), Size::bytes(REJECTION_BYTES)),
         };
-        self.memory.insert(hash, found.clone(), bytes);
+        self.memory.insert(hash, found.clone(), size);
         Ok(found?)
     }
 
@@ -285,18 +335,19 @@ impl<T: Clone> Cache<T> {
     }
 }
 
-/// What can be run and how much memory it takes, or why it cannot be.
-type Linked<T> = Result<(T, usize), Status>;
+/// What can be run and what it takes in memory, or why it cannot be.
+type Linked<T> = Result<(T, Size), Status>;
 
 fn link<C: Compiler>(compiler: &C, artifact: &C::Artifact, code: Code<'_>) -> Linked<C::Linked> {
-    Ok((compiler.link(artifact, code.bytes().len())?, artifact.bytes()))
+    Ok((compiler.link(artifact, code.bytes().len())?, artifact.size()))
 }
 
 /// Loads an artifact that an executor with this folder's key has written.
-fn load<A: Artifact>(engine: &Engine, bytes: Trusted) -> wasmtime::Result<A> {
+fn load<A: Artifact>(engine: &Engine, image: Trusted<A::Image>) -> wasmtime::Result<A> {
     // SAFETY: wasmtime asks for bytes that its own `serialize` gave, unchanged. The seal proves
     // that a holder of the folder's key, which is an executor, wrote them under the name of this
     // backend's kind of artifact; and wasmtime itself refuses those of another version or
-    // configuration. The bytes lie in this process's memory, where nobody else can change them.
-    unsafe { A::LOAD(engine, bytes.into_bytes()) }
+    // configuration. The image is a copy: it lies in this process's memory, or in an anonymous file
+    // that this process alone has open and that is sealed against every change.
+    unsafe { A::load(engine, image.into_image()) }
 }

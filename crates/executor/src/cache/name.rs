@@ -8,9 +8,11 @@ use outlayer_protocol::Hash32;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
+use super::seal::MARK;
+
 /// The names for what one backend compiles.
 ///
-/// They bind the kind of artifact, this crate's version, [`ENGINE_VERSION`],
+/// They bind the file's format, the kind of artifact, this crate's version, [`ENGINE_VERSION`],
 /// [`NEAR_CONFIG_VERSION`], wasmtime's version, target and settings, and what the backend's
 /// preparation makes of a sample. So a build that instruments modules differently looks for other
 /// files.
@@ -32,7 +34,8 @@ impl Names {
         let mut hasher = Sha256::new();
         let engine = [ENGINE_VERSION.0, NEAR_CONFIG_VERSION].map(u32::to_le_bytes).concat();
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        for part in [b"outlayer compiled", version, kind.as_bytes(), &engine, settings, prepared] {
+        let format = [b"outlayer compiled", &MARK[..]].concat();
+        for part in [&format, version, kind.as_bytes(), &engine, settings, prepared] {
             // Hashes all have one length, so no two lists of parts give the same bytes.
             hasher.update(Sha256::digest(part));
         }

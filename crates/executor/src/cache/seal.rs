@@ -1,15 +1,18 @@
 //! The seal: proof that a file holds what an executor wrote under its name.
 //!
-//! A sealed file is the content and a footer. The footer is an HMAC-SHA256, with the folder's key,
-//! over the format's mark, the name and the content; then the mark. The name is part of it, so a
-//! renamed file does not pass.
+//! A sealed file is the content and a footer. The footer is a keyed BLAKE3 hash, with the folder's
+//! key, over the format's mark, the name and the content; then the mark. The name is part of it, so
+//! a renamed file does not pass.
 
-use hmac::{Hmac, Mac};
+use std::io::{self, Read};
+
+use blake3::{Hash, Hasher};
 use outlayer_protocol::Hash32;
-use sha2::Sha256;
+
+use super::image::Image;
 
 /// The format's mark. A new layout of the file needs a new mark.
-const MARK: &[u8; 8] = b"OLcache1";
+pub(super) const MARK: &[u8; 8] = b"OLcache2";
 
 const MAC_BYTES: usize = 32;
 
@@ -19,58 +22,80 @@ const FOOTER_BYTES: usize = MAC_BYTES + MARK.len();
 /// Bytes in a key.
 const KEY_BYTES: usize = 32;
 
-/// Content whose seal has been verified.
-pub(super) struct Trusted(Vec<u8>);
+/// How much of a file is read at once. It stays in the processor's cache until it has been hashed
+/// and copied.
+const STEP_BYTES: usize = 128 << 10;
 
-impl Trusted {
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+/// Content whose seal has been verified.
+pub(super) struct Trusted<I>(I);
+
+impl<I> Trusted<I> {
+    pub(super) fn into_image(self) -> I {
         self.0
     }
 }
 
 /// Seals and verifies with one key.
-pub(super) struct Seal(Hmac<Sha256>);
+pub(super) struct Seal(Hasher);
 
 impl Seal {
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Self {
-        // HMAC pads a short key with zeros anyway, and a key of a whole block has no wrong length.
-        let mut block = [0; 64];
-        let (start, _) = block.split_at_mut(KEY_BYTES);
-        start.copy_from_slice(key);
-        Self(Hmac::new(&block.into()))
+        let mut hasher = Hasher::new_keyed(key);
+        hasher.update(MARK);
+        Self(hasher)
     }
 
     /// What follows `content` in the file `name`.
     pub(super) fn footer(&self, name: &Hash32, content: &[u8]) -> [u8; FOOTER_BYTES] {
         let mut footer = [0; FOOTER_BYTES];
         let (mac, mark) = footer.split_at_mut(MAC_BYTES);
-        mac.copy_from_slice(&self.over(name, content).finalize().into_bytes());
+        mac.copy_from_slice(self.under(name).update(content).finalize().as_bytes());
         mark.copy_from_slice(MARK);
         footer
     }
 
-    /// The content of the file `name`, whose bytes are `file`. `None` when they are not what was
-    /// written.
-    pub(super) fn verify(&self, name: &Hash32, mut file: Vec<u8>) -> Option<Trusted> {
-        let (content, footer) = file.split_at_checked(file.len().checked_sub(FOOTER_BYTES)?)?;
-        let (mac, mark) = footer.split_at_checked(MAC_BYTES)?;
-        if mark != MARK {
-            return None;
+    /// A copy of the content of the file `name`, which has `length` bytes. What is verified is what
+    /// is copied: each byte is read once, so that nobody can change the file in between.
+    ///
+    /// # Errors
+    /// When the file is not what was written, or cannot be read or copied.
+    pub(super) fn copy<I: Image>(
+        &self,
+        name: &Hash32,
+        mut file: impl Read,
+        length: u64,
+    ) -> io::Result<Trusted<I>> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut left = length.checked_sub(FOOTER_BYTES).ok_or_else(unsealed)?;
+        let mut image = I::empty(left);
+        let mut hasher = self.under(name);
+        let mut step = vec![0; left.min(STEP_BYTES)];
+        while left > 0 {
+            step.truncate(left);
+            file.read_exact(&mut step)?;
+            hasher.update(&step);
+            image.write_all(&step)?;
+            left -= step.len();
         }
-        // Compares in constant time.
-        self.over(name, content).verify_slice(mac).ok()?;
-        let length = content.len();
-        file.truncate(length);
-        Some(Trusted(file))
+        let mut footer = Vec::with_capacity(FOOTER_BYTES + 1);
+        file.take(FOOTER_BYTES as u64 + 1).read_to_end(&mut footer)?;
+        let mac = footer.strip_suffix(MARK).and_then(|mac| Hash::from_slice(mac).ok());
+        // Hashes are compared in constant time.
+        if mac != Some(hasher.finalize()) {
+            return Err(unsealed());
+        }
+        Ok(Trusted(image.complete()?))
     }
 
-    fn over(&self, name: &Hash32, content: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        mac.update(MARK);
-        mac.update(name.as_bytes());
-        mac.update(content);
-        mac
+    fn under(&self, name: &Hash32) -> Hasher {
+        let mut hasher = self.0.clone();
+        hasher.update(name.as_bytes());
+        hasher
     }
+}
+
+fn unsealed() -> io::Error {
+    io::Error::other("its seal is not this folder's")
 }
 
 #[cfg(test)]
@@ -82,7 +107,7 @@ mod tests {
     }
 
     fn verified(seal: &Seal, name: &Hash32, file: &[u8]) -> Option<Vec<u8>> {
-        seal.verify(name, file.to_vec()).map(Trusted::into_bytes)
+        seal.copy(name, file, file.len() as u64).ok().map(Trusted::into_image)
     }
 
     #[test]

@@ -26,7 +26,7 @@ use outlayer_near_host::Code;
 use outlayer_protocol::Hash32;
 use tempfile::TempDir;
 
-use crate::cache::{CacheResources, MemoryCache, Names, Touches, Turns};
+use crate::cache::{CacheResources, MemoryCache, Names, Size, Touches, Turns};
 
 /// What near-vm-runner counts for one place of its cache in memory, bytes.
 const PLACE_BYTES: usize = 16 << 20;
@@ -132,7 +132,7 @@ impl Loaded {
             bytes.min(FilesystemContractRuntimeCache::MAX_DISK_CACHE_BYTES),
             noop_background_spawner(),
         )?;
-        Ok(Self { cache, keys: MemoryCache::new(KEYS), folder })
+        Ok(Self { cache, keys: MemoryCache::new(Size::bytes(KEYS)), folder })
     }
 
     /// near-vm-runner's key of a contract that is in memory.
@@ -148,7 +148,7 @@ impl Loaded {
         hash: Hash32,
         (key, info): (CryptoHash, CompiledContractInfo),
     ) -> Option<PathBuf> {
-        self.keys.insert(hash, key, 1);
+        self.keys.insert(hash, key, Size::bytes(1));
         match self.cache.put(&key, info) {
             Ok(()) => Some(self.folder.path().join(Self::BELOW).join(key.to_string())),
             Err(error) => {

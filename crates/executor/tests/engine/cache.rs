@@ -49,7 +49,27 @@ fn guests() -> Vec<(&'static str, Run)> {
         limits.memory_bytes = 128 << 20;
     });
     near.args = vec!["run".to_owned()];
-    vec![("core", core), ("gas", gas), ("component", component), ("near", near)]
+    let guests = [("core", core), ("gas", gas), ("component", component), ("near", near)];
+    guests.into_iter().chain([("large", large())]).collect()
+}
+
+/// A module whose compiled form is large enough to be mapped. It writes the end of its data.
+fn large() -> Run {
+    const DATA: usize = 1_200_000;
+    let iovec = [4_096 + DATA - 3, 3].map(|word| u32::try_from(word).unwrap().to_le_bytes());
+    let iovec: String = iovec.concat().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let data: String = ('a'..='w').cycle().take(DATA).collect();
+    Run::wat(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 24)
+            (data (i32.const 0) "{iovec}")
+            (data (i32.const 4096) "{data}")
+            (func (export "_start")
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#
+    ))
+    .limits(|limits| limits.max_module_bytes = 2 << 20)
 }
 
 fn completed(mut run: Run, executor: &Executor) -> Execution {
@@ -149,7 +169,7 @@ fn a_file_under_anothers_name_is_not_loaded() {
 #[test]
 fn another_meter_or_optimisation_or_kind_has_files_of_its_own() {
     let dir = folder();
-    let [(_, core), (_, gas), ..] = &guests()[..] else { panic!("four guests") };
+    let [(_, core), (_, gas), ..] = &guests()[..] else { panic!("two guests") };
     completed(core.clone(), &start(dir.path()));
     let executor = start(dir.path());
     completed(gas.clone(), &executor);
@@ -292,7 +312,7 @@ fn names_are_hashes_and_files_their_owners() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), guests().len() + 1, "{names:?}");
     for name in names {
         let mode = fs::metadata(dir.path().join(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
@@ -304,6 +324,9 @@ fn names_are_hashes_and_files_their_owners() {
 
 /// The variable with the folder, for the processes that the test below starts.
 const CHILD: &str = "OUTLAYER_TEST_CACHE_DIR";
+
+/// The same for the one with few file descriptors.
+const FEW: &str = "OUTLAYER_TEST_FEW_DESCRIPTORS";
 
 /// What each of these processes does. It is no test of its own.
 #[test]
@@ -337,10 +360,11 @@ fn processes_share_the_folder() {
     };
     let racing: Vec<_> = (0..4).map(|_| spawn()).collect();
     let outputs: Vec<_> = racing.into_iter().map(finish).collect();
-    assert_eq!(executions(&outputs[0]).len(), 4, "{}", outputs[0]);
+    let guests = guests().len();
+    assert_eq!(executions(&outputs[0]).len(), guests, "{}", outputs[0]);
     assert!(outputs.iter().all(|output| executions(output) == executions(&outputs[0])));
     let later = finish(spawn());
-    assert!(later.contains(&format!("counts {:?}", counts(0, 4))), "{later}");
+    assert!(later.contains(&format!("counts {:?}", counts(0, guests as u64))), "{later}");
     assert_eq!(executions(&later), executions(&outputs[0]));
 }
 
@@ -429,4 +453,33 @@ fn what_cannot_be_linked_is_not_compiled() {
     assert_eq!(executor.cache_counts(), counts);
     let whole = format!("(component {command} {run})");
     assert_eq!(Run::wat(&whole).on(&executor).unwrap().status, Status::Completed);
+}
+
+/// What a process with few file descriptors does. It is no test of its own.
+#[test]
+fn a_process_with_few_descriptors() {
+    let Some(dir) = std::env::var_os(FEW) else { return };
+    let few = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
+    // SAFETY: the limit is a value of this function's, and only read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &few) }, 0);
+    let executor = start(Path::new(&dir));
+    for n in 0..400 {
+        let run = Run::module(&format!(
+            r#"(data (i32.const 2000) "{n:03}")
+            (func (export "_start") (call $print (i32.const 2000) (i32.const 3)))"#
+        ));
+        assert_eq!(completed(run, &executor).output, format!("{n:03}").into_bytes());
+    }
+}
+
+/// wasmtime keeps an anonymous file open for the data of each module that is in memory.
+#[test]
+fn modules_in_memory_do_not_use_up_the_file_descriptors() {
+    let dir = folder();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cache::a_process_with_few_descriptors", "--nocapture"])
+        .env(FEW, dir.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
 }

@@ -8,7 +8,7 @@ use near_parameters::StorageUsageConfig;
 use near_primitives::{
     account::AccessKey,
     state_record::StateRecord,
-    types::{AccountId, StorageUsage, validator_stake::ValidatorStake},
+    types::{AccountId, NonceIndex, StorageUsage, validator_stake::ValidatorStake},
 };
 use serde_json::{Value, json};
 
@@ -75,6 +75,9 @@ pub struct Genesis {
     pub config: GenesisConfig,
     /// The records that the first state consists of.
     pub records: Vec<StateRecord>,
+    /// The code of global contracts that the first state has under their hashes. A genesis file
+    /// has no place for them.
+    pub global_contracts: Vec<Vec<u8>>,
 }
 
 impl Genesis {
@@ -154,6 +157,7 @@ impl Genesis {
         let genesis = Self {
             config: serde_json::from_value(value)?,
             records: serde_json::from_value(records)?,
+            global_contracts: Vec::new(),
         };
         genesis.check()?;
         Ok(genesis)
@@ -199,6 +203,10 @@ impl Genesis {
                     let key = size(borsh::to_vec(public_key).map_err(drop));
                     let value = size(borsh::to_vec::<AccessKey>(access_key).map_err(drop));
                     (account_id, extra + key + value)
+                }
+                StateRecord::GasKeyNonce { account_id, public_key, .. } => {
+                    let key = public_key.trie_id_len() + size_of::<NonceIndex>();
+                    (account_id, extra + len(key + AccessKey::NONCE_VALUE_LEN))
                 }
                 _ => continue,
             };

@@ -55,8 +55,10 @@ pub(super) struct Draft<'a> {
     pub epoch_id: EpochId,
     /// The epoch after the block's.
     pub next_epoch_id: EpochId,
-    /// The validators of the epoch after the block's.
-    pub next_validators: &'a [ValidatorStake],
+    /// The block producers of the epoch after the block's.
+    pub next_producers: &'a [ValidatorStake],
+    /// Those who may approve the block below, in the order of their approvals.
+    pub approvers: &'a [ValidatorStake],
     /// The Merkle tree of the hashes of all blocks below.
     pub block_tree: &'a PartialMerkleTree,
     /// The random value of the block.
@@ -82,6 +84,14 @@ impl Draft<'_> {
             &ApprovalInner::new(self.prev.hash(), self.prev.height(), self.height),
             self.height,
         );
+        // Only this node's own key can sign. The other validators are absent.
+        let is_own = |validator: &ValidatorStake| {
+            validator.account_id() == self.signer.validator_id()
+                && *validator.public_key() == self.signer.public_key()
+        };
+        let sign = || Box::new(self.signer.sign_bytes(&approved));
+        let approvals =
+            self.approvers.iter().map(|validator| is_own(validator).then(sign)).collect();
         let contiguous = self.height == self.prev.height() + 1;
         let last_ds_final =
             if contiguous { *self.prev.hash() } else { *self.prev.last_ds_final_block() };
@@ -112,8 +122,8 @@ impl Draft<'_> {
             *self.prev.last_final_block_for_height(self.height),
             last_ds_final,
             None,
-            vec![Some(Box::new(self.signer.sign_bytes(&approved)))],
-            compute_bp_hash_from_validator_stakes(&self.next_validators.to_vec(), true),
+            approvals,
+            compute_bp_hash_from_validator_stakes(&self.next_producers.to_vec(), true),
             self.block_tree.root(),
             self.prev.height(),
             Some(ChunkEndorsementsBitmap::from_endorsements(vec![vec![true]])),

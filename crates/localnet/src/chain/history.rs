@@ -11,10 +11,10 @@ use std::{
 
 use near_primitives::{
     hash::CryptoHash,
-    merkle::MerklePath,
+    merkle::{MerklePath, PartialMerkleTree},
     receipt::Receipt,
     transaction::{ExecutionOutcomeWithId, SignedTransaction},
-    types::BlockHeight,
+    types::{BlockHeight, validator_stake::ValidatorStake},
     views::ExecutionOutcomeWithIdView,
 };
 
@@ -46,11 +46,21 @@ impl StoredOutcome {
     }
 }
 
+/// What a light client must be told about a block beyond its header.
+#[derive(Debug, Clone)]
+pub(super) struct Ancestry {
+    /// The Merkle tree of the hashes of all blocks below, whose root is in the header.
+    pub tree: PartialMerkleTree,
+    /// The validators of the epoch after the block's.
+    pub next_validators: Arc<Vec<ValidatorStake>>,
+}
+
 /// A block and the state after it.
 #[derive(Debug, Clone)]
 struct Entry {
     block: Arc<StoredBlock>,
     state: State,
+    ancestry: Ancestry,
     /// The ids of the receipts that were added with the block.
     receipts: Vec<CryptoHash>,
 }
@@ -59,7 +69,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub struct History {
     window: usize,
-    genesis: (Arc<StoredBlock>, State),
+    genesis: (Arc<StoredBlock>, State, Ancestry),
     blocks: BTreeMap<BlockHeight, Entry>,
     heights: HashMap<CryptoHash, BlockHeight>,
     chunks: HashMap<CryptoHash, BlockHeight>,
@@ -70,14 +80,21 @@ pub struct History {
 
 impl History {
     /// A history that starts with the genesis block and keeps `window` blocks above it, at least
-    /// one.
-    pub fn new(window: usize, genesis: StoredBlock, state: State) -> Self {
+    /// one. `validators` are those of the first epochs.
+    pub(super) fn new(
+        window: usize,
+        genesis: StoredBlock,
+        state: State,
+        validators: Arc<Vec<ValidatorStake>>,
+    ) -> Self {
         let genesis = Arc::new(genesis);
+        let tree = PartialMerkleTree::default();
+        let ancestry = Ancestry { tree, next_validators: validators };
         Self {
             window: window.max(1),
             heights: HashMap::from([(genesis.hash(), genesis.height())]),
             chunks: HashMap::from([(genesis.chunk.chunk_hash().0, genesis.height())]),
-            genesis: (genesis, state),
+            genesis: (genesis, state, ancestry),
             blocks: BTreeMap::new(),
             outcomes: HashMap::new(),
             receipts: HashMap::new(),
@@ -115,10 +132,11 @@ impl History {
     }
 
     /// Adds a block above the head. `receipts` can be found by their ids from now on.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         block: StoredBlock,
         state: State,
+        ancestry: Ancestry,
         outcomes: Vec<StoredOutcome>,
         receipts: Vec<Receipt>,
     ) {
@@ -135,7 +153,8 @@ impl History {
         for receipt in receipts {
             self.receipts.insert(*receipt.receipt_id(), Arc::new(receipt));
         }
-        self.blocks.insert(height, Entry { block: Arc::new(block), state, receipts: ids });
+        self.blocks
+            .insert(height, Entry { block: Arc::new(block), state, ancestry, receipts: ids });
         while self.blocks.len() > self.window {
             self.remove_oldest();
         }
@@ -247,6 +266,14 @@ impl History {
             return Some(&self.genesis.1);
         }
         self.blocks.get(&height).map(|entry| &entry.state)
+    }
+
+    /// The ancestry of the block at a height.
+    pub(super) fn ancestry(&self, height: BlockHeight) -> Option<&Ancestry> {
+        if height == self.genesis.0.height() {
+            return Some(&self.genesis.2);
+        }
+        self.blocks.get(&height).map(|entry| &entry.ancestry)
     }
 
     /// The outcome of a transaction or receipt.

@@ -11,6 +11,7 @@ mod fast_forward;
 mod genesis;
 mod header;
 mod history;
+mod light_client;
 mod persist;
 mod pool;
 mod produce;
@@ -45,6 +46,7 @@ pub use epochs::{Election, Epoch, Epochs};
 pub use fast_forward::FastForward;
 pub use genesis::{Genesis, GenesisError, MAX_PROTOCOL_VERSION, MIN_PROTOCOL_VERSION};
 pub use history::{History, StoredOutcome};
+pub use light_client::ProofError;
 pub use persist::RestoreError;
 pub use pool::{MAX_BYTES_IN_BLOCK, MAX_IN_BLOCK, Pool};
 pub use produce::{Applied, Inputs, Prepared};
@@ -99,6 +101,9 @@ impl Chain {
         for record in &genesis.records {
             state.apply_record(record.clone());
         }
+        for code in &genesis.global_contracts {
+            state.set_global_contract(code);
+        }
         for (account_id, bytes) in usage {
             if let Some(mut account) = state.account(&account_id) {
                 account.set_storage_usage(bytes);
@@ -116,6 +121,7 @@ impl Chain {
             Election::of(&config),
             validators,
         );
+        let next_validators = Arc::clone(epochs.next_validators());
         let genesis = StoredBlock {
             header,
             chunk,
@@ -133,7 +139,7 @@ impl Chain {
             runtime,
             clock,
             epochs,
-            history: History::new(window, genesis, state),
+            history: History::new(window, genesis, state, next_validators),
             block_tree,
             executed: Executed { state_root, ..Executed::default() },
             delayed_receipts: 0,

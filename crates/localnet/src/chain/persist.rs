@@ -21,6 +21,7 @@ use super::{
     Chain,
     block::{Executed, StoredBlock},
     epochs::{Epoch, Epochs, stakes},
+    history::Ancestry,
     produce::Inputs,
     undo::UndoLog,
 };
@@ -143,6 +144,10 @@ impl Epochs {
 struct KeptBlock {
     block: StoredBlock,
     changes: Vec<StateChange>,
+    /// The Merkle tree of the hashes of all blocks below.
+    tree: PartialMerkleTree,
+    /// The validators of the epoch after the block's.
+    next_validators: Vec<ValidatorStake>,
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -196,9 +201,14 @@ impl Chain {
         let mut below = State::new();
         let mut blocks = Vec::new();
         for (block, state) in self.history.blocks_from(self.final_height()) {
+            let ancestry = self.history.ancestry(block.height());
             blocks.push(KeptBlock {
                 block: StoredBlock::clone(block),
                 changes: difference(&below, state),
+                tree: ancestry.map(|ancestry| ancestry.tree.clone()).unwrap_or_default(),
+                next_validators: ancestry
+                    .map(|ancestry| ancestry.next_validators.to_vec())
+                    .unwrap_or_default(),
             });
             below = state.clone();
         }
@@ -223,7 +233,7 @@ impl Chain {
             return Err(RestoreError::Genesis { found: kept.genesis, expected });
         }
         let mut state = State::new();
-        for KeptBlock { block, changes } in kept.blocks {
+        for KeptBlock { block, changes, tree, next_validators } in kept.blocks {
             for (key, value) in changes {
                 match value {
                     Some(value) => state.set_raw(&key, value),
@@ -233,7 +243,8 @@ impl Chain {
             // Computes the root now, so that the first request for it need not.
             state.root();
             let outcomes = Vec::new();
-            self.history.push(block, state.clone(), outcomes, Vec::new());
+            let ancestry = Ancestry { tree, next_validators: next_validators.into() };
+            self.history.push(block, state.clone(), ancestry, outcomes, Vec::new());
         }
         self.executed = kept.executed;
         self.delayed_receipts = kept.delayed_receipts;

@@ -6,7 +6,7 @@ use near_crypto::PublicKey;
 use near_primitives::{
     hash::CryptoHash,
     transaction::SignedTransaction,
-    types::{AccountId, BlockHeight, Nonce},
+    types::{AccountId, BlockHeight, Nonce, NonceIndex},
 };
 
 /// The most transactions that one block includes. nearcore bounds the gas for converting them to
@@ -59,21 +59,21 @@ impl Pool {
     }
 
     /// How many nonces above `used` and below that of `tx` are in no waiting transaction of the
-    /// same access key. They may still be on their way. A transaction that waits twice counts
-    /// twice.
+    /// same access key, or of the same index of a gas key. They may still be on their way. A
+    /// transaction that waits twice counts twice.
     pub fn missing_nonces(&self, tx: &SignedTransaction, used: Nonce) -> u64 {
         let nonce = tx.transaction.nonce().nonce();
         let between = nonce.saturating_sub(used).saturating_sub(1);
         if between == 0 {
             return 0;
         }
-        let (signer, key) = (tx.transaction.signer_id(), tx.transaction.public_key());
+        let lane = Lane::of(tx);
         let waiting = self
             .queue
             .iter()
-            .map(|(_, other)| &other.transaction)
-            .filter(|other| (used + 1..nonce).contains(&other.nonce().nonce()))
-            .filter(|other| other.signer_id() == signer && other.public_key() == key)
+            .map(|(_, other)| other)
+            .filter(|other| (used + 1..nonce).contains(&other.transaction.nonce().nonce()))
+            .filter(|other| Lane::of(other) == lane)
             .count();
         between.saturating_sub(u64::try_from(waiting).unwrap_or(u64::MAX))
     }
@@ -115,13 +115,28 @@ impl Pool {
     }
 }
 
+/// What the nonces of a transaction count for: an access key, or one of the nonces of a gas key.
+#[derive(PartialEq, Eq, Hash)]
+struct Lane {
+    signer: AccountId,
+    key: PublicKey,
+    index: Option<NonceIndex>,
+}
+
+impl Lane {
+    fn of(tx: &SignedTransaction) -> Self {
+        let tx = &tx.transaction;
+        let index = tx.nonce().nonce_index();
+        Self { signer: tx.signer_id().clone(), key: tx.public_key().clone(), index }
+    }
+}
+
 /// Sorts the transactions of each access key by nonce, within the places that they have in the
 /// list.
 fn order_nonces(txs: &mut [SignedTransaction]) {
-    let mut places: HashMap<(AccountId, PublicKey), Vec<usize>> = HashMap::new();
+    let mut places: HashMap<Lane, Vec<usize>> = HashMap::new();
     for (place, tx) in txs.iter().enumerate() {
-        let key = (tx.transaction.signer_id().clone(), tx.transaction.public_key().clone());
-        places.entry(key).or_default().push(place);
+        places.entry(Lane::of(tx)).or_default().push(place);
     }
     for places in places.into_values().filter(|places| places.len() > 1) {
         let mut own: Vec<SignedTransaction> = places.iter().map(|i| txs[*i].clone()).collect();

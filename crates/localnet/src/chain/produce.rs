@@ -19,7 +19,7 @@ use super::{
     clock::Clock,
     epochs::{Epochs, Rewards, update_validator_accounts},
     header::{Draft, Randomness},
-    history::StoredOutcome,
+    history::{Ancestry, StoredOutcome},
     undo::Undo,
 };
 use crate::{
@@ -172,7 +172,8 @@ impl Chain {
             minted,
             epoch_id: epochs.current().id,
             next_epoch_id: epochs.next_id(),
-            next_validators: epochs.next_validators(),
+            next_producers: epochs.block_producers(epochs.next_validators()),
+            approvers: &epochs.approvers(self.head().height(), self.final_height()),
             block_tree: &self.block_tree,
             randomness,
             transactions: &transactions,
@@ -222,8 +223,10 @@ impl Chain {
             executed: executed_ids,
             changes: result.state_changes,
         };
-        self.history.push(block, state, outcomes, receipts);
         let block_tree = self.block_tree.clone();
+        let next_validators = Arc::clone(epochs.next_validators());
+        let ancestry = Ancestry { tree: block_tree.clone(), next_validators };
+        self.history.push(block, state, ancestry, outcomes, receipts);
         self.block_tree.insert(hash);
         self.clock = clock;
         let undo = Undo {

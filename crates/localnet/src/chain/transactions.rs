@@ -65,10 +65,12 @@ impl Chain {
     /// How many nonces below that of `tx` its access key has neither used nor sent.
     pub fn missing_nonces(&self, tx: &SignedTransaction) -> u64 {
         let (signer, key) = (tx.transaction.signer_id(), tx.transaction.public_key());
-        match self.state().access_key(signer, key) {
-            Some(key) => self.pool.missing_nonces(tx, key.nonce),
-            None => 0,
-        }
+        let state = self.state();
+        let used = match tx.transaction.nonce().nonce_index() {
+            Some(index) => state.gas_key_nonce(signer, key, index),
+            None => state.access_key(signer, key).map(|key| key.nonce),
+        };
+        used.map_or(0, |used| self.pool.missing_nonces(tx, used))
     }
 
     /// Puts a transaction that was checked before into the pool. The first block that may include

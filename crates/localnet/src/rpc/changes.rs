@@ -81,7 +81,8 @@ fn select(
         StateChangesRequestView::AllAccessKeyChanges { account_ids } => {
             each(account_ids, |wanted| {
                 StateChanges::from_access_key_changes(matching(&|key| match key {
-                    TrieKey::AccessKey { account_id, .. } => account_id == wanted,
+                    TrieKey::AccessKey { account_id, .. }
+                    | TrieKey::GasKeyNonce { account_id, .. } => account_id == wanted,
                     _ => false,
                 }))
             })

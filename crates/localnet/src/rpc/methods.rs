@@ -7,21 +7,25 @@ use serde_json::Value;
 
 use super::{
     answer::{Answer, internal},
-    blocks, changes, config, query, receipts, sandbox, status, transactions, validators, views,
+    blocks, changes, config, light_client, query, receipts, sandbox, status, transactions,
+    validators, views,
 };
 use crate::node::Node;
 
 /// The methods that the node has.
-pub const METHODS: [&str; 38] = [
+pub const METHODS: [&str; 43] = [
     "EXPERIMENTAL_call_function",
     "EXPERIMENTAL_changes",
     "EXPERIMENTAL_changes_in_block",
     "EXPERIMENTAL_congestion_level",
     "EXPERIMENTAL_genesis_config",
+    "EXPERIMENTAL_light_client_block_proof",
+    "EXPERIMENTAL_light_client_proof",
     "EXPERIMENTAL_maintenance_windows",
     "EXPERIMENTAL_protocol_config",
     "EXPERIMENTAL_receipt",
     "EXPERIMENTAL_receipt_to_tx",
+    "EXPERIMENTAL_split_storage_info",
     "EXPERIMENTAL_tx_status",
     "EXPERIMENTAL_validators_ordered",
     "EXPERIMENTAL_view_access_key",
@@ -40,9 +44,11 @@ pub const METHODS: [&str; 38] = [
     "gas_price",
     "genesis_config",
     "health",
+    "light_client_proof",
     "localnet_records",
     "maintenance_windows",
     "network_info",
+    "next_light_client_block",
     "query",
     "sandbox_fast_forward",
     "sandbox_patch_state",
@@ -82,13 +88,19 @@ fn read(node: &Node, method: &str, params: Value) -> Answer {
         "EXPERIMENTAL_receipt" => receipts::receipt(node, params),
         "EXPERIMENTAL_receipt_to_tx" => receipts::to_transaction(node, params),
         "health" => status::health(node),
+        "light_client_proof" | "EXPERIMENTAL_light_client_proof" => {
+            light_client::execution_proof(node, params)
+        }
+        "EXPERIMENTAL_light_client_block_proof" => light_client::block_proof(node, params),
+        "next_light_client_block" => light_client::next_block(node, params),
         "network_info" => status::network_info(node),
         "query" => query::query(node, params),
+        "EXPERIMENTAL_split_storage_info" => status::split_storage(node, params),
         "status" => status::status(node),
         "validators" => validators::validators(node, params),
         "EXPERIMENTAL_validators_ordered" => validators::ordered(node, params),
         "maintenance_windows" | "EXPERIMENTAL_maintenance_windows" => {
-            validators::maintenance_windows(params)
+            validators::maintenance_windows(node, params)
         }
         "EXPERIMENTAL_congestion_level" => blocks::congestion_level(node, params),
         "EXPERIMENTAL_view_account" => views::account(node, params),

@@ -4,6 +4,7 @@ mod answer;
 mod blocks;
 mod changes;
 mod config;
+mod light_client;
 mod methods;
 mod pages;
 mod params;

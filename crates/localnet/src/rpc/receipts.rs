@@ -21,10 +21,17 @@ pub(super) fn receipt(node: &Node, params: Value) -> Answer {
     to_value(RpcReceiptResponse { receipt_view: receipt.as_ref().clone().into() })
 }
 
+/// The widest search around a hint that nearcore allows (its `receipt_to_tx_max_hint_window`).
+const MAX_HINT_WINDOW: u64 = 20;
+
 /// `EXPERIMENTAL_receipt_to_tx`: the transaction that a receipt comes from. Hints about where to
 /// look are not needed.
 pub(super) fn to_transaction(node: &Node, params: Value) -> Answer {
-    let RpcReceiptToTxRequest { receipt_reference, .. } = parse(params)?;
+    let RpcReceiptToTxRequest { receipt_reference, window, .. } = parse(params)?;
+    if let Some(requested) = window.filter(|window| *window > MAX_HINT_WINDOW) {
+        let maximum = MAX_HINT_WINDOW;
+        return Err(RpcReceiptToTxError::WindowTooLarge { requested, maximum }.into());
+    }
     let receipt_id = receipt_reference.receipt_id;
     let chain = node.chain();
     let tx = chain.history().origin(&receipt_id);

@@ -36,6 +36,6 @@ pub(super) fn records(node: &Node) -> Answer {
         let chain = node.chain();
         (chain.state(), chain.config().as_ref().clone())
     };
-    let genesis = Genesis { config, records: state.records() };
+    let genesis = Genesis { config, records: state.records(), global_contracts: Vec::new() };
     genesis.to_json().map_err(|error| internal(error.to_string()))
 }

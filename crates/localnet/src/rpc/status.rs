@@ -1,13 +1,19 @@
-//! `status`, `health` and `network_info`.
+//! `status`, `health`, `network_info` and `EXPERIMENTAL_split_storage_info`.
 
-use near_jsonrpc_primitives::types::network_info::RpcNetworkInfoResponse;
+use near_jsonrpc_primitives::types::{
+    network_info::RpcNetworkInfoResponse,
+    split_storage::{RpcSplitStorageInfoRequest, RpcSplitStorageInfoResponse},
+};
 use near_primitives::{
     version::Version,
-    views::{StatusResponse, StatusSyncInfo, ValidatorInfo},
+    views::{SplitStorageInfoView, StatusResponse, StatusSyncInfo, ValidatorInfo},
 };
 use serde_json::Value;
 
-use super::answer::{Answer, internal, to_value};
+use super::{
+    answer::{Answer, internal, to_value},
+    params::parse,
+};
 use crate::node::Node;
 
 /// What program this is.
@@ -79,4 +85,17 @@ pub(super) fn network_info(_node: &Node) -> Answer {
         received_bytes_per_sec: 0,
         known_producers: vec![],
     })
+}
+
+/// `EXPERIMENTAL_split_storage_info`: everything is in the hot storage, and there is no cold one.
+pub(super) fn split_storage(node: &Node, params: Value) -> Answer {
+    let _: RpcSplitStorageInfoRequest = parse(params)?;
+    let chain = node.chain();
+    let result = SplitStorageInfoView {
+        head_height: Some(chain.head().height()),
+        final_head_height: Some(chain.final_height()),
+        cold_head_height: None,
+        hot_db_kind: Some("RPC".to_owned()),
+    };
+    to_value(RpcSplitStorageInfoResponse { result })
 }

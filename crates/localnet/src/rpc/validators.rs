@@ -3,7 +3,7 @@
 use near_jsonrpc_primitives::{
     errors::RpcParseError,
     types::{
-        maintenance::RpcMaintenanceWindowsRequest,
+        maintenance::{RpcMaintenanceWindowsRequest, RpcMaintenanceWindowsResponse},
         validator::{RpcValidatorError, RpcValidatorRequest, RpcValidatorsOrderedRequest},
     },
 };
@@ -133,7 +133,7 @@ fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentE
     }
 }
 
-/// `EXPERIMENTAL_validators_ordered`
+/// `EXPERIMENTAL_validators_ordered`: the block producers.
 pub(super) fn ordered(node: &Node, params: Value) -> Answer {
     let request: RpcValidatorsOrderedRequest = parse(params)?;
     let chain = node.chain();
@@ -141,13 +141,21 @@ pub(super) fn ordered(node: &Node, params: Value) -> Answer {
         None => chain.epochs().current(),
         Some(id) => epoch_of(&chain, id).ok_or(RpcValidatorError::UnknownEpoch)?,
     };
+    let producers = chain.epochs().block_producers(&epoch.validators);
     let list: Vec<ValidatorStakeView> =
-        epoch.validators.iter().cloned().map(ValidatorStakeView::from).collect();
+        producers.iter().cloned().map(ValidatorStakeView::from).collect();
     to_value(list)
 }
 
-/// `maintenance_windows`: always none, because this node produces every block.
-pub(super) fn maintenance_windows(params: Value) -> Answer {
-    let _: RpcMaintenanceWindowsRequest = parse(params)?;
-    Ok(Value::Array(vec![]))
+/// `maintenance_windows`: the heights of this epoch, from the head on, at which an account produces
+/// nothing. This node's validator produces every block, and nobody else produces any.
+pub(super) fn maintenance_windows(node: &Node, params: Value) -> Answer {
+    let RpcMaintenanceWindowsRequest { account_id } = parse(params)?;
+    let chain = node.chain();
+    let rest = chain.head().height()..chain.epochs().expected_end();
+    let mut windows = RpcMaintenanceWindowsResponse::new();
+    if account_id != *chain.signer().validator_id() && !rest.is_empty() {
+        windows.push(rest);
+    }
+    to_value(windows)
 }

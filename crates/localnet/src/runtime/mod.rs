@@ -103,16 +103,8 @@ impl Runtime {
     ) -> Result<(), InvalidTxError> {
         let config = self.config(ctx.protocol_version);
         verify::check_form(config, ctx, tx)?;
-        let key = tx.transaction.public_key();
-        verify::charge(
-            config,
-            ctx.gas_price,
-            None,
-            &tx.transaction,
-            |signer_id| Ok(state.account(signer_id)),
-            |signer_id| Ok(state.access_key(signer_id, key)),
-        )?;
-        Ok(())
+        let charged = verify::charge(config, ctx.gas_price, None, &tx.transaction, state)?;
+        charged.unpaid_deposit.map_or(Ok(()), Err)
     }
 
     /// Applies one block (of one chunk) on top of `state`.

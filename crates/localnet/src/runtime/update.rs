@@ -15,7 +15,9 @@ use near_crypto::PublicKey;
 use near_primitives::{
     account::{AccessKey, Account},
     trie_key::TrieKey,
-    types::{AccountId, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause},
+    types::{
+        AccountId, Nonce, NonceIndex, RawStateChange, RawStateChangesWithTrieKey, StateChangeCause,
+    },
 };
 use outlayer_near_host::NodeCount;
 
@@ -200,6 +202,25 @@ impl StateUpdate {
         value: &AccessKey,
     ) {
         self.set(access_key_key(account_id, key), value);
+    }
+
+    pub(super) fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Result<Option<Nonce>, RuntimeError> {
+        self.get(&TrieKey::gas_key_nonce(account_id.clone(), key, index))
+    }
+
+    pub(super) fn set_gas_key_nonce(
+        &mut self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+        nonce: Nonce,
+    ) {
+        self.set(TrieKey::gas_key_nonce(account_id.clone(), key, index), &nonce);
     }
 
     /// All keys that start with `prefix` and have a value, in ascending order.

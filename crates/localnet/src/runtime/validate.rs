@@ -7,9 +7,11 @@ use near_primitives::{
     account::{AccessKey, AccessKeyPermission},
     action::{Action, delegate::VersionedDelegateActionRef},
     config::AccountIdValidityRulesVersion,
+    deterministic_account_id::DeterministicAccountStateInit,
     errors::{ActionsValidationError, ReceiptValidationError},
     receipt::{Receipt, VersionedReceiptEnum},
     types::{AccountId, Gas, ProtocolVersion},
+    utils::derive_near_deterministic_account_id,
     version::ProtocolFeature,
 };
 
@@ -51,6 +53,7 @@ pub(super) fn actions(rules: Rules<'_>, actions: &[Action], receiver_id: &Accoun
     }
     if mode == Mode::New {
         deploys(limits, actions)?;
+        state_inits(limits, actions)?;
     }
     let mut delegates = 0;
     for (position, action) in actions.iter().enumerate() {
@@ -93,6 +96,20 @@ fn deploys(limits: &LimitConfig, actions: &[Action]) -> Checked {
     Ok(())
 }
 
+/// Bounds the entries that the state inits of a receipt write, whose fees it has to reserve.
+fn state_inits(limits: &LimitConfig, actions: &[Action]) -> Checked {
+    let number_of_entries = actions
+        .iter()
+        .fold(0_u64, |sum, action| sum.saturating_add(action.state_init_counts().entries));
+    if number_of_entries > limits.max_state_init_entries {
+        return Err(ActionsValidationError::TotalNumberOfStateInitEntriesExceeded {
+            number_of_entries,
+            limit: limits.max_state_init_entries,
+        });
+    }
+    Ok(())
+}
+
 fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked {
     let limits = rules.limits;
     match action {
@@ -115,10 +132,9 @@ fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked
             None => Ok(()),
         },
         Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
-            require(rules, ProtocolFeature::GasKeys, "GasKeys")?;
-            Err(lacking(rules, "gas keys"))
+            require(rules, ProtocolFeature::GasKeys, "GasKeys")
         }
-        Action::DeterministicStateInit(_) => Err(lacking(rules, "deterministic state init")),
+        Action::DeterministicStateInit(init) => state_init(limits, &init.state_init, receiver_id),
         Action::UniversalStateInit(_) => {
             require(rules, ProtocolFeature::UniversalAccounts, "UniversalAccounts")?;
             Err(lacking(rules, "universal state init"))
@@ -200,9 +216,55 @@ fn function_call(rules: Rules<'_>, method: &str, args: u64, gas: Gas) -> Checked
 
 fn add_key(rules: Rules<'_>, access_key: &AccessKey) -> Checked {
     permission(rules.limits, &access_key.permission)?;
-    if access_key.gas_key_info().is_some() {
-        require(rules, ProtocolFeature::GasKeys, "GasKeys")?;
-        return Err(lacking(rules, "gas keys"));
+    let Some(gas_key) = access_key.gas_key_info() else {
+        return Ok(());
+    };
+    require(rules, ProtocolFeature::GasKeys, "GasKeys")?;
+    let call = access_key.permission.function_call_permission();
+    if call.is_some_and(|call| call.allowance.is_some()) {
+        return Err(ActionsValidationError::GasKeyFunctionCallAllowanceNotAllowed);
+    }
+    let limit = AccessKeyPermission::MAX_NONCES_FOR_GAS_KEY;
+    if !(1..=limit).contains(&gas_key.num_nonces) {
+        let requested_nonces = gas_key.num_nonces;
+        return Err(ActionsValidationError::GasKeyInvalidNumNonces { requested_nonces, limit });
+    }
+    if !gas_key.balance.is_zero() {
+        let balance = gas_key.balance;
+        return Err(ActionsValidationError::AddGasKeyWithNonZeroBalance { balance });
+    }
+    Ok(())
+}
+
+/// An account whose id commits to its first code and data gets exactly those.
+fn state_init(
+    limits: &LimitConfig,
+    init: &DeterministicAccountStateInit,
+    receiver_id: &AccountId,
+) -> Checked {
+    let derived_id = derive_near_deterministic_account_id(init);
+    if derived_id != *receiver_id {
+        let receiver_id = receiver_id.clone();
+        return Err(ActionsValidationError::InvalidDeterministicStateInitReceiver {
+            receiver_id,
+            derived_id,
+        });
+    }
+    for (key, value) in init.data() {
+        let (length, limit) = (len(key), limits.max_length_storage_key);
+        if length > limit {
+            return Err(ActionsValidationError::DeterministicStateInitKeyLengthExceeded {
+                length,
+                limit,
+            });
+        }
+        let (length, limit) = (len(value), limits.max_length_storage_value);
+        if length > limit {
+            return Err(ActionsValidationError::DeterministicStateInitValueLengthExceeded {
+                length,
+                limit,
+            });
+        }
     }
     Ok(())
 }
@@ -251,16 +313,21 @@ fn delegate(
 ) -> Checked {
     if matches!(action, Action::DelegateV2(_)) {
         require(rules, ProtocolFeature::DelegateV2, "DelegateV2")?;
-        if ProtocolFeature::RejectDelegateV2.enabled(rules.protocol_version) {
-            if rules.mode == Mode::New {
-                return Err(ActionsValidationError::RemovedProtocolFeature {
-                    protocol_feature: "DelegateV2".to_owned(),
-                    version: rules.protocol_version,
-                });
-            }
-        } else {
-            return Err(lacking(rules, "DelegateV2 (meta transactions of gas keys)"));
+        let removed = ProtocolFeature::RejectDelegateV2.enabled(rules.protocol_version);
+        if removed && rules.mode == Mode::New {
+            return Err(ActionsValidationError::RemovedProtocolFeature {
+                protocol_feature: "DelegateV2".to_owned(),
+                version: rules.protocol_version,
+            });
         }
+    }
+    let inner_actions = inner.get_actions();
+    let withdraws = || inner_actions.iter().any(|a| matches!(a, Action::WithdrawFromGasKey(_)));
+    if rules.mode == Mode::New
+        && ProtocolFeature::RejectWithdrawFromGasKeyInDelegate.enabled(rules.protocol_version)
+        && withdraws()
+    {
+        return Err(ActionsValidationError::WithdrawFromGasKeyNotAllowedInDelegate);
     }
     let receiver_id =
         if ProtocolFeature::FixDelegatedDeterministicStateInit.enabled(rules.protocol_version) {
@@ -268,7 +335,7 @@ fn delegate(
         } else {
             receiver_id
         };
-    actions(rules, &inner.get_actions(), receiver_id)
+    actions(rules, &inner_actions, receiver_id)
 }
 
 /// Checks a receipt before it is sent or processed.

@@ -13,8 +13,8 @@ use near_primitives::{
     hash::CryptoHash,
     receipt::ReceivedData,
     state_record::StateRecord,
-    trie_key::{TrieKey, trie_key_parsers},
-    types::AccountId,
+    trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers},
+    types::{AccountId, Nonce, NonceIndex},
 };
 
 pub use self::{root::PathNode, trie::Value};
@@ -96,6 +96,16 @@ impl State {
         self.get(&access_key_key(account_id, key))
     }
 
+    /// One of the nonces of a gas key.
+    pub fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Option<Nonce> {
+        self.get(&TrieKey::gas_key_nonce(account_id.clone(), key, index))
+    }
+
     /// Adds or replaces an access key.
     pub fn set_access_key(&mut self, account_id: &AccountId, key: &PublicKey, value: &AccessKey) {
         self.set(&access_key_key(account_id, key), value);
@@ -136,6 +146,12 @@ impl State {
     /// uses.
     pub fn code(&self, account_id: &AccountId) -> Option<Value> {
         self.get_raw(&TrieKey::ContractCode { account_id: account_id.clone() }.to_vec())
+    }
+
+    /// Stores the code of a global contract under its hash.
+    pub fn set_global_contract(&mut self, code: &[u8]) {
+        let identifier = GlobalContractCodeIdentifier::CodeHash(CryptoHash::hash_bytes(code));
+        self.set_raw(&TrieKey::GlobalContractCode { identifier }.to_vec(), code);
     }
 
     /// A value of a contract's storage. `key` is the key that the contract uses.

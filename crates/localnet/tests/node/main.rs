@@ -9,8 +9,12 @@
 
 mod chain;
 mod commands;
+mod errors;
 mod faults;
+mod gas_keys;
+mod global_contracts;
 mod inputs;
+mod light_client;
 mod memory;
 mod near_api;
 mod robustness;
@@ -26,6 +30,7 @@ use near_primitives::{
     types::{AccountId, Balance},
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
+use serde_json::{Value, json};
 
 /// How long a test waits for what comes at once, unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,6 +41,14 @@ fn http() -> reqwest::Client {
     static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
     let make = || reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
     HTTP.get_or_init(make).clone()
+}
+
+/// Calls a method of the RPC. Returns the whole reply.
+fn call(handle: &Handle, method: &str, params: Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let request = http().post(handle.rpc_url()).json(&body);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() })
 }
 
 fn manual() -> Config {

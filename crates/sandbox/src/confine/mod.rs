@@ -30,8 +30,8 @@ use std::path::PathBuf;
 use borsh::{BorshDeserialize, BorshSerialize};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The most file descriptors that a child has.
-const MOST_DESCRIPTORS: u64 = 256;
+/// The most file descriptors that a child has. What is compiled keeps up to 384 open.
+const MOST_DESCRIPTORS: u64 = 512;
 /// The largest file that a child writes, bytes.
 const MOST_FILE_BYTES: u64 = 1 << 30;
 

@@ -38,6 +38,11 @@ impl Election {
         }
     }
 
+    /// How many of the validators produce blocks.
+    pub(super) fn producer_seats(&self) -> usize {
+        self.seats[0]
+    }
+
     /// The candidates that win a seat, the largest stake first.
     pub fn elect(&self, mut candidates: Vec<ValidatorStake>) -> Vec<ValidatorStake> {
         sort(&mut candidates);

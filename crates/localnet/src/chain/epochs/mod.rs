@@ -92,6 +92,32 @@ impl Epochs {
         &self.next_validators
     }
 
+    /// Those of the validators who produce and approve blocks: the largest stakes.
+    pub fn block_producers<'a>(&self, validators: &'a [ValidatorStake]) -> &'a [ValidatorStake] {
+        &validators[..self.election.producer_seats().min(validators.len())]
+    }
+
+    /// Those who may approve the block at `head`, in the order of their approvals. The block above
+    /// it has their approvals and belongs to this epoch. Near the end of an epoch, the producers of
+    /// the next one have to approve as well
+    /// (`EpochManager::next_block_need_approvals_from_next_epoch`).
+    pub(super) fn approvers(
+        &self,
+        head: BlockHeight,
+        last_final: BlockHeight,
+    ) -> Vec<ValidatorStake> {
+        let mut approvers = self.block_producers(&self.current.validators).to_vec();
+        let end = self.expected_end();
+        if last_final.saturating_add(3) < end && head.saturating_add(3) >= end {
+            for producer in self.block_producers(&self.next_validators) {
+                if !approvers.iter().any(|known| known.account_id() == producer.account_id()) {
+                    approvers.push(producer.clone());
+                }
+            }
+        }
+        approvers
+    }
+
     /// The smallest stake that may be offered in this epoch, in yoctoNEAR
     /// (`EpochManager::minimum_stake`).
     pub fn minimum_stake(&self) -> Balance {

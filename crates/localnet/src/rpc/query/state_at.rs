@@ -2,18 +2,18 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use near_crypto::PublicKeyHandle;
+use near_crypto::{PublicKey, PublicKeyHandle};
 use near_jsonrpc_primitives::types::query::{QueryResponseKind, RpcQueryError};
 use near_primitives::{
-    account::{Account, AccountContract},
+    account::{AccessKey, Account, AccountContract},
     action::GlobalContractIdentifier,
     errors::FunctionCallError,
     hash::CryptoHash,
     trie_key::{GlobalContractCodeIdentifier, TrieKey, trie_key_parsers},
     types::{AccountId, BlockId, BlockReference},
     views::{
-        AccessKeyInfoView, AccessKeyList, CallResult, ContractCodeView, QueryRequest, StateItem,
-        ViewStateResult,
+        AccessKeyInfoView, AccessKeyList, CallResult, ContractCodeView, GasKeyNoncesView,
+        QueryRequest, StateItem, ViewStateResult,
     },
 };
 
@@ -109,12 +109,8 @@ impl StateAt {
             QueryRequest::ViewAccessKeyList { account_id, after_key, limit } => {
                 self.access_keys(account_id, after_key.as_ref(), limit.map(NonZeroU32::get))
             }
-            QueryRequest::ViewGasKeyNonces { public_key, .. } => {
-                Err(Box::new(RpcQueryError::UnknownGasKey {
-                    public_key,
-                    block_height: self.height(),
-                    block_hash: self.hash(),
-                }))
+            QueryRequest::ViewGasKeyNonces { account_id, public_key } => {
+                self.gas_key_nonces(&account_id, public_key)
             }
             QueryRequest::CallFunction { account_id, method_name, args } => {
                 self.call(account_id, &method_name, &args)
@@ -128,6 +124,25 @@ impl StateAt {
                 self.global_code(GlobalContractCodeIdentifier::AccountId(account_id), identifier)
             }
         }
+    }
+
+    fn gas_key_nonces(
+        &self,
+        account_id: &AccountId,
+        public_key: PublicKey,
+    ) -> Result<QueryResponseKind, Box<RpcQueryError>> {
+        let access_key = self.state.access_key(account_id, &public_key);
+        let Some(info) = access_key.as_ref().and_then(AccessKey::gas_key_info) else {
+            return Err(Box::new(RpcQueryError::UnknownGasKey {
+                public_key,
+                block_height: self.height(),
+                block_hash: self.hash(),
+            }));
+        };
+        let nonces = (0..info.num_nonces)
+            .map(|index| self.state.gas_key_nonce(account_id, &public_key, index).unwrap_or(0))
+            .collect();
+        Ok(QueryResponseKind::GasKeyNonces(GasKeyNoncesView { nonces }))
     }
 
     fn access_keys(

@@ -10,6 +10,7 @@ use near_primitives::{
     },
     errors::{ActionErrorKind, InvalidAccessKeyError},
     receipt::{ActionReceipt, ReceiptEnum},
+    types::Nonce,
     version::ProtocolFeature,
 };
 
@@ -50,10 +51,10 @@ pub(super) fn apply(
         ));
         return Ok(());
     };
-    match check_key(block, inner, access_key) {
-        Ok(access_key) => {
-            block.update.set_access_key(inner.sender_id(), inner.public_key(), &access_key);
-        }
+    let nonce = current_nonce(block, inner, &access_key)?;
+    let checked = nonce.and_then(|current| check_key(block, inner, &access_key, current));
+    match checked {
+        Ok(()) => use_nonce(block, inner, access_key),
         Err(kind) => {
             result.fail(kind);
             return Ok(());
@@ -115,26 +116,61 @@ fn check(
     Ok(())
 }
 
-/// Checks the sender's key against the delegate action. Returns the key with the nonce that the
-/// action has used.
+/// The nonce that the sender's key has used last, of the index that the action names if the key is
+/// a gas key.
+fn current_nonce(
+    block: &Block<'_>,
+    inner: VersionedDelegateActionRef<'_>,
+    access_key: &AccessKey,
+) -> Result<Result<Nonce, ActionErrorKind>, RuntimeError> {
+    let invalid_key = ActionErrorKind::DelegateActionAccessKeyError;
+    let (info, index) = match (access_key.gas_key_info(), inner.nonce().nonce_index()) {
+        (None, None) => return Ok(Ok(access_key.nonce)),
+        (Some(_), None) => {
+            return Ok(Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresNonGasKey)));
+        }
+        (None, Some(_)) => {
+            return Ok(Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresGasKey)));
+        }
+        (Some(info), Some(index)) => (info, index),
+    };
+    if index >= info.num_nonces {
+        return Ok(Err(ActionErrorKind::DelegateActionInvalidNonceIndex {
+            nonce_index: index,
+            num_nonces: info.num_nonces,
+        }));
+    }
+    let nonce = block.update.gas_key_nonce(inner.sender_id(), inner.public_key(), index)?;
+    let missing = || RuntimeError::Inconsistent(format!("nonce {index} of a gas key is missing"));
+    Ok(Ok(nonce.ok_or_else(missing)?))
+}
+
+/// Stores the nonce that the action has used.
+fn use_nonce(
+    block: &mut Block<'_>,
+    inner: VersionedDelegateActionRef<'_>,
+    mut access_key: AccessKey,
+) {
+    let (sender_id, key, nonce) = (inner.sender_id(), inner.public_key(), inner.nonce());
+    match nonce.nonce_index() {
+        Some(index) => block.update.set_gas_key_nonce(sender_id, key, index, nonce.nonce()),
+        None => {
+            access_key.nonce = nonce.nonce();
+            block.update.set_access_key(sender_id, key, &access_key);
+        }
+    }
+}
+
+/// Checks the sender's key against the delegate action.
 fn check_key(
     block: &Block<'_>,
     inner: VersionedDelegateActionRef<'_>,
-    mut access_key: AccessKey,
-) -> Result<AccessKey, ActionErrorKind> {
-    let invalid_key = ActionErrorKind::DelegateActionAccessKeyError;
-    if access_key.gas_key_info().is_some() {
-        return Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresNonGasKey));
-    }
-    if inner.nonce().nonce_index().is_some() {
-        return Err(invalid_key(InvalidAccessKeyError::DelegateActionRequiresGasKey));
-    }
+    access_key: &AccessKey,
+    ak_nonce: Nonce,
+) -> Result<(), ActionErrorKind> {
     let delegate_nonce = inner.nonce().nonce();
-    if delegate_nonce <= access_key.nonce {
-        return Err(ActionErrorKind::DelegateActionInvalidNonce {
-            delegate_nonce,
-            ak_nonce: access_key.nonce,
-        });
+    if delegate_nonce <= ak_nonce {
+        return Err(ActionErrorKind::DelegateActionInvalidNonce { delegate_nonce, ak_nonce });
     }
     let upper_bound = block.ctx.height.saturating_mul(AccessKey::ACCESS_KEY_NONCE_RANGE_MULTIPLIER);
     if delegate_nonce >= upper_bound {
@@ -145,10 +181,10 @@ fn check_key(
         // deposit.
         let first_error_wins = ProtocolFeature::FixDelegateActionDepositWithFunctionCallError
             .enabled(block.ctx.protocol_version);
-        check_permission(permission, inner, first_error_wins).map_err(invalid_key)?;
+        check_permission(permission, inner, first_error_wins)
+            .map_err(ActionErrorKind::DelegateActionAccessKeyError)?;
     }
-    access_key.nonce = delegate_nonce;
-    Ok(access_key)
+    Ok(())
 }
 
 fn check_permission(

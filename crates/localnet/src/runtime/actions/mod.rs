@@ -6,10 +6,12 @@ mod code;
 mod context;
 mod delegate;
 mod function_call;
+mod gas_keys;
 mod global;
 mod keys;
 mod result;
 mod stake;
+mod state_init;
 mod transfer;
 
 use near_primitives::{
@@ -104,11 +106,18 @@ pub(super) fn apply(
             let identifier = &usage.contract_identifier;
             global::use_on(block, existing(account)?, account_id, identifier, &mut result)?;
         }
-        // Validation rejects these, so no receipt has them.
-        Action::DeterministicStateInit(_)
-        | Action::UniversalStateInit(_)
-        | Action::TransferToGasKey(_)
-        | Action::WithdrawFromGasKey(_) => {
+        Action::TransferToGasKey(transfer) => {
+            gas_keys::transfer_to(block, account_id, transfer, &mut result)?;
+        }
+        Action::WithdrawFromGasKey(withdraw) => {
+            let account = existing(account)?;
+            gas_keys::withdraw(block, account, account_id, withdraw, &mut result)?;
+        }
+        Action::DeterministicStateInit(init) => {
+            state_init::apply(block, account, receipt, init, &mut result)?;
+        }
+        // Validation rejects this, so no receipt has it.
+        Action::UniversalStateInit(_) => {
             let actor_id = actor_id.clone();
             let account_id = account_id.clone();
             result.fail(ActionErrorKind::ActorNoPermission { account_id, actor_id });

@@ -9,7 +9,7 @@ use near_primitives::{
     types::{AccountId, Balance},
 };
 
-use super::{accounts::empty_account, context::ReceiptContext, keys};
+use super::{accounts::empty_account, context::ReceiptContext, gas_keys, keys};
 use crate::runtime::{
     amounts::{add_tokens, count},
     block::Block,
@@ -31,10 +31,16 @@ pub(super) fn apply(
         *account = Some(create_implicit(block, account_id, deposit)?);
         return Ok(());
     };
-    account.set_amount(add_tokens(account.amount(), deposit)?);
     let receipt = context.action_receipt;
-    if is_refund && receipt.signer_id() == account_id {
-        refund_allowance(block, account_id, receipt.signer_public_key(), deposit)?;
+    let is_gas_refund = is_refund && receipt.signer_id() == account_id;
+    let key = receipt.signer_public_key();
+    // A gas key gets back what it has paid.
+    if is_gas_refund && gas_keys::refund(block, account_id, key, deposit)? {
+        return Ok(());
+    }
+    account.set_amount(add_tokens(account.amount(), deposit)?);
+    if is_gas_refund {
+        refund_allowance(block, account_id, key, deposit)?;
     }
     Ok(())
 }

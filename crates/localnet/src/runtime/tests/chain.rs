@@ -17,7 +17,8 @@ use near_primitives::{
     hash::{CryptoHash, hash},
     receipt::Receipt,
     transaction::{
-        ExecutionOutcome, ExecutionStatus, SignedTransaction, Transaction, TransactionV0,
+        ExecutionOutcome, ExecutionStatus, NonceMode, SignedTransaction, Transaction,
+        TransactionNonce, TransactionV0, TransactionV1,
     },
     types::{AccountId, Balance, EpochId, Gas},
 };
@@ -177,6 +178,32 @@ impl Chain {
         });
         let (hash, _) = transaction.get_hash_and_size();
         SignedTransaction::new(signer(signer_id, label).sign(hash.as_ref()), transaction)
+    }
+
+    /// Signs a transaction with the gas key of a label. Its nonce is the one at `index` plus an
+    /// offset.
+    pub(super) fn sign_with_gas_key(
+        &self,
+        signer_id: &str,
+        label: &str,
+        index: u16,
+        receiver_id: &str,
+        actions: Vec<Action>,
+        nonce_offset: u64,
+    ) -> SignedTransaction {
+        let (signer_id, public_key) = (id(signer_id), public_key(label));
+        let known = self.state.gas_key_nonce(&signer_id, &public_key, index).unwrap_or(0);
+        let transaction = Transaction::V1(TransactionV1 {
+            signer_id: signer_id.clone(),
+            public_key,
+            nonce: TransactionNonce::from_nonce_and_index(known + nonce_offset, index),
+            receiver_id: id(receiver_id),
+            block_hash: CryptoHash::default(),
+            actions,
+            nonce_mode: NonceMode::Monotonic,
+        });
+        let (hash, _) = transaction.get_hash_and_size();
+        SignedTransaction::new(signer(&signer_id, label).sign(hash.as_ref()), transaction)
     }
 
     /// Whether a transaction has been taken and all receipts that follow from it have been

@@ -1,16 +1,20 @@
 //! Every block conserves tokens to the yoctoNEAR, whatever its transactions are.
 
+use std::collections::BTreeMap;
+
 use near_primitives::{
     account::{AccessKey, AccessKeyPermission, FunctionCallPermission},
     action::{
         Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-        DeployContractAction, DeployGlobalContractAction, FunctionCallAction,
-        GlobalContractDeployMode, GlobalContractIdentifier, StakeAction, TransferAction,
-        UseGlobalContractAction,
+        DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
+        FunctionCallAction, GlobalContractDeployMode, GlobalContractIdentifier, StakeAction,
+        TransferAction, TransferToGasKeyAction, UseGlobalContractAction, WithdrawFromGasKeyAction,
         delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
     },
+    deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
     transaction::SignedTransaction,
-    types::{Balance, Gas},
+    types::{AccountId, Balance, Gas},
+    utils::derive_near_deterministic_account_id,
 };
 
 use super::{
@@ -20,12 +24,15 @@ use super::{
 };
 
 /// A generator of pseudo-random numbers, so that a seed that fails can be run again.
-struct Random(u64);
+struct Random {
+    state: u64,
+    version: u32,
+}
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
+        self.state = self.state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        usize::try_from(self.state >> 33).unwrap() % limit
     }
 
     fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
@@ -92,7 +99,8 @@ fn call(random: &mut Random) -> Action {
 }
 
 fn action(random: &mut Random, depth: u32) -> Action {
-    match random.below(16) {
+    // There are gas keys from protocol 85 on.
+    match random.below(if random.version < 85 { 16 } else { 20 }) {
         0 => Action::CreateAccount(CreateAccountAction {}),
         1..=3 => Action::Transfer(TransferAction {
             deposit: Balance::from_yoctonear(u128::try_from(random.below(9)).unwrap() << 84),
@@ -126,8 +134,34 @@ fn action(random: &mut Random, depth: u32) -> Action {
         10 => Action::UseGlobalContract(Box::new(UseGlobalContractAction {
             contract_identifier: GlobalContractIdentifier::AccountId(id(random.pick(&ACCOUNTS))),
         })),
+        16 => Action::AddKey(Box::new(AddKeyAction {
+            public_key: public_key(random.pick(&["gas", "gas 2"])),
+            access_key: AccessKey::gas_key_full_access(2),
+        })),
+        17 => Action::DeleteKey(Box::new(DeleteKeyAction { public_key: public_key("gas") })),
+        18 => Action::TransferToGasKey(Box::new(TransferToGasKeyAction {
+            public_key: public_key(random.pick(&["gas", "gas 2"])),
+            deposit: Balance::from_millinear(u128::try_from(random.below(40)).unwrap()),
+        })),
+        // Withdrawing is not allowed in a meta transaction from 87 on.
+        19 if depth == 0 => Action::WithdrawFromGasKey(Box::new(WithdrawFromGasKeyAction {
+            public_key: public_key("gas"),
+            amount: Balance::from_millinear(u128::try_from(random.below(20)).unwrap()),
+        })),
         _ => call(random),
     }
+}
+
+/// The creation of an account whose id commits to a contract and to some data.
+fn state_init(random: &mut Random) -> (AccountId, Action) {
+    let state_init = DeterministicAccountStateInit::V1(DeterministicAccountStateInitV1 {
+        code: GlobalContractIdentifier::AccountId(id(random.pick(&ACCOUNTS))),
+        data: BTreeMap::from([(b"key".to_vec(), vec![7; random.below(3) * 500])]),
+    });
+    let receiver_id = derive_near_deterministic_account_id(&state_init);
+    let deposit = Balance::from_millinear(u128::try_from(random.below(20)).unwrap());
+    let init = DeterministicStateInitAction { state_init, deposit };
+    (receiver_id, Action::DeterministicStateInit(Box::new(init)))
 }
 
 fn delegate(random: &mut Random, chain: &Chain) -> Action {
@@ -149,7 +183,10 @@ fn delegate(random: &mut Random, chain: &Chain) -> Action {
 fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTransaction {
     let signer = random.below(ACCOUNTS.len());
     let signer_id = id(ACCOUNTS[signer]);
-    let (receiver_id, actions) = if random.below(8) == 0 {
+    let (receiver_id, actions) = if random.below(10) == 0 {
+        let (receiver_id, init) = state_init(random);
+        (receiver_id, vec![init])
+    } else if random.below(8) == 0 {
         let action = delegate(random, chain);
         let Action::Delegate(signed) = &action else { unreachable!() };
         (signed.delegate_action.sender_id.clone(), vec![action])
@@ -158,17 +195,23 @@ fn transaction(random: &mut Random, chain: &Chain, used: &mut [i64]) -> SignedTr
         (id(random.pick(&RECEIVERS)), (0..count).map(|_| action(random, 0)).collect())
     };
     used[signer] += 1;
+    if random.version >= 85 && random.below(4) == 0 {
+        let index = u16::try_from(random.below(3)).unwrap();
+        let offset = u64::try_from(used[signer]).unwrap();
+        let (signer, receiver) = (signer_id.as_str(), receiver_id.as_str());
+        return chain.sign_with_gas_key(signer, "gas", index, receiver, actions, offset);
+    }
     chain.sign(&signer_id, signer_id.as_str(), &receiver_id, actions, used[signer])
 }
 
 /// Runs random blocks. Returns how many outcomes there were, and how many invalid transactions.
 fn run(seed: u64, version: u32) -> (usize, usize) {
     let config = RUNTIME.config(version).clone();
-    let mut random = Random(seed);
+    let mut random = Random { state: seed, version };
     let mut chain = Chain::new(version);
     for name in ACCOUNTS {
         let code = contract(random.pick(&["basic", "yield", "cross"]));
-        let actions = vec![
+        let mut actions = vec![
             Action::CreateAccount(CreateAccountAction {}),
             Action::Transfer(TransferAction { deposit: Balance::from_near(100) }),
             Action::AddKey(Box::new(AddKeyAction {
@@ -177,6 +220,16 @@ fn run(seed: u64, version: u32) -> (usize, usize) {
             })),
             Action::DeployContract(DeployContractAction { code }),
         ];
+        if version >= 85 {
+            let public_key = public_key("gas");
+            actions.push(Action::AddKey(Box::new(AddKeyAction {
+                public_key: public_key.clone(),
+                access_key: AccessKey::gas_key_full_access(2),
+            })));
+            let deposit = Balance::from_millinear(100);
+            let transfer = TransferToGasKeyAction { public_key, deposit };
+            actions.push(Action::TransferToGasKey(Box::new(transfer)));
+        }
         let root = id("test.near");
         let tx = chain.sign(&root, "test.near", &id(name), actions, 1);
         chain.block(vec![tx]);

@@ -1,15 +1,12 @@
 //! Invalid transactions, which no block takes. The errors and their values are nearcore's.
 
-use std::collections::BTreeMap;
-
 use near_crypto::{InMemorySigner, KeyType, SecretKey};
 use near_primitives::{
     account::{AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo},
     action::{
-        Action, AddKeyAction, DeployContractAction, DeterministicStateInitAction,
-        FunctionCallAction, GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
+        Action, AddKeyAction, DeployContractAction, FunctionCallAction, StakeAction,
+        TransferToGasKeyAction, UniversalStateInitAction,
     },
-    deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
     errors::{
         ActionErrorKind, ActionsValidationError, FunctionCallError, InvalidAccessKeyError,
         InvalidTxError, MethodResolveError,
@@ -17,6 +14,7 @@ use near_primitives::{
     hash::CryptoHash,
     transaction::{SignedTransaction, Transaction, TransactionV0},
     types::{Balance, Gas},
+    universal_state_init::RawStateInit,
 };
 
 use super::{
@@ -62,29 +60,9 @@ fn limited(allowance: Option<Balance>, methods: &[&str]) -> AccessKey {
 #[test]
 fn what_localnet_lacks_says_so() {
     let chain = chain(88);
-    let lacking = [
-        Action::TransferToGasKey(Box::new(TransferToGasKeyAction {
-            public_key: public_key("gas"),
-            deposit: Balance::from_near(1),
-        })),
-        add_key(
-            public_key("gas"),
-            AccessKey {
-                nonce: 0,
-                permission: AccessKeyPermission::GasKeyFullAccess(GasKeyInfo {
-                    balance: Balance::ZERO,
-                    num_nonces: 1,
-                }),
-            },
-        ),
-        Action::DeterministicStateInit(Box::new(DeterministicStateInitAction {
-            state_init: DeterministicAccountStateInit::V1(DeterministicAccountStateInitV1 {
-                code: GlobalContractIdentifier::CodeHash(CryptoHash::default()),
-                data: BTreeMap::new(),
-            }),
-            deposit: Balance::ZERO,
-        })),
-    ];
+    let init =
+        UniversalStateInitAction { state_init: RawStateInit(vec![]), deposit: Balance::ZERO };
+    let lacking = [Action::UniversalStateInit(Box::new(init))];
     for action in lacking {
         let error =
             actions_error(chain.invalid("alice.test.near", "alice.test.near", vec![action]));

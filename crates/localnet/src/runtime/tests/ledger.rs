@@ -5,19 +5,22 @@
 //! no code with the engine, and reads none of its configuration: the fees stand here as numbers. At
 //! version 84 it gives what was recorded of a real node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use near_crypto::PublicKey;
 use near_primitives::{
     account::{AccessKey, AccessKeyPermission, FunctionCallPermission, id::AccountType},
     action::{
         Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-        DeployContractAction, DeployGlobalContractAction, GlobalContractDeployMode,
-        GlobalContractIdentifier, StakeAction, UseGlobalContractAction,
+        DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
+        GlobalContractDeployMode, GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
+        UseGlobalContractAction, WithdrawFromGasKeyAction,
         delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
     },
+    deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
     transaction::ExecutionStatus,
     types::{AccountId, Balance},
+    utils::derive_near_deterministic_account_id,
 };
 use serde_json::Value;
 
@@ -51,6 +54,7 @@ impl Fee {
 const RECEIPT: Fee = Fee::same(108_059_500_000);
 const TRANSFER: Fee = Fee::same(115_123_062_500);
 const FULL_KEY: Fee = Fee::same(101_765_125_000);
+const GAS_KEY_BYTE: Fee = Fee(59_357_464, 59_357_464, 101_435_400);
 const DELEGATE: Fee = Fee::same(200_000_000_000);
 
 /// The fees of an action that `receiver` gets.
@@ -76,8 +80,35 @@ fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
         Action::AddKey(add) => match &add.access_key.permission {
             AccessKeyPermission::FunctionCall(call) => Fee::same(102_217_625_000)
                 .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names))),
-            _ => FULL_KEY,
+            AccessKeyPermission::FullAccess => FULL_KEY,
+            AccessKeyPermission::GasKeyFullAccess(info) => {
+                // Sending costs the 18 bytes of the balance and of the number of nonces. Each nonce
+                // is an entry of the state: the account's name and the key between two bytes of
+                // their own, two bytes for the index, and eight for the nonce.
+                let entry = 2 + receiver.len() + 33 + 2 + 8;
+                FULL_KEY.and(Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(18)).and(
+                    Fee(0, 0, 64_196_736_000 + GAS_KEY_BYTE.2 * entry as u128)
+                        .times(info.num_nonces.into()),
+                )
+            }
+            other => panic!("no fees for {other:?}"),
         },
+        // The same entry for the key, and 27 bytes of the access key.
+        Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
+            Fee(115_123_062_500, 115_123_062_500, 235_676_644_250)
+                .and(Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(33))
+                .and(Fee(0, 0, GAS_KEY_BYTE.2).times(2 + receiver.len() + 33 + 27))
+        }
+        Action::DeterministicStateInit(init) => {
+            let data = init.state_init.data();
+            let bytes = data.iter().map(|(key, value)| key.len() + value.len()).sum();
+            let base = match version {
+                84 => Fee(3_850_000_000_000, 3_850_000_000_000, 4_080_000_000_000),
+                _ => Fee(500_000_000_000, 500_000_000_000, 7_430_000_000_000),
+            };
+            base.and(Fee(0, 0, 200_000_000_000).times(data.len()))
+                .and(Fee(72_000_000, 72_000_000, 70_000_000).times(bytes))
+        }
         Action::DeleteKey(_) => Fee::same(94_946_625_000),
         Action::DeleteAccount(_) => Fee::same(147_489_000_000),
         Action::Delegate(_) => DELEGATE,
@@ -134,9 +165,84 @@ fn add(label: &str, permission: AccessKeyPermission) -> Action {
     Action::AddKey(Box::new(AddKeyAction { public_key: key(label), access_key }))
 }
 
-/// One transaction of alice for each kind of action, with its receiver and the deposit in it. What
-/// an earlier one leaves behind is there for those after it.
-fn transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, u128)> {
+/// What a transaction moves besides its fees, in yoctoNEAR.
+struct Spent {
+    /// From alice to somebody else, or to a key.
+    given: u128,
+    /// To alice.
+    taken: u128,
+    /// Burnt, without having been alice's.
+    burnt: u128,
+}
+
+impl Spent {
+    const ZERO: Self = Self { given: 0, taken: 0, burnt: 0 };
+}
+
+/// One transaction of alice for each kind of action, with its receiver. What an earlier one leaves
+/// behind is there for those after it.
+fn transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, Spent)> {
+    let alice = "alice.test.near".to_owned();
+    let gas_keys = if chain.protocol_version < 85 {
+        vec![]
+    } else {
+        let public_key = key("gas");
+        let deposit = Balance::from_millinear(900);
+        let to = TransferToGasKeyAction { public_key: public_key.clone(), deposit };
+        let amount = Balance::from_millinear(300);
+        let from = WithdrawFromGasKeyAction { public_key: public_key.clone(), amount };
+        let permission = AccessKey::gas_key_full_access(3).permission;
+        let delete = Action::DeleteKey(Box::new(DeleteKeyAction { public_key }));
+        let (funded, withdrawn) = (deposit.as_yoctonear(), amount.as_yoctonear());
+        vec![
+            ("gas key", alice.clone(), vec![add("gas", permission)], Spent::ZERO),
+            (
+                "gas key deposit",
+                alice.clone(),
+                vec![Action::TransferToGasKey(Box::new(to))],
+                Spent { given: funded, ..Spent::ZERO },
+            ),
+            (
+                "gas key withdrawal",
+                alice.clone(),
+                vec![Action::WithdrawFromGasKey(Box::new(from))],
+                Spent { taken: withdrawn, ..Spent::ZERO },
+            ),
+            // What is left in the key is burnt with it.
+            (
+                "gas key deletion",
+                alice.clone(),
+                vec![delete],
+                Spent { burnt: funded - withdrawn, ..Spent::ZERO },
+            ),
+        ]
+    };
+    let (receiver, init) = state_init(&alice);
+    // The account needs 10^19 yoctoNEAR for each byte. It has 100 of its own, the name of the
+    // contract, and 40 and those of the key and the value for the only entry.
+    let bytes = 100 + alice.len() + 40 + 3 + 1_000;
+    let kept = bytes as u128 * 10_u128.pow(19);
+    let init = ("state init", receiver, vec![init], Spent { given: kept, ..Spent::ZERO });
+    let plain = plain_transactions(chain).into_iter().map(|(name, receiver, actions, given)| {
+        (name, receiver, actions, Spent { given, ..Spent::ZERO })
+    });
+    plain.chain([init]).chain(gas_keys).collect()
+}
+
+/// The creation of an account with the global contract of another one, and one entry.
+fn state_init(owner: &str) -> (String, Action) {
+    let state_init = DeterministicAccountStateInit::V1(DeterministicAccountStateInitV1 {
+        code: GlobalContractIdentifier::AccountId(id(owner)),
+        data: BTreeMap::from([(b"key".to_vec(), vec![7; 1_000])]),
+    });
+    let receiver_id = derive_near_deterministic_account_id(&state_init).to_string();
+    let deposit = Balance::from_near(1);
+    let init = DeterministicStateInitAction { state_init, deposit };
+    (receiver_id, Action::DeterministicStateInit(Box::new(init)))
+}
+
+/// The transactions of the kinds that every protocol version has.
+fn plain_transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, u128)> {
     let alice = "alice.test.near".to_owned();
     let one = Balance::from_near(1);
     let yocto = one.as_yoctonear();
@@ -219,12 +325,12 @@ fn every_action_costs_at_every_version_what_a_second_computation_says() {
         chain.create("bob.test.near", Balance::from_near(10), None);
         chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
         let mut kinds = BTreeSet::new();
-        for (name, receiver, actions, deposit) in transactions(&chain) {
+        for (name, receiver, actions, moved) in transactions(&chain) {
             let at = format!("{name} at {version}");
             let alice = id("alice.test.near");
             let expected = burnt(version, &alice, &id(&receiver), &actions);
             kinds.extend(actions.iter().map(|action| action.as_ref().to_owned()));
-            let creates = matches!(name, "implicit" | "ethereum" | "create");
+            let creates = matches!(name, "implicit" | "ethereum" | "create" | "state init");
             let stores = name == "global contract";
             let before = chain.amount("alice.test.near").as_yoctonear();
             let tx = chain.run("alice.test.near", &receiver, actions);
@@ -268,11 +374,12 @@ fn every_action_costs_at_every_version_what_a_second_computation_says() {
             if name == "call" && version <= 86 {
                 rewards = in_contracts * 3 / 10 * PRICE;
             }
-            let spent = before - chain.amount("alice.test.near").as_yoctonear();
-            assert_eq!(spent, deposit + gas * PRICE + charge + storage - rewards, "{at}");
-            assert_eq!(burnt_tokens, gas * PRICE + charge + storage, "{at}");
+            let now = chain.amount("alice.test.near").as_yoctonear();
+            let fees = gas * PRICE + charge + storage;
+            assert_eq!(before + moved.taken + rewards, now + moved.given + fees, "{at}");
+            assert_eq!(burnt_tokens, fees + moved.burnt, "{at}");
         }
-        assert_eq!(kinds.len(), 10, "{kinds:?}");
+        assert_eq!(kinds.len(), if version < 85 { 11 } else { 13 }, "{kinds:?}");
     }
 }
 

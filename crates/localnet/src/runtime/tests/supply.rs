@@ -1,10 +1,10 @@
-//! How many tokens there are, in accounts and in receipts that are yet to be executed. A block may
-//! change the sum only by what it burns.
+//! How many tokens there are, in accounts, in gas keys and in receipts that are yet to be executed.
+//! A block may change the sum only by what it burns.
 
 use borsh::BorshDeserialize;
 use near_parameters::RuntimeConfig;
 use near_primitives::{
-    account::Account,
+    account::{AccessKey, Account},
     receipt::{Receipt, VersionedReceiptEnum},
     trie_key::col,
 };
@@ -48,6 +48,9 @@ pub(super) fn total_supply(chain: &Chain, config: &RuntimeConfig) -> u128 {
     let accounts: u128 = decode::<Account>(&chain.state, col::ACCOUNT)
         .map(|account| account.amount().as_yoctonear() + account.locked().as_yoctonear())
         .sum();
+    let gas_keys: u128 = decode::<AccessKey>(&chain.state, col::ACCESS_KEY)
+        .filter_map(|key| key.gas_key_info().map(|info| info.balance.as_yoctonear()))
+        .sum();
     let columns =
         [col::POSTPONED_RECEIPT, col::PROMISE_YIELD_RECEIPT, col::DELAYED_RECEIPT_OR_INDICES];
     let waiting: u128 = columns
@@ -56,5 +59,5 @@ pub(super) fn total_supply(chain: &Chain, config: &RuntimeConfig) -> u128 {
         .map(|receipt| carried_tokens(config, &receipt))
         .sum();
     let outgoing: u128 = chain.outgoing.iter().map(|receipt| carried_tokens(config, receipt)).sum();
-    accounts + waiting + outgoing
+    accounts + gas_keys + waiting + outgoing
 }

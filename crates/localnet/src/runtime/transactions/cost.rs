@@ -29,7 +29,11 @@ pub(super) struct TransactionCost {
     pub(super) receipt_gas_price: Balance,
     /// What `gas_burnt` costs, in yoctoNEAR.
     pub(super) burnt_amount: Balance,
-    /// Everything that the signer pays, with the deposits, in yoctoNEAR.
+    /// What all gas costs, in yoctoNEAR.
+    pub(super) gas_cost: Balance,
+    /// The deposits of the actions, in yoctoNEAR.
+    pub(super) deposit: Balance,
+    /// Everything that the signer pays, in yoctoNEAR.
     pub(super) total_cost: Balance,
 }
 
@@ -68,11 +72,14 @@ pub(super) fn transaction_cost(
     let receipt_gas_price = gas_price.max(config.min_gas_purchase_price);
     let burnt_amount = gas_value(gas_price, burnt.gas)?;
     let gas_cost = add_tokens(burnt_amount, gas_value(receipt_gas_price, remaining)?)?;
+    let deposit = total_deposit(actions)?;
     Ok(TransactionCost {
         gas_burnt: burnt.gas,
         compute_burnt: burnt.compute,
         receipt_gas_price,
         burnt_amount,
-        total_cost: add_tokens(gas_cost, total_deposit(actions)?)?,
+        gas_cost,
+        deposit,
+        total_cost: add_tokens(gas_cost, deposit)?,
     })
 }

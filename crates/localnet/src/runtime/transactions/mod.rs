@@ -32,54 +32,69 @@ pub(super) fn take_all(block: &mut Block<'_>, txs: &[SignedTransaction]) -> Vec<
             continue;
         }
         match take(block, tx) {
-            Ok(receipt) if receipt.receiver_id() == receipt.predecessor_id() => {
+            Ok(Some(receipt)) if receipt.receiver_id() == receipt.predecessor_id() => {
                 local.push(receipt);
             }
-            Ok(receipt) => block.outgoing.push(receipt),
+            Ok(Some(receipt)) => block.outgoing.push(receipt),
+            Ok(None) => {}
             Err(error) => block.rejected.push((tx_hash, error)),
         }
     }
     local
 }
 
-fn take(block: &mut Block<'_>, tx: &SignedTransaction) -> Result<Receipt, InvalidTxError> {
+/// Charges a transaction and makes its receipt. A transaction of a gas key whose deposits the
+/// account cannot pay has no receipt: it fails, and the key pays for its gas.
+fn take(block: &mut Block<'_>, tx: &SignedTransaction) -> Result<Option<Receipt>, InvalidTxError> {
     let ctx = block.ctx;
     verify::check_form(block.config, ctx, tx)?;
     let (tx_hash, transaction) = (tx.get_hash(), &tx.transaction);
     let key = transaction.public_key();
-    let charged = verify::charge(
-        block.config,
-        ctx.gas_price,
-        Some(ctx.height),
-        transaction,
-        |signer_id| block.update.account(signer_id),
-        |signer_id| block.update.access_key(signer_id, key),
-    )?;
-    let signer_id = transaction.signer_id();
+    let charged =
+        verify::charge(block.config, ctx.gas_price, Some(ctx.height), transaction, &block.update)?;
+    let (signer_id, cost) = (transaction.signer_id(), charged.cost);
     let receipt_id = create_receipt_id_from_transaction(&tx_hash, ctx.height);
-    let outcome = ExecutionOutcome {
-        status: ExecutionStatus::SuccessReceiptId(receipt_id),
-        logs: Vec::new(),
-        receipt_ids: vec![receipt_id],
-        gas_burnt: charged.cost.gas_burnt,
-        compute_usage: Some(charged.cost.compute_burnt),
-        tokens_burnt: charged.cost.burnt_amount,
-        executor_id: signer_id.clone(),
-        metadata: ExecutionMetadata::V1,
+    let failed = charged.unpaid_deposit.is_some();
+    let outcome = match charged.unpaid_deposit {
+        Some(error) => ExecutionOutcomeWithId::failed_with_gas_burnt(
+            tx,
+            error,
+            cost.gas_burnt,
+            cost.burnt_amount,
+        ),
+        None => ExecutionOutcomeWithId {
+            id: tx_hash,
+            outcome: ExecutionOutcome {
+                status: ExecutionStatus::SuccessReceiptId(receipt_id),
+                logs: Vec::new(),
+                receipt_ids: vec![receipt_id],
+                gas_burnt: cost.gas_burnt,
+                compute_usage: Some(cost.compute_burnt),
+                tokens_burnt: cost.burnt_amount,
+                executor_id: signer_id.clone(),
+                metadata: ExecutionMetadata::V1,
+            },
+        },
     };
-    let burnt = add_tokens(block.burnt, charged.cost.burnt_amount);
+    let burnt = add_tokens(block.burnt, cost.burnt_amount);
     block.burnt = burnt.map_err(|_| InvalidTxError::CostOverflow)?;
-    block.count_usage(&outcome).map_err(|_| InvalidTxError::CostOverflow)?;
-    block.outcomes.push(ExecutionOutcomeWithId { id: tx_hash, outcome });
+    block.count_usage(&outcome.outcome).map_err(|_| InvalidTxError::CostOverflow)?;
+    block.outcomes.push(outcome);
     block.update.set_account(signer_id, &charged.account);
     block.update.set_access_key(signer_id, key, &charged.access_key);
+    if let Some((index, nonce)) = charged.gas_key_nonce {
+        block.update.set_gas_key_nonce(signer_id, key, index, nonce);
+    }
     block.update.commit(&StateChangeCause::TransactionProcessing { tx_hash });
-    Ok(Receipt::from_tx(
+    if failed {
+        return Ok(None);
+    }
+    Ok(Some(Receipt::from_tx(
         receipt_id,
         signer_id.clone(),
         transaction.receiver_id().clone(),
         key.clone(),
-        charged.cost.receipt_gas_price,
+        cost.receipt_gas_price,
         transaction.actions().to_vec(),
-    ))
+    )))
 }

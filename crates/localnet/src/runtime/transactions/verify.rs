@@ -1,28 +1,106 @@
 //! Checking a transaction, and charging its signer for it
 //! (`runtime/runtime/src/verifier.rs` in nearcore).
 
+use near_crypto::PublicKey;
 use near_parameters::RuntimeConfig;
 use near_primitives::{
     account::{AccessKey, Account, FunctionCallPermission},
     action::Action,
-    errors::{InvalidAccessKeyError, InvalidTxError, StorageError},
+    errors::{DepositCostFailureReason, InvalidAccessKeyError, InvalidTxError, StorageError},
     transaction::{NonceMode, SignedTransaction, Transaction, ValidatedTransaction},
-    types::{AccountId, Balance, BlockHeight, Nonce},
+    types::{AccountId, Balance, BlockHeight, Nonce, NonceIndex},
 };
 
 use super::cost::{TransactionCost, transaction_cost};
-use crate::runtime::{
-    error::RuntimeError,
-    storage_stake,
-    types::BlockContext,
-    validate::{self, Mode, Rules},
+use crate::{
+    runtime::{
+        error::RuntimeError,
+        storage_stake,
+        types::BlockContext,
+        update::StateUpdate,
+        validate::{self, Mode, Rules},
+    },
+    state::State,
 };
+
+/// The state in which a transaction's signer is looked up.
+pub(crate) trait Signers {
+    /// An account.
+    fn account(&self, account_id: &AccountId) -> Result<Option<Account>, RuntimeError>;
+
+    /// A key of an account.
+    fn access_key(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+    ) -> Result<Option<AccessKey>, RuntimeError>;
+
+    /// One of the nonces of a gas key.
+    fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Result<Option<Nonce>, RuntimeError>;
+}
+
+impl Signers for State {
+    fn account(&self, account_id: &AccountId) -> Result<Option<Account>, RuntimeError> {
+        Ok(State::account(self, account_id))
+    }
+
+    fn access_key(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+    ) -> Result<Option<AccessKey>, RuntimeError> {
+        Ok(State::access_key(self, account_id, key))
+    }
+
+    fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Result<Option<Nonce>, RuntimeError> {
+        Ok(State::gas_key_nonce(self, account_id, key, index))
+    }
+}
+
+impl Signers for StateUpdate {
+    fn account(&self, account_id: &AccountId) -> Result<Option<Account>, RuntimeError> {
+        StateUpdate::account(self, account_id)
+    }
+
+    fn access_key(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+    ) -> Result<Option<AccessKey>, RuntimeError> {
+        StateUpdate::access_key(self, account_id, key)
+    }
+
+    fn gas_key_nonce(
+        &self,
+        account_id: &AccountId,
+        key: &PublicKey,
+        index: NonceIndex,
+    ) -> Result<Option<Nonce>, RuntimeError> {
+        StateUpdate::gas_key_nonce(self, account_id, key, index)
+    }
+}
 
 /// What a valid transaction leaves of its signer's account and key, and what it costs.
 pub(crate) struct Charged {
     pub(super) account: Account,
     pub(super) access_key: AccessKey,
+    /// The nonce of the gas key that the transaction has used, with its index. `None` when the key
+    /// is no gas key.
+    pub(super) gas_key_nonce: Option<(NonceIndex, Nonce)>,
     pub(super) cost: TransactionCost,
+    /// Why the account cannot pay the deposits of a transaction of a gas key. Such a transaction
+    /// makes no receipt, but the gas key pays for what it has burnt.
+    pub(crate) unpaid_deposit: Option<InvalidTxError>,
 }
 
 /// A fault of the runtime. nearcore's error has room for its text only.
@@ -57,23 +135,56 @@ pub(crate) fn charge(
     gas_price: Balance,
     height: Option<BlockHeight>,
     tx: &Transaction,
-    find_account: impl FnOnce(&AccountId) -> Result<Option<Account>, RuntimeError>,
-    find_key: impl FnOnce(&AccountId) -> Result<Option<AccessKey>, RuntimeError>,
+    signers: &impl Signers,
 ) -> Result<Charged, InvalidTxError> {
     let cost = transaction_cost(config, tx, gas_price).map_err(|_| InvalidTxError::CostOverflow)?;
     let signer_id = tx.signer_id();
-    let mut account = find_account(signer_id)
+    let account = signers
+        .account(signer_id)
         .map_err(|err| internal(&err))?
         .ok_or_else(|| InvalidTxError::SignerDoesNotExist { signer_id: signer_id.clone() })?;
-    let mut access_key = find_key(signer_id).map_err(|err| internal(&err))?.ok_or_else(|| {
-        InvalidTxError::InvalidAccessKeyError(InvalidAccessKeyError::AccessKeyNotFound {
-            account_id: signer_id.clone(),
-            public_key: Box::new(tx.public_key().clone()),
-        })
-    })?;
-    check_nonce_index(tx, &access_key)?;
-    check_nonce(tx, access_key.nonce, height)?;
+    let access_key = signers
+        .access_key(signer_id, tx.public_key())
+        .map_err(|err| internal(&err))?
+        .ok_or_else(|| {
+            InvalidTxError::InvalidAccessKeyError(InvalidAccessKeyError::AccessKeyNotFound {
+                account_id: signer_id.clone(),
+                public_key: Box::new(tx.public_key().clone()),
+            })
+        })?;
+    match (access_key.gas_key_info(), tx.nonce().nonce_index()) {
+        (None, None) => charge_account(config, height, tx, account, access_key, cost),
+        (Some(info), Some(index)) if index < info.num_nonces => {
+            let num_nonces = info.num_nonces;
+            let nonce = signers
+                .gas_key_nonce(signer_id, tx.public_key(), index)
+                .map_err(|err| internal(&err))?
+                .ok_or(InvalidTxError::InvalidNonceIndex {
+                    tx_nonce_index: Some(index),
+                    num_nonces,
+                })?;
+            check_nonce(tx, nonce, height)?;
+            charge_gas_key(config, tx, account, access_key, cost, index)
+        }
+        // A nonce with an index is for gas keys, and a gas key accepts no other.
+        (info, tx_nonce_index) => Err(InvalidTxError::InvalidNonceIndex {
+            tx_nonce_index,
+            num_nonces: info.map_or(0, |info| info.num_nonces),
+        }),
+    }
+}
 
+/// Charges a transaction of an ordinary key: the account pays for everything.
+fn charge_account(
+    config: &RuntimeConfig,
+    height: Option<BlockHeight>,
+    tx: &Transaction,
+    mut account: Account,
+    mut access_key: AccessKey,
+    cost: TransactionCost,
+) -> Result<Charged, InvalidTxError> {
+    check_nonce(tx, access_key.nonce, height)?;
+    let signer_id = tx.signer_id();
     let balance = account.amount();
     let Some(left) = balance.checked_sub(cost.total_cost) else {
         return Err(InvalidTxError::NotEnoughBalance {
@@ -98,19 +209,65 @@ pub(crate) fn charge(
     }
     account.set_amount(left);
     access_key.nonce = tx.nonce().nonce();
-    Ok(Charged { account, access_key, cost })
+    Ok(Charged { account, access_key, gas_key_nonce: None, cost, unpaid_deposit: None })
 }
 
-/// A nonce with an index is for gas keys, and a gas key accepts no other. No account has a gas key
-/// here.
-fn check_nonce_index(tx: &Transaction, access_key: &AccessKey) -> Result<(), InvalidTxError> {
-    let tx_nonce_index = tx.nonce().nonce_index();
-    match access_key.gas_key_info() {
-        None if tx_nonce_index.is_none() => Ok(()),
-        gas_key => Err(InvalidTxError::InvalidNonceIndex {
-            tx_nonce_index,
-            num_nonces: gas_key.map_or(0, |info| info.num_nonces),
-        }),
+/// Charges a transaction of a gas key: the key pays for the gas, and the account for the deposits.
+fn charge_gas_key(
+    config: &RuntimeConfig,
+    tx: &Transaction,
+    mut account: Account,
+    mut access_key: AccessKey,
+    cost: TransactionCost,
+    index: NonceIndex,
+) -> Result<Charged, InvalidTxError> {
+    let signer_id = tx.signer_id();
+    let balance = access_key.gas_key_info().map_or(Balance::ZERO, |info| info.balance);
+    let lacks = |cost| InvalidTxError::NotEnoughGasKeyBalance {
+        signer_id: signer_id.clone(),
+        balance,
+        cost,
+    };
+    let left = balance.checked_sub(cost.gas_cost).ok_or_else(|| lacks(cost.gas_cost))?;
+    let after_failure =
+        balance.checked_sub(cost.burnt_amount).ok_or_else(|| lacks(cost.burnt_amount))?;
+    if let Some(permission) = access_key.permission.function_call_permission() {
+        check_permission(permission, tx).map_err(InvalidTxError::InvalidAccessKeyError)?;
+    }
+    let unpaid_deposit = pay_deposit(config, signer_id, &mut account, cost.deposit)?;
+    if let Some(info) = access_key.gas_key_info_mut() {
+        info.balance = if unpaid_deposit.is_none() { left } else { after_failure };
+    }
+    let gas_key_nonce = Some((index, tx.nonce().nonce()));
+    Ok(Charged { account, access_key, gas_key_nonce, cost, unpaid_deposit })
+}
+
+/// Takes the deposits of a transaction from its signer's account, or says why that is not possible.
+fn pay_deposit(
+    config: &RuntimeConfig,
+    signer_id: &AccountId,
+    account: &mut Account,
+    deposit: Balance,
+) -> Result<Option<InvalidTxError>, InvalidTxError> {
+    let lacks = |balance, cost, reason| InvalidTxError::NotEnoughBalanceForDeposit {
+        signer_id: signer_id.clone(),
+        balance,
+        cost,
+        reason,
+    };
+    let Some(left) = account.amount().checked_sub(deposit) else {
+        let reason = DepositCostFailureReason::NotEnoughBalance;
+        return Ok(Some(lacks(account.amount(), deposit, reason)));
+    };
+    match storage_stake::lacking(account, left, config) {
+        Ok(None) => {
+            account.set_amount(left);
+            Ok(None)
+        }
+        Ok(Some(missing)) => {
+            Ok(Some(lacks(left, missing, DepositCostFailureReason::LackBalanceForState)))
+        }
+        Err(err) => Err(internal(&err)),
     }
 }
 
