@@ -6,7 +6,7 @@ mod common;
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::PathBuf,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
@@ -39,8 +39,13 @@ fn execute(
     method: &str,
 ) -> Result<Execution, Fault> {
     let code = wat::parse_str(text).unwrap();
-    let limits = ResourceLimits { compute, memory_bytes: 128 << 20, ..ResourceLimits::default() }
-        .with_storage(8, 4, 4 << 10);
+    let limits = ResourceLimits {
+        compute,
+        memory_bytes: 128 << 20,
+        max_module_bytes: 2 << 20,
+        ..ResourceLimits::default()
+    }
+    .with_storage(8, 4, 4 << 10);
     let (args, context) = ([method.to_owned()], context());
     let job = Job {
         code: Code::of(&code),
@@ -203,6 +208,47 @@ fn compiled_code_is_kept_in_the_folder_that_the_child_may_use() {
         fs::read_dir(&kept).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(files.len() >= 2, "{files:?}");
     assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+/// What is large is mapped, which the child's list of system calls must let it do.
+#[test]
+fn a_large_module_is_loaded_by_the_next_child_as_it_was_compiled() {
+    let _children = with_children();
+    let folder = tempfile::tempdir().unwrap();
+    let data = "x".repeat(1_200_000);
+    let text = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 20)
+            (data (i32.const 0) "\00\00\10\00\05\00\00\00")
+            (data (i32.const 4096) "{data}")
+            (func (export "_start")
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#
+    );
+    let files = || {
+        let of = |entry: fs::DirEntry| {
+            let metadata = entry.metadata().unwrap();
+            (entry.file_name(), metadata.ino(), metadata.created().ok())
+        };
+        fs::read_dir(folder.path()).unwrap().map(|entry| of(entry.unwrap())).collect()
+    };
+    let mut written = HashSet::new();
+    for start in 0..3 {
+        let mut config = config();
+        config.engine.cache_dir = Some(folder.path().to_str().unwrap().to_owned());
+        let sandbox = Sandbox::start(config).unwrap();
+        let execution = execute(&sandbox, &text, FUEL, "").unwrap();
+        assert_eq!((execution.status, &execution.output[..]), (Status::Completed, &b"xxxxx"[..]));
+        let found: HashSet<_> = files();
+        if start == 0 {
+            written = found;
+            assert_eq!(written.len(), 2, "the key and the module");
+        } else {
+            // A file that cannot be loaded is removed, and written again as another.
+            assert_eq!(found, written);
+        }
+    }
 }
 
 #[test]

@@ -22,8 +22,8 @@ const PAGE_ITEMS: u32 = 10_000;
 /// The options of `localnet import`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The accounts; none with --file.
-    #[arg(required_unless_present = "file")]
+    /// The accounts; none with --file or --global-contract.
+    #[arg(required_unless_present_any = ["file", "global_contract"])]
     accounts: Vec<AccountId>,
     /// The RPC of a node of their network, such as https://rpc.testnet.near.org
     #[arg(long, required_unless_present = "file")]
@@ -34,13 +34,25 @@ pub(crate) struct Args {
     /// Writes the records to this file, and puts them nowhere else.
     #[arg(long, requires = "rpc")]
     save: Option<PathBuf>,
+    /// Fetches the code of the global contract with this hash into the file that --save names, for
+    /// `run --global-contract`.
+    #[arg(long, value_name = "HASH", requires_all = ["rpc", "save"], conflicts_with = "accounts")]
+    global_contract: Option<CryptoHash>,
     /// Takes the records from a file that was written with --save.
-    #[arg(long, conflicts_with_all = ["accounts", "rpc"])]
+    #[arg(long, conflicts_with_all = ["accounts", "rpc", "global_contract"])]
     file: Option<PathBuf>,
 }
 
 /// Takes records from another network or from a file, and puts them where the command says.
 pub(crate) async fn run(home: &Home, args: Args) -> anyhow::Result<()> {
+    if let (Some(hash), Some(rpc), Some(save)) = (args.global_contract, &args.rpc, &args.save) {
+        let remote = Remote::new(rpc);
+        let code = global_contract(&remote, hash, args.block_height).await;
+        let code = code.map_err(|error| anyhow!("{hash}: {error:#}"))?;
+        std::fs::write(save, &code).map_err(|error| anyhow!("{}: {error}", save.display()))?;
+        println!("{} bytes in {}", code.len(), save.display());
+        return Ok(());
+    }
     let read = |path: &Path| {
         let text = std::fs::read_to_string(path)?;
         anyhow::Ok(serde_json::from_str::<Value>(&text)?)
@@ -78,6 +90,27 @@ pub(crate) async fn run(home: &Home, args: Args) -> anyhow::Result<()> {
         println!("{count} records in the genesis; the next start has them");
     }
     Ok(())
+}
+
+/// The code of a global contract after a block; after the newest final one when none is named.
+async fn global_contract(
+    remote: &Remote,
+    hash: CryptoHash,
+    height: Option<BlockHeight>,
+) -> anyhow::Result<Vec<u8>> {
+    let mut params = match height {
+        Some(height) => json!({"block_id": height}),
+        None => json!({"finality": "final"}),
+    };
+    params["request_type"] = json!("view_global_contract_code");
+    params["code_hash"] = json!(hash);
+    let shown = remote.call("query", params).await?;
+    let code = STANDARD
+        .decode(shown["code_base64"].as_str().unwrap_or_default())
+        .context("view_global_contract_code: code_base64 is not base64")?;
+    let found = CryptoHash::hash_bytes(&code);
+    ensure!(found == hash, "view_global_contract_code: the node shows code with the hash {found}");
+    Ok(code)
 }
 
 /// The records of `account_id` after a block; after the newest final one when none is named. `key`

@@ -50,7 +50,7 @@ pub struct Flood {
 }
 
 /// How many guests a process executes while a request lives, at the least.
-pub const LEAST: u32 = 72;
+pub const LEAST: u32 = 30;
 
 /// What became of the requests.
 #[derive(Clone, Debug, Default)]

@@ -21,9 +21,10 @@ async fn of_too_many_requests_some_of_each_payer_settle_and_the_rest_is_refunded
     let greedy = report.payers[0].1;
     let others = &report.payers[1..];
     assert!(others.iter().all(|(_, settled)| *settled > 0), "a payer is shut out: {report:?}");
-    // Who asks for half of all has no more of it than others have.
+    // Who asks for half of all has no more of it than others have, unless these have everything.
     let most = others.iter().map(|(_, settled)| *settled).max().unwrap_or_default();
-    assert!(greedy <= most * 2 + 4, "{report:?}");
+    let have_all = others.iter().all(|(asked, settled)| asked == settled);
+    assert!(greedy <= most * 2 + 4 || have_all, "{report:?}");
     assert!(report.daemon_kib < 300 << 10, "{report:?}");
     Ok(())
 }

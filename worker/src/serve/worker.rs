@@ -57,6 +57,10 @@ pub struct Worker {
 /// else its callback has failed.
 const ANSWERED: Duration = Duration::from_secs(10);
 
+/// How long blocks are not believed that still show such a request, and are older than the one in
+/// which it was found answered: a node lags. A node that has gone back for good is believed then.
+const LAGGING: Duration = Duration::from_secs(60);
+
 impl Worker {
     /// Sets a worker up. Nothing is asked or sent yet.
     ///
@@ -234,8 +238,8 @@ struct Round {
     freed: Arc<Notify>,
     /// Whether requests wait for blocks.
     busy: Arc<AtomicBool>,
-    /// Requests that were found answered, and when.
-    answered: HashMap<RequestId, Instant>,
+    /// Requests that were found answered.
+    answered: HashMap<RequestId, Answered>,
     /// The heights from which to look again at requests in which this worker has no part before.
     not_before: HashMap<RequestId, u64>,
     /// Requests that the observer has been told are not served here.
@@ -244,6 +248,19 @@ struct Round {
     /// When it was last said why nothing is served.
     complained: Option<Instant>,
     summary: Summary,
+}
+
+/// When a request was found answered, and the height of the newest block that was seen then.
+struct Answered {
+    found: Instant,
+    height: u64,
+}
+
+impl Answered {
+    /// Whether the request is left alone, though a block of this height shows it.
+    fn holds(&self, height: u64) -> bool {
+        self.found.elapsed() < ANSWERED || height <= self.height
+    }
 }
 
 impl Round {
@@ -278,13 +295,16 @@ impl Round {
     fn forget_all_but(&mut self, live: &HashSet<RequestId>) {
         self.services.set_aside().retain(live);
         self.told.retain(|id| live.contains(id));
-        self.answered.retain(|id, found| live.contains(id) && found.elapsed() < ANSWERED);
+        // They may be shown again, by a node that lags.
+        self.answered.retain(|_, answered| answered.found.elapsed() < LAGGING);
         self.not_before.retain(|id, _| live.contains(id));
     }
 
     /// Whether a request is left alone for a while, so that it may be due before the next block.
     fn has_put_off(&self) -> bool {
-        !self.answered.is_empty() || !self.services.set_aside().is_empty()
+        let look = self.services.look();
+        self.answered.keys().any(|id| look.live().contains(id))
+            || !self.services.set_aside().is_empty()
     }
 
     /// Puts those requests on the waiting list that are to be served now, by the latest look, and
@@ -318,7 +338,7 @@ impl Round {
             let request_id = request.request_id;
             let queued = fleet.queue(&mut queues, request);
             let is_known = self.served.contains(&request_id)
-                || self.answered.contains_key(&request_id)
+                || self.answered.get(&request_id).is_some_and(|one| one.holds(look.block.height))
                 || self.not_before.get(&request_id).is_some_and(|from| time.height < *from)
                 || self.services.set_aside().holds(request_id);
             if is_known {
@@ -418,7 +438,8 @@ impl Round {
                 tracing::info!(request = request_id, ?done, "done");
                 self.services.set_aside().forget(request_id);
                 if matches!(done, Done::Over | Done::Settled) {
-                    self.answered.insert(request_id, Instant::now());
+                    let height = self.services.look().block.height;
+                    self.answered.insert(request_id, Answered { found: Instant::now(), height });
                 }
                 if done == Done::Over {
                     self.services.tell(Stage::Left { request_id });

@@ -17,6 +17,7 @@ mod memory;
 mod name;
 mod probe;
 mod seal;
+mod symbols;
 mod touch;
 mod turns;
 
@@ -323,7 +324,7 @@ impl<T: Clone> Cache<T> {
         tracing::debug!(%hash, bytes = code.bytes().len(), "compiled");
         if let (Ok(_), Some(disk)) = (&linked, &self.resources.disk) {
             match artifact.serialize() {
-                Ok(bytes) => disk.put(&self.names.of(&hash), &bytes),
+                Ok(bytes) => disk.put(&self.names.of(&hash), &symbols::strip(bytes)),
                 Err(error) => {
                     let error = format!("{error:#}");
                     tracing::warn!(%hash, error, "a compiled module cannot be kept");

@@ -20,7 +20,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     environment.func_wrap("get-environment", |store: Store<'_>, (): ()| {
         let mut call = ComponentCall(store);
         call.enter()?;
-        let variables = call.host().program.environment.clone();
+        let variables = call.host().environment().to_vec();
         let bytes = variables.iter().map(|(name, value)| name.len() + value.len());
         call.charge(Work::Write(bytes.sum::<usize>() as u64))?;
         Ok((variables,))

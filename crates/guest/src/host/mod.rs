@@ -66,6 +66,11 @@ impl Host {
         })
     }
 
+    /// Names and values of the environment variables: those of the context, then the request's own.
+    pub fn environment(&self) -> &[(String, String)] {
+        self.program.environment(&self.context)
+    }
+
     /// Counts a call of a host function.
     ///
     /// # Errors

@@ -1,5 +1,9 @@
 //! What a program finds when it starts: arguments, environment, input, descriptors.
 
+use std::sync::OnceLock;
+
+use outlayer_protocol::ExecutionContext;
+
 use super::descriptors::Descriptors;
 use crate::job::{Job, PROGRAM_NAME};
 
@@ -7,10 +11,12 @@ use crate::job::{Job, PROGRAM_NAME};
 pub struct Program {
     /// The arguments, the program's name first.
     pub args: Vec<String>,
-    /// Names and values of the environment variables: those of the context, then the request's own.
-    pub environment: Vec<(String, String)>,
     /// Which stream each descriptor of preview 1 names.
     pub descriptors: Descriptors,
+    /// The request's own environment variables.
+    variables: Vec<(String, String)>,
+    /// All of them, once the program has asked: most never do.
+    environment: OnceLock<Vec<(String, String)>>,
     input: Vec<u8>,
     /// How much of the input has been read.
     position: usize,
@@ -22,11 +28,20 @@ impl Program {
         let name = std::iter::once(PROGRAM_NAME.to_owned());
         Self {
             args: name.chain(job.args.iter().cloned()).collect(),
-            environment: job.context.env().into_iter().chain(job.env.iter().cloned()).collect(),
             descriptors: Descriptors::default(),
+            variables: job.env.to_vec(),
+            environment: OnceLock::new(),
             input: job.input.to_vec(),
             position: 0,
         }
+    }
+
+    /// Names and values of the environment variables: those of the context, which is the one of the
+    /// program's job, then the request's own.
+    pub(super) fn environment(&self, context: &ExecutionContext) -> &[(String, String)] {
+        self.environment.get_or_init(|| {
+            context.env().into_iter().chain(self.variables.iter().cloned()).collect()
+        })
     }
 
     /// What is left of the input.

@@ -2,7 +2,7 @@
 
 use super::errno::{Errno, SUCCESS};
 use crate::{
-    call::MemoryCall, host::Program, memory, stop::Stop, verdict::reason::ARGUMENTS_TOO_LARGE,
+    call::MemoryCall, host::Host, memory, stop::Stop, verdict::reason::ARGUMENTS_TOO_LARGE,
     work::Work,
 };
 
@@ -45,15 +45,15 @@ pub fn environ_sizes_get(
 
 /// A list of texts. Each text is given in its parts, which lie one after the other in memory.
 trait Texts {
-    fn of(program: &Program) -> impl Iterator<Item = [&str; 4]>;
+    fn of(host: &Host) -> impl Iterator<Item = [&str; 4]>;
 }
 
 /// The arguments, each ending with a NUL.
 enum Arguments {}
 
 impl Texts for Arguments {
-    fn of(program: &Program) -> impl Iterator<Item = [&str; 4]> {
-        program.args.iter().map(|arg| [arg, "", "", "\0"])
+    fn of(host: &Host) -> impl Iterator<Item = [&str; 4]> {
+        host.program.args.iter().map(|arg| [arg, "", "", "\0"])
     }
 }
 
@@ -61,17 +61,17 @@ impl Texts for Arguments {
 enum Variables {}
 
 impl Texts for Variables {
-    fn of(program: &Program) -> impl Iterator<Item = [&str; 4]> {
-        program.environment.iter().map(|(name, value)| [name.as_str(), "=", value, "\0"])
+    fn of(host: &Host) -> impl Iterator<Item = [&str; 4]> {
+        host.environment().iter().map(|(name, value)| [name.as_str(), "=", value, "\0"])
     }
 }
 
 /// How many texts there are, and how many bytes they have together.
-fn sizes<T: Texts>(program: &Program) -> Result<(u32, u32), Stop> {
+fn sizes<T: Texts>(host: &Host) -> Result<(u32, u32), Stop> {
     let too_large = |_| Stop::Trap(ARGUMENTS_TOO_LARGE);
     let length = |text: [&str; 4]| text.iter().map(|part| part.len()).sum::<usize>();
-    let count = u32::try_from(T::of(program).count()).map_err(too_large)?;
-    let bytes = u32::try_from(T::of(program).map(length).sum::<usize>()).map_err(too_large)?;
+    let count = u32::try_from(T::of(host).count()).map_err(too_large)?;
+    let bytes = u32::try_from(T::of(host).map(length).sum::<usize>()).map_err(too_large)?;
     Ok((count, bytes))
 }
 
@@ -82,19 +82,19 @@ fn write_sizes<T: Texts>(
 ) -> Result<Errno, Stop> {
     call.enter()?;
     let (memory, host) = call.memory()?;
-    let (number, length) = sizes::<T>(&host.program)?;
+    let (number, length) = sizes::<T>(host)?;
     memory::write(memory, count, &number.to_le_bytes())?;
     memory::write(memory, bytes, &length.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
 fn write<T: Texts>(call: &mut impl MemoryCall, pointers: u32, texts: u32) -> Result<Errno, Stop> {
-    let (count, bytes) = sizes::<T>(&call.host().program)?;
+    let (count, bytes) = sizes::<T>(call.host())?;
     call.enter()?;
     call.charge(Work::Write(u64::from(count) * 4 + u64::from(bytes)))?;
     let (memory, host) = call.memory()?;
     let (mut pointer, mut text_at) = (pointers, texts);
-    for text in T::of(&host.program) {
+    for text in T::of(host) {
         memory::write(memory, pointer, &text_at.to_le_bytes())?;
         for part in text {
             memory::write(memory, text_at, part.as_bytes())?;

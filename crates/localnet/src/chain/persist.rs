@@ -36,7 +36,7 @@ pub enum RestoreError {
     /// The checkpoint belongs to a chain with another genesis.
     #[error(
         "it belongs to the chain with genesis {found}, not to {expected}; \
-         give the home directory it was made with"
+         give the home directory and the global contracts it was made with"
     )]
     Genesis {
         /// The hash of the genesis block that the checkpoint names.

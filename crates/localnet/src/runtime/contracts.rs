@@ -61,19 +61,20 @@ fn code_key(account_id: &AccountId, contract: &AccountContract) -> Option<TrieKe
     }
 }
 
+/// Where the code of an account is. An account whose code is not in the state has none, even if
+/// that code is compiled already: another chain that shares the cache may have it.
 fn source<'a>(
     update: &'a StateUpdate,
     account_id: &AccountId,
     contract: &AccountContract,
 ) -> Source<'a> {
     let key = code_key(account_id, contract);
+    let Some(code) = key.as_ref().and_then(|key| update.get_raw(key)) else {
+        return Source { update, hash: CryptoHash::default(), key: None };
+    };
     let hash = match contract {
-        AccountContract::None => CryptoHash::default(),
         AccountContract::Local(hash) | AccountContract::Global(hash) => *hash,
-        AccountContract::GlobalByAccount(_) => key
-            .as_ref()
-            .and_then(|key| update.get_raw(key))
-            .map_or_else(Default::default, |c| hash(&c)),
+        AccountContract::None | AccountContract::GlobalByAccount(_) => hash(&code),
     };
     Source { update, hash, key }
 }

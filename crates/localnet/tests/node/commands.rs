@@ -125,3 +125,29 @@ fn the_state_of_a_running_node_is_dumped() {
     drop(node);
     assert!(!localnet(&home, &dump).0);
 }
+
+#[test]
+fn the_code_of_a_global_contract_is_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = wat::parse_str(r#"(module (memory 1) (func (export "run")))"#).unwrap();
+    let path = dir.path().join("code.wasm");
+    std::fs::write(&path, &code).unwrap();
+    let network = spawn(Config { global_contracts: vec![path], ..manual() }).unwrap();
+    network.produce_blocks(3).unwrap();
+    let home = dir.path().join("home");
+    let file = dir.path().join("fetched.wasm");
+    let url = network.rpc_url();
+    let fetch = |hash: &str| {
+        let save = ["--rpc", &url, "--save", file.to_str().unwrap()];
+        localnet(&home, &[&["import", "--global-contract", hash][..], &save].concat())
+    };
+    let hash = near_primitives::hash::CryptoHash::hash_bytes(&code).to_string();
+    let (done, text) = fetch(&hash);
+    assert!(done && text.contains("bytes in"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), code);
+    let unknown = near_primitives::hash::CryptoHash::hash_bytes(b"unknown").to_string();
+    let (done, text) = fetch(&unknown);
+    assert!(!done && text.contains("NO_GLOBAL_CONTRACT_CODE"), "{text}");
+    let (done, text) = localnet(&home, &["import", "--global-contract", &hash, "--rpc", &url]);
+    assert!(!done && text.contains("--save"), "{text}");
+}

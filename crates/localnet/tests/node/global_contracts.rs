@@ -72,6 +72,21 @@ fn a_file_that_is_no_contract_is_refused_with_the_reason() {
     }
 }
 
+#[test]
+fn a_kept_chain_needs_the_global_contracts_that_it_began_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "hello.wasm", &wat::parse_str(WAT).unwrap());
+    let state = Some(dir.path().join("state"));
+    let config = |global_contracts| Config { global_contracts, state: state.clone(), ..manual() };
+    let handle = spawn(config(vec![path.clone()])).unwrap();
+    handle.produce_blocks(5).unwrap();
+    drop(handle);
+    let error = spawn(config(vec![])).err().unwrap().to_string();
+    assert!(error.contains("the global contracts it was made with"), "{error}");
+    let handle = spawn(config(vec![path])).unwrap();
+    assert!(handle.height() >= 3);
+}
+
 /// As on a new NEAR chain, nobody has deployed the wallet contract yet.
 #[test]
 fn an_ethereum_account_has_a_wallet_that_somebody_must_deploy() {

@@ -17,6 +17,7 @@ mod inputs;
 mod light_client;
 mod memory;
 mod near_api;
+mod parameters;
 mod robustness;
 mod rpc;
 mod state;

@@ -6,7 +6,7 @@ use near_primitives::{
         Action, DeployGlobalContractAction, FunctionCallAction, GlobalContractDeployMode,
         GlobalContractIdentifier, UseGlobalContractAction,
     },
-    errors::{ActionErrorKind, FunctionCallError},
+    errors::{ActionErrorKind, CompilationError, FunctionCallError},
     hash::hash,
     types::{Balance, Gas},
 };
@@ -166,5 +166,34 @@ fn a_call_that_reads_more_than_four_megabytes_fails() {
             panic!("{:?}", chain.failure(&tx));
         };
         assert!(text.contains("storage proof"), "{text}");
+    }
+}
+
+/// Compiled contracts are kept by their hashes, for all chains on a machine.
+#[test]
+fn a_contract_that_only_another_chain_has_is_missing() {
+    let code = contract("basic");
+    let mut other = Chain::with_alice(88, 50);
+    other.create("bob.test.near", Balance::from_near(10), Some(code.clone()));
+    let tx = other.run("alice.test.near", "bob.test.near", vec![call("hello", b"")]);
+    assert_eq!(other.failure(&tx), None);
+
+    let mut chain = Chain::with_alice(88, 50);
+    chain.create("bob.test.near", Balance::from_near(10), None);
+    let bob = id("bob.test.near");
+    let hash = hash(&code);
+    let by_account = AccountContract::GlobalByAccount(bob.clone());
+    for contract in [AccountContract::Global(hash), AccountContract::Local(hash), by_account] {
+        let mut account = chain.state.account(&bob).unwrap();
+        account.set_contract(contract).unwrap();
+        chain.state.set_account(&bob, &account);
+        let tx = chain.run("alice.test.near", bob.as_str(), vec![call("hello", b"")]);
+        let missing = CompilationError::CodeDoesNotExist { account_id: bob.clone() };
+        let error = FunctionCallError::CompilationError(missing);
+        assert_eq!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(error)));
+        let ctx = chain.context(chain.height);
+        let viewed = RUNTIME.view_call(&chain.state, &ctx, &bob, "hello", b"", None);
+        let error = viewed.err().unwrap().to_string();
+        assert!(error.contains("CodeDoesNotExist"), "{error}");
     }
 }

@@ -15,10 +15,14 @@ use near_primitives::{
         DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
         GlobalContractDeployMode, GlobalContractIdentifier, StakeAction, TransferToGasKeyAction,
         UseGlobalContractAction, WithdrawFromGasKeyAction,
-        delegate::{DelegateAction, NonDelegateAction, SignedDelegateAction},
+        delegate::{
+            DelegateAction, DelegateActionV2, NonDelegateAction, SignedDelegateAction,
+            VersionedDelegateActionPayload, VersionedDelegateActionRef,
+            VersionedSignedDelegateAction,
+        },
     },
     deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
-    transaction::ExecutionStatus,
+    transaction::{ExecutionStatus, TransactionNonce},
     types::{AccountId, Balance},
     utils::derive_near_deterministic_account_id,
 };
@@ -82,16 +86,11 @@ fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
                 .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names))),
             AccessKeyPermission::FullAccess => FULL_KEY,
             AccessKeyPermission::GasKeyFullAccess(info) => {
-                // Sending costs the 18 bytes of the balance and of the number of nonces. Each nonce
-                // is an entry of the state: the account's name and the key between two bytes of
-                // their own, two bytes for the index, and eight for the nonce.
-                let entry = 2 + receiver.len() + 33 + 2 + 8;
-                FULL_KEY.and(Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(18)).and(
-                    Fee(0, 0, 64_196_736_000 + GAS_KEY_BYTE.2 * entry as u128)
-                        .times(info.num_nonces.into()),
-                )
+                FULL_KEY.and(gas_key(info.num_nonces, receiver))
             }
-            other => panic!("no fees for {other:?}"),
+            AccessKeyPermission::GasKeyFunctionCall(info, call) => Fee::same(102_217_625_000)
+                .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names)))
+                .and(gas_key(info.num_nonces, receiver)),
         },
         // The same entry for the key, and 27 bytes of the access key.
         Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
@@ -111,7 +110,7 @@ fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
         }
         Action::DeleteKey(_) => Fee::same(94_946_625_000),
         Action::DeleteAccount(_) => Fee::same(147_489_000_000),
-        Action::Delegate(_) => DELEGATE,
+        Action::Delegate(_) | Action::DelegateV2(_) => DELEGATE,
         Action::DeployGlobalContract(deploy) => Fee::same(184_765_750_000)
             .and(Fee(6_812_999, 47_683_715, 70_000_000).times(deploy.code.len())),
         Action::UseGlobalContract(usage) => {
@@ -123,6 +122,15 @@ fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
         }
         other => panic!("no fees for {other:?}"),
     }
+}
+
+/// What a gas key costs more than another key. Sending costs the 18 bytes of the balance and of the
+/// number of nonces. Each nonce is an entry of the state: the account's name and the key between
+/// two bytes of their own, two bytes for the index, and eight for the nonce.
+fn gas_key(nonces: u16, receiver: &AccountId) -> Fee {
+    let entry = 2 + receiver.len() + 33 + 2 + 8;
+    let nonce = 64_196_736_000 + GAS_KEY_BYTE.2 * entry as u128;
+    Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(18).and(Fee(0, 0, nonce).times(nonces.into()))
 }
 
 /// What a transaction should burn, in gas, without what contracts burn.
@@ -141,16 +149,18 @@ fn burnt(version: u32, sender: &AccountId, receiver: &AccountId, actions: &[Acti
         let fees = fee(version, action, receiver);
         burnt.transaction += sent(sender, receiver, fees);
         burnt.receipt += fees.2;
-        if let Action::Delegate(signed) = action {
-            // Sending the inner actions costs twice: with the transaction, and when its receipt
-            // sends them on. The inner receipt itself is sent for nothing.
-            let inner = &signed.delegate_action;
-            for action in inner.get_actions() {
-                let fees = fee(version, &action, &inner.receiver_id);
-                let sent = sent(&inner.sender_id, &inner.receiver_id, fees);
-                burnt.transaction += sent;
-                burnt.receipt += sent;
-            }
+        let inner: VersionedDelegateActionRef<'_> = match action {
+            Action::Delegate(signed) => (&signed.delegate_action).into(),
+            Action::DelegateV2(signed) => (&signed.delegate_action).into(),
+            _ => continue,
+        };
+        // Sending the inner actions costs twice: with the transaction, and when its receipt sends
+        // them on. The inner receipt itself is sent for nothing.
+        for action in inner.get_actions() {
+            let fees = fee(version, &action, inner.receiver_id());
+            let sent = sent(inner.sender_id(), inner.receiver_id(), fees);
+            burnt.transaction += sent;
+            burnt.receipt += sent;
         }
     }
     burnt
@@ -192,10 +202,17 @@ fn transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, Spent)
         let amount = Balance::from_millinear(300);
         let from = WithdrawFromGasKeyAction { public_key: public_key.clone(), amount };
         let permission = AccessKey::gas_key_full_access(3).permission;
+        let of_calls = FunctionCallPermission {
+            allowance: None,
+            receiver_id: "near".to_owned(),
+            method_names: vec!["method".to_owned()],
+        };
+        let calls = AccessKey::gas_key_function_call(2, of_calls).permission;
         let delete = Action::DeleteKey(Box::new(DeleteKeyAction { public_key }));
         let (funded, withdrawn) = (deposit.as_yoctonear(), amount.as_yoctonear());
         vec![
             ("gas key", alice.clone(), vec![add("gas", permission)], Spent::ZERO),
+            ("call gas key", alice.clone(), vec![add("gas 2", calls)], Spent::ZERO),
             (
                 "gas key deposit",
                 alice.clone(),
@@ -380,6 +397,65 @@ fn every_action_costs_at_every_version_what_a_second_computation_says() {
             assert_eq!(burnt_tokens, fees + moved.burnt, "{at}");
         }
         assert_eq!(kinds.len(), if version < 85 { 11 } else { 13 }, "{kinds:?}");
+    }
+}
+
+/// A gas key pays for its transactions, and for nothing of its meta transactions.
+#[test]
+fn a_gas_key_pays_what_a_second_computation_says() {
+    let alice = "alice.test.near";
+    let one = Balance::from_near(1);
+    for version in 85..=88 {
+        let mut chain = Chain::with_alice(version, 1_000);
+        chain.create("bob.test.near", Balance::from_near(10), None);
+        let to = TransferToGasKeyAction { public_key: key("gas"), deposit: one };
+        let permission = AccessKey::gas_key_full_access(2).permission;
+        let actions = vec![add("gas", permission), Action::TransferToGasKey(Box::new(to))];
+        let tx = chain.run(alice, alice, actions);
+        assert_eq!(chain.failure(&tx), None);
+        let balance = |chain: &Chain| {
+            let access_key = chain.state.access_key(&id(alice), &key("gas")).unwrap();
+            access_key.gas_key_info().unwrap().balance.as_yoctonear()
+        };
+        for (receiver, index) in [("near", 0), (alice, 1), ("near", 1)] {
+            let actions = vec![transfer(one)];
+            let expected = burnt(version, &id(alice), &id(receiver), &actions);
+            let before = (balance(&chain), chain.amount(alice).as_yoctonear());
+            let tx = chain.sign_with_gas_key(alice, "gas", index, receiver, actions, 1);
+            let hash = tx.get_hash();
+            chain.block(vec![tx]);
+            chain.settle();
+            assert_eq!(chain.failure(&hash), None);
+            let paid = before.0 - balance(&chain);
+            assert_eq!(paid, (expected.transaction + expected.receipt) * PRICE, "{version}");
+            let given = if receiver == alice { 0 } else { one.as_yoctonear() };
+            assert_eq!(before.1 - chain.amount(alice).as_yoctonear(), given, "{version}");
+        }
+        if version > 86 {
+            continue;
+        }
+        let nonce = chain.state.gas_key_nonce(&id(alice), &key("gas"), 0).unwrap() + 1;
+        let delegate_action = DelegateActionV2 {
+            sender_id: id(alice),
+            receiver_id: id("near"),
+            actions: vec![NonDelegateAction::try_from(transfer(one)).unwrap()],
+            nonce: TransactionNonce::from_nonce_and_index(nonce, 0),
+            max_block_height: chain.height + 100,
+            public_key: key("gas"),
+        };
+        let payload = VersionedDelegateActionPayload::V2(delegate_action);
+        let signed = VersionedSignedDelegateAction::sign(&signer(&id(alice), "gas"), payload);
+        let actions = vec![Action::DelegateV2(Box::new(signed))];
+        let expected = burnt(version, &id("bob.test.near"), &id(alice), &actions);
+        let inner = burnt(version, &id(alice), &id("near"), &[transfer(one)]);
+        let before = chain.amount("bob.test.near").as_yoctonear();
+        let (key_before, alice_before) = (balance(&chain), chain.amount(alice));
+        let tx = chain.run("bob.test.near", alice, actions);
+        assert_eq!(chain.failure(&tx), None);
+        let gas = expected.transaction + expected.receipt + inner.receipt;
+        let paid = before - chain.amount("bob.test.near").as_yoctonear();
+        assert_eq!(paid, gas * PRICE + one.as_yoctonear(), "{version}");
+        assert_eq!((balance(&chain), chain.amount(alice)), (key_before, alice_before));
     }
 }
 
