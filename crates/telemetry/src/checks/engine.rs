@@ -20,9 +20,9 @@ const SPIN: &[u8] = include_bytes!("spin.wasm");
 
 /// The digests of what [`GUEST`] does under fuel and under gas, by engine version.
 const EXPECTED: [(EngineVersion, [&str; 2]); 1] = [(
-    EngineVersion(1),
+    EngineVersion(2),
     [
-        "862eb6a14948079a4fce5bde5029c2153fae4aac8cd2ef3076e255a4308580b1",
+        "0dcd8d711ae257dbd9d5a562f25ddb2461c4e5c4338dcfb2129c20c7f9292cec",
         "e7f630a601e999f084919b0e0ea945291b7445a618b4d6af1a5ebbe0614e5b50",
     ],
 )];
