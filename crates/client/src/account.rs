@@ -464,6 +464,16 @@ impl SigningAccount {
         }
     }
 
+    /// The height of the block that has a transaction of this account, or `None` when no endpoint
+    /// knows the transaction.
+    ///
+    /// # Errors
+    /// [`ChainError`], also when the transaction is not executed yet.
+    pub async fn height_of(&self, transaction: CryptoHash) -> Result<Option<u64>, ChainError> {
+        let Some(outcome) = self.outcome(transaction).await? else { return Ok(None) };
+        Ok(Some(self.node.block(At::Hash(outcome.block_hash)).await?.height))
+    }
+
     /// The outcome of an earlier transaction of this account, or `None` when no endpoint knows the
     /// transaction.
     async fn outcome(&self, transaction: CryptoHash) -> Result<Option<CallOutcome>, ChainError> {

@@ -14,6 +14,8 @@ use crate::text::clip;
 pub struct CallOutcome {
     /// Hash of the transaction that made the call.
     pub transaction: CryptoHash,
+    /// Hash of the block that has the transaction. A reorg may replace it.
+    pub block_hash: CryptoHash,
     /// What the method returned, or why it failed: the panic message when the contract panicked.
     pub result: Result<Vec<u8>, String>,
     /// Gas burned by the transaction and all of its receipts.
@@ -41,7 +43,8 @@ fn outcome(view: &FinalExecutionOutcomeView) -> Option<CallOutcome> {
     let outcomes = view.receipts_outcome.iter().chain([&view.transaction_outcome]);
     let gas_burnt =
         outcomes.fold(0u64, |sum, one| sum.saturating_add(one.outcome.gas_burnt.as_gas()));
-    Some(CallOutcome { transaction: view.transaction.hash, result, gas_burnt })
+    let (transaction, block_hash) = (view.transaction.hash, view.transaction_outcome.block_hash);
+    Some(CallOutcome { transaction, block_hash, result, gas_burnt })
 }
 
 /// Why a transaction failed: the panic message when a contract panicked.

@@ -1,5 +1,6 @@
 //! Serves a request that one worker answers: fetch, claim, execute, submit, confirm.
 
+use outlayer_client::CryptoHash;
 use outlayer_protocol::{
     machine::{LiveRequest, Phase},
     views::RequestView,
@@ -19,31 +20,39 @@ use super::{
     },
 };
 
+/// How serving a request went.
+pub(super) enum Served {
+    /// The attempt has ended.
+    Done(Done),
+    /// The request is answered, and only waits for its settlement. Nothing of it is kept in memory
+    /// then but this worker's transaction, if it was that which answered.
+    Answered(Option<CryptoHash>),
+}
+
 /// What follows an execution.
 enum AfterExecution {
     /// The attempt has ended.
     Done(Done),
-    /// The request is answered, and waits for its settlement.
-    Answered,
+    /// The request is answered, by this transaction or by somebody else.
+    Answered(Option<CryptoHash>),
     /// The request must be executed again, on a newer block, for this reason.
     Again(String),
 }
 
-/// Serves the request of `view`, which was just loaded. `None` means that it is answered, and only
-/// waits for its settlement: nothing of it is kept in memory then.
+/// Serves the request of `view`, which was just loaded.
 pub(super) async fn serve(
     services: &Services,
     view: RequestView,
     preparing: &mut Preparing,
-) -> Result<Option<Done>, ServeError> {
+) -> Result<Served, ServeError> {
     let request_id = view.request.id();
     if !is_pending(services, &view.request).await? {
         // Somebody has answered or cancelled it before this attempt.
-        return Ok(Some(Done::Over));
+        return Ok(Served::Done(Done::Over));
     }
     let code = attempt::fetch(services, &view).await?;
     if let Some(done) = claim::take(services, &view.request, preparing).await? {
-        return Ok(Some(done));
+        return Ok(Served::Done(done));
     }
     let mut tries: u32 = 0;
     loop {
@@ -52,17 +61,17 @@ pub(super) async fn serve(
         // replaces this block.
         let executed = attempt::execute(services, &view, &code, None, preparing).await?;
         let Some(executed) = executed else {
-            return Ok(Some(Done::Expired));
+            return Ok(Served::Done(Done::Expired));
         };
         let submitted = tokio::select! {
             biased;
             submitted = submit(services, &view.request, &executed) => submitted?,
             // Its call may still be under way, and has nothing left to answer.
-            () = confirm::gone(services, &view.request) => AfterExecution::Answered,
+            () = confirm::gone(services, &view.request) => AfterExecution::Answered(None),
         };
         match submitted {
-            AfterExecution::Done(done) => return Ok(Some(done)),
-            AfterExecution::Answered => return Ok(None),
+            AfterExecution::Done(done) => return Ok(Served::Done(done)),
+            AfterExecution::Answered(answer) => return Ok(Served::Answered(answer)),
             AfterExecution::Again(reason) => {
                 tries = tries.saturating_add(1);
                 tracing::info!(request = request_id, %reason, tries, "executing again");
@@ -70,8 +79,10 @@ pub(super) async fn serve(
                 // What was read may change with the next block.
                 services.pause().await;
                 match services.newest.get(request_id).await? {
-                    None => return Ok(Some(Done::Over)),
-                    Some(now) if now.request.phase != Phase::Pending => return Ok(None),
+                    None => return Ok(Served::Done(Done::Over)),
+                    Some(now) if now.request.phase != Phase::Pending => {
+                        return Ok(Served::Answered(None));
+                    }
                     Some(_) => {}
                 }
             }
@@ -115,7 +126,7 @@ async fn submit(
             Sent::Answered(called) => called,
         };
         return match called.result {
-            Ok(_) => Ok(AfterExecution::Answered),
+            Ok(_) => Ok(AfterExecution::Answered(Some(called.transaction))),
             Err(reason) => refused(services, request, reason).await,
         };
     }
@@ -133,7 +144,7 @@ async fn refused(
         return Ok(AfterExecution::Done(Done::Over));
     };
     if now.request.phase != Phase::Pending {
-        return Ok(AfterExecution::Answered);
+        return Ok(AfterExecution::Answered(None));
     }
     if request.is_expired(services.height().await?) {
         return Ok(AfterExecution::Done(Done::Expired));
@@ -141,7 +152,7 @@ async fn refused(
     match advice(&reason) {
         Advice::ExecuteAgain | Advice::LookAgain => Ok(AfterExecution::Again(reason)),
         // The contract says that the request is over, and the node has not seen this yet.
-        Advice::Over => Ok(AfterExecution::Answered),
+        Advice::Over => Ok(AfterExecution::Answered(None)),
         Advice::Report => Err(ServeError::Refused { reason }),
     }
 }

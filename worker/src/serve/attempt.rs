@@ -10,7 +10,8 @@ use outlayer_protocol::{
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{
-    Stage, agreement, alone,
+    Stage, agreement,
+    alone::{self, Served},
     error::{ExecutionError, ServeError},
     services::Services,
     stage::{
@@ -95,8 +96,8 @@ pub(super) async fn serve(
         agreement::serve(services, request_id, &mut preparing).await
     } else {
         match alone::serve(services, view, &mut preparing).await? {
-            Some(done) => Ok(done),
-            None => confirm::settled(services, request_id).await,
+            Served::Done(done) => Ok(done),
+            Served::Answered(answer) => confirm::settled(services, request_id, answer).await,
         }
     }
 }

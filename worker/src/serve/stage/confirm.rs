@@ -1,6 +1,7 @@
 //! Waits until requests are settled. Each look at the index of live requests answers for all of
 //! them, so nothing is asked for a single request.
 
+use outlayer_client::CryptoHash;
 use outlayer_protocol::{
     RequestId,
     machine::{LiveRequest, Phase},
@@ -17,10 +18,12 @@ const PATIENCE_BLOCKS: u64 = 12;
 /// How many blocks an answered request is waited for: its yield has timed out by then.
 const MOST_BLOCKS: u64 = 420;
 
-/// Waits until a request that was answered is settled in a block that no reorg replaces.
+/// Waits until a request that was answered, by the transaction `answer` of this worker or by
+/// somebody else, is settled in a block that no reorg replaces.
 pub(crate) async fn settled(
     services: &Services,
     request_id: RequestId,
+    answer: Option<CryptoHash>,
 ) -> Result<Done, ServeError> {
     let _waiting = services.await_final();
     let since = services.newest_height();
@@ -51,9 +54,30 @@ pub(crate) async fn settled(
             continue;
         };
         let phase = &view.request.phase;
-        if *phase == Phase::Pending || height > since.saturating_add(MOST_BLOCKS) {
+        let is_patient = height <= since.saturating_add(MOST_BLOCKS);
+        if is_patient
+            && *phase == Phase::Pending
+            && let Some(answer) = answer
+            && !is_before(services, answer, block.height).await
+        {
+            // All nodes that were asked for blocks may lag by more than this worker can see.
+            continue;
+        }
+        if *phase == Phase::Pending || !is_patient {
             let polls = u32::try_from(height.saturating_sub(since)).unwrap_or(u32::MAX);
             return Err(ServeError::Unsettled { phase: phase.name(), blocks: polls });
+        }
+    }
+}
+
+/// Whether a transaction is in a block below this height, or in none. Where that cannot be told, it
+/// is taken not to be so: it is asked again.
+async fn is_before(services: &Services, transaction: CryptoHash, height: u64) -> bool {
+    match services.account.height_of(transaction).await {
+        Ok(found) => found.is_none_or(|found| found < height),
+        Err(error) => {
+            tracing::debug!(%transaction, %error, "the block of an answer is not known");
+            false
         }
     }
 }

@@ -219,14 +219,15 @@ impl Submitter {
                     let _ = one.outcome.send(Ok(outcome.clone()));
                 }
             }
-            Ok(CallOutcome { transaction, result, gas_burnt }) => {
+            Ok(CallOutcome { transaction, block_hash, result, gas_burnt }) => {
                 let codes = result.and_then(|bytes| codes(&bytes, count));
                 match codes {
                     Ok(codes) => {
                         let gas_burnt = gas_burnt / u64::try_from(count).unwrap_or(1).max(1);
                         for (one, code) in batch.into_iter().zip(codes) {
                             let result = taken(code, transaction, count);
-                            let outcome = CallOutcome { transaction, result, gas_burnt };
+                            let outcome =
+                                CallOutcome { transaction, block_hash, result, gas_burnt };
                             let _ = one.outcome.send(Ok(outcome));
                         }
                     }

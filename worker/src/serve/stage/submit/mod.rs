@@ -58,7 +58,7 @@ pub(crate) async fn send(
     } else {
         parts::send(services, request.id(), *digest, &borsh::to_vec(response)?).await?
     };
-    if let Sent::Answered(CallOutcome { transaction, result: Ok(taken), gas_burnt }) = &sent {
+    if let Sent::Answered(CallOutcome { transaction, result: Ok(taken), gas_burnt, .. }) = &sent {
         if serde_json::from_slice(taken).ok() == Some(Taken::Wait) {
             tracing::info!(%transaction, gas = gas_burnt, "waiting for readers");
             return Ok(Sent::Wait);
