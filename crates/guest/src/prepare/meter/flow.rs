@@ -65,6 +65,8 @@ enum Way {
 
 struct Frame {
     is_loop: bool,
+    /// How many loops there are from the outermost block to this one.
+    loops: u32,
     /// For an `if`: what is due where an arm begins.
     arms: Option<u64>,
     has_else: bool,
@@ -92,6 +94,7 @@ pub(super) fn payments(operators: &[Operator<'_>], entry: u64, is_procedure: boo
     let mut flow = Flow {
         frames: vec![Frame {
             is_loop: false,
+            loops: 0,
             arms: None,
             has_else: false,
             is_empty: is_procedure,
@@ -209,7 +212,14 @@ impl Flow {
 
     fn enter(&mut self, is_loop: bool, ty: BlockType, arms: Option<u64>) {
         let is_empty = ty == BlockType::Empty;
-        self.frames.push(Frame { is_loop, arms, has_else: false, is_empty, ways: Vec::new() });
+        let loops = self.loops().saturating_add(u32::from(is_loop));
+        let ways = Vec::new();
+        self.frames.push(Frame { is_loop, loops, arms, has_else: false, is_empty, ways });
+    }
+
+    /// How many loops there are around.
+    fn loops(&self) -> u32 {
+        self.frames.last().map_or(0, |frame| frame.loops)
     }
 
     /// The frame that a branch of this depth goes to.
@@ -238,8 +248,8 @@ impl Flow {
         let Some(due) = self.due else { return };
         match self.target(depth) {
             Some(frame) if !frame.is_loop && frame.is_empty => {
-                let mut left = self.frames.iter().rev().take(depth as usize);
-                let leaves_loop = left.any(|frame| frame.is_loop);
+                let target = frame.loops;
+                let leaves_loop = self.loops() > target;
                 self.come(depth, Way::BranchIf { at, leaves_loop }, due);
             }
             _ => {
