@@ -229,12 +229,12 @@ async fn the_doctor_speaks_to_people_with_what_to_do() {
     assert_eq!(said.status.code(), Some(1));
     let said = text(&said.stdout);
     for part in [
-        "ok    contract      outlayer.near asks for engine 1\n",
+        "ok    contract      outlayer.near asks for engine 2\n",
         "ok    account       worker.near exists\n",
         "ok    balance       3.000 NEAR can be spent\n",
         "FAIL  registration  worker.near is not registered with outlayer.near\n                    \
          Ask the contract's owner to register it, see `outlayer worker register`.\n",
-        "ok    engine        engine 1 gives the expected digests\n",
+        "ok    engine        engine 2 gives the expected digests\n",
         "warn  cache         no folder is set\n",
     ] {
         assert!(said.contains(part), "{part}is not in:\n{said}");
