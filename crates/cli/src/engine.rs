@@ -8,7 +8,7 @@ use outlayer_executor::{Executor, ExecutorConfig};
 use outlayer_guest::Engine;
 use outlayer_sandbox::{EngineSettings, Sandbox, SandboxConfig, serve};
 
-use crate::cache::compiled_dir;
+use crate::{cache::compiled_dir, profile::Profiler};
 
 /// The command with which this program starts itself as a child of a sandbox. It is no command for
 /// people.
@@ -26,6 +26,12 @@ pub(crate) struct EngineArgs {
 }
 
 impl EngineArgs {
+    /// An engine in this process that says what each function of a guest paid.
+    pub(crate) fn profiler(&self) -> anyhow::Result<Profiler> {
+        let settings = settings(self.cache_dir.clone())?;
+        Ok(Profiler::new(Executor::new(in_process(settings))?))
+    }
+
     /// The engine for one execution at a time.
     pub(crate) fn engine(&self) -> anyhow::Result<Arc<dyn Engine>> {
         self.engine_of(1)
@@ -35,7 +41,7 @@ impl EngineArgs {
     pub(crate) fn engine_of(&self, processes: usize) -> anyhow::Result<Arc<dyn Engine>> {
         let settings = settings(self.cache_dir.clone())?;
         if self.in_process {
-            return Ok(Arc::new(Executor::new(executor_config(settings, None))?));
+            return Ok(Arc::new(Executor::new(in_process(settings))?));
         }
         let config = SandboxConfig { processes, engine: settings, ..sandbox()? };
         Ok(Arc::new(Sandbox::start(config)?))
@@ -77,7 +83,13 @@ fn settings(cache_dir: Option<PathBuf>) -> anyhow::Result<EngineSettings> {
     Ok(EngineSettings { cache_dir, ..EngineSettings::default() })
 }
 
-fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> ExecutorConfig {
+/// The configuration of this process, which ends its guests at the deadline by itself.
+fn in_process(settings: EngineSettings) -> ExecutorConfig {
+    ExecutorConfig { interruptible: true, ..child(settings, None) }
+}
+
+/// The configuration of a child, which its parent ends at the deadline.
+fn child(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> ExecutorConfig {
     ExecutorConfig {
         deadline: settings.deadline(),
         cache_bytes: usize::try_from(settings.cache_bytes).unwrap_or(usize::MAX),
@@ -86,7 +98,6 @@ fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> Ex
         optimize: settings.optimize,
         parallel_compilation: settings.parallel_compilation,
         pool: Some(1),
-        // The parent ends a child at the deadline.
         interruptible: false,
         scratch_dir,
     }
@@ -95,8 +106,7 @@ fn executor_config(settings: EngineSettings, scratch_dir: Option<PathBuf>) -> Ex
 /// Serves as a child, until the parent has no more requests.
 pub(crate) fn serve_as_child() -> anyhow::Result<bool> {
     serve(|settings, scratch_dir| {
-        Executor::new(executor_config(settings, Some(scratch_dir)))
-            .map_err(|error| error.to_string())
+        Executor::new(child(settings, Some(scratch_dir))).map_err(|error| error.to_string())
     })?;
     Ok(true)
 }
@@ -107,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_child_has_the_defaults_of_an_executor() {
-        let child = executor_config(EngineSettings::default(), None);
+        let child = child(EngineSettings::default(), None);
         let ExecutorConfig {
             deadline,
             cache_bytes,
@@ -115,7 +125,7 @@ mod tests {
             cache_dir_bytes,
             scratch_dir,
             pool: _,
-            interruptible: _,
+            interruptible,
             optimize,
             parallel_compilation,
         } = ExecutorConfig::default();
@@ -123,5 +133,7 @@ mod tests {
         assert_eq!((child.cache_dir, child.cache_dir_bytes), (cache_dir, cache_dir_bytes));
         assert_eq!(child.scratch_dir, scratch_dir);
         assert_eq!((child.optimize, child.parallel_compilation), (optimize, parallel_compilation));
+        assert_eq!((child.interruptible, interruptible), (false, true));
+        assert!(in_process(EngineSettings::default()).interruptible);
     }
 }

@@ -31,6 +31,7 @@ mod network;
 mod networks;
 mod new;
 mod print;
+mod profile;
 mod publish;
 mod replay;
 mod request;

@@ -1,6 +1,6 @@
 //! `outlayer run`: executes a guest on this machine.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot};
@@ -17,7 +17,7 @@ use crate::{
     code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
-    print,
+    print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
     storage_file::{self, Storage},
@@ -73,9 +73,21 @@ pub(crate) struct RunArgs {
     chain: ChainArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Show what each function of the guest used: a core module under fuel, in this process
+    #[arg(long)]
+    profile: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A result with its profile, as JSON shows them.
+#[derive(Serialize)]
+struct Profiled {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<profile::Shown>,
 }
 
 /// The result of a run, as JSON shows it.
@@ -129,18 +141,27 @@ impl RunArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
         let code = code_file::read(&self.wasm)?;
         let json = self.json;
-        let engine = self.engine.engine()?;
+        let profiler = self.profile.then(|| self.engine.profiler()).transpose()?.map(Arc::new);
+        let engine: Arc<dyn Engine> = match &profiler {
+            Some(profiler) => Arc::<profile::Profiler>::clone(profiler),
+            None => self.engine.engine()?,
+        };
         let report = if self.chain.is_of_request() {
             self.chain.execute(engine, code)?
         } else {
             self.execute_made_up(&*engine, &code)?
         };
+        let profile = profiler.and_then(|profiler| profiler.profile()).map(profile::Shown::from);
+        let completed = report.status == Status::Completed;
         if json {
-            print::json(&report)?;
-        } else {
-            show(&report);
+            print::json(&Profiled { report, profile })?;
+            return Ok(completed);
         }
-        Ok(report.status == Status::Completed)
+        show(&report);
+        if let Some(profile) = profile {
+            profile.show();
+        }
+        Ok(completed)
     }
 
     /// Executes the request that the options describe, with the storage that they name.

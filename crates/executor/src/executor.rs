@@ -11,6 +11,7 @@ use crate::{
     config::ExecutorConfig,
     error::{EngineError, Rejection},
     near::Near,
+    profile::{self, NoProfile, Profile},
     run,
 };
 
@@ -79,6 +80,38 @@ impl Executor {
         }
     }
 
+    /// Executes a job as [`Executor::execute`] does, and says what each function of the guest paid.
+    /// The guest is compiled for this alone. The inner error says why this guest has no profile.
+    ///
+    /// # Errors
+    /// A [`Fault`] when there is no verdict.
+    pub fn profile(
+        &self,
+        job: &Job<'_>,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Result<(Execution, Profile), NoProfile>, Fault> {
+        job.check()?;
+        let kind = match prepare::kind(job.code.bytes(), job.kind, job.limits.max_module_bytes) {
+            Ok(kind) => kind,
+            Err(status) => return Ok(Err(NoProfile::Rejected(status))),
+        };
+        if (kind, job.limits.compute.meter()) != (GuestKind::WasiP1, Meter::Fuel) {
+            return Ok(Err(NoProfile::Kind(kind, job.limits.compute.meter())));
+        }
+        let (module, functions) = match self.fuel.profiled(job.code.bytes()) {
+            Ok(profiled) => profiled,
+            Err(rejection) => return rejection.into_verdict().map(|s| Err(NoProfile::Rejected(s))),
+        };
+        let mut paid = Vec::new();
+        let engine = &self.fuel.engine;
+        let seen = |store: &mut _, instance| paid = profile::paid(store, instance, functions);
+        let execution = run::run_module(engine, &module, job, snapshot, self.deadline, seen)?;
+        let functions = paid;
+        let in_functions: u64 = functions.iter().map(|function| function.fuel).sum();
+        let host = execution.used.amount().saturating_sub(in_functions);
+        Ok(Ok((execution, Profile { functions, host })))
+    }
+
     fn execute_component(
         &self,
         job: &Job<'_>,
@@ -107,7 +140,9 @@ impl Executor {
         snapshot: &mut dyn Snapshot,
     ) -> Result<Execution, Fault> {
         match backend.module(job.code) {
-            Ok(module) => run::run_module(&backend.engine, &module, job, snapshot, self.deadline),
+            Ok(module) => {
+                run::run_module(&backend.engine, &module, job, snapshot, self.deadline, |_, _| {})
+            }
             Err(rejection) => rejected(job, rejection),
         }
     }

@@ -72,6 +72,7 @@ mod meter;
 pub mod near;
 mod near_config;
 mod outlayer;
+mod profile;
 mod run;
 mod state;
 mod verdict;
@@ -87,3 +88,4 @@ pub use outlayer_guest::{
     PROGRAM_NAME, Snapshot, SnapshotError, UnsupportedVersion, check_version, fuel,
     host::CLOCK_STEP_NANOS, prepare,
 };
+pub use profile::{FunctionFuel, NoProfile, Profile};

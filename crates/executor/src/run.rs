@@ -21,19 +21,25 @@ use crate::{
     verdict,
 };
 
-/// Runs a compiled module. The host gives it no more time than `deadline`.
+/// Runs a compiled module. The host gives it no more time than `deadline`. When it has ended, `seen`
+/// may look at its instance.
 pub(crate) fn run_module(
     engine: &Engine,
     module: &CompiledModule,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
+    seen: impl FnOnce(&mut Store<State>, Instance),
 ) -> Result<Execution, Fault> {
     let counting = Counting::module(job.limits.compute, module.bytes);
     let mut instance = None;
     execute(engine, counting, job, deadline, |store, mailbox, deadline| {
         let guest = start(store, module, counting, &mut instance);
-        match drive(guest, mailbox, snapshot, deadline)? {
+        let ended = drive(guest, mailbox, snapshot, deadline)?;
+        if let Some(instance) = instance {
+            seen(store, instance);
+        }
+        match ended {
             Ok(()) => Ok(Status::Completed),
             Err(error) => {
                 verdict::of_error(error, || stack_overflowed(store, instance), counting.exhausted())

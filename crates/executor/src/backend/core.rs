@@ -57,6 +57,15 @@ impl CoreBackend {
         Ok(Self { engine, meter, linker, modules })
     }
 
+    /// The module of `code`, compiled to count what each of its functions pays, with their names.
+    pub(crate) fn profiled(&self, code: &[u8]) -> Result<(CompiledModule, Vec<String>), Rejection> {
+        prepare::check(code)?;
+        self.prepare(code)?;
+        let profiled = prepare::meter::profiled(code)?;
+        let module = self.compile(&profiled.module)?;
+        Ok((self.link(&module, code.len())?, profiled.functions))
+    }
+
     /// The compiled module of `code`.
     pub(crate) fn module(&self, code: Code<'_>) -> Result<CompiledModule, Rejection> {
         self.modules.get(self, code)

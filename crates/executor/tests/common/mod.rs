@@ -118,9 +118,17 @@ impl Run {
     }
 
     pub(crate) fn on(&mut self, executor: &Executor) -> Result<Execution, Fault> {
+        self.run_by(|job, storage| executor.execute(job, storage))
+    }
+
+    /// Runs it in another way, and holds what comes of it to what comes of any execution.
+    pub(crate) fn run_by(
+        &mut self,
+        run: impl FnOnce(&Job<'_>, &mut Memory) -> Result<Execution, Fault>,
+    ) -> Result<Execution, Fault> {
         let Self { code, kind, args, env, input, limits, context, storage } = self;
         let job = Job { code: Code::of(code), kind: *kind, args, env, input, limits, context };
-        let execution = executor.execute(&job, storage)?;
+        let execution = run(&job, storage)?;
         // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);
         response.validate(context.request_id, limits).unwrap();

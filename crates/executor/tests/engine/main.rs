@@ -20,6 +20,7 @@ mod gas;
 mod gas_generated;
 mod limits;
 mod near;
+mod profile;
 mod storage;
 mod tenants;
 mod wasi_clocks;

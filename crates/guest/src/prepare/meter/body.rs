@@ -44,14 +44,18 @@ pub(super) struct Fuel {
     pub(super) left: u32,
     /// The function that grows the memory and pays for its pages.
     pub(super) grow: usize,
+    /// In a profile, the first of the globals that hold what each function has paid.
+    pub(super) paid: Option<u32>,
 }
 
-/// Writes the body of `function`, which needs so many bytes of the stack. `checks` receives where
+/// Writes the body of `function`, the one of this index among those that the module defines, which
+/// needs so many bytes of the stack. `checks` receives where
 /// its branches are that are hardly ever taken.
 pub(super) fn write(
     code: &[u8],
     body: &FunctionBody<'_>,
     function: &Function,
+    index: usize,
     need: u32,
     added: Added,
     (out, checks): (&mut Vec<u8>, &mut Vec<usize>),
@@ -81,7 +85,10 @@ pub(super) fn write(
         own.extend([1, I64, 1, I32]);
     }
     out.extend(encode::extended(declared, own.len() / 2, &own));
-    let mut writer = Writer { out, checks, added, fuel: locals, count: locals.saturating_add(1) };
+    let paid = added.fuel.and_then(|fuel| fuel.paid);
+    let paid = paid.map(|first| first.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)));
+    let count = locals.saturating_add(1);
+    let mut writer = Writer { out, checks, added, fuel: locals, count, paid };
     writer.enter(need, is_leaf, payments.bound);
     let is_wrapped = !is_leaf || added.fuel.is_some();
     if is_wrapped {
@@ -104,6 +111,8 @@ struct Writer<'a> {
     fuel: u32,
     /// A local for an operator's operand.
     count: u32,
+    /// In a profile, the global that holds what this function has paid.
+    paid: Option<u32>,
 }
 
 impl Writer<'_> {
@@ -195,6 +204,10 @@ impl Writer<'_> {
                     }
                     Action::PayForEach(amount) => {
                         self.index(op::LOCAL_SET, self.count);
+                        self.note(|writer| {
+                            writer.index(op::LOCAL_GET, writer.count);
+                            writer.out.push(op::I64_EXTEND_I32_U);
+                        });
                         self.less(amount);
                         self.index(op::LOCAL_GET, self.count);
                         self.out.extend([op::I64_EXTEND_I32_U, op::I64_SUB]);
@@ -287,10 +300,23 @@ impl Writer<'_> {
 
     /// `fuel - amount`
     fn less(&mut self, amount: u64) {
+        if amount > 0 {
+            self.note(|writer| writer.constant(amount));
+        }
         self.index(op::LOCAL_GET, self.fuel);
         if amount > 0 {
             self.constant(amount);
             self.out.push(op::I64_SUB);
+        }
+    }
+
+    /// In a profile, adds what `amount` leaves on the stack to what this function has paid.
+    fn note(&mut self, amount: impl FnOnce(&mut Self)) {
+        if let Some(paid) = self.paid {
+            self.index(op::GLOBAL_GET, paid);
+            amount(self);
+            self.out.push(op::I64_ADD);
+            self.index(op::GLOBAL_SET, paid);
         }
     }
 

@@ -5,7 +5,7 @@ use wasmparser::{
     BinaryReaderError, CompositeInnerType, Parser, Payload, TableType, TypeRef, ValType,
 };
 
-use super::reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT};
+use super::reserved::{ALARM_TABLE, is_reserved};
 use crate::{prepare::encode::signed, verdict::invalid_module};
 
 /// The type of a block without parameters and results.
@@ -112,7 +112,7 @@ impl Layout {
                 Payload::ExportSection(reader) => {
                     for export in reader {
                         let name = export.map_err(malformed)?.name;
-                        if [STACK_EXPORT, FUEL_EXPORT, START_EXPORT].contains(&name) {
+                        if is_reserved(name) {
                             return Err(invalid_module(format!("the export {name:?} is reserved")));
                         }
                     }

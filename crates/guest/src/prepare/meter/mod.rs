@@ -53,13 +53,15 @@ mod flow;
 mod growth;
 mod layout;
 mod op;
+mod profile;
 mod reserved;
 mod size;
 mod writer;
 
 use outlayer_protocol::Status;
 
-pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT};
+pub use profile::{Profiled, profiled};
+pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, paid_export};
 
 use self::{
     layout::Layout,

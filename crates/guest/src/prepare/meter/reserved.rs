@@ -11,3 +11,17 @@ pub const START_EXPORT: &str = "outlayer:start";
 /// suffice, by growing it by one element. It stays empty. Growing it by more is how such a module
 /// pays for bytes that it receives from another component.
 pub const ALARM_TABLE: usize = 0x5ac_0f10;
+
+/// How the names of a profile begin.
+const PAID: &str = "outlayer:paid:";
+
+/// In a profile, the exported global that holds what the function of this index, among those that
+/// the module defines, has paid.
+pub fn paid_export(function: usize) -> String {
+    format!("{PAID}{function}")
+}
+
+/// Whether no guest may have this export.
+pub(super) fn is_reserved(name: &str) -> bool {
+    [FUEL_EXPORT, STACK_EXPORT, START_EXPORT].contains(&name) || name.starts_with(PAID)
+}

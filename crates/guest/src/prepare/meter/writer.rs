@@ -7,7 +7,7 @@ use super::{
     growth,
     layout::{Function, Layout},
     op,
-    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT},
+    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, paid_export},
 };
 use crate::prepare::encode::{self, ColdBranches, signed, unsigned};
 
@@ -30,6 +30,8 @@ const FUNCREF: u8 = 0x70;
 pub(super) enum Place {
     /// By itself.
     Alone,
+    /// By itself, and it counts what each of its functions pays.
+    Profiled,
     /// Inside of a component.
     InComponent,
 }
@@ -67,7 +69,7 @@ impl<'a> Writer<'a> {
             charges,
             out: Vec::with_capacity(code.len() * 5 / 4),
             checks: ColdBranches::default(),
-            wrote_table: place == Place::Alone,
+            wrote_table: place != Place::InComponent,
             wrote_global: false,
             wrote_export: false,
         }
@@ -86,7 +88,7 @@ impl<'a> Writer<'a> {
                 let function = self.layout.functions.get(defined).unwrap_or(&unknown);
                 let need = self.charges.get(defined).copied().unwrap_or(u32::MAX);
                 let out = (&mut written, &mut checks);
-                body::write(self.code, body, function, need, self.added(), out)?;
+                body::write(self.code, body, function, defined, need, self.added(), out)?;
                 self.checks.push(self.layout.imported + defined, &checks);
                 unsigned(&mut bodies, written.len());
                 bodies.extend(written);
@@ -118,7 +120,7 @@ impl<'a> Writer<'a> {
                     self.before_exports();
                     self.export_section(content);
                 }
-                section::START if self.place == Place::Alone => {}
+                section::START if self.place != Place::InComponent => {}
                 section::CODE => self.before_code(),
                 0 => {}
                 _ => {
@@ -173,11 +175,10 @@ impl<'a> Writer<'a> {
         let mut globals = vec![I64, 1, op::I64_CONST];
         signed(&mut globals, self.stack_bytes.into());
         globals.push(op::END);
-        let is_alone = self.place == Place::Alone;
-        if is_alone {
-            globals.extend([I64, 1, op::I64_CONST, 0, op::END]);
-        }
-        self.extended(section::GLOBAL, content, 1 + usize::from(is_alone), &globals);
+        let is_alone = self.place != Place::InComponent;
+        let counters = usize::from(is_alone) + self.profiled();
+        globals.extend([I64, 1, op::I64_CONST, 0, op::END].repeat(counters));
+        self.extended(section::GLOBAL, content, 1 + counters, &globals);
         self.wrote_global = true;
     }
 
@@ -194,11 +195,18 @@ impl<'a> Writer<'a> {
         if let Some(fuel) = added.fuel {
             export(FUEL_EXPORT, ExternalKind::Global as u8, fuel.left);
         }
-        let start = self.layout.start.filter(|_| self.place == Place::Alone);
+        let start = self.layout.start.filter(|_| self.place != Place::InComponent);
         if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
         }
-        let count = 1 + usize::from(added.fuel.is_some()) + usize::from(start.is_some());
+        if let Some(first) = added.fuel.and_then(|fuel| fuel.paid) {
+            for function in 0..self.profiled() {
+                let global = first.saturating_add(u32::try_from(function).unwrap_or(u32::MAX));
+                export(&paid_export(function), ExternalKind::Global as u8, global);
+            }
+        }
+        let count =
+            1 + usize::from(added.fuel.is_some()) + usize::from(start.is_some()) + self.profiled();
         self.extended(section::EXPORT, content, count, &items);
         self.wrote_export = true;
     }
@@ -219,17 +227,25 @@ impl<'a> Writer<'a> {
 
     /// Whether the module gets a function through which it grows its memory.
     fn grows(&self) -> bool {
-        self.place == Place::Alone && self.layout.has_memory && !self.layout.functions.is_empty()
+        self.place != Place::InComponent
+            && self.layout.has_memory
+            && !self.layout.functions.is_empty()
+    }
+
+    /// Of how many functions it is counted what they pay.
+    fn profiled(&self) -> usize {
+        if self.place == Place::Profiled { self.layout.functions.len() } else { 0 }
     }
 
     /// What this adds to the module.
     fn added(&self) -> Added {
-        let is_alone = self.place == Place::Alone;
+        let is_alone = self.place != Place::InComponent;
         Added {
             stack: self.layout.globals,
             fuel: is_alone.then_some(Fuel {
                 left: self.layout.globals + 1,
                 grow: self.layout.imported + self.layout.functions.len(),
+                paid: (self.place == Place::Profiled).then_some(self.layout.globals + 2),
             }),
             alarm: (!is_alone).then_some(self.layout.table),
         }
