@@ -5,7 +5,7 @@ use std::ops::Range;
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::{
-    flow::{self, Action, Payments},
+    flow::{self, Action, Payments, UNCHECKED_FUEL},
     layout::{EMPTY_BLOCK, Function},
     op,
 };
@@ -18,9 +18,6 @@ const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
 const FUNCREF: u8 = 0x70;
 
-/// A function that costs at most this much, and calls no other, does not look whether anything is
-/// left. Its caller does.
-const UNCHECKED_FUEL: u64 = 200;
 /// A function that needs at most this many bytes of the stack, and calls no other, does not look
 /// whether they are there. At most one such function runs at a time, so they are there beyond what
 /// is handed out.
@@ -172,14 +169,15 @@ impl Writer<'_> {
         let mut depth = 0u32;
         for (at, (operator, range)) in operators.iter().zip(ranges).enumerate() {
             let own = code.get(range.clone()).unwrap_or_default();
-            let (mut reread, mut check, mut replaced) = (false, false, false);
+            let (mut reread, mut looks_again, mut check, mut replaced) =
+                (false, false, false, false);
             while let Some((_, action)) = actions.next_if(|(place, _)| *place == at) {
                 match *action {
                     Action::Pay(amount) => self.pay(amount),
                     Action::Check => check = true,
-                    Action::Call(amount) => {
+                    Action::Call { amount, looks } => {
                         self.write_down(amount);
-                        reread = true;
+                        (reread, looks_again) = (true, looks);
                     }
                     Action::WriteDown(amount) => self.write_down(amount),
                     Action::PayInElse(amount) => {
@@ -229,6 +227,9 @@ impl Writer<'_> {
                 self.index(op::GLOBAL_GET, fuel.left);
                 self.index(op::LOCAL_SET, self.fuel);
             }
+            if looks_again {
+                self.look();
+            }
             if check {
                 self.check();
             }
@@ -254,6 +255,11 @@ impl Writer<'_> {
     /// Writes down what is left, and ends the execution if that is below zero.
     fn check(&mut self) {
         self.write_down(0);
+        self.look();
+    }
+
+    /// Ends the execution if what is left, and has been written down, is below zero.
+    fn look(&mut self) {
         self.index(op::LOCAL_GET, self.fuel);
         self.if_negative();
         self.out.extend([op::UNREACHABLE, op::END]);

@@ -11,9 +11,10 @@
 //! returns, at the head of each loop, before an `unreachable`.
 //!
 //! The counter is signed and may fall below zero. A function looks at it where code can be entered
-//! again without end (on entry, at the head of a loop) and before work that depends on an operand.
-//! Below zero it runs into an `unreachable`. So an execution may go on beyond its fuel for less than
-//! one function's body, which nobody sees: its status is `OutOfFuel`, and it has used its limit.
+//! again without end (on entry, at the head of a loop), after a call unless little can follow, and
+//! before work that depends on an operand. Below zero it runs into an `unreachable`. So an execution
+//! may go on beyond its fuel for less than one function's body, and for little in each function
+//! that waits for a call. Nobody sees that: its status is `OutOfFuel`, and it has used its limit.
 //!
 //! A trap inside of a function (a division by zero, an access out of bounds) leaves the counter as
 //! it was last written down. So the straight stretch before it, without loop or call, is not paid
