@@ -185,8 +185,9 @@ impl Writer<'_> {
                         self.pay(amount);
                     }
                     Action::Grow(amount) => {
+                        self.index(op::LOCAL_SET, self.count);
                         self.pay(amount);
-                        self.check();
+                        self.count_or_none();
                         self.out.push(op::CALL);
                         unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow));
                         (reread, replaced) = (true, true);
@@ -197,8 +198,7 @@ impl Writer<'_> {
                         self.index(op::LOCAL_GET, self.count);
                         self.out.extend([op::I64_EXTEND_I32_U, op::I64_SUB]);
                         self.index(op::LOCAL_SET, self.fuel);
-                        self.check();
-                        self.index(op::LOCAL_GET, self.count);
+                        self.count_or_none();
                     }
                     Action::PayOnBranch { amount, cold } => {
                         let Operator::BrIf { relative_depth } = operator else { continue };
@@ -263,6 +263,18 @@ impl Writer<'_> {
         self.index(op::LOCAL_GET, self.fuel);
         self.if_negative();
         self.out.extend([op::UNREACHABLE, op::END]);
+    }
+
+    /// Writes down what is left. Puts the operand that has been put aside onto the stack again if
+    /// that is not below zero, and else 0, with which an operator has no work. A check instead
+    /// would be a branch, and a compiler takes long for a function with a branch at each operator.
+    fn count_or_none(&mut self) {
+        self.write_down(0);
+        self.index(op::LOCAL_GET, self.count);
+        self.out.extend([op::I32_CONST, 0]);
+        self.index(op::LOCAL_GET, self.fuel);
+        self.constant(0);
+        self.out.extend([op::I64_GE_S, op::SELECT]);
     }
 
     /// `if … < 0 {`, which is hardly ever so.

@@ -31,11 +31,11 @@ pub(super) enum Action {
     Call { amount: u64, looks: bool },
     /// Before the operator, `unreachable`, pay this much and write down what is left.
     WriteDown(u64),
-    /// Before the operator, `memory.grow`, pay this much and look whether anything is left. The
-    /// pages are paid for when they are there.
+    /// Before the operator, `memory.grow`, pay this much. The pages are paid for when they are
+    /// there. Where nothing is left, it grows by none.
     Grow(u64),
-    /// Before the operator, pay this much and a unit for each that its last operand counts, and look
-    /// whether anything is left.
+    /// Before the operator, pay this much and a unit for each that its last operand counts. Where
+    /// nothing is left, that becomes 0.
     PayForEach(u64),
 }
 
