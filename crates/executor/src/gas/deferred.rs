@@ -10,12 +10,14 @@
 //!   of the charge before. The counter is exact at every operator that can trap.
 //! * The counter is signed and may fall below zero. A charge is a subtraction, without a
 //!   comparison and a branch. The module looks at the local where code can be entered again
-//!   without end (at the head of a loop, on entering a function that calls others), and before an
-//!   operator whose work depends on an operand (bulk operators, growth). Host functions look at it
-//!   first thing, and [`Counting`](crate::meter::Counting) looks at it at the end.
-//! * So an execution goes on beyond its gas for less than one function's body, without a call of
-//!   the host and without growing. None of this can be seen from outside: its status is `OutOfGas`,
-//!   and it has used its limit.
+//!   without end (at the head of a loop, on entering a function), after a call, and before an
+//!   operator whose work depends on an operand (bulk operators, growth). It does not look on
+//!   entering a function that charges little and calls no other, nor after a call behind which
+//!   little can be charged. Host functions look at it first thing, and
+//!   [`Counting`](crate::meter::Counting) looks at it at the end.
+//! * So an execution goes on beyond its gas for less than one function's body, and for little in
+//!   each function that waits for a call, without a call of the host and without growing. None of
+//!   this can be seen from outside: its status is `OutOfGas`, and it has used its limit.
 //! * Where the gas ends there is an `unreachable` and no call: a compiler keeps fewer values in
 //!   registers around a call, even one that hardly ever happens.
 //! * Entering a function is one comparison for stack and gas together. Leaving gives back what
@@ -40,6 +42,13 @@ use super::GAS_EXPORT;
 const GAS_OVERFLOWN: u32 = 0;
 const STACK_EXHAUSTED: u32 = 1;
 const GAS_EXHAUSTED: u32 = 2;
+
+/// A function whose charges come to at most this much, and that calls no other, does not look
+/// whether anything is left. About 160 operators.
+const UNCHECKED_GAS: i64 = 1 << 27;
+/// What a function may charge after a call without looking whether anything is left. Where the gas
+/// ends in the deepest of many calls, each of them may go on for so long.
+const UNCHECKED_REST: i64 = 1 << 30;
 
 const CUSTOM_SECTION: u8 = 0;
 const CODE_SECTION: u8 = 10;
@@ -218,6 +227,33 @@ enum Part {
     Loop(Range<usize>),
 }
 
+impl Part {
+    /// The most that this charges before somebody looks whether anything is left.
+    fn most(&self) -> i64 {
+        match self {
+            Self::Charge(amount) => *amount,
+            Self::Call(_) => UNCHECKED_GAS,
+            _ => 0,
+        }
+    }
+}
+
+/// The most that a body charges before somebody looks.
+fn most(parts: &[Part]) -> i64 {
+    parts.iter().map(Part::most).fold(0, i64::saturating_add)
+}
+
+/// The number of the first part behind which a body charges at most [`UNCHECKED_REST`]. Code that
+/// is reached once more is behind the head of a loop, which looks.
+fn short_rest(parts: &[Part]) -> usize {
+    let mut rest = 0i64;
+    let short = parts.iter().rev().take_while(|part| {
+        rest = rest.saturating_add(part.most());
+        rest <= UNCHECKED_REST
+    });
+    parts.len().saturating_sub(short.count() + 1)
+}
+
 /// Whether an operator calls what may charge: anything but the host's functions for counting.
 fn is_call(operator: &Operator<'_>) -> bool {
     match operator {
@@ -255,11 +291,18 @@ impl Layout {
         }
         let parts = self.parts(&operators, &ranges, scratch)?;
         let is_leaf = !operators.iter().any(is_call);
+        let most = most(&parts);
+        let short_rest = short_rest(&parts);
+        let looks = !is_leaf || most > UNCHECKED_GAS;
         let mut writer =
-            Writer { layout: self, scratch, left: locals, is_leaf, out, checks, owed: 0 };
+            Writer { layout: self, scratch, left: locals, is_leaf, looks, out, checks, owed: 0 };
         writer.read();
-        for part in parts {
+        for (at, part) in parts.into_iter().enumerate() {
+            let looks_again = at < short_rest && matches!(part, Part::Call(_));
             writer.part(part, code);
+            if looks_again {
+                writer.check();
+            }
         }
         Ok(())
     }
@@ -475,6 +518,8 @@ struct Writer<'a> {
     left: u32,
     /// Whether the function calls no other.
     is_leaf: bool,
+    /// Whether the function looks on entry whether anything is left.
+    looks: bool,
     out: &'a mut Vec<u8>,
     /// Where in the body the module looks at its counters.
     checks: &'a mut Vec<usize>,
@@ -503,18 +548,26 @@ impl Writer<'_> {
                 self.check();
             }
             Part::Enter(_) if !counts.stack => {
-                if !self.is_leaf {
+                if self.looks {
                     self.check();
                 }
             }
-            Part::Enter(amount) => {
-                self.index(op::GLOBAL_GET, stack);
-                self.constant(amount);
-                self.out.push(op::I64_SUB);
-                if self.is_leaf {
+            Part::Enter(amount) if self.is_leaf => {
+                self.stack_less(amount);
+                if self.looks {
+                    self.index(op::LOCAL_GET, self.left);
+                    self.out.push(op::I64_OR);
+                    self.when_negative(|writer| {
+                        writer.stack_less(amount);
+                        writer.when_negative(|writer| writer.call(STACK_EXHAUSTED));
+                        writer.out.push(op::UNREACHABLE);
+                    });
+                } else {
                     self.when_negative(|writer| writer.call(STACK_EXHAUSTED));
-                    return;
                 }
+            }
+            Part::Enter(amount) => {
+                self.stack_less(amount);
                 self.index(op::LOCAL_TEE, scratch);
                 self.index(op::LOCAL_GET, self.left);
                 self.out.push(op::I64_OR);
@@ -578,6 +631,13 @@ impl Writer<'_> {
             self.index(op::LOCAL_GET, self.left);
             self.when_negative(|writer| writer.out.push(op::UNREACHABLE));
         }
+    }
+
+    /// `stack - amount`
+    fn stack_less(&mut self, amount: i64) {
+        self.index(op::GLOBAL_GET, self.layout.stack);
+        self.constant(amount);
+        self.out.push(op::I64_SUB);
     }
 
     /// `global = global <operator> amount`

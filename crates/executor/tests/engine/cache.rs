@@ -167,7 +167,7 @@ fn a_file_under_anothers_name_is_not_loaded() {
 }
 
 #[test]
-fn another_meter_or_optimisation_or_kind_has_files_of_its_own() {
+fn another_meter_or_setting_or_kind_has_files_of_its_own() {
     let dir = folder();
     let [(_, core), (_, gas), ..] = &guests()[..] else { panic!("two guests") };
     completed(core.clone(), &start(dir.path()));
@@ -178,7 +178,11 @@ fn another_meter_or_optimisation_or_kind_has_files_of_its_own() {
         Executor::new(ExecutorConfig { optimize: false, ..config(dir.path()) }).unwrap();
     completed(core.clone(), &unoptimised);
     assert_eq!(unoptimised.cache_counts(), counts(1, 0));
-    assert_eq!(files(dir.path()).len(), 3);
+    let uninterrupted =
+        Executor::new(ExecutorConfig { interruptible: false, ..config(dir.path()) }).unwrap();
+    completed(core.clone(), &uninterrupted);
+    assert_eq!(uninterrupted.cache_counts(), counts(1, 0));
+    assert_eq!(files(dir.path()).len(), 4);
 }
 
 #[test]

@@ -564,3 +564,42 @@ fn segments_that_do_not_fit_trap_at_instantiation() {
             (elem (i32.const 1) $f))"#;
     assert_eq!(Run::wat(text).status(), trapped("table out of bounds"));
 }
+
+/// The compute ends in a function that does not look, and many others wait for their calls to
+/// return. They go on for a few calls at most: to their ends, it would take seconds or minutes.
+#[test]
+fn an_execution_whose_compute_has_ended_is_over() {
+    let guest = |depth: u32, calls: usize, operators: usize| {
+        let calls = "(call $leaf)".repeat(calls);
+        let roots = "(f64.sqrt)".repeat(operators);
+        Run::wat(&format!(
+            r#"(module (memory (export "memory") 1024 2048) (global $x (mut f64) (f64.const 3))
+                (func $leaf (global.get $x) {roots} (global.set $x))
+                (func $deep (param i32)
+                    (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+                    {calls})
+                (func $straight {calls})
+                (func (export "_start") (call $deep (i32.const {depth})) (call $straight)))"#
+        ))
+        .limits(|limits| limits.memory_bytes = 128 << 20)
+    };
+    let deadline = Duration::from_secs(2);
+    let executor = Executor::new(ExecutorConfig { deadline, ..ExecutorConfig::default() }).unwrap();
+    // Small functions that do not look, and many frames that call them.
+    for fuel in [230_000, 250_000] {
+        let execution = guest(13_000, 254, 180).fuel(fuel).on(&executor).unwrap();
+        assert_eq!(
+            (execution.status, execution.used),
+            (Status::OutOfFuel, Compute::Fuel(fuel)),
+            "{fuel}"
+        );
+    }
+    for more in [700_000_000, 1_000_000_000] {
+        let run = guest(50, 5_000, 100_000);
+        // Loading a module costs this much.
+        let gas = 35_445_963 + 1_089_295 * run.code.len() as u64 + more;
+        let mut run = run.limits(|limits| limits.compute = Compute::Gas(gas));
+        let execution = run.on(&executor).unwrap();
+        assert_eq!((execution.status, execution.used), (Status::OutOfGas, Compute::Gas(gas)));
+    }
+}

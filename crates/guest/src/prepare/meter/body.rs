@@ -5,7 +5,7 @@ use std::ops::Range;
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::{
-    flow::{self, Action, Payments},
+    flow::{self, Action, Payments, UNCHECKED_FUEL},
     layout::{EMPTY_BLOCK, Function},
     op,
 };
@@ -18,9 +18,6 @@ const I32: u8 = 0x7f;
 const I64: u8 = 0x7e;
 const FUNCREF: u8 = 0x70;
 
-/// A function that costs at most this much, and calls no other, does not look whether anything is
-/// left. Its caller does.
-const UNCHECKED_FUEL: u64 = 200;
 /// A function that needs at most this many bytes of the stack, and calls no other, does not look
 /// whether they are there. At most one such function runs at a time, so they are there beyond what
 /// is handed out.
@@ -181,14 +178,15 @@ impl Writer<'_> {
         let mut depth = 0u32;
         for (at, (operator, range)) in operators.iter().zip(ranges).enumerate() {
             let own = code.get(range.clone()).unwrap_or_default();
-            let (mut reread, mut check, mut replaced) = (false, false, false);
+            let (mut reread, mut looks_again, mut check, mut replaced) =
+                (false, false, false, false);
             while let Some((_, action)) = actions.next_if(|(place, _)| *place == at) {
                 match *action {
                     Action::Pay(amount) => self.pay(amount),
                     Action::Check => check = true,
-                    Action::Call(amount) => {
+                    Action::Call { amount, looks } => {
                         self.write_down(amount);
-                        reread = true;
+                        (reread, looks_again) = (true, looks);
                     }
                     Action::WriteDown(amount) => self.write_down(amount),
                     Action::PayInElse(amount) => {
@@ -196,8 +194,9 @@ impl Writer<'_> {
                         self.pay(amount);
                     }
                     Action::Grow(amount) => {
+                        self.index(op::LOCAL_SET, self.count);
                         self.pay(amount);
-                        self.check();
+                        self.count_or_none();
                         self.out.push(op::CALL);
                         unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow));
                         (reread, replaced) = (true, true);
@@ -212,8 +211,7 @@ impl Writer<'_> {
                         self.index(op::LOCAL_GET, self.count);
                         self.out.extend([op::I64_EXTEND_I32_U, op::I64_SUB]);
                         self.index(op::LOCAL_SET, self.fuel);
-                        self.check();
-                        self.index(op::LOCAL_GET, self.count);
+                        self.count_or_none();
                     }
                     Action::PayOnBranch { amount, cold } => {
                         let Operator::BrIf { relative_depth } = operator else { continue };
@@ -242,6 +240,9 @@ impl Writer<'_> {
                 self.index(op::GLOBAL_GET, fuel.left);
                 self.index(op::LOCAL_SET, self.fuel);
             }
+            if looks_again {
+                self.look();
+            }
             if check {
                 self.check();
             }
@@ -267,9 +268,26 @@ impl Writer<'_> {
     /// Writes down what is left, and ends the execution if that is below zero.
     fn check(&mut self) {
         self.write_down(0);
+        self.look();
+    }
+
+    /// Ends the execution if what is left, and has been written down, is below zero.
+    fn look(&mut self) {
         self.index(op::LOCAL_GET, self.fuel);
         self.if_negative();
         self.out.extend([op::UNREACHABLE, op::END]);
+    }
+
+    /// Writes down what is left. Puts the operand that has been put aside onto the stack again if
+    /// that is not below zero, and else 0, with which an operator has no work. A check instead
+    /// would be a branch, and a compiler takes long for a function with a branch at each operator.
+    fn count_or_none(&mut self) {
+        self.write_down(0);
+        self.index(op::LOCAL_GET, self.count);
+        self.out.extend([op::I32_CONST, 0]);
+        self.index(op::LOCAL_GET, self.fuel);
+        self.constant(0);
+        self.out.extend([op::I64_GE_S, op::SELECT]);
     }
 
     /// `if … < 0 {`, which is hardly ever so.

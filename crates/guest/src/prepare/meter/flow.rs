@@ -27,14 +27,15 @@ pub(super) enum Action {
     /// After the operator, a `loop`, look whether anything is left.
     Check,
     /// Before the operator, a call, pay this much and write down what is left; read it afterwards.
-    Call(u64),
+    /// `looks` says that the function then looks whether anything is left.
+    Call { amount: u64, looks: bool },
     /// Before the operator, `unreachable`, pay this much and write down what is left.
     WriteDown(u64),
-    /// Before the operator, `memory.grow`, pay this much and look whether anything is left. The
-    /// pages are paid for when they are there.
+    /// Before the operator, `memory.grow`, pay this much. The pages are paid for when they are
+    /// there. Where nothing is left, it grows by none.
     Grow(u64),
-    /// Before the operator, pay this much and a unit for each that its last operand counts, and look
-    /// whether anything is left.
+    /// Before the operator, pay this much and a unit for each that its last operand counts. Where
+    /// nothing is left, that becomes 0.
     PayForEach(u64),
 }
 
@@ -75,10 +76,47 @@ struct Frame {
     is_empty: bool,
     /// The paths that come to its end, with what is due on them.
     ways: Vec<(Way, u64)>,
+    /// For an `if`: what has not been seen where an arm begins.
+    arms_unseen: u64,
+    /// The most that has not been seen on any of the paths.
+    unseen: u64,
+}
+
+impl Frame {
+    /// A path comes to its end, with what is due and has not been seen on it.
+    fn come(&mut self, way: Way, due: u64, unseen: u64) {
+        self.ways.push((way, due));
+        self.unseen = self.unseen.max(unseen);
+    }
 }
 
 /// A bulk operator on at most this many bytes or elements is paid for like any other operator.
 const FEW: i32 = 128;
+
+/// A function that costs at most this much, and calls no other, does not look whether anything is
+/// left. Its caller does.
+pub(super) const UNCHECKED_FUEL: u64 = 200;
+
+/// A function looks whether anything is left after the first call behind which it has cost more
+/// than this without looking, what it calls included. Where the fuel ends in the deepest of many
+/// calls, each of them may go on for so long. To look after each call would be as simple, but a
+/// compiler then takes ten times as long for a function that is full of them.
+const UNSEEN_FUEL: u64 = 2_000;
+
+/// The number of the first operator behind which a body costs at most [`UNSEEN_FUEL`]. Code that is
+/// reached once more is behind the head of a loop, which looks.
+fn short_rest(operators: &[Operator<'_>]) -> usize {
+    let mut rest = 0u64;
+    let short = operators.iter().rev().take_while(|operator| {
+        let called = match operator {
+            Operator::Call { .. } | Operator::CallIndirect { .. } => UNCHECKED_FUEL,
+            _ => 0,
+        };
+        rest = rest.saturating_add(costs::operator(operator) + called);
+        rest <= UNSEEN_FUEL
+    });
+    operators.len().saturating_sub(short.count() + 1)
+}
 
 /// How many bytes or elements a bulk operator has, if the operator before it says that they are few.
 fn few(before: Option<&Operator<'_>>) -> Option<u64> {
@@ -99,12 +137,16 @@ pub(super) fn payments(operators: &[Operator<'_>], entry: u64, is_procedure: boo
             has_else: false,
             is_empty: is_procedure,
             ways: Vec::new(),
+            arms_unseen: 0,
+            unseen: 0,
         }],
         due: Some(entry),
+        unseen: entry,
         actions: Vec::new(),
         total: entry,
         bounded: true,
         at_end: 0,
+        short_rest: short_rest(operators),
     };
     let mut before = None;
     for (at, operator) in operators.iter().enumerate() {
@@ -123,10 +165,14 @@ struct Flow {
     frames: Vec<Frame>,
     /// What is due here. `None` where control never comes.
     due: Option<u64>,
+    /// The most that any path here has cost since it looked whether anything was left.
+    unseen: u64,
     actions: Vec<(usize, Action)>,
     total: u64,
     bounded: bool,
     at_end: u64,
+    /// Behind this operator, a call need not look whether anything is left.
+    short_rest: usize,
 }
 
 impl Flow {
@@ -135,6 +181,7 @@ impl Flow {
         let few = costs::is_linear(operator).then(|| few(before)).flatten();
         cost += few.unwrap_or(0);
         self.total = self.total.saturating_add(cost);
+        self.unseen = self.unseen.saturating_add(cost);
         if let Some(due) = &mut self.due {
             *due = due.saturating_add(cost);
         }
@@ -143,6 +190,7 @@ impl Flow {
             Operator::Loop { blockty } => {
                 self.bounded = false;
                 self.pay(at);
+                self.unseen = 0;
                 self.enter(true, *blockty, None);
                 if self.due.is_some() {
                     self.actions.push((at, Action::Check));
@@ -153,10 +201,11 @@ impl Flow {
                 let due = self.due;
                 let Some(frame) = self.frames.last_mut() else { return };
                 if let Some(due) = due {
-                    frame.ways.push((Way::Through(at), due));
+                    frame.come(Way::Through(at), due, self.unseen);
                 }
                 frame.has_else = true;
                 self.due = frame.arms;
+                self.unseen = frame.arms_unseen;
             }
             Operator::End => self.end(at),
             Operator::Br { relative_depth } => {
@@ -184,7 +233,12 @@ impl Flow {
             }
             Operator::Call { .. } | Operator::CallIndirect { .. } => {
                 self.bounded = false;
-                self.take(|due| Some((at, Action::Call(due))));
+                self.unseen = self.unseen.saturating_add(UNCHECKED_FUEL);
+                let looks = at < self.short_rest && self.unseen > UNSEEN_FUEL;
+                if looks {
+                    self.unseen = 0;
+                }
+                self.take(|amount| Some((at, Action::Call { amount, looks })));
             }
             Operator::MemoryGrow { .. } => {
                 self.bounded = false;
@@ -214,7 +268,17 @@ impl Flow {
         let is_empty = ty == BlockType::Empty;
         let loops = self.loops().saturating_add(u32::from(is_loop));
         let ways = Vec::new();
-        self.frames.push(Frame { is_loop, loops, arms, has_else: false, is_empty, ways });
+        let arms_unseen = self.unseen;
+        self.frames.push(Frame {
+            is_loop,
+            loops,
+            arms,
+            has_else: false,
+            is_empty,
+            ways,
+            arms_unseen,
+            unseen: 0,
+        });
     }
 
     /// How many loops there are around.
@@ -228,10 +292,11 @@ impl Flow {
     }
 
     fn come(&mut self, depth: u32, way: Way, due: u64) {
+        let unseen = self.unseen;
         if let Some(frame) = self.target(depth)
             && !frame.is_loop
         {
-            frame.ways.push((way, due));
+            frame.come(way, due, unseen);
         }
     }
 
@@ -266,11 +331,12 @@ impl Flow {
             return;
         }
         if let Some(due) = self.due {
-            frame.ways.push((Way::Through(at), due));
+            frame.come(Way::Through(at), due, self.unseen);
         }
         if let (Some(due), false) = (frame.arms, frame.has_else) {
-            frame.ways.push((Way::MissingElse, due));
+            frame.come(Way::MissingElse, due, frame.arms_unseen);
         }
+        self.unseen = frame.unseen;
         let least = frame.ways.iter().map(|(_, due)| *due).min();
         self.due = least;
         if self.frames.is_empty() {
@@ -340,7 +406,7 @@ mod tests {
         // It is the longer one where the other has paid already.
         assert_eq!(
             actions("(if (local.get 0) (then (call $f)))"),
-            [Action::Call(10 + 2 + 1), Action::PayInElse(12)]
+            [Action::Call { amount: 10 + 2 + 1, looks: false }, Action::PayInElse(12)]
         );
     }
 
@@ -370,6 +436,41 @@ mod tests {
         assert_eq!(actions("return (drop (memory.grow (i32.const 1)))"), []);
         assert_eq!(of("return").at_end, 10);
         assert_eq!(of("(loop $l (br $l))").at_end, 0);
+    }
+
+    #[test]
+    fn a_function_looks_after_calls_that_cost_much() {
+        let looks = |body: &str| {
+            let actions = actions(body).into_iter();
+            let calls = actions.filter_map(|action| match action {
+                Action::Call { looks, .. } => Some(looks),
+                _ => None,
+            });
+            calls.enumerate().filter_map(|(at, looks)| looks.then_some(at)).collect::<Vec<_>>()
+        };
+        let calls = |count: usize| "(call $f)".repeat(count);
+        // A call costs 201 at most, entering the function 10. Behind the last nine, little follows.
+        assert_eq!(looks(&calls(18)), [0; 0]);
+        assert_eq!(looks(&calls(40)), [9, 19, 29]);
+        // The path that has cost the most counts, whether or not another has looked.
+        let arms = |then: usize, other: usize| {
+            format!(
+                "(if (local.get 0) (then {}) (else {})) {}",
+                calls(then),
+                calls(other),
+                calls(30)
+            )
+        };
+        assert_eq!(looks(&arms(9, 0)), [9, 19]);
+        assert_eq!(looks(&arms(0, 9)), [9, 19]);
+        assert_eq!(looks(&arms(10, 9)), [9, 19, 29]);
+        let skipped = format!("(if (local.get 0) (then {})) {}", calls(10), calls(30));
+        assert_eq!(looks(&skipped), [9, 19, 29]);
+        let left =
+            ["(block ", &calls(9), "(br_if 0 (local.get 0)) (call $f))", &calls(30)].concat();
+        assert_eq!(looks(&left), [9, 10, 20]);
+        // The head of a loop looks.
+        assert_eq!(looks(&format!("{} (loop {})", calls(9), calls(20))), [18]);
     }
 
     #[test]

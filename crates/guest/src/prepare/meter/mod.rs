@@ -11,9 +11,11 @@
 //! returns, at the head of each loop, before an `unreachable`.
 //!
 //! The counter is signed and may fall below zero. A function looks at it where code can be entered
-//! again without end (on entry, at the head of a loop) and before work that depends on an operand.
-//! Below zero it runs into an `unreachable`. So an execution may go on beyond its fuel for less than
-//! one function's body, which nobody sees: its status is `OutOfFuel`, and it has used its limit.
+//! again without end (on entry, at the head of a loop) and after calls that cost much together.
+//! Below zero it runs into an `unreachable`, and work that depends on an operand is left out. So an
+//! execution may go on beyond its fuel for less than one function's body, and for little in each
+//! function that waits for a call. Nobody sees that: its status is `OutOfFuel`, and it has used its
+//! limit.
 //!
 //! A trap inside of a function (a division by zero, an access out of bounds) leaves the counter as
 //! it was last written down. So the straight stretch before it, without loop or call, is not paid
@@ -115,7 +117,7 @@ fn instrument_for(code: &[u8], place: Place, stack_bytes: u32) -> Result<Vec<u8>
 
 #[cfg(test)]
 mod tests {
-    use wasmparser::{Parser, Payload};
+    use wasmparser::{Operator::If, Parser, Payload};
 
     use super::*;
     use crate::prepare::FEATURES;
@@ -167,6 +169,28 @@ mod tests {
         ] {
             check(text);
         }
+    }
+
+    /// A compiler takes more than twice as long for a function with twice the branches.
+    #[test]
+    fn work_that_depends_on_an_operand_adds_no_branch() {
+        let branches = |count: usize| {
+            let fill = "(memory.fill (i32.const 0) (i32.const 0) (local.get 0))";
+            let grow = "(drop (memory.grow (local.get 0)))";
+            let body = [fill, grow].concat().repeat(count);
+            let code = check(&format!("(module (memory 1) (func (param i32) {body}))"));
+            let mut found = 0;
+            for payload in Parser::new(0).parse_all(&code) {
+                if let Payload::CodeSectionEntry(body) = payload.unwrap() {
+                    let operators = body.get_operators_reader().unwrap().into_iter();
+                    let operators = operators.map(Result::unwrap);
+                    found += operators.filter(|operator| matches!(operator, If { .. })).count();
+                }
+            }
+            found
+        };
+        assert_eq!(branches(100), branches(1));
+        assert!(branches(1) > 0);
     }
 
     #[test]
