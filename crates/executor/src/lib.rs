@@ -34,11 +34,12 @@
 //! what differs from a node.
 //!
 //! Fuel is our own: a core module counts it by itself, in code that [`prepare::meter`] writes into
-//! it, so that it is the same on every engine. One unit of fuel is one Wasm operator (`nop`, `drop`,
-//! `block`, `loop`, `else`, `end`, `unreachable` and `return` are free). Entering a function, bulk
-//! operators, `ref.func`, growth and host functions cost what [`fuel`] says. Bulk operators cost one
-//! unit more for each byte or element, and growth costs [`fuel::MEMORY_GROW_PAGE`] for each page
-//! that a memory really gets: a growth that fails costs a constant.
+//! it, so that it is the same on every engine. One unit of fuel is one Wasm operator (`nop`,
+//! `drop`, `block`, `loop`, `else`, `end`, `unreachable` and `return` are free). Entering a
+//! function, bulk operators, `ref.func`, growth and host functions cost what [`fuel`] says. Bulk
+//! operators cost one unit more for each byte or element, and growth costs
+//! [`fuel::MEMORY_GROW_PAGE`] for each page that a memory really gets: a growth that fails costs a
+//! constant.
 //!
 //! Inside of a component wasmtime counts, by the same costs, but entering a function costs one unit
 //! and the operators of its stack metering. What one component passes to another is charged where
@@ -51,8 +52,8 @@
 //!
 //! In a component wasmtime keeps the fuel that a function uses in a register, and writes it down at
 //! calls, where a function ends, and every [`fuel::ACCOUNTING_INTERVAL`] units. A component that
-//! ends in between, by such a trap or by a limit on growth, is billed for what had been written down
-//! and for one whole interval, within its limit.
+//! ends in between, by such a trap or by a limit on growth, is billed for what had been written
+//! down and for one whole interval, within its limit.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -21,8 +21,8 @@ use crate::{
     verdict,
 };
 
-/// Runs a compiled module. The host gives it no more time than `deadline`. When it has ended, `seen`
-/// may look at its instance.
+/// Runs a compiled module. The host gives it no more time than `deadline`. When it has ended,
+/// `seen` may look at its instance.
 pub(crate) fn run_module(
     engine: &Engine,
     module: &CompiledModule,

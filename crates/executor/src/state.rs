@@ -24,8 +24,9 @@ pub(crate) struct State {
     /// Whether code of the guest may have run: a module is instantiated before any of its functions
     /// is called, while the modules of a component start one after the other.
     pub(crate) started: bool,
-    /// Fuel that pages have cost by which a component's memory grew, and that has not been taken from the store
-    /// yet. wasmtime does not let the store's fuel be touched where it asks for growth.
+    /// Fuel that pages have cost by which a component's memory grew, and that has not been taken
+    /// from the store yet. wasmtime does not let the store's fuel be touched where it asks for
+    /// growth.
     pub(crate) owed: u64,
     /// Whether the execution was ended inside of compiled code, which then has not counted its last
     /// fuel.

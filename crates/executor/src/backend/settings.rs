@@ -35,8 +35,8 @@ pub(super) enum Counting {
     Store,
 }
 
-/// wasmtime's engine for guests that are counted so. It has no pools where the host does not give the
-/// address space for them.
+/// wasmtime's engine for guests that are counted so. It has no pools where the host does not give
+/// the address space for them.
 pub(super) fn engine(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
     let engine = pooled(config, counting)?;
     if config.interruptible && counting == Counting::Module {

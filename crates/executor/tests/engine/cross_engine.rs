@@ -56,8 +56,8 @@ fn compare(name: &str, run: &Run) -> Option<String> {
     Some(ended.status)
 }
 
-/// An execution pays for the operators that it has run, whichever way it took, and for nothing else:
-/// as much as if it paid before each of them.
+/// An execution pays for the operators that it has run, whichever way it took, and for nothing
+/// else: as much as if it paid before each of them.
 ///
 /// The instrumented guest comes to the same end on both engines and has used the same fuel, to the
 /// unit: with more than it needs, and with less. Bounds other than those of fuel and stack are the

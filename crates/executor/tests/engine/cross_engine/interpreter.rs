@@ -1,7 +1,7 @@
 //! A second executor for core WASI guests, on wasmi. It shares no code with the first, and does
 //! only what is documented: three streams, a virtual clock that moves 1,000 ns with each reading
-//! and by sleeping, one random stream, no directories. It limits nothing. It meters a guest that has been
-//! instrumented, and counts what its own functions cost by what is documented.
+//! and by sleeping, one random stream, no directories. It limits nothing. It meters a guest that
+//! has been instrumented, and counts what its own functions cost by what is documented.
 
 use std::collections::BTreeMap;
 
@@ -507,8 +507,8 @@ pub(crate) fn run(run: &Run) -> Option<Ended> {
     execute(run, &run.code, None).map(|(ended, _)| ended)
 }
 
-/// Runs a guest that counts its fuel and its stack itself, and says how much it has used of `limit`.
-/// `None` when it recurses deeper than the interpreter can.
+/// Runs a guest that counts its fuel and its stack itself, and says how much it has used of
+/// `limit`. `None` when it recurses deeper than the interpreter can.
 pub(crate) fn metered(run: &Run, limit: i64) -> Option<(Ended, u64)> {
     execute(run, &prepare::core_module(&run.code).unwrap(), Some(limit))
 }

@@ -6,10 +6,10 @@
 //! depends on an operand, and where the function ends.
 //!
 //! Where paths meet, at the end of a block, each of them may bring something else that is due. The
-//! least of it stays due after the block. A path pays only what it brings beyond that. So of the two
-//! arms of a branch only the longer one pays, and a loop that is left from its middle pays once in a
-//! turn. What an execution pays in all is the cost of the operators that it has run, whichever way
-//! it took.
+//! least of it stays due after the block. A path pays only what it brings beyond that. So of the
+//! two arms of a branch only the longer one pays, and a loop that is left from its middle pays once
+//! in a turn. What an execution pays in all is the cost of the operators that it has run, whichever
+//! way it took.
 
 use wasmparser::{BlockType, Operator};
 
@@ -118,7 +118,8 @@ fn short_rest(operators: &[Operator<'_>]) -> usize {
     operators.len().saturating_sub(short.count() + 1)
 }
 
-/// How many bytes or elements a bulk operator has, if the operator before it says that they are few.
+/// How many bytes or elements a bulk operator has, if the operator before it says that they are
+/// few.
 fn few(before: Option<&Operator<'_>>) -> Option<u64> {
     match before {
         Some(Operator::I32Const { value: count @ 0..=FEW }) => u64::try_from(*count).ok(),
@@ -126,8 +127,8 @@ fn few(before: Option<&Operator<'_>>) -> Option<u64> {
     }
 }
 
-/// Finds where a body pays. `entry` is what entering the function costs, and `is_procedure` says that
-/// it has no results.
+/// Finds where a body pays. `entry` is what entering the function costs, and `is_procedure` says
+/// that it has no results.
 pub(super) fn payments(operators: &[Operator<'_>], entry: u64, is_procedure: bool) -> Payments {
     let mut flow = Flow {
         frames: vec![Frame {
