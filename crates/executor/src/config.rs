@@ -28,7 +28,7 @@ pub struct ExecutorConfig {
     /// each meter, made together with the executor. More executions than that at once are faults.
     /// With `None`, each execution allocates its own.
     ///
-    /// A place reserves about 5 TiB of address space, which is not memory; x86-64 has 128 TiB.
+    /// A place reserves about 8 TiB of address space, which is not memory; x86-64 has 128 TiB.
     /// Where the host refuses that much, there are no pools. NEAR contracts have pools of their
     /// own, see [`near`](crate::near).
     pub pool: Option<u32>,

@@ -45,7 +45,7 @@ impl CoreBackend {
         meter: Meter,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let engine = settings::engine(config, Counting::Module)?;
+        let engine = settings::engine(config, Counting::Module(meter))?;
         let mut linker = Linker::new(&engine);
         wasi_p1::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::module::add_to_linker(&mut linker).map_err(EngineError::new)?;

@@ -4,6 +4,7 @@ use outlayer_guest::{
     fuel,
     prepare::{self, meter::NATIVE_STACK_BYTES},
 };
+use outlayer_protocol::Meter;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig,
     Strategy, WasmFeatures,
@@ -30,7 +31,7 @@ const KEPT_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counting {
     /// A core module counts itself, its fuel or its gas.
-    Module,
+    Module(Meter),
     /// wasmtime's store counts the fuel of a component.
     Store,
 }
@@ -39,7 +40,7 @@ pub(super) enum Counting {
 /// the address space for them.
 pub(super) fn engine(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
     let engine = pooled(config, counting)?;
-    if config.interruptible && counting == Counting::Module {
+    if config.interruptible && counting != Counting::Store {
         clock::start(&engine);
     }
     Ok(engine)
@@ -78,7 +79,7 @@ fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
         // The metering passes say which of their branches are hardly ever taken. A guest's own
         // hints are gone by then.
         .wasm_branch_hinting(true);
-    if counting == Counting::Module {
+    if counting != Counting::Store {
         wasmtime.epoch_interruption(config.interruptible);
     } else {
         let mut cost = OperatorCost::new();
@@ -110,10 +111,15 @@ fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
 fn pool(places: u32, counting: Counting) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let instances = match counting {
-        Counting::Module => places,
+        Counting::Module(_) => places,
         Counting::Store => places.saturating_mul(MOST_INSTANCES),
     };
-    let tables = places.saturating_mul(prepare::MAX_TABLES);
+    let tables = match counting {
+        Counting::Module(Meter::Fuel) => places.saturating_mul(MOST_TABLES_OF_ONE),
+        // NEAR's limit for a module.
+        Counting::Module(Meter::Gas) => places,
+        Counting::Store => places.saturating_mul(prepare::MAX_TABLES),
+    };
     pool.total_component_instances(places)
         .total_core_instances(instances)
         .total_memories(instances)
