@@ -29,7 +29,10 @@ use std::ops::Range;
 
 use outlayer_guest::{
     Fault,
-    prepare::encode::{self, ColdBranches},
+    prepare::{
+        encode::{self, ColdBranches},
+        op,
+    },
 };
 use wasmparser::{
     BinaryReaderError, BlockType, CompositeInnerType, ExternalKind, FunctionBody, Operator, Parser,
@@ -486,27 +489,6 @@ fn unless_zero(function_index: u32) -> [Operator<'static>; 6] {
         Op::Unreachable,
         Op::End,
     ]
-}
-
-mod op {
-    pub(super) const UNREACHABLE: u8 = 0x00;
-    pub(super) const IF: u8 = 0x04;
-    pub(super) const END: u8 = 0x0b;
-    pub(super) const CALL: u8 = 0x10;
-    pub(super) const LOCAL_GET: u8 = 0x20;
-    pub(super) const LOCAL_SET: u8 = 0x21;
-    pub(super) const LOCAL_TEE: u8 = 0x22;
-    pub(super) const GLOBAL_GET: u8 = 0x23;
-    pub(super) const GLOBAL_SET: u8 = 0x24;
-    pub(super) const I64_CONST: u8 = 0x42;
-    pub(super) const I64_LT_S: u8 = 0x53;
-    pub(super) const I64_ADD: u8 = 0x7c;
-    pub(super) const I64_SUB: u8 = 0x7d;
-    pub(super) const I64_MUL: u8 = 0x7e;
-    pub(super) const I64_OR: u8 = 0x84;
-    pub(super) const I64_EXTEND_I32_U: u8 = 0xad;
-    pub(super) const EMPTY_BLOCK: u8 = 0x40;
-    pub(super) const I64: u8 = 0x7e;
 }
 
 /// Writes one body.

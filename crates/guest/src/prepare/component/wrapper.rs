@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload, TypeRef};
 
-use crate::prepare::encode::{self, signed, unsigned};
+use crate::prepare::{
+    encode::{self, signed, unsigned},
+    op,
+};
 
 mod section {
     pub(super) const IMPORT: u8 = 2;
@@ -14,19 +17,6 @@ mod section {
     pub(super) const DATA: u8 = 11;
 }
 
-mod op {
-    pub(super) const END: u8 = 0x0b;
-    pub(super) const CALL: u8 = 0x10;
-    pub(super) const DROP: u8 = 0x1a;
-    pub(super) const LOCAL_GET: u8 = 0x20;
-    pub(super) const I32_CONST: u8 = 0x41;
-    pub(super) const I32_OR: u8 = 0x72;
-    pub(super) const REF_NULL: u8 = 0xd0;
-    pub(super) const PREFIX: u8 = 0xfc;
-    pub(super) const TABLE_GROW: u8 = 0x0f;
-}
-
-const FUNCREF: u8 = 0x70;
 /// The parameters of a `realloc`: address, size, alignment, new size.
 const PARAMETERS: u8 = 4;
 
@@ -146,7 +136,7 @@ impl Wrappers<'_> {
         unsigned(&mut self.types, ty as usize);
         // No locals.
         let mut body = vec![0];
-        body.extend([op::REF_NULL, FUNCREF, op::LOCAL_GET, PARAMETERS - 1]);
+        body.extend([op::REF_NULL, op::FUNCREF, op::LOCAL_GET, PARAMETERS - 1]);
         body.push(op::I32_CONST);
         signed(&mut body, 2);
         body.extend([op::I32_OR, op::PREFIX, op::TABLE_GROW]);

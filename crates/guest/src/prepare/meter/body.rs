@@ -6,17 +6,15 @@ use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::{
     flow::{self, Action, Payments, UNCHECKED_FUEL},
-    layout::{EMPTY_BLOCK, Function},
-    op,
+    layout::Function,
 };
 use crate::{
     fuel,
-    prepare::encode::{self, signed, unsigned},
+    prepare::{
+        encode::{self, signed, unsigned},
+        op,
+    },
 };
-
-const I32: u8 = 0x7f;
-const I64: u8 = 0x7e;
-const FUNCREF: u8 = 0x70;
 
 /// A function that needs at most this many bytes of the stack, and calls no other, does not look
 /// whether they are there. At most one such function runs at a time, so they are there beyond what
@@ -46,8 +44,8 @@ pub(super) struct Fuel {
 }
 
 /// Writes the body of `function`, the one of this index among those that the module defines, which
-/// needs so many bytes of the stack. `checks` receives where
-/// its branches are that are hardly ever taken.
+/// needs so many bytes of the stack. `checks` receives where its branches are that are hardly ever
+/// taken.
 pub(super) fn write(
     code: &[u8],
     body: &FunctionBody<'_>,
@@ -79,7 +77,7 @@ pub(super) fn write(
     let declared = code.get(body.range().start..first).unwrap_or_default();
     let mut own = Vec::new();
     if added.fuel.is_some() {
-        own.extend([1, I64, 1, I32]);
+        own.extend([1, op::I64, 1, op::I32]);
     }
     out.extend(encode::extended(declared, own.len() / 2, &own));
     let paid = added.fuel.and_then(|fuel| fuel.paid);
@@ -115,10 +113,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Takes the stack that the function needs, and reads the fuel. Looks whether both suffice.
     fn enter(&mut self, need: u32, is_leaf: bool, bound: Option<u64>) {
-        if let Some(fuel) = self.added.fuel {
-            self.index(op::GLOBAL_GET, fuel.left);
-            self.index(op::LOCAL_SET, self.fuel);
-        }
+        self.read();
         let looks_at_stack = !is_leaf || need > UNCHECKED_STACK;
         let looks_at_fuel =
             self.added.fuel.is_some() && bound.is_none_or(|bound| bound > UNCHECKED_FUEL);
@@ -137,7 +132,7 @@ impl Writer<'_> {
         if looks_at_stack {
             self.stack_less(need);
             self.constant(0);
-            self.out.extend([op::I64_LT_S, op::IF, EMPTY_BLOCK]);
+            self.out.extend([op::I64_LT_S, op::IF, op::EMPTY_BLOCK]);
             self.overflow();
             self.out.push(op::END);
         }
@@ -151,10 +146,7 @@ impl Writer<'_> {
 
     /// Gives back what `enter` took of the stack, and writes down the fuel that is left.
     fn leave(&mut self, need: u32, is_leaf: bool, due: u64) {
-        if let Some(fuel) = self.added.fuel {
-            self.less(due);
-            self.index(op::GLOBAL_SET, fuel.left);
-        }
+        self.write_down(due);
         if !is_leaf {
             self.index(op::GLOBAL_GET, self.added.stack);
             self.constant(need.into());
@@ -218,7 +210,7 @@ impl Writer<'_> {
                         if cold {
                             self.checks.push(self.out.len());
                         }
-                        self.out.extend([op::IF, EMPTY_BLOCK]);
+                        self.out.extend([op::IF, op::EMPTY_BLOCK]);
                         self.pay(amount);
                         self.index(op::BR, relative_depth.saturating_add(1));
                         self.out.push(op::END);
@@ -236,9 +228,8 @@ impl Writer<'_> {
                 Operator::End => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            if reread && let Some(fuel) = self.added.fuel {
-                self.index(op::GLOBAL_GET, fuel.left);
-                self.index(op::LOCAL_SET, self.fuel);
+            if reread {
+                self.read();
             }
             if looks_again {
                 self.look();
@@ -253,6 +244,14 @@ impl Writer<'_> {
     fn pay(&mut self, amount: u64) {
         if amount > 0 {
             self.less(amount);
+            self.index(op::LOCAL_SET, self.fuel);
+        }
+    }
+
+    /// Reads what is left.
+    fn read(&mut self) {
+        if let Some(fuel) = self.added.fuel {
+            self.index(op::GLOBAL_GET, fuel.left);
             self.index(op::LOCAL_SET, self.fuel);
         }
     }
@@ -295,7 +294,7 @@ impl Writer<'_> {
         self.constant(0);
         self.out.push(op::I64_LT_S);
         self.checks.push(self.out.len());
-        self.out.extend([op::IF, EMPTY_BLOCK]);
+        self.out.extend([op::IF, op::EMPTY_BLOCK]);
     }
 
     /// Writes down what is left, and ends the execution.
@@ -309,7 +308,14 @@ impl Writer<'_> {
         self.constant_signed(-1);
         self.index(op::GLOBAL_SET, self.added.stack);
         if let Some(table) = self.added.alarm {
-            self.out.extend([op::REF_NULL, FUNCREF, op::I32_CONST, 1, op::PREFIX, op::TABLE_GROW]);
+            self.out.extend([
+                op::REF_NULL,
+                op::FUNCREF,
+                op::I32_CONST,
+                1,
+                op::PREFIX,
+                op::TABLE_GROW,
+            ]);
             unsigned(self.out, table as usize);
             self.out.push(op::DROP);
         }

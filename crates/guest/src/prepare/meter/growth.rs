@@ -1,23 +1,23 @@
 //! The function through which a module that counts its fuel grows its memory.
 
-use super::{body::Fuel, layout::EMPTY_BLOCK, op};
+use super::body::Fuel;
 use crate::{
     fuel,
-    prepare::encode::{signed, unsigned},
+    prepare::{
+        encode::{signed, unsigned},
+        op,
+    },
 };
 
-const I32: u8 = 0x7f;
-const FUNCTION_TYPE: u8 = 0x60;
-
 /// Its type, encoded: that of `memory.grow`.
-pub(super) const TYPE: [u8; 5] = [FUNCTION_TYPE, 1, I32, 1, I32];
+pub(super) const TYPE: [u8; 5] = [op::FUNCTION_TYPE, 1, op::I32, 1, op::I32];
 
 /// Its body. It pays for the pages when they are there.
 pub(super) fn body(fuel: Fuel) -> Vec<u8> {
-    let mut out = vec![1, 1, I32];
+    let mut out = vec![1, 1, op::I32];
     out.extend([op::LOCAL_GET, 0, op::MEMORY_GROW, 0, op::LOCAL_TEE, 1, op::I32_CONST]);
     signed(&mut out, -1);
-    out.extend([op::I32_NE, op::IF, EMPTY_BLOCK, op::GLOBAL_GET]);
+    out.extend([op::I32_NE, op::IF, op::EMPTY_BLOCK, op::GLOBAL_GET]);
     unsigned(&mut out, fuel.left as usize);
     out.extend([op::LOCAL_GET, 0, op::I64_EXTEND_I32_U, op::I64_CONST]);
     signed(&mut out, fuel::MEMORY_GROW_PAGE.cast_signed());

@@ -6,10 +6,10 @@ use wasmparser::{
 };
 
 use super::reserved::{ALARM_TABLE, is_reserved};
-use crate::{prepare::encode::signed, verdict::invalid_module};
-
-/// The type of a block without parameters and results.
-pub(super) const EMPTY_BLOCK: u8 = 0x40;
+use crate::{
+    prepare::{encode::signed, op},
+    verdict::invalid_module,
+};
 
 /// A function that the module defines.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct Function {
 impl Function {
     /// Whether the function has no results.
     pub(super) fn is_procedure(&self) -> bool {
-        self.block_type == [EMPTY_BLOCK]
+        self.block_type == [op::EMPTY_BLOCK]
     }
 }
 
@@ -126,7 +126,7 @@ impl Layout {
 
     fn block_type(&mut self, results: &[u8]) -> Vec<u8> {
         match results {
-            [] => vec![EMPTY_BLOCK],
+            [] => vec![op::EMPTY_BLOCK],
             [one] => vec![*one],
             several => {
                 let known = self.added_types.iter().position(|added| added == several);

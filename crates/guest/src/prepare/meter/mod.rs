@@ -54,7 +54,6 @@ mod costs;
 mod flow;
 mod growth;
 mod layout;
-mod op;
 mod profile;
 mod reserved;
 mod size;

@@ -1,4 +1,4 @@
-//! Writes a module with stack metering.
+//! Writes a module with its metering, section by section.
 
 use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload};
 
@@ -6,10 +6,12 @@ use super::{
     body::{self, Added, Fuel},
     growth,
     layout::{Function, Layout},
-    op,
     reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, paid_export},
 };
-use crate::prepare::encode::{self, ColdBranches, signed, unsigned};
+use crate::prepare::{
+    encode::{self, ColdBranches, signed, unsigned},
+    op,
+};
 
 mod section {
     pub(super) const TYPE: u8 = 1;
@@ -21,10 +23,6 @@ mod section {
     pub(super) const CODE: u8 = 10;
 }
 
-const I64: u8 = 0x7e;
-const FUNCTION_TYPE: u8 = 0x60;
-const FUNCREF: u8 = 0x70;
-
 /// Where a module runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -34,6 +32,14 @@ pub(super) enum Place {
     Profiled,
     /// Inside of a component.
     InComponent,
+}
+
+impl Place {
+    /// Whether the module counts its fuel. The host then sees what it exports, and runs its start
+    /// function.
+    fn counts_fuel(self) -> bool {
+        self != Self::InComponent
+    }
 }
 
 /// Writes the module again, section by section.
@@ -69,7 +75,7 @@ impl<'a> Writer<'a> {
             charges,
             out: Vec::with_capacity(code.len() * 5 / 4),
             checks: ColdBranches::default(),
-            wrote_table: place != Place::InComponent,
+            wrote_table: place.counts_fuel(),
             wrote_global: false,
             wrote_export: false,
         }
@@ -114,13 +120,13 @@ impl<'a> Writer<'a> {
                     unsigned(&mut ty, self.layout.types as usize + added);
                     self.extended(section::FUNCTION, content, 1, &ty);
                 }
-                section::TABLE if self.place == Place::InComponent => self.table_section(content),
+                section::TABLE if !self.place.counts_fuel() => self.table_section(content),
                 section::GLOBAL => self.global_section(content),
                 section::EXPORT => {
                     self.before_exports();
                     self.export_section(content);
                 }
-                section::START if self.place != Place::InComponent => {}
+                section::START if self.place.counts_fuel() => {}
                 section::CODE => self.before_code(),
                 0 => {}
                 _ => {
@@ -149,7 +155,7 @@ impl<'a> Writer<'a> {
     fn type_section(&mut self, content: &[u8]) {
         let mut items = Vec::new();
         for results in &self.layout.added_types {
-            items.extend([FUNCTION_TYPE, 0]);
+            items.extend([op::FUNCTION_TYPE, 0]);
             unsigned(&mut items, results.len());
             items.extend_from_slice(results);
         }
@@ -159,7 +165,7 @@ impl<'a> Writer<'a> {
     }
 
     fn table_section(&mut self, content: &[u8]) {
-        let mut table = vec![FUNCREF, 1, 0];
+        let mut table = vec![op::FUNCREF, 1, 0];
         unsigned(&mut table, ALARM_TABLE);
         self.extended(section::TABLE, content, 1, &table);
         self.wrote_table = true;
@@ -172,12 +178,11 @@ impl<'a> Writer<'a> {
     }
 
     fn global_section(&mut self, content: &[u8]) {
-        let mut globals = vec![I64, 1, op::I64_CONST];
+        let mut globals = vec![op::I64, 1, op::I64_CONST];
         signed(&mut globals, self.stack_bytes.into());
         globals.push(op::END);
-        let is_alone = self.place != Place::InComponent;
-        let counters = usize::from(is_alone) + self.profiled();
-        globals.extend([I64, 1, op::I64_CONST, 0, op::END].repeat(counters));
+        let counters = usize::from(self.place.counts_fuel()) + self.profiled();
+        globals.extend([op::I64, 1, op::I64_CONST, 0, op::END].repeat(counters));
         self.extended(section::GLOBAL, content, 1 + counters, &globals);
         self.wrote_global = true;
     }
@@ -195,7 +200,7 @@ impl<'a> Writer<'a> {
         if let Some(fuel) = added.fuel {
             export(FUEL_EXPORT, ExternalKind::Global as u8, fuel.left);
         }
-        let start = self.layout.start.filter(|_| self.place != Place::InComponent);
+        let start = self.layout.start.filter(|_| self.place.counts_fuel());
         if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
         }
@@ -227,9 +232,7 @@ impl<'a> Writer<'a> {
 
     /// Whether the module gets a function through which it grows its memory.
     fn grows(&self) -> bool {
-        self.place != Place::InComponent
-            && self.layout.has_memory
-            && !self.layout.functions.is_empty()
+        self.place.counts_fuel() && self.layout.has_memory && !self.layout.functions.is_empty()
     }
 
     /// Of how many functions it is counted what they pay.
@@ -239,7 +242,7 @@ impl<'a> Writer<'a> {
 
     /// What this adds to the module.
     fn added(&self) -> Added {
-        let is_alone = self.place != Place::InComponent;
+        let is_alone = self.place.counts_fuel();
         Added {
             stack: self.layout.globals,
             fuel: is_alone.then_some(Fuel {

@@ -1,0 +1,40 @@
+//! The bytes of what is written into a guest: operators and types, by their names in WebAssembly's
+//! specification.
+#![allow(missing_docs)]
+
+pub const UNREACHABLE: u8 = 0x00;
+pub const BLOCK: u8 = 0x02;
+pub const IF: u8 = 0x04;
+pub const ELSE: u8 = 0x05;
+pub const END: u8 = 0x0b;
+pub const BR: u8 = 0x0c;
+pub const CALL: u8 = 0x10;
+pub const DROP: u8 = 0x1a;
+pub const SELECT: u8 = 0x1b;
+pub const LOCAL_GET: u8 = 0x20;
+pub const LOCAL_SET: u8 = 0x21;
+pub const LOCAL_TEE: u8 = 0x22;
+pub const GLOBAL_GET: u8 = 0x23;
+pub const GLOBAL_SET: u8 = 0x24;
+pub const MEMORY_GROW: u8 = 0x40;
+pub const I32_CONST: u8 = 0x41;
+pub const I64_CONST: u8 = 0x42;
+pub const I32_NE: u8 = 0x47;
+pub const I64_LT_S: u8 = 0x53;
+pub const I64_GE_S: u8 = 0x59;
+pub const I32_OR: u8 = 0x72;
+pub const I64_ADD: u8 = 0x7c;
+pub const I64_SUB: u8 = 0x7d;
+pub const I64_MUL: u8 = 0x7e;
+pub const I64_OR: u8 = 0x84;
+pub const I64_EXTEND_I32_U: u8 = 0xad;
+pub const REF_NULL: u8 = 0xd0;
+pub const PREFIX: u8 = 0xfc;
+pub const TABLE_GROW: u8 = 0x0f;
+
+/// The type of a block without parameters and results.
+pub const EMPTY_BLOCK: u8 = 0x40;
+pub const FUNCTION_TYPE: u8 = 0x60;
+pub const FUNCREF: u8 = 0x70;
+pub const I64: u8 = 0x7e;
+pub const I32: u8 = 0x7f;
