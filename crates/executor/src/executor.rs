@@ -63,15 +63,10 @@ impl Executor {
     /// # Errors
     /// A [`Fault`] when there is no verdict.
     pub fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
-        job.check()?;
-        let kind = match prepare::kind(job.code.bytes(), job.kind, job.limits.max_module_bytes) {
+        let kind = match admitted(job)? {
             Ok(kind) => kind,
             Err(status) => return Ok(Execution::without_running(job, status)),
         };
-        if job.limits.instances == 0 {
-            let status = Status::LimitExceeded { which: Limit::Instances, limit: 0 };
-            return Ok(Execution::without_running(job, status));
-        }
         match (kind, job.limits.compute.meter()) {
             (GuestKind::WasiP1, Meter::Fuel) => self.execute_core(&self.fuel, job, snapshot),
             (GuestKind::WasiP1, Meter::Gas) => self.execute_core(&self.gas, job, snapshot),
@@ -90,8 +85,7 @@ impl Executor {
         job: &Job<'_>,
         snapshot: &mut dyn Snapshot,
     ) -> Result<Result<(Execution, Profile), NoProfile>, Fault> {
-        job.check()?;
-        let kind = match prepare::kind(job.code.bytes(), job.kind, job.limits.max_module_bytes) {
+        let kind = match admitted(job)? {
             Ok(kind) => kind,
             Err(status) => return Ok(Err(NoProfile::Rejected(status))),
         };
@@ -152,6 +146,16 @@ impl Engine for Executor {
     fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
         Self::execute(self, job, snapshot)
     }
+}
+
+/// The kind of a job's guest, or the verdict on one that is not run.
+fn admitted(job: &Job<'_>) -> Result<Result<GuestKind, Status>, Fault> {
+    job.check()?;
+    let kind = prepare::kind(job.code.bytes(), job.kind, job.limits.max_module_bytes);
+    if kind.is_ok() && job.limits.instances == 0 {
+        return Ok(Err(Status::LimitExceeded { which: Limit::Instances, limit: 0 }));
+    }
+    Ok(kind)
 }
 
 /// The folder for compiled modules. It only saves time, so an executor does without one that cannot

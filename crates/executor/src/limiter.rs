@@ -11,7 +11,7 @@ const PAGE_BYTES: usize = 64 << 10;
 impl State {
     /// Notes that a running guest is ended by a limit on its growth.
     fn noting_refusal(&mut self, answer: std::result::Result<bool, Stop>) -> Result<bool> {
-        self.cut_short |= self.started && matches!(answer, Err(Stop::Limit { .. }));
+        self.cut_short |= matches!(answer, Err(Stop::Limit { .. }));
         Ok(answer?)
     }
 }

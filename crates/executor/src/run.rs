@@ -62,7 +62,6 @@ pub(crate) fn run_component(
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
-        store.data_mut().started = true;
         let command = command(store, component);
         match drive(command, mailbox, snapshot, deadline)? {
             Ok(Ok(())) => Ok(Status::Completed),
@@ -124,7 +123,6 @@ async fn start(
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
     *found = Some(instance);
-    store.data_mut().started = true;
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
     counting.instantiated(store, instance)?;
     for export in module.start.into_iter().chain([module.entry]) {

@@ -21,15 +21,12 @@ pub(crate) struct State {
     pub(crate) deadline: Arc<Deadline>,
     /// The streams and pollables that a component holds.
     pub(crate) resources: ResourceTable,
-    /// Whether code of the guest may have run: a module is instantiated before any of its functions
-    /// is called, while the modules of a component start one after the other.
-    pub(crate) started: bool,
     /// Fuel that pages have cost by which a component's memory grew, and that has not been taken
     /// from the store yet. wasmtime does not let the store's fuel be touched where it asks for
     /// growth.
     pub(crate) owed: u64,
-    /// Whether the execution was ended inside of compiled code, which then has not counted its last
-    /// fuel.
+    /// Whether an execution was ended inside of compiled code. wasmtime then has not counted the
+    /// last fuel of a component.
     pub(crate) cut_short: bool,
 }
 
@@ -59,7 +56,6 @@ impl State {
             mailbox,
             deadline,
             resources,
-            started: false,
             owed: 0,
             cut_short: false,
         })

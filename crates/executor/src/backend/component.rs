@@ -11,7 +11,7 @@ use wasmtime::{
     component::{Component, ComponentExportIndex, InstancePre, Linker, Type, types::ComponentItem},
 };
 
-use super::settings::{self, Counting};
+use super::settings::{self, Guests};
 use crate::{
     cache::{self, Cache, Compiler},
     config::ExecutorConfig,
@@ -45,7 +45,7 @@ impl ComponentBackend {
         config: &ExecutorConfig,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let engine = settings::engine(config, Counting::Store)?;
+        let engine = settings::engine(config, Guests::Components)?;
         let mut linker = Linker::new(&engine);
         wasi_p2::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::component::add_to_linker(&mut linker).map_err(EngineError::new)?;

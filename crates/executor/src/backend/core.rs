@@ -8,7 +8,7 @@ use outlayer_guest::{
 use outlayer_protocol::{Meter, Status};
 use wasmtime::{Engine, ExternType, InstancePre, Linker, Module};
 
-use super::settings::{self, Counting};
+use super::settings::{self, Guests};
 use crate::{
     cache::{self, Cache, Compiler},
     config::ExecutorConfig,
@@ -45,7 +45,7 @@ impl CoreBackend {
         meter: Meter,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let engine = settings::engine(config, Counting::Module(meter))?;
+        let engine = settings::engine(config, Guests::Modules(meter))?;
         let mut linker = Linker::new(&engine);
         wasi_p1::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::module::add_to_linker(&mut linker).map_err(EngineError::new)?;
@@ -60,10 +60,21 @@ impl CoreBackend {
     /// The module of `code`, compiled to count what each of its functions pays, with their names.
     pub(crate) fn profiled(&self, code: &[u8]) -> Result<(CompiledModule, Vec<String>), Rejection> {
         prepare::check(code)?;
-        self.prepare(code)?;
+        self.check_outline(code)?;
         let profiled = prepare::meter::profiled(code)?;
         let module = self.compile(&profiled.module)?;
         Ok((self.link(&module, code.len())?, profiled.functions))
+    }
+
+    /// Checks what a guest imports and exports, before anything expensive.
+    fn check_outline(&self, code: &[u8]) -> Result<(), Status> {
+        let outline = prepare::outline::module(code)?;
+        // An outline that does not compile says nothing. The module itself has the last word.
+        if let Ok(outline) = Module::from_binary(&self.engine, &outline) {
+            check_exports(&outline, "_start")?;
+            self.linker.instantiate_pre(&outline).map_err(|error| unlinked(&error))?;
+        }
+        Ok(())
     }
 
     /// The compiled module of `code`.
@@ -82,12 +93,7 @@ impl Compiler for CoreBackend {
 
     fn prepare(&self, code: &[u8]) -> Result<Vec<u8>, Rejection> {
         let prepared = prepared(self.meter, code)?;
-        let outline = prepare::outline::module(code)?;
-        // An outline that does not compile says nothing. The module itself has the last word.
-        if let Ok(outline) = Module::from_binary(&self.engine, &outline) {
-            check_exports(&outline, "_start")?;
-            self.linker.instantiate_pre(&outline).map_err(|error| unlinked(&error))?;
-        }
+        self.check_outline(code)?;
         Ok(prepared)
     }
 

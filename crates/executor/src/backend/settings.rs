@@ -27,42 +27,42 @@ const INSTANCE_BYTES: usize = 64 << 20;
 /// How many bytes of its memory a place of the pools keeps between two executions.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// What counts a guest's computation.
+/// The guests of a backend.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counting {
-    /// A core module counts itself, its fuel or its gas.
-    Module(Meter),
-    /// wasmtime's store counts the fuel of a component.
-    Store,
+pub(super) enum Guests {
+    /// Core modules, which count their fuel or their gas by themselves.
+    Modules(Meter),
+    /// Components, whose fuel wasmtime counts.
+    Components,
 }
 
-/// wasmtime's engine for guests that are counted so. It has no pools where the host does not give
+/// wasmtime's engine for such guests. It has no pools where the host does not give
 /// the address space for them.
-pub(super) fn engine(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
-    let engine = pooled(config, counting)?;
-    if config.interruptible && counting != Counting::Store {
+pub(super) fn engine(config: &ExecutorConfig, guests: Guests) -> Result<Engine, EngineError> {
+    let engine = pooled(config, guests)?;
+    if config.interruptible && guests != Guests::Components {
         clock::start(&engine);
     }
     Ok(engine)
 }
 
-fn pooled(config: &ExecutorConfig, counting: Counting) -> Result<Engine, EngineError> {
-    let mut wasmtime = wasmtime_config(config, counting);
+fn pooled(config: &ExecutorConfig, guests: Guests) -> Result<Engine, EngineError> {
+    let mut wasmtime = wasmtime_config(config, guests);
     let Some(places) = config.pool else {
         return Engine::new(&wasmtime).map_err(EngineError::new);
     };
-    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, counting)));
+    wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places, guests)));
     Engine::new(&wasmtime).or_else(|error| {
         tracing::warn!(
             places,
             error = format!("{error:#}"),
             "each execution allocates its own memory, there are no pools"
         );
-        Engine::new(&wasmtime_config(config, counting)).map_err(EngineError::new)
+        Engine::new(&wasmtime_config(config, guests)).map_err(EngineError::new)
     })
 }
 
-fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
+fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
     let mut wasmtime = Config::new();
     wasmtime
         .strategy(Strategy::Cranelift)
@@ -79,7 +79,7 @@ fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
         // The metering passes say which of their branches are hardly ever taken. A guest's own
         // hints are gone by then.
         .wasm_branch_hinting(true);
-    if counting != Counting::Store {
+    if guests != Guests::Components {
         wasmtime.epoch_interruption(config.interruptible);
     } else {
         let mut cost = OperatorCost::new();
@@ -108,17 +108,17 @@ fn wasmtime_config(config: &ExecutorConfig, counting: Counting) -> Config {
 /// Room for this many executions at once, each place as large as the largest request may want: a
 /// guest that runs without pools runs with them too, to the same end. The places are address space,
 /// of which only what a guest uses becomes memory.
-fn pool(places: u32, counting: Counting) -> PoolingAllocationConfig {
+fn pool(places: u32, guests: Guests) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    let instances = match counting {
-        Counting::Module(_) => places,
-        Counting::Store => places.saturating_mul(MOST_INSTANCES),
+    let instances = match guests {
+        Guests::Modules(_) => places,
+        Guests::Components => places.saturating_mul(MOST_INSTANCES),
     };
-    let tables = match counting {
-        Counting::Module(Meter::Fuel) => places.saturating_mul(MOST_TABLES_OF_ONE),
+    let tables = match guests {
+        Guests::Modules(Meter::Fuel) => places.saturating_mul(MOST_TABLES_OF_ONE),
         // NEAR's limit for a module.
-        Counting::Module(Meter::Gas) => places,
-        Counting::Store => places.saturating_mul(prepare::MAX_TABLES),
+        Guests::Modules(Meter::Gas) => places,
+        Guests::Components => places.saturating_mul(prepare::MAX_TABLES),
     };
     pool.total_component_instances(places)
         .total_core_instances(instances)

@@ -69,6 +69,9 @@ fn a_guest_that_traps_has_a_profile_and_one_that_is_rejected_has_not() {
     ] {
         assert_eq!(profile(&run).1, Err(NoProfile::Kind(kind, meter)));
     }
+    let none = Run::start("").limits(|limits| limits.instances = 0);
+    let expected = none.clone().run().status;
+    assert_eq!(profile(&none).1, Err(NoProfile::Rejected(expected)));
     let (_, rejected) = profile(&Run::bytes(b"#!/bin/sh".to_vec()));
     assert!(matches!(rejected, Err(NoProfile::Rejected(Status::InvalidModule { .. }))));
 }
