@@ -118,6 +118,13 @@ impl Pace {
         });
         (observer, listening)
     }
+
+    /// Blocks wait for a request that the test itself executes, until this is dropped.
+    pub(crate) fn hold(&self, request_id: RequestId) -> Listening {
+        let worker = self.0.next_worker.fetch_add(1, Ordering::Relaxed);
+        self.0.busy().insert(worker, Busy::from([(request_id, Instant::now())]));
+        Listening { shared: Arc::clone(&self.0), worker }
+    }
 }
 
 /// A worker for which blocks wait, until this is dropped.

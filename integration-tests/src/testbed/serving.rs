@@ -93,6 +93,7 @@ impl Testbed {
     /// # Errors
     /// When the request is not live, or the engine comes to no verdict.
     pub async fn execute(&self, request_id: RequestId) -> Result<ExecutionResponse> {
+        let _held = self.pace.as_ref().map(|pace| pace.hold(request_id));
         let live = self
             .live(request_id)
             .await?
