@@ -360,7 +360,7 @@ fn before_88_there_are_no_universal_accounts() {
 
 /// Its input is a state init. `address` gives the id that it has, or a status; `create` sends it to
 /// that id.
-const CREATOR: &str = r#"(module
+pub(super) const CREATOR: &str = r#"(module
   (import "env" "input" (func $input (param i64)))
   (import "env" "register_len" (func $len (param i64) (result i64)))
   (import "env" "read_register" (func $read (param i64 i64)))
