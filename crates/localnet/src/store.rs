@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::chain::{Chain, Inputs, RestoreError};
 
 /// The first bytes of a checkpoint. The last of them is the version of the format.
-const MAGIC: [u8; 8] = *b"LNSTATE\x02";
+const MAGIC: [u8; 8] = *b"LNSTATE\x03";
 
 /// The bytes of an entry before its content: the content's length, and the beginning of its
 /// SHA-256.

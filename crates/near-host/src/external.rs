@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use near_crypto::PublicKey;
-use near_primitives::action::{
-    Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
-    DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
-    FunctionCallAction, GlobalContractDeployMode, StakeAction, TransferAction,
-    TransferToGasKeyAction, UniversalStateInitAction, UseGlobalContractAction,
+use near_primitives::{
+    action::{
+        Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
+        DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
+        FunctionCallAction, GlobalContractDeployMode, StakeAction, TransferAction,
+        TransferToGasKeyAction, UniversalStateInitAction, UseGlobalContractAction,
+    },
+    universal_state_init::{UniversalStateInit, state_init_send_counts},
 };
 use near_primitives_core::{
     account::{AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo},
@@ -237,20 +240,20 @@ impl<C: Chain> External for Host<'_, C> {
         }
     }
 
-    fn check_state_init(&self, _: &RawStateInit) -> Result<(), StateInitError> {
-        // This method cannot refuse, so the chain remembers it. What the bytes say is checked when
-        // the receipt is.
-        let _ = self.0.universal_accounts();
-        Ok(())
+    fn check_state_init(&self, state_init: &RawStateInit) -> Result<(), StateInitError> {
+        // This method cannot refuse, so a chain that does remembers it.
+        if self.0.universal_accounts().is_err() {
+            return Ok(());
+        }
+        UniversalStateInit::from_raw_strict(state_init).map(|_| ())
     }
 
     fn state_init_send_counts(
         &self,
         state_init: &RawStateInit,
-        _: DecodeMode,
+        mode: DecodeMode,
     ) -> UniversalStateInitCounts {
-        let num_bytes = state_init.0.len() as u64;
-        UniversalStateInitCounts { num_bytes, ..UniversalStateInitCounts::default() }
+        state_init_send_counts(state_init, mode)
     }
 
     fn append_action_universal_state_init(

@@ -4,7 +4,7 @@
 //! from their inputs. Producing blocks is deterministic, so the same inputs on top of the same
 //! checkpoint give the same hashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_primitives::{
@@ -76,6 +76,8 @@ struct EpochBytes {
     blocks: u64,
     since: u64,
     rewards_paid: BTreeMap<AccountId, Balance>,
+    unstaked: BTreeSet<AccountId>,
+    proposals: Vec<ValidatorStake>,
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -83,6 +85,7 @@ struct EpochsBytes {
     current: EpochBytes,
     next_id: CryptoHash,
     next: Vec<ValidatorStake>,
+    next_unstaked: BTreeSet<AccountId>,
     proposals: Vec<ValidatorStake>,
     past: Vec<EpochBytes>,
 }
@@ -97,6 +100,8 @@ impl From<&Epoch> for EpochBytes {
             blocks: epoch.blocks,
             since: epoch.since,
             rewards_paid: epoch.rewards_paid.clone(),
+            unstaked: epoch.unstaked.clone(),
+            proposals: epoch.proposals.clone(),
         }
     }
 }
@@ -112,6 +117,8 @@ impl From<EpochBytes> for Epoch {
             blocks: bytes.blocks,
             since: bytes.since,
             rewards_paid: bytes.rewards_paid,
+            unstaked: bytes.unstaked,
+            proposals: bytes.proposals,
         }
     }
 }
@@ -122,6 +129,7 @@ impl Epochs {
             current: self.current().into(),
             next_id: self.next_id().0,
             next: self.next_validators().to_vec(),
+            next_unstaked: self.next_unstaked().clone(),
             proposals: self.proposals().cloned().collect(),
             past: self.past().map(Into::into).collect(),
         }
@@ -132,6 +140,7 @@ impl Epochs {
             bytes.current.into(),
             EpochId(bytes.next_id),
             bytes.next,
+            bytes.next_unstaked,
             bytes.proposals,
             bytes.past.into_iter().map(Into::into).collect(),
         );

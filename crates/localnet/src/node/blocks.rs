@@ -27,6 +27,16 @@ impl Node {
         self.produce(&producing, 0)
     }
 
+    /// Produces the next block, unless somebody else has produced one above `head` in the meantime.
+    /// Returns its height.
+    pub fn produce_block_above(&self, head: BlockHeight) -> Result<Option<BlockHeight>, NodeError> {
+        let producing = lock(&self.producing);
+        if self.chain().head().height() != head {
+            return Ok(None);
+        }
+        self.produce(&producing, 0).map(Some)
+    }
+
     /// Skips `delta` heights, at most [`MAX_FAST_FORWARD`], and returns the height of the head
     /// afterwards.
     pub fn fast_forward(&self, delta: BlockHeightDelta) -> Result<BlockHeight, NodeError> {

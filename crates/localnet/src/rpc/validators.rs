@@ -9,11 +9,12 @@ use near_jsonrpc_primitives::{
 };
 use near_primitives::{
     types::{
-        BlockId, BlockReference, EpochReference, MaybeBlockId, validator_stake::ValidatorStake,
+        BlockId, BlockReference, EpochReference, MaybeBlockId, ValidatorKickoutReason,
+        validator_stake::ValidatorStake,
     },
     views::{
         CurrentEpochValidatorInfo, EpochValidatorInfo, NextEpochValidatorInfo,
-        validator_stake_view::ValidatorStakeView,
+        ValidatorKickoutView, validator_stake_view::ValidatorStakeView,
     },
 };
 use serde_json::Value;
@@ -48,14 +49,20 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
     let epochs = chain.epochs();
     let epoch = match request.epoch_reference {
         EpochReference::Latest => Some(epochs.current()),
-        EpochReference::EpochId(id) => epochs.get(&id),
+        // By their ids, there are only epochs that are over.
+        EpochReference::EpochId(id) => {
+            epochs.get(&id).filter(|epoch| epochs.after(epoch.height).is_some())
+        }
         EpochReference::BlockId(id) => Some(ended_at(&chain, id)?),
     }
     .ok_or(RpcValidatorError::UnknownEpoch)?;
-    let is_current = epoch.id == epochs.current().id;
-    let next = if is_current { epochs.next_validators().as_slice() } else { &[] };
+    let after = epochs.after(epoch.height);
+    let next = after.map_or(epochs.next_validators(), |after| &after.validators);
+    let unstaked = after.map_or(epochs.next_unstaked(), |after| &after.unstaked);
+    let is_over = after.is_some();
+    let validator = |stake| validator_info(&chain, epoch, stake, is_over);
     let view = EpochValidatorInfo {
-        current_validators: epoch.validators.iter().map(|v| current(&chain, epoch, v)).collect(),
+        current_validators: epoch.validators.iter().map(validator).collect(),
         next_validators: next
             .iter()
             .map(|v| NextEpochValidatorInfo {
@@ -67,12 +74,18 @@ pub(super) fn validators(node: &Node, params: Value) -> Answer {
             .collect(),
         current_fishermen: vec![],
         next_fishermen: vec![],
-        current_proposals: if is_current {
-            epochs.proposals().cloned().map(ValidatorStakeView::from).collect()
+        current_proposals: if is_over {
+            epoch.proposals.iter().cloned().map(ValidatorStakeView::from).collect()
         } else {
-            vec![]
+            epochs.proposals().cloned().map(ValidatorStakeView::from).collect()
         },
-        prev_epoch_kickout: vec![],
+        prev_epoch_kickout: unstaked
+            .iter()
+            .map(|account_id| ValidatorKickoutView {
+                account_id: account_id.clone(),
+                reason: ValidatorKickoutReason::Unstaked,
+            })
+            .collect(),
         epoch_start_height: epoch.start,
         epoch_height: epoch.height,
         validator_reward_paid_prev_epoch: epochs
@@ -109,27 +122,36 @@ fn epoch_of(chain: &Chain, id: BlockId) -> Option<&Epoch> {
     chain.epochs().get(block.header.epoch_id())
 }
 
-fn current(chain: &Chain, epoch: &Epoch, validator: &ValidatorStake) -> CurrentEpochValidatorInfo {
+/// What a validator has done in an epoch. Of one that is over, nearcore tells nothing by shard
+/// (`EpochManager::get_validator_info`).
+fn validator_info(
+    chain: &Chain,
+    epoch: &Epoch,
+    validator: &ValidatorStake,
+    is_over: bool,
+) -> CurrentEpochValidatorInfo {
     // This node produces all blocks, no matter who else has a stake.
     let produced =
         if validator.account_id() == chain.signer().validator_id() { epoch.blocks } else { 0 };
+    let by_shard = if is_over { 0 } else { produced };
+    let endorsements = if is_over { vec![] } else { vec![produced] };
     CurrentEpochValidatorInfo {
         account_id: validator.account_id().clone(),
         public_key: validator.public_key().clone(),
         is_slashed: false,
         stake: validator.stake(),
         shards_produced: vec![shard_id()],
+        shards_endorsed: if is_over { vec![] } else { vec![shard_id()] },
         num_produced_blocks: produced,
         num_expected_blocks: produced,
         num_produced_chunks: produced,
         num_expected_chunks: produced,
-        num_produced_chunks_per_shard: vec![produced],
-        num_expected_chunks_per_shard: vec![produced],
+        num_produced_chunks_per_shard: vec![by_shard],
+        num_expected_chunks_per_shard: vec![by_shard],
         num_produced_endorsements: produced,
         num_expected_endorsements: produced,
-        num_produced_endorsements_per_shard: vec![produced],
-        num_expected_endorsements_per_shard: vec![produced],
-        shards_endorsed: vec![shard_id()],
+        num_produced_endorsements_per_shard: endorsements.clone(),
+        num_expected_endorsements_per_shard: endorsements,
     }
 }
 

@@ -5,12 +5,14 @@ use near_crypto::PublicKey;
 use near_parameters::{
     ActionCosts, Fee, ParameterCost, RuntimeConfig, RuntimeFeesConfig, gas_key_add_key_exec_fee,
     gas_key_add_key_send_fee, gas_key_transfer_exec_fee, gas_key_transfer_send_fee,
-    transfer_exec_fee, transfer_send_fee,
+    transfer_exec_fee, transfer_send_fee, universal_state_init_content_terms,
+    universal_state_init_size_terms,
 };
 use near_primitives::{
     account::AccessKeyPermission,
     action::{Action, delegate::VersionedDelegateActionRef},
     types::{AccountId, Balance, Gas},
+    universal_state_init::state_init_counts,
 };
 
 use super::{
@@ -165,8 +167,17 @@ fn action_fee(
         Action::WithdrawFromGasKey(withdraw) => {
             Ok(gas_key_transfer(config, due, &withdraw.public_key, receiver_id))
         }
-        // Validation rejects this action, so its fee is never charged in full.
-        Action::UniversalStateInit(_) => plain(Cost::universal_state_init_base),
+        Action::UniversalStateInit(init) => {
+            let counts = state_init_counts(&init.state_init);
+            let mut fee = ParameterCost::ZERO;
+            for (cost, units) in universal_state_init_size_terms(counts.num_bytes)
+                .into_iter()
+                .chain(universal_state_init_content_terms(counts))
+            {
+                fee = add_cost(fee, times(due.of(fees.fee(cost)), units)?)?;
+            }
+            Ok(fee)
+        }
     }
 }
 

@@ -4,14 +4,15 @@
 use near_crypto::key_conversion::is_valid_staking_key;
 use near_parameters::vm::LimitConfig;
 use near_primitives::{
-    account::{AccessKey, AccessKeyPermission},
+    account::{AccessKey, AccessKeyPermission, id::AccountType},
     action::{Action, delegate::VersionedDelegateActionRef},
     config::AccountIdValidityRulesVersion,
     deterministic_account_id::DeterministicAccountStateInit,
     errors::{ActionsValidationError, ReceiptValidationError},
     receipt::{Receipt, VersionedReceiptEnum},
     types::{AccountId, Gas, ProtocolVersion},
-    utils::derive_near_deterministic_account_id,
+    universal_state_init::{DecodeMode, RawStateInit, UniversalStateInit},
+    utils::{derive_near_deterministic_account_id, derive_universal_account_id},
     version::ProtocolFeature,
 };
 
@@ -96,11 +97,19 @@ fn deploys(limits: &LimitConfig, actions: &[Action]) -> Checked {
     Ok(())
 }
 
-/// Bounds the entries that the state inits of a receipt write, whose fees it has to reserve.
+/// Bounds the keys and entries that the state inits of a receipt write, whose fees it has to
+/// reserve.
 fn state_inits(limits: &LimitConfig, actions: &[Action]) -> Checked {
-    let number_of_entries = actions
-        .iter()
-        .fold(0_u64, |sum, action| sum.saturating_add(action.state_init_counts().entries));
+    let (number_of_keys, number_of_entries) =
+        actions.iter().map(Action::state_init_counts).fold((0_u64, 0_u64), |sum, counts| {
+            (sum.0.saturating_add(counts.keys), sum.1.saturating_add(counts.entries))
+        });
+    if number_of_keys > limits.max_universal_state_init_keys {
+        return Err(ActionsValidationError::TotalNumberOfStateInitKeysExceeded {
+            number_of_keys,
+            limit: limits.max_universal_state_init_keys,
+        });
+    }
     if number_of_entries > limits.max_state_init_entries {
         return Err(ActionsValidationError::TotalNumberOfStateInitEntriesExceeded {
             number_of_entries,
@@ -135,18 +144,10 @@ fn single(rules: Rules<'_>, action: &Action, receiver_id: &AccountId) -> Checked
             require(rules, ProtocolFeature::GasKeys, "GasKeys")
         }
         Action::DeterministicStateInit(init) => state_init(limits, &init.state_init, receiver_id),
-        Action::UniversalStateInit(_) => {
+        Action::UniversalStateInit(init) => {
             require(rules, ProtocolFeature::UniversalAccounts, "UniversalAccounts")?;
-            Err(lacking(rules, "universal state init"))
+            universal_state_init(rules, &init.state_init, receiver_id)
         }
-    }
-}
-
-/// The error for a feature that NEAR has and localnet does not. Its kind is one that clients know.
-fn lacking(rules: Rules<'_>, feature: &str) -> ActionsValidationError {
-    ActionsValidationError::UnsupportedProtocolFeature {
-        protocol_feature: format!("{feature} (NEAR has it, localnet lacks it)"),
-        version: rules.protocol_version,
     }
 }
 
@@ -162,14 +163,11 @@ fn require(rules: Rules<'_>, feature: ProtocolFeature, name: &str) -> Checked {
 }
 
 fn transfer(rules: Rules<'_>, receiver_id: &AccountId) -> Checked {
-    let universal = near_primitives::account::id::AccountType::UniversalAccount;
-    if receiver_id.get_account_type() != universal || rules.mode != Mode::New {
+    if receiver_id.get_account_type() != AccountType::UniversalAccount || rules.mode != Mode::New {
         return Ok(());
     }
-    if ProtocolFeature::UniversalAccounts.enabled(rules.protocol_version) {
-        return Err(lacking(rules, "universal accounts"));
-    }
-    if ProtocolFeature::RejectUniversalAccountTransfers.enabled(rules.protocol_version) {
+    let known = ProtocolFeature::UniversalAccounts.enabled(rules.protocol_version);
+    if !known && ProtocolFeature::RejectUniversalAccountTransfers.enabled(rules.protocol_version) {
         return Err(ActionsValidationError::TransferToUniversalAccountNotAllowed {
             account_id: receiver_id.clone(),
         });
@@ -261,6 +259,38 @@ fn state_init(
         let (length, limit) = (len(value), limits.max_length_storage_value);
         if length > limit {
             return Err(ActionsValidationError::DeterministicStateInitValueLengthExceeded {
+                length,
+                limit,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// An account whose id commits to its first keys, code and data gets exactly those.
+fn universal_state_init(rules: Rules<'_>, init: &RawStateInit, receiver_id: &AccountId) -> Checked {
+    let derived_id = derive_universal_account_id(init);
+    if derived_id != *receiver_id {
+        let receiver_id = receiver_id.clone();
+        return Err(ActionsValidationError::InvalidUniversalStateInitReceiver {
+            receiver_id,
+            derived_id,
+        });
+    }
+    let canonical = ProtocolFeature::CanonicalUniversalStateInit.enabled(rules.protocol_version);
+    let state_init = UniversalStateInit::from_raw(init, DecodeMode::strict_if(canonical))
+        .map_err(|_| ActionsValidationError::MalformedUniversalStateInit)?;
+    for (key, value) in state_init.data() {
+        let (length, limit) = (len(key), rules.limits.max_length_storage_key);
+        if length > limit {
+            return Err(ActionsValidationError::UniversalStateInitKeyLengthExceeded {
+                length,
+                limit,
+            });
+        }
+        let (length, limit) = (len(value), rules.limits.max_length_storage_value);
+        if length > limit {
+            return Err(ActionsValidationError::UniversalStateInitValueLengthExceeded {
                 length,
                 limit,
             });

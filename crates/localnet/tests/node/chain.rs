@@ -59,6 +59,17 @@ fn a_jump_of_nothing_makes_one_block_and_the_time_of_what_is_left_out_passes() {
     assert_eq!(passed, 20 * 310_000_000 + 600_000_000);
 }
 
+/// The thread that makes blocks waits while the chain jumps, and adds none at once.
+#[test]
+fn a_block_that_somebody_else_has_made_is_not_made_again() {
+    let handle = spawn(manual()).unwrap();
+    let before = handle.node().chain().head().height();
+    let after = handle.fast_forward(10).unwrap();
+    assert_eq!(handle.node().produce_block_above(before).unwrap(), None);
+    assert_eq!(handle.node().chain().head().height(), after);
+    assert_eq!(handle.node().produce_block_above(after).unwrap(), Some(after + 1));
+}
+
 #[test]
 fn a_jump_over_ten_thousand_heights_makes_the_blocks_at_the_ends_of_epochs_alone() {
     let handle = spawn(manual()).unwrap();

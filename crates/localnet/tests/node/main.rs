@@ -21,6 +21,7 @@ mod parameters;
 mod robustness;
 mod rpc;
 mod state;
+mod universal;
 
 use std::{path::Path, sync::OnceLock, time::Duration};
 

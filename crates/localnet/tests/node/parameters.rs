@@ -60,6 +60,14 @@ fn lists_and_objects_mean_the_same() {
     assert_eq!(ended["epoch_height"], 1);
     let by_id = call(&handle, "validators", json!({"epoch_id": epoch}));
     assert_eq!(by_id["result"], ended);
+    // Of an epoch that is over, nearcore tells who came after, and nothing by shard.
+    assert_eq!(ended["next_validators"][0]["account_id"], "test.near");
+    let validator = &ended["current_validators"][0];
+    assert_eq!(validator["num_produced_chunks_per_shard"], json!([0]));
+    assert_eq!(validator["shards_endorsed"], json!([]));
+    let current = handle.node().chain().epochs().current().id.0.to_string();
+    let by_id = call(&handle, "validators", json!({"epoch_id": current}));
+    assert_eq!(by_id["error"]["cause"]["name"], "UNKNOWN_EPOCH", "it is not over");
     let forms = [json!([hash]), json!({"last_block_hash": hash})];
     same(&handle, "next_light_client_block", &forms);
     let named = json!({"tx_hash": sent, "sender_account_id": "test.near"});

@@ -1,6 +1,9 @@
 //! One epoch: its id, where it starts and who validates in it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use near_primitives::types::{
     AccountId, Balance, BlockHeight, EpochHeight, EpochId, validator_stake::ValidatorStake,
@@ -25,6 +28,11 @@ pub struct Epoch {
     pub since: u64,
     /// What its first block paid to each validator for the epoch before, in yoctoNEAR.
     pub rewards_paid: BTreeMap<AccountId, Balance>,
+    /// The validators of the epoch before who have no seat in this one, because they withdrew their
+    /// stakes.
+    pub unstaked: BTreeSet<AccountId>,
+    /// The stakes that were offered in it. Empty until it is over.
+    pub proposals: Vec<ValidatorStake>,
 }
 
 /// The stake of each validator, in yoctoNEAR.

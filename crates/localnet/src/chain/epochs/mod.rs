@@ -11,7 +11,7 @@ mod u256;
 mod validator_accounts;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -40,6 +40,9 @@ pub struct Epochs {
     current: Epoch,
     next_id: EpochId,
     next_validators: Arc<Vec<ValidatorStake>>,
+    /// The validators of the current epoch who have no seat in the next one, because they withdrew
+    /// their stakes.
+    next_unstaked: BTreeSet<AccountId>,
     /// The stakes that accounts have offered in the current epoch.
     proposals: BTreeMap<AccountId, ValidatorStake>,
     /// The oldest first.
@@ -65,6 +68,8 @@ impl Epochs {
             blocks: 0,
             since: 0,
             rewards_paid: BTreeMap::new(),
+            unstaked: BTreeSet::new(),
+            proposals: Vec::new(),
         };
         Self {
             length,
@@ -72,6 +77,7 @@ impl Epochs {
             current,
             next_id: EpochId::default(),
             next_validators: validators,
+            next_unstaked: BTreeSet::new(),
             proposals: BTreeMap::new(),
             past: VecDeque::new(),
         }
@@ -90,6 +96,17 @@ impl Epochs {
     /// The validators of the epoch after the head's.
     pub fn next_validators(&self) -> &Arc<Vec<ValidatorStake>> {
         &self.next_validators
+    }
+
+    /// The validators of the current epoch who have no seat in the next one, because they withdrew
+    /// their stakes.
+    pub fn next_unstaked(&self) -> &BTreeSet<AccountId> {
+        &self.next_unstaked
+    }
+
+    /// The epoch after one that is over, if it has begun.
+    pub fn after(&self, height: EpochHeight) -> Option<&Epoch> {
+        self.past.iter().chain([&self.current]).find(|epoch| epoch.height == height + 1)
     }
 
     /// Those of the validators who produce and approve blocks: the largest stakes.
@@ -135,12 +152,14 @@ impl Epochs {
         current: Epoch,
         next_id: EpochId,
         next_validators: Vec<ValidatorStake>,
+        next_unstaked: BTreeSet<AccountId>,
         proposals: Vec<ValidatorStake>,
         past: VecDeque<Epoch>,
     ) {
         self.current = current;
         self.next_id = next_id;
         self.next_validators = Arc::new(next_validators);
+        self.next_unstaked = next_unstaked;
         self.proposals =
             proposals.into_iter().map(|offer| (offer.account_id().clone(), offer)).collect();
         self.past = past;
@@ -192,6 +211,14 @@ impl Epochs {
         rewards: &Rewards,
     ) -> Vec<AccountId> {
         let proposals = std::mem::take(&mut self.proposals);
+        self.current.proposals = proposals.values().cloned().collect();
+        let withdrawn = |validator: &&ValidatorStake| {
+            let offered = proposals.get(validator.account_id());
+            offered.is_some_and(|offer| offer.stake().is_zero())
+        };
+        let unstaked = self.next_validators.iter().filter(withdrawn);
+        let unstaked = unstaked.map(|validator| validator.account_id().clone()).collect();
+        let unstaked = std::mem::replace(&mut self.next_unstaked, unstaked);
         let mut unelected: Vec<AccountId> = proposals.keys().cloned().collect();
         let validators = Arc::clone(&self.next_validators);
         self.next_validators = Arc::new(self.elect(proposals, rewards));
@@ -204,6 +231,8 @@ impl Epochs {
             blocks: 0,
             since,
             rewards_paid: rewards.validators.clone(),
+            unstaked,
+            proposals: Vec::new(),
         };
         self.next_id = EpochId(prev_hash);
         self.past.push_back(std::mem::replace(&mut self.current, current));
@@ -340,7 +369,13 @@ mod tests {
         for (start, expected) in [(61, 5), (121, 5), (181, 0)] {
             epochs.advance(start, hash(2), 0, &Rewards::default());
             assert_eq!(epochs.needed_stake(&b).as_yoctonear(), expected, "from {start}");
+            let left =
+                if start == 61 { epochs.next_unstaked() } else { &epochs.current().unstaked };
+            assert_eq!(left.contains(&b), start < 181, "from {start}");
         }
+        let offered = epochs.after(0).unwrap();
+        assert_eq!((offered.height, offered.proposals.len()), (1, 1));
+        assert!(epochs.after(4).is_none(), "the fourth epoch has not ended");
     }
 
     #[test]

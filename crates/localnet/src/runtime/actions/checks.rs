@@ -10,6 +10,23 @@ use near_primitives::{
     types::AccountId,
 };
 
+/// What a receipt is apart from its actions.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) is_refund: bool,
+    /// Whether it has one action only.
+    pub(super) is_alone: bool,
+}
+
+impl Shape {
+    /// Whether a transfer in such a receipt may create the account. The actions after it could add
+    /// a key of the sender's choice, unless the account's id commits to its keys.
+    fn creates(self, account_id: &AccountId, config: &RuntimeConfig) -> bool {
+        let safe = account_id.get_account_type() == AccountType::UniversalAccount;
+        !self.is_refund && is_implicit(account_id, config) && (self.is_alone || safe)
+    }
+}
+
 /// Whether an account with this id is created by the first transfer to it.
 fn is_implicit(account_id: &AccountId, config: &RuntimeConfig) -> bool {
     match account_id.get_account_type() {
@@ -26,7 +43,7 @@ pub(super) fn existence(
     account: Option<&Account>,
     account_id: &AccountId,
     config: &RuntimeConfig,
-    may_create_implicit: bool,
+    shape: Shape,
 ) -> Result<(), ActionErrorKind> {
     let account_id = account_id.clone();
     match (action, account) {
@@ -38,15 +55,13 @@ pub(super) fn existence(
             Err(ActionErrorKind::OnlyImplicitAccountCreationAllowed { account_id })
         }
         (Action::CreateAccount(_), None) => Ok(()),
-        (Action::Transfer(_), None)
-            if may_create_implicit
-                && is_implicit(&account_id, config)
-                && account_id.get_account_type() != AccountType::UniversalAccount =>
-        {
-            Ok(())
-        }
+        (Action::Transfer(_), None) if shape.creates(&account_id, config) => Ok(()),
         (Action::DeterministicStateInit(_) | Action::UniversalStateInit(_), _) => Ok(()),
         (_, None) => Err(ActionErrorKind::AccountDoesNotExist { account_id }),
+        (Action::Transfer(_), Some(_)) => Ok(()),
+        (_, Some(account)) if !account.is_initialized() => {
+            Err(ActionErrorKind::AccountNotInitialized { account_id })
+        }
         (_, Some(_)) => Ok(()),
     }
 }

@@ -13,11 +13,11 @@ mod result;
 mod stake;
 mod state_init;
 mod transfer;
+mod universal;
 
 use near_primitives::{
-    account::{Account, AccountContract, id::AccountType},
+    account::{Account, AccountContract},
     action::{Action, delegate::VersionedSignedDelegateActionRef},
-    errors::ActionErrorKind,
     hash::CryptoHash,
     types::AccountId,
 };
@@ -50,14 +50,9 @@ pub(super) fn apply(
         account.as_ref().map_or(AccountContract::None, |account| account.contract().into_owned()),
     ];
     let is_refund = receipt.predecessor_id().is_system();
-    // A transfer that creates an account must be the only action, unless the account's id commits
-    // to its contract (`FixDeterministicAccountIdCreation`).
-    let alone = actions.len() == 1
-        || account_id.get_account_type() == AccountType::NearDeterministicAccount;
-    let may_create_implicit = alone && !is_refund;
-    let checked =
-        checks::existence(action, account.as_ref(), account_id, block.config, may_create_implicit)
-            .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
+    let shape = checks::Shape { is_refund, is_alone: actions.len() == 1 };
+    let checked = checks::existence(action, account.as_ref(), account_id, block.config, shape)
+        .and_then(|()| checks::permission(action, account.as_ref(), actor_id, account_id));
     if let Err(kind) = checked {
         result.fail(kind);
         return Ok(result);
@@ -75,7 +70,7 @@ pub(super) fn apply(
             function_call::apply(block, context, account, call, action_hash, is_last, &mut result)?;
         }
         Action::Transfer(transfer) => {
-            transfer::apply(block, context, account, actor_id, transfer.deposit, is_refund)?;
+            transfer::apply(block, context, account, transfer.deposit, is_refund)?;
         }
         Action::Stake(stake) => {
             let least = block.ctx.minimum_stake;
@@ -116,11 +111,8 @@ pub(super) fn apply(
         Action::DeterministicStateInit(init) => {
             state_init::apply(block, account, receipt, init, &mut result)?;
         }
-        // Validation rejects this, so no receipt has it.
-        Action::UniversalStateInit(_) => {
-            let actor_id = actor_id.clone();
-            let account_id = account_id.clone();
-            result.fail(ActionErrorKind::ActorNoPermission { account_id, actor_id });
+        Action::UniversalStateInit(init) => {
+            universal::apply(block, account, receipt, init, &mut result)?;
         }
     }
     Ok(result)

@@ -54,6 +54,14 @@ impl ActionResult {
         }
     }
 
+    /// Sends an amount back to whoever pays the deposits of a receipt.
+    pub(super) fn refund_deposit(&mut self, receipt: &Receipt, amount: Balance) {
+        if !amount.is_zero() {
+            let to = receipt.balance_refund_receiver();
+            self.new_receipts.push(Receipt::new_balance_refund(to, amount));
+        }
+    }
+
     /// Makes the action a failure of this kind.
     pub(crate) fn fail(&mut self, kind: ActionErrorKind) {
         self.set_error(kind.into());

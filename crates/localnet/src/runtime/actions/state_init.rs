@@ -36,14 +36,21 @@ pub(super) fn apply(
     if result.result.is_err() {
         return Ok(());
     }
+    settle_deposit(block, account, receipt, action.deposit, result)
+}
+
+/// Leaves the account as much of the deposit as it lacks for its storage, and refunds the rest.
+pub(super) fn settle_deposit(
+    block: &Block<'_>,
+    account: &mut Account,
+    receipt: &Receipt,
+    deposit: Balance,
+    result: &mut ActionResult,
+) -> Result<(), RuntimeError> {
     let missing = storage_stake::lacking(account, account.amount(), block.config)?;
-    let kept = missing.unwrap_or(Balance::ZERO).min(action.deposit);
+    let kept = missing.unwrap_or(Balance::ZERO).min(deposit);
     account.set_amount(add_tokens(account.amount(), kept)?);
-    let refund = sub_tokens(action.deposit, kept)?;
-    if !refund.is_zero() {
-        let to = receipt.balance_refund_receiver();
-        result.new_receipts.push(Receipt::new_balance_refund(to, refund));
-    }
+    result.refund_deposit(receipt, sub_tokens(deposit, kept)?);
     Ok(())
 }
 

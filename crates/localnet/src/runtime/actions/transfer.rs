@@ -9,7 +9,7 @@ use near_primitives::{
     types::{AccountId, Balance},
 };
 
-use super::{accounts::empty_account, context::ReceiptContext, gas_keys, keys};
+use super::{accounts::empty_account, context::ReceiptContext, gas_keys, keys, universal};
 use crate::runtime::{
     amounts::{add_tokens, count},
     block::Block,
@@ -21,13 +21,12 @@ pub(super) fn apply(
     block: &mut Block<'_>,
     context: &ReceiptContext<'_>,
     account: &mut Option<Account>,
-    actor_id: &mut AccountId,
     deposit: Balance,
     is_refund: bool,
 ) -> Result<(), RuntimeError> {
     let account_id = context.receipt.receiver_id();
     let Some(account) = account.as_mut() else {
-        *actor_id = account_id.clone();
+        // The actor stays the same: whoever creates the account may do nothing else with it.
         *account = Some(create_implicit(block, account_id, deposit)?);
         return Ok(());
     };
@@ -88,7 +87,8 @@ fn create_implicit(
             account = Account::new(deposit, Balance::ZERO, AccountContract::Global(wallet), usage);
         }
         AccountType::NearDeterministicAccount => {}
-        AccountType::UniversalAccount | AccountType::NamedAccount => {
+        AccountType::UniversalAccount => account = universal::uninitialized(block, deposit),
+        AccountType::NamedAccount => {
             return Err(RuntimeError::Inconsistent(format!("{account_id} is not implicit")));
         }
     }

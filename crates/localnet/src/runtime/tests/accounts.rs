@@ -138,20 +138,3 @@ fn an_eth_implicit_account_uses_a_wallet_that_nobody_has_deployed() {
     });
     assert_eq!(chain.failure(&tx), Some(ActionErrorKind::FunctionCallError(error)));
 }
-
-/// `is_deterministic_account_multi_action_eligible` in `runtime/runtime/src/lib.rs`.
-#[test]
-fn a_transfer_makes_an_account_whose_id_commits_to_its_contract_even_before_other_actions() {
-    let mut chain = Chain::with_alice(84, 100);
-    let name = "0s0123456789abcdef0123456789abcdef01234567";
-    let actions = vec![transfer(Balance::from_near(1)), call("hello", b"")];
-    let tx = chain.run("alice.test.near", name, actions);
-    // The account existed when the call was applied, which found no code.
-    assert!(matches!(
-        chain.failure(&tx),
-        Some(ActionErrorKind::FunctionCallError(FunctionCallError::CompilationError(_)))
-    ));
-    let tx = chain.run("alice.test.near", name, vec![transfer(Balance::from_near(1))]);
-    assert_eq!(chain.failure(&tx), None);
-    assert_eq!(chain.amount(name), Balance::from_near(1));
-}

@@ -5,7 +5,7 @@ use near_primitives::{
     account::{AccessKey, AccessKeyPermission, FunctionCallPermission, GasKeyInfo},
     action::{
         Action, AddKeyAction, DeployContractAction, FunctionCallAction, StakeAction,
-        TransferToGasKeyAction, UniversalStateInitAction,
+        TransferToGasKeyAction,
     },
     errors::{
         ActionErrorKind, ActionsValidationError, FunctionCallError, InvalidAccessKeyError,
@@ -14,7 +14,6 @@ use near_primitives::{
     hash::CryptoHash,
     transaction::{SignedTransaction, Transaction, TransactionV0},
     types::{Balance, Gas},
-    universal_state_init::RawStateInit,
 };
 
 use super::{
@@ -54,24 +53,6 @@ fn limited(allowance: Option<Balance>, methods: &[&str]) -> AccessKey {
             receiver_id: "bob.test.near".to_owned(),
             method_names: methods.iter().map(|&name| name.to_owned()).collect(),
         }),
-    }
-}
-
-#[test]
-fn what_localnet_lacks_says_so() {
-    let chain = chain(88);
-    let init =
-        UniversalStateInitAction { state_init: RawStateInit(vec![]), deposit: Balance::ZERO };
-    let lacking = [Action::UniversalStateInit(Box::new(init))];
-    for action in lacking {
-        let error =
-            actions_error(chain.invalid("alice.test.near", "alice.test.near", vec![action]));
-        match error {
-            ActionsValidationError::UnsupportedProtocolFeature { protocol_feature, .. } => {
-                assert!(protocol_feature.contains("localnet lacks it"), "{protocol_feature}");
-            }
-            other => panic!("{other:?}"),
-        }
     }
 }
 

@@ -16,4 +16,5 @@ mod scenario;
 mod speed;
 mod state_init;
 mod supply;
+mod universal;
 mod yields;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use near_primitives::{
-    account::AccountContract,
+    account::{AccessKey, AccountContract},
     action::{
-        Action, DeployGlobalContractAction, DeterministicStateInitAction, GlobalContractDeployMode,
-        GlobalContractIdentifier,
+        Action, AddKeyAction, DeployGlobalContractAction, DeterministicStateInitAction,
+        GlobalContractDeployMode, GlobalContractIdentifier,
     },
     deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
     errors::{ActionErrorKind, ActionsValidationError, InvalidTxError},
@@ -15,7 +15,7 @@ use near_primitives::{
 };
 
 use super::{
-    chain::{Chain, call, id, transfer},
+    chain::{Chain, call, id, public_key, transfer},
     scenario::contract,
 };
 
@@ -88,6 +88,25 @@ fn a_transfer_creates_the_account_and_the_state_init_completes_it() {
     assert_eq!(chain.failure(&tx), None);
     assert!(!chain.state.account(&account_id).unwrap().contract().is_none());
     assert_eq!(chain.amount(name), one);
+}
+
+/// Whoever sends the first transfer must not be able to do anything else with the account.
+#[test]
+fn a_transfer_creates_the_account_only_when_it_is_alone() {
+    let mut chain = with_contract(88);
+    let (account_id, init) = state(Data::new());
+    let (public_key, access_key) = (public_key("mine"), AccessKey::full_access());
+    let add = Action::AddKey(Box::new(AddKeyAction { public_key, access_key }));
+    let one = transfer(Balance::from_near(1));
+    let tx = chain.run(ALICE, account_id.as_str(), vec![one.clone(), add.clone()]);
+    let expected = ActionErrorKind::AccountDoesNotExist { account_id: account_id.clone() };
+    assert_eq!(chain.failure(&tx), Some(expected));
+    let actions = vec![action(&init, Balance::ZERO), one, add];
+    let tx = chain.run(ALICE, account_id.as_str(), actions);
+    let expected =
+        ActionErrorKind::ActorNoPermission { account_id: account_id.clone(), actor_id: id(ALICE) };
+    assert_eq!(chain.failure(&tx), Some(expected));
+    assert!(chain.state.account(&account_id).is_none());
 }
 
 #[test]

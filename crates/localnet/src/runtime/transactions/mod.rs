@@ -81,7 +81,9 @@ fn take(block: &mut Block<'_>, tx: &SignedTransaction) -> Result<Option<Receipt>
     block.count_usage(&outcome.outcome).map_err(|_| InvalidTxError::CostOverflow)?;
     block.outcomes.push(outcome);
     block.update.set_account(signer_id, &charged.account);
-    block.update.set_access_key(signer_id, key, &charged.access_key);
+    if let Some(access_key) = &charged.access_key {
+        block.update.set_access_key(signer_id, key, access_key);
+    }
     if let Some((index, nonce)) = charged.gas_key_nonce {
         block.update.set_gas_key_nonce(signer_id, key, index, nonce);
     }

@@ -93,7 +93,8 @@ impl Signers for StateUpdate {
 /// What a valid transaction leaves of its signer's account and key, and what it costs.
 pub(crate) struct Charged {
     pub(super) account: Account,
-    pub(super) access_key: AccessKey,
+    /// `None` when the account has no keys yet, and uses a nonce of its own.
+    pub(super) access_key: Option<AccessKey>,
     /// The nonce of the gas key that the transaction has used, with its index. `None` when the key
     /// is no gas key.
     pub(super) gas_key_nonce: Option<(NonceIndex, Nonce)>,
@@ -143,15 +144,22 @@ pub(crate) fn charge(
         .account(signer_id)
         .map_err(|err| internal(&err))?
         .ok_or_else(|| InvalidTxError::SignerDoesNotExist { signer_id: signer_id.clone() })?;
-    let access_key = signers
-        .access_key(signer_id, tx.public_key())
-        .map_err(|err| internal(&err))?
-        .ok_or_else(|| {
-            InvalidTxError::InvalidAccessKeyError(InvalidAccessKeyError::AccessKeyNotFound {
+    let access_key =
+        signers.access_key(signer_id, tx.public_key()).map_err(|err| internal(&err))?;
+    let Some(access_key) = access_key else {
+        let known = config.wasm_config.universal_accounts;
+        if let Some(nonce) = account.bootstrap_nonce().filter(|_| known)
+            && tx.is_state_init_bootstrap()
+        {
+            return charge_bootstrap(config, height, tx, account, nonce, cost);
+        }
+        return Err(InvalidTxError::InvalidAccessKeyError(
+            InvalidAccessKeyError::AccessKeyNotFound {
                 account_id: signer_id.clone(),
                 public_key: Box::new(tx.public_key().clone()),
-            })
-        })?;
+            },
+        ));
+    };
     match (access_key.gas_key_info(), tx.nonce().nonce_index()) {
         (None, None) => charge_account(config, height, tx, account, access_key, cost),
         (Some(info), Some(index)) if index < info.num_nonces => {
@@ -163,7 +171,7 @@ pub(crate) fn charge(
                     tx_nonce_index: Some(index),
                     num_nonces,
                 })?;
-            check_nonce(tx, nonce, height)?;
+            check_nonce(tx, tx.nonce_mode(), nonce, height)?;
             charge_gas_key(config, tx, account, access_key, cost, index)
         }
         // A nonce with an index is for gas keys, and a gas key accepts no other.
@@ -183,33 +191,69 @@ fn charge_account(
     mut access_key: AccessKey,
     cost: TransactionCost,
 ) -> Result<Charged, InvalidTxError> {
-    check_nonce(tx, access_key.nonce, height)?;
-    let signer_id = tx.signer_id();
-    let balance = account.amount();
-    let Some(left) = balance.checked_sub(cost.total_cost) else {
-        return Err(InvalidTxError::NotEnoughBalance {
-            signer_id: signer_id.clone(),
-            balance,
-            cost: cost.total_cost,
-        });
-    };
+    check_nonce(tx, tx.nonce_mode(), access_key.nonce, height)?;
+    let left = left_after(tx, &account, cost)?;
     charge_allowance(&mut access_key, tx, cost.total_cost)?;
-    match storage_stake::lacking(&account, left, config) {
-        Ok(None) => {}
-        Ok(Some(amount)) => {
-            return Err(InvalidTxError::LackBalanceForState {
-                signer_id: signer_id.clone(),
-                amount,
-            });
-        }
-        Err(err) => return Err(internal(&err)),
-    }
+    check_storage(config, tx, &account, left)?;
     if let Some(permission) = access_key.permission.function_call_permission() {
         check_permission(permission, tx).map_err(InvalidTxError::InvalidAccessKeyError)?;
     }
     account.set_amount(left);
     access_key.nonce = tx.nonce().nonce();
+    let access_key = Some(access_key);
     Ok(Charged { account, access_key, gas_key_nonce: None, cost, unpaid_deposit: None })
+}
+
+/// Charges the transaction with which a universal account gives itself its keys. It uses exactly
+/// the next nonce of the account, whatever mode it names, so it can be sent only once.
+fn charge_bootstrap(
+    config: &RuntimeConfig,
+    height: Option<BlockHeight>,
+    tx: &Transaction,
+    mut account: Account,
+    nonce: Nonce,
+    cost: TransactionCost,
+) -> Result<Charged, InvalidTxError> {
+    check_nonce(tx, NonceMode::Strict, nonce, height)?;
+    let left = left_after(tx, &account, cost)?;
+    check_storage(config, tx, &account, left)?;
+    account.set_amount(left);
+    account
+        .set_bootstrap_nonce(tx.nonce().nonce())
+        .map_err(|err| internal(&RuntimeError::Inconsistent(format!("{err:?}"))))?;
+    Ok(Charged { account, access_key: None, gas_key_nonce: None, cost, unpaid_deposit: None })
+}
+
+/// What the account has left when it has paid for a transaction, in yoctoNEAR.
+fn left_after(
+    tx: &Transaction,
+    account: &Account,
+    cost: TransactionCost,
+) -> Result<Balance, InvalidTxError> {
+    let (balance, cost) = (account.amount(), cost.total_cost);
+    let signer_id = tx.signer_id();
+    balance.checked_sub(cost).ok_or_else(|| InvalidTxError::NotEnoughBalance {
+        signer_id: signer_id.clone(),
+        balance,
+        cost,
+    })
+}
+
+/// Fails when the balance that is left does not cover the account's storage.
+fn check_storage(
+    config: &RuntimeConfig,
+    tx: &Transaction,
+    account: &Account,
+    left: Balance,
+) -> Result<(), InvalidTxError> {
+    match storage_stake::lacking(account, left, config) {
+        Ok(None) => Ok(()),
+        Ok(Some(amount)) => {
+            let signer_id = tx.signer_id().clone();
+            Err(InvalidTxError::LackBalanceForState { signer_id, amount })
+        }
+        Err(err) => Err(internal(&err)),
+    }
 }
 
 /// Charges a transaction of a gas key: the key pays for the gas, and the account for the deposits.
@@ -239,6 +283,7 @@ fn charge_gas_key(
         info.balance = if unpaid_deposit.is_none() { left } else { after_failure };
     }
     let gas_key_nonce = Some((index, tx.nonce().nonce()));
+    let access_key = Some(access_key);
     Ok(Charged { account, access_key, gas_key_nonce, cost, unpaid_deposit })
 }
 
@@ -273,11 +318,12 @@ fn pay_deposit(
 
 fn check_nonce(
     tx: &Transaction,
+    mode: NonceMode,
     ak_nonce: Nonce,
     height: Option<BlockHeight>,
 ) -> Result<(), InvalidTxError> {
     let tx_nonce = tx.nonce().nonce();
-    let is_next = match tx.nonce_mode() {
+    let is_next = match mode {
         NonceMode::Monotonic => tx_nonce > ak_nonce,
         NonceMode::Strict => ak_nonce.checked_add(1) == Some(tx_nonce),
     };

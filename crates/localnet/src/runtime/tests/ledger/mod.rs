@@ -5,11 +5,15 @@
 //! no code with the engine, and reads none of its configuration: the fees stand here as numbers. At
 //! version 84 it gives what was recorded of a real node.
 
+mod contracts;
+mod fees;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use near_crypto::PublicKey;
+use near_parameters::ActionCosts;
 use near_primitives::{
-    account::{AccessKey, AccessKeyPermission, FunctionCallPermission, id::AccountType},
+    account::{AccessKey, AccessKeyPermission, FunctionCallPermission},
     action::{
         Action, AddKeyAction, CreateAccountAction, DeleteAccountAction, DeleteKeyAction,
         DeployContractAction, DeployGlobalContractAction, DeterministicStateInitAction,
@@ -17,154 +21,25 @@ use near_primitives::{
         UseGlobalContractAction, WithdrawFromGasKeyAction,
         delegate::{
             DelegateAction, DelegateActionV2, NonDelegateAction, SignedDelegateAction,
-            VersionedDelegateActionPayload, VersionedDelegateActionRef,
-            VersionedSignedDelegateAction,
+            VersionedDelegateActionPayload, VersionedSignedDelegateAction,
         },
     },
     deterministic_account_id::{DeterministicAccountStateInit, DeterministicAccountStateInitV1},
     transaction::{ExecutionStatus, TransactionNonce},
-    types::{AccountId, Balance},
+    types::Balance,
     utils::derive_near_deterministic_account_id,
 };
 use serde_json::Value;
 
+use self::fees::{Burnt, Fee, burnt, paid, table};
 use super::{
-    chain::{Chain, call, id, public_key, signer, transfer},
+    chain::{Chain, RUNTIME, call, id, public_key, signer, transfer},
     scenario::{action, contract, folder, text, tokens},
+    universal,
 };
 
 /// The price at which gas is burnt, in yoctoNEAR.
 const PRICE: u128 = 100_000_000;
-
-/// The fees of sending an action to oneself, of sending it to another, and of executing it, in gas.
-#[derive(Clone, Copy)]
-struct Fee(u128, u128, u128);
-
-impl Fee {
-    const fn same(gas: u128) -> Self {
-        Self(gas, gas, gas)
-    }
-
-    fn times(self, count: usize) -> Self {
-        let count = count as u128;
-        Self(self.0 * count, self.1 * count, self.2 * count)
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self(self.0 + other.0, self.1 + other.1, self.2 + other.2)
-    }
-}
-
-const RECEIPT: Fee = Fee::same(108_059_500_000);
-const TRANSFER: Fee = Fee::same(115_123_062_500);
-const FULL_KEY: Fee = Fee::same(101_765_125_000);
-const GAS_KEY_BYTE: Fee = Fee(59_357_464, 59_357_464, 101_435_400);
-const DELEGATE: Fee = Fee::same(200_000_000_000);
-
-/// The fees of an action that `receiver` gets.
-fn fee(version: u32, action: &Action, receiver: &AccountId) -> Fee {
-    let create = match version {
-        84 => Fee::same(3_850_000_000_000),
-        _ => Fee(500_000_000_000, 500_000_000_000, 7_200_000_000_000),
-    };
-    let names = |names: &[String]| names.iter().map(|name| name.len() + 1).sum();
-    match action {
-        Action::CreateAccount(_) => create,
-        Action::Transfer(_) => match receiver.get_account_type() {
-            AccountType::NamedAccount => TRANSFER,
-            AccountType::NearImplicitAccount => TRANSFER.and(create).and(FULL_KEY),
-            _ => TRANSFER.and(create),
-        },
-        Action::DeployContract(deploy) => Fee::same(184_765_750_000)
-            .and(Fee(6_812_999, 47_683_715, 64_572_944).times(deploy.code.len())),
-        Action::FunctionCall(call) => Fee(200_000_000_000, 200_000_000_000, 780_000_000_000).and(
-            Fee(2_235_934, 47_683_715, 2_235_934).times(call.method_name.len() + call.args.len()),
-        ),
-        Action::Stake(_) => Fee(141_715_687_500, 141_715_687_500, 102_217_625_000),
-        Action::AddKey(add) => match &add.access_key.permission {
-            AccessKeyPermission::FunctionCall(call) => Fee::same(102_217_625_000)
-                .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names))),
-            AccessKeyPermission::FullAccess => FULL_KEY,
-            AccessKeyPermission::GasKeyFullAccess(info) => {
-                FULL_KEY.and(gas_key(info.num_nonces, receiver))
-            }
-            AccessKeyPermission::GasKeyFunctionCall(info, call) => Fee::same(102_217_625_000)
-                .and(Fee(1_925_331, 47_683_715, 1_925_331).times(names(&call.method_names)))
-                .and(gas_key(info.num_nonces, receiver)),
-        },
-        // The same entry for the key, and 27 bytes of the access key.
-        Action::TransferToGasKey(_) | Action::WithdrawFromGasKey(_) => {
-            Fee(115_123_062_500, 115_123_062_500, 235_676_644_250)
-                .and(Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(33))
-                .and(Fee(0, 0, GAS_KEY_BYTE.2).times(2 + receiver.len() + 33 + 27))
-        }
-        Action::DeterministicStateInit(init) => {
-            let data = init.state_init.data();
-            let bytes = data.iter().map(|(key, value)| key.len() + value.len()).sum();
-            let base = match version {
-                84 => Fee(3_850_000_000_000, 3_850_000_000_000, 4_080_000_000_000),
-                _ => Fee(500_000_000_000, 500_000_000_000, 7_430_000_000_000),
-            };
-            base.and(Fee(0, 0, 200_000_000_000).times(data.len()))
-                .and(Fee(72_000_000, 72_000_000, 70_000_000).times(bytes))
-        }
-        Action::DeleteKey(_) => Fee::same(94_946_625_000),
-        Action::DeleteAccount(_) => Fee::same(147_489_000_000),
-        Action::Delegate(_) | Action::DelegateV2(_) => DELEGATE,
-        Action::DeployGlobalContract(deploy) => Fee::same(184_765_750_000)
-            .and(Fee(6_812_999, 47_683_715, 70_000_000).times(deploy.code.len())),
-        Action::UseGlobalContract(usage) => {
-            let bytes = match &usage.contract_identifier {
-                GlobalContractIdentifier::CodeHash(_) => 32,
-                GlobalContractIdentifier::AccountId(account_id) => account_id.len(),
-            };
-            Fee::same(184_765_750_000).and(Fee(6_812_999, 47_683_715, 64_572_944).times(bytes))
-        }
-        other => panic!("no fees for {other:?}"),
-    }
-}
-
-/// What a gas key costs more than another key. Sending costs the 18 bytes of the balance and of the
-/// number of nonces. Each nonce is an entry of the state: the account's name and the key between
-/// two bytes of their own, two bytes for the index, and eight for the nonce.
-fn gas_key(nonces: u16, receiver: &AccountId) -> Fee {
-    let entry = 2 + receiver.len() + 33 + 2 + 8;
-    let nonce = 64_196_736_000 + GAS_KEY_BYTE.2 * entry as u128;
-    Fee(GAS_KEY_BYTE.0, GAS_KEY_BYTE.1, 0).times(18).and(Fee(0, 0, nonce).times(nonces.into()))
-}
-
-/// What a transaction should burn, in gas, without what contracts burn.
-#[derive(Debug, PartialEq, Eq)]
-struct Burnt {
-    /// By the transaction itself: sending the receipt and its actions.
-    transaction: u128,
-    /// By its receipt, when all of its actions succeed.
-    receipt: u128,
-}
-
-fn burnt(version: u32, sender: &AccountId, receiver: &AccountId, actions: &[Action]) -> Burnt {
-    let sent = |from: &AccountId, to: &AccountId, fee: Fee| if from == to { fee.0 } else { fee.1 };
-    let mut burnt = Burnt { transaction: sent(sender, receiver, RECEIPT), receipt: RECEIPT.2 };
-    for action in actions {
-        let fees = fee(version, action, receiver);
-        burnt.transaction += sent(sender, receiver, fees);
-        burnt.receipt += fees.2;
-        let inner: VersionedDelegateActionRef<'_> = match action {
-            Action::Delegate(signed) => (&signed.delegate_action).into(),
-            Action::DelegateV2(signed) => (&signed.delegate_action).into(),
-            _ => continue,
-        };
-        // Sending the inner actions costs twice: with the transaction, and when its receipt sends
-        // them on. The inner receipt itself is sent for nothing.
-        for action in inner.get_actions() {
-            let fees = fee(version, &action, inner.receiver_id());
-            let sent = sent(inner.sender_id(), inner.receiver_id(), fees);
-            burnt.transaction += sent;
-            burnt.receipt += sent;
-        }
-    }
-    burnt
-}
 
 fn key(label: &str) -> PublicKey {
     public_key(label)
@@ -243,7 +118,30 @@ fn transactions(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, Spent)
     let plain = plain_transactions(chain).into_iter().map(|(name, receiver, actions, given)| {
         (name, receiver, actions, Spent { given, ..Spent::ZERO })
     });
-    plain.chain([init]).chain(gas_keys).collect()
+    plain.chain([init]).chain(gas_keys).chain(universal_accounts(chain)).collect()
+}
+
+/// Transactions to universal accounts, where there are any.
+fn universal_accounts(chain: &Chain) -> Vec<(&'static str, String, Vec<Action>, Spent)> {
+    if chain.protocol_version < 88 {
+        return vec![];
+    }
+    let one = Balance::from_near(1);
+    let data = BTreeMap::from([(b"key".to_vec(), vec![7; 1_000]), (b"2".to_vec(), vec![])]);
+    let (full, init) = universal::state_init(true, data, &["one", "two"]);
+    // As above, with two entries; and two keys of 33 bytes, with nine bytes of access key each.
+    let bytes = 100 + "alice.test.near".len() + (40 + 3 + 1_000) + (40 + 1) + 2 * (40 + 33 + 9);
+    let kept = bytes as u128 * 10_u128.pow(19);
+    let kept = Spent { given: kept, ..Spent::ZERO };
+    let given = Spent { given: one.as_yoctonear(), ..Spent::ZERO };
+    let (plain, keys) = universal::state_init(false, BTreeMap::new(), &["one"]);
+    let action = universal::action;
+    vec![
+        ("universal", plain.to_string(), vec![transfer(one)], given),
+        ("keys", plain.to_string(), vec![action(&keys, Balance::ZERO)], Spent::ZERO),
+        ("keys again", plain.to_string(), vec![action(&keys, one)], Spent::ZERO),
+        ("universal state init", full.to_string(), vec![action(&init, one)], kept),
+    ]
 }
 
 /// The creation of an account with the global contract of another one, and one entry.
@@ -341,13 +239,22 @@ fn every_action_costs_at_every_version_what_a_second_computation_says() {
         let mut chain = Chain::with_alice(version, 1_000);
         chain.create("bob.test.near", Balance::from_near(10), None);
         chain.create("c.test.near", Balance::from_near(10), Some(contract("basic")));
-        let mut kinds = BTreeSet::new();
+        let (mut kinds, mut costs) = (BTreeSet::new(), BTreeSet::new());
         for (name, receiver, actions, moved) in transactions(&chain) {
             let at = format!("{name} at {version}");
             let alice = id("alice.test.near");
             let expected = burnt(version, &alice, &id(&receiver), &actions);
             kinds.extend(actions.iter().map(|action| action.as_ref().to_owned()));
-            let creates = matches!(name, "implicit" | "ethereum" | "create" | "state init");
+            costs.extend(paid(&id(&receiver), &actions));
+            let creates = matches!(
+                name,
+                "implicit"
+                    | "ethereum"
+                    | "create"
+                    | "state init"
+                    | "universal"
+                    | "universal state init"
+            );
             let stores = name == "global contract";
             let before = chain.amount("alice.test.near").as_yoctonear();
             let tx = chain.run("alice.test.near", &receiver, actions);
@@ -396,8 +303,69 @@ fn every_action_costs_at_every_version_what_a_second_computation_says() {
             assert_eq!(before + moved.taken + rewards, now + moved.given + fees, "{at}");
             assert_eq!(burnt_tokens, fees + moved.burnt, "{at}");
         }
-        assert_eq!(kinds.len(), if version < 85 { 11 } else { 13 }, "{kinds:?}");
+        let expected = match version {
+            84 => 11,
+            85..=87 => 13,
+            _ => 14,
+        };
+        assert_eq!(kinds.len(), expected, "{kinds:?}");
+        let mut missing: Vec<ActionCosts> =
+            RUNTIME.config(version).fees.action_fees.iter().map(|(cost, _)| cost).collect();
+        missing.retain(|cost| !costs.contains(cost));
+        // The tests below are about these.
+        let mut others = vec![
+            ActionCosts::delete_account,
+            ActionCosts::new_data_receipt_base,
+            ActionCosts::new_data_receipt_byte,
+        ];
+        if version < 88 {
+            others.extend([
+                ActionCosts::universal_state_init_base,
+                ActionCosts::universal_state_init_byte,
+                ActionCosts::universal_state_init_entry,
+            ]);
+        }
+        if version < 85 {
+            others.extend([
+                ActionCosts::gas_key_transfer_base,
+                ActionCosts::gas_key_byte,
+                ActionCosts::gas_key_nonce_write_base,
+            ]);
+        }
+        others.sort();
+        assert_eq!(missing, others, "{version}");
     }
+}
+
+#[test]
+fn the_numbers_are_those_of_the_tables() {
+    for version in 84..=88 {
+        let fees = &RUNTIME.config(version).fees;
+        for (cost, fee) in &fees.action_fees {
+            let [own, other, exec] = [fee.send_fee(true), fee.send_fee(false), fee.exec_fee()]
+                .map(|cost| u128::from(cost.gas.as_gas()));
+            assert_eq!(table(version, cost), Fee(own, other, exec), "{cost} at {version}");
+        }
+    }
+}
+
+/// A universal account pays for the transaction that gives it its keys.
+#[test]
+fn a_universal_account_pays_what_a_second_computation_says() {
+    let mut chain = Chain::with_alice(88, 1_000);
+    let (account, init) = universal::state_init(false, BTreeMap::new(), &["one", "two"]);
+    chain.run("alice.test.near", account.as_str(), vec![transfer(Balance::from_near(1))]);
+    let before = chain.state.account(&account).unwrap();
+    let nonce = before.bootstrap_nonce().unwrap() + 1;
+    let actions = vec![universal::action(&init, Balance::from_millinear(300))];
+    let expected = burnt(88, &account, &account, &actions);
+    let tx = chain.sign(&account, "one", &account, actions, i64::try_from(nonce).unwrap());
+    let hash = tx.get_hash();
+    chain.block(vec![tx]);
+    chain.settle();
+    assert_eq!(chain.failure(&hash), None);
+    let paid = before.amount().as_yoctonear() - chain.amount(account.as_str()).as_yoctonear();
+    assert_eq!(paid, (expected.transaction + expected.receipt) * PRICE);
 }
 
 /// A gas key pays for its transactions, and for nothing of its meta transactions.
