@@ -6,6 +6,7 @@ mod counted;
 mod generated;
 mod interpreter;
 mod nans;
+mod v8;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
