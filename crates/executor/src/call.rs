@@ -78,7 +78,7 @@ fn ask(
 /// arrow.
 macro_rules! functions {
     ($linker:ident, $rules:ident:
-        $($name:ident($($parameter:tt: $ty:ty),*) => ($($argument:ident),*);)*
+        $($name:ident($($parameter:tt: $ty:ty),*) -> $result:ty => ($($argument:ident),*);)*
     ) => {$(
         $linker.func_wrap(
             $rules::MODULE,

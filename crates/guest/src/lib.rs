@@ -35,6 +35,7 @@ mod engine;
 mod execution;
 mod fault;
 pub mod fuel;
+mod functions;
 pub mod host;
 mod job;
 mod memory;

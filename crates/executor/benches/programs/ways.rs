@@ -20,14 +20,14 @@ use crate::{
 
 /// The ways that are compared with the plain one.
 pub(crate) const NAMES: [&str; 9] = [
-    "NaNs",
+    "wasmtime's NaNs",
     "wasmtime's fuel",
-    "fuel without NaNs",
+    "fuel, plain host",
     "fuel",
     "interruptible fuel",
     "gas's stack",
     "gas's charges",
-    "gas without NaNs",
+    "gas, plain host",
     "gas",
 ];
 

@@ -67,7 +67,9 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
     wasmtime
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(if config.optimize { OptLevel::Speed } else { OptLevel::None })
-        .cranelift_nan_canonicalization(true)
+        // A core module makes its NaNs canonical by itself. Inside of a component wasmtime would
+        // count the operators that do so.
+        .cranelift_nan_canonicalization(guests == Guests::Components)
         .parallel_compilation(config.parallel_compilation)
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(prepare::FEATURES, true)

@@ -24,6 +24,8 @@
 //!   entering took, which needs no check. A function that calls no other only compares, because
 //!   nobody looks at the stack before it has returned.
 //! * Charges that follow each other directly are one.
+//!
+//! NaNs are made canonical here too ([`nans`]), which costs no gas.
 
 use std::ops::Range;
 
@@ -31,7 +33,7 @@ use outlayer_guest::{
     Fault,
     prepare::{
         encode::{self, ColdBranches},
-        op,
+        nans, op,
     },
 };
 use wasmparser::{
@@ -103,6 +105,7 @@ pub(super) fn module(prepared: &[u8], counts: Counts) -> Result<Vec<u8>, Fault> 
 /// What the rewriting of a body needs to know of its module.
 struct Layout {
     counts: Counts,
+    nans: nans::Module,
     /// Number of parameters of each type.
     parameters: Vec<u32>,
     /// The types of the functions that the module defines.
@@ -114,12 +117,20 @@ struct Layout {
 }
 
 fn rewritten(prepared: &[u8], counts: Counts) -> Result<Vec<u8>, Unexpected> {
-    let mut layout = Layout { counts, parameters: Vec::new(), types: Vec::new(), gas: 0, stack: 0 };
+    let mut layout = Layout {
+        counts,
+        nans: nans::Module::default(),
+        parameters: Vec::new(),
+        types: Vec::new(),
+        gas: 0,
+        stack: 0,
+    };
     let mut out = prepared.get(..8).unwrap_or_default().to_vec();
     let mut code = Code::default();
     let (mut imported, mut has_counter) = (0, false);
     for payload in Parser::new(0).parse_all(prepared) {
         let payload = payload?;
+        layout.nans.read(&payload)?;
         match &payload {
             Payload::CodeSectionEntry(_) if !has_counter => return Err(Unexpected::NoCounter),
             Payload::CodeSectionEntry(body) => {
@@ -222,8 +233,8 @@ enum Part {
     Leave(i64),
     /// A charge before an operator whose last operand, which is on the stack, is `count`.
     Linear { unit: i64, constant: i64, count: u32 },
-    /// An operator of the guest's own, or one that takes part in no count.
-    Own(Range<usize>),
+    /// An operator of the guest's own, or one that takes part in no count, by its number.
+    Own(usize, Range<usize>),
     /// A call of a function of the guest's own, or of the host's.
     Call(Range<usize>),
     /// The head of a loop.
@@ -277,28 +288,40 @@ impl Layout {
     ) -> Result<(), Unexpected> {
         let ty = self.types.get(index).ok_or(Unexpected::NoType(index))?;
         let mut locals = *self.parameters.get(*ty as usize).ok_or(Unexpected::NoType(index))?;
-        for local in body.get_locals_reader()? {
-            locals = locals.saturating_add(local?.0);
+        let groups = body.get_locals_reader()?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for (count, _) in &groups {
+            locals = locals.saturating_add(*count);
         }
         // The preparation adds two locals at the end, for its own use.
         let scratch = locals.saturating_sub(2);
         let mut reader = body.get_operators_reader()?;
         let first = reader.original_position();
         let declared = code.get(body.range().start..first).unwrap_or_default();
-        out.extend(encode::extended(declared, 1, &[1, op::I64]));
         let (mut operators, mut ranges) = (Vec::new(), Vec::new());
         while !reader.eof() {
             let (operator, offset) = reader.read_with_offset()?;
             operators.push(operator);
             ranges.push(offset..reader.original_position());
         }
+        let nans = self.nans.places(&operators, &groups, index, locals.saturating_add(1));
+        let own = [&[1, op::I64], &nans.locals()[..]].concat();
+        out.extend(encode::extended(declared, own.len() / 2, &own));
         let parts = self.parts(&operators, &ranges, scratch)?;
         let is_leaf = !operators.iter().any(is_call);
         let most = most(&parts);
         let short_rest = short_rest(&parts);
         let looks = !is_leaf || most > UNCHECKED_GAS;
-        let mut writer =
-            Writer { layout: self, scratch, left: locals, is_leaf, looks, out, checks, owed: 0 };
+        let mut writer = Writer {
+            layout: self,
+            scratch,
+            left: locals,
+            is_leaf,
+            looks,
+            nans,
+            out,
+            checks,
+            owed: 0,
+        };
         writer.read();
         for (at, part) in parts.into_iter().enumerate() {
             let looks_again = at < short_rest && matches!(part, Part::Call(_));
@@ -331,7 +354,7 @@ impl Layout {
                 Some(operator) if self.is_counting(operator, rest.get(1)) => {
                     return Err(Unexpected::Unknown(format!("{operator:?}")));
                 }
-                _ => Part::Own(range.clone()),
+                _ => Part::Own(at, range.clone()),
             });
             at += 1;
         }
@@ -502,6 +525,8 @@ struct Writer<'a> {
     is_leaf: bool,
     /// Whether the function looks on entry whether anything is left.
     looks: bool,
+    /// Where numbers are made canonical.
+    nans: nans::Places,
     out: &'a mut Vec<u8>,
     /// Where in the body the module looks at its counters.
     checks: &'a mut Vec<usize>,
@@ -520,7 +545,10 @@ impl Writer<'_> {
         self.pay();
         match part {
             Part::Charge(_) => {}
-            Part::Own(range) => self.out.extend_from_slice(code.get(range).unwrap_or_default()),
+            Part::Own(at, range) => {
+                self.out.extend_from_slice(code.get(range).unwrap_or_default());
+                self.nans.write_after(at, self.out);
+            }
             Part::Call(range) => {
                 self.out.extend_from_slice(code.get(range).unwrap_or_default());
                 self.read();

@@ -27,12 +27,6 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
             Box::new(async move { Ok(module::storage_remove(&mut call, key, key_len).await?) })
         },
     )?;
-    functions! { linker, module:
-        storage_write(key: u32, key_len: u32, value: u32, value_len: u32)
-            => (key, key_len, value, value_len);
-        context_read(buffer: u32, capacity: u32) => (buffer, capacity);
-        log(line: u32, length: u32) => (line, length);
-        random_fill(buffer: u32, length: u32) => (buffer, length);
-    }
+    outlayer_guest::module_functions!(functions linker,);
     Ok(())
 }

@@ -5,6 +5,8 @@ mod chacha;
 mod counted;
 mod generated;
 mod interpreter;
+mod nans;
+mod v8;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -22,6 +24,16 @@ fn status(status: &Status) -> String {
         Status::Trapped { reason } => format!("trapped: {reason}"),
         other => other.name().to_owned(),
     }
+}
+
+/// Room for what generated modules do.
+fn generated_run(code: Vec<u8>) -> Run {
+    Run::bytes(code).limits(|limits| {
+        limits.compute = Compute::Fuel(u64::MAX);
+        limits.table_elements = 1 << 20;
+        limits.output_bytes = 1 << 20;
+        limits.log_bytes = 1 << 20;
+    })
 }
 
 /// Compares what the executor gave with what the interpreter did, whose reads have values instead
@@ -126,10 +138,9 @@ fn nans_differ_in_nothing_but_their_payload() {
 }
 
 /// The kernels that are text, changed to print a hash of what they leave in memory.
-#[test]
-fn kernels_leave_the_same_memory() {
+fn kernels_that_print() -> Vec<(String, Run)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/wat");
-    let mut compared = 0;
+    let mut kernels = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "wat") {
@@ -161,11 +172,18 @@ fn kernels_leave_the_same_memory() {
         ))
         .unwrap();
         let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
+        kernels.push((name, run));
+    }
+    assert!(kernels.len() > 10);
+    kernels
+}
+
+#[test]
+fn kernels_leave_the_same_memory() {
+    for (name, run) in kernels_that_print() {
         assert_eq!(compare(&name, &run).as_deref(), Some("completed"), "{name}");
         assert_eq!(run.clone().output().len(), 8 + 256, "{name}");
-        compared += 1;
     }
-    assert!(compared > 10);
 }
 
 /// Guests that a compiler made: the Rust kernels, which check their own results, and the example
@@ -176,8 +194,15 @@ fn programs_of_some_size_end_the_same_way() {
         let run = Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20);
         assert_eq!(compare(name, &run).as_deref(), Some("completed"), "{name}");
     }
+    for (name, run) in examples() {
+        assert!(compare(&name, &run).is_some(), "{name}");
+    }
+}
+
+/// The example guests that are built.
+fn examples() -> Vec<(String, Run)> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
-    for (name, input) in [
+    let inputs = [
         ("echo", "what is said"),
         ("context", ""),
         ("exit", "42"),
@@ -186,12 +211,15 @@ fn programs_of_some_size_end_the_same_way() {
         ("random-ark", r#"{"seed": 42}"#),
         ("trap", "panic"),
         ("key-value", r#"[{"set": ["a", "b"]}]"#),
-    ] {
-        match fs::read(built.join(format!("{name}.wasm"))) {
-            Ok(code) => assert!(compare(name, &Run::bytes(code).input(input)).is_some(), "{name}"),
-            Err(_) => println!("{name} is not built"),
+    ];
+    let example = |(name, input): (&str, &str)| match fs::read(built.join(format!("{name}.wasm"))) {
+        Ok(code) => Some((format!("{name} {input}"), Run::bytes(code).input(input))),
+        Err(_) => {
+            println!("{name} is not built");
+            None
         }
-    }
+    };
+    inputs.into_iter().filter_map(example).collect()
 }
 
 /// Seeds of modules in which wasmi 2.0.0 divides by zero. The generator puts a check before each of
@@ -209,13 +237,8 @@ fn generated_modules_end_the_same_way() {
     let unoptimised =
         Executor::new(ExecutorConfig { optimize: false, ..ExecutorConfig::default() }).unwrap();
     for seed in 0..SEEDS {
-        let Some(code) = generated::command(seed) else { continue };
-        let mut run = Run::bytes(code).limits(|limits| {
-            limits.compute = Compute::Fuel(u64::MAX);
-            limits.table_elements = 1 << 20;
-            limits.output_bytes = 1 << 20;
-            limits.log_bytes = 1 << 20;
-        });
+        let Some(code) = generated::command(seed, generated::PLAIN) else { continue };
+        let mut run = generated_run(code);
         let execution = run.run();
         let end = match &execution.status {
             // The interpreter has no such bounds.

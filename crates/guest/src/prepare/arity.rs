@@ -11,9 +11,9 @@ use wasmparser::{
 
 /// Numbers of parameters and results.
 #[derive(Clone, Copy, Default)]
-struct Signature {
-    params: u64,
-    results: u64,
+pub(super) struct Signature {
+    pub(super) params: u64,
+    pub(super) results: u64,
 }
 
 impl Signature {
@@ -67,16 +67,26 @@ impl Signatures {
         Ok(())
     }
 
-    fn ty(&self, index: u32) -> Signature {
+    pub(super) fn ty(&self, index: u32) -> Signature {
         self.types.get(index as usize).copied().unwrap_or_default()
     }
 
-    fn block(&self, ty: BlockType) -> Signature {
+    pub(super) fn block(&self, ty: BlockType) -> Signature {
         match ty {
             BlockType::Empty => Signature::default(),
             BlockType::Type(_) => Signature { params: 0, results: 1 },
             BlockType::FuncType(index) => self.ty(index),
         }
+    }
+
+    /// The function with this index, imported ones included.
+    pub(super) fn function(&self, index: u32) -> Signature {
+        self.functions.get(index as usize).copied().unwrap_or_default()
+    }
+
+    /// The `defined`th of the functions that the module defines.
+    pub(super) fn defined(&self, defined: usize) -> Signature {
+        self.functions.get(self.imported + defined).copied().unwrap_or_default()
     }
 
     /// How many values the body of the `defined`th function moves, its own parameters and results
@@ -86,7 +96,7 @@ impl Signatures {
         body: &FunctionBody<'_>,
         defined: usize,
     ) -> Result<u64, BinaryReaderError> {
-        let own = self.functions.get(self.imported + defined).copied().unwrap_or_default();
+        let own = self.defined(defined);
         let mut moved = own.both();
         // How many values a branch to each label takes with it, the innermost last.
         let mut labels = vec![own.results];
@@ -97,8 +107,7 @@ impl Signatures {
         for operator in body.get_operators_reader()? {
             match operator? {
                 Operator::Call { function_index } => {
-                    let callee = self.functions.get(function_index as usize).copied();
-                    moved += callee.unwrap_or_default().both();
+                    moved += self.function(function_index).both();
                 }
                 Operator::CallIndirect { type_index, .. } => moved += self.ty(type_index).both(),
                 Operator::Block { blockty } | Operator::If { blockty } => {

@@ -11,6 +11,7 @@ mod detect;
 pub mod encode;
 mod features;
 pub mod meter;
+pub mod nans;
 pub mod op;
 pub mod outline;
 pub mod shape;
@@ -58,6 +59,16 @@ pub fn kind(
 pub fn core_module(code: &[u8]) -> Result<Vec<u8>, Status> {
     check(code)?;
     meter::instrument(code)
+}
+
+/// As [`core_module`], for an engine that tells less of a trap than a verdict does
+/// ([`meter::instrument_telling`]).
+///
+/// # Errors
+/// As [`core_module`].
+pub fn core_module_telling(code: &[u8], growth: meter::Growth) -> Result<Vec<u8>, Status> {
+    check(code)?;
+    meter::instrument_telling(code, growth)
 }
 
 /// Validates a core module and checks its shape, whichever meter it will run under.

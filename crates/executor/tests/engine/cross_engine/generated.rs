@@ -21,8 +21,22 @@ pub(crate) fn is_free_of_traps(seed: u64) -> bool {
     !seed.is_multiple_of(4)
 }
 
+/// What generated modules use.
+#[derive(Clone, Copy)]
+pub(crate) struct Flavour {
+    /// Vectors.
+    pub(crate) simd: bool,
+    /// Whether the generator makes every NaN the canonical one by itself.
+    pub(crate) canonical: bool,
+}
+
+/// What every engine agrees on without help.
+pub(crate) const PLAIN: Flavour = Flavour { simd: false, canonical: true };
+/// What engines differ in.
+pub(crate) const FLOATS: Flavour = Flavour { simd: true, canonical: false };
+
 /// A module from a seed. One in four has no guards, and may trap at any operation that can.
-pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
+pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 4_096];
     ChaCha20Rng::seed_from_u64(seed).fill_bytes(&mut bytes);
     let host = r#"(module (import "wasi_snapshot_preview1" "fd_write"
@@ -41,7 +55,7 @@ pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
         max_memory32_bytes: 1 << 20,
         max_tables: 1,
         max_table_elements: 1_000,
-        canonicalize_nans: true,
+        canonicalize_nans: flavour.canonical,
         disallow_traps: is_free_of_traps(seed),
         allow_start_export: false,
         memory64_enabled: false,
@@ -49,7 +63,7 @@ pub(crate) fn command(seed: u64) -> Option<Vec<u8>> {
         gc_enabled: false,
         reference_types_enabled: false,
         multi_value_enabled: true,
-        simd_enabled: false,
+        simd_enabled: flavour.simd,
         relaxed_simd_enabled: false,
         tail_call_enabled: false,
         threads_enabled: false,
@@ -196,6 +210,7 @@ fn constant(body: &mut Vec<u8>, ty: ValType) {
         ValType::I64 => body.extend_from_slice(&[0x42, 3]),
         ValType::F32 => body.extend([&[0x43][..], &3f32.to_le_bytes()].concat()),
         ValType::F64 => body.extend([&[0x44][..], &3f64.to_le_bytes()].concat()),
+        ValType::V128 => body.extend([&[0xfd, 0x0c][..], &[3; 16]].concat()),
         _ => body.extend_from_slice(&[0xd0, 0x70]),
     }
 }
@@ -207,6 +222,8 @@ fn mix(body: &mut Vec<u8>, ty: ValType) {
         ValType::I64 => {}
         ValType::F32 => body.extend_from_slice(&[0xbc, 0xad]),
         ValType::F64 => body.push(0xbd),
+        // Of a vector, its lower half.
+        ValType::V128 => body.extend_from_slice(&[0xfd, 0x1d, 0]),
         _ => body.extend_from_slice(&[0xd1, 0xad]),
     }
     body.extend_from_slice(&[0x20, 0, 0x85, 0x42]);

@@ -7,12 +7,13 @@ use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 use super::{
     flow::{self, Action, Payments, UNCHECKED_FUEL},
     layout::Function,
+    told::{self, Teller},
 };
 use crate::{
     fuel,
     prepare::{
         encode::{self, signed, unsigned},
-        op,
+        nans, op,
     },
 };
 
@@ -49,15 +50,16 @@ pub(super) struct Fuel {
 pub(super) fn write(
     code: &[u8],
     body: &FunctionBody<'_>,
-    function: &Function,
+    (module, function): (&nans::Module, &Function),
     index: usize,
     need: u32,
-    added: Added,
+    (added, teller): (Added, Option<Teller<'_>>),
     (out, checks): (&mut Vec<u8>, &mut Vec<usize>),
 ) -> Result<(), BinaryReaderError> {
     let mut locals = function.parameters;
-    for local in body.get_locals_reader()? {
-        locals = locals.saturating_add(local?.0);
+    let groups = body.get_locals_reader()?.into_iter().collect::<Result<Vec<_>, _>>()?;
+    for (count, _) in &groups {
+        locals = locals.saturating_add(*count);
     }
     let mut reader = body.get_operators_reader()?;
     let first = reader.original_position();
@@ -76,21 +78,29 @@ pub(super) fn write(
     };
     let declared = code.get(body.range().start..first).unwrap_or_default();
     let mut own = Vec::new();
+    let mut nans = nans::Places::default();
     if added.fuel.is_some() {
         own.extend([1, op::I64, 1, op::I32]);
+        nans = module.places(&operators, &groups, index, locals.saturating_add(2));
+        own.extend(nans.locals());
     }
+    let telling = teller.map(|teller| {
+        let first = locals.saturating_add(u32::try_from(own.len() / 2).unwrap_or(u32::MAX));
+        own.extend(told::LOCALS);
+        (teller, first)
+    });
     out.extend(encode::extended(declared, own.len() / 2, &own));
     let paid = added.fuel.and_then(|fuel| fuel.paid);
     let paid = paid.map(|first| first.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)));
     let count = locals.saturating_add(1);
-    let mut writer = Writer { out, checks, added, fuel: locals, count, paid };
+    let mut writer = Writer { out, checks, added, fuel: locals, count, paid, telling };
     writer.enter(need, is_leaf, payments.bound);
     let is_wrapped = !is_leaf || added.fuel.is_some();
     if is_wrapped {
         writer.out.push(op::BLOCK);
         writer.out.extend_from_slice(&function.block_type);
     }
-    writer.operators(code, &operators, &ranges, &payments, is_wrapped);
+    writer.operators(code, &operators, &ranges, (&payments, &mut nans), is_wrapped);
     if is_wrapped {
         writer.leave(need, is_leaf, payments.at_end);
         writer.out.push(op::END);
@@ -108,6 +118,8 @@ struct Writer<'a> {
     count: u32,
     /// In a profile, the global that holds what this function has paid.
     paid: Option<u32>,
+    /// What the module tells by itself, and the first of the locals for that.
+    telling: Option<(Teller<'a>, u32)>,
 }
 
 impl Writer<'_> {
@@ -161,7 +173,7 @@ impl Writer<'_> {
         code: &[u8],
         operators: &[Operator<'_>],
         ranges: &[Range<usize>],
-        payments: &Payments,
+        (payments, nans): (&Payments, &mut nans::Places),
         is_wrapped: bool,
     ) {
         let mut actions = payments.actions.iter().peekable();
@@ -218,10 +230,17 @@ impl Writer<'_> {
                     }
                 }
             }
+            if let Some((teller, first)) = self.telling {
+                teller.before(operator, first, self.out);
+            }
             match operator {
                 Operator::Return if is_wrapped => self.index(op::BR, depth),
                 _ if replaced => {}
                 _ => self.out.extend_from_slice(own),
+            }
+            nans.write_after(at, self.out);
+            if let Some((teller, first)) = self.telling {
+                teller.after(operator, first, self.out);
             }
             match operator {
                 Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,

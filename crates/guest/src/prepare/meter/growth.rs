@@ -1,6 +1,6 @@
 //! The function through which a module that counts its fuel grows its memory.
 
-use super::body::Fuel;
+use super::{body::Fuel, told::Teller};
 use crate::{
     fuel,
     prepare::{
@@ -12,10 +12,18 @@ use crate::{
 /// Its type, encoded: that of `memory.grow`.
 pub(super) const TYPE: [u8; 5] = [op::FUNCTION_TYPE, 1, op::I32, 1, op::I32];
 
-/// Its body. It pays for the pages when they are there.
-pub(super) fn body(fuel: Fuel) -> Vec<u8> {
+/// Its body. It pays for the pages when they are there. A module that tells what its engine may not
+/// looks first whether it may grow.
+pub(super) fn body(fuel: Fuel, teller: Option<Teller<'_>>) -> Vec<u8> {
     let mut out = vec![1, 1, op::I32];
-    out.extend([op::LOCAL_GET, 0, op::MEMORY_GROW, 0, op::LOCAL_TEE, 1, op::I32_CONST]);
+    if let Some(teller) = teller {
+        teller.before_memory_grows(&mut out);
+    }
+    out.extend([op::LOCAL_GET, 0, op::MEMORY_GROW, 0, op::LOCAL_TEE, 1]);
+    if let Some(teller) = teller {
+        teller.after_memory_grows(&mut out);
+    }
+    out.push(op::I32_CONST);
     signed(&mut out, -1);
     out.extend([op::I32_NE, op::IF, op::EMPTY_BLOCK, op::GLOBAL_GET]);
     unsigned(&mut out, fuel.left as usize);

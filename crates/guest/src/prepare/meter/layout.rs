@@ -43,6 +43,12 @@ pub(super) struct Layout {
     pub(super) table: u32,
     /// Whether the module has a memory.
     pub(super) has_memory: bool,
+    /// The maximum of the memory, in pages, if it has one.
+    pub(super) memory_maximum: Option<u64>,
+    /// The maximum of each table, if it has one.
+    pub(super) table_maxima: Vec<Option<u64>>,
+    /// How many elements all tables have at first.
+    pub(super) table_elements: u64,
     /// The start function.
     pub(super) start: Option<u32>,
 }
@@ -58,6 +64,9 @@ impl Layout {
             globals: 0,
             table: 0,
             has_memory: false,
+            memory_maximum: None,
+            table_maxima: Vec::new(),
+            table_elements: 0,
             start: None,
         };
         for payload in Parser::new(0).parse_all(code) {
@@ -84,15 +93,19 @@ impl Layout {
                             TypeRef::Func(_) => layout.imported += 1,
                             TypeRef::Global(_) => layout.globals += 1,
                             TypeRef::Table(ty) => {
-                                check_table(ty)?;
-                                layout.table += 1;
+                                layout.table(ty)?;
                             }
                             TypeRef::Memory(_) => layout.has_memory = true,
                             _ => {}
                         }
                     }
                 }
-                Payload::MemorySection(reader) => layout.has_memory |= reader.count() > 0,
+                Payload::MemorySection(reader) => {
+                    for memory in reader {
+                        layout.has_memory = true;
+                        layout.memory_maximum = memory.map_err(malformed)?.maximum;
+                    }
+                }
                 Payload::FunctionSection(reader) => {
                     for ty in reader {
                         let ty = ty.map_err(malformed)? as usize;
@@ -103,9 +116,8 @@ impl Layout {
                     }
                 }
                 Payload::TableSection(reader) => {
-                    layout.table += reader.count();
                     for table in reader {
-                        check_table(table.map_err(malformed)?.ty)?;
+                        layout.table(table.map_err(malformed)?.ty)?;
                     }
                 }
                 Payload::GlobalSection(reader) => layout.globals += reader.count(),
@@ -122,6 +134,14 @@ impl Layout {
             }
         }
         Ok(layout)
+    }
+
+    fn table(&mut self, ty: TableType) -> Result<(), Status> {
+        check_table(ty)?;
+        self.table += 1;
+        self.table_maxima.push(ty.maximum);
+        self.table_elements = self.table_elements.saturating_add(ty.initial);
+        Ok(())
     }
 
     fn block_type(&mut self, results: &[u8]) -> Vec<u8> {

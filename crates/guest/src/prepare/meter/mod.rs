@@ -33,6 +33,11 @@
 //! value. The native stack is far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound
 //! is met first.
 //!
+//! # NaNs
+//!
+//! A module that counts its fuel also makes its NaNs canonical ([`nans`](super::nans)), so that it
+//! computes the same on any engine. That costs no fuel.
+//!
 //! # The module
 //!
 //! Nothing in the module is renumbered: types, functions, globals and exports are appended. A start
@@ -42,12 +47,12 @@
 //! # Inside of components
 //!
 //! The host cannot look at the globals of a module inside of a component. There wasmtime counts the
-//! fuel, operators of stack metering included. The start function stays, and the module gets a
-//! table of its own, which it grows when its stack does not suffice. The host knows the table by
-//! its maximum, which no table of a guest may have. Modules inside of a component cannot share a
-//! counter, so they share the bytes: every instance of a module has its part of
-//! [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they need no
-//! more than that in all.
+//! fuel, operators of stack metering included, and makes NaNs canonical. The start function stays,
+//! and the module gets a table of its own, which it grows when its stack does not suffice. The host
+//! knows the table by its maximum, which no table of a guest may have. Modules inside of a
+//! component cannot share a counter, so they share the bytes: every instance of a module has its
+//! part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they
+//! need no more than that in all.
 
 mod body;
 mod costs;
@@ -57,12 +62,14 @@ mod layout;
 mod profile;
 mod reserved;
 mod size;
+mod told;
 mod writer;
 
 use outlayer_protocol::Status;
 
 pub use profile::{Profiled, profiled};
-pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, paid_export};
+pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, WHY_EXPORT, paid_export};
+pub use told::{Growth, Why};
 
 use self::{
     layout::Layout,
@@ -97,6 +104,16 @@ pub fn instrument(code: &[u8]) -> Result<Vec<u8>, Status> {
     instrument_for(code, Place::Alone, STACK_BYTES)
 }
 
+/// Adds metering of fuel and stack to a module that has been validated, for an engine that tells
+/// less of a trap than a verdict does, and lets no host forbid growth. The module counts the same
+/// fuel, and tells by itself why it has ended ([`Why`]).
+///
+/// # Errors
+/// As [`instrument`].
+pub fn instrument_telling(code: &[u8], growth: Growth) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Place::Elsewhere(growth), STACK_BYTES)
+}
+
 /// Adds stack metering to a module inside of a component that has been validated. Each of its
 /// instances has `stack_bytes`.
 ///
@@ -124,7 +141,10 @@ mod tests {
     fn check(text: &str) -> Vec<u8> {
         let code = wat::parse_str(text).unwrap();
         let instrumented = instrument(&code).unwrap();
-        for instrumented in [&instrumented, &instrument_inside(&code, STACK_BYTES).unwrap()] {
+        let growth = Growth { memory_bytes: 1 << 20, table_elements: 10 };
+        let telling = instrument_telling(&code, growth).unwrap();
+        let inside = instrument_inside(&code, STACK_BYTES).unwrap();
+        for instrumented in [&instrumented, &telling, &inside] {
             wasmparser::Validator::new_with_features(FEATURES)
                 .validate_all(instrumented)
                 .unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -4,6 +4,9 @@
 pub const FUEL_EXPORT: &str = "outlayer:fuel";
 /// The exported global that holds what is left of the stack; -1 after an overflow.
 pub const STACK_EXPORT: &str = "outlayer:stack";
+/// The exported global that says why a module has ended that tells so by itself, as
+/// [`Why`](super::Why).
+pub const WHY_EXPORT: &str = "outlayer:why";
 /// The export under which a module's start function is found.
 pub const START_EXPORT: &str = "outlayer:start";
 
@@ -23,5 +26,5 @@ pub fn paid_export(function: usize) -> String {
 
 /// Whether no guest may have this export.
 pub(super) fn is_reserved(name: &str) -> bool {
-    [FUEL_EXPORT, STACK_EXPORT, START_EXPORT].contains(&name) || name.starts_with(PAID)
+    [FUEL_EXPORT, STACK_EXPORT, WHY_EXPORT, START_EXPORT].contains(&name) || name.starts_with(PAID)
 }

@@ -6,11 +6,12 @@ use super::{
     body::{self, Added, Fuel},
     growth,
     layout::{Function, Layout},
-    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, paid_export},
+    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, WHY_EXPORT, paid_export},
+    told::{Growth, Teller},
 };
 use crate::prepare::{
     encode::{self, ColdBranches, signed, unsigned},
-    op,
+    nans, op,
 };
 
 mod section {
@@ -30,6 +31,8 @@ pub(super) enum Place {
     Alone,
     /// By itself, and it counts what each of its functions pays.
     Profiled,
+    /// By itself, on an engine that tells less than wasmtime, within this growth.
+    Elsewhere(Growth),
     /// Inside of a component.
     InComponent,
 }
@@ -86,15 +89,18 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(self.code.get(..8).unwrap_or_default());
         let mut bodies = Vec::new();
         let mut defined = 0;
+        let mut module = nans::Module::default();
         for payload in Parser::new(0).parse_all(self.code) {
             let payload = payload?;
+            module.read(&payload)?;
             if let Payload::CodeSectionEntry(body) = &payload {
                 let (mut written, mut checks) = (Vec::new(), Vec::new());
                 let unknown = Function::default();
                 let function = self.layout.functions.get(defined).unwrap_or(&unknown);
                 let need = self.charges.get(defined).copied().unwrap_or(u32::MAX);
-                let out = (&mut written, &mut checks);
-                body::write(self.code, body, function, defined, need, self.added(), out)?;
+                let (function, out) = ((&module, function), (&mut written, &mut checks));
+                let added = (self.added(), self.teller());
+                body::write(self.code, body, function, defined, need, added, out)?;
                 self.checks.push(self.layout.imported + defined, &checks);
                 unsigned(&mut bodies, written.len());
                 bodies.extend(written);
@@ -183,7 +189,15 @@ impl<'a> Writer<'a> {
         globals.push(op::END);
         let counters = usize::from(self.place.counts_fuel()) + self.profiled();
         globals.extend([op::I64, 1, op::I64_CONST, 0, op::END].repeat(counters));
-        self.extended(section::GLOBAL, content, 1 + counters, &globals);
+        let mut count = 1 + counters;
+        if self.teller().is_some() {
+            count += 2;
+            globals.extend([op::I64, 1, op::I64_CONST, 0, op::END, op::I64, 1, op::I64_CONST]);
+            let elements = i64::try_from(self.layout.table_elements).unwrap_or(i64::MAX);
+            signed(&mut globals, elements);
+            globals.push(op::END);
+        }
+        self.extended(section::GLOBAL, content, count, &globals);
         self.wrote_global = true;
     }
 
@@ -200,6 +214,10 @@ impl<'a> Writer<'a> {
         if let Some(fuel) = added.fuel {
             export(FUEL_EXPORT, ExternalKind::Global as u8, fuel.left);
         }
+        let why = self.teller().map(|teller| teller.why);
+        if let Some(why) = why {
+            export(WHY_EXPORT, ExternalKind::Global as u8, why);
+        }
         let start = self.layout.start.filter(|_| self.place.counts_fuel());
         if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
@@ -210,8 +228,8 @@ impl<'a> Writer<'a> {
                 export(&paid_export(function), ExternalKind::Global as u8, global);
             }
         }
-        let count =
-            1 + usize::from(added.fuel.is_some()) + usize::from(start.is_some()) + self.profiled();
+        let several = [added.fuel.is_some(), start.is_some(), why.is_some()];
+        let count = 1 + several.map(usize::from).iter().sum::<usize>() + self.profiled();
         self.extended(section::EXPORT, content, count, &items);
         self.wrote_export = true;
     }
@@ -254,9 +272,21 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// What the module tells by itself. Its globals come after those that count.
+    fn teller(&self) -> Option<Teller<'_>> {
+        let Place::Elsewhere(growth) = self.place else { return None };
+        Some(Teller {
+            why: self.layout.globals + 2,
+            elements: self.layout.globals + 3,
+            growth,
+            tables: &self.layout.table_maxima,
+            memory: self.layout.memory_maximum,
+        })
+    }
+
     fn code_section(&mut self, bodies: &mut Vec<u8>, defined: &mut usize) {
         if let (true, Some(fuel)) = (self.grows(), self.added().fuel) {
-            let growth = growth::body(fuel);
+            let growth = growth::body(fuel, self.teller());
             unsigned(bodies, growth.len());
             bodies.extend(growth);
             *defined += 1;

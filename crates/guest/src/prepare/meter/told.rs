@@ -1,0 +1,203 @@
+//! What a module tells by itself where it runs on an engine that tells less.
+//!
+//! A verdict names the reason of a trap, and distinguishes a growth that the request's limits
+//! forbid from one for which the engine has no memory. JavaScript engines have one text for a
+//! conversion of NaN and of a number that is too large, one for a call of nothing and of a function
+//! of another type, and no way for a host to forbid growth. So a module that runs on one of them
+//! looks first, writes down what it found, and runs into an `unreachable`. It costs no fuel, and
+//! the fuel that is left is the same as where the engine traps.
+
+use wasmparser::Operator;
+
+use crate::prepare::{
+    encode::{signed, unsigned},
+    op,
+};
+
+/// Why a module ended by itself, as the export [`WHY_EXPORT`](super::WHY_EXPORT) has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A number that is NaN would have become an integer.
+    InvalidConversion = 1,
+    /// An indirect call found no function at its index.
+    CallToNull = 2,
+    /// The memory would have grown beyond the request's limit.
+    MemoryLimit = 3,
+    /// The tables would have grown beyond the request's limit.
+    TableLimit = 4,
+    /// The engine did not grow a memory or table that may grow.
+    EngineRefused = 5,
+}
+
+impl Why {
+    /// What the export's value says. `None` for zero, and for what no module writes.
+    pub fn of(value: i64) -> Option<Self> {
+        [
+            Self::InvalidConversion,
+            Self::CallToNull,
+            Self::MemoryLimit,
+            Self::TableLimit,
+            Self::EngineRefused,
+        ]
+        .into_iter()
+        .find(|why| *why as i64 == value)
+    }
+}
+
+/// The growth that a request allows its guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// The bytes of its memory, at most.
+    pub memory_bytes: u64,
+    /// The elements of all of its tables together, at most.
+    pub table_elements: u32,
+}
+
+/// The most pages that a memory without a maximum has.
+const MOST_PAGES: u64 = 1 << 16;
+const PAGE_BYTES: u64 = 1 << 16;
+
+/// Writes what a module tells.
+#[derive(Clone, Copy)]
+pub(super) struct Teller<'a> {
+    /// The global for [`Why`].
+    pub(super) why: u32,
+    /// The global with the elements of all tables together.
+    pub(super) elements: u32,
+    pub(super) growth: Growth,
+    /// The maximum of each table.
+    pub(super) tables: &'a [Option<u64>],
+    /// The memory's maximum, in pages.
+    pub(super) memory: Option<u64>,
+}
+
+/// The locals that a body needs to tell, encoded: groups of one.
+pub(super) const LOCALS: [u8; 8] = [1, op::I32, 1, op::I32, 1, op::F32, 1, op::F64];
+
+impl Teller<'_> {
+    /// Writes what belongs before an operator. `first` is the first of [`LOCALS`].
+    pub(super) fn before(&self, operator: &Operator<'_>, first: u32, out: &mut Vec<u8>) {
+        use Operator as Op;
+        match operator {
+            Op::I32TruncF32S | Op::I32TruncF32U | Op::I64TruncF32S | Op::I64TruncF32U => {
+                self.unless_number(first.saturating_add(2), op::F32_NE, out);
+            }
+            Op::I32TruncF64S | Op::I32TruncF64U | Op::I64TruncF64S | Op::I64TruncF64U => {
+                self.unless_number(first.saturating_add(3), op::F64_NE, out);
+            }
+            Op::CallIndirect { table_index, .. } => {
+                index(out, op::LOCAL_TEE, first);
+                index(out, op::LOCAL_GET, first);
+                index(out, op::TABLE_GET, *table_index);
+                out.push(op::REF_IS_NULL);
+                self.end_if(Why::CallToNull, out);
+            }
+            Op::TableGrow { table } => {
+                index(out, op::LOCAL_TEE, first);
+                self.may_grow(*table, first, out);
+                self.elements_after(first, out);
+                constant(out, self.growth.table_elements.into());
+                out.extend([op::I64_GT_S, op::I32_AND]);
+                self.end_if(Why::TableLimit, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes what belongs behind an operator.
+    pub(super) fn after(&self, operator: &Operator<'_>, first: u32, out: &mut Vec<u8>) {
+        let Operator::TableGrow { table } = operator else { return };
+        let second = first.saturating_add(1);
+        index(out, op::LOCAL_TEE, second);
+        is_refused(out);
+        out.extend([op::IF, op::EMPTY_BLOCK]);
+        self.may_grow(*table, first, out);
+        self.end_if(Why::EngineRefused, out);
+        out.push(op::ELSE);
+        self.elements_after(first, out);
+        index(out, op::GLOBAL_SET, self.elements);
+        out.push(op::END);
+        index(out, op::LOCAL_GET, second);
+    }
+
+    /// What the module's own function for growing its memory does before it grows: it answers what
+    /// the memory's own maximum forbids. Local 0 has the number of pages.
+    pub(super) fn before_memory_grows(&self, out: &mut Vec<u8>) {
+        let own = self.memory.unwrap_or(MOST_PAGES).min(MOST_PAGES);
+        pages_after(out);
+        constant(out, own);
+        out.extend([op::I64_GT_S, op::IF, op::EMPTY_BLOCK, op::I32_CONST]);
+        signed(out, -1);
+        out.extend([op::RETURN, op::END]);
+        pages_after(out);
+        constant(out, self.growth.memory_bytes / PAGE_BYTES);
+        out.push(op::I64_GT_S);
+        self.end_if(Why::MemoryLimit, out);
+    }
+
+    /// And after it has tried to. The answer is on the stack, and in local 1.
+    pub(super) fn after_memory_grows(&self, out: &mut Vec<u8>) {
+        is_refused(out);
+        self.end_if(Why::EngineRefused, out);
+        index(out, op::LOCAL_GET, 1);
+    }
+
+    /// Ends the execution if the topmost operand is a NaN. It stays there.
+    fn unless_number(&self, local: u32, not_equal: u8, out: &mut Vec<u8>) {
+        index(out, op::LOCAL_TEE, local);
+        index(out, op::LOCAL_GET, local);
+        index(out, op::LOCAL_GET, local);
+        out.push(not_equal);
+        self.end_if(Why::InvalidConversion, out);
+    }
+
+    /// Whether the table's own maximum allows it to grow by what the local says.
+    fn may_grow(&self, table: u32, count: u32, out: &mut Vec<u8>) {
+        let most = self.tables.get(table as usize).copied().flatten();
+        out.extend([op::PREFIX, op::TABLE_SIZE]);
+        unsigned(out, table as usize);
+        out.push(op::I64_EXTEND_I32_U);
+        index(out, op::LOCAL_GET, count);
+        out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
+        constant(out, most.unwrap_or(u32::MAX.into()).min(u32::MAX.into()));
+        out.push(op::I64_LE_S);
+    }
+
+    /// How many elements all tables have, with those that the local says.
+    fn elements_after(&self, count: u32, out: &mut Vec<u8>) {
+        index(out, op::GLOBAL_GET, self.elements);
+        index(out, op::LOCAL_GET, count);
+        out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
+    }
+
+    /// `if … { why = …; unreachable }`
+    fn end_if(&self, why: Why, out: &mut Vec<u8>) {
+        out.extend([op::IF, op::EMPTY_BLOCK, op::I64_CONST]);
+        signed(out, why as i64);
+        index(out, op::GLOBAL_SET, self.why);
+        out.extend([op::UNREACHABLE, op::END]);
+    }
+}
+
+/// `memory.size + local 0`
+fn pages_after(out: &mut Vec<u8>) {
+    out.extend([op::MEMORY_SIZE, 0, op::I64_EXTEND_I32_U, op::LOCAL_GET, 0]);
+    out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
+}
+
+/// `… == -1`
+fn is_refused(out: &mut Vec<u8>) {
+    out.push(op::I32_CONST);
+    signed(out, -1);
+    out.push(op::I32_EQ);
+}
+
+fn constant(out: &mut Vec<u8>, value: u64) {
+    out.push(op::I64_CONST);
+    signed(out, i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+fn index(out: &mut Vec<u8>, operator: u8, index: u32) {
+    out.push(operator);
+    unsigned(out, index as usize);
+}
