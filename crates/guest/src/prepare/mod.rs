@@ -11,6 +11,7 @@ mod detect;
 pub mod encode;
 mod features;
 pub mod meter;
+pub mod names;
 pub mod op;
 pub mod outline;
 pub mod shape;
