@@ -1,7 +1,7 @@
 //! The NEAR node that the tests talk to through near-workspaces.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Once, OnceLock},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use near_workspaces::{
     network::{Sandbox, ValidatorKey},
 };
 use outlayer_localnet::{Config, Handle, node::BlockProduction};
+use outlayer_protocol::EngineVersion;
 use outlayer_testkit::NODE;
 
 use crate::pace::Pace;
@@ -33,6 +34,21 @@ pub fn testbed_binary() -> Result<PathBuf> {
             running.display()
         )
     })
+}
+
+/// How a link to the `testbed` binary is named that claims, as a child of a sandbox, to have the
+/// engine whose version follows.
+pub const CLAIMS_ENGINE: &str = "claims-engine-";
+
+/// Makes a link to the `testbed` binary in `folder` that claims to have the engine `version`, which
+/// it has not.
+///
+/// # Errors
+/// When the link cannot be made.
+pub fn claims_engine(folder: &Path, version: EngineVersion) -> Result<PathBuf> {
+    let link = folder.join(format!("{CLAIMS_ENGINE}{}", version.0));
+    std::os::unix::fs::symlink(testbed_binary()?, &link).context("a link to the testbed")?;
+    Ok(link)
 }
 
 /// Starts a localnet in this process. The handle steers it and makes it fail, and the node ends

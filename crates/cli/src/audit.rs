@@ -10,7 +10,7 @@ use outlayer_replay::{AuditError, Audited, Verdict, audit};
 use serde_json::{Value, json};
 
 use crate::{
-    engine::EngineArgs,
+    engine::{EngineArgs, OtherEngineArgs},
     exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
@@ -33,6 +33,8 @@ pub(crate) struct AuditArgs {
     network: NetworkArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    others: OtherEngineArgs,
     /// How many are replayed at a time [default: as many as this machine has cores]
     #[arg(long)]
     parallel: Option<usize>,
@@ -83,7 +85,7 @@ impl AuditArgs {
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = self.parallel.unwrap_or(cores).max(1);
-        let engine = self.engine.engine_of(parallel)?;
+        let engines = self.engine.engines_of(parallel, &self.others.read()?)?;
         let codes = CodeStore::new(CodeConfig {
             cache_dir: self.engine.cache_dir.clone(),
             allow_private_urls: self.allow_private_urls,
@@ -106,7 +108,7 @@ impl AuditArgs {
                 }
             };
             let ids = self.from..=to;
-            let audited = audit(&contract, &codes, &engine, ids, parallel, &mut done).await;
+            let audited = audit(&contract, &codes, &engines, ids, parallel, &mut done).await;
             if shows {
                 eprintln!();
             }

@@ -1,14 +1,17 @@
 //! `outlayer doctor`: whether a worker could serve here, and what to do where it could not.
 
+use std::sync::Arc;
+
 use clap::Args;
 use outlayer_client::{Contract, Keys, Node};
-use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_guest::{ENGINE_VERSION, EngineId, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{Config, NearToken};
+use outlayer_sandbox::Sandbox;
 use outlayer_telemetry::checks::{self, Confined, Finding, Level, Subject};
 use serde::Serialize;
 
 use crate::{
-    engine,
+    engine::{self, OtherEngine},
     network::block_on,
     print,
     settings::Settings,
@@ -48,7 +51,9 @@ impl DoctorArgs {
             .map(|(keys, _)| keys)
             .inspect_err(|error| findings.push(setting("keys", error)))
             .ok();
-        let window = match subject(settings, keys) {
+        let sandboxes = options.as_ref().map(Sandboxes::start);
+        let engines = sandboxes.as_ref().map_or_else(|| vec![EngineId::OWN], Sandboxes::ids);
+        let window = match subject(settings, keys, engines) {
             Ok(subject) => {
                 let report = block_on(async move { Ok(checks::chain(&subject).await) })?;
                 findings.extend(report.findings);
@@ -61,8 +66,8 @@ impl DoctorArgs {
         };
         let window =
             window.unwrap_or_else(|| Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION).window);
-        if let Some(options) = &options {
-            machine(options, &window, &mut findings);
+        if let Some((options, sandboxes)) = options.iter().zip(sandboxes).next() {
+            machine(options, &sandboxes, &window, &mut findings);
         }
         let can_serve = findings.iter().all(|one| one.level != Level::Fail);
         if self.json {
@@ -82,7 +87,11 @@ fn setting(check: &'static str, error: &anyhow::Error) -> Finding {
     Finding::fail(check, found, "`outlayer worker run --print-config` shows what is set where.")
 }
 
-fn subject(settings: &Settings<true>, keys: Option<Keys>) -> anyhow::Result<Subject> {
+fn subject(
+    settings: &Settings<true>,
+    keys: Option<Keys>,
+    engines: Vec<EngineId>,
+) -> anyhow::Result<Subject> {
     let mut node = node_config(settings)?;
     // Somebody waits for the answer.
     node.attempts = 2;
@@ -94,34 +103,52 @@ fn subject(settings: &Settings<true>, keys: Option<Keys>) -> anyhow::Result<Subj
             .ok_or_else(|| settings.missing("account", "the id of the worker's account"))?,
     };
     let min_balance = Options::min_balance(settings)?;
-    Ok(subject_of(contract, account_id, public_keys, min_balance))
+    Ok(subject_of(contract, account_id, public_keys, min_balance, engines))
 }
 
-/// A subject for this program's engine.
+/// A subject that has these engines.
 pub(crate) fn subject_of(
     contract: Contract,
     account_id: outlayer_protocol::AccountId,
     public_keys: Vec<outlayer_client::PublicKey>,
     min_balance: NearToken,
+    engines: Vec<EngineId>,
 ) -> Subject {
-    Subject {
-        contract,
-        account_id,
-        public_keys,
-        min_balance,
-        engine_version: ENGINE_VERSION.0,
-        near_config_version: NEAR_CONFIG_VERSION,
+    Subject { contract, account_id, public_keys, min_balance, engines }
+}
+
+/// The engines that a worker with these options would have.
+struct Sandboxes<'a> {
+    own: anyhow::Result<Arc<Sandbox>>,
+    others: Vec<(&'a OtherEngine, anyhow::Result<Arc<Sandbox>>)>,
+}
+
+impl<'a> Sandboxes<'a> {
+    fn start(options: &'a Options) -> Self {
+        let own = engine::of_worker(options.cache_dir.clone(), 1, options.memory_bytes);
+        let beside = own.as_ref().ok().map(|own| &**own);
+        let start =
+            |other: &'a OtherEngine| (other, other.start(beside, options.cache_dir.as_deref(), 1));
+        let others = options.engines.iter().map(start).collect();
+        Self { own, others }
+    }
+
+    /// The engines that are there. The own one is counted in any case.
+    fn ids(&self) -> Vec<EngineId> {
+        let others = self.others.iter().filter_map(|(_, sandbox)| sandbox.as_ref().ok());
+        [EngineId::OWN].into_iter().chain(others.map(|sandbox| sandbox.engine())).collect()
     }
 }
 
 /// Asks what does not need the chain.
 fn machine(
     options: &Options,
+    sandboxes: &Sandboxes<'_>,
     window: &outlayer_protocol::window::Window,
     findings: &mut Vec<Finding>,
 ) {
-    let sandbox = engine::of_worker(options.cache_dir.clone(), 1, options.memory_bytes);
-    let confined = match &sandbox {
+    let sandbox = &sandboxes.own;
+    let confined = match sandbox {
         Ok(sandbox) => {
             let confined = sandbox.confined();
             Ok(Confined { files: confined.files, system_calls: confined.syscalls })
@@ -129,13 +156,27 @@ fn machine(
         Err(error) => Err(outlayer_client::with_causes(error.as_ref())),
     };
     findings.push(checks::sandbox(confined));
-    if let Ok(sandbox) = &sandbox {
-        let engine = checks::self_test(&**sandbox);
+    if let Ok(sandbox) = sandbox {
+        let engine = checks::self_test(&**sandbox, sandbox.engine());
         let works = engine.level != Level::Fail;
         findings.push(engine);
         if works {
             findings.push(checks::speed(&**sandbox, window));
         }
+    }
+    for (other, sandbox) in &sandboxes.others {
+        findings.push(match sandbox {
+            Ok(sandbox) => checks::self_test(&**sandbox, sandbox.engine()),
+            Err(error) => Finding::fail(
+                "engine",
+                outlayer_client::with_causes(error.as_ref()),
+                format!(
+                    "`engine` names {}: install an `outlayer` there that has {}, or take it out.",
+                    other.program.display(),
+                    other.version
+                ),
+            ),
+        });
     }
     let machine = outlayer_sandbox::machine_memory();
     findings.push(checks::memory(machine, options.memory_bytes, options.concurrency));

@@ -32,6 +32,12 @@ fn written(result: io::Result<()>) {
     }
 }
 
+/// The functions that a guest was in when it trapped, each with what is said of it.
+pub(crate) fn frames(functions: &[String]) -> impl Iterator<Item = (&'static str, &str)> {
+    let how = ["trapped in"].into_iter().chain(std::iter::repeat("called from"));
+    how.zip(functions.iter().map(String::as_str))
+}
+
 /// A colour of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Colour {

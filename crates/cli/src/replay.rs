@@ -7,7 +7,7 @@ use outlayer_protocol::{AccountId, RequestId};
 use outlayer_replay::{Question, Replay, Verdict, replay};
 
 use crate::{
-    engine::EngineArgs,
+    engine::{EngineArgs, OtherEngineArgs},
     exit,
     network::{NetworkArgs, block_on},
     print,
@@ -37,6 +37,8 @@ pub(crate) struct ReplayArgs {
     request_id: Option<RequestId>,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    others: OtherEngineArgs,
     /// Fetch code also from URLs inside this machine and its private networks
     #[arg(long)]
     allow_private_urls: bool,
@@ -47,7 +49,7 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn execute(self) -> anyhow::Result<bool> {
-        let engine = self.engine.engine()?;
+        let engines = self.engine.engines_of(1, &self.others.read()?)?;
         let codes = CodeStore::new(CodeConfig {
             cache_dir: self.engine.cache_dir.clone(),
             allow_private_urls: self.allow_private_urls,
@@ -56,7 +58,7 @@ impl ReplayArgs {
         let contract = self.network.contract()?;
         let done = block_on(async move {
             let question = self.question(&contract).await?;
-            let done = replay(&contract, &codes, &engine, &question).await?;
+            let done = replay(&contract, &codes, &engines, &question).await?;
             if self.json {
                 print::json(&done)?;
             } else {
@@ -115,8 +117,8 @@ fn show(replay: &Replay) {
         Verdict::NeedsEngine { engine_version, near_config_version } => print::line(
             "verdict",
             format!(
-                "{engine_version} (NEAR config {near_config_version}) is needed to say; \
-                 this build has another"
+                "needs {engine_version} (NEAR config {near_config_version}), which this program \
+                 does not have; --engine names a program that has it"
             ),
         ),
         Verdict::NoExecution { outcome } => {

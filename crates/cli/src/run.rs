@@ -97,6 +97,9 @@ pub(crate) struct Report {
     pub(crate) output: Bytes,
     pub(crate) logs: Bytes,
     pub(crate) used: Compute,
+    /// The functions that the guest was in when it trapped, innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trapped_in: Vec<String>,
     code_hash: Hash32,
     reads: Vec<Bytes>,
     pub(crate) journal: Vec<JournalEntry>,
@@ -220,7 +223,7 @@ impl Run {
         let code_hash = code.hash();
         let job = Job::of_request(code, request, context);
         let execution = engine.execute(&job, snapshot)?;
-        let Execution { logs, .. } = execution.clone();
+        let Execution { logs, backtrace, .. } = execution.clone();
         let response = execution.into_response(context.request_id);
         let fee = response_fee(&config.prices, &Asked::of(config, request), &response)?.total();
         Ok(Report {
@@ -228,6 +231,7 @@ impl Run {
             output: response.output,
             logs: logs.into(),
             used: response.used,
+            trapped_in: backtrace.frames().to_vec(),
             code_hash,
             reads: response.reads.into_iter().map(|read| read.key).collect(),
             journal: response.journal,
@@ -242,6 +246,9 @@ fn show(report: &Report) {
         eprint!("{}", print::text(&report.logs));
     }
     print::line("status", print::status(&report.status));
+    for (how, name) in print::frames(&report.trapped_in) {
+        print::line(how, name);
+    }
     if report.status == Status::Completed {
         print::line("output", print::text(&report.output));
     }

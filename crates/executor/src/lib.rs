@@ -59,6 +59,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod backend;
+mod backtrace;
 mod cache;
 mod call;
 mod charge;
@@ -85,8 +86,8 @@ pub use config::ExecutorConfig;
 pub use error::EngineError;
 pub use executor::Executor;
 pub use outlayer_guest::{
-    Cause, Code, ENGINE_VERSION, EmptySnapshot, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION,
-    PROGRAM_NAME, Snapshot, SnapshotError, UnsupportedVersion, check_version, fuel,
-    host::CLOCK_STEP_NANOS, prepare,
+    Backtrace, Cause, Code, ENGINE_VERSION, EmptySnapshot, Engine, EngineId, Engines, Execution,
+    Fault, Job, NEAR_CONFIG_VERSION, PROGRAM_NAME, Snapshot, SnapshotError, UnsupportedEngine,
+    fuel, host::CLOCK_STEP_NANOS, prepare,
 };
 pub use profile::{FunctionFuel, NoProfile, Profile};

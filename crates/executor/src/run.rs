@@ -14,6 +14,7 @@ use wasmtime::{Engine, Extern, Instance, Store, UpdateDeadline, Val};
 
 use crate::{
     backend::{CompiledComponent, CompiledModule},
+    backtrace::Trace,
     deadline::Deadline,
     mailbox::Mailbox,
     meter::{self, Counting},
@@ -40,9 +41,12 @@ pub(crate) fn run_module(
             seen(store, instance);
         }
         match ended {
-            Ok(()) => Ok(Status::Completed),
+            Ok(()) => Ok(Status::Completed.into()),
             Err(error) => {
-                verdict::of_error(error, || stack_overflowed(store, instance), counting.exhausted())
+                let trace = Trace::of_module(&error);
+                let overflowed = || stack_overflowed(store, instance);
+                let status = verdict::of_error(error, overflowed, counting.exhausted())?;
+                Ok(Ended { status, trace })
             }
         }
     })
@@ -64,18 +68,33 @@ pub(crate) fn run_component(
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
         let command = command(store, component);
         match drive(command, mailbox, snapshot, deadline)? {
-            Ok(Ok(())) => Ok(Status::Completed),
-            Ok(Err(())) => Ok(Status::Exited { code: 1 }),
+            Ok(Ok(())) => Ok(Status::Completed.into()),
+            Ok(Err(())) => Ok(Status::Exited { code: 1 }.into()),
             Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
                 which: Limit::Instances,
                 limit: job.limits.instances.into(),
-            }),
+            }
+            .into()),
             Err(error) => {
                 store.data_mut().cut_short |= meter::ends_uncounted(&error);
-                verdict::of_error(error, || false, counting.exhausted())
+                let trace = Trace::of_component(&error);
+                let status = verdict::of_error(error, || false, counting.exhausted())?;
+                Ok(Ended { status, trace })
             }
         }
     })
+}
+
+/// How a guest ended, and where.
+struct Ended {
+    status: Status,
+    trace: Trace,
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        Self { status, trace: Trace::default() }
+    }
 }
 
 /// Whether wasmtime did not make an instance because the limiter allows no more of them. Only the
@@ -90,7 +109,7 @@ fn execute(
     counting: Counting,
     job: &Job<'_>,
     deadline: Duration,
-    guest: impl FnOnce(&mut Store<State>, &Mailbox, &Deadline) -> Result<Status, Fault>,
+    guest: impl FnOnce(&mut Store<State>, &Mailbox, &Deadline) -> Result<Ended, Fault>,
 ) -> Result<Execution, Fault> {
     let mailbox = Arc::new(Mailbox::default());
     let deadline = Arc::new(Deadline::new(deadline));
@@ -103,15 +122,19 @@ fn execute(
         store.data().deadline.check().map_err(Stop::from)?;
         Ok(UpdateDeadline::Continue(1))
     });
-    let status = if counting.begin(&mut store)? {
+    let Ended { status, trace } = if counting.begin(&mut store)? {
         guest(&mut store, &mailbox, &deadline)?
     } else {
-        counting.exhausted()
+        counting.exhausted().into()
     };
     let (used, exhausted) = counting.used(&mut store)?;
     // Exhaustion takes precedence over any other status.
     let status = if exhausted { counting.exhausted() } else { status };
-    Ok(store.into_data().host.into_execution(status, used))
+    let mut execution = store.into_data().host.into_execution(status, used);
+    if matches!(execution.status, Status::Trapped { .. } | Status::StackOverflow) {
+        execution.backtrace = trace.named(job.code.bytes());
+    }
+    Ok(execution)
 }
 
 /// Instantiates a module and runs it. `found` receives the instance as soon as there is one.

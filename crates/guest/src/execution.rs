@@ -4,7 +4,7 @@ use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId, Status,
 };
 
-use crate::job::Job;
+use crate::{backtrace::Backtrace, job::Job};
 
 /// A verdict, and everything that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub struct Execution {
     pub journal: Vec<JournalEntry>,
     /// What it wrote to its standard error and to its log, however it ended. Not necessarily UTF-8.
     pub logs: Vec<u8>,
+    /// Where the guest was when it trapped or its stack ended, as far as the engine knows. It is
+    /// for the operator's log, and belongs to no response.
+    pub backtrace: Backtrace,
 }
 
 impl Execution {
@@ -34,6 +37,7 @@ impl Execution {
             reads: Vec::new(),
             journal: Vec::new(),
             logs: Vec::new(),
+            backtrace: Backtrace::default(),
         }
     }
 
@@ -41,7 +45,7 @@ impl Execution {
     /// themselves.
     pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
         let log_hash = self.log_hash();
-        let Self { status, output, used, reads, journal, logs: _ } = self;
+        let Self { status, output, used, reads, journal, logs: _, backtrace: _ } = self;
         ExecutionResponse {
             request_id,
             status,

@@ -14,7 +14,10 @@
 //! * [`Work`] names what host functions do for a guest; [`fuel`] says what that costs.
 //! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, and an
 //!   [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
-//!   [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no verdict.
+//!   [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no verdict. A
+//!   [`Backtrace`] says for people where a guest trapped.
+//! * An [`Engine`] executes jobs. An [`EngineId`] names it, and [`Engines`] are those that a
+//!   program has, each for the requests that pin it.
 //!
 //! The crate names neither wasmtime nor a crate of nearcore, and builds for
 //! `wasm32-unknown-unknown`. Gas is NEAR's, so its costs and its instrumentation are the
@@ -30,6 +33,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod backtrace;
 mod call;
 mod engine;
 mod execution;
@@ -48,12 +52,13 @@ pub mod verdict;
 mod version;
 mod work;
 
+pub use backtrace::Backtrace;
 pub use call::{HostCall, MemoryCall, StorageCall};
-pub use engine::Engine;
+pub use engine::{Engine, Engines, UnsupportedEngine};
 pub use execution::Execution;
 pub use fault::{Cause, Fault};
 pub use job::{Code, Job, PROGRAM_NAME};
 pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
-pub use version::{ENGINE_VERSION, NEAR_CONFIG_VERSION, UnsupportedVersion, check_version};
+pub use version::{ENGINE_VERSION, EngineId, NEAR_CONFIG_VERSION};
 pub use work::Work;

@@ -1,6 +1,8 @@
-//! Which engine this build has, and whether it is the one that a request pins.
+//! Which engine this build has, and what names an engine.
 
-use outlayer_protocol::{EngineVersion, machine::LiveRequest};
+use std::fmt;
+
+use outlayer_protocol::{EngineVersion, index::PendingEntry, machine::LiveRequest};
 
 /// The engine that this build has. The number stands for everything that a verdict, an output or an
 /// amount of fuel depends on: wasmtime 48 and wasmparser 0.254 with the accepted features, the
@@ -14,32 +16,36 @@ pub const ENGINE_VERSION: EngineVersion = EngineVersion(2);
 /// and `near` guests follow: the newest that the nearcore crates of this workspace (0.38) know.
 pub const NEAR_CONFIG_VERSION: u32 = 88;
 
-/// A request pins an engine, or a NEAR configuration, that this build does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the request needs {needed} with NEAR's config {needed_config}, \
-     this is {served} with {served_config}"
-)]
-pub struct UnsupportedVersion {
-    /// The engine that the request pins.
-    pub needed: EngineVersion,
-    /// NEAR's protocol version that the request pins.
-    pub needed_config: u32,
-    /// This build's [`ENGINE_VERSION`].
-    pub served: EngineVersion,
-    /// This build's [`NEAR_CONFIG_VERSION`].
-    pub served_config: u32,
+/// What names an engine. A request pins both numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EngineId {
+    /// The engine's version.
+    pub version: EngineVersion,
+    /// NEAR's protocol version whose fees its gas meter has.
+    pub near_config_version: u32,
 }
 
-/// Whether this build's engine is the one that the request pins.
-///
-/// # Errors
-/// [`UnsupportedVersion`] when it is not: another build may execute the request, this one must not.
-pub fn check_version(request: &LiveRequest) -> Result<(), UnsupportedVersion> {
-    let (served, served_config) = (ENGINE_VERSION, NEAR_CONFIG_VERSION);
-    let (needed, needed_config) = (request.terms.engine_version, request.terms.near_config_version);
-    if (needed, needed_config) == (served, served_config) {
-        return Ok(());
+impl EngineId {
+    /// The engine of this build.
+    pub const OWN: Self =
+        Self { version: ENGINE_VERSION, near_config_version: NEAR_CONFIG_VERSION };
+}
+
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (NEAR config {})", self.version, self.near_config_version)
     }
-    Err(UnsupportedVersion { needed, needed_config, served, served_config })
+}
+
+impl From<&LiveRequest> for EngineId {
+    fn from(request: &LiveRequest) -> Self {
+        let terms = &request.terms;
+        Self { version: terms.engine_version, near_config_version: terms.near_config_version }
+    }
+}
+
+impl From<&PendingEntry> for EngineId {
+    fn from(entry: &PendingEntry) -> Self {
+        Self { version: entry.engine_version, near_config_version: entry.near_config_version }
+    }
 }

@@ -1,9 +1,9 @@
 //! Replays of many requests, several at a time.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::ops::RangeInclusive;
 
 use outlayer_client::{Contract, LocateError, Located, locate};
-use outlayer_guest::Engine;
+use outlayer_guest::Engines;
 use outlayer_modules::CodeStore;
 use outlayer_protocol::RequestId;
 use tokio::task::{JoinError, JoinSet};
@@ -36,11 +36,11 @@ pub enum AuditError {
 }
 
 /// Replays the requests with these ids, at most `parallel` at a time, and gives each to `done` as
-/// soon as it is known. `engine` must be able to execute as many guests at once.
+/// soon as it is known. `engines` must be able to execute as many guests at once.
 pub async fn audit(
     contract: &Contract,
     codes: &CodeStore,
-    engine: &Arc<dyn Engine>,
+    engines: &Engines,
     ids: RangeInclusive<RequestId>,
     parallel: usize,
     done: &mut dyn FnMut(&Audited),
@@ -75,14 +75,14 @@ pub async fn audit(
         {
             finish(&mut audited, one);
         }
-        let (contract, codes, engine) = (contract.clone(), codes.clone(), Arc::clone(engine));
+        let (contract, codes, engines) = (contract.clone(), codes.clone(), engines.clone());
         tasks.spawn(async move {
             let question = Question {
                 transaction: located.transaction,
                 signer_id: located.signer_id.clone(),
                 request_id: Some(request_id),
             };
-            let replayed = replay(&contract, &codes, &engine, &question).await;
+            let replayed = replay(&contract, &codes, &engines, &question).await;
             Audited { request_id, located: Some(located), replayed: replayed.map_err(Into::into) }
         });
     }

@@ -1,9 +1,7 @@
 //! Fetches the evidence about a request, and verifies it.
 
-use std::sync::Arc;
-
 use outlayer_client::{Contract, NamespaceReader};
-use outlayer_guest::{Engine, SnapshotError};
+use outlayer_guest::{Engines, SnapshotError};
 use outlayer_modules::CodeStore;
 
 use crate::{
@@ -21,7 +19,7 @@ use crate::{
 pub async fn replay(
     contract: &Contract,
     codes: &CodeStore,
-    engine: &Arc<dyn Engine>,
+    engines: &Engines,
     question: &Question,
 ) -> Result<Replay, ReplayError> {
     let (evidence, at) = match fetch::evidence(contract, question).await? {
@@ -29,17 +27,17 @@ pub async fn replay(
         Found::Nothing(replay) => return Ok(*replay),
     };
     // Code that cannot be had would hide that another engine is needed.
-    if let Some(replay) = evidence.verdict_without_execution() {
+    if let Some(replay) = evidence.verdict_without_execution(engines) {
         return Ok(replay);
     }
     let request = &evidence.view.request;
     let code = codes.load(&request.code, contract, at).await?;
     let storage = NamespaceReader::new(contract.clone(), request.namespace().clone(), at);
-    let engine = Arc::clone(engine);
+    let engines = engines.clone();
     let verified = tokio::task::spawn_blocking(move || {
         let mut storage =
             |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
-        verify(&evidence, &code, &mut storage, &*engine)
+        verify(&evidence, &code, &mut storage, &engines)
     });
     Ok(verified.await??)
 }

@@ -1,6 +1,8 @@
 //! Verifies evidence: executes the guest again, and compares.
 
-use outlayer_guest::{Code, Engine, Fault, Job, Snapshot, check_version};
+use std::sync::Arc;
+
+use outlayer_guest::{Code, Engine, Engines, Fault, Job, Snapshot};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
@@ -46,21 +48,26 @@ pub enum VerifyError {
 }
 
 impl Evidence {
-    /// What can be said without executing the guest: `None` when it must be executed.
-    pub fn verdict_without_execution(&self) -> Option<Replay> {
+    /// What can be said without executing the guest, for whoever has these engines: `None` when it
+    /// must be executed.
+    pub fn verdict_without_execution(&self, engines: &Engines) -> Option<Replay> {
+        self.judged_or_executed_by(engines).err().map(|verdict| self.replay(verdict))
+    }
+
+    /// The engine that must execute the guest, or the verdict that needs no execution.
+    fn judged_or_executed_by<'a>(
+        &self,
+        engines: &'a Engines,
+    ) -> Result<&'a Arc<dyn Engine>, Verdict> {
         let request = &self.view.request;
-        let verdict = if self.requested != request.into() {
+        if self.requested != request.into() {
             let reason = "the contract's view of the request is not what its event says".to_owned();
-            Verdict::Inconclusive { reason }
-        } else if let Err(unsupported) = check_version(request) {
-            Verdict::NeedsEngine {
-                engine_version: unsupported.needed,
-                near_config_version: unsupported.needed_config,
-            }
-        } else {
-            return None;
-        };
-        Some(self.replay(verdict))
+            return Err(Verdict::Inconclusive { reason });
+        }
+        engines.of(request).map_err(|unsupported| Verdict::NeedsEngine {
+            engine_version: unsupported.needed.version,
+            near_config_version: unsupported.needed.near_config_version,
+        })
     }
 
     fn replay(&self, verdict: Verdict) -> Replay {
@@ -73,8 +80,8 @@ impl Evidence {
 }
 
 /// Executes the request of `evidence` with `code`, over the requester's namespace as `storage`
-/// gives it, and compares the record's digest with the settled one. This blocks until the guest has
-/// ended.
+/// gives it, in the engine that it pins, and compares the record's digest with the settled one.
+/// This blocks until the guest has ended.
 ///
 /// # Errors
 /// [`VerifyError`] when there is nothing to compare.
@@ -82,12 +89,13 @@ pub fn verify(
     evidence: &Evidence,
     code: &[u8],
     storage: &mut dyn Snapshot,
-    engine: &dyn Engine,
+    engines: &Engines,
 ) -> Result<Replay, VerifyError> {
-    if let Some(replay) = evidence.verdict_without_execution() {
-        return Ok(replay);
-    }
     let view = &evidence.view;
+    let engine = match evidence.judged_or_executed_by(engines) {
+        Ok(engine) => engine,
+        Err(verdict) => return Ok(evidence.replay(verdict)),
+    };
     view.check(&evidence.contract_id)?;
     let (code, expected) = (Code::of(code), view.request.code.hash);
     let found = code.hash();

@@ -3,6 +3,8 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use outlayer_guest::ENGINE_VERSION;
+use outlayer_protocol::EngineVersion;
 
 use crate::machine_memory;
 
@@ -17,6 +19,9 @@ pub struct SandboxConfig {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// The version of the engine that it must have: [`ENGINE_VERSION`], unless the program is of
+    /// another release than the one that starts it.
+    pub engine_version: EngineVersion,
     /// The most children at once, and so the most executions. At least one.
     pub processes: usize,
     /// What all executions together may take of the host's memory, bytes. One that does not fit
@@ -36,6 +41,7 @@ impl SandboxConfig {
         Self {
             program: program.into(),
             args: args.into_iter().collect(),
+            engine_version: ENGINE_VERSION,
             processes: 2,
             memory_bytes: machine_memory().unwrap_or(ASSUMED_MEMORY) / 2,
             patience: Duration::from_secs(60),

@@ -13,11 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_guest::{
-    ENGINE_VERSION, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot, SnapshotError,
-};
+use outlayer_guest::{Backtrace, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
 use outlayer_protocol::{
-    GuestKind, Hash32, Meter,
+    EngineVersion, GuestKind, Hash32, Meter, Status,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
 
@@ -27,7 +25,8 @@ use crate::{
     memory,
     scratch::Scratch,
     wire::{
-        Answer, Request, Setup, Value, WIRE_VERSION, max_answer, receive, send, send_bytes, shown,
+        Answer, OLDEST_WIRE_VERSION, Request, Setup, Value, WIRE_VERSION, max_answer, receive,
+        send, send_bytes, shown,
     },
 };
 
@@ -55,6 +54,8 @@ pub(crate) struct Process {
     child: Child,
     socket: UnixStream,
     confined: Confinement,
+    /// The engine that it says it has.
+    engine: EngineId,
     /// The child's own folder. It goes with the child.
     scratch: Scratch,
     /// What it executed last.
@@ -114,6 +115,7 @@ impl Process {
             child,
             socket,
             confined: Confinement { files: false, syscalls: false },
+            engine: EngineId::OWN,
             scratch,
             recent: Recent::default(),
             idle_bytes: 0,
@@ -123,7 +125,7 @@ impl Process {
             pass_on(stderr, process.child.id())?;
         }
         let setup = Setup {
-            wire_version: WIRE_VERSION,
+            wire_version: OLDEST_WIRE_VERSION,
             engine: config.engine.clone(),
             scratch_dir: text(process.scratch.path())?,
         };
@@ -133,15 +135,10 @@ impl Process {
         });
         match ready {
             Ok(Answer::Ready { wire_version, engine_version, near_config_version, confined }) => {
-                let theirs = (wire_version, engine_version, near_config_version);
-                let ours = (WIRE_VERSION, ENGINE_VERSION.0, NEAR_CONFIG_VERSION);
-                if theirs != ours {
-                    return Err(format!(
-                        "{} is another version: its messages, engine and NEAR configuration are \
-                         {theirs:?}, those of this program {ours:?}",
-                        config.program.display()
-                    ));
-                }
+                let version = EngineVersion(engine_version);
+                process.engine = EngineId { version, near_config_version };
+                check(wire_version, process.engine, config.engine_version)
+                    .map_err(|error| format!("{} {error}", config.program.display()))?;
                 process.confined = confined;
                 let kept = config.engine.cache_bytes.saturating_mul(CACHES) + IDLE_BYTES;
                 process.idle_bytes = memory::data_bytes(process.child.id())
@@ -157,6 +154,11 @@ impl Process {
                 process.end(&error)
             )),
         }
+    }
+
+    /// The engine that the child says it has.
+    pub(crate) fn engine(&self) -> EngineId {
+        self.engine
     }
 
     /// Which of the kernel's means hold for the child.
@@ -221,6 +223,7 @@ impl Process {
         send(&mut timed, &request)?;
         let most = max_answer(job.limits);
         let (mut needs_code, mut reads) = (true, 0);
+        let mut backtrace = Backtrace::default();
         loop {
             match receive::<Answer>(&mut timed, most)? {
                 Answer::NeedsCode if needs_code => {
@@ -233,8 +236,15 @@ impl Process {
                     let value = timed.pause(|| read(snapshot, &key))?;
                     send(&mut timed, &value)?;
                 }
+                Answer::Trapped(names) if backtrace.is_empty() => {
+                    backtrace = Backtrace::new(names);
+                }
                 Answer::Done(Ok(ended)) => {
-                    let execution = ended.check(job.limits).map_err(io::Error::other)?;
+                    let mut execution = ended.check(job.limits).map_err(io::Error::other)?;
+                    let status = &execution.status;
+                    if matches!(status, Status::Trapped { .. } | Status::StackOverflow) {
+                        execution.backtrace = backtrace;
+                    }
                     if execution.used.amount() > 0 {
                         self.recent.note(Run::of(job), job.code.bytes().len());
                     }
@@ -281,6 +291,24 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a child that speaks version `wire` and has `engine` serves a sandbox that needs an
+/// engine of version `needed`.
+fn check(wire: u32, engine: EngineId, needed: EngineVersion) -> Result<(), String> {
+    if !(OLDEST_WIRE_VERSION..=WIRE_VERSION).contains(&wire) {
+        return Err(format!(
+            "speaks version {wire} of the sandbox's messages, this program understands \
+             {OLDEST_WIRE_VERSION} to {WIRE_VERSION}: start the newer of the two programs, and \
+             name the older one beside it"
+        ));
+    }
+    let is_other = needed == EngineId::OWN.version && engine != EngineId::OWN;
+    if engine.version != needed || is_other {
+        let expected = if is_other { EngineId::OWN.to_string() } else { needed.to_string() };
+        return Err(format!("has {engine}, expected {expected}"));
+    }
+    Ok(())
 }
 
 const OUT_OF_TURN: &str = "it said what is not its turn to say";
@@ -429,6 +457,30 @@ impl Write for Timed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_may_be_older_and_must_have_the_engine_that_is_needed() {
+        let (own, needed) = (EngineId::OWN, EngineId::OWN.version);
+        for wire in OLDEST_WIRE_VERSION..=WIRE_VERSION {
+            assert_eq!(check(wire, own, needed), Ok(()));
+        }
+        for wire in [0, WIRE_VERSION + 1] {
+            let error = check(wire, own, needed).unwrap_err();
+            assert!(error.contains("start the newer of the two programs"), "{error}");
+        }
+        let other = EngineId { version: EngineVersion(7), near_config_version: 84 };
+        assert_eq!(check(WIRE_VERSION, other, EngineVersion(7)), Ok(()));
+        assert_eq!(
+            check(WIRE_VERSION, other, EngineVersion(6)).unwrap_err(),
+            "has engine 7 (NEAR config 84), expected engine 6"
+        );
+        // Of the own version, the other number must be the own one, too.
+        let other = EngineId { near_config_version: 84, ..own };
+        assert_eq!(
+            check(WIRE_VERSION, other, needed).unwrap_err(),
+            format!("has {other}, expected {own}")
+        );
+    }
 
     #[test]
     fn what_the_snapshot_takes_is_not_the_childs_time() {

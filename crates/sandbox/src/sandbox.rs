@@ -2,13 +2,13 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
+use outlayer_guest::{Engine, EngineId, Execution, Fault, Job, Snapshot};
 
 use crate::{
     budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process, scratch,
@@ -22,7 +22,9 @@ pub struct SandboxError(String);
 /// Runs guests in child processes. Any number of threads may share it.
 pub struct Sandbox {
     config: SandboxConfig,
-    budget: Budget,
+    /// The engine of the first child, which all others must have.
+    engine: EngineId,
+    budget: Arc<Budget>,
     /// Children that have nothing to do; the one used last is at the end.
     idle: Mutex<Vec<Process>>,
     /// How many children are not among the idle ones.
@@ -42,6 +44,20 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] when there is no child.
     pub fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let budget = Budget::new(config.processes.max(1), config.memory_bytes);
+        Self::within(config, Arc::new(budget))
+    }
+
+    /// Starts the first child of another sandbox, for the engine of another program. What both of
+    /// them execute shares the processes and the memory of this one, whatever `config` says.
+    ///
+    /// # Errors
+    /// [`SandboxError`] when there is no child.
+    pub fn beside(&self, config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::within(config, Arc::clone(&self.budget))
+    }
+
+    fn within(config: SandboxConfig, budget: Arc<Budget>) -> Result<Self, SandboxError> {
         scratch::sweep();
         let first = Process::start(&config).map_err(SandboxError)?;
         let confined = first.confined();
@@ -52,14 +68,19 @@ impl Sandbox {
                 "this system does not confine the processes of guests in every way"
             );
         }
-        let budget = Budget::new(config.processes.max(1), config.memory_bytes);
         Ok(Self {
             config,
+            engine: first.engine(),
             budget,
             idle: Mutex::new(vec![first]),
             busy: AtomicUsize::new(0),
             confined,
         })
+    }
+
+    /// The engine of the children.
+    pub fn engine(&self) -> EngineId {
+        self.engine
     }
 
     /// Which of the kernel's means hold for children.
@@ -82,7 +103,21 @@ impl Sandbox {
             None => idle.pop(),
         };
         drop(idle);
-        found.map_or_else(|| Process::start(&self.config).map_err(Fault::engine), Ok)
+        found.map_or_else(|| self.another(), Ok)
+    }
+
+    /// A new child. The program may have been replaced since the first one was started.
+    fn another(&self) -> Result<Process, Fault> {
+        let child = Process::start(&self.config).map_err(Fault::engine)?;
+        if child.engine() == self.engine {
+            return Ok(child);
+        }
+        Err(Fault::engine(format!(
+            "{} has {} now, and had {} before",
+            self.config.program.display(),
+            child.engine(),
+            self.engine
+        )))
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Process>> {

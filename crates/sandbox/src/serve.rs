@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outlayer_guest::{
-    Code, ENGINE_VERSION, Engine, Execution, Fault, Job, NEAR_CONFIG_VERSION, Snapshot,
-    SnapshotError,
-};
+use outlayer_guest::{Code, Engine, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
 use outlayer_protocol::limits::MAX_VALUE_BYTES;
 use rustix::process::getppid;
 
@@ -43,10 +40,13 @@ pub enum ServeError {
          others: {0}"
     )]
     Parent(#[from] io::Error),
-    /// The parent speaks another version.
-    #[error("the parent speaks version {found} of the sandbox's messages, this is {WIRE_VERSION}")]
+    /// The parent does not understand this program any more.
+    #[error(
+        "the parent needs version {found} or later of the sandbox's messages, this program speaks \
+         version {WIRE_VERSION}"
+    )]
     Version {
-        /// The parent's version.
+        /// The oldest version that the parent understands.
         found: u32,
     },
     /// The child cannot be confined, or has no engine. The parent has been told.
@@ -55,20 +55,21 @@ pub enum ServeError {
 }
 
 /// Serves a [`Sandbox`](crate::Sandbox) as its child, over the standard input, until the parent
-/// closes it. `engine` makes the engine from its settings and from the child's own folder; this
-/// process is confined by then.
+/// closes it. `engine` makes the engine that `id` names, from its settings and from the child's own
+/// folder; this process is confined by then.
 ///
 /// It must be called while the process has one thread.
 ///
 /// # Errors
 /// [`ServeError`].
 pub fn serve<E: Engine + 'static>(
+    id: EngineId,
     engine: impl FnOnce(EngineSettings, PathBuf) -> Result<E, String>,
 ) -> Result<(), ServeError> {
     close_inherited();
     let mut parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let setup: Setup = receive(&mut parent, MAX_FROM_PARENT)?;
-    if setup.wire_version != WIRE_VERSION {
+    if setup.wire_version > WIRE_VERSION {
         return Err(ServeError::Version { found: setup.wire_version });
     }
     let scratch = PathBuf::from(&setup.scratch_dir);
@@ -92,8 +93,8 @@ pub fn serve<E: Engine + 'static>(
         &mut parent,
         &Answer::Ready {
             wire_version: WIRE_VERSION,
-            engine_version: ENGINE_VERSION.0,
-            near_config_version: NEAR_CONFIG_VERSION,
+            engine_version: id.version.0,
+            near_config_version: id.near_config_version,
             confined,
         },
     )?;
@@ -122,6 +123,11 @@ fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
             }
         };
         let done = execute(engine, &request, &code, parent);
+        if let Ok(execution) = &done
+            && !execution.backtrace.is_empty()
+        {
+            send(parent, &Answer::Trapped(execution.backtrace.frames().to_vec()))?;
+        }
         send(parent, &Answer::Done(done.map(Into::into).map_err(Into::into)))?;
     }
 }

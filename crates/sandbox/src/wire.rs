@@ -6,6 +6,14 @@
 //! sent only when the child asks for it: the bytes as they are, behind their length.
 //!
 //! The parent trusts nothing that it reads: a child may be whatever a guest has made of it.
+//!
+//! A child may be an older program than its parent, which has an older engine. So the messages of a
+//! version never change their form: what is new comes at the end of [`Answer`], with a new version.
+//! The parent says which version it needs at least, the child which one it speaks, and the parent
+//! understands all from [`OLDEST_WIRE_VERSION`] to [`WIRE_VERSION`]:
+//!
+//! * Version 1.
+//! * Version 2: a child says [`Answer::Trapped`], where a guest trapped, before the result.
 
 use std::{
     io::{self, Read, Write},
@@ -13,7 +21,7 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
+use outlayer_guest::{Backtrace, Cause, Execution, Fault, SnapshotError};
 use outlayer_protocol::{
     Compute, ExecutionContext, GuestKind, Hash32, JournalEntry, ReadEntry, ResourceLimits, Status,
     response::ResponseError,
@@ -21,8 +29,11 @@ use outlayer_protocol::{
 
 use crate::{config::EngineSettings, confine::Confinement};
 
-/// The version of the messages. Parent and child must have the same.
-pub(crate) const WIRE_VERSION: u32 = 1;
+/// The version of the messages that this program speaks as a child.
+pub(crate) const WIRE_VERSION: u32 = 2;
+
+/// The oldest version that this program understands as a parent.
+pub(crate) const OLDEST_WIRE_VERSION: u32 = 1;
 
 /// The longest message that a child accepts from its parent, which it trusts: code, or a request
 /// with its input.
@@ -31,6 +42,7 @@ pub(crate) const MAX_FROM_PARENT: usize = 256 << 20;
 /// What a child is told when it starts.
 #[derive(BorshSerialize, BorshDeserialize)]
 pub(crate) struct Setup {
+    /// The oldest version of the messages that the parent understands.
     pub(crate) wire_version: u32,
     pub(crate) engine: EngineSettings,
     /// The child's own folder.
@@ -54,6 +66,7 @@ pub(crate) struct Request {
 pub(crate) enum Answer {
     /// It is set up.
     Ready {
+        /// The version of the messages that it speaks.
         wire_version: u32,
         engine_version: u32,
         near_config_version: u32,
@@ -67,6 +80,9 @@ pub(crate) enum Answer {
     Reads(Vec<u8>),
     /// The execution has ended.
     Done(Result<Ended, Trouble>),
+    /// The functions that the guest was in when it trapped, innermost first. [`Answer::Done`]
+    /// follows.
+    Trapped(Vec<String>),
 }
 
 /// A value of the snapshot, or why it cannot be had.
@@ -95,7 +111,8 @@ pub(crate) enum Trouble {
 
 impl From<Execution> for Ended {
     fn from(execution: Execution) -> Self {
-        let Execution { status, output, used, reads, journal, logs } = execution;
+        // Where the guest trapped has been said before.
+        let Execution { status, output, used, reads, journal, logs, backtrace: _ } = execution;
         Self { status, output, used, reads, journal, logs }
     }
 }
@@ -103,7 +120,8 @@ impl From<Execution> for Ended {
 impl From<Ended> for Execution {
     fn from(ended: Ended) -> Self {
         let Ended { status, output, used, reads, journal, logs } = ended;
-        Self { status, output, used, reads, journal, logs }
+        let backtrace = Backtrace::default();
+        Self { status, output, used, reads, journal, logs, backtrace }
     }
 }
 
@@ -219,7 +237,16 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use outlayer_protocol::NearToken;
+
     use super::*;
+
+    /// The hashes of a setup, a request and a value of the snapshot.
+    const VERSION_1: [&str; 3] = [
+        "dcef156dbebd633087e6977a50a0c2a697ba9d29972e3220eb1f3ddea1d31a78",
+        "9c641641a8c176a67cb0294fafd4b44862e74dec158846341abdff78e07a683b",
+        "f987a0ab135f6dc0e7c125d469329611da97184ee8bc4bf3f7f46ea7f37a8c78",
+    ];
 
     #[test]
     fn messages_arrive_as_they_were_sent() {
@@ -249,6 +276,62 @@ mod tests {
         assert!(receive::<Answer>(&mut &*junk, 100).is_err());
         let junk = [&1_u32.to_le_bytes()[..], &[77]].concat();
         assert!(receive::<Answer>(&mut &*junk, 100).is_err());
+    }
+
+    /// A parent speaks to programs of former releases. What a message of version 1 looks like must
+    /// not change; `children` has the answers of such a child.
+    #[test]
+    fn what_a_parent_says_has_the_form_of_version_1() {
+        let setup = Setup {
+            wire_version: OLDEST_WIRE_VERSION,
+            engine: EngineSettings {
+                deadline_millis: 1,
+                cache_bytes: 2,
+                cache_dir: Some("c".to_owned()),
+                cache_dir_bytes: 3,
+                optimize: true,
+                parallel_compilation: false,
+            },
+            scratch_dir: "s".to_owned(),
+        };
+        let request = Request {
+            code_hash: Hash32([4; 32]),
+            kind: Some(GuestKind::WasiP2),
+            args: vec!["a".to_owned()],
+            env: vec![("n".to_owned(), "v".to_owned())],
+            input: b"i".to_vec(),
+            limits: ResourceLimits {
+                compute: Compute::Gas(5),
+                memory_bytes: 6,
+                table_elements: 7,
+                instances: 8,
+                output_bytes: 9,
+                log_bytes: 10,
+                journal_bytes: 11,
+                storage_reads: 12,
+                storage_writes: 13,
+                host_calls: 14,
+                max_module_bytes: 15,
+            },
+            context: ExecutionContext {
+                request_id: 16,
+                contract_id: "c.near".parse().unwrap(),
+                block_height: 17,
+                block_timestamp: 18,
+                epoch_height: 19,
+                random_seed: Hash32([20; 32]),
+                signer_id: "s.near".parse().unwrap(),
+                predecessor_id: "p.near".parse().unwrap(),
+                attached_deposit: NearToken::from_yoctonear(21),
+            },
+        };
+        let value: Value = Ok(Some(b"v".to_vec()));
+        let said = [
+            borsh::to_vec(&setup).unwrap(),
+            borsh::to_vec(&request).unwrap(),
+            borsh::to_vec(&value).unwrap(),
+        ];
+        assert_eq!(said.map(|bytes| Hash32::of(&bytes).to_string()), VERSION_1);
     }
 
     #[test]

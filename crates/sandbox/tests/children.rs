@@ -8,7 +8,9 @@ mod runner;
 
 use std::{
     collections::HashSet,
-    io::Write as _,
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::AsFd as _,
     process::{self, ExitCode},
     sync::{
         Condvar, Mutex,
@@ -18,9 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_guest::{Code, EmptySnapshot, Engine, Execution, Fault, Job, Snapshot, SnapshotError};
+use outlayer_guest::{
+    Backtrace, Code, EmptySnapshot, Engine, EngineId, Execution, Fault, Job, Snapshot,
+    SnapshotError,
+};
 use outlayer_protocol::{
-    Compute, ExecutionContext, Hash32, JournalEntry, NearToken, ResourceLimits, Status,
+    Compute, EngineVersion, ExecutionContext, Hash32, JournalEntry, NearToken, ResourceLimits,
+    Status,
 };
 use outlayer_sandbox::{Sandbox, SandboxConfig, serve};
 
@@ -68,6 +74,16 @@ impl Engine for Obedient {
             }
             "lie" => vec![0; job.limits.output_bytes as usize + 1],
             "key" => snapshot.read(&[0; 300])?.unwrap_or_default(),
+            "trap" | "complete" => {
+                let names = (0..40).map(|number| format!("{rest}{number}"));
+                let reason = "unreachable".to_owned();
+                let trapped = verb == "trap";
+                return Ok(Execution {
+                    status: if trapped { Status::Trapped { reason } } else { Status::Completed },
+                    backtrace: Backtrace::new(names),
+                    ..Execution::without_running(job, Status::Completed)
+                });
+            }
             "fault" => return Err(Fault::NativeStack),
             _ => unreachable!("{code}"),
         };
@@ -78,6 +94,7 @@ impl Engine for Obedient {
             reads: Vec::new(),
             journal: vec![JournalEntry { key: "k".into(), value: None }],
             logs: b"said".to_vec(),
+            backtrace: Backtrace::default(),
         })
     }
 }
@@ -88,9 +105,45 @@ fn recurse(depth: u8) -> u8 {
     recurse(here[7]) + here[9]
 }
 
+/// A child as it was before its messages had another version, with an engine of version 1. All that
+/// it says is written out here, byte by byte: what an older program says never changes.
+fn of_version_1() {
+    fn hear() -> Option<Vec<u8>> {
+        let mut length = [0; 4];
+        std::io::stdin().read_exact(&mut length).ok()?;
+        let mut message = vec![0; u32::from_le_bytes(length) as usize];
+        std::io::stdin().read_exact(&mut message).unwrap();
+        Some(message)
+    }
+    fn say(message: &[u8]) {
+        // The standard input is a socket, and its other end reads what is written to it.
+        let mut socket = File::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+        socket.write_all(&u32::try_from(message.len()).unwrap().to_le_bytes()).unwrap();
+        socket.write_all(message).unwrap();
+    }
+    let setup = hear().unwrap();
+    assert_eq!(setup[..4], [1, 0, 0, 0], "such a child ends when it is asked for more");
+    // `Ready`: the versions of messages, engine and NEAR's configuration, and what confines.
+    say(&[&[0][..], &[1, 0, 0, 0], &[1, 0, 0, 0], &[84, 0, 0, 0], &[0, 0]].concat());
+    while let Some(request) = hear() {
+        say(&[2]);
+        let code = hear().unwrap();
+        assert_eq!(request[..32], Hash32::of(&code).0);
+        // `Done` with an execution: trapped as "x", no output, 7 units of fuel, a log.
+        let status = [&[2][..], &[1, 0, 0, 0], b"x"].concat();
+        let used = [0, 7, 0, 0, 0, 0, 0, 0, 0];
+        say(&[&[4, 1][..], &status, &[0; 4], &used, &[0; 4], &[0; 4], &[3, 0, 0, 0], b"log"]
+            .concat());
+    }
+}
+
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("child-of-version-1") {
+        of_version_1();
+        return ExitCode::SUCCESS;
+    }
     if std::env::args().nth(1).as_deref() == Some("child") {
-        serve(|_, _| Ok(Obedient)).unwrap();
+        serve(EngineId::OWN, |_, _| Ok(Obedient)).unwrap();
         return ExitCode::SUCCESS;
     }
     runner::run(&[
@@ -107,6 +160,9 @@ fn main() -> ExitCode {
         ("what does not fit into the budget is said", too_large),
         ("a child that shouts does not wait for a listener", shouts),
         ("a program that is no child is said to be none", no_child),
+        ("where a guest trapped arrives, cut and made harmless", trapped),
+        ("a child may be of an older release", older),
+        ("engines beside each other share one budget", beside),
     ])
 }
 
@@ -346,4 +402,43 @@ fn no_child() {
         let error = Sandbox::start(SandboxConfig::new(program, [])).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+fn trapped() {
+    let sandbox = sandbox();
+    let execution = run_over(&sandbox, "trap \u{1b}[2J", &mut EmptySnapshot).unwrap();
+    let frames = execution.backtrace.frames();
+    assert_eq!((frames.len(), &frames[0][..], &frames[32][..]), (33, r"\u{1b}[2J0", "…"));
+    assert_eq!(execution.status, Status::Trapped { reason: "unreachable".to_owned() });
+    // A guest that has not trapped was nowhere, whatever a child says.
+    let execution = run_over(&sandbox, "complete x", &mut EmptySnapshot).unwrap();
+    assert!(execution.backtrace.is_empty(), "{execution:?}");
+}
+
+fn older() {
+    let version = EngineVersion(1);
+    let config = SandboxConfig {
+        args: vec!["child-of-version-1".into()],
+        engine_version: version,
+        ..config()
+    };
+    let sandbox = Sandbox::start(config.clone()).unwrap();
+    assert_eq!(sandbox.engine(), EngineId { version, near_config_version: 84 });
+    for code in ["one", "two"] {
+        let execution = run_over(&sandbox, code, &mut EmptySnapshot).unwrap();
+        assert_eq!(execution.status, Status::Trapped { reason: "x".to_owned() });
+        assert_eq!((execution.used, &execution.logs[..]), (Compute::Fuel(7), &b"log"[..]));
+        assert!(execution.backtrace.is_empty());
+    }
+    let engine_version = EngineId::OWN.version;
+    let error = Sandbox::start(SandboxConfig { engine_version, ..config }).unwrap_err();
+    let expected = format!("has engine 1 (NEAR config 84), expected {}", EngineId::OWN);
+    assert!(error.to_string().ends_with(&expected), "{error}");
+}
+
+fn beside() {
+    let own = Sandbox::start(SandboxConfig { memory_bytes: 64 << 20, ..config() }).unwrap();
+    let other = own.beside(SandboxConfig { memory_bytes: 64 << 30, ..config() }).unwrap();
+    let fault = run(&other, "pid").unwrap_err();
+    assert!(fault.to_string().contains("67108864"), "{fault}");
 }

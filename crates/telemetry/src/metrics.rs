@@ -9,6 +9,7 @@ use std::{
 };
 
 use outlayer_client::EndpointHealth;
+use outlayer_guest::EngineId;
 use outlayer_protocol::{NearToken, views::WorkerView};
 use prometheus_client::{
     encoding::{EncodeLabelSet, LabelSetEncoder, text},
@@ -80,6 +81,12 @@ struct Build {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEngine {
+    engine_version: String,
+    near_config_version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfCheck {
     check: &'static str,
 }
@@ -124,6 +131,7 @@ pub struct Metrics {
     missed_on_chain: Once<Gauge>,
     registered: Once<Gauge>,
     keys: Gauge,
+    engines: Family<OfEngine, Gauge>,
     block_height: Once<Gauge>,
     block_age: Once<Float>,
     turned: Once<Float>,
@@ -175,6 +183,7 @@ impl Metrics {
             missed_on_chain: Once::default(),
             registered: Once::default(),
             keys: Gauge::default(),
+            engines: Family::default(),
             block_height: Once::default(),
             block_age: Once::default(),
             turned: Once::default(),
@@ -185,7 +194,7 @@ impl Metrics {
         let mut put = |name: &str, help: &str, metric: Box<dyn Registered>| {
             metric.register(&mut registry, name, help);
         };
-        let all: [(&str, &str, Box<dyn Registered>); 26] = [
+        let all: [(&str, &str, Box<dyn Registered>); 27] = [
             (
                 "requests",
                 "Requests that this worker has taken up, by how that ended",
@@ -275,6 +284,7 @@ impl Metrics {
                 Box::new(metrics.registered.clone()),
             ),
             ("keys", "Access keys that sign", Box::new(metrics.keys.clone())),
+            ("engine", "1 for each engine that serves", Box::new(metrics.engines.clone())),
             (
                 "block_height",
                 "Height of the newest block that was seen",
@@ -420,6 +430,15 @@ impl Metrics {
     /// How many access keys sign.
     pub fn keys(&self, keys: usize) {
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    /// Which engines serve.
+    pub fn engines(&self, engines: &[EngineId]) {
+        for EngineId { version, near_config_version } in engines {
+            let (engine_version, near_config_version) =
+                (version.0.to_string(), near_config_version.to_string());
+            self.engines.get_or_create(&OfEngine { engine_version, near_config_version }).set(1);
+        }
     }
 
     /// How the endpoints have been answering. They are named by scheme, host and port.

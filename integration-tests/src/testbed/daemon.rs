@@ -5,6 +5,7 @@ use std::{
     fs::{self, Permissions},
     io::{BufRead as _, BufReader},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -26,6 +27,23 @@ pub struct Daemon {
 }
 
 impl Testbed {
+    /// Writes the key file of the registered worker into `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn worker_key_file(&self, folder: &Path) -> Result<PathBuf> {
+        let key_file = folder.join("worker.json");
+        let secret = self.worker.secret_key();
+        let credentials = json!({
+            "account_id": self.worker.id(),
+            "public_key": secret.public_key().to_string(),
+            "private_key": secret.to_string(),
+        });
+        fs::write(&key_file, credentials.to_string())?;
+        fs::set_permissions(&key_file, Permissions::from_mode(0o600))?;
+        Ok(key_file)
+    }
+
     /// Starts the daemon of the registered worker, which reaches the node at `rpc_url`, with these
     /// arguments beside those that every daemon needs. `wrapper` is a command that is given the
     /// daemon's command as its last arguments; it may be empty.
@@ -39,15 +57,7 @@ impl Testbed {
         args: &[&str],
     ) -> Result<Daemon> {
         let keys = tempfile::tempdir()?;
-        let key_file = keys.path().join("worker.json");
-        let secret = self.worker.secret_key();
-        let credentials = json!({
-            "account_id": self.worker.id(),
-            "public_key": secret.public_key().to_string(),
-            "private_key": secret.to_string(),
-        });
-        fs::write(&key_file, credentials.to_string())?;
-        fs::set_permissions(&key_file, Permissions::from_mode(0o600))?;
+        let key_file = self.worker_key_file(keys.path())?;
         let binary = node::testbed_binary()?;
         let mut words = wrapper.iter().map(AsRef::as_ref).chain([binary.as_os_str()]);
         let mut command = Command::new(words.next().context("a command")?);

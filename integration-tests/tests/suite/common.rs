@@ -1,12 +1,12 @@
 //! What several of the tests use.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use near_workspaces::{
     Account, operations::TransactionStatus, result::ExecutionFinalResult, types::Gas,
 };
-use outlayer_integration_tests::Testbed;
+use outlayer_integration_tests::{Testbed, testbed::Daemon};
 use outlayer_protocol::{
     CodeRef, CodeSource, Config, EngineVersion, ExecutionRequest, Hash32, NearToken,
     ResourceLimits, methods, pricing::Asked,
@@ -15,6 +15,19 @@ use serde_json::json;
 
 /// How long what takes some blocks may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits until a daemon has logged a line with all of these.
+pub(crate) async fn logged(daemon: &mut Daemon, parts: &[&str]) -> Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        daemon.check()?;
+        if daemon.log().lines().any(|line| parts.iter().all(|part| line.contains(part))) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    bail!("no line of the log has {parts:?}:\n{}", daemon.log())
+}
 
 pub(crate) const NOTHING: NearToken = NearToken::from_yoctonear(0);
 

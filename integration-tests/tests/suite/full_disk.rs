@@ -1,15 +1,12 @@
 //! A worker whose disk is full.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
-use anyhow::{Result, ensure};
-use outlayer_integration_tests::{Testbed, guests::request, testbed::Daemon};
+use anyhow::Result;
+use outlayer_integration_tests::{Testbed, guests::request};
 use outlayer_protocol::Outcome;
 
-use crate::common::PATIENCE;
+use crate::common::logged;
 
 /// Runs the command that follows where a disk of 256 KiB, which is full, holds both of its folders.
 const FULL_DISK: &str = r#"
@@ -25,19 +22,6 @@ fn can_mount() -> bool {
         .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
         .output();
     tried.is_ok_and(|output| output.status.success())
-}
-
-async fn logged(daemon: &mut Daemon, words: &str) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        daemon.check()?;
-        if daemon.log().contains(words) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    ensure!(false, "{words:?} is not in the log:\n{}", daemon.log());
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +46,7 @@ async fn a_worker_whose_disk_is_full_says_so_and_serves_on() -> Result<()> {
     let args = ["--state-dir", state.as_str(), "--cache-dir", cache.as_str()];
     let url = testbed.node.rpc_addr();
     let mut daemon = testbed.daemon(&url, &wrapper, &args)?;
-    logged(&mut daemon, "looking for requests").await?;
+    logged(&mut daemon, &["looking for requests"]).await?;
 
     for input in ["one", "two"] {
         let settled =
@@ -73,7 +57,7 @@ async fn a_worker_whose_disk_is_full_says_so_and_serves_on() -> Result<()> {
     assert_eq!(settled.outcome, Outcome::OutOfFuel);
     daemon.check()?;
     if is_mounted {
-        logged(&mut daemon, "No space left on device").await?;
+        logged(&mut daemon, &["No space left on device"]).await?;
     }
     daemon.kill()?;
 

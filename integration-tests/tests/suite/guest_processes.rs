@@ -12,10 +12,13 @@ use outlayer_integration_tests::{
     Testbed,
     guests::{request, with_fuel},
     node,
+    testbed::settlement,
 };
 use outlayer_protocol::{Compute, Outcome};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
 use outlayer_worker::Stage;
+
+use crate::common::logged;
 
 /// A component of 14 + 3 `depth` bytes: component types nested in one another.
 fn nested_types(depth: usize) -> Vec<u8> {
@@ -102,6 +105,49 @@ async fn a_guest_whose_process_is_killed_is_set_aside_and_settles_later() -> Res
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert!(failed[0].contains("signal 9 (SIGKILL)"), "{failed:?}");
     serving.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_says_where_a_guest_trapped_and_the_chain_hears_nothing_of_it() -> Result<()> {
+    let guest = wat::parse_str(
+        r#"(module (memory (export "memory") 1)
+            (func $"the innermost\1b[2J" (unreachable))
+            (func (export "_start") (call 0)))"#,
+    )?;
+    const FUNCTIONS: [&str; 2] = [r"the innermost\u{1b}[2J", "function 1"];
+    let testbed = Testbed::start().await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let code = testbed.publish(&guest).await?;
+    let no_wrapper: [&str; 0] = [];
+    let mut daemon = testbed.daemon(&testbed.node.rpc_addr(), &no_wrapper, &[])?;
+    let result = testbed.finished(testbed.ask(&caller, &request(code, "")).await?).await?;
+    let known = format!("{result:?}");
+    assert!(!known.contains("innermost"), "{known}");
+    let settled = settlement(result)?;
+    assert_eq!(settled.outcome, Outcome::Trapped { reason: "unreachable".to_owned() });
+    let at = format!("at={}", FUNCTIONS.join(" < "));
+    logged(&mut daemon, &["where the guest trapped", &at]).await?;
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("guest.wasm");
+    fs::write(&file, guest)?;
+    let run = async |arguments: &[&str]| -> Result<String> {
+        let mut command = process::Command::new(node::testbed_binary()?);
+        command.args(["outlayer", "run"]).arg(&file).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        assert_eq!(output.status.code(), Some(1));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    for arguments in [&[][..], &["--in-process"]] {
+        let said = run(arguments).await?;
+        for (how, function) in ["trapped in", "called from"].into_iter().zip(FUNCTIONS) {
+            let said_it = |line: &str| line.starts_with(how) && line.ends_with(function);
+            assert!(said.lines().any(said_it), "{said}");
+        }
+    }
+    let said: serde_json::Value = serde_json::from_str(&run(&["--json"]).await?)?;
+    assert_eq!(said["trapped_in"], serde_json::json!(FUNCTIONS));
+    Ok(())
 }
 
 /// The processes that were started with `marker`.

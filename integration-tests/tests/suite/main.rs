@@ -10,6 +10,7 @@ mod deploy_command;
 mod determinism;
 mod dev_command;
 mod dishonest_workers;
+mod engine_upgrade;
 mod failed_callbacks;
 mod failing_guests;
 mod fleet;

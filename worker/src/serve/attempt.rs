@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use outlayer_client::{At, BlockId};
-use outlayer_guest::{Fault, check_version};
+use outlayer_guest::Fault;
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, RequestId, views::RequestView,
 };
@@ -102,9 +102,9 @@ pub(super) async fn serve(
     }
 }
 
-/// Loads the code of `view`, unless this worker's engine is another one than the request needs.
+/// Loads the code of `view`, unless this worker does not have the engine that the request needs.
 pub(super) async fn fetch(services: &Services, view: &RequestView) -> Result<Fetched, ServeError> {
-    check_version(&view.request).map_err(ExecutionError::from)?;
+    services.engines.of(&view.request).map_err(ExecutionError::from)?;
     let fetched = fetch::code(services, view).await?;
     let code_bytes = fetched.bytes.len();
     services.tell(Stage::Fetched { request_id: view.request.id(), code_bytes });
@@ -148,6 +148,12 @@ pub(super) async fn execute(
     };
     services.measured(execution.used, began.elapsed());
     tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
+    if !execution.backtrace.is_empty() {
+        tracing::info!(
+            request = request_id, status = execution.status.name(), at = %execution.backtrace,
+            "where the guest trapped, innermost function first"
+        );
+    }
     let response = execution.into_response(request.id());
     let digest = ExecutionRecord::new(request, &response).digest();
     tracing::info!(

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use outlayer_client::{At, Backoff, NodeConfig, SecretKey};
-use outlayer_guest::Engine;
+use outlayer_guest::{Engine, EngineId, Engines};
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
 
@@ -65,6 +65,9 @@ pub struct WorkerConfig {
     pub code: CodeConfig,
     /// What runs guests. A process that holds a key should give them to others to run.
     pub engine: Arc<dyn Engine>,
+    /// Engines of other versions, for the requests that pin them: during an upgrade a worker serves
+    /// those of before and those of after it.
+    pub more_engines: Vec<(EngineId, Arc<dyn Engine>)>,
     /// The folder in which the worker notes requests whose guest ended its process, so that a
     /// worker that is started again does not take them up at once. It is made when it is missing.
     /// `None` remembers them in memory only.
@@ -115,6 +118,7 @@ impl WorkerConfig {
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
             engine,
+            more_engines: Vec::new(),
             state_dir: None,
             discover_at: At::Optimistic,
             submit_delay: Duration::ZERO,
@@ -129,6 +133,13 @@ impl WorkerConfig {
             shutdown_grace: Duration::from_secs(10),
             observer: None,
         }
+    }
+
+    /// All engines that the worker has.
+    pub(super) fn engines(&self) -> Engines {
+        let own = Engines::own(Arc::clone(&self.engine));
+        let more = self.more_engines.iter();
+        more.fold(own, |engines, (id, engine)| engines.with(*id, Arc::clone(engine)))
     }
 }
 

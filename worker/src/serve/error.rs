@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use outlayer_client::{ChainError, SendError};
-use outlayer_guest::{Fault, UnsupportedVersion};
+use outlayer_guest::{Fault, UnsupportedEngine};
 use outlayer_modules::CodeError;
 use outlayer_protocol::{Hash32, views::ViewError};
 use tokio::task::JoinError;
@@ -31,9 +31,9 @@ pub enum WorkerError {
 /// about the guest.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutionError {
-    /// The request pins another engine.
+    /// The request pins an engine that the worker does not have.
     #[error(transparent)]
-    Version(#[from] UnsupportedVersion),
+    Engine(#[from] UnsupportedEngine),
     /// The node's view of the request contradicts itself.
     #[error(transparent)]
     View(#[from] ViewError),

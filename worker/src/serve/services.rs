@@ -9,6 +9,7 @@ use std::{
 };
 
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
+use outlayer_guest::Engines;
 use outlayer_modules::CodeStore;
 use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, Meter, NearToken, RequestId, commitment::Salt,
@@ -48,6 +49,8 @@ pub(super) struct Services {
     pub(super) codes: CodeStore,
     pub(super) downloads: CodeMemory,
     pub(super) published: CodeMemory,
+    /// What executes.
+    pub(super) engines: Engines,
     pub(super) pool: ExecutionPool,
     /// Places for requests that are claimed and wait for their execution.
     pub(super) claiming: ExecutionPool,
@@ -104,8 +107,9 @@ impl Services {
         let salts = Salts::new(&config.secret_key, config.contract_id.clone());
         let codes = CodeStore::new(config.code.clone())?;
         let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
-        let pool = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
-        let claiming = ExecutionPool::new(Arc::clone(&config.engine), config.concurrency);
+        let engines = config.engines();
+        let pool = ExecutionPool::new(engines.clone(), config.concurrency);
+        let claiming = ExecutionPool::new(engines.clone(), config.concurrency);
         let fleet = Fleet::new(config.account_id.clone(), config.step_in_blocks);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
             folder: config.state_dir.clone().unwrap_or_default(),
@@ -121,6 +125,7 @@ impl Services {
             codes,
             downloads: CodeMemory::new(places.downloads, max_code_bytes),
             published: CodeMemory::new(places.published, max_code_bytes),
+            engines,
             pool,
             claiming,
             fleet,

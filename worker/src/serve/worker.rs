@@ -11,7 +11,7 @@ use std::{
 };
 
 use outlayer_client::{EndpointHealth, PublicKey, SecretKey};
-use outlayer_guest::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
+use outlayer_guest::EngineId;
 use outlayer_protocol::{AccountId, RequestId};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
@@ -30,7 +30,7 @@ use super::{
     services::{Pulse, Services},
     stage::discover::{
         self,
-        decide::{Decision, Mine, decide},
+        decide::{Decision, decide},
         source::{BlockSource, BlockTime, Poller},
         standing::{ROSTER_AGE, Standing},
         window::Window,
@@ -125,7 +125,7 @@ impl Worker {
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),
             node = %services.contract.node().shown_url(),
-            engine = ENGINE_VERSION.0, near_config_version = NEAR_CONFIG_VERSION,
+            engines = ?services.engines.ids().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "the worker is looking for requests"
         );
         let (looks, mut looked) = mpsc::channel(1);
@@ -328,7 +328,7 @@ impl Round {
                 return;
             }
         };
-        let mine = Mine { engine: ENGINE_VERSION, near_config_version: NEAR_CONFIG_VERSION };
+        let engines = self.services.engines.ids();
         let fleet = &self.services.fleet;
         fleet.update(&workers, |request_id| look.live().contains(&request_id));
         let mut pending: Vec<_> = look.pending.iter().collect();
@@ -347,7 +347,7 @@ impl Round {
             // What the index shows of claims is as of its own block.
             let height = look.block.height;
             let turn = |request: &_| fleet.turn(request, look.block_nanos, queued);
-            match decide(request, height, mine, turn) {
+            match decide(request, height, &engines, turn) {
                 Decision::Serve { waited } => self.waiting.add(Waiting {
                     request_id,
                     payer: request.payer.clone(),
@@ -357,14 +357,15 @@ impl Round {
                     failures: self.services.set_aside().failures(request_id),
                 }),
                 Decision::OthersFirst | Decision::Over => {}
-                Decision::NeedsEngine { engine_version, near_config_version } => {
+                Decision::NeedsEngine(EngineId { version, near_config_version }) => {
                     if self.told.insert(request_id) {
                         tracing::warn!(
                             request = request_id,
-                            needed = engine_version.0,
+                            needed = version.0,
                             near_config_version,
-                            "another engine is needed"
+                            "another engine is needed: it is left to workers that have it"
                         );
+                        let engine_version = version;
                         self.services.tell(Stage::NeedsEngine { request_id, engine_version });
                     }
                 }

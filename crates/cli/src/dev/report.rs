@@ -26,6 +26,8 @@ pub(super) enum Event {
     Published(Published),
     /// What a guest logged while it answered a request.
     Log { request_id: RequestId, text: Bytes },
+    /// The functions that a guest was in when it trapped, innermost first.
+    Trapped { request_id: RequestId, functions: Vec<String> },
     /// The worker has executed a request.
     Executed { request_id: RequestId, status: &'static str, used: Compute },
     /// A request is no longer live.
@@ -152,6 +154,10 @@ fn text(event: &Event) -> String {
             let text = print::text(text);
             text.lines().map(|line| format!("request {request_id} | {line}\n")).collect()
         }
+        Event::Trapped { request_id, functions } => {
+            let lines = print::frames(functions);
+            lines.map(|(how, name)| format!("request {request_id} {how} {name}\n")).collect()
+        }
         Event::Executed { request_id, status, used } => {
             format!("request {request_id} executed: {status}, used {used}\n")
         }
@@ -200,7 +206,7 @@ fn ready_text(ready: &Ready) -> String {
     )
 }
 
-/// An engine that shows what its guests log.
+/// An engine that shows what its guests log, and where they trap.
 pub(super) struct Listened<E> {
     pub(super) engine: Arc<E>,
     pub(super) report: Report,
@@ -211,6 +217,10 @@ impl<E: Engine> Listened<E> {
         if !execution.logs.is_empty() {
             let (request_id, text) = (job.context.request_id, execution.logs.clone().into());
             self.report.say(Event::Log { request_id, text });
+        }
+        if !execution.backtrace.is_empty() {
+            let functions = execution.backtrace.frames().to_vec();
+            self.report.say(Event::Trapped { request_id: job.context.request_id, functions });
         }
     }
 }

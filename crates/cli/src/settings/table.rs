@@ -201,6 +201,13 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )
     .number("MIB"),
     setting(
+        "engine",
+        "OUTLAYER_ENGINE",
+        "An engine of another version that is served too, as VERSION=PROGRAM: an `outlayer` of a \
+         release that has it. May be repeated",
+    )
+    .kind(Kind::List, "VERSION=PROGRAM"),
+    setting(
         "state_dir",
         "OUTLAYER_STATE_DIR",
         "Where requests are noted whose guest ended its process; without it, outlayer in \

@@ -10,12 +10,12 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_client::{At, Contract, KeyWatch, Keys, Node, NodeConfig, with_causes};
-use outlayer_executor::ENGINE_VERSION;
+use outlayer_guest::{ENGINE_VERSION, EngineId};
 use outlayer_protocol::{AccountId, NearToken};
 use outlayer_sandbox::Sandbox;
 use outlayer_telemetry::{
     Metrics, Telemetry, Traces,
-    checks::{self, Level, Subject},
+    checks::{self, Finding, Level, Subject},
 };
 use outlayer_worker::{Summary, Worker, WorkerConfig};
 use tokio::{
@@ -27,7 +27,7 @@ use tokio::{
 use super::keys::{contract_id, node_config, read_keys};
 use crate::{
     doctor::subject_of,
-    engine,
+    engine::{self, OTHER_ENGINE, OtherEngine},
     logs::{self, LogFormat},
     settings::Settings,
 };
@@ -80,19 +80,27 @@ async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
     let stop = Stop::prepare()?;
     let sandbox =
         engine::of_worker(options.cache_dir.clone(), options.concurrency, options.memory_bytes)?;
-    let tested = {
-        let sandbox = Arc::clone(&sandbox);
-        task::spawn_blocking(move || checks::self_test(&*sandbox)).await?
-    };
-    if tested.level == Level::Fail {
-        bail!("{}. {}", tested.found, tested.advice.unwrap_or_default());
+    let tested = self_tested(Arc::clone(&sandbox)).await?;
+    let mut sandboxes = vec![sandbox];
+    for other in &options.engines {
+        let (own, cache_dir) = (sandboxes.first(), options.cache_dir.as_deref());
+        let own = own.map(|own| &**own);
+        let sandbox = other.start(own, cache_dir, options.concurrency)?;
+        let tested = self_tested(Arc::clone(&sandbox)).await?;
+        tracing::info!(
+            engine = %sandbox.engine(), program = %other.program.display(), tested = %tested.found,
+            "another engine is served too"
+        );
+        sandboxes.push(sandbox);
     }
+    let ids: Vec<_> = sandboxes.iter().map(|sandbox| sandbox.engine()).collect();
     let telemetry = telemetry(&options, &chain)?;
     telemetry.self_tested(tested);
     telemetry.metrics().keys(chain.keys.secret_keys.len());
-    let (listen, subject) = (options.listen, chain.subject(options.min_balance)?);
+    telemetry.metrics().engines(&ids);
+    let (listen, subject) = (options.listen, chain.subject(options.min_balance, ids)?);
     let key_watch = chain.watch.take();
-    let mut config = options.into_config(chain, Arc::clone(&sandbox))?;
+    let mut config = options.into_config(chain, &sandboxes)?;
     config.observer = Some(telemetry.observer());
     let worker = Arc::new(Worker::new(config)?);
     let mut watching = JoinSet::new();
@@ -100,7 +108,7 @@ async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
         let (serving, shown) = (Arc::clone(&worker), telemetry.clone());
         let bound = telemetry.serve(address, move |metrics| {
             shown.pulse(serving.pulse());
-            metrics.children(sandbox.children());
+            metrics.children(sandboxes.iter().map(|sandbox| sandbox.children()).sum());
             metrics.endpoints(&serving.endpoints());
         });
         let bound = bound.await.with_context(|| format!("listen: {address}"))?;
@@ -124,6 +132,16 @@ async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
     watching.shutdown().await;
     task::spawn_blocking(move || telemetry.stop()).await?;
     Ok(summary)
+}
+
+/// What an engine's self-test has found, which lets it serve.
+async fn self_tested(sandbox: Arc<Sandbox>) -> anyhow::Result<Finding> {
+    let test = move || checks::self_test(&*sandbox, sandbox.engine());
+    let tested = task::spawn_blocking(test).await?;
+    if tested.level == Level::Fail {
+        bail!("{}. {}", tested.found, tested.advice.unwrap_or_default());
+    }
+    Ok(tested)
 }
 
 /// How often the key files are looked at.
@@ -192,10 +210,10 @@ impl Chain {
         Ok(Self { node, contract_id, keys, watch })
     }
 
-    fn subject(&self, min_balance: NearToken) -> anyhow::Result<Subject> {
+    fn subject(&self, min_balance: NearToken, engines: Vec<EngineId>) -> anyhow::Result<Subject> {
         let contract = Contract::new(Node::new(&self.node)?, self.contract_id.clone());
         let account_id = self.keys.account_id.clone();
-        Ok(subject_of(contract, account_id, self.keys.public_keys(), min_balance))
+        Ok(subject_of(contract, account_id, self.keys.public_keys(), min_balance, engines))
     }
 }
 
@@ -261,6 +279,7 @@ pub(crate) struct Options {
     poll_interval: Duration,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) memory_bytes: Option<u64>,
+    pub(crate) engines: Vec<OtherEngine>,
     pub(crate) state_dir: Option<PathBuf>,
     submit_delay: Duration,
     step_in_blocks: u64,
@@ -301,6 +320,8 @@ impl Options {
             poll_interval: millis("poll_interval", 10..=60_000)?,
             cache_dir: folder("cache_dir")?,
             memory_bytes: settings.number("memory", 64..=1 << 30)?.map(|mib| mib << 20),
+            engines: OtherEngine::read_all(settings.texts("engine"))
+                .map_err(|found| settings.wrong("engine", found, OTHER_ENGINE))?,
             state_dir: folder("state_dir")?.or_else(default_state_dir),
             submit_delay: millis("submit_delay", 0..=DAY_MILLIS)?,
             step_in_blocks: number("step_in_blocks", 0..=1_000)?,
@@ -319,11 +340,17 @@ impl Options {
         })
     }
 
-    fn into_config(self, chain: Chain, engine: Arc<Sandbox>) -> anyhow::Result<WorkerConfig> {
+    /// The configuration of a worker that executes in these sandboxes, of which the first has this
+    /// program's engine.
+    fn into_config(self, chain: Chain, engines: &[Arc<Sandbox>]) -> anyhow::Result<WorkerConfig> {
         let Keys { account_id, secret_keys } = chain.keys;
         let mut secret_keys = secret_keys.into_iter();
         let secret_key = secret_keys.next().context("no key")?;
-        let mut config = WorkerConfig::new("", chain.contract_id, account_id, secret_key, engine);
+        let (own, others) = engines.split_first().context("no engine")?;
+        let own = Arc::<Sandbox>::clone(own);
+        let mut config = WorkerConfig::new("", chain.contract_id, account_id, secret_key, own);
+        let others = others.iter().map(|one| (one.engine(), Arc::<Sandbox>::clone(one) as _));
+        config.more_engines = others.collect();
         config.more_keys = secret_keys.collect();
         config.node = chain.node;
         config.state_dir = self.state_dir;

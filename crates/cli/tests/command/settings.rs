@@ -115,6 +115,7 @@ fn flags_go_before_the_environment_the_file_and_defaults() {
         ("optimistic", "false", r#"{"flag":"--optimistic","kind":"flag"}"#),
         ("tgas", "300", r#"{"kind":"default"}"#),
         ("memory", "null", r#"{"kind":"default"}"#),
+        ("engine", "null", r#"{"kind":"default"}"#),
     ] {
         let expected = |json: &str| serde_json::from_str::<Value>(json).unwrap();
         assert_eq!(said[key]["value"], expected(value), "{key}");
@@ -146,6 +147,10 @@ fn a_wrong_setting_is_named_with_its_value_its_place_and_what_is_expected() {
     assert!(said.contains("found \"xml\", expected text or json"), "{said}");
     let said = refusal(folder.path(), &[("RUST_LOG", "outlayer=loud")], &config);
     assert!(said.contains("log (from the environment variable RUST_LOG): found"), "{said}");
+    let own = format!("{}=/usr/bin/outlayer", outlayer_guest::ENGINE_VERSION.0);
+    let said = refusal(folder.path(), &[("OUTLAYER_ENGINE", &own)], &config);
+    let expected = format!("found \"{own}\", expected VERSION=PROGRAM");
+    assert!(said.contains(&expected), "{said}");
     let said = refusal(folder.path(), &[], &["--contract", "outlayer.near"]);
     assert!(said.starts_with("outlayer: network is missing, expected"), "{said}");
     assert!(said.contains("--network") && said.contains("OUTLAYER_NETWORK"), "{said}");

@@ -1,7 +1,9 @@
 //! wasmtime's configuration.
 
+use std::num::NonZeroUsize;
+
 use outlayer_guest::{
-    fuel,
+    Backtrace, fuel,
     prepare::{self, meter::NATIVE_STACK_BYTES},
 };
 use outlayer_protocol::Meter;
@@ -75,7 +77,9 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         .wasm_features(prepare::FEATURES, true)
         .max_wasm_stack(NATIVE_STACK_BYTES)
         .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
-        .wasm_backtrace_max_frames(None)
+        // Functions are walked through where a guest traps, and nowhere else. Names, addresses and
+        // lines are not kept.
+        .wasm_backtrace_max_frames(NonZeroUsize::new(Backtrace::MOST))
         .native_unwind_info(false)
         .generate_address_map(false)
         // The metering passes say which of their branches are hardly ever taken. A guest's own

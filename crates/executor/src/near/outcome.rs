@@ -6,7 +6,7 @@ use near_vm_runner::logic::{
     errors::{CompilationError, FunctionCallError, MethodResolveError, VMRunnerError, WasmTrap},
 };
 use outlayer_guest::{
-    Execution, Fault, Job, Stop,
+    Backtrace, Execution, Fault, Job, Stop,
     host::Sink,
     verdict::{self, invalid_module, reason::MEMORY_OUT_OF_BOUNDS, trapped},
 };
@@ -39,6 +39,8 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         reads: ended.reads,
         journal: if completed { ended.journal } else { Vec::new() },
         logs: logs.into_bytes(),
+        // near-vm-runner says what trap it was, and not where.
+        backtrace: Backtrace::default(),
     })
 }
 

@@ -5,6 +5,7 @@
 //! `engine_version` is the command that records a new version's results.
 #![allow(clippy::unwrap_used)]
 
+mod backtrace;
 mod billing;
 mod bytes;
 mod cache;

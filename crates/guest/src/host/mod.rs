@@ -18,7 +18,7 @@ pub use random::RandomStream;
 pub use storage::{Storage, check_key};
 pub use streams::Sink;
 
-use crate::{execution::Execution, fault::Fault, job::Job, stop::Stop};
+use crate::{backtrace::Backtrace, execution::Execution, fault::Fault, job::Job, stop::Stop};
 
 /// The host of one execution.
 pub struct Host {
@@ -97,6 +97,7 @@ impl Host {
             reads,
             journal: if completed { journal } else { Vec::new() },
             logs: self.logs.into_bytes(),
+            backtrace: Backtrace::default(),
         }
     }
 }

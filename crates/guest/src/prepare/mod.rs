@@ -12,6 +12,7 @@ pub mod encode;
 mod features;
 pub mod meter;
 pub mod nans;
+pub mod names;
 pub mod op;
 pub mod outline;
 pub mod shape;

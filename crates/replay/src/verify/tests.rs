@@ -2,7 +2,7 @@
 
 use outlayer_client::testing::{CONTRACT, request_view};
 use outlayer_executor::{
-    Code, ENGINE_VERSION, EmptySnapshot, Executor, ExecutorConfig, NEAR_CONFIG_VERSION,
+    Code, ENGINE_VERSION, EmptySnapshot, EngineId, Executor, ExecutorConfig, NEAR_CONFIG_VERSION,
     prepare::MAX_MODULE_BYTES,
 };
 use outlayer_modules::CodeConfig;
@@ -36,6 +36,10 @@ fn code() -> Vec<u8> {
 
 fn executor() -> Executor {
     Executor::new(ExecutorConfig::default()).unwrap()
+}
+
+fn engines() -> Engines {
+    Engines::own(Arc::new(executor()))
 }
 
 /// A live request for [`READ`] that pins `engine`.
@@ -81,7 +85,7 @@ fn an_honest_answer_matches_and_the_record_is_shown() {
     let honest = answer(&view, &mut everywhere(b"value"));
     assert_eq!(honest.output.0, b"value");
     let evidence = evidence(view, &honest);
-    let replay = verify(&evidence, &code(), &mut everywhere(b"value"), &executor()).unwrap();
+    let replay = verify(&evidence, &code(), &mut everywhere(b"value"), &engines()).unwrap();
     assert!(replay.is_match(), "{replay:?}");
     assert_eq!(replay.digest, Some(evidence.completed.digest));
     assert_eq!(replay.record.unwrap().digest(), evidence.completed.digest);
@@ -97,7 +101,7 @@ fn code_that_is_longer_than_declared_has_one_verdict_which_a_replay_confirms() {
     let expected = Status::LimitExceeded { which: Limit::ModuleBytes, limit: limit.into() };
     assert_eq!((&honest.status, honest.used.amount()), (&expected, 0));
     let evidence = evidence(view, &honest);
-    let replay = verify(&evidence, &code(), &mut EmptySnapshot, &executor()).unwrap();
+    let replay = verify(&evidence, &code(), &mut EmptySnapshot, &engines()).unwrap();
     assert!(replay.is_match(), "{replay:?}");
     // So that there is a verdict on code which no engine takes, it is fetched all the same.
     assert!(CodeConfig::default().max_code_bytes > MAX_MODULE_BYTES as usize);
@@ -109,7 +113,7 @@ fn a_lie_and_another_storage_are_mismatches() {
     let lie = ExecutionResponse { output: "a lie".into(), ..honest.clone() };
     let differing = |response: &ExecutionResponse, storage: &mut dyn Snapshot| {
         let evidence = evidence(view(ENGINE_VERSION), response);
-        let replay = verify(&evidence, &code(), storage, &executor()).unwrap();
+        let replay = verify(&evidence, &code(), storage, &engines()).unwrap();
         let Verdict::Mismatch { differs } = replay.verdict else { panic!("{replay:?}") };
         differs.iter().map(|one| one.part).collect::<Vec<_>>()
     };
@@ -118,14 +122,26 @@ fn a_lie_and_another_storage_are_mismatches() {
 }
 
 #[test]
-fn what_another_engine_executed_is_not_executed_here() {
+fn what_another_engine_executed_is_executed_by_that_engine_or_not_at_all() {
     let honest = answer(&view(ENGINE_VERSION), &mut EmptySnapshot);
-    let other = EngineVersion(ENGINE_VERSION.0 + 1);
-    let evidence = evidence(view(other), &honest);
-    let replay = verify(&evidence, b"not even code", &mut EmptySnapshot, &executor()).unwrap();
-    let expected =
-        Verdict::NeedsEngine { engine_version: other, near_config_version: NEAR_CONFIG_VERSION };
-    assert_eq!((replay.verdict, replay.digest), (expected, None));
+    for version in [EngineVersion(1), EngineVersion(ENGINE_VERSION.0 + 1)] {
+        let other = EngineId { version, ..EngineId::OWN };
+        let evidence = evidence(view(version), &honest);
+        let replay = verify(&evidence, b"not even code", &mut EmptySnapshot, &engines()).unwrap();
+        let near_config_version = NEAR_CONFIG_VERSION;
+        let expected = Verdict::NeedsEngine { engine_version: version, near_config_version };
+        assert_eq!((replay.verdict, replay.digest), (expected, None));
+
+        // An engine that yields the same here, under another name.
+        let with_other = engines().with(other, Arc::new(executor()));
+        let replay = verify(&evidence, &code(), &mut EmptySnapshot, &with_other).unwrap();
+        assert!(replay.is_match(), "{replay:?}");
+        assert_eq!(replay.record.unwrap().engine_version, version);
+        let elsewhere = EngineId { near_config_version: 84, ..other };
+        let elsewhere = engines().with(elsewhere, Arc::new(executor()));
+        let replay = verify(&evidence, &code(), &mut EmptySnapshot, &elsewhere).unwrap();
+        assert!(matches!(replay.verdict, Verdict::NeedsEngine { .. }), "{replay:?}");
+    }
 }
 
 #[test]
@@ -134,7 +150,7 @@ fn evidence_that_contradicts_itself_is_not_judged() {
     let honest = answer(&view, &mut EmptySnapshot);
     let evidence = evidence(view, &honest);
     let judge =
-        |evidence: &Evidence, code: &[u8]| verify(evidence, code, &mut EmptySnapshot, &executor());
+        |evidence: &Evidence, code: &[u8]| verify(evidence, code, &mut EmptySnapshot, &engines());
 
     let error = judge(&evidence, b"other code").unwrap_err();
     assert!(matches!(error, VerifyError::Code { .. }), "{error}");

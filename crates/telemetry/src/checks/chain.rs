@@ -6,6 +6,7 @@ use outlayer_client::{
     AccessKeyView, AccountBalance, At, ChainError, Contract, EndpointHealth, NodeStatus,
     Permission, PublicKey,
 };
+use outlayer_guest::EngineId;
 use outlayer_protocol::{
     AccountId, NearToken, methods,
     views::{ConfigView, WorkerView},
@@ -24,10 +25,8 @@ pub struct Subject {
     pub public_keys: Vec<PublicKey>,
     /// What the account should be able to spend at the least.
     pub min_balance: NearToken,
-    /// The engine version that this program has.
-    pub engine_version: u32,
-    /// The version of NEAR's configuration that the engine is built for.
-    pub near_config_version: u32,
+    /// The engines that the worker has.
+    pub engines: Vec<EngineId>,
 }
 
 /// What was found, as answers and as numbers.
@@ -176,20 +175,23 @@ impl ChainReport {
     }
 
     fn contract(&mut self, subject: &Subject, config: ConfigView) {
-        let (engine, near) = (config.config.engine_version.0, config.config.near_config_version);
-        let found = format!("{} asks for engine {engine}", subject.contract.id());
-        self.findings.push(if engine != subject.engine_version {
+        let (version, near) = (config.config.engine_version, config.config.near_config_version);
+        let needed = EngineId { version, near_config_version: near };
+        let found = format!("{} asks for {version}", subject.contract.id());
+        let listed = |describe: fn(&EngineId) -> String| {
+            subject.engines.iter().map(describe).collect::<Vec<_>>().join(", ")
+        };
+        self.findings.push(if !subject.engines.iter().any(|one| one.version == version) {
             let advice = "Install the release whose engine version the contract asks for; \
-                          CHANGELOG.md has the table.";
-            let has = format!("{found}, this program has engine {}", subject.engine_version);
-            Finding::fail("contract", has, advice)
-        } else if near != subject.near_config_version {
+                          CHANGELOG.md has the table. During an upgrade, `engine` names a second \
+                          one.";
+            let has = listed(|one| one.version.to_string());
+            Finding::fail("contract", format!("{found}, this worker has {has}"), advice)
+        } else if !subject.engines.contains(&needed) {
             let advice =
                 "Install a release that is built for NEAR's configuration of the contract.";
-            let has = format!(
-                "{found} under NEAR's configuration {near}, this program has {}",
-                subject.near_config_version
-            );
+            let has = listed(|one| one.near_config_version.to_string());
+            let has = format!("{found} under NEAR's configuration {near}, this worker has {has}");
             Finding::fail("contract", has, advice)
         } else if config.paused {
             let advice = "Nothing to do: only the owner ends a pause.";

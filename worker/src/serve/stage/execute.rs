@@ -8,7 +8,7 @@ use std::{
 };
 
 use outlayer_client::{At, Contract, NamespaceReader};
-use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError, check_version};
+use outlayer_guest::{Code, Engines, Execution, Fault, Job, SnapshotError};
 use outlayer_protocol::{AccountId, RequestId, views::RequestView};
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ use super::super::{
 
 /// Executes at most so many requests at once; others wait.
 pub(crate) struct ExecutionPool {
-    engine: Arc<dyn Engine>,
+    engines: Engines,
     queue: Arc<Queue>,
 }
 
@@ -109,14 +109,14 @@ impl Drop for Leaving<'_> {
 
 impl ExecutionPool {
     /// A pool that executes at most `concurrency` requests at once, and at least one.
-    pub(crate) fn new(engine: Arc<dyn Engine>, concurrency: usize) -> Self {
+    pub(crate) fn new(engines: Engines, concurrency: usize) -> Self {
         let state = State {
             free: concurrency.max(1),
             list: WaitingList::default(),
             grants: HashMap::new(),
             time: ChainTime { height: 0, block_nanos: 1 },
         };
-        Self { engine, queue: Arc::new(Queue { state: Mutex::new(state) }) }
+        Self { engines, queue: Arc::new(Queue { state: Mutex::new(state) }) }
     }
 
     /// Tells the pool the chain's time. Those that can no longer be answered are told so.
@@ -142,7 +142,8 @@ impl ExecutionPool {
         }
     }
 
-    /// Executes the request of `view` with `code`, whose hash the caller has checked. The guest
+    /// Executes the request of `view` with the engine that it pins and with `code`, whose hash the
+    /// caller has checked. The guest
     /// sees the requester's namespace as it stood after the block `at`. Its process is ended soon
     /// after `is_over` says so.
     ///
@@ -156,9 +157,9 @@ impl ExecutionPool {
         code: Arc<Vec<u8>>,
         (at, is_over): (At, impl Fn() -> bool + Send + 'static),
     ) -> Result<(Execution, ExecutionPlace), ExecutionError> {
-        check_version(&view.request)?;
+        let engine = Arc::clone(self.engines.of(&view.request)?);
         view.check(contract.id())?;
-        let (engine, view) = (Arc::clone(&self.engine), view.clone());
+        let view = view.clone();
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
             let job = Job::of_live(

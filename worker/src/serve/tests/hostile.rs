@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use outlayer_client::testing::Change;
+use outlayer_guest::EngineId;
 use outlayer_protocol::{
     Agreement, Compute, EngineVersion,
     agreement::Vote,
@@ -17,7 +18,7 @@ use super::{
     super::{
         fleet::{Fleet, Queues},
         schedule::{ChainTime, Waiting, WaitingList},
-        stage::discover::decide::{Mine, decide},
+        stage::discover::decide::decide,
     },
     *,
 };
@@ -210,11 +211,11 @@ proptest! {
         fleet.measured(Compute::Fuel(used), Duration::from_nanos(took));
         fleet.measured(Compute::Gas(used), Duration::MAX);
         let (mut queues, mut list) = (Queues::default(), WaitingList::default());
-        let mine = Mine { engine: EngineVersion(1), near_config_version: 84 };
+        let mine = [EngineId { version: EngineVersion(1), near_config_version: 84 }];
         let now = ChainTime { height, block_nanos };
         for entry in &entries {
             let queued = fleet.queue(&mut queues, entry);
-            decide(entry, height, mine, |entry| fleet.turn(entry, block_nanos, queued));
+            decide(entry, height, &mine, |entry| fleet.turn(entry, block_nanos, queued));
             list.add(Waiting {
                 request_id: entry.request_id, payer: entry.payer.clone(),
                 deadline: entry.deadline, waited: step_in_blocks, nanos: entry.compute.amount(),

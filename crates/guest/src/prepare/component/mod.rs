@@ -14,7 +14,7 @@ use wasmparser::{
     Instance, InstanceSectionReader,
 };
 
-use super::{encode, meter, shape::Totals};
+use super::{encode, meter, names, shape::Totals};
 use crate::verdict::invalid_module;
 
 /// Components are nested at most this deep.
@@ -75,7 +75,7 @@ pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     let made = walk.check(code, 0)?;
     types::validate(code)?;
     let composed = sections(code).any(|section| matches!(section, Ok((section::COMPONENT, _))));
-    rewrite(code, meter::share(made.modules), composed)
+    rewrite(code, meter::share(made.modules), composed, &mut 0)
 }
 
 /// What one instance of a component makes.
@@ -267,13 +267,18 @@ fn instances(
 /// The component with its modules instrumented, each of whose instances has `stack_bytes`. Where
 /// the guest is `composed` of several components, each `realloc` is charged for. Custom sections
 /// are left out.
-fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Status> {
+fn rewrite(
+    code: &[u8],
+    stack_bytes: u32,
+    composed: bool,
+    ordinal: &mut u32,
+) -> Result<Vec<u8>, Status> {
     let reallocs = if composed { adapters::reallocs(code)? } else { adapters::Reallocs::default() };
     let mut modules = 0;
     let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
     for section in sections(code) {
         let (id, content) = section?;
-        let rewritten;
+        let mut rewritten;
         let content = match id {
             section::CUSTOM => continue,
             section::CORE_MODULE => {
@@ -283,10 +288,12 @@ fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Sta
                     None => metered,
                 };
                 modules += 1;
+                names::number(&mut rewritten, *ordinal);
+                *ordinal += 1;
                 &rewritten
             }
             section::COMPONENT => {
-                rewritten = rewrite(content, stack_bytes, composed)?;
+                rewritten = rewrite(content, stack_bytes, composed, ordinal)?;
                 &rewritten
             }
             _ => content,
@@ -294,6 +301,18 @@ fn rewrite(code: &[u8], stack_bytes: u32, composed: bool) -> Result<Vec<u8>, Sta
         encode::section(&mut out, id, content);
     }
     Ok(out)
+}
+
+/// Shows each module of a component that has been accepted, in the order in which [`component`]
+/// numbers them.
+pub(super) fn each_module<'a>(code: &'a [u8], show: &mut impl FnMut(&'a [u8])) {
+    for (id, content) in sections(code).map_while(Result::ok) {
+        match id {
+            section::CORE_MODULE => show(content),
+            section::COMPONENT => each_module(content, show),
+            _ => {}
+        }
+    }
 }
 
 /// The sections of a component, each with its number.

@@ -1,10 +1,9 @@
 //! A module that also counts what each of its functions pays.
 
 use outlayer_protocol::Status;
-use wasmparser::{KnownCustom, Name, Parser, Payload, TypeRef};
 
 use super::{STACK_BYTES, instrument_for, writer::Place};
-use crate::verdict::invalid_module;
+use crate::{prepare::names, verdict::invalid_module};
 
 /// What is compiled to profile a guest.
 #[derive(Clone, Debug)]
@@ -22,36 +21,6 @@ pub struct Profiled {
 /// As [`instrument`](super::instrument).
 pub fn profiled(code: &[u8]) -> Result<Profiled, Status> {
     let module = instrument_for(code, Place::Profiled, STACK_BYTES)?;
-    let malformed = |error: wasmparser::BinaryReaderError| invalid_module(error.message());
-    let (mut imported, mut functions, mut names) = (0, Vec::new(), Vec::new());
-    for payload in Parser::new(0).parse_all(code) {
-        match payload.map_err(malformed)? {
-            Payload::ImportSection(reader) => {
-                for import in reader.into_imports() {
-                    imported +=
-                        usize::from(matches!(import.map_err(malformed)?.ty, TypeRef::Func(_)));
-                }
-            }
-            Payload::CodeSectionEntry(_) => {
-                functions.push(format!("function {}", imported + functions.len()));
-            }
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(reader) = section.as_known() {
-                    names.extend(reader.into_iter().flatten());
-                }
-            }
-            _ => {}
-        }
-    }
-    // A broken `name` section names as many functions as can be read.
-    for name in names {
-        let Name::Function(map) = name else { continue };
-        for naming in map.into_iter().map_while(Result::ok) {
-            let defined = (naming.index as usize).checked_sub(imported);
-            if let Some(function) = defined.and_then(|index| functions.get_mut(index)) {
-                naming.name.clone_into(function);
-            }
-        }
-    }
+    let functions = names::defined(code).map_err(|error| invalid_module(error.message()))?;
     Ok(Profiled { module, functions })
 }

@@ -1,6 +1,7 @@
 //! Which of the live requests to serve now, by their entries in the index.
 
-use outlayer_protocol::{EngineVersion, index::PendingEntry};
+use outlayer_guest::EngineId;
+use outlayer_protocol::index::PendingEntry;
 
 use super::turn::Turn;
 
@@ -14,39 +15,26 @@ pub(crate) enum Decision {
     },
     /// It is the turn of other workers: look again later.
     OthersFirst,
-    /// It needs this engine with these fees of NEAR, which are not the worker's.
-    NeedsEngine {
-        /// The version of the engine that it pins.
-        engine_version: EngineVersion,
-        /// The NEAR protocol version whose fees it pins.
-        near_config_version: u32,
-    },
+    /// It pins this engine, which the worker does not have.
+    NeedsEngine(EngineId),
     /// Its deadline has passed.
     Over,
 }
 
-/// The engine that a worker has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mine {
-    pub(crate) engine: EngineVersion,
-    /// The NEAR protocol version whose fees the engine's gas meter has.
-    pub(crate) near_config_version: u32,
-}
-
-/// Decides about a request when the chain is at `height`. `turn` says when this worker serves it,
-/// if one worker answers it.
+/// Decides about a request when the chain is at `height`, for a worker that has these engines.
+/// `turn` says when this worker serves it, if one worker answers it.
 pub(crate) fn decide(
     request: &PendingEntry,
     height: u64,
-    mine: Mine,
+    engines: &[EngineId],
     turn: impl FnOnce(&PendingEntry) -> Turn,
 ) -> Decision {
     if !request.is_in_time(height) {
         return Decision::Over;
     }
-    let PendingEntry { engine_version, near_config_version, .. } = *request;
-    if (engine_version, near_config_version) != (mine.engine, mine.near_config_version) {
-        return Decision::NeedsEngine { engine_version, near_config_version };
+    let needed = EngineId::from(request);
+    if !engines.contains(&needed) {
+        return Decision::NeedsEngine(needed);
     }
     // The contract has drawn the workers, and the request itself says whom.
     if request.approvals > 1 {
@@ -62,7 +50,7 @@ pub(crate) fn decide(
 
 #[cfg(test)]
 mod tests {
-    use outlayer_protocol::Compute;
+    use outlayer_protocol::{Compute, EngineVersion};
 
     use super::*;
 
@@ -84,12 +72,12 @@ mod tests {
         }
     }
 
-    const MINE: Mine = Mine { engine: ENGINE, near_config_version: 84 };
+    const MINE: EngineId = EngineId { version: ENGINE, near_config_version: 84 };
 
     /// The decisions of a worker that serves the request at once and of one that waits 4 blocks.
     fn both(request: &PendingEntry, height: u64) -> [Decision; 2] {
         let turn = |wait| move |request: &PendingEntry| Turn::at(request.block_height + wait);
-        [0, 4].map(|wait| decide(request, height, MINE, turn(wait)))
+        [0, 4].map(|wait| decide(request, height, &[MINE], turn(wait)))
     }
 
     const FIRST: Decision = Decision::Serve { waited: 0 };
@@ -109,14 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_another_engine_is_left_alone() {
-        let needs = |engine_version, near_config_version| {
+    fn what_needs_another_engine_is_left_to_a_worker_that_has_it() {
+        for id in [
+            EngineId { version: EngineVersion(2), ..MINE },
+            EngineId { version: EngineVersion(4), ..MINE },
+            EngineId { near_config_version: 85, ..MINE },
+        ] {
+            let (engine_version, near_config_version) = (id.version, id.near_config_version);
             let other = PendingEntry { engine_version, near_config_version, ..pending() };
-            let needed = Decision::NeedsEngine { engine_version, near_config_version };
-            assert_eq!(both(&other, 200), [needed; 2]);
-        };
-        needs(EngineVersion(4), 84);
-        needs(ENGINE, 85);
+            assert_eq!(both(&other, 200), [Decision::NeedsEngine(id); 2]);
+            let turn = |request: &PendingEntry| Turn::at(request.block_height);
+            assert_eq!(decide(&other, 200, &[MINE, id], turn), FIRST);
+            assert_eq!(decide(&pending(), 200, &[MINE, id], turn), FIRST);
+        }
     }
 
     #[test]
