@@ -1,7 +1,7 @@
 //! What this host is given and what it answers.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use outlayer_guest::{Execution, Job};
+use outlayer_guest::{Backtrace, Execution, Job};
 use outlayer_protocol::{
     Compute, ExecutionContext, GuestKind, JournalEntry, ReadEntry, ResourceLimits, Status,
 };
@@ -52,7 +52,7 @@ pub enum Answer {
     CannotDecide(String),
 }
 
-/// An [`Execution`], with its parts in the same order.
+/// An [`Execution`], with its parts in the same order. No engine tells a backtrace here.
 #[derive(BorshSerialize, BorshDeserialize)]
 pub struct Ended {
     status: Status,
@@ -65,7 +65,7 @@ pub struct Ended {
 
 impl From<Execution> for Ended {
     fn from(execution: Execution) -> Self {
-        let Execution { status, output, used, reads, journal, logs } = execution;
+        let Execution { status, output, used, reads, journal, logs, backtrace: _ } = execution;
         Self { status, output, used, reads, journal, logs }
     }
 }
@@ -73,6 +73,7 @@ impl From<Execution> for Ended {
 impl From<Ended> for Execution {
     fn from(ended: Ended) -> Self {
         let Ended { status, output, used, reads, journal, logs } = ended;
-        Self { status, output, used, reads, journal, logs }
+        let backtrace = Backtrace::default();
+        Self { status, output, used, reads, journal, logs, backtrace }
     }
 }

@@ -182,7 +182,7 @@ mod tests {
             names(text, &[(2, 1), (1, 0), (0, 0), (1, 1), (3, 0)]),
             ["third", "second", "first", "function 1 of module 1"]
         );
-        let rewritten = super::super::component(&wat::parse_str(text).unwrap()).unwrap();
+        let rewritten = component(&wat::parse_str(text).unwrap()).unwrap();
         let mut numbers = Vec::new();
         component::each_module(&rewritten, &mut |module| {
             for payload in Parser::new(0).parse_all(module) {
