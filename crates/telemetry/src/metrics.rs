@@ -10,7 +10,7 @@ use std::{
 
 use outlayer_client::EndpointHealth;
 use outlayer_guest::EngineId;
-use outlayer_protocol::{NearToken, views::WorkerView};
+use outlayer_protocol::{EngineVersion, NearToken, views::WorkerView};
 use prometheus_client::{
     encoding::{EncodeLabelSet, LabelSetEncoder, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -365,6 +365,7 @@ impl Metrics {
             clock_ahead: None,
             is_of_another_network: false,
         }]);
+        metrics.engines(&[EngineId { version: EngineVersion(0), near_config_version: 0 }]);
         metrics.pulse(0, Duration::ZERO);
         metrics.block(0, Duration::ZERO);
         metrics.balance(NearToken::from_yoctonear(0));
