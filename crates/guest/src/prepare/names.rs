@@ -140,7 +140,7 @@ pub(super) fn number(module: &mut Vec<u8>, ordinal: u32) {
     encode::section(module, CUSTOM, &section);
 }
 
-/// What [`component`](super::component) has written into a module: which of the component's it is.
+/// What [`super::component`] has written into a module: which of the component's it is.
 /// `None` for modules that an engine makes between components.
 pub fn number_of(module_name: Option<&str>) -> Option<u32> {
     module_name?.parse().ok()

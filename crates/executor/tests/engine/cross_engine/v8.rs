@@ -64,7 +64,9 @@ fn on_v8(flags: &[&str], stack: u32, tasks: &[Vec<u8>]) -> Vec<Answer> {
         .args([host(), &file("tasks"), &file("answers")])
         .arg(stack.to_string())
         .status()
-        .expect("Node.js 20 or newer must be installed as `node`: this test runs guests on its V8");
+        .unwrap_or_else(|error| {
+            panic!("Node.js 20 or newer must be installed as `node`, for its V8: {error}")
+        });
     assert!(ran.success(), "node: {ran}");
     let bytes = fs::read(file("answers")).unwrap();
     keep(&items(tasks), &bytes);
