@@ -1,13 +1,14 @@
 //! What comes of an execution.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId, Status,
 };
 
 use crate::{backtrace::Backtrace, job::Job};
 
-/// A verdict, and everything that belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A verdict, and everything that belongs to it. Its encoding leaves the backtrace out.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Execution {
     /// How the execution ended.
     pub status: Status,
@@ -24,6 +25,7 @@ pub struct Execution {
     pub logs: Vec<u8>,
     /// Where the guest was when it trapped or its stack ended, as far as the engine knows. It is
     /// for the operator's log, and belongs to no response.
+    #[borsh(skip)]
     pub backtrace: Backtrace,
 }
 

@@ -26,4 +26,4 @@ mod module;
 mod running;
 mod wire;
 
-pub use wire::{Answer, Ended, Task};
+pub use wire::{Answer, Task};

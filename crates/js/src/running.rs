@@ -66,7 +66,7 @@ pub(crate) fn begin(task: Task) -> Begun {
             Begun::Run(Box::new(running), prepared.code)
         }
         Err(Refused::Verdict(status)) => {
-            Begun::Ended(Answer::Verdict(Execution::without_running(&job, status).into()))
+            Begun::Ended(Answer::Verdict(Execution::without_running(&job, status)))
         }
         Err(Refused::CannotDecide(why)) => Begun::Ended(Answer::CannotDecide(why)),
     }
@@ -131,6 +131,6 @@ impl Running {
             Err(why) => return Answer::CannotDecide(why),
         };
         let (status, used) = ended::used(status, self.supply, counters.fuel);
-        Answer::Verdict(self.host.into_execution(status, Compute::Fuel(used)).into())
+        Answer::Verdict(self.host.into_execution(status, Compute::Fuel(used)))
     }
 }

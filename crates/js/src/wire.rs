@@ -1,10 +1,8 @@
 //! What this host is given and what it answers.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use outlayer_guest::{Backtrace, Execution, Job};
-use outlayer_protocol::{
-    Compute, ExecutionContext, GuestKind, JournalEntry, ReadEntry, ResourceLimits, Status,
-};
+use outlayer_guest::{Execution, Job};
+use outlayer_protocol::{ExecutionContext, GuestKind, ResourceLimits};
 
 /// A [`Job`] with the storage that it reads.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -46,34 +44,8 @@ impl Task {
 /// What came of a task.
 #[derive(BorshSerialize, BorshDeserialize)]
 pub enum Answer {
-    /// A verdict.
-    Verdict(Ended),
+    /// A verdict. No engine tells a backtrace here.
+    Verdict(Execution),
     /// There is no verdict: this engine cannot decide. The text says why.
     CannotDecide(String),
-}
-
-/// An [`Execution`], with its parts in the same order. No engine tells a backtrace here.
-#[derive(BorshSerialize, BorshDeserialize)]
-pub struct Ended {
-    status: Status,
-    output: Vec<u8>,
-    used: Compute,
-    reads: Vec<ReadEntry>,
-    journal: Vec<JournalEntry>,
-    logs: Vec<u8>,
-}
-
-impl From<Execution> for Ended {
-    fn from(execution: Execution) -> Self {
-        let Execution { status, output, used, reads, journal, logs, backtrace: _ } = execution;
-        Self { status, output, used, reads, journal, logs }
-    }
-}
-
-impl From<Ended> for Execution {
-    fn from(ended: Ended) -> Self {
-        let Ended { status, output, used, reads, journal, logs } = ended;
-        let backtrace = Backtrace::default();
-        Self { status, output, used, reads, journal, logs, backtrace }
-    }
 }

@@ -25,8 +25,8 @@ use crate::{
     memory,
     scratch::Scratch,
     wire::{
-        Answer, OLDEST_WIRE_VERSION, Request, Setup, Value, WIRE_VERSION, max_answer, receive,
-        send, send_bytes, shown,
+        Answer, OLDEST_WIRE_VERSION, Request, Setup, Value, WIRE_VERSION, checked, max_answer,
+        receive, send, send_bytes, shown,
     },
 };
 
@@ -239,8 +239,8 @@ impl Process {
                 Answer::Trapped(names) if backtrace.is_empty() => {
                     backtrace = Backtrace::new(names);
                 }
-                Answer::Done(Ok(ended)) => {
-                    let mut execution = ended.check(job.limits).map_err(io::Error::other)?;
+                Answer::Done(Ok(execution)) => {
+                    let mut execution = checked(execution, job.limits).map_err(io::Error::other)?;
                     let status = &execution.status;
                     if matches!(status, Status::Trapped { .. } | Status::StackOverflow) {
                         execution.backtrace = backtrace;

@@ -128,7 +128,7 @@ fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
         {
             send(parent, &Answer::Trapped(execution.backtrace.frames().to_vec()))?;
         }
-        send(parent, &Answer::Done(done.map(Into::into).map_err(Into::into)))?;
+        send(parent, &Answer::Done(done.map_err(Into::into)))?;
     }
 }
 

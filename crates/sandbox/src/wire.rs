@@ -21,10 +21,9 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use outlayer_guest::{Backtrace, Cause, Execution, Fault, SnapshotError};
+use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
 use outlayer_protocol::{
-    Compute, ExecutionContext, GuestKind, Hash32, JournalEntry, ReadEntry, ResourceLimits, Status,
-    response::ResponseError,
+    ExecutionContext, GuestKind, Hash32, ResourceLimits, response::ResponseError,
 };
 
 use crate::{config::EngineSettings, confine::Confinement};
@@ -78,8 +77,8 @@ pub(crate) enum Answer {
     NeedsCode,
     /// The guest reads this key. The parent replies with a [`Value`].
     Reads(Vec<u8>),
-    /// The execution has ended.
-    Done(Result<Ended, Trouble>),
+    /// The execution has ended. Where the guest trapped has been said before.
+    Done(Result<Execution, Trouble>),
     /// The functions that the guest was in when it trapped, innermost first. [`Answer::Done`]
     /// follows.
     Trapped(Vec<String>),
@@ -87,17 +86,6 @@ pub(crate) enum Answer {
 
 /// A value of the snapshot, or why it cannot be had.
 pub(crate) type Value = Result<Option<Vec<u8>>, String>;
-
-/// An [`Execution`].
-#[derive(BorshSerialize, BorshDeserialize)]
-pub(crate) struct Ended {
-    status: Status,
-    output: Vec<u8>,
-    used: Compute,
-    reads: Vec<ReadEntry>,
-    journal: Vec<JournalEntry>,
-    logs: Vec<u8>,
-}
 
 /// A [`Fault`].
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -107,22 +95,6 @@ pub(crate) enum Trouble {
     HostMemory(String),
     Snapshot(String),
     Other(String),
-}
-
-impl From<Execution> for Ended {
-    fn from(execution: Execution) -> Self {
-        // Where the guest trapped has been said before.
-        let Execution { status, output, used, reads, journal, logs, backtrace: _ } = execution;
-        Self { status, output, used, reads, journal, logs }
-    }
-}
-
-impl From<Ended> for Execution {
-    fn from(ended: Ended) -> Self {
-        let Ended { status, output, used, reads, journal, logs } = ended;
-        let backtrace = Backtrace::default();
-        Self { status, output, used, reads, journal, logs, backtrace }
-    }
 }
 
 impl From<Fault> for Trouble {
@@ -152,18 +124,18 @@ impl From<Trouble> for Fault {
     }
 }
 
-impl Ended {
-    /// The execution, if one within `limits` can be such. An engine never gives anything else; a
-    /// child that a guest has taken over might.
-    ///
-    /// # Errors
-    /// [`ResponseError`] when the contract would not take it either.
-    pub(crate) fn check(self, limits: &ResourceLimits) -> Result<Execution, ResponseError> {
-        let execution = Execution::from(self);
-        let response = execution.clone().into_response(0);
-        response.validate(0, limits)?;
-        Ok(execution)
-    }
+/// The execution that a child says it came to, if one within `limits` can be such. An engine never
+/// gives anything else; a child that a guest has taken over might.
+///
+/// # Errors
+/// [`ResponseError`] when the contract would not take it either.
+pub(crate) fn checked(
+    execution: Execution,
+    limits: &ResourceLimits,
+) -> Result<Execution, ResponseError> {
+    let response = execution.clone().into_response(0);
+    response.validate(0, limits)?;
+    Ok(execution)
 }
 
 /// The beginning of what a child says, fit for a log.
@@ -237,7 +209,7 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use outlayer_protocol::NearToken;
+    use outlayer_protocol::{Compute, NearToken};
 
     use super::*;
 

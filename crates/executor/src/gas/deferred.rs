@@ -33,6 +33,7 @@ use outlayer_guest::{
     Fault,
     prepare::{
         encode::{self, ColdBranches},
+        function::Body,
         nans, op,
     },
 };
@@ -287,26 +288,16 @@ impl Layout {
         checks: &mut Vec<usize>,
     ) -> Result<(), Unexpected> {
         let ty = self.types.get(index).ok_or(Unexpected::NoType(index))?;
-        let mut locals = *self.parameters.get(*ty as usize).ok_or(Unexpected::NoType(index))?;
-        let groups = body.get_locals_reader()?.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for (count, _) in &groups {
-            locals = locals.saturating_add(*count);
-        }
+        let parameters = *self.parameters.get(*ty as usize).ok_or(Unexpected::NoType(index))?;
+        let body = Body::read(body)?;
+        let (operators, locals) = (&body.operators, body.locals(parameters));
         // The preparation adds two locals at the end, for its own use.
         let scratch = locals.saturating_sub(2);
-        let mut reader = body.get_operators_reader()?;
-        let first = reader.original_position();
-        let declared = code.get(body.range().start..first).unwrap_or_default();
-        let (mut operators, mut ranges) = (Vec::new(), Vec::new());
-        while !reader.eof() {
-            let (operator, offset) = reader.read_with_offset()?;
-            operators.push(operator);
-            ranges.push(offset..reader.original_position());
-        }
-        let nans = self.nans.places(&operators, &groups, index, locals.saturating_add(1));
+        let declared = code.get(body.declared.clone()).unwrap_or_default();
+        let nans = self.nans.places(&body, index, locals.saturating_add(1));
         let own = [&[1, op::I64], &nans.locals()[..]].concat();
         out.extend(encode::extended(declared, own.len() / 2, &own));
-        let parts = self.parts(&operators, &ranges, scratch)?;
+        let parts = self.parts(operators, &body.ranges, scratch)?;
         let is_leaf = !operators.iter().any(is_call);
         let most = most(&parts);
         let short_rest = short_rest(&parts);

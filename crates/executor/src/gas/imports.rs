@@ -100,8 +100,7 @@ fn written(imports: &[Import<'_>]) -> Vec<u8> {
     encode::unsigned(&mut content, imports.len());
     for import in imports {
         for text in [import.module, import.name] {
-            encode::unsigned(&mut content, text.len());
-            content.extend_from_slice(text.as_bytes());
+            encode::name(&mut content, text);
         }
         content.push(FUNCTION);
         encode::unsigned(&mut content, import.ty as usize);

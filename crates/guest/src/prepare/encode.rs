@@ -35,6 +35,12 @@ pub fn signed(out: &mut Vec<u8>, mut value: i64) {
     }
 }
 
+/// Appends a name: its length and its bytes.
+pub fn name(out: &mut Vec<u8>, name: &str) {
+    unsigned(out, name.len());
+    out.extend_from_slice(name.as_bytes());
+}
+
 /// Appends a section.
 pub fn section(out: &mut Vec<u8>, id: u8, content: &[u8]) {
     out.push(id);
@@ -111,8 +117,7 @@ impl ColdBranches {
             return;
         }
         let mut content = Vec::with_capacity(self.content.len() + Self::NAME.len() + 6);
-        unsigned(&mut content, Self::NAME.len());
-        content.extend_from_slice(Self::NAME.as_bytes());
+        name(&mut content, Self::NAME);
         unsigned(&mut content, self.functions);
         content.extend(self.content);
         section(out, 0, &content);

@@ -10,6 +10,7 @@ mod component;
 mod detect;
 pub mod encode;
 mod features;
+pub mod function;
 pub mod meter;
 pub mod names;
 pub mod nans;

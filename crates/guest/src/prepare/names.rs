@@ -129,13 +129,9 @@ fn modules(code: &[u8]) -> Vec<&[u8]> {
 pub(super) fn number(module: &mut Vec<u8>, ordinal: u32) {
     const CUSTOM: u8 = 0;
     const MODULE_NAME: u8 = 0;
-    let text = |out: &mut Vec<u8>, text: &str| {
-        encode::unsigned(out, text.len());
-        out.extend_from_slice(text.as_bytes());
-    };
     let (mut section, mut name) = (Vec::new(), Vec::new());
-    text(&mut section, "name");
-    text(&mut name, &ordinal.to_string());
+    encode::name(&mut section, "name");
+    encode::name(&mut name, &ordinal.to_string());
     encode::section(&mut section, MODULE_NAME, &name);
     encode::section(module, CUSTOM, &section);
 }

@@ -120,8 +120,7 @@ fn outline(code: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
                 encode::unsigned(&mut exports, reader.count() as usize);
                 for export in reader.clone() {
                     let export = export?;
-                    encode::unsigned(&mut exports, export.name.len());
-                    exports.extend_from_slice(export.name.as_bytes());
+                    encode::name(&mut exports, export.name);
                     let (kind, index) = match export.kind {
                         ExternalKind::Func | ExternalKind::FuncExact => {
                             (0, functions.index(export.index))

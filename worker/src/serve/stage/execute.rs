@@ -143,9 +143,8 @@ impl ExecutionPool {
     }
 
     /// Executes the request of `view` with the engine that it pins and with `code`, whose hash the
-    /// caller has checked. The guest
-    /// sees the requester's namespace as it stood after the block `at`. Its process is ended soon
-    /// after `is_over` says so.
+    /// caller has checked. The guest sees the requester's namespace as it stood after the block
+    /// `at`. Its process is ended soon after `is_over` says so.
     ///
     /// # Errors
     /// [`ExecutionError`] when there is no verdict; the place is free then.

@@ -142,9 +142,7 @@ impl Cases {
         let answers = on_v8(flags, stack, &self.tasks).into_iter();
         for ((name, expected), answer) in self.names.iter().zip(&self.expected).zip(answers) {
             match answer {
-                Answer::Verdict(ended) => {
-                    assert_eq!(Execution::from(ended), *expected, "{name}");
-                }
+                Answer::Verdict(ended) => assert_eq!(ended, *expected, "{name}"),
                 Answer::CannotDecide(why) => undecided.push((name.clone(), why)),
             }
         }

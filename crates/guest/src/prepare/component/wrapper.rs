@@ -45,8 +45,7 @@ pub(super) fn charge(
                 } else {
                     export.index
                 };
-                unsigned(&mut exported, export.name.len());
-                exported.extend_from_slice(export.name.as_bytes());
+                encode::name(&mut exported, export.name);
                 exported.push(export.kind as u8);
                 unsigned(&mut exported, index as usize);
             }

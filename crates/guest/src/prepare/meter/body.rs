@@ -13,6 +13,7 @@ use crate::{
     fuel,
     prepare::{
         encode::{self, signed, unsigned},
+        function::Body,
         nans, op,
     },
 };
@@ -56,32 +57,21 @@ pub(super) fn write(
     (added, teller): (Added, Option<Teller<'_>>),
     (out, checks): (&mut Vec<u8>, &mut Vec<usize>),
 ) -> Result<(), BinaryReaderError> {
-    let mut locals = function.parameters;
-    let groups = body.get_locals_reader()?.into_iter().collect::<Result<Vec<_>, _>>()?;
-    for (count, _) in &groups {
-        locals = locals.saturating_add(*count);
-    }
-    let mut reader = body.get_operators_reader()?;
-    let first = reader.original_position();
-    let (mut operators, mut ranges) = (Vec::new(), Vec::new());
-    while !reader.eof() {
-        let (operator, offset) = reader.read_with_offset()?;
-        operators.push(operator);
-        ranges.push(offset..reader.original_position());
-    }
+    let body = Body::read(body)?;
+    let (operators, locals) = (&body.operators, body.locals(function.parameters));
     let is_leaf = !operators
         .iter()
         .any(|operator| matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. }));
     let payments = match added.fuel {
-        Some(_) => flow::payments(&operators, fuel::ENTRY, function.is_procedure()),
+        Some(_) => flow::payments(operators, fuel::ENTRY, function.is_procedure()),
         None => Payments::default(),
     };
-    let declared = code.get(body.range().start..first).unwrap_or_default();
+    let declared = code.get(body.declared.clone()).unwrap_or_default();
     let mut own = Vec::new();
     let mut nans = nans::Places::default();
     if added.fuel.is_some() {
         own.extend([1, op::I64, 1, op::I32]);
-        nans = module.places(&operators, &groups, index, locals.saturating_add(2));
+        nans = module.places(&body, index, locals.saturating_add(2));
         own.extend(nans.locals());
     }
     let telling = teller.map(|teller| {
@@ -100,7 +90,7 @@ pub(super) fn write(
         writer.out.push(op::BLOCK);
         writer.out.extend_from_slice(&function.block_type);
     }
-    writer.operators(code, &operators, &ranges, (&payments, &mut nans), is_wrapped);
+    writer.operators(code, operators, &body.ranges, (&payments, &mut nans), is_wrapped);
     if is_wrapped {
         writer.leave(need, is_leaf, payments.at_end);
         writer.out.push(op::END);

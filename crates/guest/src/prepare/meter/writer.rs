@@ -204,8 +204,7 @@ impl<'a> Writer<'a> {
     fn export_section(&mut self, content: &[u8]) {
         let mut items = Vec::new();
         let mut export = |name: &str, kind: u8, index: u32| {
-            unsigned(&mut items, name.len());
-            items.extend_from_slice(name.as_bytes());
+            encode::name(&mut items, name);
             items.push(kind);
             unsigned(&mut items, index as usize);
         };

@@ -15,10 +15,10 @@
 mod places;
 mod roles;
 
-use wasmparser::{BinaryReaderError, Operator, Payload, ValType};
+use wasmparser::{BinaryReaderError, Operator, Payload};
 
 use self::roles::Float;
-use super::{arity::Signatures, encode::unsigned, op};
+use super::{arity::Signatures, encode::unsigned, function::Body, op};
 
 /// What must be known of a module to make the NaNs of its functions canonical.
 #[derive(Default)]
@@ -35,22 +35,17 @@ impl Module {
         self.signatures.read(payload)
     }
 
-    /// Where the body of the `defined`th function makes numbers canonical. `locals` are the groups
-    /// that it declares, and `first` is the index of its first local that is not declared yet.
-    pub fn places(
-        &self,
-        operators: &[Operator<'_>],
-        locals: &[(u32, ValType)],
-        defined: usize,
-        first: u32,
-    ) -> Places {
+    /// Where the body of the `defined`th function makes numbers canonical. `first` is the index of
+    /// its first local that is not declared yet.
+    pub fn places(&self, body: &Body<'_>, defined: usize, first: u32) -> Places {
+        let operators = &body.operators;
         if !operators
             .iter()
             .any(|operator| matches!(roles::of(operator), roles::Role::Computes { .. }))
         {
             return Places::default();
         }
-        let found = places::find(&self.signatures, operators, locals, defined);
+        let found = places::find(&self.signatures, operators, &body.groups, defined);
         Places::new(found, operators, first)
     }
 }
@@ -192,12 +187,9 @@ mod tests {
             let payload = payload.unwrap();
             module.read(&payload).unwrap();
             let Payload::CodeSectionEntry(body) = payload else { continue };
-            let locals: Vec<_> =
-                body.get_locals_reader().unwrap().into_iter().map(Result::unwrap).collect();
-            let reader = body.get_operators_reader().unwrap();
-            let operators: Vec<_> = reader.into_iter().map(Result::unwrap).collect();
-            let places = module.places(&operators, &locals, defined, 9);
-            let name = |at: usize| format!("{:?}", operators[at]);
+            let body = Body::read(&body).unwrap();
+            let places = module.places(&body, defined, 9);
+            let name = |at: usize| format!("{:?}", body.operators[at]);
             found = places.places.iter().map(|(at, ..)| name(*at)).collect();
             defined += 1;
         }
