@@ -83,10 +83,7 @@ impl Handle {
     /// Produces blocks until there is nothing left to execute and everything that was executed is
     /// final. Returns the height of the last block.
     pub fn settle(&self) -> Result<BlockHeight, NodeError> {
-        while self.node.chain().has_work() {
-            self.produce_block()?;
-        }
-        Ok(self.height())
+        self.node.settle()
     }
 
     /// Skips `delta` heights, as `sandbox_fast_forward` does. Returns the height of the head

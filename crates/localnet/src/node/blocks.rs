@@ -37,6 +37,19 @@ impl Node {
         self.produce(&producing, 0).map(Some)
     }
 
+    /// Produces blocks until there is nothing left to execute and everything that was executed is
+    /// final. Returns the height of the last block.
+    pub fn settle(&self) -> Result<BlockHeight, NodeError> {
+        loop {
+            // What a block that is being produced has taken is neither in the pool nor executed.
+            let producing = lock(&self.producing);
+            if !self.chain().has_work() {
+                return Ok(self.chain().head().height());
+            }
+            self.produce(&producing, 0)?;
+        }
+    }
+
     /// Skips `delta` heights, at most [`MAX_FAST_FORWARD`], and returns the height of the head
     /// afterwards.
     pub fn fast_forward(&self, delta: BlockHeightDelta) -> Result<BlockHeight, NodeError> {
