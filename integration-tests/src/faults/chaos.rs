@@ -17,10 +17,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use near_workspaces::{Account, operations::TransactionStatus, types::NearToken};
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_localnet::{
-    Config, Handle,
-    node::{BlockProduction, DEFAULT_HEARTBEAT},
-};
+use outlayer_localnet::Handle;
 use outlayer_protocol::{Hash32, Outcome, events::Event, views::FundsView};
 use outlayer_worker::WorkerConfig;
 use tokio::task::JoinSet;
@@ -33,8 +30,6 @@ use super::{
 use crate::{
     Testbed,
     guests::request,
-    node,
-    pace::Pace,
     testbed::{events, settlement},
 };
 
@@ -175,11 +170,7 @@ impl Chaos {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> Result<Self> {
-        let production = BlockProduction::Instant { heartbeat: None };
-        let (handle, node) = node::start_within(Config { production, ..Config::default() }).await?;
-        // The requests' time must not run out because the machine is busy with other chains.
-        let pace = Pace::heartbeat(Arc::clone(handle.node()), DEFAULT_HEARTBEAT);
-        let testbed = Testbed::on(node).await?.paced(pace);
+        let (handle, testbed) = Testbed::start_with_faults().await?;
         let guest = testbed.publish_guest("echo").await?;
         let caller = testbed.node.dev_create_account().await?;
         let engine = Arc::new(Executor::new(ExecutorConfig::default())?);

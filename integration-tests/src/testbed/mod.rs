@@ -6,14 +6,17 @@ mod daemon;
 mod results;
 mod serving;
 
-use std::{ops::Deref, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use near_workspaces::{
     Account, Contract, Worker, network::Sandbox, operations::TransactionStatus, types::NearToken,
 };
 use outlayer_executor::{ENGINE_VERSION, NEAR_CONFIG_VERSION};
-use outlayer_localnet::Handle;
+use outlayer_localnet::{
+    Config, Handle,
+    node::{BlockProduction, DEFAULT_HEARTBEAT},
+};
 use outlayer_protocol::{ExecutionRequest, Hash32, Settlement};
 use outlayer_testkit::{Deployment, Outlayer};
 use serde_json::json;
@@ -76,11 +79,17 @@ impl Testbed {
         Ok(Self { _localnet, ..Self::on(node).await? })
     }
 
-    /// A testbed whose node makes its blocks at this pace, which waits for its workers.
-    #[must_use]
-    pub fn paced(self, pace: Pace) -> Self {
+    /// A testbed on a localnet in this process, and what makes that fail. Its blocks wait for its
+    /// workers, so that the time of a request does not end because the machine is busy.
+    ///
+    /// # Errors
+    /// When the node does not start, or the setup of [`Outlayer`] fails.
+    pub async fn start_with_faults() -> Result<(Handle, Self)> {
+        let production = BlockProduction::Instant { heartbeat: None };
+        let (handle, node) = node::start_within(Config { production, ..Config::default() }).await?;
+        let pace = Pace::heartbeat(Arc::clone(handle.node()), DEFAULT_HEARTBEAT);
         pace.wait_for_workers();
-        Self { pace: Some(pace), ..self }
+        Ok((handle, Self { pace: Some(pace), ..Self::on(node).await? }))
     }
 
     /// Sets the time between two blocks of a testbed that was

@@ -9,16 +9,18 @@ use near_workspaces::{Account, operations::TransactionStatus};
 use outlayer_integration_tests::{
     Testbed,
     guests::request,
-    node,
     testbed::{events, settlement},
 };
 use outlayer_localnet::{
-    Config, Handle,
+    Handle,
     node::{RpcFaults, TransactionFault},
 };
 use outlayer_protocol::{Outcome, events::Event, views::FundsView};
 
 use crate::common::PATIENCE;
+
+/// How many heights blocks that are replaced may take, of the 200 that a request lives.
+const REPLACED_HEIGHTS: u64 = 100;
 
 /// Requests that wait for a worker, and what the contract held before they were made.
 struct Scene {
@@ -32,8 +34,7 @@ struct Scene {
 
 impl Scene {
     async fn new(requests: usize) -> Result<Self> {
-        let (handle, node) = node::start_within(Config::default()).await?;
-        let testbed = Testbed::on(node).await?;
+        let (handle, testbed) = Testbed::start_with_faults().await?;
         let echo = testbed.publish_guest("echo").await?;
         let caller = testbed.node.dev_create_account().await?;
         let funds = testbed.funds().await?;
@@ -150,8 +151,13 @@ async fn a_worker_serves_though_a_third_of_the_nodes_answers_are_lost() -> Resul
 async fn blocks_that_are_replaced_settle_nothing_twice() -> Result<()> {
     let scene = Scene::new(4).await?;
     let serving = scene.testbed.serve()?;
+    // Each block that is replaced takes heights from the time that the requests have.
+    let last = scene.handle.height() + REPLACED_HEIGHTS;
     let mut replaced = 0;
     for round in 0..60 {
+        if scene.handle.height() >= last {
+            break;
+        }
         // Fewer blocks are replaced when fewer are not final yet, and none when all are final.
         if let Ok(gone) = scene.handle.reorg(1 + round % 2) {
             replaced += gone.len();
