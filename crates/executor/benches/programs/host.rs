@@ -21,6 +21,8 @@ const NO_SUCH_DESCRIPTOR: i32 = 8;
 /// A linker with every function that `module` imports.
 pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Files> {
     let mut linker = Linker::new(engine);
+    // Some modules import a function twice.
+    linker.allow_shadowing(true);
     for import in module.imports() {
         let ExternType::Func(ty) = import.ty() else { panic!("{import:?}") };
         let name = import.name().to_owned();
