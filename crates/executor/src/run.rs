@@ -145,6 +145,7 @@ async fn start(
     found: &mut Option<Instance>,
 ) -> wasmtime::Result<()> {
     let instance = module.pre.instantiate_async(&mut *store).await?;
+    store.data_mut().host.bounds.run();
     *found = Some(instance);
     store.data_mut().memory = instance.get_memory(&mut *store, "memory");
     counting.instantiated(store, instance)?;
@@ -161,6 +162,7 @@ async fn command(
     component: &CompiledComponent,
 ) -> wasmtime::Result<Result<(), ()>> {
     let instance = component.pre.instantiate_async(&mut *store).await?;
+    store.data_mut().host.bounds.run();
     let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &component.run)?;
     let (ended,) = run.call_async(&mut *store, ()).await?;
     Ok(ended)

@@ -5,7 +5,7 @@ use outlayer_guest::{
     prepare::meter::Why,
     verdict::{self, reason as reasons, trapped},
 };
-use outlayer_protocol::{Limit, ResourceLimits, Status};
+use outlayer_protocol::Status;
 
 /// How the guest's code was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,26 +67,22 @@ pub(crate) fn status(
     text: &str,
     stop: Option<&Stop>,
     counters: Counters,
-    limits: &ResourceLimits,
 ) -> Result<Status, String> {
     match (how, stop) {
         (How::Returned, None) => Ok(Status::Completed),
         (How::Stopped, Some(stop)) => {
             verdict::of_stop(stop, Status::OutOfFuel).map_err(|fault| fault.to_string())
         }
-        (How::Trapped, None) => trap(text, counters, limits),
+        (How::Trapped, None) => trap(text, counters),
         _ => Err(format!("the engine says nothing of the guest: {text}")),
     }
 }
 
-fn trap(text: &str, counters: Counters, limits: &ResourceLimits) -> Result<Status, String> {
-    let exceeded = |which, limit| Ok(Status::LimitExceeded { which, limit });
+fn trap(text: &str, counters: Counters) -> Result<Status, String> {
     match (reason(text), Why::of(counters.why)) {
         (Some(reasons::UNREACHABLE), Some(why)) => match why {
             Why::InvalidConversion => Ok(trapped(reasons::INVALID_CONVERSION)),
             Why::CallToNull => Ok(trapped(reasons::INDIRECT_CALL_TO_NULL)),
-            Why::MemoryLimit => exceeded(Limit::MemoryBytes, limits.memory_bytes),
-            Why::TableLimit => exceeded(Limit::TableElements, limits.table_elements.into()),
             Why::EngineRefused => Err("the engine has no room to grow".to_owned()),
         },
         (Some(reasons::UNREACHABLE), None) if counters.stack == -1 => Ok(Status::StackOverflow),
@@ -110,7 +106,7 @@ mod tests {
     const FULL: Counters = Counters { fuel: 5, stack: 9, why: 0 };
 
     fn of(how: How, text: &str, stop: Option<&Stop>, counters: Counters) -> Option<Status> {
-        status(how, text, stop, counters, &ResourceLimits::default()).ok()
+        status(how, text, stop, counters).ok()
     }
 
     #[test]

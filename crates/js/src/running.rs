@@ -25,7 +25,6 @@ pub(crate) struct Running {
     /// What is left of the fuel, while a call is answered.
     pub(crate) fuel: i64,
     pub(crate) imports: Vec<&'static Function>,
-    pub(crate) limits: outlayer_protocol::ResourceLimits,
     /// What the guest was given to count down.
     pub(crate) supply: i64,
     /// How a host function ended the execution.
@@ -59,7 +58,6 @@ pub(crate) fn begin(task: Task) -> Begun {
                 memory: Vec::new(),
                 fuel: 0,
                 imports: prepared.imports,
-                limits: task.limits,
                 supply,
                 stop: None,
             };
@@ -126,7 +124,7 @@ impl Running {
 
     /// What came of the execution, which ended in this way.
     pub(crate) fn end(self, how: How, text: &str, counters: Counters) -> Answer {
-        let status = match ended::status(how, text, self.stop.as_ref(), counters, &self.limits) {
+        let status = match ended::status(how, text, self.stop.as_ref(), counters) {
             Ok(status) => status,
             Err(why) => return Answer::CannotDecide(why),
         };

@@ -84,10 +84,13 @@ const HANGS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "_start") (loop (br 0))))"#;
 
-/// Takes all the memory that it gets, and asks for more.
+/// Takes all the memory that it gets, and asks for more until its fuel ends.
 const EATS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "_start") (loop (drop (memory.grow (i32.const 64))) (br 0))))"#;
+
+/// Has more memory than it may.
+const HAS_TOO_MUCH: &str = r#"(module (memory (export "memory") 257) (func (export "_start")))"#;
 
 /// Prints 64 KiB again and again, to its output (1) or to its log (2).
 fn prints(stream: u32) -> String {
@@ -111,7 +114,8 @@ async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_
     let testbed = Testbed::start().await?;
     let caller = testbed.node.dev_create_account().await?;
     let mut asked = Vec::new();
-    for guest in [HANGS.to_owned(), EATS.to_owned(), prints(1), prints(2)] {
+    for guest in [HANGS.into(), EATS.into(), HAS_TOO_MUCH.into(), prints(1), prints(2)] {
+        let guest: String = guest;
         let guest = testbed.publish(&wat::parse_str(guest)?).await?;
         let mut asked_for = with_fuel(request(guest, ""), FUEL);
         asked_for.limits.memory_bytes = 16 << 20;
@@ -130,6 +134,7 @@ async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_
         matches!(
             outcomes.as_slice(),
             [
+                Outcome::OutOfFuel,
                 Outcome::OutOfFuel,
                 Outcome::LimitExceeded { which: Limit::MemoryBytes, .. },
                 Outcome::LimitExceeded { which: Limit::OutputBytes, .. },

@@ -1,7 +1,7 @@
 //! Work is billed however an execution ends: by a trap, by a limit, or by growth that fails.
 
 use outlayer_executor::{Execution, fuel};
-use outlayer_protocol::{Compute, Limit, Status};
+use outlayer_protocol::{Compute, Status};
 
 use crate::common::{Run, components};
 
@@ -24,13 +24,12 @@ fn after(times: u32, last: &str) -> String {
 }
 
 /// Ways to end between two counts, with a variable so that nobody sees it coming.
-const SUDDEN: [&str; 6] = [
+const SUDDEN: [&str; 5] = [
     "(drop (i32.div_u (i32.const 1) (local.get $i)))",
     "(drop (i32.div_s (i32.sub (i32.const -2147483648) (local.get $i)) (i32.const -1)))",
     "(drop (i32.trunc_f32_s (f32.div (f32.const 1) (f32.convert_i32_u (local.get $i)))))",
     "(drop (i32.load offset=4294967295 (local.get $i)))",
     "(memory.fill (i32.const -8) (i32.const 0) (i32.add (local.get $i) (i32.const 16)))",
-    "(drop (memory.grow (i32.add (local.get $i) (i32.const 60000))))",
 ];
 
 #[test]
@@ -83,19 +82,6 @@ fn a_trap_takes_no_more_than_the_limit_and_stays_a_trap() {
 }
 
 #[test]
-fn growth_that_is_refused_is_billed() {
-    // Grows by 16 pages again and again, in a memory whose maximum is beyond the limit.
-    let body = "(loop $l (if (i32.ne (memory.grow (i32.const 16)) (i32.const -1)) (then (br $l))))";
-    let execution = Run::start(body).run();
-    assert_eq!(
-        execution.status,
-        Status::LimitExceeded { which: Limit::MemoryBytes, limit: 64 << 20 }
-    );
-    let pages = (64 << 20 >> 16) - 32;
-    assert!(used(&execution) >= pages * fuel::MEMORY_GROW_PAGE, "{}", used(&execution));
-}
-
-#[test]
 fn growth_costs_what_it_adds_and_failing_costs_a_constant() {
     let cost = |memory: &str, pages: &str| {
         let text = format!(
@@ -113,6 +99,10 @@ fn growth_costs_what_it_adds_and_failing_costs_a_constant() {
     }
     for pages in ["2", "1000", "60000", "-1"] {
         assert_eq!(cost("1 2", pages), nothing, "{pages}");
+    }
+    // Beyond the request's limit.
+    for pages in ["1024", "60000", "-1"] {
+        assert_eq!(cost("1", pages), nothing, "{pages}");
     }
 }
 

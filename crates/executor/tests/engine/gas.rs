@@ -338,10 +338,10 @@ fn what_is_refused_under_fuel_is_refused_in_the_same_words() {
 fn limits_hold_under_the_gas_meter_too() {
     let gas = |run: Run| run.limits(|limits| limits.compute = Compute::Gas(PLENTY));
     let exceeded = |which, limit| Status::LimitExceeded { which, limit };
-    assert_eq!(
-        gas(Run::start("(drop (memory.grow (i32.const 1024)))")).status(),
-        exceeded(Limit::MemoryBytes, 64 << 20)
-    );
+    let refused = "(if (i32.ne (memory.grow (i32.const 1024)) (i32.const -1)) (then unreachable))";
+    assert_eq!(gas(Run::start(refused)).status(), Status::Completed);
+    let large = r#"(module (memory (export "memory") 1025) (func (export "_start")))"#;
+    assert_eq!(gas(Run::wat(large)).status(), exceeded(Limit::MemoryBytes, 64 << 20));
     assert_eq!(
         gas(Run::start("(call $print (i32.const 0) (i32.const 5000))")).status(),
         exceeded(Limit::OutputBytes, 4_096)

@@ -125,14 +125,26 @@ fn initial_memory_beyond_the_limit() {
 }
 
 #[test]
-fn memory_growth_beyond_the_limit() {
-    let grow = "(loop $l (drop (memory.grow (i32.const 1))) (br $l))";
-    assert_eq!(Run::start(grow).status(), exceeded(Limit::MemoryBytes, 64 << 20));
-    let huge = "(drop (memory.grow (i32.const 60000)))";
-    assert_eq!(
-        Run::start(huge).limits(|limits| limits.memory_bytes = 1 << 30).status(),
-        exceeded(Limit::MemoryBytes, 1 << 30)
-    );
+fn growth_beyond_the_limit_is_refused_and_the_guest_goes_on() {
+    let fails = |pages: i32, limit: u64| {
+        Run::start(&format!(
+            "(if (i32.ne (memory.grow (i32.const {pages})) (i32.const -1)) (then unreachable))
+            (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))"
+        ))
+        .limits(|limits| limits.memory_bytes = limit)
+        .status()
+    };
+    assert_eq!(fails(1_024, 64 << 20), Status::Completed);
+    assert_eq!(fails(60_000, 1 << 30), Status::Completed);
+    assert_eq!(fails(-1, 64 << 20), Status::Completed);
+    // All that the limit allows is there.
+    let all = "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+        (if (i32.ne (memory.size) (i32.const 1024)) (then unreachable))";
+    assert_eq!(Run::start(all).status(), Status::Completed);
+    let empty = r#"(module (memory (export "memory") 0) (func (export "_start")
+        (if (i32.ne (memory.grow (i32.const 1025)) (i32.const -1)) (then unreachable))
+        (if (i32.ne (memory.grow (i32.const 1024)) (i32.const 0)) (then unreachable))))"#;
+    assert_eq!(Run::wat(empty).status(), Status::Completed);
 }
 
 #[test]
@@ -162,7 +174,11 @@ fn tables_count_in_all() {
     );
     let grow = "(drop (table.grow 0 (ref.null func) (i32.const 40)))";
     assert_eq!(run("(table 60 funcref)", grow, 100), Status::Completed);
-    assert_eq!(run("(table 61 funcref)", grow, 100), exceeded(Limit::TableElements, 100));
+    let refused = "(if (i32.ne (table.grow 0 (ref.null func) (i32.const 40)) (i32.const -1))
+            (then unreachable))
+        (if (i32.ne (table.grow 0 (ref.null func) (i32.const 39)) (i32.const 61))
+            (then unreachable))";
+    assert_eq!(run("(table 61 funcref)", refused, 100), Status::Completed);
     let own = "(if (i32.ne (table.grow 0 (ref.null func) (i32.const 40)) (i32.const -1))
             (then unreachable))";
     assert_eq!(run("(table 60 70 funcref)", own, 100), Status::Completed);

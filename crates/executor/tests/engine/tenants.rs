@@ -166,8 +166,11 @@ fn what_one_leaves_behind_when_it_fails_is_not_seen_either() {
     let alone = alone(1);
     let executor =
         Executor::new(ExecutorConfig { pool: Some(1), ..ExecutorConfig::default() }).unwrap();
-    for ending in ["unreachable", "(loop $end (br $end))", "(drop (memory.grow (i32.const 60000)))"]
-    {
+    for ending in [
+        "unreachable",
+        "(loop $end (br $end))",
+        "(drop (memory.grow (i32.const 60000))) unreachable",
+    ] {
         let mut failing =
             Run::start(&format!("{CORE} {STORAGE} {FILL} {ending}")).input(SECRETS[0].as_slice());
         assert_ne!(failing.on(&executor).unwrap().status, Status::Completed, "{ending}");

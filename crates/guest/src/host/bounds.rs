@@ -8,10 +8,10 @@ use crate::{fault::Fault, prepare::meter::ALARM_TABLE, stop::Stop};
 
 /// Counts the memory and the table elements of all instances against the request's limits.
 ///
-/// Growing within the module's own maximum but beyond the request's limit ends the execution with
-/// `LimitExceeded`, at instantiation as well as later. Growing beyond the module's own maximum
-/// gives the guest -1, as the specification says. Memory that the host cannot provide is a fault
-/// and never a -1, which would make a difference between hosts.
+/// What a guest has from the beginning must be within the request's limits; an execution whose
+/// guest has more ends with `LimitExceeded`. Growing beyond the request's limit later, or beyond
+/// the module's own maximum, gives the guest -1, as the specification says. Memory that the host
+/// cannot provide is a fault and never a -1, which would make a difference between hosts.
 ///
 /// An engine asks before each growth, and says when one that was allowed has failed. Sizes are in
 /// bytes for memories and in elements for tables; `maximum` is the module's own.
@@ -21,8 +21,10 @@ pub struct Bounds {
     table_limit: u32,
     table_elements: u64,
     instances: u32,
-    /// The last request was beyond the guest's own maximum, so its failure is no fault of the host.
-    beyond_maximum: bool,
+    /// All instances exist.
+    running: bool,
+    /// The last growth was refused, so its failure is no fault of the host.
+    refused: bool,
 }
 
 impl Bounds {
@@ -34,7 +36,8 @@ impl Bounds {
             table_limit: limits.table_elements,
             table_elements: 0,
             instances: limits.instances,
-            beyond_maximum: false,
+            running: false,
+            refused: false,
         }
     }
 
@@ -49,6 +52,13 @@ impl Bounds {
         Ok(())
     }
 
+    /// All instances of the guest exist: what is empty until now grows.
+    ///
+    /// While they are made, a memory or table that is empty is taken for one that comes into being.
+    pub fn run(&mut self) {
+        self.running = true;
+    }
+
     /// How many instances the guest may have.
     pub fn instances(&self) -> u32 {
         self.instances
@@ -57,20 +67,20 @@ impl Bounds {
     /// Whether a memory may grow from `current` to `desired` bytes. When not, the guest is told -1.
     ///
     /// # Errors
-    /// [`Stop::Limit`] when the request's limit forbids it.
+    /// [`Stop::Limit`] when the request's limit forbids a memory that comes into being.
     pub fn grow_memory(
         &mut self,
         current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, Stop> {
-        self.beyond_maximum = maximum.is_some_and(|maximum| desired > maximum);
-        if self.beyond_maximum {
+        self.refused = maximum.is_some_and(|maximum| desired > maximum);
+        if self.refused {
             return Ok(false);
         }
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current) as u64);
         if total > self.memory_limit {
-            return Err(Stop::limit(Limit::MemoryBytes, self.memory_limit));
+            return self.refuse(current, Stop::limit(Limit::MemoryBytes, self.memory_limit));
         }
         self.memory_bytes = total;
         Ok(true)
@@ -80,9 +90,10 @@ impl Bounds {
     /// -1.
     ///
     /// # Errors
-    /// [`Stop::Limit`] when the request's limit forbids it. [`Stop::StackOverflow`] when the table
-    /// is the one by which stack metering tells of an overflow, and is to grow by one element. It
-    /// never grows by more, but the guest pays for asking.
+    /// [`Stop::Limit`] when the request's limit forbids a table that comes into being.
+    /// [`Stop::StackOverflow`] when the table is the one by which stack metering tells of an
+    /// overflow, and is to grow by one element. It never grows by more, but the guest pays for
+    /// asking.
     pub fn grow_table(
         &mut self,
         current: usize,
@@ -93,27 +104,36 @@ impl Bounds {
         if is_alarm && desired - current == 1 {
             return Err(Stop::StackOverflow);
         }
-        self.beyond_maximum = is_alarm || maximum.is_some_and(|maximum| desired > maximum);
-        if self.beyond_maximum {
+        self.refused = is_alarm || maximum.is_some_and(|maximum| desired > maximum);
+        if self.refused {
             return Ok(false);
         }
         let total = self.table_elements.saturating_add(desired.saturating_sub(current) as u64);
         if total > self.table_limit.into() {
-            return Err(Stop::limit(Limit::TableElements, self.table_limit));
+            return self.refuse(current, Stop::limit(Limit::TableElements, self.table_limit));
         }
         self.table_elements = total;
         Ok(true)
     }
 
+    /// Answers growth beyond the request's limit.
+    fn refuse(&mut self, current: usize, limit: Stop) -> Result<bool, Stop> {
+        if current == 0 && !self.running {
+            return Err(limit);
+        }
+        self.refused = true;
+        Ok(false)
+    }
+
     /// The last growth that was asked for has failed, as `error` tells.
     ///
     /// # Errors
-    /// [`Fault::HostMemory`], unless it was beyond the guest's own maximum.
+    /// [`Fault::HostMemory`], unless it had been refused.
     pub fn growth_failed(
         &self,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Result<(), Stop> {
-        if self.beyond_maximum { Ok(()) } else { Err(Fault::host_memory(error).into()) }
+        if self.refused { Ok(()) } else { Err(Fault::host_memory(error).into()) }
     }
 }
 
@@ -138,5 +158,26 @@ mod tests {
         assert!(bounds.growth_failed(error).is_ok());
         assert!(!bounds.grow_memory(1 << 16, 1 << 20, Some(1 << 17)).unwrap());
         assert!(bounds.growth_failed(error).is_ok());
+        // And what the request's limit forbids.
+        assert!(!bounds.grow_memory(1 << 16, 1 << 40, None).unwrap());
+        assert!(bounds.growth_failed(error).is_ok());
+    }
+
+    #[test]
+    fn what_is_there_from_the_beginning_is_within_the_limit_and_growth_is_refused() {
+        let limits = ResourceLimits { memory_bytes: 1 << 20, ..ResourceLimits::default() };
+        let exceeded = Some((Limit::MemoryBytes, 1 << 20));
+        let grow = |bounds: &mut Bounds, from, to| match bounds.grow_memory(from, to, None) {
+            Ok(grows) => (grows, None),
+            Err(Stop::Limit { which, limit }) => (false, Some((which, limit))),
+            Err(_) => panic!("neither an answer nor a limit"),
+        };
+        let mut bounds = Bounds::new(&limits);
+        assert_eq!(grow(&mut bounds, 0, 2 << 20), (false, exceeded));
+        assert_eq!(grow(&mut bounds, 0, 0), (true, None));
+        bounds.run();
+        assert_eq!(grow(&mut bounds, 0, 2 << 20), (false, None));
+        assert_eq!(grow(&mut bounds, 0, 1 << 20), (true, None));
+        assert_eq!(grow(&mut bounds, 1 << 20, (1 << 20) + 1), (false, None));
     }
 }

@@ -78,8 +78,8 @@ use self::{
 use crate::verdict::invalid_module;
 
 /// What all frames of a guest may need together: 64 bytes for each frame, and the sizes of its
-/// locals and operands. NEAR allows a contract a quarter of it.
-pub const STACK_BYTES: u32 = 1 << 20;
+/// locals and operands. NEAR allows a contract 256 KiB.
+pub const STACK_BYTES: u32 = 8 << 20;
 
 /// What all frames of all modules inside of a component may need together.
 pub const COMPONENT_STACK_BYTES: u32 = 4 << 20;
@@ -91,10 +91,9 @@ pub(super) fn share(module_instances: u64) -> u32 {
 }
 
 /// The native stack on which a guest runs. Compiled frames are mostly smaller than metering says; a
-/// function made to keep many values has one of up to 16 times that. This is 64 times the bound of
-/// a module, and 16 times that of a component. Should even that not suffice, the execution is a
-/// fault without a verdict.
-pub const NATIVE_STACK_BYTES: usize = 64 << 20;
+/// function made to keep many values has one of up to 16 times that, which this suffices for. Should
+/// even that not suffice, the execution is a fault without a verdict.
+pub const NATIVE_STACK_BYTES: usize = 128 << 20;
 
 /// Adds metering of fuel and stack to a module that has been validated.
 ///

@@ -1,7 +1,7 @@
 //! What a module tells by itself where it runs on an engine that tells less.
 //!
-//! A verdict names the reason of a trap, and distinguishes a growth that the request's limits
-//! forbid from one for which the engine has no memory. JavaScript engines have one text for a
+//! A verdict names the reason of a trap, and growth is refused by the request's limits and never
+//! because the engine has no memory. JavaScript engines have one text for a
 //! conversion of NaN and of a number that is too large, one for a call of nothing and of a function
 //! of another type, and no way for a host to forbid growth. So a module that runs on one of them
 //! looks first, writes down what it found, and runs into an `unreachable`. It costs no fuel, and
@@ -21,26 +21,16 @@ pub enum Why {
     InvalidConversion = 1,
     /// An indirect call found no function at its index.
     CallToNull = 2,
-    /// The memory would have grown beyond the request's limit.
-    MemoryLimit = 3,
-    /// The tables would have grown beyond the request's limit.
-    TableLimit = 4,
     /// The engine did not grow a memory or table that may grow.
-    EngineRefused = 5,
+    EngineRefused = 3,
 }
 
 impl Why {
     /// What the export's value says. `None` for zero, and for what no module writes.
     pub fn of(value: i64) -> Option<Self> {
-        [
-            Self::InvalidConversion,
-            Self::CallToNull,
-            Self::MemoryLimit,
-            Self::TableLimit,
-            Self::EngineRefused,
-        ]
-        .into_iter()
-        .find(|why| *why as i64 == value)
+        [Self::InvalidConversion, Self::CallToNull, Self::EngineRefused]
+            .into_iter()
+            .find(|why| *why as i64 == value)
     }
 }
 
@@ -93,12 +83,13 @@ impl Teller<'_> {
                 self.end_if(Why::CallToNull, out);
             }
             Op::TableGrow { table } => {
+                // No table grows by so many elements.
                 index(out, op::LOCAL_TEE, first);
+                out.push(op::I32_CONST);
+                signed(out, -1);
                 self.may_grow(*table, first, out);
-                self.elements_after(first, out);
-                constant(out, self.growth.table_elements.into());
-                out.extend([op::I64_GT_S, op::I32_AND]);
-                self.end_if(Why::TableLimit, out);
+                out.push(op::SELECT);
+                index(out, op::LOCAL_TEE, first);
             }
             _ => {}
         }
@@ -121,18 +112,15 @@ impl Teller<'_> {
     }
 
     /// What the module's own function for growing its memory does before it grows: it answers what
-    /// the memory's own maximum forbids. Local 0 has the number of pages.
+    /// the memory's own maximum or the request's limit forbids. Local 0 has the number of pages.
     pub(super) fn before_memory_grows(&self, out: &mut Vec<u8>) {
         let own = self.memory.unwrap_or(MOST_PAGES).min(MOST_PAGES);
-        pages_after(out);
-        constant(out, own);
+        out.extend([op::MEMORY_SIZE, 0, op::I64_EXTEND_I32_U, op::LOCAL_GET, 0]);
+        out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
+        constant(out, own.min(self.growth.memory_bytes / PAGE_BYTES));
         out.extend([op::I64_GT_S, op::IF, op::EMPTY_BLOCK, op::I32_CONST]);
         signed(out, -1);
         out.extend([op::RETURN, op::END]);
-        pages_after(out);
-        constant(out, self.growth.memory_bytes / PAGE_BYTES);
-        out.push(op::I64_GT_S);
-        self.end_if(Why::MemoryLimit, out);
     }
 
     /// And after it has tried to. The answer is on the stack, and in local 1.
@@ -151,7 +139,8 @@ impl Teller<'_> {
         self.end_if(Why::InvalidConversion, out);
     }
 
-    /// Whether the table's own maximum allows it to grow by what the local says.
+    /// Whether the table's own maximum and the request's limit allow it to grow by what the local
+    /// says.
     fn may_grow(&self, table: u32, count: u32, out: &mut Vec<u8>) {
         let most = self.tables.get(table as usize).copied().flatten();
         out.extend([op::PREFIX, op::TABLE_SIZE]);
@@ -161,6 +150,9 @@ impl Teller<'_> {
         out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
         constant(out, most.unwrap_or(u32::MAX.into()).min(u32::MAX.into()));
         out.push(op::I64_LE_S);
+        self.elements_after(count, out);
+        constant(out, self.growth.table_elements.into());
+        out.extend([op::I64_LE_S, op::I32_AND]);
     }
 
     /// How many elements all tables have, with those that the local says.
@@ -177,12 +169,6 @@ impl Teller<'_> {
         index(out, op::GLOBAL_SET, self.why);
         out.extend([op::UNREACHABLE, op::END]);
     }
-}
-
-/// `memory.size + local 0`
-fn pages_after(out: &mut Vec<u8>) {
-    out.extend([op::MEMORY_SIZE, 0, op::I64_EXTEND_I32_U, op::LOCAL_GET, 0]);
-    out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
 }
 
 /// `… == -1`
