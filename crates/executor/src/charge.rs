@@ -31,6 +31,11 @@ pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) ->
         Counter::Module { global: None, .. } => {
             Err(Fault::engine("a host call before the counter is known").into())
         }
+        Counter::Component(mut account) => {
+            let charged = account.charge(fuel::cost(work));
+            store.data_mut().counter = Counter::Component(account);
+            charged
+        }
     }
 }
 

@@ -30,11 +30,11 @@ pub struct ExecutorConfig {
     ///
     /// A place reserves about 8 TiB of address space, which is not memory; x86-64 has 128 TiB.
     /// Where the host refuses that much, there are no pools. NEAR contracts have pools of their
-    /// own, see [`near`](crate::near).
+    /// own, see [`near`](crate::near), and compositions have none.
     pub pool: Option<u32>,
     /// Whether a core module can be ended at the deadline. It takes about an eighth of its speed.
     /// Without, whoever started the process ends it, as the sandbox does with its children.
-    /// Components can always be ended.
+    /// A composition can always be ended.
     pub interruptible: bool,
     /// Whether the compiler optimises. Unoptimised code compiles faster and runs slower.
     pub optimize: bool,

@@ -1,15 +1,16 @@
 //! The executor: which backend runs a job.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, OnceLock};
 
 use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot, prepare, verdict::invalid_module};
 use outlayer_protocol::{GuestKind, Limit, Meter, Status};
 
 use crate::{
     backend::{ComponentBackend, CoreBackend},
-    cache::{self, CacheCounts, Counters, Disk},
+    cache::{self, CacheCounts, Disk},
     config::ExecutorConfig,
     error::{EngineError, Rejection},
+    meter::Counting,
     near::Near,
     profile::{self, NoProfile, Profile},
     run,
@@ -20,14 +21,16 @@ pub struct Executor {
     fuel: CoreBackend,
     gas: CoreBackend,
     components: ComponentBackend,
+    /// Set up when the first composition comes: few are ever brought.
+    compositions: OnceLock<Result<ComponentBackend, EngineError>>,
+    config: ExecutorConfig,
+    resources: cache::CacheResources,
     near: Near,
-    deadline: Duration,
-    counters: Arc<Counters>,
 }
 
 impl std::fmt::Debug for Executor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Executor").field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Executor").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -44,18 +47,19 @@ impl Executor {
             scratch_dir: config.scratch_dir.clone(),
         };
         Ok(Self {
+            compositions: OnceLock::new(),
             fuel: CoreBackend::new(&config, Meter::Fuel, &resources)?,
             gas: CoreBackend::new(&config, Meter::Gas, &resources)?,
-            components: ComponentBackend::new(&config, &resources)?,
+            components: ComponentBackend::components(&config, &resources)?,
             near: Near::new(&resources),
-            deadline: config.deadline,
-            counters: resources.counters,
+            config,
+            resources,
         })
     }
 
     /// How many modules have been compiled, and how many loaded from the folder instead.
     pub fn cache_counts(&self) -> CacheCounts {
-        self.counters.so_far()
+        self.resources.counters.so_far()
     }
 
     /// Executes a job over a snapshot. Blocks until the guest has ended.
@@ -99,7 +103,8 @@ impl Executor {
         let mut paid = Vec::new();
         let engine = &self.fuel.engine;
         let seen = |store: &mut _, instance| paid = profile::paid(store, instance, functions);
-        let execution = run::run_module(engine, &module, job, snapshot, self.deadline, seen)?;
+        let execution =
+            run::run_module(engine, &module, job, snapshot, self.config.deadline, seen)?;
         let functions = paid;
         let in_functions: u64 = functions.iter().map(|function| function.fuel).sum();
         let host = execution.used.amount().saturating_sub(in_functions);
@@ -115,16 +120,25 @@ impl Executor {
             let reason = "a component is metered in fuel, the request states its limit in gas";
             return Ok(Execution::without_running(job, invalid_module(reason)));
         }
-        match self.components.component(job.code) {
-            Ok(component) => run::run_component(
-                &self.components.engine,
-                &component,
-                job,
-                snapshot,
-                self.deadline,
-            ),
+        let limit = job.limits.compute;
+        let (backend, counting) = if prepare::is_composition(job.code.bytes()) {
+            (self.compositions()?, Counting::composition(limit))
+        } else {
+            (&self.components, Counting::component(limit))
+        };
+        let deadline = self.config.deadline;
+        match backend.component(job.code) {
+            Ok(component) => {
+                run::run_component(backend, &component, counting, job, snapshot, deadline)
+            }
             Err(rejection) => rejected(job, rejection),
         }
+    }
+
+    /// The backend for compositions.
+    fn compositions(&self) -> Result<&ComponentBackend, Fault> {
+        let set_up = || ComponentBackend::compositions(&self.config, &self.resources);
+        self.compositions.get_or_init(set_up).as_ref().map_err(|error| Fault::engine(error.clone()))
     }
 
     fn execute_core(
@@ -134,9 +148,14 @@ impl Executor {
         snapshot: &mut dyn Snapshot,
     ) -> Result<Execution, Fault> {
         match backend.module(job.code) {
-            Ok(module) => {
-                run::run_module(&backend.engine, &module, job, snapshot, self.deadline, |_, _| {})
-            }
+            Ok(module) => run::run_module(
+                &backend.engine,
+                &module,
+                job,
+                snapshot,
+                self.config.deadline,
+                |_, _| {},
+            ),
             Err(rejection) => rejected(job, rejection),
         }
     }

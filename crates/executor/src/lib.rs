@@ -27,7 +27,8 @@
 //! | guest | fuel | gas | stack |
 //! |---|---|---|---|
 //! | `wasi-p1` | yes | yes | [`prepare::meter`] under fuel, NEAR's bound under gas |
-//! | `wasi-p2` | yes | `InvalidModule` | [`prepare::meter`], for each module inside |
+//! | `wasi-p2` | yes | `InvalidModule` | [`prepare::meter`], for all modules inside together |
+//! | composition | by wasmtime | `InvalidModule` | [`prepare::meter`], for each module inside |
 //! | `near` | `InvalidModule` | yes | NEAR's bound |
 //!
 //! Gas is NEAR's, to the unit, by NEAR's own instrumentation. [`gas`] lists what is charged, and
@@ -41,29 +42,39 @@
 //! [`fuel::MEMORY_GROW_PAGE`] for each page that a memory really gets: a growth that fails costs a
 //! constant.
 //!
-//! Inside of a component wasmtime counts, by the same costs, but entering a function costs one unit
-//! and the operators of its stack metering. What one component passes to another is charged where
-//! the receiver is asked for room, by [`fuel::REALLOC_BYTE`] for each byte: the engine's own
-//! functions, which check, copy and transcode strings, count nothing.
+//! The modules of a component count in the same way, in one counter that they share. Host functions
+//! add what they charge beside it, because the host reads that counter when the guest has ended. So
+//! each side alone ends a guest that wants more than the limit. A guest that wants more by both
+//! together runs on, and is `OutOfFuel` in the end: it may do twice the work of its limit, of which
+//! nobody sees anything.
+//!
+//! A composition is a component that contains others with functions of their own
+//! ([`prepare::is_composition`]). What these pass to each other goes through code that wasmtime
+//! makes, and that no preparation sees. So wasmtime counts there, by the same costs, but entering a
+//! function costs one unit and the operators of its stack metering. What one component passes to
+//! another is charged where the receiver is asked for room, by [`fuel::REALLOC_BYTE`] for each
+//! byte: wasmtime's functions, which check, copy and transcode strings, count nothing.
 //!
 //! An execution that would need more than its limit is `OutOfFuel` and has used exactly the limit.
 //! A trap in the middle of code (a division by zero, an access out of bounds) is billed for all but
 //! the straight stretch before it, without loop or call.
 //!
-//! In a component wasmtime keeps the fuel that a function uses in a register, and writes it down at
-//! calls, where a function ends, and every [`fuel::ACCOUNTING_INTERVAL`] units. A component that
-//! ends in between, by such a trap or by a limit on growth, is billed for what had been written
-//! down and for one whole interval, within its limit.
+//! In a composition wasmtime keeps the fuel that a function uses in a register, and writes it down
+//! at calls, where a function ends, and every [`fuel::ACCOUNTING_INTERVAL`] units. One that ends in
+//! between, by such a trap or by a limit on growth, is billed for what had been written down and
+//! for one whole interval, within its limit.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod account;
 mod backend;
 mod backtrace;
 mod cache;
 mod call;
 mod charge;
 mod config;
+mod counters;
 mod deadline;
 mod error;
 mod executor;

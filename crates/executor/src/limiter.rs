@@ -1,6 +1,6 @@
 //! wasmtime asks before a memory or table grows; the host's bounds answer.
 
-use outlayer_guest::{Stop, fuel};
+use outlayer_guest::{Stop, fuel, prepare::meter::SUPPLY_TABLE};
 use wasmtime::{Error, ResourceLimiter, Result};
 
 use crate::state::{Counter, State};
@@ -25,7 +25,7 @@ impl ResourceLimiter for State {
     ) -> Result<bool> {
         let answer = self.host.bounds.grow_memory(current, desired, maximum);
         let grows = self.noting_refusal(answer)?;
-        // What a memory has from the beginning is not growth. A core module pays by itself.
+        // What a memory has from the beginning is not growth. Modules that count pay by themselves.
         if grows && current > 0 && matches!(self.counter, Counter::Store) {
             let pages = (desired.saturating_sub(current) / PAGE_BYTES) as u64;
             self.owed = self.owed.saturating_add(pages.saturating_mul(fuel::MEMORY_GROW_PAGE));
@@ -43,6 +43,12 @@ impl ResourceLimiter for State {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool> {
+        if let Counter::Component(account) = &mut self.counter
+            && maximum == Some(SUPPLY_TABLE)
+            && desired > current
+        {
+            return Ok(account.next_bit());
+        }
         let answer = self.host.bounds.grow_table(current, desired, maximum);
         self.noting_refusal(answer)
     }
@@ -52,6 +58,12 @@ impl ResourceLimiter for State {
     }
 
     fn instances(&self) -> usize {
-        self.host.bounds.instances() as usize
+        if self.reads_counters {
+            // The guest has ended.
+            return usize::MAX;
+        }
+        // One more holds the counters of a component.
+        let own = usize::from(matches!(self.counter, Counter::Component(_)));
+        (self.host.bounds.instances() as usize).saturating_add(own)
     }
 }

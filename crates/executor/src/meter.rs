@@ -5,6 +5,7 @@ use outlayer_protocol::{Compute, Meter, Status};
 use wasmtime::{Error, Instance, Store, Trap};
 
 use crate::{
+    account::Account,
     charge::{left, supply},
     gas::{GAS_EXPORT, fees::Fees},
     state::{Counter, State},
@@ -19,6 +20,11 @@ pub(crate) enum Counting {
         limit: Compute,
         /// The fee for loading the module.
         loading: u64,
+    },
+    /// By the modules of a component together, in fuel, and by the host beside them.
+    Component {
+        /// The request's limit.
+        limit: u64,
     },
     /// By wasmtime's store, in fuel.
     Store {
@@ -39,8 +45,13 @@ impl Counting {
         Self::Module { limit, loading }
     }
 
-    /// For a component.
+    /// For a component that contains no other.
     pub(crate) fn component(limit: Compute) -> Self {
+        Self::Component { limit: limit.amount() }
+    }
+
+    /// For a composition.
+    pub(crate) fn composition(limit: Compute) -> Self {
         Self::Store { limit: limit.amount() }
     }
 
@@ -48,6 +59,7 @@ impl Counting {
     pub(crate) fn counter(self) -> Counter {
         match self {
             Self::Module { limit, .. } => Counter::Module { meter: limit.meter(), global: None },
+            Self::Component { limit } => Counter::Component(Account::new(limit)),
             Self::Store { .. } => Counter::Store,
         }
     }
@@ -68,6 +80,7 @@ impl Counting {
     pub(crate) fn begin(self, store: &mut Store<State>) -> Result<bool, Fault> {
         match self {
             Self::Module { limit, loading } => Ok(loading <= limit.amount()),
+            Self::Component { .. } => Ok(true),
             Self::Store { limit } => {
                 store.set_fuel(Self::store_supply(limit)).map_err(Fault::engine)?;
                 store
@@ -116,6 +129,13 @@ impl Counting {
                 };
                 Ok((Compute::new(limit.meter(), used), left < 0))
             }
+            Self::Component { .. } => match store.data().counter {
+                Counter::Component(account) => {
+                    let (used, exhausted) = account.used();
+                    Ok((Compute::Fuel(used), exhausted))
+                }
+                _ => Err(Fault::engine("a component without its account")),
+            },
             Self::Store { limit } => {
                 let left = store.get_fuel().map_err(Fault::engine)?;
                 let state = store.data();
@@ -134,13 +154,15 @@ impl Counting {
     pub(crate) fn exhausted(self) -> Status {
         match self {
             Self::Module { limit: Compute::Gas(_), .. } => Status::OutOfGas,
-            Self::Module { limit: Compute::Fuel(_), .. } | Self::Store { .. } => Status::OutOfFuel,
+            Self::Module { limit: Compute::Fuel(_), .. }
+            | Self::Component { .. }
+            | Self::Store { .. } => Status::OutOfFuel,
         }
     }
 }
 
-/// Whether `error` ended a component in the middle of compiled code. wasmtime keeps the fuel that a
-/// function uses in a register, and writes it down before calls, where a function returns or
+/// Whether `error` ended a composition in the middle of compiled code. wasmtime keeps the fuel that
+/// a function uses in a register, and writes it down before calls, where a function returns or
 /// reaches an `unreachable`, and every [`fuel::ACCOUNTING_INTERVAL`] units.
 pub(crate) fn ends_uncounted(error: &Error) -> bool {
     matches!(

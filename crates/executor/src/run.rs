@@ -13,12 +13,13 @@ use outlayer_protocol::{Limit, Status};
 use wasmtime::{Engine, Extern, Instance, Store, UpdateDeadline, Val};
 
 use crate::{
-    backend::{CompiledComponent, CompiledModule},
+    backend::{CompiledComponent, CompiledModule, ComponentBackend},
     backtrace::Trace,
+    counters::Left,
     deadline::Deadline,
     mailbox::Mailbox,
     meter::{self, Counting},
-    state::State,
+    state::{Counter, State},
     verdict,
 };
 
@@ -52,22 +53,33 @@ pub(crate) fn run_module(
     })
 }
 
-/// Runs a compiled component. The host gives it no more time than `deadline`.
+/// Runs a compiled component, or a composition, as `counting` tells. The host gives it no more time
+/// than `deadline`.
 pub(crate) fn run_component(
-    engine: &Engine,
+    backend: &ComponentBackend,
     component: &CompiledComponent,
+    counting: Counting,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
     deadline: Duration,
 ) -> Result<Execution, Fault> {
-    let counting = Counting::component(job.limits.compute);
-    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(&backend.engine, counting, job, deadline, |store, mailbox, deadline| {
         // What one call hands to the host fits into the guest's memory, but a list of handles takes
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
-        let command = command(store, component);
-        match drive(command, mailbox, snapshot, deadline)? {
+        let ended = drive(command(store, component), mailbox, snapshot, deadline)?;
+        let overflowed = match &ended {
+            Err(_) => match backend.reader()? {
+                Some(reader) => {
+                    let left = drive(reader.read(store), mailbox, snapshot, deadline)?;
+                    note(store, left.map_err(Fault::engine)?)
+                }
+                None => false,
+            },
+            Ok(_) => false,
+        };
+        match ended {
             Ok(Ok(())) => Ok(Status::Completed.into()),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }.into()),
             Err(error) if is_instance_limit(&error) => Ok(Status::LimitExceeded {
@@ -78,11 +90,21 @@ pub(crate) fn run_component(
             Err(error) => {
                 store.data_mut().cut_short |= meter::ends_uncounted(&error);
                 let trace = Trace::of_component(&error);
-                let status = verdict::of_error(error, || false, counting.exhausted())?;
+                let status = verdict::of_error(error, || overflowed, counting.exhausted())?;
                 Ok(Ended { status, trace })
             }
         }
     })
+}
+
+/// Notes what the modules of a component have left, if they came to count. Returns whether their
+/// stack has overflowed.
+fn note(store: &mut Store<State>, left: Option<Left>) -> bool {
+    let Some(Left { fuel, stack }) = left else { return false };
+    if let Counter::Component(account) = &mut store.data_mut().counter {
+        account.note(fuel);
+    }
+    stack == STACK_OVERFLOW
 }
 
 /// How a guest ended, and where.
@@ -165,10 +187,15 @@ async fn command(
     store.data_mut().host.bounds.run();
     let run = instance.get_typed_func::<(), (Result<(), ()>,)>(&mut *store, &component.run)?;
     let (ended,) = run.call_async(&mut *store, ()).await?;
+    if let Some(left) = &component.left {
+        let left = instance.get_typed_func::<(), (i64,)>(&mut *store, left)?;
+        let (fuel,) = left.call_async(&mut *store, ()).await?;
+        note(store, Some(Left { fuel, stack: 0 }));
+    }
     Ok(ended)
 }
 
-/// How often a component gives way before the host looks at its clock. It does so every few
+/// How often a composition gives way before the host looks at its clock. It does so every few
 /// microseconds.
 const PATIENCE: u32 = 64;
 
@@ -202,6 +229,9 @@ fn drive<T>(
     }
 }
 
+/// What stack metering leaves of the stack when it does not suffice.
+const STACK_OVERFLOW: i64 = -1;
+
 /// Whether stack metering stopped the guest.
 fn stack_overflowed(store: &mut Store<State>, instance: Option<Instance>) -> bool {
     let Some(Extern::Global(left)) =
@@ -209,5 +239,5 @@ fn stack_overflowed(store: &mut Store<State>, instance: Option<Instance>) -> boo
     else {
         return false;
     };
-    matches!(left.get(store), Val::I64(-1))
+    matches!(left.get(store), Val::I64(STACK_OVERFLOW))
 }

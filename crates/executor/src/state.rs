@@ -6,7 +6,7 @@ use outlayer_guest::{Fault, Job, host::Host};
 use outlayer_protocol::Meter;
 use wasmtime::{Global, Memory, component::ResourceTable};
 
-use crate::{deadline::Deadline, mailbox::Mailbox};
+use crate::{account::Account, deadline::Deadline, mailbox::Mailbox};
 
 /// A component holds at most this many streams and pollables at once.
 const MAX_RESOURCES: usize = 10_000;
@@ -19,14 +19,17 @@ pub(crate) struct State {
     pub(crate) counter: Counter,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) deadline: Arc<Deadline>,
+    /// Whether the guest has ended, and the host makes an instance of its own, to read the counters
+    /// of a component.
+    pub(crate) reads_counters: bool,
     /// The streams and pollables that a component holds.
     pub(crate) resources: ResourceTable,
-    /// Fuel that pages have cost by which a component's memory grew, and that has not been taken
+    /// Fuel that pages have cost by which a composition's memory grew, and that has not been taken
     /// from the store yet. wasmtime does not let the store's fuel be touched where it asks for
     /// growth.
     pub(crate) owed: u64,
     /// Whether an execution was ended inside of compiled code. wasmtime then has not counted the
-    /// last fuel of a component.
+    /// last fuel of a composition.
     pub(crate) cut_short: bool,
 }
 
@@ -38,6 +41,8 @@ pub(crate) enum Counter {
     /// A global of the instance, from which the module takes its fuel or gas. `None` until the
     /// module is instantiated.
     Module { meter: Meter, global: Option<Global> },
+    /// The modules of a component together, in fuel, and host functions beside them.
+    Component(Account),
 }
 
 impl State {
@@ -55,6 +60,7 @@ impl State {
             counter,
             mailbox,
             deadline,
+            reads_counters: false,
             resources,
             owed: 0,
             cut_short: false,

@@ -21,7 +21,7 @@ pub const STORAGE_FETCH_BYTE: u64 = 10;
 
 /// Each byte for which a component is asked for room, by another component that passes it a value:
 /// the new size of each call of a `realloc`. It pays for checking, copying and transcoding strings,
-/// which the engine does not count. Charged in components that contain others.
+/// which the engine does not count. Charged in compositions.
 pub const REALLOC_BYTE: u64 = 1;
 
 /// Each bulk operator, in addition to one unit for each byte or element: the engine is asked.
@@ -39,9 +39,9 @@ pub const REF_FUNC: u64 = 50;
 /// Each `table.grow`, in addition to one unit for each element that is asked for.
 pub const TABLE_GROW: u64 = 100;
 
-/// The fuel of a running component is counted at least this often. A component also gives way to
-/// the host this often, which then looks at its deadline. An execution of a component that ends
-/// between two counts is billed for a whole interval.
+/// The fuel of a running composition is counted at least this often. It also gives way to the host
+/// this often, which then looks at its deadline. An execution of a composition that ends between
+/// two counts is billed for a whole interval.
 pub const ACCOUNTING_INTERVAL: u64 = 10_000;
 
 /// What `work` costs.

@@ -30,7 +30,8 @@ use crate::{json, object::read_by_fields, response::SHORT_OUTPUT_BYTES};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
-    /// wasmtime's fuel: one unit for each operator, and for bulk operators as many as their length.
+    /// Our own fuel: about one unit for each operator, and one more for each byte or element of
+    /// bulk operators.
     Fuel,
     /// NEAR gas: exactly what a node of the pinned config version would burn.
     Gas,

@@ -1,8 +1,13 @@
 //! Components: their host functions, and the compiled components.
 
+use std::sync::OnceLock;
+
 use outlayer_guest::{
     Code, Fault,
-    prepare::{self, meter},
+    prepare::{
+        self,
+        meter::{self, FUEL_LEFT_EXPORT},
+    },
     verdict::{invalid_module, no_run},
 };
 use outlayer_protocol::Status;
@@ -15,6 +20,7 @@ use super::settings::{self, Guests};
 use crate::{
     cache::{self, Cache, Compiler},
     config::ExecutorConfig,
+    counters::Reader,
     error::{EngineError, Rejection},
     outlayer,
     state::State,
@@ -22,9 +28,11 @@ use crate::{
     wasi_p2,
 };
 
-/// Runs components, with the wasmtime engine that counts fuel.
+/// Runs components of one kind.
 pub(crate) struct ComponentBackend {
     pub(crate) engine: Engine,
+    /// What reads the counters after an error, where modules count. Set up when it is needed.
+    reader: Option<OnceLock<Result<Reader, EngineError>>>,
     linker: Linker<State>,
     components: Cache<CompiledComponent>,
 }
@@ -35,23 +43,55 @@ pub(crate) struct CompiledComponent {
     pub(crate) pre: InstancePre<State>,
     /// The function `run` of `wasi:cli/run`.
     pub(crate) run: ComponentExportIndex,
+    /// The function that gives what is left of the fuel, where modules count.
+    pub(crate) left: Option<ComponentExportIndex>,
 }
 
 /// The interface that a command exports, in any version that is compatible with 0.2.
 const RUN: &str = "wasi:cli/run@0.2.";
 
 impl ComponentBackend {
-    pub(crate) fn new(
+    /// For components that contain no other.
+    pub(crate) fn components(
         config: &ExecutorConfig,
         resources: &cache::CacheResources,
     ) -> Result<Self, EngineError> {
-        let engine = settings::engine(config, Guests::Components)?;
+        let probe = cache::probe(|code| Ok(meter::instrument_in_component(code)?))?;
+        Self::new(config, Guests::Components, resources, "component", &probe)
+    }
+
+    /// For compositions.
+    pub(crate) fn compositions(
+        config: &ExecutorConfig,
+        resources: &cache::CacheResources,
+    ) -> Result<Self, EngineError> {
+        let config = &ExecutorConfig { pool: None, ..config.clone() };
+        let instrument = meter::instrument_in_composition;
+        let probe = cache::probe(|code| Ok(instrument(code, meter::STACK_BYTES)?))?;
+        Self::new(config, Guests::Compositions, resources, "composition", &probe)
+    }
+
+    fn new(
+        config: &ExecutorConfig,
+        guests: Guests,
+        resources: &cache::CacheResources,
+        name: &str,
+        probe: &[u8],
+    ) -> Result<Self, EngineError> {
+        let engine = settings::engine(config, guests)?;
+        let reader = (guests == Guests::Components).then(OnceLock::new);
         let mut linker = Linker::new(&engine);
         wasi_p2::add_to_linker(&mut linker).map_err(EngineError::new)?;
         outlayer::component::add_to_linker(&mut linker).map_err(EngineError::new)?;
-        let probe = cache::probe(|code| Ok(meter::instrument_inside(code, meter::STACK_BYTES)?))?;
-        let components = Cache::new(resources, "component", &engine, &probe);
-        Ok(Self { engine, linker, components })
+        let components = Cache::new(resources, name, &engine, probe);
+        Ok(Self { engine, reader, linker, components })
+    }
+
+    /// What reads the counters after an error. `None` where wasmtime counts.
+    pub(crate) fn reader(&self) -> Result<Option<&Reader>, Fault> {
+        let Some(reader) = &self.reader else { return Ok(None) };
+        let set_up = || Reader::new(&self.engine).map_err(EngineError::new);
+        reader.get_or_init(set_up).as_ref().map(Some).map_err(|error| Fault::engine(error.clone()))
     }
 
     /// The compiled component of `code`.
@@ -88,7 +128,8 @@ impl Compiler for ComponentBackend {
     fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
         let run = run_export(&self.engine, component)?;
         let pre = self.linker.instantiate_pre(component).map_err(|error| unlinked(&error))?;
-        Ok(CompiledComponent { pre, run })
+        let left = component.get_export_index(None, FUEL_LEFT_EXPORT);
+        Ok(CompiledComponent { pre, run, left })
     }
 }
 

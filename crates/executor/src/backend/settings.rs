@@ -34,15 +34,28 @@ const KEPT_BYTES: usize = 64 << 10;
 pub(super) enum Guests {
     /// Core modules, which count their fuel or their gas by themselves.
     Modules(Meter),
-    /// Components, whose fuel wasmtime counts.
+    /// Components, whose modules count their fuel together.
     Components,
+    /// Components that contain others, whose fuel wasmtime counts.
+    Compositions,
+}
+
+impl Guests {
+    /// Whether wasmtime counts their fuel.
+    fn are_counted(self) -> bool {
+        self == Self::Compositions
+    }
+
+    fn are_components(self) -> bool {
+        matches!(self, Self::Components | Self::Compositions)
+    }
 }
 
 /// wasmtime's engine for such guests. It has no pools where the host does not give
 /// the address space for them.
 pub(super) fn engine(config: &ExecutorConfig, guests: Guests) -> Result<Engine, EngineError> {
     let engine = pooled(config, guests)?;
-    if config.interruptible && guests != Guests::Components {
+    if config.interruptible && !guests.are_counted() {
         clock::start(&engine);
     }
     Ok(engine)
@@ -69,9 +82,9 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
     wasmtime
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(if config.optimize { OptLevel::Speed } else { OptLevel::None })
-        // A core module makes its NaNs canonical by itself. Inside of a component wasmtime would
-        // count the operators that do so.
-        .cranelift_nan_canonicalization(guests == Guests::Components)
+        // Modules that count make their NaNs canonical by themselves. Inside of a composition
+        // wasmtime would count the operators that do so.
+        .cranelift_nan_canonicalization(guests.are_counted())
         .parallel_compilation(config.parallel_compilation)
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(prepare::FEATURES, true)
@@ -85,7 +98,14 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         // The metering passes say which of their branches are hardly ever taken. A guest's own
         // hints are gone by then.
         .wasm_branch_hinting(true);
-    if guests != Guests::Components {
+    if guests.are_components() {
+        wasmtime.wasm_features(WasmFeatures::COMPONENT_MODEL, true);
+    }
+    if guests == Guests::Components {
+        // It tells where the counters are.
+        wasmtime.coredump_on_trap(true);
+    }
+    if !guests.are_counted() {
         wasmtime.epoch_interruption(config.interruptible);
     } else {
         let mut cost = OperatorCost::new();
@@ -103,7 +123,6 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         wasmtime
             .consume_fuel(true)
             .operator_cost(cost)
-            .wasm_features(WasmFeatures::COMPONENT_MODEL, true)
             // wasmtime's own modules between components copy from one memory to another. A guest
             // with two memories has been rejected before.
             .wasm_features(WasmFeatures::MULTI_MEMORY, true);
@@ -118,13 +137,15 @@ fn pool(places: u32, guests: Guests) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let instances = match guests {
         Guests::Modules(_) => places,
-        Guests::Components => places.saturating_mul(MOST_INSTANCES),
+        // One more holds the counters of a component, and another reads them.
+        Guests::Components => places.saturating_mul(MOST_INSTANCES + 2),
+        Guests::Compositions => places.saturating_mul(MOST_INSTANCES),
     };
     let tables = match guests {
         Guests::Modules(Meter::Fuel) => places.saturating_mul(MOST_TABLES_OF_ONE),
         // NEAR's limit for a module.
         Guests::Modules(Meter::Gas) => places,
-        Guests::Components => places.saturating_mul(prepare::MAX_TABLES),
+        Guests::Components | Guests::Compositions => places.saturating_mul(prepare::MAX_TABLES),
     };
     pool.total_component_instances(places)
         .total_core_instances(instances)

@@ -31,8 +31,11 @@ mod tests {
         let stack = probe(|code| Ok(prepare::core_module(code)?)).unwrap();
         let gas =
             probe(|code| crate::gas::prepare::core_module(code, crate::gas::Counts::ALL)).unwrap();
-        let inside = probe(|code| Ok(meter::instrument_inside(code, meter::STACK_BYTES)?)).unwrap();
-        assert!([&stack, &gas, &inside].iter().all(|prepared| prepared.len() > PROBE.len()));
-        assert!(stack != gas && stack != inside);
+        let component = probe(|code| Ok(meter::instrument_in_component(code)?)).unwrap();
+        let composition = meter::instrument_in_composition;
+        let composition = probe(|code| Ok(composition(code, meter::STACK_BYTES)?)).unwrap();
+        let all = [stack, gas, component, composition];
+        assert!(all.iter().all(|prepared| prepared.len() > PROBE.len()));
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), all.len());
     }
 }

@@ -51,10 +51,32 @@ fn what_ends_in_the_middle_of_code_is_billed_for_all_but_a_stretch_of_it() {
 }
 
 #[test]
-fn inside_of_a_component_it_is_billed_for_all_of_it_and_an_interval_at_most() {
+fn inside_of_a_component_too() {
     for last in SUDDEN {
         let whole = used(&components::wasi(&after(3_000, "")).run());
         let billed = used(&components::wasi(&after(3_000, last)).run());
+        let bounds = whole.saturating_sub(STRETCH)..=whole + STRETCH;
+        assert!(bounds.contains(&billed), "{last}: {billed} of {whole}");
+    }
+}
+
+#[test]
+fn inside_of_a_composition_it_is_billed_for_all_of_it_and_an_interval_at_most() {
+    let composition = |last: &str| {
+        let run = after(3_000, last);
+        Run::wat(&format!(
+            r#"(component (component (core module))
+                (core module $m (memory (export "memory") 1)
+                    (func (export "run") (result i32) (local $i i32) {run} (i32.const 0)))
+                (core instance $i (instantiate $m))
+                (func $run (result (result)) (canon lift (core func $i "run")))
+                (instance $command (export "run" (func $run)))
+                (export "wasi:cli/run@0.2.0" (instance $command)))"#
+        ))
+    };
+    for last in SUDDEN {
+        let whole = used(&composition("").run());
+        let billed = used(&composition(last).run());
         let bounds = whole.saturating_sub(STRETCH)..=whole + INTERVAL + STRETCH;
         assert!(bounds.contains(&billed), "{last}: {billed} of {whole}");
     }

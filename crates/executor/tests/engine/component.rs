@@ -117,16 +117,6 @@ fn a_stack_overflow_inside_of_a_component_is_told_from_an_unreachable() {
 }
 
 #[test]
-fn a_module_cannot_have_the_table_that_raises_the_alarm() {
-    let maximum = 0x5ac_0f10;
-    let text = format!("(component (core module (table 0 {maximum} funcref)))");
-    assert_eq!(
-        Run::wat(&text).status(),
-        invalid(&format!("a table with a maximum of {maximum} elements is reserved"))
-    );
-}
-
-#[test]
 fn limits_hold_inside_of_a_component() {
     let exceeded = |which, limit| Status::LimitExceeded { which, limit };
     let refused = "(if (i32.ne (memory.grow (i32.const 1024)) (i32.const -1)) (then unreachable))";

@@ -13,6 +13,7 @@ mod cache;
 mod common;
 mod component;
 mod component_host;
+mod component_meter;
 mod composition;
 mod cross_engine;
 mod determinism;

@@ -20,7 +20,7 @@ pub mod shape;
 
 use outlayer_protocol::{GuestKind, Limit, Status};
 
-pub use component::{MAX_TABLES, component, nesting};
+pub use component::{MAX_TABLES, component, is_composition, nesting};
 pub use detect::detect;
 pub use features::{COMPONENT_FEATURES, FEATURES};
 

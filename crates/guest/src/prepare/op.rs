@@ -4,6 +4,7 @@
 
 pub const UNREACHABLE: u8 = 0x00;
 pub const BLOCK: u8 = 0x02;
+pub const LOOP: u8 = 0x03;
 pub const IF: u8 = 0x04;
 pub const ELSE: u8 = 0x05;
 pub const END: u8 = 0x0b;
@@ -34,12 +35,15 @@ pub const F32_EQ: u8 = 0x5b;
 pub const F32_NE: u8 = 0x5c;
 pub const F64_EQ: u8 = 0x61;
 pub const F64_NE: u8 = 0x62;
+pub const I32_ADD: u8 = 0x6a;
 pub const I32_AND: u8 = 0x71;
 pub const I32_OR: u8 = 0x72;
 pub const I64_ADD: u8 = 0x7c;
 pub const I64_SUB: u8 = 0x7d;
 pub const I64_MUL: u8 = 0x7e;
 pub const I64_OR: u8 = 0x84;
+pub const I64_SHL: u8 = 0x86;
+pub const I32_WRAP_I64: u8 = 0xa7;
 pub const I64_EXTEND_I32_U: u8 = 0xad;
 pub const REF_NULL: u8 = 0xd0;
 pub const REF_IS_NULL: u8 = 0xd1;

@@ -1,8 +1,10 @@
-//! A component's bytes: validation, bounds, stack metering in each of its modules, and a charge for
-//! what components pass to each other.
+//! A component's bytes: validation, bounds, metering in each of its modules, and a charge for what
+//! components pass to each other.
 
 mod adapters;
+mod counters;
 pub mod nesting;
+mod shared;
 mod types;
 mod wrapper;
 
@@ -43,8 +45,9 @@ const MAX_MODULES: u32 = 100;
 /// instantiate only components that it defines itself.
 const MAX_INSTANTIATIONS: u64 = 150;
 
-/// All instances of modules that a component makes have at most this many tables together, each one
-/// more for stack metering included. A host that sets places aside for guests has room for them.
+/// All instances of modules that a component makes have at most this many tables together. Each
+/// counts with one more, which it needs for stack metering in a composition. A host that sets
+/// places aside for guests has room for them.
 pub const MAX_TABLES: u32 = 128;
 
 pub(super) const HEADER_BYTES: usize = 8;
@@ -62,9 +65,10 @@ pub(super) mod section {
     pub(in crate::prepare) const EXPORT: u8 = 11;
 }
 
-/// Validates a component, checks the shape of all its modules together, and adds stack metering to
-/// each. Where components call each other, it also adds a charge for the bytes that they receive.
-/// The result is what gets compiled.
+/// Validates a component, checks the shape of all its modules together, and adds metering to each:
+/// of fuel and stack, or in a [composition](is_composition) of the stack alone. There it also adds
+/// a charge for the bytes that components receive from each other. The result is what gets
+/// compiled.
 ///
 /// # Errors
 /// The verdict on a component that is invalid or out of bounds.
@@ -73,9 +77,30 @@ pub fn component(code: &[u8]) -> Result<Vec<u8>, Status> {
     nesting::check(code)?;
     let mut walk = Walk::default();
     let made = walk.check(code, 0)?;
-    types::validate(code)?;
-    let composed = sections(code).any(|section| matches!(section, Ok((section::COMPONENT, _))));
-    rewrite(code, meter::share(made.modules), composed, &mut 0)
+    let counts = types::validate(code)?;
+    if is_composition(code) {
+        rewrite_composition(code, meter::share(made.modules), &mut 0)
+    } else {
+        shared::rewrite(code, &counts)
+    }
+}
+
+/// Whether this component contains others that have functions of their own. Its fuel is then
+/// counted by the engine: what components pass to each other is copied by code that the engine
+/// makes, and that no preparation sees.
+///
+/// Tools put a component around every interface that is exported. It has types and names, and no
+/// function, so it makes no composition.
+pub fn is_composition(code: &[u8]) -> bool {
+    fn contains_functions(code: &[u8], depth: u32) -> bool {
+        sections(code).flatten().any(|(id, content)| match id {
+            // What is too deep is refused, whatever it is.
+            section::COMPONENT => depth >= MAX_DEPTH || contains_functions(content, depth + 1),
+            section::CORE_MODULE | section::CORE_INSTANCE | section::CANONICAL => depth > 0,
+            _ => false,
+        })
+    }
+    contains_functions(code, 0)
 }
 
 /// What one instance of a component makes.
@@ -264,16 +289,14 @@ fn instances(
     })
 }
 
-/// The component with its modules instrumented, each of whose instances has `stack_bytes`. Where
-/// the guest is `composed` of several components, each `realloc` is charged for. Custom sections
-/// are left out.
-fn rewrite(
+/// The composition with its modules instrumented, each of whose instances has `stack_bytes`. Each
+/// `realloc` is charged for. Custom sections are left out. `ordinal` counts the modules.
+fn rewrite_composition(
     code: &[u8],
     stack_bytes: u32,
-    composed: bool,
     ordinal: &mut u32,
 ) -> Result<Vec<u8>, Status> {
-    let reallocs = if composed { adapters::reallocs(code)? } else { adapters::Reallocs::default() };
+    let reallocs = adapters::reallocs(code)?;
     let mut modules = 0;
     let mut out = code.get(..HEADER_BYTES).unwrap_or_default().to_vec();
     for section in sections(code) {
@@ -282,7 +305,7 @@ fn rewrite(
         let content = match id {
             section::CUSTOM => continue,
             section::CORE_MODULE => {
-                let metered = meter::instrument_inside(content, stack_bytes)?;
+                let metered = meter::instrument_in_composition(content, stack_bytes)?;
                 rewritten = match reallocs.get(&modules) {
                     Some(exports) => wrapper::charge(&metered, exports).map_err(malformed)?,
                     None => metered,
@@ -293,7 +316,7 @@ fn rewrite(
                 &rewritten
             }
             section::COMPONENT => {
-                rewritten = rewrite(content, stack_bytes, composed, ordinal)?;
+                rewritten = rewrite_composition(content, stack_bytes, ordinal)?;
                 &rewritten
             }
             _ => content,

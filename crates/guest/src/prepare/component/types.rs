@@ -28,15 +28,27 @@ const MAX_INSTANCE_TYPE_SIZE: u64 = 100_000;
 /// together.
 const MAX_CANONICAL_SIZE: u64 = 100_000;
 
-/// Validates a component and checks the size of its types.
+/// How many items of some kinds a component defines, components inside of it left out.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// Functions of modules: lowered ones and aliases.
+    pub(super) core_functions: u32,
+    /// Functions of the component: imported and lifted ones, aliases and exports.
+    pub(super) functions: u32,
+    /// Types of the component.
+    pub(super) types: u32,
+}
+
+/// Validates a component and checks the size of its types. Returns how much it defines.
 ///
 /// # Errors
 /// `InvalidModule`.
-pub(super) fn validate(code: &[u8]) -> Result<(), Status> {
+pub(super) fn validate(code: &[u8]) -> Result<Counts, Status> {
     let malformed = |error: wasmparser::BinaryReaderError| invalid_module(error.message());
     let mut validator = Validator::new_with_features(COMPONENT_FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
     let mut sizes = Sizes::default();
+    let mut counts = Counts::default();
     for payload in Parser::new(0).parse_all(code) {
         let payload = payload.map_err(malformed)?;
         if let ValidPayload::Func(function, body) =
@@ -49,6 +61,12 @@ pub(super) fn validate(code: &[u8]) -> Result<(), Status> {
         let Some(types) = validator.types(0) else {
             continue;
         };
+        // In the end, these are those of the whole.
+        counts = Counts {
+            core_functions: types.function_count(),
+            functions: types.component_function_count(),
+            types: types.component_type_count(),
+        };
         match payload {
             Payload::ComponentTypeSection(reader) => sizes.check_last(types, reader.count())?,
             Payload::ComponentCanonicalSection(reader) => {
@@ -57,7 +75,7 @@ pub(super) fn validate(code: &[u8]) -> Result<(), Status> {
             _ => {}
         }
     }
-    Ok(())
+    Ok(counts)
 }
 
 /// The sizes of types computed so far, and the sum over lifted and lowered functions.
@@ -221,7 +239,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<(), Status> {
-        validate(&wat::parse_str(text).unwrap())
+        validate(&wat::parse_str(text).unwrap()).map(drop)
     }
 
     /// `levels` tuples, each of two of the one before.

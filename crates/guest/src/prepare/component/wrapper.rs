@@ -172,7 +172,7 @@ mod tests {
 
     fn wrapped(text: &str) -> Vec<u8> {
         let code = wat::parse_str(text).unwrap();
-        let metered = meter::instrument_inside(&code, meter::STACK_BYTES).unwrap();
+        let metered = meter::instrument_in_composition(&code, meter::STACK_BYTES).unwrap();
         let wrapped = charge(&metered, &BTreeSet::from(["r"])).unwrap();
         wasmparser::Validator::new_with_features(FEATURES)
             .validate_all(&wrapped)

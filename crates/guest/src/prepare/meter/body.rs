@@ -32,6 +32,18 @@ pub(super) struct Added {
     pub(super) fuel: Option<Fuel>,
     /// The table that tells of an overflow, in a module that has no other way.
     pub(super) alarm: Option<u32>,
+    /// From this one on, the module's globals have numbers that are higher by [`SHARED`].
+    pub(super) renumbered_from: u32,
+}
+
+/// How many globals a module imports that shares what counts.
+const SHARED: u32 = 2;
+
+impl Added {
+    /// The index that a global has after metering.
+    pub(super) fn global(self, index: u32) -> u32 {
+        if index < self.renumbered_from { index } else { index.saturating_add(SHARED) }
+    }
 }
 
 /// What counts the fuel in a module, by its index.
@@ -226,6 +238,12 @@ impl Writer<'_> {
             match operator {
                 Operator::Return if is_wrapped => self.index(op::BR, depth),
                 _ if replaced => {}
+                Operator::GlobalGet { global_index } => {
+                    self.index(op::GLOBAL_GET, self.added.global(*global_index));
+                }
+                Operator::GlobalSet { global_index } => {
+                    self.index(op::GLOBAL_SET, self.added.global(*global_index));
+                }
                 _ => self.out.extend_from_slice(own),
             }
             nans.write_after(at, self.out);

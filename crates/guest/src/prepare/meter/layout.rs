@@ -5,7 +5,7 @@ use wasmparser::{
     BinaryReaderError, CompositeInnerType, Parser, Payload, TableType, TypeRef, ValType,
 };
 
-use super::reserved::{ALARM_TABLE, is_reserved};
+use super::reserved::{ALARM_TABLE, METER_MODULE, SUPPLY_TABLE, is_reserved};
 use crate::{
     prepare::{encode::signed, op},
     verdict::invalid_module,
@@ -39,7 +39,9 @@ pub(super) struct Layout {
     pub(super) imported: usize,
     /// How many globals the module has, imported ones included.
     pub(super) globals: u32,
-    /// Index of the table that is added inside of a component.
+    /// How many globals the module imports.
+    pub(super) imported_globals: u32,
+    /// Index of the table that is added inside of a composition.
     pub(super) table: u32,
     /// Whether the module has a memory.
     pub(super) has_memory: bool,
@@ -62,6 +64,7 @@ impl Layout {
             functions: Vec::new(),
             imported: 0,
             globals: 0,
+            imported_globals: 0,
             table: 0,
             has_memory: false,
             memory_maximum: None,
@@ -89,9 +92,18 @@ impl Layout {
                 }
                 Payload::ImportSection(reader) => {
                     for import in reader.into_imports() {
-                        match import.map_err(malformed)?.ty {
+                        let import = import.map_err(malformed)?;
+                        if import.module == METER_MODULE {
+                            return Err(invalid_module(format!(
+                                "imports from {METER_MODULE:?} are reserved"
+                            )));
+                        }
+                        match import.ty {
                             TypeRef::Func(_) => layout.imported += 1,
-                            TypeRef::Global(_) => layout.globals += 1,
+                            TypeRef::Global(_) => {
+                                layout.globals += 1;
+                                layout.imported_globals += 1;
+                            }
                             TypeRef::Table(ty) => {
                                 layout.table(ty)?;
                             }
@@ -166,12 +178,12 @@ impl Layout {
 }
 
 fn check_table(ty: TableType) -> Result<(), Status> {
-    if ty.maximum == Some(ALARM_TABLE as u64) {
-        return Err(invalid_module(format!(
-            "a table with a maximum of {ALARM_TABLE} elements is reserved"
-        )));
+    match ty.maximum {
+        Some(maximum) if [ALARM_TABLE as u64, SUPPLY_TABLE as u64].contains(&maximum) => {
+            Err(invalid_module(format!("a table with a maximum of {maximum} elements is reserved")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn malformed(error: BinaryReaderError) -> Status {

@@ -44,15 +44,22 @@
 //! function becomes an export, which the engine calls after instantiation. Custom sections are left
 //! out.
 //!
-//! # Inside of components
+//! # Inside of a component
 //!
-//! The host cannot look at the globals of a module inside of a component. There wasmtime counts the
-//! fuel, operators of stack metering included, and makes NaNs canonical. The start function stays,
-//! and the module gets a table of its own, which it grows when its stack does not suffice. The host
-//! knows the table by its maximum, which no table of a guest may have. Modules inside of a
-//! component cannot share a counter, so they share the bytes: every instance of a module has its
-//! part of [`COMPONENT_STACK_BYTES`], at most [`STACK_BYTES`]. However they call each other, they
-//! need no more than that in all.
+//! All modules of a component share both counters. A module of the host's has them, which the
+//! component instantiates before all others, and the others import them. So these globals come
+//! between those that a module imports and those that it defines, and the latter are renumbered.
+//! Start functions stay where they are: they run while the component is instantiated.
+//!
+//! # Inside of a composition
+//!
+//! A composition is a component that contains others with functions of their own. These share
+//! nothing, and what they pass to each other is copied by code that the engine makes. There the
+//! engine counts the fuel, operators of stack metering included, and makes NaNs canonical. The
+//! module gets a table of its own, which it grows when its stack does not suffice. The host knows
+//! the table by its maximum, which no table of a guest may have. As these modules share no counter,
+//! they share the bytes: every instance of a module has its part of [`COMPOSITION_STACK_BYTES`], at
+//! most [`STACK_BYTES`]. However they call each other, they need no more than that in all.
 
 mod body;
 mod costs;
@@ -68,7 +75,10 @@ mod writer;
 use outlayer_protocol::Status;
 
 pub use profile::{Profiled, profiled};
-pub use reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, WHY_EXPORT, paid_export};
+pub use reserved::{
+    ALARM_TABLE, FUEL_EXPORT, FUEL_LEFT_EXPORT, METER_MODULE, STACK_EXPORT, START_EXPORT,
+    SUPPLY_LENGTH_BITS, SUPPLY_TABLE, WHY_EXPORT, paid_export,
+};
 pub use told::{Growth, Why};
 
 use self::{
@@ -77,22 +87,19 @@ use self::{
 };
 use crate::verdict::invalid_module;
 
-/// What all frames of a guest may need together: 64 bytes for each frame, and the sizes of its
+/// What all frames of all modules of a guest may need together: 64 bytes for each frame, and the sizes of its
 /// locals and operands. NEAR allows a contract 256 KiB.
 pub const STACK_BYTES: u32 = 8 << 20;
 
-/// What all frames of all modules inside of a component may need together.
-pub const COMPONENT_STACK_BYTES: u32 = 4 << 20;
-
-/// What each instance of a module may need, inside of a component that makes this many of them.
+/// What each instance of a module may need, inside of a composition that makes this many of them.
 pub(super) fn share(module_instances: u64) -> u32 {
     let shares = u32::try_from(module_instances.max(1)).unwrap_or(u32::MAX);
-    STACK_BYTES.min(COMPONENT_STACK_BYTES / shares)
+    STACK_BYTES / shares
 }
 
 /// The native stack on which a guest runs. Compiled frames are mostly smaller than metering says; a
-/// function made to keep many values has one of up to 16 times that, which this suffices for. Should
-/// even that not suffice, the execution is a fault without a verdict.
+/// function made to keep many values has one of up to 16 times that, for which this suffices.
+/// Should even that not suffice, the execution is a fault without a verdict.
 pub const NATIVE_STACK_BYTES: usize = 128 << 20;
 
 /// Adds metering of fuel and stack to a module that has been validated.
@@ -113,13 +120,22 @@ pub fn instrument_telling(code: &[u8], growth: Growth) -> Result<Vec<u8>, Status
     instrument_for(code, Place::Elsewhere(growth), STACK_BYTES)
 }
 
-/// Adds stack metering to a module inside of a component that has been validated. Each of its
+/// Adds metering of fuel and stack to a module inside of a component that contains no other, and
+/// that has been validated. The module imports both counters from [`METER_MODULE`].
+///
+/// # Errors
+/// `InvalidModule` when the module has names or a table that metering needs.
+pub fn instrument_in_component(code: &[u8]) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Place::InComponent, STACK_BYTES)
+}
+
+/// Adds stack metering to a module inside of a composition that has been validated. Each of its
 /// instances has `stack_bytes`.
 ///
 /// # Errors
 /// `InvalidModule` when the module has names or a table that metering needs.
-pub fn instrument_inside(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
-    instrument_for(code, Place::InComponent, stack_bytes)
+pub fn instrument_in_composition(code: &[u8], stack_bytes: u32) -> Result<Vec<u8>, Status> {
+    instrument_for(code, Place::InComposition, stack_bytes)
 }
 
 fn instrument_for(code: &[u8], place: Place, stack_bytes: u32) -> Result<Vec<u8>, Status> {
@@ -142,8 +158,9 @@ mod tests {
         let instrumented = instrument(&code).unwrap();
         let growth = Growth { memory_bytes: 1 << 20, table_elements: 10 };
         let telling = instrument_telling(&code, growth).unwrap();
-        let inside = instrument_inside(&code, STACK_BYTES).unwrap();
-        for instrumented in [&instrumented, &telling, &inside] {
+        let component = instrument_in_component(&code).unwrap();
+        let composition = instrument_in_composition(&code, STACK_BYTES).unwrap();
+        for instrumented in [&instrumented, &telling, &component, &composition] {
             wasmparser::Validator::new_with_features(FEATURES)
                 .validate_all(instrumented)
                 .unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -1,12 +1,16 @@
 //! Writes a module with its metering, section by section.
 
-use wasmparser::{BinaryReaderError, ExternalKind, Parser, Payload};
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ExportSectionReader, ExternalKind, Parser, Payload,
+};
 
 use super::{
     body::{self, Added, Fuel},
     growth,
     layout::{Function, Layout},
-    reserved::{ALARM_TABLE, FUEL_EXPORT, STACK_EXPORT, START_EXPORT, WHY_EXPORT, paid_export},
+    reserved::{
+        ALARM_TABLE, FUEL_EXPORT, METER_MODULE, STACK_EXPORT, START_EXPORT, WHY_EXPORT, paid_export,
+    },
     told::{Growth, Teller},
 };
 use crate::prepare::{
@@ -16,6 +20,7 @@ use crate::prepare::{
 
 mod section {
     pub(super) const TYPE: u8 = 1;
+    pub(super) const IMPORT: u8 = 2;
     pub(super) const FUNCTION: u8 = 3;
     pub(super) const TABLE: u8 = 4;
     pub(super) const GLOBAL: u8 = 6;
@@ -33,15 +38,26 @@ pub(super) enum Place {
     Profiled,
     /// By itself, on an engine that tells less than wasmtime, within this growth.
     Elsewhere(Growth),
-    /// Inside of a component.
+    /// Inside of a component that contains no other. All its modules share what counts.
     InComponent,
+    /// Inside of a composition, whose fuel the engine counts.
+    InComposition,
 }
 
 impl Place {
-    /// Whether the module counts its fuel. The host then sees what it exports, and runs its start
-    /// function.
+    /// Whether the module counts its fuel.
     fn counts_fuel(self) -> bool {
-        self != Self::InComponent
+        self != Self::InComposition
+    }
+
+    /// Whether the host sees what the module exports, and runs its start function.
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Alone | Self::Profiled | Self::Elsewhere(_))
+    }
+
+    /// Whether what counts comes from elsewhere.
+    fn shares(self) -> bool {
+        self == Self::InComponent
     }
 }
 
@@ -57,6 +73,7 @@ pub(super) struct Writer<'a> {
     out: Vec<u8>,
     /// Where the functions look at whether their stack suffices.
     checks: ColdBranches,
+    wrote_import: bool,
     wrote_table: bool,
     wrote_global: bool,
     wrote_export: bool,
@@ -78,8 +95,9 @@ impl<'a> Writer<'a> {
             charges,
             out: Vec::with_capacity(code.len() * 5 / 4),
             checks: ColdBranches::default(),
+            wrote_import: !place.shares(),
             wrote_table: place.counts_fuel(),
-            wrote_global: false,
+            wrote_global: place.shares(),
             wrote_export: false,
         }
     }
@@ -115,11 +133,15 @@ impl<'a> Writer<'a> {
                 continue;
             };
             let content = self.code.get(range).unwrap_or_default();
+            if id > section::IMPORT {
+                self.before_functions();
+            }
             if id > section::TABLE {
                 self.before_memory();
             }
             match id {
                 section::TYPE => self.type_section(content),
+                section::IMPORT if self.place.shares() => self.import_section(content),
                 section::FUNCTION if self.grows() => {
                     let mut ty = Vec::new();
                     let added = self.layout.added_types.len();
@@ -127,12 +149,13 @@ impl<'a> Writer<'a> {
                     self.extended(section::FUNCTION, content, 1, &ty);
                 }
                 section::TABLE if !self.place.counts_fuel() => self.table_section(content),
-                section::GLOBAL => self.global_section(content),
+                section::GLOBAL if !self.place.shares() => self.global_section(content),
                 section::EXPORT => {
                     self.before_exports();
-                    self.export_section(content);
+                    let content = self.renumbered_exports(content)?;
+                    self.export_section(&content);
                 }
-                section::START if self.place.counts_fuel() => {}
+                section::START if self.place.is_alone() => {}
                 section::CODE => self.before_code(),
                 0 => {}
                 _ => {
@@ -170,6 +193,23 @@ impl<'a> Writer<'a> {
         self.extended(section::TYPE, content, count, &items);
     }
 
+    fn import_section(&mut self, content: &[u8]) {
+        let mut imports = Vec::new();
+        for counter in [FUEL_EXPORT, STACK_EXPORT] {
+            encode::name(&mut imports, METER_MODULE);
+            encode::name(&mut imports, counter);
+            imports.extend([ExternalKind::Global as u8, op::I64, 1]);
+        }
+        self.extended(section::IMPORT, content, 2, &imports);
+        self.wrote_import = true;
+    }
+
+    fn before_functions(&mut self) {
+        if !self.wrote_import {
+            self.import_section(&[0]);
+        }
+    }
+
     fn table_section(&mut self, content: &[u8]) {
         let mut table = vec![op::FUNCREF, 1, 0];
         unsigned(&mut table, ALARM_TABLE);
@@ -201,7 +241,33 @@ impl<'a> Writer<'a> {
         self.wrote_global = true;
     }
 
+    /// The exports, whose globals have other numbers where some have been imported before them.
+    fn renumbered_exports(&self, content: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+        if !self.place.shares() {
+            return Ok(content.to_vec());
+        }
+        let reader = ExportSectionReader::new(BinaryReader::new(content, 0))?;
+        let mut out = Vec::with_capacity(content.len() + 5);
+        unsigned(&mut out, reader.count() as usize);
+        for export in reader {
+            let export = export?;
+            let index = match export.kind {
+                ExternalKind::Global => self.added().global(export.index),
+                _ => export.index,
+            };
+            encode::name(&mut out, export.name);
+            out.push(export.kind as u8);
+            unsigned(&mut out, index as usize);
+        }
+        Ok(out)
+    }
+
     fn export_section(&mut self, content: &[u8]) {
+        if self.place.shares() {
+            self.section(section::EXPORT, content);
+            self.wrote_export = true;
+            return;
+        }
         let mut items = Vec::new();
         let mut export = |name: &str, kind: u8, index: u32| {
             encode::name(&mut items, name);
@@ -217,7 +283,7 @@ impl<'a> Writer<'a> {
         if let Some(why) = why {
             export(WHY_EXPORT, ExternalKind::Global as u8, why);
         }
-        let start = self.layout.start.filter(|_| self.place.counts_fuel());
+        let start = self.layout.start.filter(|_| self.place.is_alone());
         if let Some(start) = start {
             export(START_EXPORT, ExternalKind::Func as u8, start);
         }
@@ -234,6 +300,7 @@ impl<'a> Writer<'a> {
     }
 
     fn before_exports(&mut self) {
+        self.before_functions();
         self.before_memory();
         if !self.wrote_global {
             self.global_section(&[0]);
@@ -259,15 +326,35 @@ impl<'a> Writer<'a> {
 
     /// What this adds to the module.
     fn added(&self) -> Added {
-        let is_alone = self.place.counts_fuel();
-        Added {
-            stack: self.layout.globals,
-            fuel: is_alone.then_some(Fuel {
-                left: self.layout.globals + 1,
-                grow: self.layout.imported + self.layout.functions.len(),
-                paid: (self.place == Place::Profiled).then_some(self.layout.globals + 2),
-            }),
-            alarm: (!is_alone).then_some(self.layout.table),
+        let grow = self.layout.imported + self.layout.functions.len();
+        let globals = self.layout.globals;
+        match self.place {
+            Place::Alone | Place::Profiled | Place::Elsewhere(_) => Added {
+                stack: globals,
+                fuel: Some(Fuel {
+                    left: globals + 1,
+                    grow,
+                    paid: (self.place == Place::Profiled).then_some(globals + 2),
+                }),
+                alarm: None,
+                renumbered_from: u32::MAX,
+            },
+            Place::InComponent => {
+                let imported = self.layout.imported_globals;
+                let fuel = Fuel { left: imported, grow, paid: None };
+                Added {
+                    stack: imported + 1,
+                    fuel: Some(fuel),
+                    alarm: None,
+                    renumbered_from: imported,
+                }
+            }
+            Place::InComposition => Added {
+                stack: globals,
+                fuel: None,
+                alarm: Some(self.layout.table),
+                renumbered_from: u32::MAX,
+            },
         }
     }
 
