@@ -15,6 +15,7 @@ use wasmtime::{Engine, Extern, Instance, Store, UpdateDeadline, Val};
 use crate::{
     backend::{CompiledComponent, CompiledModule},
     backtrace::Trace,
+    charge::carry_purse,
     deadline::Deadline,
     mailbox::Mailbox,
     meter::{self, Counting},
@@ -66,6 +67,7 @@ pub(crate) fn run_component(
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
+        store.call_hook(carry_purse);
         let command = command(store, component);
         match drive(command, mailbox, snapshot, deadline)? {
             Ok(Ok(())) => Ok(Status::Completed.into()),

@@ -26,3 +26,4 @@ mod storage;
 mod tenants;
 mod wasi_clocks;
 mod wasi_io;
+mod wasi_p2;
