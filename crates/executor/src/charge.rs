@@ -1,8 +1,8 @@
 //! Takes fuel or gas from a guest for what host functions do.
 
-use outlayer_guest::{Fault, Stop, Work, fuel};
+use outlayer_guest::{Fault, HostCall, Stop, Work, fuel, host::Host};
 use outlayer_protocol::Meter;
-use wasmtime::{AsContext, AsContextMut, Global, StoreContextMut, Val};
+use wasmtime::{AsContext, AsContextMut, CallHook, Global, StoreContextMut, Val};
 
 use crate::{
     gas::fees::Fees,
@@ -13,10 +13,7 @@ use crate::{
 pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) -> Result<(), Stop> {
     let mut store = store.as_context_mut();
     match store.data().counter {
-        Counter::Store => match fuel::cost(work) {
-            0 => Ok(()),
-            units => spend(store, units),
-        },
+        Counter::Store | Counter::Component(_) => store.data_mut().charge(work),
         Counter::Module { meter, global: Some(global) } => {
             let cost = match meter {
                 Meter::Fuel => fuel::cost(work),
@@ -31,24 +28,66 @@ pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) ->
         Counter::Module { global: None, .. } => {
             Err(Fault::engine("a host call before the counter is known").into())
         }
-        Counter::Component(mut account) => {
-            let charged = account.charge(fuel::cost(work));
-            store.data_mut().counter = Counter::Component(account);
-            charged
-        }
     }
 }
 
-fn spend(mut store: StoreContextMut<'_, State>, units: u64) -> Result<(), Stop> {
-    let left = store.get_fuel().map_err(Fault::engine)?;
-    let units = units.saturating_add(std::mem::take(&mut store.data_mut().owed));
-    // The store has one unit more than the limit, see `meter`: a guest may use the limit, and no
-    // more.
-    if units >= left {
-        store.set_fuel(0).map_err(Fault::engine)?;
-        return Err(Stop::OutOfCompute);
+/// What a composition has left while the host works for it. Bindings hand the store's data to a host
+/// function, and not the store, where the fuel is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Purse {
+    /// What the store had when the guest called.
+    left: u64,
+    /// What has been charged since then, at most `left`.
+    spent: u64,
+}
+
+/// A call by a component.
+impl HostCall for State {
+    fn host(&mut self) -> &mut Host {
+        &mut self.host
     }
-    Ok(store.set_fuel(left - units).map_err(Fault::engine)?)
+
+    fn charge(&mut self, work: Work) -> Result<(), Stop> {
+        let cost = fuel::cost(work);
+        if let Counter::Component(account) = &mut self.counter {
+            return account.charge(cost);
+        }
+        let units = match cost {
+            0 => return Ok(()),
+            units => units.saturating_add(std::mem::take(&mut self.owed)),
+        };
+        let spent = self.purse.spent.saturating_add(units);
+        // The store has one unit more than the limit, see `meter`: a guest may use the limit, and
+        // no more.
+        if spent >= self.purse.left {
+            self.purse.spent = self.purse.left;
+            return Err(Stop::OutOfCompute);
+        }
+        self.purse.spent = spent;
+        Ok(())
+    }
+}
+
+/// Fills the purse of a composition's store when the guest calls the host, and takes from the store
+/// what was spent before the guest goes on.
+pub(crate) fn carry_purse(
+    mut store: StoreContextMut<'_, State>,
+    hook: CallHook,
+) -> wasmtime::Result<()> {
+    match hook {
+        CallHook::CallingHost | CallHook::ReturningFromWasm => {
+            let left = store.get_fuel()?;
+            store.data_mut().purse = Purse { left, spent: 0 };
+        }
+        CallHook::CallingWasm | CallHook::ReturningFromHost => {
+            let spent = std::mem::take(&mut store.data_mut().purse).spent;
+            if spent > 0 {
+                let left = store.get_fuel()?;
+                store.set_fuel(left.saturating_sub(spent))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Nothing is left, and more was wanted.

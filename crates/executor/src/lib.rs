@@ -18,7 +18,7 @@
 //! * `run` drives one execution, `state` is what it keeps, and `meter` counts what it uses. `call`
 //!   and `charge` connect host functions to the rules of `outlayer-guest`.
 //! * `wasi_p1` and `outlayer::module` link what core modules import; `wasi_p2` and
-//!   `outlayer::component` link what components import.
+//!   `outlayer::component` link what components import. `docs/wasi.md` says what that is.
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns wasmtime's errors into statuses.
 //!

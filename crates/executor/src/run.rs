@@ -15,6 +15,7 @@ use wasmtime::{Engine, Extern, Instance, Store, UpdateDeadline, Val};
 use crate::{
     backend::{CompiledComponent, CompiledModule, ComponentBackend},
     backtrace::Trace,
+    charge::carry_purse,
     counters::Left,
     deadline::Deadline,
     mailbox::Mailbox,
@@ -68,6 +69,9 @@ pub(crate) fn run_component(
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
         store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
+        if matches!(counting, Counting::Store { .. }) {
+            store.call_hook(carry_purse);
+        }
         let ended = drive(command(store, component), mailbox, snapshot, deadline)?;
         let overflowed = match &ended {
             Err(_) => match backend.reader()? {

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use outlayer_guest::{Fault, Job, host::Host};
 use outlayer_protocol::Meter;
 use wasmtime::{Global, Memory, component::ResourceTable};
+use wasmtime_wasi::{filesystem::WasiFilesystemCtx, sockets::WasiSocketsCtx};
 
-use crate::{account::Account, deadline::Deadline, mailbox::Mailbox};
+use crate::{
+    account::Account, charge::Purse, deadline::Deadline, mailbox::Mailbox, wasi_p2::Timers,
+};
 
-/// A component holds at most this many streams and pollables at once.
-const MAX_RESOURCES: usize = 10_000;
+/// The most entries of the table of resources. A stream or a network is one entry, and a pollable
+/// is two, so a component holds at least 10,000 of them at once.
+const MAX_RESOURCES: usize = 20_000;
 
 /// The host, and what connects it to the guest in the store.
 pub(crate) struct State {
@@ -22,8 +26,16 @@ pub(crate) struct State {
     /// Whether the guest has ended, and the host makes an instance of its own, to read the counters
     /// of a component.
     pub(crate) reads_counters: bool,
-    /// The streams and pollables that a component holds.
+    /// The streams, pollables and other resources that a component holds.
     pub(crate) resources: ResourceTable,
+    /// What a component's pollables see of the clock, once it waits for the first time.
+    pub(crate) timers: Option<Timers>,
+    /// What a component may do with files: nothing.
+    pub(crate) filesystem: WasiFilesystemCtx,
+    /// What a component may do with sockets, once it asks for the first time: nothing.
+    pub(crate) sockets: Option<WasiSocketsCtx>,
+    /// What a composition has left, in a call of the host.
+    pub(crate) purse: Purse,
     /// Fuel that pages have cost by which a composition's memory grew, and that has not been taken
     /// from the store yet. wasmtime does not let the store's fuel be touched where it asks for
     /// growth.
@@ -62,6 +74,10 @@ impl State {
             deadline,
             reads_counters: false,
             resources,
+            timers: None,
+            filesystem: WasiFilesystemCtx::default(),
+            sockets: None,
+            purse: Purse::default(),
             owed: 0,
             cut_short: false,
         })

@@ -5,7 +5,7 @@ use outlayer_guest::{
     verdict::{self, reason, trapped},
 };
 use outlayer_protocol::Status;
-use wasmtime::{Error, Trap, UnknownImportError};
+use wasmtime::{Error, Trap, UnknownImportError, component::ResourceTableError};
 
 /// The status of an execution that ended with `error`. `stack_overflow` tells whether stack
 /// metering stopped the guest, which wasmtime sees as `unreachable`. `out_of_compute` is the status
@@ -21,6 +21,9 @@ pub(crate) fn of_error(
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return verdict::of_stop(stop, out_of_compute);
     }
+    if let Some(error) = error.downcast_ref::<ResourceTableError>() {
+        return verdict::of_stop(&resource_stop(error), out_of_compute);
+    }
     let reason = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) if stack_overflow() => return Ok(Status::StackOverflow),
         Some(Trap::OutOfFuel) => return Ok(out_of_compute),
@@ -29,6 +32,16 @@ pub(crate) fn of_error(
         None => misuse_reason(&error.root_cause().to_string()),
     };
     reason.map(trapped).ok_or_else(|| Fault::engine(error))
+}
+
+/// What ends an execution whose component cannot have a resource. wasmtime has checked that the
+/// guest owns what it names.
+pub(crate) fn resource_stop(error: &ResourceTableError) -> Stop {
+    match error {
+        ResourceTableError::Full => Stop::Trap(reason::TOO_MANY_RESOURCES),
+        ResourceTableError::HasChildren => Stop::Trap(reason::COMPONENT_MISUSE),
+        error => Fault::engine(error.to_string()).into(),
+    }
 }
 
 /// The reason for a trap. `None` for what no module with the accepted features can cause.

@@ -45,10 +45,10 @@ pub mod reason {
     pub const WRITE_TOO_LARGE: &str = "a write of more than the stream permits";
     /// More random bytes were asked for than an address space holds.
     pub const TOO_MANY_RANDOM_BYTES: &str = "more random bytes than can be addressed";
-    /// A function on a file descriptor of `wasi:filesystem` was called; none exists.
-    pub const NO_DESCRIPTOR: &str = "there is no descriptor";
-    /// A function on an error of `wasi:io` was called; none exists.
-    pub const NO_ERROR: &str = "there is no error";
+    /// A component waits for something that never comes.
+    pub const ENDLESS_WAIT: &str = "a wait that nothing ends";
+    /// A function of `wasi:http` was called on what only a request that was sent can give.
+    pub const NO_HTTP: &str = "HTTP is not permitted";
 }
 
 /// The status of an execution that `stop` ended. `out_of_compute` is the status under its meter

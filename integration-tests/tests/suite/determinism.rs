@@ -41,6 +41,7 @@ const GUESTS: &[(&str, &str)] = &[
             r#"{"op": "get", "key": "absent"}]"#
         ),
     ),
+    ("offline", ""),
     ("random-ark", ""),
     ("random-ark", r#"{"seed": 42}"#),
     ("spin", ""),

@@ -146,6 +146,7 @@ fn every_guest_does_the_same_as_a_component() -> Result<()> {
         ("trap", "allocate"),
         ("spin", ""),
         ("big", ""),
+        ("offline", ""),
     ] {
         let module = run(&executor, guest, input)?;
         let component = run(&executor, &format!("{guest}.component"), input)?;
@@ -162,5 +163,25 @@ fn every_guest_does_the_same_as_a_component() -> Result<()> {
     let (module, component) =
         (run(&executor, "trap", "panic")?, run(&executor, "trap.component", "panic")?);
     assert_eq!((component.status, component.logs), (module.status, module.logs));
+    Ok(())
+}
+
+/// The standard library's calls for files, sockets and names give errors, in both kinds of guest.
+#[test]
+fn what_no_guest_may_do_is_an_error_that_it_can_handle() -> Result<()> {
+    let executor = Executor::new(ExecutorConfig::default())?;
+    for guest in ["offline", "offline.component"] {
+        let execution = run(&executor, guest, "")?;
+        assert_eq!(execution.status, Status::Completed, "{guest}");
+        let output = String::from_utf8(execution.output)?;
+        let (last, attempts) = output
+            .lines()
+            .collect::<Vec<_>>()
+            .split_last()
+            .map_or(("", Vec::new()), |(last, attempts)| (*last, attempts.to_vec()));
+        assert_eq!(last, "slept for 3600 s", "{guest}");
+        assert_eq!(attempts.len(), 7, "{guest}: {output}");
+        assert!(attempts.iter().all(|line| line.ends_with(": refused")), "{guest}: {output}");
+    }
     Ok(())
 }

@@ -127,7 +127,9 @@ impl Compiler for ComponentBackend {
 
     fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
         let run = run_export(&self.engine, component)?;
-        let pre = self.linker.instantiate_pre(component).map_err(|error| unlinked(&error))?;
+        let pre = wasi_p2::http::linker_for(&self.linker, &self.engine, component)
+            .and_then(|linker| linker.instantiate_pre(component))
+            .map_err(|error| unlinked(&error))?;
         let left = component.get_export_index(None, FUEL_LEFT_EXPORT);
         Ok(CompiledComponent { pre, run, left })
     }

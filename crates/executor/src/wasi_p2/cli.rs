@@ -1,83 +1,108 @@
 //! `wasi:cli`: arguments, environment, exit, the standard streams, no terminals.
 
 use outlayer_guest::{HostCall, Stop, Work};
-use wasmtime::{
-    Result,
-    component::{Linker, Resource, ResourceType},
+use wasmtime::{Result, component::Resource};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream,
+    bindings::cli::{
+        environment, exit, stderr, stdin, stdout,
+        terminal_input::{self, TerminalInput},
+        terminal_output::{self, TerminalOutput},
+        terminal_stderr, terminal_stdin, terminal_stdout,
+    },
 };
 
-use super::{
-    resources::{Store, interface},
-    streams::{Input, Output},
-};
-use crate::{call::ComponentCall, state::State};
+use super::streams::{Input, Target};
+use crate::state::State;
 
-/// A terminal, of which there are none.
-enum Terminal {}
-
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    let mut environment = interface(linker, "cli/environment")?;
-    environment.func_wrap("get-environment", |store: Store<'_>, (): ()| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        let variables = call.host().environment().to_vec();
+impl environment::Host for State {
+    fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
+        self.enter()?;
+        let variables = self.host.environment();
         let bytes = variables.iter().map(|(name, value)| name.len() + value.len());
-        call.charge(Work::Write(bytes.sum::<usize>() as u64))?;
-        Ok((variables,))
-    })?;
-    environment.func_wrap("get-arguments", |store: Store<'_>, (): ()| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        let args = call.host().program.args.clone();
-        let bytes = args.iter().map(String::len).sum::<usize>();
-        call.charge(Work::Write(bytes as u64))?;
-        Ok((args,))
-    })?;
-    environment.func_wrap("initial-cwd", |store: Store<'_>, (): ()| {
-        ComponentCall(store).enter()?;
-        Ok((None::<String>,))
-    })?;
+        let bytes = bytes.sum::<usize>();
+        self.charge(Work::Write(bytes as u64))?;
+        Ok(self.host.environment().to_vec())
+    }
 
-    let mut exit = interface(linker, "cli/exit")?;
-    exit.func_wrap("exit", |store: Store<'_>, (status,): (Result<(), ()>,)| -> Result<()> {
-        ComponentCall(store).enter()?;
+    fn get_arguments(&mut self) -> Result<Vec<String>> {
+        self.enter()?;
+        let bytes = self.host.program.args.iter().map(String::len).sum::<usize>();
+        self.charge(Work::Write(bytes as u64))?;
+        Ok(self.host.program.args.clone())
+    }
+
+    fn initial_cwd(&mut self) -> Result<Option<String>> {
+        self.enter()?;
+        Ok(None)
+    }
+}
+
+impl exit::Host for State {
+    fn exit(&mut self, status: std::result::Result<(), ()>) -> Result<()> {
+        self.enter()?;
         Err(Stop::Exit(u32::from(status.is_err())).into())
-    })?;
-    exit.func_wrap("exit-with-code", |store: Store<'_>, (code,): (u8,)| -> Result<()> {
-        ComponentCall(store).enter()?;
+    }
+
+    fn exit_with_code(&mut self, code: u8) -> Result<()> {
+        self.enter()?;
         Err(Stop::Exit(code.into()).into())
-    })?;
+    }
+}
 
-    interface(linker, "cli/stdin")?.func_wrap("get-stdin", |store: Store<'_>, (): ()| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        Ok((call.push(Input)?,))
-    })?;
-    for (name, function, stream) in
-        [("cli/stdout", "get-stdout", Output::Output), ("cli/stderr", "get-stderr", Output::Log)]
-    {
-        interface(linker, name)?.func_wrap(function, move |store: Store<'_>, (): ()| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            Ok((call.push(stream)?,))
-        })?;
+impl stdin::Host for State {
+    fn get_stdin(&mut self) -> Result<Resource<DynInputStream>> {
+        self.enter()?;
+        Ok(self.push_as(Input)?)
     }
+}
 
-    for name in ["terminal-input", "terminal-output"] {
-        interface(linker, &format!("cli/{name}"))?.resource(
-            name,
-            ResourceType::host::<Terminal>(),
-            |_, _| Ok(()),
-        )?;
+impl stdout::Host for State {
+    fn get_stdout(&mut self) -> Result<Resource<DynOutputStream>> {
+        self.enter()?;
+        Ok(self.push_as(Target::Output)?)
     }
-    for name in ["terminal-stdin", "terminal-stdout", "terminal-stderr"] {
-        interface(linker, &format!("cli/{name}"))?.func_wrap(
-            &format!("get-{name}"),
-            |store: Store<'_>, (): ()| {
-                ComponentCall(store).enter()?;
-                Ok((None::<Resource<Terminal>>,))
-            },
-        )?;
+}
+
+impl stderr::Host for State {
+    fn get_stderr(&mut self) -> Result<Resource<DynOutputStream>> {
+        self.enter()?;
+        Ok(self.push_as(Target::Log)?)
     }
-    Ok(())
+}
+
+impl terminal_stdin::Host for State {
+    fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
+        self.enter()?;
+        Ok(None)
+    }
+}
+
+impl terminal_stdout::Host for State {
+    fn get_terminal_stdout(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
+        self.enter()?;
+        Ok(None)
+    }
+}
+
+impl terminal_stderr::Host for State {
+    fn get_terminal_stderr(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
+        self.enter()?;
+        Ok(None)
+    }
+}
+
+impl terminal_input::Host for State {}
+impl terminal_output::Host for State {}
+
+impl terminal_input::HostTerminalInput for State {
+    fn drop(&mut self, terminal: Resource<TerminalInput>) -> Result<()> {
+        Ok(self.remove(terminal)?)
+    }
+}
+
+impl terminal_output::HostTerminalOutput for State {
+    fn drop(&mut self, terminal: Resource<TerminalOutput>) -> Result<()> {
+        Ok(self.remove(terminal)?)
+    }
 }

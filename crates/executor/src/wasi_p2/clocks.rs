@@ -1,67 +1,119 @@
-//! `wasi:clocks`: the virtual clock.
+//! `wasi:clocks`: the virtual clock, and what waits for it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
 
 use outlayer_guest::{HostCall, host::CLOCK_STEP_NANOS};
-use wasmtime::{
-    Result,
-    component::{ComponentType, Lift, Linker, Lower},
+use wasmtime::{Result, component::Resource};
+use wasmtime_wasi::{
+    async_trait,
+    p2::{
+        DynPollable, Pollable,
+        bindings::clocks::{
+            monotonic_clock,
+            wall_clock::{self, Datetime},
+        },
+    },
 };
 
-use super::{
-    poll::Pollable,
-    resources::{Store, interface},
-};
-use crate::{call::ComponentCall, state::State};
+use crate::state::State;
 
 const NANOS: u64 = 1_000_000_000;
 
-#[derive(Clone, Copy, Debug, ComponentType, Lift, Lower)]
-#[component(record)]
-struct Datetime {
-    seconds: u64,
-    nanoseconds: u32,
-}
+impl monotonic_clock::Host for State {
+    fn now(&mut self) -> Result<u64> {
+        self.enter()?;
+        Ok(self.host.clock.read_monotonic())
+    }
 
-impl Datetime {
-    fn from_nanos(nanos: u64) -> Self {
-        Self {
-            seconds: nanos / NANOS,
-            nanoseconds: u32::try_from(nanos % NANOS).unwrap_or_default(),
-        }
+    fn resolution(&mut self) -> Result<u64> {
+        self.enter()?;
+        Ok(CLOCK_STEP_NANOS)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> Result<Resource<DynPollable>> {
+        self.enter()?;
+        let timers = self.timers.get_or_insert_default().clone();
+        self.subscribe_to(Deadline { when, timers })
+    }
+
+    fn subscribe_duration(&mut self, duration: u64) -> Result<Resource<DynPollable>> {
+        self.enter()?;
+        let when = self.host.clock.monotonic().saturating_add(duration);
+        let timers = self.timers.get_or_insert_default().clone();
+        self.subscribe_to(Deadline { when, timers })
     }
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    let mut monotonic = interface(linker, "clocks/monotonic-clock")?;
-    monotonic.func_wrap("now", |store: Store<'_>, (): ()| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        Ok((call.host().clock.read_monotonic(),))
-    })?;
-    monotonic.func_wrap("resolution", |store: Store<'_>, (): ()| {
-        ComponentCall(store).enter()?;
-        Ok((CLOCK_STEP_NANOS,))
-    })?;
-    monotonic.func_wrap("subscribe-instant", |store: Store<'_>, (when,): (u64,)| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        Ok((call.push(Pollable::Until(when))?,))
-    })?;
-    monotonic.func_wrap("subscribe-duration", |store: Store<'_>, (duration,): (u64,)| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        let now = call.host().clock.monotonic();
-        Ok((call.push(Pollable::Until(now.saturating_add(duration)))?,))
-    })?;
+impl wall_clock::Host for State {
+    fn now(&mut self) -> Result<Datetime> {
+        self.enter()?;
+        Ok(datetime(self.host.clock.read_realtime()))
+    }
 
-    let mut wall = interface(linker, "clocks/wall-clock")?;
-    wall.func_wrap("now", |store: Store<'_>, (): ()| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
-        Ok((Datetime::from_nanos(call.host().clock.read_realtime()),))
-    })?;
-    wall.func_wrap("resolution", |store: Store<'_>, (): ()| {
-        ComponentCall(store).enter()?;
-        Ok((Datetime::from_nanos(CLOCK_STEP_NANOS),))
-    })?;
-    Ok(())
+    fn resolution(&mut self) -> Result<Datetime> {
+        self.enter()?;
+        Ok(datetime(CLOCK_STEP_NANOS))
+    }
+}
+
+fn datetime(nanos: u64) -> Datetime {
+    Datetime {
+        seconds: nanos / NANOS,
+        nanoseconds: u32::try_from(nanos % NANOS).unwrap_or_default(),
+    }
+}
+
+/// What the pollables of one execution see of its clock while they are polled, and what they tell
+/// about it. A pollable cannot reach the clock itself, which is in the store.
+#[derive(Clone, Default)]
+pub(crate) struct Timers(Arc<Mutex<Moment>>);
+
+/// Times are monotonic, in nanoseconds.
+#[derive(Default)]
+struct Moment {
+    now: u64,
+    /// The earliest deadline that a pollable has waited for at this time.
+    earliest: Option<u64>,
+}
+
+impl Timers {
+    /// Begins a round of polling, at this time.
+    pub(super) fn begin(&self, now: u64) {
+        *self.moment() = Moment { now, earliest: None };
+    }
+
+    /// The earliest deadline that was waited for since the round began.
+    pub(super) fn earliest(&self) -> Option<u64> {
+        self.moment().earliest
+    }
+
+    fn poll(&self, deadline: u64) -> Poll<()> {
+        let mut moment = self.moment();
+        if deadline <= moment.now {
+            return Poll::Ready(());
+        }
+        let earliest = moment.earliest.map_or(deadline, |earliest| earliest.min(deadline));
+        moment.earliest = Some(earliest);
+        Poll::Pending
+    }
+
+    fn moment(&self) -> MutexGuard<'_, Moment> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Monotonic time reaches `when`.
+struct Deadline {
+    when: u64,
+    timers: Timers,
+}
+
+#[async_trait]
+impl Pollable for Deadline {
+    async fn ready(&mut self) {
+        std::future::poll_fn(|_| self.timers.poll(self.when)).await;
+    }
 }

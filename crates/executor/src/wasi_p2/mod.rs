@@ -1,27 +1,87 @@
-//! WASI preview 2: the interfaces of `wasi:cli`, with answers that are the same everywhere.
+//! WASI preview 2: what the world `wasi:cli/imports` has, and `wasi:http`, with answers that are
+//! the same everywhere.
 //!
-//! Clocks, randomness and streams are those of preview 1: the virtual clock, the one random stream,
-//! input, output and log. Polling never waits: when nothing is ready, the clock moves to the
-//! earliest deadline. There is no directory and no terminal. Sockets and HTTP do not exist at all,
-//! so a component that imports them is rejected.
+//! `wasmtime-wasi` has the interfaces' types, their resources, and what waits. The answers are the
+//! executor's wherever a guest could see the machine: [`State`] implements the traits of
+//! `wasmtime-wasi`'s bindings. Clocks, randomness and streams are those of preview 1: the virtual
+//! clock, the one random stream, input, output and log. There is no directory and no terminal.
+//! Sockets and HTTP are there, and answer that they are not permitted.
+//!
+//! Every function of a trait begins with [`enter`](outlayer_guest::HostCall::enter), and charges
+//! for what it does before it does it. The functions that `wasmtime-wasi` answers by itself take a
+//! descriptor or a socket, which no guest can have. Its synchronous functions would start threads
+//! in order to wait; no function of it waits here, see [`poll`].
 
 mod cli;
 mod clocks;
 mod filesystem;
+pub(crate) mod http;
 mod poll;
 mod random;
 mod resources;
+mod sockets;
 mod streams;
 
-use wasmtime::{Result, component::Linker};
+use wasmtime::{
+    Result,
+    component::{HasSelf, Linker},
+};
+use wasmtime_wasi::{
+    filesystem::{WasiFilesystem, WasiFilesystemCtxView},
+    p2::bindings::{self, clocks as clock, random as randomness, sync::io},
+    sockets::{WasiSockets, WasiSocketsCtxView},
+};
+use wasmtime_wasi_io::bindings::wasi::io::error;
 
+pub(crate) use self::clocks::Timers;
 use crate::state::State;
 
+type Ours = HasSelf<State>;
+
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    cli::add_to_linker(linker)?;
-    clocks::add_to_linker(linker)?;
-    filesystem::add_to_linker(linker)?;
-    poll::add_to_linker(linker)?;
-    random::add_to_linker(linker)?;
-    streams::add_to_linker(linker)
+    error::add_to_linker::<_, HasSelf<_>>(linker, |state| &mut state.resources)?;
+    io::poll::add_to_linker::<_, Ours>(linker, ours)?;
+    io::streams::add_to_linker::<_, Ours>(linker, ours)?;
+
+    clock::monotonic_clock::add_to_linker::<_, Ours>(linker, ours)?;
+    clock::wall_clock::add_to_linker::<_, Ours>(linker, ours)?;
+
+    randomness::random::add_to_linker::<_, Ours>(linker, ours)?;
+    randomness::insecure::add_to_linker::<_, Ours>(linker, ours)?;
+    randomness::insecure_seed::add_to_linker::<_, Ours>(linker, ours)?;
+
+    bindings::cli::environment::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::exit::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::stdin::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::stdout::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::stderr::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::terminal_input::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::terminal_output::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::terminal_stdin::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::terminal_stdout::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::cli::terminal_stderr::add_to_linker::<_, Ours>(linker, ours)?;
+
+    bindings::filesystem::preopens::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, files)?;
+
+    let options = bindings::sockets::network::LinkOptions::default();
+    bindings::sockets::network::add_to_linker::<_, Ours>(linker, &options, ours)?;
+    bindings::sockets::instance_network::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::sockets::ip_name_lookup::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::sockets::tcp::add_to_linker::<_, WasiSockets>(linker, network)?;
+    bindings::sockets::tcp_create_socket::add_to_linker::<_, Ours>(linker, ours)?;
+    bindings::sockets::udp::add_to_linker::<_, WasiSockets>(linker, network)?;
+    bindings::sockets::udp_create_socket::add_to_linker::<_, Ours>(linker, ours)
+}
+
+fn ours(state: &mut State) -> &mut State {
+    state
+}
+
+fn files(state: &mut State) -> WasiFilesystemCtxView<'_> {
+    WasiFilesystemCtxView { ctx: &mut state.filesystem, table: &mut state.resources }
+}
+
+fn network(state: &mut State) -> WasiSocketsCtxView<'_> {
+    WasiSocketsCtxView { ctx: state.sockets.get_or_insert_default(), table: &mut state.resources }
 }

@@ -1,85 +1,91 @@
-//! `wasi:io/poll` over the virtual clock.
+//! `wasi:io/poll`, over the virtual clock and without a runtime.
+//!
+//! `wasmtime-wasi-io` makes a future of what is polled. When it has to wait, the clock moves at
+//! once to the earliest deadline that something in it waits for. Nothing else can make it ready:
+//! there are no threads and no events. So without a deadline it would wait for ever, and traps.
 
-use outlayer_guest::{HostCall, Stop, Work, verdict::reason::EMPTY_POLL};
-use wasmtime::{
-    Result,
-    component::{Linker, Resource, ResourceType},
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
 };
 
-use super::resources::{Store, destroy, interface};
-use crate::{call::ComponentCall, state::State};
+use outlayer_guest::{
+    HostCall, Stop, Work,
+    host::Clock,
+    verdict::reason::{EMPTY_POLL, ENDLESS_WAIT},
+};
+use wasmtime::{Result, component::Resource};
+use wasmtime_wasi::p2::{DynPollable, bindings::sync::io::poll};
+use wasmtime_wasi_io::bindings::wasi::io::poll as futures;
 
-/// What a guest can wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pollable {
-    /// A stream, which is always ready.
-    Ready,
-    /// Monotonic time.
-    Until(u64),
-}
-
-impl Pollable {
-    fn is_ready(self, now: u64) -> bool {
-        match self {
-            Self::Ready => true,
-            Self::Until(deadline) => deadline <= now,
-        }
-    }
-}
+use super::clocks::Timers;
+use crate::state::State;
 
 /// How many bytes a handle has in the guest's memory, and an index in the answer.
 const HANDLE_BYTES: u64 = 4;
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    let mut poll = interface(linker, "io/poll")?;
-    poll.resource("pollable", ResourceType::host::<Pollable>(), destroy::<Pollable>)?;
-    poll.func_wrap(
-        "[method]pollable.ready",
-        |store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            let pollable = call.get(&pollable)?;
-            Ok((pollable.is_ready(call.host().clock.monotonic()),))
-        },
-    )?;
-    poll.func_wrap(
-        "[method]pollable.block",
-        |store: Store<'_>, (pollable,): (Resource<Pollable>,)| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            if let Pollable::Until(deadline) = call.get(&pollable)? {
-                call.host().clock.sleep_until(deadline);
-            }
-            Ok(())
-        },
-    )?;
-    poll.func_wrap("poll", |store: Store<'_>, (pollables,): (Vec<Resource<Pollable>>,)| {
-        let mut call = ComponentCall(store);
-        call.enter()?;
+impl poll::Host for State {
+    /// The indices of the pollables that are ready, in order.
+    fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> Result<Vec<u32>> {
+        self.enter()?;
         let bytes = (pollables.len() as u64).saturating_mul(HANDLE_BYTES);
-        call.charge(Work::Read(bytes))?;
-        call.charge(Work::Write(bytes))?;
-        Ok((ready(&mut call, &pollables)?,))
-    })?;
-    Ok(())
+        self.charge(Work::Read(bytes))?;
+        self.charge(Work::Write(bytes))?;
+        // Each is asked.
+        for _ in 1..pollables.len() {
+            self.charge(Work::Call)?;
+        }
+        if pollables.is_empty() {
+            return Err(Stop::Trap(EMPTY_POLL).into());
+        }
+        let polled = futures::Host::poll(&mut self.resources, pollables);
+        let mut ready = wait(&mut self.host.clock, self.timers.get_or_insert_default(), polled)??;
+        // They come in the order of the table.
+        ready.sort_unstable();
+        Ok(ready)
+    }
 }
 
-/// The indices of the pollables that are ready, in order. When none is, the clock moves to the
-/// earliest deadline, at once.
-fn ready(call: &mut ComponentCall<'_>, pollables: &[Resource<Pollable>]) -> Result<Vec<u32>, Stop> {
-    if pollables.is_empty() {
-        return Err(Stop::Trap(EMPTY_POLL));
+impl poll::HostPollable for State {
+    fn ready(&mut self, pollable: Resource<DynPollable>) -> Result<bool> {
+        self.enter()?;
+        let asked = futures::HostPollable::ready(&mut self.resources, pollable);
+        wait(&mut self.host.clock, self.timers.get_or_insert_default(), asked)?
     }
-    let waits =
-        pollables.iter().map(|pollable| call.get(pollable)).collect::<Result<Vec<_>, _>>()?;
-    let clock = &mut call.host().clock;
-    if !waits.iter().any(|wait| wait.is_ready(clock.monotonic())) {
-        let deadlines = waits.iter().filter_map(|wait| match wait {
-            Pollable::Until(deadline) => Some(*deadline),
-            Pollable::Ready => None,
-        });
-        clock.sleep_until(deadlines.min().unwrap_or_default());
+
+    fn block(&mut self, pollable: Resource<DynPollable>) -> Result<()> {
+        self.enter()?;
+        let blocked = futures::HostPollable::block(&mut self.resources, pollable);
+        wait(&mut self.host.clock, self.timers.get_or_insert_default(), blocked)?
     }
-    let now = clock.monotonic();
-    Ok((0u32..).zip(waits).filter(|(_, wait)| wait.is_ready(now)).map(|(index, _)| index).collect())
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> Result<()> {
+        futures::HostPollable::drop(&mut self.resources, pollable)
+    }
+}
+
+/// Polls `future` to its end. Each time that it has to wait, the clock moves to the earliest
+/// deadline.
+fn wait<F: Future>(clock: &mut Clock, timers: &Timers, future: F) -> Result<F::Output, Stop> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        timers.begin(clock.monotonic());
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Ok(output);
+        }
+        clock.sleep_until(timers.earliest().ok_or(Stop::Trap(ENDLESS_WAIT))?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_nothing_ends_traps() {
+        let ended = wait(&mut Clock::new(0), &Timers::default(), std::future::pending::<()>());
+        assert_eq!(ended, Err(Stop::Trap(ENDLESS_WAIT)));
+    }
 }

@@ -1,54 +1,58 @@
 //! `wasi:random`: the one random stream, by three names.
 
 use outlayer_guest::{HostCall, Stop, Work, verdict::reason::TOO_MANY_RANDOM_BYTES};
-use wasmtime::{Result, component::Linker};
+use wasmtime::Result;
+use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
-use super::resources::{Store, interface};
-use crate::{call::ComponentCall, state::State};
+use crate::state::State;
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    for (name, bytes, word) in [
-        ("random/random", "get-random-bytes", "get-random-u64"),
-        ("random/insecure", "get-insecure-random-bytes", "get-insecure-random-u64"),
-    ] {
-        let mut random = interface(linker, name)?;
-        random.func_wrap(bytes, |store: Store<'_>, (length,): (u64,)| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            call.charge(Work::Random(length))?;
-            // The bytes have to fit into the guest's memory.
-            call.host().bounds.admit(length)?;
-            Ok((draw(&mut call, length)?,))
-        })?;
-        random.func_wrap(word, |store: Store<'_>, (): ()| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            call.charge(Work::Random(8))?;
-            Ok((draw_word(&mut call),))
-        })?;
+impl random::Host for State {
+    fn get_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        self.enter()?;
+        Ok(self.draw(length)?)
     }
-    interface(linker, "random/insecure-seed")?.func_wrap(
-        "insecure-seed",
-        |store: Store<'_>, (): ()| {
-            let mut call = ComponentCall(store);
-            call.enter()?;
-            call.charge(Work::Random(16))?;
-            let low = draw_word(&mut call);
-            Ok(((low, draw_word(&mut call)),))
-        },
-    )?;
-    Ok(())
+
+    fn get_random_u64(&mut self) -> Result<u64> {
+        self.enter()?;
+        Ok(self.draw_word()?)
+    }
 }
 
-fn draw(call: &mut ComponentCall<'_>, length: u64) -> Result<Vec<u8>, Stop> {
-    let length = usize::try_from(length).map_err(|_| Stop::Trap(TOO_MANY_RANDOM_BYTES))?;
-    let mut bytes = vec![0; length];
-    call.host().random.fill(&mut bytes);
-    Ok(bytes)
+impl insecure::Host for State {
+    fn get_insecure_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        self.enter()?;
+        Ok(self.draw(length)?)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> Result<u64> {
+        self.enter()?;
+        Ok(self.draw_word()?)
+    }
 }
 
-fn draw_word(call: &mut ComponentCall<'_>) -> u64 {
-    let mut bytes = [0; 8];
-    call.host().random.fill(&mut bytes);
-    u64::from_le_bytes(bytes)
+impl insecure_seed::Host for State {
+    fn insecure_seed(&mut self) -> Result<(u64, u64)> {
+        self.enter()?;
+        let low = self.draw_word()?;
+        Ok((low, self.draw_word()?))
+    }
+}
+
+impl State {
+    fn draw(&mut self, length: u64) -> Result<Vec<u8>, Stop> {
+        self.charge(Work::Random(length))?;
+        // The bytes have to fit into the guest's memory.
+        self.host.bounds.admit(length)?;
+        let length = usize::try_from(length).map_err(|_| Stop::Trap(TOO_MANY_RANDOM_BYTES))?;
+        let mut bytes = vec![0; length];
+        self.host.random.fill(&mut bytes);
+        Ok(bytes)
+    }
+
+    fn draw_word(&mut self) -> Result<u64, Stop> {
+        let mut bytes = [0; 8];
+        self.charge(Work::Random(8))?;
+        self.host.random.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
 }

@@ -1,51 +1,43 @@
-//! What the interfaces share: how they are named, and how their resources are kept.
+//! How the resources of a component are kept.
+//!
+//! Several of the bindings' resource types are trait objects or cannot be made outside of
+//! `wasmtime-wasi`. The table then has an entry of our own type at the index that the handle names.
 
-use outlayer_guest::{Fault, Stop, verdict::reason::TOO_MANY_RESOURCES};
-use wasmtime::{
-    Result, StoreContextMut,
-    component::{Linker, LinkerInstance, Resource, ResourceTableError},
-};
+use outlayer_guest::Stop;
+use wasmtime::{Result, component::Resource};
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use crate::{call::ComponentCall, state::State};
+use crate::{state::State, verdict::resource_stop};
 
-/// The version under which the interfaces are given. Others that are compatible with it, 0.2.x, are
-/// served too.
-const VERSION: &str = "0.2.12";
-
-/// What wasmtime hands to a host function.
-pub(super) type Store<'a> = StoreContextMut<'a, State>;
-
-/// The instance of an interface. `name` is `package/name`, without `wasi:`.
-pub(super) fn interface<'a>(
-    linker: &'a mut Linker<State>,
-    name: &str,
-) -> Result<LinkerInstance<'a, State>> {
-    linker.instance(&format!("wasi:{name}@{VERSION}"))
-}
-
-impl ComponentCall<'_> {
-    /// Gives the guest a new resource.
-    pub(super) fn push<T: Send + 'static>(&mut self, value: T) -> Result<Resource<T>, Stop> {
-        self.0.data_mut().resources.push(value).map_err(failed)
+impl State {
+    /// Gives the guest `entry` as a resource that the bindings know as `R`.
+    pub(super) fn push_as<R: 'static>(
+        &mut self,
+        entry: impl Send + 'static,
+    ) -> Result<Resource<R>, Stop> {
+        let pushed = self.resources.push(entry).map_err(|error| resource_stop(&error))?;
+        Ok(Resource::new_own(pushed.rep()))
     }
 
-    /// A resource of the guest's.
-    pub(super) fn get<T: Copy + 'static>(&mut self, resource: &Resource<T>) -> Result<T, Stop> {
-        self.0.data_mut().resources.get(resource).copied().map_err(failed)
+    /// What [`push_as`](Self::push_as) has stored.
+    pub(super) fn entry<E: Copy + 'static, R: 'static>(
+        &self,
+        resource: &Resource<R>,
+    ) -> Result<E, Stop> {
+        self.resources
+            .get(&Resource::new_borrow(resource.rep()))
+            .copied()
+            .map_err(|error| resource_stop(&error))
     }
-}
 
-/// The destructor of resources of this type.
-pub(super) fn destroy<T: Send + 'static>(mut store: Store<'_>, owned: u32) -> Result<()> {
-    let resource = Resource::<T>::new_own(owned);
-    store.data_mut().resources.delete(resource).map_err(failed)?;
-    Ok(())
-}
+    /// Drops what [`push_as`](Self::push_as) has stored.
+    pub(super) fn remove<E: 'static>(&mut self, entry: Resource<E>) -> Result<(), Stop> {
+        self.resources.delete(entry).map(|_| ()).map_err(|error| resource_stop(&error))
+    }
 
-/// Why a resource cannot be had. wasmtime has checked that the guest owns what it names.
-fn failed(error: ResourceTableError) -> Stop {
-    match error {
-        ResourceTableError::Full => Stop::Trap(TOO_MANY_RESOURCES),
-        error => Fault::engine(error).into(),
+    /// Gives the guest a pollable of its own for `what`.
+    pub(super) fn subscribe_to(&mut self, what: impl Pollable) -> Result<Resource<DynPollable>> {
+        let what = self.resources.push(what)?;
+        subscribe(&mut self.resources, what)
     }
 }

@@ -1,20 +1,17 @@
-//! `wasi:io/streams` and `wasi:io/error`: input, output and log. They are always ready and never
-//! fail; the input closes at its end.
+//! `wasi:io/streams`: input, output and log. They are always ready and never fail; the input closes
+//! at its end.
 
-use outlayer_guest::{
-    HostCall, Stop, Work,
-    verdict::reason::{NO_ERROR, WRITE_TOO_LARGE},
-};
-use wasmtime::{
-    Result,
-    component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType},
+use outlayer_guest::{HostCall, Stop, Work, verdict::reason::WRITE_TOO_LARGE};
+use wasmtime::{Result, component::Resource};
+use wasmtime_wasi::{
+    async_trait,
+    p2::{
+        DynInputStream, DynOutputStream, DynPollable, Pollable, StreamError, StreamResult,
+        bindings::sync::io::streams,
+    },
 };
 
-use super::{
-    poll::Pollable,
-    resources::{Store, destroy, interface},
-};
-use crate::{call::ComponentCall, state::State};
+use crate::state::State;
 
 /// The standard input. Every handle continues where the last read ended.
 #[derive(Clone, Copy, Debug)]
@@ -22,161 +19,188 @@ pub(super) struct Input;
 
 /// Where an output stream leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Target {
     /// The execution's output.
     Output,
     /// Its log.
     Log,
-}
-
-/// The error of a stream, of which there are none.
-pub(super) enum IoError {}
-
-#[derive(Debug, ComponentType, Lift, Lower)]
-#[component(variant)]
-enum StreamError {
-    #[component(name = "last-operation-failed")]
-    LastOperationFailed(Resource<IoError>),
-    #[component(name = "closed")]
+    /// Nowhere: it is closed. The body of an HTTP request, which is never sent.
     Closed,
 }
 
-type Answer<T> = Result<T, StreamError>;
+/// What is always ready.
+struct Always;
+
+#[async_trait]
+impl Pollable for Always {
+    async fn ready(&mut self) {}
+}
 
 /// A guest may write this many bytes at once.
 const PERMITTED: u64 = 64 << 10;
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
-    let mut error = interface(linker, "io/error")?;
-    error.resource("error", ResourceType::host::<IoError>(), |_, _| Ok(()))?;
-    error
-        .func_new("[method]error.to-debug-string", |_, _, _, _| Err(Stop::Trap(NO_ERROR).into()))?;
-
-    let mut streams = interface(linker, "io/streams")?;
-    streams.resource("input-stream", ResourceType::host::<Input>(), destroy::<Input>)?;
-    streams.resource("output-stream", ResourceType::host::<Output>(), destroy::<Output>)?;
-    for name in ["read", "blocking-read"] {
-        streams.func_wrap(
-            &format!("[method]input-stream.{name}"),
-            |store: Store<'_>, (_, length): (Resource<Input>, u64)| {
-                let mut call = ComponentCall(store);
-                call.enter()?;
-                let bytes = take(&mut call, length)?;
-                Ok((bytes,))
-            },
-        )?;
-    }
-    for name in ["skip", "blocking-skip"] {
-        streams.func_wrap(
-            &format!("[method]input-stream.{name}"),
-            |store: Store<'_>, (_, length): (Resource<Input>, u64)| {
-                let mut call = ComponentCall(store);
-                call.enter()?;
-                let skipped = take(&mut call, length)?.map(|bytes| bytes.len() as u64);
-                Ok((skipped,))
-            },
-        )?;
-    }
-    streams.func_wrap(
-        "[method]input-stream.subscribe",
-        |store: Store<'_>, (_,): (Resource<Input>,)| subscribe(store),
-    )?;
-    streams.func_wrap(
-        "[method]output-stream.subscribe",
-        |store: Store<'_>, (_,): (Resource<Output>,)| subscribe(store),
-    )?;
-    streams.func_wrap(
-        "[method]output-stream.check-write",
-        |store: Store<'_>, (_,): (Resource<Output>,)| {
-            ComponentCall(store).enter()?;
-            Ok((Answer::Ok(PERMITTED),))
-        },
-    )?;
-    for name in ["write", "blocking-write-and-flush"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{name}"),
-            |store: Store<'_>, (stream, bytes): (Resource<Output>, Vec<u8>)| {
-                let mut call = ComponentCall(store);
-                call.enter()?;
-                call.charge(Work::Read(bytes.len() as u64))?;
-                put(&mut call, &stream, &bytes)?;
-                Ok((Answer::Ok(()),))
-            },
-        )?;
-    }
-    for name in ["flush", "blocking-flush"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{name}"),
-            |store: Store<'_>, (_,): (Resource<Output>,)| {
-                ComponentCall(store).enter()?;
-                Ok((Answer::Ok(()),))
-            },
-        )?;
-    }
-    for name in ["write-zeroes", "blocking-write-zeroes-and-flush"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{name}"),
-            |store: Store<'_>, (stream, length): (Resource<Output>, u64)| {
-                let mut call = ComponentCall(store);
-                call.enter()?;
-                call.charge(Work::Read(length))?;
-                if length > PERMITTED {
-                    return Err(TOO_MUCH.into());
-                }
-                let zeroes = vec![0; usize::try_from(length)?];
-                put(&mut call, &stream, &zeroes)?;
-                Ok((Answer::Ok(()),))
-            },
-        )?;
-    }
-    for name in ["splice", "blocking-splice"] {
-        streams.func_wrap(
-            &format!("[method]output-stream.{name}"),
-            |store: Store<'_>, (stream, _, length): (Resource<Output>, Resource<Input>, u64)| {
-                let mut call = ComponentCall(store);
-                call.enter()?;
-                let spliced = match take(&mut call, length.min(PERMITTED))? {
-                    Ok(bytes) => {
-                        put(&mut call, &stream, &bytes)?;
-                        Ok(bytes.len() as u64)
-                    }
-                    Err(closed) => Err(closed),
-                };
-                Ok((spliced,))
-            },
-        )?;
-    }
-    Ok(())
-}
-
 const TOO_MUCH: Stop = Stop::Trap(WRITE_TOO_LARGE);
 
-fn subscribe(store: Store<'_>) -> Result<(Resource<Pollable>,)> {
-    let mut call = ComponentCall(store);
-    call.enter()?;
-    Ok((call.push(Pollable::Ready)?,))
+impl streams::Host for State {
+    fn convert_stream_error(&mut self, error: StreamError) -> Result<streams::StreamError> {
+        streams::Host::convert_stream_error(&mut self.resources, error)
+    }
 }
 
-/// The next bytes of the input, at most `length`.
-fn take(call: &mut ComponentCall<'_>, length: u64) -> Result<Answer<Vec<u8>>, Stop> {
-    let unread = call.host().program.unread().len();
-    if unread == 0 {
-        return Ok(Err(StreamError::Closed));
+impl streams::HostInputStream for State {
+    fn read(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
+        self.take(length)
     }
-    let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread);
-    call.charge(Work::Write(length as u64))?;
-    Ok(Ok(call.host().program.take(length)))
+
+    fn blocking_read(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
+        self.take(length)
+    }
+
+    fn skip(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<u64> {
+        self.take(length).map(|bytes| bytes.len() as u64)
+    }
+
+    fn blocking_skip(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<u64> {
+        self.take(length).map(|bytes| bytes.len() as u64)
+    }
+
+    fn subscribe(&mut self, _: Resource<DynInputStream>) -> Result<Resource<DynPollable>> {
+        self.enter()?;
+        self.subscribe_to(Always)
+    }
+
+    fn drop(&mut self, stream: Resource<DynInputStream>) -> Result<()> {
+        Ok(self.remove(Resource::<Input>::new_own(stream.rep()))?)
+    }
 }
 
-fn put(call: &mut ComponentCall<'_>, stream: &Resource<Output>, bytes: &[u8]) -> Result<(), Stop> {
-    if bytes.len() as u64 > PERMITTED {
-        return Err(TOO_MUCH);
+impl streams::HostOutputStream for State {
+    fn check_write(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<u64> {
+        self.open(&stream)?;
+        Ok(PERMITTED)
     }
-    match call.get(stream)? {
-        Output::Output => call.host().output.write(bytes),
-        Output::Log => {
-            call.charge(Work::Log(bytes.len() as u64))?;
-            call.host().logs.write(bytes)
+
+    fn write(&mut self, stream: Resource<DynOutputStream>, bytes: Vec<u8>) -> StreamResult<()> {
+        let output = self.open(&stream)?;
+        self.put(output, &bytes).map_err(stopped)
+    }
+
+    fn blocking_write_and_flush(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        bytes: Vec<u8>,
+    ) -> StreamResult<()> {
+        self.write(stream, bytes)
+    }
+
+    fn flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
+        self.open(&stream).map(|_| ())
+    }
+
+    fn blocking_flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
+        self.flush(stream)
+    }
+
+    fn subscribe(&mut self, _: Resource<DynOutputStream>) -> Result<Resource<DynPollable>> {
+        self.enter()?;
+        self.subscribe_to(Always)
+    }
+
+    fn write_zeroes(&mut self, stream: Resource<DynOutputStream>, length: u64) -> StreamResult<()> {
+        let output = self.open(&stream)?;
+        self.put_zeroes(output, length).map_err(stopped)
+    }
+
+    fn blocking_write_zeroes_and_flush(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        length: u64,
+    ) -> StreamResult<()> {
+        self.write_zeroes(stream, length)
+    }
+
+    fn splice(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        _: Resource<DynInputStream>,
+        length: u64,
+    ) -> StreamResult<u64> {
+        let output = self.open(&stream)?;
+        let bytes = self.next_input(length.min(PERMITTED))?;
+        self.append(output, &bytes).map_err(stopped)?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn blocking_splice(
+        &mut self,
+        stream: Resource<DynOutputStream>,
+        input: Resource<DynInputStream>,
+        length: u64,
+    ) -> StreamResult<u64> {
+        self.splice(stream, input, length)
+    }
+
+    fn drop(&mut self, stream: Resource<DynOutputStream>) -> Result<()> {
+        Ok(self.remove(Resource::<Target>::new_own(stream.rep()))?)
+    }
+}
+
+/// The call ends the execution.
+fn stopped(stop: Stop) -> StreamError {
+    StreamError::Trap(stop.into())
+}
+
+impl State {
+    /// A call that reads the input.
+    fn take(&mut self, length: u64) -> StreamResult<Vec<u8>> {
+        self.enter().map_err(stopped)?;
+        self.next_input(length)
+    }
+
+    /// The next bytes of the input, at most `length`.
+    fn next_input(&mut self, length: u64) -> StreamResult<Vec<u8>> {
+        let unread = self.host.program.unread().len();
+        if unread == 0 {
+            return Err(StreamError::Closed);
+        }
+        let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread);
+        self.charge(Work::Write(length as u64)).map_err(stopped)?;
+        Ok(self.host.program.take(length))
+    }
+
+    /// A call on an output stream, which has to be open.
+    fn open(&mut self, stream: &Resource<DynOutputStream>) -> StreamResult<Target> {
+        self.enter().map_err(stopped)?;
+        match self.entry(stream).map_err(stopped)? {
+            Target::Closed => Err(StreamError::Closed),
+            output => Ok(output),
+        }
+    }
+
+    fn put(&mut self, output: Target, bytes: &[u8]) -> Result<(), Stop> {
+        self.charge(Work::Read(bytes.len() as u64))?;
+        self.append(output, bytes)
+    }
+
+    fn put_zeroes(&mut self, output: Target, length: u64) -> Result<(), Stop> {
+        self.charge(Work::Read(length))?;
+        if length > PERMITTED {
+            return Err(TOO_MUCH);
+        }
+        self.append(output, &vec![0; usize::try_from(length).map_err(|_| TOO_MUCH)?])
+    }
+
+    fn append(&mut self, output: Target, bytes: &[u8]) -> Result<(), Stop> {
+        if bytes.len() as u64 > PERMITTED {
+            return Err(TOO_MUCH);
+        }
+        match output {
+            Target::Output => self.host.output.write(bytes),
+            Target::Log => {
+                self.charge(Work::Log(bytes.len() as u64))?;
+                self.host.logs.write(bytes)
+            }
+            Target::Closed => Ok(()),
         }
     }
 }

@@ -163,25 +163,28 @@ fn what_is_no_command_or_wants_more_is_rejected() {
         run.status(),
         invalid("the request requires a wasi-p1 guest, this is a wasi-p2 guest")
     );
-    let sockets = r#"(component
-        (import "wasi:sockets/instance-network@0.2.0"
-            (instance $net (export "instance-network" (func))))
-        (core func $lowered (canon lower (func $net "instance-network")))
+    let unknown = r#"(component
+        (import "wasi:keyvalue/store@0.2.0" (instance $store (export "open" (func))))
+        (core func $lowered (canon lower (func $store "open")))
         (core module $m (import "n" "f" (func)) (func (export "run") (result i32) (i32.const 0)))
         (core instance $i (instantiate $m (with "n" (instance (export "f" (func $lowered))))))
         (func $run (result (result)) (canon lift (core func $i "run")))
         (instance $r (export "run" (func $run)))
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
-    let http = sockets
-        .replace("wasi:sockets/instance-network@0.2.0", "wasi:http/types@0.2.0")
-        .replace("instance-network", "http-error-code");
-    let Status::InvalidModule { reason } = Run::wat(&http).status() else { panic!() };
-    assert!(reason.contains("wasi:http/types"), "{reason}");
+    let Status::InvalidModule { reason } = Run::wat(unknown).status() else { panic!() };
+    assert!(reason.contains("wasi:keyvalue/store"), "{reason}");
+    // An interface that is there, but a function that is not, or another version.
+    for (name, function) in [
+        ("wasi:sockets/instance-network@0.2.0", "outstance-network"),
+        ("wasi:http/types@0.3.0", "open"),
+    ] {
+        let unknown = unknown.replace("wasi:keyvalue/store@0.2.0", name).replace("open", function);
+        let Status::InvalidModule { reason } = Run::wat(&unknown).status() else { panic!() };
+        assert!(reason.contains(name), "{reason}");
+    }
     let reexport = r#"(component (import "f" (func $f)) (instance $r (export "run" (func $f)))
         (export "wasi:cli/run@0.2.0" (instance $r)))"#;
     assert!(matches!(Run::wat(reexport).status(), Status::InvalidModule { .. }));
-    let Status::InvalidModule { reason } = Run::wat(sockets).status() else { panic!() };
-    assert!(reason.contains("wasi:sockets/instance-network"), "{reason}");
 }
 
 /// A component that exports versions of `wasi:cli/run`, each with its function's type and result.

@@ -210,6 +210,7 @@ fn examples() -> Vec<(String, Run)> {
         ("big", "3000"),
         ("random-ark", r#"{"seed": 42}"#),
         ("trap", "panic"),
+        ("offline", ""),
         ("key-value", r#"[{"set": ["a", "b"]}]"#),
     ];
     let example = |(name, input): (&str, &str)| match fs::read(built.join(format!("{name}.wasm"))) {

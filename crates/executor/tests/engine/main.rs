@@ -27,3 +27,4 @@ mod storage;
 mod tenants;
 mod wasi_clocks;
 mod wasi_io;
+mod wasi_p2;

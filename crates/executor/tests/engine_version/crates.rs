@@ -10,7 +10,7 @@ use std::{
 use outlayer_executor::ENGINE_VERSION;
 
 /// What the engine is built on: the crates that the workspace pins exactly.
-const ROOTS: [&str; 7] = [
+const ROOTS: [&str; 9] = [
     "finite-wasm 0.6.1",
     "near-parameters 0.38.0",
     "near-primitives-core 0.38.0",
@@ -18,6 +18,8 @@ const ROOTS: [&str; 7] = [
     "rand_chacha 0.9.0",
     "wasmparser 0.254.2",
     "wasmtime 48.0.8",
+    "wasmtime-wasi 48.0.8",
+    "wasmtime-wasi-io 48.0.8",
 ];
 
 /// Among all crates below the roots, those that read Wasm, compile it, run it, or compute what a

@@ -58,8 +58,8 @@
 //! engine counts the fuel, operators of stack metering included, and makes NaNs canonical. The
 //! module gets a table of its own, which it grows when its stack does not suffice. The host knows
 //! the table by its maximum, which no table of a guest may have. As these modules share no counter,
-//! they share the bytes: every instance of a module has its part of [`COMPOSITION_STACK_BYTES`], at
-//! most [`STACK_BYTES`]. However they call each other, they need no more than that in all.
+//! they share the bytes: every instance of a module has an equal part of
+//! [`STACK_BYTES`]. However they call each other, they need no more than that in all.
 
 mod body;
 mod costs;
