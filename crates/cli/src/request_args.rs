@@ -49,6 +49,15 @@ pub(crate) struct RequestOptions {
     /// Memory limit, bytes
     #[arg(long)]
     memory_bytes: Option<u64>,
+    /// Limit on the elements of all tables together [default: 10000]
+    #[arg(long)]
+    table_elements: Option<u32>,
+    /// Limit on the module instances of a component [default: 16]
+    #[arg(long)]
+    instances: Option<u32>,
+    /// Limit on calls of host functions [default: 1000000]
+    #[arg(long)]
+    host_calls: Option<u64>,
     /// Output limit, bytes [default: 1024]
     #[arg(long)]
     output_bytes: Option<u32>,
@@ -107,13 +116,15 @@ impl RequestOptions {
             limits: ResourceLimits {
                 compute,
                 memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
+                table_elements: self.table_elements.unwrap_or(default.table_elements),
+                instances: self.instances.unwrap_or(default.instances),
+                host_calls: self.host_calls.unwrap_or(default.host_calls),
                 output_bytes: self.output_bytes.unwrap_or(default.output_bytes),
                 log_bytes: self.log_bytes.unwrap_or(default.log_bytes),
                 journal_bytes: self.journal_bytes.unwrap_or(default.journal_bytes),
                 storage_reads: self.storage_reads.unwrap_or(default.storage_reads),
                 storage_writes: self.storage_writes.unwrap_or(default.storage_writes),
                 max_module_bytes: self.max_module_bytes.unwrap_or(default.max_module_bytes),
-                ..default
             },
             ..ExecutionRequest::new(code, input)
         })
@@ -129,6 +140,9 @@ pub(crate) fn limit_options(limits: &ResourceLimits) -> Vec<String> {
     }
     for (name, value, default) in [
         ("memory-bytes", limits.memory_bytes, default.memory_bytes),
+        ("table-elements", limits.table_elements.into(), default.table_elements.into()),
+        ("instances", limits.instances.into(), default.instances.into()),
+        ("host-calls", limits.host_calls, default.host_calls),
         ("output-bytes", limits.output_bytes.into(), default.output_bytes.into()),
         ("log-bytes", limits.log_bytes.into(), default.log_bytes.into()),
         ("journal-bytes", limits.journal_bytes.into(), default.journal_bytes.into()),
@@ -162,9 +176,10 @@ mod tests {
         let limits = ResourceLimits {
             compute: Compute::Gas(7),
             storage_reads: 1,
+            host_calls: 9,
             ..ResourceLimits::default()
         };
-        assert_eq!(limit_options(&limits), ["--gas 7", "--storage-reads 1"]);
+        assert_eq!(limit_options(&limits), ["--gas 7", "--host-calls 9", "--storage-reads 1"]);
     }
 
     #[test]

@@ -88,7 +88,9 @@ impl Near {
         snapshot: &mut dyn Snapshot,
     ) -> Result<Execution, Fault> {
         let Compute::Gas(gas) = job.limits.compute else {
-            let reason = "a near guest is metered in gas, the request states its limit in fuel";
+            let reason = "the module imports `env` and exports no `_start`, so it is a near guest, which \
+                          is metered in gas, and the request states its limit in fuel; a WASI guest \
+                          exports `_start` and imports nothing from `env`";
             return Ok(Execution::without_running(job, invalid_module(reason)));
         };
         let Some(method) = job.args.first().filter(|method| !method.is_empty()) else {

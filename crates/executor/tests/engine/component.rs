@@ -286,7 +286,7 @@ fn modules_that_call_each_other_share_the_stack() {
     };
     for count in [2, 30, 99] {
         assert_eq!(run(count, 1_000), Status::Completed, "{count}");
-        assert_eq!(run(count, 100_000), Status::StackOverflow, "{count}");
+        assert_eq!(run(count, 1_000_000), Status::StackOverflow, "{count}");
         assert_eq!(run(count, 100_000_000), Status::StackOverflow, "{count}");
     }
 }

@@ -458,7 +458,10 @@ fn modules_that_cannot_be_run_say_why() {
             format!("(module {memory} {start} (func (result i32) (i64.const 0)))"),
             "type mismatch: expected i32, found i64",
         ),
-        ("(module (memory 1) (memory 1))".to_owned(), "multiple memories"),
+        (
+            "(module (memory 1) (memory 1))".to_owned(),
+            "multiple memories: guests may not use several memories; build without `multimemory`",
+        ),
     ] {
         assert_eq!(Run::wat(&text).status(), invalid(reason), "{text}");
     }

@@ -346,7 +346,11 @@ fn methods_and_meters_that_are_not_there_are_named() {
     );
     assert_eq!(
         contract("").fuel(1_000_000).status(),
-        invalid("a near guest is metered in gas, the request states its limit in fuel")
+        invalid(
+            "the module imports `env` and exports no `_start`, so it is a near guest, which is \
+             metered in gas, and the request states its limit in fuel; a WASI guest exports \
+             `_start` and imports nothing from `env`"
+        )
     );
     let unknown =
         wat::parse_str(r#"(module (import "env" "no_such" (func)) (func (export "run")))"#)

@@ -81,6 +81,6 @@ pub fn check(code: &[u8]) -> Result<(), Status> {
     shape::check(code)?;
     wasmparser::Validator::new_with_features(FEATURES)
         .validate_all(code)
-        .map_err(|error| invalid_module(error.message()))?;
+        .map_err(|error| invalid_module(features::reason(error.message())))?;
     Ok(())
 }

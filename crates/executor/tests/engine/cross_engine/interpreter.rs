@@ -170,6 +170,22 @@ fn refuse(mut call: Call<'_>, fd: i32, errno: i32) -> Answer<i32> {
     Ok(if call.data().stream(fd).is_some() { errno } else { BADF })
 }
 
+#[expect(clippy::too_many_arguments)]
+fn path_open(
+    call: Call<'_>,
+    fd: i32,
+    _: i32,
+    _: i32,
+    _: i32,
+    _: i32,
+    _: i64,
+    _: i64,
+    _: i32,
+    _: i32,
+) -> Answer<i32> {
+    refuse(call, fd, NOTDIR)
+}
+
 fn too_many(count: i32) -> bool {
     count.cast_unsigned() > 1_024
 }
@@ -446,6 +462,12 @@ fn linker(engine: &Engine) -> Result<Linker<World>, Error> {
         .func_wrap(WASI, "fd_seek", |call: Call<'_>, fd: i32, _: i64, _: i32, _: i32| {
             refuse(call, fd, SPIPE)
         })?
+        .func_wrap(
+            WASI,
+            "fd_readdir",
+            |call: Call<'_>, fd: i32, _: i32, _: i32, _: i64, _: i32| refuse(call, fd, NOTDIR),
+        )?
+        .func_wrap(WASI, "path_open", path_open)?
         .func_wrap(WASI, "path_unlink_file", |call: Call<'_>, fd: i32, _: i32, _: i32| {
             refuse(call, fd, NOTDIR)
         })?

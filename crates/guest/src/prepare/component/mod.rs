@@ -16,7 +16,7 @@ use wasmparser::{
     Instance, InstanceSectionReader,
 };
 
-use super::{encode, meter, names, shape::Totals};
+use super::{encode, features, meter, names, shape::Totals};
 use crate::verdict::invalid_module;
 
 /// Components are nested at most this deep.
@@ -211,7 +211,7 @@ impl Walk {
 }
 
 fn malformed(error: BinaryReaderError) -> Status {
-    invalid_module(error.message())
+    invalid_module(features::reason(error.message()))
 }
 
 /// What the instantiations of a section make, given what is `defined` so far. A section that brings
