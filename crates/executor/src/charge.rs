@@ -31,8 +31,8 @@ pub(crate) fn charge(store: &mut impl AsContextMut<Data = State>, work: Work) ->
     }
 }
 
-/// What a composition has left while the host works for it. Bindings hand the store's data to a host
-/// function, and not the store, where the fuel is.
+/// What a composition has left while the host works for it. Bindings hand the store's data to a
+/// host function, and not the store, where the fuel is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Purse {
     /// What the store had when the guest called.

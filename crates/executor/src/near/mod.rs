@@ -65,6 +65,11 @@ use crate::cache::CacheResources;
 
 pub use self::bounds::MAX_GAS;
 
+/// Why a request that states its limit in fuel gets nothing from a contract.
+const NOT_IN_FUEL: &str = "the module imports `env` and exports no `_start`, so it is a near \
+                           guest, which is metered in gas, and the request states its limit in \
+                           fuel; a WASI guest exports `_start` and imports nothing from `env`";
+
 /// The native stack on which a contract is prepared and runs. NEAR's stack metering lets frames
 /// need 256 KiB in all; the rest is for compiled frames that are larger than it counts, and for the
 /// host functions.
@@ -88,10 +93,7 @@ impl Near {
         snapshot: &mut dyn Snapshot,
     ) -> Result<Execution, Fault> {
         let Compute::Gas(gas) = job.limits.compute else {
-            let reason = "the module imports `env` and exports no `_start`, so it is a near guest, which \
-                          is metered in gas, and the request states its limit in fuel; a WASI guest \
-                          exports `_start` and imports nothing from `env`";
-            return Ok(Execution::without_running(job, invalid_module(reason)));
+            return Ok(Execution::without_running(job, invalid_module(NOT_IN_FUEL)));
         };
         let Some(method) = job.args.first().filter(|method| !method.is_empty()) else {
             let reason = "a near guest needs a method: the first of the request's arguments";

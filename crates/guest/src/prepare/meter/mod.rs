@@ -87,8 +87,8 @@ use self::{
 };
 use crate::verdict::invalid_module;
 
-/// What all frames of all modules of a guest may need together: 64 bytes for each frame, and the sizes of its
-/// locals and operands. NEAR allows a contract 256 KiB.
+/// What all frames of all modules of a guest may need together: 64 bytes for each frame, and the
+/// sizes of its locals and operands. NEAR allows a contract 256 KiB.
 pub const STACK_BYTES: u32 = 8 << 20;
 
 /// What each instance of a module may need, inside of a composition that makes this many of them.
