@@ -21,6 +21,7 @@ mod random;
 mod resources;
 mod sockets;
 mod streams;
+mod uses;
 
 use wasmtime::{
     Result,
@@ -71,7 +72,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     bindings::sockets::tcp::add_to_linker::<_, WasiSockets>(linker, network)?;
     bindings::sockets::tcp_create_socket::add_to_linker::<_, Ours>(linker, ours)?;
     bindings::sockets::udp::add_to_linker::<_, WasiSockets>(linker, network)?;
-    bindings::sockets::udp_create_socket::add_to_linker::<_, Ours>(linker, ours)
+    bindings::sockets::udp_create_socket::add_to_linker::<_, Ours>(linker, ours)?;
+
+    uses::add_to_linker(linker)
 }
 
 fn ours(state: &mut State) -> &mut State {

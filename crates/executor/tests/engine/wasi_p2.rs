@@ -4,7 +4,7 @@
 use outlayer_executor::{Execution, fuel};
 use outlayer_protocol::{Compute, Status};
 
-use crate::common::{components::preview2, context, trapped};
+use crate::common::{Run, components::preview2, context, trapped};
 
 const NEWEST: &str = "0.2.12";
 
@@ -23,6 +23,38 @@ fn every_version_of_preview_2_links() {
     for minor in 0..=12 {
         let body = "(call $emit (i64.const 7))";
         assert_eq!(preview2(&format!("0.2.{minor}"), body).words(), [7], "0.2.{minor}");
+    }
+}
+
+#[test]
+fn a_resource_that_an_interface_uses_may_be_imported_as_its_own() {
+    for (interface, resource, function) in [
+        ("sockets/instance-network", "network", "instance-network"),
+        ("cli/stdin", "input-stream", "get-stdin"),
+        ("cli/stdout", "output-stream", "get-stdout"),
+        ("cli/stderr", "output-stream", "get-stderr"),
+    ] {
+        let text = format!(
+            r#"(component
+                (import "wasi:{interface}@0.2.0" (instance $i
+                    (export "{resource}" (type $r (sub resource)))
+                    (export "{function}" (func (result (own $r))))))
+                (alias export $i "{resource}" (type $r))
+                (core func $get (canon lower (func $i "{function}")))
+                (core func $drop (canon resource.drop $r))
+                (core module $m
+                    (import "" "get" (func $get (result i32)))
+                    (import "" "drop" (func $drop (param i32)))
+                    (func (export "run") (result i32) (call $drop (call $get)) (i32.const 0)))
+                (core instance $m (instantiate $m
+                    (with "" (instance (export "get" (func $get)) (export "drop" (func $drop))))))
+                (func $run (result (result)) (canon lift (core func $m "run")))
+                (component $command
+                    (import "f" (func $f (result (result)))) (export "run" (func $f)))
+                (instance $command (instantiate $command (with "f" (func $run))))
+                (export "wasi:cli/run@0.2.0" (instance $command)))"#
+        );
+        assert_eq!(Run::wat(&text).status(), Status::Completed, "{interface}");
     }
 }
 
