@@ -111,8 +111,8 @@ async fn a_worker_whose_transaction_vanishes_sends_it_again() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_transaction_comes_late_waits_for_it() -> Result<()> {
     let scene = Scene::new(3).await?;
+    // All answers may go in one transaction.
     scene.handle.next_transaction(TransactionFault::Delay { blocks: 12 });
-    scene.handle.next_transaction(TransactionFault::Delay { blocks: 3 });
     let serving = scene.testbed.serve()?;
     scene.settled_once_each().await?;
     serving.stop().await
