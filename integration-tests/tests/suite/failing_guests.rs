@@ -114,8 +114,7 @@ async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_
     let testbed = Testbed::start().await?;
     let caller = testbed.node.dev_create_account().await?;
     let mut asked = Vec::new();
-    for guest in [HANGS.into(), EATS.into(), HAS_TOO_MUCH.into(), prints(1), prints(2)] {
-        let guest: String = guest;
+    for guest in [HANGS, EATS, HAS_TOO_MUCH, &prints(1), &prints(2)] {
         let guest = testbed.publish(&wat::parse_str(guest)?).await?;
         let mut asked_for = with_fuel(request(guest, ""), FUEL);
         asked_for.limits.memory_bytes = 16 << 20;

@@ -1,6 +1,6 @@
 //! Every kind of guest, and both meters, through the whole round trip.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use outlayer_executor::{Code, EmptySnapshot, Execution, Executor, ExecutorConfig, Job};
 use outlayer_integration_tests::{
     Testbed, artifacts,
@@ -174,12 +174,9 @@ fn what_no_guest_may_do_is_an_error_that_it_can_handle() -> Result<()> {
         let execution = run(&executor, guest, "")?;
         assert_eq!(execution.status, Status::Completed, "{guest}");
         let output = String::from_utf8(execution.output)?;
-        let (last, attempts) = output
-            .lines()
-            .collect::<Vec<_>>()
-            .split_last()
-            .map_or(("", Vec::new()), |(last, attempts)| (*last, attempts.to_vec()));
-        assert_eq!(last, "slept for 3600 s", "{guest}");
+        let lines: Vec<&str> = output.lines().collect();
+        let [attempts @ .., last] = lines.as_slice() else { bail!("{guest} prints nothing") };
+        assert_eq!(*last, "slept for 3600 s", "{guest}");
         assert_eq!(attempts.len(), 7, "{guest}: {output}");
         assert!(attempts.iter().all(|line| line.ends_with(": refused")), "{guest}: {output}");
     }

@@ -22,6 +22,9 @@ use crate::common::PATIENCE;
 /// How many heights blocks that are replaced may take, of the 200 that a request lives.
 const REPLACED_HEIGHTS: u64 = 100;
 
+/// What suffices for a call with one answer, and not for one with two.
+const GAS_OF_ONE: u64 = 7_000_000_000_000;
+
 /// Requests that wait for a worker, and what the contract held before they were made.
 struct Scene {
     handle: Handle,
@@ -111,9 +114,11 @@ async fn a_worker_whose_transaction_vanishes_sends_it_again() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_transaction_comes_late_waits_for_it() -> Result<()> {
     let scene = Scene::new(3).await?;
-    // All answers may go in one transaction.
     scene.handle.next_transaction(TransactionFault::Delay { blocks: 12 });
-    let serving = scene.testbed.serve()?;
+    scene.handle.next_transaction(TransactionFault::Delay { blocks: 3 });
+    let mut config = scene.testbed.worker_config(&scene.testbed.worker)?;
+    config.gas = GAS_OF_ONE;
+    let serving = scene.testbed.serve_with(config)?;
     scene.settled_once_each().await?;
     serving.stop().await
 }
