@@ -9,7 +9,7 @@ use crate::state::{Counter, State};
 const PAGE_BYTES: usize = 64 << 10;
 
 impl State {
-    /// Notes that a running guest is ended by a limit on its growth.
+    /// Notes that a guest is ended by a limit on what its instances have.
     fn noting_refusal(&mut self, answer: std::result::Result<bool, Stop>) -> Result<bool> {
         self.cut_short |= matches!(answer, Err(Stop::Limit { .. }));
         Ok(answer?)

@@ -73,16 +73,13 @@ pub(crate) fn run_component(
             store.call_hook(carry_purse);
         }
         let ended = drive(command(store, component), mailbox, snapshot, deadline)?;
-        let overflowed = match &ended {
-            Err(_) => match backend.reader()? {
-                Some(reader) => {
-                    let left = drive(reader.read(store), mailbox, snapshot, deadline)?;
-                    note(store, left.map_err(Fault::engine)?)
-                }
-                None => false,
-            },
-            Ok(_) => false,
-        };
+        let mut overflowed = false;
+        if ended.is_err()
+            && let Some(reader) = backend.reader()?
+        {
+            let left = drive(reader.read(store), mailbox, snapshot, deadline)?;
+            overflowed = note(store, left.map_err(Fault::engine)?);
+        }
         match ended {
             Ok(Ok(())) => Ok(Status::Completed.into()),
             Ok(Err(())) => Ok(Status::Exited { code: 1 }.into()),

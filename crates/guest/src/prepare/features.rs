@@ -27,13 +27,11 @@ const ADVICE: [(&str, &str); 8] = [
 /// The reason for which a guest is invalid, by what the validator says: where that is about a
 /// feature that is left out, with what was found and what to do.
 pub(super) fn reason(message: &str) -> String {
-    let is_missing = ["not enabled", "must be enabled", "disallowed", "multiple memories"]
-        .map(|of| message.contains(of));
-    let advice = ADVICE.iter().find(|(about, _)| message.contains(about));
-    match advice {
-        Some((_, advice)) if is_missing.contains(&true) => {
-            format!("{message}: guests may not use {advice}")
-        }
+    let is_left_out = ["not enabled", "must be enabled", "disallowed", "multiple memories"]
+        .iter()
+        .any(|words| message.contains(words));
+    match ADVICE.iter().find(|(about, _)| message.contains(about)) {
+        Some((_, advice)) if is_left_out => format!("{message}: guests may not use {advice}"),
         _ => message.to_owned(),
     }
 }

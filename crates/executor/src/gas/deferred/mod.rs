@@ -45,7 +45,7 @@ use wasmparser::{
 
 use super::GAS_EXPORT;
 use parts::{Part, is_call, most, short_rest};
-use writer::{Spare, Writer};
+use writer::{Plan, Writer};
 
 /// The functions that NEAR's preparation imports before all others.
 const GAS_OVERFLOWN: u32 = 0;
@@ -250,8 +250,8 @@ impl Layout {
         let short_rest = short_rest(&parts);
         let is_leaf = !operators.iter().any(is_call);
         let looks = !is_leaf || most(&parts) > UNCHECKED_GAS;
-        let spare = Spare { scratch, left: locals };
-        let mut writer = Writer::new(self, spare, (is_leaf, looks), nans, (out, checks));
+        let plan = Plan { scratch, left: locals, is_leaf, looks };
+        let mut writer = Writer::new(self, plan, nans, out, checks);
         for (at, part) in parts.into_iter().enumerate() {
             let looks_again = at < short_rest && matches!(part, Part::Call(..));
             writer.part(part, operators, code);

@@ -5,23 +5,23 @@ use wasmparser::Operator;
 
 use super::{Layout, STACK_EXHAUSTED, parts::Part, unwritten::Unwritten};
 
-/// The locals that a body has for counting.
+/// How a function counts.
 #[derive(Clone, Copy)]
-pub(super) struct Spare {
-    /// One of 64 bits whose value nobody needs between two parts.
+pub(super) struct Plan {
+    /// A local of 64 bits whose value nobody needs between two parts.
     pub(super) scratch: u32,
-    /// The one that mirrors what is left of the gas.
+    /// The local that mirrors what is left of the gas.
     pub(super) left: u32,
+    /// Whether it calls no other function.
+    pub(super) is_leaf: bool,
+    /// Whether it looks on entry whether anything is left.
+    pub(super) looks: bool,
 }
 
 /// Writes one body.
 pub(super) struct Writer<'a> {
     layout: &'a Layout,
-    spare: Spare,
-    /// Whether the function calls no other.
-    is_leaf: bool,
-    /// Whether the function looks on entry whether anything is left.
-    looks: bool,
+    plan: Plan,
     /// Where numbers are made canonical.
     nans: nans::Places,
     out: &'a mut Vec<u8>,
@@ -34,26 +34,24 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins the body of a function of which is said whether it calls no other, and whether it
-    /// looks on entry whether anything is left; into `out`, with its checks.
+    /// Begins the operators of a body in `out`.
     pub(super) fn new(
         layout: &'a Layout,
-        spare: Spare,
-        (is_leaf, looks): (bool, bool),
+        plan: Plan,
         nans: nans::Places,
-        (out, checks): (&'a mut Vec<u8>, &'a mut Vec<usize>),
+        out: &'a mut Vec<u8>,
+        checks: &'a mut Vec<usize>,
     ) -> Self {
         let unwritten = Unwritten::new();
-        let mut writer =
-            Self { layout, spare, is_leaf, looks, nans, out, checks, owed: 0, unwritten };
+        let mut writer = Self { layout, plan, nans, out, checks, owed: 0, unwritten };
         writer.read();
         writer
     }
 
     /// Writes a part. `operators` are the body's, in `code`.
     pub(super) fn part(&mut self, part: Part, operators: &[Operator<'_>], code: &[u8]) {
-        let (stack, Spare { scratch, left }) = (self.layout.stack, self.spare);
-        let counts = self.layout.counts;
+        let Plan { scratch, left, is_leaf, looks } = self.plan;
+        let (stack, counts) = (self.layout.stack, self.layout.counts);
         if let Part::Charge(amount) = part {
             self.owed = self.owed.saturating_add(amount);
             return;
@@ -75,13 +73,13 @@ impl<'a> Writer<'a> {
             Part::Call(..) => self.read(),
             Part::Loop(..) => self.check(),
             Part::Enter(_) if !counts.stack => {
-                if self.looks {
+                if looks {
                     self.check();
                 }
             }
-            Part::Enter(amount) if self.is_leaf => {
+            Part::Enter(amount) if is_leaf => {
                 self.stack_less(amount);
-                if self.looks {
+                if looks {
                     self.index(op::LOCAL_GET, left);
                     self.out.push(op::I64_OR);
                     self.when_negative(|writer| {
@@ -106,7 +104,7 @@ impl<'a> Writer<'a> {
                 self.index(op::LOCAL_GET, scratch);
                 self.index(op::GLOBAL_SET, stack);
             }
-            Part::Leave(_) if self.is_leaf || !counts.stack => {}
+            Part::Leave(_) if is_leaf || !counts.stack => {}
             Part::Linear { .. } if !counts.gas => {}
             Part::Leave(amount) => self.adjust(stack, op::I64_ADD, amount),
             Part::Linear { unit, constant, count } => {
@@ -131,7 +129,7 @@ impl<'a> Writer<'a> {
     fn pay(&mut self) {
         let owed = std::mem::take(&mut self.owed);
         if owed > 0 && self.layout.counts.gas {
-            self.index(op::LOCAL_GET, self.spare.left);
+            self.index(op::LOCAL_GET, self.plan.left);
             self.constant(owed);
             self.out.push(op::I64_SUB);
             self.set();
@@ -140,14 +138,14 @@ impl<'a> Writer<'a> {
 
     /// Makes the number on the stack what is left.
     fn set(&mut self) {
-        self.index(op::LOCAL_SET, self.spare.left);
+        self.index(op::LOCAL_SET, self.plan.left);
         self.unwritten.charged();
     }
 
     /// Writes what is left to where others read it.
     fn write_down(&mut self) {
         if self.layout.counts.gas {
-            self.index(op::LOCAL_GET, self.spare.left);
+            self.index(op::LOCAL_GET, self.plan.left);
             self.index(op::GLOBAL_SET, self.layout.gas);
         }
     }
@@ -162,14 +160,14 @@ impl<'a> Writer<'a> {
     fn read(&mut self) {
         if self.layout.counts.gas {
             self.index(op::GLOBAL_GET, self.layout.gas);
-            self.index(op::LOCAL_SET, self.spare.left);
+            self.index(op::LOCAL_SET, self.plan.left);
         }
     }
 
     /// Ends the execution if what is left is below zero.
     pub(super) fn check(&mut self) {
         if self.layout.counts.gas {
-            self.index(op::LOCAL_GET, self.spare.left);
+            self.index(op::LOCAL_GET, self.plan.left);
             self.when_negative(Self::end);
         }
     }

@@ -98,7 +98,7 @@ impl<'a> Writer<'a> {
             wrote_import: !place.shares(),
             wrote_table: place.counts_fuel(),
             wrote_global: place.shares(),
-            wrote_export: false,
+            wrote_export: place.shares(),
         }
     }
 
@@ -152,8 +152,12 @@ impl<'a> Writer<'a> {
                 section::GLOBAL if !self.place.shares() => self.global_section(content),
                 section::EXPORT => {
                     self.before_exports();
-                    let content = self.renumbered_exports(content)?;
-                    self.export_section(&content);
+                    if self.place.shares() {
+                        let renumbered = self.renumbered_exports(content)?;
+                        self.section(section::EXPORT, &renumbered);
+                    } else {
+                        self.export_section(content);
+                    }
                 }
                 section::START if self.place.is_alone() => {}
                 section::CODE => self.before_code(),
@@ -241,11 +245,8 @@ impl<'a> Writer<'a> {
         self.wrote_global = true;
     }
 
-    /// The exports, whose globals have other numbers where some have been imported before them.
+    /// The exports, whose globals have other numbers because some are imported before them.
     fn renumbered_exports(&self, content: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
-        if !self.place.shares() {
-            return Ok(content.to_vec());
-        }
         let reader = ExportSectionReader::new(BinaryReader::new(content, 0))?;
         let mut out = Vec::with_capacity(content.len() + 5);
         unsigned(&mut out, reader.count() as usize);
@@ -263,11 +264,6 @@ impl<'a> Writer<'a> {
     }
 
     fn export_section(&mut self, content: &[u8]) {
-        if self.place.shares() {
-            self.section(section::EXPORT, content);
-            self.wrote_export = true;
-            return;
-        }
         let mut items = Vec::new();
         let mut export = |name: &str, kind: u8, index: u32| {
             encode::name(&mut items, name);
