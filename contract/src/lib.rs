@@ -31,6 +31,7 @@ mod names;
 mod namespace;
 mod promises;
 mod publication;
+mod recent_code;
 mod requests;
 mod results;
 mod slots;

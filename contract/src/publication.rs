@@ -38,14 +38,15 @@ fn emit_published(hash: &Hash32, code: &Code) {
 }
 
 impl Contract {
-    /// Takes a publisher's next part. What is attached beyond the price of its bytes goes back.
+    /// Takes a publisher's next part, and says whether it is the last. What is attached beyond the
+    /// price of its bytes goes back.
     pub(crate) fn publish(
         &mut self,
         hash: Hash32,
         total_bytes: u32,
         offset: u32,
         part: &[u8],
-    ) -> Result<(), ContractError> {
+    ) -> Result<bool, ContractError> {
         let publisher_id = env::predecessor_account_id();
         if let Some(Code { publisher_id, .. }) = find(&hash) {
             return Err(refused(&hash, CodeError::Published { publisher_id }));
@@ -75,7 +76,8 @@ impl Contract {
             publication_key
         };
         store::write(&key, &code);
-        self.charge(&hash, &key, code, before)
+        self.charge(&hash, &key, code, before)?;
+        Ok(end == total_bytes)
     }
 
     /// Withdraws the caller's code from new requests, so that it can be deleted when those that

@@ -67,6 +67,8 @@ pub(crate) enum Prefix {
     CodeName = b'y',
     /// Account, version, name -> what the version stands for.
     CodeVersion = b'z',
+    /// Place -> code that was published or named lately; without a place, how often that was done.
+    RecentCode = b'A',
 }
 
 /// A key: the prefix, then the segments one after the other.

@@ -3,7 +3,10 @@
 use near_sdk::{AccountId, near};
 use outlayer_protocol::{Bytes, Hash32, views::CodeInfoView};
 
-use crate::{Contract, ContractError, ContractExt, code};
+use crate::{
+    Contract, ContractError, ContractExt, code,
+    recent_code::{self, RecentCode},
+};
 
 #[near]
 impl Contract {
@@ -22,7 +25,10 @@ impl Contract {
         #[serializer(borsh)] offset: u32,
         #[serializer(borsh)] part: Vec<u8>,
     ) -> Result<(), ContractError> {
-        self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &part))
+        if self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &part))? {
+            recent_code::note(&RecentCode::Published(hash));
+        }
+        Ok(())
     }
 
     /// The publisher withdraws a module from new requests. Live requests still have it, and when

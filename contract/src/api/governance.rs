@@ -4,7 +4,7 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Compute, Config, ResourceLimits,
+    Compute, Config, Meter, ResourceLimits,
     capacity::MAX_OUTPUT_BYTES,
     events::{ConfigSet, Event, OwnerChanged, OwnerProposed, PauseChanged},
     pricing::{Asked, LEAST_GAS_PRICE, answer_gas, max_fee, protocol_share},
@@ -149,7 +149,7 @@ fn check_window(config: &Config) -> Result<(), ContractError> {
     }
     let bytes = config.bounds.limits.max_module_bytes;
     check("max_module_bytes", bytes.into(), 1, u32::MAX.into())?;
-    let (time, most) = (window.module_nanos(bytes), config.execution_nanos());
+    let (time, most) = (window.module_nanos(Meter::Fuel, bytes), config.execution_nanos());
     check("the time for max_module_bytes, nanoseconds,", time.into(), 0, most.into())
 }
 

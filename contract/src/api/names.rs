@@ -1,10 +1,17 @@
 //! Names of published code and of code at URLs.
 
 use near_sdk::{env, near};
-use outlayer_protocol::{CodeRef, views::NamedCodeView};
+use outlayer_protocol::{
+    CodeRef,
+    code_name::CodeName,
+    views::{NamedCodeView, RecentCodeView},
+};
 
 use super::ONE_YOCTO;
-use crate::{Contract, ContractError, ContractExt, Pot, names};
+use crate::{
+    Contract, ContractError, ContractExt, Pot, names,
+    recent_code::{self, RecentCode},
+};
 
 #[near]
 impl Contract {
@@ -20,7 +27,11 @@ impl Contract {
     #[payable]
     #[handle_result]
     pub fn name_code(&mut self, name: String, code: CodeRef) -> Result<u32, ContractError> {
-        self.for_tenant(|contract| contract.name(&name, code))
+        let number = self.for_tenant(|contract| contract.name(&name, code))?;
+        let owner_id = env::predecessor_account_id();
+        let name = CodeName { owner_id, name: &name, version: Some(number) };
+        recent_code::note(&RecentCode::Named(name.to_string()));
+        Ok(number)
     }
 
     /// Withdraws a version of the caller's name from new requests, for good. Requests that name no
@@ -63,5 +74,11 @@ impl Contract {
         limit: u64,
     ) -> Result<Vec<NamedCodeView>, ContractError> {
         Ok(names::page(&of, from_index, limit)?)
+    }
+
+    /// The code that was published or named last, of the publications from the number `from` on: at
+    /// most 32 of them, the oldest first. Workers compile it beforehand.
+    pub fn recent_code(&self, from: u64) -> RecentCodeView {
+        recent_code::since(from)
     }
 }

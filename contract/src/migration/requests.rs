@@ -11,7 +11,7 @@ use outlayer_protocol::{
     Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
     ResponseFormat,
     agreement::Vote,
-    config::{Prices, RequestBounds},
+    config::Prices,
     machine::{LiveRequest, Phase, Terms},
     upload::Upload,
 };
@@ -77,6 +77,9 @@ pub(crate) struct FormerTerms {
     pub(crate) sweep_from: u64,
 }
 
+/// These requests declared no code. They may have as much as the engine took then, at no price.
+const FORMER_MODULE_BYTES: u32 = 4 << 20;
+
 /// How far a request had come in layout 2.
 #[derive(Decode)]
 #[cfg_attr(test, derive(outlayer_codec::Encode))]
@@ -88,8 +91,7 @@ pub(crate) enum FormerPhase {
 
 impl From<Former> for LiveRequest {
     fn from(old: Former) -> Self {
-        // These requests declared no code. They may have any that the engine takes, at no price.
-        let max_module_bytes = RequestBounds::default().limits.max_module_bytes;
+        let max_module_bytes = FORMER_MODULE_BYTES;
         let height = old.context.block_height;
         let (phase, agreed) = match old.phase {
             FormerPhase::Pending => (Phase::Pending, None),

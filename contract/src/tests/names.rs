@@ -6,7 +6,7 @@ use outlayer_protocol::{
     code_name::{MAX_NAME_BYTES, MAX_NAMED_URL_BYTES, MalformedName},
     events::{CodeRetired, Event},
     validation::RequestError,
-    views::NamedCodeView,
+    views::{NamedCodeView, RecentCodeView},
 };
 
 use super::world::*;
@@ -324,4 +324,29 @@ fn published_code_behind_a_version_may_be_retired_deleted_and_come_back() {
     // Whoever publishes the bytes again brings the version back.
     publish(&mut world);
     ask(&mut world, "alice.near/median");
+}
+
+/// Those that workers compile beforehand.
+#[test]
+fn the_code_that_was_published_or_named_last_is_listed_and_the_oldest_makes_room() {
+    let mut world = World::new();
+    let recent = |world: &mut World, from| world.view(|c| c.recent_code(from));
+    assert_eq!(recent(&mut world, 0), RecentCodeView { next: 0, code: vec![] });
+    let module = vec![7; 100];
+    let hash = Hash32::of(&module);
+    world.call(OWNER, NEAR, |c| c.publish_code(hash, 100, 0, module)).unwrap();
+    name(&mut world, OWNER, "median", code("one")).unwrap();
+    let published = CodeRef { hash, url: None };
+    let both = RecentCodeView { next: 2, code: vec![published, code("one")] };
+    assert_eq!(recent(&mut world, 0), both);
+    assert_eq!(recent(&mut world, 1).code, [code("one")]);
+    assert_eq!(recent(&mut world, u64::MAX), RecentCodeView { next: 2, code: vec![] });
+
+    for number in 0..31 {
+        name(&mut world, OWNER, "mean", code(&number.to_string())).unwrap();
+    }
+    let found = recent(&mut world, 0);
+    assert_eq!((found.next, found.code.len()), (33, 32));
+    assert_eq!(found.code[..2], [code("one"), code("0")]);
+    assert_eq!(found.code[31], code("30"));
 }

@@ -71,7 +71,9 @@ struct Time {
 impl Time {
     fn new(config: &Config, limits: &ResourceLimits) -> Self {
         Self {
-            module_nanos: config.window.module_nanos(limits.max_module_bytes),
+            module_nanos: config
+                .window
+                .module_nanos(limits.compute.meter(), limits.max_module_bytes),
             execution_nanos: config.execution_nanos(),
             most_compute: config.most_compute(limits),
         }

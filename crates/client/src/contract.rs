@@ -9,8 +9,8 @@ use outlayer_protocol::{
     machine::{LiveRequest, OpenShares},
     methods,
     views::{
-        CodeInfoView, ConfigView, CostView, FundsView, RequestArgs, RequestState, RequestView,
-        WorkerView,
+        CodeInfoView, ConfigView, CostView, FundsView, RecentCodeView, RequestArgs, RequestState,
+        RequestView, WorkerView,
     },
 };
 use serde::de::DeserializeOwned;
@@ -410,6 +410,14 @@ impl Contract {
         at: At,
     ) -> Result<Option<CodeInfoView>, ChainError> {
         self.view(methods::GET_CODE_INFO, json!({ "hash": hash }), at).await
+    }
+
+    /// The code that was published or named last, of the publications from the number `from` on.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn recent_code(&self, from: u64, at: At) -> Result<RecentCodeView, ChainError> {
+        self.view(methods::RECENT_CODE, json!({ "from": from }), at).await
     }
 
     /// At most `limit` bytes of published code from `offset` on, or `None` when it is not

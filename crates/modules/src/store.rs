@@ -47,7 +47,7 @@ impl Default for CodeConfig {
             cache_dir: None,
             memory_bytes: 128 << 20,
             disk_bytes: 2 << 30,
-            max_code_bytes: 32 << 20,
+            max_code_bytes: 40 << 20,
             timeout: Duration::from_secs(30),
             min_bytes_per_second: 16 << 10,
             slow_start: Duration::from_secs(5),

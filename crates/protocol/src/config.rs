@@ -133,7 +133,7 @@ impl Default for RequestBounds {
                 storage_writes: 32,
                 host_calls: 100_000_000,
                 // What the engine takes at the most, see `MAX_MODULE_BYTES` in `outlayer-guest`.
-                max_module_bytes: 4 << 20,
+                max_module_bytes: 32 << 20,
                 ..ResourceLimits::default()
             },
             input_bytes: 256 << 10,

@@ -100,6 +100,8 @@ methods! {
     GET_NAMED_CODE = "get_named_code",
     /// A view: a page of a name's versions, or of an account's names.
     LIST_NAMED_CODE = "list_named_code",
+    /// A view: the code that was published or named last.
+    RECENT_CODE = "recent_code",
 
     /// The owner sets the terms of later requests.
     SET_CONFIG = "set_config",

@@ -7,7 +7,7 @@ use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Config, ExecutionRequest, Hash32,
+    Bytes, CodeRef, Config, ExecutionRequest, Hash32,
     live_request::LiveRequest,
     pricing::{Fee, Quote},
 };
@@ -167,6 +167,17 @@ pub struct CodeInfoView {
     /// Whether the publisher has withdrawn the code from new requests.
     #[serde(default)]
     pub retired: bool,
+}
+
+/// The result of `recent_code`: the code that was published or named last, the oldest first.
+/// Workers compile it, so that the first request finds it compiled.
+#[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
+pub struct RecentCodeView {
+    /// The number from which to ask the next time: how many publications there have been.
+    pub next: u64,
+    /// The code. It may have been retired or deleted since.
+    pub code: Vec<CodeRef>,
 }
 
 /// The result of `get_named_code`, and an item of `list_named_code`: what one version of a name

@@ -74,8 +74,11 @@ pub struct Window {
     pub block_nanos: u32,
     /// Nanoseconds that downloading one byte of code takes at the most.
     pub download_nanos_per_byte: u32,
-    /// Nanoseconds that compiling one byte of code takes at the most, on one core.
+    /// Nanoseconds that compiling one byte of code takes at the most, on two cores, for a request
+    /// that is billed in fuel.
     pub compile_nanos_per_byte: u32,
+    /// The same for a request that is billed in gas.
+    pub gas_compile_nanos_per_byte: u32,
     /// How long computation takes at the most, by the memory that a request declares, ascending.
     pub speeds: [Speed; SPEEDS],
 }
@@ -95,6 +98,7 @@ read_by_fields! {
         block_nanos: U32,
         download_nanos_per_byte: U32,
         compile_nanos_per_byte: U32,
+        gas_compile_nanos_per_byte: U32,
         speeds: Speeds,
     },
     optional: {}
@@ -106,12 +110,12 @@ impl Default for Window {
             share_bps: 6_000,
             // Mainnet and testnet produce a block in about this time.
             block_nanos: 600_000_000,
-            // 1 MB a second.
-            download_nanos_per_byte: 1_000,
-            // Whole programs take up to 2,515 under the fuel meter and 6,452 under the gas meter.
-            // Code that is made to compile slowly takes up to twice as long on one core
-            // (`contract/README.md` has the measurements).
-            compile_nanos_per_byte: 7_000,
+            // 4 MB a second.
+            download_nanos_per_byte: 250,
+            // Half of what one core takes, because the functions of a module are compiled side by
+            // side (`contract/README.md` has the measurements).
+            compile_nanos_per_byte: 1_500,
+            gas_compile_nanos_per_byte: 3_500,
             speeds: DEFAULT_SPEEDS,
         }
     }
@@ -151,11 +155,19 @@ impl Speed {
 }
 
 impl Window {
-    /// How long downloading and compiling this much code takes at the most, nanoseconds.
-    pub fn module_nanos(&self, bytes: u32) -> u64 {
-        let per_byte =
-            u64::from(self.download_nanos_per_byte) + u64::from(self.compile_nanos_per_byte);
+    /// How long downloading and compiling this much code takes at the most, nanoseconds, for a
+    /// request that is billed in `meter`.
+    pub fn module_nanos(&self, meter: Meter, bytes: u32) -> u64 {
+        let compile = match meter {
+            Meter::Fuel => self.compile_nanos_per_byte,
+            Meter::Gas => self.gas_compile_nanos_per_byte,
+        };
+        let per_byte = u64::from(self.download_nanos_per_byte) + u64::from(compile);
         per_byte.saturating_mul(bytes.into())
+    }
+
+    fn module_nanos_of(&self, limits: &ResourceLimits) -> u64 {
+        self.module_nanos(limits.compute.meter(), limits.max_module_bytes)
     }
 
     /// How long an execution may take, nanoseconds, where the yield times out after this many
@@ -189,7 +201,7 @@ impl Window {
 
     /// How long an execution that uses all that `limits` allow takes at the most, nanoseconds.
     pub fn nanos(&self, limits: &ResourceLimits) -> u64 {
-        self.compute_nanos(limits).saturating_add(self.module_nanos(limits.max_module_bytes))
+        self.compute_nanos(limits).saturating_add(self.module_nanos_of(limits))
     }
 
     /// How many blocks this time is, rounded up.
@@ -201,9 +213,8 @@ impl Window {
     /// that `limits` declare.
     pub fn most_compute(&self, yield_timeout_blocks: u64, limits: &ResourceLimits) -> u64 {
         let (units, nanos) = self.speed_of(limits);
-        let left = self
-            .execution_nanos(yield_timeout_blocks)
-            .saturating_sub(self.module_nanos(limits.max_module_bytes));
+        let left =
+            self.execution_nanos(yield_timeout_blocks).saturating_sub(self.module_nanos_of(limits));
         let most = u128::from(left) * units / u128::from(nanos.max(1));
         u64::try_from(most).unwrap_or(u64::MAX)
     }
@@ -241,13 +252,18 @@ mod tests {
             block_nanos: 1_000,
             download_nanos_per_byte: 3,
             compile_nanos_per_byte: 7,
+            gas_compile_nanos_per_byte: 17,
             speeds: [Speed { memory_bytes: 1, nanos_per_kilofuel: 500, nanos_per_gigagas: 4_000 };
                 SPEEDS],
         };
-        assert_eq!((window.execution_nanos(BLOCKS), window.module_nanos(100)), (100_000, 1_000));
+        assert_eq!(window.execution_nanos(BLOCKS), 100_000);
+        assert_eq!(
+            [Meter::Fuel, Meter::Gas].map(|meter| window.module_nanos(meter, 100)),
+            [1_000, 2_000]
+        );
         let most = |compute, module| window.most_compute(BLOCKS, &limits(compute, 1, module));
         assert_eq!(most(Compute::Fuel(1), 100), 99_000 * 1_000 / 500);
-        assert_eq!(most(Compute::Gas(1), 100), 99_000 / 4 * 1_000_000);
+        assert_eq!(most(Compute::Gas(1), 100), 98_000 / 4 * 1_000_000);
         assert_eq!(most(Compute::Fuel(1), 10_000), 0);
         assert_eq!(most(Compute::Fuel(1), u32::MAX), 0);
     }
@@ -260,10 +276,11 @@ mod tests {
             block_nanos: u32::MAX,
             download_nanos_per_byte: u32::MAX,
             compile_nanos_per_byte: u32::MAX,
+            gas_compile_nanos_per_byte: u32::MAX,
             speeds: [slow; SPEEDS],
         };
         assert_eq!(window.execution_nanos(u64::MAX), u64::MAX);
-        assert_eq!(window.module_nanos(u32::MAX), u64::MAX);
+        assert_eq!(window.module_nanos(Meter::Gas, u32::MAX), u64::MAX);
         assert_eq!(window.most_compute(u64::MAX, &limits(Compute::Gas(1), 0, 1)), u64::MAX);
     }
 
@@ -272,7 +289,7 @@ mod tests {
         #[test]
         fn the_most_compute_is_the_most_that_ends_in_time(
             memory_bytes in 1u64..2 << 30,
-            module in 1u32..16 << 20,
+            module in 1u32..64 << 20,
             gas in any::<bool>(),
         ) {
             let window = Window::default();
@@ -285,7 +302,7 @@ mod tests {
                 false => (KILOFUEL, u128::from(speed.nanos_per_kilofuel)),
             };
             let left = u128::from(window.execution_nanos(BLOCKS))
-                .checked_sub(window.module_nanos(module).into());
+                .checked_sub(window.module_nanos(asked.meter(), module).into());
             prop_assert!(left.is_none_or(|left| most * nanos <= left * units));
             prop_assert!(left.is_none_or(|left| (most + 1) * nanos > left * units));
             prop_assert!(left.is_some() || most == 0);

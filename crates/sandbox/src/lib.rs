@@ -26,6 +26,7 @@ mod confine;
 mod machine;
 mod memory;
 mod process;
+mod progress;
 mod sandbox;
 mod scratch;
 mod serve;

@@ -1,22 +1,34 @@
 //! How much of the host's memory an execution may take.
 
-use std::io;
+use std::{io, num::NonZero};
 
-use outlayer_guest::Job;
+use outlayer_guest::{Job, prepare::shape::MAX_BODY_BYTES};
 
 /// What a child takes beside its guest: a store, stacks, buffers of both sides.
 const FIXED_BYTES: u64 = 64 << 20;
 /// What an element of a table takes.
 const ELEMENT_BYTES: u64 = 16;
-/// What compiling takes for each byte of code: the compiler's own data, and what comes of it. Whole
-/// programs take half of it.
-const COMPILE_BYTES: u64 = 512;
+/// What the compiler's own data take for each byte of a function while it is compiled.
+const COMPILER_BYTES: u64 = 512;
+/// What comes of each byte of code, and stays until all of the module is compiled. Whole programs
+/// take half of it.
+const COMPILED_BYTES: u64 = 64;
+
+/// The most threads that compile a module.
+const MAX_COMPILER_THREADS: usize = 8;
+
+/// How many threads compile a module: one for each core, within bounds, because each takes memory.
+pub(crate) fn compiler_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_COMPILER_THREADS)
+}
 
 /// The most of the host's memory that an execution of `job` takes: the guest's memories and tables,
 /// what one call hands to the host (at most twice the guest's memory), input, output, logs and
 /// journal on both sides, and its code if that must be compiled.
 pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
     let code_bytes = if must_compile { job.code.bytes().len() as u64 } else { 0 };
+    // One function for each thread.
+    let at_once = code_bytes.min((MAX_BODY_BYTES * compiler_threads()) as u64);
     let limits = job.limits;
     let streams = [limits.output_bytes, limits.log_bytes, limits.journal_bytes]
         .into_iter()
@@ -27,7 +39,8 @@ pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
         .saturating_mul(3)
         .saturating_add(u64::from(limits.table_elements).saturating_mul(ELEMENT_BYTES))
         .saturating_add(streams.saturating_mul(4))
-        .saturating_add(code_bytes.saturating_mul(COMPILE_BYTES))
+        .saturating_add(at_once.saturating_mul(COMPILER_BYTES))
+        .saturating_add(code_bytes.saturating_mul(COMPILED_BYTES))
         .saturating_add(FIXED_BYTES)
 }
 

@@ -105,6 +105,8 @@ impl Process {
         let child = Command::new(&config.program)
             .args(&config.args)
             .env_clear()
+            // Each thread of the compiler takes memory.
+            .env("RAYON_NUM_THREADS", memory::compiler_threads().to_string())
             .current_dir(scratch.path())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

@@ -11,7 +11,8 @@ use std::{
 use outlayer_guest::{Engine, EngineId, Execution, Fault, Job, Snapshot};
 
 use crate::{
-    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process, scratch,
+    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process,
+    progress::Progress, scratch,
 };
 
 /// A sandbox that cannot be set up.
@@ -166,6 +167,12 @@ impl Sandbox {
             reserved = self.budget.reserve(memory_bytes).map_err(Fault::host_memory)?;
         }
         let busy = Busy::count(&self.busy);
+        let progress = Progress::new(job);
+        let told = || {
+            progress.tell();
+            is_over.is_some_and(|is_over| is_over())
+        };
+        let is_over = if progress.is_large { Some(&told as &dyn Fn() -> bool) } else { is_over };
         let limits = (self.patience(), is_over);
         let execution = child.execute(job, snapshot, memory_bytes, limits).map_err(|fault| {
             let ended = is_over.is_some_and(|is_over| is_over());

@@ -149,7 +149,7 @@ fn main() -> ExitCode {
     runner::run(&[
         ("a job and an execution arrive as they are", arrives),
         ("the parent reads for the child", reads),
-        ("a child has no environment and no files", nothing),
+        ("a child has no files, and no environment but its threads", nothing),
         ("a child is used again, and has its code", used_again),
         ("a child that ends costs its own request only", crashes),
         ("a child that hangs is given up", hangs),
@@ -272,7 +272,9 @@ fn nothing() {
     unsafe {
         std::env::set_var("OUTLAYER_SECRET_KEY", "ed25519:secret");
     }
-    assert_eq!(run(&sandbox, "environment").unwrap(), "[]");
+    let environment = run(&sandbox, "environment").unwrap();
+    assert!(environment.starts_with("[(\"RAYON_NUM_THREADS\", "), "{environment}");
+    assert_eq!(environment.matches('(').count(), 1, "{environment}");
     let files = run(&sandbox, "files").unwrap();
     let confined = sandbox.confined();
     assert!(!(confined.files || confined.syscalls) || files.contains("ermi"), "{files}");

@@ -12,6 +12,10 @@ use outlayer_protocol::{
     ResourceLimits, methods, pricing::Asked,
 };
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 /// How long what takes some blocks may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -78,4 +82,25 @@ pub(crate) async fn request_directly(
         .args_json(json!({ "request": request }))
         .deposit(deposit);
     Ok(call.gas(Gas::from_gas(gas)).transact_async().await?)
+}
+
+/// Starts a web server on this machine that answers every request with `body`. Returns a URL.
+pub(crate) async fn web_server(body: Vec<u8>) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/module.wasm", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let body = body.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = connection.read(&mut request).await;
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                let _ = connection.write_all(&[head.as_bytes(), &body].concat()).await;
+            });
+        }
+    });
+    Ok(url)
 }

@@ -10,12 +10,8 @@ use outlayer_integration_tests::{
 use outlayer_protocol::{
     CodeRef, Compute, ExecutionRequest, Hash32, Limit, NearToken, Outcome, config::Prices, pricing,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-};
 
-use crate::common::priced;
+use crate::common::{priced, web_server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guests_fault_is_charged_for_what_it_burned() -> Result<()> {
@@ -144,27 +140,6 @@ async fn guests_that_hang_eat_memory_or_print_for_ever_end_typed_and_the_worker_
         "{outcomes:?}"
     );
     serving.stop().await
-}
-
-/// Starts a web server on this machine that answers every request with `body`. Returns a URL.
-async fn web_server(body: Vec<u8>) -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/module.wasm", listener.local_addr()?);
-    tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            let body = body.clone();
-            tokio::spawn(async move {
-                let mut request = [0; 4_096];
-                let _ = connection.read(&mut request).await;
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                    body.len()
-                );
-                let _ = connection.write_all(&[head.as_bytes(), &body].concat()).await;
-            });
-        }
-    });
-    Ok(url)
 }
 
 #[tokio::test(flavor = "multi_thread")]

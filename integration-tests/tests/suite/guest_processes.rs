@@ -71,6 +71,8 @@ async fn a_guest_whose_process_is_killed_is_set_aside_and_settles_later() -> Res
     let state = tempfile::tempdir()?;
     let mut config = testbed.worker_config(&testbed.worker)?;
     config.engine = Arc::new(Sandbox::start(sandbox)?);
+    // A child that compiles ahead is busy too.
+    config.ahead_bytes_per_hour = 0;
     config.state_dir = Some(state.path().to_owned());
     config.process_backoff.first = Duration::from_secs(2);
     let failed: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -20,6 +20,7 @@ mod guest_context;
 mod guest_kinds;
 mod guest_processes;
 mod host_imports;
+mod languages;
 mod large_outputs;
 mod load;
 mod missing_accounts;

@@ -1,9 +1,12 @@
 //! Code that is asked for by name, through the whole round trip, and several answers in one call.
 
+use std::{sync::Arc, time::Duration};
+
 use anyhow::Result;
 use near_workspaces::{Account, result::ExecutionFinalResult};
+use outlayer_guest::{Engine, Execution, Fault, Job, Snapshot};
 use outlayer_integration_tests::{
-    Testbed,
+    Testbed, artifacts,
     guests::request,
     testbed::{events, settlement},
 };
@@ -12,8 +15,9 @@ use outlayer_protocol::{
     response::Answer, views::NamedCodeView,
 };
 use serde_json::json;
+use tokio::sync::mpsc;
 
-use crate::common::{refusal, small};
+use crate::common::{refusal, small, web_server};
 
 /// Gives the next version of `echo` to code. The result is the number of the version.
 async fn name(testbed: &Testbed, owner: &Account, hash: Hash32) -> Result<u32> {
@@ -107,4 +111,39 @@ async fn several_answers_come_in_one_call_and_each_has_its_own_result() -> Resul
         assert_eq!(settled.outcome, Outcome::Completed { output: output.into() });
     }
     Ok(())
+}
+
+/// Tells of the executions that may use no fuel, which only compile.
+struct CompilesAhead(Arc<dyn Engine>, mpsc::UnboundedSender<Hash32>);
+
+impl Engine for CompilesAhead {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        let execution = self.0.execute(job, snapshot);
+        if job.limits.compute.amount() == 0 {
+            let _ = self.1.send(job.code.hash());
+        }
+        execution
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_or_named_is_compiled_before_anybody_asks_for_it() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let owner = testbed.node.dev_create_account().await?;
+    let (told, mut compiled) = mpsc::unbounded_channel();
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.engine = Arc::new(CompilesAhead(config.engine, told));
+    config.code.allow_private_urls = true;
+    config.poll_interval = Duration::from_millis(20);
+    let serving = testbed.serve_with(config)?;
+    let published = testbed.publish_guest("echo").await?;
+    assert_eq!(compiled.recv().await, Some(published));
+    let component = artifacts::wasm("echo.component")?;
+    let hash = Hash32::of(&component);
+    let code = CodeRef { hash, url: Some(web_server(component).await?) };
+    let call = owner.call(testbed.contract.id(), methods::NAME_CODE);
+    let call = call.args_json(json!({ "name": "echo", "code": code }));
+    call.deposit(NearToken::from_near(1)).max_gas().transact().await?.into_result()?;
+    assert_eq!(compiled.recv().await, Some(hash));
+    serving.stop().await
 }

@@ -63,6 +63,9 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How code is fetched and kept.
     pub code: CodeConfig,
+    /// How many bytes of code that was published or named in the contract are compiled in an hour
+    /// before anybody asks for them. With 0 none are.
+    pub ahead_bytes_per_hour: u64,
     /// What runs guests. A process that holds a key should give them to others to run.
     pub engine: Arc<dyn Engine>,
     /// Engines of other versions, for the requests that pin them: during an upgrade a worker serves
@@ -117,6 +120,7 @@ impl WorkerConfig {
             places: Places::default(),
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
+            ahead_bytes_per_hour: 128 << 20,
             engine,
             more_engines: Vec::new(),
             state_dir: None,

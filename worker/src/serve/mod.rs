@@ -5,9 +5,11 @@
 //! nothing in the others. [`worker`] starts an [`attempt`] for a request when there is a place for
 //! it; [`schedule`] says which request comes next, and [`fleet`] which ones are left to other
 //! workers. [`alone`] takes a request through the stages that one worker answers, and [`agreement`]
-//! one on which several must agree. [`services`] is what they all use.
+//! one on which several must agree. [`services`] is what they all use. [`ahead`]
+//! compiles code that nobody has asked for yet.
 
 mod agreement;
+mod ahead;
 mod alone;
 mod attempt;
 mod config;

@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 use super::{
     Stage, WorkerConfig, WorkerError,
     agreement::shares,
+    ahead,
     attempt::{self, Done, Preparing},
     error::ServeError,
     fleet::Queues,
@@ -121,6 +122,10 @@ impl Worker {
         // It is broken off when the worker stops: the next one finds the shares again.
         let mut shares = JoinSet::new();
         shares.spawn(task(shares::watch(Arc::clone(services), Duration::ZERO)));
+        let mut compiling = JoinSet::new();
+        if config.ahead_bytes_per_hour > 0 {
+            compiling.spawn(ahead::watch(Arc::clone(services)));
+        }
         tracing::info!(
             contract = %config.contract_id, account = %config.account_id,
             keys = services.account.public_keys().len(),

@@ -230,6 +230,14 @@ pub(crate) static SETTINGS: &[Setting] = &[
     .number("N")
     .or("4"),
     setting(
+        "compile_ahead",
+        "OUTLAYER_COMPILE_AHEAD",
+        "MiB of published and named code that are compiled in an hour before anybody asks for \
+         them; 0 compiles none",
+    )
+    .number("MIB")
+    .or("128"),
+    setting(
         "optimistic",
         "OUTLAYER_OPTIMISTIC",
         "Look for requests in the newest block, which a reorg may still replace; with false, in \

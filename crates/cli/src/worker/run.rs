@@ -283,6 +283,7 @@ pub(crate) struct Options {
     pub(crate) state_dir: Option<PathBuf>,
     submit_delay: Duration,
     step_in_blocks: u64,
+    ahead_bytes_per_hour: u64,
     optimistic: bool,
     allow_private_urls: bool,
     gas: u64,
@@ -325,6 +326,7 @@ impl Options {
             state_dir: folder("state_dir")?.or_else(default_state_dir),
             submit_delay: millis("submit_delay", 0..=DAY_MILLIS)?,
             step_in_blocks: number("step_in_blocks", 0..=1_000)?,
+            ahead_bytes_per_hour: number("compile_ahead", 0..=1 << 20)? << 20,
             optimistic: settings.switch("optimistic")?,
             allow_private_urls: settings.switch("allow_private_urls")?,
             gas: number("tgas", 1..=1_000)?.saturating_mul(TERAGAS),
@@ -361,6 +363,7 @@ impl Options {
         config.code.allow_private_urls = self.allow_private_urls;
         config.submit_delay = self.submit_delay;
         config.step_in_blocks = self.step_in_blocks;
+        config.ahead_bytes_per_hour = self.ahead_bytes_per_hour;
         config.gas = self.gas;
         config.shutdown_grace = self.shutdown_grace;
         config.discover_at = if self.optimistic { At::Optimistic } else { At::Final };

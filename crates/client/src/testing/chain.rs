@@ -312,6 +312,14 @@ impl Chain {
                     "total_bytes": bytes.len(), "published_bytes": bytes.len()
                 })))
             }
+            methods::RECENT_CODE => {
+                let from = usize::try_from(args["from"].as_u64().unwrap()).unwrap();
+                let hashes = self.codes.keys().map(|hash| json!({ "hash": hash, "url": null }));
+                json!({
+                    "next": self.codes.len(),
+                    "code": hashes.skip(from).collect::<Vec<_>>(),
+                })
+            }
             methods::GET_CODE => json!(
                 self.codes.get(args["hash"].as_str().unwrap()).map(|bytes| Bytes(bytes.clone()))
             ),

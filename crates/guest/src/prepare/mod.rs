@@ -27,7 +27,7 @@ pub use features::{COMPONENT_FEATURES, FEATURES};
 use crate::verdict::invalid_module;
 
 /// The most bytes that a guest's code has, however many its request declares.
-pub const MAX_MODULE_BYTES: u32 = 4 << 20;
+pub const MAX_MODULE_BYTES: u32 = 32 << 20;
 
 /// The kind of `code`, which must be `required` where that is given. The code may have as many
 /// bytes as its request declares and pays for, and at most [`MAX_MODULE_BYTES`].

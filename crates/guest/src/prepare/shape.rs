@@ -3,6 +3,9 @@
 //! Bytes alone do not bound a compilation: a few bytes declare tens of thousands of locals, and a
 //! compiler that turns locals into values may make one value for each pair of a block and a local.
 //! So these pairs are bounded as well, and so are the values that calls, blocks and branches move.
+//!
+//! What is bounded in all of a module grows with its bytes, so that a byte never takes longer to
+//! compile in a large module than in a small one.
 
 use outlayer_protocol::{Limit, Status};
 use wasmparser::{
@@ -13,29 +16,34 @@ use wasmparser::{
 use super::arity::Signatures;
 use crate::verdict::invalid_module;
 
-/// A module defines at most this many functions.
-pub const MAX_FUNCTIONS: u32 = 20_000;
+/// Up to so many bytes, a module has all that the bounds named `MAX_MODULE_…` and `MAX_FUNCTIONS`
+/// allow. A larger one has more in proportion.
+pub const FULL_BYTES: u64 = 4 << 20;
+
+/// A module of [`FULL_BYTES`] defines at most this many functions.
+pub const MAX_FUNCTIONS: u64 = 20_000;
 /// The body of a function has at most this many bytes.
 pub const MAX_BODY_BYTES: usize = 512 << 10;
 /// A function has at most this many locals, its parameters not counted.
 pub const MAX_LOCALS: u64 = 10_000;
 /// In one function, blocks times locals is at most this.
 pub const MAX_FUNCTION_PAIRS: u64 = 4_000_000;
-/// In a module, the sum of blocks times locals over its functions is at most this.
+/// In a module of [`FULL_BYTES`], the sum over its functions of blocks times locals is at most
+/// this.
 pub const MAX_MODULE_PAIRS: u64 = 32_000_000;
 /// A function has at most this many branchings: blocks, loops, ifs, branches, and the different
 /// targets of each `br_table`.
 pub const MAX_FUNCTION_BRANCHINGS: u64 = 14_000;
-/// In a module, the sum over its functions of branchings squared plus a hundred times loops squared
-/// is at most this. A compiler's work grows with the square of the branchings, and faster with
-/// loops.
+/// In a module of [`FULL_BYTES`], the sum over its functions of branchings squared plus a hundred
+/// times loops squared is at most this. A compiler's work grows with the square of the branchings,
+/// and faster with loops.
 pub const MAX_MODULE_BRANCHING: u64 = 200_000_000;
 /// What a loop counts for in [`MAX_MODULE_BRANCHING`], compared with another branching.
 const LOOP_WEIGHT: u64 = 100;
 /// A `br_table` has at most this many targets.
 pub const MAX_BRANCH_TARGETS: u32 = 10_000;
-/// The element segments of a module have at most this many elements in all.
-pub const MAX_SEGMENT_ELEMENTS: u64 = 100_000;
+/// The element segments of a module of [`FULL_BYTES`] have at most this many elements in all.
+pub const MAX_MODULE_ELEMENTS: u64 = 100_000;
 /// A constant expression (the first value of a global or table, where a segment lies, an element)
 /// has at most this many operators. Whoever evaluates it does so for each instance, and nobody
 /// meters that. Tools write one to three.
@@ -56,6 +64,11 @@ pub const BYTES_PER_CALL: u64 = 20;
 /// How many calls a module may have beyond those that its bytes allow.
 pub const SPARE_CALLS: u64 = 10_000;
 
+/// What a module of `bytes` may have of something of which [`FULL_BYTES`] may have `bound`.
+const fn scaled(bound: u64, bytes: u64) -> u64 {
+    if bytes <= FULL_BYTES { bound } else { bound.saturating_mul(bytes) / FULL_BYTES }
+}
+
 /// Checks the bounds of this module.
 ///
 /// # Errors
@@ -72,7 +85,7 @@ pub(super) struct Totals {
     pairs: u64,
     branching: u64,
     elements: u64,
-    functions: u32,
+    functions: u64,
     bytes: u64,
     values: u64,
     calls: u64,
@@ -90,12 +103,10 @@ impl Totals {
             constants(&payload).map_err(malformed)??;
             let (what, count) = match payload {
                 Payload::CodeSectionStart { count, .. } => {
-                    self.functions = self.functions.saturating_add(count);
-                    if self.functions > MAX_FUNCTIONS {
-                        return Err(Status::LimitExceeded {
-                            which: Limit::ModuleFunctions,
-                            limit: MAX_FUNCTIONS.into(),
-                        });
+                    self.functions += u64::from(count);
+                    let limit = scaled(MAX_FUNCTIONS, self.bytes);
+                    if self.functions > limit {
+                        return Err(Status::LimitExceeded { which: Limit::ModuleFunctions, limit });
                     }
                     continue;
                 }
@@ -103,10 +114,11 @@ impl Totals {
                     let function = Function::read(&body)?;
                     self.pairs += function.pairs()?;
                     self.branching += function.branching()?;
-                    if self.branching > MAX_MODULE_BRANCHING {
+                    let most = scaled(MAX_MODULE_BRANCHING, self.bytes);
+                    if self.branching > most {
                         return Err(invalid_module(format!(
                             "branchings squared and {LOOP_WEIGHT} times loops squared, summed over \
-                             all functions, are more than the {MAX_MODULE_BRANCHING} allowed"
+                             all functions, are more than the {most} allowed"
                         )));
                     }
                     self.calls += function.calls;
@@ -125,10 +137,11 @@ impl Totals {
                              bytes, and {SPARE_VALUES} more"
                         )));
                     }
-                    if self.pairs > MAX_MODULE_PAIRS {
+                    let most = scaled(MAX_MODULE_PAIRS, self.bytes);
+                    if self.pairs > most {
                         return Err(invalid_module(format!(
                             "blocks times locals, summed over all functions, are more than the \
-                             {MAX_MODULE_PAIRS} allowed"
+                             {most} allowed"
                         )));
                     }
                     continue;
@@ -143,9 +156,10 @@ impl Totals {
                 Payload::ExportSection(reader) => ("exports", reader.count()),
                 Payload::ElementSection(reader) => {
                     self.elements += elements(reader.clone()).map_err(malformed)?;
-                    if self.elements > MAX_SEGMENT_ELEMENTS {
+                    let most = scaled(MAX_MODULE_ELEMENTS, self.bytes);
+                    if self.elements > most {
                         return Err(invalid_module(format!(
-                            "{} elements of segments, at most {MAX_SEGMENT_ELEMENTS} are allowed",
+                            "{} elements of segments, at most {most} are allowed",
                             self.elements
                         )));
                     }

@@ -35,6 +35,12 @@ struct State {
     time: ChainTime,
 }
 
+impl State {
+    fn is_idle(&self) -> bool {
+        self.free > 0 && self.grants.is_empty()
+    }
+}
+
 enum Grant {
     Place(ExecutionPlace),
     TooLate,
@@ -43,7 +49,8 @@ enum Grant {
 /// A place in the pool, until it is dropped.
 pub(crate) struct ExecutionPlace {
     queue: Arc<Queue>,
-    payer: AccountId,
+    /// Whose request it is for; `None` where it is for nobody's.
+    payer: Option<AccountId>,
     charged: u64,
     began: Instant,
 }
@@ -52,10 +59,23 @@ impl Drop for ExecutionPlace {
     fn drop(&mut self) {
         let took = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut state = self.queue.state();
-        state.list.correct(&self.payer, self.charged, took);
+        if let Some(payer) = &self.payer {
+            state.list.correct(payer, self.charged, took);
+        }
         state.free = state.free.saturating_add(1);
         drop(state);
         self.queue.fill();
+    }
+}
+
+impl ExecutionPlace {
+    /// Says whether a request waits for a place while there is none, whenever it is asked.
+    pub(crate) fn is_wanted(&self) -> impl Fn() -> bool + Send + 'static {
+        let queue = Arc::clone(&self.queue);
+        move || {
+            let state = queue.state();
+            state.free == 0 && !state.grants.is_empty()
+        }
     }
 }
 
@@ -79,7 +99,7 @@ impl Queue {
                     state.free -= 1;
                     let place = ExecutionPlace {
                         queue: Arc::clone(self),
-                        payer: taken.payer,
+                        payer: Some(taken.payer),
                         charged: taken.nanos,
                         began: Instant::now(),
                     };
@@ -123,6 +143,23 @@ impl ExecutionPool {
     pub(crate) fn at(&self, time: ChainTime) {
         self.queue.state().time = time;
         self.queue.fill();
+    }
+
+    /// Whether a place is free that no request waits for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.state().is_idle()
+    }
+
+    /// A place that no request waits for, if there is one.
+    pub(crate) fn idle_place(&self) -> Option<ExecutionPlace> {
+        let mut state = self.queue.state();
+        if !state.is_idle() {
+            return None;
+        }
+        state.free -= 1;
+        drop(state);
+        let queue = Arc::clone(&self.queue);
+        Some(ExecutionPlace { queue, payer: None, charged: 0, began: Instant::now() })
     }
 
     /// Waits for a place. `None` means that the request can no longer be answered in time.

@@ -50,6 +50,7 @@ pub(super) fn config(node: &FakeNode) -> WorkerConfig {
     config.poll_interval = Duration::from_millis(10);
     config.backoff.first = Duration::from_millis(10);
     config.shutdown_grace = Duration::from_millis(50);
+    config.ahead_bytes_per_hour = 0;
     config
 }
 
@@ -445,6 +446,49 @@ async fn as_many_dripping_urls_as_there_are_places_hold_up_other_urls_for_a_whil
     let mut served = beside_dripping_urls(Duration::from_secs(2), 2).await;
     served.sort_unstable();
     assert_eq!(served, [PUBLISHED, BY_URL]);
+}
+
+/// Counts the executions that may use no fuel, which only compile.
+struct CompilesAhead(Arc<Executor>, Arc<AtomicUsize>);
+
+impl Engine for CompilesAhead {
+    fn execute(&self, job: &Job<'_>, snapshot: &mut dyn Snapshot) -> Result<Execution, Fault> {
+        let execution = self.0.execute(job, snapshot);
+        if job.limits.compute.amount() == 0 {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+        execution
+    }
+}
+
+/// One of the two is no WebAssembly, and the worker goes on.
+#[tokio::test]
+async fn published_code_is_compiled_before_anybody_asks_for_it() {
+    let mut state = Chain::new(config_of_this_build());
+    let code = hello();
+    for published in [code.clone(), b"nothing".to_vec()] {
+        state.codes.insert(Hash32::of(&published).to_string(), published);
+    }
+    let (node, chain) = state.start().await;
+    let mut config = config(&node);
+    let executor = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
+    let compiled = Arc::<AtomicUsize>::default();
+    config.engine = Arc::new(CompilesAhead(Arc::clone(&executor), Arc::clone(&compiled)));
+    config.ahead_bytes_per_hour = 64 << 20;
+    let so_far = Arc::clone(&compiled);
+    run_until(config, &chain, move |chain, told| {
+        let is_compiled = so_far.load(Ordering::SeqCst) >= 2;
+        if is_compiled && chain.live.is_empty() && chain.settled.is_empty() {
+            assert_eq!(executor.cache_counts().compiled, 1);
+            chain.ask(1, &code);
+            chain.height += 1;
+        }
+        assert!(executor.cache_counts().compiled <= 1);
+        heard_of(told) > 0
+    })
+    .await;
+    assert_eq!(settled(&chain.lock().unwrap()), [(1, said_hi())]);
+    assert_eq!(compiled.load(Ordering::SeqCst), 2, "each piece of code once");
 }
 
 /// A web server that answers everything with `body`. Returns a URL.

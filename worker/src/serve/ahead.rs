@@ -1,0 +1,171 @@
+//! Compiles code before anybody asks for it: what was published or named in the contract last.
+//!
+//! Nobody pays for it, and anybody may name code. So it is done in places that no request wants,
+//! a request that wants the place ends it, and an hour has a bound in bytes.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use outlayer_client::At;
+use outlayer_guest::{Code, Fault, Job, SnapshotError, prepare};
+use outlayer_protocol::{
+    CodeRef, Compute, ExecutionContext, GuestKind, Hash32, Meter, NearToken, ResourceLimits,
+};
+use tokio::time::Instant;
+
+use super::{services::Services, stage::execute::ExecutionPlace};
+
+/// How many polls for blocks come between two looks at what was published.
+const POLLS: u32 = 20;
+/// How often code is tried that requests have pushed aside.
+const TRIES: u32 = 3;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Watches what is published until it is dropped.
+pub(super) async fn watch(services: Arc<Services>) {
+    let pause = services.config.poll_interval.saturating_mul(POLLS);
+    let mut allowance = Allowance::new(services.config.ahead_bytes_per_hour, Instant::now());
+    let mut waiting: VecDeque<(CodeRef, u32)> = VecDeque::new();
+    let mut next = 0;
+    loop {
+        match services.contract.recent_code(next, At::Final).await {
+            Ok(found) => {
+                next = found.next;
+                waiting.extend(found.code.into_iter().map(|code| (code, TRIES)));
+            }
+            Err(error) => tracing::debug!(%error, "what was published last cannot be read"),
+        }
+        while services.pool.is_idle()
+            && let Some((code, tries)) = waiting.pop_front()
+        {
+            let is_done = one(&services, &code, &mut allowance).await;
+            if !is_done && tries > 0 {
+                waiting.push_front((code, tries - 1));
+                break;
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// The bytes that may be compiled.
+struct Allowance {
+    most: u64,
+    left: u64,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(most: u64, now: Instant) -> Self {
+        Self { most, left: most, since: now }
+    }
+
+    /// Takes so many bytes, if they are there. They are all there again after an hour.
+    fn take(&mut self, bytes: u64, now: Instant) -> bool {
+        if now.duration_since(self.since) >= HOUR {
+            (self.left, self.since) = (self.most, now);
+        }
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
+/// Loads and compiles one piece of code. Whether there is nothing left to do about it.
+async fn one(services: &Arc<Services>, code: &CodeRef, allowance: &mut Allowance) -> bool {
+    let hash = code.hash;
+    let loaded = services.codes.load(code, &services.contract, At::Final).await;
+    // Nobody knows how much came of what could not be loaded.
+    let length = loaded.as_ref().map_or(prepare::MAX_MODULE_BYTES as usize, |code| code.len());
+    let is_allowed = allowance.take(length as u64, Instant::now());
+    let bytes = match loaded {
+        Ok(bytes) if is_allowed => bytes,
+        Ok(_) => {
+            tracing::info!(code = %hash, "enough code was compiled ahead in this hour");
+            return true;
+        }
+        Err(error) => {
+            tracing::info!(code = %hash, %error, "published code cannot be loaded");
+            return true;
+        }
+    };
+    let Some(place) = services.pool.idle_place() else {
+        return false;
+    };
+    let began = Instant::now();
+    let compiled = compile(services, place, hash, bytes).await;
+    let took = began.elapsed();
+    match compiled {
+        Ok(()) => tracing::info!(code = %hash, bytes = length, ?took, "compiled ahead"),
+        Err(Fault::Deadline(_)) => {
+            tracing::debug!(code = %hash, ?took, "a request needs the place");
+            return false;
+        }
+        Err(error) => tracing::info!(code = %hash, %error, "published code is not compiled"),
+    }
+    true
+}
+
+/// Executes the code without any fuel or gas, which compiles it and no more.
+async fn compile(
+    services: &Arc<Services>,
+    place: ExecutionPlace,
+    hash: Hash32,
+    bytes: Arc<Vec<u8>>,
+) -> Result<(), Fault> {
+    let engine = Arc::clone(&services.config.engine);
+    let contract_id = services.contract.id().clone();
+    let is_wanted = place.is_wanted();
+    let run = move || {
+        let meter = match prepare::detect(&bytes) {
+            Some(GuestKind::Near) => Meter::Gas,
+            _ => Meter::Fuel,
+        };
+        let limits = ResourceLimits {
+            compute: Compute::new(meter, 0),
+            memory_bytes: 0,
+            max_module_bytes: prepare::MAX_MODULE_BYTES,
+            ..ResourceLimits::default()
+        };
+        let context = ExecutionContext {
+            request_id: 0,
+            contract_id: contract_id.clone(),
+            block_height: 0,
+            block_timestamp: 0,
+            epoch_height: 0,
+            random_seed: Hash32::of(b""),
+            signer_id: contract_id.clone(),
+            predecessor_id: contract_id,
+            attached_deposit: NearToken::from_yoctonear(0),
+        };
+        let job = Job {
+            code: Code::hashed(hash, &bytes),
+            kind: None,
+            args: &[],
+            env: &[],
+            input: &[],
+            limits: &limits,
+            context: &context,
+        };
+        let mut nothing = |_: &[u8]| Err(SnapshotError("nothing is executed".to_owned()));
+        let execution = engine.execute_until(&job, &mut nothing, &is_wanted).map(drop);
+        drop(place);
+        execution
+    };
+    tokio::task::spawn_blocking(run).await.unwrap_or_else(|error| Err(Fault::engine(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_has_a_bound_in_bytes() {
+        let began = Instant::now();
+        let mut allowance = Allowance::new(10, began);
+        assert!(allowance.take(6, began));
+        assert!(!allowance.take(6, began));
+        assert!(allowance.take(4, began));
+        assert!(allowance.take(10, began + HOUR));
+        assert!(!allowance.take(1, began + HOUR));
+    }
+}
