@@ -88,6 +88,8 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         .parallel_compilation(config.parallel_compilation)
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(prepare::FEATURES, true)
+        // The metering pass leaves no relaxed operator.
+        .wasm_features(WasmFeatures::RELAXED_SIMD, false)
         .max_wasm_stack(NATIVE_STACK_BYTES)
         .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
         // Functions are walked through where a guest traps, and nowhere else. Names, addresses and

@@ -2,24 +2,26 @@
 
 use wasmparser::WasmFeatures;
 
-/// What core modules may use: WebAssembly 2.0 with extended constant expressions, without
-/// `externref` (which needs a garbage collector). Left out are threads (not deterministic), relaxed
-/// SIMD (differs between machines), 64-bit memories, several memories, tail calls and exceptions
-/// (stack metering does not follow them), and everything newer.
-pub const FEATURES: WasmFeatures =
-    WasmFeatures::WASM2.union(WasmFeatures::EXTENDED_CONST).difference(WasmFeatures::GC_TYPES);
+/// What core modules may use under fuel: WebAssembly 2.0 with extended constant expressions, tail
+/// calls, and relaxed SIMD, which becomes plain SIMD before anything is compiled; without
+/// `externref` (which needs a garbage collector). Left out are threads (not deterministic), 64-bit
+/// memories, several memories, exceptions (their objects live in a garbage-collected heap), and
+/// everything newer.
+pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .difference(WasmFeatures::GC_TYPES);
 
 /// What components may use: their modules [`FEATURES`], and the component model around them.
 pub const COMPONENT_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::COMPONENT_MODEL);
 
 /// What a guest's author can do about features that are left out, by what the validator says.
-const ADVICE: [(&str, &str); 8] = [
+const ADVICE: [(&str, &str); 6] = [
     ("gc types", "externref and other reference types; build without `reference-types`"),
     ("reference types", "reference types; build without `reference-types`"),
-    ("tail calls", "tail calls; build without `tail-call`"),
     ("exceptions", "exceptions; build without `exception-handling`, as with `-fno-exceptions`"),
     ("threads", "threads and shared memories; build without `atomics`"),
-    ("relaxed SIMD", "relaxed SIMD, which differs between machines; build without `relaxed-simd`"),
     ("memory64", "64-bit memories and tables; build for wasm32"),
     ("multiple memories", "several memories; build without `multimemory`"),
 ];
@@ -47,9 +49,7 @@ mod tests {
             ("(memory 1) (memory 1)", "build without `multimemory`"),
             ("(memory i64 1)", "build for wasm32"),
             ("(memory 1 1 shared)", "build without `atomics`"),
-            ("(func return_call 0)", "build without `tail-call`"),
             ("(tag)", "-fno-exceptions"),
-            ("(func unreachable i32x4.relaxed_trunc_f32x4_s drop)", "build without `relaxed-simd`"),
         ] {
             let code = wat::parse_str(format!("(module {text})")).unwrap();
             let validated = wasmparser::Validator::new_with_features(FEATURES).validate_all(&code);
@@ -65,10 +65,8 @@ mod tests {
     fn nothing_that_differs_between_machines_is_accepted() {
         for off in [
             WasmFeatures::THREADS,
-            WasmFeatures::RELAXED_SIMD,
             WasmFeatures::MEMORY64,
             WasmFeatures::MULTI_MEMORY,
-            WasmFeatures::TAIL_CALL,
             WasmFeatures::EXCEPTIONS,
             WasmFeatures::GC,
             WasmFeatures::FUNCTION_REFERENCES,

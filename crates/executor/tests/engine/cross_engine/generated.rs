@@ -28,12 +28,21 @@ pub(crate) struct Flavour {
     pub(crate) simd: bool,
     /// Whether the generator makes every NaN the canonical one by itself.
     pub(crate) canonical: bool,
+    /// Relaxed vector operators.
+    pub(crate) relaxed: bool,
+    /// Tail calls.
+    pub(crate) tail_calls: bool,
 }
 
 /// What every engine agrees on without help.
-pub(crate) const PLAIN: Flavour = Flavour { simd: false, canonical: true };
+pub(crate) const PLAIN: Flavour =
+    Flavour { simd: false, canonical: true, relaxed: false, tail_calls: false };
+/// With tail calls.
+pub(crate) const TAIL_CALLS: Flavour = Flavour { tail_calls: true, ..PLAIN };
 /// What engines differ in.
-pub(crate) const FLOATS: Flavour = Flavour { simd: true, canonical: false };
+pub(crate) const FLOATS: Flavour = Flavour { simd: true, canonical: false, ..PLAIN };
+/// With what engines differ in by design, and tail calls.
+pub(crate) const RELAXED: Flavour = Flavour { relaxed: true, tail_calls: true, ..FLOATS };
 
 /// A module from a seed. One in four has no guards, and may trap at any operation that can.
 pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
@@ -64,8 +73,8 @@ pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
         reference_types_enabled: false,
         multi_value_enabled: true,
         simd_enabled: flavour.simd,
-        relaxed_simd_enabled: false,
-        tail_call_enabled: false,
+        relaxed_simd_enabled: flavour.relaxed,
+        tail_call_enabled: flavour.tail_calls,
         threads_enabled: false,
         extended_const_enabled: false,
         wide_arithmetic_enabled: false,

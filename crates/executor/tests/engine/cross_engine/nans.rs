@@ -18,7 +18,7 @@ fn engine(canonical: bool) -> Engine {
 }
 
 /// What a module prints.
-fn printed(engine: &Engine, code: &[u8]) -> Vec<u8> {
+pub(crate) fn printed(engine: &Engine, code: &[u8]) -> Vec<u8> {
     let module = Module::new(engine, code).unwrap();
     let mut linker = Linker::new(engine);
     let fd_write = |mut call: Caller<'_, Vec<u8>>, _: u32, list: u32, count: u32, _: u32| {

@@ -75,7 +75,7 @@ impl Teller<'_> {
             Op::I32TruncF64S | Op::I32TruncF64U | Op::I64TruncF64S | Op::I64TruncF64U => {
                 self.unless_number(first.saturating_add(3), op::F64_NE, out);
             }
-            Op::CallIndirect { table_index, .. } => {
+            Op::CallIndirect { table_index, .. } | Op::ReturnCallIndirect { table_index, .. } => {
                 index(out, op::LOCAL_TEE, first);
                 index(out, op::LOCAL_GET, first);
                 index(out, op::TABLE_GET, *table_index);
