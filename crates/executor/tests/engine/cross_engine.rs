@@ -74,7 +74,7 @@ fn compare(name: &str, run: &Run) -> Option<String> {
 /// The instrumented guest comes to the same end on both engines and has used the same fuel, to the
 /// unit: with more than it needs, and with less. Bounds other than those of fuel and stack are the
 /// executor's alone.
-fn same_fuel(name: &str, run: &Run) {
+pub(crate) fn same_fuel(name: &str, run: &Run) {
     let mut limits = vec![i64::MAX];
     while let Some(limit) = limits.pop() {
         let compute = Compute::Fuel(limit.cast_unsigned());

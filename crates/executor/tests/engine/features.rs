@@ -2,6 +2,8 @@
 //! they cost, whatever a guest does with them.
 
 mod growth;
+pub(crate) mod memories;
+pub(crate) mod preview0;
 mod relaxed;
 mod tail_calls;
 

@@ -3,18 +3,24 @@
 use wasmparser::WasmFeatures;
 
 /// What core modules may use under fuel: WebAssembly 2.0 with extended constant expressions, tail
-/// calls, and relaxed SIMD, which becomes plain SIMD before anything is compiled; without
-/// `externref` (which needs a garbage collector). Left out are threads (not deterministic), 64-bit
-/// memories, several memories, exceptions (their objects live in a garbage-collected heap), and
-/// everything newer.
+/// calls, several memories, and relaxed SIMD, which becomes plain SIMD before anything is compiled.
+///
+/// Left out are threads (not deterministic), 64-bit memories (WASI's pointers have 32 bits), and
+/// everything newer. So are `externref` and exceptions, which need wasmtime's garbage collector. It
+/// makes an object for each exception that is thrown, in a heap beside the guest's memories. The
+/// heap is not billed, a collector chooses when to free what, and one that never does ends a guest
+/// that throws often enough. V8 has another heap, which ends elsewhere.
 pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::MULTI_MEMORY)
     .difference(WasmFeatures::GC_TYPES);
 
-/// What components may use: their modules [`FEATURES`], and the component model around them.
-pub const COMPONENT_FEATURES: WasmFeatures = FEATURES.union(WasmFeatures::COMPONENT_MODEL);
+/// What components may use: their modules [`FEATURES`] but for several memories, and the component
+/// model around them. Hosts have room for one memory of each of a component's many instances.
+pub const COMPONENT_FEATURES: WasmFeatures =
+    FEATURES.union(WasmFeatures::COMPONENT_MODEL).difference(WasmFeatures::MULTI_MEMORY);
 
 /// What a guest's author can do about features that are left out, by what the validator says.
 const ADVICE: [(&str, &str); 6] = [
@@ -23,7 +29,7 @@ const ADVICE: [(&str, &str); 6] = [
     ("exceptions", "exceptions; build without `exception-handling`, as with `-fno-exceptions`"),
     ("threads", "threads and shared memories; build without `atomics`"),
     ("memory64", "64-bit memories and tables; build for wasm32"),
-    ("multiple memories", "several memories; build without `multimemory`"),
+    ("multiple memories", "several memories in a component; build without `multimemory`"),
 ];
 
 /// The reason for which a guest is invalid, by what the validator says: where that is about a
@@ -46,7 +52,6 @@ mod tests {
     fn what_is_left_out_is_named_with_what_to_do() {
         for (text, expected) in [
             ("(table 1 externref)", "build without `reference-types`"),
-            ("(memory 1) (memory 1)", "build without `multimemory`"),
             ("(memory i64 1)", "build for wasm32"),
             ("(memory 1 1 shared)", "build without `atomics`"),
             ("(tag)", "-fno-exceptions"),
@@ -58,6 +63,10 @@ mod tests {
             assert!(reason.starts_with(error.message()), "{reason}");
             assert!(reason.contains(expected), "{text}: {reason}");
         }
+        let two = "(component (core module (memory 1) (memory 1)))";
+        let mut validator = wasmparser::Validator::new_with_features(COMPONENT_FEATURES);
+        let error = validator.validate_all(&wat::parse_str(two).unwrap()).map(drop).unwrap_err();
+        assert!(reason(error.message()).contains("build without `multimemory`"), "{error}");
         assert_eq!(reason("type mismatch"), "type mismatch");
     }
 
@@ -66,7 +75,6 @@ mod tests {
         for off in [
             WasmFeatures::THREADS,
             WasmFeatures::MEMORY64,
-            WasmFeatures::MULTI_MEMORY,
             WasmFeatures::EXCEPTIONS,
             WasmFeatures::GC,
             WasmFeatures::FUNCTION_REFERENCES,

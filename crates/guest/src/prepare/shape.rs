@@ -34,6 +34,9 @@ pub const MAX_MODULE_BRANCHING: u64 = 200_000_000;
 const LOOP_WEIGHT: u64 = 100;
 /// A `br_table` has at most this many targets.
 pub const MAX_BRANCH_TARGETS: u32 = 10_000;
+/// A module defines at most this many memories. Each takes a part of a host's address space, and a
+/// part of each instance's time.
+pub const MAX_MEMORIES: u32 = 8;
 /// The element segments of a module have at most this many elements in all.
 pub const MAX_SEGMENT_ELEMENTS: u64 = 100_000;
 /// A constant expression (the first value of a global or table, where a segment lies, an element)
@@ -136,6 +139,15 @@ impl Totals {
                 Payload::TableSection(reader) => {
                     tables += u64::from(reader.count());
                     ("tables", reader.count())
+                }
+                Payload::MemorySection(reader) => {
+                    if reader.count() > MAX_MEMORIES {
+                        return Err(invalid_module(format!(
+                            "{} memories, at most {MAX_MEMORIES} are allowed",
+                            reader.count()
+                        )));
+                    }
+                    continue;
                 }
                 Payload::TypeSection(reader) => ("types", reader.count()),
                 Payload::ImportSection(reader) => ("imports", reader.count()),
@@ -490,6 +502,13 @@ mod tests {
             reason(&format!("(module (func {body}))"))
                 .contains("bytes, at most 524288 are allowed")
         );
+    }
+
+    #[test]
+    fn many_memories_are_rejected() {
+        let module = |count: usize| format!("(module {})", "(memory 0)".repeat(count));
+        assert_eq!(check(&wat::parse_str(module(8)).unwrap()), Ok(()));
+        assert_eq!(reason(&module(9)), "9 memories, at most 8 are allowed");
     }
 
     #[test]

@@ -21,7 +21,10 @@ use super::{
     generated::{self, FLOATS, RELAXED},
     generated_run, kernels_that_print, nans,
 };
-use crate::common::{PRELUDE, Run, corpus, kernels};
+use crate::{
+    common::{PRELUDE, Run, corpus, kernels},
+    features::{memories, preview0},
+};
 
 const SEEDS: u64 = 200;
 
@@ -274,6 +277,19 @@ fn the_module_tells_what_v8_does_not() {
     let statuses: HashSet<_> =
         cases.expected.iter().map(|execution| format!("{:?}", execution.status)).collect();
     assert!(statuses.len() > 12, "{statuses:?}");
+}
+
+/// V8 has several memories from version 12.0 on. Before, it decides nothing about such a guest.
+#[test]
+fn v8_comes_to_the_same_with_several_memories_and_with_preview_0() {
+    let mut cases = Cases::default();
+    cases.add("several memories", &memories::guest());
+    cases.add("preview 0", &preview0::guest());
+    let undecided = cases.undecided(&[], ENOUGH_STACK);
+    for (name, why) in undecided {
+        assert!(name.starts_with("several memories"), "{name}: {why}");
+        assert!(why.contains("CompileError"), "{name}: {why}");
+    }
 }
 
 /// Modules with floats and vectors, whose NaNs no generator made canonical.

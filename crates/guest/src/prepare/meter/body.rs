@@ -52,7 +52,7 @@ impl Added {
 pub(super) struct Fuel {
     /// The global with what is left.
     pub(super) left: u32,
-    /// The function that grows the memory and pays for its pages.
+    /// The first of the functions that grow a memory each, and pay for its pages.
     pub(super) grow: usize,
     /// In a profile, the first of the globals that hold what each function has paid.
     pub(super) paid: Option<u32>,
@@ -235,7 +235,11 @@ impl Writer<'_> {
                         self.pay(amount);
                         self.count_or_none();
                         self.out.push(op::CALL);
-                        unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow));
+                        let memory = match operator {
+                            Operator::MemoryGrow { mem } => *mem as usize,
+                            _ => 0,
+                        };
+                        unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow) + memory);
                         (reread, replaced) = (true, true);
                     }
                     Action::GrowTable(amount) => {
