@@ -11,7 +11,7 @@ pub(super) use expressions::guest;
 const SEEDS: u64 = 120;
 
 /// wasmtime without anything but its own canonical NaNs, or without them.
-fn engine(canonical: bool) -> Engine {
+pub(crate) fn engine(canonical: bool) -> Engine {
     let mut config = Config::new();
     config.cranelift_nan_canonicalization(canonical);
     Engine::new(&config).unwrap()

@@ -95,6 +95,25 @@ fn they_pass_and_return_many_values() {
     assert_eq!(words, [(0..40).sum::<u64>()]);
 }
 
+/// What is passed lies on the stack, where a caller with less has made less room for it.
+#[test]
+fn many_of_them_pass_many_values_and_few_in_turn() {
+    let types = "i64 ".repeat(60);
+    let constants = "(i64.const 1)".repeat(60);
+    let last = "(local.get 59)";
+    let mut run = Run::module(&format!(
+        r#"(global $turns (mut i64) (i64.const 500000))
+        (func $few (param i64) (result i64)
+            (global.set $turns (i64.sub (global.get $turns) (local.get 0)))
+            (if (i64.eqz (global.get $turns)) (then (return (i64.const 7))))
+            (return_call $many {constants}))
+        (func $many (param {types}) (result i64) (return_call $few {last}))
+        (func (export "_start") (call $emit (call $few (i64.const 1))))"#
+    ))
+    .fuel(super::PLENTY);
+    assert_eq!(run.words(), [7]);
+}
+
 #[test]
 fn numbers_that_they_pass_are_canonical() {
     let words = Run::module(
