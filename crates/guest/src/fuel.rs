@@ -36,7 +36,8 @@ pub const MEMORY_GROW: u64 = 100;
 pub const MEMORY_GROW_PAGE: u64 = 2_000;
 /// Each `ref.func`: the engine is asked.
 pub const REF_FUNC: u64 = 50;
-/// Each `table.grow`, in addition to one unit for each element that is asked for.
+/// Each `table.grow`, whatever it answers, in addition to one unit for each element that the table
+/// grows by; inside of a composition, where the engine counts, for each that is asked for.
 pub const TABLE_GROW: u64 = 100;
 
 /// The fuel of a running composition is counted at least this often. It also gives way to the host

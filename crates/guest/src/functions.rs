@@ -1,7 +1,7 @@
 //! The functions that core modules may import, with their signatures: for engines, which link each
 //! in their own way.
 //!
-//! Each of the two macros calls the macro that it is given with what else it is given, the name of
+//! Each of these macros calls the macro that it is given with what else it is given, the name of
 //! the module of rules (which the caller has in scope), and a list. An item of the list is
 //! `name(parameter: type, …) -> result => (argument, …);`, where the arguments are those parameters
 //! that the function of this name takes, after the call itself.
@@ -10,8 +10,26 @@
 #[macro_export]
 macro_rules! preview1_functions {
     ($with:ident $($before:tt)*) => {
+        $crate::wasi_functions! {
+            $with ($($before)* preview1:)
+            sock_accept(fd: u32, _: u32, _: u32) -> u32 => (fd);
+        }
+    };
+}
+
+/// Calls a macro with the functions of [`preview0`](crate::preview0).
+#[macro_export]
+macro_rules! preview0_functions {
+    ($with:ident $($before:tt)*) => { $crate::wasi_functions! { $with ($($before)* preview0:) } };
+}
+
+/// Calls a macro with the functions that both previews have, and more.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wasi_functions {
+    ($with:ident ($($before:tt)*) $($more:tt)*) => {
         $with! {
-            $($before)* preview1:
+            $($before)*
             args_get(pointers: u32, texts: u32) -> u32 => (pointers, texts);
             args_sizes_get(count: u32, bytes: u32) -> u32 => (count, bytes);
             environ_get(pointers: u32, texts: u32) -> u32 => (pointers, texts);
@@ -65,10 +83,10 @@ macro_rules! preview1_functions {
             sched_yield() -> u32 => ();
             random_get(buffer: u32, length: u32) -> u32 => (buffer, length);
 
-            sock_accept(fd: u32, _: u32, _: u32) -> u32 => (fd);
             sock_recv(fd: u32, _: u32, _: u32, _: u32, _: u32, _: u32) -> u32 => (fd);
             sock_send(fd: u32, _: u32, _: u32, _: u32, _: u32) -> u32 => (fd);
             sock_shutdown(fd: u32, _: u32) -> u32 => (fd);
+            $($more)*
         }
     };
 }

@@ -9,8 +9,8 @@
 //!   whether they are valid and small enough to compile, and adds stack metering.
 //! * [`Host`](host::Host) is what the host keeps for one execution: the virtual clock, the random
 //!   stream, the view of storage, the streams, and the limits on all of them.
-//! * [`preview1`] and [`outlayer`] are the functions that guests import, written against the
-//!   traits [`HostCall`], [`MemoryCall`] and [`StorageCall`].
+//! * [`preview1`], [`preview0`] and [`outlayer`] are the functions that guests import, written
+//!   against the traits [`HostCall`], [`MemoryCall`] and [`StorageCall`].
 //! * [`Work`] names what host functions do for a guest; [`fuel`] says what that costs.
 //! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, and an
 //!   [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
@@ -26,9 +26,10 @@
 //! # Using it with an engine
 //!
 //! An engine validates and instruments a module with [`prepare`], makes a [`Host`](host::Host) for
-//! the [`Job`], and links each function of [`preview1`] and [`outlayer`] to the import of the same
-//! name. What the engine hands to a host function implements the traits of a call, which give
-//! access to the guest's memory, to the host beside it, and to the meter that pays.
+//! the [`Job`], and links each function of [`preview1`], [`preview0`] and [`outlayer`] to the
+//! import of the same name. What the engine hands to a host function implements the traits of a
+//! call, which give access to the guest's memory, to the host beside it, and to the meter that
+//! pays.
 
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -45,6 +46,7 @@ mod job;
 mod memory;
 pub mod outlayer;
 pub mod prepare;
+pub mod preview0;
 pub mod preview1;
 mod snapshot;
 mod stop;

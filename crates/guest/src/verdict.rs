@@ -70,11 +70,7 @@ pub fn of_stop(stop: &Stop, out_of_compute: Status) -> Result<Status, Fault> {
 
 /// The verdict on a guest that imports a function that the host does not have.
 pub fn unknown_import(module: &str, name: &str) -> Status {
-    let hint = match module {
-        "wasi_unstable" => "; it has WASI preview 1, wasi_snapshot_preview1",
-        _ => "",
-    };
-    invalid_module(format!("import {module}.{name}: the host has no such function{hint}"))
+    invalid_module(format!("import {module}.{name}: the host has no such function"))
 }
 
 /// The verdict on a core module without the function that is run.

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use outlayer_guest::{Fault, Stop, outlayer::module, preview1};
+use outlayer_guest::{Fault, Stop, outlayer::module, preview0, preview1};
 use wasmparser::ValType;
 
 use crate::call::Call;
@@ -28,8 +28,9 @@ pub(crate) fn find(module: &str, name: &str) -> Option<&'static Function> {
         .find(|function| (function.module, function.name) == (module, name))
 }
 
-const FUNCTIONS: [&[Function]; 3] = [
+const FUNCTIONS: [&[Function]; 4] = [
     outlayer_guest::preview1_functions!(functions),
+    outlayer_guest::preview0_functions!(functions),
     outlayer_guest::module_functions!(functions),
     STORAGE,
 ];

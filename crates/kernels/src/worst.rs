@@ -31,6 +31,7 @@ const UNROLLED: usize = 64;
 pub fn worst(memory_bytes: u64, characters: u32) -> Result<Vec<Worst>, KernelError> {
     let mut texts = chases(memory_bytes);
     texts.extend(operators());
+    texts.extend(relaxed());
     texts.extend(bulk());
     texts.extend(growth());
     texts.extend(calls());
@@ -326,7 +327,24 @@ fn growth() -> Vec<Named> {
     ]
 }
 
-/// Calls: of an empty function, through a table, of a function with many locals.
+/// Relaxed vector operators that become several plain ones.
+fn relaxed() -> Vec<Named> {
+    let one = |operator: &str, operands: usize| {
+        let operands = "(local.get $v)".repeat(operands);
+        let body = format!("(local.set $v ({operator} {operands}))").repeat(UNROLLED);
+        let items = format!("(func $work (local $v v128) {body})");
+        (operator.to_owned(), module(&items, "", "(call $work)"))
+    };
+    vec![
+        one("f32x4.relaxed_madd", 3),
+        one("f64x2.relaxed_nmadd", 3),
+        one("i16x8.relaxed_dot_i8x16_i7x16_s", 2),
+        one("i32x4.relaxed_dot_i8x16_i7x16_add_s", 3),
+    ]
+}
+
+/// Calls: of an empty function, through a table, of a function with many locals, in place of the
+/// caller.
 fn calls() -> Vec<Named> {
     let many = format!("(func $many (local {}))", "i64 ".repeat(200));
     vec![
@@ -349,6 +367,27 @@ fn calls() -> Vec<Named> {
                 &format!("{many} (func $use (local {}) (drop (local.get 3)))", "i64 ".repeat(200)),
                 "",
                 &"(call $many) (call $use)".repeat(8),
+            ),
+        ),
+        (
+            "return_call".to_owned(),
+            module(
+                "(func $turn (param i32) (if (local.get 0)
+                    (then (return_call $turn (i32.sub (local.get 0) (i32.const 1))))))",
+                "",
+                "(call $turn (i32.const 100))",
+            ),
+        ),
+        (
+            "return_call_indirect with a call before".to_owned(),
+            module(
+                "(type $turn (func (param i32)))
+                (table $turns 3 funcref) (elem (table $turns) (i32.const 2) func $turn)
+                (func $turn (type $turn) (drop (call $id (i32.const 1))) (if (local.get 0)
+                    (then (return_call_indirect $turns (type $turn)
+                        (i32.sub (local.get 0) (i32.const 1)) (i32.const 2)))))",
+                "",
+                "(call $turn (i32.const 100))",
             ),
         ),
     ]

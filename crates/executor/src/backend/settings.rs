@@ -88,6 +88,8 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         .parallel_compilation(config.parallel_compilation)
         .wasm_features(WasmFeatures::all(), false)
         .wasm_features(prepare::FEATURES, true)
+        // The metering pass leaves no relaxed operator.
+        .wasm_features(WasmFeatures::RELAXED_SIMD, false)
         .max_wasm_stack(NATIVE_STACK_BYTES)
         .async_stack_size(NATIVE_STACK_BYTES + HOST_STACK_BYTES)
         // Functions are walked through where a guest traps, and nowhere else. Names, addresses and
@@ -123,8 +125,8 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
         wasmtime
             .consume_fuel(true)
             .operator_cost(cost)
-            // wasmtime's own modules between components copy from one memory to another. A guest
-            // with two memories has been rejected before.
+            // wasmtime's own modules between components copy from one memory to another. A module
+            // of a component with two memories has been rejected before.
             .wasm_features(WasmFeatures::MULTI_MEMORY, true);
     }
     wasmtime
@@ -141,6 +143,10 @@ fn pool(places: u32, guests: Guests) -> PoolingAllocationConfig {
         Guests::Components => places.saturating_mul(MOST_INSTANCES + 2),
         Guests::Compositions => places.saturating_mul(MOST_INSTANCES),
     };
+    let memories = match guests {
+        Guests::Modules(Meter::Fuel) => places.saturating_mul(prepare::shape::MAX_MEMORIES),
+        _ => instances,
+    };
     let tables = match guests {
         Guests::Modules(Meter::Fuel) => places.saturating_mul(MOST_TABLES_OF_ONE),
         // NEAR's limit for a module.
@@ -149,7 +155,8 @@ fn pool(places: u32, guests: Guests) -> PoolingAllocationConfig {
     };
     pool.total_component_instances(places)
         .total_core_instances(instances)
-        .total_memories(instances)
+        .total_memories(memories)
+        .max_memories_per_module(prepare::shape::MAX_MEMORIES)
         .total_tables(tables)
         .total_stacks(places)
         // A place cuts the maximum of a table or memory down to its own, and what the guest may

@@ -162,7 +162,7 @@ impl Artifact for Module {
     }
 
     fn memories(&self) -> usize {
-        1
+        self.resources_required().num_memories as usize
     }
 }
 

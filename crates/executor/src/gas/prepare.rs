@@ -5,7 +5,7 @@ use near_vm_runner::prepare::prepare_contract;
 use outlayer_guest::{
     Fault,
     outlayer::module,
-    prepare, preview1,
+    prepare, preview0, preview1,
     verdict::{invalid_module, no_memory},
 };
 use outlayer_protocol::Status;
@@ -43,7 +43,7 @@ pub(crate) fn core_module(code: &[u8], counts: Counts) -> Result<Vec<u8>, Reject
     let mut config = near_config().wasm_config.as_ref().clone();
     config.limit_config.initial_memory_pages = initial;
     config.limit_config.max_memory_pages = maximum;
-    let imports = Imports::read(code, &[preview1::MODULE, module::MODULE])?;
+    let imports = Imports::read(code, &[preview1::MODULE, preview0::MODULE, module::MODULE])?;
     let prepared = prepare_contract(&imports.hide(code), &config, VMKind::Wasmtime)
         .map_err(|error| limits::refused(&error))?;
     let prepared = imports.give_back(&prepared).map_err(Fault::engine)?;

@@ -474,6 +474,18 @@ fn a_process_with_few_descriptors() {
         ));
         assert_eq!(completed(run, &executor).output, format!("{n:03}").into_bytes());
     }
+    // The same for each memory of a module that has several.
+    for n in 0..50 {
+        let memories: String = (1..8)
+            .map(|memory| format!(r#"(memory 1) (data (memory {memory}) (i32.const 9) "{n:03}")"#))
+            .collect();
+        let run = Run::module(&format!(
+            r#"{memories} (func (export "_start")
+                (memory.copy 0 7 (i32.const 2000) (i32.const 9) (i32.const 3))
+                (call $print (i32.const 2000) (i32.const 3)))"#
+        ));
+        assert_eq!(completed(run, &executor).output, format!("{n:03}").into_bytes());
+    }
 }
 
 /// wasmtime keeps an anonymous file open for the data of each module that is in memory.

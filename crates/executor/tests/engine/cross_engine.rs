@@ -3,9 +3,9 @@
 
 mod chacha;
 mod counted;
-mod generated;
+pub(crate) mod generated;
 mod interpreter;
-mod nans;
+pub(crate) mod nans;
 mod v8;
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -27,7 +27,7 @@ fn status(status: &Status) -> String {
 }
 
 /// Room for what generated modules do.
-fn generated_run(code: Vec<u8>) -> Run {
+pub(crate) fn generated_run(code: Vec<u8>) -> Run {
     Run::bytes(code).limits(|limits| {
         limits.compute = Compute::Fuel(u64::MAX);
         limits.table_elements = 1 << 20;
@@ -74,7 +74,7 @@ fn compare(name: &str, run: &Run) -> Option<String> {
 /// The instrumented guest comes to the same end on both engines and has used the same fuel, to the
 /// unit: with more than it needs, and with less. Bounds other than those of fuel and stack are the
 /// executor's alone.
-fn same_fuel(name: &str, run: &Run) {
+pub(crate) fn same_fuel(name: &str, run: &Run) {
     let mut limits = vec![i64::MAX];
     while let Some(limit) = limits.pop() {
         let compute = Compute::Fuel(limit.cast_unsigned());
@@ -233,12 +233,32 @@ fn is_the_interpreters_fault(seed: u64, ended: &Ended) -> bool {
 
 #[test]
 fn generated_modules_end_the_same_way() {
+    let ends = generated_ends(generated::PLAIN, SEEDS, INTERPRETERS_FAULTS);
+    assert!(ends.get("completed").is_some_and(|count| *count > 200), "{ends:?}");
+    assert!(ends.keys().filter(|end| end.starts_with("trapped")).count() > 2, "{ends:?}");
+    let deep = ends.get("deeper than the interpreter").copied().unwrap_or_default();
+    assert!(deep < 50, "{ends:?}");
+}
+
+#[test]
+fn newer_generated_modules_end_the_same_way() {
+    let ends = generated_ends(generated::NEWER, SEEDS / 5, &[117, 311]);
+    assert!(ends.get("completed").is_some_and(|count| *count > 40), "{ends:?}");
+}
+
+/// How the modules of so many seeds end, which is the same on both engines.
+fn generated_ends(
+    flavour: generated::Flavour,
+    seeds: u64,
+    interpreters_faults: &[u64],
+) -> BTreeMap<String, u32> {
     let mut ends = BTreeMap::<String, u32>::new();
     let mut faults = Vec::new();
+    let alone = nans::engine(true);
     let unoptimised =
         Executor::new(ExecutorConfig { optimize: false, ..ExecutorConfig::default() }).unwrap();
-    for seed in 0..SEEDS {
-        let Some(code) = generated::command(seed, generated::PLAIN) else { continue };
+    for seed in 0..seeds {
+        let Some(code) = generated::command(seed, flavour) else { continue };
         let mut run = generated_run(code);
         let execution = run.run();
         let end = match &execution.status {
@@ -247,6 +267,10 @@ fn generated_modules_end_the_same_way() {
             _ => match interpreter::run(&run) {
                 Some(ended) if is_the_interpreters_fault(seed, &ended) => {
                     assert_eq!(run.on(&unoptimised).unwrap(), execution, "seed {seed}");
+                    // Without any meter, it goes on there too.
+                    if execution.status == Status::Completed {
+                        assert_eq!(execution.output, nans::printed(&alone, &run.code));
+                    }
                     faults.push(seed);
                     "the interpreter's fault".to_owned()
                 }
@@ -263,9 +287,6 @@ fn generated_modules_end_the_same_way() {
         *ends.entry(end).or_default() += 1;
     }
     println!("{ends:?}");
-    assert_eq!(faults, INTERPRETERS_FAULTS);
-    let count = |end: &str| ends.get(end).copied().unwrap_or_default();
-    assert!(count("completed") > 200, "{ends:?}");
-    assert!(ends.keys().filter(|end| end.starts_with("trapped")).count() > 2, "{ends:?}");
-    assert!(count("deeper than the interpreter") < 50, "{ends:?}");
+    assert_eq!(faults, interpreters_faults);
+    ends
 }

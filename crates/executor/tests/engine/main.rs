@@ -17,6 +17,7 @@ mod component_meter;
 mod composition;
 mod cross_engine;
 mod determinism;
+mod features;
 mod floats;
 mod gas;
 mod gas_generated;

@@ -106,10 +106,13 @@ impl Signatures {
         };
         for operator in body.get_operators_reader()? {
             match operator? {
-                Operator::Call { function_index } => {
+                Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     moved += self.function(function_index).both();
                 }
-                Operator::CallIndirect { type_index, .. } => moved += self.ty(type_index).both(),
+                Operator::CallIndirect { type_index, .. }
+                | Operator::ReturnCallIndirect { type_index, .. } => {
+                    moved += self.ty(type_index).both();
+                }
                 Operator::Block { blockty } | Operator::If { blockty } => {
                     let block = self.block(blockty);
                     moved += block.both();

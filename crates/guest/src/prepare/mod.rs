@@ -16,6 +16,7 @@ pub mod names;
 pub mod nans;
 pub mod op;
 pub mod outline;
+mod relaxed;
 pub mod shape;
 
 use outlayer_protocol::{GuestKind, Limit, Status};

@@ -42,6 +42,9 @@ pub const MAX_MODULE_BRANCHING: u64 = 200_000_000;
 const LOOP_WEIGHT: u64 = 100;
 /// A `br_table` has at most this many targets.
 pub const MAX_BRANCH_TARGETS: u32 = 10_000;
+/// A module defines at most this many memories. Each takes a part of a host's address space, and a
+/// part of each instance's time.
+pub const MAX_MEMORIES: u32 = 8;
 /// The element segments of a module of [`FULL_BYTES`] have at most this many elements in all.
 pub const MAX_MODULE_ELEMENTS: u64 = 100_000;
 /// A constant expression (the first value of a global or table, where a segment lies, an element)
@@ -58,8 +61,8 @@ pub const SPARE_VALUES: u64 = 10_000;
 
 /// A module has at most one call for each so many bytes, and [`SPARE_CALLS`] more. Bulk operators
 /// on memories and tables, and their growth, count as calls: they are compiled to one, which takes
-/// a compiler as long as a hundred bytes of other code. Tools write a call for each 75 bytes or
-/// more.
+/// a compiler as long as a hundred bytes of other code. So do relaxed dot products, which are
+/// replaced by 80 bytes of plain operators. Tools write a call for each 75 bytes or more.
 pub const BYTES_PER_CALL: u64 = 20;
 /// How many calls a module may have beyond those that its bytes allow.
 pub const SPARE_CALLS: u64 = 10_000;
@@ -150,6 +153,15 @@ impl Totals {
                     tables += u64::from(reader.count());
                     ("tables", reader.count())
                 }
+                Payload::MemorySection(reader) => {
+                    if reader.count() > MAX_MEMORIES {
+                        return Err(invalid_module(format!(
+                            "{} memories, at most {MAX_MEMORIES} are allowed",
+                            reader.count()
+                        )));
+                    }
+                    continue;
+                }
                 Payload::TypeSection(reader) => ("types", reader.count()),
                 Payload::ImportSection(reader) => ("imports", reader.count()),
                 Payload::GlobalSection(reader) => ("globals", reader.count()),
@@ -215,6 +227,8 @@ impl Function {
                 Operator::Br { .. } | Operator::BrIf { .. } => function.branchings += 1,
                 Operator::Call { .. }
                 | Operator::CallIndirect { .. }
+                | Operator::ReturnCall { .. }
+                | Operator::ReturnCallIndirect { .. }
                 | Operator::MemoryGrow { .. }
                 | Operator::MemoryCopy { .. }
                 | Operator::MemoryFill { .. }
@@ -225,7 +239,9 @@ impl Function {
                 | Operator::TableFill { .. }
                 | Operator::TableInit { .. }
                 | Operator::ElemDrop { .. }
-                | Operator::RefFunc { .. } => function.calls += 1,
+                | Operator::RefFunc { .. }
+                | Operator::I16x8RelaxedDotI8x16I7x16S
+                | Operator::I32x4RelaxedDotI8x16I7x16AddS => function.calls += 1,
                 Operator::BrTable { targets } => function.branchings += different(&targets)?,
                 _ => {}
             }
@@ -500,6 +516,13 @@ mod tests {
             reason(&format!("(module (func {body}))"))
                 .contains("bytes, at most 524288 are allowed")
         );
+    }
+
+    #[test]
+    fn many_memories_are_rejected() {
+        let module = |count: usize| format!("(module {})", "(memory 0)".repeat(count));
+        assert_eq!(check(&wat::parse_str(module(8)).unwrap()), Ok(()));
+        assert_eq!(reason(&module(9)), "9 memories, at most 8 are allowed");
     }
 
     #[test]

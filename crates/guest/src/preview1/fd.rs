@@ -216,10 +216,20 @@ pub fn fd_fdstat_set_flags(call: &mut impl HostCall, fd: u32, flags: u32) -> Res
 /// # Errors
 /// A [`Stop`] for an exceeded limit, or a trap.
 pub fn fd_filestat_get(call: &mut impl MemoryCall, fd: u32, stat: u32) -> Result<Errno, Stop> {
+    filestat(call, fd, stat, &[0; 64])
+}
+
+/// As [`fd_filestat_get`], where what is told of a stream has this form.
+pub(crate) fn filestat(
+    call: &mut impl MemoryCall,
+    fd: u32,
+    stat: u32,
+    told: &[u8],
+) -> Result<Errno, Stop> {
     call.enter()?;
     if let Err(errno) = stream(call, fd) {
         return Ok(errno);
     }
-    memory::write(call.memory()?.0, stat, &[0; 64])?;
+    memory::write(call.memory()?.0, stat, told)?;
     Ok(SUCCESS)
 }

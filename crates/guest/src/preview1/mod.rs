@@ -19,6 +19,7 @@ mod sock;
 pub use args::{args_get, args_sizes_get, environ_get, environ_sizes_get};
 pub use clocks::{clock_res_get, clock_time_get};
 pub use errno::Errno;
+pub(crate) use fd::filestat;
 pub use fd::{
     fd_advise, fd_allocate, fd_close, fd_datasync, fd_fdstat_get, fd_fdstat_set_flags,
     fd_fdstat_set_rights, fd_filestat_get, fd_filestat_set_size, fd_filestat_set_times, fd_pread,
@@ -30,6 +31,7 @@ pub use path::{
     path_readlink, path_remove_directory, path_rename, path_symlink, path_unlink_file,
 };
 pub use poll::poll_oneoff;
+pub(crate) use poll::{PREVIEW0, poll};
 pub use process::{proc_exit, proc_raise, random_get, sched_yield};
 pub use sock::{sock_accept, sock_recv, sock_send, sock_shutdown};
 

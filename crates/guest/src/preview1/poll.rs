@@ -15,8 +15,23 @@ use crate::{
     work::Work,
 };
 
-const SUBSCRIPTION_BYTES: u32 = 48;
 const EVENT_BYTES: u32 = 32;
+
+/// Where a subscription's fields are, which differs between the previews.
+pub(crate) struct Layout {
+    bytes: u32,
+    /// Where the clock of a subscription to one is.
+    clock: u32,
+    timeout: u32,
+    flags: u32,
+}
+
+const PREVIEW1: Layout = Layout { bytes: 48, clock: 16, timeout: 24, flags: 40 };
+/// The clock comes behind an identifier of the subscription's own, of which nothing is told.
+pub(crate) const PREVIEW0: Layout = Layout { bytes: 56, clock: 24, timeout: 32, flags: 48 };
+/// Where the descriptor of a subscription to one is.
+const DESCRIPTOR: u32 = 16;
+
 /// The flag of a clock's subscription by which its timeout is a time of the clock, not a duration.
 const ABSTIME: u32 = 1;
 /// The flag of an event by which the input has ended.
@@ -57,17 +72,29 @@ pub fn poll_oneoff(
     count: u32,
     ready: u32,
 ) -> Result<Errno, Stop> {
+    poll(call, &PREVIEW1, subscriptions, events, count, ready)
+}
+
+/// As [`poll_oneoff`], with subscriptions of this layout.
+pub(crate) fn poll(
+    call: &mut impl MemoryCall,
+    layout: &Layout,
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+    ready: u32,
+) -> Result<Errno, Stop> {
     call.enter()?;
     if count == 0 {
         return Ok(INVAL);
     }
     let count_bytes = |each: u32| u64::from(count) * u64::from(each);
-    call.charge(Work::Read(count_bytes(SUBSCRIPTION_BYTES)))?;
+    call.charge(Work::Read(count_bytes(layout.bytes)))?;
     call.charge(Work::Write(count_bytes(EVENT_BYTES)))?;
     let (bytes, host) = call.memory()?;
     // Both arrays must lie in the memory as a whole, which also bounds their number.
     let (Some(input), Some(output)) =
-        (count.checked_mul(SUBSCRIPTION_BYTES), count.checked_mul(EVENT_BYTES))
+        (count.checked_mul(layout.bytes), count.checked_mul(EVENT_BYTES))
     else {
         return Err(OUT_OF_BOUNDS);
     };
@@ -76,7 +103,8 @@ pub fn poll_oneoff(
 
     let waits = (0..count)
         .map(|index| {
-            read(bytes, subscriptions + index * SUBSCRIPTION_BYTES, &host.clock, &host.program)
+            let at = subscriptions + index * layout.bytes;
+            read(bytes, at, layout, &host.clock, &host.program)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let now = host.clock.monotonic();
@@ -98,16 +126,22 @@ pub fn poll_oneoff(
     Ok(SUCCESS)
 }
 
-fn read(bytes: &[u8], at: u32, clock: &Clock, program: &Program) -> Result<Subscription, Stop> {
+fn read(
+    bytes: &[u8],
+    at: u32,
+    layout: &Layout,
+    clock: &Clock,
+    program: &Program,
+) -> Result<Subscription, Stop> {
     let field = |offset| memory::read_u32(bytes, memory::offset(at, offset)?);
     let userdata = memory::read_u64(bytes, at)?;
     let [kind, ..] = field(8)?.to_le_bytes();
     let wait = match kind {
         CLOCK => {
-            let timeout = memory::read_u64(bytes, memory::offset(at, 24)?)?;
-            clock_wait(field(16)?, timeout, field(40)? & 0xffff, clock)
+            let timeout = memory::read_u64(bytes, memory::offset(at, layout.timeout)?)?;
+            clock_wait(field(layout.clock)?, timeout, field(layout.flags)? & 0xffff, clock)
         }
-        FD_READ => match program.descriptors.get(field(16)?) {
+        FD_READ => match program.descriptors.get(field(DESCRIPTOR)?) {
             Some(Stream::Input) => {
                 let unread = program.unread().len() as u64;
                 Wait::Ready {
@@ -118,7 +152,7 @@ fn read(bytes: &[u8], at: u32, clock: &Clock, program: &Program) -> Result<Subsc
             }
             Some(_) | None => Wait::failed(BADF),
         },
-        FD_WRITE => match program.descriptors.get(field(16)?) {
+        FD_WRITE => match program.descriptors.get(field(DESCRIPTOR)?) {
             Some(Stream::Output | Stream::Log) => {
                 Wait::Ready { errno: SUCCESS, bytes: 0, flags: 0 }
             }

@@ -24,7 +24,7 @@ const EXPORTS: u8 = 7;
 const CODE: u8 = 10;
 
 /// A module that counts its fuel in a global, with room for an operand in the next. `None` for one
-/// that grows its memory or has a start function, which this does not follow.
+/// that grows its memory or a table, or has a start function, which this does not follow.
 pub(crate) fn module(code: &[u8]) -> Option<Vec<u8>> {
     let mut first = 0;
     for payload in Parser::new(0).parse_all(code) {
@@ -136,7 +136,6 @@ fn is_bulk(operator: &Operator<'_>) -> bool {
             | Operator::TableCopy { .. }
             | Operator::TableFill { .. }
             | Operator::TableInit { .. }
-            | Operator::TableGrow { .. }
     )
 }
 
@@ -151,8 +150,7 @@ fn cost(operator: &Operator<'_>) -> Option<u64> {
         | Operator::Else
         | Operator::End => 0,
         Operator::RefFunc { .. } => fuel::REF_FUNC,
-        Operator::TableGrow { .. } => fuel::TABLE_GROW,
-        Operator::MemoryGrow { .. } => return None,
+        Operator::MemoryGrow { .. } | Operator::TableGrow { .. } => return None,
         operator if is_bulk(operator) => fuel::BULK,
         _ => 1,
     })

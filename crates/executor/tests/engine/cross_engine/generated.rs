@@ -28,12 +28,23 @@ pub(crate) struct Flavour {
     pub(crate) simd: bool,
     /// Whether the generator makes every NaN the canonical one by itself.
     pub(crate) canonical: bool,
+    /// Relaxed vector operators.
+    pub(crate) relaxed: bool,
+    /// Tail calls.
+    pub(crate) tail_calls: bool,
+    /// How many memories a module may have.
+    pub(crate) memories: u8,
 }
 
 /// What every engine agrees on without help.
-pub(crate) const PLAIN: Flavour = Flavour { simd: false, canonical: true };
+pub(crate) const PLAIN: Flavour =
+    Flavour { simd: false, canonical: true, relaxed: false, tail_calls: false, memories: 1 };
+/// What is newer, and every engine agrees on too.
+pub(crate) const NEWER: Flavour = Flavour { tail_calls: true, memories: 3, ..PLAIN };
 /// What engines differ in.
-pub(crate) const FLOATS: Flavour = Flavour { simd: true, canonical: false };
+pub(crate) const FLOATS: Flavour = Flavour { simd: true, canonical: false, ..PLAIN };
+/// With what engines differ in by design, and tail calls.
+pub(crate) const RELAXED: Flavour = Flavour { relaxed: true, tail_calls: true, ..FLOATS };
 
 /// A module from a seed. One in four has no guards, and may trap at any operation that can.
 pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
@@ -51,7 +62,7 @@ pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
         min_globals: 2,
         max_globals: 6,
         min_memories: 1,
-        max_memories: 1,
+        max_memories: flavour.memories.into(),
         max_memory32_bytes: 1 << 20,
         max_tables: 1,
         max_table_elements: 1_000,
@@ -64,8 +75,8 @@ pub(crate) fn command(seed: u64, flavour: Flavour) -> Option<Vec<u8>> {
         reference_types_enabled: false,
         multi_value_enabled: true,
         simd_enabled: flavour.simd,
-        relaxed_simd_enabled: false,
-        tail_call_enabled: false,
+        relaxed_simd_enabled: flavour.relaxed,
+        tail_call_enabled: flavour.tail_calls,
         threads_enabled: false,
         extended_const_enabled: false,
         wide_arithmetic_enabled: false,
@@ -118,7 +129,8 @@ fn shape(code: &[u8]) -> Shape {
     shape
 }
 
-/// Appends `_start`, and exports it and the memory, which gets 16 pages at first and at most 32.
+/// Appends `_start`, and exports it and the first memory. Each memory gets 16 pages at first and at
+/// most 32.
 fn into_command(code: &[u8]) -> Option<Vec<u8>> {
     let shape = shape(code);
     if shape.imported != 1 || shape.functions.len() < 2 {
@@ -159,7 +171,11 @@ fn into_command(code: &[u8]) -> Option<Vec<u8>> {
                 encode::unsigned(&mut ty, shape.types.len());
                 encode::section(&mut out, id, &encode::extended(&code[range], 1, &ty));
             }
-            5 => encode::section(&mut out, id, &[1, 1, 16, 32]),
+            5 => {
+                let count = code[range.start];
+                let memories = [1, 16, 32].repeat(count.into());
+                encode::section(&mut out, id, &[vec![count], memories].concat());
+            }
             7 => {}
             10 => {
                 let Payload::CodeSectionStart { count, .. } = payload else { panic!() };

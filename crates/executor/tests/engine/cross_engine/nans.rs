@@ -11,14 +11,14 @@ pub(super) use expressions::guest;
 const SEEDS: u64 = 120;
 
 /// wasmtime without anything but its own canonical NaNs, or without them.
-fn engine(canonical: bool) -> Engine {
+pub(crate) fn engine(canonical: bool) -> Engine {
     let mut config = Config::new();
     config.cranelift_nan_canonicalization(canonical);
     Engine::new(&config).unwrap()
 }
 
 /// What a module prints.
-fn printed(engine: &Engine, code: &[u8]) -> Vec<u8> {
+pub(crate) fn printed(engine: &Engine, code: &[u8]) -> Vec<u8> {
     let module = Module::new(engine, code).unwrap();
     let mut linker = Linker::new(engine);
     let fd_write = |mut call: Caller<'_, Vec<u8>>, _: u32, list: u32, count: u32, _: u32| {

@@ -18,10 +18,13 @@ use outlayer_protocol::{Compute, Status};
 
 use super::{
     examples,
-    generated::{self, FLOATS},
+    generated::{self, FLOATS, RELAXED},
     generated_run, kernels_that_print, nans,
 };
-use crate::common::{PRELUDE, Run, corpus, kernels};
+use crate::{
+    common::{PRELUDE, Run, corpus, kernels},
+    features::{memories, preview0},
+};
 
 const SEEDS: u64 = 200;
 
@@ -244,6 +247,14 @@ fn the_module_tells_what_v8_does_not() {
             "(start $s) (func $s (call $print (i32.const 0) (i32.const 9)))",
             "",
         ),
+        ("a tail call of nothing", "(table 2 funcref)", "(return_call_indirect (i32.const 1))"),
+        (
+            "tail calls",
+            "(func $turn (param i32) (if (local.get 0)
+                (then (return_call $turn (i32.sub (local.get 0) (i32.const 1))))))",
+            "(call $turn (i32.const 100000)) (return_call $turn (i32.const 1))",
+        ),
+        ("a tail call of the host", "", "(return_call $proc_exit (i32.const 7))"),
         ("an export that is taken", r#"(func (export "outlayer:why"))"#, ""),
         ("an import that is not there", "", "(call $missing)"),
     ] {
@@ -268,6 +279,19 @@ fn the_module_tells_what_v8_does_not() {
     assert!(statuses.len() > 12, "{statuses:?}");
 }
 
+/// V8 has several memories from version 12.0 on. Before, it decides nothing about such a guest.
+#[test]
+fn v8_comes_to_the_same_with_several_memories_and_with_preview_0() {
+    let mut cases = Cases::default();
+    cases.add("several memories", &memories::guest());
+    cases.add("preview 0", &preview0::guest());
+    let undecided = cases.undecided(&[], ENOUGH_STACK);
+    for (name, why) in undecided {
+        assert!(name.starts_with("several memories"), "{name}: {why}");
+        assert!(why.contains("CompileError"), "{name}: {why}");
+    }
+}
+
 /// Modules with floats and vectors, whose NaNs no generator made canonical.
 #[test]
 fn v8_comes_to_the_same_on_generated_modules() {
@@ -275,6 +299,11 @@ fn v8_comes_to_the_same_on_generated_modules() {
     for seed in 0..SEEDS {
         if let Some(code) = generated::command(seed, FLOATS) {
             cases.add(&format!("seed {seed}"), &generated_run(code));
+        }
+    }
+    for seed in 0..SEEDS / 4 {
+        if let Some(code) = generated::command(seed, RELAXED) {
+            cases.add(&format!("relaxed {seed}"), &generated_run(code));
         }
     }
     for seed in 0..SEEDS / 4 {

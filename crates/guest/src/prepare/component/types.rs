@@ -18,7 +18,10 @@ use wasmparser::{
     types::TypesRef,
 };
 
-use crate::{prepare::COMPONENT_FEATURES, verdict::invalid_module};
+use crate::{
+    prepare::{COMPONENT_FEATURES, features},
+    verdict::invalid_module,
+};
 
 /// The type of a value or function unfolds to at most this many types.
 const MAX_TYPE_SIZE: u64 = 10_000;
@@ -44,7 +47,8 @@ pub(super) struct Counts {
 /// # Errors
 /// `InvalidModule`.
 pub(super) fn validate(code: &[u8]) -> Result<Counts, Status> {
-    let malformed = |error: wasmparser::BinaryReaderError| invalid_module(error.message());
+    let malformed =
+        |error: wasmparser::BinaryReaderError| invalid_module(features::reason(error.message()));
     let mut validator = Validator::new_with_features(COMPONENT_FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
     let mut sizes = Sizes::default();

@@ -15,6 +15,7 @@ use crate::{
         encode::{self, signed, unsigned},
         function::Body,
         nans, op,
+        relaxed::{self, Plain},
     },
 };
 
@@ -51,7 +52,7 @@ impl Added {
 pub(super) struct Fuel {
     /// The global with what is left.
     pub(super) left: u32,
-    /// The function that grows the memory and pays for its pages.
+    /// The first of the functions that grow a memory each, and pay for its pages.
     pub(super) grow: usize,
     /// In a profile, the first of the globals that hold what each function has paid.
     pub(super) paid: Option<u32>,
@@ -86,17 +87,38 @@ pub(super) fn write(
         nans = module.places(&body, index, locals.saturating_add(2));
         own.extend(nans.locals());
     }
+    let next = |own: &[u8]| locals.saturating_add(u32::try_from(own.len() / 2).unwrap_or(u32::MAX));
     let telling = teller.map(|teller| {
-        let first = locals.saturating_add(u32::try_from(own.len() / 2).unwrap_or(u32::MAX));
+        let first = next(&own);
         own.extend(told::LOCALS);
         (teller, first)
     });
+    let vectors = next(&own);
+    own.extend([1, op::V128].repeat(relaxed::locals(operators)));
+    let answer = next(&own);
+    let grows_tables =
+        operators.iter().any(|operator| matches!(operator, Operator::TableGrow { .. }));
+    if grows_tables && added.fuel.is_some() {
+        own.extend([1, op::I32]);
+    }
     out.extend(encode::extended(declared, own.len() / 2, &own));
     let paid = added.fuel.and_then(|fuel| fuel.paid);
     let paid = paid.map(|first| first.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)));
     let count = locals.saturating_add(1);
-    let mut writer = Writer { out, checks, added, fuel: locals, count, paid, telling };
-    writer.enter(need, is_leaf, payments.bound);
+    let mut writer = Writer {
+        out,
+        checks,
+        added,
+        need,
+        is_leaf,
+        fuel: locals,
+        count,
+        answer,
+        vectors,
+        paid,
+        telling,
+    };
+    writer.enter(payments.bound);
     let is_wrapped = !is_leaf || added.fuel.is_some();
     if is_wrapped {
         writer.out.push(op::BLOCK);
@@ -104,7 +126,8 @@ pub(super) fn write(
     }
     writer.operators(code, operators, &body.ranges, (&payments, &mut nans), is_wrapped);
     if is_wrapped {
-        writer.leave(need, is_leaf, payments.at_end);
+        writer.write_down(payments.at_end);
+        writer.give_back();
         writer.out.push(op::END);
     }
     Ok(())
@@ -114,10 +137,18 @@ struct Writer<'a> {
     out: &'a mut Vec<u8>,
     checks: &'a mut Vec<usize>,
     added: Added,
+    /// How many bytes of the stack the function needs.
+    need: u32,
+    /// Whether it calls no other while its own frame is there.
+    is_leaf: bool,
     /// The local with the fuel that is left.
     fuel: u32,
     /// A local for an operator's operand.
     count: u32,
+    /// A local for what `table.grow` answers.
+    answer: u32,
+    /// The first of the locals for relaxed vector operators.
+    vectors: u32,
     /// In a profile, the global that holds what this function has paid.
     paid: Option<u32>,
     /// What the module tells by itself, and the first of the locals for that.
@@ -126,7 +157,8 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Takes the stack that the function needs, and reads the fuel. Looks whether both suffice.
-    fn enter(&mut self, need: u32, is_leaf: bool, bound: Option<u64>) {
+    fn enter(&mut self, bound: Option<u64>) {
+        let (need, is_leaf) = (self.need, self.is_leaf);
         self.read();
         let looks_at_stack = !is_leaf || need > UNCHECKED_STACK;
         let looks_at_fuel =
@@ -158,12 +190,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Gives back what `enter` took of the stack, and writes down the fuel that is left.
-    fn leave(&mut self, need: u32, is_leaf: bool, due: u64) {
-        self.write_down(due);
-        if !is_leaf {
+    /// Gives back what `enter` took of the stack.
+    fn give_back(&mut self) {
+        if !self.is_leaf {
             self.index(op::GLOBAL_GET, self.added.stack);
-            self.constant(need.into());
+            self.constant(self.need.into());
             self.out.push(op::I64_ADD);
             self.index(op::GLOBAL_SET, self.added.stack);
         }
@@ -184,8 +215,8 @@ impl Writer<'_> {
         let mut depth = 0u32;
         for (at, (operator, range)) in operators.iter().zip(ranges).enumerate() {
             let own = code.get(range.clone()).unwrap_or_default();
-            let (mut reread, mut looks_again, mut check, mut replaced) =
-                (false, false, false, false);
+            let (mut reread, mut looks_again, mut check, mut replaced, mut grows) =
+                (false, false, false, false, false);
             while let Some((_, action)) = actions.next_if(|(place, _)| *place == at) {
                 match *action {
                     Action::Pay(amount) => self.pay(amount),
@@ -204,8 +235,18 @@ impl Writer<'_> {
                         self.pay(amount);
                         self.count_or_none();
                         self.out.push(op::CALL);
-                        unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow));
+                        let memory = match operator {
+                            Operator::MemoryGrow { mem } => *mem as usize,
+                            _ => 0,
+                        };
+                        unsigned(self.out, self.added.fuel.map_or(0, |fuel| fuel.grow) + memory);
                         (reread, replaced) = (true, true);
+                    }
+                    Action::GrowTable(amount) => {
+                        self.index(op::LOCAL_SET, self.count);
+                        self.pay(amount);
+                        self.count_or_none();
+                        grows = true;
                     }
                     Action::PayForEach(amount) => {
                         self.index(op::LOCAL_SET, self.count);
@@ -238,17 +279,27 @@ impl Writer<'_> {
             match operator {
                 Operator::Return if is_wrapped => self.index(op::BR, depth),
                 _ if replaced => {}
+                Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                    self.give_back();
+                    self.out.extend_from_slice(own);
+                }
                 Operator::GlobalGet { global_index } => {
                     self.index(op::GLOBAL_GET, self.added.global(*global_index));
                 }
                 Operator::GlobalSet { global_index } => {
                     self.index(op::GLOBAL_SET, self.added.global(*global_index));
                 }
-                _ => self.out.extend_from_slice(own),
+                operator => match Plain::of(operator) {
+                    Some(plain) => plain.write(self.vectors, self.out),
+                    None => self.out.extend_from_slice(own),
+                },
             }
             nans.write_after(at, self.out);
             if let Some((teller, first)) = self.telling {
                 teller.after(operator, first, self.out);
+            }
+            if grows {
+                self.pay_for_elements();
             }
             match operator {
                 Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
@@ -273,6 +324,27 @@ impl Writer<'_> {
             self.less(amount);
             self.index(op::LOCAL_SET, self.fuel);
         }
+    }
+
+    /// Pays for the elements by which a table has grown, which the local `count` has. What
+    /// `table.grow` answers is on the stack, and stays there.
+    fn pay_for_elements(&mut self) {
+        self.index(op::LOCAL_SET, self.answer);
+        let elements = |writer: &mut Self| {
+            writer.constant(0);
+            writer.index(op::LOCAL_GET, writer.count);
+            writer.out.push(op::I64_EXTEND_I32_U);
+            writer.index(op::LOCAL_GET, writer.answer);
+            writer.out.push(op::I32_CONST);
+            signed(writer.out, -1);
+            writer.out.extend([op::I32_EQ, op::SELECT]);
+        };
+        self.note(elements);
+        self.index(op::LOCAL_GET, self.fuel);
+        elements(self);
+        self.out.push(op::I64_SUB);
+        self.index(op::LOCAL_SET, self.fuel);
+        self.index(op::LOCAL_GET, self.answer);
     }
 
     /// Reads what is left.

@@ -1,12 +1,13 @@
 //! What a guest's own computation costs, in units of fuel.
 //!
-//! An operator costs one unit, and one that makes no code costs nothing. Entering a function costs
-//! [`fuel::ENTRY`]. A bulk operator costs [`fuel::BULK`], and one unit more for each byte or
-//! element.
+//! An operator costs one unit, and one that makes no code costs nothing. A relaxed vector operator
+//! that is made of several plain ones costs as many. Entering a function costs
+//! [`fuel::ENTRY`], also by a tail call. A bulk operator costs [`fuel::BULK`], and one unit more
+//! for each byte or element. Growth is paid for when it has succeeded.
 
 use wasmparser::Operator;
 
-use crate::fuel;
+use crate::{fuel, prepare::relaxed::Plain};
 
 /// What an operator costs, without what depends on its operands.
 pub(super) fn operator(operator: &Operator<'_>) -> u64 {
@@ -23,7 +24,7 @@ pub(super) fn operator(operator: &Operator<'_>) -> u64 {
         Operator::TableGrow { .. } => fuel::TABLE_GROW,
         Operator::RefFunc { .. } => fuel::REF_FUNC,
         operator if is_linear(operator) => fuel::BULK,
-        _ => 1,
+        operator => Plain::of(operator).map_or(1, Plain::operators),
     }
 }
 
@@ -37,6 +38,5 @@ pub(super) fn is_linear(operator: &Operator<'_>) -> bool {
             | Operator::TableCopy { .. }
             | Operator::TableFill { .. }
             | Operator::TableInit { .. }
-            | Operator::TableGrow { .. }
     )
 }

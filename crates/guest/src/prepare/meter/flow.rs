@@ -29,11 +29,15 @@ pub(super) enum Action {
     /// Before the operator, a call, pay this much and write down what is left; read it afterwards.
     /// `looks` says that the function then looks whether anything is left.
     Call { amount: u64, looks: bool },
-    /// Before the operator, `unreachable`, pay this much and write down what is left.
+    /// Before the operator, an `unreachable` or a tail call, pay this much and write down what is
+    /// left.
     WriteDown(u64),
     /// Before the operator, `memory.grow`, pay this much. The pages are paid for when they are
     /// there. Where nothing is left, it grows by none.
     Grow(u64),
+    /// Before the operator, `table.grow`, pay this much. The elements are paid for when they are
+    /// there. Where nothing is left, it grows by none.
+    GrowTable(u64),
     /// Before the operator, pay this much and a unit for each that its last operand counts. Where
     /// nothing is left, that becomes 0.
     PayForEach(u64),
@@ -241,9 +245,18 @@ impl Flow {
                 }
                 self.take(|amount| Some((at, Action::Call { amount, looks })));
             }
+            Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
+                self.bounded = false;
+                self.take(|due| Some((at, Action::WriteDown(due))));
+                self.due = None;
+            }
             Operator::MemoryGrow { .. } => {
                 self.bounded = false;
                 self.take(|due| Some((at, Action::Grow(due))));
+            }
+            Operator::TableGrow { .. } => {
+                self.bounded = false;
+                self.take(|due| Some((at, Action::GrowTable(due))));
             }
             operator if costs::is_linear(operator) && few.is_none() => {
                 self.bounded = false;
@@ -369,7 +382,7 @@ mod tests {
     use super::*;
 
     fn of(body: &str) -> Payments {
-        let text = format!("(module (func $f (local i32) {body}) (memory 1))");
+        let text = format!("(module (func $f (local i32) {body}) (memory 1) (table 1 funcref))");
         let code = wat::parse_str(text).unwrap();
         for payload in Parser::new(0).parse_all(&code) {
             if let Payload::CodeSectionEntry(body) = payload.unwrap() {
@@ -487,6 +500,19 @@ mod tests {
         }
         let grow = "(drop (memory.grow (i32.const 1)))";
         assert_eq!(actions(grow), [Action::Grow(10 + 1 + crate::fuel::MEMORY_GROW)]);
+        let grow = "(drop (table.grow 0 (ref.null func) (i32.const 1)))";
+        assert_eq!(actions(grow), [Action::GrowTable(10 + 2 + crate::fuel::TABLE_GROW)]);
+    }
+
+    #[test]
+    fn a_tail_call_pays_for_all_before_it() {
+        assert_eq!(actions("(return_call $f) (drop (i32.const 1))"), [Action::WriteDown(10 + 1)]);
+        assert_eq!(of("(return_call $f)").bound, None);
+        assert_eq!(
+            actions("(if (local.get 0) (then (return_call $f)))"),
+            [Action::WriteDown(10 + 2 + 1)]
+        );
+        assert_eq!(of("(if (local.get 0) (then (return_call $f)))").at_end, 10 + 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The function through which a module that counts its fuel grows its memory.
+//! The functions through which a module that counts its fuel grows its memories.
 
 use super::{body::Fuel, told::Teller};
 use crate::{
@@ -9,17 +9,19 @@ use crate::{
     },
 };
 
-/// Its type, encoded: that of `memory.grow`.
+/// The type of each, encoded: that of `memory.grow`.
 pub(super) const TYPE: [u8; 5] = [op::FUNCTION_TYPE, 1, op::I32, 1, op::I32];
 
-/// Its body. It pays for the pages when they are there. A module that tells what its engine may not
-/// looks first whether it may grow.
-pub(super) fn body(fuel: Fuel, teller: Option<Teller<'_>>) -> Vec<u8> {
+/// The body of the one for the memory of this index. It pays for the pages when they are there. A
+/// module that tells what its engine may not looks first whether it may grow.
+pub(super) fn body(fuel: Fuel, memory: usize, teller: Option<Teller<'_>>) -> Vec<u8> {
     let mut out = vec![1, 1, op::I32];
     if let Some(teller) = teller {
-        teller.before_memory_grows(&mut out);
+        teller.before_memory_grows(memory, &mut out);
     }
-    out.extend([op::LOCAL_GET, 0, op::MEMORY_GROW, 0, op::LOCAL_TEE, 1]);
+    out.extend([op::LOCAL_GET, 0, op::MEMORY_GROW]);
+    unsigned(&mut out, memory);
+    out.extend([op::LOCAL_TEE, 1]);
     if let Some(teller) = teller {
         teller.after_memory_grows(&mut out);
     }

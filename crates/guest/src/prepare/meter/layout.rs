@@ -43,10 +43,8 @@ pub(super) struct Layout {
     pub(super) imported_globals: u32,
     /// Index of the table that is added inside of a composition.
     pub(super) table: u32,
-    /// Whether the module has a memory.
-    pub(super) has_memory: bool,
-    /// The maximum of the memory, in pages, if it has one.
-    pub(super) memory_maximum: Option<u64>,
+    /// The maximum of each memory, in pages, if it has one. Imported ones come first.
+    pub(super) memory_maxima: Vec<Option<u64>>,
     /// The maximum of each table, if it has one.
     pub(super) table_maxima: Vec<Option<u64>>,
     /// How many elements all tables have at first.
@@ -66,8 +64,7 @@ impl Layout {
             globals: 0,
             imported_globals: 0,
             table: 0,
-            has_memory: false,
-            memory_maximum: None,
+            memory_maxima: Vec::new(),
             table_maxima: Vec::new(),
             table_elements: 0,
             start: None,
@@ -107,15 +104,14 @@ impl Layout {
                             TypeRef::Table(ty) => {
                                 layout.table(ty)?;
                             }
-                            TypeRef::Memory(_) => layout.has_memory = true,
+                            TypeRef::Memory(ty) => layout.memory_maxima.push(ty.maximum),
                             _ => {}
                         }
                     }
                 }
                 Payload::MemorySection(reader) => {
                     for memory in reader {
-                        layout.has_memory = true;
-                        layout.memory_maximum = memory.map_err(malformed)?.maximum;
+                        layout.memory_maxima.push(memory.map_err(malformed)?.maximum);
                     }
                 }
                 Payload::FunctionSection(reader) => {

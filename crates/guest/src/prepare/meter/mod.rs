@@ -21,7 +21,7 @@
 //! it was last written down. So the straight stretch before it, without loop or call, is not paid
 //! for. All other ends are billed exactly.
 //!
-//! There is no call in a function that the guest did not write, but for the growth of its memory: a
+//! There is no call in a function that the guest did not write, but for the growth of a memory: a
 //! compiler keeps fewer values in registers around a call, even one that hardly ever happens.
 //!
 //! # Stack

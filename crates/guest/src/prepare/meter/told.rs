@@ -37,7 +37,7 @@ impl Why {
 /// The growth that a request allows its guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Growth {
-    /// The bytes of its memory, at most.
+    /// The bytes of all of its memories together, at most.
     pub memory_bytes: u64,
     /// The elements of all of its tables together, at most.
     pub table_elements: u32,
@@ -57,8 +57,8 @@ pub(super) struct Teller<'a> {
     pub(super) growth: Growth,
     /// The maximum of each table.
     pub(super) tables: &'a [Option<u64>],
-    /// The memory's maximum, in pages.
-    pub(super) memory: Option<u64>,
+    /// The maximum of each memory, in pages.
+    pub(super) memories: &'a [Option<u64>],
 }
 
 /// The locals that a body needs to tell, encoded: groups of one.
@@ -75,7 +75,7 @@ impl Teller<'_> {
             Op::I32TruncF64S | Op::I32TruncF64U | Op::I64TruncF64S | Op::I64TruncF64U => {
                 self.unless_number(first.saturating_add(3), op::F64_NE, out);
             }
-            Op::CallIndirect { table_index, .. } => {
+            Op::CallIndirect { table_index, .. } | Op::ReturnCallIndirect { table_index, .. } => {
                 index(out, op::LOCAL_TEE, first);
                 index(out, op::LOCAL_GET, first);
                 index(out, op::TABLE_GET, *table_index);
@@ -111,14 +111,19 @@ impl Teller<'_> {
         index(out, op::LOCAL_GET, second);
     }
 
-    /// What the module's own function for growing its memory does before it grows: it answers what
-    /// the memory's own maximum or the request's limit forbids. Local 0 has the number of pages.
-    pub(super) fn before_memory_grows(&self, out: &mut Vec<u8>) {
-        let own = self.memory.unwrap_or(MOST_PAGES).min(MOST_PAGES);
-        out.extend([op::MEMORY_SIZE, 0, op::I64_EXTEND_I32_U, op::LOCAL_GET, 0]);
-        out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
-        constant(out, own.min(self.growth.memory_bytes / PAGE_BYTES));
-        out.extend([op::I64_GT_S, op::IF, op::EMPTY_BLOCK, op::I32_CONST]);
+    /// What the module's own function for growing the memory of this index does before it grows: it
+    /// answers what the memory's own maximum or the request's limit forbids. Local 0 has the number
+    /// of pages.
+    pub(super) fn before_memory_grows(&self, memory: usize, out: &mut Vec<u8>) {
+        let own = self.memories.get(memory).copied().flatten();
+        let own = own.unwrap_or(MOST_PAGES).min(MOST_PAGES);
+        pages_after(&[memory], out);
+        constant(out, own);
+        out.push(op::I64_GT_S);
+        let all: Vec<usize> = (0..self.memories.len()).collect();
+        pages_after(&all, out);
+        constant(out, self.growth.memory_bytes / PAGE_BYTES);
+        out.extend([op::I64_GT_S, op::I32_OR, op::IF, op::EMPTY_BLOCK, op::I32_CONST]);
         signed(out, -1);
         out.extend([op::RETURN, op::END]);
     }
@@ -168,6 +173,16 @@ impl Teller<'_> {
         signed(out, why as i64);
         index(out, op::GLOBAL_SET, self.why);
         out.extend([op::UNREACHABLE, op::END]);
+    }
+}
+
+/// How many pages these memories have together, with those that local 0 says.
+fn pages_after(memories: &[usize], out: &mut Vec<u8>) {
+    out.extend([op::LOCAL_GET, 0, op::I64_EXTEND_I32_U]);
+    for memory in memories {
+        out.push(op::MEMORY_SIZE);
+        unsigned(out, *memory);
+        out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
     }
 }
 

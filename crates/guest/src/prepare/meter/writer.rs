@@ -142,11 +142,12 @@ impl<'a> Writer<'a> {
             match id {
                 section::TYPE => self.type_section(content),
                 section::IMPORT if self.place.shares() => self.import_section(content),
-                section::FUNCTION if self.grows() => {
+                section::FUNCTION if self.growing() > 0 => {
                     let mut ty = Vec::new();
                     let added = self.layout.added_types.len();
                     unsigned(&mut ty, self.layout.types as usize + added);
-                    self.extended(section::FUNCTION, content, 1, &ty);
+                    let count = self.growing();
+                    self.extended(section::FUNCTION, content, count, &ty.repeat(count));
                 }
                 section::TABLE if !self.place.counts_fuel() => self.table_section(content),
                 section::GLOBAL if !self.place.shares() => self.global_section(content),
@@ -310,9 +311,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Whether the module gets a function through which it grows its memory.
-    fn grows(&self) -> bool {
-        self.place.counts_fuel() && self.layout.has_memory && !self.layout.functions.is_empty()
+    /// How many functions the module gets through which it grows its memories, one for each.
+    fn growing(&self) -> usize {
+        let grows = self.place.counts_fuel() && !self.layout.functions.is_empty();
+        if grows { self.layout.memory_maxima.len() } else { 0 }
     }
 
     /// Of how many functions it is counted what they pay.
@@ -362,16 +364,18 @@ impl<'a> Writer<'a> {
             elements: self.layout.globals + 3,
             growth,
             tables: &self.layout.table_maxima,
-            memory: self.layout.memory_maximum,
+            memories: &self.layout.memory_maxima,
         })
     }
 
     fn code_section(&mut self, bodies: &mut Vec<u8>, defined: &mut usize) {
-        if let (true, Some(fuel)) = (self.grows(), self.added().fuel) {
-            let growth = growth::body(fuel, self.teller());
-            unsigned(bodies, growth.len());
-            bodies.extend(growth);
-            *defined += 1;
+        if let Some(fuel) = self.added().fuel {
+            for memory in 0..self.growing() {
+                let growth = growth::body(fuel, memory, self.teller());
+                unsigned(bodies, growth.len());
+                bodies.extend(growth);
+                *defined += 1;
+            }
         }
         std::mem::take(&mut self.checks).write(&mut self.out);
         let mut section = Vec::with_capacity(bodies.len() + 5);

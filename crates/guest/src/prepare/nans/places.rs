@@ -260,6 +260,12 @@ impl Walk<'_> {
                 self.pop_seen(ty.params + 1);
                 self.push_exact(ty.results, at);
             }
+            Operator::ReturnCall { function_index } => {
+                self.leave(self.signatures.function(*function_index).params);
+            }
+            Operator::ReturnCallIndirect { type_index, .. } => {
+                self.leave(self.signatures.ty(*type_index).params + 1);
+            }
             Operator::Drop => {
                 self.pop();
             }

@@ -57,7 +57,11 @@ pub(super) fn of(operator: &Operator<'_>) -> Role {
         | Op::F32x4Mul
         | Op::F32x4Div
         | Op::F32x4Min
-        | Op::F32x4Max => computes(F32x4),
+        | Op::F32x4Max
+        | Op::F32x4RelaxedMin
+        | Op::F32x4RelaxedMax
+        | Op::F32x4RelaxedMadd
+        | Op::F32x4RelaxedNmadd => computes(F32x4),
         Op::F64x2Ceil
         | Op::F64x2Floor
         | Op::F64x2Trunc
@@ -68,7 +72,11 @@ pub(super) fn of(operator: &Operator<'_>) -> Role {
         | Op::F64x2Mul
         | Op::F64x2Div
         | Op::F64x2Min
-        | Op::F64x2Max => computes(F64x2),
+        | Op::F64x2Max
+        | Op::F64x2RelaxedMin
+        | Op::F64x2RelaxedMax
+        | Op::F64x2RelaxedMadd
+        | Op::F64x2RelaxedNmadd => computes(F64x2),
         Op::F32DemoteF64 => Role::Computes { takes: F64, gives: F32 },
         Op::F64PromoteF32 => Role::Computes { takes: F32, gives: F64 },
         Op::F32x4DemoteF64x2Zero => Role::Computes { takes: F64x2, gives: F32x4 },
@@ -114,7 +122,9 @@ pub(super) fn of(operator: &Operator<'_>) -> Role {
         | Op::F32x4Le
         | Op::F32x4Ge
         | Op::I32x4TruncSatF32x4S
-        | Op::I32x4TruncSatF32x4U => Role::Compares(F32x4),
+        | Op::I32x4TruncSatF32x4U
+        | Op::I32x4RelaxedTruncF32x4S
+        | Op::I32x4RelaxedTruncF32x4U => Role::Compares(F32x4),
         Op::F64x2Eq
         | Op::F64x2Ne
         | Op::F64x2Lt
@@ -122,7 +132,9 @@ pub(super) fn of(operator: &Operator<'_>) -> Role {
         | Op::F64x2Le
         | Op::F64x2Ge
         | Op::I32x4TruncSatF64x2SZero
-        | Op::I32x4TruncSatF64x2UZero => Role::Compares(F64x2),
+        | Op::I32x4TruncSatF64x2UZero
+        | Op::I32x4RelaxedTruncF64x2SZero
+        | Op::I32x4RelaxedTruncF64x2UZero => Role::Compares(F64x2),
         _ => Role::Sees,
     }
 }
