@@ -117,9 +117,10 @@ async fn who_claims_after_another_in_the_same_moment_does_not_execute() {
         let id = *chain.live.keys().next().unwrap();
         claim(chain, OTHER, id);
     });
+    let until = state.height + state.live[&id].request.claims.as_ref().unwrap().turn_blocks;
     let (node, chain) = state.start().await;
     let told = run_until(config(&node), &chain, |chain, told| {
-        chain.height > 140 && told.iter().any(|one| matches!(one, Stage::Claimed { .. }))
+        chain.height + 3 > until && told.iter().any(|one| matches!(one, Stage::Claimed { .. }))
     })
     .await;
     assert!(!executing(&told, id), "{told:?}");
