@@ -28,6 +28,8 @@ mod receipt_manager;
 mod storage;
 mod vm_result;
 
+pub use near_primitives::action::Action;
+
 pub use chain::{Chain, Yields};
 pub use code::Code;
 pub use external::Host;
