@@ -39,6 +39,11 @@ const PER_TEXT_BYTE: Gas = Gas::from_gas(280_000_000);
 const PER_BORSH_OUTPUT_BYTE: Gas = Gas::from_gas(112_000_000);
 /// For each byte of output in JSON, which is also encoded in base64 and a third longer then.
 const PER_JSON_OUTPUT_BYTE: Gas = Gas::from_gas(188_000_000);
+/// For each byte of plan in borsh, which is read, decoded, hashed, returned, deleted, and written
+/// where the result is kept.
+const PER_BORSH_PLAN_BYTE: Gas = Gas::from_gas(180_000_000);
+/// For each byte of plan in JSON.
+const PER_JSON_PLAN_BYTE: Gas = Gas::from_gas(260_000_000);
 /// For each byte of journal, which is read, hashed, written, and deleted.
 const PER_JOURNAL_BYTE: Gas = Gas::from_gas(150_000_000);
 /// For each key that was read: its metadata is read, its lock checked and removed.
@@ -74,9 +79,9 @@ pub(crate) fn settlement(
 ) -> Gas {
     let limits = &request.limits;
     let writes = u64::from(limits.storage_writes);
-    let per_output_byte = match request.response_format {
-        ResponseFormat::Json => PER_JSON_OUTPUT_BYTE,
-        ResponseFormat::Borsh => PER_BORSH_OUTPUT_BYTE,
+    let (per_output_byte, per_plan_byte) = match request.response_format {
+        ResponseFormat::Json => (PER_JSON_OUTPUT_BYTE, PER_JSON_PLAN_BYTE),
+        ResponseFormat::Borsh => (PER_BORSH_OUTPUT_BYTE, PER_BORSH_PLAN_BYTE),
     };
     let parts = [
         (IMPLICIT_PAYER, may_be_created(payer).into()),
@@ -86,6 +91,7 @@ pub(crate) fn settlement(
         (PER_TEXT_BYTE, request.text_bytes()),
         (per_output_byte, limits.output_bytes.into()),
         (PER_JOURNAL_BYTE, limits.journal_bytes.into()),
+        (per_plan_byte, limits.plan_bytes.into()),
         (PER_READ, limits.storage_reads.into()),
         (PER_WRITE, writes),
         (KEPT_RESULT, (request.keep_result_blocks > 0).into()),

@@ -13,7 +13,7 @@ use outlayer_protocol::{
 
 use crate::{
     Contract, ContractError, change_fee,
-    migration::requests::Former,
+    migration::requests::{Former, staged_body},
     slots::Slots,
     store::{self, Prefix},
 };
@@ -99,12 +99,14 @@ impl Stored {
         let request = &self.request;
         match (&request.phase, &request.upload) {
             (Phase::Staged { .. }, None) if self.short_body.is_empty() => {
-                store::read(&key(Prefix::Staged, request.id()))
+                let entry_key = key(Prefix::Staged, request.id());
+                env::storage_read(&entry_key).map(|entry| body_of(&entry_key, &entry))
             }
             // Decoding cannot fail: it succeeded when the response was submitted.
             (Phase::Staged { .. }, None) => outlayer_codec::from_slice(&self.short_body).ok(),
             (Phase::Staged { .. }, Some(upload)) => {
-                assemble(request.id(), upload.total_bytes, upload.parts, &[]).ok()
+                let body = assemble(request.id(), upload.total_bytes, upload.parts, &[]);
+                staged_body(&body).ok()
             }
             (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
         }
@@ -136,22 +138,23 @@ pub(crate) fn drop_parts(request_id: RequestId, parts: u32) {
 pub(crate) fn complete(body: &CompleteBody<'_>) -> Result<ExecutionResponse, Error> {
     let request = body.request();
     let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
-    assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes())
+    let body = assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes());
+    outlayer_codec::from_slice(&body)
 }
 
-/// Decodes the response whose encoding is `parts` parts of state and then `rest`.
-fn assemble(
-    request_id: RequestId,
-    total_bytes: u32,
-    parts: u32,
-    rest: &[u8],
-) -> Result<ExecutionResponse, Error> {
+/// The response in an entry of its own.
+fn body_of(key: &[u8], entry: &[u8]) -> ExecutionResponse {
+    staged_body(entry).unwrap_or_else(|error| store::end(key, error))
+}
+
+/// The encoding of the response that is `parts` parts of state and then `rest`.
+fn assemble(request_id: RequestId, total_bytes: u32, parts: u32, rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(total_bytes as usize);
     for number in 0..parts {
         body.append(&mut env::storage_read(&part_key(request_id, number)).unwrap_or_default());
     }
     body.extend_from_slice(rest);
-    outlayer_codec::from_slice(&body)
+    body
 }
 
 /// Keeps a response until the callback. Gives what of it is kept with the record: a short one

@@ -109,7 +109,7 @@ pub(crate) fn decode<T: Decode>(key: &[u8], bytes: &[u8]) -> T {
 
 #[cold]
 #[inline(never)]
-fn end(key: &[u8], error: Error) -> ! {
+pub(crate) fn end(key: &[u8], error: Error) -> ! {
     env::panic_str(&format!("the entry {} cannot be read: {error}", key.escape_ascii()))
 }
 

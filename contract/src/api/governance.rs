@@ -14,8 +14,8 @@ use crate::{
     Contract, ContractError, ContractExt, Funds, LAYOUT, Pot,
     bounds::{
         MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BLOCKS, MAX_GAS_PRICE, MAX_INPUT_BYTES,
-        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MAX_WINDOW_SHARE_BPS,
-        MIN_SWEEP_DELAY_BLOCKS,
+        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PLAN_BYTES, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES,
+        MAX_WINDOW_SHARE_BPS, MIN_SWEEP_DELAY_BLOCKS,
     },
     effects::emit,
     live_ids::LiveIds,
@@ -172,6 +172,7 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
     check("sweep_delay_blocks", delay.into(), MIN_SWEEP_DELAY_BLOCKS.into(), MAX_BLOCKS.into())?;
     check("output_bytes", limits.output_bytes.into(), 0, MAX_OUTPUT_BYTES.into())?;
     check("journal_bytes", limits.journal_bytes.into(), 0, MAX_JOURNAL_BYTES.into())?;
+    check("plan_bytes", limits.plan_bytes.into(), 0, MAX_PLAN_BYTES.into())?;
     check("storage_reads", limits.storage_reads.into(), 0, MAX_KEYS.into())?;
     check("storage_writes", limits.storage_writes.into(), 0, MAX_KEYS.into())?;
     check("input_bytes", bounds.input_bytes.into(), 0, MAX_INPUT_BYTES.into())?;

@@ -45,7 +45,8 @@ pub(crate) struct Limits2 {
 }
 
 impl Limits2 {
-    fn with_module_bytes(self, max_module_bytes: u32) -> ResourceLimits {
+    /// There were no plans, so requests allow none; the bound on them is that of a new deployment.
+    fn with_module_and_plan_bytes(self, max_module_bytes: u32, plan_bytes: u32) -> ResourceLimits {
         ResourceLimits {
             compute: self.compute,
             memory_bytes: self.memory_bytes,
@@ -58,6 +59,7 @@ impl Limits2 {
             storage_writes: self.storage_writes,
             host_calls: self.host_calls,
             max_module_bytes,
+            plan_bytes,
         }
     }
 }
@@ -163,7 +165,10 @@ impl From<Config2> for Config {
             max_fuel: old.max_fuel,
             max_gas: old.max_gas,
             bounds: RequestBounds {
-                limits: old.limits.with_module_bytes(new.bounds.limits.max_module_bytes),
+                limits: old.limits.with_module_and_plan_bytes(
+                    new.bounds.limits.max_module_bytes,
+                    new.bounds.limits.plan_bytes,
+                ),
                 input_bytes: old.input_bytes,
                 args_env_bytes: old.args_env_bytes,
                 url_bytes: old.url_bytes,

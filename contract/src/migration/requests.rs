@@ -6,10 +6,10 @@
 //! [`LiveRequest`].
 
 use near_sdk::{AccountId, NearToken, env};
-use outlayer_codec::Decode;
+use outlayer_codec::{Decode, Error};
 use outlayer_protocol::{
-    Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, GuestKind, Hash32, RequestId,
-    ResponseFormat,
+    Agreement, CancelBy, CodeRef, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind,
+    Hash32, RequestId, ResponseFormat,
     agreement::Vote,
     config::Prices,
     machine::{LiveRequest, Phase, Terms},
@@ -89,6 +89,21 @@ pub(crate) enum FormerPhase {
     Cancelling,
 }
 
+/// The response that is staged for a request, also in the form of layout 2, which had no plan: it
+/// ends where a plan of no bytes begins, so no response of this code is read in that form.
+///
+/// # Errors
+/// When it has neither form.
+pub(crate) fn staged_body(body: &[u8]) -> Result<ExecutionResponse, Error> {
+    match outlayer_codec::from_slice(body) {
+        Err(Error::TooShort) => outlayer_codec::from_slice(&[body, &NO_PLAN].concat()),
+        read => read,
+    }
+}
+
+/// The encoding of a plan of no bytes.
+const NO_PLAN: [u8; 4] = [0; 4];
+
 impl From<Former> for LiveRequest {
     fn from(old: Former) -> Self {
         let max_module_bytes = FORMER_MODULE_BYTES;
@@ -113,7 +128,7 @@ impl From<Former> for LiveRequest {
             args_env_hash: old.args_env_hash,
             input_hash: old.input_hash,
             input_bytes: old.input_bytes,
-            limits: old.limits.with_module_bytes(max_module_bytes),
+            limits: old.limits.with_module_and_plan_bytes(max_module_bytes, 0),
             cancel_by: CancelBy::Payer,
             keep_result_blocks: 0,
             response_format: old.response_format,

@@ -17,7 +17,7 @@ use crate::{
     Closed, Contract, Lock,
     code::Code,
     locks::lock_key,
-    migration::requests::Former,
+    migration::requests::{Former, staged_body},
     names::Names,
     namespace::Namespace,
     requests::{divide, id_of_shares},
@@ -240,7 +240,7 @@ impl World {
             let short = entries.next().map(|(_, entry)| divide(entry).0);
             let mut apart = self.entries(Prefix::Staged).filter(|(key, _)| *key == name);
             let body = short.filter(|body| !body.is_empty()).or(apart.next().map(|(_, body)| body));
-            return body.map(|body| outlayer_codec::from_slice(body).unwrap());
+            return body.map(|body| staged_body(body).unwrap());
         }
         let mut parts: Vec<_> =
             self.entries(Prefix::ResponsePart).filter(|(key, _)| key.starts_with(&name)).collect();

@@ -50,6 +50,7 @@ fn distinct() -> Config {
                 storage_writes: 32,
                 host_calls: 2_000_000,
                 max_module_bytes: 6_000,
+                plan_bytes: 5_002,
             },
             input_bytes: 5_000,
             args_env_bytes: 5_001,
@@ -341,6 +342,7 @@ fn a_migration_keeps_the_owners_numbers_and_takes_new_ones_from_a_new_deployment
     // The old prices of a byte do not cover its gas any more.
     expected.prices = Prices { per_fuel: yocto(4), per_gas: yocto(5), ..new.prices };
     expected.bounds.limits.max_module_bytes = new.bounds.limits.max_module_bytes;
+    expected.bounds.limits.plan_bytes = new.bounds.limits.plan_bytes;
     expected.window = new.window;
     assert_eq!(world.contract().config, expected);
 }

@@ -98,6 +98,17 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     let kept = ExecutionRequest { keep_result_blocks: 1, ..request_for(&answer(1_024)) };
     add("output of 1 KB that is kept", settle(&mut vm, &kept, &answer(1_024)));
 
+    for (name, response_format, bytes) in [
+        ("plan of 1 KB that is kept", ResponseFormat::Json, 1 << 10),
+        ("64 KiB of plan in JSON, kept", ResponseFormat::Json, 64 << 10),
+        ("64 KiB of plan in borsh, kept", ResponseFormat::Borsh, 64 << 10),
+    ] {
+        let planned = ExecutionResponse { plan: vec![b'p'; bytes].into(), ..answer(0) };
+        let kept =
+            ExecutionRequest { keep_result_blocks: 1, response_format, ..request_for(&planned) };
+        add(name, settle(&mut vm, &kept, &planned));
+    }
+
     let mut run = |name, body: ExecutionResponse| {
         add(name, settle(&mut vm, &request_for(&body), &body));
     };

@@ -110,6 +110,7 @@ pub(crate) fn config() -> Config {
     let mut config = Config::new(EngineVersion(1), 84);
     config.bounds.limits.storage_reads = KEYS;
     config.bounds.limits.storage_writes = KEYS;
+    config.bounds.limits.plan_bytes = 64 << 10;
     config.bounds.approvals = 7;
     config
 }
@@ -136,6 +137,7 @@ pub(crate) fn request_for(body: &ExecutionResponse) -> ExecutionRequest {
     let journal_bytes = u32::try_from(journal_bytes(&body.journal)).unwrap();
     let (reads, writes) = (count(body.reads.len()), count(body.journal.len()));
     request.limits = request.limits.with_storage(reads, writes, journal_bytes);
+    request.limits.plan_bytes = count(body.plan.len());
     request
 }
 
@@ -149,6 +151,7 @@ pub(crate) fn answer(output: usize) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        plan: Default::default(),
     }
 }
 
@@ -403,7 +406,7 @@ fn run(
         i128::try_from(earnings(vm, id) - before).unwrap() - i128::try_from(price).unwrap()
     });
     let won = won.min().unwrap_or_default();
-    let data_bytes = body.output.len() as u64 + journal_bytes(&body.journal);
+    let data_bytes = (body.output.len() + body.plan.len()) as u64 + journal_bytes(&body.journal);
     let submit_model = answer_gas::submit(&asked, data_bytes) + answer_gas::PER_BYTE * data_bytes;
 
     // The more expensive way: the refund bounces, and its payer has no bounced refund yet.

@@ -30,6 +30,7 @@ mod manual;
 mod network;
 mod networks;
 mod new;
+mod plan_lines;
 mod print;
 mod profile;
 mod publish;

@@ -67,6 +67,9 @@ pub(crate) struct RequestOptions {
     /// Limit on keys and values written, bytes [default: 0]
     #[arg(long)]
     journal_bytes: Option<u32>,
+    /// Limit on the guest's plan, bytes [default: 0]
+    #[arg(long)]
+    plan_bytes: Option<u32>,
     /// Limit on distinct storage keys read [default: 0]
     #[arg(long)]
     storage_reads: Option<u32>,
@@ -122,6 +125,7 @@ impl RequestOptions {
                 output_bytes: self.output_bytes.unwrap_or(default.output_bytes),
                 log_bytes: self.log_bytes.unwrap_or(default.log_bytes),
                 journal_bytes: self.journal_bytes.unwrap_or(default.journal_bytes),
+                plan_bytes: self.plan_bytes.unwrap_or(default.plan_bytes),
                 storage_reads: self.storage_reads.unwrap_or(default.storage_reads),
                 storage_writes: self.storage_writes.unwrap_or(default.storage_writes),
                 max_module_bytes: self.max_module_bytes.unwrap_or(default.max_module_bytes),
@@ -146,6 +150,7 @@ pub(crate) fn limit_options(limits: &ResourceLimits) -> Vec<String> {
         ("output-bytes", limits.output_bytes.into(), default.output_bytes.into()),
         ("log-bytes", limits.log_bytes.into(), default.log_bytes.into()),
         ("journal-bytes", limits.journal_bytes.into(), default.journal_bytes.into()),
+        ("plan-bytes", limits.plan_bytes.into(), default.plan_bytes.into()),
         ("storage-reads", limits.storage_reads.into(), default.storage_reads.into()),
         ("storage-writes", limits.storage_writes.into(), default.storage_writes.into()),
         ("max-module-bytes", limits.max_module_bytes.into(), default.max_module_bytes.into()),

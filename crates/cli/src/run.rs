@@ -6,7 +6,7 @@ use clap::Args;
 use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot};
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
-    JournalEntry, NearToken, RequestId, Status,
+    JournalEntry, NearToken, Plan, RequestId, Status,
     pricing::{Asked, quote, response_fee},
     random_seed,
     reserve::MOST_ID_BYTES,
@@ -17,7 +17,7 @@ use crate::{
     code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
-    print, profile,
+    plan_lines, print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
     storage_file::{self, Storage},
@@ -103,6 +103,9 @@ pub(crate) struct Report {
     code_hash: Hash32,
     reads: Vec<Bytes>,
     pub(crate) journal: Vec<JournalEntry>,
+    /// What the guest would have its caller do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
     fee: NearToken,
     attach: NearToken,
 }
@@ -223,7 +226,7 @@ impl Run {
         let code_hash = code.hash();
         let job = Job::of_request(code, request, context);
         let execution = engine.execute(&job, snapshot)?;
-        let Execution { logs, backtrace, .. } = execution.clone();
+        let Execution { logs, backtrace, plan, .. } = execution.clone();
         let response = execution.into_response(context.request_id);
         let fee = response_fee(&config.prices, &Asked::of(config, request), &response)?.total();
         Ok(Report {
@@ -235,6 +238,7 @@ impl Run {
             code_hash,
             reads: response.reads.into_iter().map(|read| read.key).collect(),
             journal: response.journal,
+            plan: Some(plan).filter(|plan| !plan.promises.is_empty()),
             fee,
             attach,
         })
@@ -263,6 +267,9 @@ fn show(report: &Report) {
             .as_ref()
             .map_or_else(|| "removed".to_owned(), |value| format!("= {}", print::text(value)));
         print::line("write", format!("{} {value}", print::text(&entry.key)));
+    }
+    if let Some(plan) = &report.plan {
+        plan_lines::show(plan);
     }
     print::line("fee", print::near(report.fee));
     print::line("attach", format!("{} (what is not spent comes back)", print::near(report.attach)));

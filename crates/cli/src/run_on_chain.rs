@@ -27,9 +27,9 @@ pub(crate) struct ChainArgs {
         requires = "contract",
         conflicts_with_all = [
             "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
-            "output_bytes", "log_bytes", "journal_bytes", "storage_reads", "storage_writes",
-            "max_module_bytes", "storage", "storage_file", "request_id", "block_seed",
-            "predecessor", "signer", "block_height", "block_timestamp",
+            "output_bytes", "log_bytes", "journal_bytes", "plan_bytes", "storage_reads",
+            "storage_writes", "max_module_bytes", "storage", "storage_file", "request_id",
+            "block_seed", "predecessor", "signer", "block_height", "block_timestamp",
         ]
     )]
     live: Option<RequestId>,

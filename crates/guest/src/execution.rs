@@ -2,12 +2,13 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, ReadEntry, RequestId, Status,
+    Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, Plan, ReadEntry, RequestId, Status,
 };
 
 use crate::{backtrace::Backtrace, job::Job};
 
-/// A verdict, and everything that belongs to it. Its encoding leaves the backtrace out.
+/// A verdict, and everything that belongs to it. Its encoding, which programs of former releases
+/// read, leaves the plan and the backtrace out.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Execution {
     /// How the execution ended.
@@ -21,6 +22,9 @@ pub struct Execution {
     pub reads: Vec<ReadEntry>,
     /// What it wants to write, by ascending key. Empty unless the guest completed.
     pub journal: Vec<JournalEntry>,
+    /// What it would have its caller do. Nothing unless the guest completed.
+    #[borsh(skip)]
+    pub plan: Plan,
     /// What it wrote to its standard error and to its log, however it ended. Not necessarily UTF-8.
     pub logs: Vec<u8>,
     /// Where the guest was when it trapped or its stack ended, as far as the engine knows. It is
@@ -38,6 +42,7 @@ impl Execution {
             used: Compute::new(job.limits.compute.meter(), 0),
             reads: Vec::new(),
             journal: Vec::new(),
+            plan: Plan::default(),
             logs: Vec::new(),
             backtrace: Backtrace::default(),
         }
@@ -47,7 +52,7 @@ impl Execution {
     /// themselves.
     pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
         let log_hash = self.log_hash();
-        let Self { status, output, used, reads, journal, logs: _, backtrace: _ } = self;
+        let Self { status, output, used, reads, journal, plan, logs: _, backtrace: _ } = self;
         ExecutionResponse {
             request_id,
             status,
@@ -56,6 +61,7 @@ impl Execution {
             reads,
             journal,
             log_hash,
+            plan: plan.encode(),
         }
     }
 

@@ -19,6 +19,10 @@ pub const STORAGE_FETCH: u64 = 20_000;
 /// Each byte of a value that comes from the snapshot: it is fetched and hashed.
 pub const STORAGE_FETCH_BYTE: u64 = 10;
 
+/// Each promise and action that a guest plans, in addition to [`HOST_CALL`]: it is checked and
+/// kept.
+pub const PLAN: u64 = 200;
+
 /// Each byte for which a component is asked for room, by another component that passes it a value:
 /// the new size of each call of a `realloc`. It pays for checking, copying and transcoding strings,
 /// which the engine does not count. Charged in compositions.
@@ -55,6 +59,7 @@ pub fn cost(work: Work) -> u64 {
         Work::StorageRead(_) | Work::StorageWrite(_) | Work::StorageRemove(_) => STORAGE_CALL,
         Work::Fetch => STORAGE_FETCH,
         Work::Fetched(bytes) => bytes.saturating_mul(STORAGE_FETCH_BYTE),
+        Work::Promise(_) | Work::PlannedCall(_) | Work::PlannedTransfer => PLAN,
         // Paid for where the bytes are read, written or fetched.
         Work::Log(_) | Work::Found(_) | Work::Stored(_) | Work::Removed(_) => 0,
     }

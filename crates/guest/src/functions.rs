@@ -101,6 +101,14 @@ macro_rules! module_functions {
             storage_write(key: u32, key_len: u32, value: u32, value_len: u32) -> ()
                 => (key, key_len, value, value_len);
             context_read(buffer: u32, capacity: u32) -> u32 => (buffer, capacity);
+            plan_promise(receiver: u32, receiver_len: u32, after: u32, count: u32) -> u32
+                => (receiver, receiver_len, after, count);
+            plan_call(
+                promise: u32, method: u32, method_len: u32, args: u32, args_len: u32,
+                deposit: u32, gas: u64, weight: u64
+            ) -> () => (promise, method, method_len, args, args_len, deposit, gas, weight);
+            plan_transfer(promise: u32, deposit: u32) -> () => (promise, deposit);
+            plan_return(promise: u32) -> () => (promise);
             log(line: u32, length: u32) -> () => (line, length);
             random_fill(buffer: u32, length: u32) -> () => (buffer, length);
         }

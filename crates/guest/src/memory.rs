@@ -56,6 +56,12 @@ pub(crate) fn read_u64(memory: &[u8], pointer: u32) -> Result<u64, Stop> {
     Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?))
 }
 
+/// The little-endian `u128` at `pointer`.
+pub(crate) fn read_u128(memory: &[u8], pointer: u32) -> Result<u128, Stop> {
+    let bytes = bytes(memory, pointer, 16)?;
+    Ok(u128::from_le_bytes(bytes.try_into().map_err(|_| OUT_OF_BOUNDS)?))
+}
+
 /// The address `offset` bytes after `base`. Whether memory reaches there is not checked.
 pub(crate) fn offset(base: u32, offset: u32) -> Result<u32, Stop> {
     base.checked_add(offset).ok_or(OUT_OF_BOUNDS)

@@ -37,6 +37,24 @@ pub mod reason {
     pub const TOO_MUCH_AT_ONCE: &str = "more is handed to the host at once than it takes";
     /// A storage key without bytes.
     pub const EMPTY_KEY: &str = "empty storage key";
+    /// A plan has no promise with this number.
+    pub const NO_SUCH_PROMISE: &str = "there is no such promise in the plan";
+    /// A promise for a receiver whose name is no account id.
+    pub const NO_ACCOUNT_ID: &str = "the receiver of a promise is no account id";
+    /// A planned call of a method whose name NEAR does not take.
+    pub const METHOD_NAME: &str = "the name of a method is empty, no text or over 256 bytes";
+    /// A planned call with neither gas nor a weight.
+    pub const NO_GAS: &str = "a function call needs gas or a weight";
+    /// More promises than a plan holds.
+    pub const TOO_MANY_PROMISES: &str = "a plan holds at most 100 promises";
+    /// A promise that waits for more others than NEAR takes.
+    pub const TOO_MANY_DEPENDENCIES: &str = "a promise waits for at most 100 others";
+    /// More actions than NEAR takes in one receipt.
+    pub const TOO_MANY_ACTIONS: &str = "a promise holds at most 100 actions";
+    /// The deposits, the gas or the weights of a plan do not fit.
+    pub const PLAN_OVERFLOW: &str = "the sum of deposits, gas or weights of the plan is too large";
+    /// An amount that is no decimal number of at most 128 bits.
+    pub const NO_AMOUNT: &str = "an amount is no decimal number of yoctoNEAR";
     /// Arguments or variables that 32-bit lengths cannot describe.
     pub const ARGUMENTS_TOO_LARGE: &str = "arguments too large";
     /// `wasi:io/poll` was called with nothing to wait for.

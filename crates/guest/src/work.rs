@@ -28,6 +28,12 @@ pub enum Work {
     Found(u64),
     /// Stores, in a storage write, a value of this many bytes.
     Stored(u64),
+    /// Plans a promise that waits for this many others.
+    Promise(u64),
+    /// Plans a call of a function, with this many bytes of method and arguments.
+    PlannedCall(u64),
+    /// Plans a transfer.
+    PlannedTransfer,
     /// Removes, in a storage removal, a value of this many bytes.
     Removed(u64),
 }

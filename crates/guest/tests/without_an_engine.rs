@@ -16,7 +16,9 @@ use outlayer_guest::{
     preview1,
     verdict::reason,
 };
-use outlayer_protocol::{ExecutionContext, Limit, NearToken, ResourceLimits, Status, random_seed};
+use outlayer_protocol::{
+    Compute, ExecutionContext, Limit, NearToken, ResourceLimits, Status, random_seed,
+};
 
 const BADF: u32 = 8;
 const INVAL: u32 = 28;
@@ -131,7 +133,7 @@ fn a_write_gathers_its_buffers_and_pays_for_list_bytes_and_log() {
     assert_eq!(guest.charged(), [Work::Call, Work::Read(24), Work::Read(12)]);
     assert_eq!(preview1::fd_write(&mut guest, 2, 0, 1, 200), Ok(0));
     assert_eq!(guest.charged(), [Work::Call, Work::Read(8), Work::Read(5), Work::Log(5)]);
-    let used = outlayer_protocol::Compute::Fuel(1);
+    let used = Compute::Fuel(1);
     let execution = guest.host.into_execution(Status::Completed, used);
     assert_eq!((&execution.output[..], &execution.logs[..]), (&b"world, hello"[..], &b"world"[..]));
 }
@@ -238,7 +240,7 @@ fn what_cannot_be_paid_is_not_done() {
     guest.fuel = fuel::HOST_CALL + 3 * fuel::HOST_BYTE + fuel::STORAGE_CALL + 1;
     let read = now(component::storage_read(&mut guest, b"key"));
     assert_eq!(read, Err(Stop::OutOfCompute));
-    let used = outlayer_protocol::Compute::Fuel(1);
+    let used = Compute::Fuel(1);
     assert_eq!(guest.host.into_execution(Status::OutOfFuel, used).reads, []);
 
     let mut guest = Guest::new();
@@ -260,8 +262,52 @@ fn modules_and_components_write_the_same_journal() {
         component::storage_write(&mut guest, Vec::new(), Vec::new()),
         Err(Stop::Trap(reason::EMPTY_KEY))
     );
-    let used = outlayer_protocol::Compute::Fuel(1);
+    let used = Compute::Fuel(1);
     let execution = guest.host.into_execution(Status::Completed, used);
     let keys: Vec<_> = execution.journal.iter().map(|entry| &entry.key[..]).collect();
     assert_eq!(keys, [b"key", b"yek"]);
+}
+
+#[test]
+fn modules_and_components_plan_the_same() {
+    let new = || Guest::limited(|limits| limits.plan_bytes = 1_000);
+    let mut guest = new();
+    guest.put(0, b"alice.nearnote{}");
+    guest.put(100, &9u128.to_le_bytes());
+    guest.put(200, &0u32.to_le_bytes());
+    assert_eq!(module::plan_promise(&mut guest, 0, 10, 200, 0), Ok(0));
+    assert_eq!(guest.charged(), [Work::Call, Work::Read(10), Work::Read(0), Work::Promise(0)]);
+    assert_eq!(module::plan_promise(&mut guest, 0, 10, 200, 1), Ok(1));
+    assert_eq!(guest.charged(), [Work::Call, Work::Read(10), Work::Read(4), Work::Promise(1)]);
+    assert_eq!(module::plan_transfer(&mut guest, 0, 100), Ok(()));
+    assert_eq!(guest.charged(), [Work::Call, Work::Read(16), Work::PlannedTransfer]);
+    assert_eq!(module::plan_call(&mut guest, 1, 10, 4, 14, 2, 100, 5, 6), Ok(()));
+    let read = [4, 2, 16].map(Work::Read);
+    assert_eq!(guest.charged(), [&[Work::Call][..], &read, &[Work::PlannedCall(6)]].concat());
+    assert_eq!(module::plan_return(&mut guest, 1), Ok(()));
+    assert_eq!(guest.charged(), [Work::Call]);
+    let by_module = guest.host.into_execution(Status::Completed, Compute::Fuel(1)).plan;
+
+    let mut guest = new();
+    assert_eq!(component::plan_promise(&mut guest, "alice.near", vec![]), Ok(0));
+    assert_eq!(component::plan_promise(&mut guest, "alice.near", vec![0]), Ok(1));
+    assert_eq!(component::plan_transfer(&mut guest, 0, "9"), Ok(()));
+    let called = component::plan_call(&mut guest, 1, ("note", b"{}"), "9", (5, 6));
+    assert_eq!(called, Ok(()));
+    for amount in ["", "-1", "+1", "1.0", "340282366920938463463374607431768211456"] {
+        let refused = component::plan_transfer(&mut guest, 0, amount);
+        assert_eq!(refused, Err(Stop::Trap(reason::NO_AMOUNT)), "{amount}");
+    }
+    assert_eq!(component::plan_return(&mut guest, 1), Ok(()));
+    let by_component = guest.host.into_execution(Status::Completed, Compute::Fuel(1)).plan;
+    assert_eq!((&by_component, by_module.check()), (&by_module, Ok(())));
+
+    // Nothing is copied that the plan cannot hold.
+    let mut guest = Guest::limited(|limits| limits.plan_bytes = 40);
+    assert_eq!(component::plan_promise(&mut guest, "alice.near", vec![]), Ok(0));
+    let called = component::plan_call(&mut guest, 0, ("note", &[0; 100]), "9", (5, 6));
+    assert_eq!(called, Err(Stop::limit(Limit::PlanBytes, 40u32)));
+    let exited = Status::Exited { code: 1 };
+    let plan = guest.host.into_execution(exited, Compute::Fuel(1)).plan;
+    assert!(plan.promises.is_empty());
 }

@@ -127,7 +127,7 @@ struct About<'a> {
 /// A call that is made when the current function returns.
 #[derive(Debug)]
 #[must_use]
-pub struct Call(PromiseIndex);
+pub struct Call(pub(crate) PromiseIndex);
 
 impl Call {
     /// Chains a callback: `method` of the current contract, which gets the result of this call as

@@ -21,6 +21,7 @@
 mod call;
 mod callback;
 mod names;
+mod plan;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -32,8 +33,9 @@ pub use callback::{
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
     Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult,
-    OnRefusal, Outcome, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
+    OnRefusal, Outcome, Plan, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
 };
+pub use plan::{Bounds, CarriedOut, PlanRefused};
 
 /// The calls to an OutLayer contract, in the style of near-sdk's `ext_contract`.
 pub mod ext_outlayer {

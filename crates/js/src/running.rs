@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outlayer_guest::{Code, Execution, Fault, Job, Stop, host::Host, prepare};
-use outlayer_protocol::{Compute, GuestKind, Limit, Status};
+use outlayer_protocol::{Compute, GuestKind, Limit, Plan, Status};
 
 use crate::{
     call::Call,
@@ -64,7 +64,8 @@ pub(crate) fn begin(task: Task) -> Begun {
             Begun::Run(Box::new(running), prepared.code)
         }
         Err(Refused::Verdict(status)) => {
-            Begun::Ended(Answer::Verdict(Execution::without_running(&job, status)))
+            let execution = Execution::without_running(&job, status);
+            Begun::Ended(Answer::Verdict(Box::new(execution), Plan::default()))
         }
         Err(Refused::CannotDecide(why)) => Begun::Ended(Answer::CannotDecide(why)),
     }
@@ -129,6 +130,8 @@ impl Running {
             Err(why) => return Answer::CannotDecide(why),
         };
         let (status, used) = ended::used(status, self.supply, counters.fuel);
-        Answer::Verdict(self.host.into_execution(status, Compute::Fuel(used)))
+        let mut execution = self.host.into_execution(status, Compute::Fuel(used));
+        let plan = std::mem::take(&mut execution.plan);
+        Answer::Verdict(Box::new(execution), plan)
     }
 }

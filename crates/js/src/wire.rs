@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_guest::{Execution, Job};
-use outlayer_protocol::{ExecutionContext, GuestKind, ResourceLimits};
+use outlayer_protocol::{ExecutionContext, GuestKind, Plan, ResourceLimits};
 
 /// A [`Job`] with the storage that it reads.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -44,8 +44,8 @@ impl Task {
 /// What came of a task.
 #[derive(BorshSerialize, BorshDeserialize)]
 pub enum Answer {
-    /// A verdict. No engine tells a backtrace here.
-    Verdict(Execution),
+    /// A verdict, with the plan. No engine tells a backtrace here.
+    Verdict(Box<Execution>, Plan),
     /// There is no verdict: this engine cannot decide. The text says why.
     CannotDecide(String),
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use near_primitives::action::Action;
 use near_primitives_core::{
     hash::{CryptoHash, YieldId},
     types::{AccountId, Balance},
@@ -74,6 +75,14 @@ pub trait Chain {
     /// # Errors
     /// When it may make none.
     fn receipts(&mut self) -> VmResult<&mut ReceiptManager>;
+
+    /// Whether the call may add this action to a receipt.
+    ///
+    /// # Errors
+    /// When it may not.
+    fn admit(&mut self, _: &Action) -> VmResult<()> {
+        Ok(())
+    }
 
     /// Who receives a receipt. The virtual machine asks only about receipts that the call has made.
     fn receiver(&self, receipt: ReceiptIndex) -> &AccountId;

@@ -35,9 +35,12 @@ pub struct Host<'a, C>(pub &'a mut C);
 
 impl<C: Chain> Host<'_, C> {
     /// Adds an action to a receipt and gives its place. An error is lost here, but it can only be a
-    /// refusal, and a chain that refuses receipts has none that the virtual machine could name.
+    /// refusal, which the chain remembers.
     fn append(&mut self, receipt: ReceiptIndex, action: Action) -> ActionIndex {
-        self.0.receipts().map_or(0, |receipts| receipts.append(receipt, action))
+        match self.0.admit(&action).and_then(|()| self.0.receipts()) {
+            Ok(receipts) => receipts.append(receipt, action),
+            Err(_) => 0,
+        }
     }
 
     fn add_key(
@@ -276,6 +279,7 @@ impl<C: Chain> External for Host<'_, C> {
         weight: GasWeight,
     ) -> VmResult<()> {
         let call = FunctionCallAction { method_name: method_name(name)?, args, gas, deposit };
+        self.0.admit(&Action::FunctionCall(Box::new(call.clone())))?;
         self.0.receipts()?.append_call(receipt, call, weight);
         Ok(())
     }

@@ -12,7 +12,7 @@
 //!
 //! [`Host`] does this for all of them:
 //!
-//! * It turns what the contract adds to receipts into [`Action`](near_primitives::action::Action)s,
+//! * It turns what the contract adds to receipts into [`Action`]s,
 //!   and keeps the receipts of the call in a [`ReceiptManager`].
 //! * It passes on what the chain refuses.
 //! * It charges for the value that a write or a removal replaces. A chain says how many trie nodes
@@ -27,6 +27,8 @@ mod external;
 mod receipt_manager;
 mod storage;
 mod vm_result;
+
+pub use near_primitives::action::Action;
 
 pub use chain::{Chain, Yields};
 pub use code::Code;

@@ -173,6 +173,13 @@ impl ReceiptManager {
         }
     }
 
+    /// The weight of a call among those that share in the gas that is left; 0 when it has none.
+    pub fn weight(&self, receipt: usize, action: usize) -> u64 {
+        let mut weighted = self.weighted.iter();
+        let found = weighted.find(|call| (call.receipt, call.action) == (receipt, action));
+        found.map_or(0, |call| call.weight.0)
+    }
+
     /// Shares out gas by weight, and says how much was given; the last call gets what the division
     /// leaves. `None` when a sum is too large.
     pub fn distribute_gas(&mut self, unused: Gas) -> Option<Gas> {

@@ -29,7 +29,7 @@ pub const MAX_OUTPUT_BYTES: u32 = 3_940_000;
 /// ([`SETTLEMENT_BYTES`]). The same test settles an output of this size.
 pub const MAX_JSON_OUTPUT_BYTES: u32 = 3_145_000;
 
-/// Bytes of a settlement in JSON apart from its output: names, numbers, a digest.
+/// Bytes of a settlement in JSON apart from its output and plan: names, numbers, a digest.
 pub const SETTLEMENT_BYTES: u64 = 900;
 
 /// Bytes that NEAR records for one entry apart from its key and value: the trie nodes that lie on
@@ -43,7 +43,8 @@ const WRITE_PROOF_BYTES: u64 = 4 * PATH_BYTES;
 /// that are paid, and their paths.
 const BASE_PROOF_BYTES: u64 = 48 * PATH_BYTES;
 
-/// The largest output, bytes, that a request can allow when it takes its outcome in this format.
+/// The most bytes of output and plan together that a request can allow when it takes its outcome in
+/// this format.
 pub const fn max_output_bytes(format: ResponseFormat) -> u32 {
     match format {
         ResponseFormat::Json => MAX_JSON_OUTPUT_BYTES,
@@ -74,7 +75,10 @@ mod tests {
         let most = NearToken::from_yoctonear(u128::MAX);
         let settlement = Settlement {
             request_id: Some(u64::MAX),
-            outcome: Outcome::Completed { output: Bytes(vec![0; MAX_JSON_OUTPUT_BYTES as usize]) },
+            outcome: Outcome::Planned {
+                output: Bytes(vec![0; MAX_JSON_OUTPUT_BYTES as usize - 1]),
+                plan: Bytes(vec![0]),
+            },
             used: Compute::Fuel(u64::MAX),
             fee: most,
             held: most,

@@ -39,7 +39,7 @@ pub struct Prices {
     pub per_fuel: NearToken,
     /// Price of one unit of gas that the guest burns.
     pub per_gas: NearToken,
-    /// Price of one byte of input, output or journal.
+    /// Price of one byte of input, output, journal or plan.
     pub per_byte: NearToken,
     /// Price of one byte of code that a request declares with
     /// [`ResourceLimits::max_module_bytes`]. It covers the download and the compilation.
@@ -134,6 +134,7 @@ impl Default for RequestBounds {
                 host_calls: 100_000_000,
                 // What the engine takes at the most, see `MAX_MODULE_BYTES` in `outlayer-guest`.
                 max_module_bytes: 32 << 20,
+                plan_bytes: 16 << 10,
                 ..ResourceLimits::default()
             },
             input_bytes: 256 << 10,

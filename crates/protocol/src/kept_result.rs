@@ -32,7 +32,7 @@ pub const MAX_KEPT_OUTPUT_BYTES: u32 = 1_024;
     Deserialize,
 )]
 pub struct KeptResult {
-    /// What the call returned, with the output cut to [`MAX_KEPT_OUTPUT_BYTES`].
+    /// What the call returned, with the output cut to [`MAX_KEPT_OUTPUT_BYTES`]. A plan is whole.
     pub settlement: Settlement,
     /// SHA-256 of the whole output; `None` when no execution was settled.
     pub output_hash: Option<Hash32>,

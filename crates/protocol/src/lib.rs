@@ -6,7 +6,7 @@
 //! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the
 //!   contract takes it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
-//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`status`],
+//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`plan`], [`status`],
 //!   [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How workers share the work: [`claims`], and how several of them agree: [`seats`],
@@ -43,6 +43,7 @@ pub mod methods;
 mod object;
 pub mod outcome;
 pub mod payload;
+pub mod plan;
 pub mod pricing;
 pub mod record;
 pub mod refusal_code;
@@ -72,6 +73,7 @@ pub use kept_result::KeptResult;
 pub use limits::{Compute, Limit, Meter, ResourceLimits};
 pub use outcome::{Outcome, Settlement, Supported};
 pub use payload::ResumePayload;
+pub use plan::Plan;
 pub use record::ExecutionRecord;
 pub use refusal_code::RefusalCode;
 pub use request::{

@@ -116,10 +116,11 @@ impl fmt::Display for Compute {
 /// The most that one execution may use. A field that is missing in JSON has its value from
 /// [`ResourceLimits::default`].
 ///
-/// The deposit reserves storage for `output_bytes`, `journal_bytes`, `storage_reads` and
-/// `storage_writes`, and the fee has the gas of every key that may be read or written, so a request
-/// should ask for what it needs. By default a guest may give 1 KiB of output and use no storage,
-/// see [`ResourceLimits::with_storage`].
+/// The deposit reserves storage for `output_bytes`, `journal_bytes`, `plan_bytes`, `storage_reads`
+/// and `storage_writes`, and the fee has the gas of every key that may be read or written, so a
+/// request should ask for what it needs. By default a guest may give 1 KiB of output, use no
+/// storage (see [`ResourceLimits::with_storage`]) and plan nothing (see
+/// [`ResourceLimits::with_plan`]).
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
     Clone,
@@ -161,6 +162,9 @@ pub struct ResourceLimits {
     /// a worker could lie about its length. Code that is longer ends as
     /// [`LimitExceeded`](crate::Outcome::LimitExceeded), and is neither compiled nor run.
     pub max_module_bytes: u32,
+    /// The guest's [plan](crate::plan), bytes of its encoding. With 0, the default, a guest that
+    /// plans anything ends as [`LimitExceeded`](crate::Outcome::LimitExceeded).
+    pub plan_bytes: u32,
 }
 
 read_by_fields! {
@@ -179,6 +183,7 @@ read_by_fields! {
         storage_writes: U32,
         host_calls: U64,
         max_module_bytes: U32,
+        plan_bytes: U32,
     }
 }
 
@@ -196,14 +201,20 @@ impl Default for ResourceLimits {
             storage_writes: 0,
             host_calls: 1_000_000,
             max_module_bytes: 1 << 20,
+            plan_bytes: 0,
         }
     }
 }
 
 impl ResourceLimits {
+    /// The most bytes of output, journal and plan together.
+    pub fn data_bytes(&self) -> u64 {
+        [self.output_bytes, self.journal_bytes, self.plan_bytes].map(u64::from).iter().sum()
+    }
+
     /// Whether every response within these limits [is short](crate::ExecutionResponse::is_short).
     pub fn keep_answers_short(&self) -> bool {
-        self.output_bytes as usize <= SHORT_OUTPUT_BYTES
+        self.output_bytes.saturating_add(self.plan_bytes) as usize <= SHORT_OUTPUT_BYTES
             && self.storage_reads == 0
             && self.storage_writes == 0
     }
@@ -213,6 +224,12 @@ impl ResourceLimits {
     #[must_use]
     pub const fn with_storage(self, reads: u32, writes: u32, journal_bytes: u32) -> Self {
         Self { storage_reads: reads, storage_writes: writes, journal_bytes, ..self }
+    }
+
+    /// These limits for a guest that plans: the bytes that its [plan](crate::plan) may have.
+    #[must_use]
+    pub const fn with_plan(self, plan_bytes: u32) -> Self {
+        Self { plan_bytes, ..self }
     }
 }
 
@@ -275,6 +292,8 @@ pub enum Limit {
     KeepResultBlocks,
     /// Workers that execute the request besides those that must agree.
     Spares,
+    /// The guest's plan, bytes.
+    PlanBytes,
 }
 
 impl fmt::Display for Limit {
@@ -300,6 +319,7 @@ impl fmt::Display for Limit {
             Self::Approvals => "approvals",
             Self::KeepResultBlocks => "keep_result_blocks",
             Self::Spares => "spares",
+            Self::PlanBytes => "plan_bytes",
         })
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The guest returned, or exited with 0.
+    /// The guest returned, or exited with 0, and planned nothing.
     Completed {
         /// What the guest wrote to its standard output.
         output: Bytes,
@@ -86,6 +86,13 @@ pub enum Outcome {
         /// What was found and what was expected.
         reason: String,
     },
+    /// The guest returned, or exited with 0, and planned what its caller may carry out.
+    Planned {
+        /// What the guest wrote to its standard output.
+        output: Bytes,
+        /// The encoded plan. [`Plan::decode`](crate::Plan::decode) reads it.
+        plan: Bytes,
+    },
 }
 
 /// A digest and the workers that revealed it.
@@ -114,6 +121,9 @@ impl Outcome {
     /// The outcome of a response whose journal was applied or is empty.
     pub fn of_response(response: &ExecutionResponse) -> Self {
         match response.status.clone() {
+            Status::Completed if !response.plan.is_empty() => {
+                Self::Planned { output: response.output.clone(), plan: response.plan.clone() }
+            }
             Status::Completed => Self::Completed { output: response.output.clone() },
             Status::Exited { code } => Self::Exited { code },
             Status::Trapped { reason } => Self::Trapped { reason },
@@ -142,6 +152,15 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Disputed { .. } => "disputed",
             Self::Refused { .. } => "refused",
+            Self::Planned { .. } => "planned",
+        }
+    }
+
+    /// The output of a guest that completed, whether it planned anything or not.
+    pub const fn output(&self) -> Option<&Bytes> {
+        match self {
+            Self::Completed { output } | Self::Planned { output, .. } => Some(output),
+            _ => None,
         }
     }
 }
@@ -218,6 +237,11 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&completed).unwrap(),
             r#"{"completed":{"output":"aGk="}}"#
+        );
+        let planned = Outcome::Planned { output: "hi".into(), plan: "plan".into() };
+        assert_eq!(
+            serde_json::to_string(&planned).unwrap(),
+            r#"{"planned":{"output":"aGk=","plan":"cGxhbg=="}}"#
         );
         assert_eq!(serde_json::to_string(&Outcome::TimedOut).unwrap(), r#""timed_out""#);
         let exceeded = Outcome::LimitExceeded { which: Limit::MemoryBytes, limit: 5 };

@@ -63,6 +63,8 @@ pub struct ExecutionRecord {
     pub used: Compute,
     /// SHA-256 over the borsh of the journal.
     pub journal_hash: Hash32,
+    /// SHA-256 of the encoded plan; `None` where the guest planned nothing.
+    pub plan_hash: Option<Hash32>,
 }
 
 impl ExecutionRecord {
@@ -94,6 +96,7 @@ impl ExecutionRecord {
             log_hash: response.log_hash,
             used: response.used,
             journal_hash: Hash32::of_borsh(&response.journal),
+            plan_hash: response.plan_hash(),
         }
     }
 
@@ -106,7 +109,7 @@ impl ExecutionRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Bytes, Limit, NearToken, live_request, response};
+    use crate::{Bytes, Limit, NearToken, live_request, plan, response};
 
     /// The borsh layout and the hash are what every worker and replay must reproduce.
     #[test]
@@ -120,7 +123,7 @@ mod tests {
         assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
         assert_eq!(
             record.digest().to_string(),
-            "233f878a52393e047ced1f0d908d29f562581f611964e9536e54327ae4766716"
+            "c6fa1d5e1dc39d95e61c47055cc69f305993e24c55b906b28638ed465babdfde"
         );
     }
 
@@ -156,6 +159,7 @@ mod tests {
         alter("limits.storage_writes", &|r| r.limits.storage_writes += 1);
         alter("limits.host_calls", &|r| r.limits.host_calls += 1);
         alter("limits.max_module_bytes", &|r| r.limits.max_module_bytes += 1);
+        alter("limits.plan_bytes", &|r| r.limits.plan_bytes += 1);
         alter("context.request_id", &|r| r.context.request_id += 1);
         alter("context.contract_id", &|r| r.context.contract_id = "other.near".parse().unwrap());
         alter("context.block_height", &|r| r.context.block_height += 1);
@@ -177,15 +181,17 @@ mod tests {
         alter("log_hash", &|r| r.log_hash = other);
         alter("used", &|r| r.used = Compute::Fuel(999));
         alter("journal_hash", &|r| r.journal_hash = other);
+        alter("plan_hash", &|r| r.plan_hash = Some(other));
     }
 
     #[test]
     fn altering_any_field_of_a_body_changes_the_digest() {
         let request = live_request::sample();
-        let honest = response::sample(7);
+        let mut honest = response::sample(7);
+        honest.plan = plan::sample().encode();
         let digest =
             |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
-        let bodies: [&dyn Fn(&mut ExecutionResponse); 8] = [
+        let bodies: [&dyn Fn(&mut ExecutionResponse); 10] = [
             &|r| r.status = Status::Exited { code: 1 },
             &|r| r.output = Bytes::from("lie"),
             &|r| r.used = Compute::Fuel(1_001),
@@ -194,6 +200,8 @@ mod tests {
             &|r| r.journal[0].value = None,
             &|r| r.journal.clear(),
             &|r| r.log_hash = Hash32::of(b"log"),
+            &|r| r.plan.0.push(0),
+            &|r| r.plan = Bytes::default(),
         ];
         for change in bodies {
             let mut lie = honest.clone();

@@ -41,7 +41,7 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + 1 + 1 + 1 + 4 + 4; // agreement, claims, upload, closed locks, former uploaders
 /// Bytes of the length of a short response, which is kept in front of the record.
 const SHORT_BODY_BYTES: u64 = 2;
-const LIMITS_BYTES: u64 = 9 + 8 + 4 * 7 + 8 + 4;
+const LIMITS_BYTES: u64 = 9 + 8 + 4 * 8 + 8 + 4;
 const TERMS_BYTES: u64 = 8 + 5 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
 /// Bytes of an entry that is kept under the request's id, apart from what it keeps.
 const OWN_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES;
@@ -60,12 +60,12 @@ const AGREEMENT_BYTES: u64 = 1 + 1 + 8 + 4 + 4 + 8 + 8 + 9 + 4;
 const READ_BYTES: u64 = 4 + MAX_KEY_BYTES as u64 + 1 + 32;
 /// Bytes of one entry of a journal in borsh, apart from key and value.
 const WRITE_BYTES: u64 = 4 + 1 + 4;
-/// Bytes of a response in borsh apart from its status, output, reads and journal: the request's id,
-/// what was used, a hash, and three lengths.
-const BODY_BYTES: u64 = 8 + 9 + 32 + 3 * 4;
+/// Bytes of a response in borsh apart from its status, output, reads, journal and plan: the
+/// request's id, what was used, a hash, and four lengths.
+const BODY_BYTES: u64 = 8 + 9 + 32 + 4 * 4;
 /// Bytes of the longest status that has no reason: a tag, a limit and its value.
 const STATUS_BYTES: u64 = 1 + 1 + 8;
-/// Bytes of the longest status. It goes with an empty output and an empty journal.
+/// Bytes of the longest status. It goes with an empty output, journal and plan.
 const REASON_BYTES: u64 = 1 + 4 + MAX_REASON_BYTES as u64;
 /// Bytes of one part of a response apart from its content.
 const PART_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES + 4;
@@ -73,6 +73,8 @@ const PART_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES + 4;
 /// Bytes of a kept result apart from its outcome, for the longest payer: key and the 40 bytes that
 /// NEAR adds to every entry, ids, hashes, amounts, heights, tags and lengths.
 const RESULT_BYTES: u64 = (1 + 8 + 40) + 9 + 9 + 4 * 16 + 33 + 33 + 1 + (4 + 64) + 2 * 8 + 13;
+/// Bytes of the length of a kept plan.
+const PLAN_LENGTH_BYTES: u64 = 4;
 /// Bytes of the open shares of a request apart from its seats, for the longest payer, in the list
 /// and with their position there.
 const SHARES_BYTES: u64 = (1 + 4 + 40) + (1 + 8 + 40 + 4) + 8 + (4 + 64) + 32 + 3 * 16 + 2;
@@ -82,8 +84,8 @@ const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
 /// bounces and becomes claimable.
 const LEAST_REFUND_BYTES: u64 = 40 + (1 + 64) + 16;
 
-/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output
-/// and journal.
+/// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output,
+/// journal and plan.
 pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64) -> u64 {
     let writes = u64::from(limits.storage_writes).saturating_mul(WRITE_BYTES);
     let completed = STATUS_BYTES.saturating_add(data_bytes).saturating_add(writes);
@@ -93,7 +95,7 @@ pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64) -> u64 {
 
 /// Bytes of the encoding of the largest response within `limits`.
 pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
-    largest_body(limits, u64::from(limits.output_bytes) + u64::from(limits.journal_bytes))
+    largest_body(limits, limits.data_bytes())
 }
 
 /// Bytes that the largest response within `limits` takes besides its content when it comes in
@@ -131,9 +133,12 @@ pub fn kept_result_bytes(request: &ExecutionRequest) -> u64 {
     if request.keep_result_blocks == 0 {
         return 0;
     }
-    let output = request.limits.output_bytes.min(MAX_KEPT_OUTPUT_BYTES).into();
+    let output = u64::from(request.limits.output_bytes.min(MAX_KEPT_OUTPUT_BYTES));
+    // The plan is kept whole.
+    let plan = request.limits.plan_bytes;
+    let planned = if plan == 0 { output } else { output + PLAN_LENGTH_BYTES + u64::from(plan) };
     let digests = u64::from(request.seats()) * SUPPORTED_BYTES;
-    RESULT_BYTES + (MAX_REASON_BYTES as u64).max(output).max(digests)
+    RESULT_BYTES + (MAX_REASON_BYTES as u64).max(planned).max(digests)
 }
 
 /// The most bytes of contract state that the open shares of a settled request take.

@@ -60,6 +60,9 @@ pub struct ExecutionResponse {
     pub journal: Vec<JournalEntry>,
     /// SHA-256 of the guest's logs, which stay off chain.
     pub log_hash: Hash32,
+    /// The encoding of the guest's [plan](crate::plan); empty where it planned nothing, and unless
+    /// it completed. The contract does not decode it.
+    pub plan: Bytes,
 }
 
 /// Why a response cannot be the answer of an honest worker.
@@ -124,15 +127,22 @@ impl ResponseError {
     }
 }
 
-/// The longest output of a short response, bytes.
+/// The most bytes of output and plan of a short response.
 pub const SHORT_OUTPUT_BYTES: usize = 1_024;
 
 impl ExecutionResponse {
     /// Whether the response is so short that the contract keeps it together with the request's
     /// record, because an entry of its own would cost more than its bytes: it reads and writes no
-    /// storage, and its output has at most [`SHORT_OUTPUT_BYTES`].
+    /// storage, and its output and plan have at most [`SHORT_OUTPUT_BYTES`].
     pub fn is_short(&self) -> bool {
-        self.output.len() <= SHORT_OUTPUT_BYTES && self.reads.is_empty() && self.journal.is_empty()
+        self.output.len().saturating_add(self.plan.len()) <= SHORT_OUTPUT_BYTES
+            && self.reads.is_empty()
+            && self.journal.is_empty()
+    }
+
+    /// SHA-256 of the encoded plan; `None` where the guest planned nothing.
+    pub fn plan_hash(&self) -> Option<Hash32> {
+        (!self.plan.is_empty()).then(|| Hash32::of(&self.plan))
     }
 
     /// Checks that an execution of request `request_id` within `limits` can give this response.
@@ -159,6 +169,7 @@ impl ExecutionResponse {
             (Limit::StorageReads, self.reads.len() as u64, limits.storage_reads.into()),
             (Limit::StorageWrites, self.journal.len() as u64, limits.storage_writes.into()),
             (Limit::JournalBytes, journal_bytes(&self.journal), limits.journal_bytes.into()),
+            (Limit::PlanBytes, self.plan.len() as u64, limits.plan_bytes.into()),
         ];
         for (which, found, limit) in bounds {
             if found > limit {
@@ -180,6 +191,9 @@ impl ExecutionResponse {
             }
             if !self.journal.is_empty() {
                 return inconsistent("a journal");
+            }
+            if !self.plan.is_empty() {
+                return inconsistent("a plan");
             }
         }
         match &self.status {
@@ -209,6 +223,7 @@ pub(crate) fn sample(request_id: RequestId) -> ExecutionResponse {
         reads: vec![ReadEntry { key: "k".into(), value_hash: None }],
         journal: vec![JournalEntry { key: "k".into(), value: Some("v".into()) }],
         log_hash: Hash32::of(b""),
+        plan: Bytes::default(),
     }
 }
 
@@ -226,6 +241,21 @@ mod tests {
     #[test]
     fn a_response_within_its_requests_limits_is_accepted() {
         assert_eq!(check(|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn a_plan_goes_with_a_guest_that_completed() {
+        let limits = ResourceLimits::default().with_plan(4);
+        let planned =
+            ExecutionResponse { reads: vec![], journal: vec![], plan: "plan".into(), ..sample(3) };
+        assert_eq!(planned.validate(3, &limits), Ok(()));
+        let exited = ExecutionResponse {
+            output: Bytes::default(),
+            status: Status::Exited { code: 1 },
+            ..planned
+        };
+        let refused = ResponseError::Inconsistent { status: "exited", what: "a plan" };
+        assert_eq!(exited.validate(3, &limits), Err(refused));
     }
 
     #[test]
@@ -253,6 +283,10 @@ mod tests {
                 found: 1_025,
                 limit: 1_024
             })
+        );
+        assert_eq!(
+            check(|r| r.plan = "p".into()),
+            Err(ResponseError::AboveLimit { which: Limit::PlanBytes, found: 1, limit: 0 })
         );
         assert_eq!(
             check(|r| r.status = Status::OutOfFuel),

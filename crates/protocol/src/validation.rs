@@ -181,6 +181,7 @@ impl ExecutionRequest {
             (Limit::StorageWrites, asked.storage_writes.into(), max.storage_writes.into(), false),
             (Limit::HostCalls, asked.host_calls, max.host_calls, true),
             (Limit::ModuleBytes, asked.max_module_bytes.into(), max.max_module_bytes.into(), true),
+            (Limit::PlanBytes, asked.plan_bytes.into(), max.plan_bytes.into(), false),
             (Limit::InputBytes, self.input.len() as u64, input_bytes.into(), false),
             (Limit::ArgsEnvBytes, self.args_env_bytes(), args_env_bytes.into(), false),
             (Limit::UrlBytes, found_url_bytes, url_bytes.into(), false),
@@ -222,9 +223,11 @@ impl ExecutionRequest {
 
     /// Checks that the largest answer can be settled within one receipt.
     fn validate_capacity(&self) -> Result<(), RequestError> {
-        let (found, max) = (self.limits.output_bytes, max_output_bytes(self.response_format));
+        // The plan comes beside the output.
+        let found = u64::from(self.limits.output_bytes) + u64::from(self.limits.plan_bytes);
+        let max = u64::from(max_output_bytes(self.response_format));
         if found > max {
-            let (which, found, max) = (Limit::OutputBytes, found.into(), max.into());
+            let which = Limit::OutputBytes;
             return Err(RequestError::AboveBound { which, found, max });
         }
         let found = proof_bytes(self);

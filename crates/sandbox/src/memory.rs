@@ -23,14 +23,14 @@ pub(crate) fn compiler_threads() -> usize {
 }
 
 /// The most of the host's memory that an execution of `job` takes: the guest's memories and tables,
-/// what one call hands to the host (at most twice the guest's memory), input, output, logs and
-/// journal on both sides, and its code if that must be compiled.
+/// what one call hands to the host (at most twice the guest's memory), input, output, logs, journal
+/// and plan on both sides, and its code if that must be compiled.
 pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
     let code_bytes = if must_compile { job.code.bytes().len() as u64 } else { 0 };
     // One function for each thread.
     let at_once = code_bytes.min((MAX_BODY_BYTES * compiler_threads()) as u64);
     let limits = job.limits;
-    let streams = [limits.output_bytes, limits.log_bytes, limits.journal_bytes]
+    let streams = [limits.output_bytes, limits.log_bytes, limits.journal_bytes, limits.plan_bytes]
         .into_iter()
         .map(u64::from)
         .fold(job.input.len() as u64, u64::saturating_add);

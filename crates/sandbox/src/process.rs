@@ -15,7 +15,7 @@ use std::{
 
 use outlayer_guest::{Backtrace, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
 use outlayer_protocol::{
-    EngineVersion, GuestKind, Hash32, Meter, Status,
+    EngineVersion, GuestKind, Hash32, Meter, Plan, Status,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
 
@@ -25,8 +25,8 @@ use crate::{
     memory,
     scratch::Scratch,
     wire::{
-        Answer, OLDEST_WIRE_VERSION, Request, Setup, Value, WIRE_VERSION, checked, max_answer,
-        receive, send, send_bytes, shown,
+        Answer, OLDEST_WIRE_VERSION, PLANS_SINCE, PlannedRequest, Request, Setup, Value,
+        WIRE_VERSION, checked, max_answer, receive, send, send_bytes, shown,
     },
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Process {
     confined: Confinement,
     /// The engine that it says it has.
     engine: EngineId,
+    /// The version of the messages that the child speaks.
+    wire_version: u32,
     /// The child's own folder. It goes with the child.
     scratch: Scratch,
     /// What it executed last.
@@ -118,6 +120,7 @@ impl Process {
             socket,
             confined: Confinement { files: false, syscalls: false },
             engine: EngineId::OWN,
+            wire_version: OLDEST_WIRE_VERSION,
             scratch,
             recent: Recent::default(),
             idle_bytes: 0,
@@ -139,6 +142,7 @@ impl Process {
             Ok(Answer::Ready { wire_version, engine_version, near_config_version, confined }) => {
                 let version = EngineVersion(engine_version);
                 process.engine = EngineId { version, near_config_version };
+                process.wire_version = wire_version;
                 check(wire_version, process.engine, config.engine_version)
                     .map_err(|error| format!("{} {error}", config.program.display()))?;
                 process.confined = confined;
@@ -219,13 +223,18 @@ impl Process {
             args: job.args.to_vec(),
             env: job.env.to_vec(),
             input: job.input.to_vec(),
-            limits: *job.limits,
+            limits: job.limits.into(),
             context: job.context.clone(),
         };
-        send(&mut timed, &request)?;
+        if self.wire_version < PLANS_SINCE {
+            send(&mut timed, &request)?;
+        } else {
+            let planned: PlannedRequest = (request, job.limits.plan_bytes);
+            send(&mut timed, &planned)?;
+        }
         let most = max_answer(job.limits);
         let (mut needs_code, mut reads) = (true, 0);
-        let mut backtrace = Backtrace::default();
+        let (mut backtrace, mut plan) = (Backtrace::default(), Plan::default());
         loop {
             match receive::<Answer>(&mut timed, most)? {
                 Answer::NeedsCode if needs_code => {
@@ -241,7 +250,12 @@ impl Process {
                 Answer::Trapped(names) if backtrace.is_empty() => {
                     backtrace = Backtrace::new(names);
                 }
+                Answer::Planned(planned) if plan.promises.is_empty() => {
+                    planned.check().map_err(io::Error::other)?;
+                    plan = planned;
+                }
                 Answer::Done(Ok(execution)) => {
+                    let execution = Execution { plan, ..execution };
                     let mut execution = checked(execution, job.limits).map_err(io::Error::other)?;
                     let status = &execution.status;
                     if matches!(status, Status::Trapped { .. } | Status::StackOverflow) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use outlayer_guest::{Code, Engine, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
-use outlayer_protocol::limits::MAX_VALUE_BYTES;
+use outlayer_protocol::{ResourceLimits, limits::MAX_VALUE_BYTES};
 use rustix::process::getppid;
 
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     config::EngineSettings,
     confine::confine,
     wire::{
-        Answer, MAX_FROM_PARENT, Request, Setup, Value, WIRE_VERSION, receive, receive_bytes, send,
+        Answer, MAX_FROM_PARENT, PlannedRequest, Request, Setup, Value, WIRE_VERSION, receive,
+        receive_bytes, send,
     },
 };
 
@@ -107,7 +108,7 @@ pub fn serve<E: Engine + 'static>(
 fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
     let mut codes = Codes::new(KEPT_CODE_BYTES);
     loop {
-        let request: Request = match receive(parent, MAX_FROM_PARENT) {
+        let (request, plan_bytes): PlannedRequest = match receive(parent, MAX_FROM_PARENT) {
             Ok(request) => request,
             // The parent has no more requests.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
@@ -122,11 +123,17 @@ fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
                 code
             }
         };
-        let done = execute(engine, &request, &code, parent);
+        let limits = request.limits.with_plan(plan_bytes);
+        let done = execute(engine, &request, &limits, &code, parent);
         if let Ok(execution) = &done
             && !execution.backtrace.is_empty()
         {
             send(parent, &Answer::Trapped(execution.backtrace.frames().to_vec()))?;
+        }
+        if let Ok(execution) = &done
+            && !execution.plan.promises.is_empty()
+        {
+            send(parent, &Answer::Planned(execution.plan.clone()))?;
         }
         send(parent, &Answer::Done(done.map_err(Into::into)))?;
     }
@@ -135,6 +142,7 @@ fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
 fn execute(
     engine: &impl Engine,
     request: &Request,
+    limits: &ResourceLimits,
     code: &[u8],
     parent: &mut File,
 ) -> Result<Execution, Fault> {
@@ -144,7 +152,7 @@ fn execute(
         args: &request.args,
         env: &request.env,
         input: &request.input,
-        limits: &request.limits,
+        limits,
         context: &request.context,
     };
     engine.execute(&job, &mut Parent(parent))

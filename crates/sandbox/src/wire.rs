@@ -14,6 +14,8 @@
 //!
 //! * Version 1.
 //! * Version 2: a child says [`Answer::Trapped`], where a guest trapped, before the result.
+//! * Version 3: a request has the limit on plans behind it ([`PlannedRequest`]), and a child says
+//!   [`Answer::Planned`], what a guest planned, before the result.
 
 use std::{
     io::{self, Read, Write},
@@ -23,13 +25,16 @@ use std::{
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
 use outlayer_protocol::{
-    ExecutionContext, GuestKind, Hash32, ResourceLimits, response::ResponseError,
+    Compute, ExecutionContext, GuestKind, Hash32, Plan, ResourceLimits, response::ResponseError,
 };
 
 use crate::{config::EngineSettings, confine::Confinement};
 
 /// The version of the messages that this program speaks as a child.
-pub(crate) const WIRE_VERSION: u32 = 2;
+pub(crate) const WIRE_VERSION: u32 = 3;
+
+/// The first version in which requests have a limit on plans.
+pub(crate) const PLANS_SINCE: u32 = 3;
 
 /// The oldest version that this program understands as a parent.
 pub(crate) const OLDEST_WIRE_VERSION: u32 = 1;
@@ -56,8 +61,65 @@ pub(crate) struct Request {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) input: Vec<u8>,
-    pub(crate) limits: ResourceLimits,
+    pub(crate) limits: Limits,
     pub(crate) context: ExecutionContext,
+}
+
+/// A request as it is since version 3, with the most bytes of its plan.
+pub(crate) type PlannedRequest = (Request, u32);
+
+/// The limits of a request, but for those that it has since version 3.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) struct Limits {
+    compute: Compute,
+    memory_bytes: u64,
+    table_elements: u32,
+    instances: u32,
+    output_bytes: u32,
+    log_bytes: u32,
+    journal_bytes: u32,
+    storage_reads: u32,
+    storage_writes: u32,
+    host_calls: u64,
+    max_module_bytes: u32,
+}
+
+impl From<&ResourceLimits> for Limits {
+    fn from(limits: &ResourceLimits) -> Self {
+        Self {
+            compute: limits.compute,
+            memory_bytes: limits.memory_bytes,
+            table_elements: limits.table_elements,
+            instances: limits.instances,
+            output_bytes: limits.output_bytes,
+            log_bytes: limits.log_bytes,
+            journal_bytes: limits.journal_bytes,
+            storage_reads: limits.storage_reads,
+            storage_writes: limits.storage_writes,
+            host_calls: limits.host_calls,
+            max_module_bytes: limits.max_module_bytes,
+        }
+    }
+}
+
+impl Limits {
+    /// All limits.
+    pub(crate) const fn with_plan(&self, plan_bytes: u32) -> ResourceLimits {
+        ResourceLimits {
+            compute: self.compute,
+            memory_bytes: self.memory_bytes,
+            table_elements: self.table_elements,
+            instances: self.instances,
+            output_bytes: self.output_bytes,
+            log_bytes: self.log_bytes,
+            journal_bytes: self.journal_bytes,
+            storage_reads: self.storage_reads,
+            storage_writes: self.storage_writes,
+            host_calls: self.host_calls,
+            max_module_bytes: self.max_module_bytes,
+            plan_bytes,
+        }
+    }
 }
 
 /// What a child says.
@@ -77,11 +139,13 @@ pub(crate) enum Answer {
     NeedsCode,
     /// The guest reads this key. The parent replies with a [`Value`].
     Reads(Vec<u8>),
-    /// The execution has ended. Where the guest trapped has been said before.
+    /// The execution has ended. Where the guest trapped, and what it planned, has been said before.
     Done(Result<Execution, Trouble>),
     /// The functions that the guest was in when it trapped, innermost first. [`Answer::Done`]
     /// follows.
     Trapped(Vec<String>),
+    /// What the guest planned. [`Answer::Done`] follows.
+    Planned(Plan),
 }
 
 /// A value of the snapshot, or why it cannot be had.
@@ -153,6 +217,7 @@ pub(crate) fn max_answer(limits: &ResourceLimits) -> usize {
     let bytes = u64::from(limits.output_bytes)
         + u64::from(limits.log_bytes)
         + u64::from(limits.journal_bytes)
+        + u64::from(limits.plan_bytes)
         + entries * ENTRY_BYTES;
     usize::try_from(bytes.saturating_mul(2)).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
@@ -209,7 +274,7 @@ fn invalid(text: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use outlayer_protocol::{Compute, NearToken};
+    use outlayer_protocol::NearToken;
 
     use super::*;
 
@@ -272,7 +337,7 @@ mod tests {
             args: vec!["a".to_owned()],
             env: vec![("n".to_owned(), "v".to_owned())],
             input: b"i".to_vec(),
-            limits: ResourceLimits {
+            limits: Limits::from(&ResourceLimits {
                 compute: Compute::Gas(5),
                 memory_bytes: 6,
                 table_elements: 7,
@@ -284,7 +349,8 @@ mod tests {
                 storage_writes: 13,
                 host_calls: 14,
                 max_module_bytes: 15,
-            },
+                plan_bytes: 16,
+            }),
             context: ExecutionContext {
                 request_id: 16,
                 contract_id: "c.near".parse().unwrap(),

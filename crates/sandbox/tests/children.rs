@@ -25,8 +25,9 @@ use outlayer_guest::{
     SnapshotError,
 };
 use outlayer_protocol::{
-    Compute, EngineVersion, ExecutionContext, Hash32, JournalEntry, NearToken, ResourceLimits,
-    Status,
+    Compute, EngineVersion, ExecutionContext, Hash32, JournalEntry, NearToken, Plan,
+    ResourceLimits, Status,
+    plan::{Action, Promise},
 };
 use outlayer_sandbox::{Sandbox, SandboxConfig, serve};
 
@@ -84,6 +85,11 @@ impl Engine for Obedient {
                     ..Execution::without_running(job, Status::Completed)
                 });
             }
+            "plan" => {
+                let plan = planned(rest);
+                let completed = Execution::without_running(job, Status::Completed);
+                return Ok(Execution { plan, ..completed });
+            }
             "fault" => return Err(Fault::NativeStack),
             _ => unreachable!("{code}"),
         };
@@ -93,6 +99,7 @@ impl Engine for Obedient {
             used: Compute::Fuel(7),
             reads: Vec::new(),
             journal: vec![JournalEntry { key: "k".into(), value: None }],
+            plan: Default::default(),
             logs: b"said".to_vec(),
             backtrace: Backtrace::default(),
         })
@@ -161,6 +168,7 @@ fn main() -> ExitCode {
         ("a child that shouts does not wait for a listener", shouts),
         ("a program that is no child is said to be none", no_child),
         ("where a guest trapped arrives, cut and made harmless", trapped),
+        ("a plan arrives, and only one that could be carried out", plans),
         ("a child may be of an older release", older),
         ("engines beside each other share one budget", beside),
     ])
@@ -200,6 +208,7 @@ fn context() -> ExecutionContext {
 fn limits() -> ResourceLimits {
     ResourceLimits { memory_bytes: 16 << 20, output_bytes: 4 << 10, ..ResourceLimits::default() }
         .with_storage(8, 4, 4 << 10)
+        .with_plan(100)
 }
 
 /// Executes `code`, with what the snapshot gives.
@@ -415,6 +424,29 @@ fn trapped() {
     // A guest that has not trapped was nowhere, whatever a child says.
     let execution = run_over(&sandbox, "complete x", &mut EmptySnapshot).unwrap();
     assert!(execution.backtrace.is_empty(), "{execution:?}");
+}
+
+/// The plan whose promises wait for these, one for each.
+fn planned(after: &str) -> Plan {
+    let promise = |after: char| Promise {
+        receiver: "alice.near".parse().unwrap(),
+        after: after.to_digit(10).into_iter().collect(),
+        actions: vec![Action::Transfer { deposit: NearToken::from_yoctonear(7) }],
+    };
+    Plan { promises: after.chars().map(promise).collect(), returns: None }
+}
+
+fn plans() {
+    let sandbox = sandbox();
+    for code in ["plan ", "plan -", "plan -0"] {
+        let execution = run_over(&sandbox, code, &mut EmptySnapshot).unwrap();
+        assert_eq!(execution.plan, planned(&code[5..]), "{code}");
+    }
+    // It waits for itself, or is longer than the request allows.
+    for code in ["plan 0", "plan -0123456789"] {
+        let why = process_fault(run(&sandbox, code));
+        assert!(why.contains("promise 0 waits for") || why.contains("plan_bytes"), "{why}");
+    }
 }
 
 fn older() {

@@ -11,7 +11,7 @@ pub fn set_context(context: Context) {
     host::set_context(context);
 }
 
-/// Empties the storage and the log, and sets the context to its default.
+/// Empties the storage, the plan and the log, and sets the context to its default.
 pub fn reset() {
     host::reset();
 }
@@ -20,6 +20,52 @@ pub fn reset() {
 #[must_use]
 pub fn logs() -> Vec<String> {
     host::logs()
+}
+
+/// What was planned so far with [`plan`](crate::plan).
+#[must_use]
+pub fn plan() -> Vec<PlannedPromise> {
+    host::plan()
+}
+
+/// The number of the promise whose result the guest returns, if it returns one.
+#[must_use]
+pub fn returned_promise() -> Option<u32> {
+    host::returned()
+}
+
+/// A promise that was planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPromise {
+    /// The account that would execute the actions.
+    pub receiver: String,
+    /// The numbers of the promises that it waits for.
+    pub after: Vec<u32>,
+    /// The actions.
+    pub actions: Vec<PlannedAction>,
+}
+
+/// An action that was planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlannedAction {
+    /// A call of a function.
+    Call {
+        /// The method.
+        method: String,
+        /// The arguments.
+        args: Vec<u8>,
+        /// The attached deposit, yoctoNEAR.
+        deposit: u128,
+        /// The attached gas.
+        gas: u64,
+        /// The share of the gas that is left over.
+        weight: u64,
+    },
+    /// A transfer.
+    Transfer {
+        /// The amount, yoctoNEAR.
+        deposit: u128,
+    },
 }
 
 #[cfg(test)]

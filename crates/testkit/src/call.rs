@@ -276,7 +276,7 @@ impl Called {
     /// When the request ended in another way, or was not made directly.
     pub fn output(&self) -> Result<Vec<u8>> {
         match self.settlement()?.outcome {
-            Outcome::Completed { output } => Ok(output.0),
+            Outcome::Completed { output } | Outcome::Planned { output, .. } => Ok(output.0),
             other => Err(Error::answer("the outcome", format!("{other:?}, expected completed"))),
         }
     }

@@ -10,7 +10,8 @@ use near_sdk::{
     test_vm_config, testing_env,
 };
 use outlayer_protocol::{
-    AccountId, Meter, NearToken, Outcome, RefusalCode, ResponseFormat, Settlement, methods,
+    AccountId, Meter, NearToken, Outcome, Plan, RefusalCode, ResponseFormat, Settlement, methods,
+    plan::{Action, Promise},
 };
 use serde_json::Value;
 
@@ -99,6 +100,7 @@ pub fn endings(output: &str, format: ResponseFormat) -> Vec<(&'static str, Promi
     let deposit = NearToken::from_near(1);
     let mut all: Vec<_> = [
         Outcome::Completed { output: output.into() },
+        Outcome::Planned { output: output.into(), plan: a_plan().encode() },
         Outcome::Exited { code: 1 },
         Outcome::Trapped { reason: "unreachable".to_owned() },
         Outcome::OutOfFuel,
@@ -123,6 +125,14 @@ pub fn endings(output: &str, format: ResponseFormat) -> Vec<(&'static str, Promi
     all.push(("refused", settled(&refused, format)));
     all.push(("failed", PromiseResult::Failed));
     all
+}
+
+/// A plan with one promise: a yoctoNEAR for `alice.near`.
+fn a_plan() -> Plan {
+    let deposit = NearToken::from_yoctonear(1);
+    let actions = vec![Action::Transfer { deposit }];
+    let promise = Promise { receiver: account_id("alice.near"), after: Vec::new(), actions };
+    Plan { promises: vec![promise], returns: None }
 }
 
 #[allow(clippy::expect_used, reason = "the name stands in the test")]

@@ -14,7 +14,7 @@ use outlayer_integration_tests::{
     testbed::{Serving, events, settlement},
 };
 use outlayer_protocol::{
-    Agreement, Bytes, ExecutionRequest, ExecutionResponse, Hash32, Outcome, RequestId,
+    Agreement, Bytes, ExecutionRequest, ExecutionResponse, Hash32, Outcome, Plan, RequestId,
     agreement::Stage as AgreementStage,
     commitment::commitment,
     config::Prices,
@@ -239,6 +239,38 @@ async fn a_liar_cannot_end_a_request() -> Result<()> {
             assert_eq!(record(&testbed, worker).await?, (lies, 0), "{told:?}");
         }
     }
+    stop(serving).await
+}
+
+/// A plan is what may move money, so this is the lie that pays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liar_that_alters_the_plan_does_not_settle() -> Result<()> {
+    let (testbed, [one, other, liar]) = three_workers().await?;
+    let payout = testbed.publish_guest("payout").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let serving = serve(&testbed, &[one.clone(), other.clone()])?;
+    let input = r#"{"pot": "10", "members": [["alice.near", 2], ["bob.near", 1]]}"#;
+    let mut asked_for = for_two(payout, input);
+    asked_for.limits = asked_for.limits.with_plan(500);
+    let asked = testbed.ask(&caller, &asked_for).await?;
+    let request_id = testbed.wait_for_pending(1).await?[0].request_id;
+    let truth = testbed.execute(request_id).await?;
+    let honest = testbed.digest(&truth).await?;
+    let mut lie = truth.clone();
+    let mut plan = Plan::decode(&truth.plan)?;
+    plan.promises[0].receiver = liar.id().clone();
+    lie.plan = plan.encode();
+    let digest = testbed.digest(&lie).await?;
+    testbed.commit_to(&liar, request_id, digest).await?;
+    wait_for_reveals(&testbed, request_id).await?;
+    let revealed = testbed.reveal(&liar, request_id, digest).await?;
+    assert!(revealed.is_success(), "{revealed:?}");
+    let body = refusal(testbed.resolve(&liar, &lie).await?);
+    assert!(!body.is_empty(), "a lie is taken");
+    let settled = testbed.settlement(asked).await?;
+    let (output, plan) = (truth.output.clone(), truth.plan.clone());
+    assert_eq!(settled.outcome, Outcome::Planned { output, plan });
+    assert_eq!(settled.digest, Some(honest));
     stop(serving).await
 }
 

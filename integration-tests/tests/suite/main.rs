@@ -30,6 +30,7 @@ mod network_faults;
 mod operator_commands;
 mod pages;
 mod pipeline;
+mod plans;
 mod readme;
 mod refusals;
 mod replay;

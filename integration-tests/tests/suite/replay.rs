@@ -15,7 +15,11 @@ use serde_json::{Value, json};
 
 /// Runs `outlayer replay` as a process of its own. Returns whether the digests match, and the
 /// report.
-async fn replay(testbed: &Testbed, transaction: &str, signer: &str) -> Result<(bool, Value)> {
+pub(crate) async fn replay(
+    testbed: &Testbed,
+    transaction: &str,
+    signer: &str,
+) -> Result<(bool, Value)> {
     let mut command = Command::new(node::testbed_binary()?);
     command
         .args([

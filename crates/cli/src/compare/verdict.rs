@@ -1,6 +1,6 @@
 //! Whether the two are the same, and where they may not be.
 
-use outlayer_protocol::Status;
+use outlayer_protocol::{Limit, Status};
 use serde::Serialize;
 
 use super::{gas::Gas, here::Here, there::There};
@@ -45,6 +45,13 @@ pub(super) fn of(there: &There, here: &Here, gas: Option<&Gas>) -> Verdict {
         && there.result.is_ok()
         && REFUSED.iter().any(|words| reason.contains(words))
     {
+        let found = vec![format!("a guest cannot do what the method does: {reason}")];
+        return Verdict { verdict: Kind::Incomparable, found, notes: Vec::new() };
+    }
+    if let Status::LimitExceeded { which: Limit::PlanBytes, .. } = &here.status
+        && there.result.is_ok()
+    {
+        let reason = "it makes promises, which a guest plans and nobody executes here";
         let found = vec![format!("a guest cannot do what the method does: {reason}")];
         return Verdict { verdict: Kind::Incomparable, found, notes: Vec::new() };
     }
@@ -174,7 +181,10 @@ mod tests {
 
     #[test]
     fn what_a_guest_is_refused_is_not_compared() {
-        let refused = Status::Trapped { reason: "promises are refused: it cannot".to_owned() };
+        let promises = Status::LimitExceeded { which: Limit::PlanBytes, limit: 0 };
+        let verdict = of(&there(Ok(""), &[]), &here(promises, "", ""), None);
+        assert_eq!(verdict.exit(), Some(Exit::Inconclusive));
+        let refused = Status::Trapped { reason: "yields are refused: it cannot".to_owned() };
         let verdict = of(&there(Ok(""), &[]), &here(refused.clone(), "", ""), None);
         assert_eq!(verdict.exit(), Some(Exit::Inconclusive));
         // The contract failed on the network too, for a reason of its own.

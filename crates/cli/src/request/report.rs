@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::{self, Exit},
-    print,
+    plan_lines, print,
 };
 
 /// Prints a settled request, and ends with the code that its outcome has.
@@ -40,15 +40,16 @@ pub(super) async fn settled(
         show_settlement(settlement);
         show_money(&money, transaction, claimable);
     }
-    exit::with((!matches!(settlement.outcome, Outcome::Completed { .. })).then_some(Exit::No))
+    exit::with(settlement.outcome.output().is_none().then_some(Exit::No))
 }
 
 /// How a request ended, for people.
 pub(super) fn show_settlement(settlement: &Settlement) {
     print::line("outcome", outcome(&settlement.outcome));
-    if let Outcome::Completed { output } = &settlement.outcome {
+    if let Some(output) = settlement.outcome.output() {
         print::line("output", print::text(output));
     }
+    plan_lines::show_of(&settlement.outcome);
     print::line("used", settlement.used);
     if let Some(digest) = settlement.digest {
         print::line("digest", digest);

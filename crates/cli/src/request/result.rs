@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_client::{At, Contract};
-use outlayer_protocol::{AccountId, Outcome, Settlement};
+use outlayer_protocol::{AccountId, Settlement};
 use serde_json::json;
 
 use super::{
@@ -49,7 +49,7 @@ impl ResultArgs {
             let Some(settlement) = self.settlement(&contract).await? else {
                 return exit::with(Some(Exit::NotSettled));
             };
-            let Outcome::Completed { output } = &settlement.outcome else {
+            let Some(output) = settlement.outcome.output() else {
                 self.show(&settlement)?;
                 return Ok(false);
             };

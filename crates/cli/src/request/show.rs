@@ -1,21 +1,20 @@
 //! Live requests and kept results, for people.
 
-use outlayer_protocol::{
-    Agreement, KeptResult, Outcome, RequestId, upload::Upload, views::RequestView,
-};
+use outlayer_protocol::{Agreement, KeptResult, RequestId, upload::Upload, views::RequestView};
 
 use super::report::outcome;
-use crate::print;
+use crate::{plan_lines, print};
 
 /// A result that is kept. An output that is cut says so.
 pub(super) fn kept(id: RequestId, result: &KeptResult) {
     let settlement = &result.settlement;
     print::line("request", id);
     print::line("outcome", outcome(&settlement.outcome));
-    if let Outcome::Completed { output } = &settlement.outcome {
+    if let Some(output) = settlement.outcome.output() {
         let name = if result.output_is_whole { "output" } else { "output, cut" };
         print::line(name, print::text(output));
     }
+    plan_lines::show_of(&settlement.outcome);
     if let Some(hash) = result.output_hash {
         print::line("output hash", hash);
     }

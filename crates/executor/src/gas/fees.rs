@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use near_parameters::{ExtCosts, ExtCostsConfig};
+use near_parameters::{ActionCosts, ExtCosts, ExtCostsConfig, RuntimeFeesConfig};
 use near_primitives_core::config::INLINE_DISK_VALUE_THRESHOLD;
 use outlayer_guest::Work;
 
@@ -45,19 +45,25 @@ pub(crate) struct Fees {
     trie_nodes: u64,
     storage_read_value_byte: u64,
     large_read: Fee,
+    /// A receipt to another account, and what each result that it waits for adds.
+    promise: Fee,
+    planned_call: Fee,
+    planned_transfer: u64,
 }
 
 impl Fees {
     /// The fees of this engine.
     pub(crate) fn get() -> &'static Self {
         static FEES: LazyLock<Fees> =
-            LazyLock::new(|| Fees::new(&near_config().wasm_config.ext_costs));
+            LazyLock::new(|| Fees::new(&near_config().wasm_config.ext_costs, &near_config().fees));
         &FEES
     }
 
-    fn new(costs: &ExtCostsConfig) -> Self {
+    fn new(costs: &ExtCostsConfig, fees: &RuntimeFeesConfig) -> Self {
         let gas = |cost: ExtCosts| cost.gas(costs).as_gas();
         let fee = |fixed: ExtCosts, each: ExtCosts| Fee { base: gas(fixed), byte: gas(each) };
+        // To another account: nobody knows which one carries the plan out.
+        let send = |cost: ActionCosts| fees.fee(cost).send_fee(false).gas.as_gas();
         use ExtCosts as Cost;
         Self {
             base: gas(Cost::base),
@@ -77,6 +83,15 @@ impl Fees {
                 Cost::storage_large_read_overhead_base,
                 Cost::storage_large_read_overhead_byte,
             ),
+            promise: Fee {
+                base: send(ActionCosts::new_action_receipt),
+                byte: send(ActionCosts::new_data_receipt_base),
+            },
+            planned_call: Fee {
+                base: send(ActionCosts::function_call_base),
+                byte: send(ActionCosts::function_call_byte),
+            },
+            planned_transfer: send(ActionCosts::transfer),
         }
     }
 
@@ -99,6 +114,9 @@ impl Fees {
             Work::Fetch | Work::Fetched(_) => 0,
             Work::Found(bytes) => self.found(bytes),
             Work::Stored(bytes) => bytes.saturating_mul(self.storage_write_value_byte),
+            Work::Promise(dependencies) => self.promise.of(dependencies),
+            Work::PlannedCall(bytes) => self.planned_call.of(bytes),
+            Work::PlannedTransfer => self.planned_transfer,
             Work::Removed(bytes) => bytes.saturating_mul(self.storage_remove_value_byte),
         }
     }

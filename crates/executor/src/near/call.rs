@@ -9,9 +9,9 @@ use near_primitives_core::{hash::CryptoHash, types::Gas};
 use near_vm_runner::logic::{GasCounter, VMOutcome, errors::VMRunnerError};
 use outlayer_guest::{Fault, Job, Snapshot, Stop};
 use outlayer_near_host::Host;
-use outlayer_protocol::{JournalEntry, ReadEntry};
+use outlayer_protocol::{JournalEntry, Plan, ReadEntry};
 
-use super::{STACK_BYTES, cache::Cache, context, namespace::Namespace};
+use super::{STACK_BYTES, cache::Cache, context, namespace::Namespace, plan};
 use crate::near_config::near_config;
 
 /// What is known when a call has ended.
@@ -21,6 +21,8 @@ pub(super) struct Ended {
     pub(super) stop: Option<Stop>,
     pub(super) reads: Vec<ReadEntry>,
     pub(super) journal: Vec<JournalEntry>,
+    /// What the contract planned, or why no plan can hold it.
+    pub(super) plan: Result<Plan, Stop>,
 }
 
 /// Calls `method` with at most `gas`. near-vm-runner runs it on this thread, on the thread's own
@@ -59,7 +61,9 @@ fn on_this_stack(
     let fees = Arc::clone(&config.fees);
     // `near_vm_runner::run` asks for a host that may change threads, and does nothing but this.
     let outcome = prepared.run(&mut Host(&mut namespace), &context, fees);
-    let (stop, storage) = namespace.into_parts();
+    let (stop, storage, receipts) = namespace.into_parts();
+    let returned = outcome.as_ref().ok().map(|outcome| &outcome.return_data);
+    let plan = plan::of(&receipts, returned, job.limits.plan_bytes);
     let (reads, journal) = storage.into_entries();
-    Ok(Ended { outcome, stop, reads, journal })
+    Ok(Ended { outcome, stop, reads, journal, plan })
 }

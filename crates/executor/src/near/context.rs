@@ -10,7 +10,8 @@
 //! | `input` | the request's input |
 //! | `promise_results` | none |
 //! | `block_height`, `block_timestamp`, `epoch_height` | the same of the context |
-//! | `account_balance`, `account_locked_balance` | zero: a guest owns nothing |
+//! | `account_balance` | zero: a guest owns nothing; [`PLANNED_BALANCE`] for one that may plan |
+//! | `account_locked_balance` | zero |
 //! | `storage_usage` | [`STORAGE_USAGE`]; only its changes mean something |
 //! | `account_contract` | the code's hash |
 //! | `attached_deposit` | zero, see below |
@@ -37,6 +38,11 @@ use outlayer_guest::Job;
 /// any contract can remove.
 pub(super) const STORAGE_USAGE: u64 = 1 << 40;
 
+/// The balance, in yoctoNEAR, that a contract is told which may plan: more than there is, so that
+/// NEAR's check of what it gives away refuses nothing. What may be spent is for the caller to say,
+/// which carries the plan out.
+pub(super) const PLANNED_BALANCE: u128 = 1 << 112;
+
 /// Borsh of a public key: the curve, Ed25519, and 32 bytes.
 const NO_PUBLIC_KEY: [u8; 33] = [0; 33];
 
@@ -53,7 +59,11 @@ pub(super) fn of(job: &Job<'_>, code_hash: CryptoHash, gas: Gas) -> VMContext {
         block_height: context.block_height,
         block_timestamp: context.block_timestamp,
         epoch_height: context.epoch_height,
-        account_balance: Balance::from_yoctonear(0),
+        account_balance: Balance::from_yoctonear(if job.limits.plan_bytes == 0 {
+            0
+        } else {
+            PLANNED_BALANCE
+        }),
         account_locked_balance: Balance::from_yoctonear(0),
         storage_usage: STORAGE_USAGE,
         account_contract: AccountContract::Local(code_hash),

@@ -14,9 +14,14 @@
 //!
 //! # What differs from a node
 //!
-//! * Promises, yields and everything that needs them are refused, and so are facts that the context
-//!   does not have: the stakes of validators and the chain's name. The guest ends as `Trapped`, and
-//!   the reason says what was refused.
+//! * The receipts that the contract makes are its plan (`plan`): function calls and transfers,
+//!   which nobody executes unless the caller carries the plan out. Making them burns what a node
+//!   burns, and the gas that they attach is taken off what the method may use, and not billed.
+//!   Nothing that is planned has a result: `promise_results_count` is 0.
+//! * Other actions, yields and everything that needs them are refused, and so are facts that the
+//!   context does not have: the stakes of validators and the chain's name. The guest ends as
+//!   `Trapped`, and the reason says what was refused. An action is refused when the method has
+//!   ended.
 //! * A write tells the contract whether the key was there, and hands it the old value. So a write
 //!   also reads the key, which then stands in the read set and counts against `storage_reads`.
 //! * The deposit of the request is OutLayer's and not the guest's: a contract is told that nothing
@@ -56,6 +61,7 @@ mod call;
 mod context;
 mod namespace;
 mod outcome;
+mod plan;
 
 use outlayer_guest::{Execution, Fault, Job, Snapshot, verdict::invalid_module};
 use outlayer_protocol::Compute;

@@ -1,4 +1,4 @@
-//! The chain as a contract sees it: the storage of its namespace, and nothing else.
+//! The chain as a contract sees it: the storage of its namespace, and the receipts that it plans.
 //!
 //! near-vm-runner reports the gas of a call only when the call ended for a reason of the contract's
 //! own. So the reason for which the namespace ends a call is kept here, and near-vm-runner gets an
@@ -6,18 +6,23 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use near_primitives_core::types::{AccountId, Balance};
+use near_primitives_core::{
+    hash::CryptoHash,
+    types::{AccountId, Balance},
+};
 use near_vm_runner::logic::{HostError, VMLogicError, ValuePtr, types::ReceiptIndex};
 use outlayer_guest::{
     Fault, Job, Snapshot, SnapshotError, Stop,
     host::{Storage, check_key},
 };
-use outlayer_near_host::{Chain, Charges, NodeCount, Plain, ReceiptManager, VmResult, Yields};
-use outlayer_protocol::limits::MAX_VALUE_BYTES;
+use outlayer_near_host::{
+    Action, Chain, Charges, NodeCount, Plain, ReceiptManager, VmResult, Yields,
+};
+use outlayer_protocol::{Limit, limits::MAX_VALUE_BYTES};
 
 use crate::gas::TRIE_NODES;
 
-const PROMISES: &str = "promises are refused: this guest cannot call contracts or transfer tokens";
+const ACTIONS: &str = "a plan holds function calls and transfers: this action is refused";
 const YIELDS: &str = "yields are refused: this guest cannot wait for another transaction";
 const VALIDATORS: &str = "the stakes of validators are not known here";
 const CHAIN_ID: &str = "the chain's name is not known here";
@@ -27,6 +32,9 @@ const UNIVERSAL_ACCOUNTS: &str = "universal accounts are not known here";
 pub(super) struct Namespace<'a> {
     inner: RefCell<Inner<'a>>,
     account: AccountId,
+    receipts: ReceiptManager,
+    planned_bytes: u64,
+    max_plan_bytes: u32,
 }
 
 struct Inner<'a> {
@@ -69,18 +77,33 @@ impl<'a> Namespace<'a> {
         Self {
             inner: RefCell::new(Inner { storage: Storage::new(job.limits), snapshot, stop: None }),
             account: job.context.contract_id.clone(),
+            receipts: ReceiptManager::new(data_id),
+            planned_bytes: 0,
+            max_plan_bytes: job.limits.plan_bytes,
         }
     }
 
-    /// Why the namespace ended the call, if it did, and what was read and written.
-    pub(super) fn into_parts(self) -> (Option<Stop>, Storage) {
+    /// Why the namespace ended the call, if it did, what was read and written, and the receipts.
+    pub(super) fn into_parts(self) -> (Option<Stop>, Storage, ReceiptManager) {
         let inner = self.inner.into_inner();
-        (inner.stop, inner.storage)
+        (inner.stop, inner.storage, self.receipts)
     }
 
     fn refuse<T>(&self, reason: &'static str) -> VmResult<T> {
-        Err(self.inner.borrow_mut().stop(Stop::Trap(reason)))
+        self.end(Stop::Trap(reason))
     }
+
+    fn end<T>(&self, stop: Stop) -> VmResult<T> {
+        Err(self.inner.borrow_mut().stop(stop))
+    }
+}
+
+/// The name of the data for which a receipt waits. It never leaves the call.
+fn data_id(number: u64) -> CryptoHash {
+    let mut id = [0; 32];
+    let (start, _) = id.split_at_mut(size_of::<u64>());
+    start.copy_from_slice(&number.to_le_bytes());
+    CryptoHash(id)
 }
 
 fn fetch(snapshot: &mut dyn Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
@@ -124,12 +147,31 @@ impl Chain for Namespace<'_> {
     }
 
     fn receipts(&mut self) -> VmResult<&mut ReceiptManager> {
-        self.refuse(PROMISES)
+        if self.max_plan_bytes == 0 {
+            return self.end(Stop::limit(Limit::PlanBytes, 0u32));
+        }
+        Ok(&mut self.receipts)
     }
 
-    /// No receipt can be made, so nobody asks about one.
-    fn receiver(&self, _: ReceiptIndex) -> &AccountId {
-        &self.account
+    /// What is planned is measured as it comes, so that little is kept of a plan that is too long.
+    /// Its exact length is known in the end.
+    fn admit(&mut self, action: &Action) -> VmResult<()> {
+        match action {
+            Action::Transfer(_) => {}
+            Action::FunctionCall(call) => {
+                let bytes = (call.method_name.len() + call.args.len()) as u64;
+                self.planned_bytes = self.planned_bytes.saturating_add(bytes);
+            }
+            _ => return self.refuse(ACTIONS),
+        }
+        if self.planned_bytes > self.max_plan_bytes.into() {
+            return self.end(Stop::limit(Limit::PlanBytes, self.max_plan_bytes));
+        }
+        Ok(())
+    }
+
+    fn receiver(&self, receipt: ReceiptIndex) -> &AccountId {
+        self.receipts.get(receipt).map_or(&self.account, |receipt| &receipt.receiver_id)
     }
 
     fn yields(&mut self) -> VmResult<&mut dyn Yields> {

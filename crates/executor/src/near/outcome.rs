@@ -25,7 +25,8 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         .iter()
         .try_for_each(|line| logs.write(line.as_bytes()).and_then(|()| logs.write(b"\n")));
     let given = gas.min(MAX_GAS);
-    let status = status(job, gas, &outcome, ended.stop, logged)?;
+    let plan = ended.plan.as_ref().err();
+    let status = status(job, gas, &outcome, ended.stop, plan, logged)?;
     let used = if status == exhausted(gas) { given } else { outcome.burnt_gas.as_gas().min(given) };
     let completed = status == Status::Completed;
     let output = match outcome.return_data {
@@ -38,6 +39,7 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         used: Compute::Gas(used),
         reads: ended.reads,
         journal: if completed { ended.journal } else { Vec::new() },
+        plan: ended.plan.ok().filter(|_| completed).unwrap_or_default(),
         logs: logs.into_bytes(),
         // near-vm-runner says what trap it was, and not where.
         backtrace: Backtrace::default(),
@@ -50,6 +52,7 @@ fn status(
     gas: u64,
     outcome: &VMOutcome,
     stop: Option<Stop>,
+    not_planned: Option<&Stop>,
     logged: Result<(), Stop>,
 ) -> Result<Status, Fault> {
     if let Some(stop) = stop {
@@ -75,8 +78,8 @@ fn status(
                 limit: job.limits.output_bytes.into(),
             })
         }
-        // A promise cannot be made, so none can be returned.
-        _ => Ok(Status::Completed),
+        _ => not_planned
+            .map_or(Ok(Status::Completed), |stop| verdict::of_stop(stop, Status::OutOfGas)),
     }
 }
 

@@ -78,6 +78,31 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     storage.func_wrap("write", |store: Store<'_>, (key, value): (Vec<u8>, Vec<u8>)| {
         Ok(component::storage_write(&mut ComponentCall(store), key, value)?)
     })?;
+    let mut actions = interface(linker, "actions")?;
+    actions.func_wrap("promise", |store: Store<'_>, (receiver, after): (String, Vec<u32>)| {
+        Ok((component::plan_promise(&mut ComponentCall(store), &receiver, after)?,))
+    })?;
+    actions.func_wrap(
+        "function-call",
+        |store: Store<'_>,
+         (promise, method, args, deposit, gas, weight): (
+            u32,
+            String,
+            Vec<u8>,
+            String,
+            u64,
+            u64,
+        )| {
+            let (call, what) = (&mut ComponentCall(store), (&method[..], &args[..]));
+            Ok(component::plan_call(call, promise, what, &deposit, (gas, weight))?)
+        },
+    )?;
+    actions.func_wrap("transfer", |store: Store<'_>, (promise, deposit): (u32, String)| {
+        Ok(component::plan_transfer(&mut ComponentCall(store), promise, &deposit)?)
+    })?;
+    actions.func_wrap("return-promise", |store: Store<'_>, (promise,): (u32,)| {
+        Ok(component::plan_return(&mut ComponentCall(store), promise)?)
+    })?;
     Ok(())
 }
 

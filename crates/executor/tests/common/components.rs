@@ -47,7 +47,7 @@ const HOST: &str = r#"
 "#;
 
 /// The section by which the sdk describes the package.
-fn description() -> String {
+pub(crate) fn description() -> String {
     let described = include_bytes!("../../../sdk/src/host/component-type.bin");
     let bytes: String = described.iter().map(|byte| format!("\\{byte:02x}")).collect();
     format!(r#"(@custom "component-type" "{bytes}")"#)

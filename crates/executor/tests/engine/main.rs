@@ -23,6 +23,7 @@ mod gas;
 mod gas_generated;
 mod limits;
 mod near;
+mod plans;
 mod profile;
 mod storage;
 mod tenants;

@@ -292,39 +292,42 @@ fn traps_have_the_usual_words_as_far_as_near_tells_them_apart() {
 }
 
 #[test]
-fn promises_yields_and_unknown_facts_are_refused() {
-    let promise = "promises are refused: this guest cannot call contracts or transfer tokens";
+fn promises_without_a_plan_yields_and_unknown_facts_are_refused() {
+    let no_plan = Status::LimitExceeded { which: Limit::PlanBytes, limit: 0 };
     let waiting = "yields are refused: this guest cannot wait for another transaction";
     let bob = "(i64.const 8) (i64.const 9)";
-    for (body, reason) in [
+    for (body, status) in [
         (
             format!(
                 "(drop (call $promise_create {bob} (i64.const 3) (i64.const 0)
                     (i64.const 0) (i64.const 0) (i64.const 500) (i64.const 1000)))"
             ),
-            promise,
+            no_plan.clone(),
         ),
-        (format!("(drop (call $promise_batch_create {bob}))"), promise),
+        (format!("(drop (call $promise_batch_create {bob}))"), no_plan),
         (
             "(drop (call $promise_yield_create (i64.const 3) (i64.const 0) (i64.const 0)
                 (i64.const 0) (i64.const 1000) (i64.const 0) (i64.const 1)))"
                 .to_owned(),
-            waiting,
+            trapped(waiting),
         ),
         (
             "(drop (call $promise_yield_resume
                 (i64.const 32) (i64.const 500) (i64.const 4) (i64.const 0)))"
                 .to_owned(),
-            waiting,
+            trapped(waiting),
         ),
         (
             "(call $validator_total_stake (i64.const 500))".to_owned(),
-            "the stakes of validators are not known here",
+            trapped("the stakes of validators are not known here"),
         ),
-        ("(call $chain_id (i64.const 1))".to_owned(), "the chain's name is not known here"),
+        (
+            "(call $chain_id (i64.const 1))".to_owned(),
+            trapped("the chain's name is not known here"),
+        ),
     ] {
         let execution = contract(&format!("(drop {}) {body}", write("value"))).run();
-        assert_eq!(execution.status, trapped(reason), "{body}");
+        assert_eq!(execution.status, status, "{body}");
         assert!(execution.journal.is_empty() && execution.used.amount() > 0);
     }
 }

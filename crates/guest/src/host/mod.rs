@@ -3,16 +3,18 @@
 mod bounds;
 mod clock;
 mod descriptors;
+mod plan;
 mod program;
 mod random;
 mod storage;
 mod streams;
 
-use outlayer_protocol::{Compute, ExecutionContext, Limit, Status};
+use outlayer_protocol::{Compute, ExecutionContext, Limit, Plan, Status};
 
 pub use bounds::Bounds;
 pub use clock::{CLOCK_STEP_NANOS, Clock};
 pub use descriptors::{Descriptors, Stream};
+pub use plan::{PlannedCall, Planner};
 pub use program::Program;
 pub use random::RandomStream;
 pub use storage::{Storage, check_key};
@@ -30,6 +32,8 @@ pub struct Host {
     pub random: RandomStream,
     /// The requester's namespace as the guest sees it.
     pub storage: Storage,
+    /// What the guest would have its caller do.
+    pub plan: Planner,
     /// Arguments, environment and input.
     pub program: Program,
     /// The standard output.
@@ -56,6 +60,7 @@ impl Host {
             clock: Clock::new(job.context.block_timestamp),
             random: RandomStream::new(job.context.random_seed),
             storage: Storage::new(limits),
+            plan: Planner::new(limits.plan_bytes),
             program: Program::new(job),
             output: Sink::new(Limit::OutputBytes, limits.output_bytes),
             logs: Sink::new(Limit::LogBytes, limits.log_bytes),
@@ -85,8 +90,8 @@ impl Host {
         }
     }
 
-    /// The execution that ended with `status` and has used this much. Output and writes count only
-    /// when the guest completed.
+    /// The execution that ended with `status` and has used this much. Output, writes and plan count
+    /// only when the guest completed.
     pub fn into_execution(self, status: Status, used: Compute) -> Execution {
         let completed = status == Status::Completed;
         let (reads, journal) = self.storage.into_entries();
@@ -96,6 +101,7 @@ impl Host {
             used,
             reads,
             journal: if completed { journal } else { Vec::new() },
+            plan: if completed { self.plan.into_plan() } else { Plan::default() },
             logs: self.logs.into_bytes(),
             backtrace: Backtrace::default(),
         }

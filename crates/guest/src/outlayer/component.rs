@@ -5,11 +5,12 @@
 
 use outlayer_protocol::ExecutionContext;
 
-use super::storage;
+use super::{plan, storage};
 use crate::{
     call::{HostCall, StorageCall},
-    host::check_key,
+    host::{PlannedCall, check_key},
     stop::Stop,
+    verdict::reason,
     work::Work,
 };
 
@@ -109,6 +110,64 @@ pub fn storage_write(call: &mut impl HostCall, key: Vec<u8>, value: Vec<u8>) -> 
     check_key(&key)?;
     storage::pay_value(call, value.len() as u64)?;
     call.host().storage.write(key, Some(value))
+}
+
+/// `actions.promise`: plans a promise for `receiver`, after those in `after`. Gives its number.
+///
+/// # Errors
+/// A [`Stop`] for what no plan holds, or an exceeded limit.
+pub fn plan_promise(
+    call: &mut impl HostCall,
+    receiver: &str,
+    after: Vec<u32>,
+) -> Result<u32, Stop> {
+    let count = after.len() as u64;
+    let list_bytes = count.saturating_mul(size_of::<u32>() as u64);
+    plan::open_promise(call, receiver.len() as u64, list_bytes, count)?;
+    let after = plan::dependencies(after.into_iter())?;
+    call.host().plan.promise(receiver.as_bytes(), after)
+}
+
+/// `actions.function-call`: adds a call of a function to a planned promise.
+///
+/// # Errors
+/// As [`plan_promise`], and a trap when the deposit is no decimal number.
+pub fn plan_call(
+    call: &mut impl HostCall,
+    promise: u32,
+    (method, args): (&str, &[u8]),
+    deposit: &str,
+    (gas, weight): (u64, u64),
+) -> Result<(), Stop> {
+    let (method_bytes, args_bytes) = (method.len() as u64, args.len() as u64);
+    plan::open_call(call, method_bytes, args_bytes, deposit.len() as u64)?;
+    let deposit = amount(deposit)?;
+    let planned = PlannedCall { method: method.as_bytes(), args, deposit, gas, weight };
+    call.host().plan.call(promise, &planned)
+}
+
+/// `actions.transfer`: adds a transfer to a planned promise.
+///
+/// # Errors
+/// As [`plan_call`].
+pub fn plan_transfer(call: &mut impl HostCall, promise: u32, deposit: &str) -> Result<(), Stop> {
+    plan::open_transfer(call, deposit.len() as u64)?;
+    call.host().plan.transfer(promise, amount(deposit)?)
+}
+
+/// `actions.return-promise`: returns the result of a planned promise.
+///
+/// # Errors
+/// As [`plan_promise`].
+pub fn plan_return(call: &mut impl HostCall, promise: u32) -> Result<(), Stop> {
+    call.enter()?;
+    call.host().plan.returns(promise)
+}
+
+/// An amount in decimal digits.
+fn amount(text: &str) -> Result<u128, Stop> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(Stop::Trap(reason::NO_AMOUNT))
 }
 
 /// The length of the value at `key`.

@@ -1,4 +1,4 @@
-//! The functions that OutLayer gives a guest in addition to WASI: storage, context, log,
+//! The functions that OutLayer gives a guest in addition to WASI: storage, plan, context, log,
 //! randomness.
 //!
 //! [`module`] is the import module of core modules, which pass pointers and lengths. [`component`]
@@ -6,4 +6,5 @@
 
 pub mod component;
 pub mod module;
+mod plan;
 mod storage;

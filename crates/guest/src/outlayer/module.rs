@@ -2,21 +2,27 @@
 //!
 //! Pointers and lengths are `i32`, unsigned. A range outside of the guest's memory is a trap. A
 //! function that fills a buffer returns the full length and writes as much as fits; -1 says that
-//! the key is absent.
+//! the key is absent. A deposit is 16 bytes in memory, little-endian. The promises that another one
+//! waits for are `count` numbers of 4 bytes. The last two arguments of `plan_call` are its gas and
+//! its weight.
 //!
 //! | function | signature | |
 //! |---|---|---|
 //! | `storage_read` | `(key_ptr, key_len, buf_ptr, buf_cap) -> i64` | the value's length, or -1 |
 //! | `storage_write` | `(key_ptr, key_len, val_ptr, val_len)` | |
 //! | `storage_remove` | `(key_ptr, key_len) -> i32` | 1 when the key was there |
+//! | `plan_promise` | `(id_ptr, id_len, after_ptr, count) -> i32` | the promise's number |
+//! | `plan_call` | `(promise, name_ptr, name_len, args_ptr, args_len, deposit_ptr, i64, i64)` | |
+//! | `plan_transfer` | `(promise, deposit_ptr)` | |
+//! | `plan_return` | `(promise)` | |
 //! | `context_read` | `(buf_ptr, buf_cap) -> i32` | borsh of `ExecutionContext` |
 //! | `log` | `(ptr, len)` | adds a line to the log |
 //! | `random_fill` | `(ptr, len)` | the stream that `random_get` draws from |
 
-use super::storage;
+use super::{plan, storage};
 use crate::{
     call::{MemoryCall, StorageCall},
-    host::check_key,
+    host::{PlannedCall, check_key},
     memory,
     stop::Stop,
     work::Work,
@@ -24,6 +30,11 @@ use crate::{
 
 /// The name of the import module.
 pub const MODULE: &str = "outlayer";
+
+/// Bytes of the number of a promise.
+const DEPENDENCY_BYTES: u32 = 4;
+/// Bytes of a deposit.
+const DEPOSIT_BYTES: u32 = 16;
 
 /// Reads a value into the guest's buffer.
 ///
@@ -79,6 +90,73 @@ pub fn storage_write(
     let (bytes, host) = call.memory()?;
     let value = memory::bytes(bytes, value, value_len)?.to_vec();
     host.storage.write(key, Some(value))
+}
+
+/// Plans a promise. Gives its number.
+///
+/// # Errors
+/// A [`Stop`] for what no plan holds, an exceeded limit, or a trap.
+pub fn plan_promise(
+    call: &mut impl MemoryCall,
+    receiver: u32,
+    receiver_len: u32,
+    after: u32,
+    count: u32,
+) -> Result<u32, Stop> {
+    let length = u64::from(count).saturating_mul(DEPENDENCY_BYTES.into());
+    plan::open_promise(call, receiver_len.into(), length, count.into())?;
+    let (bytes, host) = call.memory()?;
+    let length = u32::try_from(length).map_err(|_| memory::OUT_OF_BOUNDS)?;
+    let (numbers, _) = memory::bytes(bytes, after, length)?.as_chunks();
+    let after = plan::dependencies(numbers.iter().map(|number| u32::from_le_bytes(*number)))?;
+    host.plan.promise(memory::bytes(bytes, receiver, receiver_len)?, after)
+}
+
+/// Plans a call of a function.
+///
+/// # Errors
+/// As [`plan_promise`].
+#[expect(clippy::too_many_arguments, reason = "the function has as many parameters")]
+pub fn plan_call(
+    call: &mut impl MemoryCall,
+    promise: u32,
+    method: u32,
+    method_len: u32,
+    args: u32,
+    args_len: u32,
+    deposit: u32,
+    gas: u64,
+    weight: u64,
+) -> Result<(), Stop> {
+    plan::open_call(call, method_len.into(), args_len.into(), DEPOSIT_BYTES.into())?;
+    let (bytes, host) = call.memory()?;
+    let planned = PlannedCall {
+        method: memory::bytes(bytes, method, method_len)?,
+        args: memory::bytes(bytes, args, args_len)?,
+        deposit: memory::read_u128(bytes, deposit)?,
+        gas,
+        weight,
+    };
+    host.plan.call(promise, &planned)
+}
+
+/// Plans a transfer.
+///
+/// # Errors
+/// As [`plan_promise`].
+pub fn plan_transfer(call: &mut impl MemoryCall, promise: u32, deposit: u32) -> Result<(), Stop> {
+    plan::open_transfer(call, DEPOSIT_BYTES.into())?;
+    let (bytes, host) = call.memory()?;
+    host.plan.transfer(promise, memory::read_u128(bytes, deposit)?)
+}
+
+/// Returns the result of a planned promise.
+///
+/// # Errors
+/// As [`plan_promise`].
+pub fn plan_return(call: &mut impl MemoryCall, promise: u32) -> Result<(), Stop> {
+    call.enter()?;
+    call.host().plan.returns(promise)
 }
 
 /// Writes the context into the guest's buffer.

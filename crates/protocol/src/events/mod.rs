@@ -171,6 +171,9 @@ pub struct ExecutionCompleted {
     pub output_hash: Hash32,
     /// Length of the output, bytes.
     pub output_bytes: u64,
+    /// SHA-256 of the encoded plan; `None` where the guest planned nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_hash: Option<Hash32>,
     /// What the guest used, in the request's meter.
     pub used: Compute,
     /// What the execution cost, yoctoNEAR.

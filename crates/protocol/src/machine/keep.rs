@@ -32,14 +32,17 @@ pub(super) fn keep_result<'a>(
 
 /// The outcome with its output cut to what is kept, and whether the output is whole.
 fn cut(outcome: &Outcome) -> (Outcome, bool) {
+    let start = outcome.output().and_then(|output| output.get(..MAX_KEPT_OUTPUT_BYTES as usize));
+    let Some(start) = start else {
+        return (outcome.clone(), true);
+    };
+    let is_whole = outcome.output().is_some_and(|output| output.len() == start.len());
+    let output = Bytes::from(start);
     match outcome {
-        Outcome::Completed { output } => match output.get(..MAX_KEPT_OUTPUT_BYTES as usize) {
-            Some(start) => {
-                let is_whole = start.len() == output.len();
-                (Outcome::Completed { output: Bytes::from(start) }, is_whole)
-            }
-            None => (outcome.clone(), true),
-        },
-        other => (other.clone(), true),
+        // A part of a plan would be none.
+        Outcome::Planned { plan, .. } => {
+            (Outcome::Planned { output, plan: plan.clone() }, is_whole)
+        }
+        _ => (Outcome::Completed { output }, is_whole),
     }
 }

@@ -149,6 +149,7 @@ fn resolved<'a>(request: LiveRequest, answer: &Answer<'a>, height: u64) -> Step<
         workers,
         output_hash: answer.output_hash,
         output_bytes: body.output.len() as u64,
+        plan_hash: body.plan_hash(),
         used: settlement.used,
         fee: paid,
         held: settlement.held,

@@ -135,7 +135,7 @@ impl From<&LiveRequest> for Asked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fee {
     /// For the worker that sends the response: the gas of sending it, and the price of the bytes of
-    /// input, output and journal.
+    /// input, output, journal and plan.
     pub submit: NearToken,
     /// For each worker that executed: the price of the code and of the compute that was used, the
     /// gas of claiming the request if it takes claims, and where several workers must agree the gas
@@ -167,7 +167,7 @@ pub fn module_fee(prices: &Prices, limits: &ResourceLimits) -> Result<NearToken,
     prices.per_module_byte.checked_mul(limits.max_module_bytes.into()).ok_or(OVERFLOW)
 }
 
-/// The fee for an execution that used `used` and gave `data_bytes` of output and journal.
+/// The fee for an execution that used `used` and gave `data_bytes` of output, journal and plan.
 ///
 /// # Errors
 /// [`PricingError::Overflow`]. An amount that does not fit is found here, so that
@@ -206,8 +206,7 @@ pub fn fee(
 /// [`PricingError::Overflow`].
 pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
     let limits = &asked.limits;
-    let data_bytes = u64::from(limits.output_bytes) + u64::from(limits.journal_bytes);
-    fee(prices, asked, limits.compute, data_bytes)
+    fee(prices, asked, limits.compute, limits.data_bytes())
 }
 
 /// What a worker is due that has committed to a request, or claimed it, which is then cancelled: a
@@ -235,7 +234,8 @@ pub fn response_fee(
         Compute::new(limits.compute.meter(), response.used.amount().min(limits.compute.amount()));
     let output = (response.output.len() as u64).min(limits.output_bytes.into());
     let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
-    fee(prices, asked, used, output + journal)
+    let plan = (response.plan.len() as u64).min(limits.plan_bytes.into());
+    fee(prices, asked, used, output + journal + plan)
 }
 
 /// The protocol's share of an amount that a worker is paid, rounded down.
@@ -483,16 +483,23 @@ mod tests {
             limit in 1..u64::MAX,
             output in 0usize..9_000,
             allowed in 0u32..5_000,
+            (plan, allowed_plan) in (0usize..500, 0u32..500),
             input_bytes in any::<u32>(),
             (approvals, spares) in (1u8..6, any::<u8>()),
             takes_claims in any::<bool>(),
         ) {
             let prices = config::sample().prices;
             let limits = ResourceLimits {
-                compute: Compute::Fuel(limit), output_bytes: allowed, ..ResourceLimits::default()
+                compute: Compute::Fuel(limit),
+                output_bytes: allowed,
+                plan_bytes: allowed_plan,
+                ..ResourceLimits::default()
             };
             let response = ExecutionResponse {
-                used: Compute::Fuel(used), output: vec![0; output].into(), ..response::sample(7)
+                used: Compute::Fuel(used),
+                output: vec![0; output].into(),
+                plan: vec![0; plan].into(),
+                ..response::sample(7)
             };
             let new_payer = input_bytes % 2 == 0;
             let asked = Asked {

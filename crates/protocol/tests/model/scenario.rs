@@ -183,6 +183,7 @@ impl Scenario {
             reads: Vec::new(),
             journal: Vec::new(),
             log_hash: Hash32::of(b""),
+            plan: Default::default(),
         };
         let truth = |round| ExecutionResponse {
             output: vec![b't'; output_bytes as usize].into(),

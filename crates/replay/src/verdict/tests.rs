@@ -14,6 +14,7 @@ fn response(output: &str) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        plan: Default::default(),
     }
 }
 
@@ -28,6 +29,7 @@ fn settled(response: &ExecutionResponse) -> ExecutionCompleted {
         workers: Vec::new(),
         output_hash: Hash32::of(&response.output),
         output_bytes: response.output.len() as u64,
+        plan_hash: response.plan_hash(),
         used: response.used,
         fee: NearToken::from_yoctonear(0),
         held: NearToken::from_yoctonear(0),

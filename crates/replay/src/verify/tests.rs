@@ -69,6 +69,7 @@ fn evidence(view: RequestView, response: &ExecutionResponse) -> Evidence {
             workers: Vec::new(),
             output_hash: Hash32::of(&response.output),
             output_bytes: response.output.len() as u64,
+            plan_hash: response.plan_hash(),
             used: response.used,
             fee: NearToken::from_yoctonear(0),
             held: NearToken::from_yoctonear(0),

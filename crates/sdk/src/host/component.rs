@@ -64,6 +64,28 @@ unsafe extern "C" {
     fn remove(key: *const u8, key_len: usize) -> i32;
 }
 
+#[link(wasm_import_module = "outlayer:host/actions@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "promise"]
+    fn promise(receiver: *const u8, receiver_len: usize, after: *const u32, count: usize) -> u32;
+    #[link_name = "function-call"]
+    fn function_call(
+        promise: u32,
+        method: *const u8,
+        method_len: usize,
+        args: *const u8,
+        args_len: usize,
+        deposit: *const u8,
+        deposit_len: usize,
+        gas: u64,
+        weight: u64,
+    );
+    #[link_name = "transfer"]
+    fn transfer(promise: u32, deposit: *const u8, deposit_len: usize);
+    #[link_name = "return-promise"]
+    fn return_promise(promise: u32);
+}
+
 #[link(wasm_import_module = "outlayer:host/random@0.1.0")]
 unsafe extern "C" {
     #[link_name = "bytes"]
@@ -176,6 +198,46 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     // SAFETY: the key is a live slice that the host only reads.
     unsafe { remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn plan_promise(receiver: &str, after: &[u32]) -> u32 {
+    // SAFETY: both are live slices that the host only reads.
+    unsafe { promise(receiver.as_ptr(), receiver.len(), after.as_ptr(), after.len()) }
+}
+
+pub(crate) fn plan_call(
+    promise: u32,
+    (method, args): (&str, &[u8]),
+    deposit: u128,
+    gas: u64,
+    weight: u64,
+) {
+    let deposit = deposit.to_string();
+    // SAFETY: all are live slices that the host only reads.
+    unsafe {
+        function_call(
+            promise,
+            method.as_ptr(),
+            method.len(),
+            args.as_ptr(),
+            args.len(),
+            deposit.as_ptr(),
+            deposit.len(),
+            gas,
+            weight,
+        );
+    }
+}
+
+pub(crate) fn plan_transfer(promise: u32, deposit: u128) {
+    let deposit = deposit.to_string();
+    // SAFETY: the deposit is a live slice that the host only reads.
+    unsafe { transfer(promise, deposit.as_ptr(), deposit.len()) }
+}
+
+pub(crate) fn plan_return(promise: u32) {
+    // SAFETY: only a number is passed.
+    unsafe { return_promise(promise) }
 }
 
 pub(crate) fn log(line: &str) {

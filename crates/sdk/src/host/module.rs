@@ -25,6 +25,26 @@ mod outlayer {
         );
         /// 1 when the key was there.
         pub(super) fn storage_remove(key: *const u8, key_len: usize) -> i32;
+        /// The promise's number.
+        pub(super) fn plan_promise(
+            receiver: *const u8,
+            receiver_len: usize,
+            after: *const u32,
+            count: usize,
+        ) -> u32;
+        /// The deposit is 16 bytes, little-endian.
+        pub(super) fn plan_call(
+            promise: u32,
+            method: *const u8,
+            method_len: usize,
+            args: *const u8,
+            args_len: usize,
+            deposit: *const u8,
+            gas: u64,
+            weight: u64,
+        );
+        pub(super) fn plan_transfer(promise: u32, deposit: *const u8);
+        pub(super) fn plan_return(promise: u32);
         /// The length of the context's borsh encoding.
         pub(super) fn context_read(buffer: *mut u8, capacity: usize) -> i32;
         pub(super) fn log(line: *const u8, line_len: usize);
@@ -80,6 +100,47 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     // SAFETY: the key is a live slice that the host only reads.
     unsafe { outlayer::storage_remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn plan_promise(receiver: &str, after: &[u32]) -> u32 {
+    // SAFETY: both are live slices that the host only reads.
+    unsafe {
+        outlayer::plan_promise(receiver.as_ptr(), receiver.len(), after.as_ptr(), after.len())
+    }
+}
+
+pub(crate) fn plan_call(
+    promise: u32,
+    (method, args): (&str, &[u8]),
+    deposit: u128,
+    gas: u64,
+    weight: u64,
+) {
+    let (deposit, name) = (deposit.to_le_bytes(), method.as_ptr());
+    // SAFETY: all are live slices that the host only reads; the deposit has the 16 bytes it reads.
+    unsafe {
+        outlayer::plan_call(
+            promise,
+            name,
+            method.len(),
+            args.as_ptr(),
+            args.len(),
+            deposit.as_ptr(),
+            gas,
+            weight,
+        );
+    }
+}
+
+pub(crate) fn plan_transfer(promise: u32, deposit: u128) {
+    let deposit = deposit.to_le_bytes();
+    // SAFETY: the deposit has the 16 bytes that the host reads.
+    unsafe { outlayer::plan_transfer(promise, deposit.as_ptr()) }
+}
+
+pub(crate) fn plan_return(promise: u32) {
+    // SAFETY: only a number is passed.
+    unsafe { outlayer::plan_return(promise) }
 }
 
 pub(crate) fn log(line: &str) {

@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use crate::context::{Context, DecodeError};
+use crate::{
+    context::{Context, DecodeError},
+    testing::{PlannedAction, PlannedPromise},
+};
 
 /// The state of the stand-in.
 #[derive(Default)]
@@ -10,6 +13,8 @@ struct Host {
     context: Context,
     storage: BTreeMap<Vec<u8>, Vec<u8>>,
     logs: Vec<String>,
+    plan: Vec<PlannedPromise>,
+    returned: Option<u32>,
     /// The state of the random sequence; `None` until the first draw.
     random: Option<u64>,
 }
@@ -55,6 +60,54 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     with(|host| host.storage.remove(key).is_some())
+}
+
+pub(crate) fn plan() -> Vec<PlannedPromise> {
+    with(|host| host.plan.clone())
+}
+
+pub(crate) fn returned() -> Option<u32> {
+    with(|host| host.returned)
+}
+
+pub(crate) fn plan_promise(receiver: &str, after: &[u32]) -> u32 {
+    with(|host| {
+        let (receiver, after) = (receiver.to_owned(), after.to_vec());
+        let number = host.plan.len();
+        assert!(after.iter().all(|one| (*one as usize) < number), "there is no such promise");
+        host.plan.push(PlannedPromise { receiver, after, actions: Vec::new() });
+        u32::try_from(number).unwrap_or(u32::MAX)
+    })
+}
+
+pub(crate) fn plan_call(
+    promise: u32,
+    (method, args): (&str, &[u8]),
+    deposit: u128,
+    gas: u64,
+    weight: u64,
+) {
+    let (method, args) = (method.to_owned(), args.to_vec());
+    add(promise, PlannedAction::Call { method, args, deposit, gas, weight });
+}
+
+pub(crate) fn plan_transfer(promise: u32, deposit: u128) {
+    add(promise, PlannedAction::Transfer { deposit });
+}
+
+fn add(promise: u32, action: PlannedAction) {
+    with(|host| {
+        let planned = host.plan.get_mut(promise as usize);
+        assert!(planned.is_some(), "there is no such promise");
+        planned.into_iter().for_each(|one| one.actions.push(action.clone()));
+    });
+}
+
+pub(crate) fn plan_return(promise: u32) {
+    with(|host| {
+        assert!((promise as usize) < host.plan.len(), "there is no such promise");
+        host.returned = Some(promise);
+    });
 }
 
 pub(crate) fn log(line: &str) {

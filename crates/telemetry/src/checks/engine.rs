@@ -23,8 +23,8 @@ const SPIN: &[u8] = include_bytes!("spin.wasm");
 const EXPECTED: [(EngineVersion, [&str; 2]); 1] = [(
     EngineVersion(2),
     [
-        "0dcd8d711ae257dbd9d5a562f25ddb2461c4e5c4338dcfb2129c20c7f9292cec",
-        "e7f630a601e999f084919b0e0ea945291b7445a618b4d6af1a5ebbe0614e5b50",
+        "876550dc41f5d672211ea9784453bacb8f80b4bdc99fb247c504a55089d1557f",
+        "d621f108e94e213a2a268ecdd234feb95211fcf9e9feec0d49f66d519056efdf",
     ],
 )];
 

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     common::{PRELUDE, Run, corpus, kernels},
     features::{memories, preview0},
+    plans,
 };
 
 const SEEDS: u64 = 200;
@@ -145,7 +146,9 @@ impl Cases {
         let answers = on_v8(flags, stack, &self.tasks).into_iter();
         for ((name, expected), answer) in self.names.iter().zip(&self.expected).zip(answers) {
             match answer {
-                Answer::Verdict(ended) => assert_eq!(ended, *expected, "{name}"),
+                Answer::Verdict(ended, plan) => {
+                    assert_eq!(Execution { plan, ..*ended }, *expected, "{name}");
+                }
                 Answer::CannotDecide(why) => undecided.push((name.clone(), why)),
             }
         }
@@ -162,6 +165,7 @@ fn v8_comes_to_the_same_on_the_corpus() {
     for (name, code) in kernels::traps().into_iter().chain(kernels::kernels()) {
         cases.add(name, &Run::bytes(code).limits(|limits| limits.memory_bytes = 128 << 20));
     }
+    cases.add("plan", &plans::planning());
     cases.compare(&[]);
 }
 
