@@ -68,7 +68,8 @@ async fn a_daemon_shows_its_metrics_its_health_and_when_it_is_ready() {
     let (node, world) = World::new().start().await;
     world.lock().unwrap().chain.ask(7, &guest());
     let folder = folder();
-    let daemon = worker(folder.path(), &node.url, &["--listen", "127.0.0.1:0"]);
+    let listen = ["--listen", "127.0.0.1:0", "--compile-ahead", "0"];
+    let daemon = worker(folder.path(), &node.url, &listen);
     let log = daemon.logged("serving /metrics").await;
     let bound = lines(&log).into_iter().find_map(|line| line["bound"].as_str().map(str::to_owned));
     let bound = bound.unwrap();
@@ -109,7 +110,8 @@ async fn a_daemon_that_cannot_serve_is_alive_and_not_ready_and_says_why() {
     world.registration.as_mut().unwrap().suspended = true;
     let (node, world) = world.start().await;
     let folder = folder();
-    let daemon = worker(folder.path(), &node.url, &["--listen", "127.0.0.1:0"]);
+    let listen = ["--listen", "127.0.0.1:0", "--compile-ahead", "0"];
+    let daemon = worker(folder.path(), &node.url, &listen);
     let log = daemon.logged("not ready").await;
     let bound = lines(&log).into_iter().find_map(|line| line["bound"].as_str().map(str::to_owned));
     let bound = bound.unwrap();
