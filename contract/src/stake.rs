@@ -5,16 +5,19 @@
 //! code and claimable payments, each backed by its pot for as long as it lives.
 //! [`Contract::for_tenant`] counts those bytes. Every other byte (the contract's code, the registry
 //! of workers, their earnings) must be backed by money that belongs to no pot.
+//!
+//! The list of recent code is counted with them, though no pot pays for it: the contract's own
+//! money backs all that it can ever take, however much of it there is.
 
 use near_sdk::{NearToken, env};
 
-use crate::{Contract, ContractError, Funds, namespace};
+use crate::{Contract, ContractError, Funds, namespace, recent_code};
 
 /// Bytes of one entry of a ledger, for the longest account id: what NEAR adds, the key, the amount.
 const LEDGER_ENTRY_BYTES: u64 = 40 + (1 + 64) + 16;
 /// Bytes by which the contract's own state can grow: the account to which the ownership is offered,
-/// and an announced upgrade.
-const STATE_GROWTH_BYTES: u64 = (4 + 64) + (32 + 8);
+/// an announced upgrade, and all of the list of recent code, which anybody may fill.
+const STATE_GROWTH_BYTES: u64 = (4 + 64) + (32 + 8) + recent_code::MOST_BYTES;
 
 /// What the bytes of a new entry of a ledger cost.
 pub(crate) fn ledger_entry_cost() -> NearToken {

@@ -26,7 +26,7 @@ impl Contract {
         #[serializer(borsh)] part: Vec<u8>,
     ) -> Result<(), ContractError> {
         if self.for_tenant(|contract| contract.publish(hash, total_bytes, offset, &part))? {
-            recent_code::note(&RecentCode::Published(hash));
+            self.for_tenant(|_| recent_code::note(&RecentCode::Published(hash)));
         }
         Ok(())
     }

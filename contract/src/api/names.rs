@@ -30,7 +30,7 @@ impl Contract {
         let number = self.for_tenant(|contract| contract.name(&name, code))?;
         let owner_id = env::predecessor_account_id();
         let name = CodeName { owner_id, name: &name, version: Some(number) };
-        recent_code::note(&RecentCode::Named(name.to_string()));
+        self.for_tenant(|_| recent_code::note(&RecentCode::Named(name.to_string())));
         Ok(number)
     }
 

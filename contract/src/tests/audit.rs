@@ -305,7 +305,7 @@ impl World {
 
     /// The bytes counted as paid for by a pot are those of the entries under these prefixes.
     fn audit_tenants(&self) {
-        const TENANTS: [Prefix; 24] = [
+        const TENANTS: [Prefix; 25] = [
             Prefix::SharesSlot,
             Prefix::SharesPosition,
             Prefix::Request,
@@ -330,6 +330,7 @@ impl World {
             Prefix::CodeVersion,
             Prefix::Claimable,
             Prefix::Result,
+            Prefix::RecentCode,
         ];
         let entries = TENANTS.into_iter().flat_map(|prefix| self.entries(prefix));
         let bytes: u64 = entries.map(|(key, value)| bytes_of(1 + key.len(), value.len())).sum();

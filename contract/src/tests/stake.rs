@@ -1,7 +1,7 @@
 //! The contract's own money and its storage stake, at the limit.
 
 use near_sdk::{NearToken, env};
-use outlayer_protocol::Outcome;
+use outlayer_protocol::{CodeRef, Hash32, Outcome};
 
 use super::world::*;
 use crate::ContractError;
@@ -39,7 +39,8 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     // worker, and what the contract's own state may grow by.
     let own_bytes = world.usage - world.contract().tenant_bytes;
     let cost = env::storage_byte_cost();
-    assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + (40 + 65 + 16) + 68 + 40));
+    let growth = 68 + 40 + (40 + 1 + 8) + 32 * (40 + 2 + 1 + 4 + 140);
+    assert_eq!(needed, cost.saturating_mul(u128::from(own_bytes) + (40 + 65 + 16) + growth));
 
     let short = needed.saturating_sub(yocto(1));
     set_own(&mut world, short);
@@ -53,6 +54,32 @@ fn no_request_is_taken_when_the_contracts_own_money_falls_short_of_its_own_stora
     );
     set_own(&mut world, needed);
     ask(&mut world).unwrap();
+    assert_staked(&world);
+}
+
+/// Anybody may fill the list of recent code, at no price beyond that of a name.
+#[test]
+fn names_of_code_never_keep_the_contract_from_taking_requests() {
+    let mut world = World::new();
+    world.owner(|c| c.register_worker(id("w.near"), None));
+    let total = world.cost("dapp.near", &request("next")).total;
+    set_own(&mut world, ZERO);
+    let Err(ContractError::Stake { needed, .. }) =
+        world.call("dapp.near", total, |c| c.accept(&request("next")))
+    else {
+        panic!("must be refused")
+    };
+    set_own(&mut world, needed);
+    let owner = "a".repeat(64);
+    let code = CodeRef { hash: Hash32::of(b"x"), url: Some("https://code.example".to_owned()) };
+    for _ in 0..40 {
+        let code = code.clone();
+        let named =
+            world.call(&owner, NearToken::from_near(1), |c| c.name_code("n".repeat(64), code));
+        named.unwrap();
+        world.deliver_transfers();
+    }
+    world.call("dapp.near", total, |c| c.accept(&request("next"))).unwrap();
     assert_staked(&world);
 }
 

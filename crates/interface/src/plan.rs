@@ -122,6 +122,14 @@ pub enum PlanRefused {
         /// What is allowed.
         most: Gas,
     },
+    /// A call has a weight and no gas of its own, and nothing is left to share.
+    #[error("promise {promise} calls {method} with a share of what is left, which is no gas")]
+    NoGas {
+        /// The promise.
+        promise: usize,
+        /// The method.
+        method: String,
+    },
     /// The calls have too much gas together.
     #[error("the plan's calls have {found} gas, this contract allows {most}")]
     Gas {
@@ -299,6 +307,7 @@ impl Bounds {
         }
         let shared = self.gas.min(found.saturating_sub(making)).saturating_sub(fixed);
         let shares = Shares { gas: shared, weights: plan.weights()?, per_call: self.gas_per_call };
+        shares.check(&plan)?;
         let mut made = Vec::with_capacity(plan.promises.len());
         for promise in &plan.promises {
             made.push(make(promise, &made, &shares));
@@ -316,6 +325,21 @@ struct Shares {
 }
 
 impl Shares {
+    /// Checks that every call gets gas. A receipt with a call without gas is not valid, and would
+    /// undo the whole callback.
+    fn check(&self, plan: &Plan) -> Result<(), PlanRefused> {
+        for (promise, one) in plan.promises.iter().enumerate() {
+            for action in &one.actions {
+                if let Action::FunctionCall { method, gas, weight, .. } = action
+                    && self.of(*gas, *weight) == Gas::from_gas(0)
+                {
+                    return Err(PlanRefused::NoGas { promise, method: method.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The gas of a call that brings `gas` itself.
     fn of(&self, gas: u64, weight: u64) -> Gas {
         let product = u128::from(self.gas.as_gas()) * u128::from(weight);

@@ -15,7 +15,7 @@ const COMPILER_BYTES: u64 = 512;
 const COMPILED_BYTES: u64 = 64;
 
 /// The most threads that compile a module.
-const MAX_COMPILER_THREADS: usize = 8;
+const MAX_COMPILER_THREADS: usize = 4;
 
 /// How many threads compile a module: one for each core, within bounds, because each takes memory.
 pub(crate) fn compiler_threads() -> usize {

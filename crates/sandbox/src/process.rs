@@ -261,7 +261,10 @@ impl Process {
                     if matches!(status, Status::Trapped { .. } | Status::StackOverflow) {
                         execution.backtrace = backtrace;
                     }
-                    if execution.used.amount() > 0 {
+                    // Without fuel it was compiled all the same.
+                    let is_compiled = execution.used.amount() > 0
+                        || matches!(execution.status, Status::OutOfFuel | Status::OutOfGas);
+                    if is_compiled {
                         self.recent.note(Run::of(job), job.code.bytes().len());
                     }
                     return Ok(execution);

@@ -1,14 +1,14 @@
 //! Compiles code before anybody asks for it: what was published or named in the contract last.
 //!
-//! Nobody pays for it, and anybody may name code. So it is done in places that no request wants,
-//! a request that wants the place ends it, and an hour has a bound in bytes.
+//! Nobody pays for it, and anybody may name code. So it is done while no request is executed, the
+//! next request ends it, and an hour has a bound in bytes.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use outlayer_client::At;
 use outlayer_guest::{Code, Fault, Job, SnapshotError, prepare};
 use outlayer_protocol::{
-    CodeRef, Compute, ExecutionContext, GuestKind, Hash32, Meter, NearToken, ResourceLimits,
+    CodeRef, Compute, ExecutionContext, GuestKind, Hash32, NearToken, ResourceLimits,
 };
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ use super::{services::Services, stage::execute::ExecutionPlace};
 const POLLS: u32 = 20;
 /// How often code is tried that requests have pushed aside.
 const TRIES: u32 = 3;
+/// How much code waits at the most. The contract lists no more at once.
+const MOST_WAITING: usize = 32;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Watches what is published until it is dropped.
@@ -31,6 +33,7 @@ pub(super) async fn watch(services: Arc<Services>) {
             Ok(found) => {
                 next = found.next;
                 waiting.extend(found.code.into_iter().map(|code| (code, TRIES)));
+                waiting.drain(..waiting.len().saturating_sub(MOST_WAITING));
             }
             Err(error) => tracing::debug!(%error, "what was published last cannot be read"),
         }
@@ -68,26 +71,35 @@ impl Allowance {
         self.left = left.unwrap_or(self.left);
         left.is_some()
     }
+
+    /// Gives back what was taken and not used.
+    fn give_back(&mut self, bytes: u64) {
+        self.left = self.left.saturating_add(bytes).min(self.most);
+    }
 }
 
 /// Loads and compiles one piece of code. Whether there is nothing left to do about it.
 async fn one(services: &Arc<Services>, code: &CodeRef, allowance: &mut Allowance) -> bool {
     let hash = code.hash;
-    let loaded = services.codes.load(code, &services.contract, At::Final).await;
-    // Nobody knows how much came of what could not be loaded.
-    let length = loaded.as_ref().map_or(prepare::MAX_MODULE_BYTES as usize, |code| code.len());
-    let is_allowed = allowance.take(length as u64, Instant::now());
-    let bytes = match loaded {
-        Ok(bytes) if is_allowed => bytes,
-        Ok(_) => {
-            tracing::info!(code = %hash, "enough code was compiled ahead in this hour");
-            return true;
-        }
+    // Nobody knows how long it is before all of it is here, and that it is the code.
+    let most = u64::from(prepare::MAX_MODULE_BYTES);
+    if !allowance.take(most, Instant::now()) {
+        tracing::info!(code = %hash, "enough code was compiled ahead in this hour");
+        return true;
+    }
+    let bytes = match services.codes.load(code, &services.contract, At::Final).await {
+        Ok(bytes) => bytes,
         Err(error) => {
             tracing::info!(code = %hash, %error, "published code cannot be loaded");
             return true;
         }
     };
+    let length = bytes.len() as u64;
+    allowance.give_back(most.saturating_sub(length));
+    if prepare::detect(&bytes) == Some(GuestKind::Near) {
+        tracing::debug!(code = %hash, "a NEAR contract is compiled when it is asked for");
+        return true;
+    }
     let Some(place) = services.pool.idle_place() else {
         return false;
     };
@@ -105,7 +117,7 @@ async fn one(services: &Arc<Services>, code: &CodeRef, allowance: &mut Allowance
     true
 }
 
-/// Executes the code without any fuel or gas, which compiles it and no more.
+/// Executes the code without any fuel, which compiles it and no more.
 async fn compile(
     services: &Arc<Services>,
     place: ExecutionPlace,
@@ -116,13 +128,8 @@ async fn compile(
     let contract_id = services.contract.id().clone();
     let is_wanted = place.is_wanted();
     let run = move || {
-        let meter = match prepare::detect(&bytes) {
-            Some(GuestKind::Near) => Meter::Gas,
-            _ => Meter::Fuel,
-        };
         let limits = ResourceLimits {
-            compute: Compute::new(meter, 0),
-            memory_bytes: 0,
+            compute: Compute::Fuel(0),
             max_module_bytes: prepare::MAX_MODULE_BYTES,
             ..ResourceLimits::default()
         };
@@ -165,6 +172,9 @@ mod tests {
         assert!(allowance.take(6, began));
         assert!(!allowance.take(6, began));
         assert!(allowance.take(4, began));
+        allowance.give_back(3);
+        assert!(!allowance.take(4, began));
+        assert!(allowance.take(3, began));
         assert!(allowance.take(10, began + HOUR));
         assert!(!allowance.take(1, began + HOUR));
     }

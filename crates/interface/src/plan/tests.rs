@@ -50,7 +50,7 @@ fn bounds() -> Bounds {
         .transfers_to(id("bob.near"))
         .calls_to(id("book.near"), &["note", "close"])
         .deposit(yocto(16))
-        .gas(Gas::from_gas(2 * GAS), Gas::from_gas(GAS))
+        .gas(Gas::from_gas(2 * GAS + 8), Gas::from_gas(GAS))
         .promises(4)
 }
 
@@ -108,9 +108,20 @@ fn a_plan_within_the_bounds_becomes_this_contracts_own_promises() {
             other => panic!("{other:?}"),
         })
         .collect();
-    // Nothing is left of the gas for those with a weight.
-    let expected = [("note", 1, GAS), ("close", 0, 0), ("note", 0, GAS)];
+    // Of the 8 that are left each has its share, and none has more than a call may have.
+    let expected = [("note", 1, GAS), ("close", 0, 2), ("note", 0, GAS)];
     assert_eq!(calls, expected.map(|(method, deposit, gas)| (method.to_owned(), deposit, gas)));
+}
+
+/// NEAR takes no receipt with such a call, and the whole callback would be undone.
+#[test]
+fn a_call_whose_share_is_no_gas_is_refused_with_the_plan() {
+    let refused = PlanRefused::NoGas { promise: 2, method: "close".to_owned() };
+    let none_left = bounds().gas(Gas::from_gas(2 * GAS), Gas::from_gas(GAS));
+    assert_eq!(refusal(&none_left, &plan()), refused);
+    let mut small = plan();
+    small.promises[3].actions = vec![call("note", 0, GAS, u64::MAX - 1)];
+    assert_eq!(refusal(&bounds(), &small), refused);
 }
 
 #[test]

@@ -29,6 +29,7 @@ struct Queue {
 }
 
 struct State {
+    places: usize,
     free: usize,
     list: WaitingList,
     grants: HashMap<RequestId, oneshot::Sender<Grant>>,
@@ -37,7 +38,7 @@ struct State {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.free > 0 && self.grants.is_empty()
+        self.free == self.places && self.grants.is_empty()
     }
 }
 
@@ -69,12 +70,12 @@ impl Drop for ExecutionPlace {
 }
 
 impl ExecutionPlace {
-    /// Says whether a request waits for a place while there is none, whenever it is asked.
+    /// Says whether another execution is under way or waits, whenever it is asked.
     pub(crate) fn is_wanted(&self) -> impl Fn() -> bool + Send + 'static {
         let queue = Arc::clone(&self.queue);
         move || {
             let state = queue.state();
-            state.free == 0 && !state.grants.is_empty()
+            state.free.saturating_add(1) < state.places || !state.grants.is_empty()
         }
     }
 }
@@ -131,6 +132,7 @@ impl ExecutionPool {
     /// A pool that executes at most `concurrency` requests at once, and at least one.
     pub(crate) fn new(engines: Engines, concurrency: usize) -> Self {
         let state = State {
+            places: concurrency.max(1),
             free: concurrency.max(1),
             list: WaitingList::default(),
             grants: HashMap::new(),
@@ -145,12 +147,12 @@ impl ExecutionPool {
         self.queue.fill();
     }
 
-    /// Whether a place is free that no request waits for.
+    /// Whether nothing is executed or waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.state().is_idle()
     }
 
-    /// A place that no request waits for, if there is one.
+    /// A place, if nothing is executed or waits.
     pub(crate) fn idle_place(&self) -> Option<ExecutionPlace> {
         let mut state = self.queue.state();
         if !state.is_idle() {

@@ -474,7 +474,7 @@ async fn published_code_is_compiled_before_anybody_asks_for_it() {
     let executor = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
     let compiled = Arc::<AtomicUsize>::default();
     config.engine = Arc::new(CompilesAhead(Arc::clone(&executor), Arc::clone(&compiled)));
-    config.ahead_bytes_per_hour = 64 << 20;
+    config.ahead_bytes_per_hour = 128 << 20;
     let so_far = Arc::clone(&compiled);
     run_until(config, &chain, move |chain, told| {
         let is_compiled = so_far.load(Ordering::SeqCst) >= 2;
