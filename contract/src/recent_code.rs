@@ -3,7 +3,7 @@
 //! itself.
 
 use near_sdk::near;
-use outlayer_protocol::{CodeRef, Hash32, views::RecentCodeView};
+use outlayer_protocol::{CodeRef, Hash32, code_name::MAX_FULL_NAME_BYTES, views::RecentCodeView};
 
 use crate::{
     names,
@@ -12,11 +12,10 @@ use crate::{
 
 /// How many entries there are at the most.
 const PLACES: u64 = 32;
-/// The longest full name of a version, bytes: account id, name and a number of 32 bits.
-const MAX_NAME_BYTES: u64 = 64 + 1 + 64 + 1 + 10;
 /// What the list takes at the most: what NEAR adds to an entry, key and value, for each place and
 /// the count.
-pub(crate) const MOST_BYTES: u64 = (40 + 1 + 8) + PLACES * (40 + 2 + 1 + 4 + MAX_NAME_BYTES);
+pub(crate) const MOST_BYTES: u64 =
+    (40 + 1 + 8) + PLACES * (40 + 2 + 1 + 4 + MAX_FULL_NAME_BYTES as u64);
 
 /// Where the code is that an entry is about.
 #[near(serializers = [borsh])]

@@ -181,17 +181,8 @@ pub(crate) fn rejection(
         Meter::Fuel => Compute::Fuel(0),
         Meter::Gas => Compute::Gas(0),
     };
-    let context = ExecutionContext {
-        request_id: 0,
-        contract_id: "outlayer.near".parse().context("the contract's name")?,
-        block_height: 0,
-        block_timestamp: 0,
-        epoch_height: 0,
-        random_seed: Hash32::default(),
-        signer_id: "signer.near".parse().context("the signer's name")?,
-        predecessor_id: "dapp.near".parse().context("the caller's name")?,
-        attached_deposit: NearToken::from_yoctonear(0),
-    };
+    let nobody = "outlayer.near".parse().context("the contract's name")?;
+    let context = ExecutionContext::of_no_request(nobody);
     let limits = ResourceLimits { compute, ..request.limits };
     let job = Job { limits: &limits, ..Job::of_request(Code::of(code), request, &context) };
     let execution = engine.execute(&job, &mut EmptySnapshot)?;

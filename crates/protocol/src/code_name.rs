@@ -14,7 +14,7 @@ pub const MAX_NAMED_URL_BYTES: u32 = 256;
 /// hash: the longest URL, and the full name with its length.
 pub(crate) const MAX_NAMED_BYTES: u64 = MAX_NAMED_URL_BYTES as u64 + 4 + MAX_FULL_NAME_BYTES as u64;
 /// The longest full name, bytes: the longest account id and name, and a version of 32 bits.
-const MAX_FULL_NAME_BYTES: usize = 64 + 1 + MAX_NAME_BYTES + 1 + 10;
+pub const MAX_FULL_NAME_BYTES: usize = 64 + 1 + MAX_NAME_BYTES + 1 + 10;
 
 /// The name of a version of code, or of whatever version is the latest.
 #[derive(Clone, Debug, PartialEq, Eq)]

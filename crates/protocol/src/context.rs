@@ -59,6 +59,22 @@ pub fn random_seed(request_id: RequestId, block_seed: &[u8; 32]) -> Hash32 {
 }
 
 impl ExecutionContext {
+    /// The context of an execution that nobody has asked for, which only compiles the code. All
+    /// accounts in it are `account_id`.
+    pub fn of_no_request(account_id: AccountId) -> Self {
+        Self {
+            request_id: 0,
+            contract_id: account_id.clone(),
+            block_height: 0,
+            block_timestamp: 0,
+            epoch_height: 0,
+            random_seed: Hash32::default(),
+            signer_id: account_id.clone(),
+            predecessor_id: account_id,
+            attached_deposit: NearToken::from_yoctonear(0),
+        }
+    }
+
     /// The environment variables that the system sets for every WASI guest, in this order. A
     /// request's own variables come after them and cannot have the same names.
     pub fn env(&self) -> Vec<(String, String)> {

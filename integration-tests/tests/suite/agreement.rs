@@ -101,6 +101,18 @@ async fn wait_for_reveals(testbed: &Testbed, request_id: RequestId) -> Result<()
     wait_for(testbed, request_id, revealing).await
 }
 
+/// Commits to a lie, reveals it, and sends its body, which is refused.
+async fn tell(testbed: &Testbed, liar: &Account, lie: &ExecutionResponse) -> Result<()> {
+    let digest = testbed.digest(lie).await?;
+    testbed.commit_to(liar, lie.request_id, digest).await?;
+    wait_for_reveals(testbed, lie.request_id).await?;
+    let revealed = testbed.reveal(liar, lie.request_id, digest).await?;
+    assert!(revealed.is_success(), "{revealed:?}");
+    let body = refusal(testbed.resolve(liar, lie).await?);
+    assert!(!body.is_empty(), "a lie is taken");
+    Ok(())
+}
+
 /// Waits until nothing is left of a settled request.
 async fn wait_until_closed(testbed: &Testbed, request_id: RequestId) -> Result<()> {
     let begun = Instant::now();
@@ -200,13 +212,7 @@ async fn a_liar_cannot_end_a_request() -> Result<()> {
             }
             Lie::Told => {
                 let lie = lie(&truth, "a lie");
-                let digest = testbed.digest(&lie).await?;
-                testbed.commit_to(&liar, request_id, digest).await?;
-                wait_for_reveals(&testbed, request_id).await?;
-                let revealed = testbed.reveal(&liar, request_id, digest).await?;
-                assert!(revealed.is_success(), "{revealed:?}");
-                let body = refusal(testbed.resolve(&liar, &lie).await?);
-                assert!(!body.is_empty(), "a lie is taken");
+                tell(&testbed, &liar, &lie).await?;
                 lost += 1;
             }
             Lie::Silent => {
@@ -260,13 +266,7 @@ async fn a_liar_that_alters_the_plan_does_not_settle() -> Result<()> {
     let mut plan = Plan::decode(&truth.plan)?;
     plan.promises[0].receiver = liar.id().clone();
     lie.plan = plan.encode();
-    let digest = testbed.digest(&lie).await?;
-    testbed.commit_to(&liar, request_id, digest).await?;
-    wait_for_reveals(&testbed, request_id).await?;
-    let revealed = testbed.reveal(&liar, request_id, digest).await?;
-    assert!(revealed.is_success(), "{revealed:?}");
-    let body = refusal(testbed.resolve(&liar, &lie).await?);
-    assert!(!body.is_empty(), "a lie is taken");
+    tell(&testbed, &liar, &lie).await?;
     let settled = testbed.settlement(asked).await?;
     let (output, plan) = (truth.output.clone(), truth.plan.clone());
     assert_eq!(settled.outcome, Outcome::Planned { output, plan });

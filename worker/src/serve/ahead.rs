@@ -7,9 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use outlayer_client::At;
 use outlayer_guest::{Code, Fault, Job, SnapshotError, prepare};
-use outlayer_protocol::{
-    CodeRef, Compute, ExecutionContext, GuestKind, Hash32, NearToken, ResourceLimits,
-};
+use outlayer_protocol::{CodeRef, Compute, ExecutionContext, GuestKind, Hash32, ResourceLimits};
 use tokio::time::Instant;
 
 use super::{services::Services, stage::execute::ExecutionPlace};
@@ -82,7 +80,7 @@ impl Allowance {
 async fn one(services: &Arc<Services>, code: &CodeRef, allowance: &mut Allowance) -> bool {
     let hash = code.hash;
     // Nobody knows how long it is before all of it is here, and that it is the code.
-    let most = u64::from(prepare::MAX_MODULE_BYTES);
+    let most = u64::from(prepare::MAX_MODULE_BYTES).min(allowance.most);
     if !allowance.take(most, Instant::now()) {
         tracing::info!(code = %hash, "enough code was compiled ahead in this hour");
         return true;
@@ -133,17 +131,7 @@ async fn compile(
             max_module_bytes: prepare::MAX_MODULE_BYTES,
             ..ResourceLimits::default()
         };
-        let context = ExecutionContext {
-            request_id: 0,
-            contract_id: contract_id.clone(),
-            block_height: 0,
-            block_timestamp: 0,
-            epoch_height: 0,
-            random_seed: Hash32::of(b""),
-            signer_id: contract_id.clone(),
-            predecessor_id: contract_id,
-            attached_deposit: NearToken::from_yoctonear(0),
-        };
+        let context = ExecutionContext::of_no_request(contract_id);
         let job = Job {
             code: Code::hashed(hash, &bytes),
             kind: None,

@@ -35,6 +35,18 @@ pub fn signed(out: &mut Vec<u8>, mut value: i64) {
     }
 }
 
+/// Appends an operator that names a local, a global, a function or another item by its index.
+pub fn indexed(out: &mut Vec<u8>, operator: u8, index: u32) {
+    out.push(operator);
+    unsigned(out, index as usize);
+}
+
+/// Appends an operator on vectors, by its number.
+pub fn vector(out: &mut Vec<u8>, operator: usize) {
+    out.push(super::op::VECTOR);
+    unsigned(out, operator);
+}
+
 /// Appends a name: its length and its bytes.
 pub fn name(out: &mut Vec<u8>, name: &str) {
     unsigned(out, name.len());

@@ -7,7 +7,10 @@
 
 use wasmparser::Operator;
 
-use super::{encode::unsigned, op};
+use super::{
+    encode::{indexed, vector},
+    op,
+};
 
 const I8X16_SHUFFLE: usize = 0x0d;
 const I8X16_SWIZZLE: usize = 0x0e;
@@ -100,23 +103,23 @@ impl Plain {
     pub(super) fn write(self, first: u32, out: &mut Vec<u8>) {
         let third = first.saturating_add(2);
         match self {
-            Self::One(operator) => vector(operator, out),
+            Self::One(operator) => vector(out, operator),
             Self::MultiplyAdd { multiply, negate, add } => {
-                index(op::LOCAL_SET, first, out);
-                vector(multiply, out);
+                indexed(out, op::LOCAL_SET, first);
+                vector(out, multiply);
                 if let Some(negate) = negate {
-                    vector(negate, out);
+                    vector(out, negate);
                 }
-                index(op::LOCAL_GET, first, out);
-                vector(add, out);
+                indexed(out, op::LOCAL_GET, first);
+                vector(out, add);
             }
             Self::Dot { adds: false } => dot(first, out),
             Self::Dot { adds: true } => {
-                index(op::LOCAL_SET, third, out);
+                indexed(out, op::LOCAL_SET, third);
                 dot(first, out);
-                vector(I32X4_EXTADD_PAIRWISE_I16X8_S, out);
-                index(op::LOCAL_GET, third, out);
-                vector(I32X4_ADD, out);
+                vector(out, I32X4_EXTADD_PAIRWISE_I16X8_S);
+                indexed(out, op::LOCAL_GET, third);
+                vector(out, I32X4_ADD);
             }
         }
     }
@@ -133,38 +136,28 @@ fn dot(first: u32, out: &mut Vec<u8>) {
     // Both vectors, and then the products of their lower and of their upper halves.
     for product in [I16X8_EXTMUL_LOW_I8X16_S, I16X8_EXTMUL_HIGH_I8X16_S] {
         if product == I16X8_EXTMUL_LOW_I8X16_S {
-            index(op::LOCAL_SET, second, out);
-            index(op::LOCAL_TEE, first, out);
+            indexed(out, op::LOCAL_SET, second);
+            indexed(out, op::LOCAL_TEE, first);
         } else {
-            index(op::LOCAL_GET, first, out);
+            indexed(out, op::LOCAL_GET, first);
         }
-        index(op::LOCAL_GET, second, out);
-        vector(product, out);
+        indexed(out, op::LOCAL_GET, second);
+        vector(out, product);
     }
-    index(op::LOCAL_SET, second, out);
-    index(op::LOCAL_TEE, first, out);
+    indexed(out, op::LOCAL_SET, second);
+    indexed(out, op::LOCAL_TEE, first);
     for neighbour in 0..2 {
         if neighbour > 0 {
-            index(op::LOCAL_GET, first, out);
+            indexed(out, op::LOCAL_GET, first);
         }
-        index(op::LOCAL_GET, second, out);
-        vector(I8X16_SHUFFLE, out);
+        indexed(out, op::LOCAL_GET, second);
+        vector(out, I8X16_SHUFFLE);
         out.extend((0..8).flat_map(|lane| {
             let byte = 4 * lane + 2 * neighbour;
             [byte, byte + 1]
         }));
     }
-    vector(I16X8_ADD_SAT_S, out);
-}
-
-fn vector(operator: usize, out: &mut Vec<u8>) {
-    out.push(op::VECTOR);
-    unsigned(out, operator);
-}
-
-fn index(operator: u8, index: u32, out: &mut Vec<u8>) {
-    out.push(operator);
-    unsigned(out, index as usize);
+    vector(out, I16X8_ADD_SAT_S);
 }
 
 #[cfg(test)]

@@ -205,8 +205,7 @@ impl<'a> Writer<'a> {
     }
 
     fn index(&mut self, operator: u8, index: u32) {
-        self.out.push(operator);
-        encode::unsigned(self.out, index as usize);
+        encode::indexed(self.out, operator, index);
     }
 
     fn constant(&mut self, value: i64) {

@@ -460,7 +460,6 @@ impl Writer<'_> {
     }
 
     fn index(&mut self, operator: u8, index: u32) {
-        self.out.push(operator);
-        unsigned(self.out, index as usize);
+        encode::indexed(self.out, operator, index);
     }
 }

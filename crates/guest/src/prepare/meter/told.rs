@@ -10,7 +10,7 @@
 use wasmparser::Operator;
 
 use crate::prepare::{
-    encode::{signed, unsigned},
+    encode::{indexed, signed, unsigned},
     op,
 };
 
@@ -76,20 +76,20 @@ impl Teller<'_> {
                 self.unless_number(first.saturating_add(3), op::F64_NE, out);
             }
             Op::CallIndirect { table_index, .. } | Op::ReturnCallIndirect { table_index, .. } => {
-                index(out, op::LOCAL_TEE, first);
-                index(out, op::LOCAL_GET, first);
-                index(out, op::TABLE_GET, *table_index);
+                indexed(out, op::LOCAL_TEE, first);
+                indexed(out, op::LOCAL_GET, first);
+                indexed(out, op::TABLE_GET, *table_index);
                 out.push(op::REF_IS_NULL);
                 self.end_if(Why::CallToNull, out);
             }
             Op::TableGrow { table } => {
                 // No table grows by so many elements.
-                index(out, op::LOCAL_TEE, first);
+                indexed(out, op::LOCAL_TEE, first);
                 out.push(op::I32_CONST);
                 signed(out, -1);
                 self.may_grow(*table, first, out);
                 out.push(op::SELECT);
-                index(out, op::LOCAL_TEE, first);
+                indexed(out, op::LOCAL_TEE, first);
             }
             _ => {}
         }
@@ -99,16 +99,16 @@ impl Teller<'_> {
     pub(super) fn after(&self, operator: &Operator<'_>, first: u32, out: &mut Vec<u8>) {
         let Operator::TableGrow { table } = operator else { return };
         let second = first.saturating_add(1);
-        index(out, op::LOCAL_TEE, second);
+        indexed(out, op::LOCAL_TEE, second);
         is_refused(out);
         out.extend([op::IF, op::EMPTY_BLOCK]);
         self.may_grow(*table, first, out);
         self.end_if(Why::EngineRefused, out);
         out.push(op::ELSE);
         self.elements_after(first, out);
-        index(out, op::GLOBAL_SET, self.elements);
+        indexed(out, op::GLOBAL_SET, self.elements);
         out.push(op::END);
-        index(out, op::LOCAL_GET, second);
+        indexed(out, op::LOCAL_GET, second);
     }
 
     /// What the module's own function for growing the memory of this index does before it grows: it
@@ -132,14 +132,14 @@ impl Teller<'_> {
     pub(super) fn after_memory_grows(&self, out: &mut Vec<u8>) {
         is_refused(out);
         self.end_if(Why::EngineRefused, out);
-        index(out, op::LOCAL_GET, 1);
+        indexed(out, op::LOCAL_GET, 1);
     }
 
     /// Ends the execution if the topmost operand is a NaN. It stays there.
     fn unless_number(&self, local: u32, not_equal: u8, out: &mut Vec<u8>) {
-        index(out, op::LOCAL_TEE, local);
-        index(out, op::LOCAL_GET, local);
-        index(out, op::LOCAL_GET, local);
+        indexed(out, op::LOCAL_TEE, local);
+        indexed(out, op::LOCAL_GET, local);
+        indexed(out, op::LOCAL_GET, local);
         out.push(not_equal);
         self.end_if(Why::InvalidConversion, out);
     }
@@ -151,7 +151,7 @@ impl Teller<'_> {
         out.extend([op::PREFIX, op::TABLE_SIZE]);
         unsigned(out, table as usize);
         out.push(op::I64_EXTEND_I32_U);
-        index(out, op::LOCAL_GET, count);
+        indexed(out, op::LOCAL_GET, count);
         out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
         constant(out, most.unwrap_or(u32::MAX.into()).min(u32::MAX.into()));
         out.push(op::I64_LE_S);
@@ -162,8 +162,8 @@ impl Teller<'_> {
 
     /// How many elements all tables have, with those that the local says.
     fn elements_after(&self, count: u32, out: &mut Vec<u8>) {
-        index(out, op::GLOBAL_GET, self.elements);
-        index(out, op::LOCAL_GET, count);
+        indexed(out, op::GLOBAL_GET, self.elements);
+        indexed(out, op::LOCAL_GET, count);
         out.extend([op::I64_EXTEND_I32_U, op::I64_ADD]);
     }
 
@@ -171,7 +171,7 @@ impl Teller<'_> {
     fn end_if(&self, why: Why, out: &mut Vec<u8>) {
         out.extend([op::IF, op::EMPTY_BLOCK, op::I64_CONST]);
         signed(out, why as i64);
-        index(out, op::GLOBAL_SET, self.why);
+        indexed(out, op::GLOBAL_SET, self.why);
         out.extend([op::UNREACHABLE, op::END]);
     }
 }
@@ -196,9 +196,4 @@ fn is_refused(out: &mut Vec<u8>) {
 fn constant(out: &mut Vec<u8>, value: u64) {
     out.push(op::I64_CONST);
     signed(out, i64::try_from(value).unwrap_or(i64::MAX));
-}
-
-fn index(out: &mut Vec<u8>, operator: u8, index: u32) {
-    out.push(operator);
-    unsigned(out, index as usize);
 }

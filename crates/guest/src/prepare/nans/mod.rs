@@ -18,7 +18,12 @@ mod roles;
 use wasmparser::{BinaryReaderError, Operator, Payload};
 
 use self::roles::Float;
-use super::{arity::Signatures, encode::unsigned, function::Body, op};
+use super::{
+    arity::Signatures,
+    encode::{indexed, vector},
+    function::Body,
+    op,
+};
 
 /// What must be known of a module to make the NaNs of its functions canonical.
 #[derive(Default)]
@@ -124,7 +129,7 @@ impl Float {
         let local = match held {
             Held::In(local) => local,
             Held::To(local) => {
-                index(op::LOCAL_TEE, local, out);
+                indexed(out, op::LOCAL_TEE, local);
                 local
             }
         };
@@ -140,36 +145,26 @@ impl Float {
                 out.extend(double);
             }
             Self::F32x4 => {
-                vector(op::V128_CONST, out);
+                vector(out, op::V128_CONST);
                 out.extend(single.repeat(4));
             }
             Self::F64x2 => {
-                vector(op::V128_CONST, out);
+                vector(out, op::V128_CONST);
                 out.extend(double.repeat(2));
             }
         }
-        index(op::LOCAL_GET, local, out);
-        index(op::LOCAL_GET, local, out);
+        indexed(out, op::LOCAL_GET, local);
+        indexed(out, op::LOCAL_GET, local);
         match self {
             Self::F32 => out.extend([op::F32_EQ, op::SELECT]),
             Self::F64 => out.extend([op::F64_EQ, op::SELECT]),
             Self::F32x4 | Self::F64x2 => {
                 let equal = if self == Self::F32x4 { op::F32X4_EQ } else { op::F64X2_EQ };
-                vector(equal, out);
-                vector(op::V128_BITSELECT, out);
+                vector(out, equal);
+                vector(out, op::V128_BITSELECT);
             }
         }
     }
-}
-
-fn vector(operator: usize, out: &mut Vec<u8>) {
-    out.push(op::VECTOR);
-    unsigned(out, operator);
-}
-
-fn index(operator: u8, index: u32, out: &mut Vec<u8>) {
-    out.push(operator);
-    unsigned(out, index as usize);
 }
 
 #[cfg(test)]
