@@ -437,6 +437,7 @@ impl World {
             args: live.args.clone(),
             env: live.env.clone(),
             limits: live.limits,
+            http: live.http.clone(),
             approvals: live.approvals(),
             spares: live.seats().saturating_sub(live.approvals()),
             keep_result_blocks: live.keep_result_blocks,

@@ -479,6 +479,7 @@ pub(crate) fn answer(request_id: RequestId, output: &str) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     }
 }

@@ -151,6 +151,7 @@ pub(crate) fn answer(output: usize) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     }
 }

@@ -126,6 +126,7 @@ impl Calibration {
             input: &[],
             limits: &limits,
             context: &context,
+            http: None,
         };
         let execution = self
             .executor

@@ -117,6 +117,7 @@ impl Stopwatch {
             input: &[],
             limits: &limits,
             context: &context,
+            http: None,
         };
         let began = (on_processor(), Instant::now());
         let execution = self

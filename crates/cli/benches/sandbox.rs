@@ -45,6 +45,7 @@ fn warm(c: &mut Criterion) {
             input: &input,
             limits: &limits,
             context: &context,
+            http: None,
         };
         for (place, engine) in
             [("in process", &in_process as &dyn Engine), ("in a child", &sandbox as &dyn Engine)]

@@ -55,6 +55,7 @@ fn execute(
         input: b"input",
         limits: &limits,
         context: &context,
+        http: None,
     };
     engine.execute(&job, &mut |key: &[u8]| match key {
         b"k" => Ok(Some(b"value".to_vec())),
@@ -267,6 +268,7 @@ fn a_required_kind_holds_in_a_child_too() {
         input: &[],
         limits: &limits,
         context: &context,
+        http: None,
     };
     let execution = sandbox.execute(&job, &mut outlayer_guest::EmptySnapshot).unwrap();
     assert!(matches!(execution.status, Status::InvalidModule { .. }), "{execution:?}");

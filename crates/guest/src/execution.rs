@@ -3,12 +3,13 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, JournalEntry, Plan, ReadEntry, RequestId, Status,
+    http::Transcript,
 };
 
 use crate::{backtrace::Backtrace, job::Job};
 
 /// A verdict, and everything that belongs to it. Its encoding, which programs of former releases
-/// read, leaves the plan and the backtrace out.
+/// read, leaves plan, transcript and backtrace out.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Execution {
     /// How the execution ended.
@@ -25,6 +26,9 @@ pub struct Execution {
     /// What it would have its caller do. Nothing unless the guest completed.
     #[borsh(skip)]
     pub plan: Plan,
+    /// Its HTTP exchanges, however it ended.
+    #[borsh(skip)]
+    pub transcript: Transcript,
     /// What it wrote to its standard error and to its log, however it ended. Not necessarily UTF-8.
     pub logs: Vec<u8>,
     /// Where the guest was when it trapped or its stack ended, as far as the engine knows. It is
@@ -43,6 +47,7 @@ impl Execution {
             reads: Vec::new(),
             journal: Vec::new(),
             plan: Plan::default(),
+            transcript: Transcript::default(),
             logs: Vec::new(),
             backtrace: Backtrace::default(),
         }
@@ -52,7 +57,8 @@ impl Execution {
     /// themselves.
     pub fn into_response(self, request_id: RequestId) -> ExecutionResponse {
         let log_hash = self.log_hash();
-        let Self { status, output, used, reads, journal, plan, logs: _, backtrace: _ } = self;
+        let Self { status, output, used, reads, journal, plan, transcript, logs: _, backtrace: _ } =
+            self;
         ExecutionResponse {
             request_id,
             status,
@@ -62,6 +68,7 @@ impl Execution {
             journal,
             log_hash,
             plan: plan.encode(),
+            transcript: transcript.encode(),
         }
     }
 

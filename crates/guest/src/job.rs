@@ -7,7 +7,7 @@ use outlayer_protocol::{
     context::is_reserved_variable, machine::LiveRequest,
 };
 
-use crate::fault::Fault;
+use crate::{fault::Fault, fetch::Http};
 
 /// The first of a WASI guest's arguments, where a program expects its own name. The request's
 /// arguments follow it.
@@ -85,6 +85,8 @@ pub struct Job<'a> {
     pub limits: &'a ResourceLimits,
     /// Where and by whom the execution was requested, as the guest is told.
     pub context: &'a ExecutionContext,
+    /// What the guest may reach over HTTP; `None` for nothing.
+    pub http: Option<Http<'a>>,
 }
 
 impl<'a> Job<'a> {
@@ -102,6 +104,7 @@ impl<'a> Job<'a> {
             input: &request.input,
             limits: &request.limits,
             context,
+            http: Http::of(request.http.as_ref(), request.approvals),
         }
     }
 
@@ -115,6 +118,7 @@ impl<'a> Job<'a> {
             input,
             limits: &request.limits,
             context: &request.context,
+            http: Http::of(request.http.as_ref(), request.approvals()),
         }
     }
 

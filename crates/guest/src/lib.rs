@@ -12,8 +12,8 @@
 //! * [`preview1`], [`preview0`] and [`outlayer`] are the functions that guests import, written
 //!   against the traits [`HostCall`], [`MemoryCall`] and [`StorageCall`].
 //! * [`Work`] names what host functions do for a guest; [`fuel`] says what that costs.
-//! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, and an
-//!   [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
+//! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, [`Fetch`] the
+//!   network, and an [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
 //!   [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no verdict. A
 //!   [`Backtrace`] says for people where a guest trapped.
 //! * An [`Engine`] executes jobs. An [`EngineId`] names it, and [`Engines`] are those that a
@@ -39,6 +39,7 @@ mod call;
 mod engine;
 mod execution;
 mod fault;
+mod fetch;
 pub mod fuel;
 mod functions;
 pub mod host;
@@ -59,8 +60,9 @@ pub use call::{HostCall, MemoryCall, StorageCall};
 pub use engine::{Engine, Engines, UnsupportedEngine};
 pub use execution::Execution;
 pub use fault::{Cause, Fault};
+pub use fetch::{Fetch, FetchError, Fetched, Http, Outgoing};
 pub use job::{Code, Job, PROGRAM_NAME};
-pub use snapshot::{EmptySnapshot, Snapshot, SnapshotError};
+pub use snapshot::{Connected, EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
 pub use version::{ENGINE_VERSION, EngineId, NEAR_CONFIG_VERSION};
 pub use work::Work;

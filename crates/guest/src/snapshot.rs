@@ -2,6 +2,8 @@
 
 use outlayer_protocol::limits::MAX_VALUE_BYTES;
 
+use crate::fetch::Fetch;
+
 /// A namespace's keys and values as they stood after one block.
 ///
 /// A closure from a key to its value is a snapshot too.
@@ -11,6 +13,30 @@ pub trait Snapshot {
     /// # Errors
     /// [`SnapshotError`] when the value cannot be read; the execution then ends without a verdict.
     fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError>;
+
+    /// Where the answers of HTTP exchanges come from; `None` where there is no network.
+    fn network(&mut self) -> Option<&mut dyn Fetch> {
+        None
+    }
+}
+
+/// A snapshot, and a network beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Connected<S, F> {
+    /// The storage.
+    pub snapshot: S,
+    /// The network.
+    pub network: F,
+}
+
+impl<S: Snapshot, F: Fetch> Snapshot for Connected<S, F> {
+    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+        self.snapshot.read(key)
+    }
+
+    fn network(&mut self) -> Option<&mut dyn Fetch> {
+        Some(&mut self.network)
+    }
 }
 
 impl<F> Snapshot for F

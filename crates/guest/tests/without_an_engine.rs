@@ -60,6 +60,7 @@ impl Guest {
             input: b"input",
             limits: &limits,
             context: &context,
+            http: None,
         };
         Self {
             memory: vec![0; 4_096],

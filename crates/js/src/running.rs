@@ -49,6 +49,7 @@ pub(crate) fn begin(task: Task) -> Begun {
         input: &task.input,
         limits: &task.limits,
         context: &task.context,
+        http: None,
     };
     match prepared(&job) {
         Ok((host, prepared, supply)) => {

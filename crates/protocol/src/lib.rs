@@ -6,8 +6,8 @@
 //! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the
 //!   contract takes it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
-//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`plan`], [`status`],
-//!   [`response`], [`upload`].
+//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`http`], [`plan`],
+//!   [`status`], [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How workers share the work: [`claims`], and how several of them agree: [`seats`],
 //!   [`agreement`].
@@ -34,6 +34,7 @@ pub mod config;
 pub mod context;
 pub mod events;
 pub mod hash;
+pub mod http;
 pub mod index;
 pub mod kept_result;
 pub mod limits;
@@ -69,6 +70,7 @@ pub use claims::Claims;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};
 pub use hash::Hash32;
+pub use http::HttpAccess;
 pub use kept_result::KeptResult;
 pub use limits::{Compute, Limit, Meter, ResourceLimits};
 pub use outcome::{Outcome, Settlement, Supported};

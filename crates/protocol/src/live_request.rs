@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Agreement, CancelBy, Claims, CodeRef, Config, EngineVersion, ExecutionContext,
-    ExecutionRequest, GuestKind, Hash32, RequestId, ResourceLimits, ResponseFormat,
+    ExecutionRequest, GuestKind, Hash32, HttpAccess, RequestId, ResourceLimits, ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
     request::args_env_bytes,
@@ -146,6 +146,8 @@ pub struct LiveRequest {
     pub input_bytes: u32,
     /// The most that the execution may use.
     pub limits: ResourceLimits,
+    /// What the guest may reach over HTTP; `None` for nothing.
+    pub http: Option<HttpAccess>,
     /// Who may cancel the request.
     pub cancel_by: CancelBy,
     /// How many blocks after its settlement the result is kept.
@@ -210,6 +212,7 @@ impl LiveRequest {
             input_bytes: u32::try_from(request.input.len())
                 .map_err(|_| PricingError::Overflow { what: "input's length" })?,
             limits: request.limits,
+            http: request.http.clone(),
             cancel_by: request.cancel_by,
             keep_result_blocks: request.keep_result_blocks,
             response_format: request.response_format,
@@ -293,10 +296,11 @@ impl LiveRequest {
         self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
     }
 
-    /// Bytes of arguments, environment, URL and name. [`ExecutionRequest::text_bytes`] is no less.
+    /// Bytes of arguments, environment, URL, name and hosts. [`ExecutionRequest::text_bytes`] is no less.
     pub fn text_bytes(&self) -> u64 {
         let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
-        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name
+        let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name + hosts
     }
 }
 

@@ -14,7 +14,7 @@ use serde::de::{
 };
 
 use crate::{
-    Bytes, CancelBy, CodeSource, Compute, EngineVersion, GuestKind, Hash32, OnRefusal,
+    Bytes, CancelBy, CodeSource, Compute, EngineVersion, GuestKind, Hash32, HttpAccess, OnRefusal,
     ResourceLimits, ResponseFormat,
     config::{Prices, RequestBounds},
     json::u64_string,
@@ -23,6 +23,7 @@ use crate::{
 
 /// A place that takes the value of a field.
 pub(crate) enum Place<'a> {
+    Bool(&'a mut bool),
     U8(&'a mut u8),
     U16(&'a mut u16),
     U32(&'a mut u32),
@@ -45,6 +46,7 @@ pub(crate) enum Place<'a> {
     Format(&'a mut ResponseFormat),
     Compute(&'a mut Compute),
     Limits(&'a mut ResourceLimits),
+    MaybeHttp(&'a mut Option<HttpAccess>),
     Engine(&'a mut EngineVersion),
     Prices(&'a mut Prices),
     Bounds(&'a mut RequestBounds),
@@ -64,6 +66,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
             Ok(())
         }
         match self {
+            Self::Bool(place) => fill(place, deserializer),
             Self::U8(place) => fill(place, deserializer),
             Self::U16(place) => fill(place, deserializer),
             Self::U32(place) => fill(place, deserializer),
@@ -88,6 +91,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
             Self::Format(place) => fill(place, deserializer),
             Self::Compute(place) => fill(place, deserializer),
             Self::Limits(place) => fill(place, deserializer),
+            Self::MaybeHttp(place) => fill(place, deserializer),
             Self::Engine(place) => fill(place, deserializer),
             Self::Prices(place) => fill(place, deserializer),
             Self::Bounds(place) => fill(place, deserializer),
@@ -100,6 +104,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
 impl Place<'_> {
     fn read(self, reader: &mut Reader<'_>) {
         match self {
+            Self::Bool(place) => *place = FromJson::read(reader),
             Self::U8(place) => *place = FromJson::read(reader),
             Self::U16(place) => *place = FromJson::read(reader),
             Self::U32(place) => *place = FromJson::read(reader),
@@ -121,6 +126,7 @@ impl Place<'_> {
             Self::Format(place) => *place = FromJson::read(reader),
             Self::Compute(place) => *place = FromJson::read(reader),
             Self::Limits(place) => *place = FromJson::read(reader),
+            Self::MaybeHttp(place) => *place = FromJson::read(reader),
             Self::Engine(place) => *place = FromJson::read(reader),
             Self::Prices(place) => *place = FromJson::read(reader),
             Self::Bounds(place) => *place = FromJson::read(reader),

@@ -8,8 +8,8 @@ use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, RequestId,
-    ResourceLimits, Status, live_request::LiveRequest,
+    Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, HttpAccess,
+    RequestId, ResourceLimits, Status, live_request::LiveRequest,
 };
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
@@ -49,6 +49,8 @@ pub struct ExecutionRecord {
     pub input_hash: Hash32,
     /// The limits of the request, among them its meter.
     pub limits: ResourceLimits,
+    /// What the request may reach over HTTP; `None` for nothing.
+    pub http: Option<HttpAccess>,
     /// What the guest was told about its block and caller.
     pub context: ExecutionContext,
     /// SHA-256 over the borsh of the read set.
@@ -65,6 +67,8 @@ pub struct ExecutionRecord {
     pub journal_hash: Hash32,
     /// SHA-256 of the encoded plan; `None` where the guest planned nothing.
     pub plan_hash: Option<Hash32>,
+    /// SHA-256 of the encoded transcript; `None` where nothing was exchanged.
+    pub transcript_hash: Option<Hash32>,
 }
 
 impl ExecutionRecord {
@@ -89,6 +93,7 @@ impl ExecutionRecord {
             args_env_hash: request.args_env_hash,
             input_hash: request.input_hash,
             limits: request.limits,
+            http: request.http.clone(),
             context: request.context.clone(),
             read_set_hash: Hash32::of_borsh(&response.reads),
             status: response.status.clone(),
@@ -97,6 +102,7 @@ impl ExecutionRecord {
             used: response.used,
             journal_hash: Hash32::of_borsh(&response.journal),
             plan_hash: response.plan_hash(),
+            transcript_hash: response.transcript_hash(),
         }
     }
 
@@ -182,6 +188,8 @@ mod tests {
         alter("used", &|r| r.used = Compute::Fuel(999));
         alter("journal_hash", &|r| r.journal_hash = other);
         alter("plan_hash", &|r| r.plan_hash = Some(other));
+        alter("http", &|r| r.http = Some(HttpAccess::to(vec!["a.example".to_owned()])));
+        alter("transcript_hash", &|r| r.transcript_hash = Some(other));
     }
 
     #[test]
@@ -191,7 +199,7 @@ mod tests {
         honest.plan = plan::sample().encode();
         let digest =
             |response: &ExecutionResponse| ExecutionRecord::new(&request, response).digest();
-        let bodies: [&dyn Fn(&mut ExecutionResponse); 10] = [
+        let bodies: [&dyn Fn(&mut ExecutionResponse); 11] = [
             &|r| r.status = Status::Exited { code: 1 },
             &|r| r.output = Bytes::from("lie"),
             &|r| r.used = Compute::Fuel(1_001),
@@ -202,6 +210,7 @@ mod tests {
             &|r| r.log_hash = Hash32::of(b"log"),
             &|r| r.plan.0.push(0),
             &|r| r.plan = Bytes::default(),
+            &|r| r.transcript = "x".into(),
         ];
         for change in bodies {
             let mut lie = honest.clone();

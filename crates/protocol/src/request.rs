@@ -8,7 +8,7 @@ use outlayer_json::{FromJson, Reader, ToJson};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
-    Bytes, Hash32, ResourceLimits,
+    Bytes, Hash32, HttpAccess, ResourceLimits,
     code_name::MAX_NAMED_BYTES,
     object::{self, Place, Shape, read_by_fields},
 };
@@ -324,6 +324,9 @@ pub struct ExecutionRequest {
     /// The most that the execution may use.
     #[serde(default)]
     pub limits: ResourceLimits,
+    /// What the guest may reach over HTTP; `None` for nothing.
+    #[serde(default)]
+    pub http: Option<HttpAccess>,
     /// How many registered workers must agree, at least 1.
     #[serde(default = "one")]
     pub approvals: u8,
@@ -363,6 +366,7 @@ read_by_fields! {
         env: Variables,
         input: Bytes,
         limits: Limits,
+        http: MaybeHttp,
         approvals: U8,
         spares: U8,
         max_fee: MaybeToken,
@@ -384,6 +388,7 @@ impl ExecutionRequest {
             env: Vec::new(),
             input: input.into(),
             limits: ResourceLimits::default(),
+            http: None,
             approvals: one(),
             spares: one(),
             max_fee: None,
@@ -411,10 +416,11 @@ impl ExecutionRequest {
         args_env_bytes(&self.args, &self.env)
     }
 
-    /// Bytes of arguments, environment, URL and name, which every step of the request reads and
-    /// writes.
+    /// Bytes of arguments, environment, URL, name and hosts, which every step of the request reads
+    /// and writes.
     pub fn text_bytes(&self) -> u64 {
-        self.args_env_bytes() + self.code.text_bytes()
+        let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);
+        self.args_env_bytes() + self.code.text_bytes() + hosts
     }
 
     /// The hash that binds arguments and environment into the record.

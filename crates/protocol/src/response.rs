@@ -63,6 +63,9 @@ pub struct ExecutionResponse {
     /// The encoding of the guest's [plan](crate::plan); empty where it planned nothing, and unless
     /// it completed. The contract does not decode it.
     pub plan: Bytes,
+    /// The encoding of the guest's HTTP exchanges, the [`Transcript`](crate::http::Transcript),
+    /// however it ended; empty where there was none. The contract does not decode it.
+    pub transcript: Bytes,
 }
 
 /// Why a response cannot be the answer of an honest worker.
@@ -127,15 +130,16 @@ impl ResponseError {
     }
 }
 
-/// The most bytes of output and plan of a short response.
+/// The most bytes of output, plan and transcript of a short response.
 pub const SHORT_OUTPUT_BYTES: usize = 1_024;
 
 impl ExecutionResponse {
     /// Whether the response is so short that the contract keeps it together with the request's
     /// record, because an entry of its own would cost more than its bytes: it reads and writes no
-    /// storage, and its output and plan have at most [`SHORT_OUTPUT_BYTES`].
+    /// storage, and its output, plan and transcript have at most [`SHORT_OUTPUT_BYTES`].
     pub fn is_short(&self) -> bool {
-        self.output.len().saturating_add(self.plan.len()) <= SHORT_OUTPUT_BYTES
+        let data = [self.output.len(), self.plan.len(), self.transcript.len()];
+        data.into_iter().fold(0, usize::saturating_add) <= SHORT_OUTPUT_BYTES
             && self.reads.is_empty()
             && self.journal.is_empty()
     }
@@ -143,6 +147,11 @@ impl ExecutionResponse {
     /// SHA-256 of the encoded plan; `None` where the guest planned nothing.
     pub fn plan_hash(&self) -> Option<Hash32> {
         (!self.plan.is_empty()).then(|| Hash32::of(&self.plan))
+    }
+
+    /// SHA-256 of the encoded transcript; `None` where nothing was exchanged.
+    pub fn transcript_hash(&self) -> Option<Hash32> {
+        (!self.transcript.is_empty()).then(|| Hash32::of(&self.transcript))
     }
 
     /// Checks that an execution of request `request_id` within `limits` can give this response.
@@ -224,6 +233,7 @@ pub(crate) fn sample(request_id: RequestId) -> ExecutionResponse {
         journal: vec![JournalEntry { key: "k".into(), value: Some("v".into()) }],
         log_hash: Hash32::of(b""),
         plan: Bytes::default(),
+        transcript: Bytes::default(),
     }
 }
 

@@ -154,6 +154,7 @@ fn execute(
         input: &request.input,
         limits,
         context: &request.context,
+        http: None,
     };
     engine.execute(&job, &mut Parent(parent))
 }

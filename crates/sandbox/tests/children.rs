@@ -100,6 +100,7 @@ impl Engine for Obedient {
             reads: Vec::new(),
             journal: vec![JournalEntry { key: "k".into(), value: None }],
             plan: Default::default(),
+            transcript: Default::default(),
             logs: b"said".to_vec(),
             backtrace: Backtrace::default(),
         })
@@ -226,6 +227,7 @@ fn run_over(
         input: b"the input",
         limits: &limits,
         context: &context,
+        http: None,
     };
     sandbox.execute(&job, snapshot)
 }
@@ -334,6 +336,7 @@ fn ended() {
         input: b"",
         limits: &limits,
         context: &context,
+        http: None,
     };
     let began = Instant::now();
     let is_over = || began.elapsed() > Duration::from_millis(300);

@@ -123,6 +123,7 @@ fn run(executor: &Executor, guest: &str, input: &str) -> Result<Execution> {
         input: input.as_bytes(),
         limits: &ResourceLimits::default().with_storage(8, 4, 4 << 10),
         context: &context,
+        http: None,
     };
     Ok(executor.execute(&job, &mut EmptySnapshot)?)
 }

@@ -224,6 +224,7 @@ async fn whatever_may_be_asked_for_together_fits_into_what_a_receipt_can_read() 
             .map(|n| JournalEntry { key: key(n), value: Some(vec![b'n'; 3_000].into()) })
             .collect(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     };
     let (digest, whole) = (testbed.digest(&response).await?, borsh::to_vec(&response)?.len());

@@ -74,6 +74,7 @@ async fn an_answer_in_the_requests_own_block_cannot_know_its_digest() -> Result<
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     };
     let answer = Answer { response, digest: Hash32::of(b"a guess"), salt: None };

@@ -140,6 +140,7 @@ async fn compile(
             input: &[],
             limits: &limits,
             context: &context,
+            http: None,
         };
         let mut nothing = |_: &[u8]| Err(SnapshotError("nothing is executed".to_owned()));
         let execution = engine.execute_until(&job, &mut nothing, &is_wanted).map(drop);

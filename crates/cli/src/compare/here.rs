@@ -45,6 +45,7 @@ pub(super) async fn execute(
             input: &input,
             limits: &limits,
             context: &context,
+            http: None,
         };
         engine.execute(&job, &mut |key: &[u8]| Ok(state.get(key).cloned()))
     });

@@ -85,6 +85,7 @@ impl Guest {
             input: &self.input,
             limits: &self.limits,
             context: &self.context,
+            http: None,
         };
         let execution = executor.execute(&job, &mut EmptySnapshot).unwrap();
         assert_eq!(execution.status, Status::Completed);

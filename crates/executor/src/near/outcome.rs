@@ -10,7 +10,7 @@ use outlayer_guest::{
     host::Sink,
     verdict::{self, invalid_module, reason::MEMORY_OUT_OF_BOUNDS, trapped},
 };
-use outlayer_protocol::{Compute, Limit, Status};
+use outlayer_protocol::{Compute, Limit, Status, http::Transcript};
 
 use super::{bounds::MAX_GAS, call::Ended};
 use crate::gas::{fees::Fees, limits};
@@ -40,6 +40,7 @@ pub(super) fn execution(job: &Job<'_>, gas: u64, ended: Ended) -> Result<Executi
         reads: ended.reads,
         journal: if completed { ended.journal } else { Vec::new() },
         plan: ended.plan.ok().filter(|_| completed).unwrap_or_default(),
+        transcript: Transcript::default(),
         logs: logs.into_bytes(),
         // near-vm-runner says what trap it was, and not where.
         backtrace: Backtrace::default(),

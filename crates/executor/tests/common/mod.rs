@@ -127,7 +127,16 @@ impl Run {
         run: impl FnOnce(&Job<'_>, &mut Memory) -> Result<Execution, Fault>,
     ) -> Result<Execution, Fault> {
         let Self { code, kind, args, env, input, limits, context, storage } = self;
-        let job = Job { code: Code::of(code), kind: *kind, args, env, input, limits, context };
+        let job = Job {
+            code: Code::of(code),
+            kind: *kind,
+            args,
+            env,
+            input,
+            limits,
+            context,
+            http: None,
+        };
         let execution = run(&job, storage)?;
         // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);

@@ -386,6 +386,7 @@ fn nothing_is_compiled_under_a_hash_that_is_not_its_own() {
             input: &run.input,
             limits: &run.limits,
             context: &run.context,
+            http: None,
         };
         let ended = executor.execute(&job, &mut EmptySnapshot);
         assert!(matches!(ended, Err(Fault::Job(_))), "{name}: {ended:?}");

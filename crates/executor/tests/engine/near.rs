@@ -539,6 +539,7 @@ fn a_snapshot_that_panics_gives_no_verdict() {
         input: &run.input,
         limits: &run.limits,
         context: &run.context,
+        http: None,
     };
     let mut panics = |_: &[u8]| -> Result<Option<Vec<u8>>, SnapshotError> { panic!("away") };
     let ended = common::executor().execute(&job, &mut panics);

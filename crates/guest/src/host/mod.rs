@@ -9,7 +9,7 @@ mod random;
 mod storage;
 mod streams;
 
-use outlayer_protocol::{Compute, ExecutionContext, Limit, Plan, Status};
+use outlayer_protocol::{Compute, ExecutionContext, Limit, Plan, Status, http::Transcript};
 
 pub use bounds::Bounds;
 pub use clock::{CLOCK_STEP_NANOS, Clock};
@@ -102,6 +102,7 @@ impl Host {
             reads,
             journal: if completed { journal } else { Vec::new() },
             plan: if completed { self.plan.into_plan() } else { Plan::default() },
+            transcript: Transcript::default(),
             logs: self.logs.into_bytes(),
             backtrace: Backtrace::default(),
         }

@@ -183,6 +183,7 @@ impl Scenario {
             reads: Vec::new(),
             journal: Vec::new(),
             log_hash: Hash32::of(b""),
+            transcript: Default::default(),
             plan: Default::default(),
         };
         let truth = |round| ExecutionResponse {

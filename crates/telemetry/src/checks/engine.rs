@@ -61,6 +61,7 @@ fn execute(
         input: INPUT,
         limits: &limits,
         context: &context,
+        http: None,
     };
     engine.execute(&job, &mut |key: &[u8]| {
         Ok::<_, SnapshotError>((key == b"k").then(|| b"value".to_vec()))

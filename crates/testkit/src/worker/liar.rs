@@ -59,6 +59,7 @@ fn answer(view: &RequestView, status: Status) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     }
 }

@@ -80,6 +80,7 @@ fn hi(used: Compute) -> ExecutionResponse {
         reads: Vec::new(),
         journal: Vec::new(),
         log_hash: Hash32::of(b""),
+        transcript: Default::default(),
         plan: Default::default(),
     }
 }
