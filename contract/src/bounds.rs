@@ -16,6 +16,10 @@ pub(crate) const MAX_METADATA_BYTES: usize = 1_024;
 pub(crate) const MAX_JOURNAL_BYTES: u32 = 256 << 10;
 /// The longest plan that a configuration may allow, bytes.
 pub(crate) const MAX_PLAN_BYTES: u32 = 64 << 10;
+/// The longest transcript that a configuration may allow, bytes.
+pub(crate) const MAX_HTTP_BYTES: u32 = 256 << 10;
+/// The most HTTP exchanges that a configuration may allow.
+pub(crate) const MAX_HTTP_EXCHANGES: u32 = 64;
 /// The most keys that a configuration may let a request read, or write: their gas must fit into a
 /// callback.
 pub(crate) const MAX_KEYS: u32 = 256;

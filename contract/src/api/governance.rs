@@ -4,18 +4,19 @@
 
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
-    Compute, Config, Meter, ResourceLimits,
+    Compute, Config, HttpLimits, Meter, ResourceLimits,
     capacity::MAX_OUTPUT_BYTES,
     events::{ConfigSet, Event, OwnerChanged, OwnerProposed, PauseChanged},
+    http::MOST_HOSTS_BYTES,
     pricing::{Asked, LEAST_GAS_PRICE, answer_gas, max_fee, protocol_share},
 };
 
 use crate::{
     Contract, ContractError, ContractExt, Funds, LAYOUT, Pot,
     bounds::{
-        MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BLOCKS, MAX_GAS_PRICE, MAX_INPUT_BYTES,
-        MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PLAN_BYTES, MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES,
-        MAX_WINDOW_SHARE_BPS, MIN_SWEEP_DELAY_BLOCKS,
+        MAX_APPROVALS, MAX_ARGS_ENV_BYTES, MAX_BLOCKS, MAX_GAS_PRICE, MAX_HTTP_BYTES,
+        MAX_HTTP_EXCHANGES, MAX_INPUT_BYTES, MAX_JOURNAL_BYTES, MAX_KEYS, MAX_PLAN_BYTES,
+        MAX_PROTOCOL_SHARE_BPS, MAX_URL_BYTES, MAX_WINDOW_SHARE_BPS, MIN_SWEEP_DELAY_BLOCKS,
     },
     effects::emit,
     live_ids::LiveIds,
@@ -179,14 +180,23 @@ fn check_config(config: &Config) -> Result<(), ContractError> {
     check("args_env_bytes", bounds.args_env_bytes.into(), 0, MAX_ARGS_ENV_BYTES.into())?;
     check("url_bytes", bounds.url_bytes.into(), 0, MAX_URL_BYTES.into())?;
     check("approvals", bounds.approvals.into(), 1, MAX_APPROVALS.into())?;
+    check("http_exchanges", bounds.http_exchanges.into(), 0, MAX_HTTP_EXCHANGES.into())?;
+    check("http_bytes", bounds.http_bytes.into(), 0, MAX_HTTP_BYTES.into())?;
     check_window(config)?;
     for compute in [Compute::Fuel(config.max_fuel), Compute::Gas(config.max_gas)] {
         let asked = Asked {
             limits: ResourceLimits { compute, ..*limits },
             approvals: bounds.approvals,
             spares: u8::MAX,
-            text_bytes: bounds.args_env_bytes.saturating_add(bounds.url_bytes),
+            text_bytes: [bounds.args_env_bytes, bounds.url_bytes, MOST_HOSTS_BYTES]
+                .into_iter()
+                .fold(0, u32::saturating_add),
             input_bytes: bounds.input_bytes,
+            http: HttpLimits {
+                exchanges: bounds.http_exchanges,
+                bytes: bounds.http_bytes,
+                ms: bounds.http_ms,
+            },
             new_payer: true,
             takes_claims: true,
         };

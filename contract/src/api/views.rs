@@ -48,6 +48,14 @@ impl Contract {
         }
     }
 
+    /// The response that is staged for a live request: the borsh of `Option<ExecutionResponse>`. It
+    /// is there between the answer and the callback, so that a replay finds it in the block before
+    /// the settlement.
+    pub fn get_response(&self, request_id: RequestId) {
+        let staged = requests::find_stored(request_id).and_then(|stored| stored.staged());
+        env::value_return(outlayer_codec::to_vec(&staged));
+    }
+
     /// Several live requests with their inputs: the borsh of a list of `Option<RequestView>`, one
     /// for each of `request_ids` in their order. `None` means that `get_request` must be asked: the
     /// request is not live, or its record is from before the last migration. The list ends early,

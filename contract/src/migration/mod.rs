@@ -173,6 +173,7 @@ impl From<Config2> for Config {
                 args_env_bytes: old.args_env_bytes,
                 url_bytes: old.url_bytes,
                 approvals: old.approvals,
+                ..new.bounds
             },
             yield_timeout_blocks: old.yield_timeout_blocks,
             sweep_delay_blocks: old.sweep_delay_blocks,

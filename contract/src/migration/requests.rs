@@ -89,20 +89,20 @@ pub(crate) enum FormerPhase {
     Cancelling,
 }
 
-/// The response that is staged for a request, also in the form of layout 2, which had no plan: it
-/// ends where a plan of no bytes begins, so no response of this code is read in that form.
+/// The response that is staged for a request, also in the form of layout 2, which had no plan and no
+/// transcript: it ends where those of no bytes begin, so no response of this code is read in that form.
 ///
 /// # Errors
 /// When it has neither form.
 pub(crate) fn staged_body(body: &[u8]) -> Result<ExecutionResponse, Error> {
     match outlayer_codec::from_slice(body) {
-        Err(Error::TooShort) => outlayer_codec::from_slice(&[body, &NO_PLAN].concat()),
+        Err(Error::TooShort) => outlayer_codec::from_slice(&[body, &NOTHING_MORE].concat()),
         read => read,
     }
 }
 
-/// The encoding of a plan of no bytes.
-const NO_PLAN: [u8; 4] = [0; 4];
+/// The encoding of a plan and a transcript of no bytes.
+const NOTHING_MORE: [u8; 8] = [0; 8];
 
 impl From<Former> for LiveRequest {
     fn from(old: Former) -> Self {
@@ -170,6 +170,7 @@ fn prices(old: &Prices2, paid: usize, max_module_bytes: u32) -> Prices {
         per_gas: share(old.per_gas),
         per_byte: old.per_byte,
         per_module_byte: share(old.base_fee).saturating_div(max_module_bytes.into()),
+        per_exchange: NearToken::ZERO,
     }
 }
 

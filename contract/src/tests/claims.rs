@@ -53,7 +53,7 @@ fn the_index_shows_who_has_claimed_a_request_and_when() {
     claim(&mut world, "w1.near", 1).unwrap();
     let claims = world.live(1).claims.unwrap();
     assert_eq!(claims.made, [Claim { worker_id: id("w1.near"), height: world.height }]);
-    assert_eq!(claims.turn_blocks, config().turn_blocks(&long("b").limits));
+    assert_eq!(claims.turn_blocks, config().turn_blocks(&long("b").limits, Default::default()));
     let listed = |world: &mut World| {
         let entries = world.view(|c| c.list_pending(0, 9)).entries;
         entries.into_iter().map(|entry| (entry.request_id, entry.claims.unwrap())).collect()

@@ -33,6 +33,7 @@ fn distinct() -> Config {
             per_gas: yocto(5),
             per_byte: yocto(40_000_000_000_000_006),
             per_module_byte: yocto(21),
+            per_exchange: yocto(22),
         },
         protocol_share_bps: 700,
         max_fuel: 8_000_000_000,
@@ -56,6 +57,9 @@ fn distinct() -> Config {
             args_env_bytes: 5_001,
             url_bytes: 1_001,
             approvals: 5,
+            http_exchanges: 17,
+            http_bytes: 5_003,
+            http_ms: 29_999,
         },
         window: Window {
             share_bps: 6_001,
@@ -343,6 +347,12 @@ fn a_migration_keeps_the_owners_numbers_and_takes_new_ones_from_a_new_deployment
     expected.prices = Prices { per_fuel: yocto(4), per_gas: yocto(5), ..new.prices };
     expected.bounds.limits.max_module_bytes = new.bounds.limits.max_module_bytes;
     expected.bounds.limits.plan_bytes = new.bounds.limits.plan_bytes;
+    expected.bounds = RequestBounds { limits: expected.bounds.limits, ..new.bounds };
+    let old = distinct().bounds;
+    expected.bounds.input_bytes = old.input_bytes;
+    expected.bounds.args_env_bytes = old.args_env_bytes;
+    expected.bounds.url_bytes = old.url_bytes;
+    expected.bounds.approvals = old.approvals;
     expected.window = new.window;
     assert_eq!(world.contract().config, expected);
 }

@@ -132,6 +132,7 @@ fn request_errors() -> Vec<RequestError> {
         ReservedVariable { found: found() }
         DuplicateVariable { found: found() }
         NulByte { found: found() }
+        Hosts (outlayer_protocol::http::HostError::Count { found: 0 })
     }
 }
 

@@ -54,6 +54,9 @@ fn cases() -> Vec<Case> {
             r.env = vec![("A".to_owned(), String::new()); 2];
         }),
         asked(RefusalCode::NulByte, |r| r.args.push("\0".to_owned())),
+        asked(RefusalCode::HttpHost, |r| {
+            r.http = Some(outlayer_protocol::HttpAccess::to(Vec::new()));
+        }),
         case(
             RefusalCode::AmountOverflow,
             |w| {

@@ -8,7 +8,7 @@ use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
 use outlayer_protocol::{
     AccountId, CodeRef, CodeSource, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
-    Meter, NearToken, ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES,
+    HttpLimits, Meter, NearToken, ResourceLimits, Status, pricing::quote, reserve::MOST_ID_BYTES,
     views::CostView,
 };
 use serde::Serialize;
@@ -69,13 +69,13 @@ struct Time {
 }
 
 impl Time {
-    fn new(config: &Config, limits: &ResourceLimits) -> Self {
+    fn new(config: &Config, limits: &ResourceLimits, http: HttpLimits) -> Self {
         Self {
             module_nanos: config
                 .window
                 .module_nanos(limits.compute.meter(), limits.max_module_bytes),
             execution_nanos: config.execution_nanos(),
-            most_compute: config.most_compute(limits),
+            most_compute: config.most_compute(limits, http),
         }
     }
 }
@@ -107,7 +107,7 @@ impl EstimateArgs {
                 anyhow::Ok(Guest { code_hash: hash, code_bytes: code.len(), refused })
             })
             .transpose()?;
-        let limits = request.limits;
+        let (limits, http) = (request.limits, request.http_limits());
         let (cost, config): (CostView, Config) = match self.contract {
             None if self.node.is_given() => {
                 bail!("a network is given, and no contract whose prices count: give --contract")
@@ -125,7 +125,7 @@ impl EstimateArgs {
                 (quote(&config, &request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.into(), config)
             }
         };
-        let time = Time::new(&config, &limits);
+        let time = Time::new(&config, &limits, http);
         let taken = guest.as_ref().is_none_or(|guest| guest.refused.is_none());
         if self.json {
             print::json(&Report { cost, time, guest })?;

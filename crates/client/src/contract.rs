@@ -2,8 +2,8 @@
 
 use borsh::BorshDeserialize;
 use outlayer_protocol::{
-    AccountId, Agreement, Bytes, Claims, ExecutionRequest, Hash32, KeptResult, NearToken,
-    RequestId,
+    AccountId, Agreement, Bytes, Claims, ExecutionRequest, ExecutionResponse, Hash32, KeptResult,
+    NearToken, RequestId,
     claims::MOST_CLAIMS,
     index::{PendingEntry, PendingPage},
     machine::{LiveRequest, OpenShares},
@@ -226,6 +226,21 @@ impl Contract {
             self.check_lists(method, request_id, None, Some(&shares.agreement))?;
         }
         Ok(shares)
+    }
+
+    /// The response that is staged for a live request; `None` where none is.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub async fn response(
+        &self,
+        request_id: RequestId,
+        at: At,
+    ) -> Result<Option<ExecutionResponse>, ChainError> {
+        let method = methods::GET_RESPONSE;
+        let args = json!({ "request_id": request_id }).to_string().into_bytes();
+        let result = self.node.view(&self.id, method, args, at).await?;
+        borsh::from_slice(&result).map_err(|error| self.malformed(method, &error))
     }
 
     /// Several live requests with their inputs as of one block, one for each of `request_ids` in

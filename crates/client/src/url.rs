@@ -34,6 +34,12 @@ impl EndpointUrl {
         self.0.as_ref().map_err(Clone::clone)
     }
 
+    /// Host and port, as a connection is made to them; `None` where the URL has none.
+    pub fn host_and_port(&self) -> Option<String> {
+        let url = self.0.as_ref().ok()?;
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    }
+
     /// The parts of the URL that may be secret, in the forms in which a server may repeat them.
     fn secrets(&self) -> Vec<String> {
         /// Shorter parts, such as `rpc` or `v1`, are no keys.

@@ -1,10 +1,11 @@
 //! Why code cannot be had.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use outlayer_client::{ChainError, with_causes};
+use outlayer_fetch::UrlError;
 use outlayer_protocol::{AccountId, Hash32};
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
 /// Code that cannot be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -84,31 +85,4 @@ impl From<reqwest::Error> for DownloadError {
         // The message around it names the URL that the request gave.
         Self::Http(Arc::new(error.without_url()))
     }
-}
-
-/// A URL from which code is not fetched.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// It cannot be parsed.
-    #[error("the URL is invalid: {0}")]
-    Invalid(<Url as FromStr>::Err),
-    /// It has another scheme.
-    #[error("expected https: or http:, found {found}:")]
-    Scheme {
-        /// Its scheme.
-        found: String,
-    },
-    /// It leads into a private network, and
-    /// [`CodeConfig::allow_private_urls`](crate::CodeConfig) is off.
-    #[error("{ip} is an address inside a private network")]
-    Private {
-        /// The host's address.
-        ip: IpAddr,
-    },
-    /// None of the addresses that the host's name resolves to is a public one.
-    #[error("{host} has no address outside of private networks")]
-    NoPublicAddress {
-        /// The host's name.
-        host: String,
-    },
 }

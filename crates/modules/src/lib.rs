@@ -14,7 +14,6 @@
 
 mod disk;
 mod error;
-mod guard;
 mod loading;
 mod memory;
 mod published;
@@ -24,5 +23,6 @@ mod web;
 #[cfg(test)]
 mod tests;
 
-pub use error::{CodeError, DownloadError, UrlError};
+pub use error::{CodeError, DownloadError};
+pub use outlayer_fetch::UrlError;
 pub use store::{CodeConfig, CodeStore};

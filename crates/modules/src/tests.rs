@@ -6,10 +6,11 @@ use outlayer_client::{
     At,
     testing::{Answer, FakeNode, view_result},
 };
+use outlayer_fetch::Guard;
 use outlayer_protocol::{Bytes, CodeRef, Hash32, methods};
 use serde_json::json;
 
-use super::{guard::Guard, web::Web, *};
+use super::{web::Web, *};
 
 const CODE: &[u8] = b"\0asm a module";
 
@@ -203,7 +204,7 @@ fn one_address(ip: std::net::IpAddr) -> bool {
 
 #[tokio::test]
 async fn redirects_are_checked_at_each_hop_by_address_and_by_name() {
-    let web = web(Guard::of_test(one_address), 2);
+    let web = web(Guard::admitting(one_address), 2);
     let target = web_server("200 OK".into(), &[CODE], AT_ONCE).await;
     let port = target.rsplit(':').next().unwrap().to_owned();
     let redirect = |to: String| web_server(format!("302 Found\r\nlocation: {to}"), &[], AT_ONCE);
@@ -219,7 +220,7 @@ async fn redirects_are_checked_at_each_hop_by_address_and_by_name() {
     let inside = redirect(format!("http://127.0.0.2:{port}/")).await;
     let error = web.download(&inside, 1_000).await.unwrap_err().to_string();
     assert!(error.contains("127.0.0.2 is an address inside a private network"), "{error}");
-    let nobody = self::web(Guard::of_test(|_| false), 2);
+    let nobody = self::web(Guard::admitting(|_| false), 2);
     let error = nobody.download(&format!("http://localhost:{port}/"), 1_000).await.unwrap_err();
     let error = error.to_string();
     assert!(error.contains("localhost has no address outside of private networks"), "{error}");

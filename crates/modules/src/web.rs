@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
+use outlayer_fetch::{Guard, UrlError};
 use reqwest::{Url, redirect};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{CodeConfig, CodeError, DownloadError, UrlError, guard::Guard};
+use crate::{CodeConfig, CodeError, DownloadError};
 
 /// The longest time that a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);

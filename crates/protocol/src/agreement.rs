@@ -376,6 +376,12 @@ impl Agreement {
         u8::try_from(place).map_err(|_| AgreementError::NoSeat { worker_id: worker() })
     }
 
+    /// The workers that lost when `digest` was settled: those that did not reveal in time, and those
+    /// that revealed another digest, unless the execution may have used `http`.
+    pub(crate) fn lost(&self, digest: Hash32, http: bool) -> impl Iterator<Item = &AccountId> {
+        self.voters(move |vote| vote.digest.is_none_or(|found| !http && found != digest))
+    }
+
     /// Takes a commitment.
     ///
     /// # Errors

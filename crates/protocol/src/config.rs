@@ -7,7 +7,7 @@ use outlayer_json::ToJson;
 use serde::Serialize;
 
 use crate::{
-    Claims, Compute, EngineVersion, ExecutionRequest, Meter, ResourceLimits,
+    Claims, Compute, EngineVersion, ExecutionRequest, HttpLimits, Meter, ResourceLimits,
     agreement::{BODY_BLOCKS, LANDING_BLOCKS, REVEAL_BLOCKS},
     capacity::MAX_OUTPUT_BYTES,
     claims::LIGHT_BLOCKS,
@@ -39,11 +39,15 @@ pub struct Prices {
     pub per_fuel: NearToken,
     /// Price of one unit of gas that the guest burns.
     pub per_gas: NearToken,
-    /// Price of one byte of input, output, journal or plan.
+    /// Price of one byte of input, output, journal, plan or transcript.
     pub per_byte: NearToken,
     /// Price of one byte of code that a request declares with
     /// [`ResourceLimits::max_module_bytes`]. It covers the download and the compilation.
     pub per_module_byte: NearToken,
+    /// Price of one HTTP exchange that a request declares with
+    /// [`HttpAccess::max_exchanges`](crate::HttpAccess::max_exchanges), for each worker. It covers
+    /// waiting for the server, and the guest's transform.
+    pub per_exchange: NearToken,
 }
 
 read_by_fields! {
@@ -55,6 +59,7 @@ read_by_fields! {
         per_gas: Token,
         per_byte: Token,
         per_module_byte: Token,
+        per_exchange: Token,
     },
     optional: {}
 }
@@ -72,6 +77,9 @@ impl Default for Prices {
             // 10^15 yoctoNEAR. A worker compiles a module once and keeps it, so a request pays a
             // tenth of that. contract/README.md has the argument.
             per_module_byte: NearToken::from_yoctonear(250_000_000_000_000),
+            // What 500 ms of a guest's computing cost at 1 ns a unit of fuel: as long as a server
+            // may keep a worker waiting, who can do other work meanwhile.
+            per_exchange: NearToken::from_yoctonear(500_000_000_000_000_000_000),
         }
     }
 }
@@ -104,6 +112,12 @@ pub struct RequestBounds {
     pub url_bytes: u32,
     /// The most approvals.
     pub approvals: u8,
+    /// The most HTTP exchanges.
+    pub http_exchanges: u32,
+    /// The most bytes of a transcript.
+    pub http_bytes: u32,
+    /// The most time for HTTP exchanges, milliseconds.
+    pub http_ms: u32,
 }
 
 read_by_fields! {
@@ -115,6 +129,9 @@ read_by_fields! {
         args_env_bytes: U32,
         url_bytes: U32,
         approvals: U8,
+        http_exchanges: U32,
+        http_bytes: U32,
+        http_ms: U32,
     },
     optional: {}
 }
@@ -141,6 +158,9 @@ impl Default for RequestBounds {
             args_env_bytes: 4 << 10,
             url_bytes: 1_024,
             approvals: 5,
+            http_exchanges: 16,
+            http_bytes: 64 << 10,
+            http_ms: 30_000,
         }
     }
 }
@@ -232,18 +252,19 @@ impl Config {
     }
 
     /// The most compute that a request may ask for in the meter of `limits`, so that it ends in
-    /// time with the memory and the code that `limits` declare.
-    pub fn most_compute(&self, limits: &ResourceLimits) -> Compute {
+    /// time with the memory and the code that `limits` declare, and the time for exchanges that
+    /// `http` does.
+    pub fn most_compute(&self, limits: &ResourceLimits, http: HttpLimits) -> Compute {
         let max = self.max_compute(limits.compute.meter());
-        let in_time = self.window.most_compute(self.yield_timeout_blocks, limits);
+        let in_time = self.window.most_compute(self.yield_timeout_blocks, limits, http);
         Compute::new(max.meter(), max.amount().min(in_time))
     }
 
     /// How many blocks a worker has to use its seat, where several have to agree, and how many a
     /// claim stands: as many as an execution within `limits` takes at the most, and some for the
     /// commitment or the answer to land.
-    pub fn turn_blocks(&self, limits: &ResourceLimits) -> u64 {
-        self.window.blocks(self.window.nanos(limits)).saturating_add(LANDING_BLOCKS)
+    pub fn turn_blocks(&self, limits: &ResourceLimits, http: HttpLimits) -> u64 {
+        self.window.blocks(self.window.nanos(limits, http)).saturating_add(LANDING_BLOCKS)
     }
 
     /// Whether a request takes claims: one worker answers it, and its compute may take long.
@@ -254,14 +275,14 @@ impl Config {
 
     /// The claims of a new request; `None` where it takes none.
     pub fn claims(&self, request: &ExecutionRequest) -> Option<Claims> {
-        let turn_blocks = self.turn_blocks(&request.limits);
+        let turn_blocks = self.turn_blocks(&request.limits, request.http_limits());
         self.takes_claims(request).then_some(Claims { turn_blocks, made: Vec::new() })
     }
 
     /// How many blocks it takes at the most that several workers agree on an execution within
-    /// `limits`: two turns, the reveals, and the body.
-    pub fn agreement_blocks(&self, limits: &ResourceLimits) -> u64 {
-        let turns = self.turn_blocks(limits).saturating_mul(2);
+    /// `limits` and `http`: two turns, the reveals, and the body.
+    pub fn agreement_blocks(&self, limits: &ResourceLimits, http: HttpLimits) -> u64 {
+        let turns = self.turn_blocks(limits, http).saturating_mul(2);
         turns.saturating_add(REVEAL_BLOCKS).saturating_add(BODY_BLOCKS)
     }
 

@@ -70,7 +70,7 @@ pub use claims::Claims;
 pub use config::Config;
 pub use context::{ExecutionContext, random_seed};
 pub use hash::Hash32;
-pub use http::HttpAccess;
+pub use http::{HttpAccess, HttpLimits};
 pub use kept_result::KeptResult;
 pub use limits::{Compute, Limit, Meter, ResourceLimits};
 pub use outcome::{Outcome, Settlement, Supported};

@@ -8,7 +8,7 @@ use outlayer_codec::{Decode, Encode};
 use outlayer_json::{FromJson, ToJson};
 use serde::{Deserialize, Serialize};
 
-use crate::{json, object::read_by_fields, response::SHORT_OUTPUT_BYTES};
+use crate::{HttpLimits, json, object::read_by_fields, response::SHORT_OUTPUT_BYTES};
 
 /// The unit in which computation is metered and billed.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
@@ -213,10 +213,9 @@ impl ResourceLimits {
     }
 
     /// Whether every response within these limits [is short](crate::ExecutionResponse::is_short).
-    pub fn keep_answers_short(&self) -> bool {
-        self.output_bytes.saturating_add(self.plan_bytes) as usize <= SHORT_OUTPUT_BYTES
-            && self.storage_reads == 0
-            && self.storage_writes == 0
+    pub fn keep_answers_short(&self, http: HttpLimits) -> bool {
+        let data = self.output_bytes.saturating_add(self.plan_bytes).saturating_add(http.bytes);
+        data as usize <= SHORT_OUTPUT_BYTES && self.storage_reads == 0 && self.storage_writes == 0
     }
 
     /// These limits for a guest that uses storage: how many keys it may read, how many it may write
@@ -294,6 +293,12 @@ pub enum Limit {
     Spares,
     /// The guest's plan, bytes.
     PlanBytes,
+    /// HTTP exchanges.
+    HttpExchanges,
+    /// The transcript of the HTTP exchanges, bytes.
+    HttpBytes,
+    /// Time for the HTTP exchanges, milliseconds.
+    HttpMs,
 }
 
 impl fmt::Display for Limit {
@@ -320,6 +325,9 @@ impl fmt::Display for Limit {
             Self::KeepResultBlocks => "keep_result_blocks",
             Self::Spares => "spares",
             Self::PlanBytes => "plan_bytes",
+            Self::HttpExchanges => "http_exchanges",
+            Self::HttpBytes => "http_bytes",
+            Self::HttpMs => "http_ms",
         })
     }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Agreement, CancelBy, Claims, CodeRef, Config, EngineVersion, ExecutionContext,
-    ExecutionRequest, GuestKind, Hash32, HttpAccess, RequestId, ResourceLimits, ResponseFormat,
+    ExecutionRequest, GuestKind, Hash32, HttpAccess, HttpLimits, RequestId, ResourceLimits,
+    ResponseFormat,
     config::Prices,
     pricing::{PricingError, Quote},
     request::args_env_bytes,
@@ -197,7 +198,8 @@ impl LiveRequest {
         drawn: Vec<AccountId>,
     ) -> Result<Self, PricingError> {
         let agreement = (request.approvals > 1).then(|| {
-            let (approvals, turn_blocks) = (request.approvals, config.turn_blocks(&request.limits));
+            let (approvals, turn_blocks) =
+                (request.approvals, config.turn_blocks(&request.limits, request.http_limits()));
             Agreement::new(approvals, request.seats(), turn_blocks, drawn, context.block_height)
         });
         let deadline = context.block_height.saturating_add(config.yield_timeout_blocks);
@@ -243,6 +245,11 @@ impl LiveRequest {
     /// The id of the request.
     pub fn id(&self) -> RequestId {
         self.context.request_id
+    }
+
+    /// The numbers of what it says about HTTP.
+    pub fn http_limits(&self) -> HttpLimits {
+        self.http.as_ref().into()
     }
 
     /// The account whose storage namespace the execution reads and writes: the requester.

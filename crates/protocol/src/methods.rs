@@ -138,6 +138,8 @@ methods! {
     ESTIMATE_GAS = "estimate_gas",
     /// A view: a live request with its input, or whether it is settled or was never made.
     GET_REQUEST = "get_request",
+    /// A view: the response that is staged for a live request, in borsh.
+    GET_RESPONSE = "get_response",
     /// A view: a result that is kept.
     GET_RESULT = "get_result",
     /// A view: a page of the index of live requests, in borsh.

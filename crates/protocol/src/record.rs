@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
         assert_eq!(
             record.digest().to_string(),
-            "c6fa1d5e1dc39d95e61c47055cc69f305993e24c55b906b28638ed465babdfde"
+            "0f39df7cb4daa8366e44c5ba0755a3cef0bdd683a816b7eb228a7bd53aa7a362"
         );
     }
 

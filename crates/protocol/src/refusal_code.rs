@@ -85,6 +85,8 @@ refusal_codes! {
     DuplicateVariable = "duplicate_variable",
     /// An argument or environment variable contains a NUL byte.
     NulByte = "nul_byte",
+    /// The hosts that a request may reach over HTTP are none, too many, or no hosts.
+    HttpHost = "http_host",
     /// An amount of money does not fit into 128 bits of yoctoNEAR.
     AmountOverflow = "amount_overflow",
     /// The request would have its refund go to the contract itself.

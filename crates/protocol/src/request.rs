@@ -8,7 +8,7 @@ use outlayer_json::{FromJson, Reader, ToJson};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
-    Bytes, Hash32, HttpAccess, ResourceLimits,
+    Bytes, Hash32, HttpAccess, HttpLimits, ResourceLimits,
     code_name::MAX_NAMED_BYTES,
     object::{self, Place, Shape, read_by_fields},
 };
@@ -404,6 +404,11 @@ impl ExecutionRequest {
     /// approval is enough.
     pub fn seats(&self) -> u8 {
         seats(self.approvals, self.spares)
+    }
+
+    /// The numbers of what it says about HTTP.
+    pub fn http_limits(&self) -> HttpLimits {
+        self.http.as_ref().into()
     }
 
     /// The account that gets refunds: the one that the request names, or the requester.

@@ -5,7 +5,7 @@
 //! contract's state.
 
 use crate::{
-    CodeRef, CodeSource, ExecutionRequest, ResourceLimits,
+    CodeRef, CodeSource, ExecutionRequest, HttpLimits, ResourceLimits,
     claims::MOST_CLAIMS,
     kept_result::MAX_KEPT_OUTPUT_BYTES,
     limits::MAX_KEY_BYTES,
@@ -38,11 +38,14 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + 92 // context
     + TERMS_BYTES
     + 32 + 1 + 32 + ID_BYTES + 32 // yield's name, phase
-    + 1 + 1 + 1 + 4 + 4; // agreement, claims, upload, closed locks, former uploaders
+    + 1 + 1 + 1 + 1 + 4 + 4; // HTTP, agreement, claims, upload, closed locks, former uploaders
+/// Bytes of what a request says about HTTP apart from its hosts: their number, three limits, and
+/// whether exchanges may be repeated.
+const HTTP_BYTES: u64 = 4 + 3 * 4 + 1;
 /// Bytes of the length of a short response, which is kept in front of the record.
 const SHORT_BODY_BYTES: u64 = 2;
 const LIMITS_BYTES: u64 = 9 + 8 + 4 * 8 + 8 + 4;
-const TERMS_BYTES: u64 = 8 + 5 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
+const TERMS_BYTES: u64 = 8 + 6 * 16 + 2 + 4 * 16 + 4 + 8 + 8;
 /// Bytes of an entry that is kept under the request's id, apart from what it keeps.
 const OWN_ENTRY_BYTES: u64 = ENTRY_BYTES + REQUEST_ID_BYTES;
 /// Bytes of the entry with the price of changing a namespace, apart from the account's id.
@@ -60,9 +63,9 @@ const AGREEMENT_BYTES: u64 = 1 + 1 + 8 + 4 + 4 + 8 + 8 + 9 + 4;
 const READ_BYTES: u64 = 4 + MAX_KEY_BYTES as u64 + 1 + 32;
 /// Bytes of one entry of a journal in borsh, apart from key and value.
 const WRITE_BYTES: u64 = 4 + 1 + 4;
-/// Bytes of a response in borsh apart from its status, output, reads, journal and plan: the
-/// request's id, what was used, a hash, and four lengths.
-const BODY_BYTES: u64 = 8 + 9 + 32 + 4 * 4;
+/// Bytes of a response in borsh apart from its status, output, reads, journal, plan and transcript:
+/// the request's id, what was used, a hash, and five lengths.
+const BODY_BYTES: u64 = 8 + 9 + 32 + 5 * 4;
 /// Bytes of the longest status that has no reason: a tag, a limit and its value.
 const STATUS_BYTES: u64 = 1 + 1 + 8;
 /// Bytes of the longest status. It goes with an empty output, journal and plan.
@@ -77,7 +80,7 @@ const RESULT_BYTES: u64 = (1 + 8 + 40) + 9 + 9 + 4 * 16 + 33 + 33 + 1 + (4 + 64)
 const PLAN_LENGTH_BYTES: u64 = 4;
 /// Bytes of the open shares of a request apart from its seats, for the longest payer, in the list
 /// and with their position there.
-const SHARES_BYTES: u64 = (1 + 4 + 40) + (1 + 8 + 40 + 4) + 8 + (4 + 64) + 32 + 3 * 16 + 2;
+const SHARES_BYTES: u64 = (1 + 4 + 40) + (1 + 8 + 40 + 4) + 8 + (4 + 64) + 32 + 1 + 3 * 16 + 2;
 /// Bytes of a digest in a disputed outcome, with one worker that revealed it.
 const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
 /// Bytes whose price a refund is at the least, so that it pays for an entry of its own when it
@@ -85,23 +88,25 @@ const SUPPORTED_BYTES: u64 = 32 + 4 + (4 + 64);
 const LEAST_REFUND_BYTES: u64 = 40 + (1 + 64) + 16;
 
 /// Bytes of the encoding of the largest response within `limits` that has `data_bytes` of output,
-/// journal and plan.
-pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64) -> u64 {
+/// journal and plan, and a transcript of so many bytes.
+pub(crate) fn largest_body(limits: &ResourceLimits, data_bytes: u64, transcript: u64) -> u64 {
     let writes = u64::from(limits.storage_writes).saturating_mul(WRITE_BYTES);
     let completed = STATUS_BYTES.saturating_add(data_bytes).saturating_add(writes);
     let reads = u64::from(limits.storage_reads).saturating_mul(READ_BYTES);
-    BODY_BYTES.saturating_add(completed.max(REASON_BYTES)).saturating_add(reads)
+    BODY_BYTES
+        .saturating_add(completed.max(REASON_BYTES))
+        .saturating_add(reads)
+        .saturating_add(transcript)
 }
 
 /// Bytes of the encoding of the largest response within `limits`.
-pub fn max_body_bytes(limits: &ResourceLimits) -> u64 {
-    largest_body(limits, limits.data_bytes())
+pub fn max_body_bytes(limits: &ResourceLimits, http: HttpLimits) -> u64 {
+    largest_body(limits, limits.data_bytes(), http.bytes.into())
 }
 
-/// Bytes that the largest response within `limits` takes besides its content when it comes in
-/// parts; 0 where it is so small that it comes whole.
-fn upload_bytes(limits: &ResourceLimits) -> u64 {
-    let body = max_body_bytes(limits);
+/// Bytes that a response of so many bytes takes besides its content when it comes in parts; 0 where
+/// it is so small that it comes whole.
+fn upload_bytes(body: u64) -> u64 {
     if body <= u64::from(MIN_PART_BYTES) {
         return 0;
     }
@@ -147,9 +152,11 @@ fn open_shares_bytes(request: &ExecutionRequest) -> u64 {
 }
 
 fn live_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
-    let limits = &request.limits;
+    let (limits, http) = (&request.limits, request.http_limits());
+    let body = max_body_bytes(limits, http);
     // In borsh each text has a length of 4 bytes, and no terminator.
     let texts = request.text_bytes() + 3 * (request.args.len() + 2 * request.env.len()) as u64;
+    let hosts = request.http.as_ref().map_or(0, |http| HTTP_BYTES + 4 * http.hosts.len() as u64);
     let code = match &request.code {
         CodeSource::Exact(CodeRef { url: None, .. }) => 0,
         CodeSource::Exact(_) => 4,
@@ -162,16 +169,17 @@ fn live_bytes(request: &ExecutionRequest, id_bytes: u64) -> u64 {
     let change_fee = if limits.storage_reads == 0 { 0 } else { CHANGE_FEE_BYTES + longest_id };
     // The record with a short response, and the input. Another response has an entry of its own.
     let entries = 2 * OWN_ENTRY_BYTES + SHORT_BODY_BYTES;
-    let entries = if limits.keep_answers_short() { entries } else { entries + OWN_ENTRY_BYTES };
+    let entries = if limits.keep_answers_short(http) { entries } else { entries + OWN_ENTRY_BYTES };
     RECORD_BYTES
         + entries
         + id_bytes
         + change_fee
         + texts
+        + hosts
         + code
         + request.input.len() as u64
-        + max_body_bytes(limits)
-        + upload_bytes(limits)
+        + body
+        + upload_bytes(body)
         + locks * LOCK_BYTES
         + u64::from(limits.storage_writes) * CLOSED_LOCK_BYTES
         + agreement_bytes(request)
@@ -183,8 +191,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AccountId, Bytes, ExecutionResponse, GuestKind, Hash32, JournalEntry, Limit, ReadEntry,
-        Status, live_request,
+        AccountId, Bytes, ExecutionResponse, GuestKind, Hash32, HttpAccess, JournalEntry, Limit,
+        ReadEntry, Status, live_request,
         machine::{LiveRequest, Phase},
         response,
         storage::journal_bytes,
@@ -205,6 +213,10 @@ mod tests {
         let ids = [&context.contract_id, &context.predecessor_id, &context.signer_id, live.payer()];
         let id_bytes: u64 = ids.iter().map(|id| id.as_bytes().len() as u64).sum();
         assert_eq!(encoded(&live), RECORD_BYTES + id_bytes);
+        let access = HttpAccess::to(vec!["a.example".to_owned(), "*.b.example".to_owned()]);
+        let texts = access.text_bytes();
+        live.http = Some(access);
+        assert_eq!(encoded(&live), RECORD_BYTES + id_bytes + HTTP_BYTES + 2 * 4 + texts);
     }
 
     #[test]
@@ -225,7 +237,11 @@ mod tests {
                 journal: Vec::new(),
                 ..response::sample(7)
             };
-            assert!(encoded(&response) <= max_body_bytes(&limits), "{:?}", response.status);
+            assert!(
+                encoded(&response) <= max_body_bytes(&limits, HttpLimits::default()),
+                "{:?}",
+                response.status
+            );
         }
     }
 
@@ -247,15 +263,17 @@ mod tests {
                 output: vec![0; output].into(),
                 reads: (0..reads).map(read).collect(),
                 journal: (0..writes).map(write).collect(),
+                transcript: vec![0; value].into(),
                 ..response::sample(7)
             };
+            let http = HttpLimits { bytes: u32::try_from(value).unwrap(), ..HttpLimits::default() };
             let journal_bytes = u32::try_from(journal_bytes(&response.journal)).unwrap();
             let limits = ResourceLimits {
                 output_bytes: u32::try_from(output).unwrap(),
                 ..ResourceLimits::default()
             };
             let limits = limits.with_storage(reads, writes, journal_bytes);
-            prop_assert_eq!(encoded(&response) + STATUS_BYTES - 1, max_body_bytes(&limits));
+            prop_assert_eq!(encoded(&response) + STATUS_BYTES - 1, max_body_bytes(&limits, http));
         }
     }
 }

@@ -6,8 +6,8 @@ use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, Compute, Hash32, JournalEntry, Limit, Meter, ReadEntry, RefusalCode, RequestId,
-    ResourceLimits, Status,
+    Bytes, Compute, Hash32, HttpLimits, JournalEntry, Limit, Meter, ReadEntry, RefusalCode,
+    RequestId, ResourceLimits, Status,
     commitment::Salt,
     storage::{self, StorageError, journal_bytes},
 };
@@ -155,6 +155,7 @@ impl ExecutionResponse {
     }
 
     /// Checks that an execution of request `request_id` within `limits` can give this response.
+    /// `http` are the request's limits on HTTP.
     ///
     /// # Errors
     /// The first [`ResponseError`] found.
@@ -162,6 +163,7 @@ impl ExecutionResponse {
         &self,
         request_id: RequestId,
         limits: &ResourceLimits,
+        http: HttpLimits,
     ) -> Result<(), ResponseError> {
         if self.request_id != request_id {
             return Err(ResponseError::Request { found: self.request_id, expected: request_id });
@@ -179,6 +181,7 @@ impl ExecutionResponse {
             (Limit::StorageWrites, self.journal.len() as u64, limits.storage_writes.into()),
             (Limit::JournalBytes, journal_bytes(&self.journal), limits.journal_bytes.into()),
             (Limit::PlanBytes, self.plan.len() as u64, limits.plan_bytes.into()),
+            (Limit::HttpBytes, self.transcript.len() as u64, http.bytes.into()),
         ];
         for (which, found, limit) in bounds {
             if found > limit {
@@ -245,7 +248,7 @@ mod tests {
         let mut response = sample(3);
         change(&mut response);
         let limits = ResourceLimits::default().with_storage(8, 4, 4 << 10);
-        response.validate(3, &limits)
+        response.validate(3, &limits, HttpLimits { bytes: 4, ..HttpLimits::default() })
     }
 
     #[test]
@@ -258,14 +261,14 @@ mod tests {
         let limits = ResourceLimits::default().with_plan(4);
         let planned =
             ExecutionResponse { reads: vec![], journal: vec![], plan: "plan".into(), ..sample(3) };
-        assert_eq!(planned.validate(3, &limits), Ok(()));
+        assert_eq!(planned.validate(3, &limits, HttpLimits::default()), Ok(()));
         let exited = ExecutionResponse {
             output: Bytes::default(),
             status: Status::Exited { code: 1 },
             ..planned
         };
         let refused = ResponseError::Inconsistent { status: "exited", what: "a plan" };
-        assert_eq!(exited.validate(3, &limits), Err(refused));
+        assert_eq!(exited.validate(3, &limits, HttpLimits::default()), Err(refused));
     }
 
     #[test]
@@ -297,6 +300,11 @@ mod tests {
         assert_eq!(
             check(|r| r.plan = "p".into()),
             Err(ResponseError::AboveLimit { which: Limit::PlanBytes, found: 1, limit: 0 })
+        );
+        assert_eq!(check(|r| r.transcript = "four".into()), Ok(()));
+        assert_eq!(
+            check(|r| r.transcript = "fiver".into()),
+            Err(ResponseError::AboveLimit { which: Limit::HttpBytes, found: 5, limit: 4 })
         );
         assert_eq!(
             check(|r| r.status = Status::OutOfFuel),

@@ -10,6 +10,7 @@ use crate::{
     code_name::MAX_NAMED_URL_BYTES,
     config::{Config, RequestBounds},
     context::is_reserved_variable,
+    http::HostError,
     kept_result::MAX_KEEP_RESULT_BLOCKS,
 };
 
@@ -106,6 +107,9 @@ pub enum RequestError {
         /// The first 80 characters of the text.
         found: String,
     },
+    /// The hosts that may be reached over HTTP are none, too many, or no hosts.
+    #[error(transparent)]
+    Hosts(#[from] HostError),
 }
 
 impl RequestError {
@@ -121,6 +125,7 @@ impl RequestError {
             Self::ReservedVariable { .. } => RefusalCode::ReservedVariable,
             Self::DuplicateVariable { .. } => RefusalCode::DuplicateVariable,
             Self::NulByte { .. } => RefusalCode::NulByte,
+            Self::Hosts(_) => RefusalCode::HttpHost,
         }
     }
 }
@@ -162,8 +167,17 @@ impl ExecutionRequest {
     /// # Errors
     /// The first [`RequestError`] found.
     pub fn validate(&self, config: &Config) -> Result<(), RequestError> {
-        let RequestBounds { limits: max, input_bytes, args_env_bytes, url_bytes, approvals } =
-            config.bounds;
+        let RequestBounds {
+            limits: max,
+            input_bytes,
+            args_env_bytes,
+            url_bytes,
+            approvals,
+            http_exchanges,
+            http_bytes,
+            http_ms,
+        } = config.bounds;
+        let (http, has_http) = (self.http_limits(), self.http.is_some());
         let asked = &self.limits;
         let most_compute = config.max_compute(asked.compute.meter()).amount();
         let keep = u64::from(self.keep_result_blocks);
@@ -190,6 +204,9 @@ impl ExecutionRequest {
             // As many liars as approvals could agree on a lie, so no more are allowed for.
             (Limit::Spares, spares.into(), self.approvals.saturating_sub(1).into(), false),
             (Limit::KeepResultBlocks, keep, MAX_KEEP_RESULT_BLOCKS.into(), false),
+            (Limit::HttpExchanges, http.exchanges.into(), http_exchanges.into(), has_http),
+            (Limit::HttpBytes, http.bytes.into(), http_bytes.into(), has_http),
+            (Limit::HttpMs, http.ms.into(), http_ms.into(), has_http),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -204,17 +221,23 @@ impl ExecutionRequest {
         if let CodeSource::Exact(code) = &self.code {
             code.validate_scheme()?;
         }
+        if let Some(http) = &self.http {
+            http.check_hosts()?;
+        }
         self.validate_texts()
     }
 
     /// Checks that the longest execution ends in time.
     fn validate_window(&self, config: &Config) -> Result<(), RequestError> {
         let ResourceLimits { compute: asked, memory_bytes, max_module_bytes, .. } = self.limits;
-        let most = config.most_compute(&self.limits);
+        let most = config.most_compute(&self.limits, self.http_limits());
         if asked.amount() > most.amount() {
             return Err(RequestError::Window { asked, memory_bytes, max_module_bytes, most });
         }
-        let (found, max) = (config.agreement_blocks(&self.limits), config.yield_timeout_blocks);
+        let (found, max) = (
+            config.agreement_blocks(&self.limits, self.http_limits()),
+            config.yield_timeout_blocks,
+        );
         if self.approvals > 1 && found > max {
             return Err(RequestError::Agreement { found, max });
         }
@@ -265,7 +288,7 @@ impl ExecutionRequest {
 mod tests {
     use super::*;
     use crate::{
-        Hash32, ResponseFormat,
+        Hash32, HttpAccess, HttpLimits, ResponseFormat,
         capacity::{MAX_OUTPUT_BYTES, max_output_bytes},
         config, request,
     };
@@ -354,12 +377,49 @@ mod tests {
     }
 
     #[test]
+    fn a_request_for_http_names_hosts_and_stays_within_bounds_and_time() {
+        let reaching = |change: fn(&mut HttpAccess)| {
+            check(|request| {
+                let mut access = HttpAccess::to(vec!["api.example.com".to_owned()]);
+                change(&mut access);
+                request.http = Some(access);
+            })
+        };
+        let above = |which, found, max| Err(RequestError::AboveBound { which, found, max });
+        assert_eq!(reaching(|_| ()), Ok(()));
+        let no_host = HostError::Host { found: "https://a.b".to_owned() };
+        assert_eq!(reaching(|http| http.hosts.push("https://a.b".to_owned())), Err(no_host.into()));
+        assert_eq!(reaching(|http| http.hosts.clear()), Err(HostError::Count { found: 0 }.into()));
+        assert_eq!(reaching(|http| http.max_exchanges = 17), above(Limit::HttpExchanges, 17, 16));
+        assert_eq!(
+            reaching(|http| http.max_bytes = 65_537),
+            above(Limit::HttpBytes, 65_537, 65_536)
+        );
+        assert_eq!(reaching(|http| http.max_ms = 30_001), above(Limit::HttpMs, 30_001, 30_000));
+        for zero in [
+            reaching(|http| http.max_exchanges = 0),
+            reaching(|http| http.max_bytes = 0),
+            reaching(|http| http.max_ms = 0),
+        ] {
+            assert!(matches!(zero, Err(RequestError::Zero { .. })), "{zero:?}");
+        }
+        // The time for exchanges is not there for computing.
+        let mut request = request::sample();
+        let config = config::sample();
+        request.limits.compute = config.most_compute(&request.limits, HttpLimits::default());
+        assert_eq!(request.validate(&config), Ok(()));
+        request.http = Some(HttpAccess::to(vec!["a.b".to_owned()]));
+        assert!(matches!(request.validate(&config), Err(RequestError::Window { .. })));
+        request.limits.compute = config.most_compute(&request.limits, request.http_limits());
+        assert_eq!(request.validate(&config), Ok(()));
+    }
+
+    #[test]
     fn declared_code_takes_from_the_time_for_compute() {
         let config = config::sample();
         let largest = config.bounds.limits.max_module_bytes;
         let mut request = request::sample();
-        request.limits.compute =
-            Compute::Fuel(config.window.most_compute(config.yield_timeout_blocks, &request.limits));
+        request.limits.compute = config.most_compute(&request.limits, HttpLimits::default());
         assert_eq!(request.validate(&config), Ok(()));
         request.limits.max_module_bytes = largest;
         assert!(matches!(request.validate(&config), Err(RequestError::Window { .. })));

@@ -14,7 +14,7 @@ use outlayer_codec::{Decode, Encode};
 use outlayer_json::ToJson;
 use serde::Serialize;
 
-use crate::{Meter, ResourceLimits, object::read_by_fields};
+use crate::{HttpLimits, Meter, ResourceLimits, object::read_by_fields};
 
 /// How many rows the table of speeds has.
 pub const SPEEDS: usize = 6;
@@ -199,9 +199,11 @@ impl Window {
         u64::try_from(compute).unwrap_or(u64::MAX)
     }
 
-    /// How long an execution that uses all that `limits` allow takes at the most, nanoseconds.
-    pub fn nanos(&self, limits: &ResourceLimits) -> u64 {
-        self.compute_nanos(limits).saturating_add(self.module_nanos_of(limits))
+    /// How long an execution that uses all that `limits` and `http` allow takes at the most,
+    /// nanoseconds.
+    pub fn nanos(&self, limits: &ResourceLimits, http: HttpLimits) -> u64 {
+        let nanos = self.compute_nanos(limits).saturating_add(self.module_nanos_of(limits));
+        nanos.saturating_add(http.nanos())
     }
 
     /// How many blocks this time is, rounded up.
@@ -210,11 +212,16 @@ impl Window {
     }
 
     /// The most compute, in the meter of `limits`, that ends in time with the memory and the code
-    /// that `limits` declare.
-    pub fn most_compute(&self, yield_timeout_blocks: u64, limits: &ResourceLimits) -> u64 {
+    /// that `limits` declare, and the time for exchanges that `http` does.
+    pub fn most_compute(
+        &self,
+        yield_timeout_blocks: u64,
+        limits: &ResourceLimits,
+        http: HttpLimits,
+    ) -> u64 {
         let (units, nanos) = self.speed_of(limits);
-        let left =
-            self.execution_nanos(yield_timeout_blocks).saturating_sub(self.module_nanos_of(limits));
+        let other = self.module_nanos_of(limits).saturating_add(http.nanos());
+        let left = self.execution_nanos(yield_timeout_blocks).saturating_sub(other);
         let most = u128::from(left) * units / u128::from(nanos.max(1));
         u64::try_from(most).unwrap_or(u64::MAX)
     }
@@ -261,9 +268,16 @@ mod tests {
             [Meter::Fuel, Meter::Gas].map(|meter| window.module_nanos(meter, 100)),
             [1_000, 2_000]
         );
-        let most = |compute, module| window.most_compute(BLOCKS, &limits(compute, 1, module));
+        let none = HttpLimits::default();
+        let most = |compute, module| window.most_compute(BLOCKS, &limits(compute, 1, module), none);
         assert_eq!(most(Compute::Fuel(1), 100), 99_000 * 1_000 / 500);
         assert_eq!(most(Compute::Gas(1), 100), 98_000 / 4 * 1_000_000);
+        let http = HttpLimits { ms: 1, ..none };
+        let slow = Window { block_nanos: 100_000, ..window };
+        assert_eq!(
+            slow.most_compute(BLOCKS, &limits(Compute::Fuel(1), 1, 100), http),
+            (10_000_000 - 1_000 - 1_000_000) * 1_000 / 500
+        );
         assert_eq!(most(Compute::Fuel(1), 10_000), 0);
         assert_eq!(most(Compute::Fuel(1), u32::MAX), 0);
     }
@@ -281,7 +295,10 @@ mod tests {
         };
         assert_eq!(window.execution_nanos(u64::MAX), u64::MAX);
         assert_eq!(window.module_nanos(Meter::Gas, u32::MAX), u64::MAX);
-        assert_eq!(window.most_compute(u64::MAX, &limits(Compute::Gas(1), 0, 1)), u64::MAX);
+        assert_eq!(
+            window.most_compute(u64::MAX, &limits(Compute::Gas(1), 0, 1), HttpLimits::default()),
+            u64::MAX
+        );
     }
 
     proptest! {
@@ -295,7 +312,7 @@ mod tests {
             let window = Window::default();
             let asked = if gas { Compute::Gas(1) } else { Compute::Fuel(1) };
             let limits = limits(asked, memory_bytes, module);
-            let most = u128::from(window.most_compute(BLOCKS, &limits));
+            let most = u128::from(window.most_compute(BLOCKS, &limits, HttpLimits::default()));
             let speed = window.speed(memory_bytes);
             let (units, nanos) = match gas {
                 true => (GIGAGAS, u128::from(speed.nanos_per_gigagas)),

@@ -1,6 +1,10 @@
 //! Fetches the evidence about a request from a node.
 
 use outlayer_client::{At, Contract, trace};
+use outlayer_protocol::{
+    ExecutionRecord, ExecutionResponse, events::ExecutionCompleted, http::Transcript,
+    machine::LiveRequest,
+};
 
 use crate::{
     error::FetchError,
@@ -53,12 +57,47 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
             ..Replay::without_execution(request_id, Verdict::Inconclusive { reason })
         })));
     };
+    let transcript = match &view.request.http {
+        None => Transcript::default(),
+        Some(_) => {
+            let response = contract.response(request_id, at).await?;
+            match settled_transcript(&view.request, response.as_ref(), &completed) {
+                Ok(transcript) => transcript,
+                Err(reason) => {
+                    return Ok(Found::Nothing(Box::new(Replay {
+                        completed: Some(completed),
+                        snapshot_height: Some(before.height),
+                        ..Replay::without_execution(request_id, Verdict::Inconclusive { reason })
+                    })));
+                }
+            }
+        }
+    };
     let evidence = Evidence {
         contract_id: contract.id().clone(),
         requested,
         completed,
         view,
+        transcript,
         snapshot_height: before.height,
     };
     Ok(Found::Evidence { evidence: Box::new(evidence), at })
+}
+
+/// The transcript of the response that was settled, or why it cannot be had. A node may show any
+/// response; the one that was settled has the settled digest.
+fn settled_transcript(
+    request: &LiveRequest,
+    response: Option<&ExecutionResponse>,
+    completed: &ExecutionCompleted,
+) -> Result<Transcript, String> {
+    let Some(response) = response else {
+        return Err("no response was staged in the block before the settlement".to_owned());
+    };
+    let (found, expected) = (ExecutionRecord::new(request, response).digest(), completed.digest);
+    if found != expected {
+        return Err(format!("the staged response has the digest {found}, {expected} was settled"));
+    }
+    Transcript::decode(&response.transcript)
+        .map_err(|error| format!("what was settled as transcript is none: {error}"))
 }

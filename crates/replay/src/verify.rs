@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use outlayer_guest::{Code, Engine, Engines, Fault, Job, Snapshot};
+use outlayer_guest::{Code, Connected, Engine, Engines, Fault, Job, Snapshot};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
+    http::Transcript,
     views::{RequestView, ViewError},
 };
 
@@ -23,6 +24,8 @@ pub struct Evidence {
     pub completed: ExecutionCompleted,
     /// The contract's view of the request while it was still live.
     pub view: RequestView,
+    /// What the guest exchanged over HTTP, as the workers attest it.
+    pub transcript: Transcript,
     /// The height of the block after which the view stood, and the storage.
     pub snapshot_height: u64,
 }
@@ -103,7 +106,9 @@ pub fn verify(
         return Err(VerifyError::Code { found, expected });
     }
     let job = Job::of_live(code, &view.request, &view.input);
-    let response = engine.execute(&job, storage)?.into_response(view.request.id());
+    let (snapshot, network) = (|key: &[u8]| storage.read(key), evidence.transcript.clone());
+    let mut outside = Connected { snapshot, network };
+    let response = engine.execute(&job, &mut outside)?.into_response(view.request.id());
     let record = ExecutionRecord::new(&view.request, &response);
     let digest = record.digest();
     Ok(Replay {

@@ -256,7 +256,9 @@ impl Process {
                 }
                 Answer::Done(Ok(execution)) => {
                     let execution = Execution { plan, ..execution };
-                    let mut execution = checked(execution, job.limits).map_err(io::Error::other)?;
+                    let http = job.http.map(|http| http.access).into();
+                    let execution = checked(execution, job.limits, http);
+                    let mut execution = execution.map_err(io::Error::other)?;
                     let status = &execution.status;
                     if matches!(status, Status::Trapped { .. } | Status::StackOverflow) {
                         execution.backtrace = backtrace;

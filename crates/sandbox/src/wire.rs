@@ -25,7 +25,8 @@ use std::{
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
 use outlayer_protocol::{
-    Compute, ExecutionContext, GuestKind, Hash32, Plan, ResourceLimits, response::ResponseError,
+    Compute, ExecutionContext, GuestKind, Hash32, HttpLimits, Plan, ResourceLimits,
+    response::ResponseError,
 };
 
 use crate::{config::EngineSettings, confine::Confinement};
@@ -188,7 +189,7 @@ impl From<Trouble> for Fault {
     }
 }
 
-/// The execution that a child says it came to, if one within `limits` can be such. An engine never
+/// The execution that a child says it came to, if one within `limits` and `http` can be such. An engine never
 /// gives anything else; a child that a guest has taken over might.
 ///
 /// # Errors
@@ -196,9 +197,10 @@ impl From<Trouble> for Fault {
 pub(crate) fn checked(
     execution: Execution,
     limits: &ResourceLimits,
+    http: HttpLimits,
 ) -> Result<Execution, ResponseError> {
     let response = execution.clone().into_response(0);
-    response.validate(0, limits)?;
+    response.validate(0, limits, http)?;
     Ok(execution)
 }
 

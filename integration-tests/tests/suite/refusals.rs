@@ -125,7 +125,7 @@ async fn bad_input_is_named_and_no_deposit_is_kept() -> Result<()> {
     // It would not end before the yield times out, however fast the worker is.
     let endless = with_fuel(good.clone(), 1_000_000_000_000);
     let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
-    let most = config.most_compute(&good.limits);
+    let most = config.most_compute(&good.limits, good.http_limits());
     assert!(most.amount() >= good.limits.compute.amount(), "the default limits are accepted");
     let in_time = "[request_too_slow] 1000000000000 fuel might take longer";
     let accepted = format!("at most {most} is accepted");

@@ -92,6 +92,15 @@ pub(super) async fn serve(
         return Ok(Done::Over);
     };
     services.tell(Stage::Loaded { request_id });
+    // What is sent over the network cannot be taken back, should a reorg replace the request.
+    let view = match view.request.http {
+        Some(_) if view.request.agreement.is_none() => match services.once_final(request_id).await?
+        {
+            Some(view) => view,
+            None => return Ok(Done::Over),
+        },
+        _ => view,
+    };
     if view.request.agreement.is_some() {
         agreement::serve(services, request_id, &mut preparing).await
     } else {
@@ -159,7 +168,7 @@ pub(super) async fn execute(
     tracing::info!(
         request = request.id(), %digest, status = response.status.name(), used = %response.used,
         output_bytes = response.output.len(), reads = response.reads.len(),
-        writes = response.journal.len(), snapshot = block.height, "executed"
+        writes = response.journal.len(), transcript_bytes = response.transcript.len(), snapshot = block.height, "executed"
     );
     services.tell(Stage::Executed {
         request_id: request.id(),

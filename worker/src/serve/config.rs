@@ -2,7 +2,8 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use outlayer_client::{At, Backoff, NodeConfig, SecretKey};
+use outlayer_client::{At, Backoff, EndpointUrl, NodeConfig, SecretKey};
+use outlayer_fetch::FetchConfig;
 use outlayer_guest::{Engine, EngineId, Engines};
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
@@ -63,6 +64,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     /// How code is fetched and kept.
     pub code: CodeConfig,
+    /// How guests reach the network. Without probes, the endpoints of `node` are those.
+    pub fetch: FetchConfig,
     /// How many bytes of code that was published or named in the contract are compiled in an hour
     /// before anybody asks for them. With 0 none are.
     pub ahead_bytes_per_hour: u64,
@@ -104,7 +107,7 @@ impl WorkerConfig {
     /// A worker that serves `contract_id` as `account_id`, through the node at `rpc_url`, with
     /// `engine`.
     pub fn new(
-        rpc_url: impl Into<outlayer_client::EndpointUrl>,
+        rpc_url: impl Into<EndpointUrl>,
         contract_id: AccountId,
         account_id: AccountId,
         secret_key: SecretKey,
@@ -120,6 +123,7 @@ impl WorkerConfig {
             places: Places::default(),
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
+            fetch: FetchConfig::default(),
             ahead_bytes_per_hour: 128 << 20,
             engine,
             more_engines: Vec::new(),
@@ -137,6 +141,16 @@ impl WorkerConfig {
             shutdown_grace: Duration::from_secs(10),
             observer: None,
         }
+    }
+
+    /// How guests reach the network, with probes.
+    pub(super) fn probed_fetch(&self) -> FetchConfig {
+        let mut fetch = self.fetch.clone();
+        if fetch.probes.is_empty() {
+            let endpoints = self.node.endpoints.iter();
+            fetch.probes = endpoints.filter_map(EndpointUrl::host_and_port).collect();
+        }
+        fetch
     }
 
     /// All engines that the worker has.

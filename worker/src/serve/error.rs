@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use outlayer_client::{ChainError, SendError};
+use outlayer_fetch::WebError;
 use outlayer_guest::{Fault, UnsupportedEngine};
 use outlayer_modules::CodeError;
 use outlayer_protocol::{Hash32, views::ViewError};
@@ -25,6 +26,9 @@ pub enum WorkerError {
     /// The folder or the HTTP client of the code store cannot be made.
     #[error("the code store cannot be opened: {0}")]
     Code(#[from] io::Error),
+    /// Guests cannot reach the network as they should.
+    #[error(transparent)]
+    Web(#[from] WebError),
 }
 
 /// An execution without a verdict. It says something about this machine or its node, and nothing

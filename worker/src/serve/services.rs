@@ -9,11 +9,12 @@ use std::{
 };
 
 use outlayer_client::{At, CallOutcome, ChainError, Contract, Node, SendError, SigningAccount};
+use outlayer_fetch::Web;
 use outlayer_guest::Engines;
 use outlayer_modules::CodeStore;
 use outlayer_protocol::{
     Bytes, Compute, ExecutionResponse, Hash32, Meter, NearToken, RequestId, commitment::Salt,
-    index::PendingEntry, machine::LiveRequest, methods,
+    index::PendingEntry, machine::LiveRequest, methods, views::RequestView,
 };
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -46,6 +47,8 @@ pub(super) struct Services {
     pub(super) records: Records,
     /// Records as of the newest block.
     pub(super) newest: Records,
+    /// Records as of the newest final block.
+    pub(super) finals: Records,
     pub(super) codes: CodeStore,
     pub(super) downloads: CodeMemory,
     pub(super) published: CodeMemory,
@@ -108,8 +111,9 @@ impl Services {
         let codes = CodeStore::new(config.code.clone())?;
         let (places, max_code_bytes) = (config.places, config.code.max_code_bytes);
         let engines = config.engines();
-        let pool = ExecutionPool::new(engines.clone(), config.concurrency);
-        let claiming = ExecutionPool::new(engines.clone(), config.concurrency);
+        let web = Web::new(config.probed_fetch())?;
+        let pool = ExecutionPool::new(engines.clone(), config.concurrency, web.clone());
+        let claiming = ExecutionPool::new(engines.clone(), config.concurrency, web);
         let fleet = Fleet::new(config.account_id.clone(), config.step_in_blocks);
         let set_aside = SetAside::open(&config).map_err(|source| WorkerError::State {
             folder: config.state_dir.clone().unwrap_or_default(),
@@ -119,6 +123,7 @@ impl Services {
         Ok(Self {
             records: Records::new(contract.clone(), config.discover_at),
             newest: Records::new(contract.clone(), At::Optimistic),
+            finals: Records::new(contract.clone(), At::Final),
             contract,
             account,
             salts,
@@ -221,6 +226,22 @@ impl Services {
         move || looks.borrow().as_ref().is_some_and(|look| !look.time().can_land(deadline))
     }
 
+    /// The record of a request as a final block has it; `None` when the request is over.
+    pub(super) async fn once_final(
+        &self,
+        request_id: RequestId,
+    ) -> Result<Option<RequestView>, ChainError> {
+        loop {
+            if let Some(view) = self.finals.get(request_id).await? {
+                return Ok(Some(view));
+            }
+            if self.newest.get(request_id).await?.is_none() {
+                return Ok(None);
+            }
+            self.pause().await;
+        }
+    }
+
     /// Waits for the next block. Should none come, it ends all the same after a while.
     pub(super) async fn pause(&self) {
         let block = Duration::from_nanos(self.look().block_nanos);
@@ -281,7 +302,9 @@ impl Services {
         response: &ExecutionResponse,
     ) -> Option<OwnedSemaphorePermit> {
         let journal = response.journal.iter().map(|entry| entry.bytes()).sum::<u64>();
-        let bytes = response.output.len().saturating_add(usize::try_from(journal).unwrap_or(0));
+        let bytes = [response.output.len(), response.plan.len(), response.transcript.len()]
+            .into_iter()
+            .fold(usize::try_from(journal).unwrap_or(0), usize::saturating_add);
         let all = (self.config.places.answer_bytes / KIB).max(1);
         let kib = u32::try_from(bytes.div_ceil(KIB).clamp(1, all)).unwrap_or(u32::MAX);
         Arc::clone(&self.answers).acquire_many_owned(kib).await.ok()

@@ -169,6 +169,7 @@ impl DeployArgs {
         let prices = deployed.config.prices;
         print::line("each Tgas", print::near(prices.gas_price.saturating_mul(TERA)));
         print::line("each code byte", print::near(prices.per_module_byte));
+        print::line("each exchange", print::near(prices.per_exchange));
         for worker in &self.workers {
             print::line("worker", worker);
         }

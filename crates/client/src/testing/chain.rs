@@ -192,8 +192,8 @@ impl Chain {
     /// Adds a request for `code` whose execution may take so long that workers claim it.
     pub fn ask_long(&mut self, id: RequestId, code: &[u8]) {
         self.ask(id, code);
-        let turn_blocks = self.config.turn_blocks(&self.live[&id].request.limits);
         let request = &mut self.live.get_mut(&id).unwrap().request;
+        let turn_blocks = self.config.turn_blocks(&request.limits, request.http_limits());
         request.claims = Some(Claims { turn_blocks, made: Vec::new() });
         request.context.block_height = self.height;
         request.terms.deadline = self.height + self.config.yield_timeout_blocks;
@@ -211,7 +211,7 @@ impl Chain {
         self.ask(id, code);
         let request = &mut self.live.get_mut(&id).unwrap().request;
         let drawn = drawn.iter().map(|id| id.parse().unwrap()).collect();
-        let turn_blocks = self.config.turn_blocks(&request.limits);
+        let turn_blocks = self.config.turn_blocks(&request.limits, request.http_limits());
         request.agreement = Some(Agreement::new(approvals, seats, turn_blocks, drawn, self.height));
         // Every seat is paid a share.
         request.terms.max_fee = request.deposit();

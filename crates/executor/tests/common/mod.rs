@@ -12,8 +12,8 @@ use outlayer_executor::{
     Code, Execution, Executor, ExecutorConfig, Fault, Job, Snapshot, SnapshotError,
 };
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionContext, GuestKind, JournalEntry, NearToken, ResourceLimits, Status,
-    random_seed,
+    Bytes, Compute, ExecutionContext, GuestKind, HttpLimits, JournalEntry, NearToken,
+    ResourceLimits, Status, random_seed,
 };
 
 pub(crate) fn context() -> ExecutionContext {
@@ -140,7 +140,7 @@ impl Run {
         let execution = run(&job, storage)?;
         // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);
-        response.validate(context.request_id, limits).unwrap();
+        response.validate(context.request_id, limits, HttpLimits::default()).unwrap();
         Ok(execution)
     }
 

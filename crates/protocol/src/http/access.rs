@@ -13,6 +13,9 @@ pub const MAX_HOSTS: usize = 16;
 /// The longest host with its port, bytes.
 pub const MAX_HOST_BYTES: usize = 260;
 
+/// Bytes of the hosts of a request, at most.
+pub const MOST_HOSTS_BYTES: u32 = (MAX_HOSTS * MAX_HOST_BYTES) as u32;
+
 /// What a request may reach over HTTP, and how much of it. In JSON only `hosts` must be given.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
 #[derive(
@@ -44,6 +47,34 @@ read_by_fields! {
         max_bytes: U32,
         max_ms: U32,
         repeatable: Bool,
+    }
+}
+
+/// The numbers of a request's [`HttpAccess`]: all are 0 where it has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// The most exchanges.
+    pub exchanges: u32,
+    /// The most bytes of the encoded transcript.
+    pub bytes: u32,
+    /// How long a worker waits for all exchanges together, milliseconds.
+    pub ms: u32,
+}
+
+impl From<Option<&HttpAccess>> for HttpLimits {
+    fn from(access: Option<&HttpAccess>) -> Self {
+        access.map_or_else(Self::default, |access| Self {
+            exchanges: access.max_exchanges,
+            bytes: access.max_bytes,
+            ms: access.max_ms,
+        })
+    }
+}
+
+impl HttpLimits {
+    /// How long a worker waits for all exchanges together, nanoseconds.
+    pub const fn nanos(self) -> u64 {
+        self.ms as u64 * 1_000_000
     }
 }
 

@@ -10,7 +10,7 @@ mod access;
 mod exchange;
 mod url;
 
-pub use access::{HostError, HttpAccess, MAX_HOST_BYTES, MAX_HOSTS};
+pub use access::{HostError, HttpAccess, HttpLimits, MAX_HOST_BYTES, MAX_HOSTS, MOST_HOSTS_BYTES};
 pub use exchange::{
     Answered, Exchange, ExchangeError, HttpRequest, HttpResponse, KEPT_HEADERS, Transcript,
 };

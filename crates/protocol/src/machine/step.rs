@@ -83,7 +83,9 @@ impl LiveRequest {
         height: u64,
     ) -> Result<Step<'a>, Refusal> {
         let Body { response, output_hash } = body;
-        response.validate(self.id(), &self.limits).map_err(|error| self.refuse(error))?;
+        response
+            .validate(self.id(), &self.limits, self.http_limits())
+            .map_err(|error| self.refuse(error))?;
         let digest = ExecutionRecord::with_output_hash(&self, response, output_hash).digest();
         let Announced { digest: found, in_parts, mut effects } = announced;
         if found != digest {

@@ -79,7 +79,8 @@ impl LiveRequest {
         let upload = match self.upload.as_mut().filter(mine) {
             Some(upload) => upload,
             None => {
-                let (found, max) = (part.total_bytes, max_body_bytes(&self.limits));
+                let (found, max) =
+                    (part.total_bytes, max_body_bytes(&self.limits, self.http_limits()));
                 if found <= MIN_PART_BYTES || u64::from(found) > max {
                     return Err(refused(UploadError::Total { found, max }));
                 }

@@ -45,7 +45,7 @@ const NEW_PAYER: u64 = 8_300_000_000_000;
 /// Bytes of method name and arguments, at most, of every call but for what is billed by the byte.
 const ARGUMENTS: u64 = 300;
 
-/// The gas of each byte of output, journal and plan: it is sent, decoded, hashed and staged, in
+/// The gas of each byte of output, journal, plan and transcript: it is sent, decoded, hashed and staged, in
 /// parts if need be.
 pub const PER_BYTE: u64 = 160_000_000;
 
@@ -56,12 +56,12 @@ fn call(asked: &Asked, own: u64) -> u64 {
     texts.saturating_add(CALL + ARGUMENTS * PER_CALL_BYTE + seats + own)
 }
 
-/// The gas of submitting a response with `data_bytes` of output, journal and plan, without the gas
-/// for these bytes themselves. A response that is too long for one call comes in parts, as small as
+/// The gas of submitting a response with `data_bytes` of output, journal, plan and transcript,
+/// without the gas for these bytes themselves. A response that is too long for one call comes in parts, as small as
 /// they may be.
 pub fn submit(asked: &Asked, data_bytes: u64) -> u64 {
     let limits = &asked.limits;
-    let more_calls = largest_body(limits, data_bytes) / u64::from(MIN_PART_BYTES);
+    let more_calls = largest_body(limits, data_bytes, 0) / u64::from(MIN_PART_BYTES);
     let keys = u64::from(limits.storage_reads)
         .saturating_mul(PER_READ)
         .saturating_add(u64::from(limits.storage_writes).saturating_mul(PER_WRITE));

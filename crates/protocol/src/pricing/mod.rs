@@ -10,7 +10,7 @@ use near_account_id::AccountId;
 use near_token::NearToken;
 
 use crate::{
-    Compute, ExecutionRequest, ExecutionResponse, RefusalCode, ResourceLimits,
+    Compute, ExecutionRequest, ExecutionResponse, HttpLimits, RefusalCode, ResourceLimits,
     config::{Config, Prices},
     live_request::LiveRequest,
     request::seats,
@@ -73,6 +73,8 @@ pub struct Asked {
     pub text_bytes: u32,
     /// Length of the input, bytes.
     pub input_bytes: u32,
+    /// What the request says about HTTP.
+    pub http: HttpLimits,
     /// Whether a refund may have to create the payer's account, see [`may_be_created`].
     pub new_payer: bool,
     /// Whether its worker claims the request, because its execution takes long.
@@ -101,6 +103,7 @@ impl Asked {
             spares: request.spares,
             text_bytes: length(request.text_bytes()),
             input_bytes: length(request.input.len() as u64),
+            http: request.http_limits(),
             new_payer: may_be_created(request.refund_to.as_ref()),
             takes_claims: config.takes_claims(request),
         }
@@ -124,6 +127,7 @@ impl From<&LiveRequest> for Asked {
             spares: request.seats().saturating_sub(request.approvals()),
             text_bytes: length(request.text_bytes()),
             input_bytes: request.input_bytes,
+            http: request.http_limits(),
             new_payer: may_be_created(Some(request.payer())),
             takes_claims: request.claims.is_some(),
         }
@@ -135,10 +139,10 @@ impl From<&LiveRequest> for Asked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fee {
     /// For the worker that sends the response: the gas of sending it, and the price of the bytes of
-    /// input, output, journal and plan.
+    /// input, output, journal, plan and transcript.
     pub submit: NearToken,
-    /// For each worker that executed: the price of the code and of the compute that was used, the
-    /// gas of claiming the request if it takes claims, and where several workers must agree the gas
+    /// For each worker that executed: the price of the code, of the exchanges that may be made and
+    /// of the compute that was used, the gas of claiming the request if it takes claims, and where several workers must agree the gas
     /// of committing and revealing.
     pub share: NearToken,
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
@@ -167,7 +171,13 @@ pub fn module_fee(prices: &Prices, limits: &ResourceLimits) -> Result<NearToken,
     prices.per_module_byte.checked_mul(limits.max_module_bytes.into()).ok_or(OVERFLOW)
 }
 
-/// The fee for an execution that used `used` and gave `data_bytes` of output, journal and plan.
+/// What one worker is paid for HTTP: `declared exchanges x exchange price`.
+fn http_fee(prices: &Prices, http: HttpLimits) -> Option<NearToken> {
+    prices.per_exchange.checked_mul(http.exchanges.into())
+}
+
+/// The fee for an execution that used `used` and gave `data_bytes` of output, journal, plan and
+/// transcript.
 ///
 /// # Errors
 /// [`PricingError::Overflow`]. An amount that does not fit is found here, so that
@@ -191,7 +201,10 @@ pub fn fee(
         let data = prices.per_byte.checked_mul(bytes.into())?;
         let fee = Fee {
             submit: gas(answer_gas::submit(asked, data_bytes))?.checked_add(data)?,
-            share: gas(own)?.checked_add(compute)?.checked_add(module)?,
+            share: gas(own)?
+                .checked_add(compute)?
+                .checked_add(module)?
+                .checked_add(http_fee(prices, asked.http)?)?,
             shares: asked.seats(),
             close: gas(answer_gas::close(asked))?,
         };
@@ -206,7 +219,8 @@ pub fn fee(
 /// [`PricingError::Overflow`].
 pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
     let limits = &asked.limits;
-    fee(prices, asked, limits.compute, limits.data_bytes())
+    let data_bytes = limits.data_bytes().saturating_add(asked.http.bytes.into());
+    fee(prices, asked, limits.compute, data_bytes)
 }
 
 /// What a worker is due that has committed to a request, or claimed it, which is then cancelled: a
@@ -235,7 +249,8 @@ pub fn response_fee(
     let output = (response.output.len() as u64).min(limits.output_bytes.into());
     let journal = journal_bytes(&response.journal).min(limits.journal_bytes.into());
     let plan = (response.plan.len() as u64).min(limits.plan_bytes.into());
-    fee(prices, asked, used, output + journal + plan)
+    let transcript = (response.transcript.len() as u64).min(asked.http.bytes.into());
+    fee(prices, asked, used, output + journal + plan + transcript)
 }
 
 /// The protocol's share of an amount that a worker is paid, rounded down.
@@ -314,6 +329,7 @@ mod tests {
         per_gas: NearToken::from_yoctonear(2),
         per_byte: NearToken::from_yoctonear(10),
         per_module_byte: NearToken::from_yoctonear(100),
+        per_exchange: NearToken::from_yoctonear(1_000),
     };
 
     fn yocto(amount: u128) -> NearToken {
@@ -328,6 +344,7 @@ mod tests {
             spares,
             text_bytes: 0,
             input_bytes: 7,
+            http: HttpLimits::default(),
             new_payer: false,
             takes_claims: false,
         }
@@ -365,6 +382,13 @@ mod tests {
         }
         assert_eq!(least_fee(&PRICES, &one), Ok(yocto(400)));
         assert_eq!(module_fee(&PRICES, &one.limits), Ok(yocto(400)));
+        // Exchanges are paid for as they are declared.
+        let http = HttpLimits { exchanges: 2, bytes: 5, ms: 9 };
+        let reaching = Asked { http, ..one };
+        assert_eq!(least_fee(&PRICES, &reaching), Ok(yocto(2_400)));
+        let most = |asked| max_fee(&PRICES, asked).unwrap();
+        let (with, without) = (most(&reaching), most(&one));
+        assert_eq!(with.submit.as_yoctonear() - without.submit.as_yoctonear(), 50);
     }
 
     #[test]
@@ -484,6 +508,7 @@ mod tests {
             output in 0usize..9_000,
             allowed in 0u32..5_000,
             (plan, allowed_plan) in (0usize..500, 0u32..500),
+            (transcript, bytes) in (0usize..500, 0u32..500),
             input_bytes in any::<u32>(),
             (approvals, spares) in (1u8..6, any::<u8>()),
             takes_claims in any::<bool>(),
@@ -499,11 +524,19 @@ mod tests {
                 used: Compute::Fuel(used),
                 output: vec![0; output].into(),
                 plan: vec![0; plan].into(),
+                transcript: vec![0; transcript].into(),
                 ..response::sample(7)
             };
             let new_payer = input_bytes % 2 == 0;
             let asked = Asked {
-                limits, approvals, spares, text_bytes: 9, input_bytes, new_payer, takes_claims,
+                limits,
+                approvals,
+                spares,
+                text_bytes: 9,
+                input_bytes,
+                http: HttpLimits { exchanges: 3, bytes, ms: 1 },
+                new_payer,
+                takes_claims,
             };
             let cost = response_fee(&prices, &asked, &response).unwrap();
             let most = max_fee(&prices, &asked).unwrap();

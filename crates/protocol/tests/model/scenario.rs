@@ -140,7 +140,8 @@ impl Scenario {
         let output_bytes = if body == Body::InParts { 2 * MIN_PART_BYTES } else { 5 };
         request.limits.output_bytes = output_bytes;
         // The shortest window that such a request is taken with, for each of these rounds.
-        config.yield_timeout_blocks = config.agreement_blocks(&request.limits) * u64::from(windows);
+        config.yield_timeout_blocks =
+            config.agreement_blocks(&request.limits, request.http_limits()) * u64::from(windows);
         let quote = quote(&config, &request, Some(&id("dapp")), MOST_ID_BYTES, BYTE_COST).unwrap();
         let context = ExecutionContext {
             request_id: REQUEST_ID,

@@ -76,6 +76,7 @@ fn evidence(view: RequestView, response: &ExecutionResponse) -> Evidence {
             refund: NearToken::from_yoctonear(0),
         },
         view,
+        transcript: Default::default(),
         snapshot_height: 120,
     }
 }

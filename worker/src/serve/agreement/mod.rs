@@ -132,7 +132,7 @@ impl Serving<'_> {
         let next = seat.next(agreement, self.mine.as_ref().map(|(_, mine)| mine), height);
         match next {
             Next::Leave(_) | Next::Wait => return Ok(next),
-            Next::Execute => return self.execute(agreement).await,
+            Next::Execute => return self.execute(agreement, request.http.is_some()).await,
             _ if !self.is_due(next, height) => return Ok(Next::Wait),
             _ => {}
         }
@@ -181,12 +181,18 @@ impl Serving<'_> {
         !waits
     }
 
-    /// Executes on the round's snapshot, once the round stands in a block that no reorg replaces.
-    async fn execute(&mut self, agreement: &Agreement) -> Result<Next, ServeError> {
+    /// Executes on the round's snapshot, once the round stands in a block in which requests are
+    /// looked for: in one that no reorg replaces where the guest reaches the network.
+    async fn execute(
+        &mut self,
+        agreement: &Agreement,
+        uses_http: bool,
+    ) -> Result<Next, ServeError> {
         let (services, request_id) = (self.services, self.request_id);
         let contract = &services.contract;
         let Agreement { round, snapshot_height, .. } = *agreement;
-        let view = services.records.get(request_id).await?;
+        let records = if uses_http { &services.finals } else { &services.records };
+        let view = records.get(request_id).await?;
         let is_same_round = |view: &RequestView| {
             view.request.agreement.as_ref().is_some_and(|found| {
                 (found.round, found.snapshot_height) == (round, snapshot_height)

@@ -8,9 +8,13 @@ use std::{
 };
 
 use outlayer_client::{At, Contract, NamespaceReader};
-use outlayer_guest::{Code, Engines, Execution, Fault, Job, SnapshotError};
+use outlayer_fetch::{Session, Web};
+use outlayer_guest::{
+    Code, Connected, Engines, Execution, Fault, Fetch, FetchError, Fetched, Job, Outgoing,
+    SnapshotError,
+};
 use outlayer_protocol::{AccountId, RequestId, views::RequestView};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::super::{
     error::ExecutionError,
@@ -20,6 +24,7 @@ use super::super::{
 /// Executes at most so many requests at once; others wait.
 pub(crate) struct ExecutionPool {
     engines: Engines,
+    web: Web,
     queue: Arc<Queue>,
 }
 
@@ -30,7 +35,10 @@ struct Queue {
 
 struct State {
     places: usize,
-    free: usize,
+    /// Less than none are free while executions that waited for a server go on.
+    free: isize,
+    /// How many executions wait for a server.
+    waiting: usize,
     list: WaitingList,
     grants: HashMap<RequestId, oneshot::Sender<Grant>>,
     time: ChainTime,
@@ -38,7 +46,57 @@ struct State {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.free == self.places && self.grants.is_empty()
+        self.free == of(self.places) && self.waiting == 0 && self.grants.is_empty()
+    }
+}
+
+/// A number of places, as the free ones are counted.
+fn of(places: usize) -> isize {
+    isize::try_from(places).unwrap_or(isize::MAX)
+}
+
+/// The network of an execution, which lends its place to others while it waits for a server. There
+/// are at most [`MOST_WAITING`] times as many executions as there are places: each has a process and
+/// its memory.
+struct Lending<'a> {
+    session: Session,
+    place: &'a ExecutionPlace,
+}
+
+/// How many executions may wait for a server, for each place.
+const MOST_WAITING: usize = 8;
+
+impl Fetch for Lending<'_> {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let _lent = Lent::of(&self.place.queue);
+        self.session.fetch(outgoing)
+    }
+}
+
+/// A place that is lent, until this is dropped. It is taken back even when no other is free then.
+struct Lent<'a>(Option<&'a Arc<Queue>>);
+
+impl<'a> Lent<'a> {
+    fn of(queue: &'a Arc<Queue>) -> Self {
+        let mut state = queue.state();
+        if state.waiting >= state.places.saturating_mul(MOST_WAITING) {
+            return Self(None);
+        }
+        state.waiting += 1;
+        state.free += 1;
+        drop(state);
+        queue.fill();
+        Self(Some(queue))
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0 {
+            let mut state = queue.state();
+            state.waiting = state.waiting.saturating_sub(1);
+            state.free -= 1;
+        }
     }
 }
 
@@ -75,7 +133,7 @@ impl ExecutionPlace {
         let queue = Arc::clone(&self.queue);
         move || {
             let state = queue.state();
-            state.free.saturating_add(1) < state.places || !state.grants.is_empty()
+            state.free.saturating_add(1) < of(state.places) || !state.grants.is_empty()
         }
     }
 }
@@ -89,7 +147,7 @@ impl Queue {
     fn fill(self: &Arc<Self>) {
         loop {
             let mut state = self.state();
-            if state.free == 0 {
+            if state.free <= 0 {
                 return;
             }
             let now = state.time;
@@ -130,15 +188,16 @@ impl Drop for Leaving<'_> {
 
 impl ExecutionPool {
     /// A pool that executes at most `concurrency` requests at once, and at least one.
-    pub(crate) fn new(engines: Engines, concurrency: usize) -> Self {
+    pub(crate) fn new(engines: Engines, concurrency: usize, web: Web) -> Self {
         let state = State {
             places: concurrency.max(1),
-            free: concurrency.max(1),
+            free: of(concurrency.max(1)),
+            waiting: 0,
             list: WaitingList::default(),
             grants: HashMap::new(),
             time: ChainTime { height: 0, block_nanos: 1 },
         };
-        Self { engines, queue: Arc::new(Queue { state: Mutex::new(state) }) }
+        Self { engines, web, queue: Arc::new(Queue { state: Mutex::new(state) }) }
     }
 
     /// Tells the pool the chain's time. Those that can no longer be answered are told so.
@@ -199,6 +258,8 @@ impl ExecutionPool {
         view.check(contract.id())?;
         let view = view.clone();
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
+        let (web, contract_id) = (self.web.clone(), contract.id().clone());
+        let runtime = Handle::current();
         let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
             let job = Job::of_live(
                 Code::hashed(view.request.code.hash, &code),
@@ -207,7 +268,15 @@ impl ExecutionPool {
             );
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
-            let execution = engine.execute_until(&job, &mut storage, &is_over)?;
+            let execution = match job.http {
+                None => engine.execute_until(&job, &mut storage, &is_over)?,
+                Some(http) => {
+                    let session = web.session(contract_id, http, runtime);
+                    let network = Lending { session, place: &place };
+                    let mut outside = Connected { snapshot: storage, network };
+                    engine.execute_until(&job, &mut outside, &is_over)?
+                }
+            };
             Ok((execution, place))
         };
         // A panic of the engine ends this execution only.

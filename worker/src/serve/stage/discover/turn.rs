@@ -218,7 +218,7 @@ fn respected_until(claim: &Claim, claims: &Claims, deadline: u64, latest: u64, p
 #[cfg(test)]
 mod tests {
     use outlayer_protocol::{
-        Compute, Config, EngineVersion, ExecutionRequest, Hash32, request::CodeRef,
+        Compute, Config, EngineVersion, ExecutionRequest, Hash32, HttpLimits, request::CodeRef,
     };
     use proptest::prelude::*;
 
@@ -432,7 +432,7 @@ mod tests {
         request.limits.max_module_bytes = module;
         request.limits.compute = compute;
         request.validate(&config).ok()?;
-        Some((config.claims(&request), config.turn_blocks(&request.limits)))
+        Some((config.claims(&request), config.turn_blocks(&request.limits, request.http_limits())))
     }
 
     /// The most compute that is accepted for this memory and this code.
@@ -443,7 +443,7 @@ mod tests {
         let mut limits = ExecutionRequest::new(code, "").limits;
         (limits.memory_bytes, limits.max_module_bytes, limits.compute) =
             (memory_bytes, module, one);
-        config.most_compute(&limits)
+        config.most_compute(&limits, HttpLimits::default())
     }
 
     proptest! {

@@ -1,39 +1,42 @@
-//! Which addresses code may be downloaded from.
+//! Which addresses may be reached.
 //!
 //! Requests come from anyone, and a worker often stands beside services that trust their own
-//! network. So a download reaches only public addresses, unless the operator allows others. A URL
+//! network. So a guest and a download reach only public addresses, unless the operator allows others. A URL
 //! is checked before it is fetched, and again at each redirect; a name's addresses are checked
 //! where they are resolved, and the connection is made to one of those that passed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
 
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-use crate::UrlError;
-
-/// Says which addresses a download may connect to.
+/// Says which addresses may be connected to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Guard {
+pub struct Guard {
     admits: fn(IpAddr) -> bool,
 }
 
 impl Guard {
     /// Admits addresses on the public internet, or all addresses.
-    pub(crate) fn new(allow_private: bool) -> Self {
+    pub fn new(allow_private: bool) -> Self {
         Self { admits: if allow_private { |_| true } else { is_public } }
     }
 
-    /// Admits what a test says.
-    #[cfg(test)]
-    pub(crate) fn of_test(admits: fn(IpAddr) -> bool) -> Self {
+    /// Admits what `admits` says.
+    pub fn admitting(admits: fn(IpAddr) -> bool) -> Self {
         Self { admits }
     }
 
     /// Checks a URL before it is fetched.
-    pub(crate) fn check(self, url: &Url) -> Result<(), UrlError> {
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn check(self, url: &Url) -> Result<(), UrlError> {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(UrlError::Scheme { found: url.scheme().to_owned() });
         }
@@ -57,8 +60,14 @@ impl Resolve for Guard {
         let admits = self.admits;
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found: Vec<SocketAddr> = match found {
+                Ok(found) => found.collect(),
+                Err(error) => {
+                    let reason = error.to_string();
+                    return Err(UrlError::Unresolved { host, reason }.into());
+                }
+            };
             let admitted: Vec<SocketAddr> =
                 found.into_iter().filter(|address| admits(address.ip())).collect();
             if admitted.is_empty() {
@@ -68,6 +77,40 @@ impl Resolve for Guard {
             Ok(addresses)
         })
     }
+}
+
+/// A URL that is not fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It cannot be parsed.
+    #[error("the URL is invalid: {0}")]
+    Invalid(<Url as FromStr>::Err),
+    /// It has another scheme.
+    #[error("expected https: or http:, found {found}:")]
+    Scheme {
+        /// Its scheme.
+        found: String,
+    },
+    /// It leads into a private network, and the [`Guard`] admits none.
+    #[error("{ip} is an address inside a private network")]
+    Private {
+        /// The host's address.
+        ip: IpAddr,
+    },
+    /// The host's name has no address.
+    #[error("{host} has no address: {reason}")]
+    Unresolved {
+        /// The host's name.
+        host: String,
+        /// What the system says of it.
+        reason: String,
+    },
+    /// None of the addresses that the host's name resolves to is a public one.
+    #[error("{host} has no address outside of private networks")]
+    NoPublicAddress {
+        /// The host's name.
+        host: String,
+    },
 }
 
 /// The ranges of IANA's IPv4 special-purpose registry, and multicast: prefix and length.
@@ -113,7 +156,7 @@ const EMBEDDED_V4: &[([u16; 8], u8)] =
     &[([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96)];
 
 /// Whether an address belongs to the public internet.
-fn is_public(ip: IpAddr) -> bool {
+pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !SPECIAL_V4.iter().any(|range| in_v4(ip, range)),
         IpAddr::V6(ip) if EMBEDDED_V4.iter().any(|range| in_v6(ip, range)) => {

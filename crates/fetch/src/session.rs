@@ -1,0 +1,120 @@
+//! The network of one execution.
+
+use std::time::{Duration, Instant};
+
+use outlayer_guest::{Fetch, FetchError, Fetched, Outgoing};
+use outlayer_protocol::{
+    AccountId, Bytes, Hash32, HttpAccess,
+    http::{ExchangeError, HttpResponse, KEPT_HEADERS, MAX_FETCHED_BYTES, Url},
+};
+use reqwest::{Method, Response, header::HeaderMap};
+use tokio::{runtime::Handle, time::timeout_at};
+
+use crate::{Web, failure};
+
+/// The exchanges of one execution, within the time that its request gives them together.
+#[derive(Debug)]
+pub struct Session {
+    web: Web,
+    contract_id: AccountId,
+    access: HttpAccess,
+    /// What is left of the time.
+    left: Duration,
+    runtime: Handle,
+}
+
+impl Session {
+    pub(crate) fn new(
+        web: Web,
+        contract_id: AccountId,
+        access: HttpAccess,
+        runtime: Handle,
+    ) -> Self {
+        let left = Duration::from_millis(access.max_ms.into());
+        Self { web, contract_id, access, left, runtime }
+    }
+
+    /// A name for the exchange that is the same for every worker and every attempt, for servers
+    /// that do a thing only once.
+    fn idempotency_key(&self, outgoing: &Outgoing<'_>) -> Hash32 {
+        let (id, number) = (outgoing.request_id.to_le_bytes(), outgoing.number.to_le_bytes());
+        Hash32::of(&[self.contract_id.as_bytes(), &[0], &id, &number].concat())
+    }
+
+    async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<HttpResponse, ExchangeError> {
+        let until = tokio::time::Instant::now() + self.left;
+        let exchange = async {
+            // Only closing the semaphore, which nobody does, is an error.
+            let _place = self.web.places.acquire().await;
+            self.send(outgoing).await
+        };
+        timeout_at(until, exchange).await.unwrap_or(Err(ExchangeError::TimedOut))
+    }
+
+    async fn send(&self, outgoing: &Outgoing<'_>) -> Result<HttpResponse, ExchangeError> {
+        let request = outgoing.request;
+        let failed = |error: reqwest::Error| {
+            let found = failure::of(&error);
+            let causes = error.without_url();
+            tracing::debug!(url = request.url, error = ?causes, "an exchange has no answer");
+            found
+        };
+        // The executor has checked all this; a process that a guest has taken over has not.
+        let allowed = Url::parse(&request.url).is_ok_and(|url| self.access.reaches(&url))
+            && self.access.allows(&request.method);
+        let method = Method::from_bytes(request.method.as_bytes()).ok().filter(|_| allowed);
+        let method = method.ok_or(ExchangeError::PrivateAddress)?;
+        let url = reqwest::Url::parse(&request.url).map_err(|_| ExchangeError::Unresolved)?;
+        self.web.guard.check(&url).map_err(|_| ExchangeError::PrivateAddress)?;
+        let mut builder = self.web.client().map_err(failed)?.request(method, url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, &**value);
+        }
+        builder = builder.header("idempotency-key", self.idempotency_key(outgoing).to_string());
+        if !request.body.is_empty() {
+            builder = builder.body(request.body.to_vec());
+        }
+        let mut response = builder.send().await.map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if chunk.len() > (MAX_FETCHED_BYTES as usize).saturating_sub(body.len()) {
+                return Err(ExchangeError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpResponse { body: Bytes(body), ..head(&response) })
+    }
+}
+
+/// An answer without its body.
+fn head(response: &Response) -> HttpResponse {
+    HttpResponse {
+        status: response.status().as_u16(),
+        headers: kept(response.headers()),
+        body: Bytes::default(),
+    }
+}
+
+/// The headers that may be kept. Of several of one name it is the first.
+fn kept(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+    let value = |name: &str| headers.get(name).map(|value| Bytes::from(value.as_bytes()));
+    KEPT_HEADERS.iter().filter_map(|&name| Some((name.to_owned(), value(name)?))).collect()
+}
+
+impl Fetch for Session {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let began = Instant::now();
+        let answered = self.runtime.block_on(self.exchange(outgoing));
+        self.left = self.left.saturating_sub(began.elapsed());
+        if let Err(error) = answered
+            && failure::may_be_ours(error)
+            && let Some(trouble) = self.runtime.block_on(self.web.probe.trouble())
+        {
+            return Err(FetchError::Network(trouble));
+        }
+        Ok(Fetched::Fresh(answered))
+    }
+}
+
+#[cfg(test)]
+mod tests;
