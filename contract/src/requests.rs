@@ -96,17 +96,20 @@ pub(crate) fn input(request_id: RequestId) -> Bytes {
 impl Stored {
     /// The staged response, if there is one.
     pub(crate) fn staged(&self) -> Option<ExecutionResponse> {
+        // Decoding cannot fail: it succeeded when the response was submitted.
+        staged_body(&self.staged_bytes()?).ok()
+    }
+
+    /// The encoding of the staged response, if there is one.
+    pub(crate) fn staged_bytes(&self) -> Option<Vec<u8>> {
         let request = &self.request;
         match (&request.phase, &request.upload) {
             (Phase::Staged { .. }, None) if self.short_body.is_empty() => {
-                let entry_key = key(Prefix::Staged, request.id());
-                env::storage_read(&entry_key).map(|entry| body_of(&entry_key, &entry))
+                env::storage_read(&key(Prefix::Staged, request.id()))
             }
-            // Decoding cannot fail: it succeeded when the response was submitted.
-            (Phase::Staged { .. }, None) => outlayer_codec::from_slice(&self.short_body).ok(),
+            (Phase::Staged { .. }, None) => Some(self.short_body.clone()),
             (Phase::Staged { .. }, Some(upload)) => {
-                let body = assemble(request.id(), upload.total_bytes, upload.parts, &[]);
-                staged_body(&body).ok()
+                Some(assemble(request.id(), upload.total_bytes, upload.parts, &[]))
             }
             (Phase::Pending | Phase::Cancelling | Phase::Disputing { .. }, _) => None,
         }
@@ -140,11 +143,6 @@ pub(crate) fn complete(body: &CompleteBody<'_>) -> Result<ExecutionResponse, Err
     let total_bytes = request.upload.as_ref().map_or(0, |upload| upload.total_bytes);
     let body = assemble(request.id(), total_bytes, body.kept_parts(), body.last_bytes());
     outlayer_codec::from_slice(&body)
-}
-
-/// The response in an entry of its own.
-fn body_of(key: &[u8], entry: &[u8]) -> ExecutionResponse {
-    staged_body(entry).unwrap_or_else(|error| store::end(key, error))
 }
 
 /// The encoding of the response that is `parts` parts of state and then `rest`.

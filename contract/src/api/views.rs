@@ -48,12 +48,15 @@ impl Contract {
         }
     }
 
-    /// The response that is staged for a live request: the borsh of `Option<ExecutionResponse>`. It
-    /// is there between the answer and the callback, so that a replay finds it in the block before
+    /// The response that is staged for a live request: the borsh of `Option<ExecutionResponse>`,
+    /// which is read and not decoded. It is there between the answer and the callback, so that a replay finds it in the block before
     /// the settlement.
     pub fn get_response(&self, request_id: RequestId) {
-        let staged = requests::find_stored(request_id).and_then(|stored| stored.staged());
-        env::value_return(outlayer_codec::to_vec(&staged));
+        let stored = requests::find_stored(request_id);
+        match stored.and_then(|stored| stored.staged_bytes()) {
+            Some(staged) => env::value_return([&[1], &staged[..]].concat()),
+            None => env::value_return([0]),
+        }
     }
 
     /// Several live requests with their inputs: the borsh of a list of `Option<RequestView>`, one

@@ -97,15 +97,15 @@ impl<'a> Url<'a> {
 
     /// The URL of this path at a host with or without a port. Neither host nor path are checked.
     pub(super) fn of_authority(scheme: Scheme, authority: &'a str, path: &'a str) -> Option<Self> {
-        let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => {
-                let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
-                let port = port.parse().ok().filter(|&port| port > 0 && is_number)?;
-                (host, port)
-            }
-            None => (authority, scheme.default_port()),
+        let Some(end) = authority.bytes().position(|byte| byte == b':') else {
+            return Some(Self { scheme, host: authority, port: scheme.default_port(), path });
         };
-        Some(Self { scheme, host, port, path })
+        let (host, digits) = authority.split_at_checked(end)?;
+        let port = digits.bytes().skip(1).try_fold(0u16, |port, digit| {
+            let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+            port.checked_mul(10)?.checked_add(digit.into())
+        });
+        Some(Self { scheme, host, port: port.filter(|port| *port > 0)?, path })
     }
 }
 
@@ -124,12 +124,12 @@ impl fmt::Display for Url<'_> {
 /// `_`, which stand neither first nor last where it is a hyphen.
 pub(super) fn is_host(text: &str) -> bool {
     text.len() <= 253
-        && text.split('.').all(|label| {
-            let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-            (1..=63).contains(&label.len())
-                && label.bytes().all(is_plain)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
+        && text.as_bytes().split(|byte| *byte == b'.').all(|label| {
+            let is_plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+            let ends = [label.first(), label.last()];
+            label.len() <= 63
+                && label.iter().all(is_plain)
+                && ends.iter().all(|end| end.is_some_and(|end| *end != b'-'))
         })
 }
 
