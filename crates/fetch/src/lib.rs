@@ -13,6 +13,8 @@ mod failure;
 mod guard;
 mod probe;
 mod session;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod web;
 
 pub use guard::{Guard, UrlError};

@@ -41,8 +41,18 @@ impl Session {
         Hash32::of(&[self.contract_id.as_bytes(), &[0], &id, &number].concat())
     }
 
+    /// How long this exchange is waited for: half of what is left, so that one server that does not
+    /// answer leaves time for others, and all of it where no other exchange may follow.
+    fn patience(&self, number: u32) -> Duration {
+        if number.saturating_add(1) >= self.access.max_exchanges {
+            self.left
+        } else {
+            self.left / 2
+        }
+    }
+
     async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<HttpResponse, ExchangeError> {
-        let until = tokio::time::Instant::now() + self.left;
+        let until = tokio::time::Instant::now() + self.patience(outgoing.number);
         let exchange = async {
             // Only closing the semaphore, which nobody does, is an error.
             let _place = self.web.places.acquire().await;

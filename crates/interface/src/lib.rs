@@ -32,8 +32,9 @@ pub use callback::{
 };
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
-    Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, KeptResult,
-    OnRefusal, Outcome, Plan, ResourceLimits, ResponseFormat, Settlement, views::StorageBalance,
+    Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, HttpAccess,
+    KeptResult, OnRefusal, Outcome, Plan, ResourceLimits, ResponseFormat, Settlement,
+    views::StorageBalance,
 };
 pub use plan::{Bounds, CarriedOut, PlanRefused};
 

@@ -31,6 +31,7 @@ mod operator_commands;
 mod pages;
 mod pipeline;
 mod plans;
+mod price_feed;
 mod readme;
 mod refusals;
 mod replay;

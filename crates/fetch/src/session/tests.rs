@@ -1,105 +1,18 @@
 //! Exchanges with servers of this machine, with and without TLS.
 
-use std::{net::SocketAddr, sync::Arc};
-
 use outlayer_guest::Http;
 use outlayer_protocol::http::HttpRequest;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpListener,
-    runtime::Runtime,
-    sync::mpsc,
-};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{ServerConfig, crypto, pki_types::PrivateKeyDer},
-};
+use tokio::{net::TcpListener, runtime::Runtime};
 
 use super::*;
-use crate::FetchConfig;
+use crate::{
+    FetchConfig,
+    testing::{Answer, Certificate, Server},
+};
 
-/// How a server of these tests answers.
-#[derive(Clone)]
-enum Answers {
-    With(Vec<u8>),
-    /// It takes the connection, and says nothing.
-    Never,
-    /// It ends the connection.
-    BreaksOff,
-}
-
-fn with(text: &str) -> Answers {
-    Answers::With(text.as_bytes().to_vec())
-}
-
-/// A server, and what it was sent.
-struct Server {
-    address: SocketAddr,
-    heard: mpsc::UnboundedReceiver<String>,
-}
-
-/// Starts a server, with TLS if there is a certificate.
-fn serve(runtime: &Runtime, answers: Answers, tls: Option<TlsAcceptor>) -> Server {
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    let address = listener.local_addr().unwrap();
-    let (tell, heard) = mpsc::unbounded_channel();
-    runtime.spawn(async move {
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            let (answers, tell, tls) = (answers.clone(), tell.clone(), tls.clone());
-            tokio::spawn(async move {
-                match tls {
-                    None => converse(socket, answers, tell).await,
-                    Some(tls) => match tls.accept(socket).await {
-                        Ok(socket) => converse(socket, answers, tell).await,
-                        Err(_) => drop(tell.send("no handshake".to_owned())),
-                    },
-                }
-            });
-        }
-    });
-    Server { address, heard }
-}
-
-async fn converse(
-    mut socket: impl AsyncRead + AsyncWrite + Unpin,
-    answers: Answers,
-    tell: mpsc::UnboundedSender<String>,
-) {
-    let mut heard = Vec::new();
-    while !heard.ends_with(b"\r\n\r\n") && !heard.ends_with(b"the body") {
-        let mut buffer = [0; 1_024];
-        let length = socket.read(&mut buffer).await.unwrap_or(0);
-        heard.extend_from_slice(&buffer[..length]);
-        if length == 0 {
-            break;
-        }
-    }
-    let _ = tell.send(String::from_utf8_lossy(&heard).into_owned());
-    match answers {
-        Answers::With(bytes) => {
-            let _ = socket.write_all(&bytes).await;
-            let _ = socket.shutdown().await;
-        }
-        Answers::Never => std::future::pending().await,
-        Answers::BreaksOff => {}
-    }
-}
-
-/// A certificate for this machine, as its server and its client need it.
-fn certificate() -> (TlsAcceptor, Vec<u8>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), cert.pem().into_bytes())
+/// Starts a server that answers everything alike.
+fn serve(runtime: &Runtime, answer: Answer, certificate: Option<&Certificate>) -> Server {
+    runtime.block_on(Server::start(certificate, move |_| answer.clone())).unwrap()
 }
 
 fn get(url: String) -> HttpRequest {
@@ -132,12 +45,11 @@ fn an_answer_comes_with_its_status_its_kept_headers_and_its_body() {
     let runtime = Runtime::new().unwrap();
     let answer = "HTTP/1.1 302 Found\r\nSet-Cookie: a=b\r\nLocation: https://elsewhere/\r\n\
                   ETag: \"1\"\r\nDate: now\r\nContent-Length: 5\r\n\r\nhello";
-    let (tls, root) = certificate();
-    let mut server = serve(&runtime, with(answer), Some(tls));
-    let host = format!("localhost:{}", server.address.port());
-    let config = FetchConfig { roots: vec![root], ..local() };
-    let mut session = session(&runtime, config, &host, LONG);
-    let mut request = get(format!("https://{host}/path?query"));
+    let certificate = Certificate::new().unwrap();
+    let mut server = serve(&runtime, Answer::text(answer), Some(&certificate));
+    let config = FetchConfig { roots: vec![certificate.pem], ..local() };
+    let mut session = session(&runtime, config, &server.host(), LONG);
+    let mut request = get(server.url("/path?query"));
     request.headers = vec![("x-own".to_owned(), "value".into())];
     let expected = HttpResponse {
         status: 302,
@@ -171,25 +83,20 @@ fn an_answer_comes_with_its_status_its_kept_headers_and_its_body() {
 #[test]
 fn an_exchange_without_an_answer_says_why() {
     let runtime = Runtime::new().unwrap();
-    let (tls, _) = certificate();
+    let certificate = Certificate::new().unwrap();
     let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(MAX_FETCHED_BYTES as usize + 1));
     let cases = [
-        (Answers::BreaksOff, None, ExchangeError::Protocol),
-        (with("no HTTP\r\n\r\n"), None, ExchangeError::Protocol),
-        (with(&long), None, ExchangeError::TooLarge),
+        (Answer::BreaksOff, None, ExchangeError::Protocol),
+        (Answer::text("no HTTP\r\n\r\n"), None, ExchangeError::Protocol),
+        (Answer::text(long), None, ExchangeError::TooLarge),
         // Nobody has said that the certificate is to be trusted.
-        (with("HTTP/1.1 200 OK\r\n\r\n"), Some(tls), ExchangeError::Tls),
+        (Answer::ok(""), Some(&certificate), ExchangeError::Tls),
     ];
-    for (answers, tls, expected) in cases {
-        let is_tls = tls.is_some();
-        let server = serve(&runtime, answers, tls);
-        let port = server.address.port();
-        let (host, url) = match is_tls {
-            true => (format!("localhost:{port}"), format!("https://localhost:{port}/")),
-            false => (format!("http://localhost:{port}"), format!("http://localhost:{port}/")),
-        };
-        let mut session = session(&runtime, local(), &host, LONG);
-        assert_eq!(exchange(&mut session, &get(url), 0), Fetched::Fresh(Err(expected)));
+    for (answer, certificate, expected) in cases {
+        let server = serve(&runtime, answer, certificate);
+        let mut session = session(&runtime, local(), &server.host(), LONG);
+        let found = exchange(&mut session, &get(server.url("/")), 0);
+        assert_eq!(found, Fetched::Fresh(Err(expected)));
     }
 }
 
@@ -228,20 +135,25 @@ fn what_is_not_reached_is_told_apart() {
 #[test]
 fn the_time_is_for_all_exchanges_together() {
     let runtime = Runtime::new().unwrap();
-    let silent = serve(&runtime, Answers::Never, None);
-    let host = format!("http://127.0.0.1:{}", silent.address.port());
-    let mut session = session(&runtime, local(), &host, 50);
-    let request = get(format!("{host}/"));
+    let silent = serve(&runtime, Answer::Never, None);
+    let mut session = session(&runtime, local(), &silent.host(), 50);
+    session.access.max_exchanges = 3;
+    let request = get(silent.url("/"));
     let late = Fetched::Fresh(Err(ExchangeError::TimedOut));
+    assert_eq!(session.patience(0), Duration::from_millis(25));
+    assert_eq!(session.patience(2), Duration::from_millis(50));
     assert_eq!(exchange(&mut session, &request, 0), late);
+    assert!(session.left <= Duration::from_millis(25), "{:?}", session.left);
+    assert_eq!(exchange(&mut session, &request, 2), late);
     assert!(session.left.is_zero());
-    assert_eq!(exchange(&mut session, &request, 1), late);
+    assert_eq!(exchange(&mut session, &request, 3), late);
 }
 
 #[test]
 fn a_host_that_is_down_is_told_from_a_network_that_is() {
     let runtime = Runtime::new().unwrap();
-    let works = serve(&runtime, Answers::BreaksOff, None).address.to_string();
+    let server = serve(&runtime, Answer::BreaksOff, None);
+    let works = server.address.to_string();
     let closed = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap().local_addr().unwrap();
     let host = format!("http://127.0.0.1:{}", closed.port());
     let request = get(format!("{host}/"));
