@@ -209,6 +209,7 @@ impl DevArgs {
         config.code.cache_dir = Some(state.join("cache"));
         // A developer serves guests from this machine.
         config.code.allow_private_urls = true;
+        config.fetch.allow_loopback = true;
         config.shutdown_grace = GRACE;
         let report = report.clone();
         config.observer = Some(Arc::new(move |stage| report.stage(stage)));

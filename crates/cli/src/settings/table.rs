@@ -252,6 +252,27 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )
     .kind(Kind::Switch, "true|false")
     .or("false"),
+    setting(
+        "http_places",
+        "OUTLAYER_HTTP_PLACES",
+        "The most HTTP exchanges of guests at once; those that are one too many wait",
+    )
+    .number("N")
+    .or("64"),
+    setting(
+        "http_roots",
+        "OUTLAYER_HTTP_ROOTS",
+        "A file with certificates in PEM of authorities that guests' exchanges trust besides \
+         those of the system",
+    )
+    .kind(Kind::Text, "FILE"),
+    setting(
+        "http_loopback",
+        "OUTLAYER_HTTP_LOOPBACK",
+        "Let guests reach servers on this machine, and by http:// too: for development only",
+    )
+    .kind(Kind::Switch, "true|false")
+    .or("false"),
     setting("tgas", "OUTLAYER_TGAS", "Tgas attached to a submission").number("TGAS").or("300"),
     setting(
         "shutdown_grace",

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_client::{At, Contract, KeyWatch, Keys, Node, NodeConfig, with_causes};
+use outlayer_fetch::{FetchConfig, Web};
 use outlayer_guest::{ENGINE_VERSION, EngineId};
 use outlayer_protocol::{AccountId, NearToken};
 use outlayer_sandbox::Sandbox;
@@ -286,6 +287,7 @@ pub(crate) struct Options {
     ahead_bytes_per_hour: u64,
     optimistic: bool,
     allow_private_urls: bool,
+    fetch: FetchConfig,
     gas: u64,
     shutdown_grace: Duration,
     min_balance: NearToken,
@@ -329,6 +331,7 @@ impl Options {
             ahead_bytes_per_hour: number("compile_ahead", 0..=1 << 20)? << 20,
             optimistic: settings.switch("optimistic")?,
             allow_private_urls: settings.switch("allow_private_urls")?,
+            fetch: fetch_config(settings)?,
             gas: number("tgas", 1..=1_000)?.saturating_mul(TERAGAS),
             shutdown_grace: Duration::from_secs(number("shutdown_grace", 0..=3_600)?),
             min_balance: Self::min_balance(settings)?,
@@ -361,6 +364,7 @@ impl Options {
         config.poll_interval = self.poll_interval;
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
+        config.fetch = self.fetch;
         config.submit_delay = self.submit_delay;
         config.step_in_blocks = self.step_in_blocks;
         config.ahead_bytes_per_hour = self.ahead_bytes_per_hour;
@@ -369,6 +373,25 @@ impl Options {
         config.discover_at = if self.optimistic { At::Optimistic } else { At::Final };
         Ok(config)
     }
+}
+
+/// How guests reach the network.
+fn fetch_config(settings: &Settings<true>) -> anyhow::Result<FetchConfig> {
+    let places = settings.number("http_places", 1..=100_000)?.unwrap_or_default();
+    let mut roots = Vec::new();
+    if let Some(path) = settings.value::<PathBuf>("http_roots", "a file")? {
+        let pem = std::fs::read(&path);
+        roots.push(pem.with_context(|| format!("http_roots: {}", path.display()))?);
+    }
+    let config = FetchConfig {
+        places: usize::try_from(places)?,
+        roots,
+        allow_loopback: settings.switch("http_loopback")?,
+        probes: Vec::new(),
+    };
+    // What is no certificate is said now, and not when a guest reaches for the network.
+    Web::new(config.clone()).context("http_roots")?;
+    Ok(config)
 }
 
 /// Where the worker keeps its notes when nobody says where; nowhere for a user without a home.
