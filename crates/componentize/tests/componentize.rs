@@ -44,20 +44,24 @@ fn what_cannot_become_one_says_why() {
 
 /// The file is written anew by `UPDATE_SNAPSHOTS=1 cargo test --workspace --test componentize`.
 #[test]
-fn the_sdks_section_describes_the_hosts_package() {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("outlayer.wit", WIT).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    let encoded = metadata::encode(&resolve, world, StringEncoding::UTF8, None).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/src/host/component-type.bin");
-    if env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        fs::write(&path, &encoded).unwrap();
+fn the_sdks_sections_describe_the_hosts_package() {
+    for (world, file) in
+        [("guest", "component-type.bin"), ("transforming-guest", "component-type-transform.bin")]
+    {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("outlayer.wit", WIT).unwrap();
+        let world = resolve.select_world(&[package], Some(world)).unwrap();
+        let encoded = metadata::encode(&resolve, world, StringEncoding::UTF8, None).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/src/host").join(file);
+        if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&path, &encoded).unwrap();
+        }
+        assert!(
+            fs::read(&path).unwrap() == encoded,
+            "{} is not what the WIT says; UPDATE_SNAPSHOTS=1 writes it anew",
+            path.display()
+        );
     }
-    assert!(
-        fs::read(&path).unwrap() == encoded,
-        "{} is not what the WIT says; UPDATE_SNAPSHOTS=1 writes it anew",
-        path.display()
-    );
 }
 
 /// A module with this description of its interfaces.

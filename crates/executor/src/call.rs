@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use outlayer_guest::{
-    HostCall, MemoryCall, Stop, StorageCall, Work, host::Host,
+    FetchCall, Fetched, HostCall, MemoryCall, Stop, StorageCall, Work, host::Host,
     verdict::reason::MEMORY_OUT_OF_BOUNDS,
 };
+use outlayer_protocol::http::HttpRequest;
 use wasmtime::{Caller, Extern, StoreContextMut};
 
 use crate::{charge::charge, state::State};
@@ -45,6 +46,17 @@ impl StorageCall for ModuleCall<'_> {
     }
 }
 
+impl FetchCall for ModuleCall<'_> {
+    fn exchange(
+        &mut self,
+        number: u32,
+        request: HttpRequest,
+    ) -> impl Future<Output = Result<Fetched, Stop>> + Send {
+        let mailbox = Arc::clone(&self.0.data().mailbox);
+        async move { mailbox.exchange(number, request).await }
+    }
+}
+
 /// A call by a component.
 pub(crate) struct ComponentCall<'a>(pub(crate) StoreContextMut<'a, State>);
 
@@ -64,13 +76,24 @@ impl StorageCall for ComponentCall<'_> {
     }
 }
 
+impl FetchCall for ComponentCall<'_> {
+    fn exchange(
+        &mut self,
+        number: u32,
+        request: HttpRequest,
+    ) -> impl Future<Output = Result<Fetched, Stop>> + Send {
+        let mailbox = Arc::clone(&self.0.data().mailbox);
+        async move { mailbox.exchange(number, request).await }
+    }
+}
+
 /// Asks the snapshot. When the snapshot fails, the execution ends outside of the guest.
 fn ask(
     state: &State,
     key: &[u8],
 ) -> impl Future<Output = Result<Option<Vec<u8>>, Stop>> + Send + use<> {
     let (mailbox, key) = (Arc::clone(&state.mailbox), key.to_vec());
-    async move { Ok(mailbox.fetch(key).await) }
+    async move { mailbox.value(key).await }
 }
 
 /// Links functions of an import module of core modules. Each has its signature in WebAssembly, and

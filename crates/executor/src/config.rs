@@ -28,9 +28,10 @@ pub struct ExecutorConfig {
     /// each meter, made together with the executor. More executions than that at once are faults.
     /// With `None`, each execution allocates its own.
     ///
-    /// A place reserves about 8 TiB of address space, which is not memory; x86-64 has 128 TiB.
-    /// Where the host refuses that much, there are no pools. NEAR contracts have pools of their
-    /// own, see [`near`](crate::near), and compositions have none.
+    /// A place reserves about 16 TiB of address space, which is not memory; x86-64 has 128 TiB.
+    /// Half of it is for the transform of an HTTP exchange. Where the host refuses that much, there
+    /// are no pools. NEAR contracts have pools of their own, see [`near`](crate::near), and
+    /// compositions have none.
     pub pool: Option<u32>,
     /// Whether a core module can be ended at the deadline. It takes about an eighth of its speed.
     /// Without, whoever started the process ends it, as the sandbox does with its children.

@@ -19,6 +19,7 @@
 //!   and `charge` connect host functions to the rules of `outlayer-guest`.
 //! * `wasi_p1` and `outlayer::module` link what core modules import; `wasi_p2` and
 //!   `outlayer::component` link what components import. `docs/wasi.md` says what that is.
+//! * `transform` lets a guest reduce what came of an HTTP exchange, before it sees it.
 //! * `near` runs NEAR contracts, on near-vm-runner with its own engine.
 //! * `verdict` turns wasmtime's errors into statuses.
 //!
@@ -88,6 +89,7 @@ mod outlayer;
 mod profile;
 mod run;
 mod state;
+mod transform;
 mod verdict;
 mod wasi_p1;
 mod wasi_p2;

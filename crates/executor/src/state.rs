@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) resources: ResourceTable,
     /// What a component's pollables see of the clock, once it waits for the first time.
     pub(crate) timers: Option<Timers>,
+    /// How many bytes of HTTP headers and bodies are kept for a component.
+    pub(crate) http_bytes: u64,
     /// What a component may do with files: nothing.
     pub(crate) filesystem: WasiFilesystemCtx,
     /// What a component may do with sockets, once it asks for the first time: nothing.
@@ -75,6 +77,7 @@ impl State {
             reads_counters: false,
             resources,
             timers: None,
+            http_bytes: 0,
             filesystem: WasiFilesystemCtx::default(),
             sockets: None,
             purse: Purse::default(),

@@ -3,7 +3,9 @@
 //! An engine implements these traits for what it hands to host functions. The rules are generic
 //! over them, so a call costs no more than if it were written for that engine.
 
-use crate::{host::Host, stop::Stop, work::Work};
+use outlayer_protocol::http::HttpRequest;
+
+use crate::{fetch::Fetched, host::Host, stop::Stop, work::Work};
 
 /// A call of a host function.
 pub trait HostCall {
@@ -43,4 +45,18 @@ pub trait StorageCall: HostCall {
     /// # Errors
     /// [`Stop::Fault`] when the value cannot be had.
     fn fetch(&mut self, key: &[u8]) -> impl Future<Output = Result<Option<Vec<u8>>, Stop>> + Send;
+}
+
+/// A call that may have to wait for an exchange over HTTP.
+pub trait FetchCall: HostCall {
+    /// Makes the exchange with this number. An answer from the network has been through the guest's
+    /// transform, if it has one.
+    ///
+    /// # Errors
+    /// [`Stop::Fault`] when nothing can be said about the exchange.
+    fn exchange(
+        &mut self,
+        number: u32,
+        request: HttpRequest,
+    ) -> impl Future<Output = Result<Fetched, Stop>> + Send;
 }

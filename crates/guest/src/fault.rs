@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use crate::snapshot::SnapshotError;
+use crate::{fetch::FetchError, snapshot::SnapshotError};
 
 /// The host could not come to a verdict. Nothing is known about the guest: nothing may be
 /// submitted, and another attempt, or another host, may succeed.
@@ -21,6 +21,10 @@ pub enum Fault {
     /// A storage value could not be read.
     #[error("the storage snapshot failed: {0}")]
     Snapshot(#[from] SnapshotError),
+    /// Nothing can be said about an HTTP exchange: this host has no network, or a transcript that
+    /// is replayed is not that of this execution.
+    #[error("an HTTP exchange has no answer: {0}")]
+    Fetch(#[from] FetchError),
     /// The job is not one that the contract accepts; the text says what is wrong with it.
     #[error("the job is not one that an accepted request gives: {0}")]
     Job(&'static str),

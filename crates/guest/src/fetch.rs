@@ -53,6 +53,12 @@ pub trait Fetch {
     fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError>;
 }
 
+impl<F: Fetch + ?Sized> Fetch for &mut F {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        (**self).fetch(outgoing)
+    }
+}
+
 /// No word can be had about an exchange.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
@@ -67,9 +73,30 @@ pub enum FetchError {
         /// The hash of what the guest asked.
         request_hash: Hash32,
     },
+    /// An exchange of the transcript is none that an execution of this guest records.
+    #[error("exchange {number} of the transcript is none that this guest can have had: {why}")]
+    NotRecordable {
+        /// Which exchange it is, from 0.
+        number: u32,
+        /// What speaks against it.
+        why: String,
+    },
     /// The execution has no network, though the request gives it one.
     #[error("the execution was given no network and no transcript")]
     None,
+}
+
+impl FetchError {
+    /// The exchange with this number is none that an execution of this guest records.
+    pub(crate) fn not_recordable(number: u32, why: &str) -> Self {
+        Self::NotRecordable { number, why: why.to_owned() }
+    }
+
+    /// Whether the transcript that is replayed is not that of this execution. Otherwise another
+    /// attempt, or another host, may succeed.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::NotInTranscript { .. } | Self::NotRecordable { .. })
+    }
 }
 
 /// Replays a transcript.

@@ -19,6 +19,12 @@ pub const STORAGE_FETCH: u64 = 20_000;
 /// Each byte of a value that comes from the snapshot: it is fetched and hashed.
 pub const STORAGE_FETCH_BYTE: u64 = 10;
 
+/// Each HTTP exchange, whatever comes of it, in addition to [`HOST_CALL`]: the request is checked
+/// and hashed, and the network is asked.
+pub const EXCHANGE: u64 = 100_000;
+/// Each byte of a request that is sent, and of what the transcript keeps of the exchange.
+pub const EXCHANGE_BYTE: u64 = 10;
+
 /// Each promise and action that a guest plans, in addition to [`HOST_CALL`]: it is checked and
 /// kept.
 pub const PLAN: u64 = 200;
@@ -59,6 +65,8 @@ pub fn cost(work: Work) -> u64 {
         Work::StorageRead(_) | Work::StorageWrite(_) | Work::StorageRemove(_) => STORAGE_CALL,
         Work::Fetch => STORAGE_FETCH,
         Work::Fetched(bytes) => bytes.saturating_mul(STORAGE_FETCH_BYTE),
+        Work::Exchange(bytes) => EXCHANGE.saturating_add(bytes.saturating_mul(EXCHANGE_BYTE)),
+        Work::Exchanged(bytes) => bytes.saturating_mul(EXCHANGE_BYTE),
         Work::Promise(_) | Work::PlannedCall(_) | Work::PlannedTransfer => PLAN,
         // Paid for where the bytes are read, written or fetched.
         Work::Log(_) | Work::Found(_) | Work::Stored(_) | Work::Removed(_) => 0,

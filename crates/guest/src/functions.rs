@@ -100,6 +100,7 @@ macro_rules! module_functions {
             $($before)* module:
             storage_write(key: u32, key_len: u32, value: u32, value_len: u32) -> ()
                 => (key, key_len, value, value_len);
+            http_read(buffer: u32, capacity: u32) -> u32 => (buffer, capacity);
             context_read(buffer: u32, capacity: u32) -> u32 => (buffer, capacity);
             plan_promise(receiver: u32, receiver_len: u32, after: u32, count: u32) -> u32
                 => (receiver, receiver_len, after, count);

@@ -10,12 +10,13 @@
 //! * [`Host`](host::Host) is what the host keeps for one execution: the virtual clock, the random
 //!   stream, the view of storage, the streams, and the limits on all of them.
 //! * [`preview1`], [`preview0`] and [`outlayer`] are the functions that guests import, written
-//!   against the traits [`HostCall`], [`MemoryCall`] and [`StorageCall`].
+//!   against the traits [`HostCall`], [`MemoryCall`], [`StorageCall`] and [`FetchCall`].
+//! * [`http`] says which requests a guest may send, and what is kept of an answer.
 //! * [`Work`] names what host functions do for a guest; [`fuel`] says what that costs.
 //! * A [`Job`] is what is to be executed, a [`Snapshot`] the storage that it reads, [`Fetch`] the
-//!   network, and an [`Execution`] what came of it. A [`Stop`] is how a host function ends an execution,
-//!   [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no verdict. A
-//!   [`Backtrace`] says for people where a guest trapped.
+//!   network, and an [`Execution`] what came of it. A [`Stop`] is how a host function ends an
+//!   execution, [`verdict`] has the statuses and reasons, and a [`Fault`] says that there is no
+//!   verdict. A [`Backtrace`] says for people where a guest trapped.
 //! * An [`Engine`] executes jobs. An [`EngineId`] names it, and [`Engines`] are those that a
 //!   program has, each for the requests that pin it.
 //!
@@ -43,6 +44,7 @@ mod fetch;
 pub mod fuel;
 mod functions;
 pub mod host;
+pub mod http;
 mod job;
 mod memory;
 pub mod outlayer;
@@ -56,7 +58,7 @@ mod version;
 mod work;
 
 pub use backtrace::Backtrace;
-pub use call::{HostCall, MemoryCall, StorageCall};
+pub use call::{FetchCall, HostCall, MemoryCall, StorageCall};
 pub use engine::{Engine, Engines, UnsupportedEngine};
 pub use execution::Execution;
 pub use fault::{Cause, Fault};

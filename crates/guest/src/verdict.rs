@@ -65,8 +65,12 @@ pub mod reason {
     pub const TOO_MANY_RANDOM_BYTES: &str = "more random bytes than can be addressed";
     /// A component waits for something that never comes.
     pub const ENDLESS_WAIT: &str = "a wait that nothing ends";
-    /// A function of `wasi:http` was called on what only a request that was sent can give.
-    pub const NO_HTTP: &str = "HTTP is not permitted";
+    /// A guest hands over what is no HTTP request.
+    pub const NO_REQUEST: &str = "what is to be sent is no HTTP request";
+    /// A component would answer HTTP requests.
+    pub const NO_SERVER: &str = "a guest answers no HTTP requests";
+    /// A component makes the host keep more headers and bodies of HTTP than it does.
+    pub const TOO_MUCH_HTTP: &str = "too many bytes of HTTP headers and bodies at once";
 }
 
 /// The status of an execution that `stop` ended. `out_of_compute` is the status under its meter

@@ -28,6 +28,10 @@ pub enum Work {
     Found(u64),
     /// Stores, in a storage write, a value of this many bytes.
     Stored(u64),
+    /// Sends a request of this many bytes over HTTP.
+    Exchange(u64),
+    /// Receives, from an exchange, what takes this many bytes of the transcript.
+    Exchanged(u64),
     /// Plans a promise that waits for this many others.
     Promise(u64),
     /// Plans a call of a function, with this many bytes of method and arguments.

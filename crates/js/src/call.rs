@@ -2,7 +2,11 @@
 
 use std::future::ready;
 
-use outlayer_guest::{HostCall, MemoryCall, Stop, StorageCall, Work, fuel, host::Host};
+use outlayer_guest::{
+    Fault, FetchCall, FetchError, Fetched, HostCall, MemoryCall, Stop, StorageCall, Work, fuel,
+    host::Host,
+};
+use outlayer_protocol::http::HttpRequest;
 
 use crate::running::Running;
 
@@ -39,5 +43,16 @@ impl MemoryCall for Call<'_> {
 impl StorageCall for Call<'_> {
     fn fetch(&mut self, key: &[u8]) -> impl Future<Output = Result<Option<Vec<u8>>, Stop>> + Send {
         ready(Ok(self.0.storage.get(key).cloned()))
+    }
+}
+
+/// There is no network.
+impl FetchCall for Call<'_> {
+    fn exchange(
+        &mut self,
+        _number: u32,
+        _request: HttpRequest,
+    ) -> impl Future<Output = Result<Fetched, Stop>> + Send {
+        ready(Err(Fault::Fetch(FetchError::None).into()))
     }
 }

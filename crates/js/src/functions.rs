@@ -32,10 +32,11 @@ const FUNCTIONS: [&[Function]; 4] = [
     outlayer_guest::preview1_functions!(functions),
     outlayer_guest::preview0_functions!(functions),
     outlayer_guest::module_functions!(functions),
-    STORAGE,
+    WAITING,
 ];
 
-const STORAGE: &[Function] = &[
+/// Those that may have to wait. Here they do not.
+const WAITING: &[Function] = &[
     Function {
         module: module::MODULE,
         name: "storage_read",
@@ -56,6 +57,16 @@ const STORAGE: &[Function] = &[
         answer: |call, arguments| {
             let (key, length) = (u32::argument(arguments, 0), u32::argument(arguments, 1));
             Ok(at_once(module::storage_remove(call, key, length))??.word())
+        },
+    },
+    Function {
+        module: module::MODULE,
+        name: "http_fetch",
+        parameters: &[ValType::I32; 2],
+        result: Some(ValType::I64),
+        answer: |call, arguments| {
+            let (request, length) = (u32::argument(arguments, 0), u32::argument(arguments, 1));
+            Ok(at_once(module::http_fetch(call, request, length))??.word())
         },
     },
 ];

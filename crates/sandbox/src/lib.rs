@@ -12,6 +12,7 @@
 //!   parent sees it.
 //! * [`serve`] is the other side: what the child's program calls, with the engine that it brings.
 //!   `confine` is what the child gives up before it reads anything that a guest wrote.
+//! * `network` is what a child may ask of the network, through its parent.
 //! * `wire` is what the two say to each other, over one socket.
 //!
 //! What a child may do, how that is kept, and what it does not protect against is in `SECURITY.md`.
@@ -25,6 +26,7 @@ mod config;
 mod confine;
 mod machine;
 mod memory;
+mod network;
 mod process;
 mod progress;
 mod sandbox;

@@ -3,11 +3,16 @@
 use std::{io, num::NonZero};
 
 use outlayer_guest::{Job, prepare::shape::MAX_BODY_BYTES};
+use outlayer_protocol::http::MAX_FETCHED_BYTES;
 
 /// What a child takes beside its guest: a store, stacks, buffers of both sides.
 const FIXED_BYTES: u64 = 64 << 20;
 /// What an element of a table takes.
 const ELEMENT_BYTES: u64 = 16;
+/// What an exchange over HTTP takes beside its guest: an answer before it is reduced, in the form
+/// in which it came, was sent, read and given to a transform, and what a component makes the host
+/// keep.
+const EXCHANGE_BYTES: u64 = 8 * MAX_FETCHED_BYTES as u64 + (16 << 20);
 /// What the compiler's own data take for each byte of a function while it is compiled.
 const COMPILER_BYTES: u64 = 512;
 /// What comes of each byte of code, and stays until all of the module is compiled. Whole programs
@@ -23,8 +28,9 @@ pub(crate) fn compiler_threads() -> usize {
 }
 
 /// The most of the host's memory that an execution of `job` takes: the guest's memories and tables,
-/// what one call hands to the host (at most twice the guest's memory), input, output, logs, journal
-/// and plan on both sides, and its code if that must be compiled.
+/// what one call hands to the host (at most twice the guest's memory), input, output, logs,
+/// journal, plan and transcript on both sides, and its code if that must be compiled. With HTTP, a
+/// second instance may reduce an answer.
 pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
     let code_bytes = if must_compile { job.code.bytes().len() as u64 } else { 0 };
     // One function for each thread.
@@ -34,10 +40,15 @@ pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
         .into_iter()
         .map(u64::from)
         .fold(job.input.len() as u64, u64::saturating_add);
+    let transcript = job.http.map_or(0, |http| u64::from(http.access.max_bytes));
+    let streams = streams.saturating_add(transcript);
+    let (instances, exchange) = if job.http.is_some() { (2, EXCHANGE_BYTES) } else { (1, 0) };
     limits
         .memory_bytes
         .saturating_mul(3)
         .saturating_add(u64::from(limits.table_elements).saturating_mul(ELEMENT_BYTES))
+        .saturating_mul(instances)
+        .saturating_add(exchange)
         .saturating_add(streams.saturating_mul(4))
         .saturating_add(at_once.saturating_mul(COMPILER_BYTES))
         .saturating_add(code_bytes.saturating_mul(COMPILED_BYTES))

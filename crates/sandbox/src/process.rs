@@ -16,6 +16,7 @@ use std::{
 use outlayer_guest::{Backtrace, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
 use outlayer_protocol::{
     EngineVersion, GuestKind, Hash32, Meter, Plan, Status,
+    http::Transcript,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
 };
 
@@ -23,10 +24,11 @@ use crate::{
     config::SandboxConfig,
     confine::Confinement,
     memory,
+    network::Network,
     scratch::Scratch,
     wire::{
-        Answer, OLDEST_WIRE_VERSION, PLANS_SINCE, PlannedRequest, Request, Setup, Value,
-        WIRE_VERSION, checked, max_answer, receive, send, send_bytes, shown,
+        Answer, ConnectedRequest, HTTP_SINCE, OLDEST_WIRE_VERSION, PLANS_SINCE, PlannedRequest,
+        Request, Setup, Value, WIRE_VERSION, checked, max_answer, receive, send, send_bytes, shown,
     },
 };
 
@@ -217,6 +219,13 @@ impl Process {
         let mut timed = Timed::new(&self.socket, patience)?;
         timed.is_over = is_over;
         let code_hash = job.code.hash();
+        if self.wire_version < HTTP_SINCE && job.http.is_some() {
+            return Err(Talk::Fault(Fault::engine(format!(
+                "the program with {} speaks version {} of the sandbox's messages, in which guests \
+                 have no HTTP",
+                self.engine, self.wire_version
+            ))));
+        }
         let request = Request {
             code_hash,
             kind: job.kind,
@@ -228,13 +237,19 @@ impl Process {
         };
         if self.wire_version < PLANS_SINCE {
             send(&mut timed, &request)?;
-        } else {
+        } else if self.wire_version < HTTP_SINCE {
             let planned: PlannedRequest = (request, job.limits.plan_bytes);
             send(&mut timed, &planned)?;
+        } else {
+            let http = job.http.map(|http| (http.access.clone(), http.several));
+            let connected: ConnectedRequest = (request, job.limits.plan_bytes, http);
+            send(&mut timed, &connected)?;
         }
-        let most = max_answer(job.limits);
+        let most = max_answer(job);
+        let mut network = Network::new(job);
         let (mut needs_code, mut reads) = (true, 0);
         let (mut backtrace, mut plan) = (Backtrace::default(), Plan::default());
+        let mut transcript = Transcript::default();
         loop {
             match receive::<Answer>(&mut timed, most)? {
                 Answer::NeedsCode if needs_code => {
@@ -254,8 +269,17 @@ impl Process {
                     planned.check().map_err(io::Error::other)?;
                     plan = planned;
                 }
+                Answer::Fetches { number, request } => {
+                    let hash = network.check(number, &request).map_err(io::Error::other)?;
+                    let reply = timed.pause(|| network.fetch(snapshot, hash, &request));
+                    send(&mut timed, &reply)?;
+                }
+                Answer::Exchanged(exchanged) if transcript.exchanges.is_empty() => {
+                    transcript = exchanged;
+                }
                 Answer::Done(Ok(execution)) => {
-                    let execution = Execution { plan, ..execution };
+                    network.check_transcript(&transcript).map_err(io::Error::other)?;
+                    let execution = Execution { plan, transcript, ..execution };
                     let http = job.http.map(|http| http.access).into();
                     let execution = checked(execution, job.limits, http);
                     let mut execution = execution.map_err(io::Error::other)?;

@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-use outlayer_guest::{Code, Engine, EngineId, Execution, Fault, Job, Snapshot, SnapshotError};
-use outlayer_protocol::{ResourceLimits, limits::MAX_VALUE_BYTES};
+use outlayer_guest::{
+    Code, Engine, EngineId, Execution, Fault, Fetch, FetchError, Fetched, Http, Job, Outgoing,
+    Snapshot, SnapshotError,
+};
+use outlayer_protocol::limits::MAX_VALUE_BYTES;
 use rustix::process::getppid;
 
 use crate::{
@@ -19,8 +22,8 @@ use crate::{
     config::EngineSettings,
     confine::confine,
     wire::{
-        Answer, MAX_FROM_PARENT, PlannedRequest, Request, Setup, Value, WIRE_VERSION, receive,
-        receive_bytes, send,
+        Answer, ConnectedRequest, MAX_FROM_PARENT, MAX_REPLY_BYTES, Reply, Setup, Value,
+        WIRE_VERSION, receive, receive_bytes, send,
     },
 };
 
@@ -108,23 +111,23 @@ pub fn serve<E: Engine + 'static>(
 fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
     let mut codes = Codes::new(KEPT_CODE_BYTES);
     loop {
-        let (request, plan_bytes): PlannedRequest = match receive(parent, MAX_FROM_PARENT) {
-            Ok(request) => request,
+        let connected: ConnectedRequest = match receive(parent, MAX_FROM_PARENT) {
+            Ok(connected) => connected,
             // The parent has no more requests.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let code = match codes.get(&request.code_hash) {
+        let code_hash = connected.0.code_hash;
+        let code = match codes.get(&code_hash) {
             Some(code) => code,
             None => {
                 send(parent, &Answer::NeedsCode)?;
                 let code: Arc<[u8]> = receive_bytes(parent, MAX_FROM_PARENT)?.into();
-                codes.keep(request.code_hash, Arc::clone(&code));
+                codes.keep(code_hash, Arc::clone(&code));
                 code
             }
         };
-        let limits = request.limits.with_plan(plan_bytes);
-        let done = execute(engine, &request, &limits, &code, parent);
+        let done = execute(engine, &connected, &code, parent);
         if let Ok(execution) = &done
             && !execution.backtrace.is_empty()
         {
@@ -135,17 +138,22 @@ fn requests(engine: &impl Engine, parent: &mut File) -> io::Result<()> {
         {
             send(parent, &Answer::Planned(execution.plan.clone()))?;
         }
+        if let Ok(execution) = &done
+            && !execution.transcript.exchanges.is_empty()
+        {
+            send(parent, &Answer::Exchanged(execution.transcript.clone()))?;
+        }
         send(parent, &Answer::Done(done.map_err(Into::into)))?;
     }
 }
 
 fn execute(
     engine: &impl Engine,
-    request: &Request,
-    limits: &ResourceLimits,
+    (request, plan_bytes, http): &ConnectedRequest,
     code: &[u8],
     parent: &mut File,
 ) -> Result<Execution, Fault> {
+    let limits = &request.limits.with_plan(*plan_bytes);
     let job = Job {
         code: Code::hashed(request.code_hash, code),
         kind: request.kind,
@@ -154,7 +162,7 @@ fn execute(
         input: &request.input,
         limits,
         context: &request.context,
-        http: None,
+        http: http.as_ref().map(|(access, several)| Http { access, several: *several }),
     };
     engine.execute(&job, &mut Parent(parent))
 }
@@ -170,6 +178,25 @@ impl Snapshot for Parent<'_> {
         value
             .unwrap_or_else(|error| Err(format!("the parent does not answer: {error}")))
             .map_err(SnapshotError)
+    }
+
+    fn network(&mut self) -> Option<&mut dyn Fetch> {
+        Some(self)
+    }
+}
+
+/// The network, which the parent asks.
+impl Fetch for Parent<'_> {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let (number, request) = (outgoing.number, outgoing.request.clone());
+        let asked = send(self.0, &Answer::Fetches { number, request });
+        let reply = asked.and_then(|()| receive::<Reply>(self.0, MAX_REPLY_BYTES));
+        let reply = reply
+            .map_err(|error| FetchError::Network(format!("the parent does not answer: {error}")))?;
+        reply.map(Fetched::from).map_err(|trouble| match Fault::from(trouble) {
+            Fault::Fetch(error) => error,
+            fault => FetchError::Network(fault.to_string()),
+        })
     }
 }
 

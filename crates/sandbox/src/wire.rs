@@ -16,6 +16,9 @@
 //! * Version 2: a child says [`Answer::Trapped`], where a guest trapped, before the result.
 //! * Version 3: a request has the limit on plans behind it ([`PlannedRequest`]), and a child says
 //!   [`Answer::Planned`], what a guest planned, before the result.
+//! * Version 4: behind that stands what a request may reach over HTTP ([`ConnectedRequest`]). A
+//!   child asks for exchanges ([`Answer::Fetches`]), and says [`Answer::Exchanged`], its
+//!   transcript, before the result.
 
 use std::{
     io::{self, Read, Write},
@@ -23,19 +26,28 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use outlayer_guest::{Cause, Execution, Fault, SnapshotError};
+use outlayer_guest::{
+    Cause, Execution, Fault, FetchError, Fetched, Job, SnapshotError, http::kept,
+};
 use outlayer_protocol::{
     Compute, ExecutionContext, GuestKind, Hash32, HttpLimits, Plan, ResourceLimits,
+    http::{
+        Exchange, ExchangeError, HttpAccess, HttpRequest, HttpResponse, MAX_FETCHED_BYTES,
+        MAX_HEADER_BYTES, Transcript,
+    },
     response::ResponseError,
 };
 
 use crate::{config::EngineSettings, confine::Confinement};
 
 /// The version of the messages that this program speaks as a child.
-pub(crate) const WIRE_VERSION: u32 = 3;
+pub(crate) const WIRE_VERSION: u32 = 4;
 
 /// The first version in which requests have a limit on plans.
 pub(crate) const PLANS_SINCE: u32 = 3;
+
+/// The first version in which requests may have HTTP.
+pub(crate) const HTTP_SINCE: u32 = 4;
 
 /// The oldest version that this program understands as a parent.
 pub(crate) const OLDEST_WIRE_VERSION: u32 = 1;
@@ -68,6 +80,10 @@ pub(crate) struct Request {
 
 /// A request as it is since version 3, with the most bytes of its plan.
 pub(crate) type PlannedRequest = (Request, u32);
+
+/// A request as it is since version 4, with what it may reach over HTTP, and whether several
+/// workers must agree.
+pub(crate) type ConnectedRequest = (Request, u32, Option<(HttpAccess, bool)>);
 
 /// The limits of a request, but for those that it has since version 3.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -147,7 +163,55 @@ pub(crate) enum Answer {
     Trapped(Vec<String>),
     /// What the guest planned. [`Answer::Done`] follows.
     Planned(Plan),
+    /// The guest sends this. The parent replies with a [`Reply`].
+    Fetches {
+        /// Which exchange it is, from 0.
+        number: u32,
+        request: HttpRequest,
+    },
+    /// The exchanges of the guest. [`Answer::Done`] follows.
+    Exchanged(Transcript),
 }
+
+/// What came of an exchange, or why nothing can be said about it.
+pub(crate) type Reply = Result<Told, Trouble>;
+
+/// What came of an exchange.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub(crate) enum Told {
+    /// An answer of the network, before any transform.
+    Response(HttpResponse),
+    /// None.
+    Failed(ExchangeError),
+    /// What an execution before has recorded.
+    Recorded(Exchange),
+}
+
+impl From<Fetched> for Told {
+    fn from(fetched: Fetched) -> Self {
+        match fetched {
+            // The child needs no more of it.
+            Fetched::Fresh(answer) => match answer.and_then(kept) {
+                Ok(response) => Self::Response(response),
+                Err(error) => Self::Failed(error),
+            },
+            Fetched::Recorded(exchange) => Self::Recorded(exchange),
+        }
+    }
+}
+
+impl From<Told> for Fetched {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Response(response) => Self::Fresh(Ok(response)),
+            Told::Failed(error) => Self::Fresh(Err(error)),
+            Told::Recorded(exchange) => Self::Recorded(exchange),
+        }
+    }
+}
+
+/// The longest [`Reply`].
+pub(crate) const MAX_REPLY_BYTES: usize = MAX_FETCHED_BYTES as usize + MAX_HEADER_BYTES + (8 << 10);
 
 /// A value of the snapshot, or why it cannot be had.
 pub(crate) type Value = Result<Option<Vec<u8>>, String>;
@@ -155,11 +219,27 @@ pub(crate) type Value = Result<Option<Vec<u8>>, String>;
 /// A [`Fault`].
 #[derive(BorshSerialize, BorshDeserialize)]
 pub(crate) enum Trouble {
-    Deadline { millis: u64 },
+    Deadline {
+        millis: u64,
+    },
     NativeStack,
     HostMemory(String),
     Snapshot(String),
     Other(String),
+    /// Since version 4: the network of the parent fails.
+    Network(String),
+    /// The parent has none.
+    NoNetwork,
+    /// The transcript that is replayed has no such exchange.
+    NotInTranscript {
+        number: u32,
+        request_hash: Hash32,
+    },
+    /// Its exchange is none that the guest can have had.
+    NotRecordable {
+        number: u32,
+        why: String,
+    },
 }
 
 impl From<Fault> for Trouble {
@@ -171,6 +251,7 @@ impl From<Fault> for Trouble {
             Fault::NativeStack => Self::NativeStack,
             Fault::HostMemory(cause) => Self::HostMemory(cause.to_string()),
             Fault::Snapshot(SnapshotError(text)) => Self::Snapshot(text),
+            Fault::Fetch(error) => error.into(),
             Fault::Engine(cause) => Self::Other(cause.to_string()),
             fault => Self::Other(fault.to_string()),
         }
@@ -185,6 +266,27 @@ impl From<Trouble> for Fault {
             Trouble::HostMemory(text) => Self::HostMemory(Cause::new(shown(&text))),
             Trouble::Snapshot(text) => Self::Snapshot(SnapshotError(shown(&text))),
             Trouble::Other(text) => Self::engine(shown(&text)),
+            Trouble::Network(text) => Self::Fetch(FetchError::Network(shown(&text))),
+            Trouble::NoNetwork => Self::Fetch(FetchError::None),
+            Trouble::NotInTranscript { number, request_hash } => {
+                Self::Fetch(FetchError::NotInTranscript { number, request_hash })
+            }
+            Trouble::NotRecordable { number, why } => {
+                Self::Fetch(FetchError::NotRecordable { number, why: shown(&why) })
+            }
+        }
+    }
+}
+
+impl From<FetchError> for Trouble {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Network(text) => Self::Network(text),
+            FetchError::NotInTranscript { number, request_hash } => {
+                Self::NotInTranscript { number, request_hash }
+            }
+            FetchError::NotRecordable { number, why } => Self::NotRecordable { number, why },
+            FetchError::None => Self::NoNetwork,
         }
     }
 }
@@ -211,15 +313,17 @@ pub(crate) fn shown(text: &str) -> String {
     line.map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// The longest answer of a child that executes within `limits`: what they allow, twice over, and
-/// room for the texts of errors.
-pub(crate) fn max_answer(limits: &ResourceLimits) -> usize {
+/// The longest answer of a child that executes `job`: what its limits allow, twice over, and room
+/// for the texts of errors and for a request that is sent.
+pub(crate) fn max_answer(job: &Job<'_>) -> usize {
+    let limits = job.limits;
     const ENTRY_BYTES: u64 = 512;
     let entries = u64::from(limits.storage_reads) + u64::from(limits.storage_writes);
     let bytes = u64::from(limits.output_bytes)
         + u64::from(limits.log_bytes)
         + u64::from(limits.journal_bytes)
         + u64::from(limits.plan_bytes)
+        + job.http.map_or(0, |http| http.access.max_bytes.into())
         + entries * ENTRY_BYTES;
     usize::try_from(bytes.saturating_mul(2)).unwrap_or(usize::MAX).saturating_add(1 << 20)
 }
@@ -382,6 +486,10 @@ mod tests {
             Fault::host_memory("none"),
             Fault::Snapshot(SnapshotError("away".to_owned())),
             Fault::engine("broken"),
+            Fault::Fetch(FetchError::Network("away".to_owned())),
+            Fault::Fetch(FetchError::None),
+            Fault::Fetch(FetchError::NotInTranscript { number: 1, request_hash: Hash32([2; 32]) }),
+            Fault::Fetch(FetchError::NotRecordable { number: 1, why: "other".to_owned() }),
         ] {
             assert_eq!(Fault::from(Trouble::from(fault.clone())), fault);
         }

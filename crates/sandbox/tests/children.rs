@@ -21,12 +21,13 @@ use std::{
 };
 
 use outlayer_guest::{
-    Backtrace, Code, EmptySnapshot, Engine, EngineId, Execution, Fault, Job, Snapshot,
-    SnapshotError,
+    Backtrace, Code, Connected, EmptySnapshot, Engine, EngineId, Execution, Fault, Fetch,
+    FetchError, Fetched, Http, Job, Outgoing, Snapshot, SnapshotError,
 };
 use outlayer_protocol::{
     Compute, EngineVersion, ExecutionContext, Hash32, JournalEntry, NearToken, Plan,
     ResourceLimits, Status,
+    http::{Answered, Exchange, HttpAccess, HttpRequest, HttpResponse, Transcript},
     plan::{Action, Promise},
 };
 use outlayer_sandbox::{Sandbox, SandboxConfig, serve};
@@ -91,6 +92,13 @@ impl Engine for Obedient {
                 return Ok(Execution { plan, ..completed });
             }
             "fault" => return Err(Fault::NativeStack),
+            "fetch" => {
+                let transcript = exchanged(rest, snapshot)?;
+                return Ok(Execution {
+                    transcript,
+                    ..Execution::without_running(job, Status::Completed)
+                });
+            }
             _ => unreachable!("{code}"),
         };
         Ok(Execution {
@@ -104,6 +112,58 @@ impl Engine for Obedient {
             logs: b"said".to_vec(),
             backtrace: Backtrace::default(),
         })
+    }
+}
+
+/// Asks for exchanges, one for each URL, with their numbers, and records what it is told. The first
+/// word says how the child lies.
+fn exchanged(words: &str, snapshot: &mut dyn Snapshot) -> Result<Transcript, Fault> {
+    let mut words = words.split(' ');
+    let lie = words.next().unwrap();
+    let mut exchanges = Vec::new();
+    for (number, url) in (0..).zip(words) {
+        let mut request = get(url);
+        if lie == "header" {
+            request.headers.push(("X".to_owned(), "".into()));
+        }
+        let number = if lie == "number" { number + 1 } else { number };
+        let outgoing = Outgoing { request_id: 7, number, request: &request };
+        let fetched = snapshot.network().unwrap().fetch(&outgoing)?;
+        exchanges.push(match fetched {
+            Fetched::Fresh(Ok(response)) => {
+                Exchange { request_hash: request.hash(), answered: Answered::Response(response) }
+            }
+            Fetched::Fresh(Err(error)) => {
+                Exchange { request_hash: request.hash(), answered: Answered::Failed(error) }
+            }
+            Fetched::Recorded(exchange) => exchange,
+        });
+    }
+    let Some(last) = exchanges.last_mut() else { return Ok(Transcript::default()) };
+    let response = HttpResponse { status: 200, ..HttpResponse::default() };
+    match lie {
+        "hash" => last.request_hash = Hash32([0; 32]),
+        "answer" => last.answered = Answered::Response(response),
+        "status" => {
+            last.answered = Answered::Response(HttpResponse { status: 9, ..response });
+        }
+        "long" => {
+            let body = vec![0; 2_000].into();
+            last.answered = Answered::Response(HttpResponse { body, ..response });
+        }
+        "less" => drop(exchanges.pop()),
+        "more" => exchanges.push(exchanges[0].clone()),
+        _ => {}
+    }
+    Ok(Transcript { exchanges })
+}
+
+fn get(url: &str) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: Default::default(),
     }
 }
 
@@ -170,6 +230,9 @@ fn main() -> ExitCode {
         ("a program that is no child is said to be none", no_child),
         ("where a guest trapped arrives, cut and made harmless", trapped),
         ("a plan arrives, and only one that could be carried out", plans),
+        ("an exchange goes through the parent, and its transcript arrives", exchanges),
+        ("an exchange that the request does not allow ends the child", no_exchange),
+        ("a transcript of what was not exchanged ends the child", forged_transcript),
         ("a child may be of an older release", older),
         ("engines beside each other share one budget", beside),
     ])
@@ -452,6 +515,105 @@ fn plans() {
     }
 }
 
+const HOST: &str = "https://a.example/";
+
+/// Executes `code` with access to a host and this network.
+fn run_with(sandbox: &Sandbox, code: &str, network: &mut dyn Fetch) -> Result<Execution, Fault> {
+    let access = HttpAccess {
+        max_exchanges: 2,
+        max_bytes: 1_000,
+        ..HttpAccess::to(vec!["a.example".to_owned()])
+    };
+    let (limits, context) = (limits(), context());
+    let job = Job {
+        code: Code::of(code.as_bytes()),
+        kind: None,
+        args: &[],
+        env: &[],
+        input: b"",
+        limits: &limits,
+        context: &context,
+        http: Some(Http { access: &access, several: false }),
+    };
+    sandbox.execute(&job, &mut Connected { snapshot: EmptySnapshot, network })
+}
+
+/// Answers every request with its URL and a header that is not kept.
+struct Echo;
+
+impl Fetch for Echo {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        assert_eq!(outgoing.request_id, 7);
+        let headers = vec![("Set-Cookie".to_owned(), "a".into())];
+        let body = outgoing.request.url.as_bytes().to_vec().into();
+        Ok(Fetched::Fresh(Ok(HttpResponse { status: 200, headers, body })))
+    }
+}
+
+/// What an honest child records of it.
+fn echoed(paths: &[&str]) -> Transcript {
+    let exchange = |path: &&str| {
+        let request = get(&format!("{HOST}{path}"));
+        let body = request.url.as_bytes().to_vec().into();
+        let response = HttpResponse { status: 200, headers: Vec::new(), body };
+        Exchange { request_hash: request.hash(), answered: Answered::Response(response) }
+    };
+    Transcript { exchanges: paths.iter().map(exchange).collect() }
+}
+
+fn exchanges() {
+    let sandbox = sandbox();
+    let code = format!("fetch honestly {HOST}1 {HOST}2");
+    let execution = run_with(&sandbox, &code, &mut Echo).unwrap();
+    assert_eq!(execution.transcript, echoed(&["1", "2"]));
+    let mut transcript = execution.transcript.clone();
+    assert_eq!(run_with(&sandbox, &code, &mut transcript), Ok(execution));
+    // What the network cannot say arrives as what it is.
+    let missing =
+        FetchError::NotInTranscript { number: 1, request_hash: get(&format!("{HOST}2")).hash() };
+    let fault = run_with(&sandbox, &code, &mut echoed(&["1"]));
+    assert_eq!(fault, Err(Fault::Fetch(missing)));
+}
+
+fn no_exchange() {
+    let sandbox = sandbox();
+    let ends = |code: &str, says: &str| {
+        let ended = run_with(&sandbox, code, &mut Echo);
+        let why = process_fault(ended.map(|_| String::new()));
+        assert!(why.contains(says), "{code}: {why}");
+        assert!(run(&sandbox, "pid").is_ok());
+    };
+    ends("fetch honestly https://b.example/", "the request does not permit it");
+    ends("fetch honestly http://a.example/", "the request does not permit it");
+    ends("fetch honestly https://a.example", "in another form");
+    ends(&format!("fetch header {HOST}"), "in another form");
+    ends(&format!("fetch number {HOST}"), "exchange 1 after 0 of 2");
+    ends(&format!("fetch honestly {HOST} {HOST} {HOST}"), "exchange 2 after 2 of 2");
+    let why = process_fault(run(&sandbox, &format!("fetch honestly {HOST}")));
+    assert!(why.contains("its request has no HTTP"), "{why}");
+}
+
+fn forged_transcript() {
+    let sandbox = sandbox();
+    for (lie, says) in [
+        ("hash", "another exchange than it was told"),
+        ("status", "no transcript keeps"),
+        ("long", "longer than its request allows"),
+        ("less", "other exchanges than it has asked for"),
+        ("more", "other exchanges than it has asked for"),
+    ] {
+        let ended = run_with(&sandbox, &format!("fetch {lie} {HOST}1"), &mut Echo);
+        let why = process_fault(ended.map(|_| String::new()));
+        assert!(why.contains(says), "{lie}: {why}");
+    }
+    // A transform may answer anything, but what is replayed stays as it is.
+    let code = format!("fetch answer {HOST}1");
+    assert!(run_with(&sandbox, &code, &mut Echo).is_ok());
+    let ended = run_with(&sandbox, &code, &mut echoed(&["1"]));
+    let why = process_fault(ended.map(|_| String::new()));
+    assert!(why.contains("another exchange than it was told"), "{why}");
+}
+
 fn older() {
     let version = EngineVersion(1);
     let config = SandboxConfig {
@@ -467,6 +629,9 @@ fn older() {
         assert_eq!((execution.used, &execution.logs[..]), (Compute::Fuel(7), &b"log"[..]));
         assert!(execution.backtrace.is_empty());
     }
+    // It does not know of HTTP, and is not asked.
+    let fault = run_with(&sandbox, "one", &mut Echo).unwrap_err().to_string();
+    assert!(fault.contains("speaks version 1 of the sandbox's messages"), "{fault}");
     let engine_version = EngineId::OWN.version;
     let error = Sandbox::start(SandboxConfig { engine_version, ..config }).unwrap_err();
     let expected = format!("has engine 1 (NEAR config 84), expected {}", EngineId::OWN);

@@ -24,6 +24,7 @@ use crate::{
     error::{EngineError, Rejection},
     outlayer,
     state::State,
+    transform,
     verdict::{not_compiled, unknown_import},
     wasi_p2,
 };
@@ -43,6 +44,8 @@ pub(crate) struct CompiledComponent {
     pub(crate) pre: InstancePre<State>,
     /// The function `run` of `wasi:cli/run`.
     pub(crate) run: ComponentExportIndex,
+    /// Its transform, if it has one.
+    pub(crate) transform: Option<ComponentExportIndex>,
     /// The function that gives what is left of the fuel, where modules count.
     pub(crate) left: Option<ComponentExportIndex>,
 }
@@ -127,11 +130,13 @@ impl Compiler for ComponentBackend {
 
     fn link(&self, component: &Component, _: usize) -> Result<CompiledComponent, Status> {
         let run = run_export(&self.engine, component)?;
-        let pre = wasi_p2::http::linker_for(&self.linker, &self.engine, component)
-            .and_then(|linker| linker.instantiate_pre(component))
-            .map_err(|error| unlinked(&error))?;
+        let pre = self.linker.instantiate_pre(component).map_err(|error| unlinked(&error))?;
         let left = component.get_export_index(None, FUEL_LEFT_EXPORT);
-        Ok(CompiledComponent { pre, run, left })
+        let transform =
+            component.get_export_index(None, transform::INTERFACE).and_then(|interface| {
+                component.get_export_index(Some(&interface), transform::FUNCTION)
+            });
+        Ok(CompiledComponent { pre, run, transform, left })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     error::{EngineError, Rejection},
     gas, outlayer,
     state::State,
+    transform::Exports,
     verdict::{not_compiled, unknown_import},
     wasi_p1,
 };
@@ -35,6 +36,8 @@ pub(crate) struct CompiledModule {
     pub(crate) entry: &'static str,
     /// The export of the start function, to be run before `entry`, if the module has one.
     pub(crate) start: Option<&'static str>,
+    /// The exports of its transform, if it has one.
+    pub(crate) transform: Option<Exports>,
     /// How many bytes the code has.
     pub(crate) bytes: u64,
 }
@@ -112,7 +115,9 @@ impl Compiler for CoreBackend {
         check_exports(module, entry)?;
         let start = module.get_export(start).map(|_| start);
         let pre = self.linker.instantiate_pre(module).map_err(|error| unlinked(&error))?;
-        Ok(CompiledModule { pre, entry, start, bytes: code_bytes as u64 })
+        let exports = Exports::under(self.meter);
+        let transform = Some(exports).filter(|exports| exports.are_of(module));
+        Ok(CompiledModule { pre, entry, start, transform, bytes: code_bytes as u64 })
     }
 }
 

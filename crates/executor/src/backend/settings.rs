@@ -136,6 +136,8 @@ fn wasmtime_config(config: &ExecutorConfig, guests: Guests) -> Config {
 /// guest that runs without pools runs with them too, to the same end. The places are address space,
 /// of which only what a guest uses becomes memory.
 fn pool(places: u32, guests: Guests) -> PoolingAllocationConfig {
+    // While an execution waits for an exchange, its transform may run.
+    let places = places.saturating_mul(2);
     let mut pool = PoolingAllocationConfig::new();
     let instances = match guests {
         Guests::Modules(_) => places,

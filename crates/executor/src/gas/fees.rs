@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use near_parameters::{ActionCosts, ExtCosts, ExtCostsConfig, RuntimeFeesConfig};
+use near_parameters::{ActionCosts, ExtCosts, RuntimeFeesConfig, vm::Config};
 use near_primitives_core::config::INLINE_DISK_VALUE_THRESHOLD;
-use outlayer_guest::Work;
+use outlayer_guest::{Work, fuel};
 
 use crate::near_config::near_config;
 
@@ -31,6 +31,8 @@ impl Fee {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fees {
     pub(crate) base: u64,
+    /// An operator without bulk or growth.
+    operator: u64,
     pub(crate) loading: Fee,
     read_memory: Fee,
     write_memory: Fee,
@@ -55,11 +57,12 @@ impl Fees {
     /// The fees of this engine.
     pub(crate) fn get() -> &'static Self {
         static FEES: LazyLock<Fees> =
-            LazyLock::new(|| Fees::new(&near_config().wasm_config.ext_costs, &near_config().fees));
+            LazyLock::new(|| Fees::new(&near_config().wasm_config, &near_config().fees));
         &FEES
     }
 
-    fn new(costs: &ExtCostsConfig, fees: &RuntimeFeesConfig) -> Self {
+    fn new(config: &Config, fees: &RuntimeFeesConfig) -> Self {
+        let costs = &config.ext_costs;
         let gas = |cost: ExtCosts| cost.gas(costs).as_gas();
         let fee = |fixed: ExtCosts, each: ExtCosts| Fee { base: gas(fixed), byte: gas(each) };
         // To another account: nobody knows which one carries the plan out.
@@ -67,6 +70,7 @@ impl Fees {
         use ExtCosts as Cost;
         Self {
             base: gas(Cost::base),
+            operator: config.regular_op_cost.into(),
             loading: fee(Cost::contract_loading_base, Cost::contract_loading_bytes),
             read_memory: fee(Cost::read_memory_base, Cost::read_memory_byte),
             write_memory: fee(Cost::write_memory_base, Cost::write_memory_byte),
@@ -114,11 +118,18 @@ impl Fees {
             Work::Fetch | Work::Fetched(_) => 0,
             Work::Found(bytes) => self.found(bytes),
             Work::Stored(bytes) => bytes.saturating_mul(self.storage_write_value_byte),
+            // NEAR has no HTTP.
+            work @ (Work::Exchange(_) | Work::Exchanged(_)) => self.operators(fuel::cost(work)),
             Work::Promise(dependencies) => self.promise.of(dependencies),
             Work::PlannedCall(bytes) => self.planned_call.of(bytes),
             Work::PlannedTransfer => self.planned_transfer,
             Work::Removed(bytes) => bytes.saturating_mul(self.storage_remove_value_byte),
         }
+    }
+
+    /// The gas of so many operators.
+    pub(crate) fn operators(&self, count: u64) -> u64 {
+        count.saturating_mul(self.operator)
     }
 
     /// The fee for a value that a storage read found.

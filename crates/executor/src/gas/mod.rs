@@ -25,6 +25,9 @@
 //!   `storage_write_value_byte` + [`TRIE_NODES`] × `touching_trie_node`.
 //! * `storage_remove`: `storage_remove_base` + key × `storage_remove_key_byte` + value ×
 //!   `storage_remove_ret_value_byte` + [`TRIE_NODES`] × `touching_trie_node`.
+//! * `http_fetch`, for which NEAR has no fee: `regular_op_cost` for each unit of fuel that the
+//!   exchange costs under the other meter. In the same way the limit of a transform is the gas of
+//!   [`TRANSFORM_FUEL`](outlayer_protocol::http::TRANSFORM_FUEL) operators.
 //!
 //! A transfer of no bytes costs nothing, and results of fixed size belong to the call. NEAR charges
 //! a write for the value that it replaces; here nothing is charged, because a write does not look

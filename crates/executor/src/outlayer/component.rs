@@ -1,13 +1,14 @@
 //! The package `outlayer:host`, which `wit/outlayer.wit` describes.
 //! [`outlayer_guest::outlayer::component`] has the rules.
 
-use outlayer_guest::outlayer::component;
-use outlayer_protocol::ExecutionContext;
+use outlayer_guest::{http::Refusal, outlayer::component};
+use outlayer_protocol::{ExecutionContext, http::Answered};
 use wasmtime::{
     Result, StoreContextMut,
     component::{ComponentType, Lift, Linker, LinkerInstance, Lower},
 };
 
+use super::http::{Error, Request, Response};
 use crate::{call::ComponentCall, state::State};
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -78,6 +79,16 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     storage.func_wrap("write", |store: Store<'_>, (key, value): (Vec<u8>, Vec<u8>)| {
         Ok(component::storage_write(&mut ComponentCall(store), key, value)?)
     })?;
+    interface(linker, "http")?.func_wrap_async(
+        "fetch",
+        |store: Store<'_>, (request,): (Request,)| {
+            let mut call = ComponentCall(store);
+            Box::new(async move {
+                let answered = component::http_fetch(&mut call, request.into()).await?;
+                Ok((answer(answered),))
+            })
+        },
+    )?;
     let mut actions = interface(linker, "actions")?;
     actions.func_wrap("promise", |store: Store<'_>, (receiver, after): (String, Vec<u32>)| {
         Ok((component::plan_promise(&mut ComponentCall(store), &receiver, after)?,))
@@ -104,6 +115,17 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         Ok(component::plan_return(&mut ComponentCall(store), promise)?)
     })?;
     Ok(())
+}
+
+/// What `http.fetch` answers.
+fn answer(
+    answered: std::result::Result<Answered, Refusal>,
+) -> std::result::Result<Response, Error> {
+    match answered {
+        Ok(Answered::Response(response)) => Ok(response.into()),
+        Ok(Answered::Failed(error)) => Err(error.into()),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 /// The instance of one of the package's interfaces.

@@ -2,4 +2,5 @@
 //! module `outlayer`, for components as the package `outlayer:host`.
 
 pub(crate) mod component;
+pub(crate) mod http;
 pub(crate) mod module;

@@ -27,6 +27,14 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
             Box::new(async move { Ok(module::storage_remove(&mut call, key, key_len).await?) })
         },
     )?;
+    linker.func_wrap_async(
+        module::MODULE,
+        "http_fetch",
+        |caller: Caller<'_, State>, (request, length): (u32, u32)| {
+            let mut call = ModuleCall(caller);
+            Box::new(async move { Ok(module::http_fetch(&mut call, request, length).await?) })
+        },
+    )?;
     outlayer_guest::module_functions!(functions linker,);
     Ok(())
 }

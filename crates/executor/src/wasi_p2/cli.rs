@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::{
     },
 };
 
-use super::streams::{Input, Target};
+use super::streams::{Source, Target};
 use crate::state::State;
 
 impl environment::Host for State {
@@ -53,7 +53,7 @@ impl exit::Host for State {
 impl stdin::Host for State {
     fn get_stdin(&mut self) -> Result<Resource<DynInputStream>> {
         self.enter()?;
-        Ok(self.push_as(Input)?)
+        Ok(self.push_as(Source::Input)?)
     }
 }
 

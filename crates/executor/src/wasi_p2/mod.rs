@@ -1,11 +1,12 @@
 //! WASI preview 2: what the world `wasi:cli/imports` has, and `wasi:http`, with answers that are
 //! the same everywhere.
 //!
-//! `wasmtime-wasi` has the interfaces' types, their resources, and what waits. The answers are the
-//! executor's wherever a guest could see the machine: [`State`] implements the traits of
-//! `wasmtime-wasi`'s bindings. Clocks, randomness and streams are those of preview 1: the virtual
-//! clock, the one random stream, input, output and log. There is no directory and no terminal.
-//! Sockets and HTTP are there, and answer that they are not permitted.
+//! `wasmtime-wasi` (for [`http`] `wasmtime-wasi-http`) has the interfaces' types, their resources,
+//! and what waits. The answers are the executor's wherever a guest could see the machine: [`State`]
+//! implements the traits of `wasmtime-wasi`'s bindings. Clocks, randomness and streams are those of
+//! preview 1: the virtual clock, the one random stream, input, output and log. There is no
+//! directory and no terminal. Sockets are there, and answer that they are not permitted. So does
+//! HTTP, but for requests that may reach something.
 //!
 //! Every function of a trait begins with [`enter`](outlayer_guest::HostCall::enter), and charges
 //! for what it does before it does it. The functions that `wasmtime-wasi` answers by itself take a
@@ -15,7 +16,7 @@
 mod cli;
 mod clocks;
 mod filesystem;
-pub(crate) mod http;
+mod http;
 mod poll;
 mod random;
 mod resources;
@@ -73,6 +74,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     bindings::sockets::tcp_create_socket::add_to_linker::<_, Ours>(linker, ours)?;
     bindings::sockets::udp::add_to_linker::<_, WasiSockets>(linker, network)?;
     bindings::sockets::udp_create_socket::add_to_linker::<_, Ours>(linker, ours)?;
+
+    http::add_to_linker(linker, uses::VERSION)?;
 
     uses::add_to_linker(linker)
 }

@@ -30,6 +30,44 @@ impl State {
             .map_err(|error| resource_stop(&error))
     }
 
+    /// What [`push_as`](Self::push_as) has stored, to be looked at.
+    pub(super) fn kept<E: 'static, R: 'static>(&self, resource: &Resource<R>) -> Result<&E, Stop> {
+        self.resources
+            .get(&Resource::new_borrow(resource.rep()))
+            .map_err(|error| resource_stop(&error))
+    }
+
+    /// The same, to be changed.
+    pub(super) fn kept_mut<E: 'static, R: 'static>(
+        &mut self,
+        resource: &Resource<R>,
+    ) -> Result<&mut E, Stop> {
+        self.resources
+            .get_mut(&Resource::new_borrow(resource.rep()))
+            .map_err(|error| resource_stop(&error))
+    }
+
+    /// The same, when the guest gives it up.
+    pub(super) fn take_entry<E: 'static, R: 'static>(
+        &mut self,
+        resource: Resource<R>,
+    ) -> Result<E, Stop> {
+        self.resources
+            .delete(Resource::new_own(resource.rep()))
+            .map_err(|error| resource_stop(&error))
+    }
+
+    /// Gives the guest `entry` as an `R`, which goes before `parent`, an entry of the type `E`.
+    pub(super) fn push_child_as<E: 'static, R: 'static, P: 'static>(
+        &mut self,
+        entry: impl Send + 'static,
+        parent: &Resource<P>,
+    ) -> Result<Resource<R>, Stop> {
+        let parent = Resource::<E>::new_borrow(parent.rep());
+        let pushed = self.resources.push_child(entry, &parent);
+        Ok(Resource::new_own(pushed.map_err(|error| resource_stop(&error))?.rep()))
+    }
+
     /// Drops what [`push_as`](Self::push_as) has stored.
     pub(super) fn remove<E: 'static>(&mut self, entry: Resource<E>) -> Result<(), Stop> {
         self.resources.delete(entry).map(|_| ()).map_err(|error| resource_stop(&error))

@@ -1,5 +1,5 @@
-//! `wasi:io/streams`: input, output and log. They are always ready and never fail; the input closes
-//! at its end.
+//! `wasi:io/streams`: input, output, log, and the bodies of HTTP. They are always ready and never
+//! fail. An input closes at its end, and the body of a request when it is too long.
 
 use outlayer_guest::{HostCall, Stop, Work, verdict::reason::WRITE_TOO_LARGE};
 use wasmtime::{Result, component::Resource};
@@ -13,9 +13,19 @@ use wasmtime_wasi::{
 
 use crate::state::State;
 
-/// The standard input. Every handle continues where the last read ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Input;
+/// Where an input stream comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// The standard input. Every handle continues where the last read ended.
+    Input,
+    /// The body of an HTTP response.
+    Body {
+        /// All of it.
+        bytes: Vec<u8>,
+        /// How much of it was read.
+        read: usize,
+    },
+}
 
 /// Where an output stream leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +34,12 @@ pub(super) enum Target {
     Output,
     /// Its log.
     Log,
-    /// Nowhere: it is closed. The body of an HTTP request, which is never sent.
-    Closed,
+    /// The body of an HTTP request, by its place in the table. The stream is dropped before it.
+    Body(u32),
 }
 
 /// What is always ready.
-struct Always;
+pub(super) struct Always;
 
 #[async_trait]
 impl Pollable for Always {
@@ -48,20 +58,28 @@ impl streams::Host for State {
 }
 
 impl streams::HostInputStream for State {
-    fn read(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
-        self.take(length)
+    fn read(&mut self, stream: Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
+        self.take(&stream, length)
     }
 
-    fn blocking_read(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
-        self.take(length)
+    fn blocking_read(
+        &mut self,
+        stream: Resource<DynInputStream>,
+        length: u64,
+    ) -> StreamResult<Vec<u8>> {
+        self.take(&stream, length)
     }
 
-    fn skip(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<u64> {
-        self.take(length).map(|bytes| bytes.len() as u64)
+    fn skip(&mut self, stream: Resource<DynInputStream>, length: u64) -> StreamResult<u64> {
+        self.take(&stream, length).map(|bytes| bytes.len() as u64)
     }
 
-    fn blocking_skip(&mut self, _: Resource<DynInputStream>, length: u64) -> StreamResult<u64> {
-        self.take(length).map(|bytes| bytes.len() as u64)
+    fn blocking_skip(
+        &mut self,
+        stream: Resource<DynInputStream>,
+        length: u64,
+    ) -> StreamResult<u64> {
+        self.take(&stream, length).map(|bytes| bytes.len() as u64)
     }
 
     fn subscribe(&mut self, _: Resource<DynInputStream>) -> Result<Resource<DynPollable>> {
@@ -70,7 +88,7 @@ impl streams::HostInputStream for State {
     }
 
     fn drop(&mut self, stream: Resource<DynInputStream>) -> Result<()> {
-        Ok(self.remove(Resource::<Input>::new_own(stream.rep()))?)
+        Ok(self.remove(Resource::<Source>::new_own(stream.rep()))?)
     }
 }
 
@@ -82,7 +100,7 @@ impl streams::HostOutputStream for State {
 
     fn write(&mut self, stream: Resource<DynOutputStream>, bytes: Vec<u8>) -> StreamResult<()> {
         let output = self.open(&stream)?;
-        self.put(output, &bytes).map_err(stopped)
+        self.put(output, &bytes)
     }
 
     fn blocking_write_and_flush(
@@ -108,7 +126,7 @@ impl streams::HostOutputStream for State {
 
     fn write_zeroes(&mut self, stream: Resource<DynOutputStream>, length: u64) -> StreamResult<()> {
         let output = self.open(&stream)?;
-        self.put_zeroes(output, length).map_err(stopped)
+        self.put_zeroes(output, length)
     }
 
     fn blocking_write_zeroes_and_flush(
@@ -122,12 +140,12 @@ impl streams::HostOutputStream for State {
     fn splice(
         &mut self,
         stream: Resource<DynOutputStream>,
-        _: Resource<DynInputStream>,
+        input: Resource<DynInputStream>,
         length: u64,
     ) -> StreamResult<u64> {
         let output = self.open(&stream)?;
-        let bytes = self.next_input(length.min(PERMITTED))?;
-        self.append(output, &bytes).map_err(stopped)?;
+        let bytes = self.next_input(&input, length.min(PERMITTED))?;
+        self.append(output, &bytes)?;
         Ok(bytes.len() as u64)
     }
 
@@ -151,56 +169,68 @@ fn stopped(stop: Stop) -> StreamError {
 }
 
 impl State {
-    /// A call that reads the input.
-    fn take(&mut self, length: u64) -> StreamResult<Vec<u8>> {
+    /// A call that reads from an input stream.
+    fn take(&mut self, stream: &Resource<DynInputStream>, length: u64) -> StreamResult<Vec<u8>> {
         self.enter().map_err(stopped)?;
-        self.next_input(length)
+        self.next_input(stream, length)
     }
 
-    /// The next bytes of the input, at most `length`.
-    fn next_input(&mut self, length: u64) -> StreamResult<Vec<u8>> {
-        let unread = self.host.program.unread().len();
+    /// The next bytes of an input stream, at most `length`.
+    fn next_input(
+        &mut self,
+        stream: &Resource<DynInputStream>,
+        length: u64,
+    ) -> StreamResult<Vec<u8>> {
+        let unread = match self.kept::<Source, _>(stream).map_err(stopped)? {
+            Source::Input => self.host.program.unread().len(),
+            Source::Body { bytes, read } => bytes.len().saturating_sub(*read),
+        };
         if unread == 0 {
             return Err(StreamError::Closed);
         }
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(unread);
         self.charge(Work::Write(length as u64)).map_err(stopped)?;
-        Ok(self.host.program.take(length))
-    }
-
-    /// A call on an output stream, which has to be open.
-    fn open(&mut self, stream: &Resource<DynOutputStream>) -> StreamResult<Target> {
-        self.enter().map_err(stopped)?;
-        match self.entry(stream).map_err(stopped)? {
-            Target::Closed => Err(StreamError::Closed),
-            output => Ok(output),
+        match self.kept_mut::<Source, _>(stream).map_err(stopped)? {
+            Source::Input => Ok(self.host.program.take(length)),
+            Source::Body { bytes, read } => {
+                let next = bytes.iter().skip(*read).take(length).copied().collect();
+                *read += length;
+                Ok(next)
+            }
         }
     }
 
-    fn put(&mut self, output: Target, bytes: &[u8]) -> Result<(), Stop> {
-        self.charge(Work::Read(bytes.len() as u64))?;
+    /// A call on an output stream.
+    fn open(&mut self, stream: &Resource<DynOutputStream>) -> StreamResult<Target> {
+        self.enter().map_err(stopped)?;
+        self.entry(stream).map_err(stopped)
+    }
+
+    fn put(&mut self, output: Target, bytes: &[u8]) -> StreamResult<()> {
+        self.charge(Work::Read(bytes.len() as u64)).map_err(stopped)?;
         self.append(output, bytes)
     }
 
-    fn put_zeroes(&mut self, output: Target, length: u64) -> Result<(), Stop> {
-        self.charge(Work::Read(length))?;
+    fn put_zeroes(&mut self, output: Target, length: u64) -> StreamResult<()> {
+        self.charge(Work::Read(length)).map_err(stopped)?;
         if length > PERMITTED {
-            return Err(TOO_MUCH);
+            return Err(stopped(TOO_MUCH));
         }
-        self.append(output, &vec![0; usize::try_from(length).map_err(|_| TOO_MUCH)?])
+        let length = usize::try_from(length).map_err(|_| stopped(TOO_MUCH))?;
+        self.append(output, &vec![0; length])
     }
 
-    fn append(&mut self, output: Target, bytes: &[u8]) -> Result<(), Stop> {
+    fn append(&mut self, output: Target, bytes: &[u8]) -> StreamResult<()> {
         if bytes.len() as u64 > PERMITTED {
-            return Err(TOO_MUCH);
+            return Err(stopped(TOO_MUCH));
         }
         match output {
-            Target::Output => self.host.output.write(bytes),
+            Target::Output => self.host.output.write(bytes).map_err(stopped),
             Target::Log => {
-                self.charge(Work::Log(bytes.len() as u64))?;
-                self.host.logs.write(bytes)
+                self.charge(Work::Log(bytes.len() as u64)).map_err(stopped)?;
+                self.host.logs.write(bytes).map_err(stopped)
             }
-            Target::Closed => Ok(()),
+            Target::Body(body) => self.write_body(body, bytes),
         }
     }
 }

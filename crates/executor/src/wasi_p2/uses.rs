@@ -18,12 +18,15 @@ use wasmtime_wasi::p2::{
         },
     },
 };
+use wasmtime_wasi_http::p2::bindings::http::types::{
+    HostFutureIncomingResponse, HostOutgoingRequest, HostRequestOptions,
+};
 use wasmtime_wasi_io::bindings::wasi::io::error::HostError;
 
 use crate::state::State;
 
 /// The version of the interfaces that the bindings define.
-const VERSION: &str = "0.2.12";
+pub(super) const VERSION: &str = "0.2.12";
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     let mut uses = Uses(linker);
@@ -60,7 +63,16 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
         uses.add(&format!("sockets/{interface}"), "network", removed::<Network>)?;
     }
     uses.add("sockets/tcp-create-socket", "tcp-socket", removed::<TcpSocket>)?;
-    uses.add("sockets/udp-create-socket", "udp-socket", removed::<UdpSocket>)
+    uses.add("sockets/udp-create-socket", "udp-socket", removed::<UdpSocket>)?;
+
+    uses.add("http/types", "input-stream", input)?;
+    uses.add("http/types", "output-stream", output)?;
+    uses.add("http/types", "pollable", pollable)?;
+    uses.add("http/types", "io-error", error)?;
+    let handler = "http/outgoing-handler";
+    uses.add(handler, "outgoing-request", HostOutgoingRequest::drop)?;
+    uses.add(handler, "request-options", HostRequestOptions::drop)?;
+    uses.add(handler, "future-incoming-response", HostFutureIncomingResponse::drop)
 }
 
 struct Uses<'a>(&'a mut Linker<State>);

@@ -129,6 +129,38 @@ const PREVIEW2: &str = r#"
         (func $body_stream (param i32 i32)))
     (import "wasi:http/types@VERSION" "[method]future-incoming-response.subscribe"
         (func $subscribe_response (param i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]fields.append"
+        (func $append (param i32 i32 i32 i32 i32 i32)))
+    (import "wasi:http/types@VERSION" "[method]outgoing-request.set-method"
+        (func $method (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]outgoing-request.set-path-with-query"
+        (func $path (param i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]outgoing-request.set-scheme"
+        (func $scheme (param i32 i32 i32 i32 i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]outgoing-request.headers"
+        (func $sent_headers (param i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[static]outgoing-body.finish"
+        (func $finish_body (param i32 i32 i32 i32)))
+    (import "wasi:http/types@VERSION" "[resource-drop]outgoing-body"
+        (func $drop_body (param i32)))
+    (import "wasi:http/types@VERSION" "[method]future-incoming-response.get"
+        (func $response (param i32 i32)))
+    (import "wasi:http/types@VERSION" "[method]incoming-response.status"
+        (func $status (param i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]incoming-response.headers"
+        (func $headers (param i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]fields.get"
+        (func $values (param i32 i32 i32 i32)))
+    (import "wasi:http/types@VERSION" "[method]incoming-response.consume"
+        (func $consume (param i32 i32)))
+    (import "wasi:http/types@VERSION" "[method]incoming-body.stream"
+        (func $stream (param i32 i32)))
+    (import "wasi:http/types@VERSION" "[static]incoming-body.finish"
+        (func $trailers (param i32) (result i32)))
+    (import "wasi:http/types@VERSION" "[method]future-trailers.get"
+        (func $trailers_get (param i32 i32)))
+    (import "wasi:io/streams@VERSION" "[resource-drop]output-stream"
+        (func $drop_output (param i32)))
     (import "wasi:http/outgoing-handler@VERSION" "handle"
         (func $handle (param i32 i32 i32 i32)))
     (memory (export "memory") 4)
@@ -149,16 +181,52 @@ const PREVIEW2: &str = r#"
     (func $byte (param i32) (call $emit (i64.load8_u (local.get 0))))
 "#;
 
+const HOST_FETCH: &str = r#"
+    (import "outlayer:host/http@0.1.0" "fetch" (func $host_fetch
+        (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+"#;
+
 /// A component that imports preview 2 in this version, without an adapter. Its command has this
 /// body.
 pub(crate) fn preview2(version: &str, body: &str) -> Run {
-    let wit = include_str!("preview2.wit").replace("VERSION", version);
+    preview2_in(include_str!("preview2.wit"), version, body, ("", ""))
+}
+
+/// The same with a transform of this body. Its parameters are those of the request, `$status`, the
+/// address and number of headers, and `$at` and `$len` of the answer's body. It returns an address.
+pub(crate) fn transforming(body: &str, transform: &str) -> Run {
+    let wit = include_str!("preview2.wit").replace(
+        "export wasi:cli/run@VERSION;",
+        "export wasi:cli/run@VERSION; export outlayer:host/transform@0.1.0;",
+    );
+    let transform = format!(
+        r#"(func (export "outlayer:host/transform@0.1.0#transform")
+            (param i32 i32 i32 i32 i32 i32 i32 i32)
+            (param $status i32) (param $headers i32) (param $count i32)
+            (param $at i32) (param $len i32) (result i32) {transform})"#
+    );
+    preview2_in(&wit, "0.2.12", body, ("", &transform))
+}
+
+/// The same with the host's interface for HTTP, as `$host_fetch`.
+pub(crate) fn fetching(body: &str) -> Run {
+    let wit = include_str!("preview2.wit").replace(
+        "export wasi:cli/run@VERSION;",
+        "import outlayer:host/http@0.1.0; export wasi:cli/run@VERSION;",
+    );
+    preview2_in(&wit, "0.2.12", body, (HOST_FETCH, ""))
+}
+
+/// With further imports, and further items.
+fn preview2_in(wit: &str, version: &str, body: &str, (imports, items): (&str, &str)) -> Run {
+    let wit = wit.replace("VERSION", version);
     let mut resolve = Resolve::default();
+    resolve.push_str("outlayer.wit", include_str!("../../wit/outlayer.wit")).unwrap();
     let package = resolve.push_str("preview2.wit", &wit).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();
     let text = format!(
-        r#"(module {PREVIEW2} (func (export "wasi:cli/run@VERSION#run") (result i32)
-                (local $i i32) (local $j i32) (local $x i64) {body} (i32.const 0)))"#
+        r#"(module {imports} {PREVIEW2} (func (export "wasi:cli/run@VERSION#run") (result i32)
+                (local $i i32) (local $j i32) (local $x i64) {body} (i32.const 0)) {items})"#
     );
     let mut module = wat::parse_str(text.replace("VERSION", version)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();

@@ -5,14 +5,16 @@ pub(crate) mod components;
 pub(crate) mod corpus;
 pub(crate) mod kernels;
 pub(crate) mod node;
+pub(crate) mod web;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use outlayer_executor::{
     Code, Execution, Executor, ExecutorConfig, Fault, Job, Snapshot, SnapshotError,
 };
+use outlayer_guest::{Connected, Fetch, Http};
 use outlayer_protocol::{
-    Bytes, Compute, ExecutionContext, GuestKind, HttpLimits, JournalEntry, NearToken,
+    Bytes, Compute, ExecutionContext, GuestKind, HttpAccess, JournalEntry, NearToken,
     ResourceLimits, Status, random_seed,
 };
 
@@ -64,6 +66,8 @@ pub(crate) struct Run {
     pub(crate) limits: ResourceLimits,
     pub(crate) context: ExecutionContext,
     pub(crate) storage: Memory,
+    /// What it may reach over HTTP, and whether several workers must agree.
+    pub(crate) http: Option<(HttpAccess, bool)>,
 }
 
 impl Run {
@@ -78,6 +82,7 @@ impl Run {
                 .with_storage(8, 4, 4 << 10),
             context: context(),
             storage: Memory::default(),
+            http: None,
         }
     }
 
@@ -126,7 +131,7 @@ impl Run {
         &mut self,
         run: impl FnOnce(&Job<'_>, &mut Memory) -> Result<Execution, Fault>,
     ) -> Result<Execution, Fault> {
-        let Self { code, kind, args, env, input, limits, context, storage } = self;
+        let Self { code, kind, args, env, input, limits, context, storage, http } = self;
         let job = Job {
             code: Code::of(code),
             kind: *kind,
@@ -135,13 +140,23 @@ impl Run {
             input,
             limits,
             context,
-            http: None,
+            http: http.as_ref().map(|(access, several)| Http { access, several: *several }),
         };
         let execution = run(&job, storage)?;
         // What comes of any execution must make a body that the contract accepts.
         let response = execution.clone().into_response(context.request_id);
-        response.validate(context.request_id, limits, HttpLimits::default()).unwrap();
+        response
+            .validate(context.request_id, limits, http.as_ref().map(|(access, _)| access).into())
+            .unwrap();
         Ok(execution)
+    }
+
+    /// Runs it with this network.
+    pub(crate) fn with_network(&mut self, network: &mut dyn Fetch) -> Result<Execution, Fault> {
+        self.run_by(|job, storage| {
+            let snapshot = storage.clone();
+            executor().execute(job, &mut Connected { snapshot, network })
+        })
     }
 
     pub(crate) fn try_run(&mut self) -> Result<Execution, Fault> {

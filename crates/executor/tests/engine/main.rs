@@ -21,6 +21,8 @@ mod features;
 mod floats;
 mod gas;
 mod gas_generated;
+mod http;
+mod http_component;
 mod limits;
 mod near;
 mod plans;

@@ -267,11 +267,10 @@ fn an_http_request_is_denied() {
         (call $body (local.get $i) (i32.const 200)) (call $byte (i32.const 200))
         (call $body_stream (i32.load (i32.const 204)) (i32.const 200)) (call $byte (i32.const 200))
         (call $check_write (i32.load (i32.const 204)) (i32.const 208)) (call $byte (i32.const 208))
-        (call $byte (i32.const 216))";
-    let closed = 1;
-    let built = [0, 0, 0, 0, 0, 1, closed];
-    let sent = "(call $byte (i32.const 200)) (call $byte (i32.const 204))";
-    let denied = [1, 2];
+        (call $emit (i64.load (i32.const 216)))";
+    let built = [0, 0, 0, 0, 0, 0, 64 << 10];
+    let sent = "(call $byte (i32.const 200)) (call $byte (i32.const 208))";
+    let denied = [1, 15];
     for options in ["(i32.const 0) (i32.const 0)", "(i32.const 1) (call $options)"] {
         let body =
             format!("{request} (call $handle (local.get $i) {options} (i32.const 200)) {sent}");

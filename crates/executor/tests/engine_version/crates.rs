@@ -10,7 +10,7 @@ use std::{
 use outlayer_executor::ENGINE_VERSION;
 
 /// What the engine is built on: the crates that the workspace pins exactly.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 10] = [
     "finite-wasm 0.6.1",
     "near-parameters 0.38.0",
     "near-primitives-core 0.38.0",
@@ -19,6 +19,7 @@ const ROOTS: [&str; 9] = [
     "wasmparser 0.254.2",
     "wasmtime 48.0.8",
     "wasmtime-wasi 48.0.8",
+    "wasmtime-wasi-http 48.0.8",
     "wasmtime-wasi-io 48.0.8",
 ];
 

@@ -6,9 +6,9 @@ pub const CLOCK_STEP_NANOS: u64 = 1_000;
 /// One clock, seen in two ways: monotonic time since the execution began, and wall-clock time,
 /// which is the same added to the timestamp of the request's block.
 ///
-/// It moves in two ways only. Each reading moves it by [`CLOCK_STEP_NANOS`] after it is taken, so
-/// that a guest that waits for time to pass does not wait for ever, and sleeping moves it to the
-/// time at which the sleep ends.
+/// It moves in three ways only. Each reading moves it by [`CLOCK_STEP_NANOS`] after it is taken, so
+/// that a guest that waits for time to pass does not wait for ever. Sleeping moves it to the time
+/// at which the sleep ends, and an HTTP exchange by a fixed time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     block_timestamp: u64,
@@ -43,6 +43,11 @@ impl Clock {
     /// execution.
     pub fn monotonic_at(&self, timestamp: u64) -> u64 {
         timestamp.saturating_sub(self.block_timestamp)
+    }
+
+    /// Lets so much time pass, nanoseconds.
+    pub fn pass(&mut self, nanos: u64) {
+        self.elapsed = self.elapsed.saturating_add(nanos);
     }
 
     /// Sleeps until monotonic time is `deadline`. The sleep takes no time.

@@ -3,17 +3,19 @@
 mod bounds;
 mod clock;
 mod descriptors;
+mod exchanges;
 mod plan;
 mod program;
 mod random;
 mod storage;
 mod streams;
 
-use outlayer_protocol::{Compute, ExecutionContext, Limit, Plan, Status, http::Transcript};
+use outlayer_protocol::{Compute, ExecutionContext, Limit, Plan, Status};
 
 pub use bounds::Bounds;
 pub use clock::{CLOCK_STEP_NANOS, Clock};
 pub use descriptors::{Descriptors, Stream};
+pub use exchanges::Exchanges;
 pub use plan::{PlannedCall, Planner};
 pub use program::Program;
 pub use random::RandomStream;
@@ -32,6 +34,8 @@ pub struct Host {
     pub random: RandomStream,
     /// The requester's namespace as the guest sees it.
     pub storage: Storage,
+    /// Its HTTP exchanges.
+    pub exchanges: Exchanges,
     /// What the guest would have its caller do.
     pub plan: Planner,
     /// Arguments, environment and input.
@@ -60,6 +64,7 @@ impl Host {
             clock: Clock::new(job.context.block_timestamp),
             random: RandomStream::new(job.context.random_seed),
             storage: Storage::new(limits),
+            exchanges: Exchanges::new(job.http),
             plan: Planner::new(limits.plan_bytes),
             program: Program::new(job),
             output: Sink::new(Limit::OutputBytes, limits.output_bytes),
@@ -102,7 +107,7 @@ impl Host {
             reads,
             journal: if completed { journal } else { Vec::new() },
             plan: if completed { self.plan.into_plan() } else { Plan::default() },
-            transcript: Transcript::default(),
+            transcript: self.exchanges.into_transcript(),
             logs: self.logs.into_bytes(),
             backtrace: Backtrace::default(),
         }

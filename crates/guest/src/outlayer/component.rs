@@ -3,12 +3,16 @@
 //! An engine declares the interfaces, of which the executor's `wit/outlayer.wit` is the
 //! description, and passes values in and out. What the functions do with them is here.
 
-use outlayer_protocol::ExecutionContext;
+use outlayer_protocol::{
+    ExecutionContext,
+    http::{Answered, HttpRequest},
+};
 
-use super::{plan, storage};
+use super::{http, plan, storage};
 use crate::{
-    call::{HostCall, StorageCall},
+    call::{FetchCall, HostCall, StorageCall},
     host::{PlannedCall, check_key},
+    http::Refusal,
     stop::Stop,
     verdict::reason,
     work::Work,
@@ -110,6 +114,28 @@ pub fn storage_write(call: &mut impl HostCall, key: Vec<u8>, value: Vec<u8>) -> 
     check_key(&key)?;
     storage::pay_value(call, value.len() as u64)?;
     call.host().storage.write(key, Some(value))
+}
+
+/// `http.fetch`: makes an exchange.
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, or a network that fails.
+pub async fn http_fetch<C>(
+    call: &mut C,
+    request: HttpRequest,
+) -> Result<Result<Answered, Refusal>, Stop>
+where
+    C: FetchCall + Send,
+{
+    call.enter()?;
+    call.charge(Work::Read(http::bytes(&request)))?;
+    let answered = http::exchange(call, request).await?;
+    if let Ok(Answered::Response(response)) = &answered {
+        let headers = response.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = response.body.len() + headers.sum::<usize>();
+        call.charge(Work::Write(bytes as u64))?;
+    }
+    Ok(answered)
 }
 
 /// `actions.promise`: plans a promise for `receiver`, after those in `after`. Gives its number.

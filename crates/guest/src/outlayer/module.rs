@@ -11,6 +11,8 @@
 //! | `storage_read` | `(key_ptr, key_len, buf_ptr, buf_cap) -> i64` | the value's length, or -1 |
 //! | `storage_write` | `(key_ptr, key_len, val_ptr, val_len)` | |
 //! | `storage_remove` | `(key_ptr, key_len) -> i32` | 1 when the key was there |
+//! | `http_fetch` | `(request_ptr, request_len) -> i64` | the answer's length, or below 0 |
+//! | `http_read` | `(buf_ptr, buf_cap) -> i32` | the answer |
 //! | `plan_promise` | `(id_ptr, id_len, after_ptr, count) -> i32` | the promise's number |
 //! | `plan_call` | `(promise, name_ptr, name_len, args_ptr, args_len, deposit_ptr, i64, i64)` | |
 //! | `plan_transfer` | `(promise, deposit_ptr)` | |
@@ -18,18 +20,49 @@
 //! | `context_read` | `(buf_ptr, buf_cap) -> i32` | borsh of `ExecutionContext` |
 //! | `log` | `(ptr, len)` | adds a line to the log |
 //! | `random_fill` | `(ptr, len)` | the stream that `random_get` draws from |
+//!
+//! # HTTP
+//!
+//! `http_fetch` takes borsh of an [`HttpRequest`] and keeps borsh of an
+//! [`Answered`](outlayer_protocol::http::Answered), whose length it returns and which `http_read`
+//! gives, until the next `http_fetch`. A number below 0 says why the exchange is not made: it is
+//! the [code](Refusal::code) of a [`Refusal`]. What is no request is a trap.
+//!
+//! A module may export a transform, which reduces each answer before it enters the transcript, so
+//! that workers that were answered differently agree:
+//!
+//! | export | signature | |
+//! |---|---|---|
+//! | `outlayer_transform` | `(ptr, len) -> i64` | address × 2^32 + length; 0 when it fails |
+//! | `outlayer_alloc` | `(len) -> i32` | an address with room for so many bytes |
+//!
+//! The bytes at `ptr`, for which `outlayer_alloc` has given the room, are borsh of the
+//! [`HttpRequest`] and, behind it, of the [`HttpResponse`](outlayer_protocol::http::HttpResponse)
+//! with the headers that may be kept. What it answers is borsh of an `HttpResponse` in the
+//! [kept form](outlayer_protocol::http::HttpResponse::is_kept_form). It runs in an instance of its
+//! own, in which `_start` does not run, and which may call nothing of the host.
 
-use super::{plan, storage};
+use outlayer_protocol::http::HttpRequest;
+
+use super::{http, plan, storage};
 use crate::{
-    call::{MemoryCall, StorageCall},
+    call::{FetchCall, MemoryCall, StorageCall},
+    fault::Fault,
     host::{PlannedCall, check_key},
+    http::{MAX_REQUEST_BYTES, Refusal},
     memory,
     stop::Stop,
+    verdict::reason::NO_REQUEST,
     work::Work,
 };
 
 /// The name of the import module.
 pub const MODULE: &str = "outlayer";
+
+/// The export that reduces answers, and the one that makes room for what it is given.
+pub const TRANSFORM: &str = "outlayer_transform";
+/// See [`TRANSFORM`].
+pub const ALLOC: &str = "outlayer_alloc";
 
 /// Bytes of the number of a promise.
 const DEPENDENCY_BYTES: u32 = 4;
@@ -90,6 +123,50 @@ pub fn storage_write(
     let (bytes, host) = call.memory()?;
     let value = memory::bytes(bytes, value, value_len)?.to_vec();
     host.storage.write(key, Some(value))
+}
+
+/// Makes an exchange over HTTP, and keeps the answer for [`http_read`].
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, a trap, or a network that fails.
+pub async fn http_fetch<C>(call: &mut C, request: u32, request_len: u32) -> Result<i64, Stop>
+where
+    C: MemoryCall + FetchCall + Send,
+{
+    call.enter()?;
+    call.host().exchanges.answer = Vec::new();
+    if !call.host().exchanges.is_permitted() {
+        return Ok(Refusal::Denied.code());
+    }
+    // A request that is too long is not read to its end.
+    call.charge(Work::Read(request_len.min(MAX_REQUEST_BYTES + 1).into()))?;
+    if request_len > MAX_REQUEST_BYTES {
+        return Ok(Refusal::BodyBytes.code());
+    }
+    let (bytes, _) = call.memory()?;
+    let request = memory::bytes(bytes, request, request_len)?;
+    let request: HttpRequest = borsh::from_slice(request).map_err(|_| Stop::Trap(NO_REQUEST))?;
+    let answered = match http::exchange(call, request).await? {
+        Ok(answered) => answered,
+        Err(refusal) => return Ok(refusal.code()),
+    };
+    let answer = borsh::to_vec(&answered).map_err(Fault::engine)?;
+    let length = i64::try_from(answer.len()).unwrap_or(i64::MAX);
+    call.host().exchanges.answer = answer;
+    Ok(length)
+}
+
+/// Writes what [`http_fetch`] has kept into the guest's buffer.
+///
+/// # Errors
+/// A [`Stop`] for an exceeded limit, or a trap.
+pub fn http_read(call: &mut impl MemoryCall, buffer: u32, capacity: u32) -> Result<u32, Stop> {
+    call.enter()?;
+    let length = call.host().exchanges.answer.len();
+    call.charge(Work::Write((length as u64).min(capacity.into())))?;
+    let (bytes, host) = call.memory()?;
+    memory::write_clipped(bytes, buffer, capacity, &host.exchanges.answer)?;
+    Ok(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
 /// Plans a promise. Gives its number.
