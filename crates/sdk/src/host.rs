@@ -5,15 +5,20 @@
 mod component;
 #[cfg(all(target_arch = "wasm32", any(feature = "component", target_env = "p2")))]
 pub(crate) use component::{
-    context, log, plan_call, plan_promise, plan_return, plan_transfer, random_fill,
+    context, http_fetch, log, plan_call, plan_promise, plan_return, plan_transfer, random_fill,
     storage_contains, storage_read, storage_remove, storage_write,
 };
+
+#[cfg(all(target_arch = "wasm32", any(feature = "component", target_env = "p2")))]
+pub use component::{TRANSFORM_TYPE, transform};
 
 #[cfg(all(target_arch = "wasm32", not(any(feature = "component", target_env = "p2"))))]
 mod module;
 #[cfg(all(target_arch = "wasm32", not(any(feature = "component", target_env = "p2"))))]
+pub use module::{alloc, transform};
+#[cfg(all(target_arch = "wasm32", not(any(feature = "component", target_env = "p2"))))]
 pub(crate) use module::{
-    context, log, plan_call, plan_promise, plan_return, plan_transfer, random_fill,
+    context, http_fetch, log, plan_call, plan_promise, plan_return, plan_transfer, random_fill,
     storage_contains, storage_read, storage_remove, storage_write,
 };
 
@@ -21,6 +26,7 @@ pub(crate) use module::{
 mod stand_in;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use stand_in::{
-    context, log, logs, plan, plan_call, plan_promise, plan_return, plan_transfer, random_fill,
-    reset, returned, set_context, storage_contains, storage_read, storage_remove, storage_write,
+    context, http_fetch, log, logs, plan, plan_call, plan_promise, plan_return, plan_transfer,
+    random_fill, requests, reset, respond, returned, set_context, storage_contains, storage_read,
+    storage_remove, storage_write,
 };

@@ -5,6 +5,7 @@
 //!
 //! * [`context`]: the request, the block and the accounts that the guest runs for;
 //! * [`storage`]: the key-value namespace of the account that asked;
+//! * [`http`]: the hosts that the request may reach;
 //! * [`plan`]: what the guest would have its caller do, as promises of NEAR;
 //! * [`random`]: randomness from the request's seed, the same in every execution;
 //! * [`input`] and [`output`]: the input as bytes or text, the output, and the log.
@@ -50,6 +51,7 @@
 
 pub mod context;
 mod host;
+pub mod http;
 pub mod input;
 pub mod output;
 pub mod plan;

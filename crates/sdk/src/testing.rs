@@ -3,7 +3,11 @@
 //! Each thread has a stand-in of its own, and `cargo test` runs each test in its own thread, so no
 //! test sees the storage of another.
 
-use crate::{context::Context, host};
+use crate::{
+    context::Context,
+    host,
+    http::{Error, Request, Response},
+};
 
 /// Sets the context that [`context::current`](crate::context::current) returns, and restarts the
 /// random numbers at the beginning of the sequence that belongs to its seed.
@@ -11,7 +15,8 @@ pub fn set_context(context: Context) {
     host::set_context(context);
 }
 
-/// Empties the storage, the plan and the log, and sets the context to its default.
+/// Empties the storage, the plan, the log and the answers of HTTP, and sets the context to its
+/// default.
 pub fn reset() {
     host::reset();
 }
@@ -20,6 +25,18 @@ pub fn reset() {
 #[must_use]
 pub fn logs() -> Vec<String> {
     host::logs()
+}
+
+/// Sets what a request for this URL is answered. One for another URL is
+/// [denied](crate::http::Error::Denied).
+pub fn respond(url: &str, response: Result<Response, Error>) {
+    host::respond(url, response);
+}
+
+/// The requests that were sent so far with [`http`](crate::http).
+#[must_use]
+pub fn requests() -> Vec<Request> {
+    host::requests()
 }
 
 /// What was planned so far with [`plan`](crate::plan).

@@ -3,11 +3,14 @@
 
 use std::{
     alloc::{Layout, alloc, handle_alloc_error, realloc},
-    mem::MaybeUninit,
+    mem::{ManuallyDrop, MaybeUninit},
     ptr,
 };
 
-use crate::context::{Context, DecodeError};
+use crate::{
+    context::{Context, DecodeError},
+    http::{Error, Request, Response},
+};
 
 /// Describes the package to the tool that makes a component from the module, and that removes this
 /// section. It is what wit-component writes for the world `guest`; a test of `componentize`
@@ -16,6 +19,11 @@ use crate::context::{Context, DecodeError};
 #[used]
 static COMPONENT_TYPE: [u8; include_bytes!("component-type.bin").len()] =
     *include_bytes!("component-type.bin");
+
+/// Describes the same package and the interface that [`transform!`](crate::transform) exports.
+#[doc(hidden)]
+pub const TRANSFORM_TYPE: [u8; include_bytes!("component-type-transform.bin").len()] =
+    *include_bytes!("component-type-transform.bin");
 
 /// A list or a text that the host allocated with [`cabi_realloc`]. The guest has to free it.
 #[repr(C)]
@@ -62,6 +70,50 @@ unsafe extern "C" {
     fn write(key: *const u8, key_len: usize, value: *const u8, value_len: usize);
     #[link_name = "remove"]
     fn remove(key: *const u8, key_len: usize) -> i32;
+}
+
+/// A header: its name and its value.
+#[repr(C)]
+struct Header {
+    name: List,
+    value: List,
+}
+
+/// A `result<response, error>`.
+#[repr(C)]
+struct Fetched {
+    /// 0 when there is a response, 1 when there is an error.
+    tag: u8,
+    answer: FetchedAnswer,
+}
+
+#[repr(C)]
+union FetchedAnswer {
+    response: ManuallyDrop<FetchedResponse>,
+    error: u8,
+}
+
+#[repr(C)]
+struct FetchedResponse {
+    status: u16,
+    headers: List,
+    body: List,
+}
+
+#[link(wasm_import_module = "outlayer:host/http@0.1.0")]
+unsafe extern "C" {
+    #[link_name = "fetch"]
+    fn fetch(
+        method: *const u8,
+        method_len: usize,
+        url: *const u8,
+        url_len: usize,
+        headers: *const Header,
+        headers_len: usize,
+        body: *const u8,
+        body_len: usize,
+        result: *mut Fetched,
+    );
 }
 
 #[link(wasm_import_module = "outlayer:host/actions@0.1.0")]
@@ -140,6 +192,19 @@ impl List {
         unsafe { Vec::from_raw_parts(self.start, self.length, self.length) }
     }
 
+    /// A list of headers.
+    fn into_headers(self) -> Vec<(String, Vec<u8>)> {
+        if self.length == 0 {
+            return Vec::new();
+        }
+        // SAFETY: the host got this memory from `cabi_realloc`, which allocates as `Vec` does, and
+        // has filled it with so many headers.
+        let headers =
+            unsafe { Vec::from_raw_parts(self.start.cast::<Header>(), self.length, self.length) };
+        let text = |name: List| String::from_utf8_lossy(&name.into_bytes()).into_owned();
+        headers.into_iter().map(|header| (text(header.name), header.value.into_bytes())).collect()
+    }
+
     fn into_text(self, field: &'static str) -> Result<String, DecodeError> {
         String::from_utf8(self.into_bytes()).map_err(|_| DecodeError::NotText { field })
     }
@@ -198,6 +263,90 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     // SAFETY: the key is a live slice that the host only reads.
     unsafe { remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn http_fetch(request: &Request) -> Result<Response, Error> {
+    let lend = |bytes: &[u8]| List { start: bytes.as_ptr().cast_mut(), length: bytes.len() };
+    let headers = request.headers.iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| Header { name: lend(name.as_bytes()), value: lend(value) })
+        .collect();
+    let mut result = MaybeUninit::<Fetched>::uninit();
+    // SAFETY: all are live slices that the host only reads. The host fills the tag, and what it
+    // says that there is.
+    unsafe {
+        fetch(
+            request.method.as_ptr(),
+            request.method.len(),
+            request.url.as_ptr(),
+            request.url.len(),
+            headers.as_ptr(),
+            headers.len(),
+            request.body.as_ptr(),
+            request.body.len(),
+            result.as_mut_ptr(),
+        );
+        let fetched = result.as_ptr();
+        if (&raw const (*fetched).tag).read() == 1 {
+            let place = (&raw const (*fetched).answer.error).read();
+            return Err(Error::OF_HOST.get(usize::from(place)).copied().unwrap_or(Error::Denied));
+        }
+        let answer = (&raw const (*fetched).answer.response).read();
+        let FetchedResponse { status, headers, body } = ManuallyDrop::into_inner(answer);
+        Ok(Response { status, headers: headers.into_headers(), body: body.into_bytes() })
+    }
+}
+
+/// A `result<response>`.
+#[repr(C)]
+struct Reduced {
+    /// 0 when there is a response.
+    tag: u8,
+    response: FetchedResponse,
+}
+
+/// Calls a transform with a request and a response, whose lists are method, URL, headers, body,
+/// headers and body, and gives the address of its result.
+///
+/// # Safety
+///
+/// The host got the memory of the lists from [`cabi_realloc`] and has filled it.
+#[doc(hidden)]
+pub unsafe fn transform(
+    lists: [[usize; 2]; 6],
+    status: usize,
+    transform: fn(Request, Response) -> Option<Response>,
+) -> *const u8 {
+    let list = |[start, length]: [usize; 2]| List {
+        start: ptr::with_exposed_provenance_mut(start),
+        length,
+    };
+    let text = |lists| String::from_utf8_lossy(&list(lists).into_bytes()).into_owned();
+    let [method, url, headers, body, kept, answer] = lists;
+    let mut request = Request::new(text(method), text(url));
+    request.headers = list(headers).into_headers();
+    request.body = list(body).into_bytes();
+    let response = Response {
+        status: u16::try_from(status).unwrap_or_default(),
+        headers: list(kept).into_headers(),
+        body: list(answer).into_bytes(),
+    };
+    let answer = transform(request, response);
+    let tag = u8::from(answer.is_none());
+    let Response { status, headers, body } = answer.unwrap_or_default();
+    // The instance ends after this, so nobody frees what it answers.
+    let give = |bytes: Vec<u8>| {
+        let bytes = bytes.leak();
+        List { start: bytes.as_mut_ptr(), length: bytes.len() }
+    };
+    let headers: Vec<_> = headers
+        .into_iter()
+        .map(|(name, value)| Header { name: give(name.into_bytes()), value: give(value) })
+        .collect();
+    let headers = headers.leak();
+    let headers = List { start: headers.as_mut_ptr().cast(), length: headers.len() };
+    let response = FetchedResponse { status, headers, body: give(body) };
+    ptr::from_ref(Box::leak(Box::new(Reduced { tag, response }))).cast()
 }
 
 pub(crate) fn plan_promise(receiver: &str, after: &[u32]) -> u32 {

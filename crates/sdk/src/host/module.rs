@@ -1,7 +1,10 @@
 //! The import module `outlayer`, and safe functions over it. This file and `component` are the only
 //! places with `unsafe`.
 
-use crate::context::{Context, DecodeError};
+use crate::{
+    context::{Context, DecodeError},
+    http::{Error, Request, Response, encoding},
+};
 
 /// The functions as the host defines them. Pointers are offsets into the module's memory, and
 /// lengths are in bytes. The guest traps when a range lies outside its memory. A function that
@@ -25,6 +28,10 @@ mod outlayer {
         );
         /// 1 when the key was there.
         pub(super) fn storage_remove(key: *const u8, key_len: usize) -> i32;
+        /// The length of the answer, or why nothing is sent, below 0.
+        pub(super) fn http_fetch(request: *const u8, request_len: usize) -> i64;
+        /// The length of the answer.
+        pub(super) fn http_read(buffer: *mut u8, capacity: usize) -> i32;
         /// The promise's number.
         pub(super) fn plan_promise(
             receiver: *const u8,
@@ -100,6 +107,50 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     // SAFETY: the key is a live slice that the host only reads.
     unsafe { outlayer::storage_remove(key.as_ptr(), key.len()) == 1 }
+}
+
+pub(crate) fn http_fetch(request: &Request) -> Result<Response, Error> {
+    let encoded = encoding::request(request);
+    // SAFETY: the request is a live slice that the host only reads.
+    let length = unsafe { outlayer::http_fetch(encoded.as_ptr(), encoded.len()) };
+    let Ok(length) = usize::try_from(length) else {
+        // -1 is the first of the errors.
+        let place = usize::try_from(-(length + 1)).unwrap_or(usize::MAX);
+        return Err(Error::OF_HOST.get(place).copied().unwrap_or(Error::Denied));
+    };
+    let mut answer = vec![0; length];
+    // SAFETY: the buffer is borrowed for this call alone, and the host only fills it.
+    unsafe { outlayer::http_read(answer.as_mut_ptr(), answer.len()) };
+    encoding::answered(&answer)
+}
+
+/// Memory for what a transform is given. It frees it.
+#[doc(hidden)]
+#[must_use]
+pub fn alloc(length: usize) -> *mut u8 {
+    Box::leak(vec![0; length].into_boxed_slice()).as_mut_ptr()
+}
+
+/// Calls a transform with what the host has written, and gives address and length of its answer.
+///
+/// # Safety
+///
+/// [`alloc`] has returned `given` for this length, and nobody else uses it.
+#[doc(hidden)]
+pub unsafe fn transform(
+    given: *mut u8,
+    length: usize,
+    transform: fn(Request, Response) -> Option<Response>,
+) -> u64 {
+    // SAFETY: as the caller promises.
+    let given = unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(given, length)) };
+    let answer = encoding::given(&given).and_then(|(request, response)| {
+        transform(request, response).map(|response| encoding::response(&response))
+    });
+    let Some(answer) = answer else { return 0 };
+    let answer = Box::leak(answer.into_boxed_slice());
+    // Addresses and lengths have 32 bits in a module.
+    (answer.as_ptr().addr() as u64) << 32 | answer.len() as u64
 }
 
 pub(crate) fn plan_promise(receiver: &str, after: &[u32]) -> u32 {

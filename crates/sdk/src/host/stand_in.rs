@@ -4,6 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::{
     context::{Context, DecodeError},
+    http::{Error, Request, Response},
     testing::{PlannedAction, PlannedPromise},
 };
 
@@ -15,6 +16,8 @@ struct Host {
     logs: Vec<String>,
     plan: Vec<PlannedPromise>,
     returned: Option<u32>,
+    responses: BTreeMap<String, Result<Response, Error>>,
+    requests: Vec<Request>,
     /// The state of the random sequence; `None` until the first draw.
     random: Option<u64>,
 }
@@ -60,6 +63,21 @@ pub(crate) fn storage_write(key: &[u8], value: &[u8]) {
 
 pub(crate) fn storage_remove(key: &[u8]) -> bool {
     with(|host| host.storage.remove(key).is_some())
+}
+
+pub(crate) fn respond(url: &str, response: Result<Response, Error>) {
+    with(|host| host.responses.insert(url.to_owned(), response));
+}
+
+pub(crate) fn requests() -> Vec<Request> {
+    with(|host| host.requests.clone())
+}
+
+pub(crate) fn http_fetch(request: &Request) -> Result<Response, Error> {
+    with(|host| {
+        host.requests.push(request.clone());
+        host.responses.get(&request.url).cloned().unwrap_or(Err(Error::Denied))
+    })
 }
 
 pub(crate) fn plan() -> Vec<PlannedPromise> {
