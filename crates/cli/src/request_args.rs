@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use outlayer_protocol::{CodeSource, Compute, ExecutionRequest, GuestKind, ResourceLimits};
 
+use crate::http_args::HttpOptions;
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Kind {
     WasiP1,
@@ -85,6 +87,8 @@ pub(crate) struct RequestOptions {
     /// How many more workers than must agree execute the request, where several must
     #[arg(long, default_value_t = 1)]
     spares: u8,
+    #[command(flatten)]
+    http: HttpOptions,
 }
 
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
@@ -116,6 +120,7 @@ impl RequestOptions {
             env: self.env,
             approvals: self.approvals,
             spares: self.spares,
+            http: self.http.access(),
             limits: ResourceLimits {
                 compute,
                 memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),

@@ -3,10 +3,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use outlayer_guest::{Code, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot};
+use outlayer_guest::{
+    Code, Connected, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot,
+};
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
     JournalEntry, NearToken, Plan, RequestId, Status,
+    http::{Answered, Transcript},
     pricing::{Asked, quote, response_fee},
     random_seed,
     reserve::MOST_ID_BYTES,
@@ -17,6 +20,7 @@ use crate::{
     code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
+    http_args::NetworkOptions,
     plan_lines, print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
@@ -70,6 +74,8 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = BLOCK_TIMESTAMP)]
     block_timestamp: u64,
     #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -106,6 +112,9 @@ pub(crate) struct Report {
     /// What the guest would have its caller do.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
+    /// What it was answered over HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcript: Option<Transcript>,
     fee: NearToken,
     attach: NearToken,
 }
@@ -196,7 +205,19 @@ impl RunArgs {
         storage.extend(given.map(|(key, value)| (key.into_bytes(), value.into_bytes())));
         let config = default_config();
         let run = Run { request, context, config };
-        let report = run.execute(engine, code, &mut |key: &[u8]| Ok(storage.get(key).cloned()))?;
+        let mut network = self.network.network(&run.context.contract_id, &run.request)?;
+        let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
+        let report = match &mut network {
+            Some(network) => {
+                let (snapshot, fetch) = (read, network.fetch());
+                run.execute(engine, code, &mut Connected { snapshot, network: fetch })?
+            }
+            None => run.execute(engine, code, &mut read)?,
+        };
+        if let Some(network) = &network {
+            let transcript = report.transcript.clone().unwrap_or_default();
+            self.network.keep(network, &transcript)?;
+        }
         if let Some(path) = self.storage_file.filter(|_| self.keep_storage)
             && report.status == Status::Completed
         {
@@ -226,7 +247,7 @@ impl Run {
         let code_hash = code.hash();
         let job = Job::of_request(code, request, context);
         let execution = engine.execute(&job, snapshot)?;
-        let Execution { logs, backtrace, plan, .. } = execution.clone();
+        let Execution { logs, backtrace, plan, transcript, .. } = execution.clone();
         let response = execution.into_response(context.request_id);
         let fee = response_fee(&config.prices, &Asked::of(config, request), &response)?.total();
         Ok(Report {
@@ -239,6 +260,7 @@ impl Run {
             reads: response.reads.into_iter().map(|read| read.key).collect(),
             journal: response.journal,
             plan: Some(plan).filter(|plan| !plan.promises.is_empty()),
+            transcript: Some(transcript).filter(|transcript| !transcript.exchanges.is_empty()),
             fee,
             attach,
         })
@@ -271,6 +293,19 @@ fn show(report: &Report) {
     if let Some(plan) = &report.plan {
         plan_lines::show(plan);
     }
+    for exchange in report.transcript.iter().flat_map(|transcript| &transcript.exchanges) {
+        print::line("http", answered(&exchange.answered));
+    }
     print::line("fee", print::near(report.fee));
     print::line("attach", format!("{} (what is not spent comes back)", print::near(report.attach)));
+}
+
+/// What came of an exchange, in a line.
+fn answered(answered: &Answered) -> String {
+    match answered {
+        Answered::Response(response) => {
+            format!("status {}, {} bytes", response.status, response.body.len())
+        }
+        Answered::Failed(error) => error.to_string(),
+    }
 }

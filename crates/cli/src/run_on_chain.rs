@@ -29,7 +29,7 @@ pub(crate) struct ChainArgs {
             "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
             "output_bytes", "log_bytes", "journal_bytes", "plan_bytes", "storage_reads",
             "storage_writes", "max_module_bytes", "storage", "storage_file", "request_id",
-            "block_seed", "predecessor", "signer", "block_height", "block_timestamp",
+            "block_seed", "predecessor", "signer", "block_height", "block_timestamp", "hosts",
         ]
     )]
     live: Option<RequestId>,

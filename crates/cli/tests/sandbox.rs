@@ -15,8 +15,14 @@ use std::{
 
 use common::{config, context};
 use outlayer_executor::{Executor, ExecutorConfig};
-use outlayer_guest::{Code, Engine, Execution, Fault, Job, SnapshotError};
-use outlayer_protocol::{Compute, GuestKind, ResourceLimits, Status};
+use outlayer_guest::{
+    Code, Connected, EmptySnapshot, Engine, Execution, Fault, Fetch, FetchError, Fetched, Http,
+    Job, Outgoing, SnapshotError,
+};
+use outlayer_protocol::{
+    Bytes, Compute, GuestKind, HttpAccess, ResourceLimits, Status,
+    http::{Answered, HttpRequest, HttpResponse},
+};
 use outlayer_sandbox::{Sandbox, SandboxConfig};
 
 /// Held by every test while it has children. A test that looks for its own among the children of
@@ -131,6 +137,83 @@ fn a_child_answers_as_an_executor_in_this_process_does() {
     let fault = execute(&sandbox, &other, FUEL, "").unwrap_err();
     assert_eq!(fault, execute(&executor, &other, FUEL, "").unwrap_err());
     assert_eq!(fault, Fault::Snapshot(SnapshotError("the node is away".to_owned())));
+}
+
+/// Fetches once, and writes what the host answers. Its transform answers 204 to everything.
+fn fetching() -> Vec<u8> {
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        url: "https://a.example/".to_owned(),
+        headers: Vec::new(),
+        body: Bytes::default(),
+    };
+    let request = borsh::to_vec(&request).unwrap();
+    let text: String = request.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let module = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $fd_write (param i32 i32 i32 i32) (result i32)))
+            (import "outlayer" "http_fetch" (func $fetch (param i32 i32) (result i64)))
+            (import "outlayer" "http_read" (func $http_read (param i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 1024) "{text}")
+            (data (i32.const 3000) "\cc\00\00\00\00\00\00\00\00\00")
+            (func (export "outlayer_alloc") (param i32) (result i32) (i32.const 8192))
+            (func (export "outlayer_transform") (param i32 i32) (result i64)
+                (i64.const 0xbb80000000a))
+            (func (export "_start")
+                (drop (call $fetch (i32.const 1024) (i32.const {})))
+                (i32.store (i32.const 0) (i32.const 4096))
+                (i32.store (i32.const 4) (call $http_read (i32.const 4096) (i32.const 4096)))
+                (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"#,
+        request.len()
+    );
+    wat::parse_str(module).unwrap()
+}
+
+/// A network with one answer.
+struct Hello;
+
+impl Fetch for Hello {
+    fn fetch(&mut self, _: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let headers = vec![("etag".to_owned(), "1".into())];
+        Ok(Fetched::Fresh(Ok(HttpResponse { status: 200, headers, body: "hello".into() })))
+    }
+}
+
+#[test]
+fn a_guest_fetches_and_reduces_in_a_child_as_in_this_process() {
+    let _children = with_children();
+    let sandbox = Sandbox::start(config()).unwrap();
+    let executor = Executor::new(ExecutorConfig::default()).unwrap();
+    let (code, context) = (fetching(), context());
+    let access = HttpAccess::to(vec!["a.example".to_owned()]);
+    let run = |engine: &dyn Engine, compute, network: &mut dyn Fetch| {
+        let limits = ResourceLimits { compute, ..ResourceLimits::default() };
+        let job = Job {
+            code: Code::of(&code),
+            kind: None,
+            args: &[],
+            env: &[],
+            input: b"",
+            limits: &limits,
+            context: &context,
+            http: Some(Http { access: &access, several: true }),
+        };
+        engine.execute(&job, &mut Connected { snapshot: EmptySnapshot, network })
+    };
+    for compute in [FUEL, GAS] {
+        let there = run(&sandbox, compute, &mut Hello).unwrap();
+        assert_eq!(there.status, Status::Completed);
+        let [exchange] = &there.transcript.exchanges[..] else { panic!("{there:?}") };
+        let reduced = HttpResponse { status: 204, ..HttpResponse::default() };
+        assert_eq!(exchange.answered, Answered::Response(reduced));
+        assert_eq!(there.output, borsh::to_vec(&exchange.answered).unwrap());
+        assert_eq!(run(&executor, compute, &mut Hello).unwrap(), there);
+        for engine in [&sandbox as &dyn Engine, &executor] {
+            assert_eq!(run(engine, compute, &mut there.transcript.clone()).unwrap(), there);
+        }
+    }
 }
 
 #[test]
@@ -270,7 +353,7 @@ fn a_required_kind_holds_in_a_child_too() {
         context: &context,
         http: None,
     };
-    let execution = sandbox.execute(&job, &mut outlayer_guest::EmptySnapshot).unwrap();
+    let execution = sandbox.execute(&job, &mut EmptySnapshot).unwrap();
     assert!(matches!(execution.status, Status::InvalidModule { .. }), "{execution:?}");
 }
 

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod fake;
+mod http;
 mod inspect;
 mod output;
 mod secrets;
