@@ -376,6 +376,12 @@ impl Agreement {
         u8::try_from(place).map_err(|_| AgreementError::NoSeat { worker_id: worker() })
     }
 
+    /// Whether this is what `first` has come to: the same workers were drawn for the same seats.
+    pub fn is_continuation_of(&self, first: &Self) -> bool {
+        let drawn = |of: &Self| (of.approvals, of.seats, of.turn_blocks);
+        drawn(self) == drawn(first) && self.drawn == first.drawn && self.since >= first.since
+    }
+
     /// The workers that lost when `digest` was settled: those that did not reveal in time, and those
     /// that revealed another digest, unless the execution may have used `http`.
     pub(crate) fn lost(&self, digest: Hash32, http: bool) -> impl Iterator<Item = &AccountId> {

@@ -63,7 +63,7 @@ impl Evidence {
         engines: &'a Engines,
     ) -> Result<&'a Arc<dyn Engine>, Verdict> {
         let request = &self.view.request;
-        if self.requested != request.into() {
+        if !self.requested.is_of(request) {
             let reason = "the contract's view of the request is not what its event says".to_owned();
             return Err(Verdict::Inconclusive { reason });
         }

@@ -113,7 +113,7 @@ impl PriceFeed {
 
     #[private]
     pub fn on_price(&mut self) -> Answer {
-        let price = match price() {
+        let price = match answered() {
             Ok(price) => price,
             Err(reason) => return Answer::Failed(reason),
         };
@@ -131,7 +131,7 @@ impl PriceFeed {
     }
 }
 
-fn price() -> Result<Price, String> {
+fn answered() -> Result<Price, String> {
     match settlement().map_err(|error| error.to_string())?.outcome {
         Outcome::Completed { output } => {
             serde_json::from_slice(&output).map_err(|error| error.to_string())

@@ -131,7 +131,7 @@ async fn workers_agree_on_a_price_whatever_some_servers_do() -> Result<()> {
 
     // From the chain alone, without asking a server again.
     drop((honest, liar, silent, elsewhere));
-    let (is_match, replayed) = replay(&testbed, &transaction, feed.user.id()).await?;
+    let (is_match, replayed) = replay(&testbed, &transaction, feed.user.id().as_str()).await?;
     assert!(is_match, "{replayed}");
 
     // The servers are gone. The kept price is young enough.

@@ -154,6 +154,20 @@ impl From<&LiveRequest> for ExecutionRequested {
     }
 }
 
+impl ExecutionRequested {
+    /// Whether this is the event of `request`, however far that has come since: workers may have
+    /// voted, in several rounds.
+    pub fn is_of(&self, request: &LiveRequest) -> bool {
+        let mut expected = Self::from(request);
+        if let (Some(now), Some(first)) = (&mut expected.agreement, &self.agreement)
+            && now.is_continuation_of(first)
+        {
+            *now = first.clone();
+        }
+        *self == expected
+    }
+}
+
 /// A worker's answer was settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToJson, Deserialize)]
 pub struct ExecutionCompleted {

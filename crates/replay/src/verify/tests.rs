@@ -7,7 +7,7 @@ use outlayer_executor::{
 };
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::{
-    Config, EngineVersion, ExecutionResponse, Limit, NearToken, Outcome, Status,
+    Agreement, Config, EngineVersion, ExecutionResponse, Limit, NearToken, Outcome, Status,
 };
 
 use super::*;
@@ -143,6 +143,32 @@ fn what_another_engine_executed_is_executed_by_that_engine_or_not_at_all() {
         let elsewhere = engines().with(elsewhere, Arc::new(executor()));
         let replay = verify(&evidence, &code(), &mut EmptySnapshot, &elsewhere).unwrap();
         assert!(matches!(replay.verdict, Verdict::NeedsEngine { .. }), "{replay:?}");
+    }
+}
+
+#[test]
+fn workers_may_have_voted_since_the_request_was_made() {
+    let drawn = |ids: [&str; 3]| ids.map(|id| id.parse().unwrap()).to_vec();
+    let workers = ["a.near", "b.near", "c.near"];
+    let mut view = view(ENGINE_VERSION);
+    view.request.agreement = Some(Agreement::new(2, 3, 10, drawn(workers), 100));
+    let honest = answer(&view, &mut EmptySnapshot);
+    let mut evidence = evidence(view, &honest);
+    let agreement = evidence.view.request.agreement.as_mut().unwrap();
+    agreement.votes.push(Vote { drawn: 0, commitment: Hash32::of(b"c"), digest: None });
+    (agreement.round, agreement.since, agreement.snapshot_height) = (1, 105, 105);
+    let judge = |evidence: &Evidence| {
+        verify(evidence, &code(), &mut EmptySnapshot, &engines()).unwrap()
+    };
+    assert!(judge(&evidence).is_match());
+    evidence.requested.agreement = Some(Agreement::new(2, 3, 10, drawn(workers), 99));
+    assert!(judge(&evidence).is_match());
+    for other in [
+        Agreement::new(1, 3, 10, drawn(workers), 100),
+        Agreement::new(2, 3, 10, drawn(["a.near", "b.near", "d.near"]), 100),
+    ] {
+        evidence.requested.agreement = Some(other);
+        assert!(matches!(judge(&evidence).verdict, Verdict::Inconclusive { .. }));
     }
 }
 
