@@ -100,6 +100,9 @@ fn show(replay: &Replay) {
     if let Some(height) = replay.snapshot_height {
         print::line("read after block", height);
     }
+    if replay.record.as_ref().is_some_and(|record| record.transcript_hash.is_some()) {
+        print::line("over HTTP", "given what its workers attest that servers answered");
+    }
     match &replay.verdict {
         Verdict::Match => {
             print::line("verdict", "match: the execution is the one that was settled")

@@ -1,6 +1,14 @@
 //! Web servers of tests, on this machine, with and without TLS.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::{
@@ -19,6 +27,8 @@ use tokio_rustls::{
 pub enum Answer {
     /// With these bytes, which are the whole answer.
     Bytes(Vec<u8>),
+    /// The same, after a while.
+    After(Duration, Vec<u8>),
     /// It takes the request, and says nothing.
     Never,
     /// It ends the connection.
@@ -76,6 +86,7 @@ pub struct Server {
     is_tls: bool,
     /// The requests that it was sent, as text.
     pub heard: mpsc::UnboundedReceiver<String>,
+    most: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -100,11 +111,15 @@ impl Server {
         let (tell, heard) = mpsc::unbounded_channel();
         let acceptor = certificate.map(|certificate| certificate.acceptor.clone());
         let (is_tls, answers) = (acceptor.is_some(), Arc::new(answers));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let noted = Arc::clone(&most);
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (answers, tell) = (Arc::clone(&answers), tell.clone());
                 let acceptor = acceptor.clone();
+                let (now, noted) = (Arc::clone(&now), Arc::clone(&noted));
                 tokio::spawn(async move {
+                    noted.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
                     match acceptor {
                         None => converse(socket, &*answers, &tell).await,
                         Some(acceptor) => {
@@ -113,10 +128,16 @@ impl Server {
                             }
                         }
                     }
+                    now.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
-        Ok(Self { address, is_tls, heard, task })
+        Ok(Self { address, is_tls, heard, most, task })
+    }
+
+    /// The most connections that it has had at once.
+    pub fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// The server as a request lists it.
@@ -150,8 +171,11 @@ async fn converse(
     let answer = answers(&heard);
     // Nobody may be interested.
     let _ = tell.send(heard);
+    if let Answer::After(wait, _) = &answer {
+        tokio::time::sleep(*wait).await;
+    }
     match answer {
-        Answer::Bytes(bytes) => {
+        Answer::Bytes(bytes) | Answer::After(_, bytes) => {
             // The client may have gone.
             let _ = socket.write_all(&bytes).await;
             let _ = socket.shutdown().await;

@@ -10,7 +10,7 @@ use outlayer_protocol::{
     views::{RequestView, ViewError},
 };
 
-use crate::verdict::{Replay, Verdict, compare};
+use crate::verdict::{Difference, Replay, Verdict, compare};
 
 /// What the chain shows of a request that was settled with an execution. The code and the storage
 /// are the rest of the evidence; [`verify`] takes them apart from it.
@@ -108,7 +108,16 @@ pub fn verify(
     let job = Job::of_live(code, &view.request, &view.input);
     let (snapshot, network) = (|key: &[u8]| storage.read(key), evidence.transcript.clone());
     let mut outside = Connected { snapshot, network };
-    let response = engine.execute(&job, &mut outside)?.into_response(view.request.id());
+    let execution = match engine.execute(&job, &mut outside) {
+        Err(Fault::Fetch(error)) if error.is_mismatch() => {
+            let (settled, replayed) =
+                (Hash32::of(&evidence.transcript.encode()).to_string(), error.to_string());
+            let differs = vec![Difference { part: "transcript", settled, replayed }];
+            return Ok(evidence.replay(Verdict::Mismatch { differs }));
+        }
+        executed => executed?,
+    };
+    let response = execution.into_response(view.request.id());
     let record = ExecutionRecord::new(&view.request, &response);
     let digest = record.digest();
     Ok(Replay {

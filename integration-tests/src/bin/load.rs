@@ -1,9 +1,11 @@
 //! Sends many requests at once to one worker or several, and says how long it takes to settle them,
 //! beside what the chain could carry in the same time, and how often a guest was executed for one.
 //!
-//! usage: `load [--requests N] [--workers W] [--fuel F] [--keys K] [--callers C] [--in-process]`.
+//! usage: `load [--requests N] [--workers W] [--fuel F] [--http MS] [--keys K] [--callers C]
+//! [--in-process]`.
 //! The node's rhythm is `LOCALNET_BLOCK_TIME`, such as `600ms`, as on mainnet. With `--fuel` each
-//! guest uses all of so much fuel; without it, it returns at once. With `--in-process` the workers
+//! guest uses all of so much fuel; without it, it returns at once. With `--http` each guest asks a
+//! server on this machine that answers after so many milliseconds. With `--in-process` the workers
 //! execute guests in their own process, to compare: no operator should.
 //!
 //! The bound is the gas that the requests really burned, all receipts of request and answer
@@ -22,11 +24,12 @@ use near_workspaces::{
     types::{AccessKey, KeyType, NearToken, SecretKey},
 };
 use outlayer_executor::{Executor, ExecutorConfig};
+use outlayer_fetch::testing::{Answer, Server};
 use outlayer_integration_tests::{
     Testbed,
     guests::{request, with_fuel},
 };
-use outlayer_protocol::RequestId;
+use outlayer_protocol::{ExecutionRequest, HttpAccess, RequestId};
 use outlayer_worker::Stage;
 use tokio::task::JoinSet;
 
@@ -40,6 +43,8 @@ struct Options {
     workers: usize,
     /// What each guest uses; with 0 it returns at once.
     fuel: u64,
+    /// How long the server takes that each guest asks, milliseconds; `None` asks none.
+    http: Option<u64>,
     keys: usize,
     /// So many accounts ask, so that their transactions do not wait for each other's nonces, and
     /// the dApp's list of each one's answers stays short.
@@ -74,8 +79,15 @@ async fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options =
-        Options { requests: 200, workers: 1, fuel: 0, keys: 4, callers: 0, in_process: false };
+    let mut options = Options {
+        requests: 200,
+        workers: 1,
+        fuel: 0,
+        http: None,
+        keys: 4,
+        callers: 0,
+        in_process: false,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || -> Result<usize> {
@@ -86,12 +98,13 @@ fn options() -> Result<Options> {
             "--requests" => options.requests = number()?.max(1),
             "--workers" => options.workers = number()?.max(1),
             "--fuel" => options.fuel = u64::try_from(number()?)?,
+            "--http" => options.http = Some(u64::try_from(number()?)?),
             "--keys" => options.keys = number()?.max(1),
             "--callers" => options.callers = number()?,
             "--in-process" => options.in_process = true,
             other => bail!(
-                "unknown argument {other}: expected --requests N, --workers W, --fuel F, --keys K, \
-                 --callers C or --in-process"
+                "unknown argument {other}: expected --requests N, --workers W, --fuel F, --http MS, \
+                 --keys K, --callers C or --in-process"
             ),
         }
     }
@@ -105,12 +118,17 @@ async fn load() -> Result<()> {
     let options = options()?;
     let testbed = Arc::new(Testbed::start().await?);
     let callers = callers(&testbed, options.callers).await?;
+    let server = match options.http {
+        Some(millis) => Some(server(millis).await?),
+        None => None,
+    };
     let asked = match options.fuel {
+        _ if server.is_some() => fetching(&testbed, server.as_ref()).await?,
         0 => request(testbed.publish_guest("echo").await?, ""),
         fuel => with_fuel(request(testbed.publish_guest("spin").await?, ""), fuel),
     };
-    let deposit = testbed.estimate(&asked).await?.total;
-    let deposit = NearToken::from_yoctonear(deposit.as_yoctonear());
+    let cost = testbed.estimate(&asked).await?;
+    let deposit = NearToken::from_yoctonear(cost.total.as_yoctonear());
 
     let told: Arc<Mutex<Told>> = Arc::default();
     let mut workers = vec![testbed.worker.clone()];
@@ -121,6 +139,7 @@ async fn load() -> Result<()> {
     for worker in &workers {
         let mut config = testbed.worker_config(worker)?;
         config.poll_interval = Duration::from_millis(500);
+        config.fetch.allow_loopback = true;
         for key in more_keys(worker, options.keys - 1).await? {
             config.more_keys.push(key.parse().context("a worker's key")?);
         }
@@ -213,12 +232,39 @@ async fn load() -> Result<()> {
         to_f64(told.executions) / to_f64(requests),
         told.claims
     );
+    if let Some(server) = &server {
+        println!(
+            "at most {} exchanges at once; a request may cost {:.5} NEAR and needs {:.5} attached",
+            server.most_at_once(),
+            near(cost.max_fee),
+            near(cost.total)
+        );
+    }
     println!("Tgas burned in each block: {used:?}");
     print_profile(&told, began);
     for reason in told.failed.iter().take(10) {
         println!("failed: {reason}");
     }
     Ok(())
+}
+
+/// A server that answers after so many milliseconds.
+async fn server(millis: u64) -> Result<Server> {
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nprice=5.25";
+    let answer = Answer::After(Duration::from_millis(millis), text.into());
+    Ok(Server::start(None, move |_| answer.clone()).await?)
+}
+
+/// A request for the guest that asks the server.
+async fn fetching(testbed: &Testbed, server: Option<&Server>) -> Result<ExecutionRequest> {
+    let server = server.context("there is no server")?;
+    let access = HttpAccess { max_bytes: 256, ..HttpAccess::to(vec![server.host()]) };
+    let asked = request(testbed.publish_guest("fetch").await?, server.url("/").as_str());
+    Ok(ExecutionRequest { http: Some(access), ..asked })
+}
+
+fn near(amount: NearToken) -> f64 {
+    amount.as_yoctonear() as f64 / 1e24
 }
 
 /// Accounts that ask.

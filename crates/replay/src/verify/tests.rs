@@ -7,7 +7,10 @@ use outlayer_executor::{
 };
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::{
-    Agreement, Config, EngineVersion, ExecutionResponse, Limit, NearToken, Outcome, Status,
+    Agreement, Bytes, Config, EngineVersion, ExecutionResponse, HttpAccess, Limit, NearToken,
+    Outcome, Status,
+    agreement::Vote,
+    http::{Answered, Exchange, ExchangeError, HttpRequest},
 };
 
 use super::*;
@@ -147,6 +150,58 @@ fn what_another_engine_executed_is_executed_by_that_engine_or_not_at_all() {
 }
 
 #[test]
+fn an_execution_over_http_is_replayed_from_its_transcript_and_no_other() {
+    let asked = HttpRequest {
+        method: "GET".to_owned(),
+        url: "https://a.example/".to_owned(),
+        headers: Vec::new(),
+        body: Bytes::default(),
+    };
+    let encoded = borsh::to_vec(&asked).unwrap();
+    let data: String = encoded.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let code = wat::parse_str(format!(
+        r#"(module
+            (import "outlayer" "http_fetch" (func $fetch (param i32 i32) (result i64)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "{data}")
+            (func (export "_start")
+                (drop (call $fetch (i32.const 0) (i32.const {})))))"#,
+        encoded.len()
+    ))
+    .unwrap();
+    let exchange =
+        |error| Exchange { request_hash: asked.hash(), answered: Answered::Failed(error) };
+    let transcript = Transcript { exchanges: vec![exchange(ExchangeError::TimedOut)] };
+    let mut view = view(ENGINE_VERSION);
+    view.request.code.hash = Hash32::of(&code);
+    view.request.http = Some(HttpAccess::to(vec!["a.example".to_owned()]));
+    let job = Job::of_live(Code::of(&code), &view.request, &view.input);
+    let mut recorded = Connected { snapshot: EmptySnapshot, network: transcript.clone() };
+    let honest = executor().execute(&job, &mut recorded).unwrap().into_response(7);
+    assert_eq!(honest.transcript, transcript.encode());
+
+    let mut evidence = evidence(view, &honest);
+    let judge =
+        |evidence: &Evidence| verify(evidence, &code, &mut EmptySnapshot, &engines()).unwrap();
+    let part = |replay: Replay| match replay.verdict {
+        Verdict::Mismatch { differs } => differs[0].part,
+        other => panic!("{other:?}"),
+    };
+    evidence.transcript = transcript.clone();
+    let replay = judge(&evidence);
+    assert!(replay.is_match(), "{replay:?}");
+    // Too few, of another request, and too many.
+    evidence.transcript = Transcript::default();
+    assert_eq!(part(judge(&evidence)), "transcript");
+    evidence.transcript.exchanges =
+        vec![Exchange { request_hash: Hash32::of(b"other"), ..exchange(ExchangeError::TimedOut) }];
+    assert_eq!(part(judge(&evidence)), "transcript");
+    evidence.transcript = transcript;
+    evidence.transcript.exchanges.push(exchange(ExchangeError::Tls));
+    assert!(judge(&evidence).is_match(), "what the guest did not ask for is not in the record");
+}
+
+#[test]
 fn workers_may_have_voted_since_the_request_was_made() {
     let drawn = |ids: [&str; 3]| ids.map(|id| id.parse().unwrap()).to_vec();
     let workers = ["a.near", "b.near", "c.near"];
@@ -157,9 +212,8 @@ fn workers_may_have_voted_since_the_request_was_made() {
     let agreement = evidence.view.request.agreement.as_mut().unwrap();
     agreement.votes.push(Vote { drawn: 0, commitment: Hash32::of(b"c"), digest: None });
     (agreement.round, agreement.since, agreement.snapshot_height) = (1, 105, 105);
-    let judge = |evidence: &Evidence| {
-        verify(evidence, &code(), &mut EmptySnapshot, &engines()).unwrap()
-    };
+    let judge =
+        |evidence: &Evidence| verify(evidence, &code(), &mut EmptySnapshot, &engines()).unwrap();
     assert!(judge(&evidence).is_match());
     evidence.requested.agreement = Some(Agreement::new(2, 3, 10, drawn(workers), 99));
     assert!(judge(&evidence).is_match());
