@@ -108,7 +108,7 @@ impl<'a> Transform<'a> {
         let limits = ResourceLimits {
             compute: compute(self.job.limits.compute.meter()),
             host_calls: 0,
-            ..self.job.limits.clone()
+            ..*self.job.limits
         };
         let job = Job { limits: &limits, args: &[], env: &[], input: &[], http: None, ..*self.job };
         let mut answer = None;

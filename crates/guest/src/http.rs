@@ -12,8 +12,7 @@ use outlayer_protocol::{
 /// The longest method, bytes.
 const MAX_METHOD_BYTES: usize = 32;
 /// More than the borsh encoding of any request that may be sent has, bytes.
-pub const MAX_REQUEST_BYTES: u32 =
-    MAX_SENT_BYTES + (MAX_HEADER_BYTES + MAX_URL_BYTES + 8 * MAX_HEADERS + 256) as u32;
+pub const MAX_REQUEST_BYTES: u32 = MAX_SENT_BYTES + (16 << 10);
 
 /// Headers that belong to the connection, and not to a request. A guest may not send them.
 const FORBIDDEN_HEADERS: [&str; 12] = [

@@ -1,6 +1,6 @@
 //! Exchanges over HTTP by components, through `wasi:http`.
 
-use outlayer_executor::{Execution, Fault};
+use outlayer_executor::{Execution, Fault, prepare};
 use outlayer_guest::FetchError;
 use outlayer_protocol::{
     Bytes, Status,
@@ -418,4 +418,30 @@ fn a_component_fetches_with_the_hosts_own_interface() {
     assert_eq!(execution.output[24..32], *b"the body");
     assert_eq!(words(&execution.output[32..]), [1, 12, 1, 1]);
     assert_eq!(run.with_network(&mut execution.transcript.clone()), Ok(execution));
+}
+
+/// wasmtime counts the fuel of a composition, and it has other stores.
+#[test]
+fn a_composition_fetches_and_reduces_too() {
+    const COMPONENT_SECTION: u8 = 4;
+    let body = format!("{REQUEST} {HANDLE} {WAIT} {READ}");
+    let mut run = transforming(&body, REDUCED);
+    run.http = Some((access(), true));
+    let component = completed(&mut run, &mut Web::of([Ok(answer("okay"))]));
+    // Another component inside of it, with a function, which nobody uses.
+    let inner = wat::parse_str("(component (core module (func)))").unwrap();
+    prepare::encode::section(&mut run.code, COMPONENT_SECTION, &inner);
+    assert!(prepare::is_composition(&run.code));
+    let composition = completed(&mut run, &mut Web::of([Ok(answer("okay"))]));
+    assert_eq!(composition.transcript, component.transcript);
+    assert_eq!(composition.output, component.output);
+    let long = format!("ok{}", "x".repeat(50_000));
+    assert_eq!(completed(&mut run, &mut Web::of([Ok(answer(long))])), composition);
+    assert_eq!(run.with_network(&mut composition.transcript.clone()), Ok(composition));
+    let mut looping = transforming(&body, "(loop $l (br $l)) (i32.const 0)");
+    looping.http = Some((access(), true));
+    prepare::encode::section(&mut looping.code, COMPONENT_SECTION, &inner);
+    let execution = looping.with_network(&mut Web::of([Ok(answer("okay"))])).unwrap();
+    let failed = Answered::Failed(ExchangeError::Transform);
+    assert_eq!(execution.transcript.exchanges[0].answered, failed);
 }
