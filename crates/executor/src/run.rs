@@ -24,19 +24,27 @@ use crate::{
     verdict,
 };
 
-/// Runs a compiled module. The host gives it no more time than `deadline`. When it has ended,
-/// `seen` may look at its instance.
+/// How a host runs a guest, beside what its job says.
+#[derive(Clone, Copy)]
+pub(crate) struct Conditions {
+    /// The host gives it no more time than this.
+    pub(crate) deadline: Duration,
+    /// Whether it has the environment variables of its context.
+    pub(crate) has_context_variables: bool,
+}
+
+/// Runs a compiled module. When it has ended, `seen` may look at its instance.
 pub(crate) fn run_module(
     engine: &Engine,
     module: &CompiledModule,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
-    deadline: Duration,
+    conditions: Conditions,
     seen: impl FnOnce(&mut Store<State>, Instance),
 ) -> Result<Execution, Fault> {
     let counting = Counting::module(job.limits.compute, module.bytes);
     let mut instance = None;
-    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(engine, counting, job, conditions, |store, mailbox, deadline| {
         let guest = start(store, module, counting, &mut instance);
         let ended = drive(guest, mailbox, snapshot, deadline)?;
         if let Some(instance) = instance {
@@ -54,17 +62,16 @@ pub(crate) fn run_module(
     })
 }
 
-/// Runs a compiled component, or a composition, as `counting` tells. The host gives it no more time
-/// than `deadline`.
+/// Runs a compiled component, or a composition, as `counting` tells.
 pub(crate) fn run_component(
     backend: &ComponentBackend,
     component: &CompiledComponent,
     counting: Counting,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
-    deadline: Duration,
+    conditions: Conditions,
 ) -> Result<Execution, Fault> {
-    execute(&backend.engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(&backend.engine, counting, job, conditions, |store, mailbox, deadline| {
         // What one call hands to the host fits into the guest's memory, but a list of handles takes
         // several times as much room here.
         let most = job.limits.memory_bytes.saturating_mul(2);
@@ -131,12 +138,16 @@ fn execute(
     engine: &Engine,
     counting: Counting,
     job: &Job<'_>,
-    deadline: Duration,
+    conditions: Conditions,
     guest: impl FnOnce(&mut Store<State>, &Mailbox, &Deadline) -> Result<Ended, Fault>,
 ) -> Result<Execution, Fault> {
     let mailbox = Arc::new(Mailbox::default());
-    let deadline = Arc::new(Deadline::new(deadline));
-    let state = State::new(job, Arc::clone(&mailbox), Arc::clone(&deadline), counting.counter())?;
+    let deadline = Arc::new(Deadline::new(conditions.deadline));
+    let mut state =
+        State::new(job, Arc::clone(&mailbox), Arc::clone(&deadline), counting.counter())?;
+    if !conditions.has_context_variables {
+        state.host.program.leave_out_context();
+    }
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     // Where the engine has epochs, the host looks at its clock in each.
