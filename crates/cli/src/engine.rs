@@ -32,8 +32,12 @@ pub(crate) struct EngineArgs {
 impl EngineArgs {
     /// An engine in this process that says what each function of a guest paid.
     pub(crate) fn profiler(&self) -> anyhow::Result<Profiler> {
-        let settings = settings(self.cache_dir.clone())?;
-        Ok(Profiler::new(Executor::new(in_process(settings))?))
+        Ok(Profiler::new(self.executor()?))
+    }
+
+    /// An engine in this process.
+    pub(crate) fn executor(&self) -> anyhow::Result<Executor> {
+        Ok(Executor::new(in_process(settings(self.cache_dir.clone())?))?)
     }
 
     /// The engine for one execution at a time.
@@ -44,7 +48,7 @@ impl EngineArgs {
     /// The engine for so many executions at once.
     pub(crate) fn engine_of(&self, processes: usize) -> anyhow::Result<Arc<dyn Engine>> {
         if self.in_process {
-            return Ok(Arc::new(Executor::new(in_process(settings(self.cache_dir.clone())?))?));
+            return Ok(Arc::new(self.executor()?));
         }
         Ok(of_worker(self.cache_dir.clone(), processes, None)?)
     }

@@ -82,6 +82,10 @@ pub(crate) struct RunArgs {
     /// Show what each function of the guest used: a core module under fuel, in this process
     #[arg(long)]
     profile: bool,
+    /// Give the guest the variables of --env and no others, as suites of tests for WASI expect. It
+    /// runs in this process. What a worker answers has the variables of the context as well
+    #[arg(long, conflicts_with_all = ["live", "profile"])]
+    no_system_env: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -159,6 +163,9 @@ impl RunArgs {
         let profiler = self.profile.then(|| self.engine.profiler()).transpose()?.map(Arc::new);
         let engine: Arc<dyn Engine> = match &profiler {
             Some(profiler) => Arc::<profile::Profiler>::clone(profiler),
+            None if self.no_system_env => {
+                Arc::new(self.engine.executor()?.without_context_variables())
+            }
             None => self.engine.engine()?,
         };
         let report = if self.chain.is_of_request() {

@@ -107,6 +107,16 @@ const COMPONENT: &str = r#"(component
     (instance $cli (export "run" (func $run)))
     (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
 
+/// A component that contains another. It runs without pools, so a stack is made for it.
+const COMPOSITION: &str = r#"(component
+    (component $inner
+        (core module $m (func (export "run") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m))
+        (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+    (instance $inner (instantiate $inner))
+    (instance $cli (export "run" (func $inner "run")))
+    (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+
 const SPIN: &str = r#"(module (memory (export "memory") 1)
     (func (export "_start") (loop $again (br $again))))"#;
 
@@ -355,6 +365,29 @@ fn a_required_kind_holds_in_a_child_too() {
     };
     let execution = sandbox.execute(&job, &mut EmptySnapshot).unwrap();
     assert!(matches!(execution.status, Status::InvalidModule { .. }), "{execution:?}");
+}
+
+#[test]
+fn a_stack_that_is_made_for_a_guest_fits_beside_little_memory() {
+    let _children = with_children();
+    let sandbox = Sandbox::start(config()).unwrap();
+    let code = wat::parse_str(COMPOSITION).unwrap();
+    let limits = ResourceLimits { memory_bytes: 64 << 10, ..ResourceLimits::default() };
+    let context = context();
+    let job = Job {
+        http: None,
+        code: Code::of(&code),
+        kind: None,
+        args: &[],
+        env: &[],
+        input: &[],
+        limits: &limits,
+        context: &context,
+    };
+    for _ in 0..2 {
+        let execution = sandbox.execute(&job, &mut EmptySnapshot).unwrap();
+        assert_eq!(execution.status, Status::Completed);
+    }
 }
 
 /// The children of this process.

@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod entry;
 mod interfaces;
 
 use std::panic::catch_unwind;
@@ -35,6 +36,13 @@ pub enum ComponentizeError {
          build it with outlayer-sdk's feature \"component\""
     )]
     CoreImports,
+    /// The module has nothing that a guest begins with. It is a library (a reactor).
+    #[error(
+        "the module exports no _start, so it is a library and no program: a guest exports a \
+         function _start, without parameters and results. Build a program with main() \
+         (for Rust `[[bin]]`, for C without -mexec-model=reactor), or export wasi:cli/run"
+    )]
+    NoStart,
     /// A custom section describes interfaces in a way that their reader could not follow.
     #[error("the custom section {section:?}: {reason}")]
     Interfaces {
@@ -58,6 +66,9 @@ pub enum ComponentizeError {
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     if !module.starts_with(CORE_MODULE) {
         return Err(ComponentizeError::NotACoreModule);
+    }
+    if !entry::exists(module) {
+        return Err(ComponentizeError::NoStart);
     }
     interfaces::check(module)?;
     let adapter = (WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER);

@@ -42,6 +42,35 @@ fn what_cannot_become_one_says_why() {
     assert!(componentize(b"\0asm\x01\0\0\0\x01\xff").is_err());
 }
 
+#[test]
+fn a_library_is_told_what_a_guest_exports() {
+    for library in [
+        module(r#"(func (export "_initialize"))"#),
+        module(r#"(func $_start) (func (export "run") (result i32) (i32.const 0))"#),
+        wat::parse_str("(module)").unwrap(),
+        // Before anything else that is wrong.
+        module(r#"(import "env" "f" (func)) (func (export "_initialize"))"#),
+    ] {
+        let error = componentize(&library).unwrap_err();
+        assert!(matches!(error, ComponentizeError::NoStart), "{error}");
+        assert!(error.to_string().contains("a guest exports a function _start"), "{error}");
+    }
+}
+
+#[test]
+fn a_module_may_export_the_interface_of_a_command_by_itself() {
+    const RUN: &str = "package wasi:cli@0.2.6;
+        interface run { run: func() -> result; }
+        world command { export run; }";
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("run.wit", RUN).unwrap();
+    let world = resolve.select_world(&[package], Some("command")).unwrap();
+    let mut runs = module(r#"(func (export "wasi:cli/run@0.2.6#run") (result i32) (i32.const 0))"#);
+    wit_component::embed_component_metadata(&mut runs, &resolve, world, StringEncoding::UTF8)
+        .unwrap();
+    assert!(componentize(&runs).unwrap().starts_with(b"\0asm\x0d\0\x01\0"));
+}
+
 /// The file is written anew by `UPDATE_SNAPSHOTS=1 cargo test --workspace --test componentize`.
 #[test]
 fn the_sdks_sections_describe_the_hosts_package() {
@@ -66,7 +95,7 @@ fn the_sdks_sections_describe_the_hosts_package() {
 
 /// A module with this description of its interfaces.
 fn described(interfaces: &[u8]) -> Vec<u8> {
-    let mut module = wat::parse_str("(module)").unwrap();
+    let mut module = wat::parse_str(r#"(module (func (export "_start")))"#).unwrap();
     let mut section = vec![14];
     section.extend_from_slice(b"component-type");
     section.extend_from_slice(interfaces);
@@ -98,7 +127,7 @@ fn rejected(interfaces: &[u8]) -> Option<String> {
             assert_eq!(section, "component-type");
             Some(reason)
         }
-        // The module is no command, but the description was read to its end.
+        // Something else is wrong with the module, but the description was read to its end.
         _ => None,
     }
 }

@@ -28,21 +28,29 @@ use crate::{
     verdict,
 };
 
-/// Runs a compiled module. The host gives it no more time than `deadline`. When it has ended,
-/// `seen` may look at its instance.
+/// How a host runs a guest, beside what its job says.
+#[derive(Clone, Copy)]
+pub(crate) struct Conditions {
+    /// The host gives it no more time than this.
+    pub(crate) deadline: Duration,
+    /// Whether it has the environment variables of its context.
+    pub(crate) has_context_variables: bool,
+}
+
+/// Runs a compiled module. When it has ended, `seen` may look at its instance.
 pub(crate) fn run_module(
     engine: &Engine,
     module: &CompiledModule,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
-    deadline: Duration,
+    conditions: Conditions,
     seen: impl FnOnce(&mut Store<State>, Instance),
 ) -> Result<Execution, Fault> {
     let counting = Counting::module(job.limits.compute, module.bytes);
-    let transform = Transform::of_module(engine, module, job, deadline);
+    let transform = Transform::of_module(engine, module, job, conditions);
     let mut outside = Outside::new(job, snapshot, transform);
     let mut instance = None;
-    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(engine, counting, job, conditions, |store, mailbox, deadline| {
         store.data_mut().host.exchanges.set_transforms(transform.is_some());
         let guest = start(store, module, counting, &mut instance);
         let ended = drive(guest, mailbox, &mut outside, deadline)?;
@@ -61,19 +69,18 @@ pub(crate) fn run_module(
     })
 }
 
-/// Runs a compiled component, or a composition, as `counting` tells. The host gives it no more time
-/// than `deadline`.
+/// Runs a compiled component, or a composition, as `counting` tells.
 pub(crate) fn run_component(
     backend: &ComponentBackend,
     component: &CompiledComponent,
     counting: Counting,
     job: &Job<'_>,
     snapshot: &mut dyn Snapshot,
-    deadline: Duration,
+    conditions: Conditions,
 ) -> Result<Execution, Fault> {
-    let transform = Transform::of_component(backend, component, counting, job, deadline);
+    let transform = Transform::of_component(backend, component, counting, job, conditions);
     let mut outside = Outside::new(job, snapshot, transform);
-    execute(&backend.engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(&backend.engine, counting, job, conditions, |store, mailbox, deadline| {
         store.data_mut().host.exchanges.set_transforms(transform.is_some());
         set_up(store, counting, job);
         let ended = drive(command(store, component), mailbox, &mut outside, deadline)?;
@@ -118,11 +125,11 @@ pub(crate) fn run_in_module(
     engine: &Engine,
     module: &CompiledModule,
     job: &Job<'_>,
-    deadline: Duration,
+    conditions: Conditions,
     function: impl AsyncFnOnce(&mut Store<State>, Instance) -> wasmtime::Result<()>,
 ) -> Result<Execution, Fault> {
     let counting = Counting::module(job.limits.compute, 0);
-    execute(engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(engine, counting, job, conditions, |store, mailbox, deadline| {
         let mut found = None;
         let guest = async {
             let instance = instantiate(store, module, counting, &mut found).await?;
@@ -144,13 +151,13 @@ pub(crate) fn run_in_component(
     component: &CompiledComponent,
     counting: Counting,
     job: &Job<'_>,
-    deadline: Duration,
+    conditions: Conditions,
     function: impl AsyncFnOnce(
         &mut Store<State>,
         &wasmtime::component::Instance,
     ) -> wasmtime::Result<()>,
 ) -> Result<Execution, Fault> {
-    execute(&backend.engine, counting, job, deadline, |store, mailbox, deadline| {
+    execute(&backend.engine, counting, job, conditions, |store, mailbox, deadline| {
         set_up(store, counting, job);
         let guest = async {
             let instance = component.pre.instantiate_async(&mut *store).await?;
@@ -215,12 +222,16 @@ fn execute(
     engine: &Engine,
     counting: Counting,
     job: &Job<'_>,
-    deadline: Duration,
+    conditions: Conditions,
     guest: impl FnOnce(&mut Store<State>, &Mailbox, &Deadline) -> Result<Ended, Fault>,
 ) -> Result<Execution, Fault> {
     let mailbox = Arc::new(Mailbox::default());
-    let deadline = Arc::new(Deadline::new(deadline));
-    let state = State::new(job, Arc::clone(&mailbox), Arc::clone(&deadline), counting.counter())?;
+    let deadline = Arc::new(Deadline::new(conditions.deadline));
+    let mut state =
+        State::new(job, Arc::clone(&mailbox), Arc::clone(&deadline), counting.counter())?;
+    if !conditions.has_context_variables {
+        state.host.program.leave_out_context();
+    }
     let mut store = Store::new(engine, state);
     store.limiter(|state| state);
     // Where the engine has epochs, the host looks at its clock in each.

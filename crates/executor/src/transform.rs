@@ -4,8 +4,6 @@
 //! nothing of the host. What it was given is not in the transcript. So nothing of it may reach the
 //! execution: neither its fuel, which is not in what the execution used, nor its memory.
 
-use std::time::Duration;
-
 use outlayer_guest::{Execution, Fault, Job, http::is_kept, outlayer::module};
 use outlayer_protocol::{
     Compute, Meter, ResourceLimits, Status,
@@ -21,7 +19,7 @@ use crate::{
     gas::fees::Fees,
     meter::Counting,
     outlayer::http::{Request, Response},
-    run,
+    run::{self, Conditions},
     state::State,
 };
 
@@ -67,7 +65,7 @@ enum Guest<'a> {
 pub(crate) struct Transform<'a> {
     guest: Guest<'a>,
     job: &'a Job<'a>,
-    deadline: Duration,
+    conditions: Conditions,
 }
 
 impl<'a> Transform<'a> {
@@ -76,10 +74,10 @@ impl<'a> Transform<'a> {
         engine: &'a Engine,
         module: &'a CompiledModule,
         job: &'a Job<'a>,
-        deadline: Duration,
+        conditions: Conditions,
     ) -> Option<Self> {
         let exports = module.transform.filter(|_| job.http.is_some())?;
-        Some(Self { guest: Guest::Module(engine, module, exports), job, deadline })
+        Some(Self { guest: Guest::Module(engine, module, exports), job, conditions })
     }
 
     /// That of a component, if it has one and may exchange anything.
@@ -88,12 +86,12 @@ impl<'a> Transform<'a> {
         component: &'a CompiledComponent,
         counting: Counting,
         job: &'a Job<'a>,
-        deadline: Duration,
+        conditions: Conditions,
     ) -> Option<Self> {
         let function = component.transform.filter(|_| job.http.is_some())?;
         let is_composition = matches!(counting, Counting::Store { .. });
         let guest = Guest::Component(backend, component, function, is_composition);
-        Some(Self { guest, job, deadline })
+        Some(Self { guest, job, conditions })
     }
 
     /// Reduces an answer.
@@ -120,7 +118,7 @@ impl<'a> Transform<'a> {
                     answer = said.and_then(|said| borsh::from_slice(&said).ok());
                     Ok(())
                 };
-                run::run_in_module(engine, module, &job, self.deadline, transform)?
+                run::run_in_module(engine, module, &job, self.conditions, transform)?
             }
             Guest::Component(backend, component, function, is_composition) => {
                 let counting = if is_composition {
@@ -139,7 +137,14 @@ impl<'a> Transform<'a> {
                         answer = said.ok().map(HttpResponse::from);
                         Ok(())
                     };
-                run::run_in_component(backend, component, counting, &job, self.deadline, transform)?
+                run::run_in_component(
+                    backend,
+                    component,
+                    counting,
+                    &job,
+                    self.conditions,
+                    transform,
+                )?
             }
         };
         Ok(accepted(&execution, answer).ok_or(ExchangeError::Transform))

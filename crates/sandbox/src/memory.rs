@@ -2,10 +2,14 @@
 
 use std::{io, num::NonZero};
 
-use outlayer_guest::{Job, prepare::shape::MAX_BODY_BYTES};
+use outlayer_guest::{
+    Job,
+    prepare::{meter::NATIVE_STACK_BYTES, shape::MAX_BODY_BYTES},
+};
 use outlayer_protocol::http::MAX_FETCHED_BYTES;
 
-/// What a child takes beside its guest: a store, stacks, buffers of both sides.
+/// What a child takes beside its guest: a store, what a program uses of its stack, buffers of both
+/// sides.
 const FIXED_BYTES: u64 = 64 << 20;
 /// What an element of a table takes.
 const ELEMENT_BYTES: u64 = 16;
@@ -54,6 +58,10 @@ pub(crate) fn needed(job: &Job<'_>, must_compile: bool) -> u64 {
         .saturating_add(code_bytes.saturating_mul(COMPILED_BYTES))
         .saturating_add(FIXED_BYTES)
 }
+
+/// The address space of a stack, which counts against a child's bound as a whole. Only what a guest
+/// uses of it becomes memory. A guest that runs without pools has one made for it.
+pub(crate) const STACK_ADDRESSES: u64 = NATIVE_STACK_BYTES as u64 + (2 << 20);
 
 /// Lets a child have `most` bytes.
 #[cfg(target_os = "linux")]

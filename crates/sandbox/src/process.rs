@@ -201,6 +201,7 @@ impl Process {
         limits: (Duration, Option<&dyn Fn() -> bool>),
     ) -> Result<Execution, Fault> {
         let most = self.idle_bytes.saturating_add(memory_bytes);
+        let most = most.saturating_add(memory::STACK_ADDRESSES);
         memory::limit(self.child.id(), most).map_err(|error| {
             Fault::engine(format!("the memory of a child cannot be bounded: {error}"))
         })?;

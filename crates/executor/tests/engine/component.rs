@@ -50,6 +50,29 @@ fn a_component_sees_the_same_world_as_a_module() {
     assert_eq!(component[0], 0);
 }
 
+/// Names and values of the variables that the guest made by `guest` of a body has on an executor.
+fn variables(guest: fn(&str) -> Run, executor: &Executor) -> String {
+    let body = r#"
+        (call $errno (call $environ_sizes_get (i32.const 0) (i32.const 4)))
+        (call $errno (call $environ_get (i32.const 1000) (i32.const 2000)))
+        (call $print (i32.const 2000) (i32.load (i32.const 4)))"#;
+    let mut run = guest(body);
+    run.env = vec![("B".to_owned(), "2=2".to_owned()), ("A".to_owned(), String::new())];
+    let output = run.on(executor).unwrap().output;
+    assert_eq!(output[..2], [0, 0]);
+    String::from_utf8(output[2..].to_vec()).unwrap()
+}
+
+#[test]
+fn without_the_variables_of_the_context_a_guest_has_its_own_and_no_others() {
+    let bare = Executor::new(ExecutorConfig::default()).unwrap().without_context_variables();
+    for guest in [Run::start, start] {
+        assert_eq!(variables(guest, &bare), "B=2=2\0A=\0");
+        let usual = variables(guest, common::executor());
+        assert!(usual.contains("TZ=UTC\0") && usual.ends_with("\0B=2=2\0A=\0"), "{usual}");
+    }
+}
+
 #[test]
 fn the_clock_is_virtual_and_sleeping_returns_at_once() {
     let body = r#"

@@ -19,6 +19,7 @@ mod cross_engine;
 mod determinism;
 mod features;
 mod floats;
+mod frames;
 mod gas;
 mod gas_generated;
 mod http;

@@ -15,6 +15,8 @@ pub struct Program {
     pub descriptors: Descriptors,
     /// The request's own environment variables.
     variables: Vec<(String, String)>,
+    /// Whether the program has those of the context as well.
+    has_context: bool,
     /// All of them, once the program has asked: most never do.
     environment: OnceLock<Vec<(String, String)>>,
     input: Vec<u8>,
@@ -30,6 +32,7 @@ impl Program {
             args: name.chain(job.args.iter().cloned()).collect(),
             descriptors: Descriptors::default(),
             variables: job.env.to_vec(),
+            has_context: true,
             environment: OnceLock::new(),
             input: job.input.to_vec(),
             position: 0,
@@ -40,8 +43,14 @@ impl Program {
     /// program's job, then the request's own.
     pub(super) fn environment(&self, context: &ExecutionContext) -> &[(String, String)] {
         self.environment.get_or_init(|| {
-            context.env().into_iter().chain(self.variables.iter().cloned()).collect()
+            let context = if self.has_context { context.env() } else { Vec::new() };
+            context.into_iter().chain(self.variables.iter().cloned()).collect()
         })
+    }
+
+    /// Leaves the variables of the context out of the environment. No request is executed so.
+    pub fn leave_out_context(&mut self) {
+        self.has_context = false;
     }
 
     /// What is left of the input.

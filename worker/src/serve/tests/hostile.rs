@@ -3,13 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use outlayer_client::testing::Change;
-use outlayer_guest::EngineId;
+use outlayer_client::testing::{Change, view_result};
+use outlayer_guest::{EngineId, prepare::MAX_MODULE_BYTES};
 use outlayer_protocol::{
     Agreement, Compute, EngineVersion,
     agreement::Vote,
     claims::{Claim, Claims},
     index::PendingEntry,
+    methods,
 };
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -248,4 +249,67 @@ prop_compose! {
             snapshot_height, since, full_since, votes: votes.collect(),
         }
     }
+}
+
+/// What a node may say was published: code that is not there, that is other code, that never
+/// comes, and that may not be asked for.
+fn published(round: u64, web: &str, dripping: &str) -> Value {
+    let code = (0..1_000u64).map(|number| {
+        let hash = Hash32::of(&[round, number].map(u64::to_le_bytes).concat());
+        let url = match (round + number) % 5 {
+            0 => None,
+            1 => Some(format!("{web}?{number}")),
+            2 => Some(format!("{dripping}?{round}-{number}")),
+            3 => Some("file:///etc/passwd".to_owned()),
+            _ => Some("http://169.254.169.254/".to_owned()),
+        };
+        json!({ "hash": hash, "url": url })
+    });
+    let next = [u64::MAX, 0, round, 1 << 60][usize::try_from(round % 4).unwrap()];
+    json!({ "next": next, "code": code.collect::<Vec<_>>() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lies_about_what_was_published_holds_up_no_request() {
+    const LOADS: u64 = 4;
+    let (dripping, begun) = dripping().await;
+    let web = web_server(hello()).await;
+    let chain = Arc::new(Mutex::new(Chain::new(config_of_this_build())));
+    let (shared, rounds) = (Arc::clone(&chain), Arc::new(AtomicU64::new(0)));
+    let asked = Arc::clone(&rounds);
+    let node = FakeNode::start(move |method, params| {
+        if params["method_name"] == methods::RECENT_CODE {
+            let round = asked.fetch_add(1, Ordering::SeqCst);
+            // From the fourth time on it says what is so, to whoever believed the lies.
+            if round < 3 {
+                return view_result(&published(round, &web, &dripping));
+            }
+        }
+        shared.lock().unwrap().answer(method, params)
+    })
+    .await;
+    let mut config = config(&node);
+    let executor = Arc::new(Executor::new(ExecutorConfig::default()).unwrap());
+    config.engine = Arc::<Executor>::clone(&executor);
+    config.ahead_bytes_per_hour = LOADS * u64::from(MAX_MODULE_BYTES);
+    config.code.allow_private_urls = true;
+    config.code.slow_start = Duration::from_millis(500);
+    let mut next = 0;
+    let told = run_until(config, &chain, |chain, _| {
+        // One request while each lie is believed, and one afterwards.
+        if next <= 3 && rounds.load(Ordering::SeqCst) > next {
+            chain.ask(next, &[hello(), vec![0, 2, 1, b'a' + u8::try_from(next).unwrap()]].concat());
+            chain.height += 1;
+            next += 1;
+        }
+        chain.settled.len() == 4
+    })
+    .await;
+    let outcomes = settled(&chain.lock().unwrap());
+    assert!(outcomes.iter().all(|(_, outcome)| *outcome == said_hi()), "{outcomes:?}");
+    assert!(!told.iter().any(|stage| matches!(stage, Stage::Failed { .. })), "{told:?}");
+    // Each load may be of as many bytes as a module has, until it is there.
+    assert!(begun.load(Ordering::SeqCst) <= usize::try_from(LOADS).unwrap());
+    // What was asked for is, and nothing that has another hash than the node says.
+    assert!(executor.cache_counts().compiled <= 4);
 }

@@ -26,12 +26,12 @@
 //!
 //! # Stack
 //!
-//! finite-wasm computes what each function needs at most: its frame (a fixed part and its locals)
-//! and its operands. A global holds what is left of [`STACK_BYTES`]; each function takes its need
-//! from it on entry and gives it back on return. Where not enough is left, the global becomes -1
-//! and the guest runs into an `unreachable`, which the engine tells from the guest's own by that
-//! value. The native stack is far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound
-//! is met first.
+//! A function needs a fixed part, its locals, the most operands that it has at a time (which
+//! finite-wasm computes), and a part of the values that it makes (`values`). A global holds what is
+//! left of [`STACK_BYTES`]; each function takes its need from it on entry and gives it back on
+//! return. Where not enough is left, the global becomes -1 and the guest runs into an
+//! `unreachable`, which the engine tells from the guest's own by that value. The native stack is
+//! far larger than the bound ([`NATIVE_STACK_BYTES`]), so that the bound is met first.
 //!
 //! # NaNs
 //!
@@ -70,6 +70,7 @@ mod profile;
 mod reserved;
 mod size;
 mod told;
+mod values;
 mod writer;
 
 use outlayer_protocol::Status;
@@ -87,8 +88,9 @@ use self::{
 };
 use crate::verdict::invalid_module;
 
-/// What all frames of all modules of a guest may need together: 64 bytes for each frame, and the
-/// sizes of its locals and operands. NEAR allows a contract 256 KiB.
+/// What all frames of all modules of a guest may need together: 64 bytes for each frame, the sizes
+/// of its locals and operands, and a 32nd of the values that its function makes. NEAR allows a
+/// contract 256 KiB.
 pub const STACK_BYTES: u32 = 8 << 20;
 
 /// What each instance of a module may need, inside of a composition that makes this many of them.
@@ -97,10 +99,22 @@ pub(super) fn share(module_instances: u64) -> u32 {
     STACK_BYTES / shares
 }
 
-/// The native stack on which a guest runs. Compiled frames are mostly smaller than metering says; a
-/// function made to keep many values has one of up to 16 times that, for which this suffices.
-/// Should even that not suffice, the execution is a fault without a verdict.
-pub const NATIVE_STACK_BYTES: usize = 128 << 20;
+/// The native stack on which a guest runs: 32 times [`STACK_BYTES`]. Compiled frames of programs
+/// are about as large as their locals and operands, up to four times that. A function that is made
+/// to keep all the values that it makes has a frame of up to 32 times what is counted. A native
+/// stack that does not suffice all the same is a fault without a verdict.
+pub const NATIVE_STACK_BYTES: usize = 256 << 20;
+
+const _: () = assert!(NATIVE_STACK_BYTES as u64 == STACK_BYTES as u64 * size::MADE_BYTES_A_BYTE);
+
+/// What each function that the module defines needs of [`STACK_BYTES`], in their order, bytes. The
+/// module has been validated.
+///
+/// # Errors
+/// `InvalidModule` for bytes that do not parse.
+pub fn stack_needs(code: &[u8]) -> Result<Vec<u32>, Status> {
+    size::needs(code)
+}
 
 /// Adds metering of fuel and stack to a module that has been validated.
 ///
@@ -139,9 +153,9 @@ pub fn instrument_in_composition(code: &[u8], stack_bytes: u32) -> Result<Vec<u8
 }
 
 fn instrument_for(code: &[u8], place: Place, stack_bytes: u32) -> Result<Vec<u8>, Status> {
-    let charges = size::charges(code)?;
+    let needs = size::needs(code)?;
     let layout = Layout::read(code)?;
-    Writer::new(code, place, stack_bytes, layout, charges)
+    Writer::new(code, place, stack_bytes, layout, needs)
         .run()
         .map_err(|error| invalid_module(error.message()))
 }

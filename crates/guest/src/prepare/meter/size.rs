@@ -4,8 +4,8 @@ use finite_wasm::{
     Analysis, max_stack::SizeConfig, prefix_sum_vec::PrefixSumVec, wasmparser::ValType,
 };
 use outlayer_protocol::Status;
-use wasmparser::{BinaryReaderError, Parser, Payload};
 
+use super::values;
 use crate::verdict::invalid_module;
 
 /// The part of every frame that is not a local: return address, saved registers.
@@ -37,39 +37,24 @@ impl SizeConfig for Sizes {
     }
 }
 
-/// A function is counted with at least one byte for this many operators. A compiler may keep values
-/// that the code only names again, which no analysis of operands sees: about 4 bytes an operator at
-/// most, found by experiment. So a native frame is at most 16 times what is counted.
-const OPERATORS_A_BYTE: u64 = 4;
-
-/// How many operators each function has that the module defines.
-fn operators(code: &[u8]) -> Result<Vec<u64>, BinaryReaderError> {
-    let mut counts = Vec::new();
-    for payload in Parser::new(0).parse_all(code) {
-        if let Payload::CodeSectionEntry(body) = payload? {
-            let mut count = 0;
-            for operator in body.get_operators_reader()? {
-                operator?;
-                count += 1;
-            }
-            counts.push(count);
-        }
-    }
-    Ok(counts)
-}
+/// A byte of the values that a function makes counts for so little of a byte that is needed. A
+/// native frame is at most this many times what is counted
+/// ([`NATIVE_STACK_BYTES`](super::NATIVE_STACK_BYTES)): the values take what they count for, and
+/// the fixed part is enough for whatever else a frame has.
+pub(super) const MADE_BYTES_A_BYTE: u64 = 32;
 
 /// What each function needs that the module defines, in their order, bytes.
-pub(super) fn charges(code: &[u8]) -> Result<Vec<u32>, Status> {
+pub(super) fn needs(code: &[u8]) -> Result<Vec<u32>, Status> {
     let analysis = Analysis::new()
         .with_stack(Sizes)
         .analyze(code)
         .map_err(|error| invalid_module(format!("the stack's size cannot be told: {error}")))?;
-    let operators = operators(code).map_err(|error| invalid_module(error.message()))?;
+    let made = values::made(code).map_err(|error| invalid_module(error.message()))?;
     let frames = analysis.function_frame_sizes.into_iter();
-    let needs = frames.zip(analysis.function_operand_stack_sizes).zip(operators);
+    let needs = frames.zip(analysis.function_operand_stack_sizes).zip(made);
     Ok(needs
-        .map(|((frame, operands), operators)| {
-            let need = frame.saturating_add(operands).max(operators / OPERATORS_A_BYTE);
+        .map(|((frame, operands), made)| {
+            let need = frame.saturating_add(operands).saturating_add(made / MADE_BYTES_A_BYTE);
             u32::try_from(need).unwrap_or(u32::MAX)
         })
         .collect())
@@ -89,13 +74,18 @@ mod tests {
                 (func (local i64 i64 i64)))",
         )
         .unwrap();
-        assert_eq!(charges(&module).unwrap(), [64, 64 + 4 + 8 + 8 + 16, 64 + 8, 64 + 24]);
+        assert_eq!(needs(&module).unwrap(), [64, 64 + 4 + 8 + 8 + 16, 64 + 8, 64 + 24]);
     }
 
     #[test]
-    fn a_function_of_many_operators_needs_more() {
-        let body = "(drop (i32.const 1))".repeat(1_000);
-        let module = wat::parse_str(format!("(module (func {body}))")).unwrap();
-        assert_eq!(charges(&module).unwrap(), [2_001 / 4]);
+    fn a_function_that_makes_many_values_needs_more() {
+        let of = |body: &str, count: usize| {
+            let body = format!("(drop {body})").repeat(count);
+            let text = format!("(module (func (param i32 f64) {body}))");
+            needs(&wat::parse_str(text).unwrap()).unwrap()[0]
+        };
+        assert_eq!(of("(i32.const 1)", 1_000), 64 + 12 + 4);
+        assert_eq!(of("(i32.eqz (local.get 0))", 1_000), 64 + 12 + 4 + 8_000 / 32);
+        assert_eq!(of("(f64.neg (local.get 1))", 1_000), 64 + 12 + 8 + 16_000 / 32);
     }
 }

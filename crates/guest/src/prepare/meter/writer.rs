@@ -69,7 +69,7 @@ pub(super) struct Writer<'a> {
     stack_bytes: u32,
     layout: Layout,
     /// What each function that the module defines needs.
-    charges: Vec<u32>,
+    needs: Vec<u32>,
     out: Vec<u8>,
     /// Where the functions look at whether their stack suffices.
     checks: ColdBranches,
@@ -85,14 +85,14 @@ impl<'a> Writer<'a> {
         place: Place,
         stack_bytes: u32,
         layout: Layout,
-        charges: Vec<u32>,
+        needs: Vec<u32>,
     ) -> Self {
         Self {
             code,
             place,
             stack_bytes,
             layout,
-            charges,
+            needs,
             out: Vec::with_capacity(code.len() * 5 / 4),
             checks: ColdBranches::default(),
             wrote_import: !place.shares(),
@@ -115,7 +115,7 @@ impl<'a> Writer<'a> {
                 let (mut written, mut checks) = (Vec::new(), Vec::new());
                 let unknown = Function::default();
                 let function = self.layout.functions.get(defined).unwrap_or(&unknown);
-                let need = self.charges.get(defined).copied().unwrap_or(u32::MAX);
+                let need = self.needs.get(defined).copied().unwrap_or(u32::MAX);
                 let (function, out) = ((&module, function), (&mut written, &mut checks));
                 let added = (self.added(), self.teller());
                 body::write(self.code, body, function, defined, need, added, out)?;
