@@ -49,8 +49,8 @@ impl Contract {
     }
 
     /// The response that is staged for a live request: the borsh of `Option<ExecutionResponse>`,
-    /// which is read and not decoded. It is there between the answer and the callback, so that a replay finds it in the block before
-    /// the settlement.
+    /// which is read and not decoded. It is there between the answer and the callback, so that a
+    /// replay finds it in the block before the settlement.
     pub fn get_response(&self, request_id: RequestId) {
         let stored = requests::find_stored(request_id);
         match stored.and_then(|stored| stored.staged_bytes()) {

@@ -89,8 +89,9 @@ pub(crate) enum FormerPhase {
     Cancelling,
 }
 
-/// The response that is staged for a request, also in the form of layout 2, which had no plan and no
-/// transcript: it ends where those of no bytes begin, so no response of this code is read in that form.
+/// The response that is staged for a request, also in the form of layout 2, which had no plan and
+/// no transcript: it ends where those of no bytes begin, so no response of this code is read in
+/// that form.
 ///
 /// # Errors
 /// When it has neither form.

@@ -1,9 +1,9 @@
 //! Which addresses may be reached.
 //!
 //! Requests come from anyone, and a worker often stands beside services that trust their own
-//! network. So a guest and a download reach only public addresses, unless the operator allows others. A URL
-//! is checked before it is fetched, and again at each redirect; a name's addresses are checked
-//! where they are resolved, and the connection is made to one of those that passed.
+//! network. So a guest and a download reach only public addresses, unless the operator allows
+//! others. A URL is checked before it is fetched, and again at each redirect; a name's addresses
+//! are checked where they are resolved, and the connection is made to one of those that passed.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

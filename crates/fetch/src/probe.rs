@@ -1,9 +1,9 @@
 //! Whether it is this machine's own network that fails.
 //!
 //! This is best effort. A host that does not answer while nothing else does either says nothing
-//! about the host. So after an exchange to which no server answered, the machine tries to reach what
-//! it reaches all the time. A network in which that is reached and the host is not, because it is
-//! blocked, or because its name is answered wrongly, looks like a host that is down.
+//! about the host. So after an exchange to which no server answered, the machine tries to reach
+//! what it reaches all the time. A network in which that is reached and the host is not, because it
+//! is blocked, or because its name is answered wrongly, looks like a host that is down.
 
 use std::{sync::Arc, time::Duration};
 

@@ -382,8 +382,8 @@ impl Agreement {
         drawn(self) == drawn(first) && self.drawn == first.drawn && self.since >= first.since
     }
 
-    /// The workers that lost when `digest` was settled: those that did not reveal in time, and those
-    /// that revealed another digest, unless the execution may have used `http`.
+    /// The workers that lost when `digest` was settled: those that did not reveal in time, and
+    /// those that revealed another digest, unless the execution may have used `http`.
     pub(crate) fn lost(&self, digest: Hash32, http: bool) -> impl Iterator<Item = &AccountId> {
         self.voters(move |vote| vote.digest.is_none_or(|found| !http && found != digest))
     }

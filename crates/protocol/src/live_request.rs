@@ -303,7 +303,8 @@ impl LiveRequest {
         self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
     }
 
-    /// Bytes of arguments, environment, URL, name and hosts. [`ExecutionRequest::text_bytes`] is no less.
+    /// Bytes of arguments, environment, URL, name and hosts. [`ExecutionRequest::text_bytes`] is no
+    /// less.
     pub fn text_bytes(&self) -> u64 {
         let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
         let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);

@@ -291,8 +291,8 @@ impl From<FetchError> for Trouble {
     }
 }
 
-/// The execution that a child says it came to, if one within `limits` and `http` can be such. An engine never
-/// gives anything else; a child that a guest has taken over might.
+/// The execution that a child says it came to, if one within `limits` and `http` can be such. An
+/// engine never gives anything else; a child that a guest has taken over might.
 ///
 /// # Errors
 /// [`ResponseError`] when the contract would not take it either.

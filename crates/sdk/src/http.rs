@@ -297,6 +297,11 @@ macro_rules! transform {
                 $crate::http::Request,
                 $crate::http::Response,
             ) -> ::core::option::Option<$crate::http::Response> = $transform;
+            // On other targets than Wasm nothing else uses it.
+            const _: fn(
+                $crate::http::Request,
+                $crate::http::Response,
+            ) -> ::core::option::Option<$crate::http::Response> = TRANSFORM;
 
             #[cfg(target_arch = "wasm32")]
             #[unsafe(export_name = "outlayer_alloc")]
@@ -326,6 +331,11 @@ macro_rules! transform {
                 $crate::http::Request,
                 $crate::http::Response,
             ) -> ::core::option::Option<$crate::http::Response> = $transform;
+            // On other targets than Wasm nothing else uses it.
+            const _: fn(
+                $crate::http::Request,
+                $crate::http::Response,
+            ) -> ::core::option::Option<$crate::http::Response> = TRANSFORM;
 
             #[cfg(target_arch = "wasm32")]
             #[unsafe(link_section = "component-type:outlayer:host@0.1.0:transforming-guest")]

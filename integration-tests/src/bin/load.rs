@@ -103,8 +103,8 @@ fn options() -> Result<Options> {
             "--callers" => options.callers = number()?,
             "--in-process" => options.in_process = true,
             other => bail!(
-                "unknown argument {other}: expected --requests N, --workers W, --fuel F, --http MS, \
-                 --keys K, --callers C or --in-process"
+                "unknown argument {other}: expected --requests N, --workers W, --fuel F, \
+                 --http MS, --keys K, --callers C or --in-process"
             ),
         }
     }

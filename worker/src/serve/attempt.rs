@@ -168,7 +168,8 @@ pub(super) async fn execute(
     tracing::info!(
         request = request.id(), %digest, status = response.status.name(), used = %response.used,
         output_bytes = response.output.len(), reads = response.reads.len(),
-        writes = response.journal.len(), transcript_bytes = response.transcript.len(), snapshot = block.height, "executed"
+        writes = response.journal.len(), transcript_bytes = response.transcript.len(),
+        snapshot = block.height, "executed"
     );
     services.tell(Stage::Executed {
         request_id: request.id(),

@@ -9,23 +9,22 @@ use super::url::{Scheme, Url, is_host};
 use crate::object::read_by_fields;
 
 /// The most hosts that a request may list.
-pub const MAX_HOSTS: usize = 16;
+pub const MAX_HOSTS: u32 = 16;
 /// The longest host with its port, bytes.
-pub const MAX_HOST_BYTES: usize = 260;
+pub const MAX_HOST_BYTES: u32 = 260;
 
 /// Bytes of the hosts of a request, at most.
-pub const MOST_HOSTS_BYTES: u32 = (MAX_HOSTS * MAX_HOST_BYTES) as u32;
+pub const MOST_HOSTS_BYTES: u32 = MAX_HOSTS * MAX_HOST_BYTES;
 
 /// What a request may reach over HTTP, and how much of it. In JSON only `hosts` must be given.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, ToJson)]
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema, borsh::BorshSchema))]
-#[derive(
-    Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Encode, Decode, Serialize, ToJson,
-)]
+#[derive(BorshSerialize, BorshDeserialize, Serialize)]
 pub struct HttpAccess {
     /// The hosts: `api.example.com` is reached over HTTPS at port 443, `api.example.com:8443` at
-    /// that port, and `*.example.com` stands for every name below `example.com`, but not for itself.
-    /// `http://localhost:8080` and `http://127.0.0.1:8080` are reached without encryption, by a
-    /// worker that is set up for development. Letters are small.
+    /// that port, and `*.example.com` stands for every name below `example.com`, but not for
+    /// itself. `http://localhost:8080` and `http://127.0.0.1:8080` are reached without encryption,
+    /// by a worker that is set up for development. Letters are small.
     pub hosts: Vec<String>,
     /// The most exchanges. The request pays for all of them, whether they are made or not.
     pub max_exchanges: u32,
@@ -115,7 +114,7 @@ impl HttpAccess {
     /// The first [`HostError`] found.
     pub fn check_hosts(&self) -> Result<(), HostError> {
         let found = self.hosts.len();
-        if found == 0 || found > MAX_HOSTS {
+        if found == 0 || found > MAX_HOSTS as usize {
             return Err(HostError::Count { found });
         }
         match self.hosts.iter().find(|host| parse(host).is_none()) {
@@ -144,7 +143,7 @@ impl HttpAccess {
 
 /// A host of the list, whose name may begin with `*.`.
 fn parse(host: &str) -> Option<Url<'_>> {
-    if host.len() > MAX_HOST_BYTES {
+    if host.len() > MAX_HOST_BYTES as usize {
         return None;
     }
     let (scheme, authority) = match host.strip_prefix("http://") {

@@ -45,8 +45,8 @@ const NEW_PAYER: u64 = 8_300_000_000_000;
 /// Bytes of method name and arguments, at most, of every call but for what is billed by the byte.
 const ARGUMENTS: u64 = 300;
 
-/// The gas of each byte of output, journal, plan and transcript: it is sent, decoded, hashed and staged, in
-/// parts if need be.
+/// The gas of each byte of output, journal, plan and transcript: it is sent, decoded, hashed and
+/// staged, in parts if need be.
 pub const PER_BYTE: u64 = 160_000_000;
 
 /// What every call of a worker burns for this request, whatever the call does.
@@ -57,8 +57,8 @@ fn call(asked: &Asked, own: u64) -> u64 {
 }
 
 /// The gas of submitting a response with `data_bytes` of output, journal, plan and transcript,
-/// without the gas for these bytes themselves. A response that is too long for one call comes in parts, as small as
-/// they may be.
+/// without the gas for these bytes themselves. A response that is too long for one call comes in
+/// parts, as small as they may be.
 pub fn submit(asked: &Asked, data_bytes: u64) -> u64 {
     let limits = &asked.limits;
     let more_calls = largest_body(limits, data_bytes, 0) / u64::from(MIN_PART_BYTES);

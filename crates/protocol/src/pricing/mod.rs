@@ -142,8 +142,8 @@ pub struct Fee {
     /// input, output, journal, plan and transcript.
     pub submit: NearToken,
     /// For each worker that executed: the price of the code, of the exchanges that may be made and
-    /// of the compute that was used, the gas of claiming the request if it takes claims, and where several workers must agree the gas
-    /// of committing and revealing.
+    /// of the compute that was used, the gas of claiming the request if it takes claims, and where
+    /// several workers must agree the gas of committing and revealing.
     pub share: NearToken,
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
     pub shares: u8,

@@ -56,8 +56,8 @@ fn of(places: usize) -> isize {
 }
 
 /// The network of an execution, which lends its place to others while it waits for a server. There
-/// are at most [`MOST_WAITING`] times as many executions as there are places: each has a process and
-/// its memory.
+/// are at most [`MOST_WAITING`] times as many executions as there are places: each has a process
+/// and its memory.
 struct Lending<'a> {
     session: Session,
     place: &'a ExecutionPlace,
