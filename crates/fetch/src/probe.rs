@@ -7,9 +7,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 
-/// How long each connection of the probe may take.
+/// How long all connections of the probe together may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Hosts that answer while this machine's network works.
@@ -25,8 +28,9 @@ impl Probe {
     /// does, or when there are none.
     pub(crate) async fn trouble(&self) -> Option<String> {
         let mut trouble = None;
+        let until = Instant::now() + PATIENCE;
         for host in &*self.0 {
-            trouble = match timeout(PATIENCE, TcpStream::connect(host.as_str())).await {
+            trouble = match timeout_at(until, TcpStream::connect(host.as_str())).await {
                 Ok(Ok(_)) => return None,
                 Ok(Err(error)) => {
                     Some(format!("{host} does not take a connection either: {error}"))

@@ -51,14 +51,16 @@ impl Session {
         }
     }
 
-    async fn exchange(&self, outgoing: &Outgoing<'_>) -> Result<HttpResponse, ExchangeError> {
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<Result<HttpResponse, ExchangeError>, FetchError> {
         let until = tokio::time::Instant::now() + self.patience(outgoing.number);
-        let exchange = async {
-            // Only closing the semaphore, which nobody does, is an error.
-            let _place = self.web.places.acquire().await;
-            self.send(outgoing).await
+        // A place that does not come in time is this machine's trouble, and not the server's.
+        let Ok(_place) = timeout_at(until, self.web.places.acquire()).await else {
+            return Err(FetchError::Network("too many exchanges are under way".to_owned()));
         };
-        timeout_at(until, exchange).await.unwrap_or(Err(ExchangeError::TimedOut))
+        Ok(timeout_at(until, self.send(outgoing)).await.unwrap_or(Err(ExchangeError::TimedOut)))
     }
 
     async fn send(&self, outgoing: &Outgoing<'_>) -> Result<HttpResponse, ExchangeError> {
@@ -116,6 +118,7 @@ impl Fetch for Session {
         let began = Instant::now();
         let answered = self.runtime.block_on(self.exchange(outgoing));
         self.left = self.left.saturating_sub(began.elapsed());
+        let answered = answered?;
         if let Err(error) = answered
             && failure::may_be_ours(error)
             && let Some(trouble) = self.runtime.block_on(self.web.probe.trouble())

@@ -14,11 +14,13 @@ use outlayer_codec::{Decode, Encode};
 use outlayer_json::ToJson;
 use serde::Serialize;
 
-use crate::{HttpLimits, Meter, ResourceLimits, object::read_by_fields};
+use crate::{HttpLimits, Meter, ResourceLimits, http::TRANSFORM_FUEL, object::read_by_fields};
 
 /// How many rows the table of speeds has.
 pub const SPEEDS: usize = 6;
 
+/// Blocks until a block is final: two that build on it, and one that may be missing.
+const FINAL_BLOCKS: u64 = 3;
 /// Units of fuel that [`Speed::nanos_per_kilofuel`] is the time of.
 const KILOFUEL: u128 = 1_000;
 /// Units of gas that [`Speed::nanos_per_gigagas`] is the time of.
@@ -199,11 +201,26 @@ impl Window {
         u64::try_from(compute).unwrap_or(u64::MAX)
     }
 
+    /// How long the exchanges that `http` allows take at the most, nanoseconds: until the request
+    /// stands in a final block, for the answers, and for reducing each of them.
+    fn http_nanos(&self, limits: &ResourceLimits, http: HttpLimits) -> u64 {
+        if http.exchanges == 0 {
+            return 0;
+        }
+        let kilofuel = TRANSFORM_FUEL / KILOFUEL as u64;
+        let reducing = kilofuel * u64::from(self.speed(limits.memory_bytes).nanos_per_kilofuel);
+        let final_block = FINAL_BLOCKS * u64::from(self.block_nanos);
+        u64::from(http.exchanges)
+            .saturating_mul(reducing)
+            .saturating_add(http.nanos())
+            .saturating_add(final_block)
+    }
+
     /// How long an execution that uses all that `limits` and `http` allow takes at the most,
     /// nanoseconds.
     pub fn nanos(&self, limits: &ResourceLimits, http: HttpLimits) -> u64 {
         let nanos = self.compute_nanos(limits).saturating_add(self.module_nanos_of(limits));
-        nanos.saturating_add(http.nanos())
+        nanos.saturating_add(self.http_nanos(limits, http))
     }
 
     /// How many blocks this time is, rounded up.
@@ -220,7 +237,7 @@ impl Window {
         http: HttpLimits,
     ) -> u64 {
         let (units, nanos) = self.speed_of(limits);
-        let other = self.module_nanos_of(limits).saturating_add(http.nanos());
+        let other = self.module_nanos_of(limits).saturating_add(self.http_nanos(limits, http));
         let left = self.execution_nanos(yield_timeout_blocks).saturating_sub(other);
         let most = u128::from(left) * units / u128::from(nanos.max(1));
         u64::try_from(most).unwrap_or(u64::MAX)
@@ -272,11 +289,11 @@ mod tests {
         let most = |compute, module| window.most_compute(BLOCKS, &limits(compute, 1, module), none);
         assert_eq!(most(Compute::Fuel(1), 100), 99_000 * 1_000 / 500);
         assert_eq!(most(Compute::Gas(1), 100), 98_000 / 4 * 1_000_000);
-        let http = HttpLimits { ms: 1, ..none };
-        let slow = Window { block_nanos: 100_000, ..window };
+        let http = HttpLimits { exchanges: 2, ms: 1, bytes: 1 };
+        let slow = Window { block_nanos: 1_000_000, ..window };
         assert_eq!(
             slow.most_compute(BLOCKS, &limits(Compute::Fuel(1), 1, 100), http),
-            (10_000_000 - 1_000 - 1_000_000) * 1_000 / 500
+            (100_000_000 - 1_000 - 1_000_000 - 3_000_000 - 2 * 25_000_000) * 1_000 / 500
         );
         assert_eq!(most(Compute::Fuel(1), 10_000), 0);
         assert_eq!(most(Compute::Fuel(1), u32::MAX), 0);

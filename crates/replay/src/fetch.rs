@@ -2,7 +2,7 @@
 
 use outlayer_client::{At, Contract, trace};
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionResponse, events::ExecutionCompleted, http::Transcript,
+    ExecutionRecord, ExecutionResponse, Hash32, events::ExecutionCompleted, http::Transcript,
     machine::LiveRequest,
 };
 
@@ -10,7 +10,7 @@ use crate::{
     error::FetchError,
     question::Question,
     transaction::{Ending, Logged},
-    verdict::{Replay, Verdict},
+    verdict::{Difference, Replay, Verdict},
     verify::Evidence,
 };
 
@@ -63,11 +63,11 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
             let response = contract.response(request_id, at).await?;
             match settled_transcript(&view.request, response.as_ref(), &completed) {
                 Ok(transcript) => transcript,
-                Err(reason) => {
+                Err(verdict) => {
                     return Ok(Found::Nothing(Box::new(Replay {
                         completed: Some(completed),
                         snapshot_height: Some(before.height),
-                        ..Replay::without_execution(request_id, Verdict::Inconclusive { reason })
+                        ..Replay::without_execution(request_id, verdict)
                     })));
                 }
             }
@@ -84,20 +84,26 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
     Ok(Found::Evidence { evidence: Box::new(evidence), at })
 }
 
-/// The transcript of the response that was settled, or why it cannot be had. A node may show any
+/// The transcript of the response that was settled, or the verdict without it. A node may show any
 /// response; the one that was settled has the settled digest.
 fn settled_transcript(
     request: &LiveRequest,
     response: Option<&ExecutionResponse>,
     completed: &ExecutionCompleted,
-) -> Result<Transcript, String> {
+) -> Result<Transcript, Verdict> {
     let Some(response) = response else {
-        return Err("no response was staged in the block before the settlement".to_owned());
+        let reason = "no response was staged in the block before the settlement".to_owned();
+        return Err(Verdict::Inconclusive { reason });
     };
     let (found, expected) = (ExecutionRecord::new(request, response).digest(), completed.digest);
     if found != expected {
-        return Err(format!("the staged response has the digest {found}, {expected} was settled"));
+        let reason = format!("the staged response has the digest {found}, {expected} was settled");
+        return Err(Verdict::Inconclusive { reason });
     }
-    Transcript::decode(&response.transcript)
-        .map_err(|error| format!("what was settled as transcript is none: {error}"))
+    // The contract does not decode what it is sent, and no execution gives such bytes.
+    Transcript::decode(&response.transcript).map_err(|error| {
+        let settled = Hash32::of(&response.transcript).to_string();
+        let replayed = format!("what was settled is no transcript: {error}");
+        Verdict::Mismatch { differs: vec![Difference { part: "transcript", settled, replayed }] }
+    })
 }

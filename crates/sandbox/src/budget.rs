@@ -14,7 +14,8 @@ pub(crate) struct Budget {
 }
 
 struct Free {
-    places: usize,
+    /// Below 0 while executions go on whose place was lent.
+    places: isize,
     memory_bytes: u64,
     /// Who waits, in order.
     waiting: VecDeque<u64>,
@@ -35,6 +36,7 @@ pub(crate) struct TooLarge {
 impl Budget {
     /// Room for `places` executions with `memory_bytes` together.
     pub(crate) fn new(places: usize, memory_bytes: u64) -> Self {
+        let places = isize::try_from(places).unwrap_or(isize::MAX);
         let free = Free { places, memory_bytes, waiting: VecDeque::new(), next: 0 };
         Self { free: Mutex::new(free), changed: Condvar::new(), memory_bytes }
     }
@@ -52,7 +54,7 @@ impl Budget {
         free.next += 1;
         free.waiting.push_back(ticket);
         while free.waiting.front() != Some(&ticket)
-            || free.places == 0
+            || free.places <= 0
             || free.memory_bytes < memory_bytes
         {
             free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
@@ -75,6 +77,25 @@ impl Budget {
 pub(crate) struct Reserved<'a> {
     budget: &'a Budget,
     memory_bytes: u64,
+}
+
+impl Reserved<'_> {
+    /// Lends the place, and not the memory, to another execution, until what is returned is
+    /// dropped. It is taken back even when no other is free then.
+    pub(crate) fn lend(&self) -> Lent<'_> {
+        self.budget.lock().places += 1;
+        self.budget.changed.notify_all();
+        Lent(self.budget)
+    }
+}
+
+/// A place that is lent.
+pub(crate) struct Lent<'a>(&'a Budget);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.lock().places -= 1;
+    }
 }
 
 impl Drop for Reserved<'_> {
@@ -100,6 +121,30 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_place_is_lent_without_its_memory() {
+        let budget = Budget::new(1, 100);
+        let left = || {
+            let free = budget.lock();
+            (free.places, free.memory_bytes)
+        };
+        let first = budget.reserve(60).unwrap();
+        {
+            let _lent = first.lend();
+            let second = budget.reserve(40).unwrap();
+            assert_eq!(left(), (0, 0));
+            drop(second);
+        }
+        let second = {
+            let _lent = first.lend();
+            budget.reserve(40).unwrap()
+        };
+        // Both go on, and nobody else begins.
+        assert_eq!(left(), (-1, 0));
+        drop((first, second));
+        assert_eq!(left(), (1, 100));
+    }
 
     #[test]
     fn never_more_than_there_is() {

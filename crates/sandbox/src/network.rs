@@ -61,15 +61,17 @@ impl<'a> Network<'a> {
     ) -> Reply {
         let number = u32::try_from(self.fetched.len()).unwrap_or(u32::MAX);
         let outgoing = Outgoing { request_id: self.request_id, number, request };
+        // Whatever comes of it, a child asks for an exchange once.
+        self.fetched.push((hash, None));
         let fetched = match snapshot.network() {
             Some(network) => network.fetch(&outgoing)?,
             None => return Err(FetchError::None.into()),
         };
-        let recorded = match &fetched {
-            Fetched::Recorded(exchange) => Some(exchange.clone()),
-            Fetched::Fresh(_) => None,
-        };
-        self.fetched.push((hash, recorded));
+        if let (Fetched::Recorded(exchange), Some((_, recorded))) =
+            (&fetched, self.fetched.last_mut())
+        {
+            *recorded = Some(exchange.clone());
+        }
         Ok(Told::from(fetched))
     }
 

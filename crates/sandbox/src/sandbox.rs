@@ -8,11 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outlayer_guest::{Engine, EngineId, Execution, Fault, Job, Snapshot};
+use outlayer_guest::{
+    Engine, EngineId, Execution, Fault, Fetch, FetchError, Fetched, Job, Outgoing, Snapshot,
+    SnapshotError,
+};
 
 use crate::{
-    budget::Budget, config::SandboxConfig, confine::Confinement, memory, process::Process,
-    progress::Progress, scratch,
+    budget::{Budget, Reserved},
+    config::SandboxConfig,
+    confine::Confinement,
+    memory,
+    process::Process,
+    progress::Progress,
+    scratch,
 };
 
 /// A sandbox that cannot be set up.
@@ -174,7 +182,9 @@ impl Sandbox {
         };
         let is_over = if progress.is_large { Some(&told as &dyn Fn() -> bool) } else { is_over };
         let limits = (self.patience(), is_over);
-        let execution = child.execute(job, snapshot, memory_bytes, limits).map_err(|fault| {
+        let mut outside = Outside { snapshot, reserved: &reserved };
+        let executed = child.execute(job, &mut outside, memory_bytes, limits);
+        let execution = executed.map_err(|fault| {
             let ended = is_over.is_some_and(|is_over| is_over());
             if ended { Fault::Deadline(began.elapsed()) } else { fault }
         })?;
@@ -184,6 +194,30 @@ impl Sandbox {
         }
         drop(reserved);
         Ok(execution)
+    }
+}
+
+/// The storage and the network of an execution, which lends its place to others while it waits for
+/// a server.
+struct Outside<'a> {
+    snapshot: &'a mut dyn Snapshot,
+    reserved: &'a Reserved<'a>,
+}
+
+impl Snapshot for Outside<'_> {
+    fn read(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, SnapshotError> {
+        self.snapshot.read(key)
+    }
+
+    fn network(&mut self) -> Option<&mut dyn Fetch> {
+        self.snapshot.network().is_some().then_some(self as &mut dyn Fetch)
+    }
+}
+
+impl Fetch for Outside<'_> {
+    fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+        let _lent = self.reserved.lend();
+        self.snapshot.network().ok_or(FetchError::None)?.fetch(outgoing)
     }
 }
 

@@ -216,7 +216,14 @@ impl Request {
             }
             self.redirects = self.redirects.checked_sub(1).ok_or(Error::Redirects)?;
             let target = response.header("location").and_then(|to| std::str::from_utf8(to).ok());
-            self.url = resolved(&self.url, target.ok_or(Error::Redirects)?);
+            let next = resolved(&self.url, target.ok_or(Error::Redirects)?);
+            if origin(&next) != origin(&self.url) {
+                // What is meant for one server is not for another.
+                self.headers.retain(|(name, _)| {
+                    !CREDENTIALS.iter().any(|one| name.eq_ignore_ascii_case(one))
+                });
+            }
+            self.url = next;
             let is_safe = matches!(&*self.method, "GET" | "HEAD");
             if !is_safe && response.status <= 303 {
                 "GET".clone_into(&mut self.method);
@@ -226,10 +233,21 @@ impl Request {
     }
 }
 
+/// Headers that do not follow a redirect to another server.
+const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find(['/', '?']).map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
 /// Where a redirect from `base` to `target` leads.
 fn resolved(base: &str, target: &str) -> String {
     let target = target.split('#').next().unwrap_or_default();
-    if target.contains("://") {
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if target.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) {
         return target.to_owned();
     }
     let (scheme, rest) = base.split_once("://").unwrap_or(("https", base));
@@ -513,11 +531,14 @@ mod tests {
             ("//b.example/x", "https://b.example/x"),
             ("/x?y", "https://a.example/x?y"),
             ("x", "https://a.example/p/x"),
+            ("/login?next=https://b.example/", "https://a.example/login?next=https://b.example/"),
             ("?y", "https://a.example/p/q?y"),
         ] {
             assert_eq!(resolved("https://a.example/p/q?r", target), expected);
         }
         assert_eq!(resolved("https://a.example", "x"), "https://a.example/x");
+        assert_eq!(origin("https://a.example:1/x?y"), "https://a.example:1");
+        assert_eq!(origin("https://a.example"), "https://a.example");
     }
 
     #[test]

@@ -155,7 +155,10 @@ pub(super) async fn execute(
         }
         executed => executed?,
     };
-    services.measured(execution.used, began.elapsed());
+    // Waiting for a server says nothing about how fast this machine is.
+    if request.http.is_none() {
+        services.measured(execution.used, began.elapsed());
+    }
     tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
     if !execution.backtrace.is_empty() {
         tracing::info!(

@@ -1,6 +1,7 @@
 //! What all parts of a worker use: its configuration, the chain, the code, the stages' places.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -21,7 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{
     Stage, WorkerConfig, WorkerError,
-    agreement::salt::Salts,
+    agreement::{salt::Salts, seat::Mine},
+    attempt::Executed,
     fleet::Fleet,
     schedule::Waiting,
     set_aside::SetAside,
@@ -34,6 +36,10 @@ use super::{
 };
 
 const KIB: usize = 1 << 10;
+/// How long an execution is kept for the next attempt: longer than a yield waits.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+/// An execution, and what was made of it.
+type Kept = (Executed, Mine);
 /// How far the newest block may be above the one that was looked at last, which may be of a node
 /// that lags.
 const MOST_AHEAD: u64 = 100;
@@ -66,6 +72,8 @@ pub(super) struct Services {
     answers: Arc<Semaphore>,
     speeds: Speeds,
     set_aside: Mutex<SetAside>,
+    /// Executions of attempts that failed, for the next attempt, and when each was kept.
+    kept: Mutex<HashMap<RequestId, (Kept, Instant)>>,
     /// When the loop last turned.
     beaten: Mutex<Instant>,
 }
@@ -140,6 +148,7 @@ impl Services {
             answers,
             speeds: Speeds::default(),
             set_aside: Mutex::new(set_aside),
+            kept: Mutex::default(),
             beaten: Mutex::new(Instant::now()),
             config,
         })
@@ -159,6 +168,19 @@ impl Services {
     /// The requests whose last attempt failed.
     pub(super) fn set_aside(&self) -> MutexGuard<'_, SetAside> {
         self.set_aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What attempts that failed have executed, by request.
+    pub(super) fn kept_executions(&self) -> MutexGuard<'_, HashMap<RequestId, (Kept, Instant)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an execution for the next attempt. Those that no attempt has taken up for long are of
+    /// requests that are over.
+    pub(super) fn keep_execution(&self, request_id: RequestId, executed: Kept) {
+        let mut kept = self.kept_executions();
+        kept.retain(|_, (_, since)| since.elapsed() < KEPT_FOR);
+        kept.insert(request_id, (executed, Instant::now()));
     }
 
     /// Tells the observer, if there is one.
@@ -226,14 +248,15 @@ impl Services {
         move || looks.borrow().as_ref().is_some_and(|look| !look.time().can_land(deadline))
     }
 
-    /// The record of a request as a final block has it; `None` when the request is over.
+    /// The newest record of a request, once a final block has it too; `None` when the request is
+    /// over.
     pub(super) async fn once_final(
         &self,
         request_id: RequestId,
     ) -> Result<Option<RequestView>, ChainError> {
         loop {
-            if let Some(view) = self.finals.get(request_id).await? {
-                return Ok(Some(view));
+            if self.finals.get(request_id).await?.is_some() {
+                return self.newest.get(request_id).await;
             }
             if self.newest.get(request_id).await?.is_none() {
                 return Ok(None);

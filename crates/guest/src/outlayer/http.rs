@@ -32,9 +32,14 @@ where
     Ok(Ok(answered))
 }
 
+/// What is paid for a header besides its name and value, bytes: the room that the host makes for
+/// it.
+pub const HEADER_BYTES: usize = 64;
+
 /// The bytes of a request that are paid for.
 pub fn bytes(request: &HttpRequest) -> u64 {
-    let headers = request.headers.iter().map(|(name, value)| name.len() + value.len());
+    let headers =
+        request.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_BYTES);
     let texts = request.method.len() + request.url.len() + request.body.len();
     (texts + headers.sum::<usize>()) as u64
 }

@@ -61,7 +61,10 @@ pub enum UrlError {
     #[error("the URL names no host in small letters, with or without a port")]
     Host,
     /// Path or query hold what may not stand there.
-    #[error("the path of the URL does not begin with /, or holds a fragment or what is not ASCII")]
+    #[error(
+        "the path of the URL does not begin with /, or holds a fragment, `.` or `..` as a part, or \
+         a character that must be encoded"
+    )]
     Path,
 }
 
@@ -88,8 +91,7 @@ impl<'a> Url<'a> {
         if !is_host(url.host) {
             return Err(UrlError::Host);
         }
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-        if !path.starts_with('/') || !path.bytes().all(is_plain) {
+        if !path.starts_with('/') || !path.bytes().all(is_plain) || has_dots(path) {
             return Err(UrlError::Path);
         }
         Ok(url)
@@ -120,6 +122,21 @@ impl fmt::Display for Url<'_> {
     }
 }
 
+/// Whether a character may stand in a path or query as it is: those of RFC 3986, but for `'`, which
+/// is encoded in queries.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&()*+,;=:@/?%".contains(&byte)
+}
+
+/// Whether a path has a part that leads to itself or up, which whoever sends it would resolve.
+fn has_dots(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    path.split('/').any(|part| {
+        let part = part.replace("%2e", ".").replace("%2E", ".");
+        part == "." || part == ".."
+    })
+}
+
 /// Whether a text is a name of DNS, or an IPv4 address: labels of small letters, digits, `-` and
 /// `_`, which stand neither first nor last where it is a hyphen.
 pub(super) fn is_host(text: &str) -> bool {
@@ -143,7 +160,7 @@ mod tests {
             ("https://a.example", "https://a.example/"),
             ("https://a.example:443/x?y=1", "https://a.example/x?y=1"),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
-            ("http://localhost:80/%2e%2E/", "http://localhost/%2e%2E/"),
+            ("http://localhost:80/a..b/%20?c=../d", "http://localhost/a..b/%20?c=../d"),
         ] {
             let parsed = Url::parse(url).unwrap();
             assert_eq!(parsed.to_string(), canonical);
@@ -172,6 +189,12 @@ mod tests {
             ("https://a.example/ x", UrlError::Path),
             ("https://a.example/\r\nHost: b", UrlError::Path),
             ("https://a.example/ä", UrlError::Path),
+            ("https://a.example/a/../b", UrlError::Path),
+            ("https://a.example/%2e%2E/", UrlError::Path),
+            ("https://a.example/.", UrlError::Path),
+            ("https://a.example/\"", UrlError::Path),
+            ("https://a.example/?'", UrlError::Path),
+            ("https://a.example/\\", UrlError::Path),
         ] {
             assert_eq!(Url::parse(url), Err(error), "{url}");
         }

@@ -23,8 +23,8 @@ const SPIN: &[u8] = include_bytes!("spin.wasm");
 const EXPECTED: [(EngineVersion, [&str; 2]); 1] = [(
     EngineVersion(2),
     [
-        "876550dc41f5d672211ea9784453bacb8f80b4bdc99fb247c504a55089d1557f",
-        "d621f108e94e213a2a268ecdd234feb95211fcf9e9feec0d49f66d519056efdf",
+        "cc6fca3a37d8c9e9c8c6c730c7ecb172e89e325a7ddbc665dfa62f6abe7d7ccb",
+        "23b97a94e9627efbea3a8abed30eeac33b328ec1fef0dad3d0a47b4665a17303",
     ],
 )];
 

@@ -6,7 +6,7 @@
 //! snapshot, and so has the same digest, and the salt of its commitment.
 
 pub(super) mod salt;
-mod seat;
+pub(super) mod seat;
 pub(super) mod shares;
 
 use outlayer_client::{At, BlockId, CallOutcome};
@@ -55,66 +55,81 @@ pub(super) async fn serve(
     request_id: RequestId,
     preparing: &mut Preparing,
 ) -> Result<Done, ServeError> {
-    let mut serving = Serving { services, preparing, request_id, mine: None, called: None };
-    let _waiting = services.await_final();
-    let contract = &services.contract;
-    // The look that found the request is no older than the request.
-    let since = services.look().block.height;
-    let mut took_part = false;
-    // How many times the request was looked at while it waited for its settlement.
-    let mut settling = 0;
-    loop {
-        let height = services.height().await?;
-        let mut done = None;
-        if let Some(view) = services.newest.get(request_id).await? {
-            let request = view.request;
-            let Some(agreement) = &request.agreement else {
-                return Ok(Done::Over);
-            };
-            took_part |= agreement.vote_of(services.account.id()).is_some();
-            match &request.phase {
-                Phase::Pending if request.is_expired(height) => return Ok(Done::Expired),
-                Phase::Pending => match serving.advance(&request, agreement, height).await? {
-                    Next::Leave(until) => return Ok(Done::NotNow { until }),
-                    Next::Wait => {}
-                    // The chain has moved: look at once.
-                    _ => continue,
-                },
-                // Somebody has answered, cancelled or closed it, and there is nothing to reveal.
-                _ if !took_part => return Ok(Done::Over),
-                Phase::Staged { digest, .. } => {
-                    serving.reveal_settled(agreement, digest, height).await?;
-                    settling += 1;
-                }
-                Phase::Cancelling | Phase::Disputing { .. } => settling += 1,
-            }
-            if settling >= MOST_SETTLING {
-                let phase = request.phase.name();
-                return Err(ServeError::Unsettled { phase, blocks: settling });
-            }
-        } else if let Some(shares) = contract.shares(request_id, At::Optimistic).await? {
-            if serving.reveal_settled(&shares.agreement, &shares.digest, height).await? {
-                continue;
-            }
-            took_part |= shares.agreement.vote_of(services.account.id()).is_some();
-            // At an earlier height no reveal is taken yet: the shares are newer than it.
-            if height >= shares.agreement.reveal_from() {
-                done = Some(if took_part { Done::Settled } else { Done::Over });
-            }
-        } else {
-            done = Some(if took_part { Done::Settled } else { Done::Over });
-        }
-        // What only the newest block shows, a reorg may still replace.
-        if let Some(done) = done
-            && services.is_over_finally(request_id, since).await?
-        {
-            return Ok(done);
-        }
-        services.pause().await;
+    let mine = services.kept_executions().remove(&request_id).map(|kept| kept.0);
+    let mut serving = Serving { services, preparing, request_id, mine, called: None };
+    let ended = serving.run().await;
+    // What was executed over HTTP is not executed again with the same digest.
+    if ended.is_err()
+        && let Some(mine) = serving.mine.take()
+        && !mine.0.response.transcript.is_empty()
+    {
+        services.keep_execution(request_id, mine);
     }
+    ended
 }
 
 impl Serving<'_> {
+    /// Serves it to its end.
+    async fn run(&mut self) -> Result<Done, ServeError> {
+        let (services, request_id) = (self.services, self.request_id);
+        let _waiting = services.await_final();
+        let contract = &services.contract;
+        // The look that found the request is no older than the request.
+        let since = services.look().block.height;
+        let mut took_part = false;
+        // How many times the request was looked at while it waited for its settlement.
+        let mut settling = 0;
+        loop {
+            let height = services.height().await?;
+            let mut done = None;
+            if let Some(view) = services.newest.get(request_id).await? {
+                let request = view.request;
+                let Some(agreement) = &request.agreement else {
+                    return Ok(Done::Over);
+                };
+                took_part |= agreement.vote_of(services.account.id()).is_some();
+                match &request.phase {
+                    Phase::Pending if request.is_expired(height) => return Ok(Done::Expired),
+                    Phase::Pending => match self.advance(&request, agreement, height).await? {
+                        Next::Leave(until) => return Ok(Done::NotNow { until }),
+                        Next::Wait => {}
+                        // The chain has moved: look at once.
+                        _ => continue,
+                    },
+                    // Somebody has answered, cancelled or closed it: there is nothing to reveal.
+                    _ if !took_part => return Ok(Done::Over),
+                    Phase::Staged { digest, .. } => {
+                        self.reveal_settled(agreement, digest, height).await?;
+                        settling += 1;
+                    }
+                    Phase::Cancelling | Phase::Disputing { .. } => settling += 1,
+                }
+                if settling >= MOST_SETTLING {
+                    let phase = request.phase.name();
+                    return Err(ServeError::Unsettled { phase, blocks: settling });
+                }
+            } else if let Some(shares) = contract.shares(request_id, At::Optimistic).await? {
+                if self.reveal_settled(&shares.agreement, &shares.digest, height).await? {
+                    continue;
+                }
+                took_part |= shares.agreement.vote_of(services.account.id()).is_some();
+                // At an earlier height no reveal is taken yet: the shares are newer than it.
+                if height >= shares.agreement.reveal_from() {
+                    done = Some(if took_part { Done::Settled } else { Done::Over });
+                }
+            } else {
+                done = Some(if took_part { Done::Settled } else { Done::Over });
+            }
+            // What only the newest block shows, a reorg may still replace.
+            if let Some(done) = done
+                && services.is_over_finally(request_id, since).await?
+            {
+                return Ok(done);
+            }
+            services.pause().await;
+        }
+    }
+
     /// Does what comes next about a request that waits for an answer. Returns what that was.
     async fn advance(
         &mut self,
@@ -130,6 +145,11 @@ impl Serving<'_> {
         }
         let seat = Seat { me, step_in_blocks: self.services.config.step_in_blocks };
         let next = seat.next(agreement, self.mine.as_ref().map(|(_, mine)| mine), height);
+        if next == Next::Execute && request.http.is_some() && agreement.vote_of(me).is_some() {
+            // Servers would answer something else than before this worker was started again. What
+            // it has committed to is revealed when others settle it.
+            return Ok(Next::Wait);
+        }
         match next {
             Next::Leave(_) | Next::Wait => return Ok(next),
             Next::Execute => return self.execute(agreement, request.http.is_some()).await,

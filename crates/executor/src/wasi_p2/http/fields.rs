@@ -3,6 +3,7 @@
 use outlayer_guest::{
     HostCall, Stop, Work,
     http::{is_forbidden, is_header_name, is_header_value},
+    outlayer::http::HEADER_BYTES,
 };
 use wasmtime::{Result, component::Resource};
 use wasmtime_wasi_http::{
@@ -14,9 +15,6 @@ use wasmtime_wasi_http::{
 };
 
 use crate::state::State;
-
-/// What an entry takes beside its name and its value, bytes.
-const ENTRY_BYTES: usize = 64;
 
 /// The entry behind the resource `fields`.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +43,7 @@ impl Fields {
 }
 
 fn entry_bytes(name: &str, value: &[u8]) -> usize {
-    name.len() + value.len() + ENTRY_BYTES
+    name.len() + value.len() + HEADER_BYTES
 }
 
 /// Checks what a guest adds.

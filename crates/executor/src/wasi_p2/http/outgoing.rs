@@ -150,6 +150,7 @@ async fn send(
             if let Err(refusal) = admitted {
                 return Ok(Err(errors::of_refusal(refusal)));
             }
+            store.data_mut().hold(room(&request))?;
             let promise = Promise::default();
             draft.writing().handed_over = Some((request, promise.clone()));
             Ok(Ok(promise))
@@ -194,6 +195,7 @@ async fn finish(
         (handed_over, complete)
     };
     let Some((mut request, promise)) = handed_over else { return Ok(complete.map(|_| ())) };
+    store.data_mut().release(room(&request));
     request.body = match complete {
         Ok(body) => Bytes(body),
         Err(error) => {
@@ -218,6 +220,11 @@ async fn exchange(store: &mut Store<'_>, request: HttpRequest) -> Result<Sent> {
         Err(refusal) => return Ok(Err(errors::of_refusal(refusal))),
     };
     Ok(Ok(Promise::answered(answer)))
+}
+
+/// How much room a request takes that was handed over to its body.
+fn room(request: &HttpRequest) -> usize {
+    usize::try_from(http::bytes(request)).unwrap_or(usize::MAX)
 }
 
 impl Request {
@@ -454,10 +461,11 @@ impl types::HostOutgoingBody for State {
         let draft: Draft = self.take_entry(body)?;
         let mut writing = draft.writing();
         writing.end = End::Abandoned;
-        if let Some((_, promise)) = writing.handed_over.take() {
+        let mut kept = std::mem::take(&mut writing.bytes).len();
+        if let Some((request, promise)) = writing.handed_over.take() {
             promise.answer(Err(ErrorCode::HttpProtocolError));
+            kept += room(&request);
         }
-        let kept = std::mem::take(&mut writing.bytes).len();
         drop(writing);
         self.release(kept);
         Ok(())
