@@ -417,7 +417,8 @@ fn memory() {
     let sandbox = sandbox();
     // Three times the guest's 16 MiB, and what the child itself needs.
     assert_eq!(run(&sandbox, "allocate 48").unwrap(), (48 << 20).to_string());
-    let why = process_fault(run(&sandbox, "allocate 300"));
+    // Those, and the addresses of a stack of 256 MiB, which counts as a whole.
+    let why = process_fault(run(&sandbox, "allocate 600"));
     assert!(why.contains("SIGABRT"), "{why}");
 }
 

@@ -258,8 +258,10 @@ impl Services {
             if self.finals.get(request_id).await?.is_some() {
                 return self.newest.get(request_id).await;
             }
-            if self.newest.get(request_id).await?.is_none() {
-                return Ok(None);
+            // Should no final block ever have it, its deadline passes.
+            match self.newest.get(request_id).await? {
+                Some(view) if !view.request.is_expired(self.height().await?) => {}
+                _ => return Ok(None),
             }
             self.pause().await;
         }
