@@ -26,8 +26,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header_at, invalid_nonce, request_view, unknown_transaction,
-    view_bytes_at,
+    Answer, FakeNode, executed, header_at, invalid_nonce, nonce_too_large, request_view,
+    unknown_transaction, view_bytes_at,
 };
 
 /// The account of the only registered worker.
@@ -396,6 +396,12 @@ impl Chain {
         let [Action::FunctionCall(call)] = transaction.actions.as_slice() else {
             panic!("expected one call")
         };
+        // As a node does (`ACCESS_KEY_NONCE_RANGE_MULTIPLIER`), so that a nonce which somebody lied
+        // about does not use up all others.
+        let upper_bound = self.height.saturating_mul(1_000_000);
+        if transaction.nonce >= upper_bound {
+            return nonce_too_large(transaction.nonce, upper_bound);
+        }
         let is_void = transaction.nonce <= self.nonce;
         if !self.signed.iter().any(|signed| signed.hash == hash) {
             let (method, args) = (call.method_name.clone(), call.args.clone());

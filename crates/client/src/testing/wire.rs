@@ -80,12 +80,21 @@ pub fn executed(hash: &CryptoHash, result: Result<&[u8], &str>) -> Answer {
 
 /// The node's error for a transaction whose nonce is used up.
 pub fn invalid_nonce(tx_nonce: u64, ak_nonce: u64) -> Answer {
+    invalid_transaction(&json!({ "InvalidNonce": { "tx_nonce": tx_nonce, "ak_nonce": ak_nonce } }))
+}
+
+/// The node's error for a transaction whose nonce is farther ahead than the newest block allows.
+pub fn nonce_too_large(tx_nonce: u64, upper_bound: u64) -> Answer {
+    invalid_transaction(
+        &json!({ "NonceTooLarge": { "tx_nonce": tx_nonce, "upper_bound": upper_bound } }),
+    )
+}
+
+fn invalid_transaction(error: &Value) -> Answer {
     Answer::Error(json!({
         "name": "HANDLER_ERROR", "code": -32000, "message": "Server error",
         "cause": { "name": "INVALID_TRANSACTION", "info": {} },
-        "data": { "TxExecutionError": { "InvalidTxError": {
-            "InvalidNonce": { "tx_nonce": tx_nonce, "ak_nonce": ak_nonce }
-        } } }
+        "data": { "TxExecutionError": { "InvalidTxError": error } }
     }))
 }
 

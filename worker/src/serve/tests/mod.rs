@@ -71,7 +71,12 @@ async fn run_until(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, worker.run(stop)).await.expect("not enough happened");
+    if tokio::time::timeout(PATIENCE, worker.run(stop)).await.is_err() {
+        let told = told.lock().unwrap();
+        let last = told.get(told.len().saturating_sub(20)..).unwrap_or_default();
+        let live: Vec<_> = chain.lock().unwrap().live.keys().copied().collect();
+        panic!("not enough happened: {live:?} are live, and at last {last:#?}");
+    }
     std::mem::take(&mut *told.lock().unwrap())
 }
 
