@@ -23,6 +23,8 @@ pub const SPEEDS: usize = 6;
 const FINAL_BLOCKS: u64 = 3;
 /// Units of fuel that [`Speed::nanos_per_kilofuel`] is the time of.
 const KILOFUEL: u128 = 1_000;
+/// What reducing an answer takes at the most, in the same unit.
+const TRANSFORM_KILOFUEL: u64 = TRANSFORM_FUEL / 1_000;
 /// Units of gas that [`Speed::nanos_per_gigagas`] is the time of.
 const GIGAGAS: u128 = 1_000_000_000;
 const WHOLE_BPS: u128 = 10_000;
@@ -207,8 +209,8 @@ impl Window {
         if http.exchanges == 0 {
             return 0;
         }
-        let kilofuel = TRANSFORM_FUEL / KILOFUEL as u64;
-        let reducing = kilofuel * u64::from(self.speed(limits.memory_bytes).nanos_per_kilofuel);
+        let reducing =
+            TRANSFORM_KILOFUEL * u64::from(self.speed(limits.memory_bytes).nanos_per_kilofuel);
         let final_block = FINAL_BLOCKS * u64::from(self.block_nanos);
         u64::from(http.exchanges)
             .saturating_mul(reducing)
