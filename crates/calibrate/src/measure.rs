@@ -118,16 +118,7 @@ impl Calibration {
         let limits =
             ResourceLimits { compute, memory_bytes: MEMORY_BYTES, ..ResourceLimits::default() };
         let context = context(kernel.name)?;
-        let job = Job {
-            code: Code::of(&kernel.wasm),
-            kind: None,
-            args: &[],
-            env: &[],
-            input: &[],
-            limits: &limits,
-            context: &context,
-            http: None,
-        };
+        let job = Job::new(Code::of(&kernel.wasm), &limits, &context);
         let execution = self
             .executor
             .execute(&job, &mut EmptySnapshot)

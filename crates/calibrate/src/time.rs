@@ -109,16 +109,7 @@ impl Stopwatch {
             ..ResourceLimits::default()
         };
         let context = context(&guest.name)?;
-        let job = Job {
-            code: Code::of(&guest.wasm),
-            kind: None,
-            args: &[],
-            env: &[],
-            input: &[],
-            limits: &limits,
-            context: &context,
-            http: None,
-        };
+        let job = Job::new(Code::of(&guest.wasm), &limits, &context);
         let began = (on_processor(), Instant::now());
         let execution = self
             .executor

@@ -37,16 +37,7 @@ fn warm(c: &mut Criterion) {
     for (guest, text, input) in [("no-op", NO_OP, 0), ("copy of 4 KiB", COPY, 4 << 10)] {
         let code = wat::parse_str(text).unwrap();
         let input = vec![b'x'; input];
-        let job = Job {
-            code: Code::of(&code),
-            kind: None,
-            args: &[],
-            env: &[],
-            input: &input,
-            limits: &limits,
-            context: &context,
-            http: None,
-        };
+        let job = Job { input: &input, ..Job::new(Code::of(&code), &limits, &context) };
         for (place, engine) in
             [("in process", &in_process as &dyn Engine), ("in a child", &sandbox as &dyn Engine)]
         {

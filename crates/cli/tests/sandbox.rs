@@ -20,7 +20,7 @@ use outlayer_guest::{
     Job, Outgoing, SnapshotError,
 };
 use outlayer_protocol::{
-    Bytes, Compute, GuestKind, HttpAccess, ResourceLimits, Status,
+    Compute, GuestKind, HttpAccess, ResourceLimits, Status,
     http::{Answered, HttpRequest, HttpResponse},
 };
 use outlayer_sandbox::{Sandbox, SandboxConfig};
@@ -53,16 +53,7 @@ fn execute(
     }
     .with_storage(8, 4, 4 << 10);
     let (args, context) = ([method.to_owned()], context());
-    let job = Job {
-        code: Code::of(&code),
-        kind: None,
-        args: &args,
-        env: &[],
-        input: b"input",
-        limits: &limits,
-        context: &context,
-        http: None,
-    };
+    let job = Job { args: &args, input: b"input", ..Job::new(Code::of(&code), &limits, &context) };
     engine.execute(&job, &mut |key: &[u8]| match key {
         b"k" => Ok(Some(b"value".to_vec())),
         _ => Err(SnapshotError("the node is away".to_owned())),
@@ -151,12 +142,7 @@ fn a_child_answers_as_an_executor_in_this_process_does() {
 
 /// Fetches once, and writes what the host answers. Its transform answers 204 to everything.
 fn fetching() -> Vec<u8> {
-    let request = HttpRequest {
-        method: "GET".to_owned(),
-        url: "https://a.example/".to_owned(),
-        headers: Vec::new(),
-        body: Bytes::default(),
-    };
+    let request = HttpRequest::get("https://a.example/");
     let request = borsh::to_vec(&request).unwrap();
     let text: String = request.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let module = format!(
@@ -201,14 +187,8 @@ fn a_guest_fetches_and_reduces_in_a_child_as_in_this_process() {
     let run = |engine: &dyn Engine, compute, network: &mut dyn Fetch| {
         let limits = ResourceLimits { compute, ..ResourceLimits::default() };
         let job = Job {
-            code: Code::of(&code),
-            kind: None,
-            args: &[],
-            env: &[],
-            input: b"",
-            limits: &limits,
-            context: &context,
             http: Some(Http { access: &access, several: true }),
+            ..Job::new(Code::of(&code), &limits, &context)
         };
         engine.execute(&job, &mut Connected { snapshot: EmptySnapshot, network })
     };
@@ -353,16 +333,7 @@ fn a_required_kind_holds_in_a_child_too() {
     let sandbox = Sandbox::start(config()).unwrap();
     let code = wat::parse_str(MODULE).unwrap();
     let (limits, context) = (ResourceLimits::default(), context());
-    let job = Job {
-        code: Code::of(&code),
-        kind: Some(GuestKind::Near),
-        args: &[],
-        env: &[],
-        input: &[],
-        limits: &limits,
-        context: &context,
-        http: None,
-    };
+    let job = Job { kind: Some(GuestKind::Near), ..Job::new(Code::of(&code), &limits, &context) };
     let execution = sandbox.execute(&job, &mut EmptySnapshot).unwrap();
     assert!(matches!(execution.status, Status::InvalidModule { .. }), "{execution:?}");
 }
@@ -374,16 +345,7 @@ fn a_stack_that_is_made_for_a_guest_fits_beside_little_memory() {
     let code = wat::parse_str(COMPOSITION).unwrap();
     let limits = ResourceLimits { memory_bytes: 64 << 10, ..ResourceLimits::default() };
     let context = context();
-    let job = Job {
-        http: None,
-        code: Code::of(&code),
-        kind: None,
-        args: &[],
-        env: &[],
-        input: &[],
-        limits: &limits,
-        context: &context,
-    };
+    let job = Job::new(Code::of(&code), &limits, &context);
     for _ in 0..2 {
         let execution = sandbox.execute(&job, &mut EmptySnapshot).unwrap();
         assert_eq!(execution.status, Status::Completed);

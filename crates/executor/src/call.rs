@@ -52,8 +52,7 @@ impl FetchCall for ModuleCall<'_> {
         number: u32,
         request: HttpRequest,
     ) -> impl Future<Output = Result<Fetched, Stop>> + Send {
-        let mailbox = Arc::clone(&self.0.data().mailbox);
-        async move { mailbox.exchange(number, request).await }
+        exchange(self.0.data(), number, request)
     }
 }
 
@@ -82,8 +81,7 @@ impl FetchCall for ComponentCall<'_> {
         number: u32,
         request: HttpRequest,
     ) -> impl Future<Output = Result<Fetched, Stop>> + Send {
-        let mailbox = Arc::clone(&self.0.data().mailbox);
-        async move { mailbox.exchange(number, request).await }
+        exchange(self.0.data(), number, request)
     }
 }
 
@@ -94,6 +92,16 @@ fn ask(
 ) -> impl Future<Output = Result<Option<Vec<u8>>, Stop>> + Send + use<> {
     let (mailbox, key) = (Arc::clone(&state.mailbox), key.to_vec());
     async move { mailbox.value(key).await }
+}
+
+/// Asks the network. When it fails, the execution ends outside of the guest.
+fn exchange(
+    state: &State,
+    number: u32,
+    request: HttpRequest,
+) -> impl Future<Output = Result<Fetched, Stop>> + Send + use<> {
+    let mailbox = Arc::clone(&state.mailbox);
+    async move { mailbox.exchange(number, request).await }
 }
 
 /// Links functions of an import module of core modules. Each has its signature in WebAssembly, and

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use outlayer_guest::{Fetch, FetchError, Fetched, Outgoing};
+use outlayer_guest::{Fetch, FetchError, Fetched, Outgoing, http::kept};
 use outlayer_protocol::{
     AccountId, Bytes, Hash32, HttpAccess,
-    http::{ExchangeError, HttpResponse, KEPT_HEADERS, MAX_FETCHED_BYTES, Url},
+    http::{ExchangeError, HttpResponse, MAX_FETCHED_BYTES, Url},
 };
-use reqwest::{Method, Response, header::HeaderMap};
+use reqwest::Method;
 use tokio::{runtime::Handle, time::timeout_at};
 
 use crate::{Web, failure};
@@ -94,23 +94,12 @@ impl Session {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(HttpResponse { body: Bytes(body), ..head(&response) })
+        let headers = response.headers().iter();
+        let headers = headers
+            .map(|(name, value)| (name.as_str().to_owned(), Bytes::from(value.as_bytes())))
+            .collect();
+        kept(HttpResponse { status: response.status().as_u16(), headers, body: Bytes(body) })
     }
-}
-
-/// An answer without its body.
-fn head(response: &Response) -> HttpResponse {
-    HttpResponse {
-        status: response.status().as_u16(),
-        headers: kept(response.headers()),
-        body: Bytes::default(),
-    }
-}
-
-/// The headers that may be kept. Of several of one name it is the first.
-fn kept(headers: &HeaderMap) -> Vec<(String, Bytes)> {
-    let value = |name: &str| headers.get(name).map(|value| Bytes::from(value.as_bytes()));
-    KEPT_HEADERS.iter().filter_map(|&name| Some((name.to_owned(), value(name)?))).collect()
 }
 
 impl Fetch for Session {

@@ -189,12 +189,7 @@ mod tests {
     }
 
     fn get(url: &str) -> HttpRequest {
-        HttpRequest {
-            method: "GET".to_owned(),
-            url: url.to_owned(),
-            headers: Vec::new(),
-            body: Bytes::default(),
-        }
+        HttpRequest::get(url)
     }
 
     #[test]

@@ -90,6 +90,15 @@ pub struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
+    /// An execution of `code` without arguments, variables, input or network.
+    pub const fn new(
+        code: Code<'a>,
+        limits: &'a ResourceLimits,
+        context: &'a ExecutionContext,
+    ) -> Self {
+        Self { code, kind: None, args: &[], env: &[], input: &[], limits, context, http: None }
+    }
+
     /// What `request` asks for, in the context that it has or would have.
     pub fn of_request(
         code: Code<'a>,

@@ -53,14 +53,9 @@ impl Guest {
             attached_deposit: NearToken::from_millinear(500),
         };
         let job = Job {
-            code: Code::of(&[]),
-            kind: None,
             args: &["one".to_owned(), "two".to_owned()],
-            env: &[],
             input: b"input",
-            limits: &limits,
-            context: &context,
-            http: None,
+            ..Job::new(Code::of(&[]), &limits, &context)
         };
         Self {
             memory: vec![0; 4_096],

@@ -283,14 +283,10 @@ fn run_over(
 ) -> Result<Execution, Fault> {
     let (limits, context) = (limits(), context());
     let job = Job {
-        code: Code::of(code.as_bytes()),
-        kind: None,
         args: &["an argument".to_owned()],
         env: &[("NAME".to_owned(), "value".to_owned())],
         input: b"the input",
-        limits: &limits,
-        context: &context,
-        http: None,
+        ..Job::new(Code::of(code.as_bytes()), &limits, &context)
     };
     sandbox.execute(&job, snapshot)
 }
@@ -391,16 +387,7 @@ fn ended() {
     let patience = Duration::from_secs(1_000);
     let sandbox = Sandbox::start(SandboxConfig { patience, ..config() }).unwrap();
     let (limits, context) = (limits(), context());
-    let job = |code| Job {
-        code: Code::of(code),
-        kind: None,
-        args: &[],
-        env: &[],
-        input: b"",
-        limits: &limits,
-        context: &context,
-        http: None,
-    };
+    let job = |code| Job::new(Code::of(code), &limits, &context);
     let began = Instant::now();
     let is_over = || began.elapsed() > Duration::from_millis(300);
     let ended = sandbox.execute_until(&job(HANG.as_bytes()), &mut EmptySnapshot, &is_over);
@@ -527,14 +514,8 @@ fn run_with(sandbox: &Sandbox, code: &str, network: &mut dyn Fetch) -> Result<Ex
     };
     let (limits, context) = (limits(), context());
     let job = Job {
-        code: Code::of(code.as_bytes()),
-        kind: None,
-        args: &[],
-        env: &[],
-        input: b"",
-        limits: &limits,
-        context: &context,
         http: Some(Http { access: &access, several: false }),
+        ..Job::new(Code::of(code.as_bytes()), &limits, &context)
     };
     sandbox.execute(&job, &mut Connected { snapshot: EmptySnapshot, network })
 }

@@ -305,85 +305,78 @@ impl Response {
 /// outlayer_sdk::transform!(whole);
 /// # fn main() {}
 /// ```
-#[cfg(not(any(feature = "component", target_env = "p2")))]
 #[macro_export]
 macro_rules! transform {
     ($transform:path) => {
         #[allow(unsafe_code)]
         const _: () = {
-            const TRANSFORM: fn(
-                $crate::http::Request,
-                $crate::http::Response,
-            ) -> ::core::option::Option<$crate::http::Response> = $transform;
+            const TRANSFORM: $crate::http::Transform = $transform;
             // On other targets than Wasm nothing else uses it.
-            const _: fn(
-                $crate::http::Request,
-                $crate::http::Response,
-            ) -> ::core::option::Option<$crate::http::Response> = TRANSFORM;
-
-            #[cfg(target_arch = "wasm32")]
-            #[unsafe(export_name = "outlayer_alloc")]
-            extern "C" fn alloc(length: usize) -> *mut u8 {
-                $crate::http::exported::alloc(length)
-            }
-
-            #[cfg(target_arch = "wasm32")]
-            #[unsafe(export_name = "outlayer_transform")]
-            unsafe extern "C" fn transform(given: *mut u8, length: usize) -> u64 {
-                // SAFETY: the host passes what `alloc` has returned for this length.
-                unsafe { $crate::http::exported::transform(given, length, TRANSFORM) }
-            }
+            const _: $crate::http::Transform = TRANSFORM;
+            $crate::export_transform!(TRANSFORM);
         };
     };
 }
 
-/// Exports a function as the guest's transform, for a guest that becomes a component:
-/// `fn(Request, Response) -> Option<Response>`.
+/// What a transform is.
+#[doc(hidden)]
+pub type Transform = fn(Request, Response) -> Option<Response>;
+
+/// Exports a transform as modules do.
+#[doc(hidden)]
+#[cfg(not(any(feature = "component", target_env = "p2")))]
+#[macro_export]
+macro_rules! export_transform {
+    ($transform:path) => {
+        #[cfg(target_arch = "wasm32")]
+        #[unsafe(export_name = "outlayer_alloc")]
+        extern "C" fn alloc(length: usize) -> *mut u8 {
+            $crate::http::exported::alloc(length)
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        #[unsafe(export_name = "outlayer_transform")]
+        unsafe extern "C" fn transform(given: *mut u8, length: usize) -> u64 {
+            // SAFETY: the host passes what `alloc` has returned for this length.
+            unsafe { $crate::http::exported::transform(given, length, $transform) }
+        }
+    };
+}
+
+/// Exports a transform as a guest does that becomes a component.
+#[doc(hidden)]
 #[cfg(any(feature = "component", target_env = "p2"))]
 #[macro_export]
-macro_rules! transform {
+macro_rules! export_transform {
     ($transform:path) => {
-        #[allow(unsafe_code)]
-        const _: () = {
-            const TRANSFORM: fn(
-                $crate::http::Request,
-                $crate::http::Response,
-            ) -> ::core::option::Option<$crate::http::Response> = $transform;
-            // On other targets than Wasm nothing else uses it.
-            const _: fn(
-                $crate::http::Request,
-                $crate::http::Response,
-            ) -> ::core::option::Option<$crate::http::Response> = TRANSFORM;
+        #[cfg(target_arch = "wasm32")]
+        #[unsafe(link_section = "component-type:outlayer:host@0.1.0:transforming-guest")]
+        #[used]
+        static COMPONENT_TYPE: [u8; $crate::http::exported::COMPONENT_TYPE.len()] =
+            $crate::http::exported::COMPONENT_TYPE;
 
-            #[cfg(target_arch = "wasm32")]
-            #[unsafe(link_section = "component-type:outlayer:host@0.1.0:transforming-guest")]
-            #[used]
-            static COMPONENT_TYPE: [u8; $crate::http::exported::COMPONENT_TYPE.len()] =
-                $crate::http::exported::COMPONENT_TYPE;
-
-            #[cfg(target_arch = "wasm32")]
-            #[allow(clippy::too_many_arguments)]
-            #[unsafe(export_name = "outlayer:host/transform@0.1.0#transform")]
-            unsafe extern "C" fn transform(
-                a: usize,
-                b: usize,
-                c: usize,
-                d: usize,
-                e: usize,
-                f: usize,
-                g: usize,
-                h: usize,
-                status: usize,
-                i: usize,
-                j: usize,
-                k: usize,
-                l: usize,
-            ) -> *const u8 {
-                let lists = [[a, b], [c, d], [e, f], [g, h], [i, j], [k, l]];
-                // SAFETY: the host passes what the canonical ABI says.
-                unsafe { $crate::http::exported::transform(lists, status, TRANSFORM) }
-            }
-        };
+        #[cfg(target_arch = "wasm32")]
+        #[allow(clippy::too_many_arguments)]
+        #[unsafe(export_name = "outlayer:host/transform@0.1.0#transform")]
+        unsafe extern "C" fn transform(
+            a: usize,
+            b: usize,
+            c: usize,
+            d: usize,
+            e: usize,
+            f: usize,
+            g: usize,
+            h: usize,
+            status: usize,
+            i: usize,
+            j: usize,
+            k: usize,
+            l: usize,
+        ) -> *const u8 {
+            let lists = [[a, b], [c, d], [e, f], [g, h], [i, j], [k, l]];
+            // SAFETY: the host passes what the canonical ABI says.
+            unsafe { $crate::http::exported::transform(lists, status, $transform) }
+        }
     };
 }
 

@@ -115,16 +115,8 @@ async fn a_component_and_a_module_share_a_namespace() -> Result<()> {
 fn run(executor: &Executor, guest: &str, input: &str) -> Result<Execution> {
     let context = guests::context(NearToken::from_millinear(500))?;
     let code = artifacts::wasm(guest)?;
-    let job = Job {
-        code: Code::of(&code),
-        kind: None,
-        args: &[],
-        env: &[],
-        input: input.as_bytes(),
-        limits: &ResourceLimits::default().with_storage(8, 4, 4 << 10),
-        context: &context,
-        http: None,
-    };
+    let limits = ResourceLimits::default().with_storage(8, 4, 4 << 10);
+    let job = Job { input: input.as_bytes(), ..Job::new(Code::of(&code), &limits, &context) };
     Ok(executor.execute(&job, &mut EmptySnapshot)?)
 }
 

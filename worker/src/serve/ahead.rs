@@ -132,16 +132,7 @@ async fn compile(
             ..ResourceLimits::default()
         };
         let context = ExecutionContext::of_no_request(contract_id);
-        let job = Job {
-            code: Code::hashed(hash, &bytes),
-            kind: None,
-            args: &[],
-            env: &[],
-            input: &[],
-            limits: &limits,
-            context: &context,
-            http: None,
-        };
+        let job = Job::new(Code::hashed(hash, &bytes), &limits, &context);
         let mut nothing = |_: &[u8]| Err(SnapshotError("nothing is executed".to_owned()));
         let execution = engine.execute_until(&job, &mut nothing, &is_wanted).map(drop);
         drop(place);

@@ -38,14 +38,10 @@ pub(super) async fn execute(
     let (args, input, limits) = (vec![asked.method.clone()], asked.args.clone(), limits(asked.gas));
     let execution = tokio::task::spawn_blocking(move || {
         let job = Job {
-            code: Code::of(&code),
             kind: Some(GuestKind::Near),
             args: &args,
-            env: &[],
             input: &input,
-            limits: &limits,
-            context: &context,
-            http: None,
+            ..Job::new(Code::of(&code), &limits, &context)
         };
         engine.execute(&job, &mut |key: &[u8]| Ok(state.get(key).cloned()))
     });

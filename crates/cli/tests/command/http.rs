@@ -9,16 +9,11 @@ use std::{
     thread,
 };
 
-use outlayer_protocol::{Bytes, http::HttpRequest};
+use outlayer_protocol::http::HttpRequest;
 
 /// A guest that gets this URL and writes what the host answers.
 fn guest(url: &str) -> Vec<u8> {
-    let request = HttpRequest {
-        method: "GET".to_owned(),
-        url: url.to_owned(),
-        headers: Vec::new(),
-        body: Bytes::default(),
-    };
+    let request = HttpRequest::get(url);
     let request = borsh::to_vec(&request).unwrap();
     let text: String = request.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let module = format!(

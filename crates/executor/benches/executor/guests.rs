@@ -78,14 +78,9 @@ impl Guest {
     /// Runs the guest, which must complete.
     pub(crate) fn run(&self, executor: &Executor) -> Execution {
         let job = Job {
-            code: Code::hashed(self.hash, &self.code),
-            kind: None,
             args: &self.args,
-            env: &[],
             input: &self.input,
-            limits: &self.limits,
-            context: &self.context,
-            http: None,
+            ..Job::new(Code::hashed(self.hash, &self.code), &self.limits, &self.context)
         };
         let execution = executor.execute(&job, &mut EmptySnapshot).unwrap();
         assert_eq!(execution.status, Status::Completed);

@@ -60,10 +60,5 @@ pub(crate) fn kept(body: impl Into<Vec<u8>>) -> HttpResponse {
 
 /// A request for a path of `example.org`.
 pub(crate) fn get(path: &str) -> HttpRequest {
-    HttpRequest {
-        method: "GET".to_owned(),
-        url: format!("https://example.org{path}"),
-        headers: Vec::new(),
-        body: Bytes::default(),
-    }
+    HttpRequest::get(format!("https://example.org{path}"))
 }

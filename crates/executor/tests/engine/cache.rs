@@ -379,14 +379,10 @@ fn nothing_is_compiled_under_a_hash_that_is_not_its_own() {
     for (name, run) in guests() {
         let other = Hash32::of(name.as_bytes());
         let job = Job {
-            code: Code::hashed(other, &run.code),
-            kind: None,
             args: &run.args,
             env: &run.env,
             input: &run.input,
-            limits: &run.limits,
-            context: &run.context,
-            http: None,
+            ..Job::new(Code::hashed(other, &run.code), &run.limits, &run.context)
         };
         let ended = executor.execute(&job, &mut EmptySnapshot);
         assert!(matches!(ended, Err(Fault::Job(_))), "{name}: {ended:?}");

@@ -532,14 +532,10 @@ fn host_functions_run_on_a_small_thread() {
 fn a_snapshot_that_panics_gives_no_verdict() {
     let run = contract(&format!("(drop (call $storage_read {KEY} (i64.const 1)))"));
     let job = Job {
-        code: Code::of(&run.code),
-        kind: None,
         args: &run.args,
         env: &run.env,
         input: &run.input,
-        limits: &run.limits,
-        context: &run.context,
-        http: None,
+        ..Job::new(Code::of(&run.code), &run.limits, &run.context)
     };
     let mut panics = |_: &[u8]| -> Result<Option<Vec<u8>>, SnapshotError> { panic!("away") };
     let ended = common::executor().execute(&job, &mut panics);

@@ -16,7 +16,7 @@ fn serve(runtime: &Runtime, answer: Answer, certificate: Option<&Certificate>) -
 }
 
 fn get(url: String) -> HttpRequest {
-    HttpRequest { method: "GET".to_owned(), url, headers: Vec::new(), body: Bytes::default() }
+    HttpRequest::get(url)
 }
 
 /// Development: this machine may be reached.

@@ -173,12 +173,7 @@ mod tests {
     }
 
     fn request() -> HttpRequest {
-        HttpRequest {
-            method: "GET".to_owned(),
-            url: "https://a.example/".to_owned(),
-            headers: Vec::new(),
-            body: Bytes::default(),
-        }
+        HttpRequest::get("https://a.example/")
     }
 
     fn response(body: usize) -> HttpResponse {

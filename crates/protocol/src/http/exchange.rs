@@ -36,6 +36,16 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    /// A `GET` of a URL, without headers.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Bytes::default(),
+        }
+    }
+
     /// What names the request in a transcript: SHA-256 over its borsh encoding.
     pub fn hash(&self) -> Hash32 {
         Hash32::of_borsh(self)

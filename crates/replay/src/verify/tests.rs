@@ -7,8 +7,8 @@ use outlayer_executor::{
 };
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::{
-    Agreement, Bytes, Config, EngineVersion, ExecutionResponse, HttpAccess, Limit, NearToken,
-    Outcome, Status,
+    Agreement, Config, EngineVersion, ExecutionResponse, HttpAccess, Limit, NearToken, Outcome,
+    Status,
     agreement::Vote,
     http::{Answered, Exchange, ExchangeError, HttpRequest},
 };
@@ -151,12 +151,7 @@ fn what_another_engine_executed_is_executed_by_that_engine_or_not_at_all() {
 
 #[test]
 fn an_execution_over_http_is_replayed_from_its_transcript_and_no_other() {
-    let asked = HttpRequest {
-        method: "GET".to_owned(),
-        url: "https://a.example/".to_owned(),
-        headers: Vec::new(),
-        body: Bytes::default(),
-    };
+    let asked = HttpRequest::get("https://a.example/");
     let encoded = borsh::to_vec(&asked).unwrap();
     let data: String = encoded.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let code = wat::parse_str(format!(

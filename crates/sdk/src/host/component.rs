@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     context::{Context, DecodeError},
-    http::{Error, Request, Response},
+    http::{Error, Request, Response, Transform},
 };
 
 /// Describes the package to the tool that makes a component from the module, and that removes this
@@ -312,11 +312,7 @@ struct Reduced {
 ///
 /// The host got the memory of the lists from [`cabi_realloc`] and has filled it.
 #[doc(hidden)]
-pub unsafe fn transform(
-    lists: [[usize; 2]; 6],
-    status: usize,
-    transform: fn(Request, Response) -> Option<Response>,
-) -> *const u8 {
+pub unsafe fn transform(lists: [[usize; 2]; 6], status: usize, transform: Transform) -> *const u8 {
     let list = |[start, length]: [usize; 2]| List {
         start: ptr::with_exposed_provenance_mut(start),
         length,

@@ -3,7 +3,7 @@
 
 use crate::{
     context::{Context, DecodeError},
-    http::{Error, Request, Response, encoding},
+    http::{Error, Request, Response, Transform, encoding},
 };
 
 /// The functions as the host defines them. Pointers are offsets into the module's memory, and
@@ -137,11 +137,7 @@ pub fn alloc(length: usize) -> *mut u8 {
 ///
 /// [`alloc`] has returned `given` for this length, and nobody else uses it.
 #[doc(hidden)]
-pub unsafe fn transform(
-    given: *mut u8,
-    length: usize,
-    transform: fn(Request, Response) -> Option<Response>,
-) -> u64 {
+pub unsafe fn transform(given: *mut u8, length: usize, transform: Transform) -> u64 {
     // SAFETY: as the caller promises.
     let given = unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(given, length)) };
     let answer = encoding::given(&given).and_then(|(request, response)| {

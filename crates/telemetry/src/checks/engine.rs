@@ -53,16 +53,7 @@ fn execute(
     let context = context().ok_or_else(|| Fault::engine("the self-test has no context"))?;
     let limits =
         ResourceLimits { compute, ..ResourceLimits::default() }.with_storage(4, 4, 1 << 10);
-    let job = Job {
-        code: Code::of(code),
-        kind: None,
-        args: &[],
-        env: &[],
-        input: INPUT,
-        limits: &limits,
-        context: &context,
-        http: None,
-    };
+    let job = Job { input: INPUT, ..Job::new(Code::of(code), &limits, &context) };
     engine.execute(&job, &mut |key: &[u8]| {
         Ok::<_, SnapshotError>((key == b"k").then(|| b"value".to_vec()))
     })
