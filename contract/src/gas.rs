@@ -8,7 +8,7 @@
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
     ExecutionRequest, ResponseFormat, claims::MOST_CLAIMS, limits::MAX_VALUE_BYTES,
-    pricing::may_be_created, storage::MAX_REPLACED_BYTES,
+    pricing::may_be_created, secrets::MAX_RECIPIENTS, storage::MAX_REPLACED_BYTES,
 };
 
 use crate::{Contract, ContractError, workers::draw_looks};
@@ -65,6 +65,10 @@ const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
 /// written.
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
+/// For each secret, whose entry is read and whose terms are decoded.
+const PER_SECRET: Gas = Gas::from_ggas(6_000);
+/// For the workers to which secrets are sealed, which are looked at.
+const SECRETS: Gas = Gas::from_ggas(250 * MAX_RECIPIENTS as u64);
 /// For each worker that is looked at to draw those that execute the request.
 const PER_LOOK: Gas = Gas::from_ggas(250);
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
@@ -110,6 +114,8 @@ pub(crate) fn request(
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
         (PER_REQUEST_TEXT_BYTE, request.text_bytes()),
         (PER_LOOK, draw_looks(request.seats(), contract.registered_workers).into()),
+        (SECRETS, (!request.secrets.is_empty()).into()),
+        (PER_SECRET, request.secrets.len() as u64),
     ];
     let takes_claims = contract.config.takes_claims(request);
     sum(REQUEST, &parts).saturating_add(settlement(request, payer, takes_claims))

@@ -73,6 +73,22 @@ pub(crate) fn check_active(worker_id: &AccountId) -> Result<(), ContractError> {
     }
 }
 
+/// Whether an account may answer a request of this block: it was active before it, so that nobody
+/// registers workers for a request that they have seen.
+pub(crate) fn is_active(worker_id: &AccountId) -> bool {
+    let height = env::block_height();
+    find(worker_id).is_some_and(|worker| !worker.suspended && worker.active_since < height)
+}
+
+/// Draws among workers that are active, for the seats and for their successors as far as there are
+/// enough.
+pub(crate) fn draw_among(workers: &[AccountId], seed: &Hash32, seats: u8) -> Vec<AccountId> {
+    Draw::new(seed, u32::try_from(workers.len()).unwrap_or(0))
+        .filter_map(|position| workers.get(usize::try_from(position).ok()?).cloned())
+        .take(2 * usize::from(seats))
+        .collect()
+}
+
 /// Changes the record of a registered worker.
 pub(crate) fn update(
     worker_id: &AccountId,
@@ -190,22 +206,18 @@ impl Contract {
     }
 
     /// Draws workers for the seats of a request, and as far as there are enough, a successor for
-    /// each. Only those are drawn that were active before this block, so that nobody registers
-    /// workers for a request that they have seen.
+    /// each.
     pub(crate) fn draw_workers(
         &self,
         random_seed: &Hash32,
         seats: u8,
     ) -> Result<Vec<AccountId>, ContractError> {
-        let height = env::block_height();
         let looks = usize::try_from(draw_looks(seats, self.registered_workers)).unwrap_or(0);
         let drawn: Vec<AccountId> = Draw::new(random_seed, self.registered_workers)
             .take(looks)
             .filter_map(|position| slots().get(position))
             .filter_map(|id| String::from_utf8(id).ok()?.parse().ok())
-            .filter(|id| {
-                find(id).is_some_and(|worker| !worker.suspended && worker.active_since < height)
-            })
+            .filter(is_active)
             .take(2 * usize::from(seats))
             .collect();
         if drawn.len() < usize::from(seats) {

@@ -1,11 +1,11 @@
 //! Taking a request: it is checked, priced and kept, and the call yields.
 
-use near_sdk::{AccountId, FunctionError, env, near};
+use near_sdk::{FunctionError, env, near};
 use outlayer_protocol::{
-    CodeRef, ExecutionContext, ExecutionRequest, Hash32, OnRefusal, RequestId, Settlement,
+    ExecutionContext, ExecutionRequest, Hash32, OnRefusal, RequestId, Settlement,
     context::random_seed,
     events::Event,
-    machine::LiveRequest,
+    live_request::{LiveRequest, Pinned},
     pricing::{Quote, quote},
 };
 
@@ -14,15 +14,13 @@ use crate::{
     effects::emit,
     gas, names,
     promises::{self, CallbackArgs},
+    secrets, workers,
 };
 
 /// A request that can be taken, with everything that taking it needs.
 struct Admitted {
     quote: Quote,
-    /// The code, and its full name where the request names it.
-    pinned: (CodeRef, Option<String>),
-    /// The workers that were drawn, where several must agree.
-    drawn: Vec<AccountId>,
+    pinned: Pinned,
     /// The contract's books with the request's deposit.
     funds: Funds,
     /// The id of the request after this one.
@@ -85,7 +83,7 @@ impl Contract {
     pub(crate) fn accept(&mut self, request: &ExecutionRequest) -> Result<(), ContractError> {
         let request_id = self.next_request_id;
         let random_seed = random_seed(request_id, &env::random_seed_array());
-        let Admitted { quote, pinned, drawn, funds, next_request_id } =
+        let Admitted { quote, pinned, funds, next_request_id } =
             self.admit(request, &random_seed)?;
         let requester = env::predecessor_account_id();
         let payer = request.payer(&requester).clone();
@@ -103,8 +101,7 @@ impl Contract {
         // The yield is not made yet, because nothing may be refused after that.
         let no_yield = Hash32([0; 32]);
         let config = &self.config;
-        let mut live =
-            LiveRequest::accept(config, request, pinned, context, quote, no_yield, drawn)?;
+        let mut live = LiveRequest::accept(config, request, pinned, context, quote, no_yield)?;
         let callback = CallbackArgs {
             request_id,
             response_format: request.response_format,
@@ -150,14 +147,17 @@ impl Contract {
                 storage_reserve: quote.storage_reserve,
             });
         }
-        let pinned = names::pin(&request.code)?;
-        if pinned.0.url.is_none() {
-            code::check(&pinned.0.hash)?;
+        let (code, code_name) = names::pin(&request.code)?;
+        if code.url.is_none() {
+            code::check(&code.hash)?;
         }
-        let drawn = match request.seats() {
-            1 => Vec::new(),
-            seats => self.draw_workers(random_seed, seats)?,
+        let secrets = secrets::pin(request, code.hash, &requester)?;
+        let drawn = match (request.seats(), &secrets) {
+            (1, _) => Vec::new(),
+            (seats, Some(secrets)) => workers::draw_among(&secrets.recipients, random_seed, seats),
+            (seats, None) => self.draw_workers(random_seed, seats)?,
         };
+        let pinned = Pinned { code, code_name, secrets, drawn };
         let next_request_id = self.next_request_id.checked_add(1);
         let next_request_id = next_request_id.ok_or(ContractError::NoMoreIds)?;
         // The bytes of a request are its payer's, so taking it leaves the contract's own as they
@@ -165,6 +165,6 @@ impl Contract {
         let mut funds = self.funds;
         funds.take_in(Pot::Deposits, attached)?;
         self.check_stake_with(&funds)?;
-        Ok(Admitted { quote, pinned, drawn, funds, next_request_id })
+        Ok(Admitted { quote, pinned, funds, next_request_id })
     }
 }

@@ -8,7 +8,7 @@ mod namespace;
 use near_sdk::{AccountId, FunctionError, Gas, NearToken, env};
 use outlayer_protocol::{
     Hash32, RefusalCode, RequestId, commitment::SALT_BYTES, machine::Refusal,
-    pricing::PricingError, validation::RequestError,
+    pricing::PricingError, secrets::SecretError, validation::RequestError,
 };
 
 use crate::{LAYOUT, MoneyError};
@@ -231,6 +231,28 @@ pub enum ContractError {
         /// How many seats the request has.
         needed: u8,
     },
+    /// A secret cannot be had.
+    #[error("the secret {name:?} of {owner_id}: {error}")]
+    Secret {
+        /// The account in whose namespace it would be.
+        owner_id: AccountId,
+        /// Its name.
+        name: String,
+        /// Why it cannot be had.
+        #[source]
+        error: SecretError,
+    },
+    /// Too few of the workers are active to which the request's secrets are sealed.
+    #[error(
+        "{found} workers are active to which all its secrets are sealed and that were registered \
+         before this block, the request asks for {needed}"
+    )]
+    TooFewRecipients {
+        /// How many of them there are.
+        found: usize,
+        /// How many seats the request has.
+        needed: u8,
+    },
     /// The salt has another length than a salt has.
     #[error("the salt has {found} bytes, expected {SALT_BYTES}")]
     Salt {
@@ -313,7 +335,10 @@ impl ContractError {
             Self::ResultStillKept { .. } => RefusalCode::ResultStillKept,
             Self::NotAWorker { .. } => RefusalCode::NotAWorker,
             Self::Suspended { .. } => RefusalCode::WorkerSuspended,
-            Self::TooFewWorkers { .. } => RefusalCode::TooFewWorkers,
+            Self::TooFewWorkers { .. } | Self::TooFewRecipients { .. } => {
+                RefusalCode::TooFewWorkers
+            }
+            Self::Secret { error, .. } => error.code(),
             Self::Salt { .. } => RefusalCode::SaltBytes,
             Self::Metadata { .. } => RefusalCode::MetadataTooLong,
             Self::OneYocto { .. } => RefusalCode::OneYocto,

@@ -131,6 +131,7 @@ impl From<Former> for LiveRequest {
             input_bytes: old.input_bytes,
             limits: old.limits.with_module_and_plan_bytes(max_module_bytes, 0),
             http: None,
+            secrets: None,
             cancel_by: CancelBy::Payer,
             keep_result_blocks: 0,
             response_format: old.response_format,

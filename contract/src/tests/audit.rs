@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use near_sdk::{AccountId, NearToken, env, state::ContractState};
 use outlayer_codec::Decode;
 use outlayer_protocol::{
-    Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId,
+    Bytes, CodeSource, ExecutionRequest, ExecutionResponse, KeptResult, RequestId, SecretRef,
     machine::{LiveRequest, OpenShares, Phase},
     reserve::reserved_bytes,
     storage::touched_keys,
@@ -433,11 +433,15 @@ impl World {
             Some(name) => CodeSource::Named { name },
             None => live.code.clone().into(),
         };
+        let pins = live.secrets.iter().flat_map(|secrets| &secrets.pins);
+        let secrets = pins
+            .map(|pin| SecretRef { owner_id: Some(pin.owner_id.clone()), name: pin.name.clone() });
         ExecutionRequest {
             args: live.args.clone(),
             env: live.env.clone(),
             limits: live.limits,
             http: live.http.clone(),
+            secrets: secrets.collect(),
             approvals: live.approvals(),
             spares: live.seats().saturating_sub(live.approvals()),
             keep_result_blocks: live.keep_result_blocks,

@@ -20,6 +20,7 @@ mod refused_requests;
 mod requests;
 mod reserve;
 mod results;
+mod secrets;
 mod stake;
 mod storage;
 mod upgrade;

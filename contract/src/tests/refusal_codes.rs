@@ -13,6 +13,7 @@ use outlayer_protocol::{
     machine::{Reason, Refusal},
     pricing::PricingError,
     response::ResponseError,
+    secrets::SecretError,
     storage::StorageError,
     upload::UploadError,
     validation::RequestError,
@@ -36,6 +37,17 @@ fn storage_errors() -> Vec<StorageError> {
         KeyBytes { found: 0 }
         ValueBytes { found: 0 }
         Order { list: "journal", found: Bytes::default() }
+        Reserved { found: Bytes::default() }
+    }
+}
+
+fn secret_errors() -> Vec<SecretError> {
+    every! { SecretError:
+        Unknown {}
+        Malformed (outlayer_codec::Error::TooShort)
+        Code { found: Hash32::default(), expected: Hash32::default() }
+        Caller { found: id("a.near") }
+        Host { found: "a.example".to_owned() }
     }
 }
 
@@ -92,6 +104,7 @@ fn reasons() -> Vec<Reason> {
         TooFewReveals { digest, needed: 2, found: 1 }
         CommitmentNotNeeded {}
         ClaimNotNeeded {}
+        NotARecipient { worker_id: worker_id.clone() }
         AlreadyClaimed {}
         ClaimsFull {}
         Agreement (AgreementError::Round { found: 1, expected: 0 })
@@ -228,6 +241,8 @@ fn errors() -> Vec<ContractError> {
         NotAWorker { found: found.clone() }
         Suspended { found: found.clone() }
         TooFewWorkers { found: 2, needed: 3 }
+        TooFewRecipients { found: 2, needed: 3 }
+        Secret { owner_id: found.clone(), name: "KEY".to_owned(), error: SecretError::Unknown }
         Salt { found: 3 }
         Metadata { found: 1_025, max: 1_024 }
         OneYocto { found: two }
@@ -245,6 +260,7 @@ fn errors() -> Vec<ContractError> {
                 | ContractError::Pricing(_)
                 | ContractError::Refusal(_)
                 | ContractError::Code { .. }
+                | ContractError::Secret { .. }
                 | ContractError::Name(_)
                 | ContractError::Namespace(_)
                 | ContractError::Money(_)
@@ -255,6 +271,11 @@ fn errors() -> Vec<ContractError> {
     all.extend(reasons().into_iter().map(|reason| refusal(7, reason)));
     all.extend(code_errors().into_iter().map(|error| ContractError::Code { hash, error }));
     all.extend(name_errors().into_iter().map(ContractError::Name));
+    all.extend(secret_errors().into_iter().map(|error| ContractError::Secret {
+        owner_id: id("a.near"),
+        name: "KEY".to_owned(),
+        error,
+    }));
     all.extend(namespace_errors().into_iter().map(ContractError::Namespace));
     all.extend(pricing_errors().into_iter().map(ContractError::Pricing));
     all.extend(money_errors().into_iter().map(ContractError::Money));
@@ -264,7 +285,10 @@ fn errors() -> Vec<ContractError> {
 /// Codes that two errors share because they mean the same: what is wrong with a storage key or
 /// value, and that a key is locked, does not depend on whether a worker or the owner of the
 /// namespace names it.
-const SHARED: [RefusalCode; 5] = [
+const SHARED: [RefusalCode; 8] = [
+    RefusalCode::TooFewWorkers,
+    RefusalCode::UnknownSecret,
+    RefusalCode::StorageKeyReserved,
     RefusalCode::RequestTooSlow,
     RefusalCode::KeyLocked,
     RefusalCode::StorageKeyBytes,
@@ -273,7 +297,7 @@ const SHARED: [RefusalCode; 5] = [
 ];
 
 #[test]
-fn every_code_is_that_of_one_error_or_of_two_that_mean_the_same() {
+fn every_code_is_that_of_one_error_or_of_some_that_mean_the_same() {
     let mut errors_of: BTreeMap<RefusalCode, Vec<ContractError>> = BTreeMap::new();
     for error in errors() {
         errors_of.entry(error.code()).or_default().push(error);
@@ -282,7 +306,12 @@ fn every_code_is_that_of_one_error_or_of_two_that_mean_the_same() {
     let expected: BTreeSet<_> = RefusalCode::ALL.iter().copied().collect();
     assert_eq!(codes, expected, "every code has an error");
     for (code, errors) in errors_of {
-        let expected = if SHARED.contains(&code) { 2 } else { 1 };
+        let expected = match code {
+            // Code, caller and hosts: the owner does not let this request have it.
+            RefusalCode::SecretDenied => 3,
+            code if SHARED.contains(&code) => 2,
+            _ => 1,
+        };
         assert_eq!(errors.len(), expected, "{code}: {errors:?}");
     }
 }

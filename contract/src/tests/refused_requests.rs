@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use near_sdk::{Gas, NearToken};
 use outlayer_protocol::{
-    Compute, ExecutionRequest, Hash32, OnRefusal, Outcome, RefusalCode, ResponseFormat, Settlement,
+    Compute, ExecutionRequest, Hash32, OnRefusal, Outcome, RefusalCode, ResponseFormat, SecretRef,
+    Settlement,
     request::CodeRef,
+    secrets::{SecretEntry, SecretTerms, entry_key},
 };
 
 use super::{node, world::*};
@@ -54,6 +56,24 @@ fn cases() -> Vec<Case> {
             r.env = vec![("A".to_owned(), String::new()); 2];
         }),
         asked(RefusalCode::NulByte, |r| r.args.push("\0".to_owned())),
+        asked(RefusalCode::UnknownSecret, asking),
+        case(
+            RefusalCode::SecretDenied,
+            |w| {
+                let terms = SecretTerms {
+                    version: 1,
+                    commitment: Hash32::default(),
+                    code_hash: Hash32::of(b"other"),
+                    access: Vec::new(),
+                    hosts: Vec::new(),
+                    recipients: Vec::new(),
+                };
+                let entry = SecretEntry { terms, sealed: Vec::new() }.encode();
+                let key = entry_key("KEY").into();
+                w.call(DAPP, DEPOSIT, |c| c.storage_set(key, entry.into())).unwrap();
+            },
+            asking,
+        ),
         asked(RefusalCode::HttpHost, |r| {
             r.http = Some(outlayer_protocol::HttpAccess::to(Vec::new()));
         }),
@@ -104,6 +124,11 @@ fn cases() -> Vec<Case> {
         // The contract has nothing of its own.
         case(RefusalCode::InsufficientStake, |w| w.balance = w.contract().funds.total(), |_| {}),
     ]
+}
+
+/// Asks for a secret of the caller's.
+fn asking(request: &mut ExecutionRequest) {
+    request.secrets.push(SecretRef { owner_id: None, name: "KEY".to_owned() });
 }
 
 /// Everything that a refusal must leave as it is.

@@ -532,6 +532,7 @@ fn the_index_says_what_a_worker_must_know_before_it_loads_a_request() {
             compute: Compute::Gas(5_000_000_000_000),
             payer: id("payer.near"),
             claims: None,
+            recipients: Vec::new(),
         }
     );
     let page = world.view(|c| outlayer_codec::to_vec(&c.page_pending(0, 9)));

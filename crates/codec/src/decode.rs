@@ -53,6 +53,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The first error so far.
+    pub const fn error(&self) -> Option<Error> {
+        self.error
+    }
+
     /// Checks that everything was read, without any error.
     ///
     /// # Errors

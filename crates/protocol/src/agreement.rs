@@ -383,9 +383,13 @@ impl Agreement {
     }
 
     /// The workers that lost when `digest` was settled: those that did not reveal in time, and
-    /// those that revealed another digest, unless the execution may have used `http`.
-    pub(crate) fn lost(&self, digest: Hash32, http: bool) -> impl Iterator<Item = &AccountId> {
-        self.voters(move |vote| vote.digest.is_none_or(|found| !http && found != digest))
+    /// those that revealed another digest, unless what the guest saw is `unprovable`.
+    pub(crate) fn lost(
+        &self,
+        digest: Hash32,
+        unprovable: bool,
+    ) -> impl Iterator<Item = &AccountId> {
+        self.voters(move |vote| vote.digest.is_none_or(|found| !unprovable && found != digest))
     }
 
     /// Takes a commitment.

@@ -49,6 +49,9 @@ pub struct PendingEntry {
     pub payer: AccountId,
     /// The workers that have claimed the request; `None` where it takes no claims.
     pub claims: Option<Claims>,
+    /// The only workers that may answer, because its secrets are sealed to them; empty where every
+    /// worker may.
+    pub recipients: Vec<AccountId>,
 }
 
 impl From<&LiveRequest> for PendingEntry {
@@ -65,11 +68,17 @@ impl From<&LiveRequest> for PendingEntry {
             compute: request.limits.compute,
             payer: request.payer().clone(),
             claims: request.claims.clone(),
+            recipients: request.secrets.as_ref().map_or_else(Vec::new, |s| s.recipients.clone()),
         }
     }
 }
 
 impl PendingEntry {
+    /// Whether this account may answer: it is given the request's secrets, or there are none.
+    pub fn entitles(&self, worker_id: &AccountId) -> bool {
+        self.recipients.is_empty() || self.recipients.contains(worker_id)
+    }
+
     /// Whether the request may still take an answer at this height. Its record says whether it has
     /// one already.
     pub fn is_in_time(&self, height: u64) -> bool {

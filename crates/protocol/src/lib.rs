@@ -6,8 +6,8 @@
 //! * What a caller asks for: [`request`], [`code_name`], [`limits`], [`config`], and whether the
 //!   contract takes it: [`validation`], [`window`], [`capacity`].
 //! * What it costs: [`pricing`], [`reserve`].
-//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`http`], [`plan`],
-//!   [`status`], [`response`], [`upload`].
+//! * What the guest is told, and what comes of it: [`context`], [`storage`], [`http`],
+//!   [`secrets`], [`plan`], [`status`], [`response`], [`upload`].
 //! * What is hashed so that anyone can check it: [`record`], [`commitment`], [`hash`].
 //! * How workers share the work: [`claims`], and how several of them agree: [`seats`],
 //!   [`agreement`].
@@ -52,6 +52,7 @@ pub mod request;
 pub mod reserve;
 pub mod response;
 pub mod seats;
+pub mod secrets;
 mod sha256;
 pub mod status;
 pub mod storage;
@@ -83,6 +84,7 @@ pub use request::{
     ResponseFormat,
 };
 pub use response::ExecutionResponse;
+pub use secrets::SecretRef;
 pub use status::Status;
 pub use storage::{JournalEntry, ReadEntry};
 pub use upload::ResponsePart;

@@ -299,6 +299,8 @@ pub enum Limit {
     HttpBytes,
     /// Time for the HTTP exchanges, milliseconds.
     HttpMs,
+    /// Secrets.
+    Secrets,
 }
 
 impl fmt::Display for Limit {
@@ -328,6 +330,7 @@ impl fmt::Display for Limit {
             Self::HttpExchanges => "http_exchanges",
             Self::HttpBytes => "http_bytes",
             Self::HttpMs => "http_ms",
+            Self::Secrets => "secrets",
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     config::Prices,
     pricing::{PricingError, Quote},
     request::args_env_bytes,
+    secrets::LiveSecrets,
     upload::Upload,
 };
 
@@ -149,6 +150,8 @@ pub struct LiveRequest {
     pub limits: ResourceLimits,
     /// What the guest may reach over HTTP; `None` for nothing.
     pub http: Option<HttpAccess>,
+    /// The secrets that the guest is given; `None` for none.
+    pub secrets: Option<LiveSecrets>,
     /// Who may cancel the request.
     pub cancel_by: CancelBy,
     /// How many blocks after its settlement the result is kept.
@@ -179,24 +182,42 @@ pub struct LiveRequest {
     pub former_uploaders: Vec<AccountId>,
 }
 
+/// What a request stands for when the contract accepts it, and for as long as it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The code.
+    pub code: CodeRef,
+    /// The full name with version of which the code is, where the request names it.
+    pub code_name: Option<String>,
+    /// The secrets, and who may be given them; `None` for none.
+    pub secrets: Option<LiveSecrets>,
+    /// The workers that were drawn for a request that asks for several approvals.
+    pub drawn: Vec<AccountId>,
+}
+
+impl From<CodeRef> for Pinned {
+    /// Code that the request names by its hash, without secrets, for one approval.
+    fn from(code: CodeRef) -> Self {
+        Self { code, code_name: None, secrets: None, drawn: Vec::new() }
+    }
+}
+
 impl LiveRequest {
-    /// The live request that `request` becomes when the contract accepts it, for the code that its
-    /// [`CodeSource`](crate::CodeSource) stands for now.
+    /// The live request that `request` becomes when the contract accepts it, with what it stands for
+    /// now.
     ///
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
     /// request's does.
-    ///
-    /// `drawn` are the workers that were drawn for a request that asks for several approvals.
     pub fn accept(
         config: &Config,
         request: &ExecutionRequest,
-        (code, code_name): (CodeRef, Option<String>),
+        pinned: Pinned,
         context: ExecutionContext,
         quote: Quote,
         data_id: Hash32,
-        drawn: Vec<AccountId>,
     ) -> Result<Self, PricingError> {
+        let Pinned { code, code_name, secrets, drawn } = pinned;
         let agreement = (request.approvals > 1).then(|| {
             let (approvals, turn_blocks) =
                 (request.approvals, config.turn_blocks(&request.limits, request.http_limits()));
@@ -215,6 +236,7 @@ impl LiveRequest {
                 .map_err(|_| PricingError::Overflow { what: "input's length" })?,
             limits: request.limits,
             http: request.http.clone(),
+            secrets,
             cancel_by: request.cancel_by,
             keep_result_blocks: request.keep_result_blocks,
             response_format: request.response_format,
@@ -250,6 +272,18 @@ impl LiveRequest {
     /// The numbers of what it says about HTTP.
     pub fn http_limits(&self) -> HttpLimits {
         self.http.as_ref().into()
+    }
+
+    /// Whether this account may answer, as far as secrets decide it: it is given all of them, or
+    /// there are none.
+    pub fn entitles(&self, worker_id: &AccountId) -> bool {
+        self.secrets.as_ref().is_none_or(|secrets| secrets.recipients.contains(worker_id))
+    }
+
+    /// Whether nobody else can check what the guest saw: it reached the network, or was given
+    /// secrets that may have been sealed differently to each worker.
+    pub fn is_unprovable(&self) -> bool {
+        self.http.is_some() || self.secrets.is_some()
     }
 
     /// The account whose storage namespace the execution reads and writes: the requester.
@@ -303,12 +337,13 @@ impl LiveRequest {
         self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
     }
 
-    /// Bytes of arguments, environment, URL, name and hosts. [`ExecutionRequest::text_bytes`] is no
-    /// less.
+    /// Bytes of arguments, environment, URL, name, hosts and secrets. [`ExecutionRequest::text_bytes`]
+    /// is no less.
     pub fn text_bytes(&self) -> u64 {
         let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
         let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);
-        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name + hosts
+        let secrets = self.secrets.as_ref().map_or(0, LiveSecrets::record_bytes);
+        args_env_bytes(&self.args, &self.env) + self.code.url_bytes() + name + hosts + secrets
     }
 }
 
@@ -336,7 +371,8 @@ fn sample_with(drawn: Vec<AccountId>, change: impl FnOnce(&mut ExecutionRequest)
     change(&mut request);
     let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
     let quote = crate::pricing::quote(&config, &request, None, 100, byte_cost).unwrap();
-    let pinned = (CodeRef { hash: Hash32::of(b"code"), url: None }, None);
+    let code = CodeRef { hash: Hash32::of(b"code"), url: None };
+    let pinned = Pinned { drawn, ..code.into() };
     let (context, data_id) = (crate::context::sample(), Hash32::of(b"data id"));
-    LiveRequest::accept(&config, &request, pinned, context, quote, data_id, drawn).unwrap()
+    LiveRequest::accept(&config, &request, pinned, context, quote, data_id).unwrap()
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Compute, EngineVersion, ExecutionContext, ExecutionResponse, GuestKind, Hash32, HttpAccess,
-    RequestId, ResourceLimits, Status, live_request::LiveRequest,
+    RequestId, ResourceLimits, Status, live_request::LiveRequest, secrets::SecretPin,
 };
 
 /// Everything that an execution depends on and everything that it gave, by hash where it is large.
@@ -51,6 +51,8 @@ pub struct ExecutionRecord {
     pub limits: ResourceLimits,
     /// What the request may reach over HTTP; `None` for nothing.
     pub http: Option<HttpAccess>,
+    /// The secrets that the guest was given, with the commitments to their values.
+    pub secrets: Vec<SecretPin>,
     /// What the guest was told about its block and caller.
     pub context: ExecutionContext,
     /// SHA-256 over the borsh of the read set.
@@ -94,6 +96,7 @@ impl ExecutionRecord {
             input_hash: request.input_hash,
             limits: request.limits,
             http: request.http.clone(),
+            secrets: request.secrets.as_ref().map_or_else(Vec::new, |live| live.pins.clone()),
             context: request.context.clone(),
             read_set_hash: Hash32::of_borsh(&response.reads),
             status: response.status.clone(),
@@ -129,7 +132,7 @@ mod tests {
         assert_eq!(record.digest(), Hash32::of(&borsh::to_vec(&record).unwrap()));
         assert_eq!(
             record.digest().to_string(),
-            "0f39df7cb4daa8366e44c5ba0755a3cef0bdd683a816b7eb228a7bd53aa7a362"
+            "d5c05601da47c6e5bca4eedd3edde702222fe4cf95c70c829b779e5a86b6e86a"
         );
     }
 
@@ -189,6 +192,14 @@ mod tests {
         alter("journal_hash", &|r| r.journal_hash = other);
         alter("plan_hash", &|r| r.plan_hash = Some(other));
         alter("http", &|r| r.http = Some(HttpAccess::to(vec!["a.example".to_owned()])));
+        alter("secrets", &|r| {
+            r.secrets.push(SecretPin {
+                owner_id: "keys.near".parse().unwrap(),
+                name: "API_KEY".to_owned(),
+                version: 1,
+                commitment: other,
+            });
+        });
         alter("transcript_hash", &|r| r.transcript_hash = Some(other));
     }
 

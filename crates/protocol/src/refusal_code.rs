@@ -87,6 +87,10 @@ refusal_codes! {
     NulByte = "nul_byte",
     /// The hosts that a request may reach over HTTP are none, too many, or no hosts.
     HttpHost = "http_host",
+    /// There is no secret of this name, or its entry cannot be read.
+    UnknownSecret = "unknown_secret",
+    /// The secret is for other code, other callers or other hosts.
+    SecretDenied = "secret_denied",
     /// An amount of money does not fit into 128 bits of yoctoNEAR.
     AmountOverflow = "amount_overflow",
     /// The request would have its refund go to the contract itself.
@@ -146,6 +150,8 @@ refusal_codes! {
     StorageValueBytes = "storage_value_bytes",
     /// The keys of a read set or journal do not ascend.
     StorageKeyOrder = "storage_key_order",
+    /// A guest would have written a key that only the owner of the namespace may write.
+    StorageKeyReserved = "storage_key_reserved",
 
     /// The worker has computed another digest for its body than the contract: they do not see the
     /// same request.
@@ -158,6 +164,8 @@ refusal_codes! {
     ClaimNotNeeded = "claim_not_needed",
     /// The worker has claimed this request before.
     AlreadyClaimed = "already_claimed",
+    /// The worker is not given the secrets that the request needs.
+    NotARecipient = "not_a_recipient",
     /// As many workers have claimed this request as may.
     ClaimsFull = "claims_full",
     /// The worker was not drawn for this request.

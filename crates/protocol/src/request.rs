@@ -8,9 +8,10 @@ use outlayer_json::{FromJson, Reader, ToJson};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
-    Bytes, Hash32, HttpAccess, HttpLimits, ResourceLimits,
+    Bytes, Hash32, HttpAccess, HttpLimits, ResourceLimits, SecretRef,
     code_name::MAX_NAMED_BYTES,
     object::{self, Place, Shape, read_by_fields},
+    secrets,
 };
 
 /// Names the deterministic engine with its features, cost tables and NEAR config version. Two
@@ -327,6 +328,9 @@ pub struct ExecutionRequest {
     /// What the guest may reach over HTTP; `None` for nothing.
     #[serde(default)]
     pub http: Option<HttpAccess>,
+    /// Secrets that the guest is given as environment variables, after those of the request.
+    #[serde(default)]
+    pub secrets: Vec<SecretRef>,
     /// How many registered workers must agree, at least 1.
     #[serde(default = "one")]
     pub approvals: u8,
@@ -367,6 +371,7 @@ read_by_fields! {
         input: Bytes,
         limits: Limits,
         http: MaybeHttp,
+        secrets: Secrets,
         approvals: U8,
         spares: U8,
         max_fee: MaybeToken,
@@ -389,6 +394,7 @@ impl ExecutionRequest {
             input: input.into(),
             limits: ResourceLimits::default(),
             http: None,
+            secrets: Vec::new(),
             approvals: one(),
             spares: one(),
             max_fee: None,
@@ -421,11 +427,12 @@ impl ExecutionRequest {
         args_env_bytes(&self.args, &self.env)
     }
 
-    /// Bytes of arguments, environment, URL, name and hosts, which every step of the request reads
-    /// and writes.
+    /// Bytes of arguments, environment, URL, name, hosts and secrets' names and recipients, which
+    /// every step of the request reads and writes.
     pub fn text_bytes(&self) -> u64 {
         let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);
-        self.args_env_bytes() + self.code.text_bytes() + hosts
+        let secrets = secrets::record_bytes(&self.secrets);
+        self.args_env_bytes() + self.code.text_bytes() + hosts + secrets
     }
 
     /// The hash that binds arguments and environment into the record.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bytes, Hash32, RefusalCode,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+    secrets::is_reserved_key,
 };
 
 /// A key that the execution read, and what it found in its snapshot.
@@ -82,6 +83,12 @@ pub enum StorageError {
         /// Its length, bytes.
         found: usize,
     },
+    /// A guest would have written a key that only the owner of the namespace may write.
+    #[error("the key {found:?} is the owner's: no guest writes it")]
+    Reserved {
+        /// The key.
+        found: Bytes,
+    },
     /// The keys do not ascend. They must, so that one set has one encoding.
     #[error("the keys of the {list} must ascend without repetition, found {found:?} out of place")]
     Order {
@@ -99,6 +106,7 @@ impl StorageError {
             Self::KeyBytes { .. } => RefusalCode::StorageKeyBytes,
             Self::ValueBytes { .. } => RefusalCode::StorageValueBytes,
             Self::Order { .. } => RefusalCode::StorageKeyOrder,
+            Self::Reserved { .. } => RefusalCode::StorageKeyReserved,
         }
     }
 }
@@ -154,6 +162,9 @@ pub fn check_read_set(reads: &[ReadEntry]) -> Result<(), StorageError> {
 /// [`StorageError`] for a key or value out of bounds or a key out of order.
 pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
     check_order("journal", journal.iter().map(|entry| &entry.key))?;
+    if let Some(JournalEntry { key, .. }) = journal.iter().find(|one| is_reserved_key(&one.key)) {
+        return Err(StorageError::Reserved { found: key.clone() });
+    }
     journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
 }
 

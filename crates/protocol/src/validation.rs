@@ -12,6 +12,7 @@ use crate::{
     context::is_reserved_variable,
     http::HostError,
     kept_result::MAX_KEEP_RESULT_BLOCKS,
+    secrets::MAX_SECRETS,
 };
 
 /// Why a request is not taken. Each error says what was found and what is allowed.
@@ -207,6 +208,7 @@ impl ExecutionRequest {
             (Limit::HttpExchanges, http.exchanges.into(), http_exchanges.into(), has_http),
             (Limit::HttpBytes, http.bytes.into(), http_bytes.into(), has_http),
             (Limit::HttpMs, http.ms.into(), http_ms.into(), has_http),
+            (Limit::Secrets, self.secrets.len() as u64, MAX_SECRETS.into(), false),
         ];
         for (which, found, max, nonzero) in bounds {
             if found > max {
@@ -261,7 +263,9 @@ impl ExecutionRequest {
     }
 
     fn validate_texts(&self) -> Result<(), RequestError> {
-        for (name, _) in &self.env {
+        let secrets = || self.secrets.iter().map(|secret| &secret.name);
+        let names = || self.env.iter().map(|(name, _)| name).chain(secrets());
+        for name in names() {
             if name.is_empty() || name.contains('=') {
                 return Err(RequestError::VariableName { found: clip(name) });
             }
@@ -270,14 +274,14 @@ impl ExecutionRequest {
             }
         }
         // A heap, because `sort_unstable` alone would be 9 KB of the contract's Wasm.
-        let names: BinaryHeap<_> = self.env.iter().map(|(name, _)| name).collect();
+        let names: BinaryHeap<_> = names().collect();
         if let Some([name, _]) =
             names.into_sorted_vec().array_windows().find(|[one, next]| one == next)
         {
             return Err(RequestError::DuplicateVariable { found: clip(name) });
         }
         let texts = self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
-        match texts.into_iter().find(|text| text.contains('\0')) {
+        match texts.chain(secrets()).find(|text| text.contains('\0')) {
             Some(text) => Err(RequestError::NulByte { found: clip(text) }),
             None => Ok(()),
         }

@@ -100,9 +100,8 @@ impl Case {
         let config = Config::new(ENGINE_VERSION, NEAR_CONFIG_VERSION);
         let byte_cost = NearToken::from_yoctonear(10_000_000_000_000_000_000);
         let quote = quote(&config, &request, None, 100, byte_cost)?;
-        let (pinned, data_id) = ((code_ref, None), Hash32::default());
-        let live =
-            LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())?;
+        let (pinned, data_id) = (code_ref.into(), Hash32::default());
+        let live = LiveRequest::accept(&config, &request, pinned, context, quote, data_id)?;
         Ok(Self { name, code, request, live })
     }
 

@@ -133,6 +133,7 @@ mod tests {
             compute: Compute::Fuel(fuel),
             payer: "dapp.near".parse().unwrap(),
             claims: None,
+            recipients: Vec::new(),
         }
     }
 

@@ -51,8 +51,6 @@ pub fn request_view(config: &Config, request_id: u64, input: &str) -> RequestVie
     let quote =
         quote(config, &request, None, 100, NearToken::from_yoctonear(10u128.pow(19))).unwrap();
     let data_id = Hash32::of(b"data id");
-    let pinned = (code, None);
-    let live =
-        LiveRequest::accept(config, &request, pinned, context, quote, data_id, Vec::new()).unwrap();
+    let live = LiveRequest::accept(config, &request, code.into(), context, quote, data_id).unwrap();
     RequestView { request: live, input: request.input }
 }

@@ -17,6 +17,7 @@ impl LiveRequest {
         height: u64,
     ) -> Result<Step<'a>, Refusal> {
         self.open(height)?;
+        self.check_entitled(worker_id)?;
         let (request_id, deadline) = (self.id(), self.terms.deadline);
         let refuse = |reason| Err(Refusal { request_id, reason });
         let Some(claims) = &mut self.claims else {

@@ -93,6 +93,12 @@ pub enum Reason {
     /// The request takes no claims.
     #[error("it takes no claims: execute it and submit the body")]
     ClaimNotNeeded,
+    /// The worker has none of the request's secrets.
+    #[error("its secrets are not sealed to {worker_id}, so it cannot have executed it")]
+    NotARecipient {
+        /// The worker.
+        worker_id: AccountId,
+    },
     /// The worker has claimed the request before.
     #[error("this worker has claimed it already")]
     AlreadyClaimed,
@@ -172,6 +178,7 @@ impl Reason {
             Self::TooFewReveals { .. } => RefusalCode::TooFewReveals,
             Self::CommitmentNotNeeded => RefusalCode::CommitmentNotNeeded,
             Self::ClaimNotNeeded => RefusalCode::ClaimNotNeeded,
+            Self::NotARecipient { .. } => RefusalCode::NotARecipient,
             Self::AlreadyClaimed => RefusalCode::AlreadyClaimed,
             Self::ClaimsFull => RefusalCode::ClaimsFull,
             Self::Agreement(error) => error.code(),
@@ -190,6 +197,14 @@ impl LiveRequest {
     /// The refusal of a step for this reason.
     pub(super) fn refuse(&self, reason: impl Into<Reason>) -> Refusal {
         Refusal { request_id: self.id(), reason: reason.into() }
+    }
+
+    /// Checks that a worker has what the execution needs.
+    pub(super) fn check_entitled(&self, worker_id: &AccountId) -> Result<(), Refusal> {
+        if self.entitles(worker_id) {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::NotARecipient { worker_id: worker_id.clone() }))
     }
 
     /// Checks that the request still waits for an answer at this height.

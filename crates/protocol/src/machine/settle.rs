@@ -89,7 +89,7 @@ fn payments(request: &LiveRequest, answer: &Answer<'_>, height: u64) -> Payments
     }
     match agreement.unrevealed(height) {
         0 => {
-            let lost = agreement.lost(answer.digest, request.http.is_some());
+            let lost = agreement.lost(answer.digest, request.is_unprovable());
             all.effects.extend(lost.map(|worker_id| Effect::CountLoss(worker_id.clone())));
         }
         open => all.open = Some(open_shares(request, agreement, answer.digest, fee, open)),
@@ -109,7 +109,7 @@ fn open_shares(
         payer: request.payer().clone(),
         digest,
         agreement: agreement.clone(),
-        http: request.http.is_some(),
+        unprovable: request.is_unprovable(),
         share: fee.share,
         protocol_share_bps: request.terms.protocol_share_bps,
         close_fee: fee.close,

@@ -45,9 +45,9 @@ pub struct OpenShares {
     pub digest: Hash32,
     /// The agreement, with the commitments that are not revealed yet.
     pub agreement: Agreement,
-    /// Whether the execution may have used HTTP. Servers may tell each worker something else, so
-    /// that no worker loses by another digest.
-    pub http: bool,
+    /// Whether nobody can check what each worker saw, because the execution may have used HTTP or
+    /// was given secrets. Then no worker loses by another digest.
+    pub unprovable: bool,
     /// What a worker that reveals the digest is paid, yoctoNEAR, with the protocol's share.
     pub share: NearToken,
     /// The protocol's share, in basis points (1/10,000).
@@ -139,7 +139,7 @@ impl OpenShares {
 
     /// Returns what is left, and counts the seats that lost.
     fn closed(self, mut effects: Vec<Effect<'static>>) -> SharesStep {
-        let lost = self.agreement.lost(self.digest, self.http);
+        let lost = self.agreement.lost(self.digest, self.unprovable);
         effects.extend(lost.map(|worker_id| Effect::CountLoss(worker_id.clone())));
         effects.push(Effect::DropShares(self.request_id));
         if self.held > NOTHING {

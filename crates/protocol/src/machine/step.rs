@@ -41,6 +41,7 @@ impl LiveRequest {
                     return self.reveal(worker_id, digest, salt, height);
                 }
                 self.open(height)?;
+                self.check_entitled(worker_id)?;
                 self.resolve(worker_id, digest, salt, body, &storage, height)
             }
             Input::Cancel { by, height } => self.cancel(by, height),

@@ -72,6 +72,7 @@ impl LiveRequest {
         height: u64,
     ) -> Result<PartTaken<'a>, Refusal> {
         self.open(height)?;
+        self.check_entitled(worker_id)?;
         let request_id = self.id();
         let refused = |error: UploadError| Refusal { request_id, reason: error.into() };
         let mut effects = Vec::new();

@@ -156,10 +156,9 @@ impl Scenario {
             attached_deposit: quote.total,
         };
         let code = CodeRef { hash: Hash32::of(b"code"), url: None };
-        let (pinned, data_id) = ((code, None), Hash32::of(b""));
+        let (pinned, data_id) = (code.into(), Hash32::of(b""));
         let template =
-            LiveRequest::accept(&config, &request, pinned, context, quote, data_id, Vec::new())
-                .unwrap();
+            LiveRequest::accept(&config, &request, pinned, context, quote, data_id).unwrap();
         let answer = |response: ExecutionResponse| {
             let digest = ExecutionRecord::new(&template, &response).digest();
             let output_hash = Hash32::of(&response.output);

@@ -193,6 +193,7 @@ prop_compose! {
             near_config_version: 84, approvals, published_code: true, kind: None,
             compute: if is_gas { Compute::Gas(compute) } else { Compute::Fuel(compute) },
             payer: worker(usize::from(approvals) % 3), claims,
+            recipients: Vec::new(),
         }
     }
 }

@@ -429,10 +429,9 @@ fn at_the_last_height_a_deadline_saturates() {
     let quote = crate::pricing::quote(&config, &request, None, 100, byte_cost).unwrap();
     let mut context = crate::context::sample();
     context.block_height = u64::MAX - 1;
-    let code = (sample().code, None);
+    let code = sample().code.into();
     let live =
-        LiveRequest::accept(&config, &request, code, context, quote, Hash32::of(b""), vec![])
-            .unwrap();
+        LiveRequest::accept(&config, &request, code, context, quote, Hash32::of(b"")).unwrap();
     assert_eq!((live.terms.deadline, live.terms.sweep_from), (u64::MAX, u64::MAX));
     let body = response::sample(7);
     assert!(submit(live, "worker.near", &body, u64::MAX).is_ok());

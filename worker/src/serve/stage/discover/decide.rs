@@ -69,6 +69,7 @@ mod tests {
             compute: Compute::Fuel(1),
             payer: "dapp.near".parse().unwrap(),
             claims: None,
+            recipients: Vec::new(),
         }
     }
 

@@ -255,6 +255,7 @@ mod tests {
             compute: Compute::Fuel(1),
             payer: "dapp.near".parse().unwrap(),
             claims,
+            recipients: Vec::new(),
         }
     }
 
