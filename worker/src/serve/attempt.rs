@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use outlayer_client::{At, BlockId};
-use outlayer_guest::Fault;
+use outlayer_guest::{Code, Execution, Fault, Job};
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionResponse, Hash32, RequestId, views::RequestView,
+    ExecutionRecord, ExecutionResponse, Hash32, RequestId, Status, machine::LiveRequest,
+    secrets::NOT_AS_COMMITTED, views::RequestView,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -13,6 +14,7 @@ use super::{
     Stage, agreement,
     alone::{self, Served},
     error::{ExecutionError, ServeError},
+    secrets::{Opened, SecretsError},
     services::Services,
     stage::{
         confirm,
@@ -46,6 +48,27 @@ pub(super) struct Executed {
     pub(super) digest: Hash32,
     /// The room that the body takes until it is sent.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Executed {
+    /// The body that answers `request`, once there is room for it.
+    async fn answer(
+        services: &Services,
+        request: &LiveRequest,
+        response: ExecutionResponse,
+    ) -> Self {
+        let digest = ExecutionRecord::new(request, &response).digest();
+        let (request_id, status) = (request.id(), response.status.name());
+        tracing::info!(
+            request = request_id, %digest, status, used = %response.used,
+            output_bytes = response.output.len(), reads = response.reads.len(),
+            writes = response.journal.len(), transcript_bytes = response.transcript.len(),
+            "executed"
+        );
+        services.tell(Stage::Executed { request_id, digest, status, used: response.used });
+        let room = services.room_for(&response).await;
+        Self { response, digest, _room: room }
+    }
 }
 
 /// A place among the requests that are made ready for their execution. It is free again when the
@@ -92,10 +115,10 @@ pub(super) async fn serve(
         return Ok(Done::Over);
     };
     services.tell(Stage::Loaded { request_id });
-    // What is sent over the network cannot be taken back, should a reorg replace the request.
-    let view = match view.request.http {
-        Some(_) if view.request.agreement.is_none() => match services.once_final(request_id).await?
-        {
+    // What is sent over the network cannot be taken back, nor what a guest was told, should a reorg
+    // replace the request.
+    let view = match &view.request.agreement {
+        None if view.request.is_unprovable() => match services.once_final(request_id).await? {
             Some(view) => view,
             None => return Ok(Done::Over),
         },
@@ -132,6 +155,17 @@ pub(super) async fn execute(
 ) -> Result<Option<Executed>, ServeError> {
     let request = &view.request;
     let request_id = request.id();
+    let secrets = match opened(services, view).await? {
+        None => None,
+        Some(Opened::Secrets(secrets)) => Some(secrets),
+        Some(Opened::NotAsCommitted) => {
+            let job = Job::of_live(Code::hashed(request.code.hash, &[]), request, &view.input);
+            let reason = NOT_AS_COMMITTED.to_owned();
+            let execution = Execution::without_running(&job, Status::Trapped { reason });
+            let response = execution.into_response(request_id);
+            return Ok(Some(Executed::answer(services, request, response).await));
+        }
+    };
     let Some(place) = services.pool.place(services.waiting(request)).await else {
         return Ok(None);
     };
@@ -142,7 +176,9 @@ pub(super) async fn execute(
     let began = Instant::now();
     let limits = (At::Hash(block.hash), is_over);
     let bytes = Arc::clone(&code.bytes);
-    let executed = services.pool.execute(place, &services.contract, view, bytes, limits).await;
+    let contract = &services.contract;
+    let executed =
+        services.pool.execute(place, contract, view, bytes, secrets.as_ref(), limits).await;
     let (execution, place) = match executed {
         Err(ExecutionError::Fault(Fault::Deadline(_)))
             if !services.look().time().can_land(request.terms.deadline) =>
@@ -159,32 +195,35 @@ pub(super) async fn execute(
     if request.http.is_none() {
         services.measured(execution.used, began.elapsed());
     }
-    tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
+    // A guest may write down what it was given.
+    if secrets.is_none() {
+        tracing::debug!(logs = %String::from_utf8_lossy(&execution.logs), "the guest's logs");
+    }
     if !execution.backtrace.is_empty() {
         tracing::info!(
             request = request_id, status = execution.status.name(), at = %execution.backtrace,
             "where the guest trapped, innermost function first"
         );
     }
-    let response = execution.into_response(request.id());
-    let digest = ExecutionRecord::new(request, &response).digest();
-    tracing::info!(
-        request = request.id(), %digest, status = response.status.name(), used = %response.used,
-        output_bytes = response.output.len(), reads = response.reads.len(),
-        writes = response.journal.len(), transcript_bytes = response.transcript.len(),
-        snapshot = block.height, "executed"
-    );
-    services.tell(Stage::Executed {
-        request_id: request.id(),
-        digest,
-        status: response.status.name(),
-        used: response.used,
-    });
-    let room = services.room_for(&response).await;
+    let response = match &secrets {
+        Some(secrets) => secrets.response(execution, request_id),
+        None => execution.into_response(request_id),
+    };
+    tracing::debug!(request = request_id, snapshot = block.height, "the snapshot that it read");
+    let executed = Executed::answer(services, request, response).await;
     // Nothing more is executed while there is no room for what it gives.
     drop(place);
     if !services.config.submit_delay.is_zero() {
         tokio::time::sleep(services.config.submit_delay).await;
     }
-    Ok(Some(Executed { response, digest, _room: room }))
+    Ok(Some(executed))
+}
+
+/// The secrets of a request, opened; `None` where it has none.
+async fn opened(services: &Services, view: &RequestView) -> Result<Option<Opened>, ServeError> {
+    match &services.opener {
+        Some(opener) => Ok(opener.open(view).await?),
+        None if view.request.secrets.is_none() => Ok(None),
+        None => Err(SecretsError::NoKey.into()),
+    }
 }

@@ -7,6 +7,7 @@ use outlayer_fetch::FetchConfig;
 use outlayer_guest::{Engine, EngineId, Engines};
 use outlayer_modules::CodeConfig;
 use outlayer_protocol::AccountId;
+use outlayer_secrets::WorkerKey;
 
 use super::Observer;
 
@@ -40,6 +41,18 @@ impl Default for Places {
     }
 }
 
+/// How a worker opens the secrets of requests.
+#[derive(Clone, Debug, Default)]
+pub struct SecretsConfig {
+    /// The worker's X25519 keys. Its metadata publish the public half of the first; the others open
+    /// what was sealed to them before. Without a key the worker serves no request with secrets.
+    pub keys: Vec<WorkerKey>,
+    /// Whether one endpoint is believed about what a secret is opened for. It is meant for
+    /// development: who controls that endpoint could have the worker open any secret that is sealed
+    /// to it, for a request that was never made.
+    pub one_endpoint: bool,
+}
+
 /// A worker's configuration.
 #[derive(Clone)]
 pub struct WorkerConfig {
@@ -66,6 +79,8 @@ pub struct WorkerConfig {
     pub code: CodeConfig,
     /// How guests reach the network. Without probes, the endpoints of `node` are those.
     pub fetch: FetchConfig,
+    /// How it opens secrets.
+    pub secrets: SecretsConfig,
     /// How many bytes of code that was published or named in the contract are compiled in an hour
     /// before anybody asks for them. With 0 none are.
     pub ahead_bytes_per_hour: u64,
@@ -124,6 +139,7 @@ impl WorkerConfig {
             poll_interval: Duration::from_millis(500),
             code: CodeConfig::default(),
             fetch: FetchConfig::default(),
+            secrets: SecretsConfig::default(),
             ahead_bytes_per_hour: 128 << 20,
             engine,
             more_engines: Vec::new(),

@@ -9,6 +9,8 @@ use outlayer_modules::CodeError;
 use outlayer_protocol::{Hash32, views::ViewError};
 use tokio::task::JoinError;
 
+use super::secrets::SecretsError;
+
 /// A worker that cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -58,6 +60,8 @@ pub(super) enum ServeError {
     Code(#[from] CodeError),
     #[error(transparent)]
     Execution(#[from] ExecutionError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error(transparent)]
     Send(#[from] SendError),
     #[error("the answer cannot be encoded: {0}")]

@@ -5,7 +5,8 @@
 //! nothing in the others. [`worker`] starts an [`attempt`] for a request when there is a place for
 //! it; [`schedule`] says which request comes next, and [`fleet`] which ones are left to other
 //! workers. [`alone`] takes a request through the stages that one worker answers, and [`agreement`]
-//! one on which several must agree. [`services`] is what they all use. [`ahead`]
+//! one on which several must agree. [`secrets`] opens what a
+//! request's guest is to be given. [`services`] is what they all use. [`ahead`]
 //! compiles code that nobody has asked for yet.
 
 mod agreement;
@@ -17,6 +18,7 @@ mod error;
 mod fleet;
 mod observe;
 mod schedule;
+mod secrets;
 mod services;
 mod set_aside;
 mod stage;
@@ -26,7 +28,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Places, WorkerConfig};
+pub use config::{Places, SecretsConfig, WorkerConfig};
 pub use error::{ExecutionError, WorkerError};
 pub use observe::{Observer, Stage};
 pub use services::Pulse;

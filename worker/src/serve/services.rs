@@ -26,6 +26,7 @@ use super::{
     attempt::Executed,
     fleet::Fleet,
     schedule::Waiting,
+    secrets::Opener,
     set_aside::SetAside,
     stage::{
         discover::{Liveness, Look},
@@ -58,6 +59,8 @@ pub(super) struct Services {
     pub(super) codes: CodeStore,
     pub(super) downloads: CodeMemory,
     pub(super) published: CodeMemory,
+    /// What opens secrets, if this worker has a key.
+    pub(super) opener: Option<Opener>,
     /// What executes.
     pub(super) engines: Engines,
     pub(super) pool: ExecutionPool,
@@ -138,6 +141,7 @@ impl Services {
             codes,
             downloads: CodeMemory::new(places.downloads, max_code_bytes),
             published: CodeMemory::new(places.published, max_code_bytes),
+            opener: Opener::new(&config)?,
             engines,
             pool,
             claiming,
@@ -218,6 +222,11 @@ impl Services {
     /// Whether requests are looked for in the newest block.
     pub(super) fn is_optimistic(&self) -> bool {
         self.config.discover_at == At::Optimistic
+    }
+
+    /// Whether this worker can serve a request, as far as its secrets decide it.
+    pub(super) fn can_open(&self, entry: &PendingEntry) -> bool {
+        entry.recipients.is_empty() || (self.opener.is_some() && entry.entitles(self.account.id()))
     }
 
     /// Publishes a look at the chain to all that wait for one.

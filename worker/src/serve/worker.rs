@@ -352,7 +352,8 @@ impl Round {
             // What the index shows of claims is as of its own block.
             let height = look.block.height;
             let turn = |request: &_| fleet.turn(request, look.block_nanos, queued);
-            match decide(request, height, &engines, turn) {
+            let can_open = self.services.can_open(request);
+            match decide(request, height, &engines, can_open, turn) {
                 Decision::Serve { waited } => self.waiting.add(Waiting {
                     request_id,
                     payer: request.payer.clone(),
@@ -361,7 +362,7 @@ impl Round {
                     nanos: self.services.expected_nanos(request.compute),
                     failures: self.services.set_aside().failures(request_id),
                 }),
-                Decision::OthersFirst | Decision::Over => {}
+                Decision::OthersFirst | Decision::NotEntitled | Decision::Over => {}
                 Decision::NeedsEngine(EngineId { version, near_config_version }) => {
                     if self.told.insert(request_id) {
                         tracing::warn!(

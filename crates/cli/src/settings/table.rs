@@ -273,6 +273,20 @@ pub(crate) static SETTINGS: &[Setting] = &[
     )
     .kind(Kind::Switch, "true|false")
     .or("false"),
+    setting(
+        "secrets_key_file",
+        "OUTLAYER_SECRETS_KEY_FILE",
+        "A file with a key that opens secrets, as `outlayer worker secrets-key` makes it: the one \
+         that the worker's metadata publish first, then older ones. May be given several times",
+    )
+    .kind(Kind::List, "PATH"),
+    setting(
+        "secrets_one_endpoint",
+        "OUTLAYER_SECRETS_ONE_ENDPOINT",
+        "Open secrets on the word of one endpoint instead of two that agree: for development only",
+    )
+    .kind(Kind::Switch, "true|false")
+    .or("false"),
     setting("tgas", "OUTLAYER_TGAS", "Tgas attached to a submission").number("TGAS").or("300"),
     setting(
         "shutdown_grace",

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -14,11 +14,12 @@ use outlayer_fetch::{FetchConfig, Web};
 use outlayer_guest::{ENGINE_VERSION, EngineId};
 use outlayer_protocol::{AccountId, NearToken};
 use outlayer_sandbox::Sandbox;
+use outlayer_secrets::WorkerKey;
 use outlayer_telemetry::{
     Metrics, Telemetry, Traces,
     checks::{self, Finding, Level, Subject},
 };
-use outlayer_worker::{Summary, Worker, WorkerConfig};
+use outlayer_worker::{SecretsConfig, Summary, Worker, WorkerConfig};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -288,6 +289,7 @@ pub(crate) struct Options {
     optimistic: bool,
     allow_private_urls: bool,
     fetch: FetchConfig,
+    secrets: SecretsConfig,
     gas: u64,
     shutdown_grace: Duration,
     min_balance: NearToken,
@@ -332,6 +334,7 @@ impl Options {
             optimistic: settings.switch("optimistic")?,
             allow_private_urls: settings.switch("allow_private_urls")?,
             fetch: fetch_config(settings)?,
+            secrets: secrets_config(settings)?,
             gas: number("tgas", 1..=1_000)?.saturating_mul(TERAGAS),
             shutdown_grace: Duration::from_secs(number("shutdown_grace", 0..=3_600)?),
             min_balance: Self::min_balance(settings)?,
@@ -365,6 +368,7 @@ impl Options {
         config.code.cache_dir = self.cache_dir;
         config.code.allow_private_urls = self.allow_private_urls;
         config.fetch = self.fetch;
+        config.secrets = self.secrets;
         config.submit_delay = self.submit_delay;
         config.step_in_blocks = self.step_in_blocks;
         config.ahead_bytes_per_hour = self.ahead_bytes_per_hour;
@@ -392,6 +396,16 @@ fn fetch_config(settings: &Settings<true>) -> anyhow::Result<FetchConfig> {
     // What is no certificate is said now, and not when a guest reaches for the network.
     Web::new(config.clone()).context("http_roots")?;
     Ok(config)
+}
+
+/// What opens secrets.
+fn secrets_config(settings: &Settings<true>) -> anyhow::Result<SecretsConfig> {
+    let files = settings.texts("secrets_key_file").iter();
+    let keys = files.map(|file| WorkerKey::read(Path::new(file)));
+    Ok(SecretsConfig {
+        keys: keys.collect::<Result<_, _>>().context("secrets_key_file")?,
+        one_endpoint: settings.switch("secrets_one_endpoint")?,
+    })
 }
 
 /// Where the worker keeps its notes when nobody says where; nowhere for a user without a home.

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use outlayer_protocol::{
     Bytes, Hash32, JournalEntry, Limit, ReadEntry, ResourceLimits,
     limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES},
+    secrets::is_reserved_key,
 };
 
-use crate::{stop::Stop, verdict::reason::EMPTY_KEY};
+use crate::{
+    stop::Stop,
+    verdict::reason::{EMPTY_KEY, RESERVED_KEY},
+};
 
 /// Checks a key that a guest names.
 ///
@@ -70,8 +74,12 @@ impl Storage {
     /// Writes `value` at `key`, or removes the key when there is none.
     ///
     /// # Errors
-    /// [`Stop::Limit`] when the value, the number of keys written or the journal is too large.
+    /// [`Stop::Limit`] when the value, the number of keys written or the journal is too large;
+    /// [`Stop::Trap`] for a key that no guest may write.
     pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Stop> {
+        if is_reserved_key(&key) {
+            return Err(Stop::Trap(RESERVED_KEY));
+        }
         if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES as usize) {
             return Err(Stop::limit(Limit::ValueBytes, MAX_VALUE_BYTES));
         }

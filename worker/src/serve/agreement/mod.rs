@@ -152,7 +152,7 @@ impl Serving<'_> {
         }
         match next {
             Next::Leave(_) | Next::Wait => return Ok(next),
-            Next::Execute => return self.execute(agreement, request.http.is_some()).await,
+            Next::Execute => return self.execute(agreement, request.is_unprovable()).await,
             _ if !self.is_due(next, height) => return Ok(Next::Wait),
             _ => {}
         }
@@ -202,16 +202,17 @@ impl Serving<'_> {
     }
 
     /// Executes on the round's snapshot, once the round stands in a block in which requests are
-    /// looked for: in one that no reorg replaces where the guest reaches the network.
+    /// looked for: in one that no reorg replaces where the guest reaches the network or is given
+    /// secrets.
     async fn execute(
         &mut self,
         agreement: &Agreement,
-        uses_http: bool,
+        once_final: bool,
     ) -> Result<Next, ServeError> {
         let (services, request_id) = (self.services, self.request_id);
         let contract = &services.contract;
         let Agreement { round, snapshot_height, .. } = *agreement;
-        let records = if uses_http { &services.finals } else { &services.records };
+        let records = if once_final { &services.finals } else { &services.records };
         let view = records.get(request_id).await?;
         let is_same_round = |view: &RequestView| {
             view.request.agreement.as_ref().is_some_and(|found| {

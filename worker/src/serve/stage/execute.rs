@@ -10,7 +10,7 @@ use std::{
 use outlayer_client::{At, Contract, NamespaceReader};
 use outlayer_fetch::{Session, Web};
 use outlayer_guest::{
-    Code, Connected, Engines, Execution, Fault, Fetch, FetchError, Fetched, Job, Outgoing,
+    Code, Connected, Engines, Execution, Fault, Fetch, FetchError, Fetched, Job, Outgoing, Secrets,
     SnapshotError,
 };
 use outlayer_protocol::{AccountId, RequestId, views::RequestView};
@@ -241,7 +241,7 @@ impl ExecutionPool {
     }
 
     /// Executes the request of `view` with the engine that it pins and with `code`, whose hash the
-    /// caller has checked. The guest sees the requester's namespace as it stood after the block
+    /// caller has checked. The guest is given the secrets, and sees the requester's namespace as it stood after the block
     /// `at`. Its process is ended soon after `is_over` says so.
     ///
     /// # Errors
@@ -252,20 +252,22 @@ impl ExecutionPool {
         contract: &Contract,
         view: &RequestView,
         code: Arc<Vec<u8>>,
+        secrets: Option<&Secrets>,
         (at, is_over): (At, impl Fn() -> bool + Send + 'static),
     ) -> Result<(Execution, ExecutionPlace), ExecutionError> {
         let engine = Arc::clone(self.engines.of(&view.request)?);
         view.check(contract.id())?;
         let view = view.clone();
+        let env = secrets.map(|secrets| secrets.env(&view.request.env));
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let (web, contract_id) = (self.web.clone(), contract.id().clone());
         let runtime = Handle::current();
         let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
-            let job = Job::of_live(
-                Code::hashed(view.request.code.hash, &code),
-                &view.request,
-                &view.input,
-            );
+            let code = Code::hashed(view.request.code.hash, &code);
+            let mut job = Job::of_live(code, &view.request, &view.input);
+            if let Some(env) = &env {
+                job.env = env;
+            }
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
             let execution = match job.http {

@@ -217,7 +217,7 @@ proptest! {
         let now = ChainTime { height, block_nanos };
         for entry in &entries {
             let queued = fleet.queue(&mut queues, entry);
-            decide(entry, height, &mine, |entry| fleet.turn(entry, block_nanos, queued));
+            decide(entry, height, &mine, true, |entry| fleet.turn(entry, block_nanos, queued));
             list.add(Waiting {
                 request_id: entry.request_id, payer: entry.payer.clone(),
                 deadline: entry.deadline, waited: step_in_blocks, nanos: entry.compute.amount(),

@@ -15,22 +15,29 @@ pub(crate) enum Decision {
     },
     /// It is the turn of other workers: look again later.
     OthersFirst,
+    /// It has secrets that this worker cannot open.
+    NotEntitled,
     /// It pins this engine, which the worker does not have.
     NeedsEngine(EngineId),
     /// Its deadline has passed.
     Over,
 }
 
-/// Decides about a request when the chain is at `height`, for a worker that has these engines.
+/// Decides about a request when the chain is at `height`, for a worker that has these engines, and
+/// that can open its secrets or cannot.
 /// `turn` says when this worker serves it, if one worker answers it.
 pub(crate) fn decide(
     request: &PendingEntry,
     height: u64,
     engines: &[EngineId],
+    can_open: bool,
     turn: impl FnOnce(&PendingEntry) -> Turn,
 ) -> Decision {
     if !request.is_in_time(height) {
         return Decision::Over;
+    }
+    if !can_open {
+        return Decision::NotEntitled;
     }
     let needed = EngineId::from(request);
     if !engines.contains(&needed) {
@@ -78,7 +85,7 @@ mod tests {
     /// The decisions of a worker that serves the request at once and of one that waits 4 blocks.
     fn both(request: &PendingEntry, height: u64) -> [Decision; 2] {
         let turn = |wait| move |request: &PendingEntry| Turn::at(request.block_height + wait);
-        [0, 4].map(|wait| decide(request, height, &[MINE], turn(wait)))
+        [0, 4].map(|wait| decide(request, height, &[MINE], true, turn(wait)))
     }
 
     const FIRST: Decision = Decision::Serve { waited: 0 };
@@ -108,8 +115,8 @@ mod tests {
             let other = PendingEntry { engine_version, near_config_version, ..pending() };
             assert_eq!(both(&other, 200), [Decision::NeedsEngine(id); 2]);
             let turn = |request: &PendingEntry| Turn::at(request.block_height);
-            assert_eq!(decide(&other, 200, &[MINE, id], turn), FIRST);
-            assert_eq!(decide(&pending(), 200, &[MINE, id], turn), FIRST);
+            assert_eq!(decide(&other, 200, &[MINE, id], true, turn), FIRST);
+            assert_eq!(decide(&pending(), 200, &[MINE, id], true, turn), FIRST);
         }
     }
 

@@ -111,17 +111,19 @@ impl Orders {
 impl Places {
     fn of(me: &AccountId, workers: &[AccountId], request: &PendingEntry) -> Self {
         let rank = |worker: &AccountId| rank(worker, request.request_id);
-        let ranks: Vec<_> = workers.iter().map(|worker| (rank(worker), worker)).collect();
+        // Those to whom its secrets are not sealed have no place.
+        let entitled = || workers.iter().enumerate().filter(|(_, id)| request.entitles(id));
+        let ranks: Vec<_> = entitled().map(|(_, worker)| (rank(worker), worker)).collect();
         let place = |worker: &AccountId| {
             let its = (rank(worker), worker);
             workers.contains(worker).then(|| ranks.iter().filter(|one| **one < its).count())
         };
-        let first = ranks.iter().enumerate().min_by(|(_, one), (_, other)| one.cmp(other));
+        let first = entitled().min_by_key(|(_, worker)| (rank(worker), *worker));
         let claimers = request.claims.iter().flat_map(|claims| &claims.made);
         Self {
             mine: place(me).unwrap_or(0),
             first: first.map_or(0, |(position, _)| position),
-            is_alone: workers.iter().all(|worker| worker == me),
+            is_alone: ranks.iter().all(|(_, worker)| *worker == me),
             claimers: claimers
                 .map(|claim| (claim.worker_id.clone(), place(&claim.worker_id)))
                 .collect(),
