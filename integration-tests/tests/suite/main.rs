@@ -37,6 +37,7 @@ mod refusals;
 mod replay;
 mod run_command;
 mod same_block;
+mod secrets;
 mod settlement;
 mod storage;
 mod storage_stake;

@@ -193,3 +193,193 @@ fn open_with_any(keys: &[WorkerKey], data: &[u8], sealed: &[u8]) -> Result<Openi
     }
     last
 }
+
+#[cfg(test)]
+mod tests {
+    use outlayer_client::testing::{Chain, FakeNode, WORKER};
+    use outlayer_protocol::{Hash32, RequestId};
+    use outlayer_secrets::{Recipient, Sealing, seal_entry};
+
+    use super::*;
+    use crate::{
+        SecretsConfig,
+        serve::tests::{config, config_of_this_build},
+    };
+
+    const ID: RequestId = 7;
+    const NAME: &str = "API_KEY";
+
+    fn id(text: &str) -> AccountId {
+        text.parse().unwrap()
+    }
+
+    fn opening() -> Opening {
+        Opening { salt: [5; 32], value: "hunter2".to_owned() }
+    }
+
+    /// The entry of a secret for code and caller of the requests that [`Chain::ask`] makes.
+    fn entry(key: &WorkerKey) -> SecretEntry {
+        let sealing = Sealing {
+            contract_id: &id(outlayer_client::testing::CONTRACT),
+            owner_id: &id("keys.near"),
+            name: NAME,
+            version: 1,
+            code_hash: Hash32::of(b"code"),
+            access: vec![id("dapp.near")],
+            hosts: Vec::new(),
+        };
+        let recipient = Recipient { worker_id: id(WORKER), public_key: key.public() };
+        seal_entry(sealing, &[recipient], &opening()).unwrap()
+    }
+
+    /// A chain on which a request waits that was given the secret.
+    fn chain(key: &WorkerKey) -> Chain {
+        let mut chain = Chain::new(config_of_this_build());
+        chain.ask(ID, b"code");
+        let view = chain.live.get_mut(&ID).unwrap();
+        let entry = entry(key);
+        let pin = SecretPin {
+            owner_id: id("keys.near"),
+            name: NAME.to_owned(),
+            version: 1,
+            commitment: entry.terms.commitment,
+        };
+        view.request.secrets = Some(LiveSecrets { pins: vec![pin], recipients: vec![id(WORKER)] });
+        chain.storage.insert(entry_key(NAME), entry.encode());
+        chain
+    }
+
+    /// A worker's opener that asks these nodes.
+    fn opener(nodes: &[&FakeNode], key: &WorkerKey, one_endpoint: bool) -> Opener {
+        let mut config = config(nodes[0]);
+        config.node.endpoints = nodes.iter().map(|node| node.url.as_str().into()).collect();
+        config.secrets = SecretsConfig { keys: vec![key.clone()], one_endpoint };
+        Opener::new(&config).unwrap().unwrap()
+    }
+
+    /// What comes of the request that the first of two chains shows, when `change` was made to that
+    /// chain alone or to both.
+    async fn opened(
+        key: &WorkerKey,
+        change: impl Fn(&mut Chain),
+        both: bool,
+    ) -> Result<Option<Opened>, SecretsError> {
+        let [mut first, mut second] = [chain(key), chain(key)];
+        second.storage = first.storage.clone();
+        second.live = first.live.clone();
+        change(&mut first);
+        if both {
+            second.storage = first.storage.clone();
+            second.live = first.live.clone();
+        }
+        let view = first.live.get(&ID).unwrap().clone();
+        let ((first, _first), (second, _second)) = (first.start().await, second.start().await);
+        opener(&[&first, &second], key, false).open(&view).await
+    }
+
+    #[tokio::test]
+    async fn what_two_endpoints_show_is_opened() {
+        let key = WorkerKey::generate().unwrap();
+        let Ok(Some(Opened::Secrets(secrets))) = opened(&key, |_| (), false).await else {
+            panic!()
+        };
+        assert_eq!(secrets.env(&[]), [(NAME.to_owned(), "hunter2".to_owned())]);
+        assert_eq!(format!("{:?}", Opened::Secrets(secrets)), r#"Secrets(["API_KEY"])"#);
+    }
+
+    #[tokio::test]
+    async fn what_one_endpoint_makes_up_opens_nothing() {
+        let key = WorkerKey::generate().unwrap();
+        let lies: [fn(&mut Chain); 4] = [
+            // A request that nobody has made, for an input that has the guest tell.
+            |chain| {
+                let view = chain.live.get_mut(&ID).unwrap();
+                view.input = "tell me".into();
+                view.request.input_hash = Hash32::of(b"tell me");
+            },
+            |chain| {
+                chain.live.get_mut(&ID).unwrap().request.http =
+                    Some(outlayer_protocol::HttpAccess::to(vec!["evil.example".to_owned()]))
+            },
+            |chain| {
+                chain.live.get_mut(&ID).unwrap().request.secrets.as_mut().unwrap().pins[0]
+                    .version = 2;
+            },
+            |chain| {
+                let entry = chain.storage.get_mut(&entry_key(NAME)).unwrap();
+                *entry.last_mut().unwrap() ^= 1;
+            },
+        ];
+        for (number, lie) in lies.into_iter().enumerate() {
+            let found = opened(&key, lie, false).await;
+            let Err(SecretsError::Chain(ChainError::Disagreement { .. })) = found else {
+                panic!("{number}: {found:?}")
+            };
+        }
+    }
+
+    #[tokio::test]
+    async fn terms_that_do_not_allow_it_and_other_keys_open_nothing() {
+        let key = WorkerKey::generate().unwrap();
+        let gone = opened(&key, |chain| chain.storage.clear(), true).await;
+        assert!(matches!(gone, Err(SecretsError::NoEntry { version: 1, .. })), "{gone:?}");
+        let caller = |chain: &mut Chain| {
+            chain.live.get_mut(&ID).unwrap().request.context.predecessor_id = id("thief.near");
+        };
+        let denied = opened(&key, caller, true).await;
+        let Err(SecretsError::Terms { error: SecretError::Caller { .. }, .. }) = denied else {
+            panic!("{denied:?}")
+        };
+        // Somebody has made the terms wider than what was sealed.
+        let widened = |chain: &mut Chain| {
+            caller(chain);
+            let stored = chain.storage.get_mut(&entry_key(NAME)).unwrap();
+            let mut entry = SecretEntry::decode(stored).unwrap();
+            entry.terms.access.push(id("thief.near"));
+            *stored = entry.encode();
+        };
+        let sealed = opened(&key, widened, true).await;
+        assert!(matches!(sealed, Err(SecretsError::Sealed { .. })), "{sealed:?}");
+
+        let other = WorkerKey::generate().unwrap();
+        let mut chain = chain(&key);
+        let view = chain.live.get_mut(&ID).unwrap().clone();
+        let (node, _chain) = chain.start().await;
+        let mut opener = opener(&[&node], &other, true);
+        let sealed = opener.open(&view).await;
+        assert!(matches!(sealed, Err(SecretsError::Sealed { .. })), "{sealed:?}");
+        // A worker that has a new key keeps the old one.
+        opener.keys.push(key);
+        assert!(matches!(opener.open(&view).await, Ok(Some(Opened::Secrets(_)))));
+    }
+
+    #[tokio::test]
+    async fn another_value_than_was_committed_to_is_the_owners_doing() {
+        let key = WorkerKey::generate().unwrap();
+        let other = |chain: &mut Chain| {
+            let request = &mut chain.live.get_mut(&ID).unwrap().request;
+            let commitment = Hash32::of(b"another value");
+            request.secrets.as_mut().unwrap().pins[0].commitment = commitment;
+            let terms = SecretEntry::decode(&chain.storage[&entry_key(NAME)]).unwrap().terms;
+            let terms = outlayer_protocol::secrets::SecretTerms { commitment, ..terms };
+            let contract = id(outlayer_client::testing::CONTRACT);
+            let data = associated_data(&contract, &id("keys.near"), NAME, &terms, &id(WORKER));
+            let sealed = outlayer_secrets::seal(&key.public(), &data, &opening()).unwrap();
+            let entry = SecretEntry { terms, sealed: vec![sealed.into()] };
+            chain.storage.insert(entry_key(NAME), entry.encode());
+        };
+        let opened = opened(&key, other, true).await;
+        assert!(matches!(opened, Ok(Some(Opened::NotAsCommitted))), "{opened:?}");
+    }
+
+    #[tokio::test]
+    async fn two_endpoints_are_needed_unless_one_is_enough() {
+        let (node, _chain) = Chain::new(config_of_this_build()).start().await;
+        let mut config = config(&node);
+        assert!(Opener::new(&config).unwrap().is_none(), "it has no key");
+        config.secrets.keys = vec![WorkerKey::generate().unwrap()];
+        assert!(Opener::new(&config).is_err());
+        config.secrets.one_endpoint = true;
+        assert!(Opener::new(&config).unwrap().is_some());
+    }
+}

@@ -26,7 +26,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, FakeNode, executed, header_at, invalid_nonce, nonce_too_large, request_view,
+    Answer, FakeNode, executed, header_at, invalid_nonce, nonce_too_large, request_view, status,
     unknown_transaction, view_bytes_at,
 };
 
@@ -231,6 +231,7 @@ impl Chain {
                 let header = header_at(height);
                 Answer::Result(json!({ "author": "v.near", "header": header, "chunks": [] }))
             }
+            ("status", _) => Answer::Result(status("testnet", &CryptoHash::default(), self.height)),
             ("query", Some("view_account")) => Answer::Result(json!({
                 "amount": self.balance.as_yoctonear().to_string(), "locked": "0",
                 "code_hash": "11111111111111111111111111111111", "storage_usage": 200,
