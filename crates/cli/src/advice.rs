@@ -95,6 +95,11 @@ fn refused(code: RefusalCode) -> Option<&'static str> {
         RefusalCode::NotTheRequester | RefusalCode::NotCancellable => {
             "only the account that made the request may cancel it, if it allows that"
         }
+        RefusalCode::UnknownSecret => "`outlayer secrets list --owner ACCOUNT` shows what there is",
+        RefusalCode::SecretDenied => {
+            "`outlayer secrets list --owner ACCOUNT` shows on which terms it is given; its owner \
+             changes them with `outlayer secrets put`"
+        }
         RefusalCode::NothingDue => "there is nothing to take out",
         _ => return None,
     })

@@ -6,7 +6,7 @@ use clap::Args;
 use outlayer_client::{At, LocateError};
 use outlayer_modules::{CodeConfig, CodeStore};
 use outlayer_protocol::{RequestId, views::RequestState};
-use outlayer_replay::{AuditError, Audited, Verdict, audit};
+use outlayer_replay::{AuditError, Audited, ReplayError, Verdict, VerifyError, audit};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,13 +14,15 @@ use crate::{
     exit::{self, Exit},
     network::{NetworkArgs, block_on},
     print,
+    secrets::OpeningOptions,
 };
 
 /// Replay all requests from one id to another
 ///
 /// It exits with 3 when any request was settled with what its guest does not do. Else, when some
 /// could not be judged, it exits with the code of the first of them that could not (see `outlayer
-/// --help`). Requests that were settled without an execution count as neither.
+/// --help`). A request whose guest was given secrets cannot be judged without their openings.
+/// Requests that were settled without an execution count as neither.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     /// The first request's id
@@ -31,6 +33,8 @@ pub(crate) struct AuditArgs {
     to: Option<RequestId>,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    openings: OpeningOptions,
     #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
@@ -46,6 +50,9 @@ pub(crate) struct AuditArgs {
     json: bool,
 }
 
+/// The name of what a request with secrets came to whose openings are not all given.
+const SECRET_NEEDED: &str = "secret_needed";
+
 /// The name of what a replay came to, and its code where that is an answer of its own.
 fn judged(one: &Audited) -> (&'static str, Option<Exit>) {
     match &one.replayed {
@@ -54,6 +61,7 @@ fn judged(one: &Audited) -> (&'static str, Option<Exit>) {
                 Verdict::Match => "match",
                 Verdict::Mismatch { .. } => "mismatch",
                 Verdict::NeedsEngine { .. } => "needs_engine",
+                Verdict::SecretNeeded { .. } => SECRET_NEEDED,
                 Verdict::NoExecution { .. } => "no_execution",
                 Verdict::NotSettled => "not_settled",
                 Verdict::Inconclusive { .. } => "inconclusive",
@@ -64,6 +72,7 @@ fn judged(one: &Audited) -> (&'static str, Option<Exit>) {
             Some(Exit::NoCode) => ("code_unavailable", Some(Exit::NoCode)),
             Some(Exit::Pruned) => ("pruned", Some(Exit::Pruned)),
             Some(Exit::No) => ("never_made", Some(Exit::No)),
+            Some(Exit::SecretNeeded) => (SECRET_NEEDED, Some(Exit::SecretNeeded)),
             _ => ("failed", None),
         },
     }
@@ -73,6 +82,10 @@ fn judged(one: &Audited) -> (&'static str, Option<Exit>) {
 fn code_of(error: &AuditError) -> Option<Exit> {
     match error {
         AuditError::Locate(error) => exit::of_failure(&anyhow::Error::new(error.clone())),
+        // Of several requests, each may pin another version of a secret.
+        AuditError::Replay(ReplayError::Verify(VerifyError::Opening(_))) => {
+            Some(Exit::SecretNeeded)
+        }
         AuditError::Replay(error) => exit::of_replay_error(error),
         AuditError::Panic(_) => None,
     }
@@ -91,6 +104,7 @@ impl AuditArgs {
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
+        let openings = self.openings.read()?;
         let contract = self.network.contract()?;
         let audited = block_on(async move {
             let newest = newest(&contract, self.from).await?;
@@ -108,7 +122,8 @@ impl AuditArgs {
                 }
             };
             let ids = self.from..=to;
-            let audited = audit(&contract, &codes, &engines, ids, parallel, &mut done).await;
+            let audited =
+                audit(&contract, &codes, &engines, &openings, ids, parallel, &mut done).await;
             if shows {
                 eprintln!();
             }

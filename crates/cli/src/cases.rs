@@ -240,7 +240,8 @@ fn execute(
         contract_id: made_up.contract_id,
     };
     let mut storage = storage_file::from_json(&settings.storage).context("case.json: storage")?;
-    let run = Run { request, context, config: run::default_config() };
+    let config = run::default_config();
+    let run = Run { request, context, config, secrets: Vec::new() };
     let report = run.execute(engine, code, &mut |key: &[u8]| Ok(storage.get(key).cloned()))?;
     storage_file::apply(&mut storage, &report.journal);
     Ok(Found {

@@ -19,6 +19,7 @@ use crate::{
     network::{NetworkArgs, NodeArgs, block_on},
     print,
     request_args::RequestOptions,
+    secrets::SecretOptions,
 };
 
 /// Say what a request must attach
@@ -38,6 +39,8 @@ pub(crate) struct EstimateArgs {
     contract: Option<AccountId>,
     #[command(flatten)]
     request: RequestOptions,
+    #[command(flatten)]
+    secrets: SecretOptions,
     #[command(flatten)]
     engine: EngineArgs,
     /// Print JSON
@@ -100,7 +103,8 @@ impl EstimateArgs {
             Some(name) => CodeSource::Named { name },
             None => CodeRef { hash, url: None }.into(),
         };
-        let request = self.request.into_request(source)?;
+        let mut request = self.request.into_request(source)?;
+        request.secrets = self.secrets.refs()?;
         let guest = code
             .map(|code| {
                 let refused = rejection(&*self.engine.engine()?, &code, &request)?;

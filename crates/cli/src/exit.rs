@@ -2,7 +2,7 @@
 
 use outlayer_client::{ChainError, LocateError, SendError};
 use outlayer_modules::CodeError;
-use outlayer_replay::{FetchError, Replay, ReplayError, Verdict};
+use outlayer_replay::{FetchError, OpeningError, Replay, ReplayError, Verdict};
 
 /// The exit codes besides 0, as `outlayer help` shows them.
 pub(crate) const CODES: &str = "\
@@ -18,6 +18,7 @@ Exit codes:
   8  the request needs an engine that this build does not have
   9  inconclusive: the data on the chain does not suffice for a verdict, or a contract did what a
      guest cannot
+  10  the guest was given secrets, and their openings are needed (--secret)
 Colours are used on a terminal only, and never when NO_COLOR is set.";
 
 /// An exit code with a meaning of its own.
@@ -32,6 +33,7 @@ pub(crate) enum Exit {
     NoCode = 7,
     OtherEngine = 8,
     Inconclusive = 9,
+    SecretNeeded = 10,
 }
 
 /// Ends a command that has printed its answer with this code.
@@ -59,6 +61,9 @@ pub(crate) fn of_failure(error: &anyhow::Error) -> Option<Exit> {
     }
     if let Some(error) = error.downcast_ref() {
         return of_replay_error(error);
+    }
+    if let Some(OpeningError::Missing { .. }) = error.downcast_ref() {
+        return Some(Exit::SecretNeeded);
     }
     of_chain(chain_error(error)?)
 }
@@ -109,6 +114,7 @@ pub(crate) fn of_replay(replay: &Replay) -> Option<Exit> {
         Verdict::Match => None,
         Verdict::Mismatch { .. } => Some(Exit::Mismatch),
         Verdict::NeedsEngine { .. } => Some(Exit::OtherEngine),
+        Verdict::SecretNeeded { .. } => Some(Exit::SecretNeeded),
         Verdict::NoExecution { .. } => Some(Exit::NoExecution),
         Verdict::NotSettled => Some(Exit::NotSettled),
         Verdict::Inconclusive { .. } => Some(Exit::Inconclusive),
@@ -138,6 +144,7 @@ mod tests {
             Exit::NoCode,
             Exit::OtherEngine,
             Exit::Inconclusive,
+            Exit::SecretNeeded,
         ] {
             let line = format!("\n  {}  ", code as u8);
             assert_eq!(CODES.matches(&line).count(), 1, "{code:?}");
@@ -158,6 +165,8 @@ mod tests {
             assert_eq!(of_error(&error.context("more")), (6, true));
         }
         assert_eq!(of_error(&LocateError::NeverMade { request_id: 1 }.into()), (1, true));
+        let missing = OpeningError::Missing { names: vec!["API_KEY".to_owned()] };
+        assert_eq!(of_error(&missing.into()), (10, true));
         assert_eq!(of_error(&anyhow::anyhow!("x")), (2, true));
         assert_eq!(of_error(&Ended(Exit::Mismatch).into()), (3, false));
     }

@@ -40,6 +40,7 @@ mod request;
 mod request_args;
 mod run;
 mod run_on_chain;
+mod secrets;
 mod settings;
 mod storage;
 mod storage_file;
@@ -86,6 +87,11 @@ enum Command {
     Storage {
         #[command(subcommand)]
         command: storage::StorageCommand,
+    },
+    /// Seal secrets to workers, show their terms, and remove them
+    Secrets {
+        #[command(subcommand)]
+        command: secrets::SecretsCommand,
     },
     Claim(Box<claim::ClaimArgs>),
     Compare(Box<compare::CompareArgs>),
@@ -155,6 +161,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Result(args) => args.execute(),
         Command::Pending(args) => args.execute(),
         Command::Storage { command } => command.execute(),
+        Command::Secrets { command } => command.execute(),
         Command::Claim(args) => args.execute(),
         Command::Compare(args) => args.execute(),
         Command::Replay(args) => args.execute(),

@@ -12,6 +12,7 @@ use crate::{
     network::{NetworkArgs, block_on},
     print,
     request::{Named, find},
+    secrets::OpeningOptions,
 };
 
 /// Execute a settled request again from chain data alone, and compare the digests
@@ -36,6 +37,8 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     request_id: Option<RequestId>,
     #[command(flatten)]
+    openings: OpeningOptions,
+    #[command(flatten)]
     engine: EngineArgs,
     #[command(flatten)]
     others: OtherEngineArgs,
@@ -55,10 +58,11 @@ impl ReplayArgs {
             allow_private_urls: self.allow_private_urls,
             ..CodeConfig::default()
         })?;
+        let openings = self.openings.read()?;
         let contract = self.network.contract()?;
         let done = block_on(async move {
             let question = self.question(&contract).await?;
-            let done = replay(&contract, &codes, &engines, &question).await?;
+            let done = replay(&contract, &codes, &engines, &question, &openings).await?;
             if self.json {
                 print::json(&done)?;
             } else {
@@ -103,6 +107,10 @@ fn show(replay: &Replay) {
     if replay.record.as_ref().is_some_and(|record| record.transcript_hash.is_some()) {
         print::line("over HTTP", "given what its workers attest that servers answered");
     }
+    for pin in replay.record.iter().flat_map(|record| &record.secrets) {
+        let name = print::text(pin.name.as_bytes());
+        print::line("with secret", format!("{name} of {}, version {}", pin.owner_id, pin.version));
+    }
     match &replay.verdict {
         Verdict::Match => {
             print::line("verdict", "match: the execution is the one that was settled")
@@ -122,6 +130,14 @@ fn show(replay: &Replay) {
             format!(
                 "needs {engine_version} (NEAR config {near_config_version}), which this program \
                  does not have; --engine names a program that has it"
+            ),
+        ),
+        Verdict::SecretNeeded { names } => print::line(
+            "verdict",
+            format!(
+                "secret needed: {}; --secret NAME=@FILE gives an opening that `outlayer secrets \
+                 put --keep` wrote",
+                print::text(names.join(", ").as_bytes())
             ),
         ),
         Verdict::NoExecution { outcome } => {

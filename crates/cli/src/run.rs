@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::bail;
 use clap::Args;
 use outlayer_guest::{
     Code, Connected, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot,
@@ -24,6 +25,7 @@ use crate::{
     plan_lines, print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
+    secrets::OpeningOptions,
     storage_file::{self, Storage},
 };
 
@@ -78,6 +80,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
+    openings: OpeningOptions,
+    #[command(flatten)]
     engine: EngineArgs,
     /// Show what each function of the guest used: a core module under fuel, in this process
     #[arg(long)]
@@ -129,6 +133,8 @@ pub(crate) struct Run {
     pub(crate) context: ExecutionContext,
     /// Prices it.
     pub(crate) config: Config,
+    /// Variables with secrets, which come after those of the request.
+    pub(crate) secrets: Vec<(String, String)>,
 }
 
 /// The context of a request that was never made. What is attached is filled in later.
@@ -169,8 +175,14 @@ impl RunArgs {
             None => self.engine.engine()?,
         };
         let report = if self.chain.is_of_request() {
-            self.chain.execute(engine, code)?
+            self.chain.execute(engine, code, self.openings.read()?)?
         } else {
+            if !self.openings.is_empty() {
+                bail!(
+                    "--secret is an opening of a secret that a request of the chain pins \
+                     (--request); --env NAME=VALUE gives a guest a value without one"
+                );
+            }
             self.execute_made_up(&*engine, &code)?
         };
         let profile = profiler.and_then(|profiler| profiler.profile()).map(profile::Shown::from);
@@ -211,7 +223,7 @@ impl RunArgs {
         let given = self.storage.into_iter();
         storage.extend(given.map(|(key, value)| (key.into_bytes(), value.into_bytes())));
         let config = default_config();
-        let run = Run { request, context, config };
+        let run = Run { request, context, config, secrets: Vec::new() };
         let mut network = self.network.network(&run.context.contract_id, &run.request)?;
         let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
         let report = match &mut network {
@@ -244,7 +256,7 @@ impl Run {
         code: &[u8],
         snapshot: &mut dyn Snapshot,
     ) -> anyhow::Result<Report> {
-        let Self { request, context, config } = &mut self;
+        let Self { request, context, config, secrets } = &mut self;
         request.validate(config)?;
         let attach = quote(config, request, None, MOST_ID_BYTES, STORAGE_BYTE_COST)?.total;
         if context.attached_deposit == NearToken::from_yoctonear(0) {
@@ -252,7 +264,8 @@ impl Run {
         }
         let code = Code::of(code);
         let code_hash = code.hash();
-        let job = Job::of_request(code, request, context);
+        let env: Vec<_> = request.env.iter().chain(&*secrets).cloned().collect();
+        let job = Job { env: &env, ..Job::of_request(code, request, context) };
         let execution = engine.execute(&job, snapshot)?;
         let Execution { logs, backtrace, plan, transcript, .. } = execution.clone();
         let response = execution.into_response(context.request_id);

@@ -7,9 +7,10 @@ use clap::Args;
 use outlayer_client::{At, Block, Contract, LocateError, NamespaceReader};
 use outlayer_guest::{Engine, SnapshotError};
 use outlayer_protocol::{
-    AccountId, CodeRef, ExecutionRequest, Hash32, RequestId,
+    AccountId, CodeRef, ExecutionRequest, Hash32, RequestId, SecretRef,
     views::{RequestState, RequestView},
 };
+use outlayer_replay::Openings;
 
 use crate::{
     network::{NodeArgs, block_on},
@@ -63,8 +64,14 @@ impl ChainArgs {
         block_on(async move { Ok(Some(node.block(At::Height(height)).await?)) })
     }
 
-    /// Executes the request on the storage that its account has, with this code.
-    pub(crate) fn execute(self, engine: Arc<dyn Engine>, code: Vec<u8>) -> anyhow::Result<Report> {
+    /// Executes the request on the storage that its account has, with this code, and with those of
+    /// the secrets that it pins.
+    pub(crate) fn execute(
+        self,
+        engine: Arc<dyn Engine>,
+        code: Vec<u8>,
+        openings: Openings,
+    ) -> anyhow::Result<Report> {
         let request_id = self.live.context("--request is missing")?;
         let contract_id = self.contract.clone().context("--contract is missing")?;
         let contract = Contract::new(self.node.node()?.0, contract_id);
@@ -72,8 +79,10 @@ impl ChainArgs {
             let (view, at) = self.look(&contract, request_id).await?;
             let config = contract.config(at).await?.config;
             let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
-            let run =
-                Run { context: view.request.context.clone(), config, request: ask(view, &code) };
+            let secrets = openings.of(&view.request)?;
+            let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.env(&[]));
+            let context = view.request.context.clone();
+            let run = Run { context, config, request: ask(view, &code), secrets };
             tokio::task::spawn_blocking(move || {
                 run.execute(&*engine, &code, &mut |key: &[u8]| {
                     storage.read(key).map_err(|error| SnapshotError(error.to_string()))
@@ -121,11 +130,15 @@ impl ChainArgs {
 /// The same request again, with this code.
 fn ask(view: RequestView, code: &[u8]) -> ExecutionRequest {
     let RequestView { request, input, .. } = view;
+    let pins = request.secrets.into_iter().flat_map(|secrets| secrets.pins);
+    let secrets = pins.map(|pin| SecretRef { owner_id: Some(pin.owner_id), name: pin.name });
+    let secrets = secrets.collect();
     ExecutionRequest {
         kind: request.kind,
         args: request.args,
         env: request.env,
         limits: request.limits,
+        secrets,
         ..ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, input)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     amount,
     network::{NetworkArgs, block_on},
     print,
-    wallet::{WalletArgs, call},
+    wallet::{Wallet, WalletArgs, call},
 };
 
 /// Tgas attached to each call.
@@ -111,21 +111,7 @@ pub(crate) struct ListArgs {
 
 impl ListArgs {
     async fn list(self) -> anyhow::Result<bool> {
-        const PAGE: usize = 100;
-        let contract = self.network.contract()?;
-        let mut keys: Vec<Bytes> = Vec::new();
-        loop {
-            let args = json!({
-                "account_id": self.account, "from_index": keys.len(), "limit": PAGE
-            });
-            let page: Vec<Bytes> =
-                contract.view(methods::STORAGE_KEYS, args, At::Optimistic).await?;
-            let last = page.len() < PAGE;
-            keys.extend(page);
-            if last {
-                break;
-            }
-        }
+        let keys = keys(&self.network.contract()?, &self.account).await?;
         if self.json {
             print::json(&keys)?;
         } else {
@@ -151,6 +137,24 @@ impl ListArgs {
             ));
         }
         Ok(balance.is_some())
+    }
+}
+
+/// All keys of an account's namespace.
+pub(crate) async fn keys(
+    contract: &Contract,
+    account_id: &AccountId,
+) -> anyhow::Result<Vec<Bytes>> {
+    const PAGE: usize = 100;
+    let mut keys: Vec<Bytes> = Vec::new();
+    loop {
+        let args = json!({ "account_id": account_id, "from_index": keys.len(), "limit": PAGE });
+        let page: Vec<Bytes> = contract.view(methods::STORAGE_KEYS, args, At::Optimistic).await?;
+        let last = page.len() < PAGE;
+        keys.extend(page);
+        if last {
+            return Ok(keys);
+        }
     }
 }
 
@@ -192,7 +196,8 @@ pub(crate) struct SetArgs {
 impl SetArgs {
     async fn run(self) -> anyhow::Result<bool> {
         let args = json!({ "key": Bytes(self.key.0.clone()), "value": Bytes(self.value.0) });
-        change(&self.network, self.wallet, methods::STORAGE_SET, &self.key, &args, self.json).await
+        let method = methods::STORAGE_SET;
+        change_key(&self.network, self.wallet, method, &self.key, &args, self.json).await
     }
 }
 
@@ -215,30 +220,60 @@ impl RemoveArgs {
     async fn run(self) -> anyhow::Result<bool> {
         let args = json!({ "key": Bytes(self.key.0.clone()) });
         let method = methods::STORAGE_REMOVE;
-        change(&self.network, self.wallet, method, &self.key, &args, self.json).await
+        change_key(&self.network, self.wallet, method, &self.key, &args, self.json).await
     }
 }
 
-/// Changes a key of the signing account's namespace.
-async fn change(
+/// A change of a key in the signing account's namespace.
+pub(crate) struct Change<'a> {
+    /// What sets or removes the key.
+    pub(crate) method: &'static str,
+    /// What it is for, in a few words.
+    pub(crate) purpose: String,
+    pub(crate) args: &'a Value,
+}
+
+/// What came of a change.
+pub(crate) struct Changed {
+    pub(crate) fee: NearToken,
+    /// Whether there was something to change.
+    pub(crate) was_there: bool,
+    pub(crate) transaction: String,
+}
+
+/// Makes a change, for what it costs now; `None` when the transaction was only printed.
+pub(crate) async fn change(
+    contract: &Contract,
+    wallet: &Wallet,
+    what: Change<'_>,
+) -> anyhow::Result<Option<Changed>> {
+    let fee = change_fee(contract, &wallet.id).await?;
+    let planned = call(what.purpose, contract.id(), what.method, what.args, TGAS, fee);
+    let Some(outcome) = wallet.send(&planned).await? else {
+        return Ok(None);
+    };
+    let transaction = outcome.transaction.to_string();
+    let was_there = outcome.result.ok().is_none_or(|returned| returned != b"false");
+    Ok(Some(Changed { fee, was_there, transaction }))
+}
+
+/// Changes a key of the signing account's namespace, and says so.
+async fn change_key(
     network: &NetworkArgs,
     wallet: WalletArgs,
-    method: &str,
+    method: &'static str,
     key: &Key,
     args: &Value,
     as_json: bool,
 ) -> anyhow::Result<bool> {
     let contract = network.contract()?;
     let wallet = wallet.open(&network.node, as_json).await?;
-    let fee = change_fee(&contract, &wallet.id).await?;
     let verb = if method == methods::STORAGE_SET { "set" } else { "remove" };
     let purpose = format!("{verb} {} of {}", print::text(&key.0), wallet.id);
-    let planned = call(purpose, contract.id(), method, args, TGAS, fee);
-    let Some(outcome) = wallet.send(&planned).await? else {
+    let Some(done) = change(&contract, &wallet, Change { method, purpose, args }).await? else {
         return wallet.printed();
     };
-    let transaction = outcome.transaction.to_string();
-    let was_there = outcome.result.ok().is_none_or(|returned| returned != b"false");
+    let Changed { fee, was_there, transaction } = done;
     if as_json {
         print::json(&json!({
             "account_id": wallet.id, "key": Bytes(key.0.clone()), "fee": fee,

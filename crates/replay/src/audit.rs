@@ -8,7 +8,7 @@ use outlayer_modules::CodeStore;
 use outlayer_protocol::RequestId;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::{ReplayError, question::Question, replay::replay, verdict::Replay};
+use crate::{ReplayError, question::Question, replay::replay, secrets::Openings, verdict::Replay};
 
 /// A request that was looked at.
 #[derive(Debug)]
@@ -36,11 +36,13 @@ pub enum AuditError {
 }
 
 /// Replays the requests with these ids, at most `parallel` at a time, and gives each to `done` as
-/// soon as it is known. `engines` must be able to execute as many guests at once.
+/// soon as it is known. `engines` must be able to execute as many guests at once, and each replay
+/// takes from `openings` what its request pins.
 pub async fn audit(
     contract: &Contract,
     codes: &CodeStore,
     engines: &Engines,
+    openings: &Openings,
     ids: RangeInclusive<RequestId>,
     parallel: usize,
     done: &mut dyn FnMut(&Audited),
@@ -76,13 +78,14 @@ pub async fn audit(
             finish(&mut audited, one);
         }
         let (contract, codes, engines) = (contract.clone(), codes.clone(), engines.clone());
+        let openings = openings.clone();
         tasks.spawn(async move {
             let question = Question {
                 transaction: located.transaction,
                 signer_id: located.signer_id.clone(),
                 request_id: Some(request_id),
             };
-            let replayed = replay(&contract, &codes, &engines, &question).await;
+            let replayed = replay(&contract, &codes, &engines, &question, &openings).await;
             Audited { request_id, located: Some(located), replayed: replayed.map_err(Into::into) }
         });
     }

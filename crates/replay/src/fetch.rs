@@ -2,8 +2,8 @@
 
 use outlayer_client::{At, Contract, trace};
 use outlayer_protocol::{
-    ExecutionRecord, ExecutionResponse, Hash32, events::ExecutionCompleted, http::Transcript,
-    machine::LiveRequest,
+    ExecutionRecord, ExecutionResponse, Hash32, Outcome, Status, events::ExecutionCompleted,
+    http::Transcript, machine::LiveRequest, secrets::NOT_AS_COMMITTED,
 };
 
 use crate::{
@@ -57,21 +57,20 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
             ..Replay::without_execution(request_id, Verdict::Inconclusive { reason })
         })));
     };
-    let transcript = match &view.request.http {
-        None => Transcript::default(),
-        Some(_) => {
-            let response = contract.response(request_id, at).await?;
-            match settled_transcript(&view.request, response.as_ref(), &completed) {
-                Ok(transcript) => transcript,
-                Err(verdict) => {
-                    return Ok(Found::Nothing(Box::new(Replay {
-                        completed: Some(completed),
-                        snapshot_height: Some(before.height),
-                        ..Replay::without_execution(request_id, verdict)
-                    })));
-                }
+    let transcript = if needs_response(&view.request, &completed) {
+        let response = contract.response(request_id, at).await?;
+        match settled_transcript(&view.request, response.as_ref(), &completed) {
+            Ok(transcript) => transcript,
+            Err(verdict) => {
+                return Ok(Found::Nothing(Box::new(Replay {
+                    completed: Some(completed),
+                    snapshot_height: Some(before.height),
+                    ..Replay::without_execution(request_id, verdict)
+                })));
             }
         }
+    } else {
+        Transcript::default()
     };
     let evidence = Evidence {
         contract_id: contract.id().clone(),
@@ -82,6 +81,14 @@ pub async fn evidence(contract: &Contract, question: &Question) -> Result<Found,
         snapshot_height: before.height,
     };
     Ok(Found::Evidence { evidence: Box::new(evidence), at })
+}
+
+/// Whether the completion event does not say enough: there may be a transcript, or a worker that
+/// could not open a secret.
+fn needs_response(request: &LiveRequest, completed: &ExecutionCompleted) -> bool {
+    let trapped = Outcome::Trapped { reason: String::new() };
+    let unopened = completed.outcome == trapped.name() && completed.used.amount() == 0;
+    request.http.is_some() || request.secrets.is_some() && unopened
 }
 
 /// The transcript of the response that was settled, or the verdict without it. A node may show any
@@ -100,10 +107,93 @@ fn settled_transcript(
         let reason = format!("the staged response has the digest {found}, {expected} was settled");
         return Err(Verdict::Inconclusive { reason });
     }
+    if request.secrets.is_some() && response.used.amount() == 0 && is_unopened(&response.status) {
+        let reason = format!(
+            "it was settled as trapped, because {NOT_AS_COMMITTED}: what was sealed opens for a \
+             worker only, so nobody else can tell"
+        );
+        return Err(Verdict::Inconclusive { reason });
+    }
     // The contract does not decode what it is sent, and no execution gives such bytes.
     Transcript::decode(&response.transcript).map_err(|error| {
         let settled = Hash32::of(&response.transcript).to_string();
         let replayed = format!("what was settled is no transcript: {error}");
         Verdict::Mismatch { differs: vec![Difference { part: "transcript", settled, replayed }] }
     })
+}
+
+/// Whether an execution ended because its worker could not open a secret.
+fn is_unopened(status: &Status) -> bool {
+    matches!(status, Status::Trapped { reason } if reason == NOT_AS_COMMITTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use outlayer_client::testing::{config, request_view};
+    use outlayer_protocol::{
+        Compute, NearToken,
+        secrets::{LiveSecrets, SecretPin},
+    };
+
+    use super::*;
+
+    /// A request with a secret, and the event with which `response` was settled.
+    fn settled(response: &ExecutionResponse) -> (LiveRequest, ExecutionCompleted) {
+        let mut request = request_view(&config(), 7, "x").request;
+        let pin = SecretPin {
+            owner_id: "keys.near".parse().unwrap(),
+            name: "API_KEY".to_owned(),
+            version: 1,
+            commitment: Hash32::of(b"commitment"),
+        };
+        request.secrets = Some(LiveSecrets { pins: vec![pin], recipients: Vec::new() });
+        let completed = ExecutionCompleted {
+            request_id: 7,
+            outcome: Outcome::of_response(response).name().to_owned(),
+            digest: ExecutionRecord::new(&request, response).digest(),
+            worker_id: "worker.near".parse().unwrap(),
+            workers: Vec::new(),
+            output_hash: Hash32::of(&response.output),
+            output_bytes: response.output.len() as u64,
+            plan_hash: response.plan_hash(),
+            used: response.used,
+            fee: NearToken::from_yoctonear(0),
+            held: NearToken::from_yoctonear(0),
+            refund: NearToken::from_yoctonear(0),
+        };
+        (request, completed)
+    }
+
+    fn trapped(reason: &str, used: u64) -> ExecutionResponse {
+        ExecutionResponse {
+            request_id: 7,
+            status: Status::Trapped { reason: reason.to_owned() },
+            output: Default::default(),
+            used: Compute::Fuel(used),
+            reads: Vec::new(),
+            journal: Vec::new(),
+            log_hash: Hash32::of(b""),
+            transcript: Default::default(),
+            plan: Default::default(),
+        }
+    }
+
+    #[test]
+    fn that_a_worker_could_not_open_a_secret_is_neither_confirmed_nor_denied() {
+        let unopened = trapped(NOT_AS_COMMITTED, 0);
+        let (mut request, completed) = settled(&unopened);
+        assert!(needs_response(&request, &completed));
+        let verdict = settled_transcript(&request, Some(&unopened), &completed).unwrap_err();
+        let Verdict::Inconclusive { reason } = verdict else { panic!("{verdict:?}") };
+        assert!(reason.contains("what was sealed opens for a worker only"), "{reason}");
+
+        // Other traps, and whatever used something, are executed again.
+        for other in [trapped("unreachable", 0), trapped(NOT_AS_COMMITTED, 1)] {
+            let (request, completed) = settled(&other);
+            assert!(settled_transcript(&request, Some(&other), &completed).is_ok());
+            assert_eq!(needs_response(&request, &completed), other.used.amount() == 0);
+        }
+        request.secrets = None;
+        assert!(!needs_response(&request, &completed));
+    }
 }

@@ -46,6 +46,11 @@ pub enum Verdict {
         /// NEAR's protocol version whose fees that engine's gas meter must use.
         near_config_version: u32,
     },
+    /// The guest was given secrets. Only who has them can tell.
+    SecretNeeded {
+        /// The names of those that are missing, in the order of the request.
+        names: Vec<String>,
+    },
     /// The request was settled without an execution.
     NoExecution {
         /// How it was settled: `timed_out` or `cancelled`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outlayer_guest::{Code, Connected, Engine, Engines, Fault, Job, Snapshot};
+use outlayer_guest::{Code, Connected, Engine, Engines, Fault, Fetch, Job, Secrets, Snapshot};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
@@ -10,7 +10,10 @@ use outlayer_protocol::{
     views::{RequestView, ViewError},
 };
 
-use crate::verdict::{Difference, Replay, Verdict, compare};
+use crate::{
+    secrets::{OpeningError, Openings},
+    verdict::{Difference, Replay, Verdict, compare},
+};
 
 /// What the chain shows of a request that was settled with an execution. The code and the storage
 /// are the rest of the evidence; [`verify`] takes them apart from it.
@@ -44,6 +47,9 @@ pub enum VerifyError {
         /// The hash that the request names.
         expected: Hash32,
     },
+    /// An opening of a secret is not what the request pins.
+    #[error(transparent)]
+    Opening(OpeningError),
     /// The execution ended without a verdict. This says something about this machine or about the
     /// storage that it was given, and nothing about the guest.
     #[error("no verdict: {0}")]
@@ -51,26 +57,44 @@ pub enum VerifyError {
 }
 
 impl Evidence {
-    /// What can be said without executing the guest, for whoever has these engines: `None` when it
-    /// must be executed.
-    pub fn verdict_without_execution(&self, engines: &Engines) -> Option<Replay> {
-        self.judged_or_executed_by(engines).err().map(|verdict| self.replay(verdict))
+    /// What can be said without executing the guest, for whoever has these engines and openings:
+    /// `None` when it must be executed.
+    ///
+    /// # Errors
+    /// [`VerifyError::Opening`].
+    pub fn verdict_without_execution(
+        &self,
+        engines: &Engines,
+        openings: &Openings,
+    ) -> Result<Option<Replay>, VerifyError> {
+        Ok(match self.next(engines, openings)? {
+            Next::Execute(..) => None,
+            Next::Judged(verdict) => Some(self.replay(verdict)),
+        })
     }
 
-    /// The engine that must execute the guest, or the verdict that needs no execution.
-    fn judged_or_executed_by<'a>(
-        &self,
-        engines: &'a Engines,
-    ) -> Result<&'a Arc<dyn Engine>, Verdict> {
+    fn next<'a>(&self, engines: &'a Engines, openings: &Openings) -> Result<Next<'a>, VerifyError> {
         let request = &self.view.request;
         if !self.requested.is_of(request) {
             let reason = "the contract's view of the request is not what its event says".to_owned();
-            return Err(Verdict::Inconclusive { reason });
+            return Ok(Next::Judged(Verdict::Inconclusive { reason }));
         }
-        engines.of(request).map_err(|unsupported| Verdict::NeedsEngine {
-            engine_version: unsupported.needed.version,
-            near_config_version: unsupported.needed.near_config_version,
-        })
+        let engine = match engines.of(request) {
+            Ok(engine) => engine,
+            Err(unsupported) => {
+                return Ok(Next::Judged(Verdict::NeedsEngine {
+                    engine_version: unsupported.needed.version,
+                    near_config_version: unsupported.needed.near_config_version,
+                }));
+            }
+        };
+        match openings.of(request) {
+            Ok(secrets) => Ok(Next::Execute(engine, secrets)),
+            Err(OpeningError::Missing { names }) => {
+                Ok(Next::Judged(Verdict::SecretNeeded { names }))
+            }
+            Err(error) => Err(VerifyError::Opening(error)),
+        }
     }
 
     fn replay(&self, verdict: Verdict) -> Replay {
@@ -82,9 +106,17 @@ impl Evidence {
     }
 }
 
+/// What comes next with evidence.
+enum Next<'a> {
+    /// The guest is executed in this engine, with these secrets.
+    Execute(&'a Arc<dyn Engine>, Option<Secrets>),
+    /// No execution is needed for the verdict.
+    Judged(Verdict),
+}
+
 /// Executes the request of `evidence` with `code`, over the requester's namespace as `storage`
-/// gives it, in the engine that it pins, and compares the record's digest with the settled one.
-/// This blocks until the guest has ended.
+/// gives it, with the secrets that it pins, in the engine that it pins, and compares the record's
+/// digest with the settled one. This blocks until the guest has ended.
 ///
 /// # Errors
 /// [`VerifyError`] when there is nothing to compare.
@@ -93,11 +125,12 @@ pub fn verify(
     code: &[u8],
     storage: &mut dyn Snapshot,
     engines: &Engines,
+    openings: &Openings,
 ) -> Result<Replay, VerifyError> {
     let view = &evidence.view;
-    let engine = match evidence.judged_or_executed_by(engines) {
-        Ok(engine) => engine,
-        Err(verdict) => return Ok(evidence.replay(verdict)),
+    let (engine, secrets) = match evidence.next(engines, openings)? {
+        Next::Execute(engine, secrets) => (engine, secrets),
+        Next::Judged(verdict) => return Ok(evidence.replay(verdict)),
     };
     view.check(&evidence.contract_id)?;
     let (code, expected) = (Code::of(code), view.request.code.hash);
@@ -106,8 +139,15 @@ pub fn verify(
         return Err(VerifyError::Code { found, expected });
     }
     let job = Job::of_live(code, &view.request, &view.input);
-    let (snapshot, network) = (|key: &[u8]| storage.read(key), evidence.transcript.clone());
-    let mut outside = Connected { snapshot, network };
+    let env = secrets.as_ref().map(|secrets| secrets.env(job.env));
+    let job = Job { env: env.as_deref().unwrap_or(job.env), ..job };
+    let mut recorded = evidence.transcript.clone();
+    let mut concealed = secrets.as_ref().map(|secrets| secrets.replay(&evidence.transcript));
+    let network: &mut dyn Fetch = match &mut concealed {
+        Some(concealed) => concealed,
+        None => &mut recorded,
+    };
+    let mut outside = Connected { snapshot: |key: &[u8]| storage.read(key), network };
     let execution = match engine.execute(&job, &mut outside) {
         Err(Fault::Fetch(error)) if error.is_mismatch() => {
             let (settled, replayed) =
@@ -117,7 +157,11 @@ pub fn verify(
         }
         executed => executed?,
     };
-    let response = execution.into_response(view.request.id());
+    let request_id = view.request.id();
+    let response = match &secrets {
+        Some(secrets) => secrets.response(execution, request_id),
+        None => execution.into_response(request_id),
+    };
     let record = ExecutionRecord::new(&view.request, &response);
     let digest = record.digest();
     Ok(Replay {

@@ -14,8 +14,9 @@ use anyhow::{Context, Result, ensure};
 use outlayer_integration_tests::{artifacts, node};
 
 /// Pages whose commands another test runs.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("operators.md", "crates/cli/tests/command/settings.rs and the tests of deploy/"),
+    ("secrets.md", "suite/commands/secrets.rs"),
     ("testnet.md", "suite/commands/testnet_page.rs"),
 ];
 

@@ -22,6 +22,7 @@ use crate::{
     network::{NetworkArgs, block_on},
     print,
     request_args::RequestOptions,
+    secrets::SecretOptions,
     wallet::{Planned, WalletArgs},
 };
 
@@ -54,6 +55,8 @@ pub(crate) struct RequestArgs {
     wallet: WalletArgs,
     #[command(flatten)]
     request: RequestOptions,
+    #[command(flatten)]
+    secrets: SecretOptions,
     /// What to attach [default: the least that the contract takes]
     #[arg(long, value_parser = amount::parse)]
     deposit: Option<NearToken>,
@@ -239,6 +242,7 @@ impl RequestArgs {
         if let (None, Some(bytes)) = (declared, bytes) {
             request.limits.max_module_bytes = bytes;
         }
+        request.secrets = self.secrets.refs()?;
         request.refund_to.clone_from(&self.refund_to);
         request.max_fee = self.max_fee;
         if let Some(blocks) = self.keep_result {

@@ -41,6 +41,10 @@ pub(super) fn live(view: &RequestView) {
         print::line("code url", print::text(url.as_bytes()));
     }
     print::line("input", print::text(&view.input));
+    for pin in request.secrets.iter().flat_map(|secrets| &secrets.pins) {
+        let name = print::text(pin.name.as_bytes());
+        print::line("secret", format!("{name} of {}, version {}", pin.owner_id, pin.version));
+    }
     print::line("limit", request.limits.compute);
     print::line("code bytes", format!("at most {}", request.limits.max_module_bytes));
     print::line("asked by", &request.context.predecessor_id);

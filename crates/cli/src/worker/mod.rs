@@ -3,6 +3,7 @@
 mod keys;
 mod manage;
 mod run;
+mod secrets_key;
 mod status;
 
 use clap::Subcommand;
@@ -16,6 +17,7 @@ pub(crate) enum WorkerCommand {
     Status(status::WorkerStatusArgs),
     Register(manage::WorkerRegisterArgs),
     Withdraw(manage::WorkerWithdrawArgs),
+    SecretsKey(secrets_key::WorkerSecretsKeyArgs),
 }
 
 impl WorkerCommand {
@@ -25,6 +27,7 @@ impl WorkerCommand {
             Self::Status(args) => args.execute(),
             Self::Register(args) => args.execute(),
             Self::Withdraw(args) => args.execute(),
+            Self::SecretsKey(args) => args.execute(),
         }
     }
 }

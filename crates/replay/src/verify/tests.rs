@@ -15,6 +15,8 @@ use outlayer_protocol::{
 
 use super::*;
 
+mod secrets;
+
 /// Reads the key "k" and writes its value to its standard output.
 const READ: &str = r#"(module
     (import "wasi_snapshot_preview1" "fd_write"
@@ -90,7 +92,9 @@ fn an_honest_answer_matches_and_the_record_is_shown() {
     let honest = answer(&view, &mut everywhere(b"value"));
     assert_eq!(honest.output.0, b"value");
     let evidence = evidence(view, &honest);
-    let replay = verify(&evidence, &code(), &mut everywhere(b"value"), &engines()).unwrap();
+    let replay =
+        verify(&evidence, &code(), &mut everywhere(b"value"), &engines(), &Openings::none())
+            .unwrap();
     assert!(replay.is_match(), "{replay:?}");
     assert_eq!(replay.digest, Some(evidence.completed.digest));
     assert_eq!(replay.record.unwrap().digest(), evidence.completed.digest);
@@ -106,7 +110,8 @@ fn code_that_is_longer_than_declared_has_one_verdict_which_a_replay_confirms() {
     let expected = Status::LimitExceeded { which: Limit::ModuleBytes, limit: limit.into() };
     assert_eq!((&honest.status, honest.used.amount()), (&expected, 0));
     let evidence = evidence(view, &honest);
-    let replay = verify(&evidence, &code(), &mut EmptySnapshot, &engines()).unwrap();
+    let replay =
+        verify(&evidence, &code(), &mut EmptySnapshot, &engines(), &Openings::none()).unwrap();
     assert!(replay.is_match(), "{replay:?}");
     // So that there is a verdict on code which no engine takes, it is fetched all the same.
     assert!(CodeConfig::default().max_code_bytes > MAX_MODULE_BYTES as usize);
@@ -118,7 +123,7 @@ fn a_lie_and_another_storage_are_mismatches() {
     let lie = ExecutionResponse { output: "a lie".into(), ..honest.clone() };
     let differing = |response: &ExecutionResponse, storage: &mut dyn Snapshot| {
         let evidence = evidence(view(ENGINE_VERSION), response);
-        let replay = verify(&evidence, &code(), storage, &engines()).unwrap();
+        let replay = verify(&evidence, &code(), storage, &engines(), &Openings::none()).unwrap();
         let Verdict::Mismatch { differs } = replay.verdict else { panic!("{replay:?}") };
         differs.iter().map(|one| one.part).collect::<Vec<_>>()
     };
@@ -132,19 +137,23 @@ fn what_another_engine_executed_is_executed_by_that_engine_or_not_at_all() {
     for version in [EngineVersion(1), EngineVersion(ENGINE_VERSION.0 + 1)] {
         let other = EngineId { version, ..EngineId::OWN };
         let evidence = evidence(view(version), &honest);
-        let replay = verify(&evidence, b"not even code", &mut EmptySnapshot, &engines()).unwrap();
+        let replay =
+            verify(&evidence, b"not even code", &mut EmptySnapshot, &engines(), &Openings::none())
+                .unwrap();
         let near_config_version = NEAR_CONFIG_VERSION;
         let expected = Verdict::NeedsEngine { engine_version: version, near_config_version };
         assert_eq!((replay.verdict, replay.digest), (expected, None));
 
         // An engine that yields the same here, under another name.
         let with_other = engines().with(other, Arc::new(executor()));
-        let replay = verify(&evidence, &code(), &mut EmptySnapshot, &with_other).unwrap();
+        let replay =
+            verify(&evidence, &code(), &mut EmptySnapshot, &with_other, &Openings::none()).unwrap();
         assert!(replay.is_match(), "{replay:?}");
         assert_eq!(replay.record.unwrap().engine_version, version);
         let elsewhere = EngineId { near_config_version: 84, ..other };
         let elsewhere = engines().with(elsewhere, Arc::new(executor()));
-        let replay = verify(&evidence, &code(), &mut EmptySnapshot, &elsewhere).unwrap();
+        let replay =
+            verify(&evidence, &code(), &mut EmptySnapshot, &elsewhere, &Openings::none()).unwrap();
         assert!(matches!(replay.verdict, Verdict::NeedsEngine { .. }), "{replay:?}");
     }
 }
@@ -176,8 +185,9 @@ fn an_execution_over_http_is_replayed_from_its_transcript_and_no_other() {
     assert_eq!(honest.transcript, transcript.encode());
 
     let mut evidence = evidence(view, &honest);
-    let judge =
-        |evidence: &Evidence| verify(evidence, &code, &mut EmptySnapshot, &engines()).unwrap();
+    let judge = |evidence: &Evidence| {
+        verify(evidence, &code, &mut EmptySnapshot, &engines(), &Openings::none()).unwrap()
+    };
     let part = |replay: Replay| match replay.verdict {
         Verdict::Mismatch { differs } => differs[0].part,
         other => panic!("{other:?}"),
@@ -207,8 +217,9 @@ fn workers_may_have_voted_since_the_request_was_made() {
     let agreement = evidence.view.request.agreement.as_mut().unwrap();
     agreement.votes.push(Vote { drawn: 0, commitment: Hash32::of(b"c"), digest: None });
     (agreement.round, agreement.since, agreement.snapshot_height) = (1, 105, 105);
-    let judge =
-        |evidence: &Evidence| verify(evidence, &code(), &mut EmptySnapshot, &engines()).unwrap();
+    let judge = |evidence: &Evidence| {
+        verify(evidence, &code(), &mut EmptySnapshot, &engines(), &Openings::none()).unwrap()
+    };
     assert!(judge(&evidence).is_match());
     evidence.requested.agreement = Some(Agreement::new(2, 3, 10, drawn(workers), 99));
     assert!(judge(&evidence).is_match());
@@ -226,8 +237,9 @@ fn evidence_that_contradicts_itself_is_not_judged() {
     let view = view(ENGINE_VERSION);
     let honest = answer(&view, &mut EmptySnapshot);
     let evidence = evidence(view, &honest);
-    let judge =
-        |evidence: &Evidence, code: &[u8]| verify(evidence, code, &mut EmptySnapshot, &engines());
+    let judge = |evidence: &Evidence, code: &[u8]| {
+        verify(evidence, code, &mut EmptySnapshot, &engines(), &Openings::none())
+    };
 
     let error = judge(&evidence, b"other code").unwrap_err();
     assert!(matches!(error, VerifyError::Code { .. }), "{error}");

@@ -6,4 +6,5 @@ mod credentials;
 mod deploying;
 mod home;
 mod requests;
+mod secrets;
 mod testnet_page;
