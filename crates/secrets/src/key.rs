@@ -67,8 +67,14 @@ impl WorkerKey {
     /// # Errors
     /// When the system has no randomness.
     pub fn generate() -> io::Result<Self> {
-        let (key, _) = Kem::derive_keypair(&random::<32>()?);
-        Ok(Self(key))
+        Ok(Self::derive(&random::<32>()?))
+    }
+
+    /// The key that RFC 9180 derives from this material, which must be as random as the key is to
+    /// be. With material that everybody knows it is a key for development.
+    pub fn derive(material: &[u8]) -> Self {
+        let (key, _) = Kem::derive_keypair(material);
+        Self(key)
     }
 
     /// The key in a file.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use near_workspaces::{Account, network::ValidatorKey, types::NearToken};
 use outlayer_integration_tests::{artifacts, node, testbed::DAPP_GAS};
 use outlayer_protocol::{
-    CodeSource, ExecutionRequest, Outcome, Settlement, methods, views::CostView,
+    CodeSource, ExecutionRequest, Outcome, SecretRef, Settlement, methods, views::CostView,
 };
 use serde_json::{Value, json};
 
@@ -80,6 +80,16 @@ impl Drop for Dev {
 
 /// Has alice ask for the guest under its name, and returns the settlement.
 async fn ask(state: &Path, ready: &Value, input: &str) -> Result<Settlement> {
+    ask_with(state, ready, input, Vec::new()).await
+}
+
+/// The same, with secrets of alice's.
+async fn ask_with(
+    state: &Path,
+    ready: &Value,
+    input: &str,
+    secrets: Vec<SecretRef>,
+) -> Result<Settlement> {
     let rpc_url = ready["rpc_url"].as_str().context("rpc_url")?;
     let key = ValidatorKey::HomeDir(state.join("home"));
     let node = near_workspaces::sandbox().rpc_addr(rpc_url).validator_key(key).await?;
@@ -88,7 +98,7 @@ async fn ask(state: &Path, ready: &Value, input: &str) -> Result<Settlement> {
     let key_file = account["key_file"].as_str().context("key_file")?;
     let alice = Account::from_file(key_file, &node)?;
     let source = CodeSource::Named { name: "alice.test.near/guest".to_owned() };
-    let request = ExecutionRequest::new(source, input);
+    let request = ExecutionRequest { secrets, ..ExecutionRequest::new(source, input) };
     let contract = ready["contract_id"].as_str().context("contract_id")?.parse()?;
     let cost: CostView = node
         .view(&contract, methods::ESTIMATE_COST)
@@ -100,6 +110,23 @@ async fn ask(state: &Path, ready: &Value, input: &str) -> Result<Settlement> {
         .args_json(json!({ "request": request }))
         .deposit(NearToken::from_yoctonear(cost.total.as_yoctonear()));
     Ok(call.gas(DAPP_GAS).transact().await?.into_result()?.json()?)
+}
+
+/// Has alice keep a secret for this code.
+fn put_secret(ready: &Value, code: &str) -> Result<()> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+    let key_file = text(&ready["accounts"][2]["key_file"])?;
+    let mut command = Command::new(node::testbed_binary()?);
+    command
+        .args(["outlayer", "secrets", "put", "API_KEY", "--for", code, "--key-file", &key_file])
+        .args(["--rpc-url", &text(&ready["rpc_url"])?])
+        .args(["--contract", &text(&ready["contract_id"])?])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    let mut put = command.spawn()?;
+    put.stdin.take().context("its input")?.write_all(b"hunter2")?;
+    ensure!(put.wait()?.success(), "the secret is not kept");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +158,12 @@ async fn a_developer_has_a_network_whose_guests_follow_their_files() -> Result<(
     let settled = ask(&state, &ready, "").await?;
     let Outcome::Completed { output } = settled.outcome else { bail!("{:?}", settled.outcome) };
     assert!(String::from_utf8_lossy(&output).contains("alice.test.near"), "{output:?}");
+
+    // Its worker opens secrets.
+    put_secret(&ready, "alice.test.near/guest@2")?;
+    let secret = SecretRef { owner_id: None, name: "API_KEY".to_owned() };
+    let settled = ask_with(&state, &ready, "", vec![secret]).await?;
+    assert_eq!(settled.outcome.name(), "completed");
 
     // A build that went wrong does not end anything.
     fs::write(&guest, "no Wasm")?;

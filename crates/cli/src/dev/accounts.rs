@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use near_crypto::KeyType;
 use outlayer_client::SecretKey;
 use outlayer_protocol::AccountId;
+use outlayer_secrets::WorkerKey;
 use serde_json::json;
 
 /// The account with the contract, which is its own owner.
@@ -39,6 +40,11 @@ pub(super) fn id(name: &str) -> anyhow::Result<AccountId> {
 /// The key of one of the accounts.
 pub(super) fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(KeyType::ED25519, name)
+}
+
+/// The key to which secrets are sealed for the worker.
+pub(super) fn secrets_key() -> WorkerKey {
+    WorkerKey::derive(format!("the secrets of {WORKER}").as_bytes())
 }
 
 /// Writes the keys as near-cli does, in `folder/localnet`, and returns that folder. Files that are

@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use clap::Args;
 use outlayer_localnet::{cli::block_production, node::BlockProduction};
 use outlayer_sandbox::Sandbox;
-use outlayer_worker::{Worker, WorkerConfig};
+use outlayer_worker::{SecretsConfig, Worker, WorkerConfig};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -210,6 +210,8 @@ impl DevArgs {
         // A developer serves guests from this machine.
         config.code.allow_private_urls = true;
         config.fetch.allow_loopback = true;
+        // The network is this process.
+        config.secrets = SecretsConfig { keys: vec![accounts::secrets_key()], one_endpoint: true };
         config.shutdown_grace = GRACE;
         let report = report.clone();
         config.observer = Some(Arc::new(move |stage| report.stage(stage)));

@@ -15,7 +15,7 @@ use outlayer_localnet::{
     node::BlockProduction,
     spawn,
 };
-use outlayer_protocol::{Config, NearToken, methods};
+use outlayer_protocol::{Config, NearToken, methods, secrets::key_word};
 use serde_json::{Value, json};
 
 use super::accounts::{self, BALANCE, CONTRACT, WORKER};
@@ -168,7 +168,8 @@ async fn set_up(contract: &Contract, owner: &SigningAccount) -> anyhow::Result<(
         gas: GAS / 4,
         deposit,
     };
-    let register = json!({ "worker_id": worker_id, "metadata": null });
+    let metadata = key_word(&accounts::secrets_key().public());
+    let register = json!({ "worker_id": worker_id, "metadata": metadata });
     let mut actions = vec![call(methods::REGISTER_WORKER, register, NearToken::from_yoctonear(1))];
     for account_id in accounts::DEVELOPERS {
         let args = json!({ "account_id": account_id });
