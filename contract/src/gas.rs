@@ -66,9 +66,9 @@ const PER_REQUEST_INPUT_BYTE: Gas = Gas::from_gas(160_000_000);
 const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 
 /// For each secret, whose entry is read and whose terms are decoded.
-const PER_SECRET: Gas = Gas::from_ggas(6_000);
+const PER_SECRET: Gas = Gas::from_ggas(1_200);
 /// For the workers to which secrets are sealed, which are looked at.
-const SECRETS: Gas = Gas::from_ggas(250 * MAX_RECIPIENTS as u64);
+const SECRETS: Gas = Gas::from_ggas(120 * MAX_RECIPIENTS as u64);
 /// For each worker that is looked at to draw those that execute the request.
 const PER_LOOK: Gas = Gas::from_ggas(250);
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {

@@ -95,6 +95,11 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
     long.limits.compute = Compute::Fuel(3_000_000_000);
     add("3 claims, 2 missed", settle(&mut vm, &long, &answer(0)));
 
+    let mut secret = with_secrets(&mut vm);
+    add("4 secrets", settle(&mut vm, &secret, &answer(0)));
+    (secret.approvals, secret.spares) = (4, 3);
+    add("4 secrets, 7 workers agree", settle(&mut vm, &secret, &answer(0)));
+
     let kept = ExecutionRequest { keep_result_blocks: 1, ..request_for(&answer(1_024)) };
     add("output of 1 KB that is kept", settle(&mut vm, &kept, &answer(1_024)));
 

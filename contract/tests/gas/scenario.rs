@@ -4,7 +4,8 @@ use near_primitives::action::Action;
 use near_vm_runner::logic::{ReturnData, VMOutcome, types::PromiseResult};
 use outlayer_protocol::{
     Bytes, Compute, Config, EngineVersion, ExecutionRequest, ExecutionResponse, Hash32,
-    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, Settlement, Status,
+    JournalEntry, Outcome, ReadEntry, RequestId, ResponseFormat, ResponsePart, SecretRef,
+    Settlement, Status,
     agreement::REVEAL_BLOCKS,
     claims::MOST_CLAIMS,
     commitment::{Salt, commitment},
@@ -15,6 +16,7 @@ use outlayer_protocol::{
     record::ExecutionRecord,
     request::{CodeRef, CodeSource},
     response::Answer,
+    secrets::{MAX_RECIPIENTS, MAX_SECRETS, MAX_TERMS_BYTES, SecretEntry, SecretTerms, entry_key},
     storage::journal_bytes,
     upload::MIN_PART_BYTES,
     views::RequestState,
@@ -103,6 +105,33 @@ pub(crate) fn contract(config: &Config) -> Vm {
     let input = borsh::to_vec(&(Hash32::of(PUBLISHED), total, 0u32, PUBLISHED)).unwrap();
     vm.call(Call { input, deposit: NEAR, ..call(DAPP, methods::PUBLISH_CODE, json!({})) });
     vm
+}
+
+/// Keeps the largest secrets that there can be, and gives a request for all that it may have of
+/// them.
+pub(crate) fn with_secrets(vm: &mut Vm) -> ExecutionRequest {
+    let mut terms = SecretTerms {
+        version: 1,
+        commitment: Hash32::default(),
+        code_hash: Hash32::of(PUBLISHED),
+        access: vec![DAPP.parse().unwrap()],
+        hosts: Vec::new(),
+        recipients: (0..MAX_RECIPIENTS).map(|n| worker(n).parse().unwrap()).collect(),
+    };
+    while outlayer_codec::to_vec(&terms).len() + 68 <= MAX_TERMS_BYTES {
+        let other = format!("{:064x}", terms.access.len());
+        terms.access.insert(0, other.parse().unwrap());
+    }
+    let sealed = vec![vec![1; 3_700].into(); MAX_RECIPIENTS as usize];
+    let entry = Bytes::from(SecretEntry { terms, sealed }.encode());
+    let mut request = request(0);
+    for n in 0..MAX_SECRETS {
+        let name = format!("{n}{}", "S".repeat(200));
+        let args = json!({ "key": Bytes::from(entry_key(&name)), "value": entry });
+        vm.call(Call { deposit: NEAR, ..call(DAPP, methods::STORAGE_SET, args) });
+        request.secrets.push(SecretRef { owner_id: None, name });
+    }
+    request
 }
 
 /// A configuration that allows more keys than the default one.
