@@ -1,5 +1,7 @@
 //! `outlayer secrets list`: the terms of an account's secrets, and which recipients can answer.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use outlayer_client::At;
 use outlayer_protocol::{
@@ -30,7 +32,7 @@ pub(crate) struct ListArgs {
 impl ListArgs {
     pub(super) async fn run(self) -> anyhow::Result<bool> {
         let contract = self.network.contract()?;
-        let mut all = Vec::new();
+        let (mut all, mut known) = (Vec::new(), BTreeMap::new());
         for key in storage::keys(&contract, &self.owner).await? {
             let Some(name) = name_in_key(&key) else { continue };
             let Some(stored) = contract.storage_get(&self.owner, &key, At::Optimistic).await?
@@ -40,8 +42,12 @@ impl ListArgs {
             let terms = SecretEntry::decode(&stored).map(|entry| entry.terms);
             let mut troubles = Vec::new();
             for worker_id in terms.iter().flat_map(|terms| &terms.recipients) {
-                let worker = contract.worker(worker_id, At::Optimistic).await?;
-                troubles.push(trouble(worker.as_ref()));
+                let trouble = match known.get(worker_id) {
+                    Some(trouble) => *trouble,
+                    None => trouble(contract.worker(worker_id, At::Optimistic).await?.as_ref()),
+                };
+                known.insert(worker_id.clone(), trouble);
+                troubles.push(trouble);
             }
             all.push((name.to_owned(), terms, troubles));
         }

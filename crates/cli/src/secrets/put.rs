@@ -120,7 +120,16 @@ impl PutArgs {
             purpose: format!("store the secret {} of {}", self.name, wallet.id),
             args: &args,
         };
-        let Some(done) = change(&contract, &wallet, what).await? else {
+        let done = change(&contract, &wallet, what).await.inspect_err(|_| {
+            if let Some(path) = &kept {
+                eprintln!(
+                    "{} has the opening, though the secret may not be stored; remove it when \
+                     `outlayer secrets list` does not show its commitment",
+                    path.display()
+                );
+            }
+        });
+        let Some(done) = done? else {
             return wallet.printed();
         };
         if self.json {
