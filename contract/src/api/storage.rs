@@ -3,6 +3,7 @@
 use near_sdk::{AccountId, NearToken, env, near};
 use outlayer_protocol::{
     Bytes,
+    secrets::is_reserved_key,
     storage::{check_key, check_value},
 };
 
@@ -52,7 +53,7 @@ impl Contract {
         check_key(&key).map_err(NamespaceError::from)?;
         namespace::check_unlocked(&caller, &key)?;
         let mut namespace = namespace::load(&caller)?;
-        let added = self.charge_change(&caller)?;
+        let added = self.charge_change_of(&caller, [&key])?;
         self.add_storage_deposit(&mut namespace, added)?;
         let keys = namespace.keys;
         self.for_tenant(|_| namespace::remove(&caller, &mut namespace, &key));
@@ -107,13 +108,26 @@ impl Contract {
 }
 
 impl Contract {
+    /// Takes the fee for a change of these keys from what is attached, and gives the rest of it.
+    /// Keys that no guest reads are changed for nothing.
+    fn charge_change_of<'a>(
+        &mut self,
+        caller: &AccountId,
+        keys: impl IntoIterator<Item = &'a Bytes>,
+    ) -> Result<NearToken, ContractError> {
+        if keys.into_iter().all(|key| is_reserved_key(key)) {
+            return Ok(env::attached_deposit());
+        }
+        self.charge_change(caller)
+    }
+
     fn set_all(&mut self, entries: &[(Bytes, Bytes)]) -> Result<(), ContractError> {
         let caller = env::predecessor_account_id();
         for (key, value) in entries {
             check_key(key).and_then(|()| check_value(value)).map_err(NamespaceError::from)?;
             namespace::check_unlocked(&caller, key)?;
         }
-        let added = self.charge_change(&caller)?;
+        let added = self.charge_change_of(&caller, entries.iter().map(|(key, _)| key))?;
         let mut namespace = self.for_tenant(|_| namespace::open(&caller));
         self.add_storage_deposit(&mut namespace, added)?;
         for (key, value) in entries {

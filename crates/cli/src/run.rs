@@ -264,8 +264,7 @@ impl Run {
         }
         let code = Code::of(code);
         let code_hash = code.hash();
-        let env: Vec<_> = request.env.iter().chain(&*secrets).cloned().collect();
-        let job = Job { env: &env, ..Job::of_request(code, request, context) };
+        let job = Job { secrets, ..Job::of_request(code, request, context) };
         let execution = engine.execute(&job, snapshot)?;
         let Execution { logs, backtrace, plan, transcript, .. } = execution.clone();
         let response = execution.into_response(context.request_id);

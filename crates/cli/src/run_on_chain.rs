@@ -80,7 +80,7 @@ impl ChainArgs {
             let config = contract.config(at).await?.config;
             let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
             let secrets = openings.of(&view.request)?;
-            let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.env(&[]));
+            let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.variables().to_vec());
             let context = view.request.context.clone();
             let run = Run { context, config, request: ask(view, &code), secrets };
             tokio::task::spawn_blocking(move || {

@@ -108,7 +108,15 @@ impl<'a> Transform<'a> {
             host_calls: 0,
             ..*self.job.limits
         };
-        let job = Job { limits: &limits, args: &[], env: &[], input: &[], http: None, ..*self.job };
+        let job = Job {
+            limits: &limits,
+            args: &[],
+            env: &[],
+            secrets: &[],
+            input: &[],
+            http: None,
+            ..*self.job
+        };
         let mut answer = None;
         let execution = match self.guest {
             Guest::Module(engine, module, exports) => {

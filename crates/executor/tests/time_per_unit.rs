@@ -97,7 +97,8 @@ fn run(code: &[u8], fuel: u64) -> (u64, bool) {
     let run = Run::bytes(code.to_vec()).fuel(fuel).limits(|limits| limits.host_calls = u64::MAX);
     let Run { code, kind, args, env, input, limits, context, .. } = &run;
     let code = Code::of(code);
-    let job = Job { code, kind: *kind, args, env, input, limits, context, http: None };
+    let job =
+        Job { code, kind: *kind, args, env, secrets: &[], input, limits, context, http: None };
     let mut snapshot = Mark(false);
     let execution = executor().execute(&job, &mut snapshot).unwrap();
     (execution.used.amount(), snapshot.0)

@@ -68,7 +68,10 @@ impl Session {
         let failed = |error: reqwest::Error| {
             let found = failure::of(&error);
             let causes = error.without_url();
-            tracing::debug!(url = request.url, error = ?causes, "an exchange has no answer");
+            // A URL may hold a secret.
+            let url = Url::parse(&request.url);
+            let host = url.as_ref().map_or("none", |url| url.host);
+            tracing::debug!(host, error = ?causes, "an exchange has no answer");
             found
         };
         // The executor has checked all this; a process that a guest has taken over has not.

@@ -68,7 +68,7 @@ impl fmt::Debug for Code<'_> {
 }
 
 /// One execution's inputs, except for the storage.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The guest. The caller has compared its hash with the request's.
     pub code: Code<'a>,
@@ -79,6 +79,9 @@ pub struct Job<'a> {
     pub args: &'a [String],
     /// The request's own environment variables. A WASI guest sees them after those of the context.
     pub env: &'a [(String, String)],
+    /// Environment variables that nobody else may see. A WASI guest sees them after its request's
+    /// own.
+    pub secrets: &'a [(String, String)],
     /// What the guest reads from its standard input, or through NEAR's `input`.
     pub input: &'a [u8],
     /// What the guest may use.
@@ -89,6 +92,25 @@ pub struct Job<'a> {
     pub http: Option<Http<'a>>,
 }
 
+/// Without the values of the secrets.
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { code, kind, args, env, secrets, input, limits, context, http } = self;
+        let secrets: Vec<&String> = secrets.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Job")
+            .field("code", code)
+            .field("kind", kind)
+            .field("args", args)
+            .field("env", env)
+            .field("secrets", &secrets)
+            .field("input", input)
+            .field("limits", limits)
+            .field("context", context)
+            .field("http", http)
+            .finish()
+    }
+}
+
 impl<'a> Job<'a> {
     /// An execution of `code` without arguments, variables, input or network.
     pub const fn new(
@@ -96,7 +118,22 @@ impl<'a> Job<'a> {
         limits: &'a ResourceLimits,
         context: &'a ExecutionContext,
     ) -> Self {
-        Self { code, kind: None, args: &[], env: &[], input: &[], limits, context, http: None }
+        Self {
+            code,
+            kind: None,
+            args: &[],
+            env: &[],
+            secrets: &[],
+            input: &[],
+            limits,
+            context,
+            http: None,
+        }
+    }
+
+    /// The environment variables of the request, then its secrets.
+    pub fn variables(&self) -> impl Iterator<Item = &'a (String, String)> {
+        self.env.iter().chain(self.secrets)
     }
 
     /// What `request` asks for, in the context that it has or would have.
@@ -110,6 +147,7 @@ impl<'a> Job<'a> {
             kind: request.kind,
             args: &request.args,
             env: &request.env,
+            secrets: &[],
             input: &request.input,
             limits: &request.limits,
             context,
@@ -124,6 +162,7 @@ impl<'a> Job<'a> {
             kind: request.kind,
             args: &request.args,
             env: &request.env,
+            secrets: &[],
             input,
             limits: &request.limits,
             context: &request.context,
@@ -138,13 +177,12 @@ impl<'a> Job<'a> {
     /// [`Fault::Job`].
     pub fn check(&self) -> Result<(), Fault> {
         let mut texts =
-            self.args.iter().chain(self.env.iter().flat_map(|(name, value)| [name, value]));
+            self.args.iter().chain(self.variables().flat_map(|(name, value)| [name, value]));
         if texts.any(|text| text.contains('\0')) {
             return Err(Fault::Job("an argument or environment variable holds a NUL byte"));
         }
         if self
-            .env
-            .iter()
+            .variables()
             .any(|(name, _)| name.is_empty() || name.contains('=') || is_reserved_variable(name))
         {
             return Err(Fault::Job("an environment variable has a name that no request may set"));

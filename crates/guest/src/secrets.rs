@@ -10,7 +10,7 @@ use std::fmt;
 use outlayer_protocol::{
     ExecutionResponse, Hash32, RequestId,
     http::{Exchange, Transcript},
-    secrets::{Opening, SecretPin, blinded, blinding},
+    secrets::{Blinded, Opening, SecretPin, blinded, blinding},
 };
 
 use crate::{
@@ -34,26 +34,30 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     /// The secrets of a request, each with what its commitment opens to, in the request's order.
-    pub fn new<'a>(opened: impl IntoIterator<Item = (&'a SecretPin, Opening)>) -> Self {
+    pub fn new<'a>(
+        request_id: RequestId,
+        opened: impl IntoIterator<Item = (&'a SecretPin, Opening)>,
+    ) -> Self {
         let (pins, openings): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
-        let blinding = blinding(&openings);
+        let blinding = blinding(request_id, &openings);
         let names = pins.into_iter().map(|pin| pin.name.clone());
         let variables = names.zip(openings.into_iter().map(|opening| opening.value)).collect();
         Self { variables, blinding }
     }
 
-    /// The environment of the guest: the request's own variables, then the secrets.
-    pub fn env(&self, own: &[(String, String)]) -> Vec<(String, String)> {
-        own.iter().chain(&self.variables).cloned().collect()
+    /// Names and values, as [`Job::secrets`](crate::Job::secrets) has them.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 
     /// The body that answers the request, with the hashes of HTTP requests and of the logs
     /// concealed.
     pub fn response(&self, mut execution: Execution, request_id: RequestId) -> ExecutionResponse {
-        for exchange in &mut execution.transcript.exchanges {
-            exchange.request_hash = blinded(&self.blinding, &exchange.request_hash);
+        for (exchange, number) in execution.transcript.exchanges.iter_mut().zip(0..) {
+            let what = Blinded::Exchange(number);
+            exchange.request_hash = blinded(&self.blinding, what, &exchange.request_hash);
         }
-        let log_hash = blinded(&self.blinding, &execution.log_hash());
+        let log_hash = blinded(&self.blinding, Blinded::Logs, &execution.log_hash());
         ExecutionResponse { log_hash, ..execution.into_response(request_id) }
     }
 
@@ -72,7 +76,8 @@ struct Concealed<'a> {
 impl Fetch for Concealed<'_> {
     fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
         let (number, plain) = (outgoing.number, outgoing.request.hash());
-        let request_hash = blinded(&self.secrets.blinding, &plain);
+        let what = Blinded::Exchange(number);
+        let request_hash = blinded(&self.secrets.blinding, what, &plain);
         let exchanges = &self.transcript.exchanges;
         match usize::try_from(number).ok().and_then(|number| exchanges.get(number)) {
             Some(exchange) if exchange.request_hash == request_hash => {
@@ -125,9 +130,9 @@ mod tests {
     #[test]
     fn a_body_tells_nothing_without_the_salt_and_replays_with_it() {
         let pin = pin();
-        let secrets = Secrets::new([(&pin, opening(1))]);
+        let secrets = Secrets::new(7, [(&pin, opening(1))]);
         assert_eq!(format!("{secrets:?}"), r#"["API_KEY"]"#);
-        let env = secrets.env(&[]);
+        let env = secrets.variables();
         assert_eq!(env.last(), Some(&("API_KEY".to_owned(), "hunter2".to_owned())));
 
         let sent = HttpRequest {
@@ -136,7 +141,7 @@ mod tests {
         };
         let plain = execution(&sent).into_response(7);
         let body = secrets.response(execution(&sent), 7);
-        let other = Secrets::new([(&pin, opening(2))]).response(execution(&sent), 7);
+        let other = Secrets::new(7, [(&pin, opening(2))]).response(execution(&sent), 7);
         for (one, two) in [(&plain, &body), (&body, &other)] {
             assert_ne!(one.log_hash, two.log_hash);
             assert_ne!(one.transcript, two.transcript);

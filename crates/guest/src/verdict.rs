@@ -37,7 +37,7 @@ pub mod reason {
     pub const TOO_MUCH_AT_ONCE: &str = "more is handed to the host at once than it takes";
     /// A storage key without bytes.
     pub const EMPTY_KEY: &str = "empty storage key";
-    /// A storage key that only the owner of the namespace may write, such as that of a secret.
+    /// A storage key that only the owner of the namespace may use, such as that of a secret.
     pub const RESERVED_KEY: &str = "the storage key is reserved";
     /// A plan has no promise with this number.
     pub const NO_SUCH_PROMISE: &str = "there is no such promise in the plan";

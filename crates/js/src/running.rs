@@ -46,6 +46,7 @@ pub(crate) fn begin(task: Task) -> Begun {
         kind: task.kind,
         args: &task.args,
         env: &task.env,
+        secrets: &[],
         input: &task.input,
         limits: &task.limits,
         context: &task.context,

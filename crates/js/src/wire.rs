@@ -32,7 +32,7 @@ impl Task {
             code: job.code.bytes().to_vec(),
             kind: job.kind,
             args: job.args.to_vec(),
-            env: job.env.to_vec(),
+            env: job.variables().cloned().collect(),
             input: job.input.to_vec(),
             limits: *job.limits,
             context: job.context.clone(),

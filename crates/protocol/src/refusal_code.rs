@@ -150,7 +150,7 @@ refusal_codes! {
     StorageValueBytes = "storage_value_bytes",
     /// The keys of a read set or journal do not ascend.
     StorageKeyOrder = "storage_key_order",
-    /// A guest would have written a key that only the owner of the namespace may write.
+    /// A guest would have used a key that only the owner of the namespace may use.
     StorageKeyReserved = "storage_key_reserved",
 
     /// The worker has computed another digest for its body than the contract: they do not see the

@@ -18,7 +18,7 @@ use outlayer_codec::{Decode, Encode, Error, Input, from_slice, to_vec};
 use outlayer_json::ToJson;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Hash32, HttpAccess, RefusalCode, object::read_by_fields};
+use crate::{Bytes, Hash32, HttpAccess, RefusalCode, RequestId, object::read_by_fields};
 
 /// The most secrets of a request.
 pub const MAX_SECRETS: u32 = 4;
@@ -28,6 +28,8 @@ pub const MAX_RECIPIENTS: u32 = 16;
 pub const MAX_SECRET_BYTES: u32 = 4 << 10;
 /// The most bytes of the encoded terms of a secret.
 pub const MAX_TERMS_BYTES: usize = 4 << 10;
+/// What is sealed has a multiple of so many bytes.
+pub const SEALED_BLOCK_BYTES: usize = 64;
 /// Length of the owner's salt, bytes.
 pub const OPENING_SALT_BYTES: usize = 32;
 /// What ends an execution whose worker could not open a secret to the value that its owner has
@@ -52,7 +54,7 @@ pub fn name_in_key(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(KEY_PREFIX)?).ok()
 }
 
-/// Whether a key is one that only the owner of the namespace may write, and no guest.
+/// Whether a key is one that only the owner of the namespace may use, and no guest.
 pub fn is_reserved_key(key: &[u8]) -> bool {
     key.starts_with(RESERVED_PREFIX)
 }
@@ -143,7 +145,8 @@ impl SecretEntry {
     /// # Errors
     /// [`SecretError::Malformed`].
     pub fn decode(value: &[u8]) -> Result<Self, SecretError> {
-        from_slice(value).map_err(SecretError::Malformed)
+        let entry: Self = from_slice(value).map_err(SecretError::Malformed)?;
+        Ok(Self { terms: entry.terms.bounded()?, ..entry })
     }
 
     /// What is sealed to a worker.
@@ -160,7 +163,10 @@ pub enum SecretError {
     #[error("there is none of this name")]
     Unknown,
     /// What stands under its key is no entry.
-    #[error("its entry cannot be read, or its terms have more than {MAX_TERMS_BYTES} bytes: {0}")]
+    #[error(
+        "its entry cannot be read: its terms have more than {MAX_TERMS_BYTES} bytes or \
+         {MAX_RECIPIENTS} recipients, or {0}"
+    )]
     Malformed(Error),
     /// It is for other code.
     #[error("it is for the code {expected}, found {found}")]
@@ -206,8 +212,16 @@ impl SecretTerms {
         let terms = Self::decode(&mut input);
         match input.error() {
             Some(error) => Err(SecretError::Malformed(error)),
-            None => Ok(terms),
+            None => terms.bounded(),
         }
+    }
+
+    /// The terms, unless they list more recipients than a secret may have.
+    fn bounded(self) -> Result<Self, SecretError> {
+        if self.recipients.len() > MAX_RECIPIENTS as usize {
+            return Err(SecretError::Malformed(Error::Invalid));
+        }
+        Ok(self)
     }
 
     /// Checks that a request may have the secret.
@@ -324,16 +338,20 @@ impl Opening {
         Hash32::of_parts(&[b"outlayer:secret", &self.salt, self.value.as_bytes()])
     }
 
-    /// What is sealed: the salt, then the value.
+    /// What is sealed: the salt, the value, and zeros up to the next multiple of
+    /// [`SEALED_BLOCK_BYTES`], so that what is sealed does not tell how long the value is.
     pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.salt[..], self.value.as_bytes()].concat()
+        let mut bytes = [&self.salt[..], self.value.as_bytes()].concat();
+        bytes.resize(bytes.len().next_multiple_of(SEALED_BLOCK_BYTES), 0);
+        bytes
     }
 
     /// Reads what was sealed; `None` when it is no opening: it is too short, or its value is no
     /// text that an environment variable can hold.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (salt, value) = bytes.split_first_chunk()?;
-        let value = std::str::from_utf8(value).ok()?;
+        // A value holds no zeros.
+        let value = std::str::from_utf8(value).ok()?.trim_end_matches('\0');
         is_value(value).then(|| Self { salt: *salt, value: value.to_owned() })
     }
 }
@@ -343,19 +361,36 @@ pub fn is_value(value: &str) -> bool {
     (1..=MAX_SECRET_BYTES as usize).contains(&value.len()) && !value.contains('\0')
 }
 
-/// With what the hashes of an execution's HTTP requests are hidden in its transcript, so that
-/// nobody who has no salt can try which secret a request carried.
-pub fn blinding<'a>(openings: impl IntoIterator<Item = &'a Opening>) -> Hash32 {
+/// With what the hashes are hidden that a request's record and transcript publish, so that nobody
+/// who has no salt can try which secret they come from, or see that two requests have the same.
+pub fn blinding<'a>(
+    request_id: RequestId,
+    openings: impl IntoIterator<Item = &'a Opening>,
+) -> Hash32 {
     let salts: Vec<[u8; OPENING_SALT_BYTES]> =
         openings.into_iter().map(|opening| opening.salt).collect();
-    let mut parts: Vec<&[u8]> = vec![b"outlayer:secret-blinding"];
+    let id = request_id.to_le_bytes();
+    let mut parts: Vec<&[u8]> = vec![b"outlayer:secret-blinding", &id];
     parts.extend(salts.iter().map(|salt| &salt[..]));
     Hash32::of_parts(&parts)
 }
 
-/// How an HTTP request with this hash is named in the transcript of an execution with secrets.
-pub fn blinded(blinding: &Hash32, request_hash: &Hash32) -> Hash32 {
-    Hash32::of_parts(&[b"outlayer:secret-request", &blinding.0, &request_hash.0])
+/// What a hash is hidden for: two of the same are hidden differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blinded {
+    /// The hash of the request of an HTTP exchange, by its number from 0.
+    Exchange(u32),
+    /// The hash of the logs.
+    Logs,
+}
+
+/// A hash as it is published of an execution with secrets.
+pub fn blinded(blinding: &Hash32, what: Blinded, hash: &Hash32) -> Hash32 {
+    let number = match what {
+        Blinded::Exchange(number) => u64::from(number),
+        Blinded::Logs => u64::MAX,
+    };
+    Hash32::of_parts(&[b"outlayer:secret-hash", &blinding.0, &number.to_le_bytes(), &hash.0])
 }
 
 /// The associated data of HPKE for one recipient: where the entry stands, its terms, and for whom
@@ -480,8 +515,12 @@ mod tests {
         assert_eq!(with(&vec![b'a'; MAX_SECRET_BYTES as usize + 1]), None);
         assert_eq!(Opening::from_bytes(&[7; 31]), None);
         let hash = Hash32::of(b"request");
-        let blinded_by = |opening: &Opening| blinded(&blinding([opening]), &hash);
-        assert_ne!(blinded_by(&opening), blinded_by(&salted));
+        let by = |id, opening: &Opening, what| blinded(&blinding(id, [opening]), what, &hash);
+        let one = by(7, &opening, Blinded::Exchange(0));
+        assert_ne!(one, by(7, &salted, Blinded::Exchange(0)));
+        assert_ne!(one, by(8, &opening, Blinded::Exchange(0)));
+        assert_ne!(one, by(7, &opening, Blinded::Exchange(1)));
+        assert_ne!(one, by(7, &opening, Blinded::Logs));
     }
 
     #[test]

@@ -83,8 +83,8 @@ pub enum StorageError {
         /// Its length, bytes.
         found: usize,
     },
-    /// A guest would have written a key that only the owner of the namespace may write.
-    #[error("the key {found:?} is the owner's: no guest writes it")]
+    /// A guest would have read or written a key that only the owner of the namespace may use.
+    #[error("the key {found:?} is the owner's: no guest reads or writes it")]
     Reserved {
         /// The key.
         found: Bytes,
@@ -140,6 +140,9 @@ fn check_order<'a>(
     let mut last: Option<&Bytes> = None;
     for key in keys {
         check_key(key)?;
+        if is_reserved_key(key) {
+            return Err(StorageError::Reserved { found: key.clone() });
+        }
         if last.is_some_and(|last| last >= key) {
             return Err(StorageError::Order { list, found: key.clone() });
         }
@@ -162,9 +165,6 @@ pub fn check_read_set(reads: &[ReadEntry]) -> Result<(), StorageError> {
 /// [`StorageError`] for a key or value out of bounds or a key out of order.
 pub fn check_journal(journal: &[JournalEntry]) -> Result<(), StorageError> {
     check_order("journal", journal.iter().map(|entry| &entry.key))?;
-    if let Some(JournalEntry { key, .. }) = journal.iter().find(|one| is_reserved_key(&one.key)) {
-        return Err(StorageError::Reserved { found: key.clone() });
-    }
     journal.iter().filter_map(|entry| entry.value.as_ref()).try_for_each(|value| check_value(value))
 }
 

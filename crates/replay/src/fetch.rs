@@ -107,7 +107,7 @@ fn settled_transcript(
         let reason = format!("the staged response has the digest {found}, {expected} was settled");
         return Err(Verdict::Inconclusive { reason });
     }
-    if request.secrets.is_some() && response.used.amount() == 0 && is_unopened(&response.status) {
+    if request.secrets.is_some() && is_unopened(response) {
         let reason = format!(
             "it was settled as trapped, because {NOT_AS_COMMITTED}: what was sealed opens for a \
              worker only, so nobody else can tell"
@@ -122,9 +122,13 @@ fn settled_transcript(
     })
 }
 
-/// Whether an execution ended because its worker could not open a secret.
-fn is_unopened(status: &Status) -> bool {
-    matches!(status, Status::Trapped { reason } if reason == NOT_AS_COMMITTED)
+/// Whether this is what a worker answers that could not open a secret: it has executed nothing.
+fn is_unopened(response: &ExecutionResponse) -> bool {
+    matches!(&response.status, Status::Trapped { reason } if reason == NOT_AS_COMMITTED)
+        && response.used.amount() == 0
+        && response.reads.is_empty()
+        && response.transcript.is_empty()
+        && response.log_hash == Hash32::of(b"")
 }
 
 #[cfg(test)]
@@ -188,7 +192,11 @@ mod tests {
         assert!(reason.contains("what was sealed opens for a worker only"), "{reason}");
 
         // Other traps, and whatever used something, are executed again.
-        for other in [trapped("unreachable", 0), trapped(NOT_AS_COMMITTED, 1)] {
+        let logged = ExecutionResponse {
+            log_hash: Hash32::of(b"something"),
+            ..trapped(NOT_AS_COMMITTED, 0)
+        };
+        for other in [trapped("unreachable", 0), trapped(NOT_AS_COMMITTED, 1), logged] {
             let (request, completed) = settled(&other);
             assert!(settled_transcript(&request, Some(&other), &completed).is_ok());
             assert_eq!(needs_response(&request, &completed), other.used.amount() == 0);

@@ -34,7 +34,7 @@ impl Openings {
             return Err(OpeningError::Missing { names: missing });
         }
         let opened = secrets.pins.iter().map(|pin| Ok((pin, self.opening(pin)?.clone())));
-        Ok(Some(Secrets::new(opened.collect::<Result<Vec<_>, _>>()?)))
+        Ok(Some(Secrets::new(request.id(), opened.collect::<Result<Vec<_>, _>>()?)))
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Opening> {

@@ -138,9 +138,8 @@ pub fn verify(
     if found != expected {
         return Err(VerifyError::Code { found, expected });
     }
-    let job = Job::of_live(code, &view.request, &view.input);
-    let env = secrets.as_ref().map(|secrets| secrets.env(job.env));
-    let job = Job { env: env.as_deref().unwrap_or(job.env), ..job };
+    let given = secrets.as_ref().map_or(&[][..], Secrets::variables);
+    let job = Job { secrets: given, ..Job::of_live(code, &view.request, &view.input) };
     let mut recorded = evidence.transcript.clone();
     let mut concealed = secrets.as_ref().map(|secrets| secrets.replay(&evidence.transcript));
     let network: &mut dyn Fetch = match &mut concealed {

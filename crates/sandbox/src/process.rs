@@ -231,7 +231,7 @@ impl Process {
             code_hash,
             kind: job.kind,
             args: job.args.to_vec(),
-            env: job.env.to_vec(),
+            env: job.variables().cloned().collect(),
             input: job.input.to_vec(),
             limits: job.limits.into(),
             context: job.context.clone(),

@@ -159,6 +159,7 @@ fn execute(
         kind: request.kind,
         args: &request.args,
         env: &request.env,
+        secrets: &[],
         input: &request.input,
         limits,
         context: &request.context,

@@ -8,7 +8,7 @@ use outlayer_protocol::{
 
 use super::{
     Stage,
-    attempt::{self, Done, Executed, Preparing},
+    attempt::{self, Done, Executed, Opening, Preparing},
     error::ServeError,
     services::Services,
     stage::{
@@ -50,6 +50,10 @@ pub(super) async fn serve(
         // Somebody has answered or cancelled it before this attempt.
         return Ok(Served::Done(Done::Over));
     }
+    let opened = match attempt::open(services, &view).await? {
+        Opening::Done(opened) => opened,
+        Opening::Never => return Ok(Served::Done(Done::NotNow { until: None })),
+    };
     let code = attempt::fetch(services, &view).await?;
     if let Some(done) = claim::take(services, &view.request, preparing).await? {
         return Ok(Served::Done(done));
@@ -59,7 +63,8 @@ pub(super) async fn serve(
         // The snapshot is that after the newest block. The contract compares what was read with the
         // current values when the answer is submitted, so it does not matter whether a reorg
         // replaces this block.
-        let executed = attempt::execute(services, &view, &code, None, preparing).await?;
+        let executed =
+            attempt::execute(services, &view, &code, opened.as_ref(), None, preparing).await?;
         let Some(executed) = executed else {
             return Ok(Served::Done(Done::Expired));
         };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use outlayer_client::{At, BlockId};
+use outlayer_client::{At, Block, BlockId};
 use outlayer_guest::{Code, Execution, Fault, Job};
 use outlayer_protocol::{
     ExecutionRecord, ExecutionResponse, Hash32, RequestId, Status, machine::LiveRequest,
@@ -150,12 +150,13 @@ pub(super) async fn execute(
     services: &Services,
     view: &RequestView,
     code: &Fetched,
+    opened: Option<&Opened>,
     block: Option<BlockId>,
     preparing: &mut Preparing,
 ) -> Result<Option<Executed>, ServeError> {
     let request = &view.request;
     let request_id = request.id();
-    let secrets = match opened(services, view).await? {
+    let secrets = match opened {
         None => None,
         Some(Opened::Secrets(secrets)) => Some(secrets),
         Some(Opened::NotAsCommitted) => {
@@ -170,15 +171,21 @@ pub(super) async fn execute(
         return Ok(None);
     };
     preparing.end();
-    let block = block.unwrap_or(services.look().block);
+    let contract = services.contract_of(request);
+    let block = match block {
+        Some(block) => block,
+        None if secrets.is_some() => {
+            let Block { height, hash, .. } = contract.node().block(At::Final).await?;
+            BlockId { height, hash }
+        }
+        None => services.look().block,
+    };
     let is_over = services.is_past(request.terms.deadline);
     services.tell(Stage::Executing { request_id });
     let began = Instant::now();
     let limits = (At::Hash(block.hash), is_over);
     let bytes = Arc::clone(&code.bytes);
-    let contract = &services.contract;
-    let executed =
-        services.pool.execute(place, contract, view, bytes, secrets.as_ref(), limits).await;
+    let executed = services.pool.execute(place, contract, view, bytes, secrets, limits).await;
     let (execution, place) = match executed {
         Err(ExecutionError::Fault(Fault::Deadline(_)))
             if !services.look().time().can_land(request.terms.deadline) =>
@@ -205,7 +212,7 @@ pub(super) async fn execute(
             "where the guest trapped, innermost function first"
         );
     }
-    let response = match &secrets {
+    let response = match secrets {
         Some(secrets) => secrets.response(execution, request_id),
         None => execution.into_response(request_id),
     };
@@ -219,11 +226,30 @@ pub(super) async fn execute(
     Ok(Some(executed))
 }
 
-/// The secrets of a request, opened; `None` where it has none.
-async fn opened(services: &Services, view: &RequestView) -> Result<Option<Opened>, ServeError> {
-    match &services.opener {
-        Some(opener) => Ok(opener.open(view).await?),
-        None if view.request.secrets.is_none() => Ok(None),
-        None => Err(SecretsError::NoKey.into()),
+/// What came of opening the secrets of a request.
+pub(super) enum Opening {
+    /// It has none, or they are opened.
+    Done(Option<Opened>),
+    /// This worker will not be able to open them.
+    Never,
+}
+
+/// Opens the secrets of a request. This comes before anything else is done about it: a request
+/// whose secrets cannot be opened may be made for nothing but the work that it makes.
+pub(super) async fn open(services: &Services, view: &RequestView) -> Result<Opening, ServeError> {
+    if view.request.secrets.is_none() {
+        return Ok(Opening::Done(None));
+    }
+    let opened = match &services.opener {
+        Some(opener) => opener.open(view).await,
+        None => Err(SecretsError::NoKey),
+    };
+    match opened {
+        Ok(opened) => Ok(Opening::Done(opened)),
+        Err(error) if error.may_pass() => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(request = view.request.id(), %error, "it is left to other workers");
+            Ok(Opening::Never)
+        }
     }
 }

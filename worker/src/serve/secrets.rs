@@ -9,6 +9,7 @@ use outlayer_client::{At, ChainError, Contract, Node};
 use outlayer_guest::Secrets;
 use outlayer_protocol::{
     AccountId,
+    machine::{LiveRequest, Phase},
     secrets::{
         LiveSecrets, Opening, SecretEntry, SecretError, SecretPin, associated_data, entry_key,
     },
@@ -79,6 +80,13 @@ pub(super) struct Opener {
     contract: Contract,
 }
 
+impl SecretsError {
+    /// Whether it may be otherwise the next time.
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Chain(_) | Self::OtherRequest)
+    }
+}
+
 impl Opener {
     /// The opener of a worker; `None` for one that has no keys and serves no requests with secrets.
     ///
@@ -97,6 +105,12 @@ impl Opener {
         Ok(Some(Self { me: config.account_id.clone(), keys: secrets.keys.clone(), contract }))
     }
 
+    /// The contract as two endpoints show it. What a guest with secrets reads is read there: who
+    /// chooses what it reads may have it tell them.
+    pub(super) fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
     /// Opens the secrets of a request; `None` where it has none.
     pub(super) async fn open(&self, view: &RequestView) -> Result<Option<Opened>, SecretsError> {
         let Some(secrets) = &view.request.secrets else {
@@ -111,24 +125,14 @@ impl Opener {
                 None => return Ok(Some(Opened::NotAsCommitted)),
             }
         }
-        Ok(Some(Opened::Secrets(Secrets::new(opened))))
+        Ok(Some(Opened::Secrets(Secrets::new(view.request.id(), opened))))
     }
 
     /// Checks that a final block has this very request.
     async fn check(&self, view: &RequestView) -> Result<(), SecretsError> {
         let request = &view.request;
         let found = self.contract.request(request.id(), At::Final).await?;
-        let is_same = found.is_some_and(|found| {
-            let found = found.request;
-            // What changes while a request lives is left out.
-            found.secrets == request.secrets
-                && found.context == request.context
-                && found.code == request.code
-                && found.http == request.http
-                && found.limits == request.limits
-                && found.args_env_hash == request.args_env_hash
-                && found.input_hash == request.input_hash
-        });
+        let is_same = found.is_some_and(|found| lasting(found.request) == lasting(request.clone()));
         if is_same { Ok(()) } else { Err(SecretsError::OtherRequest) }
     }
 
@@ -179,6 +183,20 @@ impl Opener {
             }
         }
     }
+}
+
+/// What does not change of a request while it lives and its round lasts.
+fn lasting(mut request: LiveRequest) -> LiveRequest {
+    request.phase = Phase::Pending;
+    request.claims = None;
+    request.upload = None;
+    request.closed_locks.clear();
+    request.former_uploaders.clear();
+    if let Some(agreement) = &mut request.agreement {
+        agreement.votes.clear();
+        agreement.full_since = None;
+    }
+    request
 }
 
 /// Opens with the first key that does: a worker that has a new one keeps the old ones for what was
@@ -283,7 +301,7 @@ mod tests {
         let Ok(Some(Opened::Secrets(secrets))) = opened(&key, |_| (), false).await else {
             panic!()
         };
-        assert_eq!(secrets.env(&[]), [(NAME.to_owned(), "hunter2".to_owned())]);
+        assert_eq!(secrets.variables(), [(NAME.to_owned(), "hunter2".to_owned())]);
         assert_eq!(format!("{:?}", Opened::Secrets(secrets)), r#"Secrets(["API_KEY"])"#);
     }
 

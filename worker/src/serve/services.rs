@@ -224,6 +224,14 @@ impl Services {
         self.config.discover_at == At::Optimistic
     }
 
+    /// The contract from which the guest of a request is given what it reads.
+    pub(super) fn contract_of(&self, request: &LiveRequest) -> &Contract {
+        match &self.opener {
+            Some(opener) if request.secrets.is_some() => opener.contract(),
+            _ => &self.contract,
+        }
+    }
+
     /// Whether this worker can serve a request, as far as its secrets decide it.
     pub(super) fn can_open(&self, entry: &PendingEntry) -> bool {
         entry.recipients.is_empty() || (self.opener.is_some() && entry.entitles(self.account.id()))

@@ -137,6 +137,7 @@ impl Run {
             kind: *kind,
             args,
             env,
+            secrets: &[],
             input,
             limits,
             context,

@@ -31,7 +31,7 @@ impl Program {
         Self {
             args: name.chain(job.args.iter().cloned()).collect(),
             descriptors: Descriptors::default(),
-            variables: job.env.to_vec(),
+            variables: job.variables().cloned().collect(),
             has_context: true,
             environment: OnceLock::new(),
             input: job.input.to_vec(),

@@ -16,11 +16,13 @@ use crate::{
 /// Checks a key that a guest names.
 ///
 /// # Errors
-/// A [`Stop`] when the key is empty or longer than [`MAX_KEY_BYTES`].
+/// A [`Stop`] when the key is empty, longer than [`MAX_KEY_BYTES`], or reserved to the owner of the
+/// namespace.
 pub fn check_key(key: &[u8]) -> Result<(), Stop> {
     match key.len() {
         0 => Err(Stop::Trap(EMPTY_KEY)),
         bytes if bytes > MAX_KEY_BYTES as usize => Err(Stop::key_bytes()),
+        _ if is_reserved_key(key) => Err(Stop::Trap(RESERVED_KEY)),
         _ => Ok(()),
     }
 }
@@ -74,12 +76,8 @@ impl Storage {
     /// Writes `value` at `key`, or removes the key when there is none.
     ///
     /// # Errors
-    /// [`Stop::Limit`] when the value, the number of keys written or the journal is too large;
-    /// [`Stop::Trap`] for a key that no guest may write.
+    /// [`Stop::Limit`] when the value, the number of keys written or the journal is too large.
     pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Stop> {
-        if is_reserved_key(&key) {
-            return Err(Stop::Trap(RESERVED_KEY));
-        }
         if value.as_ref().is_some_and(|value| value.len() > MAX_VALUE_BYTES as usize) {
             return Err(Stop::limit(Limit::ValueBytes, MAX_VALUE_BYTES));
         }

@@ -22,7 +22,7 @@ use serde_json::json;
 use self::seat::{Mine, Next, Seat, may_reveal};
 use super::{
     Stage,
-    attempt::{self, Done, Executed, Preparing},
+    attempt::{self, Done, Executed, Opening, Preparing},
     error::ServeError,
     services::Services,
     stage::submit::{
@@ -210,7 +210,6 @@ impl Serving<'_> {
         once_final: bool,
     ) -> Result<Next, ServeError> {
         let (services, request_id) = (self.services, self.request_id);
-        let contract = &services.contract;
         let Agreement { round, snapshot_height, .. } = *agreement;
         let records = if once_final { &services.finals } else { &services.records };
         let view = records.get(request_id).await?;
@@ -228,11 +227,17 @@ impl Serving<'_> {
             tracing::info!(%reason, "executing again");
             services.tell(Stage::Again { request_id, reason });
         }
+        let opened = match attempt::open(services, &view).await? {
+            Opening::Done(opened) => opened,
+            Opening::Never => return Ok(Next::Leave(None)),
+        };
+        let contract = services.contract_of(&view.request);
         let block = contract.node().block(At::Height(snapshot_height)).await?;
         let block = BlockId { height: block.height, hash: block.hash };
         let code = attempt::fetch(services, &view).await?;
         let executed =
-            attempt::execute(services, &view, &code, Some(block), self.preparing).await?;
+            attempt::execute(services, &view, &code, opened.as_ref(), Some(block), self.preparing)
+                .await?;
         let Some(executed) = executed else {
             return Ok(Next::Leave(None));
         };

@@ -258,16 +258,13 @@ impl ExecutionPool {
         let engine = Arc::clone(self.engines.of(&view.request)?);
         view.check(contract.id())?;
         let view = view.clone();
-        let env = secrets.map(|secrets| secrets.env(&view.request.env));
+        let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.variables().to_vec());
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let (web, contract_id) = (self.web.clone(), contract.id().clone());
         let runtime = Handle::current();
         let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
             let code = Code::hashed(view.request.code.hash, &code);
-            let mut job = Job::of_live(code, &view.request, &view.input);
-            if let Some(env) = &env {
-                job.env = env;
-            }
+            let job = Job { secrets: &secrets, ..Job::of_live(code, &view.request, &view.input) };
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
             let execution = match job.http {

@@ -52,8 +52,17 @@ fn host() -> &'static Path {
 
 fn task(run: &Run) -> Vec<u8> {
     let Run { code, kind, args, env, input, limits, context, storage, http: _ } = run;
-    let job =
-        Job { code: Code::of(code), kind: *kind, args, env, input, limits, context, http: None };
+    let job = Job {
+        code: Code::of(code),
+        kind: *kind,
+        args,
+        env,
+        secrets: &[],
+        input,
+        limits,
+        context,
+        http: None,
+    };
     let values = storage.values.iter().map(|(key, value)| (key.clone(), value.clone()));
     borsh::to_vec(&Task::new(&job, values.collect())).unwrap()
 }

@@ -59,11 +59,14 @@ fn honest() -> Evidence {
         commitment: opening.commitment(),
     };
     let pins: Vec<_> = given().iter().map(pin).collect();
-    let secrets = Secrets::new(pins.iter().zip(given()).map(|(pin, (_, opening))| (pin, opening)));
+    let secrets = Secrets::new(
+        view.request.id(),
+        pins.iter().zip(given()).map(|(pin, (_, opening))| (pin, opening)),
+    );
     let recipients = vec!["worker.near".parse().unwrap()];
     view.request.secrets = Some(LiveSecrets { pins: pins.clone(), recipients });
-    let (code, env) = (code(), secrets.env(&view.request.env));
-    let job = Job { env: &env, ..Job::of_live(Code::of(&code), &view.request, &view.input) };
+    let (code, given) = (code(), secrets.variables());
+    let job = Job { secrets: given, ..Job::of_live(Code::of(&code), &view.request, &view.input) };
     let exchange = Exchange {
         request_hash: asked().hash(),
         answered: Answered::Failed(ExchangeError::TimedOut),
