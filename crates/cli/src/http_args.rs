@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_fetch::{FetchConfig, Session, Web};
 use outlayer_guest::{Fetch, Http};
@@ -33,6 +33,11 @@ pub(crate) struct HttpOptions {
 }
 
 impl HttpOptions {
+    /// The hosts that were named.
+    pub(crate) fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
     /// What the request says of HTTP.
     pub(crate) fn access(self) -> Option<HttpAccess> {
         if self.hosts.is_empty() {
@@ -51,11 +56,12 @@ impl HttpOptions {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NetworkOptions {
-    /// Answer the guest from this file, that --transcript-to wrote, and not from the network
-    #[arg(long, value_name = "FILE", requires = "hosts")]
+    /// Answer the guest from this file, that --transcript-to wrote, and not from the network. It
+    /// needs --http, or --request
+    #[arg(long, value_name = "FILE")]
     transcript: Option<PathBuf>,
-    /// Write what the guest was answered over HTTP to this file
-    #[arg(long, value_name = "FILE", requires = "hosts")]
+    /// Write what the guest was answered over HTTP to this file. It needs --http, or --request
+    #[arg(long, value_name = "FILE")]
     transcript_to: Option<PathBuf>,
 }
 
@@ -70,17 +76,30 @@ pub(crate) enum Network {
 }
 
 impl NetworkOptions {
-    /// The network for this request, if it has HTTP.
+    /// Whether a file answers the guest.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.transcript.is_some()
+    }
+
+    /// The network for this request, if it has HTTP: the file that was named, or else `settled`, or
+    /// else that of this machine.
     pub(crate) fn network(
         &self,
         contract: &AccountId,
         request: &ExecutionRequest,
+        settled: Option<Transcript>,
     ) -> anyhow::Result<Option<Network>> {
         let Some(http) = Http::of(request.http.as_ref(), request.approvals) else {
+            if self.transcript.is_some() || self.transcript_to.is_some() {
+                bail!("the request has no HTTP, so there is no transcript; name hosts with --http");
+            }
             return Ok(None);
         };
-        if let Some(path) = &self.transcript {
-            let transcript = transcript_file::read(path)?;
+        let recorded = match &self.transcript {
+            Some(path) => Some(transcript_file::read(path)?),
+            None => settled,
+        };
+        if let Some(transcript) = recorded {
             return Ok(Some(Network::Recorded(Noted::new(transcript))));
         }
         // Who starts a guest here may let it reach what is here.

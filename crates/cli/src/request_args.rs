@@ -98,6 +98,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl RequestOptions {
+    /// The hosts that the guest may reach.
+    pub(crate) fn hosts(&self) -> &[String] {
+        self.http.hosts()
+    }
+
     /// The request for this code.
     pub(crate) fn into_request(
         self,

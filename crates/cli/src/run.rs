@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use outlayer_guest::{
     Code, Connected, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot,
+    SnapshotError,
 };
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
@@ -21,7 +22,7 @@ use crate::{
     code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
-    http_args::NetworkOptions,
+    http_args::{Network, NetworkOptions},
     plan_lines, print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
@@ -175,7 +176,8 @@ impl RunArgs {
             None => self.engine.engine()?,
         };
         let report = if self.chain.is_of_request() {
-            self.chain.execute(engine, code, self.openings.read()?)?
+            let hosts = self.request.hosts().to_vec();
+            self.chain.execute(engine, code, self.openings.read()?, hosts, self.network)?
         } else {
             if !self.openings.is_empty() {
                 bail!(
@@ -224,19 +226,9 @@ impl RunArgs {
         storage.extend(given.map(|(key, value)| (key.into_bytes(), value.into_bytes())));
         let config = default_config();
         let run = Run { request, context, config, secrets: Vec::new() };
-        let mut network = self.network.network(&run.context.contract_id, &run.request)?;
-        let mut read = |key: &[u8]| Ok(storage.get(key).cloned());
-        let report = match &mut network {
-            Some(network) => {
-                let (snapshot, fetch) = (read, network.fetch());
-                run.execute(engine, code, &mut Connected { snapshot, network: fetch })?
-            }
-            None => run.execute(engine, code, &mut read)?,
-        };
-        if let Some(network) = &network {
-            let transcript = report.transcript.clone().unwrap_or_default();
-            self.network.keep(network, &transcript)?;
-        }
+        let network = self.network.network(&run.context.contract_id, &run.request, None)?;
+        let read = |key: &[u8]| Ok(storage.get(key).cloned());
+        let report = run.execute_over(engine, code, network, &self.network, read)?;
         if let Some(path) = self.storage_file.filter(|_| self.keep_storage)
             && report.status == Status::Completed
         {
@@ -248,6 +240,23 @@ impl RunArgs {
 }
 
 impl Run {
+    /// Executes the request over this network, if it has one, and keeps what was exchanged as the
+    /// options say.
+    pub(crate) fn execute_over(
+        self,
+        engine: &dyn Engine,
+        code: &[u8],
+        network: Option<Network>,
+        options: &NetworkOptions,
+        mut storage: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, SnapshotError>,
+    ) -> anyhow::Result<Report> {
+        let Some(mut network) = network else { return self.execute(engine, code, &mut storage) };
+        let mut outside = Connected { snapshot: storage, network: network.fetch() };
+        let report = self.execute(engine, code, &mut outside)?;
+        options.keep(&network, &report.transcript.clone().unwrap_or_default())?;
+        Ok(report)
+    }
+
     /// Executes the request as a worker would, and prices it as the contract would. A context
     /// without a deposit has the one that the request must attach.
     pub(crate) fn execute(

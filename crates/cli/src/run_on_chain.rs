@@ -7,12 +7,14 @@ use clap::Args;
 use outlayer_client::{At, Block, Contract, LocateError, NamespaceReader};
 use outlayer_guest::{Engine, SnapshotError};
 use outlayer_protocol::{
-    AccountId, CodeRef, ExecutionRequest, Hash32, RequestId, SecretRef,
+    AccountId, CodeRef, ExecutionRequest, Hash32, HttpAccess, RequestId, SecretRef,
+    http::Transcript,
     views::{RequestState, RequestView},
 };
 use outlayer_replay::Openings;
 
 use crate::{
+    http_args::NetworkOptions,
     network::{NodeArgs, block_on},
     request::{Named, find},
     run::{Report, Run},
@@ -21,7 +23,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct ChainArgs {
     /// Take input, limits, context and storage from this request of the contract; one that is
-    /// settled is read as it was when its answer was settled
+    /// settled is read as it was when its answer was settled, with what it was answered over HTTP.
+    /// With --http, the hosts that are named are asked again
     #[arg(
         long = "request",
         value_name = "ID",
@@ -30,7 +33,8 @@ pub(crate) struct ChainArgs {
             "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
             "output_bytes", "log_bytes", "journal_bytes", "plan_bytes", "storage_reads",
             "storage_writes", "max_module_bytes", "storage", "storage_file", "request_id",
-            "block_seed", "predecessor", "signer", "block_height", "block_timestamp", "hosts",
+            "block_seed", "predecessor", "signer", "block_height", "block_timestamp",
+            "http_exchanges", "http_bytes", "http_ms", "http_repeatable",
         ]
     )]
     live: Option<RequestId>,
@@ -65,12 +69,15 @@ impl ChainArgs {
     }
 
     /// Executes the request on the storage that its account has, with this code, and with those of
-    /// the secrets that it pins.
+    /// the secrets that it pins. Its guest may reach these hosts, if any are named, over this
+    /// network.
     pub(crate) fn execute(
         self,
         engine: Arc<dyn Engine>,
         code: Vec<u8>,
         openings: Openings,
+        hosts: Vec<String>,
+        options: NetworkOptions,
     ) -> anyhow::Result<Report> {
         let request_id = self.live.context("--request is missing")?;
         let contract_id = self.contract.clone().context("--contract is missing")?;
@@ -78,13 +85,20 @@ impl ChainArgs {
         block_on(async move {
             let (view, at) = self.look(&contract, request_id).await?;
             let config = contract.config(at).await?.config;
+            let answered = match &view.request.http {
+                Some(access) if hosts.is_empty() && !options.is_recorded() => {
+                    Some(transcript(&contract, request_id, &access.hosts, at).await?)
+                }
+                _ => None,
+            };
             let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
             let secrets = openings.of(&view.request)?;
             let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.variables().to_vec());
             let context = view.request.context.clone();
-            let run = Run { context, config, request: ask(view, &code), secrets };
+            let run = Run { context, config, request: ask(view, &code, hosts)?, secrets };
             tokio::task::spawn_blocking(move || {
-                run.execute(&*engine, &code, &mut |key: &[u8]| {
+                let network = options.network(&run.context.contract_id, &run.request, answered)?;
+                run.execute_over(&*engine, &code, network, &options, |key: &[u8]| {
                     storage.read(key).map_err(|error| SnapshotError(error.to_string()))
                 })
             })
@@ -127,18 +141,47 @@ impl ChainArgs {
     }
 }
 
-/// The same request again, with this code.
-fn ask(view: RequestView, code: &[u8]) -> ExecutionRequest {
+/// What the request was answered over HTTP, from the answer that is staged.
+async fn transcript(
+    contract: &Contract,
+    id: RequestId,
+    hosts: &[String],
+    at: At,
+) -> anyhow::Result<Transcript> {
+    let Some(response) = contract.response(id, at).await? else {
+        let hosts = hosts.join(",");
+        bail!(
+            "the guest of request {id} reaches {hosts} over HTTP, and no answer to it is settled; \
+             give --transcript FILE to answer the guest from a file, or --http {hosts} to have \
+             this machine ask"
+        );
+    };
+    let transcript = Transcript::decode(&response.transcript)
+        .with_context(|| format!("the answer to request {id} has no transcript"))?;
+    eprintln!("request {id} is answered over HTTP from its settled transcript");
+    Ok(transcript)
+}
+
+/// The same request again, with this code. Its guest may reach these hosts, if any are named.
+fn ask(view: RequestView, code: &[u8], hosts: Vec<String>) -> anyhow::Result<ExecutionRequest> {
     let RequestView { request, input, .. } = view;
+    let approvals = request.approvals();
     let pins = request.secrets.into_iter().flat_map(|secrets| secrets.pins);
     let secrets = pins.map(|pin| SecretRef { owner_id: Some(pin.owner_id), name: pin.name });
     let secrets = secrets.collect();
-    ExecutionRequest {
+    let http = match request.http {
+        Some(access) if !hosts.is_empty() => Some(HttpAccess { hosts, ..access }),
+        None if !hosts.is_empty() => bail!("the request has no HTTP, so no host may be named"),
+        access => access,
+    };
+    Ok(ExecutionRequest {
         kind: request.kind,
         args: request.args,
         env: request.env,
         limits: request.limits,
         secrets,
+        http,
+        approvals,
         ..ExecutionRequest::new(CodeRef { hash: Hash32::of(code), url: None }, input)
-    }
+    })
 }

@@ -8,7 +8,11 @@ use wasmtime::{Global, Memory, component::ResourceTable};
 use wasmtime_wasi::{filesystem::WasiFilesystemCtx, sockets::WasiSocketsCtx};
 
 use crate::{
-    account::Account, charge::Purse, deadline::Deadline, mailbox::Mailbox, wasi_p2::Timers,
+    account::Account,
+    charge::Purse,
+    deadline::Deadline,
+    mailbox::Mailbox,
+    wasi_p2::{Timers, Unfinished},
 };
 
 /// The most entries of the table of resources. A stream or a network is one entry, and a pollable
@@ -32,6 +36,8 @@ pub(crate) struct State {
     pub(crate) timers: Option<Timers>,
     /// How many bytes of HTTP headers and bodies are kept for a component.
     pub(crate) http_bytes: u64,
+    /// The requests that a component has handed over without finishing their bodies.
+    pub(crate) unfinished: Unfinished,
     /// What a component may do with files: nothing.
     pub(crate) filesystem: WasiFilesystemCtx,
     /// What a component may do with sockets, once it asks for the first time: nothing.
@@ -78,6 +84,7 @@ impl State {
             resources,
             timers: None,
             http_bytes: 0,
+            unfinished: Unfinished::default(),
             filesystem: WasiFilesystemCtx::default(),
             sockets: None,
             purse: Purse::default(),

@@ -1,6 +1,10 @@
 //! The network of one execution.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use outlayer_guest::{Fetch, FetchError, Fetched, Outgoing, http::kept};
 use outlayer_protocol::{
@@ -12,8 +16,13 @@ use tokio::{runtime::Handle, time::timeout_at};
 
 use crate::{Web, failure};
 
+/// How often it is asked, during an exchange, whether the execution is over.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Says whether nobody has a use for an execution any more.
+type IsOver = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The exchanges of one execution, within the time that its request gives them together.
-#[derive(Debug)]
 pub struct Session {
     web: Web,
     contract_id: AccountId,
@@ -21,6 +30,16 @@ pub struct Session {
     /// What is left of the time.
     left: Duration,
     runtime: Handle,
+    is_over: Option<IsOver>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("access", &self.access)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -31,7 +50,21 @@ impl Session {
         runtime: Handle,
     ) -> Self {
         let left = Duration::from_millis(access.max_ms.into());
-        Self { web, contract_id, access, left, runtime }
+        Self { web, contract_id, access, left, runtime, is_over: None }
+    }
+
+    /// An exchange is broken off soon after `is_over` says so.
+    #[must_use]
+    pub fn until(self, is_over: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        Self { is_over: Some(is_over), ..self }
+    }
+
+    /// Waits until the execution is over.
+    async fn over(&self) {
+        let Some(is_over) = &self.is_over else { return std::future::pending().await };
+        while !is_over() {
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     /// A name for the exchange that is the same for every worker and every attempt, for servers
@@ -108,7 +141,14 @@ impl Session {
 impl Fetch for Session {
     fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
         let began = Instant::now();
-        let answered = self.runtime.block_on(self.exchange(outgoing));
+        let answered = self.runtime.block_on(async {
+            tokio::select! {
+                answered = self.exchange(outgoing) => answered,
+                () = self.over() => {
+                    Err(FetchError::Network("the execution is over".to_owned()))
+                }
+            }
+        });
         self.left = self.left.saturating_sub(began.elapsed());
         let answered = answered?;
         if let Err(error) = answered

@@ -2,7 +2,8 @@
 //!
 //! A settlement runs in one receipt: it reads the answer, and the state that the answer touches,
 //! and returns the outcome to the caller. NEAR limits both, so the contract refuses a request whose
-//! largest answer could not be settled.
+//! largest answer could not be settled. An answer that can be read in a receipt is smaller than
+//! what a view may return, so a replay reads it with one view.
 
 use crate::{
     ExecutionRequest, ResponseFormat,

@@ -293,8 +293,9 @@ mod tests {
     use super::*;
     use crate::{
         Hash32, HttpAccess, HttpLimits, ResponseFormat,
-        capacity::{MAX_OUTPUT_BYTES, max_output_bytes},
+        capacity::{MAX_OUTPUT_BYTES, MAX_RETURNED_BYTES, max_output_bytes},
         config, request,
+        reserve::max_body_bytes,
     };
 
     fn check(change: impl FnOnce(&mut ExecutionRequest)) -> Result<(), RequestError> {
@@ -510,6 +511,34 @@ mod tests {
             };
             assert_eq!(asked(format, max + 1).validate_capacity(), Err(refused));
         }
+    }
+
+    /// The view `get_response` gives a byte, and all of the answer that is staged. A request with
+    /// writes has less room: what they replace is read, too.
+    #[test]
+    fn the_largest_answer_that_is_accepted_comes_in_one_result_of_a_view() {
+        let with_transcript = |bytes| {
+            let mut request = asked(ResponseFormat::Borsh, MAX_OUTPUT_BYTES / 2);
+            request.limits.storage_reads = 16;
+            request.limits.plan_bytes = 8 << 10;
+            let access = HttpAccess::to(vec!["a.example".to_owned()]);
+            request.http = Some(HttpAccess { max_bytes: bytes, ..access });
+            request
+        };
+        let (mut accepted, mut refused) = (1, MAX_OUTPUT_BYTES);
+        while refused - accepted > 1 {
+            let bytes = accepted.midpoint(refused);
+            match with_transcript(bytes).validate_capacity() {
+                Ok(()) => accepted = bytes,
+                Err(_) => refused = bytes,
+            }
+        }
+        let refused = with_transcript(refused).validate_capacity();
+        assert!(matches!(refused, Err(RequestError::Settlement { .. })), "{refused:?}");
+        let largest = with_transcript(accepted);
+        let body = max_body_bytes(&largest.limits, largest.http_limits());
+        assert!(body > MAX_PROOF_BYTES * 9 / 10, "{body}");
+        assert!(body < MAX_RETURNED_BYTES, "{body}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod runner;
 
 use std::{
+    cell::Cell,
     collections::HashSet,
     fs::File,
     io::{Read as _, Write as _},
@@ -231,6 +232,7 @@ fn main() -> ExitCode {
         ("where a guest trapped arrives, cut and made harmless", trapped),
         ("a plan arrives, and only one that could be carried out", plans),
         ("an exchange goes through the parent, and its transcript arrives", exchanges),
+        ("an execution that is over during an exchange has no verdict", over_in_an_exchange),
         ("an exchange that the request does not allow ends the child", no_exchange),
         ("a transcript of what was not exchanged ends the child", forged_transcript),
         ("a child may be of an older release", older),
@@ -507,6 +509,15 @@ const HOST: &str = "https://a.example/";
 
 /// Executes `code` with access to a host and this network.
 fn run_with(sandbox: &Sandbox, code: &str, network: &mut dyn Fetch) -> Result<Execution, Fault> {
+    run_until(sandbox, code, network, &|| false)
+}
+
+fn run_until(
+    sandbox: &Sandbox,
+    code: &str,
+    network: &mut dyn Fetch,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Execution, Fault> {
     let access = HttpAccess {
         max_exchanges: 2,
         max_bytes: 1_000,
@@ -517,7 +528,24 @@ fn run_with(sandbox: &Sandbox, code: &str, network: &mut dyn Fetch) -> Result<Ex
         http: Some(Http { access: &access, several: false }),
         ..Job::new(Code::of(code.as_bytes()), &limits, &context)
     };
-    sandbox.execute(&job, &mut Connected { snapshot: EmptySnapshot, network })
+    let mut outside = Connected { snapshot: EmptySnapshot, network };
+    sandbox.execute_until(&job, &mut outside, is_over)
+}
+
+fn over_in_an_exchange() {
+    /// Breaks off, as the network does when nobody has a use for the exchange any more.
+    struct Over<'a>(&'a Cell<bool>);
+    impl Fetch for Over<'_> {
+        fn fetch(&mut self, _: &Outgoing<'_>) -> Result<Fetched, FetchError> {
+            self.0.set(true);
+            Err(FetchError::Network("the execution is over".to_owned()))
+        }
+    }
+    let (sandbox, is_over) = (sandbox(), Cell::new(false));
+    let code = format!("fetch truly {HOST}a");
+    let ended = run_until(&sandbox, &code, &mut Over(&is_over), &|| is_over.get());
+    assert!(matches!(ended, Err(Fault::Deadline(_))), "{ended:?}");
+    assert!(run(&sandbox, "pid").is_ok());
 }
 
 /// Answers every request with its URL and a header that is not kept.

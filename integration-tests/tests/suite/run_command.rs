@@ -1,9 +1,14 @@
 //! `outlayer run` with what a chain has: a whole request, or a block.
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use anyhow::{Context, Result};
+use outlayer_fetch::testing::{Answer, Server};
 use outlayer_integration_tests::{Testbed, artifacts, guests::request, node};
+use outlayer_protocol::HttpAccess;
 use serde_json::{Value, json};
 
 /// Runs a guest of `wasi-examples/` with what the testbed's chain has.
@@ -66,5 +71,52 @@ async fn a_guest_runs_on_a_request_of_the_chain_while_it_is_live_and_later() -> 
     let ran = report(&run(&testbed, "context", &["--block", &height]).await?)?;
     let output: outlayer_protocol::Bytes = serde_json::from_value(ran["output"].clone())?;
     assert!(String::from_utf8(output.0)?.contains(&height));
+    Ok(())
+}
+
+/// What a guest of the chain was answered answers it here, unless a file or this machine's network
+/// is to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_runs_on_the_transcript_of_a_request_of_the_chain() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let fetch = testbed.publish_guest("fetch").await?;
+    let caller = testbed.node.dev_create_account().await?;
+    let asked = AtomicU64::new(0);
+    let answer = move |_: &str| Answer::ok(&format!("price={}", asked.fetch_add(1, Relaxed)));
+    let server = Server::start(None, answer).await?;
+    let host = server.host();
+    let mut fetching = request(fetch, server.url("/").into_bytes());
+    fetching.http = Some(HttpAccess::to(vec![host.clone()]));
+    let asked = testbed.ask(&caller, &fetching).await?;
+    let live = testbed.wait_for_pending(1).await?;
+    let [live] = live.as_slice() else { unreachable!() };
+    let id = live.request_id.to_string();
+    let answered = |report: &Value| -> Result<String> {
+        let output: outlayer_protocol::Bytes = serde_json::from_value(report["output"].clone())?;
+        Ok(String::from_utf8(output.0)?)
+    };
+
+    let unanswered = run(&testbed, "fetch", &["--request", &id]).await?;
+    let said = String::from_utf8_lossy(&unanswered.stderr).into_owned();
+    assert!(!unanswered.status.success() && said.contains("give --transcript FILE"), "{said}");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("transcript.json");
+    let file = file.to_str().context("the path is no text")?;
+    let here = ["--request", &id, "--http", &host, "--transcript-to", file];
+    let here = report(&run(&testbed, "fetch", &here).await?)?;
+    assert_eq!(answered(&here)?, "200 price=0");
+    let again = ["--request", &id, "--transcript", file];
+    assert_eq!(report(&run(&testbed, "fetch", &again).await?)?, here);
+
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.fetch.allow_loopback = true;
+    let serving = testbed.serve_with(config)?;
+    testbed.settlement(asked).await?;
+    serving.stop().await?;
+    drop(server);
+    let settled = run(&testbed, "fetch", &["--request", &id]).await?;
+    let said = String::from_utf8_lossy(&settled.stderr).into_owned();
+    assert!(said.contains("from its settled transcript"), "{said}");
+    assert_eq!(answered(&report(&settled)?)?, "200 price=1");
     Ok(())
 }

@@ -260,7 +260,7 @@ impl Services {
     }
 
     /// Says whether an answer could no longer land before a deadline, whenever it is asked.
-    pub(super) fn is_past(&self, deadline: u64) -> impl Fn() -> bool + Send + 'static {
+    pub(super) fn is_past(&self, deadline: u64) -> impl Fn() -> bool + Send + Sync + 'static {
         let looks = self.looks.subscribe();
         move || looks.borrow().as_ref().is_some_and(|look| !look.time().can_land(deadline))
     }

@@ -77,17 +77,31 @@ struct Moment {
     now: u64,
     /// The earliest deadline that a pollable has waited for at this time.
     earliest: Option<u64>,
+    /// The first of the requests with open bodies whose answers a pollable has waited for.
+    awaited: Option<u64>,
 }
 
 impl Timers {
     /// Begins a round of polling, at this time.
     pub(super) fn begin(&self, now: u64) {
-        *self.moment() = Moment { now, earliest: None };
+        *self.moment() = Moment { now, earliest: None, awaited: None };
     }
 
     /// The earliest deadline that was waited for since the round began.
     pub(super) fn earliest(&self) -> Option<u64> {
         self.moment().earliest
+    }
+
+    /// The first request whose answer was waited for since the round began, though its body is
+    /// open: its number among those that were handed over.
+    pub(super) fn awaited(&self) -> Option<u64> {
+        self.moment().awaited
+    }
+
+    /// A pollable waits for the answer to this request, whose body is open.
+    pub(super) fn awaits(&self, request: u64) {
+        let mut moment = self.moment();
+        moment.awaited = Some(moment.awaited.map_or(request, |first| first.min(request)));
     }
 
     fn poll(&self, deadline: u64) -> Poll<()> {

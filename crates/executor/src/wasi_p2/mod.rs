@@ -35,7 +35,7 @@ use wasmtime_wasi::{
 };
 use wasmtime_wasi_io::bindings::wasi::io::error;
 
-pub(crate) use self::clocks::Timers;
+pub(crate) use self::{clocks::Timers, http::Unfinished};
 use crate::state::State;
 
 type Ours = HasSelf<State>;
@@ -43,6 +43,7 @@ type Ours = HasSelf<State>;
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     error::add_to_linker::<_, HasSelf<_>>(linker, |state| &mut state.resources)?;
     io::poll::add_to_linker::<_, Ours>(linker, ours)?;
+    poll::add_to_linker(linker, uses::VERSION)?;
     io::streams::add_to_linker::<_, Ours>(linker, ours)?;
 
     clock::monotonic_clock::add_to_linker::<_, Ours>(linker, ours)?;

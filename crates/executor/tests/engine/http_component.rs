@@ -17,6 +17,8 @@ use crate::common::{
     web::{Web, access, answer, get, kept},
 };
 
+mod orders;
+
 const VERSION: &str = "0.2.12";
 const MISUSE: &str = "a value that the component model does not allow";
 
@@ -231,19 +233,6 @@ fn a_response_is_given_once_and_a_request_belongs_to_whom_it_was_given() {
     let twice = format!("{REQUEST} {HANDLE} {HANDLE}");
     let mut web = Web::of([Ok(answer("x"))]);
     assert_eq!(component(&twice).with_network(&mut web).unwrap().status, trapped(MISUSE));
-}
-
-#[test]
-fn a_body_that_is_not_finished_is_never_sent() {
-    let open = format!("{REQUEST} (call $body (local.get $i) (i32.const 300)) {HANDLE}");
-    let mut run = component(&format!("{open} {WAIT}"));
-    let status = run.with_network(&mut Web::default()).unwrap().status;
-    assert_eq!(status, trapped("a wait that nothing ends"));
-    let mut run = component(&format!(
-        "{open} (call $drop_body (i32.load (i32.const 304))) {WAIT} (call $byte (i32.const 224))"
-    ));
-    let execution = completed(&mut run, &mut Web::default());
-    assert_eq!(words(&execution.output), [0, 1, 0, 1, 35]);
 }
 
 /// Writes so many bytes, in pieces of 4 KiB, to the body of a POST that was handed over, finishes

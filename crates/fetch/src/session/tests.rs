@@ -1,5 +1,7 @@
 //! Exchanges with servers of this machine, with and without TLS.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use outlayer_guest::Http;
 use outlayer_protocol::http::HttpRequest;
 use tokio::{net::TcpListener, runtime::Runtime};
@@ -147,6 +149,26 @@ fn the_time_is_for_all_exchanges_together() {
     assert_eq!(exchange(&mut session, &request, 2), late);
     assert!(session.left.is_zero());
     assert_eq!(exchange(&mut session, &request, 3), late);
+}
+
+#[test]
+fn an_exchange_is_broken_off_when_the_execution_is_over() {
+    let runtime = Runtime::new().unwrap();
+    let mut silent = serve(&runtime, Answer::Never, None);
+    let (host, request) = (silent.host(), get(silent.url("/")));
+    // It is over once the server has the request, which it does not answer.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (told, mut session) = (Arc::clone(&is_over), session(&runtime, local(), &host, LONG));
+    let heard = runtime.spawn(async move {
+        let heard = silent.heard.recv().await;
+        is_over.store(true, Ordering::Relaxed);
+        (heard, silent)
+    });
+    session = session.until(Arc::new(move || told.load(Ordering::Relaxed)));
+    let outgoing = Outgoing { request_id: 7, number: 0, request: &request };
+    let ended = session.fetch(&outgoing);
+    assert_eq!(ended, Err(FetchError::Network("the execution is over".to_owned())));
+    assert!(runtime.block_on(heard).unwrap().0.is_some());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use outlayer_codec::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{MAX_HEADER_BYTES, MAX_HEADERS};
@@ -78,7 +78,18 @@ impl HttpResponse {
 
 /// Why an exchange has no answer. It reaches the guest as an error of `wasi:http`, and stands in
 /// the transcript as an answer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, BorshSerialize, BorshDeserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Error,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ExchangeError {
     /// The name of the host has no address.

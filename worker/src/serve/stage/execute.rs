@@ -241,8 +241,9 @@ impl ExecutionPool {
     }
 
     /// Executes the request of `view` with the engine that it pins and with `code`, whose hash the
-    /// caller has checked. The guest is given the secrets, and sees the requester's namespace as it stood after the block
-    /// `at`. Its process is ended soon after `is_over` says so.
+    /// caller has checked. The guest is given the secrets, and sees the requester's namespace as it
+    /// stood after the block `at`. Its process is ended soon after `is_over` says so, during an
+    /// exchange over HTTP too.
     ///
     /// # Errors
     /// [`ExecutionError`] when there is no verdict; the place is free then.
@@ -253,7 +254,7 @@ impl ExecutionPool {
         view: &RequestView,
         code: Arc<Vec<u8>>,
         secrets: Option<&Secrets>,
-        (at, is_over): (At, impl Fn() -> bool + Send + 'static),
+        (at, is_over): (At, impl Fn() -> bool + Send + Sync + 'static),
     ) -> Result<(Execution, ExecutionPlace), ExecutionError> {
         let engine = Arc::clone(self.engines.of(&view.request)?);
         view.check(contract.id())?;
@@ -262,18 +263,20 @@ impl ExecutionPool {
         let storage = NamespaceReader::new(contract.clone(), view.request.namespace().clone(), at);
         let (web, contract_id) = (self.web.clone(), contract.id().clone());
         let runtime = Handle::current();
+        let is_over = Arc::new(is_over);
         let run = move || -> Result<(Execution, ExecutionPlace), Fault> {
             let code = Code::hashed(view.request.code.hash, &code);
             let job = Job { secrets: &secrets, ..Job::of_live(code, &view.request, &view.input) };
             let mut storage =
                 |key: &[u8]| storage.read(key).map_err(|error| SnapshotError(error.to_string()));
             let execution = match job.http {
-                None => engine.execute_until(&job, &mut storage, &is_over)?,
+                None => engine.execute_until(&job, &mut storage, &*is_over)?,
                 Some(http) => {
                     let session = web.session(contract_id, http, runtime);
+                    let session = session.until(Arc::clone(&is_over) as _);
                     let network = Lending { session, place: &place };
                     let mut outside = Connected { snapshot: storage, network };
-                    engine.execute_until(&job, &mut outside, &is_over)?
+                    engine.execute_until(&job, &mut outside, &*is_over)?
                 }
             };
             Ok((execution, place))

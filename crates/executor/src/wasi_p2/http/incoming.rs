@@ -28,13 +28,16 @@ use wasmtime_wasi_http::{
 use super::fields::Fields;
 use crate::{
     state::State,
-    wasi_p2::streams::{Always, Source},
+    wasi_p2::{
+        clocks::Timers,
+        streams::{Always, Source},
+    },
 };
 
 /// What came of a request that was handed over.
 #[derive(Default)]
 pub(super) enum Progress {
-    /// Its body is not finished.
+    /// It is not sent: its body is open.
     #[default]
     Waiting,
     Answered(std::result::Result<HttpResponse, ErrorCode>),
@@ -42,12 +45,21 @@ pub(super) enum Progress {
     Taken,
 }
 
-/// The entry behind the resource `future-incoming-response`. What finishes the request's body has
-/// it too.
+/// The entry behind the resource `future-incoming-response`. What sends the request later has it
+/// too.
 #[derive(Clone, Default)]
-pub(super) struct Promise(Arc<Mutex<Progress>>);
+pub(super) struct Promise {
+    progress: Arc<Mutex<Progress>>,
+    /// The request, while its body is open.
+    unfinished: Option<(u64, Timers)>,
+}
 
 impl Promise {
+    /// What comes of the request with this number, whose body is open.
+    pub(super) fn unfinished(number: u64, timers: Timers) -> Self {
+        Self { progress: Arc::default(), unfinished: Some((number, timers)) }
+    }
+
     pub(super) fn answered(answer: std::result::Result<HttpResponse, ErrorCode>) -> Self {
         let promise = Self::default();
         promise.answer(answer);
@@ -58,25 +70,25 @@ impl Promise {
         *self.progress() = Progress::Answered(answer);
     }
 
-    /// Takes over what another one was answered.
-    pub(super) fn become_like(&self, other: &Self) {
-        let answer = std::mem::take(&mut *other.progress());
-        *self.progress() = answer;
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn poll(&self) -> Poll<()> {
+        if !matches!(*self.progress(), Progress::Waiting) {
+            return Poll::Ready(());
+        }
+        if let Some((number, timers)) = &self.unfinished {
+            timers.awaits(*number);
+        }
+        Poll::Pending
     }
 }
 
 #[async_trait]
 impl Pollable for Promise {
     async fn ready(&mut self) {
-        std::future::poll_fn(|_| match *self.progress() {
-            Progress::Waiting => Poll::Pending,
-            _ => Poll::Ready(()),
-        })
-        .await;
+        std::future::poll_fn(|_| self.poll()).await;
     }
 }
 

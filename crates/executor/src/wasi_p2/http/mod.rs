@@ -1,14 +1,24 @@
 //! `wasi:http`: requests that a guest sends, with the types of `wasmtime-wasi-http`.
 //!
-//! A request is sent when its body is finished: at `handle`, or at `outgoing-body.finish` when that
-//! comes later. Both wait for the exchange, outside of the guest. So a response is there when the
-//! guest asks for it, its body is read from memory, and nothing that is polled has to wait. The
-//! rules are those of [`outlayer_guest::outlayer::http`], as for core modules.
+//! A request is sent at the earliest of three moments:
+//!
+//! * at `handle`, where it has no body, or its body is finished;
+//! * at `outgoing-body.finish`;
+//! * when the guest waits for the answer, in `poll` or `block`, and nothing else that it waits for
+//!   is ready, or has a deadline before the exchange would end. What it has written is then the
+//!   whole body: whatever comes after that is refused. Guests may finish a body late, after the
+//!   answer, or never.
+//!
+//! Each of these calls waits for the exchange, outside of the guest. So a response is there when
+//! the guest has waited for it, and its body is read from memory. `pollable.ready` waits for
+//! nothing, and so sends nothing. The rules are those of [`outlayer_guest::outlayer::http`], as for
+//! core modules.
 //!
 //! | file | what it has |
 //! |---|---|
 //! | `fields` | headers |
 //! | `outgoing` | requests and their bodies |
+//! | `unfinished` | requests that were handed over before their bodies were finished |
 //! | `incoming` | responses, their bodies and trailers |
 //! | `errors` | what a guest is told instead |
 //!
@@ -18,6 +28,7 @@ mod errors;
 mod fields;
 mod incoming;
 mod outgoing;
+mod unfinished;
 
 use outlayer_guest::{HostCall, Stop, verdict::reason::TOO_MUCH_HTTP};
 use wasmtime::{
@@ -29,6 +40,8 @@ use wasmtime_wasi_http::p2::{
     bindings::http::types::{self, ErrorCode, IoError},
 };
 
+pub(super) use self::outgoing::send_unfinished;
+pub(crate) use self::unfinished::Unfinished;
 use crate::state::State;
 
 /// The most bytes that the host keeps for a guest in headers and bodies that it makes.

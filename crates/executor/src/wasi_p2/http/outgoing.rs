@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use outlayer_guest::{HostCall, Stop, Work, http::Refusal, outlayer::http};
+use outlayer_guest::{Fault, HostCall, Stop, Work, http::Refusal, outlayer::http};
 use outlayer_protocol::{
     Bytes,
-    http::{Answered, HttpRequest, MAX_SENT_BYTES},
+    http::{Answered, HttpRequest, HttpResponse, MAX_SENT_BYTES},
 };
 use wasmtime::{
     AsContextMut as _, Result, StoreContextMut,
@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::{errors, fields::Fields, incoming::Promise};
+use super::{errors, fields::Fields, incoming::Promise, unfinished::HandedOver};
 use crate::{call::ComponentCall, state::State, wasi_p2::streams::Target};
 
 /// The entry behind the resource `outgoing-request`.
@@ -48,8 +48,8 @@ struct Writing {
     announced: Option<u64>,
     has_stream: bool,
     end: End,
-    /// The request, and who waits for its answer, once it was handed over.
-    handed_over: Option<(HttpRequest, Promise)>,
+    /// The request, from when it is handed over until it is sent.
+    handed_over: Option<HandedOver>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -57,11 +57,17 @@ enum End {
     #[default]
     Open,
     Finished,
+    /// The request was sent with what was written, because the guest waits for the answer.
+    Cut,
     /// It was dropped before it was finished.
     Abandoned,
 }
 
 impl Draft {
+    pub(super) fn hand_over(&self, handed_over: HandedOver) {
+        self.writing().handed_over = Some(handed_over);
+    }
+
     fn writing(&self) -> MutexGuard<'_, Writing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,6 +116,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>, version: &str) -> Result
 
 /// What the guest gets for a request: what comes of it, or why it is not sent.
 type Sent = std::result::Result<Promise, ErrorCode>;
+/// What comes of it.
+type Answer = std::result::Result<HttpResponse, ErrorCode>;
 
 /// Sends a request, or hands it over to its body.
 async fn handle(
@@ -140,20 +148,20 @@ async fn send(
     mut request: HttpRequest,
     draft: Option<Draft>,
 ) -> Result<Sent> {
-    let Some(draft) = draft else { return exchange(store, request).await };
+    let Some(draft) = draft else { return send_whole(store, request).await };
     let end = draft.writing().end;
     match end {
-        End::Abandoned => Ok(Err(ErrorCode::HttpProtocolError)),
+        End::Abandoned | End::Cut => Ok(Err(ErrorCode::HttpProtocolError)),
         End::Open => {
             // What is not permitted is said at once.
             let admitted = store.data_mut().host.exchanges.admit(request.clone());
             if let Err(refusal) = admitted {
                 return Ok(Err(errors::of_refusal(refusal)));
             }
-            store.data_mut().hold(room(&request))?;
-            let promise = Promise::default();
-            draft.writing().handed_over = Some((request, promise.clone()));
-            Ok(Ok(promise))
+            let state = store.data_mut();
+            state.hold(room(&request))?;
+            let timers = state.timers.get_or_insert_default().clone();
+            Ok(Ok(state.unfinished.add(request, &draft, timers)))
         }
         End::Finished => {
             let complete = draft.writing().complete();
@@ -162,7 +170,7 @@ async fn send(
                 Err(error) => return Ok(Err(error)),
             };
             store.data_mut().release(request.body.len());
-            exchange(store, request).await
+            send_whole(store, request).await
         }
     }
 }
@@ -180,46 +188,79 @@ async fn finish(
         None => false,
     };
     let draft: Draft = state.take_entry(body)?;
-    let (handed_over, complete) = {
+    let (handed_over, body) = {
         let mut writing = draft.writing();
-        writing.end = End::Finished;
         let handed_over = writing.handed_over.take();
-        let complete = match &handed_over {
+        let body = match &handed_over {
             _ if has_trailers => Err(ErrorCode::HttpRequestTrailerSectionSize(None)),
             Some(_) => writing.complete(),
             None => Ok(Vec::new()),
         };
-        if complete.is_err() {
-            writing.end = End::Abandoned;
-        }
-        (handed_over, complete)
+        writing.end = if body.is_err() { End::Abandoned } else { End::Finished };
+        (handed_over, body)
     };
-    let Some((mut request, promise)) = handed_over else { return Ok(complete.map(|_| ())) };
-    store.data_mut().release(room(&request));
-    request.body = match complete {
+    match handed_over {
+        Some(handed_over) => deliver(store, handed_over, body).await,
+        None => Ok(body.map(|_| ())),
+    }
+}
+
+/// Sends the request with this number, with what was written of its body, because the guest waits
+/// for the answer.
+pub(in crate::wasi_p2) async fn send_unfinished(store: &mut Store<'_>, number: u64) -> Result<()> {
+    let taken = store.data_mut().unfinished.take(number).and_then(|draft| {
+        let mut writing = draft.writing();
+        writing.end = End::Cut;
+        let handed_over = writing.handed_over.take()?;
+        Some((handed_over, writing.complete()))
+    });
+    let Some((handed_over, body)) = taken else {
+        return Err(Fault::engine("the guest waits for a request that nobody has").into());
+    };
+    // What goes wrong is the answer.
+    deliver(store, handed_over, body).await.map(|_| ())
+}
+
+/// Sends a request that was handed over, and tells who waits what came of it. An error is one of
+/// the body.
+async fn deliver(
+    store: &mut Store<'_>,
+    handed_over: HandedOver,
+    body: std::result::Result<Vec<u8>, ErrorCode>,
+) -> Result<std::result::Result<(), ErrorCode>> {
+    let HandedOver { number, mut request, promise } = handed_over;
+    let state = store.data_mut();
+    state.unfinished.take(number);
+    state.release(room(&request));
+    request.body = match body {
         Ok(body) => Bytes(body),
         Err(error) => {
             promise.answer(Err(error.clone()));
             return Ok(Err(error));
         }
     };
-    store.data_mut().release(request.body.len());
-    match exchange(store, request).await? {
-        Ok(answered) => promise.become_like(&answered),
-        Err(error) => promise.answer(Err(error)),
-    }
+    state.release(request.body.len());
+    let answer = exchange(store, request).await?;
+    promise.answer(answer.unwrap_or_else(|refusal| Err(errors::of_refusal(refusal))));
     Ok(Ok(()))
 }
 
-/// Makes the exchange.
-async fn exchange(store: &mut Store<'_>, request: HttpRequest) -> Result<Sent> {
+/// Makes the exchange, unless it is refused.
+async fn exchange(
+    store: &mut Store<'_>,
+    request: HttpRequest,
+) -> Result<std::result::Result<Answer, Refusal>> {
     let mut call = ComponentCall(store.as_context_mut());
-    let answer = match http::exchange(&mut call, request).await? {
-        Ok(Answered::Response(response)) => Ok(response),
-        Ok(Answered::Failed(error)) => Err(errors::of_exchange(error)),
-        Err(refusal) => return Ok(Err(errors::of_refusal(refusal))),
-    };
-    Ok(Ok(Promise::answered(answer)))
+    Ok(http::exchange(&mut call, request).await?.map(|answered| match answered {
+        Answered::Response(response) => Ok(response),
+        Answered::Failed(error) => Err(errors::of_exchange(error)),
+    }))
+}
+
+/// Sends a request whose body is whole.
+async fn send_whole(store: &mut Store<'_>, request: HttpRequest) -> Result<Sent> {
+    let answer = exchange(store, request).await?;
+    Ok(answer.map(Promise::answered).map_err(errors::of_refusal))
 }
 
 /// How much room a request takes that was handed over to its body.
@@ -453,18 +494,19 @@ impl types::HostOutgoingBody for State {
         _: Resource<HostOutgoingBody>,
         _: Option<Resource<Trailers>>,
     ) -> HttpResult<()> {
-        Err(HttpError::trap(outlayer_guest::Fault::engine("a body is finished without waiting")))
+        Err(HttpError::trap(Fault::engine("a body is finished without waiting")))
     }
 
-    /// A request whose body is dropped without being finished is not sent.
+    /// A request whose body is dropped without being finished is not sent any more.
     fn drop(&mut self, body: Resource<HostOutgoingBody>) -> Result<()> {
         let draft: Draft = self.take_entry(body)?;
         let mut writing = draft.writing();
         writing.end = End::Abandoned;
         let mut kept = std::mem::take(&mut writing.bytes).len();
-        if let Some((request, promise)) = writing.handed_over.take() {
-            promise.answer(Err(ErrorCode::HttpProtocolError));
-            kept += room(&request);
+        if let Some(handed_over) = writing.handed_over.take() {
+            self.unfinished.take(handed_over.number);
+            handed_over.promise.answer(Err(ErrorCode::HttpProtocolError));
+            kept += room(&handed_over.request);
         }
         drop(writing);
         self.release(kept);
@@ -479,6 +521,9 @@ impl State {
         let body = Resource::<HostOutgoingBody>::new_borrow(body);
         let draft = self.kept::<Draft, _>(&body).map_err(trap)?.clone();
         let mut writing = draft.writing();
+        if writing.end == End::Cut {
+            return Err(StreamError::Closed);
+        }
         let room = (MAX_SENT_BYTES as usize).saturating_sub(writing.bytes.len());
         if writing.is_too_long || bytes.len() > room {
             writing.is_too_long = true;
