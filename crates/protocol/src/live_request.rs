@@ -203,8 +203,8 @@ impl From<CodeRef> for Pinned {
 }
 
 impl LiveRequest {
-    /// The live request that `request` becomes when the contract accepts it, with what it stands for
-    /// now.
+    /// The live request that `request` becomes when the contract accepts it, with what it stands
+    /// for now.
     ///
     /// # Errors
     /// [`PricingError`] when the length of the input does not fit into 32 bits, which a valid
@@ -337,8 +337,8 @@ impl LiveRequest {
         self.agreement.as_ref().map_or(1, |agreement| agreement.seats)
     }
 
-    /// Bytes of arguments, environment, URL, name, hosts and secrets. [`ExecutionRequest::text_bytes`]
-    /// is no less.
+    /// Bytes of arguments, environment, URL, name, hosts and secrets.
+    /// [`ExecutionRequest::text_bytes`] is no less.
     pub fn text_bytes(&self) -> u64 {
         let name = self.code_name.as_ref().map_or(0, |name| name.len() as u64);
         let hosts = self.http.as_ref().map_or(0, HttpAccess::text_bytes);

@@ -38,7 +38,8 @@ const RECORD_BYTES: u64 = 34 + 2 + 8 + 64 + 4 // code, its name, kind, args, env
     + 92 // context
     + TERMS_BYTES
     + 32 + 1 + 32 + ID_BYTES + 32 // yield's name, phase
-    + 1 + 1 + 1 + 1 + 1 + 4 + 4; // HTTP, secrets, agreement, claims, upload, closed locks, former uploaders
+    + 1 + 1 + 1 // HTTP, secrets, agreement
+    + 1 + 1 + 4 + 4; // claims, upload, closed locks, former uploaders
 /// Bytes of what a request says about HTTP apart from its hosts: their number, three limits, and
 /// whether exchanges may be repeated.
 const HTTP_BYTES: u64 = 4 + 3 * 4 + 1;

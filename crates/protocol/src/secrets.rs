@@ -1,14 +1,15 @@
 //! Secrets: values that the owner of an API key seals to certain workers, and that reach a guest as
 //! environment variables.
 //!
-//! An entry stands in its owner's namespace under a [reserved key](entry_key). Its terms are public:
-//! which code may have the value, for which callers, with which hosts, from which workers. The
-//! contract [checks](SecretTerms::check) them when it takes a request and pins version and
+//! An entry stands in its owner's namespace under a [reserved key](entry_key). Its terms are
+//! public: which code may have the value, for which callers, with which hosts, from which workers.
+//! The contract [checks](SecretTerms::check) them when it takes a request and pins version and
 //! commitment. The value is sealed to the key of each recipient with HPKE (RFC 9180), whose
 //! [associated data](associated_data) are the terms and where they stand, so that a sealed value
 //! that somebody copies, or whose terms somebody changes, opens nothing.
 //!
-//! Nobody but the recipients sees the value. Records bind its salted [commitment](Opening::commitment).
+//! Nobody but the recipients sees the value. Records bind its salted
+//! [commitment](Opening::commitment).
 
 use std::fmt;
 

@@ -189,7 +189,8 @@ impl Sandbox {
             if ended { Fault::Deadline(began.elapsed()) } else { fault }
         })?;
         drop(busy);
-        // What a child has been told stays in its memory, and the next guest may break out of its own.
+        // What a child has been told stays in its memory, and the next guest may break out of its
+        // own.
         if job.secrets.is_empty() && child.is_lean() {
             self.idle().push(child);
         }

@@ -1,7 +1,7 @@
 //! Asks an API that wants a key: the URL is in the input, the key in the secret `API_KEY`.
 //!
-//! The key goes to the server, and nowhere else: what the guest writes, logs or stores is public, or
-//! may become so.
+//! The key goes to the server, and nowhere else: what the guest writes, logs or stores is public,
+//! or may become so.
 
 use outlayer_sdk::{
     http::{Request, Response},

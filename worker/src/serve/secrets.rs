@@ -1,5 +1,5 @@
-//! The secrets of requests: found in their owners' namespaces, checked, and opened with this worker's
-//! keys.
+//! The secrets of requests: found in their owners' namespaces, checked, and opened with this
+//! worker's keys.
 //!
 //! What a key opens leaves this process only in the environment of the child that runs the guest.
 //! So nothing here is believed that one node says alone: two endpoints have to agree on the request
