@@ -220,6 +220,7 @@ fn main() -> ExitCode {
         ("the parent reads for the child", reads),
         ("a child has no files, and no environment but its threads", nothing),
         ("a child is used again, and has its code", used_again),
+        ("a child that was told a secret serves nobody else", told_a_secret),
         ("a child that ends costs its own request only", crashes),
         ("a child that hangs is given up", hangs),
         ("a child is ended when its answer is of no use any more", ended),
@@ -291,6 +292,18 @@ fn run_over(
         ..Job::new(Code::of(code.as_bytes()), &limits, &context)
     };
     sandbox.execute(&job, snapshot)
+}
+
+fn told_a_secret() {
+    let sandbox = sandbox();
+    let (limits, context) = (limits(), context());
+    let run = |secrets: &[(String, String)]| {
+        let job = Job { secrets, ..Job::new(Code::of(b"pid"), &limits, &context) };
+        sandbox.execute(&job, &mut EmptySnapshot).unwrap().output
+    };
+    let pids = [run(&[]), run(&[]), run(&[("KEY".to_owned(), "hunter2".to_owned())]), run(&[])];
+    assert_eq!((&pids[0], &pids[0]), (&pids[1], &pids[2]));
+    assert_ne!(pids[2], pids[3]);
 }
 
 fn run(sandbox: &Sandbox, code: &str) -> Result<String, Fault> {

@@ -221,7 +221,10 @@ mod tests {
     use super::*;
     use crate::{
         SecretsConfig,
-        serve::tests::{config, config_of_this_build},
+        serve::{
+            services::Services,
+            tests::{config, config_of_this_build},
+        },
     };
 
     const ID: RequestId = 7;
@@ -334,6 +337,27 @@ mod tests {
                 panic!("{number}: {found:?}")
             };
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_guest_with_secrets_reads_is_what_two_endpoints_show() {
+        let key = WorkerKey::generate().unwrap();
+        let [mut first, second] = [chain(&key), chain(&key)];
+        first.storage.insert(b"path".to_vec(), b"/tell".to_vec());
+        let mut request = first.live[&ID].request.clone();
+        let ((first, _first), (second, _second)) = (first.start().await, second.start().await);
+        let mut config = config(&first);
+        config.node.endpoints = [&first, &second].map(|node| node.url.as_str().into()).to_vec();
+        config.secrets.keys = vec![key];
+        let services = Services::new(config).unwrap();
+        let read = async |request: &LiveRequest| {
+            let contract = services.contract_of(request);
+            contract.storage_get(request.namespace(), b"path", At::Height(100)).await
+        };
+        let found = read(&request).await;
+        assert!(matches!(found, Err(ChainError::Disagreement { .. })), "{found:?}");
+        request.secrets = None;
+        assert_eq!(read(&request).await.unwrap(), Some(b"/tell".to_vec()));
     }
 
     #[tokio::test]
