@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use outlayer_client::{Contract, Keys, Node};
 use outlayer_guest::{ENGINE_VERSION, EngineId, NEAR_CONFIG_VERSION};
-use outlayer_protocol::{Config, NearToken};
+use outlayer_protocol::Config;
 use outlayer_sandbox::Sandbox;
 use outlayer_telemetry::checks::{self, Confined, Finding, Level, Subject};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::{
     network::block_on,
     print,
     settings::Settings,
-    worker::{Options, account, contract_id, node_config, read_keys},
+    worker::{Options, account, contract_id, node_config, read_keys, secrets_config},
 };
 
 /// Say whether a worker could serve here, and what to do where it could not
@@ -103,18 +103,8 @@ fn subject(
             .ok_or_else(|| settings.missing("account", "the id of the worker's account"))?,
     };
     let min_balance = Options::min_balance(settings)?;
-    Ok(subject_of(contract, account_id, public_keys, min_balance, engines))
-}
-
-/// A subject that has these engines.
-pub(crate) fn subject_of(
-    contract: Contract,
-    account_id: outlayer_protocol::AccountId,
-    public_keys: Vec<outlayer_client::PublicKey>,
-    min_balance: NearToken,
-    engines: Vec<EngineId>,
-) -> Subject {
-    Subject { contract, account_id, public_keys, min_balance, engines }
+    let secrets_key = secrets_config(settings)?.public_key();
+    Ok(Subject { contract, account_id, public_keys, min_balance, engines, secrets_key })
 }
 
 /// The engines that a worker with these options would have.

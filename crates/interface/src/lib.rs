@@ -33,7 +33,7 @@ pub use callback::{
 pub use outlayer_protocol as protocol;
 pub use outlayer_protocol::{
     Bytes, CancelBy, CodeRef, CodeSource, Compute, ExecutionRequest, GuestKind, Hash32, HttpAccess,
-    KeptResult, OnRefusal, Outcome, Plan, ResourceLimits, ResponseFormat, Settlement,
+    KeptResult, OnRefusal, Outcome, Plan, ResourceLimits, ResponseFormat, SecretRef, Settlement,
     views::StorageBalance,
 };
 pub use plan::{Bounds, CarriedOut, PlanRefused};

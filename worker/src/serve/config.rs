@@ -53,6 +53,13 @@ pub struct SecretsConfig {
     pub one_endpoint: bool,
 }
 
+impl SecretsConfig {
+    /// The public half of the key that the worker's metadata should publish.
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        self.keys.first().map(WorkerKey::public)
+    }
+}
+
 /// A worker's configuration.
 #[derive(Clone)]
 pub struct WorkerConfig {

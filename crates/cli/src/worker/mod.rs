@@ -9,7 +9,7 @@ mod status;
 use clap::Subcommand;
 
 pub(crate) use keys::{account, contract_id, node_config, read_keys};
-pub(crate) use run::Options;
+pub(crate) use run::{Options, secrets_config};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {

@@ -28,7 +28,6 @@ use tokio::{
 
 use super::keys::{contract_id, node_config, read_keys};
 use crate::{
-    doctor::subject_of,
     engine::{self, OTHER_ENGINE, OtherEngine},
     logs::{self, LogFormat},
     settings::Settings,
@@ -100,7 +99,9 @@ async fn serve(options: Options, mut chain: Chain) -> anyhow::Result<Summary> {
     telemetry.self_tested(tested);
     telemetry.metrics().keys(chain.keys.secret_keys.len());
     telemetry.metrics().engines(&ids);
-    let (listen, subject) = (options.listen, chain.subject(options.min_balance, ids)?);
+    let secrets_key = options.secrets.public_key();
+    let subject = chain.subject(options.min_balance, ids, secrets_key)?;
+    let listen = options.listen;
     let key_watch = chain.watch.take();
     let mut config = options.into_config(chain, &sandboxes)?;
     config.observer = Some(telemetry.observer());
@@ -212,10 +213,15 @@ impl Chain {
         Ok(Self { node, contract_id, keys, watch })
     }
 
-    fn subject(&self, min_balance: NearToken, engines: Vec<EngineId>) -> anyhow::Result<Subject> {
+    fn subject(
+        &self,
+        min_balance: NearToken,
+        engines: Vec<EngineId>,
+        secrets_key: Option<[u8; 32]>,
+    ) -> anyhow::Result<Subject> {
         let contract = Contract::new(Node::new(&self.node)?, self.contract_id.clone());
-        let account_id = self.keys.account_id.clone();
-        Ok(subject_of(contract, account_id, self.keys.public_keys(), min_balance, engines))
+        let (account_id, public_keys) = (self.keys.account_id.clone(), self.keys.public_keys());
+        Ok(Subject { contract, account_id, public_keys, min_balance, engines, secrets_key })
     }
 }
 
@@ -399,7 +405,7 @@ fn fetch_config(settings: &Settings<true>) -> anyhow::Result<FetchConfig> {
 }
 
 /// What opens secrets.
-fn secrets_config(settings: &Settings<true>) -> anyhow::Result<SecretsConfig> {
+pub(crate) fn secrets_config(settings: &Settings<true>) -> anyhow::Result<SecretsConfig> {
     let files = settings.texts("secrets_key_file").iter();
     let keys = files.map(|file| WorkerKey::read(Path::new(file)));
     Ok(SecretsConfig {

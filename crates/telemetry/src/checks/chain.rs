@@ -9,6 +9,7 @@ use outlayer_client::{
 use outlayer_guest::EngineId;
 use outlayer_protocol::{
     AccountId, NearToken, methods,
+    secrets::{key_in_metadata, key_word},
     views::{ConfigView, WorkerView},
 };
 
@@ -27,6 +28,8 @@ pub struct Subject {
     pub min_balance: NearToken,
     /// The engines that the worker has.
     pub engines: Vec<EngineId>,
+    /// The public half of the key to which secrets should be sealed for it, if it has one.
+    pub secrets_key: Option<[u8; 32]>,
 }
 
 /// What was found, as answers and as numbers.
@@ -278,13 +281,47 @@ impl ChainReport {
                 Finding::ok("registration", found)
             }
         });
+        if let Some((worker, key)) = worker.as_ref().zip(subject.secrets_key) {
+            self.findings.push(secrets(&worker.metadata, &key));
+        }
         self.worker = Some(worker);
+    }
+}
+
+/// Whether what the registration publishes is the worker's own key.
+fn secrets(metadata: &str, key: &[u8; 32]) -> Finding {
+    let publish = format!(
+        "Ask the contract's owner to publish it: `outlayer worker register --secrets-key {}`.",
+        key_word(key)
+    );
+    match key_in_metadata(metadata) {
+        Some(found) if found == *key => Finding::ok("secrets", "its key is published"),
+        Some(found) => Finding::warn(
+            "secrets",
+            format!("{} is published, which is not the first of its keys", key_word(&found)),
+            publish,
+        ),
+        None => Finding::warn(
+            "secrets",
+            "its key is not published, so nobody can seal a secret to it",
+            publish,
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_that_is_published_should_be_the_workers() {
+        let (own, other) = ([1; 32], [2; 32]);
+        let level = |metadata: &str| secrets(metadata, &own).level;
+        assert_eq!(level(&format!("a worker {}", key_word(&own))), Level::Ok);
+        assert_eq!((level(&key_word(&other)), level("a worker")), (Level::Warn, Level::Warn));
+        let advice = secrets("", &own).advice.unwrap();
+        assert!(advice.contains(&key_word(&own)), "{advice}");
+    }
 
     fn endpoint(clock_ahead: Option<i64>) -> EndpointHealth {
         EndpointHealth {
