@@ -17,7 +17,8 @@ impl Contract {
     /// Sets a key of the caller's namespace. What is attached is added to the caller's storage
     /// deposit. While requests of the caller are live that may read storage, their fees are taken
     /// from it first, because workers execute again after the change
-    /// ([`get_change_fee`](Self::get_change_fee)).
+    /// ([`get_change_fee`](Self::get_change_fee)). Keys that no guest may use, such as those of
+    /// secrets, cost none.
     ///
     /// # Errors
     /// [`ContractError::Namespace`]: the key or value is out of bounds, the key is locked, too

@@ -211,3 +211,33 @@ fn no_guest_writes_the_entry_of_a_secret() {
     let reserved = StorageError::Reserved { found: key };
     assert_eq!(refused, Reason::Response(ResponseError::Storage(reserved)));
 }
+
+#[test]
+fn an_entry_changes_for_nothing_while_requests_live_that_read_storage() {
+    let mut world = world();
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    world.request("dapp.near", &request("input"));
+    assert!(world.view(|c| c.get_change_fee(id("dapp.near"))) > NearToken::ZERO);
+    let key = || outlayer_protocol::Bytes::from(entry_key("API_KEY"));
+    world.call("dapp.near", NearToken::ZERO, |c| c.storage_set(key(), "entry".into())).unwrap();
+    assert!(world.call("dapp.near", NearToken::ZERO, |c| c.storage_remove(key())).unwrap());
+    let both = vec![(key(), "entry".into()), ("key".into(), "value".into())];
+    let refused = world.call("dapp.near", NearToken::ZERO, |c| c.storage_set_many(both));
+    assert!(matches!(
+        refused,
+        Err(ContractError::Namespace(crate::NamespaceError::LiveReaders { .. }))
+    ));
+    world.audit();
+}
+
+#[test]
+fn no_guest_reads_the_entry_of_a_secret() {
+    let mut world = world();
+    world.request("dapp.near", &request("input"));
+    let mut body = answer(0, "output");
+    let key = outlayer_protocol::Bytes::from(entry_key("API_KEY"));
+    body.reads = vec![outlayer_protocol::ReadEntry { key: key.clone(), value_hash: None }];
+    let reserved = StorageError::Reserved { found: key };
+    let refused = reason(world.resolve("w0.near", &body));
+    assert_eq!(refused, Reason::Response(ResponseError::Storage(reserved)));
+}

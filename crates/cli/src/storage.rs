@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 use outlayer_client::{At, Contract};
-use outlayer_protocol::{AccountId, Bytes, NearToken, methods, views::StorageBalance};
+use outlayer_protocol::{
+    AccountId, Bytes, NearToken, methods, secrets::is_reserved_key, views::StorageBalance,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -228,6 +230,8 @@ impl RemoveArgs {
 pub(crate) struct Change<'a> {
     /// What sets or removes the key.
     pub(crate) method: &'static str,
+    /// The key.
+    pub(crate) key: &'a [u8],
     /// What it is for, in a few words.
     pub(crate) purpose: String,
     pub(crate) args: &'a Value,
@@ -247,7 +251,11 @@ pub(crate) async fn change(
     wallet: &Wallet,
     what: Change<'_>,
 ) -> anyhow::Result<Option<Changed>> {
-    let fee = change_fee(contract, &wallet.id).await?;
+    // No request reads a reserved key, so changing one makes no execution void.
+    let fee = match is_reserved_key(what.key) {
+        true => NearToken::from_yoctonear(0),
+        false => change_fee(contract, &wallet.id).await?,
+    };
     let planned = call(what.purpose, contract.id(), what.method, what.args, TGAS, fee);
     let Some(outcome) = wallet.send(&planned).await? else {
         return Ok(None);
@@ -270,7 +278,9 @@ async fn change_key(
     let wallet = wallet.open(&network.node, as_json).await?;
     let verb = if method == methods::STORAGE_SET { "set" } else { "remove" };
     let purpose = format!("{verb} {} of {}", print::text(&key.0), wallet.id);
-    let Some(done) = change(&contract, &wallet, Change { method, purpose, args }).await? else {
+    let Some(done) =
+        change(&contract, &wallet, Change { method, key: &key.0, purpose, args }).await?
+    else {
         return wallet.printed();
     };
     let Changed { fee, was_there, transaction } = done;

@@ -114,9 +114,10 @@ impl PutArgs {
             ),
         }
         let key = entry_key(&self.name);
-        let args = json!({ "key": Bytes(key), "value": Bytes(stored) });
+        let args = json!({ "key": Bytes(key.clone()), "value": Bytes(stored) });
         let what = Change {
             method: methods::STORAGE_SET,
+            key: &key,
             purpose: format!("store the secret {} of {}", self.name, wallet.id),
             args: &args,
         };
@@ -141,7 +142,6 @@ impl PutArgs {
                 fields.insert("recipients".to_owned(), to.collect());
                 fields.insert("owner_id".to_owned(), json!(wallet.id));
                 fields.insert("kept".to_owned(), json!(kept));
-                fields.insert("fee".to_owned(), json!(done.fee));
                 fields.insert("transaction".to_owned(), json!(done.transaction));
             }
             print::json(&said)?;
@@ -150,7 +150,6 @@ impl PutArgs {
         if let Some(path) = &kept {
             print::line("opening", format!("{}, for replays", path.display()));
         }
-        print::line("fee", print::near(done.fee));
         print::line("transaction", done.transaction);
         Ok(true)
     }

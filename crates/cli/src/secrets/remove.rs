@@ -34,9 +34,11 @@ impl RemoveArgs {
         check_name(&self.name)?;
         let contract = self.network.contract()?;
         let wallet = self.wallet.open(&self.network.node, self.json).await?;
-        let args = json!({ "key": Bytes(entry_key(&self.name)) });
+        let key = entry_key(&self.name);
+        let args = json!({ "key": Bytes(key.clone()) });
         let what = Change {
             method: methods::STORAGE_REMOVE,
+            key: &key,
             purpose: format!("remove the secret {} of {}", self.name, wallet.id),
             args: &args,
         };
@@ -46,7 +48,7 @@ impl RemoveArgs {
         if self.json {
             print::json(&json!({
                 "name": self.name, "owner_id": wallet.id, "was_there": done.was_there,
-                "fee": done.fee, "transaction": done.transaction,
+                "transaction": done.transaction,
             }))?;
             return Ok(done.was_there);
         }
@@ -55,7 +57,6 @@ impl RemoveArgs {
         if done.was_there {
             print::line("still served", "requests that were taken before");
         }
-        print::line("fee", print::near(done.fee));
         print::line("transaction", done.transaction);
         Ok(done.was_there)
     }
