@@ -241,7 +241,7 @@ fn execute(
     };
     let mut storage = storage_file::from_json(&settings.storage).context("case.json: storage")?;
     let config = run::default_config();
-    let run = Run { request, context, config, secrets: Vec::new() };
+    let run = Run { request, context, config, secrets: None };
     let report = run.execute(engine, code, &mut |key: &[u8]| Ok(storage.get(key).cloned()))?;
     storage_file::apply(&mut storage, &report.journal);
     Ok(Found {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use outlayer_fetch::{FetchConfig, Session, Web};
-use outlayer_guest::{Fetch, Http};
+use outlayer_guest::{Fetch, Http, Replayed, Secrets};
 use outlayer_protocol::{AccountId, ExecutionRequest, HttpAccess, http::Transcript};
 use tokio::runtime::Runtime;
 
@@ -66,13 +66,13 @@ pub(crate) struct NetworkOptions {
 }
 
 /// The network of one execution.
-pub(crate) enum Network {
+pub(crate) enum Network<'a> {
     Live {
         session: Noted<Session>,
         /// Where the session waits.
         _runtime: Runtime,
     },
-    Recorded(Noted<Transcript>),
+    Recorded(Noted<Replayed<'a>>),
 }
 
 impl NetworkOptions {
@@ -82,13 +82,14 @@ impl NetworkOptions {
     }
 
     /// The network for this request, if it has HTTP: the file that was named, or else `settled`, or
-    /// else that of this machine.
-    pub(crate) fn network(
+    /// else that of this machine. A transcript of an execution with secrets is concealed by them.
+    pub(crate) fn network<'a>(
         &self,
         contract: &AccountId,
         request: &ExecutionRequest,
+        secrets: Option<&'a Secrets>,
         settled: Option<Transcript>,
-    ) -> anyhow::Result<Option<Network>> {
+    ) -> anyhow::Result<Option<Network<'a>>> {
         let Some(http) = Http::of(request.http.as_ref(), request.approvals) else {
             if self.transcript.is_some() || self.transcript_to.is_some() {
                 bail!("the request has no HTTP, so there is no transcript; name hosts with --http");
@@ -100,7 +101,8 @@ impl NetworkOptions {
             None => settled,
         };
         if let Some(transcript) = recorded {
-            return Ok(Some(Network::Recorded(Noted::new(transcript))));
+            let replayed = Replayed::new(transcript, secrets);
+            return Ok(Some(Network::Recorded(Noted::new(replayed))));
         }
         // Who starts a guest here may let it reach what is here.
         let web = Web::new(FetchConfig { allow_loopback: true, ..FetchConfig::default() })?;
@@ -113,18 +115,25 @@ impl NetworkOptions {
         Ok(Some(Network::Live { session: Noted::new(session), _runtime: runtime }))
     }
 
-    /// Writes what was exchanged, if that is asked for.
-    pub(crate) fn keep(&self, network: &Network, transcript: &Transcript) -> anyhow::Result<()> {
+    /// Writes what was exchanged, if that is asked for; without the URLs where the guest was given
+    /// secrets, which one of them may hold.
+    pub(crate) fn keep(
+        &self,
+        network: &Network<'_>,
+        secrets: Option<&Secrets>,
+        transcript: &Transcript,
+    ) -> anyhow::Result<()> {
         let Some(path) = &self.transcript_to else { return Ok(()) };
         let asked = match network {
             Network::Live { session, .. } => session.asked(),
             Network::Recorded(noted) => noted.asked(),
         };
+        let asked = if secrets.is_some() { &[] } else { asked };
         transcript_file::write(path, transcript, asked)
     }
 }
 
-impl Network {
+impl Network<'_> {
     pub(crate) fn fetch(&mut self) -> &mut dyn Fetch {
         match self {
             Self::Live { session, .. } => session,

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::bail;
 use clap::Args;
 use outlayer_guest::{
-    Code, Connected, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Snapshot,
-    SnapshotError,
+    Code, Connected, ENGINE_VERSION, Engine, Execution, Job, NEAR_CONFIG_VERSION, Secrets,
+    Snapshot, SnapshotError,
 };
 use outlayer_protocol::{
     AccountId, Bytes, CodeRef, Compute, Config, ExecutionContext, ExecutionRequest, Hash32,
@@ -22,7 +22,7 @@ use crate::{
     code_file,
     engine::EngineArgs,
     estimate::STORAGE_BYTE_COST,
-    http_args::{Network, NetworkOptions},
+    http_args::NetworkOptions,
     plan_lines, print, profile,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
@@ -134,8 +134,8 @@ pub(crate) struct Run {
     pub(crate) context: ExecutionContext,
     /// Prices it.
     pub(crate) config: Config,
-    /// Variables with secrets, which come after those of the request.
-    pub(crate) secrets: Vec<(String, String)>,
+    /// The secrets that its guest is given.
+    pub(crate) secrets: Option<Secrets>,
 }
 
 /// The context of a request that was never made. What is attached is filled in later.
@@ -225,10 +225,10 @@ impl RunArgs {
         let given = self.storage.into_iter();
         storage.extend(given.map(|(key, value)| (key.into_bytes(), value.into_bytes())));
         let config = default_config();
-        let run = Run { request, context, config, secrets: Vec::new() };
-        let network = self.network.network(&run.context.contract_id, &run.request, None)?;
+        let run = Run { request, context, config, secrets: None };
+        let network = &self.network;
         let read = |key: &[u8]| Ok(storage.get(key).cloned());
-        let report = run.execute_over(engine, code, network, &self.network, read)?;
+        let report = run.execute_over(engine, code, network, None, read)?;
         if let Some(path) = self.storage_file.filter(|_| self.keep_storage)
             && report.status == Status::Completed
         {
@@ -240,20 +240,22 @@ impl RunArgs {
 }
 
 impl Run {
-    /// Executes the request over this network, if it has one, and keeps what was exchanged as the
-    /// options say.
+    /// Executes the request over the network that the options say, if it has HTTP, or else over what
+    /// was `settled`, and keeps what was exchanged as they say.
     pub(crate) fn execute_over(
         self,
         engine: &dyn Engine,
         code: &[u8],
-        network: Option<Network>,
         options: &NetworkOptions,
+        settled: Option<Transcript>,
         mut storage: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, SnapshotError>,
     ) -> anyhow::Result<Report> {
+        let (contract_id, secrets) = (&self.context.contract_id, self.secrets.clone());
+        let network = options.network(contract_id, &self.request, secrets.as_ref(), settled)?;
         let Some(mut network) = network else { return self.execute(engine, code, &mut storage) };
         let mut outside = Connected { snapshot: storage, network: network.fetch() };
         let report = self.execute(engine, code, &mut outside)?;
-        options.keep(&network, &report.transcript.clone().unwrap_or_default())?;
+        options.keep(&network, secrets.as_ref(), &report.transcript.clone().unwrap_or_default())?;
         Ok(report)
     }
 
@@ -273,9 +275,13 @@ impl Run {
         }
         let code = Code::of(code);
         let code_hash = code.hash();
-        let job = Job { secrets, ..Job::of_request(code, request, context) };
+        let given = secrets.as_ref().map_or(&[][..], Secrets::variables);
+        let job = Job { secrets: given, ..Job::of_request(code, request, context) };
         let execution = engine.execute(&job, snapshot)?;
-        let Execution { logs, backtrace, plan, transcript, .. } = execution.clone();
+        let Execution { logs, backtrace, plan, mut transcript, .. } = execution.clone();
+        if let Some(secrets) = secrets {
+            secrets.conceal(&mut transcript);
+        }
         let response = execution.into_response(context.request_id);
         let fee = response_fee(&config.prices, &Asked::of(config, request), &response)?.total();
         Ok(Report {

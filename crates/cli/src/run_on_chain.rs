@@ -93,12 +93,10 @@ impl ChainArgs {
             };
             let storage = NamespaceReader::new(contract, view.request.namespace().clone(), at);
             let secrets = openings.of(&view.request)?;
-            let secrets = secrets.map_or_else(Vec::new, |secrets| secrets.variables().to_vec());
             let context = view.request.context.clone();
             let run = Run { context, config, request: ask(view, &code, hosts)?, secrets };
             tokio::task::spawn_blocking(move || {
-                let network = options.network(&run.context.contract_id, &run.request, answered)?;
-                run.execute_over(&*engine, &code, network, &options, |key: &[u8]| {
+                run.execute_over(&*engine, &code, &options, answered, |key: &[u8]| {
                     storage.read(key).map_err(|error| SnapshotError(error.to_string()))
                 })
             })

@@ -99,16 +99,22 @@ impl FetchError {
     }
 }
 
+/// The exchange with this number, if its request is named so.
+pub(crate) fn recorded(
+    transcript: &Transcript,
+    number: u32,
+    request_hash: Hash32,
+) -> Result<&Exchange, FetchError> {
+    let exchange = usize::try_from(number).ok().and_then(|number| transcript.exchanges.get(number));
+    exchange
+        .filter(|exchange| exchange.request_hash == request_hash)
+        .ok_or(FetchError::NotInTranscript { number, request_hash })
+}
+
 /// Replays a transcript.
 impl Fetch for Transcript {
     fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
-        let (number, request_hash) = (outgoing.number, outgoing.request.hash());
-        let exchange = usize::try_from(number).ok().and_then(|number| self.exchanges.get(number));
-        match exchange {
-            Some(exchange) if exchange.request_hash == request_hash => {
-                Ok(Fetched::Recorded(exchange.clone()))
-            }
-            _ => Err(FetchError::NotInTranscript { number, request_hash }),
-        }
+        let exchange = recorded(self, outgoing.number, outgoing.request.hash())?;
+        Ok(Fetched::Recorded(exchange.clone()))
     }
 }

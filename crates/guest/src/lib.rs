@@ -65,7 +65,7 @@ pub use execution::Execution;
 pub use fault::{Cause, Fault};
 pub use fetch::{Fetch, FetchError, Fetched, Http, Outgoing};
 pub use job::{Code, Job, PROGRAM_NAME};
-pub use secrets::Secrets;
+pub use secrets::{Replayed, Secrets};
 pub use snapshot::{Connected, EmptySnapshot, Snapshot, SnapshotError};
 pub use stop::Stop;
 pub use version::{ENGINE_VERSION, EngineId, NEAR_CONFIG_VERSION};

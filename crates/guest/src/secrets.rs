@@ -15,7 +15,7 @@ use outlayer_protocol::{
 
 use crate::{
     execution::Execution,
-    fetch::{Fetch, FetchError, Fetched, Outgoing},
+    fetch::{Fetch, FetchError, Fetched, Outgoing, recorded},
 };
 
 /// The values of a request's secrets, and what conceals the rest.
@@ -50,42 +50,46 @@ impl Secrets {
         &self.variables
     }
 
+    /// How an HTTP request with this hash is named in a transcript, as the exchange with this number.
+    fn name(&self, number: u32, request_hash: &Hash32) -> Hash32 {
+        blinded(&self.blinding, Blinded::Exchange(number), request_hash)
+    }
+
+    /// Conceals the hashes of the HTTP requests of an execution.
+    pub fn conceal(&self, transcript: &mut Transcript) {
+        for (exchange, number) in transcript.exchanges.iter_mut().zip(0..) {
+            exchange.request_hash = self.name(number, &exchange.request_hash);
+        }
+    }
+
     /// The body that answers the request, with the hashes of HTTP requests and of the logs
     /// concealed.
     pub fn response(&self, mut execution: Execution, request_id: RequestId) -> ExecutionResponse {
-        for (exchange, number) in execution.transcript.exchanges.iter_mut().zip(0..) {
-            let what = Blinded::Exchange(number);
-            exchange.request_hash = blinded(&self.blinding, what, &exchange.request_hash);
-        }
+        self.conceal(&mut execution.transcript);
         let log_hash = blinded(&self.blinding, Blinded::Logs, &execution.log_hash());
         ExecutionResponse { log_hash, ..execution.into_response(request_id) }
     }
+}
 
-    /// Replays the transcript of a body that [`response`](Self::response) made.
-    pub const fn replay<'a>(&'a self, transcript: &'a Transcript) -> impl Fetch + 'a {
-        Concealed { secrets: self, transcript }
+/// Replays a transcript. Where the execution had secrets, its hashes are concealed by them.
+pub struct Replayed<'a> {
+    transcript: Transcript,
+    secrets: Option<&'a Secrets>,
+}
+
+impl<'a> Replayed<'a> {
+    /// The transcript of an execution with these secrets.
+    pub const fn new(transcript: Transcript, secrets: Option<&'a Secrets>) -> Self {
+        Self { transcript, secrets }
     }
 }
 
-/// A transcript whose hashes are concealed.
-struct Concealed<'a> {
-    secrets: &'a Secrets,
-    transcript: &'a Transcript,
-}
-
-impl Fetch for Concealed<'_> {
+impl Fetch for Replayed<'_> {
     fn fetch(&mut self, outgoing: &Outgoing<'_>) -> Result<Fetched, FetchError> {
         let (number, plain) = (outgoing.number, outgoing.request.hash());
-        let what = Blinded::Exchange(number);
-        let request_hash = blinded(&self.secrets.blinding, what, &plain);
-        let exchanges = &self.transcript.exchanges;
-        match usize::try_from(number).ok().and_then(|number| exchanges.get(number)) {
-            Some(exchange) if exchange.request_hash == request_hash => {
-                let exchange = Exchange { request_hash: plain, ..exchange.clone() };
-                Ok(Fetched::Recorded(exchange))
-            }
-            _ => Err(FetchError::NotInTranscript { number, request_hash }),
-        }
+        let named = self.secrets.map_or(plain, |secrets| secrets.name(number, &plain));
+        let exchange = recorded(&self.transcript, number, named)?.clone();
+        Ok(Fetched::Recorded(Exchange { request_hash: plain, ..exchange }))
     }
 }
 
@@ -149,10 +153,11 @@ mod tests {
 
         let transcript = Transcript::decode(&body.transcript).unwrap();
         let outgoing = |request| Outgoing { request_id: 7, number: 0, request };
-        let found = secrets.replay(&transcript).fetch(&outgoing(&sent)).unwrap();
+        let replayed = |transcript: &Transcript| Replayed::new(transcript.clone(), Some(&secrets));
+        let found = replayed(&transcript).fetch(&outgoing(&sent)).unwrap();
         let recorded = execution(&sent).transcript.exchanges.remove(0);
         assert_eq!(found, Fetched::Recorded(recorded));
         let altered = HttpRequest { body: Bytes::from("x"), ..sent.clone() };
-        assert!(secrets.replay(&transcript).fetch(&outgoing(&altered)).is_err());
+        assert!(replayed(&transcript).fetch(&outgoing(&altered)).is_err());
     }
 }

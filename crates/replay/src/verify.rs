@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outlayer_guest::{Code, Connected, Engine, Engines, Fault, Fetch, Job, Secrets, Snapshot};
+use outlayer_guest::{Code, Connected, Engine, Engines, Fault, Job, Replayed, Secrets, Snapshot};
 use outlayer_protocol::{
     AccountId, ExecutionRecord, Hash32,
     events::{ExecutionCompleted, ExecutionRequested},
@@ -140,12 +140,7 @@ pub fn verify(
     }
     let given = secrets.as_ref().map_or(&[][..], Secrets::variables);
     let job = Job { secrets: given, ..Job::of_live(code, &view.request, &view.input) };
-    let mut recorded = evidence.transcript.clone();
-    let mut concealed = secrets.as_ref().map(|secrets| secrets.replay(&evidence.transcript));
-    let network: &mut dyn Fetch = match &mut concealed {
-        Some(concealed) => concealed,
-        None => &mut recorded,
-    };
+    let network = Replayed::new(evidence.transcript.clone(), secrets.as_ref());
     let mut outside = Connected { snapshot: |key: &[u8]| storage.read(key), network };
     let execution = match engine.execute(&job, &mut outside) {
         Err(Fault::Fetch(error)) if error.is_mismatch() => {

@@ -1,10 +1,8 @@
 //! The key of a worker to which secrets are sealed.
 
 use std::{
-    fmt,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +12,7 @@ use outlayer_protocol::secrets::Opening;
 use crate::{
     OpenError, random,
     seal::{Kem, PrivateKey, open, public},
+    write_private,
 };
 
 /// Permissions that a key's file must not have: anything for the group or for others.
@@ -102,9 +101,7 @@ impl WorkerKey {
     /// [`KeyFileError`], when the file is there already, too.
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
         let text = format!("{}\n", hex::encode(self.0.to_bytes()));
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(path);
-        file.and_then(|mut file| file.write_all(text.as_bytes()))
+        write_private(path, &text)
             .map_err(|source| KeyFileError::Io { path: path.to_owned(), source })
     }
 

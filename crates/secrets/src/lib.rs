@@ -15,7 +15,12 @@ pub use key::{KeyFileError, WorkerKey};
 pub use owner::{Recipient, Sealing, seal_entry};
 pub use seal::{OpenError, SealError, seal};
 
-use std::io;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 /// Random bytes of the system.
 ///
@@ -25,4 +30,14 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(io::Error::from)?;
     Ok(bytes)
+}
+
+/// Writes a new file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be written, or is there already.
+pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }

@@ -10,7 +10,7 @@ use outlayer_fetch::{
     testing::{Answer, Certificate, Server},
 };
 use outlayer_integration_tests::{
-    Testbed,
+    Testbed, artifacts,
     guests::request,
     node,
     testbed::{events, settlement},
@@ -150,12 +150,18 @@ async fn replay(
     signer: &AccountId,
     more: &[&str],
 ) -> Result<(Option<i32>, Value)> {
+    let args = ["replay", "--tx", transaction, "--signer", signer.as_str()];
+    outlayer(testbed, &[&args, more].concat()).await
+}
+
+/// Runs a command of `outlayer`. Returns its exit code and its report, in which there is no key.
+async fn outlayer(testbed: &Testbed, args: &[&str]) -> Result<(Option<i32>, Value)> {
     let mut command = Command::new(node::testbed_binary()?);
-    command
-        .args(["outlayer", "replay", "--rpc-url", &testbed.node.rpc_addr()])
-        .args(["--contract", testbed.contract.id().as_str()])
-        .args(["--tx", transaction, "--signer", signer.as_str(), "--json"])
-        .args(more);
+    command.arg("outlayer").args(args).args(["--rpc-url", &testbed.node.rpc_addr()]).args([
+        "--contract",
+        testbed.contract.id().as_str(),
+        "--json",
+    ]);
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains(KEY) && !String::from_utf8_lossy(&output.stderr).contains(KEY));
@@ -206,6 +212,20 @@ async fn workers_that_have_the_key_agree_and_those_without_it_stay_out() -> Resu
     let given = format!("{NAME}={}:{KEY}", opening_salt());
     let (exit, report) = replay(&testbed, &hash, user.id(), &["--secret", &given]).await?;
     assert_eq!(exit, Some(0), "{report}");
+
+    // So does the guest by itself, on what the request was answered, and on a file of it.
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (wasm, file) = (at("api-key.wasm"), at("transcript.json"));
+    fs::write(&wasm, artifacts::wasm("api-key")?)?;
+    let on = ["run", &wasm, "--request", "0", "--secret", &given];
+    let answered = json!(Bytes::from("42"));
+    for more in ["--transcript-to", "--transcript"] {
+        let (exit, report) = outlayer(&testbed, &[&on[..], &[more, &file]].concat()).await?;
+        assert_eq!((exit, &report["output"]), (Some(0), &answered), "{report}");
+        let kept = fs::read_to_string(&file)?;
+        assert!(!kept.contains("balance"), "a URL may hold a secret: {kept}");
+    }
     Ok(())
 }
 

@@ -4,8 +4,7 @@
 //! in each run. They are worth nothing on any other network.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,7 @@ use anyhow::Context as _;
 use near_crypto::KeyType;
 use outlayer_client::SecretKey;
 use outlayer_protocol::AccountId;
-use outlayer_secrets::WorkerKey;
+use outlayer_secrets::{WorkerKey, write_private};
 use serde_json::json;
 
 /// The account with the contract, which is its own owner.
@@ -61,20 +60,8 @@ pub(super) fn write_keys(folder: &Path) -> anyhow::Result<PathBuf> {
         let content = json!({
             "account_id": name, "public_key": key.public_key(), "private_key": key,
         });
+        // The commands refuse key files that others may read.
         write_private(&path, &content.to_string()).with_context(|| path.display().to_string())?;
     }
     Ok(folder)
-}
-
-/// Writes a file that only its owner may read, because the commands refuse other key files.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-
-        options.mode(0o600);
-    }
-    options.open(path)?.write_all(text.as_bytes())
 }

@@ -1,12 +1,7 @@
 //! The opening of a secret: the value, and the salt that hides it. Its owner keeps it in a file,
 //! and gives it to whoever is to replay executions with the secret.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -15,6 +10,7 @@ use outlayer_protocol::{
     secrets::{Opening, is_value},
 };
 use outlayer_replay::Openings;
+use outlayer_secrets::write_private;
 use serde::{Deserialize, Serialize};
 
 use super::Hidden;
@@ -38,8 +34,7 @@ pub(super) fn keep(path: &Path, name: &str, opening: &Opening) -> anyhow::Result
         commitment: opening.commitment(),
     };
     let text = serde_json::to_string_pretty(&kept)? + "\n";
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+    write_private(path, &text)
         .with_context(|| format!("{}: expected a file that can be made anew", path.display()))
 }
 
