@@ -4,9 +4,7 @@
 use near_sdk::AccountId;
 use outlayer_protocol::{
     ExecutionRequest, Hash32,
-    secrets::{
-        LiveSecrets, MAX_RECIPIENTS, SecretError, SecretPin, SecretRef, SecretTerms, entry_key,
-    },
+    secrets::{LiveSecrets, SecretError, SecretPin, SecretRef, SecretTerms, entry_key},
 };
 
 use crate::{ContractError, namespace, workers};
@@ -28,13 +26,11 @@ pub(crate) fn pin(
     for secret in &request.secrets {
         let SecretRef { name, .. } = secret;
         let owner_id = secret.owner(requester);
-        let terms = terms(owner_id, name).and_then(|terms| {
-            terms.check(code_hash, requester, request.http.as_ref())?;
-            Ok(terms)
-        });
-        let SecretTerms { version, commitment, recipients, .. } = terms.map_err(|error| {
-            ContractError::Secret { owner_id: owner_id.clone(), name: name.clone(), error }
-        })?;
+        let refuse =
+            |error| ContractError::Secret { owner_id: owner_id.clone(), name: name.clone(), error };
+        let terms = terms(owner_id, name).map_err(refuse)?;
+        terms.check(code_hash, requester, request.http.as_ref()).map_err(refuse)?;
+        let SecretTerms { version, commitment, recipients, .. } = terms;
         pins.push(SecretPin {
             owner_id: owner_id.clone(),
             name: name.clone(),
@@ -50,7 +46,7 @@ pub(crate) fn pin(
         return Ok(None);
     };
     let mut recipients = Vec::new();
-    for worker_id in common.into_iter().take(MAX_RECIPIENTS as usize) {
+    for worker_id in common {
         // An owner that lists a worker twice does not get two seats of it.
         if !recipients.contains(&worker_id) && workers::is_active(&worker_id) {
             recipients.push(worker_id);

@@ -240,8 +240,8 @@ impl RunArgs {
 }
 
 impl Run {
-    /// Executes the request over the network that the options say, if it has HTTP, or else over what
-    /// was `settled`, and keeps what was exchanged as they say.
+    /// Executes the request over the network that the options say, if it has HTTP, or else over
+    /// what was `settled`, and keeps what was exchanged as they say.
     pub(crate) fn execute_over(
         self,
         engine: &dyn Engine,

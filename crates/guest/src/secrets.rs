@@ -50,7 +50,8 @@ impl Secrets {
         &self.variables
     }
 
-    /// How an HTTP request with this hash is named in a transcript, as the exchange with this number.
+    /// How an HTTP request with this hash is named in a transcript, as the exchange with this
+    /// number.
     fn name(&self, number: u32, request_hash: &Hash32) -> Hash32 {
         blinded(&self.blinding, Blinded::Exchange(number), request_hash)
     }

@@ -24,8 +24,8 @@ pub(crate) enum Decision {
 }
 
 /// Decides about a request when the chain is at `height`, for a worker that has these engines, and
-/// that can open its secrets or cannot.
-/// `turn` says when this worker serves it, if one worker answers it.
+/// that can open its secrets or cannot. `turn` says when this worker serves it, if one worker
+/// answers it.
 pub(crate) fn decide(
     request: &PendingEntry,
     height: u64,
