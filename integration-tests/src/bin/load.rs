@@ -8,11 +8,15 @@
 //! server on this machine that answers after so many milliseconds. With `--in-process` the workers
 //! execute guests in their own process, to compare: no operator should.
 //!
-//! The bound is the gas that the requests really burned, all receipts of request and answer
-//! together, divided by the gas of a block, times the time of a block. Both are the node's.
+//! There are two bounds, and both are the node's. One is the gas that the requests really burned, all
+//! receipts of request and answer together, divided by the gas of a block, times the time of a
+//! block. The other is the same with compute units, which are what fills a block: a call of storage
+//! counts for two to three times its gas in them.
 
 use std::{
     collections::HashMap,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -151,6 +155,7 @@ async fn load() -> Result<()> {
         serving.push(testbed.serve_with(config)?);
     }
 
+    let compute_before = compute_seconds(&testbed).await?;
     let first_block = testbed.node.view_block().await?;
     let began = Instant::now();
     let mut sending = JoinSet::new();
@@ -203,6 +208,7 @@ async fn load() -> Result<()> {
     for one in serving {
         one.stop().await?;
     }
+    let compute = compute_seconds(&testbed).await? - compute_before;
     let requests = u64::try_from(options.requests)?;
     let chunk_gas = tgas(chunk_gas(&testbed).await?);
     let used = used_gas(&testbed, first_block.height(), last_block.height()).await?;
@@ -223,6 +229,14 @@ async fn load() -> Result<()> {
         "a request burns {ask:.2} Tgas and its answer {answer:.2}; a block has {chunk_gas:.0}, so \
          the chain carries {:.1} a second and needs {bound:.1} s: {:.0}% of the bound",
         to_f64(requests) / bound,
+        100.0 * bound / took
+    );
+    // A second of compute time is 1,000 Tgas.
+    let bound = compute * 1000.0 / chunk_gas * block_seconds;
+    println!(
+        "with their accounts' refunds they use {:.2} Tgas of compute each, which needs {bound:.1} \
+         s: {:.0}% of the bound",
+        compute * 1000.0 / to_f64(requests),
         100.0 * bound / took
     );
     println!(
@@ -300,6 +314,27 @@ async fn chunk_gas(testbed: &Testbed) -> Result<u64> {
     let block = testbed.node.view_block().await?;
     let chunk = block.chunks().first().context("a block without chunks")?.clone();
     Ok(chunk.gas_limit.as_gas())
+}
+
+/// The compute time of all chunks that the node has applied, seconds.
+async fn compute_seconds(testbed: &Testbed) -> Result<f64> {
+    let url = testbed.node.rpc_addr();
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let page = tokio::task::spawn_blocking(move || metrics(&address)).await??;
+    let line = page.lines().find(|line| line.starts_with("near_chunk_compute_sum"));
+    let line = line.context("the node tells no near_chunk_compute_sum")?;
+    let (_, millis) = line.rsplit_once(' ').context("a metric without a value")?;
+    Ok(millis.trim().parse::<f64>()? / 1000.0)
+}
+
+/// The node's page of metrics.
+fn metrics(address: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: l\r\nconnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }
 
 /// What was burned in each of these blocks, Tgas.

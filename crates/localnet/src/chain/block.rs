@@ -8,7 +8,7 @@ use near_primitives::{
     sharding::ShardChunkHeader,
     transaction::SignedTransaction,
     types::{
-        Balance, BlockHeight, Gas, RawStateChangesWithTrieKey, ShardId,
+        Balance, BlockHeight, Compute, Gas, RawStateChangesWithTrieKey, ShardId,
         validator_stake::ValidatorStake,
     },
     validator_signer::ValidatorSigner,
@@ -65,6 +65,26 @@ impl StoredBlock {
             transactions: self.transactions.iter().cloned().map(Into::into).collect(),
             receipts: self.receipts.iter().cloned().map(Into::into).collect(),
         }
+    }
+}
+
+/// What chunks used together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AppliedChunks {
+    /// How many chunks.
+    pub chunks: u64,
+    /// The gas that they burnt.
+    pub gas: u128,
+    /// The compute units that they used. A chunk is full when they reach its gas limit.
+    pub compute: u128,
+}
+
+impl AppliedChunks {
+    /// Counts a chunk.
+    pub(super) fn add(&mut self, gas: Gas, compute: Compute) {
+        self.chunks = self.chunks.saturating_add(1);
+        self.gas = self.gas.saturating_add(gas.as_gas().into());
+        self.compute = self.compute.saturating_add(compute.into());
     }
 }
 

@@ -40,7 +40,7 @@ use crate::{
     state::State,
 };
 
-pub use block::{StoredBlock, shard_id};
+pub use block::{AppliedChunks, StoredBlock, shard_id};
 pub use clock::{Clock, FIXED_STEP, SKIPPED_HEIGHT};
 pub use epochs::{Election, Epoch, Epochs};
 pub use fast_forward::FastForward;
@@ -82,6 +82,7 @@ pub struct Chain {
     /// Transactions that had entered the pool and turned out to be invalid.
     invalid: HashMap<CryptoHash, InvalidTxError>,
     expires_by_time: bool,
+    applied: AppliedChunks,
 }
 
 impl Chain {
@@ -147,6 +148,7 @@ impl Chain {
             patches: Vec::new(),
             invalid: HashMap::new(),
             expires_by_time: false,
+            applied: AppliedChunks::default(),
         }
     }
 
@@ -163,6 +165,12 @@ impl Chain {
     /// The runtime that executes the blocks.
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
+    }
+
+    /// What all chunks that were applied since the start used together, also those of blocks that
+    /// were replaced.
+    pub fn applied(&self) -> AppliedChunks {
+        self.applied
     }
 
     /// The epochs around the head.

@@ -204,6 +204,7 @@ impl Chain {
             self.last_active = height;
         }
         let receipts = findable_receipts(&result.processed_receipts, &result.outgoing);
+        self.applied.add(result.gas_burnt, result.compute);
         let previous = std::mem::replace(
             &mut self.executed,
             Executed {

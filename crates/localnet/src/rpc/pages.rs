@@ -23,6 +23,23 @@ pub(super) fn metrics(node: &Node) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }
+    // A millisecond is 10^12 compute units, as in nearcore.
+    let applied = chain.applied();
+    let used = [
+        ("near_chunk_compute", "Compute time by chunk, in ms", applied.compute / 1_000_000_000),
+        ("near_chunk_tgas", "Tgas burnt by chunk", applied.gas / 1_000_000_000),
+    ];
+    for (name, help, thousandths) in used {
+        let labels = "shard_id=\"0\"";
+        let count = applied.chunks;
+        let sum = format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} histogram\n\
+             {name}_bucket{{{labels},le=\"+Inf\"}} {count}\n\
+             {name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}"
+        );
+    }
     text
 }
 

@@ -122,6 +122,7 @@ impl<'a> Block<'a> {
             processed_receipts: self.processed,
             rejected: self.rejected,
             gas_burnt: self.gas,
+            compute: self.compute,
             tokens_burnt: self.burnt.saturating_sub(self.subsidy),
             validator_proposals,
             state_changes,

@@ -9,7 +9,7 @@ use near_primitives::{
     receipt::Receipt,
     transaction::ExecutionOutcomeWithId,
     types::{
-        AccountId, Balance, BlockHeight, EpochHeight, EpochId, Gas, ProtocolVersion,
+        AccountId, Balance, BlockHeight, Compute, EpochHeight, EpochId, Gas, ProtocolVersion,
         RawStateChangesWithTrieKey, validator_stake::ValidatorStake,
     },
 };
@@ -79,6 +79,8 @@ pub struct ApplyResult {
     pub rejected: Vec<(CryptoHash, InvalidTxError)>,
     /// Gas burnt by the block, including gas that nobody pays for.
     pub gas_burnt: Gas,
+    /// Compute units that the block used: what fills a block, a unit of them for one of gas or more.
+    pub compute: Compute,
     /// Tokens burnt by the block, in yoctoNEAR.
     pub tokens_burnt: Balance,
     /// The stakes that accounts offered, the last offer of each account.

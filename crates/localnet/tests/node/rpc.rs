@@ -106,6 +106,8 @@ async fn the_plain_pages_answer() {
         .unwrap();
     let height = format!("\nnear_block_height_head {}\n", handle.height());
     assert!(metrics.contains(&height), "{metrics}");
+    let chunks = format!("\nnear_chunk_compute_count{{shard_id=\"0\"}} {}\n", handle.height());
+    assert!(metrics.contains(&chunks), "{metrics}");
 }
 
 /// The description at `/openapi.json` names every method that there is, and no other.
