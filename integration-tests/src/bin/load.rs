@@ -8,8 +8,8 @@
 //! server on this machine that answers after so many milliseconds. With `--in-process` the workers
 //! execute guests in their own process, to compare: no operator should.
 //!
-//! There are two bounds, and both are the node's. One is the gas that the requests really burned, all
-//! receipts of request and answer together, divided by the gas of a block, times the time of a
+//! There are two bounds, and both are the node's. One is the gas that the requests really burned,
+//! all receipts of request and answer together, divided by the gas of a block, times the time of a
 //! block. The other is the same with compute units, which are what fills a block: a call of storage
 //! counts for two to three times its gas in them.
 

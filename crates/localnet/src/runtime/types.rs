@@ -79,7 +79,7 @@ pub struct ApplyResult {
     pub rejected: Vec<(CryptoHash, InvalidTxError)>,
     /// Gas burnt by the block, including gas that nobody pays for.
     pub gas_burnt: Gas,
-    /// Compute units that the block used: what fills a block, a unit of them for one of gas or more.
+    /// Compute units that the block used, which fill it: a unit or more for each unit of gas.
     pub compute: Compute,
     /// Tokens burnt by the block, in yoctoNEAR.
     pub tokens_burnt: Balance,
