@@ -7,26 +7,28 @@
 
 use near_sdk::{AccountId, Gas, env};
 use outlayer_protocol::{
-    ExecutionRequest, ResponseFormat, claims::MOST_CLAIMS, limits::MAX_VALUE_BYTES,
-    pricing::may_be_created, secrets::MAX_RECIPIENTS, storage::MAX_REPLACED_BYTES,
+    ExecutionRequest, ResponseFormat, agreement::PAID_VOIDS, claims::MOST_CLAIMS,
+    limits::MAX_VALUE_BYTES, pricing::may_be_created, secrets::MAX_RECIPIENTS,
+    storage::MAX_REPLACED_BYTES,
 };
 
-use crate::{Contract, ContractError, workers::draw_looks};
+use crate::{Contract, ContractError, workers::most_drawn};
 
 /// For `on_refund`, which reads and writes the contract's state and one entry. It burns 1 Tgas
 /// (`gas.txt`); what is set aside for it counts as used by every settlement.
 pub(crate) const ON_REFUND: Gas = Gas::from_ggas(1_500);
 
-/// For `migrate`, which writes the contract's own state anew and takes the index of layout 2
-/// apart.
-pub(crate) const MIGRATE: Gas = Gas::from_tgas(100);
+/// For `migrate`, which writes the contract's own state anew, takes the index of layout 2 apart,
+/// and puts its list of workers in order.
+pub(crate) const MIGRATE: Gas = Gas::from_tgas(150);
 
 /// A settlement of nothing: the request is loaded and deleted, one worker is paid, the event is
 /// emitted, and the refund is made with its callback.
 const SETTLEMENT: Gas = Gas::from_ggas(7_000);
 /// For a payer whose id means that the refund may have to create the account.
 const IMPLICIT_PAYER: Gas = Gas::from_ggas(8_300);
-/// For each seat: a worker that is paid, or whose share stays open.
+/// For each seat, and each round that may be paid: a worker that is paid, or whose share stays
+/// open.
 const PER_SEAT: Gas = Gas::from_ggas(1_600);
 /// For the claims of a request: each may be counted as missed, with an event.
 const CLAIMS: Gas = Gas::from_ggas(600 * MOST_CLAIMS as u64);
@@ -69,8 +71,9 @@ const PER_REQUEST_TEXT_BYTE: Gas = Gas::from_gas(1_150_000_000);
 const PER_SECRET: Gas = Gas::from_ggas(1_200);
 /// For the workers to which secrets are sealed, which are looked at.
 const SECRETS: Gas = Gas::from_ggas(120 * MAX_RECIPIENTS as u64);
-/// For each worker that is looked at to draw those that execute the request.
-const PER_LOOK: Gas = Gas::from_ggas(250);
+/// For each worker that is drawn.
+const PER_DRAWN: Gas = Gas::from_ggas(150);
+
 fn sum(base: Gas, parts: &[(Gas, u64)]) -> Gas {
     parts.iter().fold(base, |sum, (price, count)| sum.saturating_add(price.saturating_mul(*count)))
 }
@@ -82,6 +85,8 @@ pub(crate) fn settlement(
     takes_claims: bool,
 ) -> Gas {
     let limits = &request.limits;
+    let may_be_void = request.approvals > 1 && limits.storage_reads > 0;
+    let rounds = if may_be_void { 1 + u64::from(PAID_VOIDS) } else { 1 };
     let writes = u64::from(limits.storage_writes);
     let (per_output_byte, per_plan_byte) = match request.response_format {
         ResponseFormat::Json => (PER_JSON_OUTPUT_BYTE, PER_JSON_PLAN_BYTE),
@@ -89,7 +94,7 @@ pub(crate) fn settlement(
     };
     let parts = [
         (IMPLICIT_PAYER, may_be_created(payer).into()),
-        (PER_SEAT, request.seats().into()),
+        (PER_SEAT, u64::from(request.seats()).saturating_mul(rounds)),
         (CLAIMS, takes_claims.into()),
         (PER_INPUT_BYTE, request.input.len() as u64),
         (PER_TEXT_BYTE, request.text_bytes()),
@@ -113,7 +118,7 @@ pub(crate) fn request(
     let parts = [
         (PER_REQUEST_INPUT_BYTE, request.input.len() as u64),
         (PER_REQUEST_TEXT_BYTE, request.text_bytes()),
-        (PER_LOOK, draw_looks(request.seats(), contract.registered_workers).into()),
+        (PER_DRAWN, most_drawn(request.seats()).into()),
         (SECRETS, (!request.secrets.is_empty()).into()),
         (PER_SECRET, request.secrets.len() as u64),
     ];

@@ -34,6 +34,7 @@ mod publication;
 mod recent_code;
 mod requests;
 mod results;
+mod roster;
 mod secrets;
 mod slots;
 mod stake;

@@ -41,7 +41,7 @@ impl Contract {
         let own = env::account_balance().saturating_sub(funds.total());
         let bytes = env::storage_usage()
             .saturating_sub(self.tenant_bytes)
-            .saturating_add(u64::from(self.registered_workers).saturating_mul(LEDGER_ENTRY_BYTES))
+            .saturating_add(u64::from(self.roster.registered).saturating_mul(LEDGER_ENTRY_BYTES))
             .saturating_add(STATE_GROWTH_BYTES);
         (own, namespace::cost(bytes))
     }

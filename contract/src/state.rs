@@ -7,7 +7,7 @@
 use near_sdk::{AccountId, PanicOnDefault, near};
 use outlayer_protocol::{Config, Hash32, RequestId};
 
-use crate::{Funds, live_ids::LiveIds};
+use crate::{Funds, live_ids::LiveIds, roster::Roster};
 
 /// The layout of all state that this code reads and writes.
 pub const LAYOUT: u16 = 3;
@@ -51,8 +51,8 @@ pub struct Contract {
     pub(crate) live: LiveIds,
     /// How many settled requests have open shares.
     pub(crate) open_shares: u32,
-    /// How many workers are registered.
-    pub(crate) registered_workers: u32,
+    /// How many workers are registered, and how many of them may be drawn.
+    pub(crate) roster: Roster,
     /// Bytes of state that a pot pays for: those of live requests, namespaces, published code and
     /// claimable payments.
     pub(crate) tenant_bytes: u64,

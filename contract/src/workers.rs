@@ -10,7 +10,7 @@ use crate::{
     bounds::MAX_METADATA_BYTES,
     funds::add,
     money::EARNINGS,
-    slots::Slots,
+    roster::slots,
     store::{self, Prefix},
 };
 
@@ -40,18 +40,15 @@ pub(crate) struct Worker {
     pub(crate) earned: NearToken,
 }
 
-/// The most workers that are looked at to draw those of one request: twice as many as are drawn, so
-/// that half of all workers may be suspended, and some.
-pub(crate) fn draw_looks(seats: u8, registered: u32) -> u32 {
-    if seats < 2 { 0 } else { u32::from(seats).saturating_mul(4).saturating_add(8).min(registered) }
+/// How many workers are drawn at the most: one for each seat, and a successor. One worker alone is
+/// not drawn.
+pub(crate) fn most_drawn(seats: u8) -> u32 {
+    if seats < 2 { 0 } else { 2 * u32::from(seats) }
 }
 
-fn key(worker_id: &[u8]) -> Vec<u8> {
+/// The key of a worker's record.
+pub(crate) fn key(worker_id: &[u8]) -> Vec<u8> {
     store::key(Prefix::Worker, &[worker_id])
-}
-
-fn slots() -> Slots {
-    Slots::new(store::key(Prefix::WorkerSlot, &[]))
 }
 
 fn find(worker_id: &AccountId) -> Option<Worker> {
@@ -159,17 +156,6 @@ impl Touched {
     }
 }
 
-/// Suspends a worker, or lets it work again. One that may work again is drawn only for requests
-/// that are made later.
-pub(crate) fn suspend(worker_id: &AccountId, suspended: bool) -> Result<(), ContractError> {
-    update(worker_id, |worker| {
-        if worker.suspended && !suspended {
-            worker.active_since = env::block_height();
-        }
-        worker.suspended = suspended;
-    })
-}
-
 /// A registered worker as views show it.
 pub(crate) fn view(worker_id: &AccountId) -> Option<WorkerView> {
     let Worker { settled, lost, missed, suspended, metadata, .. } = find(worker_id)?;
@@ -190,7 +176,7 @@ impl Contract {
         if find(worker_id).is_some() {
             return update(worker_id, |worker| worker.metadata = metadata);
         }
-        let position = slots().push(&mut self.registered_workers, worker_id.as_bytes());
+        let position = self.roster.push(worker_id.as_bytes());
         let worker = Worker {
             position,
             settled: 0,
@@ -202,6 +188,30 @@ impl Contract {
             earned: NearToken::ZERO,
         };
         store::write(&key(worker_id.as_bytes()), &worker);
+        self.roster.join(position);
+        Ok(())
+    }
+
+    /// Suspends a worker, or lets it work again. One that may work again is drawn only for requests
+    /// that are made later.
+    pub(crate) fn suspend(
+        &mut self,
+        worker_id: &AccountId,
+        suspended: bool,
+    ) -> Result<(), ContractError> {
+        let (mut position, mut was_suspended) = (0, false);
+        update(worker_id, |worker| {
+            (position, was_suspended) = (worker.position, worker.suspended);
+            if was_suspended && !suspended {
+                worker.active_since = env::block_height();
+            }
+            worker.suspended = suspended;
+        })?;
+        match (was_suspended, suspended) {
+            (true, false) => self.roster.join(position),
+            (false, true) => _ = self.roster.leave(position),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -212,13 +222,10 @@ impl Contract {
         random_seed: &Hash32,
         seats: u8,
     ) -> Result<Vec<AccountId>, ContractError> {
-        let looks = usize::try_from(draw_looks(seats, self.registered_workers)).unwrap_or(0);
-        let drawn: Vec<AccountId> = Draw::new(random_seed, self.registered_workers)
-            .take(looks)
+        let drawn: Vec<AccountId> = Draw::new(random_seed, self.roster.drawable())
+            .take(2 * usize::from(seats))
             .filter_map(|position| slots().get(position))
             .filter_map(|id| String::from_utf8(id).ok()?.parse().ok())
-            .filter(is_active)
-            .take(2 * usize::from(seats))
             .collect();
         if drawn.len() < usize::from(seats) {
             return Err(ContractError::TooFewWorkers { found: drawn.len(), needed: seats });
@@ -231,18 +238,13 @@ impl Contract {
         let worker = find(worker_id).ok_or_else(|| not_a_worker(worker_id))?;
         EARNINGS.credit(worker_id, worker.earned)?;
         store::remove(&key(worker_id.as_bytes()));
-        if let Some(moved) = slots().remove(&mut self.registered_workers, worker.position)
-            && let Some(mut other) = store::read::<Worker>(&key(&moved))
-        {
-            other.position = worker.position;
-            store::write(&key(&moved), &other);
-        }
+        self.roster.remove(worker.position);
         Ok(())
     }
 
     /// A page of workers.
     pub(crate) fn page_workers(&self, from_index: u64, limit: u64) -> Vec<WorkerView> {
-        let ids = slots().page(self.registered_workers, from_index, limit);
+        let ids = slots().page(self.roster.registered, from_index, limit);
         ids.into_iter().filter_map(|id| view(&String::from_utf8(id).ok()?.parse().ok()?)).collect()
     }
 }

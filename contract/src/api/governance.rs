@@ -20,6 +20,7 @@ use crate::{
     },
     effects::emit,
     live_ids::LiveIds,
+    roster::Roster,
 };
 
 #[near]
@@ -42,7 +43,7 @@ impl Contract {
             former_requests: 0,
             live: LiveIds::default(),
             open_shares: 0,
-            registered_workers: 0,
+            roster: Roster::default(),
             tenant_bytes: 0,
             funds: Funds::default(),
             upgrade: None,

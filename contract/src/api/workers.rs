@@ -3,7 +3,7 @@
 use near_sdk::{AccountId, near};
 use outlayer_protocol::events::{Event, WorkerRegistered, WorkerRemoved, WorkerSuspended};
 
-use crate::{Contract, ContractError, ContractExt, effects::emit, workers};
+use crate::{Contract, ContractError, ContractExt, effects::emit};
 
 #[near]
 impl Contract {
@@ -54,7 +54,7 @@ impl Contract {
         suspended: bool,
     ) -> Result<(), ContractError> {
         self.check_owner()?;
-        workers::suspend(&worker_id, suspended)?;
+        self.suspend(&worker_id, suspended)?;
         emit(&Event::WorkerSuspended(WorkerSuspended { worker_id, suspended }));
         Ok(())
     }

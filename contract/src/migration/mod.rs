@@ -16,7 +16,9 @@ use outlayer_protocol::{
     config::{Prices, RequestBounds},
 };
 
-use crate::{Contract, ContractError, Funds, LAYOUT, live_ids::LiveIds, state::Upgrade};
+use crate::{
+    Contract, ContractError, Funds, LAYOUT, live_ids::LiveIds, roster::Roster, state::Upgrade,
+};
 
 /// The prices in layouts 1 and 2.
 #[derive(Decode)]
@@ -109,6 +111,8 @@ struct Layout1 {
 /// that taking it apart fits into the gas of one call, no more than [`requests::MOST_LISTED`] may
 /// live.
 ///
+/// The list of workers had no order. Putting it in one reads each worker.
+///
 /// Layout 1 differs from layout 2 in three things:
 ///
 /// * It did not know how long requests live. None lives now, so the next announced upgrade need not
@@ -143,7 +147,7 @@ pub(crate) fn migrate(state: &[u8]) -> Result<Contract, ContractError> {
         live: LiveIds::new(first, old.next_request_id, old.live_requests),
         open_shares: 0,
         former_requests: old.next_request_id,
-        registered_workers: old.registered_workers,
+        roster: Roster::of_former_layout(old.registered_workers),
         tenant_bytes: old.tenant_bytes.saturating_sub(freed),
         funds: Funds::of_former_layout(old.funds),
         upgrade: old.upgrade,

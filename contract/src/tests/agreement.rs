@@ -262,6 +262,65 @@ fn a_request_for_more_workers_than_are_active_is_refused() {
 }
 
 #[test]
+fn all_that_are_active_are_drawn_however_many_are_suspended_or_new() {
+    let mut world = world(40);
+    // Those that stay active are all over the list, and one comes back.
+    for n in (0..40).filter(|n| n % 7 != 3) {
+        world.owner(|c| c.suspend_worker(id(&format!("w{n}.near")), true));
+        world.audit();
+    }
+    world.owner(|c| c.suspend_worker(id("w39.near"), false));
+    world.owner(|c| c.remove_worker(id("w10.near")));
+    world.owner(|c| c.remove_worker(id("w11.near")));
+    world.audit();
+    world.height += 1;
+    let active = ["w17.near", "w24.near", "w3.near", "w31.near", "w38.near", "w39.near"];
+    for request in 0..60 {
+        world.owner(|c| c.register_worker(id(&format!("puppet{request}.near")), None));
+        let request_id = world.request("dapp.near", &two_of_three());
+        let drawn = world.live(request_id).agreement.unwrap().drawn;
+        let drawn: std::collections::BTreeSet<_> = drawn.iter().map(|one| one.as_str()).collect();
+        assert_eq!(drawn, active.into());
+        world.owner(|c| c.remove_worker(id(&format!("puppet{request}.near"))));
+        world.audit();
+    }
+}
+
+/// The namespace's owner has a key changed when all seats have executed, and then cancels.
+#[test]
+fn who_changes_a_key_and_cancels_pays_both_rounds() {
+    let mut world = world(3);
+    world.deposit_storage("dapp.near", NearToken::from_near(1));
+    let set = |world: &mut World, value: &str| {
+        let fee = world.view(|c| c.get_change_fee(id("dapp.near")));
+        let value = value.into();
+        world.call("dapp.near", fee, |c| c.storage_set("key".into(), value)).unwrap();
+    };
+    set(&mut world, "before");
+    let mut request = two_of_three();
+    request.limits = request.limits.with_storage(1, 0, 0);
+    let request_id = world.request("dapp.near", &request);
+    let agreement = world.live(request_id).agreement.unwrap();
+    let mut truth = answer(request_id, "truth");
+    truth.reads = vec![read("key", Some("before"))];
+    world.agree(&truth);
+    set(&mut world, "after");
+    world.resolve(agreement.drawn[0].as_str(), &truth).unwrap();
+    let round = world.live(request_id).agreement.unwrap();
+    assert_eq!((round.round, round.voided.len()), (1, 3));
+    world.audit();
+    world.call("dapp.near", ZERO, |c| c.cancel_execution(request_id)).unwrap();
+    let settled = world.settle(request_id);
+    world.audit();
+    let share = least_fee(&config().prices, &Asked::of(&config(), &request)).unwrap();
+    assert_eq!((settled.outcome, settled.fee), (Outcome::Cancelled, share.saturating_mul(3)));
+    let net = share.saturating_sub(protocol_share(share, config().protocol_share_bps));
+    for worker in &agreement.drawn[..3] {
+        assert_eq!(earned(&mut world, worker.as_str()), net);
+    }
+}
+
+#[test]
 fn a_worker_that_was_suspended_may_still_reveal_what_it_has_committed_to() {
     let mut world = world(3);
     let holders = ask(&mut world);

@@ -180,9 +180,18 @@ impl World {
         assert_eq!(kept, staged);
         self.audit_locks();
         let workers: Vec<_> = self.decoded::<Worker>(Prefix::Worker).collect();
-        assert_eq!(contract.registered_workers as usize, workers.len());
+        assert_eq!(contract.roster.registered as usize, workers.len());
+        let among = |since: u64| {
+            let is_active = |worker: &&(&[u8], Worker)| !worker.1.suspended;
+            workers.iter().filter(is_active).filter(|(_, one)| one.active_since < since).count()
+        };
+        let (former, active) = (among(self.height), among(u64::MAX));
+        assert_eq!(contract.roster.drawable_at(self.height) as usize, former);
         assert_eq!(self.entries(Prefix::WorkerSlot).count(), workers.len());
         for (worker_id, worker) in workers {
+            let position = worker.position as usize;
+            assert_eq!(position < active, !worker.suspended);
+            assert_eq!(position < former, !worker.suspended && worker.active_since < self.height);
             let mut slots = self.entries(Prefix::WorkerSlot);
             let (_, listed) = slots.find(|(key, _)| *key == worker.position.to_be_bytes()).unwrap();
             assert_eq!(worker_id, listed);

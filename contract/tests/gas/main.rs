@@ -90,6 +90,10 @@ fn scenarios() -> Vec<(&'static str, Measured)> {
         check_pay(name, &measured);
     }
     add("4 workers agree, 3 lie", settle_disputed(&mut vm, &agreed, &answer(0)));
+    agreed.limits = agreed.limits.with_storage(1, 0, 0);
+    let stale = reads(1, |_| Some(1));
+    let measured = settle_after_void(&mut vm, &agreed, &stale, &answer(0));
+    add("7 workers agree after a void round", measured);
 
     let mut long = request(0);
     long.limits.compute = Compute::Fuel(3_000_000_000);

@@ -233,7 +233,7 @@ pub(crate) fn settle(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.seats(), None)
+    run(vm, request, body, request.seats(), None, None)
 }
 
 /// As [`settle`], but only as many workers as are needed commit to the truth. The others lie.
@@ -242,7 +242,7 @@ pub(crate) fn settle_disputed(
     request: &ExecutionRequest,
     body: &ExecutionResponse,
 ) -> Measured {
-    run(vm, request, body, request.approvals, None)
+    run(vm, request, body, request.approvals, None, None)
 }
 
 /// What the workers do that have not revealed before the settlement.
@@ -263,7 +263,37 @@ pub(crate) fn settle_early(
     body: &ExecutionResponse,
     late: Late,
 ) -> Measured {
-    run(vm, request, body, request.seats(), Some(late))
+    run(vm, request, body, request.seats(), Some(late), None)
+}
+
+/// As [`settle`], after a round of the holders of the seats that was void, because `stale` read
+/// what no key has. Then their successors execute, so that most workers are paid.
+pub(crate) fn settle_after_void(
+    vm: &mut Vm,
+    request: &ExecutionRequest,
+    stale: &ExecutionResponse,
+    body: &ExecutionResponse,
+) -> Measured {
+    run(vm, request, body, request.seats(), None, Some(stale))
+}
+
+fn void_round(vm: &mut Vm, holders: &[String], stale: &ExecutionResponse) {
+    let request_id = stale.request_id;
+    let digest = ExecutionRecord::new(&live(vm, request_id), stale).digest();
+    for holder in holders {
+        let commitment = commitment(&digest, &holder.parse().unwrap(), 0, &SALT);
+        let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
+        signed(vm, holder, methods::COMMIT_EXECUTION, args.to_string().into_bytes());
+    }
+    for holder in holders {
+        let salt = Bytes::from(&SALT[..]);
+        let args = json!({ "request_id": request_id, "digest": digest, "salt": salt });
+        signed(vm, holder, methods::REVEAL_EXECUTION, args.to_string().into_bytes());
+    }
+    submit(vm, request_id, &holders[0], stale);
+    let agreement = live(vm, request_id).agreement.unwrap();
+    assert_eq!((agreement.round, agreement.voided.len()), (1, holders.len()));
+    vm.height += agreement.turn_blocks;
 }
 
 /// The salt of all commitments.
@@ -326,6 +356,7 @@ fn run(
     body: &ExecutionResponse,
     honest: u8,
     early: Option<Late>,
+    stale: Option<&ExecutionResponse>,
 ) -> Measured {
     let payer = request.refund_to.as_ref().map_or(DAPP, |id| id.as_str());
     let new_payer = may_be_created(Some(&payer.parse().unwrap()));
@@ -342,10 +373,16 @@ fn run(
     let ids: Value = serde_json::from_slice(&args).unwrap();
     let request_id = ids["request_id"].as_u64().unwrap();
     let body = ExecutionResponse { request_id, ..body.clone() };
-    let drawn: Vec<_> = match live(vm, request_id).agreement {
+    let mut drawn: Vec<_> = match live(vm, request_id).agreement {
         Some(agreement) => agreement.drawn.iter().map(ToString::to_string).collect(),
         None => vec![worker(0)],
     };
+    if let Some(stale) = stale {
+        let holders = usize::from(request.seats());
+        void_round(vm, &drawn[..holders], &ExecutionResponse { request_id, ..stale.clone() });
+        drawn.rotate_left(holders);
+    }
+    let round = u32::from(stale.is_some());
     let honest = &drawn[..honest.into()];
     let before: Vec<_> = honest.iter().map(|id| earnings(vm, id)).collect();
     let mut burned = vec![0; honest.len()];
@@ -356,8 +393,9 @@ fn run(
         let digest_of = |n| if n < honest.len() { digest } else { Hash32::of(b"a lie") };
         let seats = || drawn.iter().take(request.seats().into()).enumerate();
         let commits = seats().map(|(n, worker)| {
-            let commitment = commitment(&digest_of(n), &worker.parse().unwrap(), 0, &SALT);
-            let args = json!({ "request_id": request_id, "round": 0, "commitment": commitment });
+            let commitment = commitment(&digest_of(n), &worker.parse().unwrap(), round, &SALT);
+            let args =
+                json!({ "request_id": request_id, "round": round, "commitment": commitment });
             (n, methods::COMMIT_EXECUTION, args)
         });
         let reveals = seats().map(|(n, _)| {

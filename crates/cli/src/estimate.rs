@@ -142,6 +142,10 @@ impl EstimateArgs {
             "    of it, code",
             format!("{} (at most {} bytes)", print::near(cost.module_fee), limits.max_module_bytes),
         );
+        if cost.voided > NearToken::from_yoctonear(0) {
+            let voided = format!("{} x {}", print::near(cost.voided), cost.shares);
+            print::line("  for void rounds", voided);
+        }
         if cost.close > NearToken::from_yoctonear(0) {
             print::line("  for closing", print::near(cost.close));
         }

@@ -13,8 +13,9 @@
 //!
 //! A body is taken as soon as `k` workers have revealed its digest. When no digest can get there
 //! any more, the request ends as disputed. When a key that the execution read has changed, the
-//! round is void and another one begins, or the request ends as disputed if there is no time for
-//! that.
+//! round is void and another one begins, or the request ends as disputed: after [`PAID_VOIDS`]
+//! rounds, or if there is no time for another one. Who has committed in a void round is paid for it
+//! when the request ends.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use near_account_id::AccountId;
@@ -35,6 +36,12 @@ pub const REVEAL_BLOCKS: u64 = 30;
 pub const LANDING_BLOCKS: u64 = 10;
 /// Blocks that must be left after the last reveal, for the body to land.
 pub const BODY_BLOCKS: u64 = 20;
+/// After how many void rounds another one begins, for which every request pays beforehand that may
+/// have one: each of them is paid for, however the request ends. The round that is void after these
+/// ends the request, and is paid out of the shares that nobody is due then. Each round adds a share
+/// without compute for every seat to the deposit, and keys that change twice while a request lives
+/// will change again.
+pub const PAID_VOIDS: u8 = 1;
 
 /// The commitment that a seat's holder has made, and what it turned out to be of.
 #[cfg_attr(feature = "abi", derive(schemars::JsonSchema))]
@@ -95,6 +102,9 @@ pub struct Agreement {
     pub full_since: Option<u64>,
     /// The commitments of this round, in the order in which they were made.
     pub votes: Vec<Vote>,
+    /// The workers that are due a share without compute for a void round, as places in
+    /// [`Self::drawn`], once for each such round.
+    pub voided: Vec<u8>,
 }
 
 /// What a round takes at some height.
@@ -252,6 +262,7 @@ impl Agreement {
             since: height,
             full_since: None,
             votes: Vec::new(),
+            voided: Vec::new(),
         }
     }
 
@@ -264,18 +275,22 @@ impl Agreement {
         self.since.saturating_add(self.turn_blocks)
     }
 
-    /// The height by which a round that begins at `height` has ended in which the holder of every
-    /// seat takes part, and what they send lands.
-    pub fn prompt_end(&self, height: u64) -> u64 {
-        height.saturating_add(self.turn_blocks).saturating_add(BODY_BLOCKS)
+    /// The height at which the last turn is over of a round that begins at `since`.
+    fn turns_end(&self, since: u64) -> u64 {
+        let turns = if self.successor_of(0).is_some() { 2 } else { 1 };
+        since.saturating_add(self.turn_blocks.saturating_mul(turns))
+    }
+
+    /// The height by which a round that begins at `height` has ended, however late everything lands
+    /// in its phase.
+    pub fn latest_end(&self, height: u64) -> u64 {
+        self.turns_end(height).saturating_add(REVEAL_BLOCKS + BODY_BLOCKS)
     }
 
     /// The first height at which reveals are taken: that of the last commitment when all seats are
     /// used, and otherwise the end of the last turn.
     pub fn reveal_from(&self) -> u64 {
-        let turns = if self.successor_of(0).is_some() { 2 } else { 1 };
-        let end = self.since.saturating_add(self.turn_blocks.saturating_mul(turns));
-        self.full_since.unwrap_or(end)
+        self.full_since.unwrap_or_else(|| self.turns_end(self.since))
     }
 
     /// The first height at which no reveal is taken any more.
@@ -307,6 +322,11 @@ impl Agreement {
     /// The workers of all votes that `chosen` takes, in the order of their commitments.
     pub fn voters(&self, chosen: impl Fn(&Vote) -> bool) -> impl Iterator<Item = &AccountId> {
         self.votes.iter().filter(move |vote| chosen(vote)).filter_map(|vote| self.voter(vote))
+    }
+
+    /// The workers that are due a share without compute for a void round, once for each.
+    pub fn due_for_voids(&self) -> impl Iterator<Item = &AccountId> {
+        self.voided.iter().filter_map(|place| self.drawn.get(usize::from(*place)))
     }
 
     /// The workers that have revealed `digest`, in the order of their commitments.
@@ -450,9 +470,20 @@ impl Agreement {
         Ok(())
     }
 
-    /// Voids the round, because a key that the execution read has changed, and begins the next one
-    /// on the storage of this block.
-    pub(crate) fn void(&mut self, height: u64) {
+    /// Notes whom a round is due to that is void although enough workers have revealed `digest`:
+    /// all that have committed, but for those that have revealed another digest.
+    pub(crate) fn owe_for_void(&mut self, digest: Hash32) {
+        let due = self.votes.iter().filter(|vote| vote.digest.is_none_or(|found| found == digest));
+        self.voided.extend(due.map(|vote| vote.drawn));
+    }
+
+    /// Whether another round may follow one that is void at this height.
+    pub(crate) fn may_begin_again(&self, height: u64, deadline: u64) -> bool {
+        self.round < PAID_VOIDS.into() && self.latest_end(height) <= deadline
+    }
+
+    /// Begins the next round on the storage of this block.
+    pub(crate) fn begin_again(&mut self, height: u64) {
         self.round = self.round.saturating_add(1);
         self.snapshot_height = height;
         self.since = height;

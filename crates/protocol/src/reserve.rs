@@ -6,6 +6,7 @@
 
 use crate::{
     CodeRef, CodeSource, ExecutionRequest, HttpLimits, ResourceLimits,
+    agreement::PAID_VOIDS,
     claims::MOST_CLAIMS,
     kept_result::MAX_KEPT_OUTPUT_BYTES,
     limits::MAX_KEY_BYTES,
@@ -55,10 +56,11 @@ const CHANGE_FEE_BYTES: u64 = ENTRY_BYTES + 16;
 /// Bytes of all claims that a request takes.
 const CLAIMS_BYTES: u64 = 8 + 4 + MOST_CLAIMS as u64 * (ID_BYTES + 8);
 
-/// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest.
-const SEAT_BYTES: u64 = 2 * ID_BYTES + 1 + 32 + (1 + 32);
+/// Bytes of a seat: its worker, the successor behind it, a commitment, a revealed digest, and that
+/// it is due something for each void round.
+const SEAT_BYTES: u64 = 2 * ID_BYTES + 1 + 32 + (1 + 32) + (PAID_VOIDS as u64 + 1);
 /// Bytes of an agreement apart from its seats: numbers, heights, lengths.
-const AGREEMENT_BYTES: u64 = 1 + 1 + 8 + 4 + 4 + 8 + 8 + 9 + 4;
+const AGREEMENT_BYTES: u64 = 1 + 1 + 8 + 4 + 4 + 8 + 8 + 9 + 4 + 4;
 
 /// Bytes of one entry of a staged response's read set in borsh, with the longest key.
 const READ_BYTES: u64 = 4 + MAX_KEY_BYTES as u64 + 1 + 32;

@@ -76,9 +76,11 @@ pub struct CostView {
     /// The part of each share that pays for downloading and compiling the code, as long as the
     /// request declares it.
     pub module_fee: NearToken,
+    /// The most that each worker is paid for void rounds; 0 for one approval, or without reads.
+    pub voided: NearToken,
     /// What whoever closes the request is paid; 0 for one approval.
     pub close: NearToken,
-    /// The most that the execution can cost: `submit + share x shares + close`.
+    /// The most that the execution can cost: `submit + (share + voided) x shares + close`.
     pub max_fee: NearToken,
     /// What is set aside for the request's storage while it lives. It always comes back.
     pub storage_reserve: NearToken,
@@ -92,12 +94,13 @@ pub struct CostView {
 impl From<Quote> for CostView {
     fn from(quote: Quote) -> Self {
         let Quote { fee, max_fee, module_fee, storage_reserve, result_reserve, total, .. } = quote;
-        let Fee { submit, share, shares, close } = fee;
+        let Fee { submit, share, shares, voided, close } = fee;
         Self {
             submit,
             share,
             shares,
             module_fee,
+            voided,
             close,
             max_fee,
             storage_reserve,

@@ -16,7 +16,7 @@ fn an_event_is_written_as_serde_reads_it() {
     let (id, hash) = ("alice.near", "00".repeat(32));
     let config = Config::new(EngineVersion(1), 88);
     let events = [
-        ("execution_timed_out", json!({"request_id": 1, "deadline": 2, "refund": "3"})),
+        ("execution_timed_out", json!({"request_id": 1, "deadline": 2, "fee": "0", "refund": "3"})),
         ("execution_cancelled", json!({"request_id": 1, "fee": "2", "refund": "3"})),
         (
             "execution_disputed",

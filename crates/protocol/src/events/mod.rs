@@ -205,7 +205,9 @@ pub struct ExecutionTimedOut {
     pub request_id: RequestId,
     /// The last height at which an answer was accepted.
     pub deadline: u64,
-    /// What goes back to the payer, yoctoNEAR: the whole deposit.
+    /// What void rounds cost, yoctoNEAR; 0 if there were none.
+    pub fee: NearToken,
+    /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
 }
 
@@ -214,7 +216,7 @@ pub struct ExecutionTimedOut {
 pub struct ExecutionCancelled {
     /// The id of the request.
     pub request_id: RequestId,
-    /// What the cancelled request cost, yoctoNEAR: 0 while no worker had committed or claimed.
+    /// What the cancelled request cost, yoctoNEAR: 0 if no worker had committed or claimed.
     pub fee: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
@@ -229,7 +231,7 @@ pub struct ExecutionDisputed {
     pub digests: Vec<Supported>,
     /// How many workers had to agree.
     pub approvals: u8,
-    /// What closing the request cost, yoctoNEAR.
+    /// What void rounds and closing the request cost, yoctoNEAR.
     pub fee: NearToken,
     /// What goes back to the payer, yoctoNEAR.
     pub refund: NearToken,
@@ -396,6 +398,7 @@ mod tests {
     #[test]
     fn other_lines_are_no_events() {
         let line = Event::ExecutionTimedOut(ExecutionTimedOut {
+            fee: NearToken::from_yoctonear(0),
             request_id: 1,
             deadline: 2,
             refund: NearToken::from_yoctonear(3),

@@ -107,22 +107,24 @@ impl LiveRequest {
         Ok(())
     }
 
-    /// Voids the round: what was agreed on is outdated, and may be agreed on again. Without time
-    /// for another round, the request ends as disputed instead, so that nobody waits for its
-    /// deadline. `effects` are those of what came with the body.
+    /// Voids the round: what was agreed on is outdated, and may be agreed on again. If no round may
+    /// follow, the request ends as disputed instead, so that nobody waits for its deadline.
+    /// `effects` are those of what came with the body, whose digest is agreed on.
     pub(super) fn void_round<'a>(
         mut self,
         mut effects: Vec<Effect<'a>>,
+        digest: Hash32,
         height: u64,
     ) -> Result<Step<'a>, Refusal> {
         let (request_id, deadline) = (self.id(), self.terms.deadline);
         effects.extend(self.drop_upload());
-        if self.agreement()?.prompt_end(height) > deadline {
+        let agreement = self.agreement()?;
+        agreement.owe_for_void(digest);
+        if !agreement.may_begin_again(height, deadline) {
             effects.insert(0, self.dispute(None));
             return Ok(Step::Live(Box::new(self), effects));
         }
-        let agreement = self.agreement()?;
-        agreement.void(height);
+        agreement.begin_again(height);
         let Agreement { round, snapshot_height, .. } = *agreement;
         let event = RoundVoided { request_id, round, snapshot_height };
         effects.push(Effect::Emit(Event::RoundVoided(event)));

@@ -72,15 +72,20 @@ impl LiveRequest {
         let pay = |worker_id: &AccountId, amount| {
             settle::pay_worker(Purse::Deposit, worker_id, amount, bps)
         };
-        if self.agreement.is_none() {
+        let Some(agreement) = &self.agreement else {
             return Some(Paid::of(&pay(&completed.worker_id, settlement.fee)));
-        }
+        };
         let limit = self.limits.compute;
         let used = Compute::new(limit.meter(), settlement.used.amount().min(limit.amount()));
         let share = pricing::fee(&self.terms.prices, &self.into(), used, 0).ok()?.share;
+        let least = pricing::least_fee(&self.terms.prices, &self.into()).ok()?;
+        let mut effects: Vec<_> =
+            agreement.due_for_voids().flat_map(|worker_id| pay(worker_id, least)).collect();
+        let voids = least.checked_mul(u128::try_from(agreement.voided.len()).ok()?)?;
         let count = u128::try_from(completed.workers.len()).ok()?;
-        let submit = settlement.fee.checked_sub(share.checked_mul(count)?)?;
-        let mut effects = pay(&completed.worker_id, submit);
+        let shares = share.checked_mul(count)?.checked_add(voids)?;
+        let submit = settlement.fee.checked_sub(shares)?;
+        effects.extend(pay(&completed.worker_id, submit));
         effects.extend(completed.workers.iter().flat_map(|worker_id| pay(worker_id, share)));
         Some(Paid::of(&effects))
     }

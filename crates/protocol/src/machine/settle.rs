@@ -60,6 +60,15 @@ struct Payments {
 }
 
 impl Payments {
+    /// What is due for void rounds, however the request ends.
+    fn for_voids(request: &LiveRequest) -> Self {
+        let mut all = Self { effects: Vec::new(), workers: Vec::new(), paid: NOTHING, open: None };
+        let due = request.agreement.iter().flat_map(Agreement::due_for_voids);
+        let share = request.least_share();
+        due.for_each(|worker_id| all.pay(request, worker_id, share));
+        all
+    }
+
     fn pay(&mut self, request: &LiveRequest, worker_id: &AccountId, amount: NearToken) {
         let bps = request.terms.protocol_share_bps;
         // No more is paid than the request can cost, whatever its terms are.
@@ -73,7 +82,7 @@ impl Payments {
 /// not revealed yet may still do so, their shares stay open.
 fn payments(request: &LiveRequest, answer: &Answer<'_>, height: u64) -> Payments {
     let fee = request.fee(answer.body);
-    let mut all = Payments { effects: Vec::new(), workers: Vec::new(), paid: NOTHING, open: None };
+    let mut all = Payments::for_voids(request);
     let Some(agreement) = &request.agreement else {
         all.workers.push(answer.worker_id.clone());
         all.pay(request, &answer.worker_id, fee.submit.saturating_add(fee.share));
@@ -224,16 +233,16 @@ fn unanswered<'a>(
 fn cancelled<'a>(request: LiveRequest, height: u64) -> Step<'a> {
     let mut effects = vec![delete(&request, None)];
     effects.extend(request.count_missed(None, height));
-    let (mut fee, share) = (NOTHING, request.least_share());
+    let (mut payments, share) = (Payments::for_voids(&request), request.least_share());
     let committed = request.agreement.iter().flat_map(|agreement| agreement.voters(|_| true));
     let (id, deadline) = (request.id(), request.terms.deadline);
     let claim =
         request.claims.as_ref().and_then(|claims| claims.first_standing(id, deadline, height));
     for worker_id in committed.chain(claim.map(|claim| &claim.worker_id)) {
-        let bps = request.terms.protocol_share_bps;
-        effects.extend(pay_worker(Purse::Deposit, worker_id, share, bps));
-        fee = fee.saturating_add(share);
+        payments.pay(&request, worker_id, share);
     }
+    let Payments { effects: payments, paid: fee, .. } = payments;
+    effects.extend(payments);
     let (settlement, kept) = unanswered(&request, Outcome::Cancelled, fee);
     effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
@@ -245,16 +254,17 @@ fn cancelled<'a>(request: LiveRequest, height: u64) -> Step<'a> {
     Step::Settled(settlement, effects)
 }
 
-/// The workers could not agree: everything goes back, but for the gas of the worker that closed the
-/// request. Who has not revealed in time is counted; who of the others lied is not known.
+/// The workers could not agree, or not before a key changed: everything goes back, but for void
+/// rounds and the gas of the worker that closed the request. Who has not revealed in time is
+/// counted; who of the others lied is not known.
 fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) -> Step<'a> {
     let mut effects = vec![delete(&request, None)];
-    let mut fee = NOTHING;
+    let mut payments = Payments::for_voids(&request);
     if let Some(closer) = closer {
-        fee = request.close_fee();
-        let bps = request.terms.protocol_share_bps;
-        effects.extend(pay_worker(Purse::Deposit, &closer, fee, bps));
+        payments.pay(&request, &closer, request.close_fee());
     }
+    let Payments { effects: payments, paid: fee, .. } = payments;
+    effects.extend(payments);
     let mut digests = Vec::new();
     if let Some(agreement) = &request.agreement {
         digests = agreement.supported();
@@ -277,23 +287,26 @@ fn disputed<'a>(request: LiveRequest, closer: Option<AccountId>, height: u64) ->
     Step::Settled(settlement, effects)
 }
 
-/// Nobody answered: the whole deposit goes back.
+/// Nobody answered: the whole deposit goes back, but for void rounds.
 pub(super) fn timed_out(
     request: LiveRequest,
     staged: Option<&ExecutionResponse>,
     height: u64,
 ) -> Step<'_> {
-    let (settlement, kept) = unanswered(&request, Outcome::TimedOut, NOTHING);
+    let Payments { effects: payments, paid: fee, .. } = Payments::for_voids(&request);
+    let (settlement, kept) = unanswered(&request, Outcome::TimedOut, fee);
     let mut effects = vec![delete(&request, staged)];
     // An answer that was taken came in time, whatever has become of it.
     if request.phase == Phase::Pending {
         effects.extend(request.count_missed(None, height));
     }
+    effects.extend(payments);
     effects.extend(kept);
     effects.extend(refund(&request, settlement.refund));
     effects.push(Effect::Emit(Event::ExecutionTimedOut(ExecutionTimedOut {
         request_id: request.id(),
         deadline: request.terms.deadline,
+        fee,
         refund: settlement.refund,
     })));
     Step::Settled(settlement, effects)

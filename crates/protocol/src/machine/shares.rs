@@ -85,9 +85,9 @@ impl OpenShares {
         self.agreement.voters(|vote| vote.digest.is_none())
     }
 
-    /// Takes a reveal, and pays for it if it is of the digest that was settled. The last one closes
-    /// the shares, which costs its worker as much gas as closing them later, so it is paid for that
-    /// too.
+    /// Takes a reveal, and pays a share for it if it is of the digest that was settled. The last
+    /// one closes the shares, which costs its worker as much gas as closing them later, so it is
+    /// paid for that, whatever it reveals.
     ///
     /// # Errors
     /// A [`Refusal`]; the caller keeps the state it had.
@@ -105,10 +105,13 @@ impl OpenShares {
         let event = DigestRevealed { request_id, worker_id: worker, digest, round };
         let mut effects = vec![Effect::Emit(Event::DigestRevealed(event))];
         let is_last = self.unrevealed().next().is_none();
+        let mut due = if is_last { self.close_fee } else { NOTHING };
         if digest == self.digest {
-            let close = if is_last { self.close_fee } else { NOTHING };
-            effects.extend(self.pay(worker_id, self.share.saturating_add(close)));
+            due = due.saturating_add(self.share);
             effects.push(Effect::CountSettled(worker_id.clone()));
+        }
+        if due > NOTHING {
+            effects.extend(self.pay(worker_id, due));
         }
         if is_last {
             return Ok(self.closed(effects));

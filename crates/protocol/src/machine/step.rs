@@ -107,7 +107,7 @@ impl LiveRequest {
                 return Err(self.refuse(Reason::ReadConflict { key: key.clone() }));
             }
             // What the workers agree on was true when they executed.
-            StorageCheck::Conflict(_) => return self.void_round(effects, height),
+            StorageCheck::Conflict(_) => return self.void_round(effects, digest, height),
             // Whether the namespace can pay is decided in the callback, where it is an outcome.
             StorageCheck::Fits | StorageCheck::Exhausted { .. } => {}
         }

@@ -11,6 +11,7 @@ use near_token::NearToken;
 
 use crate::{
     Compute, ExecutionRequest, ExecutionResponse, HttpLimits, RefusalCode, ResourceLimits,
+    agreement::PAID_VOIDS,
     config::{Config, Prices},
     live_request::LiveRequest,
     request::seats,
@@ -113,6 +114,11 @@ impl Asked {
     pub fn seats(&self) -> u8 {
         seats(self.approvals, self.spares)
     }
+
+    /// Whether a round of its workers may be void, because a key that they read has changed.
+    pub fn may_be_void(&self) -> bool {
+        self.approvals > 1 && self.limits.storage_reads > 0
+    }
 }
 
 fn length(bytes: u64) -> u32 {
@@ -147,18 +153,23 @@ pub struct Fee {
     pub share: NearToken,
     /// How many shares there are: 1 where one approval is enough, else approvals and spares.
     pub shares: u8,
+    /// For each worker at the most, for rounds that were void before the last one: as many shares
+    /// without compute as rounds that may follow a void one
+    /// ([`PAID_VOIDS`](crate::agreement::PAID_VOIDS)); 0 where no round can be void, because one
+    /// approval is enough or the request reads no storage.
+    pub voided: NearToken,
     /// For whoever closes the request: the gas of `close`; 0 where one approval is enough.
     pub close: NearToken,
 }
 
 impl Fee {
-    /// The whole fee, if every share of it is paid.
+    /// The whole fee, if every share of it is paid, and as many void rounds as may be.
     pub fn total(&self) -> NearToken {
         self.checked_total().unwrap_or(NearToken::from_yoctonear(u128::MAX))
     }
 
     fn checked_total(&self) -> Option<NearToken> {
-        let shares = self.share.checked_mul(self.shares.into())?;
+        let shares = self.share.checked_add(self.voided)?.checked_mul(self.shares.into())?;
         self.submit.checked_add(shares)?.checked_add(self.close)
     }
 }
@@ -199,13 +210,13 @@ pub fn fee(
     let parts = || {
         let compute = unit.checked_mul(used.amount().into())?;
         let data = prices.per_byte.checked_mul(bytes.into())?;
+        let least = gas(own)?.checked_add(module)?.checked_add(http_fee(prices, asked.http)?)?;
+        let voids = if asked.may_be_void() { PAID_VOIDS } else { 0 };
         let fee = Fee {
             submit: gas(answer_gas::submit(asked, data_bytes))?.checked_add(data)?,
-            share: gas(own)?
-                .checked_add(compute)?
-                .checked_add(module)?
-                .checked_add(http_fee(prices, asked.http)?)?,
+            share: least.checked_add(compute)?,
             shares: asked.seats(),
+            voided: least.checked_mul(voids.into())?,
             close: gas(answer_gas::close(asked))?,
         };
         fee.checked_total().map(|_| fee)
@@ -223,8 +234,8 @@ pub fn max_fee(prices: &Prices, asked: &Asked) -> Result<Fee, PricingError> {
     fee(prices, asked, limits.compute, data_bytes)
 }
 
-/// What a worker is due that has committed to a request, or claimed it, which is then cancelled: a
-/// share with no compute in it.
+/// What a worker is due that has committed in a round which is void then, or that has committed to
+/// a request, or claimed it, which is then cancelled: a share with no compute in it.
 ///
 /// # Errors
 /// [`PricingError::Overflow`].
@@ -407,6 +418,24 @@ mod tests {
         assert!(dearer.close > found.close);
         let without_compute = found.share.as_yoctonear() - 15;
         assert_eq!(least_fee(&PRICES, &three), Ok(yocto(without_compute)));
+        assert_eq!(found.voided, yocto(0));
+    }
+
+    #[test]
+    fn only_an_agreement_that_reads_storage_pays_beforehand_for_void_rounds() {
+        let with_reads =
+            |asked: Asked| Asked { limits: asked.limits.with_storage(1, 0, 0), ..asked };
+        let of = |asked: &Asked| fee(&PRICES, asked, Compute::Fuel(5), 5).unwrap();
+        let (three, one) = (with_reads(asked(2, 1)), with_reads(asked(1, 0)));
+        let least = least_fee(&PRICES, &three).unwrap();
+        let found = of(&three);
+        assert_eq!(found.voided, least.saturating_mul(PAID_VOIDS.into()));
+        let shares = found.share.as_yoctonear() + found.voided.as_yoctonear();
+        let whole = found.submit.as_yoctonear() + found.close.as_yoctonear();
+        assert_eq!(found.total(), yocto(whole + 3 * shares));
+        assert_eq!(of(&one).voided, yocto(0));
+        // What one more void round costs is there when nobody is due a share.
+        assert!(found.share >= least);
     }
 
     #[test]

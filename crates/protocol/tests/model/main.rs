@@ -50,6 +50,7 @@ fn the_truth_settles_when_receipts_land() {
     check((2, 1, 1), Network::Lands, (0, 1), 1);
     check((2, 1, 1), Network::Lands, (1, 2), 1);
     check((2, 1, 1), Network::Lands, (1, 1), 1);
+    check((2, 0, 0), Network::Lands, (2, 3), 1);
     check((3, 1, 1), Network::Lands, (0, 1), 1);
 }
 
@@ -93,8 +94,8 @@ fn other_bodies() {
     println!("Other bodies: {states} states");
 }
 
-/// All scenarios of up to three approvals and two spares, with up to two faulty seats, and one in
-/// which three lie. Run it with
+/// All scenarios of up to three approvals and two spares, with up to two faulty seats, one in which
+/// three lie, and two in which a key changes twice. Run it with
 /// `cargo test -p outlayer-protocol --test model -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes long, see contract/README.md"]
@@ -110,6 +111,9 @@ fn every_scenario() {
                 states += check(numbers, network, rounds, threads);
             }
         }
+    }
+    for faulty in 0..=1 {
+        states += check((2, 1, faulty), Network::Lands, (2, 3), threads);
     }
     println!("All: {states} states, {:.1?}", since.elapsed());
 }

@@ -1,6 +1,9 @@
 //! What must hold in every state, and what must be possible at all.
 
-use outlayer_protocol::machine::{Input, SharesStep, Step};
+use outlayer_protocol::{
+    agreement::PAID_VOIDS,
+    machine::{Input, SharesStep, Step},
+};
 use stateright::{Model, Property};
 
 use crate::{
@@ -34,7 +37,8 @@ impl Model for Scenario {
             Property::always("every state has a way to its end", every_state_has_a_way_to_its_end),
             Property::always("who lands is not counted as lost", who_lands_is_not_counted_as_lost),
             Property::always("who lands is paid", who_lands_is_paid),
-            Property::always("nobody is paid for copying", nobody_is_paid_for_copying),
+            Property::always("a copy is no share", a_copy_is_no_share),
+            Property::always("a copy earns no more than a commitment", a_copy_earns_no_more),
             Property::always("everyone is paid what is due", everyone_is_paid_what_is_due),
             Property::always("losses are counted at the end", losses_are_counted_at_the_end),
             Property::sometimes("the truth may settle", |_, world| is_true(world)),
@@ -62,9 +66,15 @@ impl Model for Scenario {
             })),
         }
         let has_time = self.windows > self.conflicts;
-        if lands && self.faulty <= self.spares && !self.may_lie() && has_time {
-            all.push(Property::always("the truth settles", |_, world: &World| {
+        if lands && self.faulty <= self.spares && !self.may_lie() {
+            all.push(Property::always("the truth settles", |scenario, world: &World| {
                 matches!(world.end, None | Some(End::Answered(Content::Truth) | End::Cancelled))
+                    || (world.end == Some(End::Disputed) && ended_by_a_void(scenario, world))
+            }));
+        }
+        if self.conflicts > PAID_VOIDS {
+            all.push(Property::sometimes("too many voids end as disputed", |scenario, world| {
+                ended_by_a_void(scenario, world) && world.round == u32::from(PAID_VOIDS)
             }));
         }
         if !lands || self.faulty > self.spares {
@@ -95,6 +105,15 @@ impl Model for Scenario {
         }
         all
     }
+}
+
+/// Whether the request ended as a round was void and no other one might follow: there was no time
+/// for one that may be as late as receipts may land, or there have been too many.
+fn ended_by_a_void(scenario: &Scenario, world: &World) -> bool {
+    let voids = u32::from(scenario.conflicts - world.conflicts);
+    let last = world.end == Some(End::Disputed) && voids == world.round + 1;
+    let too_many = voids > PAID_VOIDS.into();
+    last && (too_many || scenario.windows <= scenario.conflicts)
 }
 
 fn is_true(world: &World) -> bool {
@@ -155,12 +174,30 @@ fn who_lands_is_paid(_: &Scenario, world: &World) -> bool {
     honest(world).all(|worker| worker.settled == 1 || !has_landed(worker) || !is_true(world))
 }
 
-/// Neither a share nor a credit goes to a commitment that was made without knowing the digest.
-fn nobody_is_paid_for_copying(_: &Scenario, world: &World) -> bool {
-    let copies = |worker: &&Worker| {
+/// The workers whose commitment in this round was made without knowing the digest.
+fn copies(world: &World) -> impl Iterator<Item = &Worker> {
+    let is_copy = |worker: &&Worker| {
         matches!(worker.intent, Some(Intent::Junk | Intent::Copied | Intent::Learnt))
     };
-    world.workers.iter().filter(copies).all(|worker| worker.settled == 0 && !worker.revealed)
+    world.workers.iter().filter(is_copy)
+}
+
+/// Neither a reveal nor a share nor a credit comes of a commitment that was made without knowing
+/// the digest.
+fn a_copy_is_no_share(_: &Scenario, world: &World) -> bool {
+    copies(world).all(|worker| worker.settled == 0 && !worker.revealed)
+}
+
+/// Who has copied is paid for gas that it burns by sending or closing, and for the commitment where
+/// nobody can tell what it is of: by a cancellation, and in rounds that were void.
+fn a_copy_earns_no_more(scenario: &Scenario, world: &World) -> bool {
+    let wages = scenario.wages();
+    copies(world).all(|worker| {
+        let commitments = u128::from(worker.voids) + u128::from(world.end == Some(End::Cancelled));
+        let calls =
+            u128::from(worker.submitted) * wages.submit + u128::from(worker.closed) * wages.close;
+        worker.earned <= commitments * wages.cancelled + calls
+    })
 }
 
 /// Whether a worker has revealed what was settled, and may have a share of it.
@@ -168,13 +205,15 @@ fn agrees(worker: &Worker, settled: Content) -> bool {
     worker.revealed && worker.intent == Some(Intent::Of(settled))
 }
 
-/// A share for a matching reveal, and the gas of whoever submitted or closed: no more, no less.
+/// A share for a matching reveal, the gas of whoever submitted or closed, and a share without
+/// compute for each void round, however the request ends: no more, no less.
 fn everyone_is_paid_what_is_due(scenario: &Scenario, world: &World) -> bool {
     let wages = scenario.wages();
     let when = |is_due: bool, amount: u128| if is_due { amount } else { 0 };
     world.workers.iter().all(|worker| {
         let due = match world.end {
-            None | Some(End::TimedOut) => 0,
+            None => return worker.earned == 0,
+            Some(End::TimedOut) => 0,
             Some(End::Cancelled) => when(worker.intent.is_some(), wages.cancelled),
             Some(End::Disputed) => when(worker.closed, wages.close),
             Some(End::Answered(content)) => {
@@ -183,7 +222,7 @@ fn everyone_is_paid_what_is_due(scenario: &Scenario, world: &World) -> bool {
                     + when(worker.closed, wages.close)
             }
         };
-        worker.earned == due
+        worker.earned == due + u128::from(worker.voids) * wages.cancelled
     })
 }
 

@@ -12,7 +12,7 @@ use outlayer_protocol::{
 use crate::{
     moves::{Finds, Move, Submission, honest_voter},
     scenario::{Party, Scenario},
-    world::{Decoded, End, Flaw, Intent, World},
+    world::{Decoded, Flaw, Intent, World},
 };
 
 /// A step that was taken, of the request or of its shares.
@@ -157,14 +157,17 @@ fn note_taken(world: &World, next: &mut World, step: Move) {
     if !allowed {
         next.blame(Flaw::OutOfPhase);
     }
-    // A late reveal of what was settled is paid like a close when it closes the shares.
+    // A late reveal is paid like a close when it closes the shares.
     let closes = matches!(world.decode(), Decoded::Shares(_)) && next.is_over();
-    if let Move::Reveal(worker, content, _) | Move::Resolve(Submission { worker, content, .. }) =
-        step
+    if let Move::Reveal(worker, ..) | Move::Resolve(Submission { worker, .. }) = step
         && closes
-        && world.end == Some(End::Answered(content))
     {
         next.workers[worker].closed = true;
+    }
+    if let Move::Resolve(submission) | Move::Send(_, submission) = step
+        && submission.finds == Finds::Changed
+    {
+        note_void(world, next, submission);
     }
     match step {
         Move::Commit(worker, intent) => next.workers[worker].intent = Some(intent),
@@ -179,6 +182,14 @@ fn note_taken(world: &World, next: &mut World, step: Move) {
         }
         Move::Close(Some(worker)) => next.workers[worker].closed = true,
         _ => {}
+    }
+}
+
+/// Notes whom a round is due to that is void. Who has sent the body may have revealed with it.
+fn note_void(world: &World, next: &mut World, submission: Submission) {
+    for (before, after) in world.workers.iter().zip(&mut next.workers) {
+        let agrees = before.intent == Some(Intent::Of(submission.content));
+        after.voids += u8::from(before.intent.is_some() && (!before.revealed || agrees));
     }
 }
 

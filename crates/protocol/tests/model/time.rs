@@ -48,7 +48,8 @@ fn boundaries(world: &World, request: &LiveRequest) -> Vec<u64> {
         all.push(until + BODY_BLOCKS);
         if world.conflicts > 0 {
             // From here on no other round begins.
-            all.push(request.terms.deadline + 1 - agreement.turn_blocks - BODY_BLOCKS);
+            let round = agreement.latest_end(world.height) - world.height;
+            all.push(request.terms.deadline + 1 - round);
         }
         if let Some(upload) = &request.upload {
             all.extend([1, 2].map(|turns| upload.since + turns * TURN_BLOCKS));

@@ -83,6 +83,8 @@ pub(crate) struct Worker {
     pub(crate) submitted: bool,
     /// Whether it has closed the request or its shares.
     pub(crate) closed: bool,
+    /// In how many void rounds it has committed, and not revealed anything but what was agreed on.
+    pub(crate) voids: u8,
     /// How often it was counted as having settled.
     pub(crate) settled: u8,
     /// How often it was counted as having lost.
@@ -311,8 +313,8 @@ impl World {
                 Effect::Emit(Event::RoundVoided(event)) => {
                     self.round = event.round;
                     for worker in &mut self.workers {
-                        let Worker { settled, lost, earned, .. } = *worker;
-                        *worker = Worker { settled, lost, earned, ..Worker::default() };
+                        let Worker { voids, settled, lost, earned, .. } = *worker;
+                        *worker = Worker { voids, settled, lost, earned, ..Worker::default() };
                     }
                 }
                 Effect::Emit(_) | Effect::ApplyJournal { .. } | Effect::Stage(_) => {}

@@ -37,8 +37,8 @@ fn requested(id: RequestId) -> Event {
 }
 
 fn timed_out(request_id: RequestId) -> Event {
-    let refund = NearToken::from_near(1);
-    Event::ExecutionTimedOut(ExecutionTimedOut { request_id, deadline: 300, refund })
+    let (fee, refund) = (NearToken::default(), NearToken::from_near(1));
+    Event::ExecutionTimedOut(ExecutionTimedOut { request_id, deadline: 300, fee, refund })
 }
 
 #[test]

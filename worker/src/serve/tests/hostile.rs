@@ -240,6 +240,7 @@ prop_compose! {
         full_since in prop::option::of(extreme()),
         drawn in 0usize..8,
         votes in prop::collection::vec((any::<u8>(), prop::option::of(0u8..3)), 0..8),
+        voided in prop::collection::vec(any::<u8>(), 0..8),
     ) -> Agreement {
         let votes = votes.into_iter().map(|(drawn, digest)| Vote {
             drawn: drawn % 9, commitment: Hash32::of(&[drawn]),
@@ -247,7 +248,7 @@ prop_compose! {
         });
         Agreement {
             approvals, seats, turn_blocks, drawn: (0..drawn).map(worker).collect(), round,
-            snapshot_height, since, full_since, votes: votes.collect(),
+            snapshot_height, since, full_since, votes: votes.collect(), voided,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    agreement::{AgreementError, BODY_BLOCKS, REVEAL_BLOCKS},
+    agreement::{AgreementError, BODY_BLOCKS, PAID_VOIDS, REVEAL_BLOCKS},
     commitment::Salt,
     live_request,
 };
@@ -213,25 +213,6 @@ fn a_liar_and_a_silent_worker_earn_nothing_and_are_counted_at_the_end() {
 }
 
 #[test]
-fn a_late_reveal_of_a_lie_is_not_paid() {
-    let body = response::sample(7);
-    let (truth, lie) = (digest_of(&two_of_three(), &body), Hash32::of(b"lie"));
-    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", lie)]);
-    let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
-    let (request, _) = live(submit(request, "a.near", &body, EARLY).unwrap());
-    let (_, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, EARLY + 1));
-    let shares = shares_of(&effects);
-    let held = shares.held;
-    // It cannot reveal the truth that it has learnt meanwhile.
-    let error = shares.clone().reveal(&id("c.near"), truth, &SALT, EARLY + 2).unwrap_err();
-    assert!(matches!(error_of(error), AgreementError::WrongReveal { .. }));
-    let effects = closed(shares.reveal(&id("c.near"), lie, &SALT, EARLY + 2).unwrap());
-    assert!(paid(&effects).is_empty());
-    assert_eq!(total_of(&effects), held.as_yoctonear());
-    assert!(effects.contains(&Effect::CountLoss(id("c.near"))));
-}
-
-#[test]
 fn when_no_digest_can_get_enough_reveals_the_last_reveal_ends_the_request() {
     let digests = ["one", "two", "three"].map(|text| Hash32::of(text.as_bytes()));
     let [one, two, three] = digests;
@@ -416,11 +397,8 @@ fn a_copied_commitment_cannot_be_revealed() {
 fn a_changed_key_voids_the_round_and_each_seat_commits_again() {
     let body = response::sample(7);
     let truth = digest_of(&two_of_three(), &body);
-    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
-    let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
-    let conflict = StorageCheck::Conflict("k".into());
-    let step = check_and_submit(request, "a.near", &body, conflict, EARLY + 3).unwrap();
-    let (request, effects) = live(step);
+    let agreed = agreed(two_of_three(), truth);
+    let (request, effects) = void(agreed, EARLY + 3);
     assert!(matches!(&effects[..], [Effect::Emit(Event::RoundVoided(_))]));
     let agreement = request.agreement.clone().unwrap();
     assert_eq!((agreement.round, agreement.snapshot_height), (1, EARLY + 3));
@@ -440,28 +418,155 @@ fn a_changed_key_voids_the_round_and_each_seat_commits_again() {
     assert!(submit(again, "a.near", &body, height).is_ok());
 }
 
+/// A request with a digest that `a.near` and `b.near` have revealed, and `c.near` has committed to.
+fn agreed(request: LiveRequest, truth: Hash32) -> LiveRequest {
+    let height = request.agreement.as_ref().unwrap().since + 5;
+    let request = ["a.near", "b.near", "c.near"]
+        .iter()
+        .fold(request, |request, worker| try_commit(&request, worker, truth, height).unwrap());
+    let request = try_reveal(&request, "a.near", truth, height).unwrap();
+    try_reveal(&request, "b.near", truth, height).unwrap()
+}
+
+/// Has `a.near` send a body when a key has changed.
+fn void(request: LiveRequest, height: u64) -> (LiveRequest, Vec<Effect<'static>>) {
+    let body = Box::leak(Box::new(response::sample(7)));
+    let conflict = StorageCheck::Conflict("k".into());
+    let step = check_and_submit(request, "a.near", body, conflict, height).unwrap();
+    assert_eq!(step.taken(), Taken::Pending);
+    live(step)
+}
+
+fn least_share(request: &LiveRequest) -> NearToken {
+    crate::pricing::least_fee(&request.terms.prices, &request.into()).unwrap()
+}
+
 #[test]
-fn a_round_that_is_void_too_late_for_another_one_ends_the_request_and_everything_goes_back() {
+fn a_round_that_is_void_too_late_for_another_one_ends_the_request_and_is_paid() {
     let body = response::sample(7);
     let truth = digest_of(&two_of_three(), &body);
-    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", truth)]);
-    let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
-    let conflict = StorageCheck::Conflict("k".into());
-    // There must be time for a turn, and for the reveals and the body to land.
-    let last = request.terms.deadline - TURN - BODY_BLOCKS;
-    let in_time =
-        check_and_submit(request.clone(), "a.near", &body, conflict.clone(), last).unwrap();
-    assert_eq!(live(in_time).0.agreement.unwrap().round, 1);
-    let late = check_and_submit(request, "a.near", &body, conflict, last + 1).unwrap();
-    assert_eq!(late.taken(), Taken::Pending);
-    let (request, effects) = live(late);
+    let request = agreed(two_of_three(), truth);
+    // There must be time for both turns, the reveals and the body.
+    let last = request.terms.deadline - 2 * TURN - REVEAL_BLOCKS - BODY_BLOCKS;
+    assert_eq!(void(request.clone(), last).0.agreement.unwrap().round, 1);
+    // Without successors there is one turn.
+    let mut alone = request.clone();
+    alone.agreement.as_mut().unwrap().drawn.truncate(3);
+    assert_eq!(void(alone, last + TURN).0.agreement.unwrap().round, 1);
+    let (request, effects) = void(request, last + 1);
     assert!(matches!(&effects[..], [Effect::Resume { payload: ResumePayload::Dispute, .. }]));
-    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, last + 2));
+    let (settlement, effects) =
+        settled(deliver(request.clone(), None, StorageCheck::Fits, last + 2));
     let Outcome::Disputed { digests } = &settlement.outcome else { panic!("{settlement:?}") };
     assert_eq!((digests.len(), digests[0].digest), (1, truth));
     assert_eq!(digests[0].workers, ["a.near", "b.near"]);
-    assert_eq!(settlement.refund, two_of_three().deposit());
-    assert!(paid(&effects).is_empty());
+    assert_eq!(paid(&effects), ["a.near", "b.near", "c.near"]);
+    assert_eq!(settlement.fee, least_share(&request).saturating_mul(3));
+    assert_eq!(total_of(&effects), request.deposit().as_yoctonear());
+}
+
+#[test]
+fn a_void_round_is_paid_however_the_request_ends() {
+    let body = response::sample(7);
+    let truth = digest_of(&two_of_three(), &body);
+    let (request, _) = void(agreed(two_of_three(), truth), EARLY + 3);
+    let (least, height) = (least_share(&request), EARLY + 4);
+    let voids = least.saturating_mul(3);
+    let workers = ["a.near", "b.near", "c.near"];
+    let ends = |request: &LiveRequest, body: Option<&'static ExecutionResponse>, height| {
+        let step = deliver(request.clone(), body, StorageCheck::Fits, height);
+        let (settlement, effects) = settled(step);
+        assert_eq!(total_of(&effects), request.deposit().as_yoctonear());
+        assert_eq!(paid(&effects)[..3], workers, "{settlement:?}");
+        let others: Vec<_> =
+            paid(&effects)[3..].iter().map(|worker| (*worker).to_owned()).collect();
+        (settlement, others)
+    };
+    // One that is cancelled pays the commitments of this round besides.
+    let begun = try_commit(&request, "b.near", truth, height).unwrap();
+    let cancel = Input::Cancel { by: account("dapp.near"), height };
+    let (cancelled, _) = live(begun.step(cancel).unwrap());
+    let (settlement, others) = ends(&cancelled, None, height + 1);
+    assert_eq!((settlement.outcome, settlement.fee), (Outcome::Cancelled, least.saturating_mul(4)));
+    assert_eq!(others, ["b.near"]);
+    // Nobody comes to the next round, and a worker closes it.
+    let over = request.agreement.as_ref().unwrap().reveal_from();
+    let close = Input::Close { closer: Some(account("x.near")), height: over };
+    let (disputed, _) = live(request.clone().step(close).unwrap());
+    let (settlement, others) = ends(&disputed, None, over + 1);
+    assert_eq!(settlement.fee, voids.saturating_add(close_fee(&request)));
+    assert_eq!(others, ["x.near"]);
+    // Nobody closes it, and its callback runs or fails.
+    let timed_out = Delivery::TimedOut { staged: None };
+    for input in [
+        Input::Deliver { delivery: timed_out, height: request.terms.deadline + 1 },
+        Input::Sweep { staged: None, height: request.terms.sweep_from },
+    ] {
+        let (settlement, effects) = settled(request.clone().step(input).unwrap());
+        assert_eq!((settlement.outcome, settlement.fee), (Outcome::TimedOut, voids));
+        assert_eq!(paid(&effects), workers);
+        assert_eq!(total_of(&effects), request.deposit().as_yoctonear());
+    }
+    // The next round settles it.
+    let again = agreed(request.clone(), truth);
+    let again = try_reveal(&again, "c.near", truth, height + 5).unwrap();
+    let (again, _) = live(submit(again, "a.near", &body, height + 6).unwrap());
+    let body = Box::leak(Box::new(body));
+    let (settlement, others) = ends(&again, Some(body), height + 7);
+    assert_eq!(others, ["a.near", "a.near", "b.near", "c.near"]);
+    assert!(settlement.fee <= request.terms.max_fee, "{settlement:?}");
+}
+
+#[test]
+fn a_round_that_is_void_after_those_that_are_paid_for_ends_the_request_and_is_paid_too() {
+    let truth = digest_of(&two_of_three(), &response::sample(7));
+    let (mut request, mut height) = (two_of_three(), EARLY);
+    for round in 1..=PAID_VOIDS {
+        height += 8;
+        request = void(agreed(request, truth), height).0;
+        assert_eq!(request.agreement.as_ref().unwrap().round, u32::from(round));
+    }
+    let (request, effects) = void(agreed(request, truth), height + 8);
+    assert!(matches!(&effects[..], [Effect::Resume { payload: ResumePayload::Dispute, .. }]));
+    let (settlement, effects) = settled(deliver(request, None, StorageCheck::Fits, height + 9));
+    assert!(matches!(settlement.outcome, Outcome::Disputed { .. }), "{settlement:?}");
+    let rounds = u128::from(PAID_VOIDS) + 1;
+    let least = least_share(&two_of_three());
+    assert_eq!(settlement.fee, least.saturating_mul(3 * rounds));
+    assert_eq!(total_of(&effects), two_of_three().deposit().as_yoctonear());
+}
+
+#[test]
+fn a_void_round_pays_nobody_that_has_revealed_another_digest() {
+    let (truth, lie) =
+        (digest_of(&two_of_three(), &response::sample(7)), Hash32::of(b"another digest"));
+    let request = committed([("a.near", truth), ("b.near", truth), ("c.near", lie)]);
+    let request = reveal(reveal(request, "a.near", truth), "c.near", lie);
+    let (request, _) = void(reveal(request, "b.near", truth), EARLY + 3);
+    let agreement = request.agreement.unwrap();
+    assert_eq!(agreement.due_for_voids().collect::<Vec<_>>(), ["a.near", "b.near"]);
+}
+
+#[test]
+fn the_last_reveal_is_paid_for_closing_the_shares_whatever_it_reveals() {
+    let body = response::sample(7);
+    let (truth, lie) = (digest_of(&two_of_three(), &body), Hash32::of(b"another digest"));
+    for is_unprovable in [false, true] {
+        let request = committed([("a.near", truth), ("b.near", truth), ("c.near", lie)]);
+        let request = reveal(reveal(request, "a.near", truth), "b.near", truth);
+        let (request, _) = live(submit(request, "a.near", &body, EARLY).unwrap());
+        let (_, effects) = settled(deliver(request, Some(&body), StorageCheck::Fits, EARLY + 1));
+        let shares = OpenShares { unprovable: is_unprovable, ..shares_of(&effects) };
+        let (close, held) = (shares.close_fee, shares.held);
+        // It cannot reveal the truth that it has learnt meanwhile.
+        let error = shares.clone().reveal(&id("c.near"), truth, &SALT, EARLY + 2).unwrap_err();
+        assert!(matches!(error_of(error), AgreementError::WrongReveal { .. }));
+        let effects = closed(shares.reveal(&id("c.near"), lie, &SALT, EARLY + 2).unwrap());
+        assert_eq!((paid(&effects), earned(&effects)), (vec!["c.near"], net(close)));
+        assert_eq!(total_of(&effects), held.as_yoctonear());
+        assert!(!effects.contains(&Effect::CountSettled(id("c.near"))));
+        assert_eq!(effects.contains(&Effect::CountLoss(id("c.near"))), !is_unprovable);
+    }
 }
 
 #[test]
