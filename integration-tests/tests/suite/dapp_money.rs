@@ -7,11 +7,13 @@ use outlayer_integration_tests::{
     Testbed,
     testbed::{DAPP_GAS, burnt, events},
 };
-use outlayer_protocol::{ExecutionRequest, Hash32, events::Event, methods};
+use outlayer_protocol::{
+    ExecutionRequest, Hash32, config::Prices, events::Event, methods, pricing::least_fee,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    common::NOTHING,
+    common::{NOTHING, priced},
     dapps::{cost, deploy},
 };
 
@@ -30,6 +32,17 @@ enum End {
     TimedOut,
     /// The user cancels them.
     Cancelled,
+    /// Two workers have committed when the user cancels them.
+    CancelledLate,
+    /// No worker executes them, and one closes them.
+    Disputed,
+}
+
+impl End {
+    /// Whether workers are paid.
+    fn pays(self) -> bool {
+        matches!(self, Self::Served | Self::CancelledLate | Self::Disputed)
+    }
 }
 
 /// A call of a user to a dApp, which makes as many requests as it is `count`.
@@ -40,6 +53,8 @@ struct Use<'a> {
     count: usize,
     /// What is attached.
     deposit: NearToken,
+    /// The workers that commit where the end wants it.
+    workers: &'a [&'a Account],
 }
 
 /// What a call cost.
@@ -71,9 +86,32 @@ async fn cancel_all(testbed: &Testbed, user: &Account, count: usize) -> Result<u
     Ok(gas)
 }
 
+/// Has two of the workers that were drawn commit to each request.
+async fn commit_to_all(testbed: &Testbed, workers: &[&Account], count: usize) -> Result<()> {
+    for pending in testbed.wait_for_pending(count).await? {
+        for worker in workers {
+            testbed.commit_to(worker, pending.request_id, Hash32::of(b"any")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Has a worker close each request when it may.
+async fn close_all(testbed: &Testbed, count: usize) -> Result<()> {
+    for pending in testbed.wait_for_pending(count).await? {
+        let from = testbed.agreement(pending.request_id).await?.reveal_from();
+        testbed.advance_to(from).await?;
+        let closed = testbed.close(&testbed.worker, pending.request_id).await?;
+        ensure!(closed.is_success(), "{closed:?}");
+    }
+    Ok(())
+}
+
 fn fees(result: &ExecutionFinalResult) -> u128 {
     let fee = |event| match event {
         Event::ExecutionCompleted(completed) => completed.fee.as_yoctonear(),
+        Event::ExecutionCancelled(cancelled) => cancelled.fee.as_yoctonear(),
+        Event::ExecutionDisputed(disputed) => disputed.fee.as_yoctonear(),
         _ => 0,
     };
     events(result).into_iter().map(fee).sum()
@@ -81,16 +119,20 @@ fn fees(result: &ExecutionFinalResult) -> u128 {
 
 /// Makes the call, brings its requests to their end, and checks OutLayer's books.
 async fn spend(testbed: &Testbed, user: &Account, call: &Use<'_>, end: End) -> Result<Spent> {
-    let Use { dapp, method, args, count, deposit } = call;
+    let Use { dapp, method, args, count, deposit, workers } = call;
     let dapp_before = testbed.balance(dapp.id()).await?;
     let (before, funds) = (testbed.balance(user.id()).await?, testbed.funds().await?);
     let serving = if end == End::Served { Some(testbed.serve()?) } else { None };
     let sent = user.call(dapp.id(), method).args_json(args).deposit(*deposit).gas(DAPP_GAS);
     let asked = sent.transact_async().await?;
     let mut gas = 0;
+    if end == End::CancelledLate {
+        commit_to_all(testbed, workers, *count).await?;
+    }
     match end {
         End::Served | End::Refused => {}
-        End::Cancelled => gas += cancel_all(testbed, user, *count).await?,
+        End::Cancelled | End::CancelledLate => gas += cancel_all(testbed, user, *count).await?,
+        End::Disputed => close_all(testbed, *count).await?,
         End::TimedOut => {
             let pending = testbed.wait_for_pending(*count).await?;
             let last = pending.iter().map(|one| one.deadline).max().context("pending")?;
@@ -111,7 +153,7 @@ async fn spend(testbed: &Testbed, user: &Account, call: &Use<'_>, end: End) -> R
     ensure!(earned - earned_before == fee, "{end:?}: OutLayer took another fee than {fee}");
     ensure!((after.deposits, after.claimable) == (funds.deposits, funds.claimable), "{after:?}");
     ensure!(testbed.pending().await?.is_empty(), "{end:?}: a request is live");
-    ensure!((end == End::Served) == (fee > 0), "{end:?}: a fee of {fee}");
+    ensure!(end.pays() == (fee > 0), "{end:?}: a fee of {fee}");
     let user_paid = difference(before, testbed.balance(user.id()).await?)? - i128::try_from(gas)?;
     let dapp_won = difference(testbed.balance(dapp.id()).await?, dapp_before)?;
     Ok(Spent { answer, fee, dapp_won, user_paid })
@@ -171,7 +213,7 @@ async fn ask_keeps_no_money_however_a_request_ends() -> Result<()> {
         let request = json!({ "code": code, "input": "hello", "payer": user.id() });
         let deposit = cost(&testbed, &ask, request).await?;
         let args = json!({ "code": code, "input": "hello" });
-        Ok(Use { dapp: &ask, method: "ask", args, count: 1, deposit })
+        Ok(Use { dapp: &ask, method: "ask", args, count: 1, deposit, workers: &[] })
     };
     let (good, bad) = (asking(echo).await?, asking(spin).await?);
     check_all(&testbed, &user, &good, &bad, ("hello", "out_of_fuel")).await
@@ -190,7 +232,7 @@ async fn a_batch_keeps_no_money_however_its_requests_end() -> Result<()> {
         // One yoctoNEAR does not divide by two.
         let deposit = each.saturating_mul(2).saturating_add(NearToken::from_yoctonear(1));
         let args = json!({ "code": code, "inputs": ["one", "two"] });
-        Ok(Use { dapp: &batch, method: "ask_all", args, count: 2, deposit })
+        Ok(Use { dapp: &batch, method: "ask_all", args, count: 2, deposit, workers: &[] })
     };
     let (good, bad) = (asking(echo).await?, asking(spin).await?);
     check_all(&testbed, &user, &good, &bad, ("two", "out_of_fuel")).await
@@ -204,7 +246,9 @@ async fn a_counter_keeps_no_money_however_a_request_ends() -> Result<()> {
     let counter = deploy(&testbed, "example_counter", init).await?;
     let user = testbed.node.dev_create_account().await?;
     let deposit = cost(&testbed, &counter, json!({ "payer": user.id() })).await?;
-    let increment = Use { dapp: &counter, method: "increment", args: json!({}), count: 1, deposit };
+    let args = json!({});
+    let increment =
+        Use { dapp: &counter, method: "increment", args, count: 1, deposit, workers: &[] };
     // Nobody has paid for the bytes that the guest writes.
     check(&testbed, &user, &increment, End::Served, "storage_exhausted").await?;
     // Another account pays, so that its gas refund is not mistaken for the user's money.
@@ -220,6 +264,48 @@ async fn a_counter_keeps_no_money_however_a_request_ends() -> Result<()> {
     check(&testbed, &user, &increment, End::Cancelled, "cancelled").await?;
     let short = Use { deposit: deposit.saturating_sub(SHORT), ..increment };
     check(&testbed, &user, &short, End::Refused, "refused").await
+}
+
+/// Where several workers must agree, they may not, and each that has committed is paid when the
+/// request is cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_feed_keeps_no_money_when_its_workers_do_not_agree() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let others = [testbed.new_worker().await?, testbed.new_worker().await?];
+    testbed.wait_for_workers();
+    let init = json!({
+        "outlayer": testbed.contract.id(),
+        "code": testbed.publish_guest("echo").await?,
+        "hosts": ["a.example"],
+        "sources": ["https://a.example/price"],
+    });
+    let feed = deploy(&testbed, "example_price_feed", init).await?;
+    let user = testbed.node.dev_create_account().await?;
+    let request: ExecutionRequest =
+        feed.view("request").args_json(json!({ "payer": user.id() })).await?.json()?;
+    let cost = testbed.estimate(&request).await?;
+    let workers = [&testbed.worker, &others[0]];
+    let refresh = Use {
+        dapp: &feed,
+        method: "refresh",
+        args: json!({}),
+        count: 1,
+        deposit: cost.total,
+        workers: &workers,
+    };
+    let least = least_fee(&Prices::default(), &priced(&request))?.as_yoctonear();
+    for (end, expected, fee) in [
+        (End::Disputed, "disputed", cost.close.as_yoctonear()),
+        (End::Cancelled, "cancelled", 0),
+        (End::CancelledLate, "cancelled", 2 * least),
+        (End::TimedOut, "timed_out", 0),
+    ] {
+        let spent = spend(&testbed, &user, &refresh, end).await?;
+        ensure!(spent.answer.to_string().contains(expected), "{end:?}: {spent:?}");
+        assert_eq!((spent.fee, spent.user_paid), (fee, i128::try_from(fee)?), "{end:?}");
+        check_dapp(&testbed, &spent, 0).await?;
+    }
+    Ok(())
 }
 
 /// The player loses or wins the stake, and pays the fee besides. The house moves by the stake
@@ -248,6 +334,7 @@ async fn a_coin_flip_moves_the_stake_and_nothing_else() -> Result<()> {
                 args: json!({ "guess": "heads", "stake": stake }),
                 count: 1,
                 deposit: stake.saturating_add(needed).saturating_sub(short),
+                workers: &[],
             };
             let spent = spend(&testbed, &player, &flip, *end).await?;
             let lost = match (end, spent.answer["won"].as_bool()) {
