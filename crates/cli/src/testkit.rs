@@ -52,6 +52,7 @@ impl TestkitCommand {
                 "version": env!("CARGO_PKG_VERSION"),
                 "engine_version": ENGINE_VERSION,
                 "near_config_version": NEAR_CONFIG_VERSION,
+                "contract_sha256": outlayer_contract_wasm::SHA256,
             }))?,
             Self::Node(args) => run_node(&args)?,
             Self::Run { command } => {

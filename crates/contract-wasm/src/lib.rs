@@ -3,19 +3,23 @@
 //!
 //! `scripts/testkit-contract` writes the files of `wasm/`, and a test of the workspace compares
 //! them with what the contract's sources give. The bytes do not name the commit that they were
-//! built from, because they are part of it.
+//! built from, because they are part of it. A program that is released has other bytes, which do:
+//! `scripts/release` builds them, and names their folder in `OUTLAYER_CONTRACT_WASM`.
 
 #![deny(missing_docs)]
 
 /// The contract's Wasm, as `scripts/wasm` has built it from the sources of [`VERSION`].
-pub const WASM: &[u8] = include_bytes!("../wasm/outlayer_contract.wasm");
+pub const WASM: &[u8] =
+    include_bytes!(concat!(env!("OUTLAYER_CONTRACT_WASM_FOLDER"), "/outlayer_contract.wasm"));
 
 /// The name of the file that `scripts/wasm` makes of the contract.
 pub const FILE_NAME: &str = "outlayer_contract.wasm";
 
 /// The SHA-256 of [`WASM`], 64 hex digits, as it was when the file was made. Whoever deploys the
 /// bytes compares it with theirs.
-pub const SHA256: &str = include_str!("../wasm/SHA256SUMS").split_at(64).0;
+pub const SHA256: &str = SUMS.split_at(64).0;
+
+const SUMS: &str = include_str!(concat!(env!("OUTLAYER_CONTRACT_WASM_FOLDER"), "/SHA256SUMS"));
 
 /// The version of the contract, which its metadata (NEP-330) has, too.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,7 +35,7 @@ mod tests {
         let found: String = Sha256::digest(WASM).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(found, SHA256);
         let line = format!("{SHA256}  {FILE_NAME}\n");
-        assert_eq!(include_str!("../wasm/SHA256SUMS"), line);
+        assert_eq!(SUMS, line);
     }
 
     #[test]

@@ -38,6 +38,8 @@ fn it_says_what_it_is() {
     assert_eq!(about["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(about["engine_version"], outlayer_guest::ENGINE_VERSION.0);
     assert_eq!(about["near_config_version"], outlayer_guest::NEAR_CONFIG_VERSION);
+    let contract = about["contract_sha256"].as_str().unwrap();
+    assert!(include_str!("../../../contract-wasm/wasm/SHA256SUMS").starts_with(contract));
 }
 
 #[test]
