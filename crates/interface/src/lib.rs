@@ -22,6 +22,8 @@ mod call;
 mod callback;
 mod names;
 mod plan;
+#[cfg(test)]
+mod snippets;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -206,3 +206,38 @@ async fn what_cannot_be_a_secret_is_refused_before_anything_is_sent() -> Result<
     assert_eq!(empty, Vec::<Value>::new());
     Ok(())
 }
+
+/// The commands of `docs/secrets.md`, in its order, as its owner, its worker and its verifier run
+/// them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_page_run_as_printed() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let owner = Owner::new(&testbed).await?;
+    let echo = testbed.publish_guest("echo").await?.to_string();
+    publish_key(&testbed, &owner).await?;
+    owner.sign(&["storage", "deposit", "0.2"]).await?.with(0)?;
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.secrets.keys = vec![WorkerKey::read(&owner.home.path().join("secrets.key"))?];
+    config.secrets.one_endpoint = true;
+    let serving = testbed.serve_with(config)?;
+
+    let page = fs::read_to_string(artifacts::workspace().join("docs/secrets.md"))?;
+    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut run = 0;
+    for line in blocks.flat_map(str::lines) {
+        if line.starts_with("outlayer secrets remove") {
+            // The request that the page replays.
+            let ask = ["request", "echo.wasm", "--input", "hello", "--secret", "API_KEY"];
+            owner.sign(&ask).await?.with(0)?;
+        }
+        let line = line.replace("3f1a…", &echo).replace("replay 7 ", "replay 0 ");
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        let mut command = owner.home.command(&words)?;
+        command.env("OUTLAYER_ACCOUNT", owner.account.id().as_str());
+        let said = owner.home.output(command).await?;
+        ensure!(said.code == Some(0), "{line}: {said:?}");
+        run += 1;
+    }
+    ensure!(run == 5, "the page has {run} commands");
+    serving.stop().await
+}
