@@ -1,7 +1,9 @@
 //! What to do about an error.
 
 use outlayer_client::{ChainError, SendError, TransportError};
+use outlayer_modules::{CodeError, DownloadError};
 use outlayer_protocol::RefusalCode;
+use outlayer_replay::ReplayError;
 
 use crate::exit::chain_error;
 
@@ -22,6 +24,13 @@ pub(crate) fn about(error: &anyhow::Error) -> Option<&'static str> {
             );
         }
         _ => {}
+    }
+    if let Some(ReplayError::Code(CodeError::Download { source: DownloadError::Url(_), .. })) =
+        error.downcast_ref()
+    {
+        return text.contains("private network").then_some(
+            "--allow-private-urls fetches code from this machine and its networks, too",
+        );
     }
     match chain_error(error)? {
         ChainError::Transport { url, source: TransportError::Http(_), .. }

@@ -116,6 +116,13 @@ impl Package {
         files.next().context("the guest was not built")
     }
 
+    /// Builds the only contract in the package.
+    pub(crate) fn build_contract(&self, options: BuildOptions) -> anyhow::Result<BuiltFile> {
+        self.package.only(Kind::Contract)?;
+        let mut files = self.build_kind(Kind::Contract, options)?.into_iter();
+        files.next().context("the contract was not built")
+    }
+
     /// Puts a file into the folder of what was built, in one step, and leaves it alone when it is
     /// there already: whoever watches the file sees only whole changes.
     fn place(&self, name: &str, code: &[u8]) -> anyhow::Result<PathBuf> {

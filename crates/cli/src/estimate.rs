@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use outlayer_client::At;
 use outlayer_guest::{Code, ENGINE_VERSION, EmptySnapshot, Engine, Job, NEAR_CONFIG_VERSION};
@@ -18,6 +18,7 @@ use crate::{
     engine::EngineArgs,
     network::{NetworkArgs, NodeArgs, block_on},
     print,
+    progress::Progress,
     request_args::RequestOptions,
     secrets::SecretOptions,
 };
@@ -113,10 +114,7 @@ impl EstimateArgs {
             .transpose()?;
         let (limits, http) = (request.limits, request.http_limits());
         let (cost, config): (CostView, Config) = match self.contract {
-            None if self.node.is_given() => {
-                bail!("a network is given, and no contract whose prices count: give --contract")
-            }
-            Some(contract) if self.node.is_given() => {
+            contract if self.node.is_given() => {
                 let contract = NetworkArgs { node: self.node, contract }.contract()?;
                 block_on(async move {
                     let config = contract.config(At::Final).await?.config;
@@ -193,7 +191,10 @@ pub(crate) fn rejection(
     let context = ExecutionContext::of_no_request(nobody);
     let limits = ResourceLimits { compute, ..request.limits };
     let job = Job { limits: &limits, ..Job::of_request(Code::of(code), request, &context) };
-    let execution = engine.execute(&job, &mut EmptySnapshot)?;
+    let execution = {
+        let _progress = Progress::start("compiling the guest");
+        engine.execute(&job, &mut EmptySnapshot)?
+    };
     Ok(match execution.status {
         rejected @ (Status::InvalidModule { .. } | Status::LimitExceeded { .. }) => Some(rejected),
         _ => None,

@@ -18,6 +18,7 @@ mod code_file;
 mod compare;
 mod componentize;
 mod contract_wasm;
+mod dapp;
 mod deploy;
 mod dev;
 mod diff;
@@ -26,14 +27,18 @@ mod engine;
 mod estimate;
 mod exit;
 mod http_args;
+mod localnet;
 mod logs;
 mod manual;
 mod network;
 mod networks;
 mod new;
+#[cfg(test)]
+mod pages;
 mod plan_lines;
 mod print;
 mod profile;
+mod progress;
 mod publish;
 mod replay;
 mod request;
@@ -94,6 +99,11 @@ enum Command {
         command: secrets::SecretsCommand,
     },
     Claim(Box<claim::ClaimArgs>),
+    /// Deploy a contract of yours that asks OutLayer, call it, and ask its views
+    Dapp {
+        #[command(subcommand)]
+        command: dapp::DappCommand,
+    },
     Compare(Box<compare::CompareArgs>),
     Replay(replay::ReplayArgs),
     Audit(audit::AuditArgs),
@@ -163,6 +173,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Storage { command } => command.execute(),
         Command::Secrets { command } => command.execute(),
         Command::Claim(args) => args.execute(),
+        Command::Dapp { command } => command.execute(),
         Command::Compare(args) => args.execute(),
         Command::Replay(args) => args.execute(),
         Command::Audit(args) => args.execute(),

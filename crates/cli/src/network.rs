@@ -1,10 +1,11 @@
 //! Options that name a node, and a contract on it.
 
+use anyhow::bail;
 use clap::Args;
 use outlayer_client::{Contract, Node};
 use outlayer_protocol::AccountId;
 
-use crate::networks;
+use crate::{localnet, networks};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NodeArgs {
@@ -36,14 +37,24 @@ impl NodeArgs {
 pub(crate) struct NetworkArgs {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
-    /// The OutLayer contract
+    /// The OutLayer contract [default on localnet: the one that `outlayer dev` makes]
     #[arg(long, env = "OUTLAYER_CONTRACT")]
-    pub(crate) contract: AccountId,
+    pub(crate) contract: Option<AccountId>,
 }
 
 impl NetworkArgs {
     pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
-        Ok(Contract::new(self.node.node()?.0, self.contract.clone()))
+        let (node, network) = self.node.node()?;
+        let id = match &self.contract {
+            Some(id) => id.clone(),
+            None if network == Some(localnet::NAME) => localnet::id(localnet::CONTRACT)?,
+            None => bail!(
+                "nobody says which contract is meant; give --contract (or OUTLAYER_CONTRACT) with \
+                 the account that OutLayer's contract is on. `outlayer dev` starts a network with \
+                 one on this machine, which is meant with --network localnet"
+            ),
+        };
+        Ok(Contract::new(node, id))
     }
 }
 

@@ -3,6 +3,8 @@
 use anyhow::bail;
 use outlayer_client::{EndpointUrl, Node, NodeConfig};
 
+use crate::localnet;
+
 /// A network that a person may call by its name.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -14,7 +16,7 @@ pub(crate) struct Network {
 }
 
 static NETWORKS: [Network; 3] = [
-    Network { name: "localnet", rpc_url: "http://127.0.0.1:3030", chain_id: None },
+    Network { name: localnet::NAME, rpc_url: localnet::RPC_URL, chain_id: None },
     Network {
         name: "testnet",
         rpc_url: "https://archival-rpc.testnet.fastnear.com",
@@ -75,7 +77,10 @@ pub(crate) fn choose(
         },
     };
     if urls.is_empty() {
-        bail!("nobody says which network to ask; give --network (or OUTLAYER_NETWORK): {EXPECTED}");
+        bail!(
+            "nobody says which network to ask; give --network (or OUTLAYER_NETWORK): {EXPECTED}. \
+             `outlayer dev` starts localnet on this machine"
+        );
     }
     let mut config = NodeConfig::of(urls);
     config.chain_id = found.and_then(|network| network.chain_id).map(str::to_owned);

@@ -10,9 +10,10 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use outlayer_protocol::{Compute, ResourceLimits};
+use serde_json::{Map, json};
 
-use crate::print;
+use crate::{cargo::Package, print, request_args::changed_limits};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Project {
@@ -38,9 +39,12 @@ pub(crate) struct NewArgs {
     #[arg(long, default_value = "rust")]
     lang: Language,
     /// A folder with OutLayer's sources to depend on [default: those that this command was built
-    /// in, or else the published packages]
+    /// in, where they are on this machine, or else the published packages]
     #[arg(long, value_name = "FOLDER", env = "OUTLAYER_SOURCES")]
     outlayer: Option<PathBuf>,
+    /// For a dApp: the folder of the guest that it asks for, whose limits its requests get
+    #[arg(long, value_name = "FOLDER")]
+    guest: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -76,6 +80,15 @@ const DAPP: &[File] = files! { "dapp-rust":
     "tests/money.rs" = "tests/money.rs",
 };
 
+/// What to do where cargo does not find the packages.
+const UNPUBLISHED: &str = concat!(
+    "\nIts Cargo.toml asks crates.io for OutLayer's packages of version ",
+    env!("CARGO_PKG_VERSION"),
+    ". Where cargo finds none there, this\nversion is not published: get the sources from ",
+    env!("CARGO_PKG_REPOSITORY"),
+    ", and name their\nfolder with --outlayer.\n"
+);
+
 /// Where packages of OutLayer come from.
 enum Source {
     Folder(PathBuf),
@@ -93,12 +106,19 @@ impl NewArgs {
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         check_name(name)?;
         let source = Source::find(self.outlayer)?;
+        let limits = match (self.what, &self.guest) {
+            (_, None) => ResourceLimits::default(),
+            (Project::Dapp, Some(guest)) => Package::read(guest)?.limits(&Map::new())?,
+            (Project::Guest, Some(_)) => {
+                bail!("--guest names the guest that a dApp asks for; it is of no use to a guest")
+            }
+        };
         create(&folder)?;
         for (file, content) in files {
             let path = folder.join(file);
             let parent = path.parent().unwrap_or(&folder);
             fs::create_dir_all(parent)
-                .and_then(|()| fs::write(&path, filled(content, name, &source)))
+                .and_then(|()| fs::write(&path, filled(content, name, &source, &limits)))
                 .with_context(|| path.display().to_string())?;
         }
         let uses = match &source {
@@ -115,6 +135,9 @@ impl NewArgs {
             print::line("with OutLayer", uses);
             let to = self.folder.display();
             print::raw(format_args!("\nNow:\n\n    cd {to} && {next}\n"));
+            if let Source::Published = source {
+                print::raw(UNPUBLISHED);
+            }
         }
         Ok(true)
     }
@@ -136,7 +159,9 @@ impl Source {
         let program = program.canonicalize().unwrap_or(program);
         // From target/debug, or from target/debug/deps.
         let built_in = program.ancestors().skip(1).find(|folder| has_sources(folder));
-        Ok(built_in.map_or(Self::Published, |folder| Self::Folder(folder.to_owned())))
+        let built_in = built_in.map(Path::to_owned);
+        let folder = built_in.or_else(|| installed_from(&program).filter(|path| has_sources(path)));
+        Ok(folder.map_or(Self::Published, Self::Folder))
     }
 
     /// The value of a dependency in a manifest.
@@ -166,14 +191,64 @@ impl Source {
     }
 }
 
+/// The folder of OutLayer's sources that `cargo install --path` has installed this program from, as
+/// cargo has noted it beside the folder of the program.
+fn installed_from(program: &Path) -> Option<PathBuf> {
+    let notes = program.parent()?.parent()?.join(".crates.toml");
+    package_path(&fs::read_to_string(notes).ok()?)?.ancestors().nth(2).map(Path::to_owned)
+}
+
+/// The folder of this package in cargo's notes of what is installed.
+fn package_path(notes: &str) -> Option<PathBuf> {
+    let name = concat!("\"", env!("CARGO_PKG_NAME"), " ");
+    let line = notes.lines().find(|line| line.starts_with(name))?;
+    let (_, path) = line.split_once("(path+file://")?;
+    Some(path.split_once(')')?.0.into())
+}
+
 /// A template with its places filled in.
-fn filled(template: &str, name: &str, source: &Source) -> String {
+fn filled(template: &str, name: &str, source: &Source, limits: &ResourceLimits) -> String {
+    let (imports, setting, used) = limits_in_rust(limits);
     template
         .replace("{{name}}", name)
         .replace("{{crate}}", &name.replace('-', "_"))
         .replace("{{outlayer-sdk}}", &source.dependency("sdk"))
         .replace("{{outlayer-interface}}", &source.dependency("interface"))
         .replace("{{outlayer-testkit}}", &source.test_kit())
+        .replace("{{imports}}", &imports)
+        .replace("{{limits}}", &setting)
+        .replace("{{with-limits}}", used)
+}
+
+/// What a dApp's source has for requests with these limits: the end of its imports, the limits, and
+/// where the request gets them.
+fn limits_in_rust(limits: &ResourceLimits) -> (String, String, &'static str) {
+    const IMPORTS: &str = "ext_outlayer, request_for, settlement,";
+    let mut fields: Vec<String> = changed_limits(limits)
+        .into_iter()
+        .map(|(name, value)| format!("            {name}: {value},\n"))
+        .collect();
+    let mut compute = "";
+    if limits.compute != ResourceLimits::default().compute {
+        let (meter, amount) = match limits.compute {
+            Compute::Fuel(amount) => ("Fuel", amount),
+            Compute::Gas(amount) => ("Gas", amount),
+        };
+        fields.insert(0, format!("            compute: Compute::{meter}({amount}),\n"));
+        compute = "Compute, ";
+    }
+    if fields.is_empty() {
+        return (IMPORTS.to_owned(), String::new(), "");
+    }
+    let setting = format!(
+        "        let limits = ResourceLimits {{\n{}            ..request.limits\n        }};\n",
+        fields.concat()
+    );
+    (
+        format!("ResourceLimits, {compute}ext_outlayer,\n    request_for, settlement,"),
+        setting,
+        "limits, ",
+    )
 }
 
 /// What cargo, Rust and the contract all take as a name.
@@ -221,7 +296,9 @@ mod tests {
         for name in ["src/lib.rs", "tests/money.rs"] {
             let expected = fs::read_to_string(example.join(name)).unwrap();
             let (_, content) = DAPP.iter().find(|(file, _)| *file == name).unwrap();
-            assert_eq!(filled(content, "example-ask", &Source::Published), expected, "{name}");
+            let filled =
+                filled(content, "example-ask", &Source::Published, &ResourceLimits::default());
+            assert_eq!(filled, expected, "{name}");
         }
     }
 
@@ -240,12 +317,38 @@ mod tests {
         let sources = [Source::Published, Source::Folder("/a \"folder\"".into())];
         for (file, content) in GUEST.iter().chain(DAPP) {
             for source in &sources {
-                let filled = filled(content, "my-guest", source);
+                let limits = ResourceLimits { output_bytes: 7, ..ResourceLimits::default() };
+                let filled = filled(content, "my-guest", source, &limits);
                 assert!(!filled.contains("{{"), "{file}: {filled}");
                 if file.ends_with(".toml") {
                     filled.parse::<toml_edit::Document<String>>().unwrap();
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_dapp_asks_for_what_its_guest_needs() {
+        let (_, template) = DAPP.iter().find(|(file, _)| *file == "src/lib.rs").unwrap();
+        let compute = Compute::Gas(7);
+        let limits = ResourceLimits { compute, storage_reads: 1, ..ResourceLimits::default() };
+        let source = filled(template, "asker", &Source::Published, &limits);
+        for part in [
+            "ResourceLimits, Compute, ext_outlayer,",
+            "            compute: Compute::Gas(7),\n            storage_reads: 1,\n",
+            "            ..request.limits\n        };\n",
+            "cancel_by: CancelBy::Payer, limits, ..request }",
+        ] {
+            assert!(source.contains(part), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_sources_are_found_from_which_cargo_has_installed_the_command() {
+        let notes = "[v1]\n\"outlayer-x 1.0.0 (path+file:///other)\" = [\"x\"]\n\
+                     \"outlayer 0.1.0 (path+file:///src/crates/cli)\" = [\"outlayer\"]\n";
+        assert_eq!(package_path(notes), Some("/src/crates/cli".into()));
+        let registry = "\"outlayer 0.1.0 (registry+https://x)\" = [\"outlayer\"]\n";
+        assert_eq!(package_path(registry), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     exit,
     network::{NetworkArgs, block_on},
     print,
+    progress::Progress,
     request::{Named, find},
     secrets::OpeningOptions,
 };
@@ -62,7 +63,10 @@ impl ReplayArgs {
         let contract = self.network.contract()?;
         let done = block_on(async move {
             let question = self.question(&contract).await?;
-            let done = replay(&contract, &codes, &engines, &question, &openings).await?;
+            let done = {
+                let _progress = Progress::start("executing it again");
+                replay(&contract, &codes, &engines, &question, &openings).await?
+            };
             if self.json {
                 print::json(&done)?;
             } else {

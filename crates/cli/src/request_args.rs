@@ -145,29 +145,36 @@ impl RequestOptions {
     }
 }
 
+/// The limits besides that of compute which are not the default, by their names.
+pub(crate) fn changed_limits(limits: &ResourceLimits) -> Vec<(&'static str, u64)> {
+    let default = ResourceLimits::default();
+    [
+        ("memory_bytes", limits.memory_bytes, default.memory_bytes),
+        ("table_elements", limits.table_elements.into(), default.table_elements.into()),
+        ("instances", limits.instances.into(), default.instances.into()),
+        ("host_calls", limits.host_calls, default.host_calls),
+        ("output_bytes", limits.output_bytes.into(), default.output_bytes.into()),
+        ("log_bytes", limits.log_bytes.into(), default.log_bytes.into()),
+        ("journal_bytes", limits.journal_bytes.into(), default.journal_bytes.into()),
+        ("plan_bytes", limits.plan_bytes.into(), default.plan_bytes.into()),
+        ("storage_reads", limits.storage_reads.into(), default.storage_reads.into()),
+        ("storage_writes", limits.storage_writes.into(), default.storage_writes.into()),
+        ("max_module_bytes", limits.max_module_bytes.into(), default.max_module_bytes.into()),
+    ]
+    .into_iter()
+    .filter(|(_, value, default)| value != default)
+    .map(|(name, value, _)| (name, value))
+    .collect()
+}
+
 /// The options that give a request these limits, where they are not the default.
 pub(crate) fn limit_options(limits: &ResourceLimits) -> Vec<String> {
-    let default = ResourceLimits::default();
     let mut options = Vec::new();
-    if limits.compute != default.compute {
+    if limits.compute != ResourceLimits::default().compute {
         options.push(format!("--{} {}", limits.compute.meter(), limits.compute.amount()));
     }
-    for (name, value, default) in [
-        ("memory-bytes", limits.memory_bytes, default.memory_bytes),
-        ("table-elements", limits.table_elements.into(), default.table_elements.into()),
-        ("instances", limits.instances.into(), default.instances.into()),
-        ("host-calls", limits.host_calls, default.host_calls),
-        ("output-bytes", limits.output_bytes.into(), default.output_bytes.into()),
-        ("log-bytes", limits.log_bytes.into(), default.log_bytes.into()),
-        ("journal-bytes", limits.journal_bytes.into(), default.journal_bytes.into()),
-        ("plan-bytes", limits.plan_bytes.into(), default.plan_bytes.into()),
-        ("storage-reads", limits.storage_reads.into(), default.storage_reads.into()),
-        ("storage-writes", limits.storage_writes.into(), default.storage_writes.into()),
-        ("max-module-bytes", limits.max_module_bytes.into(), default.max_module_bytes.into()),
-    ] {
-        if value != default {
-            options.push(format!("--{name} {value}"));
-        }
+    for (name, value) in changed_limits(limits) {
+        options.push(format!("--{} {value}", name.replace('_', "-")));
     }
     options
 }

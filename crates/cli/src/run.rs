@@ -24,6 +24,7 @@ use crate::{
     estimate::STORAGE_BYTE_COST,
     http_args::NetworkOptions,
     plan_lines, print, profile,
+    progress::Progress,
     request_args::{RequestOptions, pair},
     run_on_chain::ChainArgs,
     secrets::OpeningOptions,
@@ -277,7 +278,10 @@ impl Run {
         let code_hash = code.hash();
         let given = secrets.as_ref().map_or(&[][..], Secrets::variables);
         let job = Job { secrets: given, ..Job::of_request(code, request, context) };
-        let execution = engine.execute(&job, snapshot)?;
+        let execution = {
+            let _progress = Progress::start("compiling and executing the guest");
+            engine.execute(&job, snapshot)?
+        };
         let Execution { logs, backtrace, plan, mut transcript, .. } = execution.clone();
         if let Some(secrets) = secrets {
             secrets.conceal(&mut transcript);

@@ -15,7 +15,7 @@ use outlayer_replay::Openings;
 
 use crate::{
     http_args::NetworkOptions,
-    network::{NodeArgs, block_on},
+    network::{NetworkArgs, NodeArgs, block_on},
     request::{Named, find},
     run::{Report, Run},
 };
@@ -28,7 +28,6 @@ pub(crate) struct ChainArgs {
     #[arg(
         long = "request",
         value_name = "ID",
-        requires = "contract",
         conflicts_with_all = [
             "input", "input_file", "args", "env", "kind", "fuel", "gas", "memory_bytes",
             "output_bytes", "log_bytes", "journal_bytes", "plan_bytes", "storage_reads",
@@ -48,7 +47,7 @@ pub(crate) struct ChainArgs {
     block: Option<u64>,
     #[command(flatten)]
     node: NodeArgs,
-    /// The OutLayer contract
+    /// The OutLayer contract [default on localnet: the one that `outlayer dev` makes]
     #[arg(long, env = "OUTLAYER_CONTRACT")]
     contract: Option<AccountId>,
 }
@@ -80,8 +79,8 @@ impl ChainArgs {
         options: NetworkOptions,
     ) -> anyhow::Result<Report> {
         let request_id = self.live.context("--request is missing")?;
-        let contract_id = self.contract.clone().context("--contract is missing")?;
-        let contract = Contract::new(self.node.node()?.0, contract_id);
+        let (node, contract) = (self.node.clone(), self.contract.clone());
+        let contract = NetworkArgs { node, contract }.contract()?;
         block_on(async move {
             let (view, at) = self.look(&contract, request_id).await?;
             let config = contract.config(at).await?.config;

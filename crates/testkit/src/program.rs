@@ -60,7 +60,8 @@ impl Program {
         if about.version != VERSION {
             return Err(Error::Program(format!(
                 "{} has version {}, expected {VERSION}, the version of outlayer-testkit. \
-                 `cargo install outlayer --version {VERSION}` brings that one",
+                 `cargo install outlayer --version {VERSION}` brings that one, or `cargo install \
+                 --path crates/cli --locked` in the folder of OutLayer's sources of that version",
                 path.display(),
                 about.version
             )));
@@ -190,7 +191,9 @@ impl Places {
         let failed = |reason: String| {
             Error::Program(format!(
                 "it is neither in {BIN_PATH} nor on PATH, and `cargo install outlayer --version \
-                 {VERSION}` {reason}. Install it, or name one in {BIN_PATH}"
+                 {VERSION}` {reason}. Where this version is not on crates.io, run `cargo install \
+                 --path crates/cli --locked` in the folder of OutLayer's sources, or name a \
+                 command that is built already in {BIN_PATH}"
             ))
         };
         // Cargo's progress goes straight to the terminal.

@@ -8,8 +8,8 @@ pub enum BuildError {
     /// The folder is no package.
     #[error(
         "there is no Cargo.toml in {}; expected the folder of a guest or a contract, as \
-         `outlayer new guest NAME` makes it",
-        .folder.display()
+         `outlayer new guest NAME` and `outlayer new dapp NAME` make it",
+        std::path::absolute(.folder).unwrap_or_else(|_| .folder.clone()).display()
     )]
     NoManifest {
         /// The folder.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::ErrorKind,
     net::TcpListener,
     os::unix::fs::symlink,
     path::Path,
@@ -13,16 +14,17 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use outlayer_integration_tests::{artifacts, node};
 
-/// Pages whose commands another test runs.
+/// Pages whose commands a test in another file reads and runs. Those of the last one want a machine
+/// of their own, so their commands, options and files are only looked up, as on every page.
 const ELSEWHERE: [(&str, &str); 3] = [
-    ("operators.md", "crates/cli/tests/command/settings.rs and the tests of deploy/"),
-    ("secrets.md", "suite/commands/secrets.rs"),
-    ("testnet.md", "suite/commands/testnet_page.rs"),
+    ("secrets.md", include_str!("commands/secrets.rs")),
+    ("testnet.md", include_str!("commands/testnet_page.rs")),
+    ("operators.md", include_str!("../../../crates/cli/src/pages.rs")),
 ];
 
 /// Commands of the README that are not run here, and why.
 const NOT_RUN: [(&str, &str); 3] = [
-    ("scripts/demo", "CI runs it, and it takes minutes"),
+    ("scripts/demo", "it builds this test's programs; what it shows is run below"),
     ("scripts/test", "it runs this test"),
     ("LOCALNET_PROTOCOL_VERSION=84 cargo test --workspace --test suite", "it runs this test"),
 ];
@@ -44,21 +46,18 @@ fn commands(page: &str) -> Vec<&str> {
     commands
 }
 
-/// A folder in which the commands find what the pages speak of.
+/// A folder in which the commands find what the pages speak of, as in this tree.
 fn prepare(folder: &Path) -> Result<()> {
     artifacts::wasm("outlayer_contract")?;
     let workspace = artifacts::workspace();
-    let (bin, debug) = (folder.join("bin"), folder.join("target/debug"));
-    fs::create_dir_all(&bin)?;
+    let debug = folder.join("target/debug");
     fs::create_dir_all(&debug)?;
     let command = format!(
         "#!/bin/sh\nOUTLAYER_QUIET=yes exec '{}/scripts/with-wasm' '{}' outlayer \"$@\"\n",
         workspace.display(),
         node::testbed_binary()?.display()
     );
-    for path in [bin.join("outlayer"), debug.join("outlayer")] {
-        write_script(&path, &command)?;
-    }
+    write_script(&debug.join("outlayer"), &command)?;
     symlink(workspace.join("target/wasm"), folder.join("target/wasm"))?;
     Ok(())
 }
@@ -88,29 +87,27 @@ fn free_port() -> Result<u16> {
 }
 
 /// Runs the commands one after the other in one shell. One that begins with `outlayer dev` runs on
-/// beside the others, from when it is ready, at a free port.
+/// beside the others, from when it is ready, at a free port, which the others then use.
 fn run(folder: &Path, commands: &[String]) -> Result<()> {
     let port = free_port()?.to_string();
     let mut script = "set -euo pipefail\n\
         trap '[ -z \"$(jobs -p)\" ] || kill -INT $(jobs -p); wait' EXIT\n"
         .to_owned();
     for line in commands {
-        let line = line.replace(":3030", &format!(":{port}"));
-        script += &format!("printf '==> %s\\n' {}\n", quoted(&line));
+        script += &format!("printf '==> %s\\n' {}\n", quoted(line));
         if line.starts_with("outlayer dev") {
             script += &format!(
                 "{line} --rpc-addr 127.0.0.1:{port} >dev.log 2>&1 &\n\
                  for i in $(seq 6000); do grep -q 'Ready in' dev.log && break; sleep 0.1; done\n\
-                 grep 'Ready in' dev.log || {{ cat dev.log; exit 1; }}\n"
+                 grep 'Ready in' dev.log || {{ cat dev.log; exit 1; }}\n\
+                 export OUTLAYER_RPC_URL=http://127.0.0.1:{port}\n"
             );
         } else {
             script += &format!("{line}\n");
         }
     }
-    let path = std::env::var("PATH")?;
     let mut shell = Command::new("bash");
     shell.args(["-c", &script]).current_dir(folder);
-    shell.env("PATH", format!("{}:{path}", folder.join("bin").display()));
     // What the cargo around this test has set for itself.
     for (name, _) in std::env::vars() {
         let kept = name == "CARGO_HOME";
@@ -145,10 +142,10 @@ fn the_commands_of_the_readme_run_as_printed() -> Result<()> {
         let line = line.replace("scripts/", &format!("{}/", scripts.display()));
         // The two lines about components are for whoever stands in the folder of a guest.
         if line.starts_with("cargo build") {
-            steps.push("outlayer new guest guest; cd guest".to_owned());
+            steps.push("target/debug/outlayer new guest guest; cd guest".to_owned());
             steps.push(format!("{}/with-wasm {line}", scripts.display()));
         } else if line.contains("componentize") {
-            steps.push(line.replace("target/debug/outlayer", "outlayer"));
+            steps.push(line.replace("target/debug/outlayer", "../target/debug/outlayer"));
             steps.push("cd ..".to_owned());
         } else {
             steps.push(line);
@@ -161,11 +158,34 @@ fn the_commands_of_the_readme_run_as_printed() -> Result<()> {
 #[test]
 fn the_commands_of_a_developers_first_hour_run_as_printed() -> Result<()> {
     let page = fs::read_to_string(artifacts::workspace().join("docs/first-hour.md"))?;
-    let steps: Vec<_> = commands(&page).into_iter().map(str::to_owned).collect();
-    ensure!(steps.len() > 12, "{steps:?}");
-    let folder = tempfile::tempdir()?;
-    prepare(folder.path())?;
-    run(folder.path(), &steps)
+    // The contract depends on near-sdk, which stays compiled for the next run. The compiler's flags
+    // name the project's folder, so that must be the same each time.
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&place)?;
+    let lock = fs::File::create(place.join("lock"))?;
+    lock.lock()?;
+    let (tree, built) = (place.join("outlayer"), place.join("built"));
+    for folder in ["outlayer", "first-hour"] {
+        match fs::remove_dir_all(place.join(folder)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    prepare(&tree)?;
+    let mut steps = Vec::new();
+    for line in commands(&page) {
+        steps.push(line.to_owned());
+        if line == "cd asker" {
+            // The versions that this workspace has, so that nothing has to be downloaded.
+            let lock = artifacts::workspace().join("Cargo.lock");
+            steps.push(format!("cp {} .", quoted(&lock.display().to_string())));
+            let built = quoted(&built.display().to_string());
+            steps.push(format!("export CARGO_TARGET_DIR={built}"));
+        }
+    }
+    let count = |begin: &str| steps.iter().filter(|step| step.starts_with(begin)).count();
+    ensure!(count("outlayer dapp") == 3 && count("outlayer") > 12, "{steps:?}");
+    run(&tree, &steps)
 }
 
 #[test]
@@ -173,9 +193,26 @@ fn no_page_is_without_a_test_of_its_commands() -> Result<()> {
     for entry in fs::read_dir(artifacts::workspace().join("docs"))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).context("a page's name")?;
-        let tested = name == "first-hour.md" || ELSEWHERE.iter().any(|(page, _)| *page == name);
+        let named = |(page, test): &(&str, &str)| {
+            let reads = test.contains(&format!("docs/{page}")) || test.contains("fn pages()");
+            *page == name && reads
+        };
+        let tested = name == "first-hour.md" || ELSEWHERE.iter().any(named);
         let page = fs::read_to_string(&path)?;
         ensure!(tested || commands(&page).is_empty(), "nobody runs the commands of docs/{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_demo_shows_what_the_readme_says() -> Result<()> {
+    let programs = node::testbed_binary()?;
+    let programs = programs.parent().context("the folder of programs")?;
+    let output = Command::new(programs.join("examples/demo")).output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["timed_out", "Both came out right."] {
+        ensure!(said.contains(part), "no {part}: {said}");
     }
     Ok(())
 }
@@ -185,7 +222,7 @@ fn the_first_hour_takes_as_few_steps_as_the_script_does() -> Result<()> {
     let folder = tempfile::tempdir()?;
     prepare(folder.path())?;
     let mut script = Command::new(artifacts::workspace().join("scripts/first-hour"));
-    script.arg("--short").env("OUTLAYER_BIN_PATH", folder.path().join("bin/outlayer"));
+    script.arg("--short").env("OUTLAYER_BIN_PATH", folder.path().join("target/debug/outlayer"));
     for (name, _) in std::env::vars() {
         if name != "CARGO_HOME" && name.starts_with("CARGO") {
             script.env_remove(name);

@@ -1,4 +1,4 @@
-//! Creates the account that becomes the contract, as a subaccount of one whose key is at hand.
+//! Creates the account that becomes a contract, as a subaccount of one whose key is at hand.
 
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// The account that was created, or that would be.
-pub(super) struct Created {
-    pub(super) wallet: Wallet,
+pub(crate) struct Created {
+    pub(crate) wallet: Wallet,
     /// What was to be printed as JSON.
-    pub(super) documents: Vec<Value>,
+    pub(crate) documents: Vec<Value>,
 }
 
 /// Creates the account that `wallet` names. Its key is written to a file before the account exists,
 /// so that no account is made whose key is lost.
-pub(super) async fn account(
+pub(crate) async fn account(
     wallet: WalletArgs,
     parent_key: Option<PathBuf>,
     node_args: &NodeArgs,

@@ -1,7 +1,7 @@
 //! `outlayer deploy`: puts the contract on an account, initialises it, and registers its first
 //! workers.
 
-mod create;
+pub(crate) mod create;
 
 use std::{fs, path::PathBuf};
 
@@ -76,8 +76,7 @@ impl DeployArgs {
 
     async fn run(self, wasm: ContractWasm, config: Config) -> anyhow::Result<bool> {
         let (node, _) = self.node.node()?;
-        let bytes = u128::try_from(wasm.code.len())?;
-        let needed = BYTE_COST.saturating_mul(bytes).saturating_add(BESIDE_CODE);
+        let needed = needed(wasm.code.len())?;
         let mut documents = Vec::new();
         let wallet = if self.create {
             let balance = self
@@ -226,6 +225,21 @@ async fn check_account(node: &Node, id: &AccountId, needed: NearToken) -> anyhow
              contract and keeps its state; or deploy to another account"
         ),
     }
+    check_balance(node, id, needed).await
+}
+
+/// What an account needs for the storage of a contract of so many bytes, about.
+pub(crate) fn needed(code_bytes: usize) -> anyhow::Result<NearToken> {
+    let code = BYTE_COST.saturating_mul(u128::try_from(code_bytes)?);
+    Ok(code.saturating_add(BESIDE_CODE))
+}
+
+/// Refuses an account that has too little money for a contract.
+pub(crate) async fn check_balance(
+    node: &Node,
+    id: &AccountId,
+    needed: NearToken,
+) -> anyhow::Result<()> {
     let free = node.balance(id, At::Optimistic).await?.map(|balance| balance.free());
     if let Some(free) = free.filter(|free| *free < needed) {
         bail!(

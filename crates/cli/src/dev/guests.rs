@@ -13,14 +13,11 @@ use outlayer_protocol::{CodeRef, Hash32, ResourceLimits, code_name};
 use serde_json::Map;
 use tokio::{task, time};
 
-use super::{
-    accounts::{self, DEVELOPER},
-    report::Published,
-    stamp::Stamp,
-};
+use super::{report::Published, stamp::Stamp};
 use crate::{
     cargo::{BuildOptions, Package},
     code_file,
+    localnet::{self, DEVELOPER},
     request_args::{limit_options, quoted},
 };
 
@@ -84,7 +81,7 @@ impl Guest {
         // Made anew, because the developer's own commands have used nonces of the same key since
         // the last publication. An account that knows old ones waits for seconds until it is sure
         // that a nonce was used up by somebody else.
-        let (id, key) = (accounts::id(DEVELOPER)?, accounts::key(DEVELOPER));
+        let (id, key) = (localnet::id(DEVELOPER)?, localnet::key(DEVELOPER));
         let owner = &SigningAccount::new(contract.node().clone(), id, key);
         let mut caller = AccountCaller { account: owner, contract_id: contract.id() };
         let hash = publish_code(contract, owner.id(), &code, &mut caller).await?.hash;

@@ -1,10 +1,9 @@
 //! `outlayer dev`: a node, the contract, a worker and accounts in one terminal.
 //!
-//! `network` starts the node and deploys the contract, `accounts` has the accounts and their keys,
-//! `guests` builds and publishes the guests, `watch` does so again when `stamp` tells that their
-//! files have changed, and `report` says what happens.
+//! `network` starts the node and deploys the contract, `guests` builds and publishes the guests,
+//! `watch` does so again when `stamp` tells that their files have changed, and `report` says what
+//! happens. The accounts and their keys are those of `crate::localnet`.
 
-mod accounts;
 mod guests;
 mod network;
 mod report;
@@ -34,7 +33,7 @@ use self::{
     network::{Network, Options},
     report::{Account, Event, Listened, Published, Ready, Report},
 };
-use crate::{contract_wasm, engine, request_args::quoted};
+use crate::{contract_wasm, engine, localnet};
 
 /// Start a node with the contract, a worker and accounts, and publish guests as they change
 #[derive(Debug, Args)]
@@ -155,7 +154,7 @@ impl DevArgs {
             let cache = cache.clone();
             task::spawn_blocking(move || engine::of_worker(Some(cache), concurrency, None))
         };
-        let keys = accounts::write_keys(&state.path.join("credentials"))?;
+        let keys = localnet::write_keys(&state.path.join("credentials"))?;
         let options =
             Options { state: &state.path, rpc_addr: self.rpc_addr, production: self.block_time };
         let network = Network::start(options, code).await?;
@@ -164,17 +163,17 @@ impl DevArgs {
         for guest in &mut guests {
             published.push(guest.publish(&network.contract).await?);
         }
-        let call = call_to_paste(&network, &keys, guests.first().zip(published.first()))?;
+        let call = call_to_paste(&network, guests.first().zip(published.first()))?;
         let account = |name: &&str| {
             let key_file = keys.join(format!("{name}.json"));
-            anyhow::Ok(Account { account_id: accounts::id(name)?, key_file })
+            anyhow::Ok(Account { account_id: localnet::id(name)?, key_file })
         };
         report.say(Event::Ready(Ready {
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             rpc_url: network.rpc_url(),
             contract_id: network.contract.id().clone(),
             worker_id: worker.account_id().clone(),
-            accounts: accounts::ALL.iter().map(account).collect::<anyhow::Result<_>>()?,
+            accounts: localnet::ALL.iter().map(account).collect::<anyhow::Result<_>>()?,
             state: state.kept(),
             continued: network.continued,
             guests: published,
@@ -199,8 +198,8 @@ impl DevArgs {
         let mut config = WorkerConfig::new(
             network.rpc_url(),
             network.contract.id().clone(),
-            accounts::id(accounts::WORKER)?,
-            accounts::key(accounts::WORKER),
+            localnet::id(localnet::WORKER)?,
+            localnet::key(localnet::WORKER),
             engine,
         );
         config.concurrency = usize::from(self.concurrency);
@@ -211,7 +210,7 @@ impl DevArgs {
         config.code.allow_private_urls = true;
         config.fetch.allow_loopback = true;
         // The network is this process.
-        config.secrets = SecretsConfig { keys: vec![accounts::secrets_key()], one_endpoint: true };
+        config.secrets = SecretsConfig { keys: vec![localnet::secrets_key()], one_endpoint: true };
         config.shutdown_grace = GRACE;
         let report = report.clone();
         config.observer = Some(Arc::new(move |stage| report.stage(stage)));
@@ -220,20 +219,18 @@ impl DevArgs {
 }
 
 /// A request for the first guest; without one, a question to the contract.
-fn call_to_paste(
-    network: &Network,
-    keys: &Path,
-    guest: Option<(&Guest, &Published)>,
-) -> anyhow::Result<String> {
-    let on = format!("--rpc-url {} --contract {}", network.rpc_url(), network.contract.id());
+fn call_to_paste(network: &Network, guest: Option<(&Guest, &Published)>) -> anyhow::Result<String> {
+    let on = match network.rpc_url() {
+        url if url == localnet::RPC_URL => format!("--network {}", localnet::NAME),
+        url => format!("--network {} --rpc-url {url}", localnet::NAME),
+    };
     let Some((guest, published)) = guest else {
         return Ok(format!("outlayer status {on}"));
     };
-    let key_file = keys.join(format!("{}.json", accounts::DEVELOPER));
     Ok(format!(
-        "outlayer request --name {} {} {on} --key-file {}",
+        "outlayer request {on} --account {} --name {} {}",
+        localnet::DEVELOPER,
         published.name,
         guest.request_options(published.code_bytes)?,
-        quoted(&key_file.display().to_string())
     ))
 }

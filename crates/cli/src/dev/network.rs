@@ -18,16 +18,13 @@ use outlayer_localnet::{
 use outlayer_protocol::{Config, NearToken, methods, secrets::key_word};
 use serde_json::{Value, json};
 
-use super::accounts::{self, BALANCE, CONTRACT, WORKER};
+use crate::localnet::{self, BALANCE, CONTRACT, WORKER};
 
 /// The most gas that a transaction may have, which localnet's accounts can always pay for.
 const GAS: u64 = 1_000_000_000_000_000;
 
 /// What pays for the storage of each developer's account: enough for a megabyte.
 const STORAGE: NearToken = NearToken::from_near(10);
-
-/// The name of the chain, by which commands know the network.
-const CHAIN_ID: &str = "localnet";
 
 /// A node that runs within this process, and OutLayer on it.
 pub(super) struct Network {
@@ -58,7 +55,7 @@ impl Network {
         };
         let handle = spawn(config).map_err(advised)?;
         let node = Node::new(&NodeConfig::new(handle.rpc_url()))?;
-        let (id, key) = (accounts::id(CONTRACT)?, accounts::key(CONTRACT));
+        let (id, key) = (localnet::id(CONTRACT)?, localnet::key(CONTRACT));
         let owner = SigningAccount::new(node.clone(), id, key);
         let contract = Contract::new(node, owner.id().clone());
         deploy(&contract, &owner, code, options.state).await?;
@@ -76,7 +73,7 @@ fn prepare_home(state: &Path) -> anyhow::Result<bool> {
     let home = state.join("home");
     if home.exists() {
         // Another program may have made the folder, such as localnet itself.
-        let ours = accounts::ALL.iter().all(|name| home.join(format!("{name}.json")).is_file());
+        let ours = localnet::ALL.iter().all(|name| home.join(format!("{name}.json")).is_file());
         ensure!(
             ours,
             "{} has a chain that `outlayer dev` has not made; name another folder with --state",
@@ -88,9 +85,9 @@ fn prepare_home(state: &Path) -> anyhow::Result<bool> {
     let unfinished = state.join("home.new");
     remove(&unfinished)?;
     let new = Home::new(&unfinished);
-    new.init(&InitOptions { chain_id: Some(CHAIN_ID.to_owned()), ..InitOptions::default() })?;
-    for name in accounts::ALL {
-        new.add_account(&accounts::id(name)?, &accounts::key(name), BALANCE)?;
+    new.init(&InitOptions { chain_id: Some(localnet::NAME.to_owned()), ..InitOptions::default() })?;
+    for name in localnet::ALL {
+        new.add_account(&localnet::id(name)?, &localnet::key(name), BALANCE)?;
     }
     fs::rename(&unfinished, &home).with_context(|| home.display().to_string())?;
     Ok(false)
@@ -158,7 +155,7 @@ async fn deploy(
 /// Registers the worker, and pays for what the guests of the developers' accounts store. One
 /// transaction does all of it, or nothing.
 async fn set_up(contract: &Contract, owner: &SigningAccount) -> anyhow::Result<()> {
-    let worker_id = accounts::id(WORKER)?;
+    let worker_id = localnet::id(WORKER)?;
     if contract.worker(&worker_id, At::Optimistic).await?.is_some() {
         return Ok(());
     }
@@ -168,10 +165,10 @@ async fn set_up(contract: &Contract, owner: &SigningAccount) -> anyhow::Result<(
         gas: GAS / 4,
         deposit,
     };
-    let metadata = key_word(&accounts::secrets_key().public());
+    let metadata = key_word(&localnet::secrets_key().public());
     let register = json!({ "worker_id": worker_id, "metadata": metadata });
     let mut actions = vec![call(methods::REGISTER_WORKER, register, NearToken::from_yoctonear(1))];
-    for account_id in accounts::DEVELOPERS {
+    for account_id in localnet::DEVELOPERS {
         let args = json!({ "account_id": account_id });
         actions.push(call(methods::STORAGE_DEPOSIT, args, STORAGE));
     }

@@ -7,6 +7,7 @@ use outlayer_protocol::{AccountId, RequestId};
 use tokio::time::Instant;
 
 use super::named::Found;
+use crate::progress::{self, Progress};
 
 /// For how long refunds are waited for once the request is settled: they land a block or two later.
 const REFUNDS: Duration = Duration::from_secs(15);
@@ -49,10 +50,10 @@ impl Noted {
             && self.request_id.is_none()
         {
             self.request_id = Some(requested.request_id);
-            eprintln!(
+            progress::note(&format!(
                 "request {} was taken in block {}; an answer is due by block {}",
                 requested.request_id, requested.context.block_height, requested.deadline
-            );
+            ));
         }
         Some(Found { transaction, request })
     }
@@ -68,6 +69,7 @@ pub(super) async fn until_settled(
     patience: Duration,
     noted: &mut Noted,
 ) -> Option<Found> {
+    let _progress = Progress::start("waiting for the settlement");
     let started = Instant::now();
     let mut settled_at = None;
     loop {

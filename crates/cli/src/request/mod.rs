@@ -2,6 +2,7 @@
 
 mod cancel;
 mod follow;
+mod made;
 mod named;
 mod pending;
 mod report;
@@ -12,6 +13,7 @@ mod status;
 mod watch;
 
 pub(crate) use cancel::CancelArgs;
+pub(crate) use made::made_by;
 pub(crate) use named::{Named, find};
 pub(crate) use pending::PendingArgs;
 pub(crate) use result::ResultArgs;

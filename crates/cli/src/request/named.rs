@@ -9,6 +9,8 @@ use outlayer_client::{
 };
 use outlayer_protocol::{AccountId, RequestId};
 
+use crate::progress::Progress;
+
 /// A request's id, or the hash of the transaction that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
@@ -50,6 +52,7 @@ pub(crate) async fn find(
     let (hash, signer, id) = match named {
         Named::Transaction(hash) => (hash, signer.unwrap_or(contract.id()).clone(), id),
         Named::Id(id) => {
+            let _progress = Progress::start(format!("looking for the block of request {id}"));
             let located = locate(contract, id, None).await?;
             (located.transaction, located.signer_id, Some(id))
         }

@@ -1,6 +1,8 @@
 //! What became of a request, and where its money went.
 
-use outlayer_client::{Contract, Money, RequestTrace, money, trace::TransactionTrace};
+use outlayer_client::{
+    At, Contract, Money, RequestTrace, SettledTrace, money, trace::TransactionTrace,
+};
 use outlayer_protocol::{AccountId, NearToken, Outcome, Settlement};
 use serde_json::{Value, json};
 
@@ -19,28 +21,60 @@ pub(super) async fn settled(
     let Some(settled) = &request.settled else {
         return exit::with(Some(Exit::NotSettled));
     };
+    if as_json {
+        print::json(&document(contract, transaction, request, settled).await?)?;
+    } else {
+        show(contract, transaction, request, settled).await?;
+    }
+    let completed = settled.settlement.outcome.output().is_some();
+    exit::with((!completed).then_some(Exit::No))
+}
+
+/// Where a request's money went, and what its payer can claim.
+async fn accounts(
+    contract: &Contract,
+    request: &RequestTrace,
+    settled: &SettledTrace,
+) -> anyhow::Result<(Money, NearToken)> {
     let money = money(contract, request, settled).await?;
     let claimable = match &money.payer {
-        Some(payer) => contract.claimable(payer, outlayer_client::At::Optimistic).await?,
-        None => NearToken::from_yoctonear(0),
+        Some(payer) => contract.claimable(payer, At::Optimistic).await?,
+        None => NOTHING,
     };
-    let settlement = &settled.settlement;
-    if as_json {
-        print::json(&json!({
-            "request_id": request.requested.request_id,
-            "transaction": transaction.hash.to_string(),
-            "signer_id": transaction.signer_id,
-            "block_height": request.requested.context.block_height,
-            "settlement": settlement,
-            "money": money_json(&money, transaction, claimable),
-        }))?;
-    } else {
-        print::line("request", request.requested.request_id);
-        print::line("transaction", transaction.hash);
-        show_settlement(settlement);
-        show_money(&money, transaction, claimable);
-    }
-    exit::with(settlement.outcome.output().is_none().then_some(Exit::No))
+    Ok((money, claimable))
+}
+
+/// A settled request, for programs.
+pub(super) async fn document(
+    contract: &Contract,
+    transaction: &TransactionTrace,
+    request: &RequestTrace,
+    settled: &SettledTrace,
+) -> anyhow::Result<Value> {
+    let (money, claimable) = accounts(contract, request, settled).await?;
+    Ok(json!({
+        "request_id": request.requested.request_id,
+        "transaction": transaction.hash.to_string(),
+        "signer_id": transaction.signer_id,
+        "block_height": request.requested.context.block_height,
+        "settlement": settled.settlement,
+        "money": money_json(&money, transaction, claimable),
+    }))
+}
+
+/// A settled request, for people.
+pub(super) async fn show(
+    contract: &Contract,
+    transaction: &TransactionTrace,
+    request: &RequestTrace,
+    settled: &SettledTrace,
+) -> anyhow::Result<()> {
+    let (money, claimable) = accounts(contract, request, settled).await?;
+    print::line("request", request.requested.request_id);
+    print::line("transaction", transaction.hash);
+    show_settlement(&settled.settlement);
+    show_money(&money, transaction, claimable);
+    Ok(())
 }
 
 /// How a request ended, for people.

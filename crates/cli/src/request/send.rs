@@ -20,7 +20,7 @@ use crate::{
     amount, code_file,
     exit::{self, Exit},
     network::{NetworkArgs, block_on},
-    print,
+    print, progress,
     request_args::RequestOptions,
     secrets::SecretOptions,
     wallet::{Planned, WalletArgs},
@@ -128,7 +128,7 @@ impl RequestArgs {
             let wallet = Arc::clone(&wallet);
             tokio::spawn(async move {
                 let note = |hash| {
-                    eprintln!("transaction {hash}");
+                    progress::note(&format!("transaction {hash}"));
                     hashes.send_replace(Some(hash));
                 };
                 wallet.send_noting(&planned, &note).await

@@ -21,7 +21,7 @@ use outlayer_client::{
 use outlayer_protocol::{AccountId, Bytes};
 use serde_json::{Value, json};
 
-use crate::{network::NodeArgs, print};
+use crate::{network::NodeArgs, print, progress::Progress};
 
 pub(crate) use planned::{Planned, call};
 
@@ -83,30 +83,11 @@ impl WalletArgs {
         };
         let (printed, documents) = (AtomicU64::new(0), Mutex::default());
         if self.dry_run || self.unsigned {
-            let id = match self.account {
-                Some(id) => id,
-                None => keys::find(&self, &node, &network).await?.account_id,
-            };
+            let id = keys::account(&self, &network)?;
             let used = if self.dry_run { Use::DryRun } else { Use::Unsigned(self.public_key) };
             return Ok(Wallet { node, network, id, used, as_json, printed, documents });
         }
-        let found = keys::find(&self, &node, &network).await?;
-        let mut usable = Vec::new();
-        for key in &found.secret_keys {
-            let view =
-                node.access_key(&found.account_id, &key.public_key(), At::Optimistic).await?;
-            usable.extend(view.map(|view| (key.clone(), view.permission)));
-        }
-        if usable.is_empty() {
-            let public: Vec<String> = found.public_keys().iter().map(ToString::to_string).collect();
-            bail!(
-                "{} does not exist on {network}, or has none of the keys that were found ({}). \
-                 Check --network and --account; `near account list-keys` shows an account's keys",
-                found.account_id,
-                public.join(", ")
-            );
-        }
-        let id = found.account_id;
+        let keys::Found { account_id: id, usable } = keys::find(&self, &node, &network).await?;
         let used = Use::Send(usable);
         Ok(Wallet { node, network, id, used, as_json, printed, documents })
     }
@@ -183,6 +164,7 @@ impl Wallet {
                 self.id
             );
         };
+        let _progress = Progress::start(planned.purpose.as_str());
         let account = SigningAccount::new(self.node.clone(), self.id.clone(), key.clone());
         let account = if patient { account.patient() } else { account };
         let outcome = account.send(&planned.receiver, &planned.actions, signed).await?;

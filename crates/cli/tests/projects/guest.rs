@@ -48,6 +48,31 @@ fn a_new_guest_builds_passes_its_tests_and_runs() {
 }
 
 #[test]
+fn what_a_run_and_an_estimate_show_is_agreed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    // It writes hello, and imports nothing that a compiler could change.
+    let guest = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "\08\00\00\00\06\00\00\00hello\0a")
+        (func (export "_start")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 20)))))"#;
+    fs::write(folder.join("hello.wasm"), wat::parse_str(guest).unwrap()).unwrap();
+    for (name, arguments) in [
+        ("run.txt", &["run", "hello.wasm"][..]),
+        ("run.json", &["run", "hello.wasm", "--json"]),
+        ("estimate.txt", &["estimate", "hello.wasm"]),
+        ("estimate.json", &["estimate", "hello.wasm", "--json"]),
+    ] {
+        snapshot::assert(name, &folder, &said(&run(&folder, arguments, 0)));
+    }
+    let failed = run(&folder, &["run", "hello.wasm", "--fuel", "1"], 1);
+    snapshot::assert("run-out-of-fuel.txt", &folder, &said(&failed));
+}
+
+#[test]
 fn a_case_that_differs_fails_and_shows_how_until_it_is_updated() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();

@@ -118,5 +118,16 @@ async fn the_keychain_of_the_system_signs() -> Result<()> {
     home.output(command).await?.with(0)?;
     let asked = fs::read_to_string(home.path().join("asked"))?;
     ensure!(!asked.contains(&secret.to_string()), "no key is an argument: {asked}");
+
+    // Also when there is a file, whose key the account does not have any more.
+    let other = testbed.node.dev_create_account().await?;
+    let stale = json!({ "private_key": other.secret_key().to_string() });
+    write(&home.credentials().join(format!("{id}.json")), &stale, 0o600)?;
+    let mut command = home.command(&[&SIGN[..], &["--account", id]].concat())?;
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    home.output(command).await?.with(0)?;
+    let neither = home.run(&[&SIGN[..], &["--account", id]].concat()).await?.with(2)?;
+    let key = other.secret_key().public_key().to_string();
+    ensure!(neither.stderr.contains(&key), "the keys that were found are named: {neither:?}");
     Ok(())
 }

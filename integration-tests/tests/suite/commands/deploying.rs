@@ -35,7 +35,10 @@ async fn the_contract_gets_an_account_of_its_own_and_nothing_is_overwritten() ->
     let lines: Vec<&str> =
         dry.stdout.lines().filter(|line| line.starts_with("transaction")).collect();
     assert_eq!(lines.len(), 3, "{dry:?}");
-    let dry = home.run(&[&deploy[..], &["--dry-run", "--json"]].concat()).await?.with(0)?.json()?;
+    home.snapshot("deploy-dry-run", &dry)?;
+    let dry = home.run(&[&deploy[..], &["--dry-run", "--json"]].concat()).await?.with(0)?;
+    home.snapshot("deploy-dry-run-json", &dry)?;
+    let dry = dry.json()?;
     assert_eq!(dry["transactions"].as_array().map(Vec::len), Some(3), "{dry}");
     assert!(testbed.node.view_account(&id.parse()?).await.is_err(), "nothing was sent");
 

@@ -3,6 +3,7 @@
 
 mod comparing;
 mod credentials;
+mod dapp;
 mod deploying;
 mod home;
 mod requests;

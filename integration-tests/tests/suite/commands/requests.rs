@@ -10,6 +10,7 @@ use outlayer_protocol::methods;
 use serde_json::{Value, json};
 
 use super::home::Home;
+use crate::common::web_server;
 
 /// A user who has an account with its key in near-cli-rs's place, and a guest's file.
 async fn user(testbed: &Testbed) -> Result<(Home, near_workspaces::Account)> {
@@ -82,6 +83,10 @@ async fn a_guest_is_published_and_asked_and_every_yocto_is_accounted_for() -> Re
     home.snapshot("status-kept", &home.run(&["status", &id]).await?)?;
     home.snapshot("status-transaction", &home.run(&["status", &hash]).await?)?;
     home.snapshot("status-contract", &home.run(&["status"]).await?)?;
+    let worker = ["worker", "status", "--account", testbed.worker.id().as_str()];
+    home.snapshot("worker-status", &home.run(&worker).await?)?;
+    let worker = home.run(&[&worker[..], &["--json"]].concat()).await?;
+    home.snapshot("worker-status-json", &worker)?;
     home.snapshot("watch", &home.run(&["watch", &id]).await?)?;
     let raw = home.run(&["result", &id, "--raw"]).await?.with(0)?;
     assert_eq!(raw.stdout, "hello");
@@ -217,10 +222,16 @@ async fn storage_is_paid_for_set_read_and_taken_out() -> Result<()> {
     home.snapshot("storage-get-json", &run(&["storage", "get", "k", "--json"]).await?)?;
     assert_eq!(run(&["storage", "get", "k", "--raw"]).await?.stdout, "v");
     assert_eq!(run(&["storage", "get", "absent"]).await?.code, Some(1));
-    assert_eq!(run(&["storage", "list"]).await?.stdout, "k\n");
-    let before = run(&["storage", "balance", "--json"]).await?.json()?;
-    let removed = run(&["storage", "remove", "k", "--json"]).await?.json()?;
-    assert_eq!(removed["was_there"], json!(true));
+    home.snapshot("storage-list", &run(&["storage", "list"]).await?)?;
+    home.snapshot("storage-list-json", &run(&["storage", "list", "--json"]).await?)?;
+    home.snapshot("storage-balance", &run(&["storage", "balance"]).await?)?;
+    let before = run(&["storage", "balance", "--json"]).await?;
+    home.snapshot("storage-balance-json", &before)?;
+    let before = before.json()?;
+    let removed = run(&["storage", "remove", "k", "--json"]).await?;
+    home.snapshot("storage-remove-json", &removed)?;
+    assert_eq!(removed.json()?["was_there"], json!(true));
+    home.snapshot("storage-remove-nothing", &run(&["storage", "remove", "k"]).await?)?;
     let after = run(&["storage", "balance", "--json"]).await?.json()?;
     assert!(yocto(&after["available"])? > yocto(&before["available"])?);
     let taken = run(&["storage", "withdraw", "--json"]).await?.with(0)?.json()?;
@@ -259,8 +270,9 @@ async fn what_came_back_is_claimed() -> Result<()> {
     let created = user.create_subaccount("sub").initial_balance(NearToken::from_near(1));
     let created = created.transact().await?.into_result()?;
     home.import(&created)?;
-    let claimed = home.run(&["claim", "--account", &id, "--json"]).await?.with(0)?.json()?;
-    assert_eq!(claimed["claimed"], asked["money"]["refund"]);
+    let claimed = home.run(&["claim", "--account", &id, "--json"]).await?;
+    home.snapshot("claim-json", &claimed)?;
+    assert_eq!(claimed.json()?["claimed"], asked["money"]["refund"]);
     let left = testbed.contract.view(methods::GET_CLAIMABLE);
     let left: NearToken = left.args_json(json!({ "account_id": id })).await?.json()?;
     assert_eq!(left, NearToken::from_yoctonear(0));
@@ -303,5 +315,48 @@ async fn a_request_whose_blocks_are_deleted_is_pruned() -> Result<()> {
     home.run(&["replay", hash]).await?.with(6)?;
     let audit = home.run(&["audit", "--json"]).await?.with(6)?.json()?;
     assert_eq!(audit["summary"], json!({ "pruned": 1 }));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_cannot_be_had_has_an_exit_code_of_its_own() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let (home, user) = user(&testbed).await?;
+    let url = web_server(artifacts::wasm("echo")?).await?;
+    let mut config = testbed.worker_config(&testbed.worker)?;
+    config.code.allow_private_urls = true;
+    let serving = testbed.serve_with(config)?;
+    let ask = ["request", "echo.wasm", "--url", &url, "--account", user.id().as_str()];
+    home.run(&ask).await?.with(0)?;
+    serving.stop().await?;
+    // Not from a URL within this machine, unless that is allowed.
+    let replay = home.run(&["replay", "0"]).await?.with(7)?;
+    ensure!(replay.stderr.contains("--allow-private-urls"), "{replay:?}");
+    let audit = home.run(&["audit", "--json"]).await?.with(7)?.json()?;
+    assert_eq!(audit["summary"], json!({ "code_unavailable": 1 }));
+    home.run(&["replay", "0", "--allow-private-urls"]).await?.with(0)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_localnet_the_contract_is_known_and_elsewhere_it_is_asked_for() -> Result<()> {
+    let testbed = Testbed::start().await?;
+    let home = Home::new(&testbed)?;
+    let without = |network: &str| {
+        let mut command = home.command(&["status", "0"])?;
+        command.env_remove("OUTLAYER_CONTRACT").env("OUTLAYER_NETWORK", network);
+        anyhow::Ok(command)
+    };
+    // The one of `outlayer dev`, which this node does not have.
+    let localnet = home.output(without("localnet")?).await?.with(2)?;
+    ensure!(localnet.stderr.contains("outlayer.test.near"), "{localnet:?}");
+    let testnet = home.output(without("testnet")?).await?.with(2)?;
+    for part in ["OUTLAYER_CONTRACT", "outlayer dev"] {
+        ensure!(testnet.stderr.contains(part), "{testnet:?}");
+    }
+    let mut nowhere = without("")?;
+    nowhere.env_remove("OUTLAYER_NETWORK").env_remove("OUTLAYER_RPC_URL");
+    let nowhere = home.output(nowhere).await?.with(2)?;
+    ensure!(nowhere.stderr.contains("`outlayer dev` starts localnet"), "{nowhere:?}");
     Ok(())
 }

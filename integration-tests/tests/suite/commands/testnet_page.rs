@@ -51,7 +51,12 @@ struct Walk {
     you: Account,
     variables: HashMap<String, String>,
     background: Vec<Background>,
+    /// Whether the page has put the command on the path, from the folder where it is built.
+    is_on_path: bool,
 }
+
+/// The line that does so.
+const PATH: &str = "export PATH=\"$PWD/target/debug:$PATH\"";
 
 impl Walk {
     /// What a command of the page must exit with: 0, unless the page says otherwise.
@@ -65,6 +70,7 @@ impl Walk {
     async fn step(&mut self, line: &str) -> Result<()> {
         let words = words(line);
         match words.first().map(String::as_str) {
+            Some("export") if line == PATH => self.is_on_path = true,
             Some("export") => {
                 let (name, value) =
                     words.get(1).and_then(|word| word.split_once('=')).context("NAME=VALUE")?;
@@ -73,7 +79,10 @@ impl Walk {
             // The folder is made by the account's creation.
             Some("chmod") => ensure!(line == "chmod -R go= ~/.near-credentials", "{line}"),
             Some("near") => self.near(&words).await?,
-            Some("outlayer") => self.outlayer(&words).await?,
+            Some("outlayer") => {
+                ensure!(self.is_on_path, "the page has not said yet how `outlayer` is found");
+                self.outlayer(&words).await?;
+            }
             _ => bail!("the test does not know how to run this line"),
         }
         Ok(())
@@ -138,7 +147,8 @@ async fn every_command_of_the_testnet_page_works() -> Result<()> {
     let deployed = "crates/contract-wasm/wasm";
     std::os::unix::fs::symlink(artifacts::workspace().join(deployed), home.path().join(deployed))?;
     let page = fs::read_to_string(artifacts::workspace().join("docs/testnet.md"))?;
-    let mut walk = Walk { home, you, variables: HashMap::new(), background: Vec::new() };
+    let mut walk =
+        Walk { home, you, variables: HashMap::new(), background: Vec::new(), is_on_path: false };
     let lines = commands(&page);
     assert!(lines.len() > 20, "{lines:?}");
     for line in lines {

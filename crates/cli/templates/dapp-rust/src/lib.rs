@@ -2,7 +2,7 @@
 
 use near_sdk::{AccountId, Gas, PanicOnDefault, env, near};
 use outlayer_interface::{
-    CancelBy, CodeRef, ExecutionRequest, Hash32, Outcome, ext_outlayer, request_for, settlement,
+    CancelBy, CodeRef, ExecutionRequest, Hash32, Outcome, {{imports}}
 };
 
 #[near(contract_state)]
@@ -33,7 +33,7 @@ impl Ask {
     pub fn request(&self, code: Hash32, input: String, payer: AccountId) -> ExecutionRequest {
         let code = CodeRef { hash: code, url: None };
         let request = request_for(payer, code, input.as_str());
-        ExecutionRequest { cancel_by: CancelBy::Payer, ..request }
+{{limits}}        ExecutionRequest { cancel_by: CancelBy::Payer, {{with-limits}}..request }
     }
 
     #[private]
